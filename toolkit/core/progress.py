@@ -1,0 +1,31 @@
+"""Progress as the library tells it: a protocol, and the silent version that is the default."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Told of the steps of an operation; never decides anything."""
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        """A step begins; `rows` is how many it will handle, if that is known."""
+
+    def advance(self, rows: int) -> None:
+        """So many more rows of the present step are done."""
+
+    def note(self, message: str) -> None:
+        """Something worth a line of its own."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        """Say nothing."""
+
+    def advance(self, rows: int) -> None:
+        """Say nothing."""
+
+    def note(self, message: str) -> None:
+        """Say nothing."""

@@ -1,0 +1,84 @@
+"""Streams of record batches: read ahead in a thread, and cut to size."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import pyarrow as pa
+
+T = TypeVar("T")
+
+# Two batches ahead keep both sides busy; more only costs memory.
+_AHEAD = 2
+_DONE = object()
+
+
+@contextmanager
+def read_ahead(items: Iterable[T]) -> Iterator[Iterator[T]]:
+    """Produce items in a thread while the caller consumes them; an error there is raised here.
+
+    Leaving the block stops the thread at its next item and waits for it, so what it reads from can be closed.
+    """
+    pipe: queue.Queue[object] = queue.Queue(_AHEAD)
+    stopped = threading.Event()
+    failure: list[BaseException] = []
+
+    def produce() -> None:
+        try:
+            for item in items:
+                if not _offer(pipe, item, stopped):
+                    break
+        except BaseException as error:  # noqa: BLE001 - carried to the consumer, which raises it
+            failure.append(error)
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
+            _offer(pipe, _DONE, stopped)
+
+    def consume() -> Iterator[T]:
+        while (item := pipe.get()) is not _DONE:
+            yield item  # type: ignore[misc]
+        if failure:
+            raise failure[0]
+
+    thread = threading.Thread(target=produce, name="read-ahead", daemon=True)
+    thread.start()
+    try:
+        yield consume()
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _offer(pipe: queue.Queue[object], item: object, stopped: threading.Event) -> bool:
+    """Put an item unless the consumer has gone; whether it was put."""
+    while not stopped.is_set():
+        try:
+            pipe.put(item, timeout=0.1)
+        except queue.Full:
+            continue
+        return True
+    return False
+
+
+def cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of exactly `rows`, the last one smaller."""
+    waiting: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        rest = batch
+        while count + rest.num_rows >= rows:
+            take = rows - count
+            yield pa.concat_batches([*waiting, rest.slice(0, take)])
+            rest = rest.slice(take)
+            waiting, count = [], 0
+        if rest.num_rows:
+            waiting.append(rest)
+            count += rest.num_rows
+    if waiting:
+        yield pa.concat_batches(waiting)

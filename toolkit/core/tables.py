@@ -1,0 +1,150 @@
+"""What the toolkit knows of a table: its data columns, its key, its unique keys, its place in foreign-key order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pyarrow as pa
+from sqlalchemy import Computed, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+from sqlalchemy.sql.ddl import sort_tables_and_constraints
+
+from toolkit.core.types import LogicalType, logical_type
+from toolkit.errors import ConfigurationError, UnknownNameError
+
+
+# Bookkeeping of SQLAlchemy's bulk inserts, not data.
+SENTINEL = "sa_orm_sentinel"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """One data column."""
+
+    name: str
+    type: LogicalType
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKeySpec:
+    """Columns that point at a parent's columns; `parent` is a table's full name."""
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table in its canonical schema. `key` names the columns that identify a row."""
+
+    name: str
+    columns: tuple[ColumnSpec, ...]
+    key: tuple[str, ...]
+    unique_keys: tuple[tuple[str, ...], ...]
+    foreign_keys: tuple[ForeignKeySpec, ...]
+    table: Table = field(repr=False, compare=False)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema in which the table's rows travel."""
+        return pa.schema([pa.field(c.name, c.type.arrow) for c in self.columns])
+
+    @cached_property
+    def key_schema(self) -> pa.Schema:
+        """The Arrow schema of the key columns alone."""
+        return pa.schema([self.schema.field(name) for name in self.key])
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        """The data columns, in the order of the model."""
+        return tuple(c.name for c in self.columns)
+
+    def column(self, name: str) -> ColumnSpec:
+        """The column of that name."""
+        return next(c for c in self.columns if c.name == name)
+
+
+def table_spec(table: Table) -> TableSpec:
+    """Describe a table; generated columns and the ORM's sentinel are no data.
+
+    Raises:
+        ConfigurationError: neither a primary key nor a unique key without NULLs identifies its rows.
+    """
+    data = [c for c in table.columns if c.name != SENTINEL and not isinstance(c.computed, Computed)]
+    columns = tuple(
+        ColumnSpec(c.name, logical_type(c.type, f"{table.fullname}.{c.name}"), bool(c.nullable)) for c in data
+    )
+    unique_keys = _unique_keys(table)
+    return TableSpec(
+        name=table.fullname,
+        columns=columns,
+        key=_key(table, unique_keys),
+        unique_keys=unique_keys,
+        foreign_keys=tuple(_foreign_key(c) for c in _constraints(table)),
+        table=table,
+    )
+
+
+def _unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
+    constraints = {tuple(c.name for c in u.columns) for u in table.constraints if isinstance(u, UniqueConstraint)}
+    indexes = {
+        tuple(c.name for c in index.columns)
+        for index in table.indexes
+        if index.unique and len(index.columns) == len(index.expressions) and not _is_partial(index.dialect_kwargs)
+    }
+    return tuple(sorted(constraints | indexes))
+
+
+def _is_partial(options: Iterable[str]) -> bool:
+    return any(name.endswith("_where") for name in options)
+
+
+def _key(table: Table, unique_keys: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    primary = tuple(c.name for c in table.primary_key.columns)
+    if primary:
+        return primary
+    for columns in unique_keys:
+        if not any(table.columns[name].nullable for name in columns):
+            return columns
+    raise ConfigurationError(
+        f"{table.fullname} has neither a primary key nor a unique key without NULLs, so its rows cannot be told apart.",
+        "Give it a key, or name the tables to work on without it.",
+    )
+
+
+def _constraints(table: Table) -> list[ForeignKeyConstraint]:
+    return sorted(table.foreign_key_constraints, key=lambda c: [str(name) for name in c.column_keys])
+
+
+def _foreign_key(constraint: ForeignKeyConstraint) -> ForeignKeySpec:
+    return ForeignKeySpec(
+        columns=tuple(c.name for c in constraint.columns),
+        parent=constraint.referred_table.fullname,
+        parent_columns=tuple(e.column.name for e in constraint.elements),
+    )
+
+
+def select_tables(metadata: MetaData, names: Sequence[str] = ()) -> tuple[TableSpec, ...]:
+    """The named tables, or all, each parent before its children as far as cycles allow.
+
+    Raises:
+        UnknownNameError: a name that the metadata does not hold.
+    """
+    for name in names:
+        if name not in metadata.tables:
+            raise UnknownNameError("table", name, metadata.tables)
+    ordered = [t for t, _ in sort_tables_and_constraints(metadata.tables.values()) if t is not None]
+    return tuple(table_spec(t) for t in ordered if not names or t.fullname in names)
+
+
+def in_cycle(specs: Sequence[TableSpec]) -> frozenset[str]:
+    """Tables with a foreign key to a table that comes later: their rows can only be checked at the end."""
+    place = {spec.name: number for number, spec in enumerate(specs)}
+    return frozenset(
+        spec.name for spec in specs for fk in spec.foreign_keys if place.get(fk.parent, -1) > place[spec.name]
+    )
+
+

@@ -1,0 +1,147 @@
+"""Every error a user can meet: one line of fact, one of what to do next, and the exit code.
+
+Exit codes: 0 done, 1 failure, 2 usage, 3 differences found or refused by a guard, 130 interrupted.
+No message may hold a password: URLs reach this module already rendered without one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_DIFFERENT = 3
+EXIT_INTERRUPTED = 130
+
+
+class ToolkitError(Exception):
+    """Base of all errors of this package; `fact` says what, where, which row; `advice` what to do next."""
+
+    exit_code = EXIT_FAILURE
+
+    def __init__(self, fact: str, advice: str = "") -> None:
+        self.fact = fact
+        self.advice = advice
+        super().__init__(f"{fact}\n{advice}" if advice else fact)
+
+
+class ConfigurationError(ToolkitError):
+    """A setting, a URL or a metadata reference that cannot be used."""
+
+    exit_code = EXIT_USAGE
+
+
+class UnknownNameError(ToolkitError):
+    """A database, table or column that nobody declared; suggests the nearest known name."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        self.kind, self.name, self.known = kind, name, tuple(sorted(known))
+        near = difflib.get_close_matches(name, self.known, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        super().__init__(
+            f"There is no {kind} {name!r}{f' in {where}' if where else ''}.",
+            f"{hint}Known: {', '.join(self.known) or 'none'}.",
+        )
+
+
+class MissingDriverError(ToolkitError):
+    """An optional package is needed for what was asked."""
+
+    def __init__(self, what: str, package: str, extra: str | None = None) -> None:
+        self.package, self.extra = package, extra
+        install = f'pip install "toolkit[{extra}]"' if extra else f"pip install {package}"
+        super().__init__(f"{what} needs the package {package!r}, which is not installed.", f"Run: {install}")
+
+
+class DatabaseUnavailableError(ToolkitError):
+    """A database cannot be opened: not there, not reachable, refused, locked, read-only or full."""
+
+    def __init__(self, database: str, fact: str, advice: str = "") -> None:
+        self.database = database
+        super().__init__(f"{database}: {fact}", advice)
+
+
+class StatementError(ToolkitError):
+    """A database refused a statement for a reason that has no error of its own here."""
+
+    def __init__(self, database: str, fact: str, advice: str = "") -> None:
+        self.database = database
+        super().__init__(f"{database}: {fact}", advice)
+
+
+class SchemaMismatchError(ToolkitError):
+    """Tables or columns that one side lacks, all of them at once."""
+
+    def __init__(self, problems: Sequence[str], advice: str) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems) + ".", advice)
+
+
+class RevisionMismatchError(ToolkitError):
+    """A database stands at another schema revision than needed."""
+
+    def __init__(self, database: str, found: str | None, expected: str | None, advice: str) -> None:
+        self.database, self.found, self.expected = database, found, expected
+        super().__init__(
+            f"{database} is at schema revision {found or 'none'}, but {expected or 'none'} is needed.", advice
+        )
+
+
+class UnrepresentableValueError(ToolkitError):
+    """A value that its column, or the target engine, cannot hold exactly. Nothing is ever rounded or cut."""
+
+    def __init__(self, table: str, key: str, column: str, problem: str, advice: str = "") -> None:
+        self.table, self.key, self.column, self.problem = table, key, column, problem
+        super().__init__(
+            f"{table} {key}: column {column!r} {problem}.",
+            advice or "Correct the value at the source, then run again; nothing was written.",
+        )
+
+
+class MissingParentError(ToolkitError):
+    """Rows whose foreign key points at rows that the target does not have."""
+
+    def __init__(self, database: str, table: str, column: str, parent: str, count: int, first: str) -> None:
+        self.table, self.column, self.parent, self.count, self.first = table, column, parent, count, first
+        rows = f"{count} row{'s point' if count != 1 else ' points'}"
+        super().__init__(
+            f"{table}.{column}: {rows} at {parent} that {database} does not have (first: {first}).",
+            f"Sync {parent} too, or correct the rows at the source; nothing was written.",
+        )
+
+
+class UniqueConflictError(ToolkitError):
+    """Two different primary keys claim one unique value."""
+
+    def __init__(self, database: str, table: str, columns: str, value: str, rows: Sequence[str]) -> None:
+        self.database, self.table, self.columns, self.value, self.rows = database, table, columns, value, tuple(rows)
+        super().__init__(
+            f"{table}: unique {columns} = {value} belongs to different rows: {' and '.join(self.rows)}.",
+            f"Change or remove one of the two (the second is in {database}), then run again; nothing was written.",
+        )
+
+
+class VerificationError(ToolkitError):
+    """What arrived is not what was sent."""
+
+    def __init__(self, database: str, table: str, fact: str) -> None:
+        self.database, self.table = database, table
+        super().__init__(
+            f"{table}: {fact} in {database}; the transaction was rolled back.",
+            "A trigger, rule or generated column may change rows as they are written: "
+            "disable it for the sync, or pass --no-verify to accept its work.",
+        )
+
+
+class ChangedSincePlanError(ToolkitError):
+    """The target was changed by somebody else between the plan and its execution."""
+
+    def __init__(self, database: str, table: str) -> None:
+        self.database, self.table = database, table
+        super().__init__(
+            f"{table}: {database} was written to by somebody else since the plan was made; nothing was written.",
+            "Run again: a new plan is made from what is there now.",
+        )

@@ -1,0 +1,379 @@
+"""The portable repository: right on every engine through SQLAlchemy. The fast ones override single methods."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from toolkit.core.digest import TableDigest, digest_batches, digest_schema, keyed_digests
+from toolkit.core.tables import ForeignKeySpec, TableSpec
+from toolkit.core.values import python_scalar, show_key, show_value
+from toolkit.errors import MissingParentError, SchemaMismatchError, ToolkitError, UniqueConflictError
+from toolkit.repositories.codecs import Codec
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from toolkit.config import Database
+
+# 16,384 rows of a usual table are 4 MB: large enough to be fast, small enough that a few of them cost little.
+BATCH_ROWS = 16_384
+# The smallest limit on bound values among the engines is SQLite's old 999.
+_BOUND_VALUES = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine does by itself, so that callers need not ask which engine it is."""
+
+    enforces_foreign_keys: bool
+    """Rows without a parent are refused by the engine; elsewhere they are looked for before the commit."""
+
+
+class DatabaseConnection(ABC):
+    """One transaction on one database. Leaving the block without `commit` rolls it back.
+
+    For reading it is one snapshot over all tables; for writing nobody else's toolkit writes at the same time.
+    """
+
+    capabilities: ClassVar[Capabilities]
+    codec: ClassVar[Codec]
+
+    def __init__(self, database: Database, write: bool = False) -> None:
+        self.database = database
+        self.write = write
+
+    @property
+    def name(self) -> str:
+        """The database's name, for messages."""
+        return self.database.name
+
+    def __enter__(self) -> Self:
+        try:
+            self._engine = self.database.create_engine(read_only=not self.write)
+            with self.translated():
+                self.sqlalchemy = self._engine.connect()
+                self._begin()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Roll back what was not committed and let go of the database."""
+        self.stop_reading()
+        if hasattr(self, "sqlalchemy"):
+            # A connection that the server cut cannot be closed in order; its transaction is gone with it.
+            self.sqlalchemy.invalidate() if self._is_broken() else self.sqlalchemy.close()
+        if hasattr(self, "_engine"):
+            self._engine.dispose()
+
+    def commit(self) -> None:
+        """Make the transaction's work last, and begin the next."""
+        self.stop_reading()
+        with self.translated():
+            self.sqlalchemy.commit()
+            self._begin()
+
+    def stop_reading(self) -> None:
+        """Close what a fast engine opened beside the transaction to read: its locks would stop our own writes."""
+
+    def has_tables(self) -> bool:
+        """Whether there is any table at all."""
+        with self.translated():
+            return bool(sa.inspect(self.sqlalchemy).get_table_names())
+
+    def column_names(self, spec: TableSpec) -> frozenset[str] | None:
+        """The columns that the table has in this database; None when there is no such table."""
+        with self.translated():
+            try:
+                columns = sa.inspect(self.sqlalchemy).get_columns(spec.table.name, schema=spec.table.schema)
+            except sa.exc.NoSuchTableError:
+                return None
+        return frozenset(column["name"] for column in columns)
+
+    @abstractmethod
+    def repository(self, spec: TableSpec) -> TableRepository:
+        """Access to one table within this transaction."""
+
+    @abstractmethod
+    def translated(self) -> AbstractContextManager[None]:
+        """Turn the driver's errors into this package's."""
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Begin the transaction: a snapshot, or the right to write."""
+
+    def defer_foreign_keys(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """Check the foreign keys of these tables at the end of the block, not row by row."""
+        return _nothing()
+
+    def _is_broken(self) -> bool:
+        return False
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+class TableRepository:
+    """Upsert-capable access to one table of one database; takes and returns record batches."""
+
+    def __init__(self, connection: DatabaseConnection, spec: TableSpec) -> None:
+        self.connection = connection
+        self.spec = spec
+        self.table = spec.table
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        """Number of rows."""
+        with self.connection.translated():
+            rows = self.connection.sqlalchemy.execute(sa.select(sa.func.count()).select_from(self.table))
+            return int(rows.scalar_one())
+
+    def is_empty(self) -> bool:
+        """Whether there is no row."""
+        with self.connection.translated():
+            one = sa.select(sa.literal(1)).select_from(self.table).limit(1)
+            return self.connection.sqlalchemy.execute(one).first() is None
+
+    def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows (or those with these keys) in the canonical schema, in no particular order.
+
+        Raises:
+            UnrepresentableValueError: a value that is not of its column's type, named with its row.
+        """
+        columns = [self.connection.codec.select(c, self.table.c[c.name]) for c in self.spec.columns]
+        for condition in self._conditions(keys):
+            with self.connection.translated():
+                result = self.connection.sqlalchemy.execute(
+                    sa.select(*columns).where(condition).execution_options(yield_per=batch_rows)
+                )
+                for rows in result.partitions(batch_rows):
+                    yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
+
+    def row_digests(self) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of every row."""
+        for batch in self.read():
+            yield keyed_digests(self.spec, batch)
+
+    def digest(self, keys: pa.Table | None = None) -> TableDigest:
+        """The digest of all rows, or of those with these keys, as this transaction sees them."""
+        return digest_batches(self.spec, self.read(keys=keys))
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
+        """Fill the table, which must be empty, with about `rows` rows; the number written.
+
+        Raises:
+            UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
+        """
+        return self.upsert_many(batches)
+
+    def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """Insert rows, or update all other columns of the rows with the same keys; the number written.
+
+        Nothing fires on the way: neither defaults nor `onupdate`.
+
+        Raises:
+            UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
+        """
+        statement = self.upsert_statement()
+        written = 0
+        for batch in batches:
+            parameters = self.connection.codec.encode(self.spec, batch, self.connection.name)
+            with self.connection.translated():
+                try:
+                    with self.connection.sqlalchemy.begin_nested():
+                        self._execute_many(statement, parameters)
+                except sa.exc.IntegrityError as error:
+                    raise self._conflict(batch) or error from error
+            written += batch.num_rows
+        return written
+
+    def delete_many(self, keys: pa.Table) -> int:
+        """Delete the rows with these keys; the number that were there."""
+        deleted = 0
+        with self.connection.translated():
+            for condition in self._conditions(keys):
+                deleted += self.connection.sqlalchemy.execute(sa.delete(self.table).where(condition)).rowcount
+        return deleted
+
+    def advance_sequences(self) -> None:
+        """Move the generators of key values past the highest value in the table."""
+
+    def upsert_statement(self) -> Any:
+        """`INSERT … ON CONFLICT (key) DO UPDATE` of every data column, the values bound in column order."""
+        from sqlalchemy.dialects.postgresql import insert
+
+        storage = self.connection.codec.storage_table(self.spec)
+        names = self.spec.column_names
+        statement = insert(storage).values({name: sa.bindparam(f"p{i}", type_=storage.c[name].type)
+                                            for i, name in enumerate(names)})
+        others = {name: statement.excluded[name] for name in names if name not in self.spec.key}
+        if not others:
+            return statement.on_conflict_do_nothing(index_elements=list(self.spec.key))
+        return statement.on_conflict_do_update(index_elements=list(self.spec.key), set_=others)
+
+    def _execute_many(self, statement: Any, columns: Sequence[Sequence[Any]]) -> None:
+        names = [f"p{i}" for i in range(len(columns))]
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        self.connection.sqlalchemy.execute(statement, rows)
+
+    # -- checks ----------------------------------------------------------------------------------------------------
+
+    def require_parents(self, foreign_key: ForeignKeySpec) -> None:
+        """Check that every row's parent is there.
+
+        Raises:
+            MissingParentError: with the number of rows and the first key.
+        """
+        child = self.table.alias("child")
+        metadata = self.table.metadata
+        parent = metadata.tables[foreign_key.parent].alias("parent")
+        pairs = list(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
+        joined = child.outerjoin(parent, sa.and_(*(child.c[a] == parent.c[b] for a, b in pairs)))
+        orphaned = sa.and_(
+            parent.c[foreign_key.parent_columns[0]].is_(None), *(child.c[a].is_not(None) for a, _ in pairs)
+        )
+        execute = self.connection.sqlalchemy.execute
+        with self.connection.translated():
+            count = execute(sa.select(sa.func.count()).select_from(joined).where(orphaned)).scalar_one()
+            if not count:
+                return
+            key = [self.connection.codec.select(self.spec.column(n), child.c[n]) for n in self.spec.key]
+            row = execute(sa.select(*key).select_from(joined).where(orphaned).order_by(*key).limit(1)).one()
+        raise MissingParentError(
+            self.connection.name,
+            self.spec.name,
+            ", ".join(foreign_key.columns),
+            foreign_key.parent,
+            int(count),
+            self.show_row(row),
+        )
+
+    def show_row(self, raw_key: Sequence[Any]) -> str:
+        """A row's key, as the codec's selection gives it, for a message."""
+        key_spec = [self.spec.column(name) for name in self.spec.key]
+        values = [
+            python_scalar(self.connection.codec.decode_column(column, [value])[0])
+            for column, value in zip(key_spec, raw_key, strict=True)
+        ]
+        return show_key(self.spec.key, tuple(c.type for c in key_spec), tuple(values))
+
+    def _conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
+        """Why this batch broke a unique key: two rows in it, or one in it and one in the table; None if neither."""
+        for columns in self.spec.unique_keys:
+            if columns == self.spec.key:
+                continue
+            for rows in (self._twice_in(batch, columns), self._elsewhere(batch, columns)):
+                if rows:
+                    value, first, second = rows
+                    return UniqueConflictError(
+                        self.connection.name, self.spec.name, ", ".join(columns), value, (first, second)
+                    )
+        return None
+
+    def _twice_in(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
+        seen: dict[tuple[Any, ...], int] = {}
+        for number, value in enumerate(zip(*(batch.column(c).to_pylist() for c in columns), strict=True)):
+            if None not in value and seen.setdefault(value, number) != number:
+                return self._show(columns, value), batch_key(self.spec, batch, seen[value]), batch_key(
+                    self.spec, batch, number
+                )
+        return None
+
+    def _elsewhere(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
+        """A row of the table that holds a unique value of the batch under another key."""
+        wanted = pa.Table.from_batches([batch]).select(list(columns))
+        own = {value: n for n, value in enumerate(zip(*(batch.column(c).to_pylist() for c in columns), strict=True))}
+        names = [*columns, *self.spec.key]
+        selected = [self.connection.codec.select(self.spec.column(n), self.table.c[n]) for n in names]
+        for condition in self._conditions(wanted):
+            for row in self.connection.sqlalchemy.execute(sa.select(*selected).where(condition)):
+                value = tuple(
+                    self.connection.codec.decode_column(self.spec.column(n), [raw])[0].as_py()
+                    for n, raw in zip(columns, row, strict=False)
+                )
+                number = own.get(value)
+                theirs = self.show_row(row[len(columns) :])
+                if number is not None and batch_key(self.spec, batch, number) != theirs:
+                    return self._show(columns, value), batch_key(self.spec, batch, number), theirs
+        return None
+
+    def _show(self, columns: tuple[str, ...], value: tuple[Any, ...]) -> str:
+        return ", ".join(show_value(self.spec.column(c).type, v) for c, v in zip(columns, value, strict=True))
+
+    def _conditions(self, keys: pa.Table | None) -> Iterator[Any]:
+        """WHERE clauses that together select the rows whose columns have these values."""
+        if keys is None:
+            yield sa.true()
+            return
+        storage = self.connection.codec.storage_table(self.spec)
+        columns = [self.spec.column(name) for name in keys.column_names]
+        step = max(1, _BOUND_VALUES // len(columns))
+        for batch in keys.to_batches(max_chunksize=step):
+            values = [
+                self.connection.codec.encode_column(column, batch.column(column.name)) for column in columns
+            ]
+            if len(columns) == 1:
+                yield storage_column(self.table, storage, columns[0].name).in_(values[0])
+            else:
+                rows = zip(*values, strict=True)
+                cells = [storage_column(self.table, storage, c.name) for c in columns]
+                yield sa.or_(*(sa.and_(*(c == v for c, v in zip(cells, row, strict=True))) for row in rows))
+
+
+def storage_column(table: sa.Table, storage: sa.Table, name: str) -> Any:
+    """The table's column compared at storage level, past its own type's processors."""
+    return sa.type_coerce(table.c[name], storage.c[name].type)
+
+
+def batch_key(spec: TableSpec, batch: pa.RecordBatch, row: int) -> str:
+    """The key of one row of a batch, for a message."""
+    types = tuple(spec.column(name).type for name in spec.key)
+    return show_key(spec.key, types, tuple(python_scalar(batch.column(name)[row]) for name in spec.key))
+
+
+def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec]) -> list[str]:
+    """What this database lacks of these tables, one sentence each."""
+    problems = []
+    for spec in specs:
+        found = connection.column_names(spec)
+        if found is None:
+            problems.append(f"{connection.name} has no table {spec.name!r}")
+        elif lacking := [name for name in spec.column_names if name not in found]:
+            problems.append(f"{connection.name}.{spec.name} lacks {', '.join(lacking)}")
+    return problems
+
+
+def check_schema(connections: Sequence[DatabaseConnection], specs: Sequence[TableSpec]) -> None:
+    """Check that every database has every table with every column.
+
+    Raises:
+        SchemaMismatchError: all that is missing, in one error.
+    """
+    problems = [problem for connection in connections for problem in require_columns(connection, specs)]
+    if problems:
+        raise SchemaMismatchError(
+            problems, "Run 'toolkit database upgrade --database NAME' on it, or name the tables to work on."
+        )
+
+
+def empty_digests(spec: TableSpec) -> pa.Table:
+    """No rows, in the schema of `row_digests`."""
+    return digest_schema(spec).empty_table()

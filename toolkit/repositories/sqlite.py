@@ -1,0 +1,270 @@
+"""SQLite: reads through ADBC straight into Arrow, writes sorted rows through one prepared upsert."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from toolkit.core.tables import ColumnSpec, TableSpec
+from toolkit.core.types import INTEGER_KINDS, Kind
+from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError, UnrepresentableValueError
+from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository
+from toolkit.repositories.codecs import shown
+from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
+
+# How long to wait for another writer, in seconds.
+BUSY_SECONDS = 30
+# A table gets as many rows at a time as keep its sort in memory: random keys are inserted several times faster in order.
+_SORTED_ROWS = 131_072
+# The values of a first row that fixes each column's type: ADBC infers types from the first rows it meets, and one
+# that starts with NULLs would be an integer for good.
+_SAMPLES = {pa.binary(): "x''", pa.int64(): "0", pa.float64(): "0.0", pa.string(): "''"}
+
+
+class SqliteConnection(DatabaseConnection):
+    """One transaction on a SQLite file. Writing takes the write lock at once, and waits for it."""
+
+    capabilities = Capabilities(enforces_foreign_keys=False)
+    codec = SqliteCodec()
+
+    _reader: Any = None
+
+    def _begin(self) -> None:
+        raw = self.sqlalchemy.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.isolation_level = None
+        self.sqlalchemy.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        # Referential integrity is checked by query before the commit, for this engine would name no row.
+        self.sqlalchemy.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        self.sqlalchemy.exec_driver_sql("BEGIN IMMEDIATE" if self.write else "BEGIN")
+
+    def repository(self, spec: TableSpec) -> SqliteRepository:
+        """Access to one table."""
+        return SqliteRepository(self, spec)
+
+    def reader(self) -> Any:
+        """The ADBC connection whose transaction is the snapshot that all tables are read from."""
+        if self._reader is None:
+            import adbc_driver_sqlite.dbapi
+
+            self._reader = adbc_driver_sqlite.dbapi.connect(f"{self._file_uri()}?mode=ro")
+            with self._reader.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM sqlite_schema")
+                cursor.fetchall()
+        return self._reader
+
+    def stop_reading(self) -> None:
+        """Close the reading connection, whose shared lock would hold up a commit."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _file_uri(self) -> str:
+        assert self.database.file is not None
+        return self.database.file.resolve().as_uri()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn errors of sqlite3 and ADBC into this package's."""
+        import adbc_driver_manager
+
+        try:
+            yield
+        except sa.exc.IntegrityError:
+            raise
+        except (sa.exc.DBAPIError, sqlite3.Error, adbc_driver_manager.Error) as error:
+            raise self._error(str(getattr(error, "orig", None) or error)) from error
+
+    def _error(self, message: str) -> ToolkitError:
+        text = message.partition("\n")[0].removeprefix("INTERNAL: ").removeprefix("[SQLite] ")
+        for sign, fact, advice in _KNOWN_ERRORS:
+            if sign in message:
+                return DatabaseUnavailableError(self.name, fact.format(file=self.database.file), advice)
+        return StatementError(self.name, text, "Run with --debug to see the statement.")
+
+
+_KNOWN_ERRORS = (
+    ("database is locked", f"{{file}} is locked by another process that is writing (waited {BUSY_SECONDS} s)",
+     "Let that process commit or close the file, then run again."),
+    ("readonly database", "{file} or its folder cannot be written to", "Give yourself write permission on both."),
+    ("unable to open database file", "{file} cannot be opened", "Check that its folder exists and may be entered."),
+    ("file is not a database", "{file} is not a SQLite database", "Check the path; nothing was changed."),
+    ("malformed", "{file} is damaged", "Run 'PRAGMA integrity_check' on it, and restore a backup."),
+    ("disk is full", "the disk that holds {file} is full", "Make room, then run again; nothing was written."),
+)
+
+
+class SqliteRepository(TableRepository):
+    """One table of a SQLite file."""
+
+    connection: SqliteConnection
+
+    def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows (or those with these keys) in the canonical schema, in no particular order.
+
+        A connection that writes reads through its own transaction, so that it sees what it wrote.
+        """
+        if self.connection.write and self.connection._reader is None or keys is not None:
+            yield from super().read(batch_rows, keys)
+            return
+        with self.connection.translated(), self.connection.reader().cursor() as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(batch_rows)})
+            cursor.execute(self._statement())
+            stream = cursor.fetch_record_batch()
+            self._check_types(stream.schema)
+            yield from self._decoded(stream)
+
+    def row_digests(self) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of every row, read through a connection of its own."""
+        self.connection.reader()
+        return super().row_digests()
+
+    def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """Insert or update rows, sorted by key as far as memory allows."""
+        return super().upsert_many(self._sorted(batches))
+
+    def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
+        """Fill an empty table; its plain indexes are built afterwards."""
+        dropped = self._drop_indexes() if rows > _SORTED_ROWS else []
+        written = self.upsert_many(batches)
+        with self.connection.translated():
+            for statement in dropped:
+                self.connection.sqlalchemy.exec_driver_sql(statement)
+        return written
+
+    def _drop_indexes(self) -> list[str]:
+        """Drop the indexes that are no constraints; the statements that make them again."""
+        execute = self.connection.sqlalchemy.execute
+        quote = sqlite.dialect().identifier_preparer.quote_identifier
+        with self.connection.translated():
+            rows = execute(
+                sa.text("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = :table AND sql <> ''"),
+                {"table": self.table.name},
+            ).all()
+            rows = [row for row in rows if not row.sql.upper().startswith("CREATE UNIQUE")]
+            for row in rows:
+                self.connection.sqlalchemy.exec_driver_sql(f"DROP INDEX {quote(row.name)}")
+        return [row.sql for row in rows]
+
+    def _sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        waiting: list[pa.RecordBatch] = []
+        for batch in batches:
+            waiting.append(batch)
+            if sum(b.num_rows for b in waiting) >= _SORTED_ROWS:
+                yield self._by_key(waiting)
+                waiting = []
+        if waiting:
+            yield self._by_key(waiting)
+
+    def _by_key(self, batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+        table = pa.Table.from_batches(batches)
+        try:
+            order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in self.spec.key])
+        except pa.ArrowNotImplementedError:
+            order = None
+        ordered = table if order is None else table.take(order)
+        return ordered.combine_chunks().to_batches()[0] if ordered.num_rows else batches[0]
+
+    def _execute_many(self, statement: Any, columns: Sequence[Sequence[Any]]) -> None:
+        """One prepared statement for all rows, past SQLAlchemy's work on every single one of them."""
+        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
+        order = [int(name.removeprefix("p")) for name in compiled.positiontup]
+        cursor = self.connection.sqlalchemy.connection.cursor()
+        try:
+            cursor.executemany(str(compiled), zip(*(columns[i] for i in order), strict=True))
+        except sqlite3.IntegrityError as error:
+            raise sa.exc.IntegrityError(str(compiled), None, error) from error
+        finally:
+            cursor.close()
+
+    def _statement(self) -> str:
+        """The query of all rows, behind a first row that fixes each column's type."""
+        expressions, samples = [], []
+        for column in self.spec.columns:
+            for expression, type_ in self._expressions(column):
+                expressions.append(expression)
+                samples.append(_SAMPLES[type_])
+        table = sqlite.dialect().identifier_preparer.format_table(self.table)
+        return f"SELECT {', '.join(samples)} UNION ALL SELECT {', '.join(expressions)} FROM {table}"
+
+    def _expressions(self, column: ColumnSpec) -> list[tuple[str, pa.DataType]]:
+        name = sqlite.dialect().identifier_preparer.quote_identifier(column.name)
+        if column.type.kind not in SPLIT_KINDS:
+            return [(name, stored_arrow_type(column.type))]
+        numbers = "('real', 'integer')" if column.type.kind in (Kind.FLOAT32, Kind.FLOAT64) else "('real')"
+        return [
+            (f"CASE WHEN typeof({name}) IN {numbers} THEN CAST({name} AS REAL) END", pa.float64()),
+            (f"CASE WHEN typeof({name}) NOT IN {numbers} THEN CAST({name} AS TEXT) END", pa.string()),
+        ]
+
+    def _check_types(self, schema: pa.Schema) -> None:
+        """The first rows may already hold what is not of the column's type; ADBC then widens the column."""
+        wanted = [type_ for column in self.spec.columns for _, type_ in self._expressions(column)]
+        if [field.type for field in schema] != wanted:
+            raise self._misfit() or StatementError(self.connection.name, f"{self.spec.name} has columns of odd types")
+
+    def _decoded(self, stream: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        first = True
+        while True:
+            try:
+                batch = stream.read_next_batch()
+            except StopIteration:
+                return
+            except (pa.ArrowException, OSError) as error:
+                raise self._misfit() or error from error
+            yield self._decoded_batch(batch.slice(1) if first else batch)
+            first = False
+
+    def _decoded_batch(self, stored: pa.RecordBatch) -> pa.RecordBatch:
+        columns, position = [], 0
+        for column in self.spec.columns:
+            width = len(self._expressions(column))
+            parts = stored.columns[position : position + width]
+            position += width
+            decode = decode_split if width > 1 else decode_stored
+            try:
+                columns.append(decode(column.type, *parts))
+            except (pa.ArrowException, ValueError, OverflowError) as error:
+                raise self._misfit() or error from error
+        return pa.record_batch(columns, schema=self.spec.schema)
+
+    def _misfit(self) -> ToolkitError | None:
+        """The first value that is not of its column's type, found by reading row by row; None if there is none."""
+        for column in self.spec.columns:
+            if column.type.kind in _STORAGE_CLASSES and (found := self._wrong_class(column)):
+                return found
+        try:
+            for _ in super().read():
+                pass
+        except ToolkitError as error:
+            return error
+        return None
+
+    def _wrong_class(self, column: ColumnSpec) -> UnrepresentableValueError | None:
+        cell = self.table.c[column.name]
+        raw = [sa.type_coerce(self.table.c[name], sa.types.NullType()) for name in (*self.spec.key, column.name)]
+        wrong = sa.func.typeof(cell).not_in(["null", *_STORAGE_CLASSES[column.type.kind]])
+        row = self.connection.sqlalchemy.execute(sa.select(*raw).where(wrong).limit(1)).first()
+        if row is None:
+            return None
+        key = self.connection.codec._key_text(self.spec, row[:-1])
+        return UnrepresentableValueError(
+            self.spec.name, key, column.name, f"holds {shown(row[-1])}, which is no {column.type.kind}"
+        )
+
+
+_STORAGE_CLASSES = {
+    **dict.fromkeys(INTEGER_KINDS | {Kind.BOOL}, ("integer",)),
+    **dict.fromkeys(
+        (Kind.TEXT, Kind.ENUM, Kind.CIPHERTEXT, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE, Kind.TIME, Kind.INTERVAL),
+        ("text",),
+    ),
+    Kind.UUID: ("blob", "text"),
+}

@@ -1,0 +1,269 @@
+"""How values are stored in SQLite, which knows only integers, doubles, text and bytes.
+
+Forms are those of SQLAlchemy's and Advanced Alchemy's types, so applications read what we write. What SQLite would
+change silently is stored as bytes of its text instead, and read back from there: a decimal that no double holds
+(NUMERIC affinity rounds it), a bare JSON number like `1.10`, -0.0 (its sign is dropped) and NaN (becomes NULL).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import uuid
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from toolkit.core.tables import ColumnSpec, TableSpec
+from toolkit.core.types import (
+    FLOAT_KINDS,
+    INFINITE_DATE,
+    INFINITE_TIMESTAMP,
+    INTEGER_KINDS,
+    JSON_KINDS,
+    TEXT_KINDS,
+    Kind,
+    LogicalType,
+)
+from toolkit.core.values import json_text, parse_json_value
+from toolkit.repositories.codecs import Codec
+
+# Kinds whose column may hold doubles beside text: read as two columns, as no driver here returns mixed ones.
+SPLIT_KINDS = FLOAT_KINDS | JSON_KINDS | {Kind.DECIMAL}
+_DIALECT = sqlite.dialect()
+_EPOCH = dt.datetime(1970, 1, 1)
+_MICROSECOND = dt.timedelta(microseconds=1)
+# What `DateTime` can hold: years 1 to 9999, in microseconds and in days since 1970.
+_TIMESTAMPS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+_DATES = (-719_162, 2_932_896)
+_INT64 = range(-(2**63), 2**63)
+
+
+class SqliteCodec(Codec):
+    """Between SQLite's storage classes and canonical Arrow columns."""
+
+    def select(self, column: ColumnSpec, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """The stored value as it is; the driver returns each with its own storage class."""
+        return sa.type_coerce(source, sa.types.NullType())
+
+    def decode_column(self, column: ColumnSpec, values: Sequence[Any]) -> pa.Array:
+        """Stored Python values as an Arrow array of the column's canonical type."""
+        if column.type.kind not in SPLIT_KINDS:
+            return decode_stored(column.type, pa.array(values, stored_arrow_type(column.type)))
+        numbers = [v if isinstance(v, float) else None for v in values]
+        texts = [None if v is None or isinstance(v, float) else v if isinstance(v, str | bytes) else str(v)
+                 for v in values]
+        return decode_split(column.type, pa.array(numbers, pa.float64()), pa.array(texts, pa.string()))
+
+    def encode_column(self, column: ColumnSpec, values: pa.Array) -> list[Any]:
+        """An Arrow array of the column's canonical type as values to bind."""
+        kind = column.type.kind
+        if kind is Kind.UUID:
+            return values.to_pylist()
+        if kind in _TEXT_FORMS:
+            return _TEXT_FORMS[kind](values)
+        encode = _VALUE_FORMS.get(kind)
+        listed = values.to_pylist()
+        if encode is None:
+            return listed
+        return [None if value is None else encode(column.type, value) for value in listed]
+
+    def encode(self, spec: TableSpec, batch: pa.RecordBatch, database: str) -> list[list[Any]]:
+        """A batch as columns of values to bind; a UUID in the form its column's type has."""
+        columns = super().encode(spec, batch, database)
+        for number, column in enumerate(spec.columns):
+            if column.type.kind is Kind.UUID and not stores_binary_uuid(spec.table.c[column.name].type):
+                columns[number] = [None if v is None else v.hex() for v in columns[number]]
+        return columns
+
+
+def stores_binary_uuid(type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether a UUID of this type is stored as 16 bytes (Advanced Alchemy's GUID), not as 32 hexadecimal digits."""
+    implementation = type_.dialect_impl(_DIALECT)
+    if isinstance(implementation, sa.types.TypeDecorator):
+        implementation = implementation.load_dialect_impl(_DIALECT)
+    return isinstance(implementation, sa.types._Binary)
+
+
+def stored_arrow_type(type_: LogicalType) -> pa.DataType:
+    """The Arrow type of a stored column that is not read as two."""
+    if type_.kind in (Kind.UUID, Kind.BYTES):
+        return pa.binary()
+    if type_.kind is Kind.BOOL or type_.kind in INTEGER_KINDS:
+        return pa.int64()
+    return pa.string()
+
+
+def decode_stored(type_: LogicalType, stored: pa.Array) -> pa.Array:
+    """A stored column in its canonical type.
+
+    Raises:
+        pyarrow.ArrowInvalid, ValueError: some value is not of that type.
+    """
+    kind = type_.kind
+    if kind is Kind.UUID:
+        return _uuids(stored)
+    if kind is Kind.BOOL:
+        if not pc.all(pc.is_in(stored, pa.array([0, 1, None], pa.int64()))).as_py() and len(stored):
+            raise ValueError("neither 0 nor 1")
+        return stored.cast(pa.bool_())
+    if kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
+        return _timestamps(type_, stored)
+    if kind is Kind.INTERVAL:
+        return stored.cast(pa.timestamp("us")).view(pa.int64()).view(pa.duration("us"))
+    if kind is Kind.TIME:
+        # Arrow parses no times, but timestamps: that of the first day of 1970 is its time.
+        dated = pc.binary_join_element_wise("1970-01-01", stored, " ")
+        return dated.cast(pa.timestamp("us")).view(pa.int64()).view(type_.arrow)
+    if kind is Kind.ARRAY:
+        parsed = [None if text is None else parse_json_value(type_, json.loads(text)) for text in stored.to_pylist()]
+        return pa.array(parsed, type_.arrow)
+    if kind in TEXT_KINDS:
+        stored.validate(full=True)
+    return stored.cast(type_.arrow)
+
+
+def decode_split(type_: LogicalType, numbers: pa.Array, texts: pa.Array) -> pa.Array:
+    """A column read as doubles and as text, of which at most one is there in each row, in its canonical type."""
+    if type_.kind in FLOAT_KINDS:
+        merged = pc.coalesce(numbers, texts.cast(pa.float64()))
+        narrow = merged.cast(type_.arrow)
+        # A double in a column declared single is rounded by every engine that has single floats.
+        if not narrow.cast(pa.float64()).equals(merged) and type_.kind is Kind.FLOAT32:
+            _require_single(merged, narrow)
+        return narrow
+    if numbers.null_count == len(numbers):
+        return _parse_texts(type_, texts)
+    as_text = [None if number is None else repr(number) for number in numbers.to_pylist()]
+    if type_.kind is Kind.DECIMAL and type_.precision is not None:
+        quantum = Decimal(1).scaleb(-(type_.scale or 0))
+        as_text = [None if text is None else str(Decimal(text).quantize(quantum)) for text in as_text]
+    return _parse_texts(type_, pc.coalesce(pa.array(as_text, pa.string()), texts))
+
+
+def _require_single(merged: pa.Array, narrow: pa.Array) -> None:
+    for wide, single in zip(merged.to_pylist(), narrow.to_pylist(), strict=True):
+        if wide is not None and not math.isnan(wide) and wide != single:
+            raise ValueError(f"{wide} is no single-precision number")
+
+
+def _parse_texts(type_: LogicalType, texts: pa.Array) -> pa.Array:
+    texts.validate(full=True)
+    return texts.cast(type_.arrow)
+
+
+def _uuids(stored: pa.Array) -> pa.Array:
+    lengths = pc.min_max(pc.binary_length(stored)).as_py()
+    if lengths["min"] in (16, None) and lengths["max"] in (16, None):
+        return stored.cast(pa.binary(16))
+    parsed = [
+        None if value is None else value if len(value) == 16 else uuid.UUID(value.decode("ascii")).bytes
+        for value in stored.to_pylist()
+    ]
+    return pa.array(parsed, pa.binary(16))
+
+
+def _timestamps(type_: LogicalType, stored: pa.Array) -> pa.Array:
+    try:
+        naive = stored.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        # Forms other than SQLAlchemy's own, with an offset for one: slower, by Python.
+        parsed = [None if text is None else parse_json_value(type_, text) for text in stored.to_pylist()]
+        return pa.array(parsed, type_.arrow)
+    return naive.view(pa.int64()).view(type_.arrow)
+
+
+def _within(values: pa.Array, view: pa.DataType, limits: tuple[int, int], infinite: int) -> pa.Array:
+    whole = values.view(view)
+    extremes = pc.min_max(whole).as_py()
+    if extremes["min"] is not None and (extremes["min"] < limits[0] or extremes["max"] > limits[1]):
+        raise ValueError("beyond years 1 to 9999" if abs(extremes["max"]) != infinite else "infinite")
+    return whole
+
+
+def _timestamp_texts(values: pa.Array) -> list[str | None]:
+    whole = _within(values, pa.int64(), _TIMESTAMPS, INFINITE_TIMESTAMP)
+    return pc.strftime(whole.view(pa.timestamp("us")), format="%Y-%m-%d %H:%M:%S").to_pylist()
+
+
+def _date_texts(values: pa.Array) -> list[str | None]:
+    _within(values, pa.int32(), _DATES, INFINITE_DATE)
+    return [None if day is None else day.isoformat() for day in values.to_pylist()]
+
+
+def _time_texts(values: pa.Array) -> list[str | None]:
+    return [None if time is None else time.isoformat("microseconds") for time in values.to_pylist()]
+
+
+def _interval_texts(values: pa.Array) -> list[str | None]:
+    return _timestamp_texts(values.view(pa.int64()).view(pa.timestamp("us")))
+
+
+_TEXT_FORMS: dict[Kind, Callable[[pa.Array], list[str | None]]] = {
+    Kind.TIMESTAMP: _timestamp_texts,
+    Kind.TIMESTAMPTZ: _timestamp_texts,
+    Kind.DATE: _date_texts,
+    Kind.TIME: _time_texts,
+    Kind.INTERVAL: _interval_texts,
+}
+
+
+def _bool_form(_: LogicalType, value: bool) -> int:
+    return int(value)
+
+
+def _float_form(_: LogicalType, value: float) -> float | bytes:
+    if math.isnan(value):
+        return b"NaN"
+    return b"-0.0" if value == 0 and math.copysign(1, value) < 0 else value
+
+
+def _decimal_form(type_: LogicalType, value: Decimal | str) -> float | int | bytes:
+    """A number where reading it back gives the same decimal, the bytes of its digits elsewhere."""
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError("not a finite decimal")
+    if number == number.to_integral_value() and int(number) in _INT64 and (type_.precision or isinstance(value, str)):
+        whole = int(number)
+        if type_.precision is not None or str(whole) == str(value):
+            return whole
+    double = float(number)
+    back = Decimal(repr(double))
+    if type_.precision is not None:
+        if abs(number) < Decimal(10) ** 15 and back.quantize(Decimal(1).scaleb(-(type_.scale or 0))) == number:
+            return double
+    elif repr(double) == str(value):
+        return double
+    return str(value).encode() if isinstance(value, str) else format(number, "f").encode()
+
+
+def _json_form(_: LogicalType, value: str) -> str | bytes:
+    """Text, except a bare number, which the column's NUMERIC affinity would turn into one and round."""
+    bare = value.strip()
+    if not bare or not (bare[0].isdigit() or bare[0] in "+-.NnIi"):
+        return value
+    whole = bare.removeprefix("-")
+    if value == bare and whole.isdigit() and len(whole) <= 18 and (whole == "0" or whole[0] != "0") and bare != "-0":
+        return value
+    return value if bare.startswith(("null",)) else value.encode()
+
+
+def _array_form(type_: LogicalType, value: list[Any]) -> str:
+    return json_text(type_, value)
+
+
+_VALUE_FORMS: dict[Kind, Callable[[LogicalType, Any], Any]] = {
+    Kind.BOOL: _bool_form,
+    Kind.FLOAT32: _float_form,
+    Kind.FLOAT64: _float_form,
+    Kind.DECIMAL: _decimal_form,
+    Kind.JSON: _json_form,
+    Kind.FILE: _json_form,
+    Kind.ARRAY: _array_form,
+}
