@@ -91,21 +91,31 @@ class Database:
     @cached_property
     def sqlalchemy_config(self) -> SQLAlchemySyncConfig:
         """Advanced Alchemy's configuration of this database, bound under the database's name."""
+        return self._sqlalchemy_config(read_only=False)
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine of that configuration, made once and pooled."""
+        return self.sqlalchemy_config.get_engine()
+
+    def create_engine(self, read_only: bool = False) -> Engine:
+        """A new engine, for whoever disposes of it."""
+        return self._sqlalchemy_config(read_only).get_engine()
+
+    def _sqlalchemy_config(self, read_only: bool) -> SQLAlchemySyncConfig:
         from advanced_alchemy.config import EngineConfig, SQLAlchemySyncConfig
 
         engine_config = EngineConfig(echo=self.settings.echo)
         if self.engine_name == "postgresql":
             engine_config = EngineConfig(**{f.name: getattr(self.settings, f.name) for f in fields(self.settings)})
+        elif self.engine_name == "duckdb" and read_only:
+            # Several processes may read a file, but only one may have it open to write.
+            engine_config.connect_args = {"read_only": True}
         return SQLAlchemySyncConfig(
             connection_string=self.url.render_as_string(hide_password=False),
             bind_key=self.name,
             engine_config=engine_config,
         )
-
-    @property
-    def engine(self) -> Engine:
-        """The SQLAlchemy engine, made once and pooled."""
-        return self.sqlalchemy_config.get_engine()
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,10 @@ class RevisionMismatchError(ToolkitError):
         )
 
 
+class MigrationError(ToolkitError):
+    """A migration, or the history of migrations, that cannot be used or run."""
+
+
 class UnrepresentableValueError(ToolkitError):
     """A value that its column, or the target engine, cannot hold exactly. Nothing is ever rounded or cut."""
 

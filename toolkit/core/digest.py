@@ -9,6 +9,7 @@ first 64 bits of their digests, so it can be computed in any order and in parts.
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
+from toolkit.core.values import json_text
 
 DIGEST = pa.binary(16)
 DIGEST_FIELD = "toolkit_digest"
@@ -211,12 +213,19 @@ def _decimal_text(value: Decimal | str | None) -> str | None:
 
 def _array_documents(type_: LogicalType, values: pa.Array) -> pa.Array:
     """Each array as the JSON document that `to_jsonb` makes of it."""
-    from toolkit.core.values import json_text
+    element = type_.element
+    assert element is not None
+    documents = []
+    for value in values.to_pylist():
+        if value is not None and element.kind in FLOAT_KINDS:
+            value = [_without_point(part) for part in value]
+        documents.append(None if value is None else canonical_document(json_text(type_, value)))
+    return pa.array(documents, pa.string())
 
-    return pa.array(
-        [None if value is None else canonical_document(json_text(type_, value)) for value in values.to_pylist()],
-        pa.string(),
-    )
+
+def _without_point(value: float | None) -> float | int | None:
+    """A whole double as PostgreSQL prints it: 1, not 1.0."""
+    return int(value) if value is not None and math.isfinite(value) and value.is_integer() else value
 
 
 def _md5(rows: pa.Array) -> pa.Array:

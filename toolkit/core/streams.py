@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 T = TypeVar("T")
 
@@ -82,3 +83,19 @@ def cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch
             count += rest.num_rows
     if waiting:
         yield pa.concat_batches(waiting)
+
+
+def only(batches: Iterable[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The rows whose columns named in `keys` have one of these values."""
+    names = keys.column_names
+    wanted = keys.column(names[0]).combine_chunks() if len(names) == 1 else None
+    tuples = set() if wanted is not None else set(zip(*(c.to_pylist() for c in keys.columns), strict=True))
+    for batch in batches:
+        if wanted is not None:
+            mask = pc.is_in(batch.column(names[0]), wanted)
+        else:
+            rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+            mask = pa.array([row in tuples for row in rows])
+        chosen = batch.filter(mask)
+        if chosen.num_rows:
+            yield chosen

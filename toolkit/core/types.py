@@ -54,6 +54,8 @@ TEXT_KINDS = frozenset({Kind.TEXT, Kind.ENUM, Kind.CIPHERTEXT})
 JSON_KINDS = frozenset({Kind.JSON, Kind.FILE})
 INTEGER_KINDS = frozenset({Kind.INT16, Kind.INT32, Kind.INT64})
 FLOAT_KINDS = frozenset({Kind.FLOAT32, Kind.FLOAT64})
+# What an array may hold: values whose form inside a JSON list is the same in every engine.
+ELEMENT_KINDS = TEXT_KINDS | INTEGER_KINDS | FLOAT_KINDS | {Kind.BOOL, Kind.UUID, Kind.DATE}
 
 _ARROW: dict[Kind, pa.DataType] = {
     Kind.UUID: pa.binary(16),
@@ -171,7 +173,13 @@ def _with_details(kind: Kind, type_: Any, column: str) -> LogicalType:
                 f"Column {column or '?'} is an array of {type_.dimensions} dimensions; only one is portable.",
                 "Store it as JSON, or leave its table out.",
             )
-        return LogicalType(kind, element=logical_type(type_.item_type, column))
+        element = logical_type(type_.item_type, column)
+        if element.kind not in ELEMENT_KINDS:
+            raise ConfigurationError(
+                f"Column {column or '?'} is an array of {element.kind}, which has no form shared by all engines.",
+                "Store it as JSON, or leave its table out.",
+            )
+        return LogicalType(kind, element=element)
     return LogicalType(kind)
 
 

@@ -21,17 +21,16 @@ import pyarrow as pa
 
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
 def json_text(type_: LogicalType, value: Any) -> str:
     """A canonical value (as Arrow's `to_pylist` gives it) as JSON text."""
-    return json.dumps(json_value(type_, value), ensure_ascii=False, default=_raw_number)
+    return json.dumps(json_value(type_, value), ensure_ascii=False)
 
 
 def json_value(type_: LogicalType, value: Any) -> Any:
-    """A canonical value as what the `json` module writes; a decimal inside an array stays a number."""
+    """A canonical value as what the `json` module writes."""
     if value is None:
         return None
     kind = type_.kind
@@ -51,10 +50,6 @@ def json_value(type_: LogicalType, value: Any) -> Any:
     if kind is Kind.INTERVAL:
         return value // _MICROSECOND
     return json.loads(value) if kind in JSON_KINDS else value
-
-
-def _raw_number(value: Any) -> Any:
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def parse_json_value(type_: LogicalType, value: Any) -> Any:

@@ -1,0 +1,36 @@
+"""Access to the rows of a database, whichever engine it is."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from toolkit.errors import DatabaseUnavailableError, UnknownNameError
+
+if TYPE_CHECKING:
+    from toolkit.config import Database
+    from toolkit.repositories.base import DatabaseConnection
+
+# Loaded only when a database of that engine is opened.
+_ENGINES = {
+    "sqlite": ("toolkit.repositories.sqlite", "SqliteConnection"),
+    "postgresql": ("toolkit.repositories.postgres", "PostgresConnection"),
+    "duckdb": ("toolkit.repositories.duckdb", "DuckDBConnection"),
+}
+
+
+def connect(database: Database, *, write: bool = False) -> DatabaseConnection:
+    """One transaction on a database, for use in a `with` block: a snapshot, or (`write`) the right to write.
+
+    Raises:
+        DatabaseUnavailableError: there is no such file to read; entering the block raises it for all other causes.
+    """
+    if database.engine_name not in _ENGINES:
+        raise UnknownNameError("engine", database.engine_name, _ENGINES)
+    if not write and database.file is not None and not database.file.exists():
+        raise DatabaseUnavailableError(
+            database.name, f"there is no file {database.file}", "Check the path, or fill it first (toolkit load-data)."
+        )
+    module, name = _ENGINES[database.engine_name]
+    connection: DatabaseConnection = getattr(import_module(module), name)(database, write)
+    return connection

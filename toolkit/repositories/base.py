@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
-from toolkit.core.digest import TableDigest, digest_batches, digest_schema, keyed_digests
+from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key, show_value
-from toolkit.errors import MissingParentError, SchemaMismatchError, ToolkitError, UniqueConflictError
+from toolkit.errors import (
+    MissingParentError,
+    SchemaMismatchError,
+    ToolkitError,
+    UniqueConflictError,
+    UnrepresentableValueError,
+)
 from toolkit.repositories.codecs import Codec
 
 if TYPE_CHECKING:
@@ -119,6 +126,10 @@ class DatabaseConnection(ABC):
         """Check the foreign keys of these tables at the end of the block, not row by row."""
         return _nothing()
 
+    def savepoint(self) -> AbstractContextManager[Any]:
+        """Undo what the block did if it fails, and only that where the engine can."""
+        return self.sqlalchemy.begin_nested()
+
     def _is_broken(self) -> bool:
         return False
 
@@ -131,6 +142,9 @@ def _nothing() -> Iterator[None]:
 class TableRepository:
     """Upsert-capable access to one table of one database; takes and returns record batches."""
 
+    # The construct with ON CONFLICT; DuckDB's is PostgreSQL's.
+    _insert: ClassVar[Any] = staticmethod(postgresql.insert)
+
     def __init__(self, connection: DatabaseConnection, spec: TableSpec) -> None:
         self.connection = connection
         self.spec = spec
@@ -141,14 +155,16 @@ class TableRepository:
     def count(self) -> int:
         """Number of rows."""
         with self.connection.translated():
-            rows = self.connection.sqlalchemy.execute(sa.select(sa.func.count()).select_from(self.table))
-            return int(rows.scalar_one())
+            counted = sa.select(sa.func.count()).select_from(self.table)
+            ((rows,),) = self.connection.sqlalchemy.execute(counted).all()
+        return int(rows)
 
     def is_empty(self) -> bool:
         """Whether there is no row."""
         with self.connection.translated():
             one = sa.select(sa.literal(1)).select_from(self.table).limit(1)
-            return self.connection.sqlalchemy.execute(one).first() is None
+            # Fetched to the end: DuckDB does nothing else while a result is unfinished.
+            return not self.connection.sqlalchemy.execute(one).all()
 
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order.
@@ -198,7 +214,7 @@ class TableRepository:
             parameters = self.connection.codec.encode(self.spec, batch, self.connection.name)
             with self.connection.translated():
                 try:
-                    with self.connection.sqlalchemy.begin_nested():
+                    with self.connection.savepoint():
                         self._execute_many(statement, parameters)
                 except sa.exc.IntegrityError as error:
                     raise self._conflict(batch) or error from error
@@ -218,11 +234,9 @@ class TableRepository:
 
     def upsert_statement(self) -> Any:
         """`INSERT … ON CONFLICT (key) DO UPDATE` of every data column, the values bound in column order."""
-        from sqlalchemy.dialects.postgresql import insert
-
         storage = self.connection.codec.storage_table(self.spec)
         names = self.spec.column_names
-        statement = insert(storage).values({name: sa.bindparam(f"p{i}", type_=storage.c[name].type)
+        statement = self._insert(storage).values({name: sa.bindparam(f"p{i}", type_=storage.c[name].type)
                                             for i, name in enumerate(names)})
         others = {name: statement.excluded[name] for name in names if name not in self.spec.key}
         if not others:
@@ -252,11 +266,11 @@ class TableRepository:
         )
         execute = self.connection.sqlalchemy.execute
         with self.connection.translated():
-            count = execute(sa.select(sa.func.count()).select_from(joined).where(orphaned)).scalar_one()
+            ((count,),) = execute(sa.select(sa.func.count()).select_from(joined).where(orphaned)).all()
             if not count:
                 return
             key = [self.connection.codec.select(self.spec.column(n), child.c[n]) for n in self.spec.key]
-            row = execute(sa.select(*key).select_from(joined).where(orphaned).order_by(*key).limit(1)).one()
+            row = execute(sa.select(*key).select_from(joined).where(orphaned).order_by(*key).limit(1)).all()[0]
         raise MissingParentError(
             self.connection.name,
             self.spec.name,
@@ -276,7 +290,12 @@ class TableRepository:
         return show_key(self.spec.key, tuple(c.type for c in key_spec), tuple(values))
 
     def _conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
-        """Why this batch broke a unique key: two rows in it, or one in it and one in the table; None if neither."""
+        """Why this batch was refused: a NULL, two rows of it with one unique value, or one of it and one of the table."""
+        for column in self.spec.columns:
+            if not column.nullable and batch.column(column.name).null_count:
+                row = batch.column(column.name).is_null().index(True).as_py()
+                problem = f"is NULL, which {self.connection.name} does not allow"
+                return UnrepresentableValueError(self.spec.name, batch_key(self.spec, batch, row), column.name, problem)
         for columns in self.spec.unique_keys:
             if columns == self.spec.key:
                 continue
@@ -372,8 +391,3 @@ def check_schema(connections: Sequence[DatabaseConnection], specs: Sequence[Tabl
         raise SchemaMismatchError(
             problems, "Run 'toolkit database upgrade --database NAME' on it, or name the tables to work on."
         )
-
-
-def empty_digests(spec: TableSpec) -> pa.Table:
-    """No rows, in the schema of `row_digests`."""
-    return digest_schema(spec).empty_table()

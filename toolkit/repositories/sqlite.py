@@ -77,8 +77,6 @@ class SqliteConnection(DatabaseConnection):
 
         try:
             yield
-        except sa.exc.IntegrityError:
-            raise
         except (sa.exc.DBAPIError, sqlite3.Error, adbc_driver_manager.Error) as error:
             raise self._error(str(getattr(error, "orig", None) or error)) from error
 
@@ -105,6 +103,7 @@ class SqliteRepository(TableRepository):
     """One table of a SQLite file."""
 
     connection: SqliteConnection
+    _insert = staticmethod(sqlite.insert)
 
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order.

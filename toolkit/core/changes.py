@@ -1,0 +1,91 @@
+"""Keyed digests of two sides -> which rows are new, which changed, how many are equal."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from toolkit.core.digest import digest_schema
+from toolkit.core.tables import TableSpec
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# Digests beyond this go to a temporary file; a million rows with UUID keys take 32 MB a side.
+_MEMORY = "128MB"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a target lacks of a source. `new` and `changed` hold the key columns and the source's digest."""
+
+    new: pa.Table
+    changed: pa.Table
+    unchanged: int
+    target_only: int
+
+
+def compare(
+    spec: TableSpec, source: Iterable[pa.RecordBatch], target: Iterable[pa.RecordBatch], memory: str = _MEMORY
+) -> Changes:
+    """Join the digests of two sides by key; both are read at the same time.
+
+    DuckDB serves as the calculator: what does not fit into `memory` it keeps in a temporary directory.
+    """
+    import duckdb
+
+    with (
+        tempfile.TemporaryDirectory(prefix="toolkit-") as directory,
+        duckdb.connect(config={"memory_limit": memory, "temp_directory": directory}) as calculator,
+        ThreadPoolExecutor(max_workers=1) as other,
+    ):
+        source_rows = other.submit(_collect, calculator.cursor(), "source", spec, source)
+        target_rows = _collect(calculator, "target", spec, target)
+        total = source_rows.result()
+        return _joined(calculator, spec, total, target_rows)
+
+
+def _collect(calculator: DuckDBPyConnection, side: str, spec: TableSpec, digests: Iterable[pa.RecordBatch]) -> int:
+    """Put one side's digests into a table, under positional names; the number of rows."""
+    schema = digest_schema(spec)
+    names = [f"c{i}" for i in range(len(schema))]
+    incoming = f"incoming_{side}"
+    rows = 0
+    # An empty table of the right types first: the side may have no rows at all.
+    calculator.register(incoming, schema.empty_table().rename_columns(names))
+    calculator.execute(f"CREATE TABLE {side} AS FROM {incoming}")
+    for batch in digests:
+        calculator.register(incoming, pa.Table.from_batches([batch]).rename_columns(names))
+        calculator.execute(f"INSERT INTO {side} FROM {incoming}")
+        rows += batch.num_rows
+    calculator.unregister(incoming)
+    return rows
+
+
+def _joined(calculator: DuckDBPyConnection, spec: TableSpec, source_rows: int, target_rows: int) -> Changes:
+    schema = digest_schema(spec)
+    digest = f"c{len(spec.key)}"
+    match = " AND ".join(f"s.c{i} = t.c{i}" for i in range(len(spec.key)))
+    fields = ", ".join(f"s.c{i}" for i in range(len(schema)))
+    calculator.execute(
+        f"CREATE TABLE differing AS SELECT {fields}, t.{digest} IS NULL AS is_new "
+        f"FROM source s LEFT JOIN target t ON {match} WHERE s.{digest} IS DISTINCT FROM t.{digest}"
+    )
+    new = _taken(calculator, schema, "is_new")
+    changed = _taken(calculator, schema, "NOT is_new")
+    unchanged = source_rows - new.num_rows - changed.num_rows
+    return Changes(new, changed, unchanged, target_rows - unchanged - changed.num_rows)
+
+
+def _taken(calculator: DuckDBPyConnection, schema: pa.Schema, condition: str) -> pa.Table:
+    fetched = calculator.sql(f"SELECT * EXCLUDE is_new FROM differing WHERE {condition}").to_arrow_table()
+    columns = [
+        column.cast(pa.int64()).cast(field.type) if pa.types.is_timestamp(field.type) else column.cast(field.type)
+        for column, field in zip(fetched.columns, schema, strict=True)
+    ]
+    return pa.table(columns, schema=schema)

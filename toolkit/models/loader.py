@@ -1,0 +1,111 @@
+"""Loading the schema that a user named: `module:attribute` → its `MetaData`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import ModuleType
+
+    from sqlalchemy import MetaData
+
+
+def load_metadata(reference: str, search_path: Path) -> MetaData:
+    """The metadata that `reference` names: a `MetaData`, a declarative base (or a model), or a registry.
+
+    `search_path` is where the user's modules are; it is put first on `sys.path` for the import.
+
+    Raises:
+        ConfigurationError: the reference is malformed, the module is not there or fails, or the attribute is missing
+            or something else.
+    """
+    module_name, separator, attribute = reference.partition(":")
+    if not (separator and module_name and attribute):
+        raise ConfigurationError(
+            f"The metadata reference {reference!r} is not of the form MODULE:ATTRIBUTE.",
+            "Write it like myapp.models:metadata or myapp.models:Base.",
+        )
+    module = _import(module_name, reference, search_path)
+    found: Any = module
+    for name in attribute.split("."):
+        found = _attribute(found, name, reference)
+    return _metadata_of(found, reference)
+
+
+@contextmanager
+def importable_from(directory: Path) -> Iterator[None]:
+    """Let the modules in a directory be imported, as `python` does for the working directory."""
+    entry = str(directory.resolve())
+    added = entry not in sys.path
+    if added:
+        sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        if added and entry in sys.path:
+            sys.path.remove(entry)
+
+
+def _import(name: str, reference: str, search_path: Path) -> ModuleType:
+    try:
+        with importable_from(search_path):
+            return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        if name == missing or name.startswith(f"{missing}."):
+            raise ConfigurationError(
+                f"There is no module {missing!r} (metadata {reference!r}).",
+                f"Searched in {search_path} and the installed packages. Correct the setting `metadata`, or install it.",
+            ) from error
+        raise _import_failed(name, error) from error
+    except Exception as error:
+        raise _import_failed(name, error) from error
+
+
+def _import_failed(name: str, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"The module {name!r} could not be imported: {type(error).__name__}: {error}.",
+        f"See where: python -c 'import {name}'",
+    )
+
+
+def _attribute(owner: Any, name: str, reference: str) -> Any:
+    try:
+        return getattr(owner, name)
+    except AttributeError as error:
+        names = [each for each in dir(owner) if not each.startswith("_")]
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        usable = [each for each in names if _has_metadata(getattr(owner, each, None))]
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise ConfigurationError(
+            f"{getattr(owner, '__name__', reference)} has no attribute {name!r} (metadata {reference!r}).",
+            f"{hint}With a schema there: {', '.join(usable) or 'nothing'}.",
+        ) from error
+
+
+def _has_metadata(found: Any) -> bool:
+    from sqlalchemy import MetaData
+
+    return isinstance(found, MetaData) or isinstance(getattr(found, "metadata", None), MetaData)
+
+
+def _metadata_of(found: Any, reference: str) -> MetaData:
+    if not _has_metadata(found):
+        raise ConfigurationError(
+            f"{reference!r} is {_kind_of(found)}, not a schema.",
+            "Name a MetaData, a declarative base class or a registry.",
+        )
+    metadata: MetaData = getattr(found, "metadata", found)
+    return metadata
+
+
+def _kind_of(found: Any) -> str:
+    return f"the class {found.__name__}" if isinstance(found, type) else f"of type {type(found).__name__}"

@@ -1,0 +1,174 @@
+"""What the `env.py` of a migrations directory does, for Alembic's, Advanced Alchemy's and this package's commands."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from advanced_alchemy.base import metadata_registry
+from advanced_alchemy.types import EncryptedString, EncryptedText, JsonB, OneTimeCode, PasswordHash, StoredObject
+from alembic import context
+from sqlalchemy import JSON, event, text
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+
+from toolkit.errors import ConfigurationError
+from toolkit.repositories.duckdb_alembic import DuckDBImpl
+from toolkit.repositories.duckdb_reflection import sequence_of
+from toolkit.repositories.sqlite_alembic import SQLiteImpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from alembic.autogenerate.api import AutogenContext
+    from sqlalchemy import Connection, MetaData
+
+# Imported for what defining them does: from then on Alembic uses them for these engines.
+IMPLEMENTATIONS = (DuckDBImpl, SQLiteImpl)
+# The tables in which Alembic, Advanced Alchemy and this package keep their own records.
+BOOKKEEPING = ("toolkit_", "alembic_version")
+# Any number, as long as it is always the same: two upgrades of one PostgreSQL database wait for one another.
+_ADVISORY_LOCK = 0x746F6F6C6B6974
+
+
+def run_migrations(**options: Any) -> None:
+    """Run what the command asked for. `options` replace those given to `context.configure`."""
+    if context.is_offline_mode():
+        _run_offline(options)
+    else:
+        _run_online(options)
+
+
+def is_bookkeeping(table_name: str) -> bool:
+    """Whether a table belongs to the tools rather than to the models."""
+    return table_name.startswith(BOOKKEEPING)
+
+
+def _run_online(options: Mapping[str, Any]) -> None:
+    config: Any = context.config
+    only_reads = bool(config.attributes.get("only_reads"))
+    before_commit = config.attributes.get("before_commit")
+    with config.engine.connect() as connection, transactional_ddl(connection, only_reads):
+        context.configure(**{"connection": connection, "dont_mutate": only_reads, **_options(), **options})
+        with context.begin_transaction():
+            if connection.dialect.name == "postgresql" and not only_reads:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            context.run_migrations()
+            if before_commit is not None:
+                before_commit(connection)
+
+
+def _run_offline(options: Mapping[str, Any]) -> None:
+    offline = {
+        "url": context.config.db_url,  # type: ignore[attr-defined]
+        "literal_binds": True,
+        "dialect_opts": {"paramstyle": "named"},
+    }
+    context.configure(**{**offline, **_options(), **options})
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _options() -> dict[str, Any]:
+    config: Any = context.config
+    metadata = _target_metadata(config)
+    schemas = {table.schema for table in metadata.tables.values()} - {None}
+    names = {table.name for table in metadata.tables.values()}
+
+    def include_name(name: str | None, type_: str, _: Mapping[str, Any]) -> bool:
+        if type_ == "schema":
+            return name is None or name in schemas
+        return type_ != "table" or name in names or not is_bookkeeping(str(name))
+
+    return {
+        "target_metadata": metadata,
+        "compare_type": True,
+        "render_as_batch": True,
+        "render_item": render_item,
+        "transactional_ddl": True,
+        "include_schemas": bool(schemas),
+        "include_name": include_name,
+        "user_module_prefix": "sa.",
+        "version_table": config.version_table_name,
+        "version_table_schema": config.version_table_schema,
+        "on_version_apply": config.attributes.get("on_version_apply", ()),
+    }
+
+
+def _target_metadata(config: Any) -> MetaData:
+    """The configured schema, which all databases share; Advanced Alchemy alone would look under the bind key."""
+    if not hasattr(config, "engine"):
+        raise ConfigurationError(
+            "These migrations are run by `toolkit database` or Advanced Alchemy's commands, not by `alembic`.",
+            "Run: toolkit database --help",
+        )
+    given: MetaData | None = config.attributes.get("target_metadata")
+    return metadata_registry.get(config.bind_key) if given is None else given
+
+
+@contextmanager
+def transactional_ddl(connection: Connection, only_reads: bool = False) -> Iterator[None]:
+    """On SQLite, let all statements be in transactions, and no foreign key be acted on meanwhile.
+
+    Python's driver begins a transaction only before rows are changed, so a migration that fails would leave half of
+    its tables. And dropping a table, which is how SQLite's are altered, would delete the children of its rows.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    level, driver.isolation_level = driver.isolation_level, None
+    (enforced,) = driver.execute("PRAGMA foreign_keys").fetchone()
+    driver.execute("PRAGMA foreign_keys = OFF")
+
+    def begin(_: Connection) -> None:
+        if not driver.in_transaction:
+            driver.execute("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+
+    event.listen(connection, "begin", begin)
+    try:
+        yield
+    finally:
+        event.remove(connection, "begin", begin)
+        # Within a transaction the pragma would do nothing.
+        connection.rollback()
+        driver.execute(f"PRAGMA foreign_keys = {enforced}")
+        driver.isolation_level = level
+
+
+def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | None | bool:
+    """How a type or default is written into a migration; False for Alembic's own way, None to leave it out."""
+    if kind == "type":
+        return _render_type(item, autogenerate)
+    if kind == "server_default" and autogenerate.dialect is not None and autogenerate.dialect.name == "duckdb":
+        # The dialect gives columns that number themselves such a default; each engine has its own way.
+        return None if sequence_of(str(getattr(item, "arg", ""))) else False
+    return False
+
+
+def _render_type(type_: TypeEngine[Any], autogenerate: AutogenContext) -> str | bool:
+    match type_:
+        case StoredObject():
+            # Its own repr needs the backend to be registered.
+            return f"sa.StoredObject(backend={_backend_key(type_)!r}{', multiple=True' if type_.multiple else ''})"
+        # What is stored, no more: the reprs of these hold the key, or need the libraries that encrypt.
+        case EncryptedText():
+            return "sa.Text()"
+        case EncryptedString():
+            return "sa.String()"
+        case PasswordHash():
+            return f"sa.String(length={type_.length})"
+        case OneTimeCode():
+            return "sa.JsonB"
+        case JSON() if type_._variant_mapping.keys() == JsonB._variant_mapping.keys():
+            return "sa.JsonB"
+        case TypeDecorator() | UserDefinedType():
+            module = type(type_).__module__
+            if not module.startswith(("advanced_alchemy.", "sqlalchemy.")):
+                autogenerate.imports.add(f"import {module}")
+                return f"{module}.{type_!r}"
+    return False
+
+
+def _backend_key(type_: StoredObject) -> str:
+    backend = type_._raw_backend
+    return backend if isinstance(backend, str) else backend.key

@@ -1,0 +1,44 @@
+"""Alembic's differences between a database and the models, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def describe_change(change: Any) -> str:
+    """One line for what the next migration would do."""
+    if isinstance(change, list):
+        return "; ".join(describe_change(each) for each in change)
+    action, *details = change
+    verb, _, kind = action.partition("_")
+    describe = {
+        "table": _table,
+        "column": _column,
+        "index": _named,
+        "constraint": _named,
+        "fk": _named,
+        "table_comment": _table,
+    }
+    if verb == "modify":
+        schema, table, column, _, old, new = details
+        return f"change {kind} of {_qualified(schema, table)}.{column} from {old!r} to {new!r}"
+    if kind not in describe:
+        return str(action).replace("_", " ")
+    return f"{verb} {kind.replace('_', ' ').replace('fk', 'foreign key')} {describe[kind](*details)}"
+
+
+def _table(table: Any, *_: Any) -> str:
+    return str(table.fullname)
+
+
+def _column(schema: str | None, table: str, column: Any) -> str:
+    return f"{_qualified(schema, table)}.{column.name}"
+
+
+def _named(item: Any) -> str:
+    columns = ", ".join(column.name for column in item.columns)
+    return f"{item.name or 'without a name'} on {item.table.fullname} ({columns})"
+
+
+def _qualified(schema: str | None, table: str) -> str:
+    return f"{schema}.{table}" if schema else table

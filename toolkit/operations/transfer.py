@@ -1,0 +1,209 @@
+"""The one way rows get into a database: compare, plan, write what differs, verify, commit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from toolkit.core.changes import compare
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, passing, sum_digests
+from toolkit.core.plan import Action, TablePlan, TableResult, load_plan, merge_plan
+from toolkit.core.progress import Progress
+from toolkit.core.streams import cut, only, read_ahead
+from toolkit.core.tables import TableSpec, in_cycle
+from toolkit.errors import VerificationError
+from toolkit.repositories.base import BATCH_ROWS
+
+if TYPE_CHECKING:
+    from toolkit.repositories.base import DatabaseConnection, TableRepository
+
+# Above this share of a table it is faster to read all of it once more than to look rows up by key.
+_READ_ALL_SHARE = 0.1
+
+
+class RowSource(Protocol):
+    """One table's rows at the source: a repository, or a fixture file."""
+
+    def count(self) -> int:
+        """Number of rows."""
+
+    def read(self, batch_rows: int, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows, or those with these keys, in the canonical schema."""
+
+    def row_digests(self) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of every row."""
+
+
+class Source(Protocol):
+    """Where rows come from, as one snapshot of all tables."""
+
+    def repository(self, spec: TableSpec) -> RowSource:
+        """One table's rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to write. `commit_every` (rows) trades all-or-nothing for commits in between."""
+
+    verify: bool = True
+    batch_rows: int = BATCH_ROWS
+    commit_every: int | None = None
+
+
+def plan_table(source: RowSource, target: TableRepository | None, spec: TableSpec, progress: Progress) -> TablePlan:
+    """Compare one table on both sides; a target that does not exist yet is None."""
+    if target is None or target.is_empty():
+        return load_plan(spec, source.count())
+    progress.step(f"compare {spec.name}")
+    return merge_plan(spec, compare(spec, source.row_digests(), target.row_digests()))
+
+
+def execute(
+    plans: Sequence[TablePlan], source: Source, target: DatabaseConnection, options: Options, progress: Progress
+) -> tuple[TableResult, ...]:
+    """Write what the plans say, in their order, and commit.
+
+    Raises:
+        VerificationError: what arrived is not what was sent; nothing is kept.
+        MissingParentError, UniqueConflictError, UnrepresentableValueError: named with the rows; nothing is kept.
+    """
+    target.stop_reading()
+    specs = [plan.spec for plan in plans]
+    written = [plan for plan in plans if plan.action is not Action.NOTHING]
+    cyclic = in_cycle([plan.spec for plan in plans])
+    with ExitStack() as stack:
+        if any(plan.spec.name in cyclic for plan in written):
+            stack.enter_context(target.defer_foreign_keys([spec for spec in specs if spec.name in cyclic]))
+            # A commit in between would find children whose parents are still to come.
+            options = Options(options.verify, options.batch_rows)
+        results = tuple(_write(plan, source, target, options, progress) for plan in plans)
+    for plan in written:
+        if not target.capabilities.enforces_foreign_keys:
+            _require_parents(plan.spec, target)
+    for spec in specs:
+        target.repository(spec).advance_sequences()
+    target.commit()
+    return results
+
+
+def _require_parents(spec: TableSpec, target: DatabaseConnection) -> None:
+    for foreign_key in spec.foreign_keys:
+        target.repository(spec).require_parents(foreign_key)
+
+
+def _write(
+    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
+) -> TableResult:
+    started = time.perf_counter()
+    sent = arrived = None
+    if plan.action is not Action.NOTHING:
+        progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
+        if options.commit_every and not _points_at_itself(plan.spec):
+            sent, arrived = _in_parts(plan, source, target, options, progress)
+        elif plan.action is Action.LOAD:
+            sent, arrived = _load(plan, source, target, options, progress)
+        else:
+            sent, arrived = _merge(plan, source, target, options, progress)
+    return TableResult(
+        plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only,
+        time.perf_counter() - started, verified=options.verify,
+        source_digest=sent.text if sent else None, target_digest=arrived.text if arrived else None,
+    )
+
+
+Digests = tuple[TableDigest | None, TableDigest | None]
+
+
+def _load(
+    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
+) -> Digests:
+    """Fill an empty table; digest what is sent as it passes, and what arrived where it lies."""
+    repository = target.repository(plan.spec)
+    seen: list[TableDigest] = []
+    with ExitStack() as stack:
+        batches = stack.enter_context(read_ahead(source.repository(plan.spec).read(options.batch_rows)))
+        if options.verify:
+            batches = stack.enter_context(read_ahead(passing(plan.spec, batches, seen.append)))
+        repository.load(_counted(batches, progress), plan.inserts)
+    if not options.verify:
+        return None, None
+    return _verified(plan, target, sum(seen, TableDigest()), repository.digest())
+
+
+def _merge(
+    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
+) -> Digests:
+    """Write the rows that differ; the plan has their digests."""
+    repository = target.repository(plan.spec)
+    with read_ahead(_differing(plan, source, options)) as batches:
+        repository.upsert_many(_counted(batches, progress))
+    if not options.verify:
+        return None, None
+    keys, expected = _expected(plan)
+    return _verified(plan, target, expected, repository.digest(keys=keys))
+
+
+def _expected(plan: TablePlan) -> tuple[pa.Table, TableDigest]:
+    assert plan.changes is not None
+    digests = plan.changes.column(DIGEST_FIELD).combine_chunks()
+    return plan.changes.drop_columns([DIGEST_FIELD]), sum_digests(digests)
+
+
+def _differing(plan: TablePlan, source: Source, options: Options) -> Iterator[pa.RecordBatch]:
+    repository = source.repository(plan.spec)
+    keys, _ = _expected(plan)
+    if keys.num_rows > _READ_ALL_SHARE * (plan.writes + plan.unchanged):
+        return only(repository.read(options.batch_rows), keys)
+    return repository.read(options.batch_rows, keys=keys)
+
+
+def _in_parts(
+    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
+) -> Digests:
+    """Write and commit so many rows at a time, each part verified before its commit."""
+    assert options.commit_every is not None
+    rows = (
+        source.repository(plan.spec).read(options.batch_rows)
+        if plan.action is Action.LOAD
+        else _differing(plan, source, options)
+    )
+    sent, arrived = TableDigest(), TableDigest()
+    with read_ahead(rows) as batches:
+        for part in cut(batches, options.commit_every):
+            repository = target.repository(plan.spec)
+            seen: list[TableDigest] = []
+            repository.upsert_many(passing(plan.spec, [part], seen.append))
+            if options.verify:
+                keys = pa.Table.from_batches([part]).select(list(plan.spec.key))
+                _verified(plan, target, seen[0], found := repository.digest(keys=keys))
+                sent, arrived = sent + seen[0], arrived + found
+            if not target.capabilities.enforces_foreign_keys:
+                _require_parents(plan.spec, target)
+            target.commit()
+            progress.advance(part.num_rows)
+    return (sent, arrived) if options.verify else (None, None)
+
+
+def _verified(plan: TablePlan, target: DatabaseConnection, sent: TableDigest, arrived: TableDigest) -> Digests:
+    if sent.rows != arrived.rows:
+        raise VerificationError(
+            target.name, plan.spec.name, f"{sent.rows} rows were sent, but {arrived.rows} of them are"
+        )
+    if sent != arrived:
+        raise VerificationError(target.name, plan.spec.name, "rows are there, but with other values than were sent,")
+    return sent, arrived
+
+
+def _points_at_itself(spec: TableSpec) -> bool:
+    return any(foreign_key.parent == spec.name for foreign_key in spec.foreign_keys)
+
+
+def _counted(batches: Iterator[pa.RecordBatch], progress: Progress) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch
+        progress.advance(batch.num_rows)

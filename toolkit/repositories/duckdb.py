@@ -1,0 +1,344 @@
+"""DuckDB: Arrow in and out, one statement a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy as sa
+
+from toolkit.core.digest import TableDigest, digest_batches
+from toolkit.core.tables import ColumnSpec, TableSpec
+from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
+from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError, UnrepresentableValueError
+from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository, batch_key
+from toolkit.repositories.codecs import Codec
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# A row group of DuckDB's storage; smaller inserts leave half-filled ones.
+_INSERT_ROWS = 122_880
+_INCOMING = "toolkit_incoming"
+_MONTHS = -(2**63)
+_DAY = 86_400_000_000
+
+_SQL_TYPES: dict[Kind, str] = {
+    Kind.TIMESTAMP: "TIMESTAMP",
+    Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
+    Kind.DATE: "DATE",
+    Kind.TIME: "TIME",
+    Kind.BOOL: "BOOLEAN",
+    Kind.INT16: "SMALLINT",
+    Kind.INT32: "INTEGER",
+    Kind.INT64: "BIGINT",
+    Kind.FLOAT32: "FLOAT",
+    Kind.FLOAT64: "DOUBLE",
+    Kind.BYTES: "BLOB",
+}
+
+
+def quoted(name: str) -> str:
+    """A quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _canonical_expression(type_: LogicalType, value: str) -> str:
+    """The expression whose Arrow form is the canonical one, or becomes it by a view."""
+    kind = type_.kind
+    if kind is Kind.UUID:
+        return f"CAST(CAST({value} AS UUID) AS BLOB)"
+    if kind is Kind.INTERVAL:
+        months = f"date_part('year', {value}) * 12 + date_part('month', {value})"
+        return f"CASE WHEN {months} <> 0 THEN ({_MONTHS})::BIGINT ELSE epoch_us({value}) END"
+    if kind is Kind.DECIMAL:
+        wanted = "VARCHAR" if type_.precision is None else f"DECIMAL({type_.precision}, {type_.scale})"
+        return f"CAST({value} AS {wanted})"
+    if kind is Kind.ARRAY:
+        assert type_.element is not None
+        return f"list_transform({value}, lambda part: {_canonical_expression(type_.element, 'part')})"
+    return f"CAST({value} AS {_SQL_TYPES.get(kind, 'VARCHAR')})"
+
+
+def _stored_expression(type_: LogicalType, value: str, actual: str) -> str:
+    """The expression that turns an incoming canonical value into the column's type."""
+    if type_.kind is Kind.INTERVAL:
+        whole = f"epoch_us({value})"
+        return f"to_days(CAST({whole} // {_DAY} AS INTEGER)) + to_microseconds({whole} % {_DAY})"
+    if type_.kind is Kind.UUID:
+        return f"CAST(CAST({value} AS UUID) AS {actual})"
+    return f"CAST({value} AS {actual})"
+
+
+class DuckDBConnection(DatabaseConnection):
+    """One transaction on a DuckDB file, which only one process at a time may have open for writing."""
+
+    capabilities = Capabilities(enforces_foreign_keys=False)
+    codec = Codec()
+
+    @property
+    def raw(self) -> DuckDBPyConnection:
+        """DuckDB's connection underneath SQLAlchemy's; both share the transaction."""
+        return self.sqlalchemy.connection.driver_connection  # type: ignore[return-value]
+
+    def _begin(self) -> None:
+        self.raw.execute("SET TimeZone = 'UTC'")
+        self.sqlalchemy.execute(sa.text("SELECT 1")).all()
+
+    def repository(self, spec: TableSpec) -> DuckDBRepository:
+        """Access to one table."""
+        return DuckDBRepository(self, spec)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn errors of DuckDB into this package's."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise self.known_error(error.orig or error) from error
+        except duckdb.Error as error:
+            raise self.known_error(error) from error
+
+    def savepoint(self) -> AbstractContextManager[Any]:
+        """DuckDB has no savepoints: an error ends the transaction, and the next statement begins another."""
+        return self._starting_over()
+
+    @contextmanager
+    def _starting_over(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.sqlalchemy.rollback()
+            raise
+
+    def known_error(self, error: BaseException) -> ToolkitError:
+        """The error to raise in place of DuckDB's, without the data it quotes."""
+        message = str(error)
+        for sign, fact, advice in _KNOWN_ERRORS:
+            if sign in message:
+                holder = message.partition("held in ")[2].partition(")")[0] or "another process"
+                return DatabaseUnavailableError(
+                    self.name, fact.format(file=self.database.file, holder=holder), advice.format(holder=holder)
+                )
+        return StatementError(self.name, message.partition("\n")[0], "Run with --debug to see the statement.")
+
+
+_KNOWN_ERRORS = (
+    ("Could not set lock on file", "{file} is open in {holder}", "Let that process close the file, then run again."),
+    ("read-only mode", "{file} is read-only", "Give yourself write permission on it and its folder."),
+    ("Permission denied", "{file} may not be opened", "Give yourself permission on it and its folder."),
+    ("No space left on device", "the disk that holds {file} is full", "Make room, then run again."),
+    ("not a valid DuckDB database file", "{file} is not a DuckDB database", "Check the path; nothing was changed."),
+    ("does not exist", "{file} cannot be opened", "Check the path."),
+)
+
+
+class DuckDBRepository(TableRepository):
+    """One table of a DuckDB file."""
+
+    connection: DuckDBConnection
+
+    @property
+    def name(self) -> str:
+        """The table's quoted name."""
+        return f"{quoted(self.table.schema)}.{quoted(self.table.name)}" if self.table.schema else quoted(self.table.name)
+
+    def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows (or those with these keys) in the canonical schema, in no particular order."""
+        fields = ", ".join(
+            f"{_canonical_expression(c.type, f't.{quoted(c.name)}')} AS c{i}" for i, c in enumerate(self.spec.columns)
+        )
+        with self.connection.translated(), self._incoming_keys(keys) as join:
+            stream = self.connection.raw.sql(f"SELECT {fields} FROM {self.name} AS t{join}")
+            for fetched in stream.to_arrow_reader(batch_rows):
+                if fetched.num_rows:
+                    yield self._canonical(fetched)
+
+    def digest(self, keys: pa.Table | None = None) -> TableDigest:
+        """The digest of all rows, or of those with these keys, as this transaction sees them."""
+        return digest_batches(self.spec, self.read(keys=keys))
+
+    def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
+        """Fill an empty table; its plain indexes are built afterwards."""
+        with self.connection.translated():
+            dropped = self._drop_indexes() if rows >= _INSERT_ROWS else []
+        written = self._insert_all(batches, "")
+        with self.connection.translated():
+            for statement in dropped:
+                self.connection.raw.execute(statement)
+        return written
+
+    def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """Insert or update rows, one statement for each row group."""
+        key = ", ".join(quoted(name) for name in self.spec.key)
+        others = [quoted(name) for name in self.spec.column_names if name not in self.spec.key]
+        action = f"UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in others)}" if others else "NOTHING"
+        return self._insert_all(batches, f" ON CONFLICT ({key}) DO {action}")
+
+    def delete_many(self, keys: pa.Table) -> int:
+        """Delete the rows with these keys; the number that were there."""
+        with self.connection.translated(), self._incoming_keys(keys) as join:
+            using = join.replace(" JOIN ", " USING ", 1).replace(" ON ", " WHERE ", 1)
+            ((deleted,),) = self.connection.raw.execute(f"DELETE FROM {self.name} AS t{using}").fetchall()
+        return int(deleted)
+
+    def advance_sequences(self) -> None:
+        """Move the sequences behind integer columns past the highest value; never back."""
+        run = self.connection.raw.execute
+        with self.connection.translated():
+            for name, default in self._catalog("column_default").items():
+                if not default.startswith("nextval(") or self.spec.column(name).type.kind not in INTEGER_KINDS:
+                    continue
+                sequence = default.removeprefix("nextval(").removesuffix(")").strip("'").replace('"', "")
+                top = run(f"SELECT max({quoted(name)}) FROM {self.name}").fetchall()
+                last = run("SELECT last_value FROM duckdb_sequences() WHERE sequence_name = ?",
+                           [sequence.rpartition(".")[2]]).fetchall()
+                ahead = (top[0][0] or 0) - (last[0][0] or 0) if last else 0
+                if ahead > 0:
+                    run(f"SELECT max(nextval(?)) FROM range({ahead})", [sequence]).fetchall()
+
+    def _catalog(self, field: str) -> dict[str, str]:
+        """A property of each data column, from DuckDB's catalog."""
+        rows = self.connection.raw.execute(
+            f"SELECT column_name, {field} FROM duckdb_columns() WHERE table_name = ? AND NOT internal "
+            "AND database_name = current_database() AND schema_name = coalesce(?, current_schema())",
+            [self.table.name, self.table.schema],
+        ).fetchall()
+        return {name: value for name, value in rows if name in self.spec.column_names and value is not None}
+
+    def _drop_indexes(self) -> list[str]:
+        """Drop the indexes that are no constraints; the statements that make them again."""
+        rows = self.connection.raw.execute(
+            "SELECT index_name, sql FROM duckdb_indexes() WHERE table_name = ? AND NOT is_unique AND NOT is_primary "
+            "AND database_name = current_database() AND schema_name = coalesce(?, current_schema())",
+            [self.table.name, self.table.schema],
+        ).fetchall()
+        schema = f"{quoted(self.table.schema)}." if self.table.schema else ""
+        for name, _ in rows:
+            self.connection.raw.execute(f"DROP INDEX {schema}{quoted(name)}")
+        return [sql for _, sql in rows]
+
+    def _insert_all(self, batches: Iterable[pa.RecordBatch], conflict: str) -> int:
+        types = self._catalog("data_type")
+        names = ", ".join(quoted(name) for name in self.spec.column_names)
+        values = ", ".join(
+            _stored_expression(c.type, f"c{i}", types[c.name]) for i, c in enumerate(self.spec.columns)
+        )
+        statement = f"INSERT INTO {self.name} ({names}) SELECT {values} FROM {_INCOMING}{conflict}"
+        written = 0
+        for batch in _grouped(batches, _INSERT_ROWS):
+            self._refuse_unlimited(batch)
+            self._run_over(batch, statement)
+            written += batch.num_rows
+        return written
+
+    def _run_over(self, batch: pa.Table, statement: str) -> None:
+        """Run a statement that reads the incoming batch under its positional column names."""
+        raw = self.connection.raw
+        raw.register(_INCOMING, batch.rename_columns([f"c{i}" for i in range(batch.num_columns)]))
+        try:
+            with self.connection.savepoint():
+                raw.execute(statement).fetchall()
+        except duckdb.ConstraintException as error:
+            rows = batch.combine_chunks().to_batches()[0]
+            raise self._conflict(rows) or self.connection.known_error(error) from error
+        except duckdb.DataError as error:
+            raise self._refused(batch, error) from error
+        except duckdb.Error as error:
+            raise self.connection.known_error(error) from error
+        finally:
+            raw.unregister(_INCOMING)
+
+    def _refused(self, batch: pa.Table, error: Exception) -> ToolkitError:
+        """The first value that DuckDB cannot cast to its column's type."""
+        raw, types = self.connection.raw, self._catalog("data_type")
+        raw.register(_INCOMING, batch.rename_columns([f"c{i}" for i in range(batch.num_columns)]))
+        try:
+            for i, column in enumerate(self.spec.columns):
+                if column.type.kind in (Kind.UUID, Kind.INTERVAL):
+                    continue
+                row = raw.execute(
+                    f"SELECT number FROM (SELECT row_number() OVER () - 1 AS number, c{i} AS value FROM {_INCOMING}) "
+                    f"WHERE value IS NOT NULL AND TRY_CAST(value AS {types[column.name]}) IS NULL LIMIT 1"
+                ).fetchall()
+                if row:
+                    key = batch_key(self.spec, batch.combine_chunks().to_batches()[0], row[0][0])
+                    problem = f"is refused by {self.connection.name}: it is no {types[column.name]}"
+                    return UnrepresentableValueError(self.spec.name, key, column.name, problem)
+        finally:
+            raw.unregister(_INCOMING)
+        return self.connection.known_error(error)
+
+    def _refuse_unlimited(self, batch: pa.Table) -> None:
+        """DuckDB rounds a decimal to its column's scale without a word."""
+        types = self._catalog("data_type")
+        for column in self.spec.columns:
+            if column.type.kind is not Kind.DECIMAL or column.type.precision is not None:
+                continue
+            self._require_scale(column, batch, types[column.name])
+
+    def _require_scale(self, column: ColumnSpec, batch: pa.Table, actual: str) -> None:
+        from decimal import Decimal
+
+        scale = int(actual.partition(",")[2].rstrip(")") or 0) if actual.startswith("DECIMAL") else None
+        for row, text in enumerate(batch.column(column.name).to_pylist()):
+            value = None if text is None else Decimal(text)
+            if value is None or scale is None:
+                continue
+            if not value.is_finite() or -int(value.normalize().as_tuple().exponent) > scale:
+                key = batch_key(self.spec, batch.combine_chunks().to_batches()[0], row)
+                problem = f"holds {text[:40]}, which {self.connection.name} ({actual}) cannot keep"
+                raise UnrepresentableValueError(self.spec.name, key, column.name, problem)
+
+    @contextmanager
+    def _incoming_keys(self, keys: pa.Table | None) -> Iterator[str]:
+        """A join that leaves only the rows with these keys."""
+        if keys is None:
+            yield ""
+            return
+        raw, types = self.connection.raw, self._catalog("data_type")
+        raw.register(_INCOMING, keys.rename_columns([f"k{i}" for i in range(keys.num_columns)]))
+        try:
+            match = " AND ".join(
+                f"t.{quoted(name)} = {_stored_expression(self.spec.column(name).type, f'k.k{i}', types[name])}"
+                for i, name in enumerate(keys.column_names)
+            )
+            yield f" JOIN {_INCOMING} AS k ON {match}"
+        finally:
+            raw.unregister(_INCOMING)
+
+    def _canonical(self, fetched: pa.RecordBatch) -> pa.RecordBatch:
+        columns = []
+        for column, values in zip(self.spec.columns, fetched.columns, strict=True):
+            if column.type.kind is Kind.INTERVAL and (found := values.index(_MONTHS).as_py()) >= 0:
+                key = ", ".join(f"{n}={fetched.columns[self.spec.column_names.index(n)][found]}" for n in self.spec.key)
+                raise UnrepresentableValueError(
+                    self.spec.name, key, column.name, "has months, which have no fixed length"
+                )
+            columns.append(_view(column.type, values))
+        return pa.record_batch(columns, schema=self.spec.schema)
+
+
+def _view(type_: LogicalType, values: pa.Array) -> pa.Array:
+    if isinstance(values, pa.ExtensionArray):
+        values = values.storage
+    if type_.kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL):
+        return values.view(pa.int64()).view(type_.arrow)
+    if type_.kind in TEXT_KINDS or type_.kind in JSON_KINDS:
+        return values.cast(pa.string())
+    return values.cast(type_.arrow)
+
+
+def _grouped(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of at least `rows`, the last one smaller."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(b.num_rows for b in waiting) >= rows:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)

@@ -1,0 +1,466 @@
+"""PostgreSQL: binary COPY in, ADBC out, digests computed inside the server."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from psycopg import errors as pg
+from sqlalchemy.dialects import postgresql
+
+from toolkit.core.digest import TableDigest, digest_schema
+from toolkit.core.tables import ForeignKeySpec, TableSpec
+from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS
+from toolkit.errors import (
+    ChangedSincePlanError,
+    MissingParentError,
+    StatementError,
+    ToolkitError,
+    UniqueConflictError,
+    UnrepresentableValueError,
+)
+from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository, batch_key
+from toolkit.repositories.codecs import Codec
+from toolkit.repositories.postgres_errors import known_error, row_of_copy
+from toolkit.repositories.postgres_indexes import Indexes
+from toolkit.repositories.postgres_sql import (
+    UncarriedValue,
+    canonical_batch,
+    encoder,
+    fetch_expression,
+    key_documents,
+    row_digest_expression,
+    same_wire,
+    wire_array,
+    wire_schema,
+    wire_type,
+)
+
+# Whoever writes with the toolkit holds this advisory lock of the database ("toolkit" in ASCII).
+_WRITE_LOCK = int.from_bytes(b"toolkit", "big")
+# How long to wait for another writer's locks, in seconds.
+LOCK_SECONDS = 30
+# Above so many rows it is faster to build an index anew than to keep it up to date row by row.
+REBUILD_ROWS = 20_000
+_KEYS_A_QUERY = 10_000
+_READ_BYTES = 4_000_000
+
+_PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+# What the canonical forms rest on, whatever the role or the database have set.
+_SETTINGS = (
+    "SET LOCAL client_encoding = 'UTF8'",
+    "SET LOCAL TimeZone = 'UTC'",
+    "SET LOCAL DateStyle = 'ISO, YMD'",
+    "SET LOCAL extra_float_digits = 1",
+    "SET LOCAL standard_conforming_strings = on",
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+)
+
+
+# Where a statement takes its value. No identifier can hold this character, as one can `%s` or `$1`.
+VALUE = "\x00"
+
+
+def quoted(name: str) -> str:
+    """A quoted identifier."""
+    return str(_PREPARER.quote_identifier(name))
+
+
+def qualified(table: sa.Table) -> str:
+    """A table's quoted name, with its schema."""
+    return f"{quoted(table.schema)}.{quoted(table.name)}" if table.schema else quoted(table.name)
+
+
+class PostgresConnection(DatabaseConnection):
+    """One transaction on a PostgreSQL database. Whoever writes waits for the one toolkit writer before it."""
+
+    capabilities = Capabilities(enforces_foreign_keys=True)
+    codec = Codec()
+
+    _reader: Any = None
+
+    def run(self, statement: str, parameter: str | None = None) -> psycopg.Cursor[Any]:
+        """Run a statement with at most one value, bound at `VALUE`; a percent sign in a name stays one."""
+        if parameter is None:
+            return self.raw.execute(statement)
+        return self.raw.execute(statement.replace("%", "%%").replace(VALUE, "%s"), (parameter,))
+
+    @property
+    def raw(self) -> psycopg.Connection[Any]:
+        """psycopg's connection underneath SQLAlchemy's; both share the transaction."""
+        connection = self.sqlalchemy.connection.driver_connection
+        assert isinstance(connection, psycopg.Connection)
+        return connection
+
+    def _begin(self) -> None:
+        if not self.write:
+            self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        for setting in _SETTINGS:
+            self.sqlalchemy.exec_driver_sql(setting)
+        if self.write:
+            self.sqlalchemy.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            # Held by the session, so that nobody comes in between the commits of --commit-every.
+            self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_lock({_WRITE_LOCK})")
+
+    def repository(self, spec: TableSpec) -> PostgresRepository:
+        """Access to one table."""
+        return PostgresRepository(self, spec)
+
+    def reader(self) -> Any:
+        """The ADBC connection whose transaction is the snapshot that all tables are read from."""
+        if self._reader is None:
+            import adbc_driver_postgresql.dbapi
+
+            uri = self.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            self._reader = adbc_driver_postgresql.dbapi.connect(uri)
+            with self._reader.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                for setting in _SETTINGS:
+                    cursor.execute(setting)
+        return self._reader
+
+    def stop_reading(self) -> None:
+        """Close the reading connection, whose locks would hold up a change of indexes."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn errors of psycopg and ADBC into this package's."""
+        import adbc_driver_manager
+
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise known_error(self.database, error.orig or error) from error
+        except (psycopg.Error, adbc_driver_manager.Error) as error:
+            raise known_error(self.database, error) from error
+
+    def _is_broken(self) -> bool:
+        return self.sqlalchemy.closed or self.raw.broken
+
+    @contextmanager
+    def defer_foreign_keys(self, specs: Sequence[TableSpec]) -> Iterator[None]:
+        """Make the foreign keys of these tables deferred for the block; they are checked and restored at its end."""
+        found: list[tuple[str, str]] = []
+        with self.translated():
+            for spec in specs:
+                rows = self.sqlalchemy.execute(
+                    sa.text("SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(:table) "
+                            "AND contype = 'f' AND NOT condeferrable AND conparentid = 0"),
+                    {"table": qualified(spec.table)},
+                )
+                found += [(qualified(spec.table), quoted(name)) for (name,) in rows]
+            for table, name in found:
+                self.run(f"ALTER TABLE {table} ALTER CONSTRAINT {name} DEFERRABLE INITIALLY DEFERRED")
+        yield
+        with self.translated():
+            if found:
+                self.run("SET CONSTRAINTS ALL IMMEDIATE")
+            for table, name in found:
+                self.run(f"ALTER TABLE {table} ALTER CONSTRAINT {name} NOT DEFERRABLE")
+
+
+class PostgresRepository(TableRepository):
+    """One table of a PostgreSQL database."""
+
+    connection: PostgresConnection
+
+    @property
+    def name(self) -> str:
+        """The table's quoted name."""
+        return qualified(self.table)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows (or those with these keys) in the canonical schema, in no particular order.
+
+        A connection that writes reads through its own transaction, so that it sees what it wrote.
+        """
+        if self.connection.write and self.connection._reader is None:
+            yield from super().read(batch_rows, keys)
+            return
+        fields = ", ".join(fetch_expression(c, f"t.{quoted(c.name)}") for c in self.spec.columns)
+        for condition, parameter in self._key_joins(keys):
+            for fetched in self._fetch(f"SELECT {fields} FROM {self.name} AS t{condition}", parameter):
+                batch = self._canonical(fetched)
+                for start in range(0, batch.num_rows, batch_rows):
+                    yield batch.slice(start, batch_rows)
+
+    def row_digests(self) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of every row; the digests are computed by the server."""
+        keys = ", ".join(fetch_expression(self.spec.column(n), quoted(n)) for n in self.spec.key)
+        digest = row_digest_expression(self.spec, quoted)
+        key_spec = TableSpec(self.spec.name, tuple(self.spec.column(n) for n in self.spec.key), self.spec.key, (), (),
+                             self.table)
+        schema = digest_schema(self.spec)
+        for fetched in self._fetch(f"SELECT {keys}, decode({digest}, 'hex') FROM {self.name}", None):
+            canonical = canonical_batch(key_spec, fetched.select(range(len(self.spec.key))))
+            yield pa.record_batch([*canonical.columns, fetched.columns[-1].cast(schema[-1].type)], schema=schema)
+
+    def digest(self, keys: pa.Table | None = None) -> TableDigest:
+        """The digest of all rows, or of those with these keys, computed by the server within this transaction."""
+        digest = row_digest_expression(self.spec, lambda name: f"t.{quoted(name)}")
+        total = TableDigest()
+        with self.connection.translated():
+            for join, parameter in self._key_joins(keys):
+                query = (f"SELECT count(*), coalesce(sum(('x' || left({digest}, 16))::bit(64)::bigint), 0) "
+                         f"FROM {self.name} AS t{join}")
+                row = self.connection.run(query, parameter).fetchone()
+                assert row is not None
+                total += TableDigest(int(row[0]), int(row[1]))
+        return total
+
+    def _fetch(self, query: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
+        with self.connection.translated(), self.connection.reader().cursor() as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_READ_BYTES)})
+            cursor.execute(query.replace(VALUE, "$1"), None if parameter is None else (parameter,))
+            try:
+                yield from cursor.fetch_record_batch()
+            except (pa.ArrowException, OSError) as error:
+                raise known_error(self.connection.database, error) from error
+
+    def _canonical(self, fetched: pa.RecordBatch) -> pa.RecordBatch:
+        try:
+            return canonical_batch(self.spec, fetched)
+        except UncarriedValue as error:
+            key = ", ".join(f"{n}={fetched.columns[self.spec.column_names.index(n)][error.row]}" for n in self.spec.key)
+            raise UnrepresentableValueError(self.spec.name, key, error.column, error.problem) from error
+
+    def _key_joins(self, keys: pa.Table | None) -> Iterator[tuple[str, str | None]]:
+        """Join clauses that together select the rows with these keys, each with its one parameter."""
+        if keys is None:
+            yield "", None
+            return
+        types = self.column_types()
+        fields = ", ".join(f"k{i} {types[name]}" for i, name in enumerate(keys.column_names))
+        match = " AND ".join(f"t.{quoted(name)} = k.k{i}" for i, name in enumerate(keys.column_names))
+        for chunk in keys.to_batches(max_chunksize=_KEYS_A_QUERY):
+            documents = json.dumps(key_documents(self.spec, pa.Table.from_batches([chunk])), ensure_ascii=False)
+            yield f" JOIN jsonb_to_recordset({VALUE}::jsonb) AS k({fields}) ON {match}", documents
+
+    def column_types(self) -> dict[str, str]:
+        """Each column's type in the database, as `format_type` writes it."""
+        with self.connection.translated():
+            rows = self.connection.sqlalchemy.execute(
+                sa.text("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+                        "WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped"),
+                {"table": self.name},
+            )
+            return {name: type_ for name, type_ in rows}
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
+        """Fill an empty table by COPY; from `REBUILD_ROWS` rows its keys and indexes are built afterwards.
+
+        Raises:
+            ChangedSincePlanError: somebody else has put rows there.
+        """
+        with self.connection.translated():
+            self.connection.run(f"LOCK TABLE {self.name} IN SHARE ROW EXCLUSIVE MODE")
+            if not self.is_empty():
+                raise ChangedSincePlanError(self.connection.name, self.spec.name)
+            indexes = Indexes.drop(self.connection, self.name) if rows >= REBUILD_ROWS else Indexes()
+        written = self._fill(batches)
+        for step in indexes.steps:
+            self._guarded(step.sql, self.name)
+        return written
+
+    def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """Copy rows into a staging table and merge them in one statement."""
+        wires, types = self._wires()
+        stage = self._create_stage(wires)
+        written = self._copy(stage, batches, wires)
+        self._guarded(self._merge_statement(stage, types), stage)
+        with self.connection.translated():
+            self.connection.run(f"DROP TABLE {stage}")
+        return written
+
+    def delete_many(self, keys: pa.Table) -> int:
+        """Delete the rows with these keys; the number that were there."""
+        deleted = 0
+        with self.connection.translated():
+            for join, parameter in self._key_joins(keys):
+                using = join.replace(" JOIN ", " USING ", 1).replace(" ON ", " WHERE ", 1)
+                deleted += self.connection.run(f"DELETE FROM {self.name} AS t{using}", parameter).rowcount
+        return deleted
+
+    def advance_sequences(self) -> None:
+        """Move serial and identity sequences past the highest value; never back, and not for an empty table."""
+        run, table = self.connection.run, _literal(self.name)
+        with self.connection.translated():
+            for column in self.spec.columns:
+                if column.type.kind not in INTEGER_KINDS:
+                    continue
+                found = run(f"SELECT pg_get_serial_sequence({table}, {_literal(column.name)})").fetchone()
+                if found and found[0]:
+                    run(f"SELECT setval({_literal(found[0])}, top) "
+                        f"FROM (SELECT max({quoted(column.name)}) AS top FROM {self.name}) AS highest, {found[0]} AS s "
+                        "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)")
+
+    def _wires(self) -> tuple[dict[str, str], dict[str, str]]:
+        types = self.column_types()
+        return {c.name: wire_type(c.type, types[c.name]) for c in self.spec.columns}, types
+
+    def _fill(self, batches: Iterable[pa.RecordBatch]) -> int:
+        wires, types = self._wires()
+        if all(same_wire(wires[name], types[name]) for name in wires):
+            return self._copy(self.name, batches, wires)
+        return self.upsert_many(batches)
+
+    def _create_stage(self, wires: dict[str, str]) -> str:
+        stage = quoted(f"toolkit_stage_{next(_STAGES)}")
+        columns = ", ".join(f"{quoted(name)} {wire}" for name, wire in wires.items())
+        with self.connection.translated():
+            self.connection.run(f"CREATE TEMPORARY TABLE {stage} ({columns}) ON COMMIT DROP")
+        return stage
+
+    def _merge_statement(self, stage: str, types: dict[str, str]) -> str:
+        names = [quoted(name) for name in self.spec.column_names]
+        values = ", ".join(f"{quoted(name)}::{types[name]}" for name in self.spec.column_names)
+        key = ", ".join(quoted(name) for name in self.spec.key)
+        others = [quoted(name) for name in self.spec.column_names if name not in self.spec.key]
+        action = f"UPDATE SET {', '.join(f'{n} = EXCLUDED.{n}' for n in others)}" if others else "NOTHING"
+        return (f"INSERT INTO {self.name} ({', '.join(names)}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {stage} "
+                f"ON CONFLICT ({key}) DO {action}")
+
+    def _copy(self, target: str, batches: Iterable[pa.RecordBatch], wires: dict[str, str]) -> int:
+        """Send rows by binary COPY; an error that the server finds is told with the row's key."""
+        columns = ", ".join(quoted(name) for name in self.spec.column_names)
+        encode, schema = encoder(self.spec, wires), wire_schema(self.spec)
+        # The server reports an error by row number, at most what the sockets hold later.
+        recent: deque[tuple[int, pa.RecordBatch]] = deque(maxlen=4)
+        written = 0
+        statement = f"COPY {target} ({columns}) FROM STDIN (FORMAT BINARY)"
+        try:
+            with self.connection.raw.cursor() as cursor, cursor.copy(statement) as copy:
+                copy.write(encode.write_header())
+                for batch in batches:
+                    self._refuse_null_characters(batch)
+                    recent.append((written, batch))
+                    arrays = [wire_array(c.type, batch.column(c.name)) for c in self.spec.columns]
+                    copy.write(encode.write_batch(pa.record_batch(arrays, schema=schema)))
+                    written += batch.num_rows
+                copy.write(encode.finish())
+        except (pg.DataError, pg.IntegrityError) as error:
+            raise self._refused(error, recent) from error
+        except psycopg.Error as error:
+            raise known_error(self.connection.database, error) from error
+        return written
+
+    def _refused(self, error: psycopg.Error, recent: Iterable[tuple[int, pa.RecordBatch]]) -> ToolkitError:
+        """The server's refusal of a copied row, with the row's key and column."""
+        if isinstance(error, pg.UniqueViolation | pg.ForeignKeyViolation):
+            return known_error(self.connection.database, error)
+        number, column = row_of_copy(error)
+        for first, batch in recent:
+            if number is not None and first < number <= first + batch.num_rows:
+                key = batch_key(self.spec, batch, number - first - 1)
+                problem = f"is refused by {self.connection.name}: {error.diag.message_primary}"
+                return UnrepresentableValueError(self.spec.name, key, column or error.diag.column_name or "?", problem)
+        return known_error(self.connection.database, error)
+
+    def _refuse_null_characters(self, batch: pa.RecordBatch) -> None:
+        for column in self.spec.columns:
+            sign = "\x00" if column.type.kind in TEXT_KINDS else "\\u0000" if column.type.kind in JSON_KINDS else None
+            if sign is None:
+                continue
+            values = batch.column(column.name)
+            for row in pc.indices_nonzero(pc.match_substring(values, sign)).to_pylist():
+                if sign == "\x00" or _decodes_to_null_character(values[row].as_py()):
+                    raise UnrepresentableValueError(
+                        self.spec.name, batch_key(self.spec, batch, row), column.name,
+                        f"holds the character U+0000, which {self.connection.name} (PostgreSQL) cannot keep",
+                    )
+
+    def _guarded(self, statement: str, rows: str) -> None:
+        """Run a statement that may find rows against a constraint; `rows` is the relation that holds them."""
+        try:
+            with self.connection.savepoint():
+                self.connection.run(statement)
+        except pg.ForeignKeyViolation as error:
+            raise self._orphans(rows) or known_error(self.connection.database, error) from error
+        except pg.UniqueViolation as error:
+            raise self._twice(rows) or known_error(self.connection.database, error) from error
+        except pg.NotNullViolation as error:
+            raise StatementError(
+                self.connection.name,
+                f"{self.spec.name}.{error.diag.column_name} is NULL in a row, which is not allowed there",
+                "Correct the row at the source, or allow NULL in the target's schema; nothing was written.",
+            ) from error
+        except (psycopg.Error, sa.exc.DBAPIError) as error:
+            raise known_error(self.connection.database, getattr(error, "orig", None) or error) from error
+
+    def _orphans(self, rows: str) -> MissingParentError | None:
+        """The rows of a relation whose parent is missing, if there are any."""
+        for foreign_key in self.spec.foreign_keys:
+            count, first = self._missing(rows, foreign_key)
+            if count:
+                return MissingParentError(
+                    self.connection.name, self.spec.name, ", ".join(foreign_key.columns), foreign_key.parent, count,
+                    first,
+                )
+        return None
+
+    def _missing(self, rows: str, foreign_key: ForeignKeySpec) -> tuple[int, str]:
+        parents = [qualified(self.table.metadata.tables[foreign_key.parent])]
+        if foreign_key.parent == self.spec.name and rows != self.name:
+            parents.append(rows)
+        pairs = list(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
+        present = " AND ".join(f"c.{quoted(a)} IS NOT NULL" for a, _ in pairs)
+        match = " AND ".join(f"p.{quoted(b)} = c.{quoted(a)}" for a, b in pairs)
+        absent = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {parent} AS p WHERE {match})" for parent in parents)
+        query = f"SELECT count(*), min({self._key_text('c')}) FROM {rows} AS c WHERE {present} AND {absent}"
+        row = self.connection.run(query).fetchone()
+        assert row is not None
+        return int(row[0]), str(row[1])
+
+    def _twice(self, rows: str) -> UniqueConflictError | None:
+        """Two rows with one unique value under different keys: both in a relation, or one there and one in the table."""
+        differ = " OR ".join(f"a.{quoted(n)} IS DISTINCT FROM b.{quoted(n)}" for n in self.spec.key)
+        for columns in (*self.spec.unique_keys, self.spec.key):
+            match = " AND ".join(f"a.{quoted(n)} = b.{quoted(n)}" for n in columns)
+            value = ", ".join(f"a.{quoted(n)}::text" for n in columns)
+            other = "a.ctid < b.ctid" if columns == self.spec.key else differ
+            for relation in dict.fromkeys((rows, self.name)):
+                where = f"a.ctid < b.ctid AND {match}" if relation == rows and other != differ else f"{match} AND ({other})"
+                row = self.connection.run(
+                    f"SELECT concat_ws(', ', {value}), {self._key_text('a')}, {self._key_text('b')} "
+                    f"FROM {rows} AS a, {relation} AS b WHERE {where} LIMIT 1"
+                ).fetchone()
+                if row is not None and (columns != self.spec.key or relation == rows):
+                    return UniqueConflictError(
+                        self.connection.name, self.spec.name, ", ".join(columns), row[0], (row[1], row[2])
+                    )
+        return None
+
+    def _key_text(self, alias: str) -> str:
+        parts = [f"{_literal(n + '=')} || {alias}.{quoted(n)}::text" for n in self.spec.key]
+        return f"concat_ws(', ', {', '.join(parts)})"
+
+
+# Numbers the staging tables of this process: two may live in one transaction.
+_STAGES = itertools.count(1)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _decodes_to_null_character(document: str) -> bool:
+    try:
+        return "\x00" in json.dumps(json.loads(document), ensure_ascii=False).replace("\\u0000", "\x00")
+    except ValueError:
+        return False
