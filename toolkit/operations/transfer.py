@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -17,9 +18,12 @@ from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, only, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
 from toolkit.errors import VerificationError
-from toolkit.repositories.base import BATCH_ROWS
+from toolkit.operations import migrate
+from toolkit.repositories import connect
+from toolkit.repositories.base import BATCH_ROWS, check_schema
 
 if TYPE_CHECKING:
+    from toolkit.config import Config, Database
     from toolkit.repositories.base import DatabaseConnection, TableRepository
 
 # Above this share of a table it is faster to read all of it once more than to look rows up by key.
@@ -38,6 +42,9 @@ class RowSource(Protocol):
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row."""
 
+    def digest(self) -> TableDigest:
+        """The digest of all rows."""
+
 
 class Source(Protocol):
     """Where rows come from, as one snapshot of all tables."""
@@ -55,12 +62,58 @@ class Options:
     commit_every: int | None = None
 
 
+def transfer(
+    source: Source,
+    target: Database,
+    config: Config,
+    specs: Sequence[TableSpec],
+    *,
+    dry_run: bool,
+    options: Options,
+    progress: Progress,
+) -> tuple[bool, tuple[TableResult, ...]]:
+    """Plan and, unless it is a dry run, execute. Whether the schema was created (or would be), and the results.
+
+    Raises:
+        RevisionMismatchError, SchemaMismatchError: before anything is written.
+    """
+    if dry_run and _is_blank(target):
+        return True, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs)
+    created = not dry_run and migrate.ensure_schema(target, config)
+    if created:
+        progress.note(f"{target.name} had no tables: its schema was created.")
+    with connect(target, write=not dry_run) as destination:
+        check_schema([destination], specs)
+        plans = [plan_table(source.repository(s), destination.repository(s), s, progress) for s in specs]
+        if dry_run:
+            return False, tuple(planned(plan) for plan in plans)
+        return created, execute(plans, source, destination, options, progress)
+
+
+def _is_blank(database: Database) -> bool:
+    """Whether a database has no tables at all, or is not there yet."""
+    if database.file is not None and not database.file.exists():
+        return True
+    with connect(database) as connection:
+        return not connection.has_tables()
+
+
+def planned(plan: TablePlan) -> TableResult:
+    """A plan as the result that it would have."""
+    return TableResult(
+        plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only, plan.seconds, verified=False
+    )
+
+
 def plan_table(source: RowSource, target: TableRepository | None, spec: TableSpec, progress: Progress) -> TablePlan:
     """Compare one table on both sides; a target that does not exist yet is None."""
-    if target is None or target.is_empty():
-        return load_plan(spec, source.count())
+    started = time.perf_counter()
     progress.step(f"compare {spec.name}")
-    return merge_plan(spec, compare(spec, source.row_digests(), target.row_digests()))
+    if target is None or target.is_empty():
+        plan = load_plan(spec, source.count())
+    else:
+        plan = merge_plan(spec, compare(spec, source.row_digests(), target.row_digests()))
+    return replace(plan, seconds=time.perf_counter() - started)
 
 
 def execute(
@@ -111,7 +164,7 @@ def _write(
             sent, arrived = _merge(plan, source, target, options, progress)
     return TableResult(
         plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only,
-        time.perf_counter() - started, verified=options.verify,
+        plan.seconds + time.perf_counter() - started, verified=sent is not None,
         source_digest=sent.text if sent else None, target_digest=arrived.text if arrived else None,
     )
 
@@ -122,17 +175,21 @@ Digests = tuple[TableDigest | None, TableDigest | None]
 def _load(
     plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
 ) -> Digests:
-    """Fill an empty table; digest what is sent as it passes, and what arrived where it lies."""
-    repository = target.repository(plan.spec)
-    seen: list[TableDigest] = []
-    with ExitStack() as stack:
-        batches = stack.enter_context(read_ahead(source.repository(plan.spec).read(options.batch_rows)))
-        if options.verify:
-            batches = stack.enter_context(read_ahead(passing(plan.spec, batches, seen.append)))
-        repository.load(_counted(batches, progress), plan.inserts)
-    if not options.verify:
-        return None, None
-    return _verified(plan, target, sum(seen, TableDigest()), repository.digest())
+    """Fill an empty table. Once all is sent, the source digests its rows while the target builds its indexes."""
+    origin, repository = source.repository(plan.spec), target.repository(plan.spec)
+    with ThreadPoolExecutor(max_workers=1) as other, read_ahead(origin.read(options.batch_rows)) as batches:
+        digests: list[Future[TableDigest]] = []
+
+        def sent() -> Iterator[pa.RecordBatch]:
+            yield from _counted(batches, progress)
+            if options.verify:
+                digests.append(other.submit(origin.digest))
+
+        repository.load(sent(), plan.inserts)
+        if not options.verify:
+            return None, None
+        arrived = repository.digest()
+        return _verified(plan, target, digests[0].result(), arrived)
 
 
 def _merge(

@@ -31,6 +31,7 @@ from sqlalchemy import (
     UniqueConstraint,
     cast,
     inspect,
+    select,
     text,
 )
 from sqlalchemy.schema import DDL, CreateIndex, CreateSequence, DropSequence
@@ -51,6 +52,12 @@ class DuckDBImpl(DefaultImpl):
 
     __dialect__ = "duckdb"
     transactional_ddl = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Schema and name of the tables that were renamed to what they are now. DuckDB 2.0 cannot read its write-ahead
+        # log back after a crash when a transaction in it renames a table twice: the file could not be opened again.
+        self._renamed: set[tuple[str | None, str]] = set()
 
     # -- operations ------------------------------------------------------------------------------------------------
 
@@ -111,10 +118,10 @@ class DuckDBImpl(DefaultImpl):
         if self.as_sql:
             super().rename_table(old_table_name, new_table_name, schema)
             return
-        if self._has_outstanding_updates(Table(old_table_name, MetaData(), schema=schema)):
-            self._rebuild(old_table_name, schema)
-        with self._indexes_lifted(old_table_name, new_table_name, schema):
-            super().rename_table(old_table_name, new_table_name, schema)
+        if (schema, old_table_name) in self._renamed:
+            self._copy_table(old_table_name, new_table_name, schema)
+        else:
+            self._rename_in_place(old_table_name, new_table_name, schema)
         for column in self._inspector.get_columns(new_table_name, schema):
             old = Sequence(f"{old_table_name}_{column['name']}_seq", schema=schema)
             if self._is_default(old, column["default"]):
@@ -125,6 +132,7 @@ class DuckDBImpl(DefaultImpl):
         """The table, and the sequences that numbered its rows unless another table uses them by now."""
         owned = self._owned_sequences(table)
         super().drop_table(table, **options)
+        self._renamed.discard((table.schema, table.name))
         if owned:
             defaults = self._connection.scalars(text("SELECT column_default FROM duckdb_columns()")).all()
             for sequence in owned:
@@ -271,6 +279,26 @@ class DuckDBImpl(DefaultImpl):
         batch = ApplyBatchImpl(self, self._reflect(table_name, schema), (), {}, reflected=True)
         change(batch)
         batch._create(self)
+
+    def _rename_in_place(self, old_name: str, new_name: str, schema: str | None) -> None:
+        if self._has_outstanding_updates(Table(old_name, MetaData(), schema=schema)):
+            self._rebuild(old_name, schema)
+        with self._indexes_lifted(old_name, new_name, schema):
+            super().rename_table(old_name, new_name, schema)
+        self._renamed.add((schema, new_name))
+
+    def _copy_table(self, old_name: str, new_name: str, schema: str | None) -> None:
+        """Make the table of the new name, fill it and drop the old one, without a rename."""
+        old = self._reflect(old_name, schema)
+        new = old.to_metadata(MetaData(), name=new_name)
+        indexes = {str(index.name): index for index in new.indexes}
+        new.indexes.clear()
+        self.create_table(new)
+        names = [column.name for column in old.columns if column.computed is None]
+        self._exec(new.insert().inline().from_select(names, select(*(old.columns[name] for name in names))))
+        self.drop_table(old)
+        for _, index in sorted(indexes.items()):
+            self._exec(CreateIndex(index))
 
     @contextmanager
     def _indexes_lifted(self, old_name: str, new_name: str, schema: str | None) -> Iterator[None]:

@@ -1,44 +1,15 @@
 """${message}
 
 Revision ID: ${up_revision}
-Revises: ${down_revision | comma,n}
+Revises: ${down_revision or "nothing" | comma,n}
 """
 
 import sqlalchemy as sa
-from advanced_alchemy.types import (
-    GUID,
-    ORA_JSONB,
-    BigIntIdentity,
-    Bool,
-    DateTimeUTC,
-    EncryptedString,
-    EncryptedText,
-    FernetBackend,
-    JsonB,
-    OneTimeCode,
-    PasswordHash,
-    StoredObject,
-    TOTPSecret,
-    Vector,
-)
+from advanced_alchemy import types
 from alembic import op
 ${imports if imports else ""}
-
-# Advanced Alchemy's types, under the name that migrations know.
-sa.GUID = GUID
-sa.ORA_JSONB = ORA_JSONB
-sa.BigIntIdentity = BigIntIdentity
-sa.Bool = Bool
-sa.DateTimeUTC = DateTimeUTC
-sa.EncryptedString = EncryptedString
-sa.EncryptedText = EncryptedText
-sa.FernetBackend = FernetBackend
-sa.JsonB = JsonB
-sa.OneTimeCode = OneTimeCode
-sa.PasswordHash = PasswordHash
-sa.StoredObject = StoredObject
-sa.TOTPSecret = TOTPSecret
-sa.Vector = Vector
+# Advanced Alchemy's types beside SQLAlchemy's own: sa.GUID, sa.DateTimeUTC, sa.JsonB, sa.StoredObject and so on.
+vars(sa).update({name: getattr(types, name) for name in types.__all__ if name[0].isupper()})
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

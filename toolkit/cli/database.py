@@ -1,0 +1,365 @@
+"""`toolkit database …`: the schema of the databases and its history."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from toolkit.errors import EXIT_DIFFERENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from toolkit.config import Config, Database
+    from toolkit.operations.migrate import Check, CurrentRevision, Dropped, Migration, Revision
+
+Result = TypeVar("Result")
+
+one_database = click.option(
+    "--database", "name", metavar="NAME", default="sqlite", show_default=True, help="A configured database, or a URL."
+)
+every_database = click.option("--all", "every", is_flag=True, help="Every configured database, one after the other.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+verbose = click.option("--verbose", is_flag=True, help="Also show the file and the neighbours of each migration.")
+message = functools.partial(click.option, "-m", "--message", metavar="TEXT", show_default=True)
+branch_label = click.option("--branch-label", metavar="NAME", help="Name the branch that begins with the migration.")
+rev_id = click.option("--rev-id", metavar="ID", help="Its identifier, in place of a made one.")
+tag = click.option("--tag", metavar="TEXT", help="Handed to env.py (`context.get_tag_argument()`).")
+sql = click.option("--sql", is_flag=True, help="Only print the statements.")
+# Advanced Alchemy's commands of these names ask; ours do not, and scripts written for those go on working.
+never_asks = click.option("--no-prompt", is_flag=True, hidden=True, expose_value=False)
+
+
+class _Notes:
+    """Progress as lines on stderr."""
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        click.echo(label, err=True)
+
+    def advance(self, rows: int) -> None:
+        pass
+
+    def note(self, message: str) -> None:
+        click.echo(message, err=True)
+
+
+@click.group()
+def database() -> None:
+    """Make, change, compare and drop the tables of the databases."""
+
+
+@database.command()
+@click.argument("revision", default="head")
+@one_database
+@every_database
+@sql
+@tag
+@as_json
+@never_asks
+@click.pass_obj
+def upgrade(config: Config, revision: str, name: str, every: bool, as_json: bool, **options: Any) -> None:
+    """Run the migrations up to REVISION (default: all), in one transaction."""
+    from toolkit.operations import migrate
+
+    def run(each: Database) -> Migration:
+        return migrate.upgrade(each, config, revision, progress=_Notes(), **options)
+
+    _for_each(_chosen(config, name, every), run, _migration_lines, as_json, every)
+
+
+@database.command()
+@click.argument("revision", default="-1")
+@one_database
+@every_database
+@sql
+@tag
+@as_json
+@never_asks
+@click.pass_obj
+def downgrade(config: Config, revision: str, name: str, every: bool, as_json: bool, **options: Any) -> None:
+    """Undo the migrations down to REVISION (default: the last one; `base`: all), in one transaction."""
+    from toolkit.operations import migrate
+
+    def run(each: Database) -> Migration:
+        return migrate.downgrade(each, config, revision, progress=_Notes(), **options)
+
+    _for_each(_chosen(config, name, every), run, _migration_lines, as_json, every)
+
+
+@database.command("stamp-migration")
+@click.argument("revision")
+@one_database
+@every_database
+@sql
+@tag
+@click.option("--purge", is_flag=True, help="Forget what was recorded, also when the history does not know it.")
+@as_json
+@click.pass_obj
+def stamp_migration(config: Config, revision: str, name: str, every: bool, as_json: bool, **options: Any) -> None:
+    """Record that a database stands at REVISION, without running anything."""
+    from toolkit.operations import migrate
+
+    def run(each: Database) -> Migration:
+        return migrate.stamp(each, config, revision, **options)
+
+    _for_each(_chosen(config, name, every), run, _migration_lines, as_json, every)
+
+
+@database.command("show-current-revision")
+@one_database
+@every_database
+@as_json
+@click.pass_obj
+def show_current_revision(config: Config, name: str, every: bool, as_json: bool) -> None:
+    """Show at which revision a database stands."""
+    from toolkit.operations import migrate
+
+    def run(each: Database) -> CurrentRevision:
+        return migrate.show_current_revision(each, config)
+
+    _for_each(_chosen(config, name, every), run, _current_lines, as_json, every)
+
+
+@database.command()
+@one_database
+@every_database
+@as_json
+@click.pass_context
+def check(context: click.Context, name: str, every: bool, as_json: bool) -> None:
+    """Compare a database with the models; exits with 3 when they differ."""
+    from toolkit.operations import migrate
+
+    config: Config = context.obj
+
+    def run(each: Database) -> Check:
+        return migrate.check(each, config)
+
+    found = _for_each(_chosen(config, name, every), run, _check_lines, as_json, every)
+    if any(each.changes for each in found):
+        context.exit(EXIT_DIFFERENT)
+
+
+@database.command("drop-all")
+@one_database
+@every_database
+@click.option("--no-prompt", is_flag=True, help="Do not ask.")
+@as_json
+@click.pass_obj
+def drop_all(config: Config, name: str, every: bool, no_prompt: bool, as_json: bool) -> None:
+    """Drop the tables of the models and the record of the revision, after asking."""
+    from toolkit.operations import migrate
+
+    chosen = _chosen(config, name, every)
+    if not no_prompt:
+        places = ", ".join(dict.fromkeys(f"{each.name} ({each.shown_url})" for each in chosen))
+        click.confirm(f"Drop all tables of {config.metadata} in {places}?", abort=True, err=True)
+
+    def run(each: Database) -> Dropped:
+        return migrate.drop_all(each, config)
+
+    _for_each(chosen, run, _dropped_lines, as_json, every)
+
+
+@database.command("make-migrations")
+@message(default="autogenerated", help="What the migration does.")
+@click.option("--autogenerate/--no-autogenerate", default=True, help="Fill it with the differences from the models.")
+@one_database
+@click.option("--head", metavar="REVISION", default="head", show_default=True, help="The migration it follows.")
+@click.option("--splice", is_flag=True, help="Let it follow a migration that is no head.")
+@branch_label
+@click.option("--version-path", metavar="DIRECTORY", help="Where to write it, if there are several places.")
+@rev_id
+@as_json
+@never_asks
+@click.pass_obj
+def make_migrations(config: Config, name: str, as_json: bool, **options: Any) -> None:
+    """Write a migration that makes a database like the models."""
+    from toolkit.operations import migrate
+
+    made = migrate.make_migrations(config.database(name), config, **options)
+    if as_json or made is not None:
+        _show(made, [made] if made else [], as_json, verbose=True)
+    else:
+        click.echo(f"{name}: nothing to do, it is like the models (an empty migration: --no-autogenerate).", err=True)
+
+
+@database.command("merge-migrations")
+@click.argument("revisions", default="heads")
+@message(default="merge", help="What the migration does.")
+@branch_label
+@rev_id
+@as_json
+@never_asks
+@click.pass_obj
+def merge_migrations(config: Config, revisions: str, as_json: bool, **options: Any) -> None:
+    """Write a migration that joins REVISIONS, separated by commas (default: all heads)."""
+    from toolkit.operations import migrate
+
+    made = migrate.merge(config, revisions, **options)
+    _show(made, [made], as_json, verbose=True)
+
+
+@database.command()
+@click.option("-r", "--rev-range", metavar="[START]:[END]", default=":", help="Only these; `current` may be an end.")
+@click.option("--indicate-current", is_flag=True, help="Mark where the database stands.")
+@one_database
+@verbose
+@as_json
+@click.pass_obj
+def history(
+    config: Config, rev_range: str, indicate_current: bool, name: str, verbose: bool, as_json: bool
+) -> None:
+    """List the migrations, the newest first."""
+    from toolkit.operations import migrate
+
+    asked = config.database(name) if indicate_current or "current" in rev_range else None
+    found = migrate.history(config, rev_range, asked)
+    _show(found, found, as_json, verbose)
+
+
+@database.command()
+@click.option("--resolve-dependencies", is_flag=True, help="Leave out those that another depends on.")
+@verbose
+@as_json
+@click.pass_obj
+def heads(config: Config, resolve_dependencies: bool, verbose: bool, as_json: bool) -> None:
+    """List the migrations that no other follows."""
+    from toolkit.operations import migrate
+
+    found = migrate.heads(config, resolve_dependencies=resolve_dependencies)
+    _show(found, found, as_json, verbose)
+
+
+@database.command()
+@verbose
+@as_json
+@click.pass_obj
+def branches(config: Config, verbose: bool, as_json: bool) -> None:
+    """List the migrations that several others follow."""
+    from toolkit.operations import migrate
+
+    found = migrate.branches(config)
+    _show(found, found, as_json, verbose)
+
+
+@database.command()
+@click.argument("revision")
+@one_database
+@as_json
+@click.pass_obj
+def show(config: Config, revision: str, name: str, as_json: bool) -> None:
+    """Show the migrations that REVISION stands for: an identifier or its beginning, `head`, `current`."""
+    from toolkit.operations import migrate
+
+    found = migrate.show(config, revision, config.database(name) if revision == "current" else None)
+    _show(found, found, as_json, verbose=True)
+
+
+@database.command()
+@click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False))
+@as_json
+@never_asks
+@click.pass_obj
+def init(config: Config, directory: Path | None, as_json: bool) -> None:
+    """Make a migrations directory (default: the configured one)."""
+    from toolkit.operations import migrate
+
+    made = migrate.init(directory or config.migrations)
+    if as_json:
+        click.echo(_json(made))
+    else:
+        for file in made.files:
+            click.echo(file)
+
+
+# -- choosing and rendering --------------------------------------------------------------------------------------------
+
+
+def _chosen(config: Config, name: str, every: bool) -> Sequence[Database]:
+    return list(config.databases.values()) if every else [config.database(name)]
+
+
+def _for_each(
+    databases: Sequence[Database],
+    run: Callable[[Database], Result],
+    lines: Callable[[Result], Iterable[str]],
+    as_json: bool,
+    every: bool,
+) -> list[Result]:
+    """Run and print; JSON is one document: an object, or with `--all` an array of them."""
+    results = []
+    for each in databases:
+        results.append(run(each))
+        if not as_json:
+            for line in lines(results[-1]):
+                click.echo(line)
+    if as_json:
+        click.echo(_json(results if every else results[0]))
+    return results
+
+
+def _show(result: Any, revisions: Sequence[Revision], as_json: bool, verbose: bool) -> None:
+    if as_json:
+        click.echo(_json(result))
+        return
+    for revision in revisions:
+        for line in _revision_lines(revision, verbose):
+            click.echo(line)
+
+
+def _json(result: Any) -> str:
+    def plain(value: Any) -> Any:
+        return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else str(value)  # type: ignore[arg-type]
+
+    return json.dumps(result, default=plain, indent=2, ensure_ascii=False)
+
+
+def _migration_lines(done: Migration) -> Iterable[str]:
+    if done.sql is not None:
+        yield f"-- {done.database}\n{done.sql.rstrip()}"
+    elif done.before == done.after:
+        yield f"{done.database}: at {done.after or 'no revision'}, nothing to do"
+    else:
+        yield f"{done.database}: {done.before or 'no revision'} → {done.after or 'no revision'}"
+
+
+def _current_lines(found: CurrentRevision) -> Iterable[str]:
+    standing = "head" if found.is_head else f"head: {found.head or 'none'}"
+    yield f"{found.database}: {found.revision or 'no revision'} ({standing})"
+
+
+def _check_lines(found: Check) -> Iterable[str]:
+    if not found.changes:
+        yield f"{found.database}: no differences"
+    for change in found.changes:
+        yield f"{found.database}: {change}"
+
+
+def _dropped_lines(done: Dropped) -> Iterable[str]:
+    yield f"{done.database}: dropped {', '.join(done.tables) or 'nothing'}"
+
+
+def _revision_lines(found: Revision, verbose: bool) -> Iterable[str]:
+    marks = [
+        mark
+        for mark, holds in (
+            ("head", found.is_head),
+            ("current", found.is_current),
+            ("branch point", len(found.children) > 1),
+            ("merge", len(found.parents) > 1),
+            *((label, True) for label in found.labels),
+        )
+        if holds
+    ]
+    shown = f" ({', '.join(marks)})" if marks else ""
+    yield f"{found.revision}  {found.message}{shown}"
+    if verbose:
+        yield f"  follows {', '.join(found.parents) or 'nothing'}"
+        if found.children:
+            yield f"  followed by {', '.join(found.children)}"
+        yield f"  {found.path}"

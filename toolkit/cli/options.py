@@ -1,0 +1,52 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from toolkit.config import Config
+    from toolkit.operations.transfer import Options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def transfer_options(command: F) -> F:
+    """How rows are written: --dry-run, --no-verify, --batch-rows, --commit-every, and --json for what is told."""
+    for option in reversed(
+        (
+            click.option("--dry-run", is_flag=True, help="Print the plan and write nothing."),
+            click.option("--no-verify", is_flag=True, help="Do not compare digests before the commit."),
+            click.option("--batch-rows", type=click.IntRange(1), metavar="N", help="Rows held in memory at a time."),
+            click.option("--commit-every", type=click.IntRange(1), metavar="N",
+                         help="Commit after every N rows; an interrupted run leaves whole batches."),
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def general_options(command: F) -> F:
+    """--metadata and --debug, which may stand before the command's name or behind it."""
+    command = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")(command)
+    return click.option("--metadata", metavar="MODULE:ATTR", expose_value=False, callback=_choose_metadata,
+                        help="The tables to work on, instead of the bundled todo schema.")(command)
+
+
+def _choose_metadata(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value and ctx.obj is not None:
+        config: Config = ctx.obj
+        ctx.obj = replace(config, metadata=value)
+
+
+def make_options(no_verify: bool, batch_rows: int | None, commit_every: int | None) -> Options:
+    """The options of a transfer, from what the command line gave."""
+    from toolkit.operations.transfer import Options
+
+    default = Options()
+    return Options(not no_verify, batch_rows or default.batch_rows, commit_every)

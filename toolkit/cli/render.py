@@ -1,0 +1,101 @@
+"""Results as text or JSON on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from toolkit.core.plan import SyncResult
+    from toolkit.core.progress import Progress
+
+
+def show_json(result: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False))
+
+
+def show_transfer(result: SyncResult, verified: bool) -> None:
+    """A line for each table, and what was proved."""
+    width = max([len(table.table) for table in result.tables] + [5])
+    click.echo(f"{result.source} -> {result.target}{' (dry run: nothing was written)' if result.dry_run else ''}")
+    click.echo(f"{'table':{width}}  {'inserted':>9} {'updated':>9} {'unchanged':>9} {'rows/s':>9} {'seconds':>8}")
+    for table in result.tables:
+        click.echo(_line(table.table, width, table.inserted, table.updated, table.unchanged, table.seconds))
+    totals = [sum(getattr(t, name) for t in result.tables) for name in ("inserted", "updated", "unchanged")]
+    click.echo(_line("total", width, *totals, seconds=result.seconds))
+    only = [f"{table.table} {table.target_only}" for table in result.tables if table.target_only]
+    if only:
+        click.echo(f"Only in {result.target}, left as they are: {', '.join(only)}.")
+    if result.dry_run:
+        click.echo("Run again without --dry-run to write this.")
+    elif not sum(totals[:2]):
+        click.echo("Nothing to write: every row of the source is there already.")
+    else:
+        click.echo("Verified: rows and digest of every table written are equal." if verified else "Not verified.")
+
+
+def _line(name: str, width: int, inserted: int, updated: int, unchanged: int, seconds: float) -> str:
+    rows = inserted + updated + unchanged
+    rate = f"{rows / seconds:,.0f}" if seconds and rows else "-"
+    return f"{name:{width}}  {inserted:>9,} {updated:>9,} {unchanged:>9,} {rate:>9} {seconds:>8.2f}"
+
+
+@contextmanager
+def progress_on_stderr() -> Iterator[Progress]:
+    """A progress bar on a terminal; elsewhere only the notes."""
+    if not sys.stderr.isatty():
+        yield Notes()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Bars(bar)
+
+
+class Notes:
+    """Prints notes, and no progress."""
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        """Say nothing."""
+
+    def advance(self, rows: int) -> None:
+        """Say nothing."""
+
+    def note(self, message: str) -> None:
+        """A line on stderr."""
+        click.echo(message, err=True)
+
+
+class Bars:
+    """Shows one bar, that of the present step."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        """Begin a new bar."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(label, total=rows)
+
+    def advance(self, rows: int) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            self._bar.advance(self._task, rows)
+
+    def note(self, message: str) -> None:
+        """A line above the bar."""
+        self._bar.console.print(message, markup=False, highlight=False)
