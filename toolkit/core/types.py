@@ -106,7 +106,6 @@ _KINDS: tuple[tuple[type[TypeEngine[Any]], Kind], ...] = (
     (sqltypes.DateTime, Kind.TIMESTAMP),
     (sqltypes.Date, Kind.DATE),
     (sqltypes.Time, Kind.TIME),
-    (sqltypes.Interval, Kind.INTERVAL),
     (postgresql.INTERVAL, Kind.INTERVAL),
     (sqltypes.Boolean, Kind.BOOL),
     (sqltypes.SmallInteger, Kind.INT16),
@@ -125,11 +124,12 @@ _KINDS: tuple[tuple[type[TypeEngine[Any]], Kind], ...] = (
 
 @lru_cache(maxsize=1)
 def _known_decorators() -> tuple[tuple[type[Any], Kind], ...]:
-    """Advanced Alchemy's own types; their storage form is known, so their processors are never run."""
+    """SQLAlchemy's and Advanced Alchemy's own: their storage form is known, so their processors are never run."""
     from advanced_alchemy.types import GUID, EncryptedString, EncryptedText, PasswordHash
     from advanced_alchemy.types.file_object import StoredObject
 
     return (
+        (sqltypes.Interval, Kind.INTERVAL),
         (GUID, Kind.UUID),
         (EncryptedString, Kind.CIPHERTEXT),
         (EncryptedText, Kind.CIPHERTEXT),

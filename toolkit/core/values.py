@@ -19,7 +19,16 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
+from toolkit.core.types import (
+    FLOAT_KINDS,
+    INFINITE_DATE,
+    INFINITE_TIMESTAMP,
+    INTEGER_KINDS,
+    JSON_KINDS,
+    TEXT_KINDS,
+    Kind,
+    LogicalType,
+)
 
 _MICROSECOND = dt.timedelta(microseconds=1)
 
@@ -132,14 +141,17 @@ def show_value(type_: LogicalType, value: Any) -> str:
     """A value for a message, at most 80 characters."""
     try:
         text = str(json_value(type_, value))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         text = repr(value)
     return text if len(text) <= 80 else text[:79] + "…"
 
 
 def python_scalar(value: pa.Scalar) -> Any:
-    """A scalar's Python value; one that Python cannot hold (a year beyond 9999, an infinity) as Arrow shows it."""
+    """A scalar's Python value; a date or time that Python cannot hold as text."""
     try:
         return value.as_py()
     except (ValueError, OverflowError):
-        return str(value)
+        whole = value.cast(pa.int32() if pa.types.is_date32(value.type) else pa.int64()).as_py()
+        if abs(whole) in (INFINITE_DATE, INFINITE_TIMESTAMP):
+            return "infinity" if whole > 0 else "-infinity"
+        return value.cast(pa.string()).as_py()

@@ -24,8 +24,8 @@ def load_metadata(reference: str, search_path: Path) -> MetaData:
     `search_path` is where the user's modules are; it is put first on `sys.path` for the import.
 
     Raises:
-        ConfigurationError: the reference is malformed, the module is not there or fails, or the attribute is missing
-            or something else.
+        ConfigurationError: the reference is malformed, the module is not there or fails, or the attribute is
+            missing or something else.
     """
     module_name, separator, attribute = reference.partition(":")
     if not (separator and module_name and attribute):
@@ -63,7 +63,7 @@ def _import(name: str, reference: str, search_path: Path) -> ModuleType:
         if name == missing or name.startswith(f"{missing}."):
             raise ConfigurationError(
                 f"There is no module {missing!r} (metadata {reference!r}).",
-                f"Searched in {search_path} and the installed packages. Correct the setting `metadata`, or install it.",
+                f"Searched in {search_path} and the installed packages. Correct `metadata`, or install it.",
             ) from error
         raise _import_failed(name, error) from error
     except Exception as error:

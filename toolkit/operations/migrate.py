@@ -1,6 +1,6 @@
 """The schema of a database and its history: one function for each `toolkit database` command.
 
-Nothing here prints, asks or exits. All engines share one history; each upgrade or downgrade is one transaction.
+Nothing here prints, asks or exits. All engines share one history; an upgrade or downgrade is one transaction.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from toolkit.operations.schema_changes import describe_change
 from toolkit.repositories import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from alembic.script.base import Script
     from sqlalchemy import Connection, Engine
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).parent / "migration_template"
 
 
-# -- results -----------------------------------------------------------------------------------------------------------
+# -- results -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """What an upgrade, a downgrade or a stamp did; with `sql` it did nothing, and these are the statements."""
+    """What an upgrade, a downgrade or a stamp did; with `sql` nothing, and these are the statements."""
 
     database: str
     before: str | None
@@ -74,7 +74,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class CurrentRevision:
-    """Where a database stands, and where it would be after an upgrade; `None` is before the first migration."""
+    """Where a database stands, and where an upgrade leads; `None` is before the first migration."""
 
     database: str
     revision: str | None
@@ -110,7 +110,7 @@ class Dropped:
     tables: tuple[str, ...]
 
 
-# -- changing a database -----------------------------------------------------------------------------------------------
+# -- changing a database -----------------------------------------------------------------------------------
 
 
 def upgrade(
@@ -128,7 +128,7 @@ def upgrade(
         MigrationError: no such revision, or a migration that fails; the database is as before.
         DatabaseUnavailableError, StatementError: from the engine; the database is as before.
     """
-    with _Session(database, config, progress) as session:
+    with _session(database, config, progress) as session:
         return session.migrate(lambda: session.commands.upgrade(revision, sql=sql, tag=tag), sql)
 
 
@@ -141,13 +141,13 @@ def downgrade(
     tag: str | None = None,
     progress: Progress | None = None,
 ) -> Migration:
-    """Undo the migrations down to a revision (`base`: all), in one transaction; with `sql`, only write that out.
+    """Undo migrations down to a revision (`base`: all), in one transaction; with `sql`, only write that out.
 
     Raises:
         MigrationError: no such revision, or a migration that fails; the database is as before.
         DatabaseUnavailableError, StatementError: from the engine; the database is as before.
     """
-    with _Session(database, config, progress) as session:
+    with _session(database, config, progress) as session:
         return session.migrate(lambda: session.commands.downgrade(revision, sql=sql, tag=tag), sql)
 
 
@@ -160,13 +160,13 @@ def stamp(
     tag: str | None = None,
     purge: bool = False,
 ) -> Migration:
-    """Record that a database stands at a revision, without running anything; `purge` forgets what was recorded.
+    """Record that a database stands at a revision, and run nothing; `purge` forgets what was recorded.
 
     Raises:
         MigrationError: no such revision.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    with _Session(database, config) as session:
+    with _session(database, config) as session:
         return session.migrate(lambda: session.commands.stamp(revision, sql=sql, tag=tag, purge=purge), sql)
 
 
@@ -177,21 +177,19 @@ def drop_all(database: Database, config: Config) -> Dropped:
         DatabaseUnavailableError, StatementError: from the engine; nothing was dropped.
     """
     metadata = load_metadata(config.metadata, config.root)
-    if database.file is not None and not database.file.exists():
+    if not _exists(database):
         return Dropped(database.name, ())
-    with _translated(database, config), _engine(database) as engine, engine.connect() as connection:
-        with transactional_ddl(connection), connection.begin():
-            tables = [*metadata.tables.values(), _version_table()]
-            present = [table for table in tables if inspect(connection).has_table(table.name, table.schema)]
-            with warnings.catch_warnings():
-                # Tables that refer to one another have no order; where that matters, PostgreSQL says so itself.
-                warnings.simplefilter("ignore", SAWarning)
-                metadata.drop_all(connection)
-            tables[-1].drop(connection, checkfirst=True)
+    tables = [*metadata.tables.values(), _version_table()]
+    with _transaction(database, config) as connection, warnings.catch_warnings():
+        # Tables that refer to one another have no order; where that matters, PostgreSQL says so.
+        warnings.simplefilter("ignore", SAWarning)
+        present = [table for table in tables if inspect(connection).has_table(table.name, table.schema)]
+        metadata.drop_all(connection)
+        tables[-1].drop(connection, checkfirst=True)
     return Dropped(database.name, tuple(sorted(table.fullname for table in present)))
 
 
-# -- looking at a database ---------------------------------------------------------------------------------------------
+# -- looking at a database ---------------------------------------------------------------------------------
 
 
 def current_revision(database: Database, config: Config) -> str | None:
@@ -200,9 +198,13 @@ def current_revision(database: Database, config: Config) -> str | None:
     Raises:
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    if database.file is not None and not database.file.exists():
+    if not _exists(database):
         return None
-    with _translated(database, config), _engine(database, read_only=True) as engine, engine.connect() as connection:
+    with (
+        _translated(database, config),
+        _engine(database, read_only=True) as engine,
+        engine.connect() as connection,
+    ):
         return _recorded(connection)
 
 
@@ -216,7 +218,9 @@ def head_revision(config: Config) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise MigrationError(f"{config.migrations} holds no migrations.", "Make one: toolkit database make-migrations")
+        raise MigrationError(
+            f"{config.migrations} holds no migrations.", "Make one: toolkit database make-migrations"
+        )
     raise MigrationError(
         f"The history has {len(found)} heads: {', '.join(sorted(found))}.",
         "Merge them: toolkit database merge-migrations",
@@ -242,7 +246,7 @@ def check(database: Database, config: Config) -> Check:
         DatabaseUnavailableError, StatementError: from the engine.
     """
     _require_head(database, config)
-    with _Session(database, config, only_reads=True) as session:
+    with _session(database, config, only_reads=True) as session:
         try:
             session.commands.check()
         except AutogenerateDiffsDetected as found:
@@ -253,11 +257,11 @@ def check(database: Database, config: Config) -> Check:
 def ensure_schema(database: Database, config: Config, progress: Progress | None = None) -> bool:
     """See to it that a database has the models' tables; whether they were made.
 
-    - Without any table (the tools' own do not count): the migrations are run, or without a migrations directory the
-      tables are made from the models.
+    - Without any table (the tools' own do not count): the migrations are run, or without a migrations
+      directory the tables are made from the models.
     - At the history's head: it is as it should be.
-    - With tables but no record of a revision, as `create_all` leaves it, or without a migrations directory: it is
-      accepted if all tables of the models are there. Whether their columns are is for the caller to compare.
+    - With tables but no record of a revision, as `create_all` leaves it, or without a migrations directory:
+      it is accepted if all tables of the models are there. To compare their columns is the caller's.
 
     Raises:
         RevisionMismatchError: it stands at another revision; names both, and the command to run.
@@ -279,7 +283,9 @@ def ensure_schema(database: Database, config: Config, progress: Progress | None 
     if found.missing:
         raise SchemaMismatchError(
             [f"{database.name} has no table {name}" for name in found.missing],
-            f"Run: toolkit database upgrade --database {database.name}" if has_history else "Make these tables first.",
+            f"Run: toolkit database upgrade --database {database.name}"
+            if has_history
+            else "Make these tables first.",
         )
     return False
 
@@ -297,12 +303,11 @@ def _make_tables(
             )
 
     if has_history:
-        with _Session(database, config, progress, before_commit=require_tables) as session:
+        with _session(database, config, progress, before_commit=require_tables) as session:
             session.migrate(session.commands.upgrade, sql=False)
     else:
-        with _translated(database, config), _engine(database) as engine, engine.connect() as connection:
-            with transactional_ddl(connection), connection.begin():
-                metadata.create_all(connection)
+        with _transaction(database, config) as connection:
+            metadata.create_all(connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,21 +322,20 @@ class _Standing:
     @classmethod
     def of(cls, database: Database, config: Config, metadata: MetaData) -> _Standing:
         """Read it."""
-        if database.file is not None and not database.file.exists():
+        if not _exists(database):
             return cls(is_empty=True, is_versioned=False, revision=None, missing=())
-        with _translated(database, config), _engine(database, read_only=True) as engine:
-            with engine.connect() as connection:
-                names = inspect(connection).get_table_names()
-                missing = _missing_tables(connection, metadata)
-                return cls(
-                    is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
-                    is_versioned=_version_table().name in names,
-                    revision=_recorded(connection),
-                    missing=missing,
-                )
+        with _reading(database, config) as connection:
+            names = inspect(connection).get_table_names()
+            missing = _missing_tables(connection, metadata)
+            return cls(
+                is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
+                is_versioned=_version_table().name in names,
+                revision=_recorded(connection),
+                missing=missing,
+            )
 
 
-# -- the history -------------------------------------------------------------------------------------------------------
+# -- the history -------------------------------------------------------------------------------------------
 
 
 def make_migrations(
@@ -348,7 +352,7 @@ def make_migrations(
 ) -> Revision | None:
     """Write a migration that makes the database like the models (None: it is), or an empty one.
 
-    Its identifier is made from its parents and its message, so that the file's name is the same on every machine.
+    Its identifier is made from its parents and its message: the file's name is the same on every machine.
 
     Raises:
         RevisionMismatchError: migrations are still to be run.
@@ -368,7 +372,7 @@ def make_migrations(
         if not autogenerate:
             return _described(config, command.revision(_alembic_config(config), **arguments))
     _require_head(database, config)
-    with _Session(database, config, only_reads=True) as session:
+    with _session(database, config, only_reads=True) as session:
         made = session.commands.revision(
             **arguments, autogenerate=True, process_revision_directives=_forget_when_empty
         )
@@ -391,13 +395,15 @@ def merge(
     scripts = _scripts(config)
     with _migrating(config):
         parents = tuple(script.revision for script in scripts.get_revisions(tuple(revisions.split(","))))
-        if len(parents) < 2:  # noqa: PLR2004
+        if len(parents) < 2:
             raise MigrationError(
                 f"There is nothing to merge: {revisions!r} is {', '.join(parents) or 'no revision'}.",
                 "See: toolkit database heads",
             )
         identifier = rev_id or _new_identifier(scripts, parents, message)
-        made = command.merge(_alembic_config(config), parents, message, branch_label=branch_label, rev_id=identifier)
+        made = command.merge(
+            _alembic_config(config), parents, message, branch_label=branch_label, rev_id=identifier
+        )
     described = _described(config, made)
     assert described is not None
     return described
@@ -414,7 +420,9 @@ def history(config: Config, revisions: str = ":", database: Database | None = No
     """
     start, colon, end = revisions.partition(":")
     if not colon:
-        raise MigrationError(f"{revisions!r} is no range of revisions.", "Write it like 0001:0004, :0004 or current:.")
+        raise MigrationError(
+            f"{revisions!r} is no range of revisions.", "Write it like 0001:0004, :0004 or current:."
+        )
     current = None if database is None else current_revision(database, config)
     with _migrating(config):
         ends = [current if each == "current" else each for each in (start, end)]
@@ -441,11 +449,13 @@ def branches(config: Config) -> tuple[Revision, ...]:
         MigrationError: there is no history.
     """
     with _migrating(config):
-        return tuple(_revision(script) for script in _scripts(config).walk_revisions() if script.is_branch_point)
+        return tuple(
+            _revision(script) for script in _scripts(config).walk_revisions() if script.is_branch_point
+        )
 
 
 def show(config: Config, revision: str, database: Database | None = None) -> tuple[Revision, ...]:
-    """The migrations that a name stands for: an identifier or its beginning, `head`, or with a database `current`.
+    """The migrations that a name means: an identifier or its beginning, `head`, for a database `current`.
 
     Raises:
         MigrationError: no such revision.
@@ -471,63 +481,26 @@ def init(directory: Path) -> NewDirectory:
         (directory / "versions").mkdir(parents=True)
         files = tuple(Path(shutil.copy(TEMPLATE / name, directory)) for name in ("env.py", "script.py.mako"))
     except OSError as error:
-        raise MigrationError(f"{directory} cannot be made: {error.strerror}.", "Name another directory.") from error
+        raise MigrationError(
+            f"{directory} cannot be made: {error.strerror}.", "Name another directory."
+        ) from error
     return NewDirectory(directory, files)
 
 
-# -- Alembic -----------------------------------------------------------------------------------------------------------
+# -- Alembic -----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
 class _Session:
-    """Advanced Alchemy's Alembic commands on one database, silent, with our metadata; for one `with` block."""
+    """Advanced Alchemy's Alembic commands on one database, silent, with the configured metadata."""
 
-    def __init__(
-        self,
-        database: Database,
-        config: Config,
-        progress: Progress | None = None,
-        *,
-        only_reads: bool = False,
-        before_commit: Any = None,
-    ) -> None:
-        self.database = database
-        self.config = config
-        self.progress = progress or Silent()
-        self.steps: list[str] = []
-        self.output = io.StringIO()
-        self.attributes = {
-            "target_metadata": load_metadata(config.metadata, config.root),
-            "only_reads": only_reads,
-            "before_commit": before_commit,
-            "on_version_apply": self._applied,
-        }
+    database: Database
+    engine: Engine
+    commands: AlembicCommands
+    steps: list[str]
+    output: io.StringIO
 
-    def __enter__(self) -> _Session:
-        _scripts(self.config)
-        self._resources = _opened(self.database, self.config, read_only=self.attributes["only_reads"] is True)
-        self.engine = self._resources.__enter__()
-        self.commands = AlembicCommands(
-            SQLAlchemySyncConfig(
-                engine_instance=self.engine,
-                bind_key=self.database.name,
-                metadata=self.attributes["target_metadata"],  # type: ignore[arg-type]
-                alembic_config=AlembicSyncConfig(
-                    script_config=str(self.config.root / "alembic.ini"),
-                    script_location=str(self.config.migrations).replace("%", "%%"),
-                    compare_type=True,
-                ),
-            )
-        )
-        alembic = self.commands.config
-        alembic.stdout = alembic.output_buffer = self.output
-        alembic.cmd_opts = _quiet()
-        alembic.attributes.update(self.attributes)
-        return self
-
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._resources.__exit__(*error)
-
-    def migrate(self, run: Any, sql: bool) -> Migration:
+    def migrate(self, run: Callable[[], None], sql: bool) -> Migration:
         """Run a command that changes the database, or with `sql` writes down how."""
         if sql:
             run()
@@ -540,18 +513,59 @@ class _Session:
         with self.engine.connect() as connection:
             return _recorded(connection)
 
-    def _applied(self, *, step: Any, **_: Any) -> None:
-        action = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
-        message = "" if step.is_stamp or step.up_revision is None else f" ({step.up_revision.doc})"
-        self.steps.append(f"{action} {_joined(step.up_revision_ids)}{message}")
-        self.progress.note(f"{self.database.name}: {self.steps[-1]}")
-
 
 @contextmanager
-def _opened(database: Database, config: Config, *, read_only: bool) -> Iterator[Engine]:
-    missing = database.file is not None and not database.file.exists()
-    with _translated(database, config), _engine(database, read_only=read_only and not missing) as engine:
-        yield engine
+def _session(
+    database: Database,
+    config: Config,
+    progress: Progress | None = None,
+    *,
+    only_reads: bool = False,
+    before_commit: Callable[[Connection], None] | None = None,
+) -> Iterator[_Session]:
+    _scripts(config)
+    steps: list[str] = []
+
+    def note(*, step: Any, **_: Any) -> None:
+        action = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
+        message = "" if step.is_stamp or step.up_revision is None else f" ({step.up_revision.doc})"
+        steps.append(f"{action} {_joined(step.up_revision_ids)}{message}")
+        (progress or Silent()).note(f"{database.name}: {steps[-1]}")
+
+    metadata = load_metadata(config.metadata, config.root)
+    read_only = only_reads and _exists(database)
+    with _translated(database, config), _engine(database, read_only=read_only) as engine:
+        commands = _commands(database, config, engine, metadata)
+        output = io.StringIO()
+        commands.config.stdout = commands.config.output_buffer = output
+        commands.config.cmd_opts = _quiet()
+        commands.config.attributes.update(
+            target_metadata=metadata,
+            only_reads=only_reads,
+            before_commit=before_commit,
+            on_version_apply=note,
+        )
+        yield _Session(database, engine, commands, steps, output)
+
+
+def _commands(database: Database, config: Config, engine: Engine, metadata: MetaData) -> AlembicCommands:
+    return AlembicCommands(
+        SQLAlchemySyncConfig(
+            engine_instance=engine,
+            bind_key=database.name,
+            metadata=metadata,
+            alembic_config=AlembicSyncConfig(
+                script_config=str(config.root / "alembic.ini"),
+                script_location=str(config.migrations).replace("%", "%%"),
+                compare_type=True,
+            ),
+        )
+    )
+
+
+def _exists(database: Database) -> bool:
+    """Whether there is anything to read: SQLite and DuckDB would make an empty file of it."""
+    return database.file is None or database.file.exists()
 
 
 @contextmanager
@@ -561,6 +575,28 @@ def _engine(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _transaction(database: Database, config: Config) -> Iterator[Connection]:
+    with (
+        _translated(database, config),
+        _engine(database) as engine,
+        engine.connect() as connection,
+        transactional_ddl(connection),
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def _reading(database: Database, config: Config) -> Iterator[Connection]:
+    with (
+        _translated(database, config),
+        _engine(database, read_only=True) as engine,
+        engine.connect() as connection,
+    ):
+        yield connection
 
 
 @contextmanager
@@ -600,7 +636,9 @@ def _quiet() -> Namespace:
 
 def _scripts(config: Config) -> ScriptDirectory:
     if not (config.migrations / "env.py").is_file():
-        raise MigrationError(f"{config.migrations} is no migrations directory.", "Make one: toolkit database init")
+        raise MigrationError(
+            f"{config.migrations} is no migrations directory.", "Make one: toolkit database init"
+        )
     with _migrating(config):
         scripts = ScriptDirectory.from_config(_alembic_config(config))
         scripts.get_heads()
@@ -610,12 +648,15 @@ def _scripts(config: Config) -> ScriptDirectory:
 def _new_identifier(scripts: ScriptDirectory, parents: str | tuple[str, ...], message: str) -> str:
     """Its place in the history and what it says: the same on every machine, different on every branch."""
     names = sorted(script.revision for script in scripts.get_revisions(parents) if script is not None)
-    older = {script.revision for script in scripts.iterate_revisions(tuple(names), "base")} if names else set()
+    older = (
+        {script.revision for script in scripts.iterate_revisions(tuple(names), "base")} if names else set()
+    )
     digest = hashlib.sha256("\n".join([*names, message]).encode()).hexdigest()
     identifier = f"{len(older) + 1:04d}_{digest[:6]}"
     if any(script.revision == identifier for script in scripts.walk_revisions()):
         raise MigrationError(
-            f"There is a migration {identifier} with the message {message!r} already.", "Give another message (-m)."
+            f"There is a migration {identifier} with the message {message!r} already.",
+            "Give another message (-m).",
         )
     return identifier
 
@@ -661,7 +702,9 @@ def _version_table() -> Table:
 
 def _missing_tables(connection: Connection, metadata: MetaData) -> tuple[str, ...]:
     inspector = inspect(connection)
-    return tuple(each.fullname for each in metadata.tables.values() if not inspector.has_table(each.name, each.schema))
+    return tuple(
+        each.fullname for each in metadata.tables.values() if not inspector.has_table(each.name, each.schema)
+    )
 
 
 def _require_head(database: Database, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""What the `env.py` of a migrations directory does, for Alembic's, Advanced Alchemy's and this package's commands."""
+"""What the `env.py` of a migrations directory does, for this package's commands and Advanced Alchemy's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from advanced_alchemy.base import metadata_registry
-from advanced_alchemy.types import EncryptedString, EncryptedText, JsonB, OneTimeCode, PasswordHash, StoredObject
+from advanced_alchemy.types import (
+    EncryptedString,
+    EncryptedText,
+    JsonB,
+    OneTimeCode,
+    PasswordHash,
+    StoredObject,
+)
 from alembic import context
 from sqlalchemy import JSON, event, text
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
@@ -95,10 +102,10 @@ def _options() -> dict[str, Any]:
 
 
 def _target_metadata(config: Any) -> MetaData:
-    """The configured schema, which all databases share; Advanced Alchemy alone would look under the bind key."""
+    """The configured schema, which all databases share; Advanced Alchemy looks under the bind key instead."""
     if not hasattr(config, "engine"):
         raise ConfigurationError(
-            "These migrations are run by `toolkit database` or Advanced Alchemy's commands, not by `alembic`.",
+            "These migrations are run by `toolkit database` or Advanced Alchemy's commands, not `alembic`.",
             "Run: toolkit database --help",
         )
     given: MetaData | None = config.attributes.get("target_metadata")
@@ -109,8 +116,8 @@ def _target_metadata(config: Any) -> MetaData:
 def transactional_ddl(connection: Connection, only_reads: bool = False) -> Iterator[None]:
     """On SQLite, let all statements be in transactions, and no foreign key be acted on meanwhile.
 
-    Python's driver begins a transaction only before rows are changed, so a migration that fails would leave half of
-    its tables. And dropping a table, which is how SQLite's are altered, would delete the children of its rows.
+    Python's driver begins a transaction only before rows are changed, so a migration that fails would leave
+    half of its tables. And dropping a table, which is how one is altered, would delete its rows' children.
     """
     if connection.dialect.name != "sqlite":
         yield
@@ -135,38 +142,45 @@ def transactional_ddl(connection: Connection, only_reads: bool = False) -> Itera
         driver.isolation_level = level
 
 
-def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | None | bool:
-    """How a type or default is written into a migration; False for Alembic's own way, None to leave it out."""
+def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | bool | None:
+    """How a type or default is written into a migration; False for Alembic's own way, None for not at all."""
     if kind == "type":
         return _render_type(item, autogenerate)
-    if kind == "server_default" and autogenerate.dialect is not None and autogenerate.dialect.name == "duckdb":
+    if (
+        kind == "server_default"
+        and autogenerate.dialect is not None
+        and autogenerate.dialect.name == "duckdb"
+    ):
         # The dialect gives columns that number themselves such a default; each engine has its own way.
         return None if sequence_of(str(getattr(item, "arg", ""))) else False
     return False
 
 
 def _render_type(type_: TypeEngine[Any], autogenerate: AutogenContext) -> str | bool:
+    rendered: str | bool = False
+    module = type(type_).__module__
     match type_:
         case StoredObject():
             # Its own repr needs the backend to be registered.
-            return f"sa.StoredObject(backend={_backend_key(type_)!r}{', multiple=True' if type_.multiple else ''})"
+            multiple = ", multiple=True" if type_.multiple else ""
+            rendered = f"sa.StoredObject(backend={_backend_key(type_)!r}{multiple})"
         # What is stored, no more: the reprs of these hold the key, or need the libraries that encrypt.
         case EncryptedText():
-            return "sa.Text()"
+            rendered = "sa.Text()"
         case EncryptedString():
-            return "sa.String()"
+            rendered = "sa.String()"
         case PasswordHash():
-            return f"sa.String(length={type_.length})"
+            rendered = f"sa.String(length={type_.length})"
         case OneTimeCode():
-            return "sa.JsonB"
+            rendered = "sa.JsonB"
         case JSON() if type_._variant_mapping.keys() == JsonB._variant_mapping.keys():
-            return "sa.JsonB"
-        case TypeDecorator() | UserDefinedType():
-            module = type(type_).__module__
-            if not module.startswith(("advanced_alchemy.", "sqlalchemy.")):
-                autogenerate.imports.add(f"import {module}")
-                return f"{module}.{type_!r}"
-    return False
+            rendered = "sa.JsonB"
+        case TypeDecorator() | UserDefinedType() if not module.startswith(
+            ("advanced_alchemy.", "sqlalchemy.")
+        ):
+            autogenerate.imports.add(f"import {module}")
+            rendered = f"{module}.{type_!r}"
+    return rendered
 
 
 def _backend_key(type_: StoredObject) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def describe_change(change: Any) -> str:
@@ -11,7 +14,7 @@ def describe_change(change: Any) -> str:
         return "; ".join(describe_change(each) for each in change)
     action, *details = change
     verb, _, kind = action.partition("_")
-    describe = {
+    describe: dict[str, Callable[..., str]] = {
         "table": _table,
         "column": _column,
         "index": _named,

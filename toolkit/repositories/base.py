@@ -211,6 +211,8 @@ class TableRepository:
         statement = self.upsert_statement()
         written = 0
         for batch in batches:
+            if not batch.num_rows:
+                continue
             parameters = self.connection.codec.encode(self.spec, batch, self.connection.name)
             with self.connection.translated():
                 try:

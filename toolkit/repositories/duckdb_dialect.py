@@ -1,8 +1,9 @@
 """A SQLAlchemy dialect for DuckDB on top of duckdb-engine's, for URLs that begin with `duckdb+toolkit://`.
 
-duckdb-engine presents DuckDB as PostgreSQL. Where that is not so, this dialect differs: it reflects from DuckDB's own
-catalog, it makes tables that DuckDB accepts, and it gives column types that hold every value exactly. Foreign keys are
-left out of tables: DuckDB refuses `ON DELETE CASCADE`, and with plain ones no parent row could be updated.
+duckdb-engine presents DuckDB as PostgreSQL. Where that is not so, this dialect differs: it reflects from
+DuckDB's own catalog, it makes tables that DuckDB accepts, and it gives column types that hold every value
+exactly. Foreign keys are left out of tables: DuckDB refuses `ON DELETE CASCADE`, and with plain ones no
+parent row could be updated.
 """
 
 from __future__ import annotations
@@ -23,15 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Column, Index, Sequence, Table, UniqueConstraint
-    from sqlalchemy.engine.interfaces import DBAPIConnection, ReflectedIndex
 
-# DuckDB has no decimal without limits, and would take DECIMAL(18, 3) for one. This is the widest with a usual scale.
+# DuckDB has no decimal without limits, and would take DECIMAL(18, 3) for one. This is the widest, with a
+# usual scale.
 UNLIMITED_NUMERIC = "DECIMAL(38, 10)"
 
 
 def is_enforced(index: Index) -> bool:
-    """Whether a unique index is unique in DuckDB too, which has no partial ones: over all rows it would refuse some."""
-    return bool(index.unique) and not any(key.endswith("_where") for key, value in index.dialect_kwargs.items() if value is not None)
+    """Whether a unique index is unique in DuckDB too: a partial one is not, as DuckDB knows none."""
+    options = index.dialect_kwargs.items()
+    return bool(index.unique) and not any(
+        key.endswith("_where") and value is not None for key, value in options
+    )
 
 
 def implied_sequence(column: Column[Any]) -> Sequence | None:
@@ -44,7 +48,10 @@ def implied_sequence(column: Column[Any]) -> Sequence | None:
     numbered = (
         column is column.table._autoincrement_column
         and column.server_default is None
-        and (column.default is None or (isinstance(column.default, schema.Sequence) and column.default.optional))
+        and (
+            column.default is None
+            or (isinstance(column.default, schema.Sequence) and column.default.optional)
+        )
     )
     if column.identity is None and not numbered:
         return None
@@ -68,22 +75,24 @@ class DDLCompiler(compiler.DDLCompiler):
     def visit_create_table(self, create: schema.CreateTable, **kw: Any) -> str:
         """The table, between the sequences that number its rows and its named unique constraints."""
         table = create.element
-        sequences = [sequence for column in table.columns if (sequence := implied_sequence(column)) is not None]
+        sequences = [each for column in table.columns if (each := implied_sequence(column)) is not None]
         return ";\n".join(
             [
                 *(self.process(schema.CreateSequence(each, if_not_exists=True), **kw) for each in sequences),
-                super().visit_create_table(create, **kw).rstrip(),
+                super().visit_create_table(create, **kw).rstrip(),  # type: ignore[no-untyped-call]
                 *(self._unique_index(each, create.if_not_exists) for each in self._named_unique(table)),
             ]
         )
 
     def visit_drop_table(self, drop: schema.DropTable, **kw: Any) -> str:
         """The table, and the sequences that numbered its rows."""
-        sequences = [implied_sequence(column) for column in drop.element.columns]
+        sequences = [
+            each for column in drop.element.columns if (each := implied_sequence(column)) is not None
+        ]
         return ";\n".join(
             [
-                super().visit_drop_table(drop, **kw),
-                *(self.process(schema.DropSequence(each, if_exists=True), **kw) for each in sequences if each is not None),
+                super().visit_drop_table(drop, **kw),  # type: ignore[no-untyped-call]
+                *(self.process(schema.DropSequence(each, if_exists=True), **kw) for each in sequences),
             ]
         )
 
@@ -117,12 +126,11 @@ class DDLCompiler(compiler.DDLCompiler):
         expression = self.sql_compiler.process(generated.sqltext, include_table=False, literal_binds=True)
         return f"GENERATED ALWAYS AS ({expression}) VIRTUAL"
 
-    def visit_create_index(
-        self, create: schema.CreateIndex, include_schema: bool = False, include_table_schema: bool = True, **kw: Any
-    ) -> str:
+    def visit_create_index(self, create: schema.CreateIndex, **_: Any) -> str:  # type: ignore[override]
         """The index without PostgreSQL's options, and not unique when it is partial."""
         index: Index = create.element
-        columns = [self.sql_compiler.process(each, include_table=False, literal_binds=True) for each in index.expressions]
+        parts: list[Any] = list(index.expressions)
+        columns = [self.sql_compiler.process(each, include_table=False, literal_binds=True) for each in parts]
         return "CREATE {}INDEX {}{} ON {} ({})".format(
             "UNIQUE " if is_enforced(index) else "",
             "IF NOT EXISTS " if create.if_not_exists else "",
@@ -136,7 +144,7 @@ class DDLCompiler(compiler.DDLCompiler):
         condition = "IF EXISTS " if drop.if_exists else ""
         return f"DROP INDEX {condition}{self._prepared_index_name(drop.element, include_schema=True)}"
 
-    def get_identity_options(self, identity_options: schema.IdentityOptions) -> str:
+    def get_identity_options(self, identity_options: Any) -> str:
         """A sequence's options, without those that DuckDB has no word for."""
         parts = {
             "INCREMENT BY {}": identity_options.increment,
@@ -159,7 +167,7 @@ class DDLCompiler(compiler.DDLCompiler):
         return "CREATE UNIQUE INDEX {}{} ON {} ({})".format(
             "IF NOT EXISTS " if if_not_exists else "",
             self.preparer.format_constraint(constraint),
-            self.preparer.format_table(constraint.table),  # type: ignore[arg-type]
+            self.preparer.format_table(constraint.table),
             ", ".join(self.preparer.format_column(column) for column in constraint.columns),
         )
 
@@ -171,35 +179,29 @@ class DDLCompiler(compiler.DDLCompiler):
         return formatted[1:-1].replace('""', '"') if formatted.startswith('"') else str(formatted)
 
 
+def _always(definition: str) -> Any:
+    def visit(_: TypeCompiler, __: Any, **___: Any) -> str:
+        return definition
+
+    return visit
+
+
 class TypeCompiler(PGTypeCompiler):
     """One spelling for each of DuckDB's types, the same for a model's type and for the reflected one.
 
     DuckDB stores no lengths: `VARCHAR(10)` holds any text, and says so when asked.
     """
 
-    def _varchar(self, _: Any, **__: Any) -> str:
-        return "VARCHAR"
-
-    def _blob(self, _: Any, **__: Any) -> str:
-        return "BLOB"
-
-    def _double(self, _: Any, **__: Any) -> str:
-        return "DOUBLE"
-
-    def _json(self, _: Any, **__: Any) -> str:
-        return "JSON"
-
-    visit_VARCHAR = visit_CHAR = visit_NVARCHAR = visit_NCHAR = visit_TEXT = visit_CLOB = _varchar
-    visit_enum = visit_ENUM = _varchar
-    visit_CITEXT = visit_INET = visit_CIDR = visit_MACADDR = visit_MACADDR8 = _varchar
-    visit_large_binary = visit_BLOB = visit_BINARY = visit_VARBINARY = visit_BYTEA = _blob
+    visit_VARCHAR = visit_CHAR = visit_NVARCHAR = visit_NCHAR = visit_TEXT = visit_CLOB = _always("VARCHAR")
+    visit_enum = visit_ENUM = _always("VARCHAR")
+    visit_CITEXT = visit_INET = visit_CIDR = visit_MACADDR = visit_MACADDR8 = _always("VARCHAR")
+    visit_large_binary = visit_BLOB = visit_BINARY = visit_VARBINARY = visit_BYTEA = _always("BLOB")
     # DuckDB's FLOAT has 4 bytes. What SQLAlchemy and PostgreSQL call Float has 8.
-    visit_FLOAT = visit_DOUBLE = visit_DOUBLE_PRECISION = visit_double = visit_float = _double
-    visit_JSON = visit_JSONB = _json
-
-    def visit_REAL(self, type_: Any, **_: Any) -> str:
-        """4 bytes."""
-        return "REAL"
+    visit_FLOAT = visit_DOUBLE = visit_DOUBLE_PRECISION = visit_double = visit_float = _always("DOUBLE")
+    visit_REAL = _always("REAL")
+    visit_JSON = visit_JSONB = _always("JSON")
+    visit_INTERVAL = _always("INTERVAL")
+    visit_BIT = _always("BIT")
 
     def visit_NUMERIC(self, type_: sqltypes.Numeric[Any], **_: Any) -> str:
         """A decimal with a scale, always: DuckDB's own default is 3."""
@@ -217,14 +219,6 @@ class TypeCompiler(PGTypeCompiler):
         """Microseconds, with or without an offset."""
         return "TIME WITH TIME ZONE" if type_.timezone else "TIME"
 
-    def visit_INTERVAL(self, type_: Any, **_: Any) -> str:
-        """Always whole: DuckDB knows no fields or precision."""
-        return "INTERVAL"
-
-    def visit_BIT(self, type_: Any, **_: Any) -> str:
-        """Any length."""
-        return "BIT"
-
 
 class StatementCompiler(PGCompiler):
     """PostgreSQL's statements, as far as DuckDB has them."""
@@ -237,7 +231,9 @@ class StatementCompiler(PGCompiler):
 class TimestampInUTC(sqltypes.DateTime):
     """Gives moments in UTC as `datetime.UTC`, not as the `pytz` zone that DuckDB's driver makes."""
 
-    def result_processor(self, dialect: Any, coltype: Any) -> Callable[[datetime | None], datetime | None] | None:
+    def result_processor(
+        self, dialect: Any, coltype: Any
+    ) -> Callable[[datetime | None], datetime | None] | None:
         """Only for values with a zone."""
         if not self.timezone:
             return None
@@ -249,14 +245,14 @@ class Dialect(CatalogReflection, duckdb_engine.Dialect):  # type: ignore[misc]
 
     driver = "toolkit"
     supports_statement_cache = True
-    # What a dialect without these does instead is what DuckDB needs: VARCHAR for enums, sequences for identities,
-    # no statement for a foreign key.
+    # What a dialect without these does instead is what DuckDB needs: VARCHAR for enums, sequences for
+    # identities, no statement for a foreign key.
     supports_native_enum = False
     supports_identity_columns = False
     supports_alter = False
     supports_constraint_comments = False
-    inspector = Inspector
-    ddl_compiler = DDLCompiler
+    inspector = Inspector  # type: ignore[assignment]
+    ddl_compiler = DDLCompiler  # type: ignore[assignment]
     type_compiler_cls = TypeCompiler
     statement_compiler = StatementCompiler
     colspecs = {  # noqa: RUF012  # SQLAlchemy's own attribute
@@ -272,15 +268,15 @@ class Dialect(CatalogReflection, duckdb_engine.Dialect):  # type: ignore[misc]
             connection.execute("SET TimeZone = 'UTC'")
         return connection
 
-    def get_default_isolation_level(self, _: DBAPIConnection) -> str:
+    def get_default_isolation_level(self, _: Any) -> Any:
         """DuckDB's transactions are snapshots, all of them."""
         return "SERIALIZABLE"
 
-    def get_isolation_level(self, dbapi_connection: Any) -> str:
+    def get_isolation_level(self, dbapi_connection: Any) -> Any:
         """AUTOCOMMIT when that was asked for."""
         return "AUTOCOMMIT" if dbapi_connection.autocommit else "SERIALIZABLE"
 
-    def get_isolation_level_values(self, _: Any) -> list[str]:
+    def get_isolation_level_values(self, _: Any) -> Any:
         """What `isolation_level` may be."""
         return ["SERIALIZABLE", "AUTOCOMMIT"]
 
@@ -296,4 +292,4 @@ class Dialect(CatalogReflection, duckdb_engine.Dialect):  # type: ignore[misc]
     def do_commit(self, connection: Any) -> None:
         """Commit, unless each statement was."""
         if not connection.autocommit:
-            super().do_commit(connection)
+            super().do_commit(connection)  # type: ignore[no-untyped-call]

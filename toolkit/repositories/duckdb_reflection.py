@@ -2,10 +2,10 @@
 
 Two things DuckDB does not store, and how they are known all the same:
 
-- the name of a unique constraint: the dialect makes a named one as a unique index, which has a name. It is reported
-  as both, as MySQL's dialect does (`duplicates_index`).
-- the name of a CHECK: the dialect writes it into the expression, `('name' IS NOT NULL) AND (…)`, which DuckDB also
-  shows when a row violates it.
+- the name of a unique constraint: the dialect makes a named one as a unique index, which has a name. It is
+  reported as both, as MySQL's dialect does (`duplicates_index`).
+- the name of a CHECK: the dialect writes it into the expression, `('name' IS NOT NULL) AND (…)`, which DuckDB
+  also shows when a row violates it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy.engine import default, reflection
 from sqlalchemy.exc import NoSuchTableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
     from sqlalchemy.engine.interfaces import (
@@ -54,10 +54,11 @@ _TYPES: dict[str, TypeEngine[Any]] = {
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _LABELLED = re.compile(r"\(\('((?:[^']|'')*)' IS NOT NULL\) AND (.*)\)", re.DOTALL)
 _NEXTVAL = re.compile(r"nextval\('((?:[^']|'')*)'\)")
+# A text, a quoted identifier, or a plain one that is not the name of a function.
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b[A-Za-z_]\w*\b(?!\s*\()""")
 # Where the catalog functions are asked about one table, or all tables of one schema.
-_IN_SCHEMA = (
-    "database_name = coalesce(:database, current_database()) AND schema_name = coalesce(:schema, current_schema())"
-)
+_IN_SCHEMA = """database_name = coalesce(:database, current_database())
+                AND schema_name = coalesce(:schema, current_schema())"""
 
 
 class Verbatim(sqltypes.UserDefinedType[Any]):
@@ -98,12 +99,32 @@ def label_check(name: str, expression: str) -> str:
     return "('{}' IS NOT NULL) AND ({})".format(name.replace("'", "''"), expression)
 
 
+def identifiers(expression: str) -> set[str]:
+    """The columns that an expression from the catalog may mean."""
+    return {_unquoted(token[0]) for token in _TOKEN.finditer(expression) if token[0][0] != "'"}
+
+
+def rename_identifiers(expression: str, names: Mapping[str, str]) -> str:
+    """The expression with other names for some columns; functions and texts stay as they are."""
+
+    def renamed(token: re.Match[str]) -> str:
+        name = None if token[0][0] == "'" else names.get(_unquoted(token[0]))
+        return token[0] if name is None else '"{}"'.format(name.replace('"', '""'))
+
+    return _TOKEN.sub(renamed, expression)
+
+
+def _unquoted(identifier: str) -> str:
+    return identifier[1:-1].replace('""', '"') if identifier[0] == '"' else identifier
+
+
 class CatalogReflection:
     """The reflection half of the dialect; mixed in before duckdb-engine's, whose queries DuckDB refuses."""
 
     identifier_preparer: Any
 
-    # PostgreSQL's versions of these ask pg_catalog for many tables at once; the default ones ask the methods below.
+    # PostgreSQL's versions of these ask pg_catalog for many tables at once; the default ones ask the methods
+    # below.
     get_multi_pk_constraint = default.DefaultDialect.get_multi_pk_constraint
     get_multi_foreign_keys = default.DefaultDialect.get_multi_foreign_keys
     get_multi_unique_constraints = default.DefaultDialect.get_multi_unique_constraints
@@ -112,46 +133,46 @@ class CatalogReflection:
     # `Table` reflection makes text() of what these return, and text() takes a colon for a parameter.
     def get_multi_columns(self, *args: Any, **kw: Any) -> Any:
         """The columns of many tables."""
-        return _escaped(default.DefaultDialect.get_multi_columns(self, *args, **kw))  # type: ignore[arg-type]
+        return _escaped(default.DefaultDialect.get_multi_columns(self, *args, **kw))  # type: ignore[arg-type, no-untyped-call]
 
     def get_multi_indexes(self, *args: Any, **kw: Any) -> Any:
         """The indexes of many tables."""
-        return _escaped(default.DefaultDialect.get_multi_indexes(self, *args, **kw))  # type: ignore[arg-type]
+        return _escaped(default.DefaultDialect.get_multi_indexes(self, *args, **kw))  # type: ignore[arg-type, no-untyped-call]
 
     def get_multi_check_constraints(self, *args: Any, **kw: Any) -> Any:
         """The CHECKs of many tables."""
-        return _escaped(default.DefaultDialect.get_multi_check_constraints(self, *args, **kw))  # type: ignore[arg-type]
+        return _escaped(default.DefaultDialect.get_multi_check_constraints(self, *args, **kw))  # type: ignore[arg-type, no-untyped-call]
 
-    # -- names -----------------------------------------------------------------------------------------------------
+    # -- names ---------------------------------------------------------------------------------------------
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_schema_names(self, connection: Connection, **_: Any) -> list[str]:
         """Schemas of the current database, without DuckDB's own."""
         query = """SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()
                    AND schema_name NOT IN ('information_schema', 'pg_catalog') ORDER BY ALL"""
         return list(connection.scalars(text(query)))
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_table_names(self, connection: Connection, schema: str | None = None, **_: Any) -> list[str]:
         """Tables of one schema."""
         return self._names(connection, "table_name FROM duckdb_tables()", schema)
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_view_names(self, connection: Connection, schema: str | None = None, **_: Any) -> list[str]:
         """Views of one schema, without DuckDB's own."""
         return self._names(connection, "view_name FROM duckdb_views()", schema, "AND NOT internal")
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_sequence_names(self, connection: Connection, schema: str | None = None, **_: Any) -> list[str]:
         """Sequences of one schema."""
         return self._names(connection, "sequence_name FROM duckdb_sequences()", schema)
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_temp_table_names(self, connection: Connection, **_: Any) -> list[str]:
         """Temporary tables of this connection."""
         return list(connection.scalars(text("SELECT table_name FROM duckdb_tables() WHERE temporary")))
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_temp_view_names(self, connection: Connection, **_: Any) -> list[str]:
         """Temporary views of this connection."""
         query = "SELECT view_name FROM duckdb_views() WHERE temporary AND NOT internal"
@@ -161,7 +182,7 @@ class CatalogReflection:
         """None: DuckDB has no materialized views."""
         return []
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_view_definition(
         self, connection: Connection, view_name: str, schema: str | None = None, **_: Any
     ) -> str:
@@ -198,9 +219,9 @@ class CatalogReflection:
             raise NoSuchTableError(table_name)
         return int(found)
 
-    # -- one table -------------------------------------------------------------------------------------------------
+    # -- one table -----------------------------------------------------------------------------------------
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_columns(
         self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
     ) -> list[ReflectedColumn]:
@@ -211,31 +232,9 @@ class CatalogReflection:
         rows = connection.execute(text(query), self._where(schema, table_name)).all()
         if not rows:
             raise NoSuchTableError(table_name)
-        return [self._column(*row) for row in rows]
+        return [_column(row) for row in rows]
 
-    @staticmethod
-    def _column(
-        name: str,
-        definition: str,
-        nullable: bool,
-        default_text: str | None,
-        comment: str | None,
-        generated: bool,
-        expression: str | None,
-    ) -> ReflectedColumn:
-        column: ReflectedColumn = {
-            "name": name,
-            "type": parse_type(definition),
-            "nullable": nullable,
-            "default": None if generated else default_text,
-            "autoincrement": sequence_of(default_text) is not None,
-            "comment": comment,
-        }
-        if generated:
-            column["computed"] = {"sqltext": expression or "", "persisted": False}
-        return column
-
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_pk_constraint(
         self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
     ) -> ReflectedPrimaryKeyConstraint:
@@ -245,11 +244,11 @@ class CatalogReflection:
             return {"constrained_columns": [], "name": None}
         return {"constrained_columns": rows[0].columns, "name": rows[0].name}
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_unique_constraints(
         self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
     ) -> list[ReflectedUniqueConstraint]:
-        """Unique indexes over plain columns, which is how named constraints are made, and `UNIQUE` in a table."""
+        """Unique indexes over plain columns, which is how named ones are made, and `UNIQUE` in a table."""
         named: list[ReflectedUniqueConstraint] = [
             {
                 "name": index["name"],
@@ -264,7 +263,7 @@ class CatalogReflection:
             for row in self._constraints(connection, "UNIQUE", table_name, schema)
         ]
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_check_constraints(
         self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
     ) -> list[ReflectedCheckConstraint]:
@@ -277,7 +276,7 @@ class CatalogReflection:
                 found.append({"name": row.name, "sqltext": row.expression})
         return found
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_foreign_keys(
         self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
     ) -> list[ReflectedForeignKeyConstraint]:
@@ -294,14 +293,14 @@ class CatalogReflection:
             for row in self._constraints(connection, "FOREIGN KEY", table_name, schema)
         ]
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_indexes(
         self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
     ) -> list[ReflectedIndex]:
         """Indexes made by `CREATE INDEX`, those of named unique constraints included."""
         return self._indexes(connection, table_name, schema)
 
-    @reflection.cache  # type: ignore[untyped-decorator]
+    @reflection.cache
     def get_table_comment(
         self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
     ) -> ReflectedTableComment:
@@ -309,13 +308,15 @@ class CatalogReflection:
         query = f"SELECT comment FROM duckdb_tables() WHERE {_IN_SCHEMA} AND table_name = :name"
         return {"text": connection.scalar(text(query), self._where(schema, table_name))}
 
-    # -- queries ---------------------------------------------------------------------------------------------------
+    # -- queries -------------------------------------------------------------------------------------------
 
     def _where(self, schema: str | None, name: str | None = None) -> dict[str, str | None]:
         database, schema = self.identifier_preparer._separate(schema)
         return {"database": database, "schema": schema} | ({} if name is None else {"name": name})
 
-    def _names(self, connection: Connection, source: str, schema: str | None, condition: str = "") -> list[str]:
+    def _names(
+        self, connection: Connection, source: str, schema: str | None, condition: str = ""
+    ) -> list[str]:
         query = f"SELECT {source} WHERE {_IN_SCHEMA} {condition} ORDER BY ALL"
         return list(connection.scalars(text(query), self._where(schema)))
 
@@ -335,12 +336,28 @@ class CatalogReflection:
         query = f"""SELECT index_name, is_unique, CAST(expressions AS VARCHAR[]) FROM duckdb_indexes()
                     WHERE {_IN_SCHEMA} AND table_name = :name ORDER BY index_name"""
         rows = connection.execute(text(query), self._where(schema, table_name)).all()
-        names = {column["name"] for column in self.get_columns(connection, table_name, schema)} if rows else set()
+        names = (
+            {column["name"] for column in self.get_columns(connection, table_name, schema)} if rows else set()
+        )
         return [_index(name, unique, expressions, names) for name, unique, expressions in rows]
 
     def _require_table(self, connection: Connection, table_name: str, schema: str | None) -> None:
         if not self.has_table(connection, table_name, schema):
             raise NoSuchTableError(table_name)
+
+
+def _column(row: Any) -> ReflectedColumn:
+    column: ReflectedColumn = {
+        "name": row.column_name,
+        "type": parse_type(row.data_type),
+        "nullable": row.is_nullable,
+        "default": None if row.is_generated else row.column_default,
+        "autoincrement": sequence_of(row.column_default) is not None,
+        "comment": row.comment,
+    }
+    if row.is_generated:
+        column["computed"] = {"sqltext": row.generation_expression or "", "persisted": False}
+    return column
 
 
 def _index(name: str, unique: bool, expressions: Iterable[str], columns: set[str]) -> ReflectedIndex:
@@ -357,7 +374,7 @@ def _index(name: str, unique: bool, expressions: Iterable[str], columns: set[str
 def _plain_column(expression: str, columns: set[str]) -> str | None:
     if expression in columns:
         return expression
-    unquoted = expression[1:-1].replace('""', '"') if expression[:1] == '"' == expression[-1:] else None
+    unquoted = _unquoted(expression)
     return unquoted if unquoted in columns else None
 
 

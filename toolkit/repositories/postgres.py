@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 from psycopg import errors as pg
-from sqlalchemy.dialects import postgresql
+from psycopg.sql import Identifier
 
 from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.tables import ForeignKeySpec, TableSpec
@@ -53,7 +53,6 @@ REBUILD_ROWS = 20_000
 _KEYS_A_QUERY = 10_000
 _READ_BYTES = 4_000_000
 
-_PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
 # What the canonical forms rest on, whatever the role or the database have set.
 _SETTINGS = (
     "SET LOCAL client_encoding = 'UTF8'",
@@ -72,7 +71,8 @@ VALUE = "\x00"
 
 def quoted(name: str) -> str:
     """A quoted identifier."""
-    return str(_PREPARER.quote_identifier(name))
+    # psycopg's own quoting: SQLAlchemy's also doubles percent signs, for statements that take parameters.
+    return Identifier(name).as_string(None)
 
 
 def qualified(table: sa.Table) -> str:
@@ -280,10 +280,16 @@ class PostgresRepository(TableRepository):
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Copy rows into a staging table and merge them in one statement."""
+        key = ", ".join(quoted(name) for name in self.spec.key)
+        others = [quoted(name) for name in self.spec.column_names if name not in self.spec.key]
+        action = f"UPDATE SET {', '.join(f'{n} = EXCLUDED.{n}' for n in others)}" if others else "NOTHING"
+        return self._through_stage(batches, f" ON CONFLICT ({key}) DO {action}")
+
+    def _through_stage(self, batches: Iterable[pa.RecordBatch], conflict: str) -> int:
         wires, types = self._wires()
         stage = self._create_stage(wires)
         written = self._copy(stage, batches, wires)
-        self._guarded(self._merge_statement(stage, types), stage)
+        self._guarded(self._insert_statement(stage, types) + conflict, stage)
         with self.connection.translated():
             self.connection.run(f"DROP TABLE {stage}")
         return written
@@ -318,7 +324,7 @@ class PostgresRepository(TableRepository):
         wires, types = self._wires()
         if all(same_wire(wires[name], types[name]) for name in wires):
             return self._copy(self.name, batches, wires)
-        return self.upsert_many(batches)
+        return self._through_stage(batches, "")
 
     def _create_stage(self, wires: dict[str, str]) -> str:
         stage = quoted(f"toolkit_stage_{next(_STAGES)}")
@@ -327,14 +333,10 @@ class PostgresRepository(TableRepository):
             self.connection.run(f"CREATE TEMPORARY TABLE {stage} ({columns}) ON COMMIT DROP")
         return stage
 
-    def _merge_statement(self, stage: str, types: dict[str, str]) -> str:
-        names = [quoted(name) for name in self.spec.column_names]
+    def _insert_statement(self, stage: str, types: dict[str, str]) -> str:
+        names = ", ".join(quoted(name) for name in self.spec.column_names)
         values = ", ".join(f"{quoted(name)}::{types[name]}" for name in self.spec.column_names)
-        key = ", ".join(quoted(name) for name in self.spec.key)
-        others = [quoted(name) for name in self.spec.column_names if name not in self.spec.key]
-        action = f"UPDATE SET {', '.join(f'{n} = EXCLUDED.{n}' for n in others)}" if others else "NOTHING"
-        return (f"INSERT INTO {self.name} ({', '.join(names)}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {stage} "
-                f"ON CONFLICT ({key}) DO {action}")
+        return f"INSERT INTO {self.name} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {stage}"
 
     def _copy(self, target: str, batches: Iterable[pa.RecordBatch], wires: dict[str, str]) -> int:
         """Send rows by binary COPY; an error that the server finds is told with the row's key."""

@@ -11,15 +11,15 @@ from sqlalchemy import BINARY, VARBINARY, text
 if TYPE_CHECKING:
     from sqlalchemy import Inspector, Table
 
-_BINARY_TYPES: dict[str, type[BINARY] | type[VARBINARY]] = {"BINARY": BINARY, "VARBINARY": VARBINARY}
+_BINARY_TYPES: dict[str, type[BINARY | VARBINARY]] = {"BINARY": BINARY, "VARBINARY": VARBINARY}
 _DECLARED = re.compile(r"(BINARY|VARBINARY)(?:\((\d+)\))?", re.IGNORECASE)
 
 
 class SQLiteImpl(AlembicSQLiteImpl):
     """Sees binary columns (Advanced Alchemy's UUIDs) as what they are.
 
-    Reflected as SQLAlchemy does, `BINARY(16)` is `NUMERIC(16)`: every comparison would find a difference, and a
-    table that batch mode copies would be made with that type.
+    Reflected as SQLAlchemy does, `BINARY(16)` is `NUMERIC(16)`: every comparison would find a difference, and
+    a table that batch mode copies would be made with that type.
     """
 
     __dialect__ = "sqlite"

@@ -1,0 +1,103 @@
+"""Every logical type over every ordered pair of engines: copied exactly, and one changed value is seen."""
+
+from __future__ import annotations
+
+import itertools
+
+import pyarrow as pa
+import pytest
+
+from tests.contracts import schema
+from toolkit.config import Config
+from toolkit.core.canonical_json import canonical_documents
+from toolkit.core.progress import Silent
+from toolkit.core.tables import TableSpec
+from toolkit.core.types import JSON_KINDS
+from toolkit.operations.transfer import Options, execute, plan_table
+from toolkit.repositories import connect
+
+ENGINES = ("sqlite", "postgres", "duckdb")
+PAIRS = list(itertools.product(ENGINES, ENGINES))
+
+
+def write(config: Config, name: str, spec: TableSpec, batch: pa.RecordBatch) -> None:
+    """Create the table in a database and put rows there."""
+    engine = config.database(name).create_engine()
+    spec.table.metadata.create_all(engine)
+    engine.dispose()
+    with connect(config.database(name), write=True) as connection:
+        connection.repository(spec).upsert_many([batch])
+        connection.commit()
+
+
+def read(config: Config, name: str, spec: TableSpec) -> pa.Table:
+    """All rows of a table, ordered by key."""
+    with connect(config.database(name)) as connection:
+        batches = list(connection.repository(spec).read())
+    return pa.Table.from_batches(batches, spec.schema).sort_by(spec.key[0])
+
+
+def exact(values: pa.Array) -> list[object]:
+    """Values such that equal means equal: floats by their digits, -0.0 and NaN included."""
+    return [value.hex() if isinstance(value, float) else value for value in values.to_pylist()]
+
+
+def copy(config: Config, source: str, target: str, spec: TableSpec) -> tuple[int, int, int]:
+    """Sync one table; rows inserted, updated, unchanged."""
+    with connect(config.database(source)) as origin, connect(config.database(target), write=True) as destination:
+        plan = plan_table(origin.repository(spec), destination.repository(spec), spec, Silent())
+        (result,) = execute([plan], origin, destination, Options(batch_rows=4), Silent())
+    return result.inserted, result.updated, result.unchanged
+
+
+@pytest.fixture
+def second(postgres_server: str) -> str:
+    """A second PostgreSQL database, for the pair of PostgreSQL with itself."""
+    import uuid
+
+    import psycopg
+
+    name = f"second_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres_server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_every_value_arrives_exactly_and_a_second_run_writes_nothing(
+    config: Config, second: str, source: str, target: str
+) -> None:
+    spec, batch = schema.spec(), schema.batch()
+    json_is_kept = "postgres" not in (source, target)
+    if source == target:
+        target = second if target == "postgres" else f"{target}2"
+    write(config, source, spec, batch)
+    write(config, target, spec, batch.slice(0, 0))
+
+    assert copy(config, source, target, spec) == (batch.num_rows, 0, 0)
+
+    expected = pa.Table.from_batches([batch]).sort_by("key")
+    arrived = read(config, target, spec)
+    for column in spec.columns:
+        sent, got = expected.column(column.name), arrived.column(column.name)
+        if column.type.kind in JSON_KINDS and not json_is_kept:
+            # jsonb keeps the document, not its text.
+            sent, got = (canonical_documents(each.combine_chunks()) for each in (sent, got))
+        assert exact(got) == exact(sent), column.name
+    assert copy(config, source, target, spec) == (0, 0, batch.num_rows)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("column", [name for name in schema.spec().column_names if name != "key"])
+def test_a_single_changed_value_is_an_update_of_that_row(config: Config, engine: str, column: str) -> None:
+    spec, batch = schema.spec(), schema.batch()
+    position = spec.column_names.index(column)
+    # The last row is all NULL: give this one column its first value.
+    changed = batch.set_column(
+        position, spec.schema.field(column), pa.concat_arrays([batch.column(column)[:-1], batch.column(column)[:1]])
+    )
+    write(config, "sqlite2", spec, changed)
+    write(config, engine, spec, batch)
+
+    assert copy(config, "sqlite2", engine, spec) == (0, 1, batch.num_rows - 1)
+    assert copy(config, "sqlite2", engine, spec) == (0, 0, batch.num_rows)
