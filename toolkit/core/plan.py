@@ -21,8 +21,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class TablePlan:
-    """What will happen to one table, in rows. `changes` holds the keys and digests of the rows to merge,
-    `seconds` is what the comparison took."""
+    """What will happen to one table, in rows.
+
+    `changes` holds the keys and digests of the rows to merge, `seconds` is what the comparison took.
+    """
 
     spec: TableSpec = field(repr=False)
     action: Action

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,7 +12,6 @@ from sqlalchemy.sql.ddl import sort_tables_and_constraints
 
 from toolkit.core.types import LogicalType, logical_type
 from toolkit.errors import ConfigurationError, UnknownNameError
-
 
 # Bookkeeping of SQLAlchemy's bulk inserts, not data.
 SENTINEL = "sa_orm_sentinel"
@@ -136,8 +135,11 @@ def select_tables(metadata: MetaData, names: Sequence[str] = ()) -> tuple[TableS
     for name in names:
         if name not in metadata.tables:
             raise UnknownNameError("table", name, metadata.tables)
-    ordered = [t for t, _ in sort_tables_and_constraints(metadata.tables.values()) if t is not None]
+    ordered = [t for t, _ in _sorted(metadata.tables.values()) if t is not None]
     return tuple(table_spec(t) for t in ordered if not names or t.fullname in names)
+
+
+_sorted: Callable[[Iterable[Table]], list[tuple[Table | None, object]]] = sort_tables_and_constraints
 
 
 def in_cycle(specs: Sequence[TableSpec]) -> frozenset[str]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 INFINITE_TIMESTAMP = 2**63 - 1
 INFINITE_DATE = 2**31 - 1
 MAX_DECIMAL_DIGITS = 38
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+# FLOAT(1) to FLOAT(24) are single precision in PostgreSQL.
+_SINGLE_BITS = 24
 
 
 class Kind(StrEnum):
@@ -116,7 +119,8 @@ _KINDS: tuple[tuple[type[TypeEngine[Any]], Kind], ...] = (
     (sqltypes.Numeric, Kind.DECIMAL),
     (sqltypes.JSON, Kind.JSON),
     (sqltypes.LargeBinary, Kind.BYTES),
-    (sqltypes._Binary, Kind.BYTES),
+    (sqltypes.BINARY, Kind.BYTES),
+    (sqltypes.VARBINARY, Kind.BYTES),
     (sqltypes.String, Kind.TEXT),
     (sqltypes.ARRAY, Kind.ARRAY),
 )
@@ -148,7 +152,7 @@ def logical_type(type_: TypeEngine[Any], column: str = "") -> LogicalType:
         for known, kind in _known_decorators():
             if isinstance(type_, known):
                 return LogicalType(kind)
-        return logical_type(type_.load_dialect_impl(postgresql.dialect()), column)
+        return logical_type(type_.load_dialect_impl(_POSTGRESQL), column)
     for known, kind in _KINDS:
         if isinstance(type_, known):
             return _with_details(kind, type_, column)
@@ -161,7 +165,7 @@ def logical_type(type_: TypeEngine[Any], column: str = "") -> LogicalType:
 def _with_details(kind: Kind, type_: Any, column: str) -> LogicalType:
     if kind is Kind.TIMESTAMP and type_.timezone:
         return LogicalType(Kind.TIMESTAMPTZ)
-    if kind is Kind.FLOAT64 and type_.precision is not None and type_.precision <= 24 and not _is_double(type_):
+    if kind is Kind.FLOAT64 and not isinstance(type_, sqltypes.Double) and (type_.precision or 53) <= _SINGLE_BITS:
         return LogicalType(Kind.FLOAT32)
     if kind is Kind.DECIMAL:
         if type_.precision is None or type_.precision > MAX_DECIMAL_DIGITS:
@@ -181,7 +185,3 @@ def _with_details(kind: Kind, type_: Any, column: str) -> LogicalType:
             )
         return LogicalType(kind, element=element)
     return LogicalType(kind)
-
-
-def _is_double(type_: Any) -> bool:
-    return isinstance(type_, sqltypes.Double)

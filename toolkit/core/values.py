@@ -30,6 +30,7 @@ from toolkit.core.types import (
     LogicalType,
 )
 
+_SHOWN = 80
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -127,8 +128,9 @@ _PARSERS: dict[Kind, Callable[[Any], Any]] = {
     Kind.BOOL: _parser(_identity, "true or false", bool),
     Kind.DECIMAL: _parser(lambda v: Decimal(str(v)), "a decimal number", str, int, float),
     Kind.BYTES: _parser(lambda v: base64.b64decode(v, validate=True), "base64 text", str),
-} | {kind: _TEXT for kind in TEXT_KINDS} | {kind: _INTEGER for kind in INTEGER_KINDS} | {
-    kind: _FLOAT for kind in FLOAT_KINDS
+    **dict.fromkeys(TEXT_KINDS, _TEXT),
+    **dict.fromkeys(INTEGER_KINDS, _INTEGER),
+    **dict.fromkeys(FLOAT_KINDS, _FLOAT),
 }
 
 
@@ -143,7 +145,12 @@ def show_value(type_: LogicalType, value: Any) -> str:
         text = str(json_value(type_, value))
     except (ValueError, TypeError, AttributeError):
         text = repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """At most 80 characters of a text, for a message."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def python_scalar(value: pa.Scalar) -> Any:

@@ -93,7 +93,7 @@ class DatabaseConnection(ABC):
             self.sqlalchemy.commit()
             self._begin()
 
-    def stop_reading(self) -> None:
+    def stop_reading(self) -> None:  # noqa: B027 - most engines read through the transaction itself
         """Close what a fast engine opened beside the transaction to read: its locks would stop our own writes."""
 
     def has_tables(self) -> bool:
@@ -292,7 +292,7 @@ class TableRepository:
         return show_key(self.spec.key, tuple(c.type for c in key_spec), tuple(values))
 
     def _conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
-        """Why this batch was refused: a NULL, two rows of it with one unique value, or one of it and one of the table."""
+        """Why a batch was refused: a NULL, or a unique value in two rows of it, or in one and one of the table."""
         for column in self.spec.columns:
             if not column.nullable and batch.column(column.name).null_count:
                 row = batch.column(column.name).is_null().index(True).as_py()

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS, Kind, LogicalType
-from toolkit.core.values import python_scalar, show_key, show_value
+from toolkit.core.values import python_scalar, shortened, show_key, show_value
 from toolkit.errors import UnrepresentableValueError
 
 
@@ -78,7 +78,7 @@ class Codec:
         position = spec.column_names.index(column.name)
         for row, value in enumerate(columns[position]):
             if _fails(lambda value=value: self.decode_column(column, [value])):  # type: ignore[misc]
-                key = self._key_text(spec, [columns[spec.column_names.index(name)][row] for name in spec.key])
+                key = self.key_text(spec, [columns[spec.column_names.index(name)][row] for name in spec.key])
                 return UnrepresentableValueError(
                     spec.name, key, column.name, f"holds {shown(value)}, which is no {column.type.kind}"
                 )
@@ -98,7 +98,7 @@ class Codec:
                 )
         return None
 
-    def _key_text(self, spec: TableSpec, values: Sequence[Any]) -> str:
+    def key_text(self, spec: TableSpec, values: Sequence[Any]) -> str:
         """A key for a message, even if a part of it is what cannot be decoded."""
         parts = []
         for name, value in zip(spec.key, values, strict=True):
@@ -113,8 +113,7 @@ class Codec:
 
 def shown(value: Any) -> str:
     """A stored value for a message, at most 80 characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return shortened(repr(value))
 
 
 def _fails(attempt: Callable[[], Any]) -> bool:

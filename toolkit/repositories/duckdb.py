@@ -144,7 +144,8 @@ class DuckDBRepository(TableRepository):
     @property
     def name(self) -> str:
         """The table's quoted name."""
-        return f"{quoted(self.table.schema)}.{quoted(self.table.name)}" if self.table.schema else quoted(self.table.name)
+        schema = f"{quoted(self.table.schema)}." if self.table.schema else ""
+        return schema + quoted(self.table.name)
 
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order."""

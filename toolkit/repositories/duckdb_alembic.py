@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 # Advanced Alchemy registers an implementation for DuckDB that does nothing. The last one registered is used,
 # so that module has to be imported before the class below is made.
-import advanced_alchemy.alembic.commands  # noqa: F401
+import advanced_alchemy.alembic.commands
 from alembic.ddl.impl import ComparisonResult, DefaultImpl
 from alembic.operations.batch import ApplyBatchImpl
 from alembic.util import CommandError

@@ -255,7 +255,7 @@ class Dialect(CatalogReflection, duckdb_engine.Dialect):  # type: ignore[misc]
     ddl_compiler = DDLCompiler  # type: ignore[assignment]
     type_compiler_cls = TypeCompiler
     statement_compiler = StatementCompiler
-    colspecs = {  # noqa: RUF012  # SQLAlchemy's own attribute
+    colspecs = {  # SQLAlchemy's own attribute
         **{key: value for key, value in duckdb_engine.Dialect.colspecs.items() if key is not sqltypes.Enum},
         sqltypes.DateTime: TimestampInUTC,
     }

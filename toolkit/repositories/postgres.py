@@ -14,29 +14,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 from psycopg import errors as pg
-from psycopg.sql import Identifier
 
 from toolkit.core.digest import TableDigest, digest_schema
-from toolkit.core.tables import ForeignKeySpec, TableSpec
+from toolkit.core.tables import TableSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS
 from toolkit.errors import (
     ChangedSincePlanError,
-    MissingParentError,
     StatementError,
     ToolkitError,
-    UniqueConflictError,
     UnrepresentableValueError,
 )
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository, batch_key
 from toolkit.repositories.codecs import Codec
+from toolkit.repositories.postgres_conflicts import find_duplicates, find_orphans
 from toolkit.repositories.postgres_errors import known_error, row_of_copy
 from toolkit.repositories.postgres_indexes import Indexes
 from toolkit.repositories.postgres_sql import (
-    UncarriedValue,
+    VALUE,
+    UncarriedValueError,
     canonical_batch,
     encoder,
     fetch_expression,
     key_documents,
+    literal,
+    qualified,
+    quoted,
     row_digest_expression,
     same_wire,
     wire_array,
@@ -65,21 +67,6 @@ _SETTINGS = (
 )
 
 
-# Where a statement takes its value. No identifier can hold this character, as one can `%s` or `$1`.
-VALUE = "\x00"
-
-
-def quoted(name: str) -> str:
-    """A quoted identifier."""
-    # psycopg's own quoting: SQLAlchemy's also doubles percent signs, for statements that take parameters.
-    return Identifier(name).as_string(None)
-
-
-def qualified(table: sa.Table) -> str:
-    """A table's quoted name, with its schema."""
-    return f"{quoted(table.schema)}.{quoted(table.name)}" if table.schema else quoted(table.name)
-
-
 class PostgresConnection(DatabaseConnection):
     """One transaction on a PostgreSQL database. Whoever writes waits for the one toolkit writer before it."""
 
@@ -96,7 +83,7 @@ class PostgresConnection(DatabaseConnection):
 
     @property
     def raw(self) -> psycopg.Connection[Any]:
-        """psycopg's connection underneath SQLAlchemy's; both share the transaction."""
+        """The psycopg connection underneath SQLAlchemy's; both share the transaction."""
         connection = self.sqlalchemy.connection.driver_connection
         assert isinstance(connection, psycopg.Connection)
         return connection
@@ -127,6 +114,11 @@ class PostgresConnection(DatabaseConnection):
                 for setting in _SETTINGS:
                     cursor.execute(setting)
         return self._reader
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the reading connection is open."""
+        return self._reader is not None
 
     def stop_reading(self) -> None:
         """Close the reading connection, whose locks would hold up a change of indexes."""
@@ -188,7 +180,7 @@ class PostgresRepository(TableRepository):
 
         A connection that writes reads through its own transaction, so that it sees what it wrote.
         """
-        if self.connection.write and self.connection._reader is None:
+        if self.connection.write and not self.connection.is_reading:
             yield from super().read(batch_rows, keys)
             return
         fields = ", ".join(fetch_expression(c, f"t.{quoted(c.name)}") for c in self.spec.columns)
@@ -234,7 +226,7 @@ class PostgresRepository(TableRepository):
     def _canonical(self, fetched: pa.RecordBatch) -> pa.RecordBatch:
         try:
             return canonical_batch(self.spec, fetched)
-        except UncarriedValue as error:
+        except UncarriedValueError as error:
             key = ", ".join(f"{n}={fetched.columns[self.spec.column_names.index(n)][error.row]}" for n in self.spec.key)
             raise UnrepresentableValueError(self.spec.name, key, error.column, error.problem) from error
 
@@ -258,7 +250,7 @@ class PostgresRepository(TableRepository):
                         "WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped"),
                 {"table": self.name},
             )
-            return {name: type_ for name, type_ in rows}
+            return {row.attname: row.format_type for row in rows}
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -305,14 +297,14 @@ class PostgresRepository(TableRepository):
 
     def advance_sequences(self) -> None:
         """Move serial and identity sequences past the highest value; never back, and not for an empty table."""
-        run, table = self.connection.run, _literal(self.name)
+        run, table = self.connection.run, literal(self.name)
         with self.connection.translated():
             for column in self.spec.columns:
                 if column.type.kind not in INTEGER_KINDS:
                     continue
-                found = run(f"SELECT pg_get_serial_sequence({table}, {_literal(column.name)})").fetchone()
+                found = run(f"SELECT pg_get_serial_sequence({table}, {literal(column.name)})").fetchone()
                 if found and found[0]:
-                    run(f"SELECT setval({_literal(found[0])}, top) "
+                    run(f"SELECT setval({literal(found[0])}, top) "
                         f"FROM (SELECT max({quoted(column.name)}) AS top FROM {self.name}) AS highest, {found[0]} AS s "
                         "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)")
 
@@ -392,10 +384,10 @@ class PostgresRepository(TableRepository):
         try:
             with self.connection.savepoint():
                 self.connection.run(statement)
-        except pg.ForeignKeyViolation as error:
-            raise self._orphans(rows) or known_error(self.connection.database, error) from error
-        except pg.UniqueViolation as error:
-            raise self._twice(rows) or known_error(self.connection.database, error) from error
+        except (pg.ForeignKeyViolation, pg.UniqueViolation) as error:
+            find = find_orphans if isinstance(error, pg.ForeignKeyViolation) else find_duplicates
+            found = find(self.connection, self.spec, rows)
+            raise found or known_error(self.connection.database, error) from error
         except pg.NotNullViolation as error:
             raise StatementError(
                 self.connection.name,
@@ -405,60 +397,9 @@ class PostgresRepository(TableRepository):
         except (psycopg.Error, sa.exc.DBAPIError) as error:
             raise known_error(self.connection.database, getattr(error, "orig", None) or error) from error
 
-    def _orphans(self, rows: str) -> MissingParentError | None:
-        """The rows of a relation whose parent is missing, if there are any."""
-        for foreign_key in self.spec.foreign_keys:
-            count, first = self._missing(rows, foreign_key)
-            if count:
-                return MissingParentError(
-                    self.connection.name, self.spec.name, ", ".join(foreign_key.columns), foreign_key.parent, count,
-                    first,
-                )
-        return None
-
-    def _missing(self, rows: str, foreign_key: ForeignKeySpec) -> tuple[int, str]:
-        parents = [qualified(self.table.metadata.tables[foreign_key.parent])]
-        if foreign_key.parent == self.spec.name and rows != self.name:
-            parents.append(rows)
-        pairs = list(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
-        present = " AND ".join(f"c.{quoted(a)} IS NOT NULL" for a, _ in pairs)
-        match = " AND ".join(f"p.{quoted(b)} = c.{quoted(a)}" for a, b in pairs)
-        absent = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {parent} AS p WHERE {match})" for parent in parents)
-        query = f"SELECT count(*), min({self._key_text('c')}) FROM {rows} AS c WHERE {present} AND {absent}"
-        row = self.connection.run(query).fetchone()
-        assert row is not None
-        return int(row[0]), str(row[1])
-
-    def _twice(self, rows: str) -> UniqueConflictError | None:
-        """Two rows with one unique value under different keys: both in a relation, or one there and one in the table."""
-        differ = " OR ".join(f"a.{quoted(n)} IS DISTINCT FROM b.{quoted(n)}" for n in self.spec.key)
-        for columns in (*self.spec.unique_keys, self.spec.key):
-            match = " AND ".join(f"a.{quoted(n)} = b.{quoted(n)}" for n in columns)
-            value = ", ".join(f"a.{quoted(n)}::text" for n in columns)
-            other = "a.ctid < b.ctid" if columns == self.spec.key else differ
-            for relation in dict.fromkeys((rows, self.name)):
-                where = f"a.ctid < b.ctid AND {match}" if relation == rows and other != differ else f"{match} AND ({other})"
-                row = self.connection.run(
-                    f"SELECT concat_ws(', ', {value}), {self._key_text('a')}, {self._key_text('b')} "
-                    f"FROM {rows} AS a, {relation} AS b WHERE {where} LIMIT 1"
-                ).fetchone()
-                if row is not None and (columns != self.spec.key or relation == rows):
-                    return UniqueConflictError(
-                        self.connection.name, self.spec.name, ", ".join(columns), row[0], (row[1], row[2])
-                    )
-        return None
-
-    def _key_text(self, alias: str) -> str:
-        parts = [f"{_literal(n + '=')} || {alias}.{quoted(n)}::text" for n in self.spec.key]
-        return f"concat_ws(', ', {', '.join(parts)})"
-
 
 # Numbers the staging tables of this process: two may live in one transaction.
 _STAGES = itertools.count(1)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _decodes_to_null_character(document: str) -> bool:

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import sqlalchemy as sa
 from pgpq import ArrowToPostgresBinaryEncoder
 from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
+from psycopg.sql import Identifier
 
 from toolkit.core.digest import postgres_date, postgres_timestamp
 from toolkit.core.tables import ColumnSpec, TableSpec
@@ -40,6 +42,26 @@ _EPOCH_SHIFT = 946_684_800_000_000
 _WRAPPED_TIMESTAMP = -(2**63) + _EPOCH_SHIFT - 1
 _WRAPPED_DATE = -(2**31) + 10957 - 1
 _EARLIEST_TIMESTAMP = -210_866_803_200_000_000
+
+
+# Where a statement takes its value. No identifier can hold this character, as one can `%s` or `$1`.
+VALUE = "\x00"
+
+
+def quoted(name: str) -> str:
+    """A quoted identifier."""
+    # psycopg's own quoting: SQLAlchemy's also doubles percent signs, for statements that take parameters.
+    return Identifier(name).as_string(None)
+
+
+def qualified(table: sa.Table) -> str:
+    """A table's quoted name, with its schema."""
+    return f"{quoted(table.schema)}.{quoted(table.name)}" if table.schema else quoted(table.name)
+
+
+def literal(text: str) -> str:
+    """A string as a quoted literal; `standard_conforming_strings` must be on."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def fetch_expression(column: ColumnSpec, name: str) -> str:
@@ -115,7 +137,12 @@ _WIRE: dict[Kind, str] = {
     Kind.ARRAY: "text",
 }
 # Types that take the same bytes as the one sent.
-_ALIKE = {"text": ("text", "character varying", "character")}
+_ALIKE = {
+    "text": ("text", "character varying", "character"),
+    "timestamptz": ("timestamp with time zone",),
+    "timestamp": ("timestamp without time zone",),
+    "time": ("time without time zone",),
+}
 
 
 def wire_type(type_: LogicalType, actual: str) -> str:
@@ -135,9 +162,7 @@ def wire_type(type_: LogicalType, actual: str) -> str:
 def same_wire(wire: str, actual: str) -> bool:
     """Whether a column of type `actual` takes the bytes of `wire` as they are."""
     bare = actual.partition("(")[0]
-    return bare in _ALIKE.get(wire, (wire,)) or (wire == "timestamptz" and actual == "timestamp with time zone") or (
-        wire == "timestamp" and actual == "timestamp without time zone"
-    ) or (wire == "time" and actual == "time without time zone")
+    return bare in _ALIKE.get(wire, (wire,))
 
 
 def wire_array(type_: LogicalType, values: pa.Array) -> pa.Array:
@@ -215,10 +240,10 @@ def _canonical(column: ColumnSpec, values: pa.Array) -> pa.Array:
 
 def _require(column: ColumnSpec, held: pa.Array, problem: str) -> None:
     if pc.any(pc.invert(held)).as_py():
-        raise UncarriedValue(held.to_pylist().index(False), column.name, problem)
+        raise UncarriedValueError(held.to_pylist().index(False), column.name, problem)
 
 
-class UncarriedValue(ValueError):
+class UncarriedValueError(ValueError):
     """A value of a fetched batch that has no canonical form: its row in the batch, its column, and why."""
 
     def __init__(self, row: int, column: str, problem: str) -> None:
@@ -235,7 +260,7 @@ def _unwrapped(column: ColumnSpec, whole: pa.Array, wrapped: int, infinite: int,
     upper, lower = numbers == wrapped, numbers == wrapped + 1
     beyond = (numbers < earliest) & ~upper & ~lower
     if beyond.any():
-        raise UncarriedValue(int(beyond.argmax()), column.name, "lies beyond the year 294246")
+        raise UncarriedValueError(int(beyond.argmax()), column.name, "lies beyond the year 294246")
     numbers[upper], numbers[lower] = infinite, -infinite
     mask = whole.is_null().to_numpy(zero_copy_only=False)
     return pa.array(numbers, whole.type, mask=mask).view(column.type.arrow)
@@ -248,7 +273,7 @@ def _renumbered(whole: pa.Array, renumber: Callable[[np.ndarray], np.ndarray]) -
 
 
 def _array_literal(type_: LogicalType, value: list[Any]) -> str:
-    """PostgreSQL's text form of an array; every element is quoted, so none needs to be looked at."""
+    """The array's text form in PostgreSQL; every element is quoted, so none needs to be looked at."""
     assert type_.element is not None
     parts = []
     for part in value:
@@ -265,12 +290,12 @@ def _element_text(type_: LogicalType, part: Any) -> str:
     if type_.kind is Kind.UUID:
         return str(uuid.UUID(bytes=part))
     if type_.kind is Kind.BYTES:
-        return "\\x" + part.hex()
+        return f"\\x{part.hex()}"
     return str(part)
 
 
 def key_documents(spec: TableSpec, keys: pa.Table) -> list[dict[str, Any]]:
-    """Keys as objects that `jsonb_to_recordset` turns back into typed columns, named k0, k1, …"""
+    """Keys as objects that `jsonb_to_recordset` turns back into typed columns, named k0, k1 and so on."""
     types = [spec.column(name).type for name in keys.column_names]
     rows = zip(*(column.to_pylist() for column in keys.columns), strict=True)
     return [

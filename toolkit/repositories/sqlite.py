@@ -21,7 +21,7 @@ from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_s
 
 # How long to wait for another writer, in seconds.
 BUSY_SECONDS = 30
-# A table gets as many rows at a time as keep its sort in memory: random keys are inserted several times faster in order.
+# Rows are sorted so many at a time: in order, random keys are inserted several times faster.
 _SORTED_ROWS = 131_072
 # The values of a first row that fixes each column's type: ADBC infers types from the first rows it meets, and one
 # that starts with NULLs would be an integer for good.
@@ -59,6 +59,11 @@ class SqliteConnection(DatabaseConnection):
                 cursor.execute("SELECT count(*) FROM sqlite_schema")
                 cursor.fetchall()
         return self._reader
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the reading connection is open."""
+        return self._reader is not None
 
     def stop_reading(self) -> None:
         """Close the reading connection, whose shared lock would hold up a commit."""
@@ -110,7 +115,7 @@ class SqliteRepository(TableRepository):
 
         A connection that writes reads through its own transaction, so that it sees what it wrote.
         """
-        if self.connection.write and self.connection._reader is None or keys is not None:
+        if keys is not None or (self.connection.write and not self.connection.is_reading):
             yield from super().read(batch_rows, keys)
             return
         with self.connection.translated(), self.connection.reader().cursor() as cursor:
@@ -177,7 +182,7 @@ class SqliteRepository(TableRepository):
         order = [int(name.removeprefix("p")) for name in compiled.positiontup]
         cursor = self.connection.sqlalchemy.connection.cursor()
         try:
-            cursor.executemany(str(compiled), zip(*(columns[i] for i in order), strict=True))
+            cursor.executemany(str(compiled), list(zip(*(columns[i] for i in order), strict=True)))
         except sqlite3.IntegrityError as error:
             raise sa.exc.IntegrityError(str(compiled), None, error) from error
         finally:
@@ -253,7 +258,7 @@ class SqliteRepository(TableRepository):
         row = self.connection.sqlalchemy.execute(sa.select(*raw).where(wrong).limit(1)).first()
         if row is None:
             return None
-        key = self.connection.codec._key_text(self.spec, row[:-1])
+        key = self.connection.codec.key_text(self.spec, row[:-1])
         return UnrepresentableValueError(
             self.spec.name, key, column.name, f"holds {shown(row[-1])}, which is no {column.type.kind}"
         )

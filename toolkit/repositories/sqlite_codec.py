@@ -7,7 +7,6 @@ change silently is stored as bytes of its text instead, and read back from there
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import math
 import uuid
@@ -37,11 +36,12 @@ from toolkit.repositories.codecs import Codec
 # Kinds whose column may hold doubles beside text: read as two columns, as no driver here returns mixed ones.
 SPLIT_KINDS = FLOAT_KINDS | JSON_KINDS | {Kind.DECIMAL}
 _DIALECT = sqlite.dialect()
-_EPOCH = dt.datetime(1970, 1, 1)
-_MICROSECOND = dt.timedelta(microseconds=1)
 # What `DateTime` can hold: years 1 to 9999, in microseconds and in days since 1970.
 _TIMESTAMPS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 _DATES = (-719_162, 2_932_896)
+_UUID_BYTES = 16
+# Every integer of so many digits fits into 64 bits.
+_SAFE_DIGITS = 18
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -65,11 +65,11 @@ class SqliteCodec(Codec):
         """An Arrow array of the column's canonical type as values to bind."""
         kind = column.type.kind
         if kind is Kind.UUID:
-            return values.to_pylist()
+            return list(values.to_pylist())
         if kind in _TEXT_FORMS:
             return _TEXT_FORMS[kind](values)
         encode = _VALUE_FORMS.get(kind)
-        listed = values.to_pylist()
+        listed: list[Any] = values.to_pylist()
         if encode is None:
             return listed
         return [None if value is None else encode(column.type, value) for value in listed]
@@ -88,7 +88,7 @@ def stores_binary_uuid(type_: sa.types.TypeEngine[Any]) -> bool:
     implementation = type_.dialect_impl(_DIALECT)
     if isinstance(implementation, sa.types.TypeDecorator):
         implementation = implementation.load_dialect_impl(_DIALECT)
-    return isinstance(implementation, sa.types._Binary)
+    return isinstance(implementation, sa.BINARY | sa.LargeBinary)
 
 
 def stored_arrow_type(type_: LogicalType) -> pa.DataType:
@@ -163,7 +163,7 @@ def _uuids(stored: pa.Array) -> pa.Array:
     if lengths["min"] in (16, None) and lengths["max"] in (16, None):
         return stored.cast(pa.binary(16))
     parsed = [
-        None if value is None else value if len(value) == 16 else uuid.UUID(value.decode("ascii")).bytes
+        None if value is None else value if len(value) == _UUID_BYTES else uuid.UUID(value.decode("ascii")).bytes
         for value in stored.to_pylist()
     ]
     return pa.array(parsed, pa.binary(16))
@@ -189,7 +189,8 @@ def _within(values: pa.Array, view: pa.DataType, limits: tuple[int, int], infini
 
 def _timestamp_texts(values: pa.Array) -> list[str | None]:
     whole = _within(values, pa.int64(), _TIMESTAMPS, INFINITE_TIMESTAMP)
-    return pc.strftime(whole.view(pa.timestamp("us")), format="%Y-%m-%d %H:%M:%S").to_pylist()
+    texts: list[str | None] = pc.strftime(whole.view(pa.timestamp("us")), format="%Y-%m-%d %H:%M:%S").to_pylist()
+    return texts
 
 
 def _date_texts(values: pa.Array) -> list[str | None]:
@@ -246,12 +247,11 @@ def _decimal_form(type_: LogicalType, value: Decimal | str) -> float | int | byt
 def _json_form(_: LogicalType, value: str) -> str | bytes:
     """Text, except a bare number, which the column's NUMERIC affinity would turn into one and round."""
     bare = value.strip()
-    if not bare or not (bare[0].isdigit() or bare[0] in "+-.NnIi"):
+    if not bare or not (bare[0].isdigit() or bare[0] == "-"):
         return value
     whole = bare.removeprefix("-")
-    if value == bare and whole.isdigit() and len(whole) <= 18 and (whole == "0" or whole[0] != "0") and bare != "-0":
-        return value
-    return value if bare.startswith(("null",)) else value.encode()
+    is_integer = value == bare and whole.isdigit() and len(whole) <= _SAFE_DIGITS
+    return value if is_integer and str(int(bare)) == bare else value.encode()
 
 
 def _array_form(type_: LogicalType, value: list[Any]) -> str:

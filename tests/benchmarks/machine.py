@@ -1,0 +1,86 @@
+"""Run a command in its own process and say what it took, and how much else the machine did meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+# A run during which other programs used more of the processors than this is measured again.
+NOISE = 0.15
+_QUIET_SECONDS = 60
+
+
+class CommandFailedError(Exception):
+    """A measured command ended with an error, or did not do what it was there for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one run took. `others` is how many processors other programs kept busy meanwhile, on average."""
+
+    seconds: float
+    rss: int
+    others: float
+
+
+def measure(
+    command: Sequence[str], server: psutil.Process | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[Sample, str]:
+    """Run a command to its end: whole-process wall time, peak RSS in bytes, and its standard output.
+
+    The work of `server` counts as the command's own. This process has to stay small: Linux counts what it
+    occupies until the new program takes its place as the command's peak.
+
+    Raises:
+        CommandFailedError: with the end of what it wrote.
+    """
+    os.sync()
+    busy, served, started = _busy_seconds(), _served_seconds(server), time.perf_counter()
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, **(environment or {})}, cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        output = process.stdout.read().decode(errors="replace")
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+    own = usage.ru_utime + usage.ru_stime + _served_seconds(server) - served
+    if process.returncode:
+        raise CommandFailedError(f"{Path(command[0]).name} failed ({process.returncode}): {output[-2000:]}")
+    return Sample(seconds, usage.ru_maxrss * 1024, max(0.0, _busy_seconds() - busy - own) / seconds), output
+
+
+def wait_until_quiet() -> None:
+    """Wait for a second in which other programs do little, at most a minute."""
+    deadline = time.monotonic() + _QUIET_SECONDS
+    while time.monotonic() < deadline and psutil.cpu_percent(1) / 100 * os.cpu_count() > NOISE:
+        pass
+
+
+def _busy_seconds() -> float:
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
+
+
+def _served_seconds(server: psutil.Process | None) -> float:
+    """Processor time of a server, of its present children and of those that have ended."""
+    if server is None:
+        return 0.0
+    total = 0.0
+    for process in [server, *server.children()]:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
+        if process == server:
+            total += times.children_user + times.children_system
+    return total

@@ -1,0 +1,720 @@
+"""Migrations on real SQLite, PostgreSQL and DuckDB: one history, the same outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from advanced_alchemy.alembic.commands import AlembicCommands
+from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
+from advanced_alchemy.types import GUID, DateTimeUTC, EncryptedString, JsonB, StoredObject
+
+from toolkit.config import Config, Database
+from toolkit.errors import (
+    ConfigurationError,
+    DatabaseUnavailableError,
+    MigrationError,
+    RevisionMismatchError,
+    SchemaMismatchError,
+    StatementError,
+)
+from toolkit.operations import migrate
+
+ROOT = Path(__file__).parent.parent.parent
+CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+HOSTILE = 'we"ird :t%(x)s \'é'
+
+
+def owners(metadata: sa.MetaData) -> sa.Table:
+    """Make the parent table that does not change."""
+    return sa.Table(
+        "owner",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("email", sa.String(50), nullable=False, unique=True),
+    )
+
+
+def first_schema() -> sa.MetaData:
+    """Make a table of every sort of column and constraint, before the second migration."""
+    metadata = sa.MetaData(naming_convention=CONVENTION)
+    owners(metadata)
+    sa.Table(
+        "item",
+        metadata,
+        sa.Column("id", GUID, primary_key=True),
+        sa.Column("owner_id", sa.ForeignKey("owner.id", ondelete="CASCADE"), index=True),
+        sa.Column("name", sa.String(40), index=True),
+        sa.Column("legacy", sa.Text),
+        sa.Column("price", sa.Numeric(12, 3)),
+        sa.Column("ratio", sa.Float),
+        sa.Column("size", sa.BigInteger, server_default="7"),
+        sa.Column("blob", sa.LargeBinary),
+        sa.Column("details", JsonB),
+        sa.Column("file", StoredObject(backend="nowhere")),
+        sa.Column("kind", sa.Enum("A", "B", name="kind", native_enum=False, create_constraint=True)),
+        sa.Column("created_at", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("seen", sa.DateTime),
+        sa.Column("day", sa.Date),
+        sa.Column("length", sa.Interval),
+        sa.Column("flag", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.CheckConstraint("size > 0", name="positive"),
+    )
+    return metadata
+
+
+def second_schema() -> sa.MetaData:
+    """Make the same after the second migration."""
+    metadata = sa.MetaData(naming_convention=CONVENTION)
+    owners(metadata)
+    table = first_schema().tables["item"].to_metadata(metadata, name="thing")
+    table._columns.remove(table.c.legacy)
+    table.c.name.nullable = False
+    table.append_column(sa.Column("rank", sa.Integer, nullable=False, server_default="3"))
+    table.append_column(sa.Column("note", sa.String(20)))
+    table.indexes.clear()
+    for name, columns in {"ix_item_owner_id": ["owner_id"], "ix_item_name": ["name"], "ix_rank": ["rank"]}.items():
+        sa.Index(name, *(table.c[each] for each in columns))
+    table.append_constraint(sa.UniqueConstraint("name", "size", name="uq_name_size"))
+    return metadata
+
+
+def hostile_schema() -> sa.MetaData:
+    """Make a table whose names have to be quoted in every way."""
+    metadata = sa.MetaData(naming_convention=CONVENTION)
+    sa.Table(
+        HOSTILE,
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column(HOSTILE, sa.String(20), unique=True),
+        sa.Column("select", sa.Integer, index=True),
+        sa.Column("a, b]", sa.Integer),
+        sa.Index('i"x', HOSTILE, "a, b]"),
+    )
+    return metadata
+
+
+def rendered_schema() -> sa.MetaData:
+    """Make columns of types that a migration file cannot simply repeat."""
+    metadata = sa.MetaData()
+    sa.Table(
+        "secretive",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("secret", EncryptedString(key="very secret key", length=100)),
+        sa.Column("own", UpperCase(10)),
+        sa.Column("files", StoredObject(backend="nowhere", multiple=True)),
+    )
+    return metadata
+
+
+class UpperCase(sa.TypeDecorator[str]):
+    """A type of the user's own."""
+
+    impl = sa.String
+    cache_ok = True
+
+
+def circular_schema() -> sa.MetaData:
+    """Make two tables that refer to one another."""
+    metadata = sa.MetaData()
+    for name, other in (("hen", "egg"), ("egg", "hen")):
+        reference = sa.ForeignKey(f"{other}.id", name=f"fk_{name}")
+        sa.Table(name, metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("other", reference))
+    return metadata
+
+
+FIRST, SECOND, HOSTILE_NAMES = first_schema(), second_schema(), hostile_schema()
+RENDERED, CIRCLE = rendered_schema(), circular_schema()
+NOTHING = "def schema_upgrades(): ...\ndef data_upgrades(): ...\ndef data_downgrades(): ...\n"
+MOMENT = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
+
+SECOND_UPGRADE = '''
+def schema_upgrades():
+    with op.batch_alter_table("item") as batch_op:
+        batch_op.add_column(sa.Column("rank", sa.Integer(), nullable=False, server_default="3"))
+        batch_op.add_column(sa.Column("note", sa.String(length=20)))
+        batch_op.alter_column("name", existing_type=sa.String(length=40), nullable=False)
+        batch_op.create_unique_constraint("uq_name_size", ["name", "size"])
+        batch_op.drop_column("legacy")
+        batch_op.create_index("ix_rank", ["rank"])
+    op.rename_table("item", "thing")
+
+
+def schema_downgrades():
+    op.rename_table("thing", "item")
+    with op.batch_alter_table("item") as batch_op:
+        batch_op.drop_index("ix_rank")
+        batch_op.add_column(sa.Column("legacy", sa.Text()))
+        batch_op.drop_constraint("uq_name_size", type_="unique")
+        batch_op.alter_column("name", existing_type=sa.String(length=40), nullable=True)
+        batch_op.drop_column("note")
+        batch_op.drop_column("rank")
+
+
+def data_upgrades():
+    op.get_bind().execute(sa.text("UPDATE thing SET note = 'n' || rank"))
+
+
+def data_downgrades():
+    pass
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path, config: Config) -> Config:
+    """Make a project of its own, with a migrations directory and the first schema."""
+    made = replace(config, root=tmp_path, migrations=tmp_path / "migrations", metadata=f"{__name__}:FIRST")
+    migrate.init(made.migrations)
+    return made
+
+
+def of(project: Config, schema: str) -> Config:
+    """Choose another of the schemas above."""
+    return replace(project, metadata=f"{__name__}:{schema}")
+
+
+def write_revision(project: Config, body: str, message: str, **options: Any) -> str:
+    """Write a migration by hand; its identifier."""
+    made = migrate.make_migrations(
+        project.database("sqlite"), project, message, autogenerate=False, **options
+    )
+    assert made is not None
+    text = made.path.read_text()
+    made.path.write_text(text[: text.index("def schema_upgrades")] + body.lstrip())
+    return made.revision
+
+
+def with_second(project: Config) -> Config:
+    """Make both migrations; the project with the schema after them."""
+    # Autogenerated on SQLite, run everywhere.
+    first = migrate.make_migrations(project.database("sqlite"), project, "first")
+    assert first is not None
+    write_revision(project, SECOND_UPGRADE, "second")
+    return of(project, "SECOND")
+
+
+@contextmanager
+def connected(database: Database) -> Iterator[sa.Connection]:
+    """Open a transaction, and commit it."""
+    engine = database.create_engine()
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def table_names(database: Database) -> set[str]:
+    """Read the names of all tables but the record of the revision."""
+    with connected(database) as connection:
+        return set(sa.inspect(connection).get_table_names()) - {"alembic_versions"}
+
+
+def fill(database: Database) -> None:
+    """Insert a parent and two items."""
+    rows = [
+        {
+            "id": f"00000000-0000-0000-0000-00000000000{number}",
+            "owner_id": 1,
+            "name": f"n{number}",
+            "price": Decimal("1.125"),
+            "details": {"k": [number, None]},
+            "blob": b"\x00\xff",
+            "created_at": MOMENT,
+        }
+        for number in (1, 2)
+    ]
+    with connected(database) as connection:
+        connection.execute(FIRST.tables["owner"].insert(), [{"email": "a@b"}])
+        connection.execute(FIRST.tables["item"].insert(), rows)
+
+
+def items(database: Database, name: str) -> list[tuple[Any, ...]]:
+    """Read what the items hold, as the models see it."""
+    table = sa.Table(name, sa.MetaData(), *(sa.Column(each.name, each.type) for each in FIRST.tables["item"].c))
+    read = ("id", "owner_id", "name", "price", "details", "blob", "size", "flag", "created_at")
+    with connected(database) as connection:
+        rows = connection.execute(sa.select(*(table.c[each] for each in read)).order_by(table.c.name)).all()
+    return [tuple(row) for row in rows]
+
+
+# -- the bundled history ---------------------------------------------------------------------------------------
+
+
+def test_bundled_history_leaves_nothing_to_do_and_nothing_behind(config: Config, database: Database) -> None:
+    for _ in range(2):
+        done = migrate.upgrade(database, config)
+        assert (done.before, done.after) == (None, migrate.head_revision(config))
+        assert migrate.check(database, config).changes == ()
+        assert migrate.make_migrations(database, config, "none") is None
+        assert len(table_names(database)) == 7
+        undone = migrate.downgrade(database, config, "base")
+        assert (undone.before, undone.after) == (done.after, None)
+        assert table_names(database) == set()
+    again = migrate.upgrade(database, config)
+    assert again.steps == done.steps
+    assert migrate.upgrade(database, config).steps == ()
+
+
+def test_bundled_directory_is_what_init_makes() -> None:
+    for name in ("env.py", "script.py.mako"):
+        assert (ROOT / "migrations" / name).read_text() == (migrate.TEMPLATE / name).read_text()
+
+
+def test_upgrade_writes_sql_without_touching_the_database(config: Config, database: Database) -> None:
+    done = migrate.upgrade(database, config, sql=True)
+    assert done.sql is not None
+    assert done.sql.startswith("BEGIN")
+    assert "CREATE TABLE todo " in done.sql
+    assert ("FOREIGN KEY" in done.sql) == (database.name != "duckdb")
+    assert migrate.current_revision(database, config) is None
+    assert "DROP TABLE todo;" in (migrate.downgrade(database, config, "head:base", sql=True).sql or "")
+
+
+# -- a history with rows in it ---------------------------------------------------------------------------------
+
+
+def test_second_migration_keeps_the_rows_both_ways(project: Config, database: Database) -> None:
+    after = with_second(project)
+    first, second = (each.revision for each in reversed(migrate.history(project)))
+    migrate.upgrade(database, project, first)
+    fill(database)
+    before = items(database, "item")
+    assert len(before) == 2
+    for _ in range(2):
+        assert migrate.upgrade(database, after).after == second
+        assert migrate.check(database, after).changes == ()
+        assert items(database, "thing") == before
+        assert migrate.downgrade(database, after, first).after == first
+        assert items(database, "item") == before
+    with connected(database) as connection:
+        connection.execute(FIRST.tables["owner"].insert(), [{"email": "c@d"}])
+        numbers = connection.scalars(sa.text("SELECT id FROM owner ORDER BY id")).all()
+    assert numbers == [1, 2]
+
+
+def test_constraints_hold_after_the_migrations(project: Config, database: Database) -> None:
+    migrate.upgrade(database, with_second(project))
+    thing = SECOND.tables["thing"]
+    row = {"id": "00000000-0000-0000-0000-000000000001", "name": "a", "size": 1, "created_at": MOMENT}
+    other = row | {"id": "00000000-0000-0000-0000-000000000002"}
+    with connected(database) as connection:
+        connection.execute(thing.insert().values(row))
+    for bad in (other, other | {"name": None}, other | {"name": "b", "size": -1}):
+        with pytest.raises(sa.exc.DBAPIError), connected(database) as connection:
+            connection.execute(thing.insert().values(bad))
+    with connected(database) as connection:
+        connection.execute(thing.insert().values(other | {"name": "b"}))
+    with pytest.raises(sa.exc.DBAPIError), connected(database) as connection:
+        connection.execute(sa.text("UPDATE thing SET kind = 'C'"))
+
+
+def test_autogenerated_changes_of_one_engine_serve_all(project: Config, database: Database) -> None:
+    sqlite = project.database("sqlite")
+    migrate.make_migrations(sqlite, project, "first")
+    migrate.upgrade(sqlite, project)
+    made = migrate.make_migrations(sqlite, of(project, "SECOND"), "second")
+    assert made is not None
+    migrate.upgrade(database, of(project, "SECOND"))
+    assert migrate.check(database, of(project, "SECOND")).changes == ()
+    migrate.downgrade(database, of(project, "SECOND"), "base")
+    assert table_names(database) == set()
+
+
+def test_each_engine_can_autogenerate(project: Config, database: Database) -> None:
+    migrate.make_migrations(database, project, "first")
+    migrate.upgrade(database, project)
+    assert migrate.check(database, project).changes == ()
+    changes = migrate.check(database, of(project, "SECOND")).changes
+    assert "add table thing" in changes
+    assert "remove table item" in changes
+    migrate.make_migrations(database, of(project, "SECOND"), "second")
+    migrate.upgrade(database, of(project, "SECOND"))
+    assert migrate.check(database, of(project, "SECOND")).changes == ()
+    migrate.downgrade(database, of(project, "SECOND"), "base")
+    assert table_names(database) == set()
+
+
+def test_rows_and_tables_change_in_one_migration(project: Config, database: Database) -> None:
+    migrate.make_migrations(project.database("sqlite"), project, "first")
+    migrate.upgrade(database, project)
+    fill(database)
+    write_revision(
+        project,
+        """
+def schema_upgrades():
+    with op.batch_alter_table("item") as batch_op:
+        batch_op.add_column(sa.Column("slug", sa.String(length=40)))
+    op.execute("UPDATE item SET slug = 's-' || name, size = size + 1")
+    op.execute("DELETE FROM item WHERE name = 'n2'")
+    with op.batch_alter_table("item") as batch_op:
+        batch_op.alter_column("slug", existing_type=sa.String(length=40), nullable=False)
+        batch_op.create_unique_constraint("uq_item_slug", ["slug"])
+        batch_op.drop_constraint("ck_item_positive", type_="check")
+        batch_op.create_check_constraint("small", "size < 100")
+        batch_op.alter_column("size", new_column_name="extent", existing_type=sa.BigInteger())
+        batch_op.drop_constraint(batch_op.f("fk_item_owner_id_owner"), type_="foreignkey")
+
+
+def data_upgrades():
+    op.get_bind().execute(sa.text("UPDATE item SET extent = 50"))
+
+
+def schema_downgrades(): ...
+def data_downgrades(): ...
+""",
+        "second",
+    )
+    migrate.upgrade(database, project)
+    with connected(database) as connection:
+        assert connection.execute(sa.text("SELECT slug, extent FROM item")).all() == [("s-n1", 50)]
+        inspector = sa.inspect(connection)
+        assert {"ck_item_kind", "ck_item_small"} == {each["name"] for each in inspector.get_check_constraints("item")}
+    with pytest.raises(sa.exc.DBAPIError), connected(database) as connection:
+        connection.execute(sa.text("UPDATE item SET extent = 100"))
+
+
+def test_a_migration_that_fails_leaves_nothing(project: Config, database: Database) -> None:
+    migrate.make_migrations(project.database("sqlite"), project, "first")
+    write_revision(
+        project,
+        """
+def schema_upgrades():
+    op.create_table("left_over", sa.Column("id", sa.Integer(), primary_key=True))
+    op.execute("INSERT INTO owner (email) VALUES ('x')")
+    op.execute("INSERT INTO owner (email) VALUES ('x')")
+def schema_downgrades(): ...
+def data_upgrades(): ...
+def data_downgrades(): ...
+""",
+        "second",
+    )
+    with pytest.raises(StatementError):
+        migrate.upgrade(database, project)
+    assert table_names(database) == set()
+    assert migrate.current_revision(database, project) is None
+
+
+def test_an_error_in_a_migration_is_told(project: Config, database: Database) -> None:
+    write_revision(project, "def schema_upgrades():\n    {}['missing']\ndef data_upgrades(): ...\n", "bad")
+    with pytest.raises(MigrationError, match="KeyError: 'missing'"):
+        migrate.upgrade(database, project)
+
+
+def test_hostile_names(project: Config, database: Database) -> None:
+    hostile = of(project, "HOSTILE_NAMES")
+    migrate.make_migrations(database, hostile, "first")
+    migrate.upgrade(database, hostile)
+    assert migrate.check(database, hostile).changes == ()
+    table = HOSTILE_NAMES.tables[HOSTILE]
+    with connected(database) as connection:
+        connection.execute(table.insert(), [{HOSTILE: "x", "select": 1, "a, b]": 2}])
+        connection.execute(table.update().values({"select": 5}))
+    write_revision(
+        project,
+        f"""
+NAME = {HOSTILE!r}
+def schema_upgrades():
+    with op.batch_alter_table(NAME) as batch_op:
+        batch_op.alter_column("select", existing_type=sa.Integer(), nullable=False)
+        batch_op.add_column(sa.Column("c d", sa.Integer()))
+        batch_op.create_index("i y", ["c d", "select"])
+        batch_op.create_check_constraint(NAME, sa.column(NAME) != "it's :y")
+    op.rename_table(NAME, NAME + "2")
+def schema_downgrades(): ...
+def data_upgrades(): ...
+def data_downgrades(): ...
+""",
+        "second",
+    )
+    migrate.upgrade(database, hostile)
+    renamed = table.to_metadata(sa.MetaData(), name=HOSTILE + "2")
+    with connected(database) as connection:
+        connection.execute(renamed.insert(), [{HOSTILE: "y", "select": 1}])
+        assert [tuple(row) for row in connection.execute(sa.select(renamed).order_by(renamed.c.id))] == [
+            (1, "x", 5, 2),
+            (2, "y", 1, None),
+        ]
+
+
+# -- the record of the revision --------------------------------------------------------------------------------
+
+
+def test_stamp_records_and_purges(project: Config, database: Database) -> None:
+    with_second(project)
+    first, second = (each.revision for each in reversed(migrate.history(project)))
+    assert migrate.stamp(database, project, "head").after == second
+    assert migrate.show_current_revision(database, project).is_head
+    assert migrate.stamp(database, project, first).after == first
+    assert migrate.show_current_revision(database, project) == migrate.CurrentRevision(
+        database.name, first, second
+    )
+    assert table_names(database) == set()
+    with connected(database) as connection:
+        connection.execute(sa.text("UPDATE alembic_versions SET version_num = 'unknown'"))
+    with pytest.raises(MigrationError, match="unknown"):
+        migrate.upgrade(database, project)
+    assert migrate.stamp(database, project, first, purge=True).after == first
+
+
+def test_looking_makes_no_file(project: Config) -> None:
+    for name in ("sqlite", "duckdb"):
+        database = project.database(name)
+        assert migrate.current_revision(database, project) is None
+        assert migrate.drop_all(database, project).tables == ()
+        assert database.file is not None
+        assert not database.file.exists()
+
+
+def test_drop_all_takes_only_its_own(project: Config, database: Database) -> None:
+    migrate.make_migrations(project.database("sqlite"), project, "first")
+    migrate.upgrade(database, project)
+    with connected(database) as connection:
+        connection.execute(sa.text("CREATE TABLE somebody_elses (id INTEGER)"))
+    assert migrate.drop_all(database, project).tables == ("alembic_versions", "item", "owner")
+    assert table_names(database) == {"somebody_elses"}
+
+
+def test_drop_all_of_tables_that_refer_to_one_another(project: Config, database: Database) -> None:
+    migrate.ensure_schema(database, replace(of(project, "CIRCLE"), migrations=Path("none")))
+    assert migrate.drop_all(database, of(project, "CIRCLE")).tables == ("egg", "hen")
+
+
+# -- ensure_schema ---------------------------------------------------------------------------------------------
+
+
+def test_ensure_schema_upgrades_what_is_empty(project: Config, database: Database) -> None:
+    after = with_second(project)
+    first, second = (each.revision for each in reversed(migrate.history(project)))
+    assert migrate.ensure_schema(database, after)
+    assert not migrate.ensure_schema(database, after)
+    migrate.downgrade(database, after, first)
+    with pytest.raises(RevisionMismatchError) as caught:
+        migrate.ensure_schema(database, after)
+    assert (caught.value.found, caught.value.expected) == (first, second)
+    assert f"toolkit database upgrade --database {database.name}" in str(caught.value)
+    migrate.downgrade(database, after, "base")
+    assert migrate.ensure_schema(database, after)
+
+
+def test_ensure_schema_accepts_create_all(project: Config, database: Database) -> None:
+    after = with_second(project)
+    with connected(database) as connection:
+        SECOND.create_all(connection)
+    assert not migrate.ensure_schema(database, after)
+    with connected(database) as connection:
+        connection.execute(sa.text("DROP TABLE thing"))
+    with pytest.raises(SchemaMismatchError, match="no table thing"):
+        migrate.ensure_schema(database, after)
+
+
+def test_ensure_schema_without_migrations_makes_the_tables(project: Config, database: Database) -> None:
+    bare = replace(project, migrations=project.root / "none")
+    assert migrate.ensure_schema(database, bare)
+    assert not migrate.ensure_schema(database, bare)
+    assert table_names(database) == {"item", "owner"}
+    assert migrate.current_revision(database, bare) is None
+
+
+def test_ensure_schema_refuses_the_history_of_another_schema(project: Config, database: Database) -> None:
+    migrate.make_migrations(project.database("sqlite"), project, "first")
+    with pytest.raises(SchemaMismatchError, match="make no table thing"):
+        migrate.ensure_schema(database, of(project, "SECOND"))
+    assert table_names(database) == set()
+
+
+def test_bookkeeping_tables_neither_count_nor_are_dropped(project: Config, database: Database) -> None:
+    migrate.make_migrations(project.database("sqlite"), project, "first")
+    with connected(database) as connection:
+        connection.execute(sa.text("CREATE TABLE toolkit_runs (id INTEGER)"))
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+    assert migrate.ensure_schema(database, project)
+    assert migrate.check(database, project).changes == ()
+
+
+# -- the history -----------------------------------------------------------------------------------------------
+
+
+def test_identifiers_are_the_same_everywhere(project: Config, tmp_path: Path) -> None:
+    other = replace(project, migrations=tmp_path / "elsewhere")
+    migrate.init(other.migrations)
+    names = []
+    for each in (project, other):
+        with_second(each)
+        names.append(sorted(path.name for path in (each.migrations / "versions").glob("*.py")))
+    assert names[0] == names[1]
+    assert [name[:5] for name in names[0]] == ["0001_", "0002_"]
+
+
+def test_two_heads_are_merged(project: Config) -> None:
+    database = project.database("sqlite")
+    root = write_revision(project, NOTHING, "root")
+    left = write_revision(project, NOTHING, "left")
+    right = write_revision(project, NOTHING, "right", head=root, splice=True)
+    assert {each.revision for each in migrate.heads(project)} == {left, right}
+    assert [each.revision for each in migrate.branches(project)] == [root]
+    with pytest.raises(MigrationError, match="2 heads"):
+        migrate.head_revision(project)
+    with pytest.raises(MigrationError, match="[Mm]ultiple"):
+        migrate.upgrade(database, project)
+    merged = migrate.merge(project)
+    assert set(merged.parents) == {left, right}
+    assert migrate.head_revision(project) == merged.revision
+    assert [each.revision for each in migrate.show(project, merged.revision[:9])] == [merged.revision]
+    assert len(migrate.history(project)) == 4
+    assert [each.revision for each in migrate.history(project, f"{left}:{left}")] == [left]
+    with pytest.raises(MigrationError, match="nothing to merge"):
+        migrate.merge(project)
+
+
+def test_history_marks_where_a_database_stands(project: Config, database: Database) -> None:
+    with_second(project)
+    first, second = (each.revision for each in reversed(migrate.history(project)))
+    migrate.upgrade(database, project, first)
+    assert [each.is_current for each in migrate.history(project, database=database)] == [False, True]
+    assert [each.revision for each in migrate.history(project, "current:", database)] == [second, first]
+    assert [each.revision for each in migrate.show(project, "current", database)] == [first]
+
+
+def test_check_wants_all_migrations_run(project: Config, database: Database) -> None:
+    after = with_second(project)
+    with pytest.raises(RevisionMismatchError, match="none"):
+        migrate.check(database, after)
+    with pytest.raises(RevisionMismatchError):
+        migrate.make_migrations(database, after, "third")
+    migrate.upgrade(database, after)
+    found = migrate.check(database, project).changes
+    assert "add table item" in found
+
+
+def test_mistakes_are_told(project: Config, tmp_path: Path) -> None:
+    database = project.database("sqlite")
+    with pytest.raises(MigrationError, match="no migrations directory"):
+        migrate.upgrade(database, replace(project, migrations=tmp_path / "none"))
+    with pytest.raises(MigrationError, match="not empty"):
+        migrate.init(project.migrations)
+    with pytest.raises(MigrationError, match="holds no migrations"):
+        migrate.head_revision(project)
+    with pytest.raises(MigrationError, match="nonsense"):
+        migrate.upgrade(database, project, "nonsense")
+    with pytest.raises(MigrationError, match="no range"):
+        migrate.history(project, "0001")
+    write_revision(project, NOTHING, "same")
+    with pytest.raises(MigrationError, match="already"):
+        write_revision(project, NOTHING, "same", head="base", splice=True)
+    unreachable = replace(database, name="far", address="postgresql://u:hunter2@127.0.0.1:1/x?connect_timeout=1")
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        migrate.upgrade(unreachable, project)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_percent_sign_in_the_path(project: Config, tmp_path: Path) -> None:
+    odd = replace(project, migrations=tmp_path / "100%(here)s")
+    migrate.init(odd.migrations)
+    migrate.make_migrations(odd.database("sqlite"), odd, "first")
+    assert migrate.upgrade(odd.database("sqlite"), odd).after == migrate.head_revision(odd)
+
+
+def test_migration_files_hold_no_keys_and_import_own_types(project: Config, database: Database) -> None:
+    rendered = of(project, "RENDERED")
+    made = migrate.make_migrations(database, rendered, "first")
+    assert made is not None
+    text = made.path.read_text()
+    assert "very secret key" not in text
+    assert f"import {__name__}" in text
+    assert "sa.StoredObject(backend='nowhere', multiple=True)" in text
+    migrate.upgrade(database, rendered)
+    assert migrate.check(database, rendered).changes == ()
+
+
+# -- Advanced Alchemy's own commands ---------------------------------------------------------------------------
+
+
+def alchemy(config: Config, engine: sa.Engine) -> AlembicCommands:
+    """Configure Advanced Alchemy as an application does, under a bind key of its own."""
+    alembic_config = AlembicSyncConfig(script_location=str(config.migrations))
+    return AlembicCommands(
+        SQLAlchemySyncConfig(
+            engine_instance=engine, bind_key="app", metadata=FIRST, alembic_config=alembic_config
+        )
+    )
+
+
+def test_advanced_alchemy_runs_the_same_history(project: Config, database: Database) -> None:
+    migrate.make_migrations(project.database("sqlite"), project, "first")
+    engine = database.create_engine()
+    alchemy(project, engine).upgrade()
+    alchemy(project, engine).check()
+    engine.dispose()
+    assert migrate.show_current_revision(database, project).is_head
+
+
+def test_revisions_of_advanced_alchemy_run(project: Config, database: Database) -> None:
+    write_revision(
+        project,
+        """
+def upgrade():
+    with op.get_context().autocommit_block():
+        op.create_table("one", sa.Column("id", sa.GUID(length=16), primary_key=True))
+
+def downgrade():
+    with op.get_context().autocommit_block():
+        op.drop_table("one")
+# def schema_upgrades
+""",
+        "theirs",
+    )
+    migrate.upgrade(database, project)
+    assert table_names(database) == {"one"}
+    migrate.downgrade(database, project)
+    assert table_names(database) == set()
+    assert migrate.current_revision(database, project) is None
+
+
+def test_enforced_foreign_keys_delete_no_children(project: Config) -> None:
+    database = project.database("sqlite")
+    first = migrate.make_migrations(database, project, "first")
+    assert first is not None
+    migrate.upgrade(database, project)
+    fill(database)
+    write_revision(
+        project,
+        """
+def schema_upgrades():
+    with op.batch_alter_table("owner", recreate="always") as batch_op:
+        batch_op.alter_column("email", nullable=True)
+def data_upgrades(): ...
+""",
+        "copy the parent",
+    )
+    engine = database.create_engine()
+    sa.event.listen(engine, "connect", lambda driver, _: driver.execute("PRAGMA foreign_keys = ON"))
+    alchemy(project, engine).upgrade()
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("PRAGMA foreign_keys")) == 1
+    engine.dispose()
+    assert len(items(database, "item")) == 2
+
+
+def test_plain_alembic_is_told_how(project: Config) -> None:
+    from alembic import command
+    from alembic.config import Config as AlembicConfig
+
+    plain = AlembicConfig()
+    plain.set_main_option("script_location", str(project.migrations))
+    with pytest.raises((ConfigurationError, AttributeError)):
+        command.upgrade(plain, "head")
