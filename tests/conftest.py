@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
@@ -61,3 +62,11 @@ def config(tmp_path: Path, urls: Mapping[str, str]) -> Config:
 def database(request: pytest.FixtureRequest, config: Config) -> Database:
     """An empty database of each engine in turn."""
     return config.database(request.param)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI nothing may be skipped: the servers that tests need come with the project."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

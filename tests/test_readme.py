@@ -1,0 +1,84 @@
+"""The README's commands run, and its command reference is what `--help` says.
+
+`python -m tests.test_readme` writes the reference anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from toolkit.cli import toolkit
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BEGIN, END = "<!-- reference: begin -->\n", "<!-- reference: end -->"
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command of a group, by its path."""
+    found: list[tuple[str, ...]] = []
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        inner = commands(command, (*path, name)) if isinstance(command, click.Group) else []
+        found += inner or [(*path, name)]
+    return found
+
+
+def reference() -> str:
+    """What `--help` says of every command, as it stands in the README."""
+    parts = []
+    for path in commands(toolkit):
+        result = CliRunner().invoke(toolkit, [*path, "--help"], prog_name="toolkit", terminal_width=100)
+        assert result.exit_code == 0, result.output
+        parts.append(f"### `toolkit {' '.join(path)}`\n\n```text\n{result.output.rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+def test_the_command_reference_is_what_help_says() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text.partition(BEGIN)[2].partition(END)[0] == reference(), "run: python -m tests.test_readme"
+
+
+def shell_blocks() -> list[str]:
+    """The README's examples that are marked to be run, one block each."""
+    return re.findall(r"```bash run\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(shell_blocks())))
+def test_the_examples_run(number: int, tmp_path: Path) -> None:
+    """Each block runs in a fresh copy of the project's own files, from the first block on."""
+    for name in ("fixtures", "migrations"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    script = "set -e\n" + "".join(shell_blocks()[: number + 1]).replace("uv run toolkit", "toolkit")
+    script = script.replace("uv run python", "python")
+    binaries = Path(sys.executable).parent
+    result = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_two_first_commands_are_those_of_the_first_minute() -> None:
+    text = README.read_text(encoding="utf-8")
+    first = "uv run toolkit load-data --to sqlite && uv run toolkit sync --from sqlite --to postgres"
+    assert first in text
+    assert "uv run pytest" in text
+    assert text.index(first) < text.index("uv run pytest")
+
+
+if __name__ == "__main__":
+    content = README.read_text(encoding="utf-8")
+    before, after = content.partition(BEGIN)[0], content.partition(END)[2]
+    README.write_text(f"{before}{BEGIN}{reference()}{END}{after}", encoding="utf-8")
