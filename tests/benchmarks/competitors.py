@@ -1,4 +1,4 @@
-"""The programs that the toolkit is compared with: each from PyPI in an environment of its own, or the system's."""
+"""The programs to compare with: each from PyPI in an environment of its own, or the system's."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Copy a database with dlt, in dlt's own environment: `python dlt_copy.py SOURCE TARGET DISPOSITION DIRECTORY`.
+"""Copy a database with dlt, in its own environment: `python dlt_copy.py SOURCE TARGET DISPOSITION DIRECTORY`.
 
-Its pyarrow backend with all that it chooses by default. Only the 16 bytes of a key need a rule, as they do with
-pgloader: SQLAlchemy reflects SQLite's BINARY(16) as a number, and dlt's CSV files for PostgreSQL cannot hold bytes.
+Its pyarrow backend with all that it chooses by default. Only keys of 16 bytes need a rule, as with pgloader:
+SQLAlchemy reflects SQLite's BINARY(16) as a number, and dlt's CSV files for PostgreSQL cannot hold bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ def main(source: str, target: str, disposition: str, directory: str) -> None:
         data = _from_duckdb(source.removeprefix("duckdb:///"))
     elif to_postgres:
         data = sql_database(
-            source, backend="pyarrow", table_adapter_callback=_keys_as_text, query_adapter_callback=_select_hex
+            source,
+            backend="pyarrow",
+            table_adapter_callback=_keys_as_text,
+            query_adapter_callback=_select_hex,
         )
     else:
         data = sql_database(source, backend="pyarrow", table_adapter_callback=_keys_as_bytes)
@@ -49,9 +52,13 @@ def _keys_as_text(table: sa.Table) -> None:
 
 def _select_hex(query: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
     """Let SQLite write the bytes out, which costs dlt less than a Python function for each value would."""
-    return query.with_only_columns(
-        *(sa.func.hex(c, type_=sa.String()).label(c.name) if c.info.get("is_bytes") else c for c in table.columns)
-    )
+
+    def selected(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+        if "is_bytes" not in column.info:
+            return column
+        return sa.func.hex(column, type_=sa.String()).label(column.name)
+
+    return query.with_only_columns(*map(selected, table.columns))
 
 
 def _from_duckdb(file: str) -> list[Any]:

@@ -1,12 +1,15 @@
-"""Make a SQLite file with N todos, their users and tags: `python -m tests.benchmarks.generate N FILE`."""
+"""Make a SQLite file with N todos, their users and tags: `python -m tests.benchmarks.generate N FILE`.
+
+The same N makes the same rows every time; `--changed SHARE` gives that share of the todos other values.
+"""
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import json
 import random
 import sqlite3
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +17,15 @@ import sqlalchemy as sa
 
 from toolkit.models.todo import metadata
 
-_WORDS = "review plan order write call water ship paint measure answer sort clean pack ask book draw".split()
+_WORDS = (
+    "review", "plan", "order", "write", "call", "water", "ship", "paint",
+    "measure", "answer", "sort", "clean", "pack", "ask", "book", "draw",
+)
 _START = dt.datetime(2024, 1, 1)
 
 
 def generate(todos: int, path: Path, seed: int = 1) -> None:
-    """Fill a new file: one user for each 1,000 todos (at least ten), five tags a user, a tag for every fifth todo."""
+    """Fill a new file: a user for each 1,000 todos (at least ten), five tags a user, a tag on a fifth of all."""
     engine = sa.create_engine(f"sqlite:///{path}")
     metadata.create_all(engine)
     engine.dispose()
@@ -33,8 +39,7 @@ def generate(todos: int, path: Path, seed: int = 1) -> None:
         _insert(connection, "tag", ({"id": key, "name": f"tag {number}", "user_id": user, **_audit(chance)}
                                     for key, user, number in tags))
         _insert(connection, "todo", _todos(todos, users, chance, keys))
-        _insert(connection, "todo_tag", ({"id": chance.randbytes(16), "todo_id": key,
-                                          "tag_id": chance.choice(tags)[0], **_audit(chance)} for key in keys[::5]))
+        _insert(connection, "todo_tag", _todo_tags(keys[::5], [key for key, *_ in tags], chance))
     connection.close()
 
 
@@ -52,14 +57,24 @@ def _time(moment: dt.datetime) -> str:
 
 def _audit(chance: random.Random) -> dict[str, object]:
     created = _START + dt.timedelta(microseconds=chance.randrange(10**13))
-    return {"created_at": _time(created), "updated_at": _time(created + dt.timedelta(seconds=chance.randrange(10**6)))}
+    updated = created + dt.timedelta(seconds=chance.randrange(10**6))
+    return {"created_at": _time(created), "updated_at": _time(updated)}
 
 
 def _users(keys: list[bytes]) -> Iterator[dict[str, object]]:
     chance = random.Random(2)
     for number, key in enumerate(keys):
-        yield {"id": key, "email": f"user{number}@example.org", "name": f"User Número {number}", "is_active": 1,
-               "is_superuser": 0, "joined_at": "2024-02-29", **_audit(chance)}
+        yield {"id": key, "email": f"user{number}@example.org", "name": f"User Número {number}",
+               "is_active": 1, "is_superuser": 0, "joined_at": "2024-02-29", **_audit(chance)}
+
+
+def _todo_tags(todos: list[bytes], tags: list[bytes], chance: random.Random) -> Iterator[dict[str, object]]:
+    for key in todos:
+        yield {"id": chance.randbytes(16), "todo_id": key, "tag_id": chance.choice(tags), **_audit(chance)}
+
+
+def _description(chance: random.Random) -> str:
+    return " ".join(chance.choices(_WORDS, k=chance.randrange(5, 20)))
 
 
 def _todos(
@@ -67,13 +82,17 @@ def _todos(
 ) -> Iterator[dict[str, object]]:
     for number in range(count):
         start = _START + dt.timedelta(microseconds=chance.randrange(3 * 10**13))
-        details = {"source": chance.choice(["mail", "app", "web"]), "estimate": chance.randrange(1, 90) / 4,
-                   "steps": [{"done": chance.random() < 0.5, "title": chance.choice(_WORDS)}], "number": number}
+        details = {
+            "source": chance.choice(["mail", "app", "web"]),
+            "estimate": chance.randrange(1, 90) / 4,
+            "steps": [{"done": chance.random() < 0.5, "title": chance.choice(_WORDS)}],
+            "number": number,
+        }
         keys.append(chance.randbytes(16))
         yield {
             "id": keys[-1],
             "item": f"{chance.choice(_WORDS)} {chance.choice(_WORDS)} {number}",
-            "description": " ".join(chance.choices(_WORDS, k=chance.randrange(5, 20))) if number % 4 else None,
+            "description": _description(chance) if number % 4 else None,
             "importance": chance.choice(["NONE", "LOW", "MEDIUM", "HIGH"]),
             "user_id": chance.choice(users),
             "start_time": _time(start),
@@ -85,5 +104,22 @@ def _todos(
         }
 
 
+def change(path: Path, share: float) -> None:
+    """Give every so-manieth todo another text and time."""
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "UPDATE todo SET item = item || ' (changed)', updated_at = ? WHERE rowid % ? = 0",
+            [_time(dt.datetime(2025, 1, 1)), round(1 / share)],
+        )
+    connection.close()
+
+
 if __name__ == "__main__":
-    generate(int(sys.argv[1]), Path(sys.argv[2]))
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("todos", type=int)
+    arguments.add_argument("file", type=Path)
+    arguments.add_argument("--changed", type=float, default=0)
+    chosen = arguments.parse_args()
+    generate(chosen.todos, chosen.file)
+    if chosen.changed:
+        change(chosen.file, chosen.changed)

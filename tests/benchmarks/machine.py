@@ -29,6 +29,11 @@ class Sample:
     rss: int
     others: float
 
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether to measure again; the clock of the processors is too coarse for less than a second."""
+        return self.others > NOISE and self.seconds > 1
+
 
 def measure(
     command: Sequence[str], server: psutil.Process | None = None, environment: Mapping[str, str] | None = None
@@ -67,7 +72,7 @@ def wait_until_quiet() -> None:
 
 def _busy_seconds() -> float:
     times = psutil.cpu_times()
-    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
+    return float(sum(times)) - times.idle - times.iowait - times.guest - times.guest_nice
 
 
 def _served_seconds(server: psutil.Process | None) -> float:

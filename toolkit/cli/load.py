@@ -39,4 +39,4 @@ def load_data(
     options = make_options(no_verify, batch_rows, commit_every)
     with progress_on_stderr() as progress:
         result = run(ctx.obj, target, tables, directory=directory, dry_run=dry_run, options=options, progress=progress)
-    show_json(result) if as_json else show_transfer(result, options.verify)
+    show_json(result) if as_json else show_transfer(result)

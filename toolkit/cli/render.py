@@ -24,7 +24,7 @@ def show_json(result: Any) -> None:
     click.echo(json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False))
 
 
-def show_transfer(result: SyncResult, verified: bool) -> None:
+def show_transfer(result: SyncResult) -> None:
     """A line for each table, and what was proved."""
     width = max([len(table.table) for table in result.tables] + [5])
     click.echo(f"{result.source} -> {result.target}{' (dry run: nothing was written)' if result.dry_run else ''}")
@@ -38,12 +38,14 @@ def show_transfer(result: SyncResult, verified: bool) -> None:
     only = [f"{table.table} {table.target_only}" for table in result.tables if table.target_only]
     if only:
         click.echo(f"Only in {result.target}, left as they are: {', '.join(only)}.")
+    if result.dry_run and result.created_schema:
+        click.echo(f"{result.target} has no tables: they would be created first.")
     if result.dry_run:
         click.echo("Run again without --dry-run to write this.")
     elif not inserted + updated:
         click.echo("Nothing to write: every row of the source is there already.")
     else:
-        click.echo("Verified: rows and digest of every table written are equal." if verified else "Not verified.")
+        click.echo("Verified: rows and digest of every table written are equal." if result.verified else "Not verified.")
 
 
 def _line(name: str, width: int, inserted: int, updated: int, unchanged: int, seconds: float) -> str:

@@ -36,4 +36,4 @@ def sync(
     options = make_options(no_verify, batch_rows, commit_every)
     with progress_on_stderr() as progress:
         result = run(ctx.obj, source, target, tables, dry_run=dry_run, options=options, progress=progress)
-    show_json(result) if as_json else show_transfer(result, options.verify)
+    show_json(result) if as_json else show_transfer(result)

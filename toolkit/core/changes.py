@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 # Digests beyond this go to a temporary file; a million rows with UUID keys take 32 MB a side.
-_MEMORY = "128MB"
+_MEMORY = "64MB"
+# Rows joined at a time: what a join keeps in memory does not all go to disk.
+_JOINED_ROWS = 400_000
+# Without these a join needs several times the memory before it goes to disk.
+_SETTINGS = {"threads": 1, "preserve_insertion_order": False}
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def compare(
 
     with (
         tempfile.TemporaryDirectory(prefix="toolkit-") as directory,
-        duckdb.connect(config={"memory_limit": memory, "temp_directory": directory}) as calculator,
+        duckdb.connect(config={**_SETTINGS, "memory_limit": memory, "temp_directory": directory}) as calculator,
         ThreadPoolExecutor(max_workers=1) as other,
     ):
         source_rows = other.submit(_collect, calculator.cursor(), "source", spec, source)
@@ -72,10 +76,17 @@ def _joined(calculator: DuckDBPyConnection, spec: TableSpec, source_rows: int, t
     digest = f"c{len(spec.key)}"
     match = " AND ".join(f"s.c{i} = t.c{i}" for i in range(len(spec.key)))
     fields = ", ".join(f"s.c{i}" for i in range(len(schema)))
-    calculator.execute(
-        f"CREATE TABLE differing AS SELECT {fields}, t.{digest} IS NULL AS is_new "
-        f"FROM source s LEFT JOIN target t ON {match} WHERE s.{digest} IS DISTINCT FROM t.{digest}"
-    )
+    keys = [f"c{i}" for i in range(len(spec.key))]
+    parts = 1 + max(source_rows, target_rows) // _JOINED_ROWS
+    for part in range(parts):
+        source, target = (
+            f"(FROM {side} WHERE hash({', '.join(keys)}) % {parts} = {part})" for side in ("source", "target")
+        )
+        calculator.execute(
+            f"{'INSERT INTO differing' if part else 'CREATE TABLE differing AS'} "
+            f"SELECT {fields}, t.{digest} IS NULL AS is_new FROM {source} s LEFT JOIN {target} t ON {match} "
+            f"WHERE s.{digest} IS DISTINCT FROM t.{digest}"
+        )
     new = _taken(calculator, schema, "is_new")
     changed = _taken(calculator, schema, "NOT is_new")
     unchanged = source_rows - new.num_rows - changed.num_rows

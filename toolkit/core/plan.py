@@ -65,12 +65,13 @@ class TableResult:
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a sync did, or (`dry_run`) would do."""
+    """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent."""
 
     source: str
     target: str
     dry_run: bool
     created_schema: bool
+    verified: bool
     tables: tuple[TableResult, ...]
     seconds: float
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import pyarrow as pa
-from sqlalchemy import Computed, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+from sqlalchemy import Column, Computed, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 from sqlalchemy.sql.ddl import sort_tables_and_constraints
 
 from toolkit.core.types import LogicalType, logical_type
@@ -92,7 +92,7 @@ def _unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
     indexes = {
         tuple(c.name for c in index.columns)
         for index in table.indexes
-        if index.unique and len(index.columns) == len(index.expressions) and not _is_partial(index.dialect_kwargs)
+        if index.unique and all(isinstance(e, Column) for e in index.expressions) and not _is_partial(index.dialect_kwargs)
     }
     return tuple(sorted(constraints | indexes))
 

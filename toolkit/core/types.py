@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pyarrow as pa
 from sqlalchemy import types as sqltypes
@@ -140,6 +140,12 @@ def _known_decorators() -> tuple[tuple[type[Any], Kind], ...]:
         (PasswordHash, Kind.TEXT),
         (StoredObject, Kind.FILE),
     )
+
+
+def is_unknown_decorator(type_: TypeEngine[Any]) -> TypeGuard[sqltypes.TypeDecorator[Any]]:
+    """Whether a type has processors of its own that nothing here knows."""
+    known = tuple(known for known, _ in _known_decorators())
+    return isinstance(type_, sqltypes.TypeDecorator) and not isinstance(type_, known)
 
 
 def logical_type(type_: TypeEngine[Any], column: str = "") -> LogicalType:

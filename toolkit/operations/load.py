@@ -35,6 +35,7 @@ def load_data(
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
     """
     started = time.perf_counter()
+    options = options or Options()
     source = FixtureDirectory(directory or config.fixtures)
     specs = select_tables(load_metadata(config.metadata, config.root), tables)
     found = [spec for spec in specs if source.has(spec)]
@@ -43,6 +44,7 @@ def load_data(
         raise FixtureError(source.name, f"there is no file for {', '.join(lacking)} (looked for <table>.json)")
     database = config.database(target)
     created, results = transfer(
-        source, database, config, found, dry_run=dry_run, options=options or Options(), progress=progress or Silent()
+        source, database, config, found, dry_run=dry_run, options=options, progress=progress or Silent()
     )
-    return SyncResult(source.name, database.name, dry_run, created, results, time.perf_counter() - started)
+    verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
+    return SyncResult(source.name, database.name, dry_run, created, verified, results, elapsed)

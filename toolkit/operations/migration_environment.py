@@ -16,6 +16,8 @@ from advanced_alchemy.types import (
 )
 from alembic import context
 from sqlalchemy import JSON, event, text
+from sqlalchemy.sql.elements import False_, True_
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from toolkit.errors import ConfigurationError
@@ -146,14 +148,23 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | boo
     """How a type or default is written into a migration; False for Alembic's own way, None for not at all."""
     if kind == "type":
         return _render_type(item, autogenerate)
-    if (
-        kind == "server_default"
-        and autogenerate.dialect is not None
-        and autogenerate.dialect.name == "duckdb"
-    ):
-        # The dialect gives columns that number themselves such a default; each engine has its own way.
-        return None if sequence_of(str(getattr(item, "arg", ""))) else False
+    if kind == "server_default":
+        return _render_default(getattr(item, "arg", None), autogenerate)
     return False
+
+
+def _render_default(value: Any, autogenerate: AutogenContext) -> str | bool | None:
+    """Write by its meaning what each engine spells differently: a migration is for all of them."""
+    match value:
+        case False_():
+            return "sa.false()"
+        case True_():
+            return "sa.true()"
+        case FunctionElement() if not value.clauses.clauses:
+            return f"sa.func.{value.name}()"
+    # DuckDB's dialect gives columns that number themselves such a default; each engine has its own way.
+    numbered = autogenerate.dialect is not None and autogenerate.dialect.name == "duckdb"
+    return None if numbered and sequence_of(str(value)) else False
 
 
 def _render_type(type_: TypeEngine[Any], autogenerate: AutogenContext) -> str | bool:
@@ -173,7 +184,7 @@ def _render_type(type_: TypeEngine[Any], autogenerate: AutogenContext) -> str | 
             rendered = f"sa.String(length={type_.length})"
         case OneTimeCode():
             rendered = "sa.JsonB"
-        case JSON() if type_._variant_mapping.keys() == JsonB._variant_mapping.keys():
+        case JSON() if type_._variant_mapping.keys() == JsonB._variant_mapping.keys():  # noqa: SLF001 - no other way
             rendered = "sa.JsonB"
         case TypeDecorator() | UserDefinedType() if not module.startswith(
             ("advanced_alchemy.", "sqlalchemy.")
@@ -184,5 +195,5 @@ def _render_type(type_: TypeEngine[Any], autogenerate: AutogenContext) -> str | 
 
 
 def _backend_key(type_: StoredObject) -> str:
-    backend = type_._raw_backend
+    backend = type_._raw_backend  # noqa: SLF001 - the public one needs the backend to be registered
     return backend if isinstance(backend, str) else backend.key

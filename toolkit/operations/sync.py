@@ -13,7 +13,7 @@ from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.transfer import Options, transfer
 from toolkit.repositories import connect
-from toolkit.repositories.base import check_schema
+from toolkit.repositories.base import require_columns
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
@@ -38,22 +38,28 @@ def sync(
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
     """
     started = time.perf_counter()
+    options = options or Options()
     specs = select_tables(load_metadata(config.metadata, config.root), tables)
     source_database, target_database = config.database(source), config.database(target)
     _require_two(source_database, target_database)
     with connect(source_database) as origin:
-        check_schema([origin], specs)
         created, results = transfer(
-            origin, target_database, config, specs, dry_run=dry_run, options=options or Options(),
+            origin,
+            target_database,
+            config,
+            specs,
+            dry_run=dry_run,
+            options=options,
             progress=progress or Silent(),
+            problems=require_columns(origin, specs),
         )
     elapsed = time.perf_counter() - started
-    return SyncResult(source_database.name, target_database.name, dry_run, created, results, elapsed)
+    verified = options.verify and not dry_run
+    return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed)
 
 
 def _require_two(source: Database, target: Database) -> None:
-    same_file = source.file is not None and target.file is not None and source.file.resolve() == target.file.resolve()
-    if same_file or source.name == target.name:
+    if source.place == target.place:
         raise ConfigurationError(
             f"Source and target are the same database ({source.name}).", "Name two different ones: --from and --to."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from toolkit.core.tables import TableSpec, in_cycle
 from toolkit.errors import VerificationError
 from toolkit.operations import migrate
 from toolkit.repositories import connect
-from toolkit.repositories.base import BATCH_ROWS, check_schema
+from toolkit.repositories.base import BATCH_ROWS, check_schema, refuse_schema
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
@@ -71,31 +71,40 @@ def transfer(
     dry_run: bool,
     options: Options,
     progress: Progress,
+    problems: Sequence[str] = (),
 ) -> tuple[bool, tuple[TableResult, ...]]:
     """Plan and, unless it is a dry run, execute. Whether the schema was created (or would be), and the results.
+
+    `problems` is what the source lacks; it is told together with what the target lacks.
 
     Raises:
         RevisionMismatchError, SchemaMismatchError: before anything is written.
     """
-    if dry_run and _is_blank(target):
+    created = _prepare(target, config, specs, problems, dry_run=dry_run)
+    if created and dry_run:
         return True, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs)
-    created = not dry_run and migrate.ensure_schema(target, config)
     if created:
         progress.note(f"{target.name} had no tables: its schema was created.")
     with connect(target, write=not dry_run) as destination:
-        check_schema([destination], specs)
+        check_schema(destination, specs)
         plans = [plan_table(source.repository(s), destination.repository(s), s, progress) for s in specs]
         if dry_run:
             return False, tuple(planned(plan) for plan in plans)
         return created, execute(plans, source, destination, options, progress)
 
 
-def _is_blank(database: Database) -> bool:
-    """Whether a database has no tables at all, or is not there yet."""
-    if database.file is not None and not database.file.exists():
-        return True
-    with connect(database) as connection:
-        return not connection.has_tables()
+def _prepare(
+    target: Database, config: Config, specs: Sequence[TableSpec], problems: Sequence[str], *, dry_run: bool
+) -> bool:
+    """Create the schema of a target without any tables; whether it was created, or in a dry run would be."""
+    if not problems and not dry_run:
+        return migrate.ensure_schema(target, config, accept_missing=True)
+    blank = migrate.lacks_schema(target, config, accept_missing=True)
+    if problems and not blank:
+        with connect(target) as destination:
+            check_schema(destination, specs, problems)
+    refuse_schema(problems)
+    return blank
 
 
 def planned(plan: TablePlan) -> TableResult:
@@ -128,13 +137,15 @@ def execute(
     target.stop_reading()
     specs = [plan.spec for plan in plans]
     written = [plan for plan in plans if plan.action is not Action.NOTHING]
-    cyclic = in_cycle([plan.spec for plan in plans])
+    cyclic = in_cycle(specs)
     with ExitStack() as stack:
         if any(plan.spec.name in cyclic for plan in written):
             stack.enter_context(target.defer_foreign_keys([spec for spec in specs if spec.name in cyclic]))
             # A commit in between would find children whose parents are still to come.
-            options = Options(options.verify, options.batch_rows)
+            options = _in_one_piece(options, cyclic, progress)
         results = tuple(_write(plan, source, target, options, progress) for plan in plans)
+    if options.verify and not options.commit_every and target.fires_triggers(specs):
+        _verify_again(written, results, target)
     for plan in written:
         if not target.capabilities.enforces_foreign_keys:
             _require_parents(plan.spec, target)
@@ -142,6 +153,23 @@ def execute(
         target.repository(spec).advance_sequences()
     target.commit()
     return results
+
+
+def _in_one_piece(options: Options, cyclic: Collection[str], progress: Progress) -> Options:
+    if options.commit_every:
+        progress.note(f"{', '.join(sorted(cyclic))}: refer to tables after them, so all is one commit.")
+    return replace(options, commit_every=None)
+
+
+def _verify_again(
+    written: Sequence[TablePlan], results: Sequence[TableResult], target: DatabaseConnection
+) -> None:
+    """See that no trigger on a table written later has changed one that was verified before."""
+    verified = {result.table: result.target_digest for result in results}
+    for plan in written:
+        keys = None if plan.changes is None else _expected(plan)[0]
+        if target.repository(plan.spec).digest(keys=keys).text != verified[plan.spec.name]:
+            raise VerificationError(target.name, plan.spec.name, "rows were changed by a trigger of another table")
 
 
 def _require_parents(spec: TableSpec, target: DatabaseConnection) -> None:
@@ -241,6 +269,7 @@ def _in_parts(
                 sent, arrived = sent + seen[0], arrived + found
             if not target.capabilities.enforces_foreign_keys:
                 _require_parents(plan.spec, target)
+            repository.advance_sequences()
             target.commit()
             progress.advance(part.num_rows)
     return (sent, arrived) if options.verify else (None, None)

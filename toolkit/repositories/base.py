@@ -126,6 +126,10 @@ class DatabaseConnection(ABC):
         """Check the foreign keys of these tables at the end of the block, not row by row."""
         return _nothing()
 
+    def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
+        """Whether a write to one of these tables may run somebody's trigger or rule."""
+        return False
+
     def savepoint(self) -> AbstractContextManager[Any]:
         """Undo what the block did if it fails, and only that where the engine can."""
         return self.sqlalchemy.begin_nested()
@@ -181,9 +185,13 @@ class TableRepository:
                 for rows in result.partitions(batch_rows):
                     yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
 
+    def read_committed(self) -> Iterator[pa.RecordBatch]:
+        """The rows as they were before this transaction wrote any."""
+        return self.read()
+
     def row_digests(self) -> Iterator[pa.RecordBatch]:
-        """Key columns and digest of every row."""
-        for batch in self.read():
+        """Key columns and digest of every row, before this transaction wrote any."""
+        for batch in self.read_committed():
             yield keyed_digests(self.spec, batch)
 
     def digest(self, keys: pa.Table | None = None) -> TableDigest:
@@ -382,13 +390,21 @@ def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec]) 
     return problems
 
 
-def check_schema(connections: Sequence[DatabaseConnection], specs: Sequence[TableSpec]) -> None:
-    """Check that every database has every table with every column.
+def check_schema(connection: DatabaseConnection, specs: Sequence[TableSpec], others: Sequence[str] = ()) -> None:
+    """Check that a database has every table with every column; `others` is what was found elsewhere.
 
     Raises:
         SchemaMismatchError: all that is missing, in one error.
     """
-    problems = [problem for connection in connections for problem in require_columns(connection, specs)]
+    refuse_schema([*others, *require_columns(connection, specs)])
+
+
+def refuse_schema(problems: Sequence[str]) -> None:
+    """Raise what is missing, if anything is.
+
+    Raises:
+        SchemaMismatchError: all of it, in one error.
+    """
     if problems:
         raise SchemaMismatchError(
             problems, "Run 'toolkit database upgrade --database NAME' on it, or name the tables to work on."

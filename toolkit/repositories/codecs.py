@@ -51,7 +51,7 @@ class Codec:
 
     def decode_column(self, column: ColumnSpec, values: Sequence[Any]) -> pa.Array:
         """Stored values as an Arrow array of the column's canonical type."""
-        return pa.array([_to_canonical(column.type, value) for value in values], column.type.arrow)
+        return pa.array([to_canonical(column.type, value) for value in values], column.type.arrow)
 
     def encode(self, spec: TableSpec, batch: pa.RecordBatch, database: str) -> list[list[Any]]:
         """A batch as columns of values to bind.
@@ -70,7 +70,7 @@ class Codec:
 
     def encode_column(self, column: ColumnSpec, values: pa.Array) -> list[Any]:
         """An Arrow array of the column's canonical type as values to bind."""
-        return [_from_canonical(column.type, value) for value in values.to_pylist()]
+        return [from_canonical(column.type, value) for value in values.to_pylist()]
 
     def _undecodable(
         self, spec: TableSpec, column: ColumnSpec, columns: Sequence[Sequence[Any]]
@@ -124,7 +124,8 @@ def _fails(attempt: Callable[[], Any]) -> bool:
     return False
 
 
-def _to_canonical(type_: LogicalType, value: Any) -> Any:
+def to_canonical(type_: LogicalType, value: Any) -> Any:
+    """A driver's Python value as the one that Arrow takes for this type."""
     if value is None:
         return None
     if type_.kind is Kind.UUID:
@@ -133,11 +134,12 @@ def _to_canonical(type_: LogicalType, value: Any) -> Any:
         return str(value) if type_.precision is None else Decimal(value)
     if type_.kind is Kind.ARRAY:
         assert type_.element is not None
-        return [_to_canonical(type_.element, part) for part in value]
+        return [to_canonical(type_.element, part) for part in value]
     return value
 
 
-def _from_canonical(type_: LogicalType, value: Any) -> Any:
+def from_canonical(type_: LogicalType, value: Any) -> Any:
+    """A value as Arrow gives it as the one that a driver takes."""
     if value is None:
         return None
     if type_.kind is Kind.UUID:
@@ -146,5 +148,5 @@ def _from_canonical(type_: LogicalType, value: Any) -> Any:
         return Decimal(value)
     if type_.kind is Kind.ARRAY:
         assert type_.element is not None
-        return [_from_canonical(type_.element, part) for part in value]
+        return [from_canonical(type_.element, part) for part in value]
     return value

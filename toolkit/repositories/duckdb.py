@@ -16,6 +16,7 @@ from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, Logi
 from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError, UnrepresentableValueError
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository, batch_key
 from toolkit.repositories.codecs import Codec
+from toolkit.repositories.decorated import repository_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -88,9 +89,9 @@ class DuckDBConnection(DatabaseConnection):
         self.raw.execute("SET TimeZone = 'UTC'")
         self.sqlalchemy.execute(sa.text("SELECT 1")).all()
 
-    def repository(self, spec: TableSpec) -> DuckDBRepository:
+    def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table."""
-        return DuckDBRepository(self, spec)
+        return repository_of(self, spec, DuckDBRepository)
 
     @contextmanager
     def translated(self) -> Iterator[None]:

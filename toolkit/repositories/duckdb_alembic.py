@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 # Advanced Alchemy registers an implementation for DuckDB that does nothing. The last one registered is used,
 # so that module has to be imported before the class below is made.
-import advanced_alchemy.alembic.commands
+import advanced_alchemy.alembic.commands  # noqa: F401
 from alembic.ddl.impl import ComparisonResult, DefaultImpl
 from alembic.operations.batch import ApplyBatchImpl
 from alembic.util import CommandError
@@ -36,8 +36,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import DDL, CreateSequence, DropSequence
 
+from toolkit.repositories.alembic_batch import follow_columns
 from toolkit.repositories.duckdb_dialect import is_enforced, next_value
-from toolkit.repositories.duckdb_reflection import identifiers, rename_identifiers, sequence_of
+from toolkit.repositories.duckdb_reflection import sequence_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +101,8 @@ class DuckDBImpl(DefaultImpl):
 
     def add_constraint(self, const: Any, **_: Any) -> None:
         """A unique index for a named unique constraint, nothing for a foreign key, a rebuild for others."""
-        if isinstance(const, ForeignKeyConstraint) or (const._create_rule and not const._create_rule(self)):
+        rule = const._create_rule  # noqa: SLF001 - as Alembic's own implementation asks
+        if isinstance(const, ForeignKeyConstraint) or (rule is not None and not rule(self)):
             return
         if _becomes_index(const):
             self.create_index(_index_of(const))
@@ -285,30 +287,20 @@ class DuckDBImpl(DefaultImpl):
         existing_transfer["expr"] = cast(existing_transfer["expr"], new_type)
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
-        """Keep the comment, copy no computed column, and let CHECKs and indexes follow the columns."""
+        """Keep the comment, copy no computed column, and let expressions and indexes follow the columns."""
         assert batch_impl.new_table is not None
         batch_impl.new_table.comment = table.comment
         for key, column in batch_impl.columns.items():
             if column.computed is not None:
                 batch_impl.column_transfers[key].pop("expr", None)
-        gone = set(table.columns.keys()) - set(batch_impl.columns)
-        renamed = {key: column.name for key, column in batch_impl.columns.items() if key != column.name}
-        for name, index in list(batch_impl.indexes.items()):
-            if gone & {column.name for column in index.columns}:
-                del batch_impl.indexes[name]
-        for check in [each for each in batch_impl.new_table.constraints if isinstance(each, CheckConstraint)]:
-            condition = str(getattr(check.sqltext, "text", ""))
-            if gone & identifiers(condition):
-                batch_impl.new_table.constraints.discard(check)
-            elif renamed.keys() & identifiers(condition):
-                check.sqltext = text(rename_identifiers(condition, renamed))
+        follow_columns(batch_impl, table)
 
     def _rebuild(
         self, table_name: str, schema: str | None, change: Callable[[ApplyBatchImpl], None] = lambda _: None
     ) -> None:
         batch = ApplyBatchImpl(self, self._reflect(table_name, schema), (), {}, reflected=True)
         change(batch)
-        batch._create(self)
+        batch._create(self)  # noqa: SLF001 - what Alembic's batch mode itself does at its end
 
     def _copy_table(self, old_name: str, new_name: str, schema: str | None) -> None:
         """Make the table of the new name, fill it and drop the old one."""
@@ -328,7 +320,7 @@ class DuckDBImpl(DefaultImpl):
 
         It does so where a column was updated ("outstanding updates"). Of an indexed column an update is a
         deletion and an insertion, after which a unique index finds the row twice; and an index on a new column
-        meets an internal error for rows deleted before. The catalog shows only the first of these.
+        meets an internal error for rows deleted before. The catalog shows only the first one.
         """
         key = table.schema, table.name
         if key in self._made:
@@ -386,7 +378,7 @@ class DuckDBImpl(DefaultImpl):
 
     @property
     def _connection(self) -> Connection:
-        if self.connection is None:
+        if self.as_sql or self.connection is None:
             raise CommandError("DuckDB makes this change by copying the table: run it without --sql.")
         return self.connection
 

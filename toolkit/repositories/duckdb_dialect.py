@@ -46,7 +46,7 @@ def implied_sequence(column: Column[Any]) -> Sequence | None:
     if getattr(column, "table", None) is None:
         return None
     numbered = (
-        column is column.table._autoincrement_column
+        column is column.table.autoincrement_column
         and column.server_default is None
         and (
             column.default is None
@@ -173,7 +173,7 @@ class DDLCompiler(compiler.DDLCompiler):
 
     def _name_of(self, constraint: schema.Constraint) -> str | None:
         """The name, after naming conventions; None without one."""
-        formatted = self.preparer.format_constraint(constraint)
+        formatted = None if constraint.name is None else self.preparer.format_constraint(constraint)
         if formatted is None:
             return None
         return formatted[1:-1].replace('""', '"') if formatted.startswith('"') else str(formatted)
@@ -245,6 +245,8 @@ class Dialect(CatalogReflection, duckdb_engine.Dialect):  # type: ignore[misc]
 
     driver = "toolkit"
     supports_statement_cache = True
+    # Otherwise SQLAlchemy makes floats of decimals, on the way in and on the way out.
+    supports_native_decimal = True
     # What a dialect without these does instead is what DuckDB needs: VARCHAR for enums, sequences for
     # identities, no statement for a foreign key.
     supports_native_enum = False
@@ -255,17 +257,15 @@ class Dialect(CatalogReflection, duckdb_engine.Dialect):  # type: ignore[misc]
     ddl_compiler = DDLCompiler  # type: ignore[assignment]
     type_compiler_cls = TypeCompiler
     statement_compiler = StatementCompiler
-    colspecs = {  # SQLAlchemy's own attribute
+    colspecs = {  # noqa: RUF012 - SQLAlchemy's own attribute
         **{key: value for key, value in duckdb_engine.Dialect.colspecs.items() if key is not sqltypes.Enum},
         sqltypes.DateTime: TimestampInUTC,
     }
 
     def connect(self, *args: Any, **kwargs: Any) -> Any:
-        """Open the file; the session's time zone is UTC unless the URL sets another."""
-        zone_given = "timezone" in {key.lower() for key in kwargs.get("url_config", {})}
+        """Open the file; the session's time zone is UTC, so that no moment lies outside of Python's years."""
         connection = super().connect(*args, **kwargs)
-        if not zone_given:
-            connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'")
         return connection
 
     def get_default_isolation_level(self, _: Any) -> Any:

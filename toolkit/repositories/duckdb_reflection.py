@@ -18,8 +18,10 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import default, reflection
 from sqlalchemy.exc import NoSuchTableError
 
+from toolkit.repositories.alembic_batch import unquoted_identifier
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy.engine import Connection
     from sqlalchemy.engine.interfaces import (
@@ -54,8 +56,6 @@ _TYPES: dict[str, TypeEngine[Any]] = {
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _LABELLED = re.compile(r"\(\('((?:[^']|'')*)' IS NOT NULL\) AND (.*)\)", re.DOTALL)
 _NEXTVAL = re.compile(r"nextval\('((?:[^']|'')*)'\)")
-# A text, a quoted identifier, or a plain one that is not the name of a function.
-_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b[A-Za-z_]\w*\b(?!\s*\()""")
 # Where the catalog functions are asked about one table, or all tables of one schema.
 _IN_SCHEMA = """database_name = coalesce(:database, current_database())
                 AND schema_name = coalesce(:schema, current_schema())"""
@@ -97,25 +97,6 @@ def sequence_of(default_text: str | None) -> str | None:
 def label_check(name: str, expression: str) -> str:
     """A CHECK's expression with its name in it."""
     return "('{}' IS NOT NULL) AND ({})".format(name.replace("'", "''"), expression)
-
-
-def identifiers(expression: str) -> set[str]:
-    """The columns that an expression from the catalog may mean."""
-    return {_unquoted(token[0]) for token in _TOKEN.finditer(expression) if token[0][0] != "'"}
-
-
-def rename_identifiers(expression: str, names: Mapping[str, str]) -> str:
-    """The expression with other names for some columns; functions and texts stay as they are."""
-
-    def renamed(token: re.Match[str]) -> str:
-        name = None if token[0][0] == "'" else names.get(_unquoted(token[0]))
-        return token[0] if name is None else '"{}"'.format(name.replace('"', '""'))
-
-    return _TOKEN.sub(renamed, expression)
-
-
-def _unquoted(identifier: str) -> str:
-    return identifier[1:-1].replace('""', '"') if identifier[0] == '"' else identifier
 
 
 class CatalogReflection:
@@ -311,7 +292,7 @@ class CatalogReflection:
     # -- queries -------------------------------------------------------------------------------------------
 
     def _where(self, schema: str | None, name: str | None = None) -> dict[str, str | None]:
-        database, schema = self.identifier_preparer._separate(schema)
+        database, schema = self.identifier_preparer._separate(schema)  # noqa: SLF001 - duckdb-engine's `database.schema`
         return {"database": database, "schema": schema} | ({} if name is None else {"name": name})
 
     def _names(
@@ -374,7 +355,7 @@ def _index(name: str, unique: bool, expressions: Iterable[str], columns: set[str
 def _plain_column(expression: str, columns: set[str]) -> str | None:
     if expression in columns:
         return expression
-    unquoted = _unquoted(expression)
+    unquoted = unquoted_identifier(expression)
     return unquoted if unquoted in columns else None
 
 

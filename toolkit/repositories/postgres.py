@@ -7,7 +7,7 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pyarrow as pa
@@ -48,10 +48,6 @@ from toolkit.repositories.postgres_sql import (
 
 # Whoever writes with the toolkit holds this advisory lock of the database ("toolkit" in ASCII).
 _WRITE_LOCK = int.from_bytes(b"toolkit", "big")
-# How long to wait for another writer's locks, in seconds.
-LOCK_SECONDS = 30
-# Above so many rows it is faster to build an index anew than to keep it up to date row by row.
-REBUILD_ROWS = 20_000
 _KEYS_A_QUERY = 10_000
 _READ_BYTES = 4_000_000
 
@@ -74,6 +70,7 @@ class PostgresConnection(DatabaseConnection):
     codec = Codec()
 
     _reader: Any = None
+    _deferred: Sequence[TableSpec] = ()
 
     def run(self, statement: str, parameter: str | None = None) -> psycopg.Cursor[Any]:
         """Run a statement with at most one value, bound at `VALUE`; a percent sign in a name stays one."""
@@ -94,7 +91,7 @@ class PostgresConnection(DatabaseConnection):
         for setting in _SETTINGS:
             self.sqlalchemy.exec_driver_sql(setting)
         if self.write:
-            self.sqlalchemy.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            self.sqlalchemy.exec_driver_sql(f"SET LOCAL lock_timeout = {self.database.lock_seconds * 1000:.0f}")
             # Held by the session, so that nobody comes in between the commits of --commit-every.
             self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_lock({_WRITE_LOCK})")
 
@@ -103,14 +100,17 @@ class PostgresConnection(DatabaseConnection):
         return PostgresRepository(self, spec)
 
     def reader(self) -> Any:
-        """The ADBC connection whose transaction is the snapshot that all tables are read from."""
+        """The ADBC connection that all tables are read through; a connection that only reads shares its snapshot."""
         if self._reader is None:
             import adbc_driver_postgresql.dbapi
 
+            snapshot = None if self.write else self.run("SELECT pg_export_snapshot()").fetchone()
             uri = self.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
             self._reader = adbc_driver_postgresql.dbapi.connect(uri)
             with self._reader.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                if snapshot:
+                    cursor.execute(f"SET TRANSACTION SNAPSHOT {literal(snapshot[0])}")
                 for setting in _SETTINGS:
                     cursor.execute(setting)
         return self._reader
@@ -139,7 +139,7 @@ class PostgresConnection(DatabaseConnection):
             raise known_error(self.database, error) from error
 
     def _is_broken(self) -> bool:
-        return self.sqlalchemy.closed or self.raw.broken
+        return self.sqlalchemy.closed or self.sqlalchemy.invalidated or self.raw.broken
 
     @contextmanager
     def defer_foreign_keys(self, specs: Sequence[TableSpec]) -> Iterator[None]:
@@ -155,18 +155,46 @@ class PostgresConnection(DatabaseConnection):
                 found += [(qualified(spec.table), quoted(name)) for (name,) in rows]
             for table, name in found:
                 self.run(f"ALTER TABLE {table} ALTER CONSTRAINT {name} DEFERRABLE INITIALLY DEFERRED")
+            # Those that were deferrable before, but not deferred.
+            self.run("SET CONSTRAINTS ALL DEFERRED")
+        self._deferred = specs
         yield
         with self.translated():
-            if found:
-                self.run("SET CONSTRAINTS ALL IMMEDIATE")
+            self._check_deferred()
             for table, name in found:
                 self.run(f"ALTER TABLE {table} ALTER CONSTRAINT {name} NOT DEFERRABLE")
+        self._deferred = ()
+
+    def _check_deferred(self) -> None:
+        try:
+            with self.savepoint():
+                self.run("SET CONSTRAINTS ALL IMMEDIATE")
+        except pg.ForeignKeyViolation as error:
+            found = (find_orphans(self, spec, qualified(spec.table)) for spec in self._deferred)
+            raise next(filter(None, found), None) or known_error(self.database, error) from error
+
+    def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
+        """Whether a write to one of these tables may run somebody's trigger or rule."""
+        query = sa.text(
+            "SELECT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = ANY(CAST(:tables AS regclass[])) "
+            "AND NOT tgisinternal) "
+            "OR EXISTS (SELECT 1 FROM pg_rewrite WHERE ev_class = ANY(CAST(:tables AS regclass[])))"
+        )
+        with self.translated():
+            tables = [qualified(spec.table) for spec in specs]
+            return bool(self.sqlalchemy.execute(query, {"tables": tables}).scalar_one())
+
+    def checks_later(self, spec: TableSpec) -> bool:
+        """Whether the table's rows may lack their parents for now."""
+        return spec in self._deferred
 
 
 class PostgresRepository(TableRepository):
     """One table of a PostgreSQL database."""
 
     connection: PostgresConnection
+    rebuild_rows: ClassVar[int] = 20_000
+    """From so many rows it is faster to build an index anew than to keep it up to date row by row."""
 
     @property
     def name(self) -> str:
@@ -255,7 +283,9 @@ class PostgresRepository(TableRepository):
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
-        """Fill an empty table by COPY; from `REBUILD_ROWS` rows its keys and indexes are built afterwards.
+        """Fill an empty table by COPY; from `rebuild_rows` rows its keys and indexes are built afterwards.
+
+        Otherwise through a staging table, where the rows that a key or a foreign key refuses can be looked for.
 
         Raises:
             ChangedSincePlanError: somebody else has put rows there.
@@ -264,8 +294,10 @@ class PostgresRepository(TableRepository):
             self.connection.run(f"LOCK TABLE {self.name} IN SHARE ROW EXCLUSIVE MODE")
             if not self.is_empty():
                 raise ChangedSincePlanError(self.connection.name, self.spec.name)
-            indexes = Indexes.drop(self.connection, self.name) if rows >= REBUILD_ROWS else Indexes()
-        written = self._fill(batches)
+            # While parents are still to come, a foreign key could not be built.
+            rebuild = rows >= self.rebuild_rows and not self.connection.checks_later(self.spec)
+            indexes = Indexes.drop(self.connection, self.name) if rebuild else Indexes()
+        written = self._fill(batches) if indexes.steps else self._through_stage(batches, "")
         for step in indexes.steps:
             self._guarded(step.sql, self.name)
         return written

@@ -29,8 +29,9 @@ class Indexes:
     def drop(cls, postgres: PostgresConnection, table: str) -> Indexes:
         """Drop the keys and indexes of a table, with the foreign keys from and to it.
 
-        Where that is not allowed (another owner, a view that needs the key), or would lose something that no
-        statement here restores (a comment, a tablespace, a cluster mark), everything stays in place.
+        Where that is not allowed (another owner, a view that needs the key, a reader's lock for longer than
+        `_LOCK_TIMEOUT`), or would lose something that no statement here restores (a comment, a tablespace, a
+        cluster mark), everything stays in place.
         """
         connection = postgres.sqlalchemy
         if connection.execute(sa.text(_HINDRANCES), {"table": table}).scalar_one():
@@ -38,9 +39,12 @@ class Indexes:
         objects = connection.execute(sa.text(_OBJECTS), {"table": table}).all()
         try:
             with connection.begin_nested():
+                lock_timeout = connection.execute(sa.text("SHOW lock_timeout")).scalar_one()
+                postgres.run(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
                 for row in objects:
                     postgres.run(row.remove)
-        except (pg.InsufficientPrivilege, pg.DependentObjectsStillExist):
+                postgres.run(f"SET LOCAL lock_timeout = '{lock_timeout}'")
+        except (pg.InsufficientPrivilege, pg.DependentObjectsStillExist, pg.LockNotAvailable):
             return cls()
         postgres.run(
             "SELECT set_config('maintenance_work_mem', '256MB', true) "
@@ -48,6 +52,9 @@ class Indexes:
         )
         return cls(tuple(Step(row.restore) for row in reversed(objects)))
 
+
+# While the lock is waited for, nobody else can even read the table.
+_LOCK_TIMEOUT = "1s"
 
 # Foreign keys first, then plain indexes, then keys; restored the other way round.
 _OBJECTS = """
@@ -75,8 +82,10 @@ SELECT EXISTS (SELECT 1 FROM pg_class WHERE oid = to_regclass(:table)
     OR EXISTS (SELECT 1 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
                WHERE indrelid = to_regclass(:table)
                AND (indisclustered OR NOT indisvalid OR reltablespace <> 0
-                    OR obj_description(indexrelid, 'pg_class') IS NOT NULL))
+                    OR obj_description(indexrelid, 'pg_class') IS NOT NULL
+                    OR EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = indexrelid AND attstattarget >= 0)))
     OR EXISTS (SELECT 1 FROM pg_constraint
                WHERE (conrelid = to_regclass(:table) OR confrelid = to_regclass(:table)) AND contype IN ('f', 'p', 'u')
-               AND (NOT convalidated OR conparentid <> 0 OR obj_description(oid, 'pg_constraint') IS NOT NULL))
+               AND (NOT convalidated OR conparentid <> 0 OR obj_description(oid, 'pg_constraint') IS NOT NULL
+                    OR EXISTS (SELECT 1 FROM pg_trigger WHERE tgconstraint = pg_constraint.oid AND tgenabled <> 'O')))
 """

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,10 +21,13 @@ from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError, UnrepresentableValueError
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository
 from toolkit.repositories.codecs import shown
+from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
 
-# How long to wait for another writer, in seconds.
-BUSY_SECONDS = 30
+# SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
+_BUSY_STEP = 100
+# How often a snapshot may be spoilt by another's commit in the microseconds that it takes.
+_SNAPSHOT_ATTEMPTS = 100
 # Rows are sorted so many at a time: in order, random keys are inserted several times faster.
 _SORTED_ROWS = 131_072
 # The values of a first row that fixes each column's type: ADBC infers types from the first rows it meets, and one
@@ -29,51 +36,115 @@ _SAMPLES = {pa.binary(): "x''", pa.int64(): "0", pa.float64(): "0.0", pa.string(
 
 
 class SqliteConnection(DatabaseConnection):
-    """One transaction on a SQLite file. Writing takes the write lock at once, and waits for it."""
+    """One transaction on a SQLite file. Writing takes the write lock at once, and waits for it.
+
+    Only a connection that reads has an ADBC connection beside it. ADBC brings a SQLite library of its own, and a
+    process's second library gives up the locks of the first: the operating system counts them by process and
+    drops them all when either closes the file (see "How To Corrupt An SQLite Database File", section 2.2.1).
+    For the same reason ADBC's connection outlives ours.
+    """
 
     capabilities = Capabilities(enforces_foreign_keys=False)
     codec = SqliteCodec()
 
-    _reader: Any = None
+    _turn: sqlite3.Connection | None = None
+    reader: Any = None
+    """The ADBC connection of a connection that reads; it sees the same snapshot."""
+
+    def close(self) -> None:
+        """Roll back what was not committed and let go of the file."""
+        try:
+            super().close()
+        finally:
+            for each in (self.reader, self._turn):
+                if each is not None:
+                    each.close()
+
+    def commit(self) -> None:
+        """Make the transaction's work last, waiting for readers that stand in the way, and begin the next."""
+        with self.translated():
+            self._in_time(lambda: self._run("COMMIT"))
+        super().commit()
 
     def _begin(self) -> None:
         raw = self.sqlalchemy.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
         raw.isolation_level = None
-        self.sqlalchemy.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        self._run(f"PRAGMA busy_timeout = {_BUSY_STEP}")
         # Referential integrity is checked by query before the commit, for this engine would name no row.
-        self.sqlalchemy.exec_driver_sql("PRAGMA foreign_keys = OFF")
-        self.sqlalchemy.exec_driver_sql("BEGIN IMMEDIATE" if self.write else "BEGIN")
+        self._run("PRAGMA foreign_keys = OFF")
+        if self.write:
+            self._take_turn()
+            self._in_time(lambda: self._run("BEGIN IMMEDIATE"))
+        else:
+            self._in_time(self._begin_snapshot)
 
-    def repository(self, spec: TableSpec) -> SqliteRepository:
-        """Access to one table."""
-        return SqliteRepository(self, spec)
+    def _run(self, statement: str) -> None:
+        self.sqlalchemy.exec_driver_sql(statement)
 
-    def reader(self) -> Any:
-        """The ADBC connection whose transaction is the snapshot that all tables are read from."""
-        if self._reader is None:
+    def _take_turn(self) -> None:
+        """Be the only toolkit that writes to this file, also between the commits of `--commit-every`."""
+        if self._turn is None:
+            turn = sqlite3.connect(_lock_file(self._file), timeout=_BUSY_STEP / 1000, isolation_level=None)
+            self._turn = turn
+            self._in_time(lambda: turn.execute("BEGIN EXCLUSIVE"))
+
+    def _begin_snapshot(self) -> None:
+        """Begin our transaction and ADBC's on the same snapshot: nobody committed between the two."""
+        with closing(sqlite3.connect(f"{self._file.as_uri()}?mode=ro", uri=True)) as watch:
+            for _ in range(_SNAPSHOT_ATTEMPTS):
+                self.sqlalchemy.connection.rollback()
+                before = watch.execute("PRAGMA data_version").fetchall()
+                self._run("BEGIN")
+                self.sqlalchemy.exec_driver_sql("SELECT count(*) FROM sqlite_schema").all()
+                self._begin_reader()
+                if watch.execute("PRAGMA data_version").fetchall() == before:
+                    return
+                self.reader.rollback()
+        raise DatabaseUnavailableError(
+            self.name, f"{self._file} is written to without a pause", "Run again when it is quieter."
+        )
+
+    def _begin_reader(self) -> None:
+        if self.reader is None:
             import adbc_driver_sqlite.dbapi
 
-            self._reader = adbc_driver_sqlite.dbapi.connect(f"{self._file_uri()}?mode=ro")
-            with self._reader.cursor() as cursor:
-                cursor.execute("SELECT count(*) FROM sqlite_schema")
+            self.reader = adbc_driver_sqlite.dbapi.connect(f"{self._file.as_uri()}?mode=ro")
+        with self.reader.cursor() as cursor:
+            for statement in (f"PRAGMA busy_timeout = {_BUSY_STEP}", "SELECT count(*) FROM sqlite_schema"):
+                cursor.execute(statement)
                 cursor.fetchall()
-        return self._reader
+
+    def _in_time(self, attempt: Callable[[], Any]) -> None:
+        """Try what others' locks may forbid until they are gone, or the time is up."""
+        deadline = time.monotonic() + self.database.lock_seconds
+        while True:
+            try:
+                attempt()
+            except (sa.exc.OperationalError, sqlite3.OperationalError) as error:
+                if _LOCKED not in str(error) or time.monotonic() > deadline:
+                    raise
+                # SQLite itself waits, unless it sees that waiting is in vain.
+                time.sleep(0.01)
+            else:
+                return
+
+    def repository(self, spec: TableSpec) -> TableRepository:
+        """Access to one table."""
+        return repository_of(self, spec, SqliteRepository)
+
+    def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
+        """Whether a write to one of these tables may run somebody's trigger."""
+        names = [spec.table.name for spec in specs]
+        query = sa.text("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN :names")
+        with self.translated():
+            bound = query.bindparams(sa.bindparam("names", names, expanding=True))
+            return bool(self.sqlalchemy.execute(bound).scalar_one())
 
     @property
-    def is_reading(self) -> bool:
-        """Whether the reading connection is open."""
-        return self._reader is not None
-
-    def stop_reading(self) -> None:
-        """Close the reading connection, whose shared lock would hold up a commit."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
-    def _file_uri(self) -> str:
+    def _file(self) -> Path:
         assert self.database.file is not None
-        return self.database.file.resolve().as_uri()
+        return self.database.file.resolve()
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -89,18 +160,32 @@ class SqliteConnection(DatabaseConnection):
         text = message.partition("\n")[0].removeprefix("INTERNAL: ").removeprefix("[SQLite] ")
         for sign, fact, advice in _KNOWN_ERRORS:
             if sign in message:
-                return DatabaseUnavailableError(self.name, fact.format(file=self.database.file), advice)
+                seconds = self.database.lock_seconds
+                return DatabaseUnavailableError(
+                    self.name, fact.format(file=self.database.file, seconds=seconds), advice
+                )
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
 
+def _lock_file(file: Path) -> Path:
+    """What a toolkit that writes to `file` locks: outside its folder, one for each user."""
+    folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = file.stat()
+    return folder / f"{status.st_dev:x}-{status.st_ino:x}.lock"
+
+
+_LOCKED = "database is locked"
 _KNOWN_ERRORS = (
-    ("database is locked", f"{{file}} is locked by another process that is writing (waited {BUSY_SECONDS} s)",
+    (_LOCKED, "{file} is locked by another process that is writing (waited {seconds:g} s)",
      "Let that process commit or close the file, then run again."),
     ("readonly database", "{file} or its folder cannot be written to", "Give yourself write permission on both."),
     ("unable to open database file", "{file} cannot be opened", "Check that its folder exists and may be entered."),
     ("file is not a database", "{file} is not a SQLite database", "Check the path; nothing was changed."),
     ("malformed", "{file} is damaged", "Run 'PRAGMA integrity_check' on it, and restore a backup."),
-    ("disk is full", "the disk that holds {file} is full", "Make room, then run again; nothing was written."),
+    ("disk is full", "the disk that holds {file} is full", "Make room, then run again."),
+    ("disk I/O error", "{file} or its journal cannot be read or written (full disk, file-size limit or bad device)",
+     "Make room or raise the limit (ulimit -f), then run again."),
 )
 
 
@@ -115,20 +200,15 @@ class SqliteRepository(TableRepository):
 
         A connection that writes reads through its own transaction, so that it sees what it wrote.
         """
-        if keys is not None or (self.connection.write and not self.connection.is_reading):
+        if keys is not None or self.connection.reader is None:
             yield from super().read(batch_rows, keys)
             return
-        with self.connection.translated(), self.connection.reader().cursor() as cursor:
+        with self.connection.translated(), self.connection.reader.cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(batch_rows)})
             cursor.execute(self._statement())
             stream = cursor.fetch_record_batch()
             self._check_types(stream.schema)
             yield from self._decoded(stream)
-
-    def row_digests(self) -> Iterator[pa.RecordBatch]:
-        """Key columns and digest of every row, read through a connection of its own."""
-        self.connection.reader()
-        return super().row_digests()
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Insert or update rows, sorted by key as far as memory allows."""

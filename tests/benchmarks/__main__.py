@@ -1,0 +1,107 @@
+"""Measure the toolkit beside others: `python -m tests.benchmarks [--todos N] [--runs K] [--json FILE]`.
+
+Every program runs in a process of its own, whose whole time counts, by turns on the same data and server. A
+program that is missing is named. A run that something else on the machine disturbed is measured again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from tests.benchmarks.competitors import MissingCompetitorError
+from tests.benchmarks.contenders import Contender, Stage
+from tests.benchmarks.machine import CommandFailedError, Sample
+from tests.benchmarks.postgres import Postgres
+from tests.benchmarks.report import as_json, targets_table, times_table
+from tests.benchmarks.suite import GROUPS, TARGETS, Group
+
+# Peak memory is compared with that for so many times fewer rows.
+_SMALLER = 5
+# How often a disturbed run is measured in all.
+_TRIES = 3
+
+
+@click.command()
+@click.option("--todos", default=1_000_000, show_default=True, type=click.IntRange(1000), help="Rows of it.")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="The median counts.")
+@click.option("--only", multiple=True, metavar="TEXT", help="Only groups with this in their name.")
+@click.option("--json", "file", type=click.Path(path_type=Path), metavar="FILE", help="Write each run there.")
+def main(todos: int, runs: int, only: tuple[str, ...], file: Path | None) -> None:
+    """Measure, and print tables in Markdown; exits with 1 when something could not be measured."""
+    groups = [group for group in GROUPS if not only or any(part in group.name for part in only)]
+    ours = [Group(g.name, found) for g in groups if (found := [c for c in g.contenders if c.is_ours])]
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, Postgres(Path(name) / "pg") as server:
+        directory = Path(name)
+        large = Measurements(Stage(todos, directory, server), groups, runs)
+        small = Measurements(Stage(todos // _SMALLER, directory, server), ours, runs)
+    machine = f"{os.cpu_count()} processors, Python {platform.python_version()}"
+    click.echo(f"{todos:,} todos, {runs} runs, {machine}\n")
+    click.echo("\n".join(times_table(large.results)))
+    click.echo("\n".join(("", *targets_table(TARGETS, large.results, small.results))))
+    absent = {**small.absent, **large.absent}
+    for what, why in absent.items():
+        click.echo(f"\nNot measured: {what}: {why}")
+    if file:
+        document = {
+            "todos": todos,
+            "runs": as_json(large.results),
+            "runs with a fifth of the todos": as_json(small.results),
+            "not measured": absent,
+        }
+        file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    sys.exit(1 if absent else 0)
+
+
+class Measurements:
+    """The runs of some groups with data of one size, and why others could not be measured."""
+
+    def __init__(self, stage: Stage, groups: Sequence[Group], runs: int) -> None:
+        self.results: dict[str, dict[str, list[Sample]]] = {group.name: {} for group in groups}
+        self.absent: dict[str, str] = {}
+        click.echo(f"making {stage.todos:,} todos", err=True)
+        stage.prepare()
+        for group in groups:
+            for _ in range(max(runs, group.least_runs)):
+                for contender in group.contenders:
+                    self._run(group, contender, stage)
+
+    def _run(self, group: Group, contender: Contender, stage: Stage) -> None:
+        title = f"{group.name}: {contender.name}"
+        if title in self.absent:
+            return
+        try:
+            samples = _undisturbed(contender, stage)
+        except (MissingCompetitorError, CommandFailedError) as error:
+            self.absent[title] = str(error)
+            click.echo(f"{title}: {error}", err=True)
+            return
+        for name, sample in samples.items():
+            self.results[group.name].setdefault(name, []).append(sample)
+            click.echo(f"{group.name}: {name}: {_shown(sample)}", err=True)
+
+
+def _undisturbed(contender: Contender, stage: Stage) -> dict[str, Sample]:
+    """One run, or the least disturbed of some."""
+    best: dict[str, Sample] = {}
+    for _ in range(_TRIES):
+        for name, sample in contender.run(stage):
+            best[name] = min(sample, best.get(name, sample), key=lambda each: each.others)
+        if not any(sample.is_disturbed for sample in best.values()):
+            break
+    return best
+
+
+def _shown(sample: Sample) -> str:
+    return f"{sample.seconds:.2f} s, {sample.rss / 1_000_000:.0f} MB, others {sample.others:.2f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Loading a user's own schema, and what is said when it cannot be loaded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, registry
+
+from toolkit.config import DEFAULT_METADATA
+from toolkit.errors import ConfigurationError
+from toolkit.models.loader import load_metadata
+
+METADATA = sa.MetaData()
+REGISTRY = registry(metadata=METADATA)
+
+
+class Base(DeclarativeBase):
+    metadata = METADATA
+
+
+class Holder:
+    metadata = METADATA
+
+
+NOT_ONE = object()
+
+
+@pytest.mark.parametrize("name", ["METADATA", "REGISTRY", "Base", "Holder.metadata"])
+def test_what_holds_a_metadata(name: str) -> None:
+    assert load_metadata(f"{__name__}:{name}", Path()) is METADATA
+
+
+def test_the_bundled_schema() -> None:
+    assert "todo" in load_metadata(DEFAULT_METADATA, Path()).tables
+
+
+def test_modules_are_found_beside_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "found_by_loader.py").write_text("import sqlalchemy\nmetadata = sqlalchemy.MetaData()\n")
+    before = list(sys.path)
+    assert isinstance(load_metadata("found_by_loader:metadata", tmp_path), sa.MetaData)
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("reference", "fact"),
+    [
+        ("nonsense", "not of the form MODULE:ATTRIBUTE"),
+        (":x", "not of the form MODULE:ATTRIBUTE"),
+        ("no_such_module:x", "no module 'no_such_module'"),
+        ("toolkit.no_such:x", "no module 'toolkit.no_such'"),
+        (f"{__name__}:METADTA", "Did you mean 'METADATA'"),
+        (f"{__name__}:NOT_ONE", "of type object, not a schema"),
+        (f"{__name__}:Path", "the class Path, not a schema"),
+        ("broken_for_loader:x", "could not be imported: ValueError: on purpose"),
+        ("needy_for_loader:x", "could not be imported: ModuleNotFoundError: No module named 'not_installed'"),
+    ],
+)
+def test_what_cannot_be_loaded(tmp_path: Path, reference: str, fact: str) -> None:
+    (tmp_path / "broken_for_loader.py").write_text("raise ValueError('on purpose')\n")
+    (tmp_path / "needy_for_loader.py").write_text("import not_installed\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_metadata(reference, tmp_path)
+    assert fact in str(caught.value)
+    assert caught.value.exit_code == 2

@@ -1,0 +1,57 @@
+"""What Alembic's batch mode leaves undone when copying a table: CHECKs and indexes following columns."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlalchemy import CheckConstraint, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from alembic.operations.batch import ApplyBatchImpl
+    from sqlalchemy import Table
+
+# A text, a quoted identifier, or a plain one that is not the name of a function.
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b[A-Za-z_]\w*\b(?!\s*\()""")
+
+
+def follow_columns(batch: ApplyBatchImpl, table: Table) -> None:
+    """Drop CHECKs and indexes over columns that go, and let expressions name renamed columns by their new names.
+
+    To be called by an implementation's `prep_table_for_batch`.
+    """
+    assert batch.new_table is not None
+    gone = set(table.columns.keys()) - set(batch.columns)
+    renamed = {key: column.name for key, column in batch.columns.items() if key != column.name}
+    for name, index in list(batch.indexes.items()):
+        if gone & {column.name for column in index.columns}:
+            del batch.indexes[name]
+    for check in [each for each in batch.new_table.constraints if isinstance(each, CheckConstraint)]:
+        condition = str(getattr(check.sqltext, "text", ""))
+        if gone & _identifiers(condition):
+            batch.new_table.constraints.discard(check)
+        elif renamed.keys() & _identifiers(condition):
+            check.sqltext = text(_with_names(condition, renamed))
+    for column in batch.new_table.columns:
+        if column.computed is not None and renamed:
+            column.computed.sqltext = text(_with_names(str(getattr(column.computed.sqltext, "text", "")), renamed))
+
+
+def unquoted_identifier(identifier: str) -> str:
+    """The name that an identifier stands for."""
+    return identifier[1:-1].replace('""', '"') if identifier[:1] == '"' else identifier
+
+
+def _identifiers(expression: str) -> set[str]:
+    tokens = [token[0] for token in _TOKEN.finditer(expression)]
+    return {unquoted_identifier(token) for token in tokens if token[0] != "'"}
+
+
+def _with_names(expression: str, names: Mapping[str, str]) -> str:
+    def renamed(token: re.Match[str]) -> str:
+        name = None if token[0][0] == "'" else names.get(unquoted_identifier(token[0]))
+        return token[0] if name is None else '"{}"'.format(name.replace('"', '""'))
+
+    return _TOKEN.sub(renamed, expression)
