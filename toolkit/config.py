@@ -124,7 +124,9 @@ class Database:
     @property
     def shown_url(self) -> str:
         """The address as it may be printed: without its password."""
-        return self.address if self.is_embedded else without_passwords(self.url.render_as_string())
+        if self.is_embedded:
+            return self.address
+        return without_passwords(self.url.set(drivername=self.engine_name).render_as_string())
 
     @cached_property
     def sqlalchemy_config(self) -> SQLAlchemySyncConfig:

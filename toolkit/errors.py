@@ -117,7 +117,7 @@ class UnrepresentableValueError(ToolkitError):
         self.table, self.key, self.column, self.problem = table, key, column, problem
         super().__init__(
             f"{table} {key}: column {column!r} {problem}.",
-            advice or "Correct the value at the source, then run again; nothing was written.",
+            advice or "Correct the value at the source, then run again.",
         )
 
 
@@ -129,7 +129,7 @@ class MissingParentError(ToolkitError):
         rows = f"{count} row{'s point' if count != 1 else ' points'}"
         super().__init__(
             f"{table}.{column}: {rows} at {parent} that {database} does not have (first: {first}).",
-            f"Sync {parent} too, or correct the rows at the source; nothing was written.",
+            f"Sync {parent} too, or correct the rows at the source.",
         )
 
 
@@ -140,7 +140,7 @@ class UniqueConflictError(ToolkitError):
         self.database, self.table, self.columns, self.value, self.rows = database, table, columns, value, tuple(rows)
         super().__init__(
             f"{table}: unique {columns} = {value} belongs to different rows: {' and '.join(self.rows)}.",
-            f"Change or remove one of the two (the second is in {database}), then run again; nothing was written.",
+            f"Change or remove one of the two, at the source or in {database}, then run again.",
         )
 
 

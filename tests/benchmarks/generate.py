@@ -25,7 +25,7 @@ _START = dt.datetime(2024, 1, 1)
 
 
 def generate(todos: int, path: Path, seed: int = 1) -> None:
-    """Fill a new file: a user for each 1,000 todos (at least ten), five tags a user, a tag on a fifth of all."""
+    """Fill a new file: a user for each 1,000 todos (at least ten), five tags a user, a tag on every fifth."""
     engine = sa.create_engine(f"sqlite:///{path}")
     metadata.create_all(engine)
     engine.dispose()

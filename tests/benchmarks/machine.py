@@ -14,7 +14,7 @@ import psutil
 ROOT = Path(__file__).parents[2]
 # A run during which other programs used more of the processors than this is measured again.
 NOISE = 0.15
-_QUIET_SECONDS = 60
+_QUIET_SECONDS = 20
 
 
 class CommandFailedError(Exception):
@@ -23,9 +23,14 @@ class CommandFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one run took. `others` is how many processors other programs kept busy meanwhile, on average."""
+    """What one run took.
+
+    `processor` is the time that its process and the server's were at work, in seconds; `others` is how many
+    processors other programs kept busy meanwhile, on average.
+    """
 
     seconds: float
+    processor: float
     rss: int
     others: float
 
@@ -60,11 +65,12 @@ def measure(
     own = usage.ru_utime + usage.ru_stime + _served_seconds(server) - served
     if process.returncode:
         raise CommandFailedError(f"{Path(command[0]).name} failed ({process.returncode}): {output[-2000:]}")
-    return Sample(seconds, usage.ru_maxrss * 1024, max(0.0, _busy_seconds() - busy - own) / seconds), output
+    others = max(0.0, _busy_seconds() - busy - own) / seconds
+    return Sample(seconds, own, usage.ru_maxrss * 1024, others), output
 
 
 def wait_until_quiet() -> None:
-    """Wait for a second in which other programs do little, at most a minute."""
+    """Wait for a second in which other programs do little, but not for long."""
     deadline = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < deadline and psutil.cpu_percent(1) / 100 * os.cpu_count() > NOISE:
         pass
@@ -72,7 +78,7 @@ def wait_until_quiet() -> None:
 
 def _busy_seconds() -> float:
     times = psutil.cpu_times()
-    return float(sum(times)) - times.idle - times.iowait - times.guest - times.guest_nice
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
 
 
 def _served_seconds(server: psutil.Process | None) -> float:

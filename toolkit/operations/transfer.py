@@ -144,11 +144,9 @@ def execute(
             # A commit in between would find children whose parents are still to come.
             options = _in_one_piece(options, cyclic, progress)
         results = tuple(_write(plan, source, target, options, progress) for plan in plans)
+    target.check_parents([plan.spec for plan in written])
     if options.verify and not options.commit_every and target.fires_triggers(specs):
         _verify_again(written, results, target)
-    for plan in written:
-        if not target.capabilities.enforces_foreign_keys:
-            _require_parents(plan.spec, target)
     for spec in specs:
         target.repository(spec).advance_sequences()
     target.commit()
@@ -170,11 +168,6 @@ def _verify_again(
         keys = None if plan.changes is None else _expected(plan)[0]
         if target.repository(plan.spec).digest(keys=keys).text != verified[plan.spec.name]:
             raise VerificationError(target.name, plan.spec.name, "rows were changed by a trigger of another table")
-
-
-def _require_parents(spec: TableSpec, target: DatabaseConnection) -> None:
-    for foreign_key in spec.foreign_keys:
-        target.repository(spec).require_parents(foreign_key)
 
 
 def _write(
@@ -267,8 +260,7 @@ def _in_parts(
                 keys = pa.Table.from_batches([part]).select(list(plan.spec.key))
                 _verified(plan, target, seen[0], found := repository.digest(keys=keys))
                 sent, arrived = sent + seen[0], arrived + found
-            if not target.capabilities.enforces_foreign_keys:
-                _require_parents(plan.spec, target)
+            target.check_parents([plan.spec])
             repository.advance_sequences()
             target.commit()
             progress.advance(part.num_rows)

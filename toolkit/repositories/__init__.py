@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from toolkit.errors import DatabaseUnavailableError, UnknownNameError
+from toolkit.errors import ConfigurationError, DatabaseUnavailableError, UnknownNameError
 
 if TYPE_CHECKING:
     from toolkit.config import Database
@@ -23,10 +23,15 @@ def connect(database: Database, *, write: bool = False) -> DatabaseConnection:
     """One transaction on a database, for use in a `with` block: a snapshot, or (`write`) the right to write.
 
     Raises:
+        ConfigurationError: the database is in memory.
         DatabaseUnavailableError: there is no such file to read; entering the block raises it for all other causes.
     """
     if database.engine_name not in _ENGINES:
         raise UnknownNameError("engine", database.engine_name, _ENGINES)
+    if database.is_in_memory:
+        raise ConfigurationError(
+            f"{database.name} is a database in memory, which ends with each connection.", "Give it a file."
+        )
     if not write and database.file is not None and not database.file.exists():
         raise DatabaseUnavailableError(
             database.name, f"there is no file {database.file}", "Check the path, or fill it first (toolkit load-data)."

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
+from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key, show_value
 from toolkit.errors import (
@@ -126,6 +127,18 @@ class DatabaseConnection(ABC):
         """Check the foreign keys of these tables at the end of the block, not row by row."""
         return _nothing()
 
+    def check_parents(self, specs: Sequence[TableSpec]) -> None:
+        """Check the foreign keys of these tables that were not checked as rows were written.
+
+        Raises:
+            MissingParentError: with the number of rows and the first key.
+        """
+        if self.capabilities.enforces_foreign_keys:
+            return
+        for spec in specs:
+            for foreign_key in spec.foreign_keys:
+                self.repository(spec).require_parents(foreign_key)
+
     def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
         """Whether a write to one of these tables may run somebody's trigger or rule."""
         return False
@@ -191,12 +204,14 @@ class TableRepository:
 
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row, before this transaction wrote any."""
-        for batch in self.read_committed():
-            yield keyed_digests(self.spec, batch)
+        with read_ahead(self.read_committed()) as batches:
+            for batch in batches:
+                yield keyed_digests(self.spec, batch)
 
     def digest(self, keys: pa.Table | None = None) -> TableDigest:
         """The digest of all rows, or of those with these keys, as this transaction sees them."""
-        return digest_batches(self.spec, self.read(keys=keys))
+        with read_ahead(self.read(keys=keys)) as batches:
+            return digest_batches(self.spec, batches)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
-from toolkit.core.digest import TableDigest, digest_batches
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
 from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError, UnrepresentableValueError
@@ -159,10 +158,6 @@ class DuckDBRepository(TableRepository):
                 if fetched.num_rows:
                     yield self._canonical(fetched)
 
-    def digest(self, keys: pa.Table | None = None) -> TableDigest:
-        """The digest of all rows, or of those with these keys, as this transaction sees them."""
-        return digest_batches(self.spec, self.read(keys=keys))
-
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
         """Fill an empty table; its plain indexes are built afterwards."""
         with self.connection.translated():
@@ -198,9 +193,8 @@ class DuckDBRepository(TableRepository):
                 top = run(f"SELECT max({quoted(name)}) FROM {self.name}").fetchall()
                 last = run("SELECT last_value FROM duckdb_sequences() WHERE sequence_name = ?",
                            [sequence.rpartition(".")[2]]).fetchall()
-                ahead = (top[0][0] or 0) - (last[0][0] or 0) if last else 0
-                if ahead > 0:
-                    run(f"SELECT max(nextval(?)) FROM range({ahead})", [sequence]).fetchall()
+                if last and top[0][0] is not None and top[0][0] > (last[0][0] or 0):
+                    run("SELECT setval(?, ?)", [sequence, top[0][0]]).fetchall()
 
     def _catalog(self, field: str) -> dict[str, str]:
         """A property of each data column, from DuckDB's catalog."""

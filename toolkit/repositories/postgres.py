@@ -159,19 +159,25 @@ class PostgresConnection(DatabaseConnection):
             self.run("SET CONSTRAINTS ALL DEFERRED")
         self._deferred = specs
         yield
+        self.check_parents(specs)
         with self.translated():
-            self._check_deferred()
             for table, name in found:
                 self.run(f"ALTER TABLE {table} ALTER CONSTRAINT {name} NOT DEFERRABLE")
         self._deferred = ()
 
-    def _check_deferred(self) -> None:
-        try:
-            with self.savepoint():
-                self.run("SET CONSTRAINTS ALL IMMEDIATE")
-        except pg.ForeignKeyViolation as error:
-            found = (find_orphans(self, spec, qualified(spec.table)) for spec in self._deferred)
-            raise next(filter(None, found), None) or known_error(self.database, error) from error
+    def check_parents(self, specs: Sequence[TableSpec]) -> None:
+        """Let the server check what it has deferred.
+
+        Raises:
+            MissingParentError: with the number of rows and the first key.
+        """
+        with self.translated():
+            try:
+                with self.savepoint():
+                    self.run("SET CONSTRAINTS ALL IMMEDIATE")
+            except pg.ForeignKeyViolation as error:
+                found = (find_orphans(self, spec, qualified(spec.table)) for spec in specs)
+                raise next(filter(None, found), None) or known_error(self.database, error) from error
 
     def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
         """Whether a write to one of these tables may run somebody's trigger or rule."""
@@ -185,8 +191,9 @@ class PostgresConnection(DatabaseConnection):
             return bool(self.sqlalchemy.execute(query, {"tables": tables}).scalar_one())
 
     def checks_later(self, spec: TableSpec) -> bool:
-        """Whether the table's rows may lack their parents for now."""
-        return spec in self._deferred
+        """Whether foreign keys from or to the table are not to be touched: rows may lack their parents for now."""
+        parents = {foreign_key.parent for deferred in self._deferred for foreign_key in deferred.foreign_keys}
+        return spec in self._deferred or spec.name in parents
 
 
 class PostgresRepository(TableRepository):
@@ -424,7 +431,7 @@ class PostgresRepository(TableRepository):
             raise StatementError(
                 self.connection.name,
                 f"{self.spec.name}.{error.diag.column_name} is NULL in a row, which is not allowed there",
-                "Correct the row at the source, or allow NULL in the target's schema; nothing was written.",
+                "Correct the row at the source, or allow NULL in the target's schema.",
             ) from error
         except (psycopg.Error, sa.exc.DBAPIError) as error:
             raise known_error(self.connection.database, getattr(error, "orig", None) or error) from error

@@ -19,12 +19,12 @@ _BY_STATE = {
     "3D000": ("there is no such database on the server", "Create it (createdb), or correct the name in the URL."),
     "42501": ("permission denied: {message}", "Grant this role what it lacks, or use the owner's."),
     "25006": ("the server or the transaction is read-only: {message}", "Write to the primary server, not a standby."),
-    "53100": ("the server's disk is full: {message}", "Make room, then run again; nothing was written."),
+    "53100": ("the server's disk is full: {message}", "Make room, then run again."),
     "53300": ("the server takes no more connections", "Close some, or raise max_connections."),
     "55P03": ("another writer holds a lock that was waited for in vain",
               "Wait until the other sync has ended, or look for it in pg_stat_activity, then run again."),
-    "40P01": ("deadlock with another writer", "Run again; nothing was written."),
-    "57P01": ("the server closed the connection: {message}", "Run again when it is back; nothing was written."),
+    "40P01": ("deadlock with another writer", "Run again."),
+    "57P01": ("the server closed the connection: {message}", "Run again when it is back."),
 }
 _BY_MESSAGE = (
     ("password authentication failed", "28P01"),

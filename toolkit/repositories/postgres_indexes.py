@@ -30,7 +30,7 @@ class Indexes:
         """Drop the keys and indexes of a table, with the foreign keys from and to it.
 
         Where that is not allowed (another owner, a view that needs the key, a reader's lock for longer than
-        `_LOCK_TIMEOUT`), or would lose something that no statement here restores (a comment, a tablespace, a
+        `_LOCK_TIMEOUT`, rows whose parents are checked later), or would lose something that no statement here restores (a comment, a tablespace, a
         cluster mark), everything stays in place.
         """
         connection = postgres.sqlalchemy
@@ -44,7 +44,7 @@ class Indexes:
                 for row in objects:
                     postgres.run(row.remove)
                 postgres.run(f"SET LOCAL lock_timeout = '{lock_timeout}'")
-        except (pg.InsufficientPrivilege, pg.DependentObjectsStillExist, pg.LockNotAvailable):
+        except (pg.InsufficientPrivilege, pg.DependentObjectsStillExist, pg.LockNotAvailable, pg.ObjectInUse):
             return cls()
         postgres.run(
             "SELECT set_config('maintenance_work_mem', '256MB', true) "

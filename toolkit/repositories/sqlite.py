@@ -47,7 +47,7 @@ class SqliteConnection(DatabaseConnection):
     capabilities = Capabilities(enforces_foreign_keys=False)
     codec = SqliteCodec()
 
-    _turn: sqlite3.Connection | None = None
+    _turn: _Turn | None = None
     reader: Any = None
     """The ADBC connection of a connection that reads; it sees the same snapshot."""
 
@@ -56,9 +56,10 @@ class SqliteConnection(DatabaseConnection):
         try:
             super().close()
         finally:
-            for each in (self.reader, self._turn):
-                if each is not None:
-                    each.close()
+            if self.reader is not None:
+                self.reader.close()
+            if self._turn is not None:
+                self._turn.close()
 
     def commit(self) -> None:
         """Make the transaction's work last, waiting for readers that stand in the way, and begin the next."""
@@ -84,10 +85,11 @@ class SqliteConnection(DatabaseConnection):
 
     def _take_turn(self) -> None:
         """Be the only toolkit that writes to this file, also between the commits of `--commit-every`."""
-        if self._turn is None:
-            turn = sqlite3.connect(_lock_file(self._file), timeout=_BUSY_STEP / 1000, isolation_level=None)
-            self._turn = turn
-            self._in_time(lambda: turn.execute("BEGIN EXCLUSIVE"))
+        while self._turn is None or not self._turn.is_ours:
+            if self._turn is not None:
+                self._turn.close()
+            self._turn = _Turn(self._file)
+            self._in_time(self._turn.take)
 
     def _begin_snapshot(self) -> None:
         """Begin our transaction and ADBC's on the same snapshot: nobody committed between the two."""
@@ -167,12 +169,38 @@ class SqliteConnection(DatabaseConnection):
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
 
-def _lock_file(file: Path) -> Path:
-    """What a toolkit that writes to `file` locks: outside its folder, one for each user."""
-    folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = file.stat()
-    return folder / f"{status.st_dev:x}-{status.st_ino:x}.lock"
+class _Turn:
+    """The right of a toolkit to write to a file: a lock on an empty file of this user, outside the file's folder."""
+
+    def __init__(self, file: Path) -> None:
+        folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = file.stat()
+        self._path = folder / f"{status.st_dev:x}-{status.st_ino:x}.lock"
+        self._path.touch()
+        self._inode = self._found()
+        self._connection = sqlite3.connect(self._path, timeout=_BUSY_STEP / 1000, isolation_level=None)
+
+    def take(self) -> None:
+        """Wait a moment for it."""
+        self._connection.execute("BEGIN EXCLUSIVE")
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether what was locked is what others would lock: who had it before us has removed it."""
+        return self._connection.in_transaction and self._inode is not None and self._inode == self._found()
+
+    def close(self) -> None:
+        """Give it back."""
+        if self.is_ours:
+            self._path.unlink()
+        self._connection.close()
+
+    def _found(self) -> int | None:
+        try:
+            return self._path.stat().st_ino
+        except FileNotFoundError:
+            return None
 
 
 _LOCKED = "database is locked"

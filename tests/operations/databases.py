@@ -1,0 +1,89 @@
+"""Looking at databases, and changing them, past the toolkit."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from toolkit.config import Config, Database
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+@contextmanager
+def connected(database: Database) -> Iterator[sa.Connection]:
+    """A connection of SQLAlchemy's own, committed at the end and closed for good."""
+    engine = database.create_engine()
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def postgres(config: Config, **options: Any) -> Iterator[psycopg.Connection[Any]]:
+    """A psycopg connection that commits each statement."""
+    url = config.database("postgres").address
+    with psycopg.connect(url, autocommit=True, **options) as connection:
+        yield connection
+
+
+def create(database: Database, metadata: sa.MetaData) -> None:
+    """Make the tables of a schema."""
+    with connected(database) as connection:
+        metadata.create_all(connection)
+
+
+def insert(database: Database, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows by one statement, which is what lets PostgreSQL take a child before its parent."""
+    with connected(database) as connection:
+        connection.execute(table.insert().values(list(rows)))
+
+
+def execute(database: Database, *statements: str) -> None:
+    """Run statements in one transaction."""
+    with connected(database) as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def contents(database: Database, metadata: sa.MetaData) -> Rows:
+    """Every row of every table, in an order and in a form that do not depend on the engine."""
+    with connected(database) as connection:
+        return {
+            name: sorted((_plain(row) for row in connection.execute(table.select())), key=repr)
+            for name, table in metadata.tables.items()
+        }
+
+
+def _plain(row: sa.Row[Any]) -> tuple[Any, ...]:
+    return tuple(_plain_value(value) for value in row)
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        return value.astimezone(dt.UTC).replace(tzinfo=None)
+    return str(value.normalize()) if isinstance(value, Decimal) else value
+
+
+def fingerprint(file: Path) -> str:
+    """A hash of all bytes of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def row_versions(config: Config, metadata: sa.MetaData) -> Rows:
+    """Where each row lies in PostgreSQL and which transaction wrote it: both change with every write."""
+    with postgres(config) as connection:
+        return {
+            name: sorted(connection.execute(f'SELECT ctid::text, xmin::text FROM "{name}"').fetchall())
+            for name in metadata.tables
+        }

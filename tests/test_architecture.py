@@ -1,0 +1,97 @@
+"""The layers of the package, held against its imports; what the library must not do; how light it starts."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "toolkit"
+
+# A room, and the rooms it may import from beside itself: nothing imports upwards.
+ALLOWED = {
+    "errors": set(),
+    "core": {"errors"},
+    "config": {"errors"},
+    "models": {"errors"},
+    "repositories": {"core", "config", "errors"},
+    "stores": {"core", "errors"},
+    "operations": {"repositories", "stores", "core", "config", "models", "errors"},
+    "cli": {"operations", "config", "core", "errors"},
+    # The public API: the same verbs, so it may name anything.
+    "__init__": {"operations", "config", "errors"},
+    "__main__": {"cli"},
+}
+
+
+def modules() -> list[Path]:
+    """Every module of the package that is code (the template of a migration environment is data)."""
+    return sorted(path for path in PACKAGE.rglob("*.py") if "template" not in str(path.parent))
+
+
+def room(path: Path) -> str:
+    """The room a module is in: its folder, or its own name at the top."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
+    """Rooms of this package that a module imports from, wherever in it, with the line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "toolkit":
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("toolkit."):
+            yield node.lineno, str(node.module).split(".")[1]
+        elif isinstance(node, ast.Import):
+            names = (alias.name for alias in node.names)
+            yield from ((node.lineno, name.split(".")[1]) for name in names if name.startswith("toolkit."))
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_imports_upwards(path: Path) -> None:
+    own = room(path)
+    assert own in ALLOWED, f"{own} is a room that the design does not name"
+    wrong = [(line, other) for line, other in imported_rooms(path) if other not in ALLOWED[own] | {own}]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in modules() if room(p) not in ("cli", "__main__")], ids=lambda p: str(p.relative_to(PACKAGE))
+)
+def test_library_code_neither_prints_nor_exits(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("print", "exit", "quit", "sys.exit", "os._exit", "click.echo"), node.lineno
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            assert "SystemExit" not in ast.unparse(node.exc), node.lineno
+
+
+def test_core_knows_no_driver_and_no_command_line() -> None:
+    forbidden = {"psycopg", "sqlite3", "click", "rich", "alembic", "adbc_driver_sqlite", "obstore"}
+    for path in (PACKAGE / "core").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            assert not forbidden & {name.split(".")[0] for name in names}, path
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import toolkit",
+        "from toolkit.cli import run; run(['--help'])",
+        "from toolkit.cli import run; run(['sync', '--help'])",
+        "from toolkit.cli import run; run(['database', '--help'])",
+    ],
+)
+def test_help_loads_no_heavy_library(code: str) -> None:
+    check = f"import sys, json; {code}; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in json.loads(result.stderr)}
+    assert not loaded & {"sqlalchemy", "pyarrow", "duckdb", "psycopg", "alembic", "numpy", "advanced_alchemy", "rich"}
