@@ -146,6 +146,9 @@ class Database:
         from advanced_alchemy.config import EngineConfig, SQLAlchemySyncConfig
 
         engine_config = EngineConfig(echo=self.settings.echo)
+        if self.engine_name == "sqlite":
+            # The driver waits without hearing Ctrl-C: not for long, whoever waits longer tries again.
+            engine_config.connect_args = {"timeout": min(self.lock_seconds, 5)}
         if self.engine_name == "postgresql":
             engine_config = EngineConfig(**{f.name: getattr(self.settings, f.name) for f in fields(self.settings)})
         elif self.engine_name == "duckdb" and read_only:
@@ -302,7 +305,7 @@ def _parse_url(database: Database) -> URL:
     if driver is None:
         raise UnknownNameError("engine", url.get_backend_name(), DRIVERS)
     if driver == DRIVERS["postgresql"]:
-        return _without_asyncpg(url).set(drivername=driver)
+        return _hiding_password(_without_asyncpg(url)).set(drivername=driver)
     scheme, path = re.match("(file:)?(.*)", url.database or "", re.DOTALL).groups(default="")  # type: ignore[union-attr]
     placed = path if path in ("", ":memory:") else str(database.root / path)
     return url.set(drivername=driver, database=scheme + placed)
@@ -313,6 +316,15 @@ def _without_asyncpg(url: URL) -> URL:
         return url
     query = {_ASYNCPG_OPTIONS.get(key, key): value for key, value in url.query.items()}
     return url.set(query={key: value for key, value in query.items() if key is not None})
+
+
+def _hiding_password(url: URL) -> URL:
+    """The same URL with the password where SQLAlchemy knows it for one."""
+    query = dict(url.query)
+    if "password" not in query:
+        return url
+    user, password = query.pop("user", url.username), query.pop("password")
+    return url.set(username=str(user) if user else None, password=str(password), query=query)
 
 
 def _name_of(database: Database) -> str:

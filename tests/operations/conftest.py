@@ -1,45 +1,15 @@
-"""The shop's schema in place of the bundled one, and its example rows."""
+"""The shop's schema in place of the bundled one."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.operations import databases
-from tests.operations.shop import Category, Customer, Product, PurchaseLine, metadata
-from toolkit.config import Config, Database
+from toolkit.config import Config
 from toolkit.repositories.postgres import PostgresRepository
-
-EARLY = dt.datetime(2001, 2, 3, 4, 5, 6, 789012, dt.UTC)
-LATE = dt.datetime(2024, 12, 31, 23, 59, 59, 999999, dt.UTC)
-
-# A parent comes after its child, and numbers have gaps.
-ROWS: dict[Any, list[dict[str, Any]]] = {
-    Customer: [
-        {"id": n, "email": f"c{n}@example.com", "name": name, "created_at": EARLY, "updated_at": LATE}
-        for n, name in ((1, "Zoë 🐟"), (2, None), (3, ""), (40, "O'Neil \\N"))
-    ],
-    Category: [
-        {"id": 1, "parent_id": 9, "name": "leaf"},
-        {"id": 2, "parent_id": 2, "name": "its own parent"},
-        {"id": 9, "parent_id": None, "name": "root"},
-    ],
-    Product: [
-        {"id": 5, "category_id": 1, "price": Decimal("12345678.90")},
-        {"id": 7_000_000_000, "category_id": 9, "price": Decimal("-0.01")},
-    ],
-    PurchaseLine: [
-        {"customer_id": 1, "product_id": 5, "amount": 3},
-        {"customer_id": 40, "product_id": 5, "amount": 0},
-        {"customer_id": 40, "product_id": 7_000_000_000, "amount": -1},
-    ],
-}
 
 
 @pytest.fixture
@@ -60,11 +30,3 @@ def small_rebuilds() -> Iterator[None]:
     usual, PostgresRepository.rebuild_rows = PostgresRepository.rebuild_rows, 2
     yield
     PostgresRepository.rebuild_rows = usual
-
-
-def fill(database: Database) -> Database:
-    """Make the shop's tables and insert the example rows."""
-    databases.create(database, metadata)
-    for model, rows in ROWS.items():
-        databases.insert(database, model.__table__, rows)
-    return database

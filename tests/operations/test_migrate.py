@@ -35,7 +35,7 @@ CONVENTION = {
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-HOSTILE = "we\"ird :t%(x)s 'é"
+HOSTILE = "we\"ird :t% 'é"
 
 
 def owners(metadata: sa.MetaData) -> sa.Table:

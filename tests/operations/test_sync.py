@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.operations.conftest import EARLY, LATE, ROWS, fill
 from tests.operations.databases import (
     connected,
     contents,
@@ -23,6 +22,7 @@ from tests.operations.databases import (
     postgres,
     row_versions,
 )
+from tests.operations.example import EARLY, LATE, ROWS, fill
 from tests.operations.shop import Author, Book, Category, Customer, Cyclic, Product, PurchaseLine, Review, metadata
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult

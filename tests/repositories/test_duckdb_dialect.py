@@ -23,7 +23,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session
 from toolkit.repositories.duckdb_alembic import DuckDBImpl
 
 EAST = timezone(timedelta(hours=5, minutes=30))
-HOSTILE = "we\"ird :t%(x)s 'é"
+HOSTILE = "we\"ird :t% 'é"
 
 EVERYTHING: dict[str, tuple[Any, Any]] = {
     "uuid": (sa.Uuid(), uuid.UUID(int=2**128 - 1)),

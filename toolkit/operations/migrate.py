@@ -6,37 +6,39 @@ Nothing here prints, asks or exits. All engines share one history; an upgrade or
 from __future__ import annotations
 
 import hashlib
-import io
 import shutil
 import warnings
-from argparse import Namespace
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advanced_alchemy.alembic.commands import AlembicCommands
-from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
 from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect
+from sqlalchemy import inspect
 from sqlalchemy.exc import SAWarning
 
-from toolkit.core.progress import Silent
-from toolkit.errors import MigrationError, RevisionMismatchError, SchemaMismatchError, ToolkitError
-from toolkit.models.loader import importable_from, load_metadata
-from toolkit.operations.migration_environment import is_bookkeeping, transactional_ddl
+from toolkit.errors import MigrationError, RevisionMismatchError, SchemaMismatchError
+from toolkit.models.loader import load_metadata
+from toolkit.operations.alembic_session import (
+    Session,
+    alembic_config,
+    alembic_session,
+    exists,
+    joined,
+    migrating,
+    reading,
+    recorded_revision,
+    scripts_of,
+    transaction,
+    version_table,
+)
+from toolkit.operations.migration_environment import is_bookkeeping
 from toolkit.operations.schema_changes import describe_change
-from toolkit.repositories import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from alembic.script.base import Script
-    from sqlalchemy import Connection, Engine
+    from alembic.script import Script, ScriptDirectory
+    from sqlalchemy import Connection, MetaData
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
@@ -128,8 +130,8 @@ def upgrade(
         MigrationError: no such revision, or a migration that fails; the database is as before.
         DatabaseUnavailableError, StatementError: from the engine; the database is as before.
     """
-    with _session(database, config, progress) as session:
-        return session.migrate(lambda: session.commands.upgrade(revision, sql=sql, tag=tag), sql)
+    with alembic_session(database, config, progress) as session:
+        return _migrate(session, lambda: session.commands.upgrade(revision, sql=sql, tag=tag), sql)
 
 
 def downgrade(
@@ -147,8 +149,8 @@ def downgrade(
         MigrationError: no such revision, or a migration that fails; the database is as before.
         DatabaseUnavailableError, StatementError: from the engine; the database is as before.
     """
-    with _session(database, config, progress) as session:
-        return session.migrate(lambda: session.commands.downgrade(revision, sql=sql, tag=tag), sql)
+    with alembic_session(database, config, progress) as session:
+        return _migrate(session, lambda: session.commands.downgrade(revision, sql=sql, tag=tag), sql)
 
 
 def stamp(
@@ -166,8 +168,8 @@ def stamp(
         MigrationError: no such revision.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    with _session(database, config) as session:
-        return session.migrate(lambda: session.commands.stamp(revision, sql=sql, tag=tag, purge=purge), sql)
+    with alembic_session(database, config) as session:
+        return _migrate(session, lambda: session.commands.stamp(revision, sql=sql, tag=tag, purge=purge), sql)
 
 
 def drop_all(database: Database, config: Config) -> Dropped:
@@ -177,10 +179,10 @@ def drop_all(database: Database, config: Config) -> Dropped:
         DatabaseUnavailableError, StatementError: from the engine; nothing was dropped.
     """
     metadata = load_metadata(config.metadata, config.root)
-    if not _exists(database):
+    if not exists(database):
         return Dropped(database.name, ())
-    tables = [*metadata.tables.values(), _version_table()]
-    with _transaction(database, config) as connection, warnings.catch_warnings():
+    tables = [*metadata.tables.values(), version_table()]
+    with transaction(database, config) as connection, warnings.catch_warnings():
         # Tables that refer to one another have no order; where that matters, PostgreSQL says so.
         warnings.simplefilter("ignore", SAWarning)
         present = [table for table in tables if inspect(connection).has_table(table.name, table.schema)]
@@ -198,12 +200,8 @@ def current_revision(database: Database, config: Config) -> str | None:
     Raises:
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    with (
-        _translated(database, config),
-        _engine(database, read_only=True) as engine,
-        engine.connect() as connection,
-    ):
-        return _recorded(connection)
+    with reading(database, config) as connection:
+        return recorded_revision(connection)
 
 
 def head_revision(config: Config) -> str:
@@ -212,7 +210,7 @@ def head_revision(config: Config) -> str:
     Raises:
         MigrationError: there is no history, it is empty, or it has several heads.
     """
-    found = _scripts(config).get_heads()
+    found = scripts_of(config).get_heads()
     if len(found) == 1:
         return found[0]
     if not found:
@@ -232,7 +230,7 @@ def show_current_revision(database: Database, config: Config) -> CurrentRevision
         MigrationError: there is no history.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    head = _joined(_scripts(config).get_heads())
+    head = joined(scripts_of(config).get_heads())
     return CurrentRevision(database.name, current_revision(database, config), head)
 
 
@@ -252,7 +250,7 @@ def check(database: Database, config: Config) -> Check:
 
     # Alembic's own check puts the repr of every difference into its error, and the repr of a `StoredObject`
     # fails where its backend is not registered.
-    with _session(database, config, only_reads=True) as session:
+    with alembic_session(database, config, only_reads=True) as session:
         session.commands.revision(autogenerate=True, process_revision_directives=describe)
     return Check(database.name, tuple(changes))
 
@@ -292,7 +290,7 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
     if found.is_empty:
         return True
     if has_history and found.is_versioned:
-        expected = _joined(_scripts(config).get_heads())
+        expected = joined(scripts_of(config).get_heads())
         if found.revision != expected:
             raise _mismatch(database, found.revision, expected)
         return False
@@ -323,10 +321,10 @@ def _make_tables(
             )
 
     if has_history:
-        with _session(database, config, progress, before_commit=require_tables) as session:
-            session.migrate(session.commands.upgrade, sql=False)
+        with alembic_session(database, config, progress, before_commit=require_tables) as session:
+            _migrate(session, session.commands.upgrade, sql=False)
     else:
-        with _transaction(database, config) as connection:
+        with transaction(database, config) as connection:
             metadata.create_all(connection)
 
 
@@ -342,13 +340,13 @@ class _Standing:
     @classmethod
     def of(cls, database: Database, config: Config, metadata: MetaData) -> _Standing:
         """Read it."""
-        with _reading(database, config) as connection:
+        with reading(database, config) as connection:
             names = inspect(connection).get_table_names()
             missing = _missing_tables(connection, metadata)
             return cls(
                 is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
-                is_versioned=_version_table().name in names,
-                revision=_recorded(connection),
+                is_versioned=version_table().name in names,
+                revision=recorded_revision(connection),
                 missing=missing,
             )
 
@@ -377,7 +375,7 @@ def make_migrations(
         MigrationError: no such head, or there is a migration of that identifier.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    scripts = _scripts(config)
+    scripts = scripts_of(config)
     arguments: dict[str, Any] = {
         "message": message,
         "head": head,
@@ -385,12 +383,12 @@ def make_migrations(
         "branch_label": branch_label,
         "version_path": version_path,
     }
-    with _migrating(config):
+    with migrating(config):
         arguments["rev_id"] = rev_id or _new_identifier(scripts, head, message)
         if not autogenerate:
-            return _described(config, command.revision(_alembic_config(config), **arguments))
+            return _described(config, command.revision(alembic_config(config), **arguments))
     _require_head(database, config)
-    with _session(database, config, only_reads=True) as session:
+    with alembic_session(database, config, only_reads=True) as session:
         made = session.commands.revision(
             **arguments, autogenerate=True, process_revision_directives=_forget_when_empty
         )
@@ -410,8 +408,8 @@ def merge(
     Raises:
         MigrationError: no such revisions, or fewer than two.
     """
-    scripts = _scripts(config)
-    with _migrating(config):
+    scripts = scripts_of(config)
+    with migrating(config):
         parents = tuple(script.revision for script in scripts.get_revisions(tuple(revisions.split(","))))
         if len(parents) <= 1:
             raise MigrationError(
@@ -420,7 +418,7 @@ def merge(
             )
         identifier = rev_id or _new_identifier(scripts, parents, message)
         made = command.merge(
-            _alembic_config(config), parents, message, branch_label=branch_label, rev_id=identifier
+            alembic_config(config), parents, message, branch_label=branch_label, rev_id=identifier
         )
     described = _described(config, made)
     assert described is not None
@@ -442,9 +440,9 @@ def history(config: Config, revisions: str = ":", database: Database | None = No
             f"{revisions!r} is no range of revisions.", "Write it like 0001:0004, :0004 or current:."
         )
     current = None if database is None else current_revision(database, config)
-    with _migrating(config):
+    with migrating(config):
         ends = [current if each == "current" else each for each in (start, end)]
-        scripts = list(_scripts(config).walk_revisions(ends[0] or "base", ends[1] or "heads"))
+        scripts = list(scripts_of(config).walk_revisions(ends[0] or "base", ends[1] or "heads"))
     return tuple(_revision(script, current) for script in scripts)
 
 
@@ -454,8 +452,8 @@ def heads(config: Config, *, resolve_dependencies: bool = False) -> tuple[Revisi
     Raises:
         MigrationError: there is no history.
     """
-    scripts = _scripts(config)
-    with _migrating(config):
+    scripts = scripts_of(config)
+    with migrating(config):
         found = scripts.get_revisions("heads" if resolve_dependencies else scripts.get_heads())
     return tuple(_revision(script) for script in found)
 
@@ -466,9 +464,9 @@ def branches(config: Config) -> tuple[Revision, ...]:
     Raises:
         MigrationError: there is no history.
     """
-    with _migrating(config):
+    with migrating(config):
         return tuple(
-            _revision(script) for script in _scripts(config).walk_revisions() if script.is_branch_point
+            _revision(script) for script in scripts_of(config).walk_revisions() if script.is_branch_point
         )
 
 
@@ -482,8 +480,8 @@ def show(config: Config, revision: str, database: Database | None = None) -> tup
     current = None if database is None else current_revision(database, config)
     if revision == "current":
         revision = current or "base"
-    with _migrating(config):
-        found = _scripts(config).get_revisions(tuple(revision.split(",")))
+    with migrating(config):
+        found = scripts_of(config).get_revisions(tuple(revision.split(",")))
     return tuple(_revision(script, current) for script in found if script is not None)
 
 
@@ -505,164 +503,17 @@ def init(directory: Path) -> NewDirectory:
     return NewDirectory(directory, files)
 
 
-# -- Alembic -----------------------------------------------------------------------------------------------
+# -- in common ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """Advanced Alchemy's Alembic commands on one database, silent, with the configured metadata."""
-
-    database: Database
-    engine: Engine
-    commands: AlembicCommands
-    steps: list[str]
-    output: io.StringIO
-
-    def migrate(self, run: Callable[[], None], sql: bool) -> Migration:
-        """Run a command that changes the database, or with `sql` writes down how."""
-        if sql:
-            run()
-            return Migration(self.database.name, None, None, (), self.output.getvalue())
-        before = self._recorded()
+def _migrate(session: Session, run: Callable[[], None], sql: bool) -> Migration:
+    """Run a command that changes the database, or with `sql` writes down how."""
+    if sql:
         run()
-        return Migration(self.database.name, before, self._recorded(), tuple(self.steps))
-
-    def _recorded(self) -> str | None:
-        with self.engine.connect() as connection:
-            return _recorded(connection)
-
-
-@contextmanager
-def _session(
-    database: Database,
-    config: Config,
-    progress: Progress | None = None,
-    *,
-    only_reads: bool = False,
-    before_commit: Callable[[Connection], None] | None = None,
-) -> Iterator[_Session]:
-    _scripts(config)
-    steps: list[str] = []
-
-    def note(*, step: Any, **_: Any) -> None:
-        action = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
-        message = "" if step.is_stamp or step.up_revision is None else f" ({step.up_revision.doc})"
-        steps.append(f"{action} {_joined(step.up_revision_ids)}{message}")
-        (progress or Silent()).note(f"{database.name}: {steps[-1]}")
-
-    metadata = load_metadata(config.metadata, config.root)
-    with _translated(database, config), _engine(database, read_only=only_reads) as engine:
-        commands = _commands(database, config, engine, metadata)
-        output = io.StringIO()
-        commands.config.stdout = commands.config.output_buffer = output
-        commands.config.cmd_opts = _quiet()
-        commands.config.attributes.update(
-            target_metadata=metadata,
-            only_reads=only_reads,
-            before_commit=before_commit,
-            on_version_apply=note,
-        )
-        yield _Session(database, engine, commands, steps, output)
-
-
-def _commands(database: Database, config: Config, engine: Engine, metadata: MetaData) -> AlembicCommands:
-    return AlembicCommands(
-        SQLAlchemySyncConfig(
-            engine_instance=engine,
-            bind_key=database.name,
-            metadata=metadata,
-            alembic_config=AlembicSyncConfig(
-                script_config=str(config.root / "alembic.ini"),
-                script_location=str(config.migrations).replace("%", "%%"),
-                compare_type=True,
-            ),
-        )
-    )
-
-
-def _exists(database: Database) -> bool:
-    """Whether there is anything to read: to look, SQLite and DuckDB would make an empty file."""
-    return database.file is None or database.file.exists()
-
-
-@contextmanager
-def _engine(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
-    if read_only and not _exists(database):
-        engine = create_engine(database.url.set(database=":memory:"))
-    else:
-        engine = database.create_engine(read_only=read_only)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def _transaction(database: Database, config: Config) -> Iterator[Connection]:
-    with (
-        _translated(database, config),
-        _engine(database) as engine,
-        engine.connect() as connection,
-        transactional_ddl(connection),
-        connection.begin(),
-    ):
-        yield connection
-
-
-@contextmanager
-def _reading(database: Database, config: Config) -> Iterator[Connection]:
-    with (
-        _translated(database, config),
-        _engine(database, read_only=True) as engine,
-        engine.connect() as connection,
-    ):
-        yield connection
-
-
-@contextmanager
-def _translated(database: Database, config: Config) -> Iterator[None]:
-    """Turn errors of the engine, of Alembic and of the migrations into this package's."""
-    with _migrating(config), connect(database, write=True).translated():
-        yield
-
-
-@contextmanager
-def _migrating(config: Config) -> Iterator[None]:
-    """Let migrations import the user's modules; turn their errors and Alembic's into this package's."""
-    try:
-        with importable_from(config.root):
-            yield
-    except ToolkitError:
-        raise
-    except CommandError as error:
-        raise MigrationError(f"{str(error).rstrip('.')}.", "See: toolkit database history") from error
-    except Exception as error:
-        raise MigrationError(
-            f"The migrations in {config.migrations} failed: {type(error).__name__}: {error}.",
-            "The database is as before. Run with --debug to see where.",
-        ) from error
-
-
-def _alembic_config(config: Config) -> AlembicConfig:
-    """What Alembic has to know where no database is needed."""
-    found = AlembicConfig(config.root / "alembic.ini", stdout=io.StringIO(), cmd_opts=_quiet())
-    found.set_main_option("script_location", str(config.migrations).replace("%", "%%"))
-    return found
-
-
-def _quiet() -> Namespace:
-    return Namespace(quiet=True, x=[])
-
-
-def _scripts(config: Config) -> ScriptDirectory:
-    if not (config.migrations / "env.py").is_file():
-        raise MigrationError(
-            f"{config.migrations} is no migrations directory.", "Make one: toolkit database init"
-        )
-    with _migrating(config):
-        scripts = ScriptDirectory.from_config(_alembic_config(config))
-        scripts.get_heads()
-    return scripts
+        return Migration(session.database.name, None, None, (), session.output.getvalue())
+    before = session.recorded_revision()
+    run()
+    return Migration(session.database.name, before, session.recorded_revision(), tuple(session.steps))
 
 
 def _new_identifier(scripts: ScriptDirectory, parents: str | tuple[str, ...], message: str) -> str:
@@ -689,7 +540,7 @@ def _forget_when_empty(_: Any, __: Any, directives: list[Any]) -> None:
 def _described(config: Config, made: Any) -> Revision | None:
     scripts: Sequence[Any] = made if isinstance(made, list) else [made]
     found = [script for script in scripts if script is not None]
-    return _revision(_scripts(config).get_revision(found[0].revision)) if found else None
+    return _revision(scripts_of(config).get_revision(found[0].revision)) if found else None
 
 
 def _revision(script: Script, current: str | None = None) -> Revision:
@@ -704,20 +555,6 @@ def _revision(script: Script, current: str | None = None) -> Revision:
         is_current=script.revision in (current or "").split(", "),
         path=Path(script.path),
     )
-
-
-def _recorded(connection: Connection) -> str | None:
-    options = {"version_table": _version_table().name}
-    return _joined(MigrationContext.configure(connection, opts=options).get_current_heads())
-
-
-def _joined(revisions: Sequence[str]) -> str | None:
-    return ", ".join(sorted(revisions)) or None
-
-
-def _version_table() -> Table:
-    name = AlembicSyncConfig().version_table_name
-    return Table(name, MetaData(), Column("version_num", String(32), primary_key=True))
 
 
 def _missing_tables(connection: Connection, metadata: MetaData) -> tuple[str, ...]:

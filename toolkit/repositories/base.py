@@ -348,7 +348,8 @@ class TableRepository:
         names = [*columns, *self.spec.key]
         selected = [self.connection.codec.select(self.spec.column(n), self.table.c[n]) for n in names]
         for condition in self._conditions(wanted):
-            for row in self.connection.sqlalchemy.execute(sa.select(*selected).where(condition)):
+            # Fetched to the end: DuckDB does nothing else while a result is unfinished.
+            for row in self.connection.sqlalchemy.execute(sa.select(*selected).where(condition)).all():
                 value = tuple(
                     self.connection.codec.decode_column(self.spec.column(n), [raw])[0].as_py()
                     for n, raw in zip(columns, row, strict=False)

@@ -118,7 +118,7 @@ class DuckDBConnection(DatabaseConnection):
         """The error to raise in place of DuckDB's, without the data it quotes."""
         message = str(error)
         for sign, fact, advice in _KNOWN_ERRORS:
-            if sign in message:
+            if sign in message and ("IO Error" in message or "Failed to commit" in message or sign == _READ_ONLY):
                 holder = message.partition("held in ")[2].partition(")")[0] or "another process"
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, holder=holder), advice.format(holder=holder)
@@ -126,11 +126,15 @@ class DuckDBConnection(DatabaseConnection):
         return StatementError(self.name, message.partition("\n")[0], "Run with --debug to see the statement.")
 
 
+_READ_ONLY = "attached in read-only mode"
 _KNOWN_ERRORS = (
     ("Could not set lock on file", "{file} is open in {holder}", "Let that process close the file, then run again."),
-    ("read-only mode", "{file} is read-only", "Give yourself write permission on it and its folder."),
+    (_READ_ONLY, "{file} is read-only", "Give yourself write permission on it and its folder."),
     ("Permission denied", "{file} may not be opened", "Give yourself permission on it and its folder."),
     ("No space left on device", "the disk that holds {file} is full", "Make room, then run again."),
+    ("File too large", "{file} may not grow (full disk, or a limit on the size of files)",
+     "Make room or raise the limit (ulimit -f), then run again."),
+    ("No such file or directory", "{file} cannot be opened", "Check that its folder exists and may be entered."),
     ("not a valid DuckDB database file", "{file} is not a DuckDB database", "Check the path; nothing was changed."),
     ("does not exist", "{file} cannot be opened", "Check the path."),
 )

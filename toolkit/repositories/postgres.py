@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -26,8 +26,8 @@ from toolkit.errors import (
 )
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository, batch_key
 from toolkit.repositories.codecs import Codec
-from toolkit.repositories.postgres_conflicts import find_duplicates, find_orphans
-from toolkit.repositories.postgres_errors import known_error, row_of_copy
+from toolkit.repositories.postgres_conflicts import find_duplicates, find_orphans, find_refused
+from toolkit.repositories.postgres_errors import known_error, refused_row, row_of_copy
 from toolkit.repositories.postgres_indexes import Indexes
 from toolkit.repositories.postgres_sql import (
     VALUE,
@@ -278,10 +278,13 @@ class PostgresRepository(TableRepository):
             yield f" JOIN jsonb_to_recordset({VALUE}::jsonb) AS k({fields}) ON {match}", documents
 
     def column_types(self) -> dict[str, str]:
-        """Each column's type in the database, as `format_type` writes it."""
+        """Each column's type in the database, as `format_type` writes it, without a length or precision.
+
+        A cast to `varchar(10)` would cut a longer text; an assignment refuses it.
+        """
         with self.connection.translated():
             rows = self.connection.sqlalchemy.execute(
-                sa.text("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+                sa.text("SELECT attname, format_type(atttypid, -1) FROM pg_attribute "
                         "WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped"),
                 {"table": self.name},
             )
@@ -320,7 +323,8 @@ class PostgresRepository(TableRepository):
         wires, types = self._wires()
         stage = self._create_stage(wires)
         written = self._copy(stage, batches, wires)
-        self._guarded(self._insert_statement(stage, types) + conflict, stage)
+        insert = self._insert_statement(stage, types)
+        self._guarded(insert + conflict, stage, lambda rows: f"{insert} WHERE {rows}{conflict}")
         with self.connection.translated():
             self.connection.run(f"DROP TABLE {stage}")
         return written
@@ -395,14 +399,11 @@ class PostgresRepository(TableRepository):
 
     def _refused(self, error: psycopg.Error, recent: Iterable[tuple[int, pa.RecordBatch]]) -> ToolkitError:
         """The server's refusal of a copied row, with the row's key and column."""
-        if isinstance(error, pg.UniqueViolation | pg.ForeignKeyViolation):
-            return known_error(self.connection.database, error)
         number, column = row_of_copy(error)
         for first, batch in recent:
             if number is not None and first < number <= first + batch.num_rows:
                 key = batch_key(self.spec, batch, number - first - 1)
-                problem = f"is refused by {self.connection.name}: {error.diag.message_primary}"
-                return UnrepresentableValueError(self.spec.name, key, column or error.diag.column_name or "?", problem)
+                return refused_row(self.connection.database, self.spec.name, key, column, error)
         return known_error(self.connection.database, error)
 
     def _refuse_null_characters(self, batch: pa.RecordBatch) -> None:
@@ -418,21 +419,21 @@ class PostgresRepository(TableRepository):
                         f"holds the character U+0000, which {self.connection.name} (PostgreSQL) cannot keep",
                     )
 
-    def _guarded(self, statement: str, rows: str) -> None:
-        """Run a statement that may find rows against a constraint; `rows` is the relation that holds them."""
+    def _guarded(self, statement: str, rows: str, only: Callable[[str], str] | None = None) -> None:
+        """Run a statement that may find rows against a constraint; `rows` is the relation that holds them.
+
+        `only` gives the same statement for some of them.
+        """
         try:
             with self.connection.savepoint():
                 self.connection.run(statement)
         except (pg.ForeignKeyViolation, pg.UniqueViolation) as error:
             find = find_orphans if isinstance(error, pg.ForeignKeyViolation) else find_duplicates
-            found = find(self.connection, self.spec, rows)
+            named = find(self.connection, self.spec, rows)
+            raise named or known_error(self.connection.database, error) from error
+        except (pg.DataError, pg.IntegrityError) as error:
+            found = only and find_refused(self.connection, self.spec, rows, only, error)
             raise found or known_error(self.connection.database, error) from error
-        except pg.NotNullViolation as error:
-            raise StatementError(
-                self.connection.name,
-                f"{self.spec.name}.{error.diag.column_name} is NULL in a row, which is not allowed there",
-                "Correct the row at the source, or allow NULL in the target's schema.",
-            ) from error
         except (psycopg.Error, sa.exc.DBAPIError) as error:
             raise known_error(self.connection.database, getattr(error, "orig", None) or error) from error
 

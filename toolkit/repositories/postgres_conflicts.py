@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import errors as pg
 
 from toolkit.core.tables import ForeignKeySpec, TableSpec
-from toolkit.errors import MissingParentError, UniqueConflictError
+from toolkit.errors import MissingParentError, ToolkitError, UniqueConflictError
+from toolkit.repositories.postgres_errors import refused_row
 from toolkit.repositories.postgres_sql import literal, qualified, quoted
 
 if TYPE_CHECKING:
@@ -65,6 +70,65 @@ def _pair(
         f"FROM {rows} AS a, {relation} AS b WHERE {match} AND ({differs}) LIMIT 1"
     ).fetchone()
     return None if row is None else (str(row[0]), str(row[1]), str(row[2]))
+
+
+def find_refused(
+    connection: PostgresConnection,
+    spec: TableSpec,
+    stage: str,
+    insert: Callable[[str], str],
+    error: pg.DataError | pg.IntegrityError,
+) -> ToolkitError | None:
+    """The first row of a staging table that is refused, found by inserting halves; nothing of them stays.
+
+    `insert` gives the statement that inserts the rows with a certain `ctid`.
+    """
+    (pages,) = _row(connection, f"SELECT pg_relation_size({literal(stage)}::regclass) / 8192")
+    first, last = 0, int(pages)
+    while last - first > 1:
+        middle = (first + last) // 2
+        # Rows are refused one after the other in the order of the table, so the first one is in the first half, or
+        # the first half is good.
+        if _is_refused(connection, insert(f"ctid >= '({first},0)' AND ctid < '({middle},0)'"), error):
+            last = middle
+        else:
+            first = middle
+    places = connection.run(f"SELECT ctid::text FROM {stage} WHERE ctid >= '({first},0)' ORDER BY ctid").fetchall()
+    for (place,) in places:
+        if _is_refused(connection, insert(f"ctid = '{place}'"), error):
+            (key,) = _row(connection, f"SELECT {_key_text(spec, 's')} FROM {stage} AS s WHERE ctid = '{place}'")
+            column = _too_long(connection, spec, stage, place)
+            return refused_row(connection.database, spec.name, key, column, error)
+    return None
+
+
+def _is_refused(connection: PostgresConnection, statement: str, error: psycopg.Error) -> bool:
+    try:
+        with connection.raw.transaction(force_rollback=True):
+            connection.run(statement)
+    except psycopg.Error as found:
+        return found.sqlstate == error.sqlstate
+    return False
+
+
+def _too_long(connection: PostgresConnection, spec: TableSpec, stage: str, place: str) -> str | None:
+    """The column of a row whose text is longer than its declared length: the server's error does not name it."""
+    limits = connection.run(
+        f"SELECT attname, atttypmod - 4 FROM pg_attribute WHERE attrelid = {literal(qualified(spec.table))}::regclass "
+        "AND atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND atttypmod > 4"
+    ).fetchall()
+    for name, limit in limits:
+        if name in spec.column_names:
+            query = f"SELECT length({quoted(name)}::text) > {limit} FROM {stage} WHERE ctid = '{place}'"
+            if _row(connection, query)[0]:
+                return str(name)
+    return None
+
+
+def _row(connection: PostgresConnection, query: str) -> tuple[Any, ...]:
+    row = connection.run(query).fetchone()
+    assert row is not None
+    return tuple(row)
 
 
 def _key_text(spec: TableSpec, alias: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError
+from psycopg import errors as pg
+
+from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError, UnrepresentableValueError
 
 if TYPE_CHECKING:
     import psycopg
@@ -15,50 +17,82 @@ if TYPE_CHECKING:
 # By SQLSTATE, or by its class of two characters.
 _BY_STATE = {
     "28P01": ("the password was refused", "Check the password in TOOLKIT_<NAME>_URL, PGPASSWORD or ~/.pgpass."),
-    "28": ("the login was refused", "Check user name, password and the server's pg_hba.conf."),
+    "28": ("the login was refused: {message}", "Check user name, password and the server's pg_hba.conf."),
     "3D000": ("there is no such database on the server", "Create it (createdb), or correct the name in the URL."),
     "42501": ("permission denied: {message}", "Grant this role what it lacks, or use the owner's."),
     "25006": ("the server or the transaction is read-only: {message}", "Write to the primary server, not a standby."),
-    "53100": ("the server's disk is full: {message}", "Make room, then run again."),
+    "53100": ("the server's disk is full: {message}", "Make room there, then run again."),
+    "58030": ("the server cannot write its files: {message}", "Make room there, then run again."),
     "53300": ("the server takes no more connections", "Close some, or raise max_connections."),
-    "55P03": ("another writer holds a lock that was waited for in vain",
+    "55P03": ("another writer holds a lock, waited for in vain for {seconds:g} s",
               "Wait until the other sync has ended, or look for it in pg_stat_activity, then run again."),
     "40P01": ("deadlock with another writer", "Run again."),
     "57P01": ("the server closed the connection: {message}", "Run again when it is back."),
+    "57P03": ("the server is not ready: {message}", "Run again in a moment."),
 }
+# A connection that is refused has no SQLSTATE.
 _BY_MESSAGE = (
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
-    ("does not exist", "3D000"),
+    ("pg_hba.conf", "28"),
+    ('role "', "28"),
+    ('database "', "3D000"),
+    ("permission denied for database", "42501"),
     ("too many clients", "53300"),
+    ("connection slots", "53300"),
+    ("the database system is", "57P03"),
 )
-_UNREACHABLE = ("connection failed", "could not connect", "Connection refused", "connection to server",
-                "could not translate host name", "timeout expired", "failed to resolve host")
+_CONNECTING = ("connection failed", "connection to server", "Failed to connect", "could not translate host name",
+               "failed to resolve host", "timeout expired", "connection timeout")
+# A quota or a limit on the size of files has no SQLSTATE of its own.
+_FULL = ("could not extend file", "could not write to file", "No space left on device")
+_LOST = ("server closed the connection", "connection is lost", "connection is closed", "consuming input failed")
 
 
 def known_error(database: Database, error: BaseException) -> ToolkitError:
     """The error to raise in place of the driver's; never with a password, nor with a row's content."""
+    text = str(error)
     diag = getattr(error, "diag", None)
-    message = getattr(diag, "message_primary", None) or _first_line(str(error))
-    state = getattr(error, "sqlstate", None) or getattr(diag, "sqlstate", None)
-    if not state and any(sign in str(error) for sign in _UNREACHABLE):
-        state = next((state for sign, state in _BY_MESSAGE if sign in str(error)), None)
-        if state is None:
+    message = getattr(diag, "message_primary", None) or _first_line(text)
+    state = getattr(error, "sqlstate", None) or getattr(diag, "sqlstate", None) or ""
+    if not state and any(sign in text for sign in _CONNECTING):
+        message = _first_line(text.rpartition("FATAL:")[2] or text.rpartition("failed:")[2])
+        state = next((state for sign, state in _BY_MESSAGE if sign in text), "")
+        if not state:
             return DatabaseUnavailableError(
-                database.name, f"no PostgreSQL server answers at {_place(database)}",
+                database.name,
+                f"no PostgreSQL server answers at {_place(database)} ({message})",
                 "Check that it runs, the host and the port.",
             )
-    for known in (state or "", (state or "")[:2]):
+    if any(sign in message for sign in _FULL):
+        state = "53100"
+    for known in (state, state[:2]):
         if known in _BY_STATE:
             fact, advice = _BY_STATE[known]
-            return DatabaseUnavailableError(database.name, fact.format(message=message), advice)
-    if not state or state.startswith(("57P", "08")) or "server closed the connection" in str(error):
+            fact = fact.format(message=message, seconds=database.lock_seconds)
+            return DatabaseUnavailableError(database.name, fact, advice)
+    if state.startswith(("57P", "08")) or any(sign in text for sign in _LOST):
         return DatabaseUnavailableError(
             database.name, f"the connection was lost: {message}", "Run again when the server is back."
         )
     table = getattr(diag, "table_name", None)
     return StatementError(
         database.name, f"{table + ': ' if table else ''}{message}", "Run with --debug to see the statement."
+    )
+
+
+def refused_row(database: Database, table: str, key: str, column: str | None, error: psycopg.Error) -> ToolkitError:
+    """The server's refusal of one row, with its key and, where that is known, its column."""
+    column = column or error.diag.column_name
+    if column is None:
+        return StatementError(
+            database.name, f"{table} {key} is refused: {error.diag.message_primary}",
+            "Correct the row at the source, or the constraint in the target.",
+        )
+    null = f"is NULL, which {database.name} does not allow"
+    refused = f"is refused by {database.name}: {error.diag.message_primary}"
+    return UnrepresentableValueError(
+        table, key, column, null if isinstance(error, pg.NotNullViolation) else refused
     )
 
 

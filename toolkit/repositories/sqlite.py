@@ -68,9 +68,7 @@ class SqliteConnection(DatabaseConnection):
         super().commit()
 
     def _begin(self) -> None:
-        raw = self.sqlalchemy.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        raw.isolation_level = None
+        self._raw.isolation_level = None
         self._run(f"PRAGMA busy_timeout = {_BUSY_STEP}")
         # Referential integrity is checked by query before the commit, for this engine would name no row.
         self._run("PRAGMA foreign_keys = OFF")
@@ -79,6 +77,12 @@ class SqliteConnection(DatabaseConnection):
             self._in_time(lambda: self._run("BEGIN IMMEDIATE"))
         else:
             self._in_time(self._begin_snapshot)
+
+    @property
+    def _raw(self) -> sqlite3.Connection:
+        raw = self.sqlalchemy.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        return raw
 
     def _run(self, statement: str) -> None:
         self.sqlalchemy.exec_driver_sql(statement)
@@ -93,7 +97,8 @@ class SqliteConnection(DatabaseConnection):
 
     def _begin_snapshot(self) -> None:
         """Begin our transaction and ADBC's on the same snapshot: nobody committed between the two."""
-        with closing(sqlite3.connect(f"{self._file.as_uri()}?mode=ro", uri=True)) as watch:
+        uri = f"{self._file.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, timeout=_BUSY_STEP / 1000, uri=True)) as watch:
             for _ in range(_SNAPSHOT_ATTEMPTS):
                 self.sqlalchemy.connection.rollback()
                 before = watch.execute("PRAGMA data_version").fetchall()
@@ -130,6 +135,20 @@ class SqliteConnection(DatabaseConnection):
                 time.sleep(0.01)
             else:
                 return
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what the block did if it fails."""
+        self._run("SAVEPOINT toolkit")
+        try:
+            yield
+        except BaseException:
+            # After some errors, as of a full disk, SQLite has rolled back everything by itself.
+            if self._raw.in_transaction:
+                self._run("ROLLBACK TO toolkit")
+                self._run("RELEASE toolkit")
+            raise
+        self._run("RELEASE toolkit")
 
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table."""

