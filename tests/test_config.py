@@ -59,8 +59,9 @@ def test_every_url_of_an_application_is_given_its_synchronous_driver(tmp_path: P
 
 
 def test_the_engine_is_set_as_told_and_bound_under_the_databases_name(tmp_path: Path) -> None:
-    written(tmp_path, '[databases.app]\nurl = "postgresql://u@h/d"\npool_size = 3\nmax_overflow = 4\npool_timeout = 1.5\n'
-                      "pool_recycle = 9\npool_pre_ping = false\npool_use_lifo = false\necho = true\n")
+    written(tmp_path, '[databases.app]\nurl = "postgresql://u@h/d"\npool_size = 3\nmax_overflow = 4\n'
+                      "pool_timeout = 1.5\npool_recycle = 9\npool_pre_ping = false\n"
+                      "pool_use_lifo = false\necho = true\n")
     config = load_config(tmp_path, {}).database("app").sqlalchemy_config
     assert config.bind_key == "app"
     engine = config.get_engine()
@@ -94,7 +95,7 @@ def test_the_default_engine_settings_are_the_documented_ones(tmp_path: Path) -> 
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named_with_its_file(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(ToolkitError, match="toolkit.toml|metadata") as raised:
+    with pytest.raises(ToolkitError, match=r"toolkit\.toml|metadata") as raised:
         load_config(written(tmp_path, text), {})
     assert told in str(raised.value)
     assert raised.value.exit_code == 2

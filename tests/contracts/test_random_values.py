@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Iterator
 from decimal import Context, Decimal
 
 import psycopg
@@ -38,6 +37,8 @@ numbers = st.one_of(
 class Literal(str):
     """A number as it is to stand in the document."""
 
+    __slots__ = ()
+
 
 def render(value: object) -> str:
     """JSON text with literal numbers, and with the spaces of no particular program."""
@@ -51,7 +52,7 @@ def render(value: object) -> str:
 
 
 documents = st.recursive(
-    st.one_of(st.none(), st.booleans(), texts, numbers.map(lambda n: Literal(n))),
+    st.one_of(st.none(), st.booleans(), texts, numbers.map(Literal)),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=5)),
     max_leaves=12,
 ).map(render)
@@ -101,7 +102,7 @@ def batches(draw: st.DrawFn) -> pa.RecordBatch:
 
 
 @pytest.fixture(scope="module")
-def databases(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Database]]:
+def databases(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> list[Database]:
     """One database of each engine for the module; every example rolls back."""
     folder = tmp_path_factory.mktemp("random")
     with psycopg.connect(postgres_server, autocommit=True) as connection:
@@ -116,7 +117,7 @@ def databases(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) ->
         engine = database.create_engine()
         schema.metadata.create_all(engine)
         engine.dispose()
-    yield databases
+    return databases
 
 
 @SETTINGS
@@ -139,7 +140,7 @@ def test_random_rows_survive_every_engine(databases: list[Database], batch: pa.R
 @given(document=documents)
 @example(document='{"b": 1, "a": 2, "a": 3}')
 @example(document='"\\u00e9\\ud83c\\udf89\\/"')
-@example(document=' [ ] ')
+@example(document=" [ ] ")
 def test_the_canonical_form_of_json_is_what_postgres_prints(postgres_server: str, document: str) -> None:
     with psycopg.connect(postgres_server) as connection:
         row = connection.execute("SELECT %s::jsonb::text", (document,)).fetchone()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator
 from decimal import Decimal
 
 import psycopg
@@ -62,7 +61,8 @@ def rows(repository: TableRepository, keys: pa.Table | None = None, batch_rows: 
     """All rows (or those with these keys), ordered by key."""
     batches = list(repository.read(batch_rows=batch_rows, keys=keys))
     assert all(batch.num_rows <= batch_rows for batch in batches)
-    return pa.Table.from_batches(batches, repository.spec.schema).sort_by([(n, "ascending") for n in repository.spec.key])
+    spec = repository.spec
+    return pa.Table.from_batches(batches, spec.schema).sort_by([(name, "ascending") for name in spec.key])
 
 
 def same(one: pa.Table, other: pa.Table) -> bool:
@@ -81,7 +81,7 @@ def test_what_was_written_is_read_back_by_both_ways(table: Database, kind: str) 
 
 def test_digests_are_those_of_the_canonical_rows(table: Database, kind: str) -> None:
     filled(table, kind)
-    expected = {key: digest for key, digest in zip(*keyed_digests(SPEC, BATCH).to_pydict().values(), strict=True)}
+    expected = dict(zip(*keyed_digests(SPEC, BATCH).to_pydict().values(), strict=True))
     with connect(table, write=True) as connection:
         found = pa.Table.from_batches(repository(connection, kind).row_digests()).to_pydict()
         connection.stop_reading()
@@ -175,7 +175,7 @@ KEYS = [("x ", 1), ("x", 1), ("X", 1), ("é", 2), ("e\u0301", 2), ('"quote\'', -
 
 
 @pytest.fixture
-def composite_rows(database: Database) -> Iterator[tuple[Database, TableSpec, pa.RecordBatch]]:
+def composite_rows(database: Database) -> tuple[Database, TableSpec, pa.RecordBatch]:
     """A table whose key has three columns, with look-alike keys."""
     engine = database.create_engine()
     composite.metadata.create_all(engine)
@@ -184,7 +184,7 @@ def composite_rows(database: Database) -> Iterator[tuple[Database, TableSpec, pa
     moment = dt.datetime(2024, 1, 1, 0, 0, 0, 5, tzinfo=dt.UTC)
     columns = [[k[0] for k in KEYS], [k[1] for k in KEYS], [moment] * len(KEYS), [str(k) for k in KEYS]]
     arrays = [pa.array(values, c.type.arrow) for c, values in zip(spec.columns, columns, strict=True)]
-    yield database, spec, pa.record_batch(arrays, schema=spec.schema)
+    return database, spec, pa.record_batch(arrays, schema=spec.schema)
 
 
 def test_keys_of_several_columns_tell_look_alikes_apart(
@@ -259,8 +259,8 @@ def test_infinite_and_far_dates_travel_between_postgres_and_duckdb_and_are_refus
     key = str(uuid.UUID(int=7))
     url = config.database("postgres").url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url) as connection:
-        connection.execute(f'INSERT INTO "every ""type%s:x" ("key", "{column}") VALUES (%s, %s)'.replace("%s:x", "%%s:x"),
-                           (key, value))
+        statement = f'INSERT INTO "every ""type%%s:x" ("key", "{column}") VALUES (%s, %s)'
+        connection.execute(statement, (key, value))
     there_and_back = []
     with connect(config.database("postgres")) as source:
         there_and_back += list(source.repository(SPEC).read())
@@ -286,7 +286,8 @@ def test_an_interval_with_months_is_refused_by_name(config: Config) -> None:
     schema.metadata.create_all(engine)
     engine.dispose()
     with psycopg.connect(url) as connection:
-        connection.execute("""INSERT INTO "every ""type%s:x" ("key", "interval") VALUES (gen_random_uuid(), '1 month')""")
+        statement = 'INSERT INTO "every ""type%s:x" ("key", "interval") VALUES (gen_random_uuid(), $$1 month$$)'
+        connection.execute(statement)
     with connect(config.database("postgres")) as source, pytest.raises(UnrepresentableValueError, match="months"):
         list(source.repository(SPEC).read())
 

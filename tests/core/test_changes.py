@@ -39,7 +39,9 @@ def digests(side: dict[tuple[int, str], int]) -> list[pa.RecordBatch]:
 
 @settings(deadline=None, max_examples=40)
 @given(sides, sides)
-def test_every_row_is_in_the_place_it_belongs(source: dict[tuple[int, str], int], target: dict[tuple[int, str], int]) -> None:
+def test_every_row_is_in_the_place_it_belongs(
+    source: dict[tuple[int, str], int], target: dict[tuple[int, str], int]
+) -> None:
     found = compare(SPEC, digests(source), digests(target))
     new = {tuple(row.values())[:2] for row in found.new.to_pylist()}
     changed = {tuple(row.values())[:2] for row in found.changed.to_pylist()}

@@ -57,7 +57,7 @@ def test_importing_the_models_leaves_global_registries_as_they_were() -> None:
         "assert list(metadata_registry) == [None]\n"
         "assert not storages.registered_backends()\n"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)  # noqa: S603 -- our own program
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
 
 
 def test_todo_has_the_columns_in_the_order_that_fixtures_show() -> None:
@@ -355,7 +355,7 @@ def test_deleting_a_parent_deletes_what_belongs_to_it(
     attachments_backend: None,
     parent: type[Base],
     left: set[str],
-    through_orm: bool,  # noqa: FBT001 -- a test parameter
+    through_orm: bool,
 ) -> None:
     add_one_of_everything(session)
     if through_orm:

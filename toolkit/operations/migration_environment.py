@@ -21,9 +21,6 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from toolkit.errors import ConfigurationError
-from toolkit.repositories.duckdb_alembic import DuckDBImpl
-from toolkit.repositories.duckdb_reflection import sequence_of
-from toolkit.repositories.sqlite_alembic import SQLiteImpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from sqlalchemy import Connection, MetaData
 
-# Imported for what defining them does: from then on Alembic uses them for these engines.
-IMPLEMENTATIONS = (DuckDBImpl, SQLiteImpl)
 # The tables in which Alembic, Advanced Alchemy and this package keep their own records.
 BOOKKEEPING = ("toolkit_", "alembic_version")
 # Any number, as long as it is always the same: two upgrades of one PostgreSQL database wait for one another.
@@ -41,6 +36,9 @@ _ADVISORY_LOCK = 0x746F6F6C6B6974
 
 def run_migrations(**options: Any) -> None:
     """Run what the command asked for. `options` replace those given to `context.configure`."""
+    # Importing them is how Alembic learns of them; loaded here, since duckdb takes 0.3 s that most commands save.
+    from toolkit.repositories import duckdb_alembic, sqlite_alembic  # noqa: F401
+
     if context.is_offline_mode():
         _run_offline(options)
     else:
@@ -164,6 +162,8 @@ def _render_default(value: Any, autogenerate: AutogenContext) -> str | bool | No
             return f"sa.func.{value.name}()"
     # DuckDB's dialect gives columns that number themselves such a default; each engine has its own way.
     numbered = autogenerate.dialect is not None and autogenerate.dialect.name == "duckdb"
+    from toolkit.repositories.duckdb_reflection import sequence_of
+
     return None if numbered and sequence_of(str(value)) else False
 
 

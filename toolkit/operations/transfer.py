@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +18,7 @@ from toolkit.core.streams import cut, only, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
 from toolkit.errors import VerificationError
 from toolkit.operations import migrate
+from toolkit.operations.digesting import SideDigest
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, check_schema, refuse_schema
 
@@ -196,21 +196,22 @@ Digests = tuple[TableDigest | None, TableDigest | None]
 def _load(
     plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
 ) -> Digests:
-    """Fill an empty table. Once all is sent, the source digests its rows while the target builds its indexes."""
+    """Fill an empty table; digest what is sent on the side, and what arrived where it lies."""
     origin, repository = source.repository(plan.spec), target.repository(plan.spec)
-    with ThreadPoolExecutor(max_workers=1) as other, read_ahead(origin.read(options.batch_rows)) as batches:
-        digests: list[Future[TableDigest]] = []
+    with SideDigest(plan.spec) as sent, read_ahead(origin.read(options.batch_rows)) as batches:
 
-        def sent() -> Iterator[pa.RecordBatch]:
-            yield from _counted(batches, progress)
-            if options.verify:
-                digests.append(other.submit(origin.digest))
+        def passing() -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                if options.verify:
+                    sent.add(batch)
+                yield batch
+                progress.advance(batch.num_rows)
 
-        repository.load(sent(), plan.inserts)
+        repository.load(passing(), plan.inserts)
         if not options.verify:
             return None, None
         arrived = repository.digest()
-        return _verified(plan, target, digests[0].result(), arrived)
+        return _verified(plan, target, sent.result(), arrived)
 
 
 def _merge(

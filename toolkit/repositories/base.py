@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -83,7 +83,8 @@ class DatabaseConnection(ABC):
         self.stop_reading()
         if hasattr(self, "sqlalchemy"):
             # A connection that the server cut cannot be closed in order; its transaction is gone with it.
-            self.sqlalchemy.invalidate() if self._is_broken() else self.sqlalchemy.close()
+            with suppress(sa.exc.DBAPIError):
+                self.sqlalchemy.invalidate() if self._is_broken() else self.sqlalchemy.close()
         if hasattr(self, "_engine"):
             self._engine.dispose()
 

@@ -136,7 +136,7 @@ _KNOWN_ERRORS = (
      "Make room or raise the limit (ulimit -f), then run again."),
     ("No such file or directory", "{file} cannot be opened", "Check that its folder exists and may be entered."),
     ("not a valid DuckDB database file", "{file} is not a DuckDB database", "Check the path; nothing was changed."),
-    ("does not exist", "{file} cannot be opened", "Check the path."),
+    ("Cannot open file", "{file} cannot be opened", "Check that its folder exists and may be entered."),
 )
 
 

@@ -88,12 +88,15 @@ class PostgresConnection(DatabaseConnection):
     def _begin(self) -> None:
         if not self.write:
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        for setting in _SETTINGS:
+        for setting in self._settings:
             self.sqlalchemy.exec_driver_sql(setting)
         if self.write:
-            self.sqlalchemy.exec_driver_sql(f"SET LOCAL lock_timeout = {self.database.lock_seconds * 1000:.0f}")
             # Held by the session, so that nobody comes in between the commits of --commit-every.
             self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_lock({_WRITE_LOCK})")
+
+    @property
+    def _settings(self) -> tuple[str, ...]:
+        return (*_SETTINGS, f"SET LOCAL lock_timeout = {self.database.lock_seconds * 1000:.0f}")
 
     def repository(self, spec: TableSpec) -> PostgresRepository:
         """Access to one table."""
@@ -111,7 +114,7 @@ class PostgresConnection(DatabaseConnection):
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 if snapshot:
                     cursor.execute(f"SET TRANSACTION SNAPSHOT {literal(snapshot[0])}")
-                for setting in _SETTINGS:
+                for setting in self._settings:
                     cursor.execute(setting)
         return self._reader
 

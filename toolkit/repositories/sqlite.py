@@ -202,7 +202,12 @@ class _Turn:
 
     def take(self) -> None:
         """Wait a moment for it."""
-        self._connection.execute("BEGIN EXCLUSIVE")
+        try:
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            # A file that was removed meanwhile is refused in several ways; then it is not ours.
+            if self._inode == self._found():
+                raise
 
     @property
     def is_ours(self) -> bool:

@@ -1,0 +1,459 @@
+"""What is left when a sync is killed, interrupted, cut off or run twice at once, on real databases."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.operations.databases import contents, create, execute, insert, postgres
+from tests.operations.example import EARLY, fill
+from tests.operations.processes import Toolkit, toolkit
+from tests.operations.shop import Category, Customer, Product, metadata
+from toolkit.config import Config
+from toolkit.core.progress import Silent
+from toolkit.core.tables import select_tables
+from toolkit.errors import DatabaseUnavailableError
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer import Options
+from toolkit.repositories import connect
+
+TARGETS = ["sqlite2", "postgres", "duckdb"]
+EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
+ROWS = 3000
+KILLS = 5
+
+
+@pytest.fixture
+def project(shop: Config, tmp_path: Path) -> Path:
+    """The directory of a project whose settings are those of `shop`, for processes of their own."""
+    lines = [f'metadata = "{shop.metadata}"', 'migrations = "none"']
+    for name, database in shop.databases.items():
+        lines += [f"[databases.{name}]", f'url = "{database.address}"']
+    (tmp_path / "toolkit.toml").write_text("\n".join(lines))
+    return tmp_path
+
+
+def start(project: Path, target: str, *options: str) -> Toolkit:
+    return toolkit(project, "sync", "--from", "sqlite", "--to", target, "--json", *options)
+
+
+def _fill_many(config: Config) -> None:
+    """Many customers in one category: enough for a sync to take a while."""
+    create(config.database("sqlite"), metadata)
+    values = (
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows}) "
+        "INSERT INTO {table} SELECT {columns} FROM n"
+    )
+    at = "'2024-01-01 00:00:00.000000'"
+    execute(
+        config.database("sqlite"),
+        values.format(rows=ROWS, table="customer", columns=f"n, n || '@x', 'round 0', {at}, {at}"),
+        values.format(rows=ROWS, table="category", columns="n, NULL, 'round 0'"),
+    )
+
+
+def _state(config: Config, target: str) -> dict[str, dict[str, int]]:
+    """How many rows of each table have which name."""
+    found = contents(config.database(target), metadata)
+    names = {"customer": [row[2] for row in found["customer"]], "category": [row[2] for row in found["category"]]}
+    return {table: {name: held.count(name) for name in set(held)} for table, held in names.items()}
+
+
+def _wait_for_the_server(config: Config) -> None:
+    """Wait until PostgreSQL has seen that its client is gone."""
+    with postgres(config) as connection:
+        for _ in range(200):
+            (others,) = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ).fetchall()[0]
+            if not others:
+                return
+            time.sleep(0.02)
+    pytest.fail("a server process goes on without its client")
+
+
+def _leftovers(config: Config, target: str) -> list[str]:
+    """Tables of the target that nobody asked for."""
+    from sqlalchemy import inspect
+
+    from tests.operations.databases import connected
+
+    with connected(config.database(target)) as connection:
+        names = set(inspect(connection).get_table_names())
+    if target == "postgres":
+        with postgres(config) as other:
+            names |= {
+                name
+                for (name,) in other.execute("SELECT relname FROM pg_class WHERE relname LIKE 'toolkit%'").fetchall()
+            }
+    return sorted(names - set(metadata.tables))
+
+
+def _digests(config: Config, name: str) -> dict[str, str]:
+    with connect(config.database(name)) as connection:
+        return {
+            spec.name: connection.repository(spec).digest().text for spec in select_tables(metadata)
+        }
+
+
+def _killed_at_random_moments(
+    config: Config, project: Path, target: str, options: tuple[str, ...], check: Callable[[int], None]
+) -> None:
+    """Change all rows of the source and kill the sync of them, many times; `check` sees what each kill left."""
+    moments = random.Random(f"{target}{options}")
+    began = time.monotonic()
+    assert start(project, target, *options).end() == 0
+    usual = time.monotonic() - began
+    kills = 0
+    for number in range(1, KILLS + 1):
+        execute(
+            config.database("sqlite"),
+            f"UPDATE customer SET name = 'round {number}'",
+            f"UPDATE category SET name = 'round {number}'",
+        )
+        running = start(project, target, *options)
+        # Not before it has begun to work: that it leaves everything as it was then is no news.
+        time.sleep(usual * moments.uniform(0.2, 1.0))
+        running.process.kill()
+        kills += running.end() == -signal.SIGKILL
+        if target == "postgres":
+            _wait_for_the_server(config)
+        check(number)
+    assert kills
+    assert start(project, target, *options).end() == 0
+    assert _digests(config, target) == _digests(config, "sqlite")
+    assert _leftovers(config, target) == []
+
+
+@EVERY_TARGET
+def test_killed_at_any_moment_the_target_is_as_before_or_as_after(shop: Config, project: Path, target: str) -> None:
+    _fill_many(shop)
+    seen: list[dict[str, dict[str, int]]] = [{"customer": {"round 0": ROWS}, "category": {"round 0": ROWS}}]
+
+    def check(number: int) -> None:
+        state = _state(shop, target)
+        after = {table: {f"round {number}": ROWS} for table in ("customer", "category")}
+        assert state in (seen[-1], after)
+        seen.append(state)
+
+    _killed_at_random_moments(shop, project, target, (), check)
+
+
+@EVERY_TARGET
+def test_killed_between_commits_the_target_holds_whole_batches(shop: Config, project: Path, target: str) -> None:
+    _fill_many(shop)
+
+    def check(number: int) -> None:
+        for table, names in _state(shop, target).items():
+            new = names.get(f"round {number}", 0)
+            assert new % 500 == 0 or table == "category"
+            assert sum(names.values()) == ROWS
+
+    _killed_at_random_moments(shop, project, target, ("--commit-every", "500"), check)
+
+
+_INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+_CONSTRAINTS = "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype IN ('p', 'u', 'f') ORDER BY 1"
+
+
+def test_killed_while_it_fills_empty_tables_of_postgres_every_key_is_still_there(
+    shop: Config, project: Path
+) -> None:
+    """With more rows than `rebuild_rows`, so that keys and indexes are dropped and made again meanwhile."""
+    create(shop.database("postgres"), metadata)
+    _fill_many(shop)
+    execute(
+        shop.database("sqlite"),
+        "INSERT INTO customer SELECT id + 3000 * (1 + n), id || '-' || n || '@x', name, created_at, updated_at "
+        "FROM customer, (SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 "
+        "UNION SELECT 6)",
+    )
+    moments = random.Random(1)
+    with postgres(shop) as connection:
+        keys = [connection.execute(query).fetchall() for query in (_INDEXES, _CONSTRAINTS)]
+        began = time.monotonic()
+        assert start(project, "postgres").end() == 0
+        usual = time.monotonic() - began
+        for _ in range(KILLS):
+            connection.execute("TRUNCATE customer, category CASCADE")
+            running = start(project, "postgres")
+            time.sleep(usual * moments.uniform(0.2, 1.0))
+            running.process.kill()
+            running.end()
+            _wait_for_the_server_but(connection)
+            assert [connection.execute(query).fetchall() for query in (_INDEXES, _CONSTRAINTS)] == keys
+            count = connection.execute("SELECT count(*) FROM customer").fetchall()[0][0]
+            assert count in (0, 8 * ROWS)
+        connection.execute("TRUNCATE customer, category CASCADE")
+    assert start(project, "postgres").end() == 0
+    assert _digests(shop, "postgres") == _digests(shop, "sqlite")
+
+
+def _wait_for_the_server_but(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    for _ in range(200):
+        others = connection.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+        if not others:
+            return
+        time.sleep(0.02)
+    pytest.fail("a server process goes on without its client")
+
+
+@EVERY_TARGET
+def test_killed_while_it_makes_the_tables_the_next_run_completes(
+    config: Config, tmp_path: Path, target: str
+) -> None:
+    lines = (tmp_path / "toolkit.toml").read_text().splitlines()
+    for name, database in config.databases.items():
+        lines += [f"[databases.{name}]", f'url = "{database.address}"']
+    (tmp_path / "toolkit.toml").write_text("\n".join(lines))
+    for delay in (0.15, 0.3, 0.45, 0.6):
+        running = toolkit(tmp_path, "load-data", "--to", target)
+        time.sleep(delay)
+        running.process.kill()
+        running.end()
+    running = toolkit(tmp_path, "load-data", "--to", target, "--json")
+    assert running.end() == 0, running.err
+    assert sum(table["inserted"] + table["unchanged"] for table in running.result["tables"]) == 90
+
+
+# -- Ctrl-C ------------------------------------------------------------------------------------------------
+
+
+@EVERY_TARGET
+def test_ctrl_c_rolls_back_and_is_exit_code_130(shop: Config, project: Path, target: str) -> None:
+    _fill_many(shop)
+    began = time.monotonic()
+    assert start(project, target).end() == 0
+    usual = time.monotonic() - began
+    before = contents(shop.database(target), metadata)
+    execute(shop.database("sqlite"), "UPDATE customer SET name = 'x'", "UPDATE category SET name = 'x'")
+    for share in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3):
+        running = start(project, target, "--debug")
+        time.sleep(usual * share)
+        assert running.process.pid is not None
+        os.kill(running.process.pid, signal.SIGINT)
+        code = running.end(20)
+        if code == 0:
+            execute(shop.database(target), "UPDATE customer SET name = 'round 0'", "UPDATE category SET name = 'round 0'")
+            continue
+        print(running.err)
+        assert (code, running.err.strip()) == (130, "Interrupted; what was not committed is rolled back.")
+        assert contents(shop.database(target), metadata) == before
+        return
+    pytest.fail("it was always faster than Ctrl-C")
+
+
+def test_ctrl_c_is_heard_while_another_writer_is_waited_for(shop: Config, project: Path, tmp_path: Path) -> None:
+    fill(shop.database("sqlite"))
+    for target in ("sqlite2", "postgres"):
+        create(shop.database(target), metadata)
+    file = sqlite3.connect(tmp_path / "two.sqlite3", isolation_level=None)
+    file.execute("BEGIN IMMEDIATE")
+    with psycopg.connect(shop.database("postgres").address) as server:
+        server.execute("LOCK TABLE customer")
+        waiting = [start(project, target) for target in ("sqlite2", "postgres")]
+        time.sleep(1)
+        for each in waiting:
+            assert each.process.pid is not None
+            os.kill(each.process.pid, signal.SIGINT)
+        assert [each.end(10) for each in waiting] == [130, 130]
+    file.close()
+
+
+# -- two at once -------------------------------------------------------------------------------------------
+
+
+class Companion(Silent):
+    """Starts a second sync at a step of the first, and sees whether it waits for as long as the first goes on."""
+
+    def __init__(self, begin: Callable[[], Toolkit], label: str) -> None:
+        self.begin = begin
+        self.label = label
+        self.second: Toolkit | None = None
+        self.labels: list[str] = []
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        self.labels.append(label)
+        if label == self.label:
+            self.second = self.begin()
+            time.sleep(1)
+
+    def advance(self, rows: int) -> None:
+        if self.second is not None:
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
+@pytest.mark.parametrize("commit_every", [None, 100])
+@pytest.mark.parametrize("label", ["compare customer", "load customer", "load category"])
+def test_a_second_sync_waits_until_the_first_has_ended(
+    shop: Config, project: Path, target: str, commit_every: int | None, label: str
+) -> None:
+    _fill_many(shop)
+    execute(shop.database("sqlite"), "DELETE FROM customer WHERE id > 1000", "DELETE FROM category WHERE id > 1000")
+    create(shop.database(target), metadata)
+    companion = Companion(lambda: start(project, target), label)
+    options = Options(commit_every=commit_every, batch_rows=50)
+    first = sync(shop, "sqlite", target, options=options, progress=companion)
+    assert sum(table.inserted for table in first.tables) == 2000
+    assert companion.second is not None
+    assert companion.second.end() == 0, companion.second.err
+    # Had it come in between, it would have found a part of the rows, or none.
+    assert sum(table["unchanged"] for table in companion.second.result["tables"]) == 2000
+    assert _digests(shop, target) == _digests(shop, "sqlite")
+
+
+def test_a_second_sync_into_duckdb_stops_with_the_process_that_has_it(shop: Config, project: Path) -> None:
+    fill(shop.database("sqlite"))
+    create(shop.database("duckdb"), metadata)
+    companion = Companion(lambda: start(project, "duckdb"), "load product")
+    sync(shop, "sqlite", "duckdb", progress=companion)
+    assert companion.second is not None
+    assert companion.second.end() == 1
+    assert f"one.duckdb is open in {sys.executable}" in companion.second.err or str(os.getpid()) in companion.second.err
+    assert _digests(shop, "duckdb") == _digests(shop, "sqlite")
+
+
+@EVERY_TARGET
+def test_two_syncs_that_begin_together_with_a_target_without_tables_do_not_disturb_each_other(
+    config: Config, tmp_path: Path, target: str
+) -> None:
+    lines = (tmp_path / "toolkit.toml").read_text().splitlines()
+    for name, database in config.databases.items():
+        lines += [f"[databases.{name}]", f'url = "{database.address}"']
+    (tmp_path / "toolkit.toml").write_text("\n".join(lines))
+    both = [toolkit(tmp_path, "load-data", "--to", target, "--json") for _ in range(2)]
+    codes = [each.end() for each in both]
+    if target == "duckdb":
+        assert sorted(codes) in ([0, 0], [0, 1])
+        assert all("is open in" in each.err for each, code in zip(both, codes, strict=True) if code)
+    else:
+        assert codes == [0, 0], [each.err for each in both]
+        inserted = [sum(table["inserted"] for table in each.result["tables"]) for each in both]
+        assert sorted(inserted) == [0, 90]
+
+
+class Intruder(Silent):
+    """Tries at every step to write to a SQLite file from another process."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.answers: list[str] = []
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        code = (
+            "import sqlite3, sys\n"
+            "try: sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')\n"
+            "except sqlite3.OperationalError as error: print(error)\n"
+            "else: print('came in')"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(self.file)], capture_output=True, text=True, check=True, timeout=60
+        )
+        self.answers.append(done.stdout.strip())
+
+
+@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+def test_nobody_else_can_write_to_a_sqlite_target_from_the_plan_to_the_commit(
+    shop: Config, tmp_path: Path, journal: str
+) -> None:
+    """A second SQLite library in this process, as ADBC brings one, would give up the lock of the first."""
+    fill(shop.database("sqlite"))
+    fill(shop.database("sqlite2"))
+    execute(shop.database("sqlite2"), f"PRAGMA journal_mode = {journal}")
+    execute(shop.database("sqlite"), "UPDATE customer SET name = 'x'", "UPDATE product SET price = 1")
+    intruder = Intruder(tmp_path / "two.sqlite3")
+    sync(shop, "sqlite", "sqlite2", progress=intruder)
+    assert len(intruder.answers) == 6
+    assert set(intruder.answers) == {"database is locked"}
+
+
+# -- connections that are cut ------------------------------------------------------------------------------
+
+
+class Terminator(Silent):
+    """Ends every server process of the database at a step, or once so many rows of that step have been sent."""
+
+    def __init__(self, config: Config, label: str, rows: int | None) -> None:
+        self.config = config
+        self.label = label
+        self.rows = rows
+        self.at_work = False
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        self.at_work = label == self.label
+        if self.at_work and self.rows is None:
+            self._terminate()
+
+    def advance(self, rows: int) -> None:
+        if self.at_work and self.rows is not None:
+            self.rows -= rows
+            if self.rows <= 0:
+                self.at_work = False
+                self._terminate()
+
+    def _terminate(self) -> None:
+        with postgres(self.config) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+
+@pytest.mark.usefixtures("small_rebuilds")
+@pytest.mark.parametrize(
+    ("label", "rows"),
+    [("compare product", None), ("load customer", None), ("load customer", 2), ("load purchase_line", 1)],
+)
+def test_a_server_process_that_is_ended_in_mid_sync_is_told_and_nothing_is_kept(
+    shop: Config, label: str, rows: int | None
+) -> None:
+    fill(shop.database("sqlite"))
+    create(shop.database("postgres"), metadata)
+    terminator = Terminator(shop, label, rows)
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        sync(shop, "sqlite", "postgres", options=Options(batch_rows=1), progress=terminator)
+    assert "connection" in caught.value.fact
+    assert "Run again" in caught.value.advice
+    assert not any(contents(shop.database("postgres"), metadata).values())
+    sync(shop, "sqlite", "postgres")
+    assert _digests(shop, "postgres") == _digests(shop, "sqlite")
+
+
+@pytest.mark.parametrize("label", ["compare product", "load customer", "load purchase_line"])
+def test_a_source_that_is_cut_off_in_mid_sync_is_told_and_nothing_is_kept(shop: Config, label: str) -> None:
+    fill(shop.database("postgres"))
+    create(shop.database("duckdb"), metadata)
+    with pytest.raises(DatabaseUnavailableError, match="postgres: the .*connection"):
+        sync(shop, "postgres", "duckdb", progress=Terminator(shop, label, None))
+    assert not any(contents(shop.database("duckdb"), metadata).values())
+
+
+@contextmanager
+def locked(config: Config, table: str) -> Iterator[None]:
+    with psycopg.connect(config.database("postgres").address) as connection:
+        connection.execute(f"LOCK TABLE {table}".encode())
+        yield
+
+
+def test_a_source_that_somebody_has_locked_is_told_after_a_while(shop: Config) -> None:
+    from dataclasses import replace
+
+    fill(shop.database("postgres"))
+    impatient = replace(shop.database("postgres"), lock_seconds=0.3)
+    shop = replace(shop, databases={**shop.databases, "postgres": impatient})
+    with locked(shop, "purchase_line"), pytest.raises(DatabaseUnavailableError, match="waited for in vain"):
+        sync(shop, "postgres", "duckdb")
