@@ -88,6 +88,16 @@ class StatementError(ToolkitError):
         super().__init__(f"{database}: {fact}", advice)
 
 
+class CancelledError(ToolkitError):
+    """A statement was cancelled, by Ctrl-C or by somebody who may."""
+
+    exit_code = EXIT_INTERRUPTED
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        super().__init__(f"{database}: interrupted; what was not committed is rolled back.", "Run again.")
+
+
 class SchemaMismatchError(ToolkitError):
     """Tables or columns that one side lacks, all of them at once."""
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from psycopg import errors as pg
 
-from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError, UnrepresentableValueError
+from toolkit.errors import (
+    CancelledError,
+    DatabaseUnavailableError,
+    StatementError,
+    ToolkitError,
+    UnrepresentableValueError,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,7 +36,13 @@ _BY_STATE = {
     "57P01": ("the server closed the connection: {message}", "Run again when it is back."),
     "57P03": ("the server is not ready: {message}", "Run again in a moment."),
 }
-# A connection that is refused has no SQLSTATE.
+# What breaks a stream of rows has no SQLSTATE, and neither has a connection that is refused.
+_IN_STREAM = (
+    ("canceling statement due to user request", "57014"),
+    ("canceling statement due to lock timeout", "55P03"),
+    ("terminating connection", "57P01"),
+    ("permission denied", "42501"),
+)
 _BY_MESSAGE = (
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
@@ -53,8 +65,9 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
     """The error to raise in place of the driver's; never with a password, nor with a row's content."""
     text = str(error)
     diag = getattr(error, "diag", None)
-    message = getattr(diag, "message_primary", None) or _first_line(text)
+    message = getattr(diag, "message_primary", None) or _first_line(re.split("(?:ERROR|FATAL): ", text)[-1])
     state = getattr(error, "sqlstate", None) or getattr(diag, "sqlstate", None) or ""
+    state = state or next((state for sign, state in _IN_STREAM if sign in text), "")
     if not state and any(sign in text for sign in _CONNECTING):
         message = _first_line(text.rpartition("FATAL:")[2] or text.rpartition("failed:")[2])
         state = next((state for sign, state in _BY_MESSAGE if sign in text), "")
@@ -64,6 +77,8 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
                 f"no PostgreSQL server answers at {_place(database)} ({message})",
                 "Check that it runs, the host and the port.",
             )
+    if state == "57014":
+        return CancelledError(database.name)
     if any(sign in message for sign in _FULL):
         state = "53100"
     for known in (state, state[:2]):

@@ -18,7 +18,13 @@ from sqlalchemy.dialects import sqlite
 
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
-from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError, UnrepresentableValueError
+from toolkit.errors import (
+    CancelledError,
+    DatabaseUnavailableError,
+    StatementError,
+    ToolkitError,
+    UnrepresentableValueError,
+)
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository
 from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
@@ -175,10 +181,13 @@ class SqliteConnection(DatabaseConnection):
         try:
             yield
         except (sa.exc.DBAPIError, sqlite3.Error, adbc_driver_manager.Error) as error:
-            raise self._error(str(getattr(error, "orig", None) or error)) from error
+            raise self.known_error(str(getattr(error, "orig", None) or error)) from error
 
-    def _error(self, message: str) -> ToolkitError:
+    def known_error(self, message: str) -> ToolkitError:
+        """The error to raise in place of SQLite's."""
         text = message.partition("\n")[0].removeprefix("INTERNAL: ").removeprefix("[SQLite] ")
+        if text.endswith("interrupted"):
+            return CancelledError(self.name)
         for sign, fact, advice in _KNOWN_ERRORS:
             if sign in message:
                 seconds = self.database.lock_seconds
@@ -354,7 +363,8 @@ class SqliteRepository(TableRepository):
             except StopIteration:
                 return
             except (pa.ArrowException, OSError) as error:
-                raise self._misfit() or error from error
+                known = self.connection.known_error(str(error))
+                raise known if isinstance(known, CancelledError) else self._misfit() or known from error
             yield self._decoded_batch(batch.slice(1) if first else batch)
             first = False
 
