@@ -1,124 +1,278 @@
-"""What the toolkit is told, by whom, and that no password is ever shown."""
+"""Where settings come from, which of them holds, and what a wrong one is told as."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from toolkit.config import Config, Database, load_config
+from toolkit.cli import run
+from toolkit.config import Config, EngineSettings, load_config
 from toolkit.errors import ConfigurationError, ToolkitError, UnknownNameError
 
-SECRET = "pa55word"
 
-
-def written(directory: Path, text: str, name: str = "toolkit.toml") -> Path:
-    """A directory with a settings file."""
-    (directory / name).write_text(text, encoding="utf-8")
+def write(directory: Path, text: str, name: str = "toolkit.toml") -> Path:
+    (directory / name).write_text(text)
     return directory
 
 
-def test_the_defaults_need_no_file(tmp_path: Path) -> None:
+def address(config: Config, name: str = "sqlite") -> str:
+    return config.database(name).address
+
+
+# -- which setting holds -----------------------------------------------------------------------------------
+
+
+def test_without_any_setting_there_are_three_databases_beside_the_bundled_schema(tmp_path: Path) -> None:
     config = load_config(tmp_path, {})
-    assert config.database("sqlite").url.render_as_string() == f"sqlite:///{tmp_path}/todo.sqlite3"
-    assert config.database("duckdb").file == tmp_path / "todo.duckdb"
-    assert config.database("postgres").is_embedded
+    assert {name: database.address for name, database in config.databases.items()} == {
+        "sqlite": "sqlite:///todo.sqlite3",
+        "duckdb": "duckdb:///todo.duckdb",
+        "postgres": "embedded:.toolkit/postgres",
+    }
+    assert config.metadata == "toolkit.models.todo:metadata"
+    assert (config.migrations, config.fixtures) == (tmp_path / "migrations", tmp_path / "fixtures")
+    assert config.database("sqlite").file == tmp_path / "todo.sqlite3"
+
+
+@pytest.mark.parametrize("name", ["toolkit.toml", "pyproject.toml"])
+def test_a_file_comes_before_the_defaults_and_the_environment_before_the_file(
+    tmp_path: Path, name: str
+) -> None:
+    text = 'metadata = "a:b"\nfixtures = "elsewhere"\n[databases]\n'
+    text += 'sqlite = "sqlite:///file.db"\nnew = "sqlite:///new.db"'
+    if name == "pyproject.toml":
+        text = "[tool.toolkit]\n" + text.replace("[databases]", "[tool.toolkit.databases]")
+    write(tmp_path, text, name)
+    by_file = load_config(tmp_path, {})
+    assert (address(by_file), address(by_file, "new"), by_file.metadata) == (
+        "sqlite:///file.db",
+        "sqlite:///new.db",
+        "a:b",
+    )
+    assert by_file.fixtures == tmp_path / "elsewhere"
+    assert address(by_file, "duckdb") == "duckdb:///todo.duckdb"
+
+    environ = {
+        "TOOLKIT_SQLITE_URL": "sqlite:///env.db",
+        "TOOLKIT_METADATA": "c:d",
+        "TOOLKIT_MORE_URL": "sqlite:///m.db",
+    }
+    by_environment = load_config(tmp_path, environ)
+    assert (address(by_environment), by_environment.metadata) == ("sqlite:///env.db", "c:d")
+    assert (address(by_environment, "new"), address(by_environment, "more")) == (
+        "sqlite:///new.db",
+        "sqlite:///m.db",
+    )
+    assert load_config(tmp_path, environ, metadata="e:f").metadata == "e:f"
+
+
+def test_the_command_line_comes_before_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(write(tmp_path, 'metadata = "of_the_file:metadata"'))
+    monkeypatch.setenv("TOOLKIT_METADATA", "of_the_environment:metadata")
+    assert run(["load-data"]) == 2
+    assert "of_the_environment" in capsys.readouterr().err
+    assert run(["load-data", "--metadata", "of_the_command_line:metadata"]) == 2
+    assert "of_the_command_line" in capsys.readouterr().err
+
+
+def test_the_nearest_file_above_holds_and_paths_are_relative_to_it(tmp_path: Path) -> None:
+    write(tmp_path, "[databases]\nsqlite = 'sqlite:///data/x.db'")
+    write(tmp_path, "[tool.toolkit]\nmetadata = 'a:b'", "pyproject.toml")
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    write(tmp_path / "a", "[tool.other]", "pyproject.toml")
+    config = load_config(below, {})
+    assert config.root == tmp_path
+    assert config.database("sqlite").file == tmp_path / "data" / "x.db"
     assert config.metadata == "toolkit.models.todo:metadata"
 
 
-def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
-    written(tmp_path, 'metadata = "a:b"\n[databases]\nsqlite = "sqlite:///file.db"\nextra = "duckdb:///x.duckdb"\n')
-    plain = load_config(tmp_path, {})
-    assert (plain.metadata, plain.database("sqlite").file) == ("a:b", tmp_path / "file.db")
-    told = {"TOOLKIT_METADATA": "c:d", "TOOLKIT_SQLITE_URL": "sqlite:///env.db", "TOOLKIT_OTHER_URL": "sqlite:///o.db"}
-    environment = load_config(tmp_path, told)
-    assert (environment.metadata, environment.database("sqlite").file) == ("c:d", tmp_path / "env.db")
-    assert {"extra", "other"} <= set(environment.databases)
-    assert load_config(tmp_path, told, metadata="e:f").metadata == "e:f"
+def test_a_variable_finds_the_database_whose_name_it_cannot_spell(tmp_path: Path) -> None:
+    write(tmp_path, '[databases]\nprod-EU = "sqlite:///file.db"')
+    config = load_config(tmp_path, {"TOOLKIT_PROD_EU_URL": "sqlite:///env.db", "TOOLKIT_DUCKDB_URL": ""})
+    assert address(config, "prod-EU") == "sqlite:///env.db"
+    assert set(config.databases) == {"sqlite", "duckdb", "postgres", "prod-EU"}
+    assert address(config, "duckdb") == "duckdb:///todo.duckdb"
 
 
-def test_pyproject_holds_the_same_keys_and_is_found_from_a_folder_below(tmp_path: Path) -> None:
-    written(tmp_path, '[tool.toolkit.databases]\nsqlite = "sqlite:///here.db"\n', "pyproject.toml")
-    below = tmp_path / "a" / "b"
-    below.mkdir(parents=True)
-    assert load_config(below, {}).database("sqlite").file == tmp_path / "here.db"
+def test_a_url_stands_for_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_config(tmp_path, {})
+    given = config.database("sqlite:///sub/x.db")
+    assert (given.name, given.file) == ("x.db", tmp_path / "sub" / "x.db")
+    assert config.database("postgresql://me:pw@h/db").name == "postgresql://me:***@h/db"
+    assert config.database("embedded:elsewhere").is_embedded
 
 
-@pytest.mark.parametrize(
-    ("given", "driver"),
-    [
-        ("sqlite+aiosqlite:///x.db", "sqlite"),
-        ("postgresql+asyncpg://u@h/d", "postgresql+psycopg"),
-        ("postgres://u@h/d", "postgresql+psycopg"),
-        ("postgresql+psycopg2://u@h/d", "postgresql+psycopg"),
-        ("duckdb:///x.duckdb", "duckdb+toolkit"),
-    ],
-)
-def test_every_url_of_an_application_is_given_its_synchronous_driver(tmp_path: Path, given: str, driver: str) -> None:
-    assert load_config(tmp_path, {"TOOLKIT_APP_URL": given}).database("app").url.drivername == driver
-
-
-def test_the_engine_is_set_as_told_and_bound_under_the_databases_name(tmp_path: Path) -> None:
-    written(tmp_path, '[databases.app]\nurl = "postgresql://u@h/d"\npool_size = 3\nmax_overflow = 4\n'
-                      "pool_timeout = 1.5\npool_recycle = 9\npool_pre_ping = false\n"
-                      "pool_use_lifo = false\necho = true\n")
-    config = load_config(tmp_path, {}).database("app").sqlalchemy_config
-    assert config.bind_key == "app"
-    engine = config.get_engine()
-    pool = engine.pool
-    assert (pool.size(), pool._max_overflow, pool._timeout) == (3, 4, 1.5)
-    assert (pool._recycle, pool._pre_ping, pool._pool.use_lifo) == (9, False, False)
-    assert engine.echo
-    engine.dispose()
-
-
-def test_the_default_engine_settings_are_the_documented_ones(tmp_path: Path) -> None:
-    database = load_config(tmp_path, {"TOOLKIT_APP_URL": "postgresql://u@h/d"}).database("app")
-    pool = database.create_engine().pool
-    assert (pool.size(), pool._max_overflow, pool._timeout, pool._recycle) == (5, 10, 30, 300)
-    assert pool._pre_ping
-    assert pool._pool.use_lifo
+# -- URLs --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("given", "driver", "engine"),
     [
-        ("metadata = ", "not valid TOML"),
-        ("metadatta = 'a:b'", "Did you mean 'metadata'"),
-        ("metadata = 5", "metadata must be a string"),
-        ("databases = 5", "databases must be a table"),
-        ("[databases]\nnew = 5", "databases.new must be a URL or a table"),
-        ("[databases.new]\npool_size = 5", "databases.new has no url"),
-        ("[databases.postgres]\npool_sise = 5", "Did you mean 'pool_size'"),
-        ("[databases.postgres]\npool_size = 'x'", "pool_size must be a whole number"),
-        ("[databases.postgres]\necho = 1", "echo must be a truth value"),
+        ("sqlite+aiosqlite:///x.db", "sqlite", "sqlite"),
+        ("sqlite+pysqlite:///x.db", "sqlite", "sqlite"),
+        ("postgres://h/db", "postgresql+psycopg", "postgresql"),
+        ("postgresql://h/db", "postgresql+psycopg", "postgresql"),
+        ("postgresql+asyncpg://h/db", "postgresql+psycopg", "postgresql"),
+        ("postgresql+psycopg2://h/db", "postgresql+psycopg", "postgresql"),
+        ("postgresql+psycopg_async://h/db", "postgresql+psycopg", "postgresql"),
+        ("duckdb:///x.duckdb", "duckdb+toolkit", "duckdb"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named_with_its_file(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(ToolkitError, match=r"toolkit\.toml|metadata") as raised:
-        load_config(written(tmp_path, text), {})
-    assert told in str(raised.value)
-    assert raised.value.exit_code == 2
+def test_every_way_to_write_a_url_leads_to_the_synchronous_driver(
+    tmp_path: Path, given: str, driver: str, engine: str
+) -> None:
+    database = load_config(tmp_path, {"TOOLKIT_X_URL": given}).database("x")
+    assert (database.url.drivername, database.engine_name) == (driver, engine)
 
 
-def test_an_unknown_database_is_answered_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean 'postgres'"):
-        load_config(tmp_path, {}).database("postgress")
+def test_what_only_asyncpg_understands_in_a_url_is_translated_or_left_out(tmp_path: Path) -> None:
+    url = "postgresql+asyncpg://h/db?ssl=require&prepared_statement_cache_size=0&application_name=me"
+    database = load_config(tmp_path, {"TOOLKIT_X_URL": url}).database("x")
+    assert database.url.query == {"sslmode": "require", "application_name": "me"}
 
 
-@pytest.mark.parametrize("url", [f"mysql://u:{SECRET}@h/d", f"sqlite//:{SECRET}"])
-def test_an_address_that_is_none_is_refused_without_repeating_its_password(tmp_path: Path, url: str) -> None:
-    with pytest.raises(ToolkitError) as raised:
-        load_config(tmp_path, {"TOOLKIT_APP_URL": url}).database("app").url  # noqa: B018 - parsing is the act
-    assert SECRET not in str(raised.value)
-    assert isinstance(raised.value, ConfigurationError | UnknownNameError)
+def test_a_sqlite_uri_is_a_file_with_options(tmp_path: Path) -> None:
+    url = "sqlite:///file:with%20space.db?mode=ro&uri=true"
+    database = load_config(tmp_path, {"TOOLKIT_X_URL": url}).database("x")
+    assert database.file == tmp_path / "with space.db"
+    assert database.url.query == {"mode": "ro", "uri": "true"}
 
 
-@pytest.mark.parametrize("url", [f"postgresql://u:{SECRET}@h/d", f"postgresql://h/d?password={SECRET}&user=u"])
-def test_no_password_is_shown_by_any_repr(tmp_path: Path, url: str) -> None:
-    config = load_config(tmp_path, {"TOOLKIT_APP_URL": url})
-    by_url = config.database(url)
-    for shown in (config, config.databases, config.database("app"), by_url, by_url.name, by_url.shown_url):
-        assert SECRET not in repr(shown)
-    assert isinstance(config, Config)
-    assert isinstance(by_url, Database)
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "duckdb:///:memory:", "sqlite:///file::memory:?uri=true"]
+)
+def test_a_database_in_memory_has_no_file(tmp_path: Path, url: str) -> None:
+    database = load_config(tmp_path, {"TOOLKIT_X_URL": url}).database("x")
+    assert database.file is None
+    assert database.is_in_memory
+
+
+# -- engine settings ---------------------------------------------------------------------------------------
+
+_SETTINGS = """
+[databases.postgres]
+pool_size = 2
+max_overflow = 0
+pool_timeout = 0.5
+pool_recycle = 60
+pool_pre_ping = false
+pool_use_lifo = false
+echo = true
+lock_seconds = 1
+"""
+
+
+def _of_the_engine(config: Config) -> dict[str, Any]:
+    engine = config.database("postgres").create_engine()
+    pool: Any = engine.pool
+    try:
+        return {
+            "pool_size": pool.size(),
+            "max_overflow": pool._max_overflow,
+            "pool_timeout": pool._timeout,
+            "pool_recycle": pool._recycle,
+            "pool_pre_ping": pool._pre_ping,
+            "pool_use_lifo": pool._pool.use_lifo,
+            "echo": engine.echo,
+        }
+    finally:
+        engine.dispose()
+
+
+def test_settings_of_an_engine_have_the_promised_defaults_and_reach_the_engine(tmp_path: Path) -> None:
+    environ = {"TOOLKIT_POSTGRES_URL": "postgresql://h/db"}
+    assert _of_the_engine(load_config(tmp_path, environ)) == {
+        "pool_size": 5,
+        "max_overflow": 10,
+        "pool_timeout": 30,
+        "pool_recycle": 300,
+        "pool_pre_ping": True,
+        "pool_use_lifo": True,
+        "echo": False,
+    }
+    configured = load_config(write(tmp_path, _SETTINGS), environ)
+    assert configured.database("postgres").settings == EngineSettings(2, 0, 0.5, 60, False, False, True)
+    assert configured.database("postgres").lock_seconds == 1
+    assert address(configured, "postgres") == "postgresql://h/db"
+    assert _of_the_engine(configured) == {
+        "pool_size": 2,
+        "max_overflow": 0,
+        "pool_timeout": 0.5,
+        "pool_recycle": 60,
+        "pool_pre_ping": False,
+        "pool_use_lifo": False,
+        "echo": True,
+    }
+
+
+def test_the_engine_of_a_database_is_bound_under_its_name(tmp_path: Path) -> None:
+    database = load_config(tmp_path, {}).database("sqlite")
+    assert database.sqlalchemy_config.bind_key == "sqlite"
+    assert database.engine is database.engine
+    assert database.engine.url.database == str(tmp_path / "todo.sqlite3")
+    assert not (tmp_path / "todo.sqlite3").exists()
+
+
+# -- what cannot be used -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("metadata = ", "toolkit.toml is not valid TOML"),
+        ("metadata = 5", "metadata must be a string, not 5"),
+        ("metdata = 'a:b'", "no setting 'metdata' in toolkit.toml.\nDid you mean 'metadata'"),
+        ("databases = 'sqlite'", "databases must be a table"),
+        ("[databases]\nsqlite = 5", "databases.sqlite must be a URL or a table, not 5"),
+        ("[databases]\nmine = {}", "databases.mine has no url"),
+        ("[databases]\nmine = {url = 5}", "databases.mine has no url"),
+        (
+            "[databases.sqlite]\npol_size = 5",
+            "no setting 'pol_size' in toolkit.toml databases.sqlite.\nDid you mean 'pool_size'",
+        ),
+        ("[databases.sqlite]\npool_size = 2.5", "databases.sqlite.pool_size must be a whole number, not 2.5"),
+        (
+            "[databases.sqlite]\npool_size = true",
+            "databases.sqlite.pool_size must be a whole number, not True",
+        ),
+        ("[databases.sqlite]\npool_timeout = '5'", "databases.sqlite.pool_timeout must be a number, not '5'"),
+        ("[databases.sqlite]\necho = 1", "databases.sqlite.echo must be a truth value"),
+    ],
+)
+def test_a_wrong_setting_is_told_by_its_file_and_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ToolkitError) as caught:
+        load_config(write(tmp_path, text), {})
+    assert message in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert caught.value.advice
+
+
+def test_a_table_that_is_none_and_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+    write(tmp_path, "[tool]\ntoolkit = 5", "pyproject.toml")
+    with pytest.raises(ConfigurationError, match=r"tool\.toolkit must be a table"):
+        load_config(tmp_path, {})
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match=r"pyproject\.toml is not valid TOML"):
+        load_config(tmp_path, {})
+
+
+@pytest.mark.parametrize("url", ["nonsense:", "postgresql://h:port/db"])
+def test_an_address_that_is_no_url_is_not_repeated(tmp_path: Path, url: str) -> None:
+    config = load_config(tmp_path, {"TOOLKIT_X_URL": url})
+    with pytest.raises(ConfigurationError) as caught:
+        _ = config.database("x").url
+    assert url not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert "percent-encoded" in caught.value.advice
+
+
+def test_an_engine_that_is_not_supported_is_told_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no engine 'mysql'") as caught:
+        _ = load_config(tmp_path, {"TOOLKIT_X_URL": "mysql://h/db"}).database("x").url
+    assert "sqlite" in caught.value.advice

@@ -62,13 +62,17 @@ class MemoryTarget:
 
 
 def seconds(runs: Sequence[Sample]) -> float:
-    """The median wall time."""
-    return median(run.seconds for run in runs)
+    """The median wall time of the runs that nothing disturbed; of all, if something disturbed each."""
+    return median(run.seconds for run in _calm(runs))
 
 
 def rss(runs: Sequence[Sample]) -> float:
     """The median peak memory in bytes."""
     return median(run.rss for run in runs)
+
+
+def _calm(runs: Sequence[Sample]) -> Sequence[Sample]:
+    return [run for run in runs if not run.is_disturbed] or runs
 
 
 def times_table(results: Results) -> Iterator[str]:
@@ -78,7 +82,7 @@ def times_table(results: Results) -> Iterator[str]:
     for group, contenders in results.items():
         first = next((seconds(runs) for runs in contenders.values() if runs), 0.0)
         for contender, runs in contenders.items():
-            own, each = seconds(runs), sorted(run.seconds for run in runs)
+            own, each = seconds(runs), sorted(run.seconds for run in _calm(runs))
             extent = f"{_time(each[0])} - {_time(each[-1])}"
             relative = f"{own / first:.2f} x"
             yield _row(f"{group}: {contender}", _time(own), extent, relative, _megabytes(rss(runs)))

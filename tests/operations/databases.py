@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase
 
 from toolkit.config import Config, Database
 
@@ -43,10 +44,10 @@ def create(database: Database, metadata: sa.MetaData) -> None:
         metadata.create_all(connection)
 
 
-def insert(database: Database, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+def insert(database: Database, model: type[DeclarativeBase], rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows by one statement, which is what lets PostgreSQL take a child before its parent."""
     with connected(database) as connection:
-        connection.execute(table.insert().values(list(rows)))
+        connection.execute(sa.insert(model).values(list(rows)))
 
 
 def execute(database: Database, *statements: str) -> None:

@@ -40,5 +40,5 @@ def fill(database: Database) -> Database:
     """Make the shop's tables and insert the example rows."""
     databases.create(database, metadata)
     for model, rows in ROWS.items():
-        databases.insert(database, model.__table__, rows)
+        databases.insert(database, model, rows)
     return database

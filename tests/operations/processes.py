@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -38,6 +40,12 @@ class Toolkit:
 
     process: ForkServerProcess
     folder: Path
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C, unless it has ended."""
+        with suppress(ProcessLookupError):
+            assert self.process.pid is not None
+            os.kill(self.process.pid, signal.SIGINT)
 
     def end(self, timeout: float = 60) -> int:
         """Wait for its end; the exit code, or the negative number of the signal that ended it."""

@@ -1,4 +1,4 @@
-"""Schemas that are not ours: plain SQLAlchemy 2.0 with integer keys, and two tables that refer to each other."""
+"""Schemas that are not ours: plain SQLAlchemy 2.0 with integer keys, and tables that refer to each other."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ class Author(Cyclic):
     __tablename__ = "author"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    best_book_id: Mapped[int | None] = mapped_column(ForeignKey("book.id", name="fk_best_book", use_alter=True))
+    best_book_id: Mapped[int | None] = mapped_column(
+        ForeignKey("book.id", name="fk_best_book", use_alter=True)
+    )
 
 
 class Book(Cyclic):

@@ -23,7 +23,17 @@ from tests.operations.databases import (
     row_versions,
 )
 from tests.operations.example import EARLY, LATE, ROWS, fill
-from tests.operations.shop import Author, Book, Category, Customer, Cyclic, Product, PurchaseLine, Review, metadata
+from tests.operations.shop import (
+    Author,
+    Book,
+    Category,
+    Customer,
+    Cyclic,
+    Product,
+    PurchaseLine,
+    Review,
+    metadata,
+)
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.core.progress import Silent
@@ -81,7 +91,7 @@ def test_only_what_differs_is_written_and_rows_of_the_target_alone_stay(
     fill(shop.database(source))
     sync(shop, source, target)
     extra = {"id": 1000, "email": "only@target", "name": "stays", "created_at": EARLY, "updated_at": EARLY}
-    insert(shop.database(target), Customer.__table__, [extra])
+    insert(shop.database(target), Customer, [extra])
     execute(
         shop.database(source),
         "UPDATE customer SET name = 'changed', updated_at = '1999-01-01 00:00:00.000001+00:00' WHERE id = 2"
@@ -201,9 +211,9 @@ def _fill_cycle(config: Config, name: str) -> None:
     """Authors whose best book is their own, books that need their author, a review of each book."""
     database = config.database(name)
     create(database, Cyclic.metadata)
-    insert(database, Author.__table__, [{"id": n} for n in (1, 2, 3)])
-    insert(database, Book.__table__, [{"id": 10 * n, "author_id": n} for n in (1, 2, 3)])
-    insert(database, Review.__table__, [{"id": n, "book_id": 10 * n} for n in (1, 2, 3)])
+    insert(database, Author, [{"id": n} for n in (1, 2, 3)])
+    insert(database, Book, [{"id": 10 * n, "author_id": n} for n in (1, 2, 3)])
+    insert(database, Review, [{"id": n, "book_id": 10 * n} for n in (1, 2, 3)])
     execute(database, "UPDATE author SET best_book_id = 10 * id")
 
 
@@ -239,12 +249,14 @@ _CONSTRAINTS = """
 
 @pytest.mark.parametrize("deferrable", ["NOT DEFERRABLE", "DEFERRABLE INITIALLY IMMEDIATE"])
 @pytest.mark.usefixtures("small_rebuilds")
-def test_foreign_keys_of_a_cycle_are_afterwards_as_deferrable_as_before(cyclic: Config, deferrable: str) -> None:
+def test_foreign_keys_of_a_cycle_are_afterwards_as_deferrable_as_before(
+    cyclic: Config, deferrable: str
+) -> None:
     _fill_cycle(cyclic, "sqlite")
     create(cyclic.database("postgres"), Cyclic.metadata)
     with postgres(cyclic) as connection:
         for table, name in (("author", "fk_best_book"), ("book", "fk_author")):
-            connection.execute(f"ALTER TABLE {table} ALTER CONSTRAINT {name} {deferrable}")  # type: ignore[arg-type]
+            connection.execute(f"ALTER TABLE {table} ALTER CONSTRAINT {name} {deferrable}")
         before = connection.execute(_CONSTRAINTS).fetchall()
         sync(cyclic, "sqlite", "postgres")
         assert connection.execute(_CONSTRAINTS).fetchall() == before
@@ -448,7 +460,9 @@ def test_a_trigger_that_changes_an_updated_row_is_caught_and_nothing_kept(shop: 
     sync(shop, "sqlite", "postgres")
     execute(shop.database("postgres"), _CHANGES_THE_ROW["postgres"])
     before = contents(shop.database("postgres"), metadata)
-    execute(shop.database("sqlite"), "UPDATE customer SET name = 'x' WHERE id = 1", "DELETE FROM purchase_line")
+    execute(
+        shop.database("sqlite"), "UPDATE customer SET name = 'x' WHERE id = 1", "DELETE FROM purchase_line"
+    )
     with pytest.raises(VerificationError, match="customer: rows are there, but with other values"):
         sync(shop, "sqlite", "postgres")
     assert contents(shop.database("postgres"), metadata) == before
@@ -470,13 +484,14 @@ def test_commits_in_between_keep_whole_batches_when_a_later_one_fails(shop: Conf
     database = shop.database("sqlite")
     create(database, metadata)
     rows = [
-        {"id": n, "email": f"{n}@x", "name": None, "created_at": EARLY, "updated_at": LATE} for n in range(1, 8)
+        {"id": n, "email": f"{n}@x", "name": None, "created_at": EARLY, "updated_at": LATE}
+        for n in range(1, 8)
     ]
-    insert(database, Customer.__table__, rows)
-    insert(database, Category.__table__, [{"id": 1, "name": "c"}])
-    insert(database, Product.__table__, [{"id": 1, "category_id": 1, "price": 1}])
-    insert(database, PurchaseLine.__table__, [{"customer_id": 99, "product_id": 1, "amount": 1}])
-    with pytest.raises(MissingParentError, match="purchase_line.customer_id: 1 row points at customer"):
+    insert(database, Customer, rows)
+    insert(database, Category, [{"id": 1, "name": "c"}])
+    insert(database, Product, [{"id": 1, "category_id": 1, "price": 1}])
+    insert(database, PurchaseLine, [{"customer_id": 99, "product_id": 1, "amount": 1}])
+    with pytest.raises(MissingParentError, match=r"purchase_line\.customer_id: 1 row points at customer"):
         sync(shop, "sqlite", target, options=Options(commit_every=3))
     assert {name: len(found) for name, found in contents(shop.database(target), metadata).items()} == {
         "customer": 7,
@@ -515,17 +530,21 @@ def _next_values(config: Config) -> dict[str, int]:
         }
 
 
-def test_sequences_of_postgres_go_past_the_highest_copied_key_and_stay_where_there_is_none(shop: Config) -> None:
+def test_sequences_of_postgres_go_past_the_highest_copied_key_and_stay_where_there_is_none(
+    shop: Config,
+) -> None:
     fill(shop.database("sqlite"))
-    execute(shop.database("sqlite"), "DELETE FROM purchase_line", "DELETE FROM product", "DELETE FROM category")
+    execute(
+        shop.database("sqlite"), "DELETE FROM purchase_line", "DELETE FROM product", "DELETE FROM category"
+    )
     create(shop.database("postgres"), metadata)
     execute(shop.database("postgres"), "ALTER TABLE product ALTER id SET GENERATED ALWAYS")
     sync(shop, "sqlite", "postgres")
     assert _next_values(shop) == {"customer": 41, "category": 1, "product": 1}
 
     fill_again = [{"id": 1, "parent_id": None, "name": "a"}, {"id": 2, "parent_id": None, "name": "b"}]
-    insert(shop.database("sqlite"), Category.__table__, fill_again)
-    insert(shop.database("sqlite"), Product.__table__, [{"id": 8_000_000_000, "category_id": 1, "price": 1}])
+    insert(shop.database("sqlite"), Category, fill_again)
+    insert(shop.database("sqlite"), Product, [{"id": 8_000_000_000, "category_id": 1, "price": 1}])
     sync(shop, "sqlite", "postgres")
     assert _next_values(shop) == {"customer": 42, "category": 3, "product": 8_000_000_001}
 
@@ -565,11 +584,14 @@ _RICH_TABLES = """
         INCLUDE (name) WITH (fillfactor = 70);
     CREATE INDEX hashed ON customer USING hash (name);
     CREATE UNIQUE INDEX nulls ON customer (email, name) NULLS NOT DISTINCT;
-    ALTER TABLE category ADD FOREIGN KEY (parent_id) REFERENCES category (id) ON UPDATE CASCADE ON DELETE SET NULL;
+    ALTER TABLE category ADD FOREIGN KEY (parent_id) REFERENCES category (id)
+        ON UPDATE CASCADE ON DELETE SET NULL;
 """
 _INDEXES = """
-    SELECT indexrelid::regclass::text, indrelid::regclass::text, pg_get_indexdef(indexrelid), indisunique, indisprimary
-    FROM pg_index WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace) ORDER BY 1
+    SELECT indexrelid::regclass::text, indrelid::regclass::text, pg_get_indexdef(indexrelid), indisunique,
+           indisprimary
+    FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
+    WHERE relnamespace = 'public'::regnamespace ORDER BY 1
 """
 
 
@@ -577,17 +599,21 @@ def _keys(config: Config, *, oids: bool = False) -> list[tuple[Any, ...]]:
     """Every index and constraint as PostgreSQL itself writes it, or which objects the indexes are."""
     with postgres(config) as connection:
         if oids:
-            return connection.execute("SELECT indexrelid FROM pg_index WHERE indexrelid > 16384 ORDER BY 1").fetchall()
+            return connection.execute(
+                "SELECT indexrelid FROM pg_index WHERE indexrelid > 16384 ORDER BY 1"
+            ).fetchall()
         return [*connection.execute(_INDEXES).fetchall(), *connection.execute(_CONSTRAINTS).fetchall()]
 
 
-def _sync_into_rich_tables(config: Config, *statements: str, name: str = "postgres") -> tuple[bool, list[Any]]:
+def _sync_into_rich_tables(
+    config: Config, *statements: str, name: str = "postgres"
+) -> tuple[bool, list[Any]]:
     """Sync into empty tables with all sorts of keys: whether any index was built anew, and all keys before."""
     fill(config.database("sqlite"))
     create(config.database("postgres"), metadata)
     with postgres(config) as connection:
         for statement in (_RICH_TABLES, *statements):
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
     before, objects = _keys(config), _keys(config, oids=True)
     assert counts(sync(config, "sqlite", name)) == ALL_NEW
     assert contents(config.database("postgres"), metadata) == contents(config.database("sqlite"), metadata)
@@ -605,7 +631,7 @@ def test_every_key_and_index_that_was_built_anew_is_as_it_was_to_the_letter(shop
 def test_a_role_that_is_not_the_owner_syncs_without_building_indexes_anew(shop: Config) -> None:
     role = f"writer_{abs(hash(shop.root))}"
     with postgres(shop) as connection:
-        connection.execute(f"CREATE ROLE {role} LOGIN")  # type: ignore[arg-type]
+        connection.execute(f"CREATE ROLE {role} LOGIN")
     address = shop.database("postgres").address.replace("postgres:@", f"{role}@")
     limited = replace(shop.database("postgres"), name="limited", address=address)
     shop = replace(shop, databases={**shop.databases, "limited": limited})
@@ -617,7 +643,7 @@ def test_a_role_that_is_not_the_owner_syncs_without_building_indexes_anew(shop: 
         rebuilt, before = _sync_into_rich_tables(shop, grants, name="limited")
     finally:
         with postgres(shop) as connection:
-            connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")  # type: ignore[arg-type]
+            connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
     assert not rebuilt
     assert _keys(shop) == before
 
@@ -725,7 +751,7 @@ def test_what_is_written_to_postgres_after_the_sync_began_is_not_seen(shop: Conf
 
         def write(number: int) -> None:
             for statement in _MEDDLING:
-                other.execute(statement.format(number))  # type: ignore[arg-type]
+                other.execute(statement.format(number))
 
         meddler = Meddler(write)
         result = sync(shop, "postgres", "sqlite", progress=meddler)
