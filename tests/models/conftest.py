@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from toolkit.models import todo
 
+
 @pytest.fixture(params=["sqlite", "postgres", "duckdb"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """Make an empty database with the seven tables, once for each engine."""

@@ -84,7 +84,7 @@ def test_the_first_run_copies_every_row_exactly_and_the_second_writes_none(
     assert not second.created_schema
 
 
-@EVERY_PAIR
+@pytest.mark.parametrize(("source", "target"), PAIRS[:6])
 def test_only_what_differs_is_written_and_rows_of_the_target_alone_stay(
     shop: Config, source: str, target: str
 ) -> None:
@@ -191,8 +191,9 @@ def test_named_tables_need_no_other_table_in_the_target(shop: Config) -> None:
     assert counts(sync(shop, "sqlite", "postgres", ["customer"])) == {"customer": (4, 0, 0, 0)}
 
 
-@pytest.mark.parametrize("batch_rows", [1, 2, 1000])
-@EVERY_TARGET
+@pytest.mark.parametrize(
+    ("target", "batch_rows"), [("sqlite2", 1), ("duckdb", 1), ("postgres", 1), ("postgres", 1000)]
+)
 def test_a_parent_may_come_after_its_child_whatever_the_batches(
     shop: Config, target: str, batch_rows: int
 ) -> None:
@@ -422,8 +423,7 @@ _CHANGES_ANOTHER_TABLE = {
 }
 
 
-@pytest.mark.parametrize("rebuild", [False, True])
-@pytest.mark.parametrize("target", ["postgres", "sqlite2"])
+@pytest.mark.parametrize(("target", "rebuild"), [("postgres", False), ("postgres", True), ("sqlite2", False)])
 @pytest.mark.parametrize(
     ("triggers", "message"),
     [
@@ -704,10 +704,10 @@ class Meddler(Silent):
         self.write(100 + self.steps)
 
 
-def _in_another_process(file: Path, statement: str) -> None:
-    """Run a statement on a SQLite file as another program would."""
-    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()"
-    subprocess.run([sys.executable, "-c", code, str(file), statement], check=True, timeout=60)
+def _in_another_process(file: Path, statements: str) -> None:
+    """Run statements on a SQLite file as another program would."""
+    code = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])"
+    subprocess.run([sys.executable, "-c", code, str(file), statements], check=True, timeout=60)
 
 
 _MEDDLING = (
@@ -729,8 +729,7 @@ def test_what_is_written_to_sqlite_after_the_sync_began_is_not_seen(
     before = contents(shop.database("sqlite"), metadata)
 
     def write(number: int) -> None:
-        for statement in _MEDDLING:
-            _in_another_process(tmp_path / "one.sqlite3", statement.format(number))
+        _in_another_process(tmp_path / "one.sqlite3", ";".join(_MEDDLING).format(number))
 
     meddler = Meddler(write)
     result = sync(shop, "sqlite", "duckdb", progress=meddler)

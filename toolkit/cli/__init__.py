@@ -74,7 +74,7 @@ def run(arguments: list[str]) -> int:
         word = "Interrupted" if interrupt.received else "Aborted"
         click.echo(f"{word}; what was not committed is rolled back.", err=True)
         return EXIT_INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last place that can tell the user
         if interrupt.received:
             click.echo("Interrupted; what was not committed is rolled back.", err=True)
             return EXIT_INTERRUPTED

@@ -45,7 +45,8 @@ def show_transfer(result: SyncResult) -> None:
     elif not inserted + updated:
         click.echo("Nothing to write: every row of the source is there already.")
     else:
-        click.echo("Verified: rows and digest of every table written are equal." if result.verified else "Not verified.")
+        proved = "Verified: rows and digest of every table written are equal."
+        click.echo(proved if result.verified else "Not verified.")
 
 
 def _line(name: str, width: int, inserted: int, updated: int, unchanged: int, seconds: float) -> str:

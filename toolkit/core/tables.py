@@ -92,7 +92,9 @@ def _unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
     indexes = {
         tuple(c.name for c in index.columns)
         for index in table.indexes
-        if index.unique and not _is_partial(index.dialect_kwargs) and all(isinstance(e, Column) for e in index.expressions)
+        if index.unique
+        and not _is_partial(index.dialect_kwargs)
+        and all(isinstance(expression, Column) for expression in index.expressions)
     }
     return tuple(sorted(constraints | indexes))
 

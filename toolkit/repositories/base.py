@@ -12,7 +12,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
+from toolkit.core.digest import StoredDigest, TableDigest, digest_batches, keyed_digests
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key, show_value
@@ -43,6 +43,8 @@ class Capabilities:
 
     enforces_foreign_keys: bool
     """Rows without a parent are refused by the engine; elsewhere they are looked for before the commit."""
+    keeps_text_of_json: bool
+    """Rows come back as they were sent, to the letter, so that a load can be verified without reading JSON."""
 
 
 class DatabaseConnection(ABC):
@@ -214,6 +216,11 @@ class TableRepository:
         """The digest of all rows, or of those with these keys, as this transaction sees them."""
         with read_ahead(self.read(keys=keys)) as batches:
             return digest_batches(self.spec, batches)
+
+    def stored_digest(self) -> TableDigest:
+        """The digest of all rows as they are stored; comparable with `StoredDigest` of what was sent, and only that."""
+        with StoredDigest() as digest, read_ahead(self.read()) as batches:
+            return sum((digest.of(batch) for batch in batches), TableDigest())
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

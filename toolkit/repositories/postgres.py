@@ -20,7 +20,6 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS
 from toolkit.errors import (
     ChangedSincePlanError,
-    StatementError,
     ToolkitError,
     UnrepresentableValueError,
 )
@@ -66,7 +65,7 @@ _SETTINGS = (
 class PostgresConnection(DatabaseConnection):
     """One transaction on a PostgreSQL database. Whoever writes waits for the one toolkit writer before it."""
 
-    capabilities = Capabilities(enforces_foreign_keys=True)
+    capabilities = Capabilities(enforces_foreign_keys=True, keeps_text_of_json=False)
     codec = Codec()
 
     _reader: Any = None

@@ -30,8 +30,8 @@ class Indexes:
         """Drop the keys and indexes of a table, with the foreign keys from and to it.
 
         Where that is not allowed (another owner, a view that needs the key, a reader's lock for longer than
-        `_LOCK_TIMEOUT`, rows whose parents are checked later), or would lose something that no statement here restores (a comment, a tablespace, a
-        cluster mark), everything stays in place.
+        `_LOCK_TIMEOUT`, rows whose parents are checked later), or would lose something that no statement here
+        restores (a comment, a tablespace, a cluster mark), everything stays in place.
         """
         connection = postgres.sqlalchemy
         if connection.execute(sa.text(_HINDRANCES), {"table": table}).scalar_one():
