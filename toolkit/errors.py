@@ -88,6 +88,10 @@ class StatementError(ToolkitError):
         super().__init__(f"{database}: {fact}", advice)
 
 
+class UnnamedRowError(StatementError):
+    """A database refused one of many rows and does not say which."""
+
+
 class CancelledError(ToolkitError):
     """A statement was cancelled, by Ctrl-C or by somebody who may."""
 

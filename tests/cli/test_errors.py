@@ -24,6 +24,7 @@ from tests.operations.example import EARLY, fill
 from tests.operations.shop import Category, Customer, Product, metadata
 from toolkit.cli import run
 from toolkit.config import Config, load_config
+from toolkit.repositories.duckdb import DuckDBRepository
 from toolkit.repositories.postgres import PostgresRepository
 
 ROOT = Path(__file__).parent.parent.parent
@@ -514,13 +515,15 @@ def test_a_full_disk_of_the_server_is_told_and_nothing_is_kept(shop: Config, tel
 
 # -- rows that a constraint refuses ------------------------------------------------------------------------
 
-TARGETS = [("sqlite2", 1000), ("duckdb", 1000), ("postgres", 1000), ("postgres", 2)]
-EVERY_TARGET = pytest.mark.parametrize(("target", "rebuild_rows"), TARGETS)
+TARGETS = [("sqlite2", 1000), ("duckdb", 1000), ("duckdb", 2), ("postgres", 1000), ("postgres", 2)]
+EVERY_TARGET = pytest.mark.parametrize(("target", "large_rows"), TARGETS)
 
 
 @pytest.fixture
-def rebuild(monkeypatch: pytest.MonkeyPatch, rebuild_rows: int) -> None:
-    monkeypatch.setattr(PostgresRepository, "rebuild_rows", rebuild_rows)
+def large(monkeypatch: pytest.MonkeyPatch, large_rows: int) -> None:
+    """From so many rows on, a load takes the way of large ones."""
+    monkeypatch.setattr(PostgresRepository, "rebuild_rows", large_rows)
+    monkeypatch.setattr(DuckDBRepository, "row_group", large_rows)
 
 
 def _source_without_constraints(config: Config) -> None:
@@ -542,7 +545,7 @@ def _customers(config: Config, name: str, *pairs: tuple[int, str]) -> None:
 
 
 @EVERY_TARGET
-@pytest.mark.usefixtures("rebuild")
+@pytest.mark.usefixtures("large")
 def test_two_rows_of_the_source_with_one_unique_value_are_both_named(
     shop: Config, tell: Tell, target: str
 ) -> None:
@@ -575,7 +578,7 @@ def test_a_row_of_the_target_with_the_unique_value_of_another_key_is_named_besid
 
 @EVERY_TARGET
 @pytest.mark.parametrize("merge", [False, True])
-@pytest.mark.usefixtures("rebuild")
+@pytest.mark.usefixtures("large")
 def test_rows_without_their_parent_are_counted_and_the_first_is_named(
     shop: Config, tell: Tell, target: str, merge: bool
 ) -> None:
@@ -598,7 +601,7 @@ def test_rows_without_their_parent_are_counted_and_the_first_is_named(
 
 
 @EVERY_TARGET
-@pytest.mark.usefixtures("rebuild")
+@pytest.mark.usefixtures("large")
 def test_a_parent_that_is_missing_in_the_row_s_own_table_is_told(
     shop: Config, tell: Tell, target: str
 ) -> None:
@@ -614,8 +617,8 @@ def test_a_parent_that_is_missing_in_the_row_s_own_table_is_told(
     )
 
 
-@pytest.mark.parametrize("rebuild_rows", [2, 1000])
-@pytest.mark.usefixtures("rebuild")
+@pytest.mark.parametrize("large_rows", [2, 1000])
+@pytest.mark.usefixtures("large")
 def test_a_null_character_into_postgres_is_told_by_table_key_and_column(shop: Config, tell: Tell) -> None:
     _source_without_constraints(shop)
     _customers(shop, "sqlite", (1, "a@x"), (2, "b@x"))
@@ -627,7 +630,7 @@ def test_a_null_character_into_postgres_is_told_by_table_key_and_column(shop: Co
 
 
 @EVERY_TARGET
-@pytest.mark.usefixtures("rebuild")
+@pytest.mark.usefixtures("large")
 def test_a_null_where_none_is_allowed_is_told_by_table_key_and_column(
     shop: Config, tell: Tell, target: str
 ) -> None:
@@ -641,8 +644,8 @@ def test_a_null_where_none_is_allowed_is_told_by_table_key_and_column(
 
 
 @pytest.mark.parametrize("merge", [False, True])
-@pytest.mark.parametrize("rebuild_rows", [2, 1000])
-@pytest.mark.usefixtures("rebuild")
+@pytest.mark.parametrize("large_rows", [2, 1000])
+@pytest.mark.usefixtures("large")
 def test_a_text_too_long_for_postgres_is_told_and_never_cut(shop: Config, tell: Tell, merge: bool) -> None:
     _source_without_constraints(shop)
     create(shop.database("postgres"), metadata)

@@ -16,7 +16,7 @@ from toolkit.core.plan import Action, TablePlan, TableResult, load_plan, merge_p
 from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, only, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
-from toolkit.errors import VerificationError
+from toolkit.errors import UnnamedRowError, VerificationError
 from toolkit.operations import migrate
 from toolkit.operations.digesting import SideDigest
 from toolkit.repositories import connect
@@ -208,7 +208,10 @@ def _load(
                 yield batch
                 progress.advance(batch.num_rows)
 
-        repository.load(passing(), plan.inserts)
+        try:
+            repository.load(passing(), plan.inserts)
+        except UnnamedRowError as error:
+            raise repository.why_refused(origin.read(options.batch_rows)) or error from error
         if not options.verify:
             return None, None
         arrived = repository.stored_digest() if as_stored else repository.digest()

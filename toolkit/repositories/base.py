@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -229,6 +229,7 @@ class TableRepository:
 
         Raises:
             UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
+            UnnamedRowError: `why_refused` finds the rows in a second reading.
         """
         return self.upsert_many(batches)
 
@@ -323,22 +324,44 @@ class TableRepository:
         ]
         return show_key(self.spec.key, tuple(c.type for c in key_spec), tuple(values))
 
+    def why_refused(self, batches: Iterable[pa.RecordBatch]) -> ToolkitError | None:
+        """Why these rows could not fill the empty table: a NULL, or a unique value in two of them."""
+        names = list(dict.fromkeys(name for key in (self.spec.key, *self.spec.unique_keys) for name in key))
+        seen: list[pa.RecordBatch] = []
+        for batch in batches:
+            if found := self._null_in(batch):
+                return found
+            seen.append(batch.select(names))
+        rows = pa.Table.from_batches(seen).combine_chunks().to_batches()
+        return self._twice_within(rows[0]) if rows else None
+
     def _conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
         """Why a batch was refused: a NULL, or a unique value in two rows of it, or in one and one of the table."""
+        return self._null_in(batch) or self._twice_within(batch) or self._claimed(batch)
+
+    def _null_in(self, batch: pa.RecordBatch) -> ToolkitError | None:
         for column in self.spec.columns:
             if not column.nullable and batch.column(column.name).null_count:
                 row = batch.column(column.name).is_null().index(True).as_py()
                 problem = f"is NULL, which {self.connection.name} does not allow"
                 return UnrepresentableValueError(self.spec.name, batch_key(self.spec, batch, row), column.name, problem)
+        return None
+
+    def _twice_within(self, batch: pa.RecordBatch) -> ToolkitError | None:
+        return self._first_conflict(lambda columns: self._twice_in(batch, columns))
+
+    def _claimed(self, batch: pa.RecordBatch) -> ToolkitError | None:
+        return self._first_conflict(lambda columns: self._elsewhere(batch, columns))
+
+    def _first_conflict(
+        self, find: Callable[[tuple[str, ...]], tuple[str, str, str] | None]
+    ) -> UniqueConflictError | None:
         for columns in self.spec.unique_keys:
-            if columns == self.spec.key:
-                continue
-            for rows in (self._twice_in(batch, columns), self._elsewhere(batch, columns)):
-                if rows:
-                    value, first, second = rows
-                    return UniqueConflictError(
-                        self.connection.name, self.spec.name, ", ".join(columns), value, (first, second)
-                    )
+            if columns != self.spec.key and (rows := find(columns)):
+                value, first, second = rows
+                return UniqueConflictError(
+                    self.connection.name, self.spec.name, ", ".join(columns), value, (first, second)
+                )
         return None
 
     def _twice_in(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
