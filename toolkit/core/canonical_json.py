@@ -21,17 +21,22 @@ _MAX_FRACTION_DIGITS = 16383
 _PLAIN_LENGTH = 1000
 
 
-def canonical_documents(documents: pa.Array) -> pa.Array:
+def canonical_documents(documents: pa.Array, strict: bool = False) -> pa.Array:
     """Bring an array of JSON texts to the canonical form (1.5 µs for a small one); NULL stays NULL.
 
     A text that is no valid JSON stays as it is: it equals itself, and nothing PostgreSQL could hold.
+
+    Raises:
+        ValueError: `strict`, and some text is no valid JSON.
     """
     decode = _decoder().decode
     result: list[bytes | None] = []
     for text in documents.to_pylist():
         try:
             result.append(None if text is None else _render(decode(text)))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            if strict:
+                raise ValueError("is not valid JSON") from error
             result.append(text.encode())
     return pa.array(result, pa.binary()).cast(pa.string())
 

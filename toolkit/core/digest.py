@@ -13,7 +13,6 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Self
 
 import numpy as np
@@ -32,7 +31,7 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
-from toolkit.core.values import json_text
+from toolkit.core.values import decimal_text, json_text
 
 DIGEST = pa.binary(16)
 DIGEST_FIELD = "toolkit_digest"
@@ -146,7 +145,7 @@ def _field(type_: LogicalType, values: pa.Array) -> list[pa.Array]:
     if kind is Kind.BYTES:
         return _variable(OID_BYTEA, values)
     if kind is Kind.DECIMAL:
-        return _variable(OID_TEXT, pa.array([_decimal_text(v) for v in values.to_pylist()], pa.string()))
+        return _variable(OID_TEXT, pa.array([None if v is None else decimal_text(v) for v in values.to_pylist()], pa.string()))
     if kind is Kind.ARRAY:
         return _variable(OID_TEXT, _array_documents(type_, values))
     oid, words = _fixed_words(kind, values)
@@ -224,18 +223,6 @@ def _variable(oid: int, values: pa.Array) -> list[pa.Array]:
     head = pa.Array.from_buffers(pa.binary(8), rows, [None, pa.py_buffer(heads)]).cast(pa.binary())
     body = values.cast(pa.binary())
     return [head, body.fill_null(b"") if values.null_count else body]
-
-
-def _decimal_text(value: Decimal | str | None) -> str | None:
-    """Digits without an exponent and without zeros behind the last one: `trim_scale(value)::text`."""
-    if value is None:
-        return None
-    number = Decimal(value)
-    if not number.is_finite():
-        return "NaN" if number.is_nan() else "Infinity" if number > 0 else "-Infinity"
-    text = format(number, "f")
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "") else text
 
 
 def _array_documents(type_: LogicalType, values: pa.Array) -> pa.Array:

@@ -1,7 +1,9 @@
 """How a single value looks: as JSON in a fixture, as text in a message, as Python in between.
 
-The rules: UUID hyphenated, timestamps ISO 8601 (with offset where the type has one, microseconds when not zero),
-decimals and bytes as strings (bytes base64), NaN and infinities as strings, enums by stored name, JSON nested.
+The rules: UUID hyphenated, timestamps ISO 8601 (with offset where the type has one, microseconds when not zero, a sign
+before years of more or less than four digits), decimals and bytes as strings (bytes base64), NaN and infinities as
+strings, enums by stored name, intervals in microseconds, JSON nested. `null` is SQL's NULL; in a column of documents,
+the document `null` is `{"$json": null}`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import binascii
 import datetime as dt
 import json
 import math
+import re
 import uuid
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -32,6 +35,15 @@ from toolkit.core.types import (
 
 _SHOWN = 80
 _MICROSECOND = dt.timedelta(microseconds=1)
+_DAY = 86_400_000_000
+_UNIX_DAY = dt.date(1970, 1, 1).toordinal()
+# The only member of an object that stands for the document in it.
+JSON_ESCAPE = "$json"
+_INFINITIES = {"infinity": 1, "-infinity": -1}
+# The Gregorian calendar repeats itself; any date is as many days from its like in years that Python knows.
+_CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097
+_FAR_YEAR = re.compile(r"([+-]\d{4,7})(-.*)")
+_TOO_FINE = re.compile(r"[.,]\d{7,}")
 
 
 def json_text(type_: LogicalType, value: Any) -> str:
@@ -54,7 +66,7 @@ def json_value(type_: LogicalType, value: Any) -> Any:
     if kind is Kind.BYTES:
         return base64.b64encode(value).decode()
     if kind is Kind.DECIMAL:
-        return str(value)
+        return format(value, "f") if isinstance(value, Decimal) else decimal_text(value)
     if kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE, Kind.TIME):
         return value.isoformat()
     if kind is Kind.INTERVAL:
@@ -77,7 +89,18 @@ def parse_json_value(type_: LogicalType, value: Any) -> Any:
         if not isinstance(value, list):
             raise ValueError("is not a list")
         return [parse_json_value(type_.element, part) for part in value]
-    return _PARSERS[type_.kind](value)
+    parsed = _PARSERS[type_.kind](value)
+    return str(parsed) if type_.kind is Kind.DECIMAL and type_.precision is None else parsed
+
+
+def decimal_text(value: Decimal | str) -> str:
+    """Digits without an exponent and without zeros behind the last one: `trim_scale(value)::text`."""
+    number = Decimal(value)
+    if not number.is_finite():
+        return "NaN" if number.is_nan() else "Infinity" if number > 0 else "-Infinity"
+    text = format(number, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("-0", "") else text
 
 
 def _parser(parse: Callable[[Any], Any], expected: str, *accepted: type) -> Callable[[Any], Any]:
@@ -96,18 +119,69 @@ def _float(value: Any) -> float:
     return float(value)
 
 
-def _timestamp(value: str) -> dt.datetime:
-    """A naive timestamp."""
-    parsed = dt.datetime.fromisoformat(value)
-    if parsed.tzinfo is not None:
+def _timestamp(value: str) -> int:
+    """Microseconds since 1970 of a timestamp without offset."""
+    return _microseconds(value, None)
+
+
+def _timestamptz(value: str) -> int:
+    """Microseconds since 1970 of an instant; without an offset it is UTC."""
+    return _microseconds(value, dt.UTC)
+
+
+def _microseconds(value: str, zone: dt.tzinfo | None) -> int:
+    if value in _INFINITIES:
+        return _INFINITIES[value] * INFINITE_TIMESTAMP
+    if _TOO_FINE.search(value):
+        raise ValueError
+    near, cycles = _near(value)
+    parsed = dt.datetime.fromisoformat(near)
+    if parsed.tzinfo is not None and zone is None:
+        raise ValueError
+    offset = parsed.utcoffset() or dt.timedelta()
+    since = parsed.replace(tzinfo=None) - offset - dt.datetime(1970, 1, 1)  # noqa: DTZ001 - naive on both sides
+    return since // _MICROSECOND + cycles * _CYCLE_DAYS * _DAY
+
+
+def _days(value: str) -> int:
+    """Days since 1970."""
+    if value in _INFINITIES:
+        return _INFINITIES[value] * INFINITE_DATE
+    near, cycles = _near(value)
+    return dt.date.fromisoformat(near).toordinal() - _UNIX_DAY + cycles * _CYCLE_DAYS
+
+
+def _near(value: str) -> tuple[str, int]:
+    """The same date in years that Python knows, and how many cycles of the calendar lie between."""
+    far = _FAR_YEAR.fullmatch(value)
+    if far is None:
+        return value, 0
+    cycles, year = divmod(int(far[1]), _CYCLE_YEARS)
+    return f"{year + _CYCLE_YEARS:04d}{far[2]}", cycles - 1
+
+
+def timestamp_text(type_: LogicalType, whole: int) -> str:
+    """A timestamp (microseconds since 1970) or a date (days) in ISO 8601, whatever its year."""
+    is_date = type_.kind is Kind.DATE
+    if abs(whole) == (INFINITE_DATE if is_date else INFINITE_TIMESTAMP):
+        return "infinity" if whole > 0 else "-infinity"
+    days, rest = (whole, 0) if is_date else divmod(whole, _DAY)
+    cycles, day = divmod(days + _UNIX_DAY - 1, _CYCLE_DAYS)
+    near = dt.date.fromordinal(day + 1)
+    year = near.year + cycles * _CYCLE_YEARS
+    sign = "" if dt.MINYEAR <= year <= dt.MAXYEAR else "+" if year > 0 else "-"
+    text = f"{sign}{abs(year):04d}{near.isoformat()[4:]}"
+    if is_date:
+        return text
+    time = (dt.datetime.min + rest * _MICROSECOND).time()
+    return f"{text}T{time.isoformat()}{'+00:00' if type_.kind is Kind.TIMESTAMPTZ else ''}"
+
+
+def _time(value: str) -> dt.time:
+    parsed = dt.time.fromisoformat(value)
+    if parsed.tzinfo is not None or _TOO_FINE.search(value):
         raise ValueError
     return parsed
-
-
-def _timestamptz(value: str) -> dt.datetime:
-    """An instant; without an offset it is UTC."""
-    parsed = dt.datetime.fromisoformat(value)
-    return parsed.replace(tzinfo=dt.UTC) if parsed.tzinfo is None else parsed.astimezone(dt.UTC)
 
 
 def _identity(value: Any) -> Any:
@@ -122,8 +196,8 @@ _PARSERS: dict[Kind, Callable[[Any], Any]] = {
     Kind.UUID: _parser(lambda v: uuid.UUID(v).bytes, "a UUID", str),
     Kind.TIMESTAMP: _parser(_timestamp, "an ISO 8601 timestamp without offset", str),
     Kind.TIMESTAMPTZ: _parser(_timestamptz, "an ISO 8601 timestamp", str),
-    Kind.DATE: _parser(dt.date.fromisoformat, "an ISO 8601 date", str),
-    Kind.TIME: _parser(dt.time.fromisoformat, "an ISO 8601 time", str),
+    Kind.DATE: _parser(_days, "an ISO 8601 date", str),
+    Kind.TIME: _parser(_time, "an ISO 8601 time without offset", str),
     Kind.INTERVAL: _parser(lambda v: dt.timedelta(microseconds=v), "a number of microseconds", int),
     Kind.BOOL: _parser(_identity, "true or false", bool),
     Kind.DECIMAL: _parser(lambda v: Decimal(str(v)), "a decimal number", str, int, float),
