@@ -170,6 +170,33 @@ class VerificationError(ToolkitError):
         )
 
 
+class ExistingRowsError(ToolkitError):
+    """Rows that were to be inserted are there already."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, database: str, table: str, rows: int, first: str) -> None:
+        self.database, self.table, self.rows, self.first = database, table, rows, first
+        super().__init__(
+            f"{table}: {rows} of the rows {'is' if rows == 1 else 'are'} in {database} already (one of them: {first}).",
+            "Nothing was written. To update them, leave out --mode insert.",
+        )
+
+
+class ReferencedRowsError(ToolkitError):
+    """Rows that were to be deleted are pointed at by rows of a table that was not named."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, database: str, table: str, child: str, rows: int) -> None:
+        self.database, self.table, self.child, self.rows = database, table, child, rows
+        super().__init__(
+            f"{table}: {rows} row{' of' if rows == 1 else 's of'} {child} in {database} "
+            f"point{'s' if rows == 1 else ''} at rows that would be deleted.",
+            f"Nothing was written. Load {child} with it, or delete its rows first.",
+        )
+
+
 class ChangedSincePlanError(ToolkitError):
     """The target was changed by somebody else between the plan and its execution."""
 
@@ -181,9 +208,27 @@ class ChangedSincePlanError(ToolkitError):
         )
 
 
+class StoreError(ToolkitError):
+    """A file or an object that cannot be read or written."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        self.place, self.problem = place, problem
+        super().__init__(f"{place}: {problem}.", "Check the path, the permissions on it, and the space left there.")
+
+
 class FixtureError(ToolkitError):
     """A fixture file that cannot be loaded as it is."""
 
-    def __init__(self, file: str, problem: str) -> None:
+    def __init__(self, file: str, problem: str, advice: str = "") -> None:
         self.file, self.problem = file, problem
-        super().__init__(f"{file}: {problem}.", "Correct the file, then run again; nothing was written.")
+        super().__init__(f"{file}: {problem}.", advice or "Correct the file, then run again; nothing was written.")
+
+
+class FixtureProblemsError(ToolkitError):
+    """Everything that is wrong with the rows of fixture files, up to a number of problems; a line each."""
+
+    def __init__(self, problems: Sequence[str], more: bool = False) -> None:
+        self.problems = tuple(problems)
+        count = f"At least {len(problems)} problems" if more else f"{len(problems)} problems"
+        shown = self.problems if len(problems) == 1 else (f"{count} in the fixtures:", *self.problems)
+        super().__init__("\n       ".join(shown), "Correct the files, then run again; nothing was written.")

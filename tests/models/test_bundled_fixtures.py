@@ -88,8 +88,10 @@ def test_there_is_one_file_for_each_table() -> None:
 
 @each_table
 def test_a_file_is_an_array_with_one_row_a_line_and_text_as_it_is(table: Table) -> None:
-    lines = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in read(table)]
-    assert path_of(table).read_bytes() == ("[\n" + ",\n".join(lines) + "\n]\n").encode()
+    lines = path_of(table).read_text(encoding="utf-8").splitlines()
+    assert (lines[0], lines[-1]) == ("[", "]")
+    assert [json.loads(line.removesuffix(",")) for line in lines[1:-1]] == read(table)
+    assert not any("\\u" in line for line in lines)
 
 
 @each_table

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from toolkit.cli.options import general_options, make_options, transfer_options
+from toolkit.cli.options import general_options, make_options, match_option, transfer_options
 
 
 @click.command("load-data")
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 @click.option("--to", "target", default="sqlite", show_default=True, metavar="NAME",
               help="Target: a database's name, or a URL.")
-@click.option("--dir", "directory", type=click.Path(path_type=Path), metavar="DIR",
-              help="Where the fixtures are.  [default: fixtures]")
+@click.option("--dir", "directory", metavar="DIR",
+              help="Where the fixtures are: a directory, or an object store's URL.  [default: fixtures]")
+@click.option("--mode", type=click.Choice(["upsert", "insert", "replace"]), default="upsert", show_default=True,
+              help="Insert or update; only insert, and refuse rows that are there; or also delete all other rows of "
+                   "these tables.")
+@match_option
+@click.option("--ignore-revision", is_flag=True, help="Load what was dumped at another schema revision.")
 @transfer_options
 @general_options
 @click.pass_context
@@ -22,21 +25,25 @@ def load_data(
     ctx: click.Context,
     tables: tuple[str, ...],
     target: str,
-    directory: Path | None,
+    directory: str | None,
+    mode: str,
+    match: dict[str, tuple[str, ...]],
+    ignore_revision: bool,
     dry_run: bool,
     no_verify: bool,
     batch_rows: int | None,
     commit_every: int | None,
     as_json: bool,
 ) -> None:
-    """Write JSON fixtures into a database.
+    """Write fixtures into a database: JSON, JSON lines or CSV, plain or compressed.
 
-    Every table that has a file, or those named. Rows are inserted or updated by primary key; other rows stay.
+    Every table that has a file, or those named. Files are read and checked whole before anything is written.
     """
     from toolkit.cli.render import progress_on_stderr, show_json, show_transfer
     from toolkit.operations.load import load_data as run
 
-    options = make_options(no_verify, batch_rows, commit_every)
+    options = make_options(no_verify, batch_rows, commit_every, mode)
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, target, tables, directory=directory, dry_run=dry_run, options=options, progress=progress)
+        result = run(ctx.obj, target, tables, directory=directory, match=match, dry_run=dry_run,
+                     ignore_revision=ignore_revision, options=options, progress=progress)
     show_json(result) if as_json else show_transfer(result)

@@ -31,6 +31,34 @@ def transfer_options(command: F) -> F:
     return command
 
 
+def _by_table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """`TABLE:REST` as a mapping."""
+    pairs = [value.partition(":") for value in values]
+    for table, colon, rest in pairs:
+        if not (table and colon and rest.strip()):
+            raise click.BadParameter(f"{table + colon + rest!r} is not of the form TABLE:…")
+    return {table: rest for table, _, rest in pairs}
+
+
+def where_option(command: F) -> F:
+    """--where TABLE:CONDITION, as a mapping."""
+    return click.option("--where", multiple=True, metavar="TABLE:CONDITION", callback=_by_table,
+                        help="Only rows that meet a condition in the database's own SQL; may be repeated.")(command)
+
+
+def match_option(command: F) -> F:
+    """--match TABLE:COL,COL, as a mapping."""
+    return click.option("--match", multiple=True, metavar="TABLE:COL,COL", callback=_columns_by_table,
+                        help="Recognise rows by these columns instead of the primary key; may be repeated.")(command)
+
+
+def _columns_by_table(
+    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+    columns = _by_table(ctx, parameter, values)
+    return {table: tuple(name.strip() for name in names.split(",")) for table, names in columns.items()}
+
+
 def general_options(command: F) -> F:
     """--metadata and --debug, which may stand before the command's name or behind it."""
     command = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")(command)
@@ -44,9 +72,11 @@ def _choose_metadata(ctx: click.Context, _: click.Parameter, value: str | None) 
         ctx.obj = replace(config, metadata=value)
 
 
-def make_options(no_verify: bool, batch_rows: int | None, commit_every: int | None) -> Options:
+def make_options(
+    no_verify: bool, batch_rows: int | None, commit_every: int | None, mode: str = "upsert"
+) -> Options:
     """The options of a transfer, from what the command line gave."""
-    from toolkit.operations.transfer import Options
+    from toolkit.operations.transfer import Mode, Options
 
     default = Options()
-    return Options(not no_verify, batch_rows or default.batch_rows, commit_every)
+    return Options(not no_verify, batch_rows or default.batch_rows, commit_every, Mode(mode))

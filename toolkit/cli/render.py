@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from toolkit.core.plan import SyncResult
     from toolkit.core.progress import Progress
+    from toolkit.operations.dump import DumpResult
 
 
 def show_json(result: Any) -> None:
@@ -35,6 +36,9 @@ def show_transfer(result: SyncResult) -> None:
         sum(getattr(table, name) for table in result.tables) for name in ("inserted", "updated", "unchanged")
     )
     click.echo(_line("total", width, inserted, updated, unchanged, result.seconds))
+    deleted = [f"{table.table} {table.deleted:,}" for table in result.tables if table.deleted]
+    if deleted:
+        click.echo(f"{'Would be deleted' if result.dry_run else 'Deleted'}: {', '.join(deleted)}.")
     only = [f"{table.table} {table.target_only}" for table in result.tables if table.target_only]
     if only:
         click.echo(f"Only in {result.target}, left as they are: {', '.join(only)}.")
@@ -42,11 +46,23 @@ def show_transfer(result: SyncResult) -> None:
         click.echo(f"{result.target} has no tables: they would be created first.")
     if result.dry_run:
         click.echo("Run again without --dry-run to write this.")
-    elif not inserted + updated:
+    elif not inserted + updated + sum(table.deleted for table in result.tables):
         click.echo("Nothing to write: every row of the source is there already.")
     else:
         proved = "Verified: rows and digest of every table written are equal."
         click.echo(proved if result.verified else "Not verified.")
+
+
+def show_dump(result: DumpResult) -> None:
+    """A line for each file."""
+    width = max([len(table.table) for table in result.tables] + [5])
+    click.echo(f"{result.source} -> {result.directory}{' (dry run: nothing was written)' if result.dry_run else ''}")
+    click.echo(f"{'table':{width}}  {'rows':>9} {'bytes':>13}  file")
+    for table in result.tables:
+        size = "-" if table.bytes is None else f"{table.bytes:,}"
+        click.echo(f"{table.table:{width}}  {table.rows:>9,} {size:>13}  {table.file or '-'}")
+    rows, written = sum(table.rows for table in result.tables), sum(table.bytes or 0 for table in result.tables)
+    click.echo(f"{'total':{width}}  {rows:>9,} {written:>13,}  in {result.seconds:.2f} s")
 
 
 def _line(name: str, width: int, inserted: int, updated: int, unchanged: int, seconds: float) -> str:

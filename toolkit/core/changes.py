@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -26,18 +26,27 @@ _SETTINGS = {"threads": 1, "preserve_insertion_order": False}
 
 @dataclass(frozen=True)
 class Changes:
-    """What a target lacks of a source. `new` and `changed` hold the key columns and the source's digest."""
+    """What a target lacks of a source. `new` and `changed` hold the key columns and the source's digest.
+
+    `removed` holds the keys of the rows that only the target has, if they were asked for.
+    """
 
     new: pa.Table
     changed: pa.Table
     unchanged: int
     target_only: int
+    removed: pa.Table | None = None
 
 
 def compare(
-    spec: TableSpec, source: Iterable[pa.RecordBatch], target: Iterable[pa.RecordBatch], memory: str = _MEMORY
+    spec: TableSpec,
+    source: Iterable[pa.RecordBatch],
+    target: Iterable[pa.RecordBatch],
+    memory: str = _MEMORY,
+    *,
+    removed: bool = False,
 ) -> Changes:
-    """Join the digests of two sides by key; both are read at the same time.
+    """Join the digests of two sides by key; both are read at the same time. `removed` asks for the target's own keys.
 
     DuckDB serves as the calculator: what does not fit into `memory` it keeps in a temporary directory.
     """
@@ -51,7 +60,8 @@ def compare(
         source_rows = other.submit(_collect, calculator.cursor(), "source", spec, source)
         target_rows = _collect(calculator, "target", spec, target)
         total = source_rows.result()
-        return _joined(calculator, spec, total, target_rows)
+        changes = _joined(calculator, spec, total, target_rows)
+        return replace(changes, removed=_removed(calculator, spec)) if removed else changes
 
 
 def _collect(calculator: DuckDBPyConnection, side: str, spec: TableSpec, digests: Iterable[pa.RecordBatch]) -> int:
@@ -93,8 +103,21 @@ def _joined(calculator: DuckDBPyConnection, spec: TableSpec, source_rows: int, t
     return Changes(new, changed, unchanged, target_rows - unchanged - changed.num_rows)
 
 
+def _removed(calculator: DuckDBPyConnection, spec: TableSpec) -> pa.Table:
+    match = " AND ".join(f"s.c{i} = t.c{i}" for i in range(len(spec.key)))
+    fields = ", ".join(f"t.c{i}" for i in range(len(spec.key)))
+    return _typed(
+        calculator.sql(f"SELECT {fields} FROM target t ANTI JOIN source s ON {match}").to_arrow_table(), spec.key_schema
+    )
+
+
 def _taken(calculator: DuckDBPyConnection, schema: pa.Schema, condition: str) -> pa.Table:
-    fetched = calculator.sql(f"SELECT * EXCLUDE is_new FROM differing WHERE {condition}").to_arrow_table()
+    return _typed(
+        calculator.sql(f"SELECT * EXCLUDE is_new FROM differing WHERE {condition}").to_arrow_table(), schema
+    )
+
+
+def _typed(fetched: pa.Table, schema: pa.Schema) -> pa.Table:
     columns = [
         column.cast(pa.int64()).cast(field.type) if pa.types.is_timestamp(field.type) else column.cast(field.type)
         for column, field in zip(fetched.columns, schema, strict=True)

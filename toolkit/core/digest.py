@@ -145,7 +145,8 @@ def _field(type_: LogicalType, values: pa.Array) -> list[pa.Array]:
     if kind is Kind.BYTES:
         return _variable(OID_BYTEA, values)
     if kind is Kind.DECIMAL:
-        return _variable(OID_TEXT, pa.array([None if v is None else decimal_text(v) for v in values.to_pylist()], pa.string()))
+        texts = [None if v is None else decimal_text(v) for v in values.to_pylist()]
+        return _variable(OID_TEXT, pa.array(texts, pa.string()))
     if kind is Kind.ARRAY:
         return _variable(OID_TEXT, _array_documents(type_, values))
     oid, words = _fixed_words(kind, values)

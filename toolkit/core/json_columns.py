@@ -99,7 +99,8 @@ def _format_documents(_: LogicalType, values: pa.Array) -> pa.Array:
     if not pc.any(escaped).as_py():
         return documents
     # Beside `null`, which would read as SQL's NULL, only what looks like an escape itself is escaped.
-    wanted = pa.array([looks and _needs_escape(v) for looks, v in zip(escaped.to_pylist(), documents.to_pylist(), strict=True)])
+    pairs = zip(escaped.to_pylist(), documents.to_pylist(), strict=True)
+    wanted = pa.array([looks and _needs_escape(document) for looks, document in pairs])
     wrapped = pc.binary_join_element_wise(f'{{"{JSON_ESCAPE}": ', documents, "}", "")
     return pc.if_else(pc.fill_null(wanted, False), wrapped, documents)
 

@@ -23,7 +23,8 @@ class Action(StrEnum):
 class TablePlan:
     """What will happen to one table, in rows.
 
-    `changes` holds the keys and digests of the rows to merge, `seconds` is what the comparison took.
+    `changes` holds the keys and digests of the rows to merge, `removals` the keys of the rows to delete (None when
+    none ever are), `seconds` is what the comparison took.
     """
 
     spec: TableSpec = field(repr=False)
@@ -35,6 +36,8 @@ class TablePlan:
     target_only: int = 0
     changes: pa.Table | None = field(default=None, repr=False)
     seconds: float = 0.0
+    deletes: int = 0
+    removals: pa.Table | None = field(default=None, repr=False)
 
     @property
     def writes(self) -> int:
@@ -55,6 +58,7 @@ class TableResult:
     verified: bool
     source_digest: str | None = None
     target_digest: str | None = None
+    deleted: int = 0
 
     @property
     def rows_per_second(self) -> float:
@@ -76,6 +80,18 @@ class SyncResult:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class TableDump:
+    """One table's file: rows, bytes and SHA-256, and the seconds it took. A dry run knows only the rows."""
+
+    table: str
+    rows: int
+    file: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    seconds: float = 0.0
+
+
 def load_plan(spec: TableSpec, rows: int) -> TablePlan:
     """The plan for a table that is empty in the target."""
     if rows == 0:
@@ -89,9 +105,10 @@ def merge_plan(spec: TableSpec, changes: Changes) -> TablePlan:
         "inserts": changes.new.num_rows,
         "updates": changes.changed.num_rows,
         "unchanged": changes.unchanged,
-        "target_only": changes.target_only,
+        "target_only": changes.target_only if changes.removed is None else 0,
+        "deletes": 0 if changes.removed is None else changes.removed.num_rows,
     }
     if not changes.new.num_rows and not changes.changed.num_rows:
-        return TablePlan(spec, Action.NOTHING, "no row of the source differs", **counts)
+        return TablePlan(spec, Action.NOTHING, "no row of the source differs", **counts, removals=changes.removed)
     keys = pa.concat_tables([changes.new, changes.changed])
-    return TablePlan(spec, Action.MERGE, "rows differ by digest", **counts, changes=keys)
+    return TablePlan(spec, Action.MERGE, "rows differ by digest", **counts, changes=keys, removals=changes.removed)

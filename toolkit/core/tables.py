@@ -37,7 +37,10 @@ class ForeignKeySpec:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table in its canonical schema. `key` names the columns that identify a row."""
+    """A table in its canonical schema. `key` names the columns that identify a row.
+
+    `where`, a condition in the SQL of the database concerned, narrows it to some of its rows.
+    """
 
     name: str
     columns: tuple[ColumnSpec, ...]
@@ -45,6 +48,7 @@ class TableSpec:
     unique_keys: tuple[tuple[str, ...], ...]
     foreign_keys: tuple[ForeignKeySpec, ...]
     table: Table = field(repr=False, compare=False)
+    where: str | None = None
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -139,6 +143,16 @@ def select_tables(metadata: MetaData, names: Sequence[str] = ()) -> tuple[TableS
             raise UnknownNameError("table", name, metadata.tables)
     ordered = [t for t, _ in _sorted(metadata.tables.values()) if t is not None]
     return tuple(table_spec(t) for t in ordered if not names or t.fullname in names)
+
+
+def children_of(spec: TableSpec) -> tuple[TableSpec, ...]:
+    """The tables with a foreign key to this one; those whose rows cannot be told apart are left out."""
+    return tuple(
+        table_spec(table)
+        for table in spec.table.metadata.tables.values()
+        if any(c.referred_table is spec.table for c in table.foreign_key_constraints)
+        and (table.primary_key.columns or _unique_keys(table))
+    )
 
 
 _sorted: Callable[[Iterable[Table]], list[tuple[Table | None, object]]] = sort_tables_and_constraints

@@ -36,6 +36,7 @@ from toolkit.core.types import (
 _SHOWN = 80
 _MICROSECOND = dt.timedelta(microseconds=1)
 _DAY = 86_400_000_000
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNIX_DAY = dt.date(1970, 1, 1).toordinal()
 # The only member of an object that stands for the document in it.
 JSON_ESCAPE = "$json"
@@ -139,7 +140,7 @@ def _microseconds(value: str, zone: dt.tzinfo | None) -> int:
     if parsed.tzinfo is not None and zone is None:
         raise ValueError
     offset = parsed.utcoffset() or dt.timedelta()
-    since = parsed.replace(tzinfo=None) - offset - dt.datetime(1970, 1, 1)  # noqa: DTZ001 - naive on both sides
+    since = parsed.replace(tzinfo=dt.UTC) - offset - _EPOCH
     return since // _MICROSECOND + cycles * _CYCLE_DAYS * _DAY
 
 
@@ -173,7 +174,7 @@ def timestamp_text(type_: LogicalType, whole: int) -> str:
     text = f"{sign}{abs(year):04d}{near.isoformat()[4:]}"
     if is_date:
         return text
-    time = (dt.datetime.min + rest * _MICROSECOND).time()
+    time = (_EPOCH + rest * _MICROSECOND).time()
     return f"{text}T{time.isoformat()}{'+00:00' if type_.kind is Kind.TIMESTAMPTZ else ''}"
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import SyncResult
+from toolkit.core.problems import Problems
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.tables import select_tables
-from toolkit.errors import FixtureError
+from toolkit.core.tables import TableSpec, select_tables
+from toolkit.errors import FixtureError, UnknownNameError
 from toolkit.models.loader import load_metadata
-from toolkit.operations.transfer import Options, transfer
-from toolkit.stores.fixtures import FixtureDirectory
+from toolkit.operations import migrate
+from toolkit.operations.completion import Completion
+from toolkit.operations.transfer import Mode, Options, transfer
+from toolkit.stores.directories import directory_at
+from toolkit.stores.fixtures import FixtureDirectory, missing
 
 if TYPE_CHECKING:
-    from toolkit.config import Config
+    from toolkit.config import Config, Database
+    from toolkit.repositories.base import DatabaseConnection
 
 
 def load_data(
@@ -24,27 +30,82 @@ def load_data(
     target: str,
     tables: Sequence[str] = (),
     *,
-    directory: Path | None = None,
+    directory: Path | str | None = None,
+    match: Mapping[str, Sequence[str]] | None = None,
     dry_run: bool = False,
+    ignore_revision: bool = False,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> SyncResult:
-    """Insert or update the rows of fixture files, all in one verified transaction.
+    """Write the rows of fixture files, all in one verified transaction.
+
+    Every file is read whole and checked before anything is written. `match` names, by table, the columns by which rows
+    are recognised instead of the primary key. `options.mode` says what becomes of rows that are there already.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
     """
     started = time.perf_counter()
-    options = options or Options()
-    source = FixtureDirectory(directory or config.fixtures)
-    specs = select_tables(load_metadata(config.metadata, config.root), tables)
-    found = [spec for spec in specs if source.has(spec)]
-    lacking = [spec.name for spec in specs if not source.has(spec)]
-    if lacking and (tables or not found):
-        raise FixtureError(source.name, f"there is no file for {', '.join(lacking)} (looked for <table>.json)")
+    options, progress = options or Options(), progress or Silent()
+    metadata = load_metadata(config.metadata, config.root)
+    every = {spec.name: spec for spec in select_tables(metadata)}
     database = config.database(target)
-    created, results = transfer(
-        source, database, config, found, dry_run=dry_run, options=options, progress=progress or Silent()
-    )
+    fixtures = FixtureDirectory(directory_at(config.fixtures if directory is None else directory))
+    specs = _chosen(fixtures, select_tables(metadata, tables), bool(tables), progress)
+    matched = _matches(every, match or {})
+    _require_revision(fixtures, database, config, ignore_revision)
+    problems = Problems()
+    with tempfile.TemporaryDirectory(prefix="toolkit-") as folder:
+        rows = {spec.name: fixtures.read(spec, Path(folder), problems, progress) for spec in specs}
+        problems.raise_if_any()
+        files = {spec.name: found[0] for spec in specs if (found := fixtures.file_of(spec.name))}
+
+        def completed(destination: DatabaseConnection | None) -> Completion:
+            replaces = options.mode is Mode.REPLACE
+            completion = Completion(every, rows, files, destination, matched, Path(folder), problems, replaces)
+            completion.run()
+            return completion
+
+        created, results = transfer(
+            completed, database, config, specs, dry_run=dry_run, options=options, progress=progress
+        )
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
-    return SyncResult(source.name, database.name, dry_run, created, verified, results, elapsed)
+    return SyncResult(fixtures.name, database.name, dry_run, created, verified, results, elapsed)
+
+
+def _chosen(
+    fixtures: FixtureDirectory, specs: Sequence[TableSpec], named: bool, progress: Progress
+) -> list[TableSpec]:
+    """The tables that there is a file for; all of them must be there if they were named."""
+    lacking = missing(fixtures, specs)
+    if lacking and (named or len(lacking) == len(specs)):
+        raise FixtureError(
+            fixtures.name, f"there is no file for {', '.join(lacking)}",
+            "A table's file is <table>.json, .jsonl or .csv, plain or with .gz, .zst or .zip behind it.",
+        )
+    if not named:
+        fixtures.note_strangers([spec.name for spec in specs], progress)
+    return [spec for spec in specs if spec.name not in lacking]
+
+
+def _matches(specs: Mapping[str, TableSpec], match: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    for table, columns in match.items():
+        if table not in specs:
+            raise UnknownNameError("table", table, specs)
+        for column in columns:
+            if column not in specs[table].column_names:
+                raise UnknownNameError("column", column, specs[table].column_names, table)
+    return {table: tuple(columns) for table, columns in match.items()}
+
+
+def _require_revision(fixtures: FixtureDirectory, database: Database, config: Config, ignore: bool) -> None:
+    """Refuse fixtures that were dumped at another schema revision than the one they would be loaded at."""
+    if ignore or not fixtures.manifest.tables or not migrate.has_history(config):
+        return
+    dumped, wanted = fixtures.manifest.revision, migrate.head_revision(config)
+    if dumped is not None and dumped != wanted:
+        raise FixtureError(
+            fixtures.name,
+            f"was dumped at schema revision {dumped}, but {database.name} is loaded at {wanted}",
+            "Dump it again from a database at that revision, or pass --ignore-revision.",
+        )

@@ -266,7 +266,7 @@ def ensure_schema(
     if not lacks_schema(database, config, accept_missing=accept_missing):
         return False
     metadata = load_metadata(config.metadata, config.root)
-    _make_tables(database, config, metadata, _has_history(config), progress)
+    _make_tables(database, config, metadata, has_history(config), progress)
     return True
 
 
@@ -285,11 +285,11 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
         SchemaMismatchError: tables are missing, and so is a record from which an upgrade could go on.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    has_history = _has_history(config)
+    with_history = has_history(config)
     found = _Standing.of(database, config, load_metadata(config.metadata, config.root))
     if found.is_empty:
         return True
-    if has_history and found.is_versioned:
+    if with_history and found.is_versioned:
         expected = joined(scripts_of(config).get_heads())
         if found.revision != expected:
             raise _mismatch(database, found.revision, expected)
@@ -298,13 +298,14 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
         raise SchemaMismatchError(
             [f"{database.name} has no table {name}" for name in found.missing],
             f"Run: toolkit database upgrade --database {database.name}"
-            if has_history
+            if with_history
             else "Make these tables first.",
         )
     return False
 
 
-def _has_history(config: Config) -> bool:
+def has_history(config: Config) -> bool:
+    """Whether there is a directory of migrations."""
     return (config.migrations / "env.py").is_file()
 
 

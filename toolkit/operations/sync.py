@@ -44,7 +44,7 @@ def sync(
     _require_two(source_database, target_database)
     with connect(source_database) as origin:
         created, results = transfer(
-            origin,
+            lambda _: origin,
             target_database,
             config,
             specs,

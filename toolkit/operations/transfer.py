@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -15,12 +16,12 @@ from toolkit.core.digest import DIGEST_FIELD, TableDigest, passing, sum_digests
 from toolkit.core.plan import Action, TablePlan, TableResult, load_plan, merge_plan
 from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, only, read_ahead
-from toolkit.core.tables import TableSpec, in_cycle
-from toolkit.errors import UnnamedRowError, VerificationError
+from toolkit.core.tables import TableSpec, children_of, in_cycle
+from toolkit.errors import ExistingRowsError, ReferencedRowsError, UnnamedRowError, VerificationError
 from toolkit.operations import migrate
 from toolkit.operations.digesting import SideDigest
 from toolkit.repositories import connect
-from toolkit.repositories.base import BATCH_ROWS, check_schema, refuse_schema
+from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
@@ -53,17 +54,30 @@ class Source(Protocol):
         """One table's rows."""
 
 
+class Mode(StrEnum):
+    """What becomes of rows that the target has already."""
+
+    UPSERT = "upsert"
+    INSERT = "insert"
+    REPLACE = "replace"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to write. `commit_every` (rows) trades all-or-nothing for commits in between."""
+    """How to write. `commit_every` (rows) trades all-or-nothing for commits in between.
+
+    `mode`: by default rows are inserted or updated, and those that only the target has stay; `insert` refuses rows
+    that are there already, `replace` also deletes those that only the target has.
+    """
 
     verify: bool = True
     batch_rows: int = BATCH_ROWS
     commit_every: int | None = None
+    mode: Mode = Mode.UPSERT
 
 
 def transfer(
-    source: Source,
+    source_for: Callable[[DatabaseConnection | None], Source],
     target: Database,
     config: Config,
     specs: Sequence[TableSpec],
@@ -75,6 +89,7 @@ def transfer(
 ) -> tuple[bool, tuple[TableResult, ...]]:
     """Plan and, unless it is a dry run, execute. Whether the schema was created (or would be), and the results.
 
+    `source_for` gives the source once the target is open; it is given None for a target that is yet to be made.
     `problems` is what the source lacks; it is told together with what the target lacks.
 
     Raises:
@@ -82,12 +97,16 @@ def transfer(
     """
     created = _prepare(target, config, specs, problems, dry_run=dry_run)
     if created and dry_run:
+        source = source_for(None)
         return True, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs)
     if created:
         progress.note(f"{target.name} had no tables: its schema was created.")
     with connect(target, write=not dry_run) as destination:
         check_schema(destination, specs)
-        plans = [plan_table(source.repository(s), destination.repository(s), s, progress) for s in specs]
+        source = source_for(destination)
+        plans = [plan_table(source.repository(s), destination.repository(s), s, progress, options.mode) for s in specs]
+        if options.mode is Mode.INSERT:
+            _refuse_existing(plans, source, destination, options)
         if dry_run:
             return False, tuple(planned(plan) for plan in plans)
         return created, execute(plans, source, destination, options, progress)
@@ -110,18 +129,41 @@ def _prepare(
 def planned(plan: TablePlan) -> TableResult:
     """A plan as the result that it would have."""
     return TableResult(
-        plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only, plan.seconds, verified=False
+        plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only, plan.seconds, verified=False,
+        deleted=plan.deletes,
     )
 
 
-def plan_table(source: RowSource, target: TableRepository | None, spec: TableSpec, progress: Progress) -> TablePlan:
+def _refuse_existing(
+    plans: Sequence[TablePlan], source: Source, target: DatabaseConnection, options: Options
+) -> None:
+    for plan in plans:
+        rows = plan.updates + plan.unchanged
+        if not rows:
+            continue
+        repository = target.repository(plan.spec)
+        for batch in source.repository(plan.spec).read(options.batch_rows):
+            keys = pa.Table.from_batches([batch]).select(list(plan.spec.key))
+            found = next((part for part in repository.read(keys=keys) if part.num_rows), None)
+            if found is not None:
+                raise ExistingRowsError(target.name, plan.spec.name, rows, batch_key(plan.spec, found, 0))
+
+
+def plan_table(
+    source: RowSource,
+    target: TableRepository | None,
+    spec: TableSpec,
+    progress: Progress,
+    mode: Mode = Mode.UPSERT,
+) -> TablePlan:
     """Compare one table on both sides; a target that does not exist yet is None."""
     started = time.perf_counter()
     progress.step(f"compare {spec.name}")
     if target is None or target.is_empty():
         plan = load_plan(spec, source.count())
     else:
-        plan = merge_plan(spec, compare(spec, source.row_digests(), target.row_digests()))
+        removed = mode is Mode.REPLACE
+        plan = merge_plan(spec, compare(spec, source.row_digests(), target.row_digests(), removed=removed))
     return replace(plan, seconds=time.perf_counter() - started)
 
 
@@ -138,6 +180,7 @@ def execute(
     specs = [plan.spec for plan in plans]
     written = [plan for plan in plans if plan.action is not Action.NOTHING]
     cyclic = in_cycle(specs)
+    _delete(plans, target, progress)
     with ExitStack() as stack:
         if any(plan.spec.name in cyclic for plan in written):
             stack.enter_context(target.defer_foreign_keys([spec for spec in specs if spec.name in cyclic]))
@@ -145,12 +188,47 @@ def execute(
             options = _in_one_piece(options, cyclic, progress)
         results = tuple(_write(plan, source, target, options, progress) for plan in plans)
     target.check_parents([plan.spec for plan in written])
+    _require_counts(plans, target)
     if options.verify and not options.commit_every and target.fires_triggers(specs):
         _verify_again(written, results, target)
     for spec in specs:
         target.repository(spec).advance_sequences()
     target.commit()
     return results
+
+
+def _delete(plans: Sequence[TablePlan], target: DatabaseConnection, progress: Progress) -> None:
+    """Delete what only the target has, children before parents."""
+    together = {plan.spec.name for plan in plans}
+    for plan in reversed(plans):
+        if plan.removals is None or not plan.deletes:
+            continue
+        progress.step(f"delete {plan.spec.name}", plan.deletes)
+        _require_no_children(plan.spec, plan.removals, target, together)
+        target.repository(plan.spec).delete_many(plan.removals)
+
+
+def _require_no_children(
+    spec: TableSpec, removals: pa.Table, target: DatabaseConnection, together: Collection[str]
+) -> None:
+    """Refuse to delete rows that others point at, which the database would delete with them."""
+    for child in children_of(spec):
+        foreign_keys = [fk for fk in child.foreign_keys if fk.parent == spec.name and fk.parent_columns == spec.key]
+        if child.name in together or not foreign_keys or target.column_names(child) is None:
+            continue
+        for foreign_key in foreign_keys:
+            keys = removals.select(list(spec.key)).rename_columns(list(foreign_key.columns))
+            rows = sum(batch.num_rows for batch in target.repository(child).read(keys=keys))
+            if rows:
+                raise ReferencedRowsError(target.name, spec.name, child.name, rows)
+
+
+def _require_counts(plans: Sequence[TablePlan], target: DatabaseConnection) -> None:
+    """See that exactly the rows that should be are left where some were deleted."""
+    for plan in plans:
+        expected = plan.inserts + plan.updates + plan.unchanged
+        if plan.removals is not None and (rows := target.repository(plan.spec).count()) != expected:
+            raise VerificationError(target.name, plan.spec.name, f"{rows} rows, but {expected} should be,")
 
 
 def _in_one_piece(options: Options, cyclic: Collection[str], progress: Progress) -> Options:
@@ -185,7 +263,7 @@ def _write(
             sent, arrived = _merge(plan, source, target, options, progress)
     return TableResult(
         plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only,
-        plan.seconds + time.perf_counter() - started, verified=sent is not None,
+        plan.seconds + time.perf_counter() - started, verified=sent is not None, deleted=plan.deletes,
         source_digest=sent.text if sent else None, target_digest=arrived.text if arrived else None,
     )
 

@@ -155,6 +155,11 @@ class DatabaseConnection(ABC):
         return False
 
 
+def bracketed(condition: str) -> str:
+    """A user's condition as one term; the line break ends a comment that it may end with."""
+    return f"({condition}\n)"
+
+
 @contextmanager
 def _nothing() -> Iterator[None]:
     yield
@@ -171,19 +176,28 @@ class TableRepository:
         self.spec = spec
         self.table = spec.table
 
+    @property
+    def _within(self) -> sa.ColumnElement[bool]:
+        """The condition that narrows the table, as its user wrote it."""
+        return sa.true() if self.spec.where is None else sa.literal_column(bracketed(self.spec.where), sa.Boolean)
+
+    def source(self, name: str) -> str:
+        """What to read from instead of the table, whose quoted name this is, when a condition narrows it."""
+        return name if self.spec.where is None else f"(SELECT * FROM {name} WHERE {bracketed(self.spec.where)})"
+
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def count(self) -> int:
         """Number of rows."""
         with self.connection.translated():
-            counted = sa.select(sa.func.count()).select_from(self.table)
+            counted = sa.select(sa.func.count()).select_from(self.table).where(self._within)
             ((rows,),) = self.connection.sqlalchemy.execute(counted).all()
         return int(rows)
 
     def is_empty(self) -> bool:
         """Whether there is no row."""
         with self.connection.translated():
-            one = sa.select(sa.literal(1)).select_from(self.table).limit(1)
+            one = sa.select(sa.literal(1)).select_from(self.table).where(self._within).limit(1)
             # Fetched to the end: DuckDB does nothing else while a result is unfinished.
             return not self.connection.sqlalchemy.execute(one).all()
 
@@ -197,7 +211,7 @@ class TableRepository:
         for condition in self._conditions(keys):
             with self.connection.translated():
                 result = self.connection.sqlalchemy.execute(
-                    sa.select(*columns).where(condition).execution_options(yield_per=batch_rows)
+                    sa.select(*columns).where(condition, self._within).execution_options(yield_per=batch_rows)
                 )
                 for rows in result.partitions(batch_rows):
                     yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
@@ -266,6 +280,13 @@ class TableRepository:
 
     def advance_sequences(self) -> None:
         """Move the generators of key values past the highest value in the table."""
+
+    def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
+        """So many numbers that no row has in this column, all of them greater than `above`."""
+        with self.connection.translated():
+            ((top,),) = self.connection.sqlalchemy.execute(sa.select(sa.func.max(self.table.c[column]))).all()
+        start = max(int(top or 0), above) + 1
+        return list(range(start, start + count))
 
     def upsert_statement(self) -> Any:
         """`INSERT … ON CONFLICT (key) DO UPDATE` of every data column, the values bound in column order."""

@@ -166,7 +166,7 @@ class DuckDBRepository(TableRepository):
             f"{_canonical_expression(c.type, f't.{quoted(c.name)}')} AS c{i}" for i, c in enumerate(self.spec.columns)
         )
         with self.connection.translated(), self._incoming_keys(keys) as join:
-            stream = self.connection.raw.sql(f"SELECT {fields} FROM {self.name} AS t{join}")
+            stream = self.connection.raw.sql(f"SELECT {fields} FROM {self.source(self.name)} AS t{join}")
             for fetched in stream.to_arrow_reader(batch_rows):
                 if fetched.num_rows:
                     yield self._canonical(fetched)
@@ -187,7 +187,7 @@ class DuckDBRepository(TableRepository):
         fields = ", ".join(_canonical_expression(c.type, quoted(c.name)) for c in self.spec.columns)
         with self.connection.translated():
             ((rows, total),) = self.connection.raw.execute(
-                f"SELECT count(*), coalesce(sum(hash({fields})), 0) FROM {self.name}"
+                f"SELECT count(*), coalesce(sum(hash({fields})), 0) FROM {self.source(self.name)}"
             ).fetchall()
         return TableDigest(int(rows), int(total))
 

@@ -222,7 +222,7 @@ class PostgresRepository(TableRepository):
             return
         fields = ", ".join(fetch_expression(c, f"t.{quoted(c.name)}") for c in self.spec.columns)
         for condition, parameter in self._key_joins(keys):
-            for fetched in self._fetch(f"SELECT {fields} FROM {self.name} AS t{condition}", parameter):
+            for fetched in self._fetch(f"SELECT {fields} FROM {self.source(self.name)} AS t{condition}", parameter):
                 batch = self._canonical(fetched)
                 for start in range(0, batch.num_rows, batch_rows):
                     yield batch.slice(start, batch_rows)
@@ -234,7 +234,7 @@ class PostgresRepository(TableRepository):
         key_spec = TableSpec(self.spec.name, tuple(self.spec.column(n) for n in self.spec.key), self.spec.key, (), (),
                              self.table)
         schema = digest_schema(self.spec)
-        for fetched in self._fetch(f"SELECT {keys}, decode({digest}, 'hex') FROM {self.name}", None):
+        for fetched in self._fetch(f"SELECT {keys}, decode({digest}, 'hex') FROM {self.source(self.name)} AS t", None):
             canonical = canonical_batch(key_spec, fetched.select(range(len(self.spec.key))))
             yield pa.record_batch([*canonical.columns, fetched.columns[-1].cast(schema[-1].type)], schema=schema)
 
@@ -245,7 +245,7 @@ class PostgresRepository(TableRepository):
         with self.connection.translated():
             for join, parameter in self._key_joins(keys):
                 query = (f"SELECT count(*), coalesce(sum(('x' || left({digest}, 16))::bit(64)::bigint), 0) "
-                         f"FROM {self.name} AS t{join}")
+                         f"FROM {self.source(self.name)} AS t{join}")
                 row = self.connection.run(query, parameter).fetchone()
                 assert row is not None
                 total += TableDigest(int(row[0]), int(row[1]))
@@ -352,6 +352,22 @@ class PostgresRepository(TableRepository):
                     run(f"SELECT setval({literal(found[0])}, top) "
                         f"FROM (SELECT max({quoted(column.name)}) AS top FROM {self.name}) AS highest, {found[0]} AS s "
                         "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)")
+
+    def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
+        """So many numbers from the column's sequence, so that an application that writes meanwhile gets others."""
+        with self.connection.translated():
+            found = self.connection.run(
+                f"SELECT pg_get_serial_sequence({literal(self.name)}, {literal(column)})"
+            ).fetchone()
+            if not found or not found[0]:
+                return super().reserve_numbers(column, count, above)
+            sequence = literal(found[0])
+            self.connection.run(
+                f"SELECT setval({sequence}, top) FROM (SELECT greatest({int(above)}, max({quoted(column)})) AS top "
+                f"FROM {self.name}) AS highest, {found[0]} AS s WHERE top > s.last_value"
+            )
+            rows = self.connection.run(f"SELECT nextval({sequence}) FROM generate_series(1, {int(count)})").fetchall()
+        return [int(row[0]) for row in rows]
 
     def _wires(self) -> tuple[dict[str, str], dict[str, str]]:
         types = self.column_types()

@@ -281,7 +281,7 @@ class SqliteRepository(TableRepository):
         quote = sqlite.dialect().identifier_preparer
         names = ", ".join(quote.quote_identifier(column.name) for column in self.spec.columns)
         with self.connection.translated(), closing(self.connection.sqlalchemy.connection.cursor()) as cursor:
-            cursor.execute(f"SELECT {names} FROM {quote.format_table(self.table)}")
+            cursor.execute(f"SELECT {names} FROM {self.source(quote.format_table(self.table))}")
             while rows := cursor.fetchmany(batch_rows):
                 yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
 
@@ -348,7 +348,7 @@ class SqliteRepository(TableRepository):
                 expressions.append(expression)
                 samples.append(_SAMPLES[type_])
         table = sqlite.dialect().identifier_preparer.format_table(self.table)
-        return f"SELECT {', '.join(samples)} UNION ALL SELECT {', '.join(expressions)} FROM {table}"
+        return f"SELECT {', '.join(samples)} UNION ALL SELECT {', '.join(expressions)} FROM {self.source(table)}"
 
     def _expressions(self, column: ColumnSpec) -> list[tuple[str, pa.DataType]]:
         name = sqlite.dialect().identifier_preparer.quote_identifier(column.name)

@@ -1,116 +1,121 @@
-"""Fixtures: one table's rows as a JSON file `<table>.json`, an array of objects."""
+"""A directory of fixtures: which file holds which table, and whether it is as its manifest says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import difflib
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import msgspec
-import pyarrow as pa
-
-from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
-from toolkit.core.streams import only
-from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.values import parse_json_value
-from toolkit.errors import FixtureError, UnknownNameError
+from toolkit.core.fixture_manifest import FixtureFile, FixtureManifest
+from toolkit.core.problems import Problems
+from toolkit.core.progress import Progress
+from toolkit.core.tables import TableSpec
+from toolkit.errors import FixtureError
+from toolkit.stores.directories import Directory
+from toolkit.stores.fixture_files import FORMS, FileForm, Format, open_chunks, table_of
+from toolkit.stores.fixture_reader import FixtureReader, read_schema
+from toolkit.stores.fixture_writer import complete, read_manifest
+from toolkit.stores.spool import SpooledRows
 
 
 class FixtureDirectory:
-    """A directory of fixtures, read as a source of rows."""
+    """A directory of fixtures to read.
 
-    def __init__(self, directory: Path) -> None:
+    Raises:
+        StoreError: it cannot be read.
+        FixtureError: its manifest is damaged.
+    """
+
+    def __init__(self, directory: Directory) -> None:
         self.directory = directory
+        complete(directory)
 
     @property
     def name(self) -> str:
         """The directory, for messages."""
-        return str(self.directory)
-
-    def has(self, spec: TableSpec) -> bool:
-        """Whether there is a file for the table."""
-        return self.path(spec).is_file()
-
-    def path(self, spec: TableSpec) -> Path:
-        """The table's file."""
-        return self.directory / f"{spec.name}.json"
-
-    def repository(self, spec: TableSpec) -> FixtureRepository:
-        """One table's rows."""
-        return FixtureRepository(spec, self.path(spec))
-
-
-class FixtureRepository:
-    """One fixture file as a source of rows."""
-
-    def __init__(self, spec: TableSpec, path: Path) -> None:
-        self.spec = spec
-        self.path = path
-
-    def count(self) -> int:
-        """Number of rows."""
-        return len(self._rows)
-
-    def read(self, batch_rows: int, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows, or those with these keys, in the canonical schema.
-
-        Raises:
-            FixtureError: a value that is none of its column's, named with its row.
-        """
-        batches = (self._batch(start, batch_rows) for start in range(0, len(self._rows), batch_rows))
-        return batches if keys is None else only(batches, keys)
-
-    def row_digests(self) -> Iterator[pa.RecordBatch]:
-        """Key columns and digest of every row."""
-        for batch in self.read(len(self._rows) or 1):
-            yield keyed_digests(self.spec, batch)
-
-    def digest(self) -> TableDigest:
-        """The digest of all rows."""
-        return digest_batches(self.spec, self.read(len(self._rows) or 1))
+        return self.directory.name
 
     @cached_property
-    def _rows(self) -> list[dict[str, Any]]:
-        try:
-            rows = msgspec.json.decode(self.path.read_bytes())
-        except OSError as error:
-            raise FixtureError(str(self.path), f"cannot be read: {error.strerror}") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise FixtureError(str(self.path), f"is not valid JSON: {error}") from error
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise FixtureError(str(self.path), "is not an array of objects")
-        for number, row in enumerate(rows, start=1):
-            self._check_names(number, row)
+    def manifest(self) -> FixtureManifest:
+        """What `dump-data` says of the directory; empty if it says nothing."""
+        return read_manifest(self.directory) or FixtureManifest()
+
+    @cached_property
+    def _files(self) -> Mapping[str, list[tuple[str, FileForm]]]:
+        """The files that could be a table's, by the table's name, the preferred form first."""
+        found: dict[str, list[tuple[str, FileForm]]] = {}
+        for name in sorted(self.directory.files()):
+            if (recognised := table_of(name)) is not None:
+                found.setdefault(recognised[0], []).append((name, recognised[1]))
+        for files in found.values():
+            files.sort(key=lambda file: FORMS.index(file[1]))
+        return found
+
+    def file_of(self, table: str) -> tuple[str, FileForm] | None:
+        """The name and form of a table's file: the manifest's, or the first that Advanced Alchemy would take."""
+        exact = self._files.get(table, [])
+        others = [file for name, files in self._files.items() if name.lower() == table.lower() for file in files]
+        listed = self.manifest.tables.get(table)
+        for name, form in (*exact, *others):
+            if listed is None or name == listed.file:
+                return name, form
+        if listed is not None:
+            raise FixtureError(
+                f"{self.name}/{listed.file}", "is in the manifest, but not in the directory",
+                "Restore the file, or dump again; nothing was written.",
+            )
+        return None
+
+    def note_strangers(self, tables: Collection[str], progress: Progress) -> None:
+        """Tell of files that no table has the name of, and of those that another file is preferred to."""
+        known = {table.lower(): table for table in tables}
+        for name, files in self._files.items():
+            if name.lower() not in known:
+                near = difflib.get_close_matches(name, tables, n=1, cutoff=0.5)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                progress.note(f"{files[0][0]} is left out: there is no table {name!r}{hint}")
+                continue
+            chosen = self.file_of(known[name.lower()])
+            for file, _ in files:
+                if chosen is not None and file != chosen[0]:
+                    progress.note(f"{file} is left out: {chosen[0]} is there for the same table.")
+
+    def read(self, spec: TableSpec, folder: Path, problems: Problems, progress: Progress) -> SpooledRows:
+        """Read a table's file whole, note everything that is wrong with its rows, and keep them in `folder`.
+
+        Raises:
+            StoreError, FixtureError: the file cannot be read, or is damaged.
+            FixtureProblemsError: there are too many problems to go on.
+        """
+        found = self.file_of(spec.name)
+        assert found is not None
+        name, form = found
+        digest = hashlib.sha256()
+        progress.step(f"read {name}")
+        reader = FixtureReader(spec, name, problems)
+        with open_chunks(self.directory, name, form, digest) as chunks:
+            rows = SpooledRows(
+                spec, folder / f"{len(list(folder.iterdir()))}", reader.batches(chunks, form), read_schema(spec)
+            )
+        listed = self.manifest.tables.get(spec.name)
+        if listed is not None and listed.sha256 != digest.hexdigest():
+            self._note_change(spec, listed, rows.count(), form, progress)
         return rows
 
-    def _check_names(self, number: int, row: Mapping[str, Any]) -> None:
-        known = self.spec.column_names
-        for name in row:
-            if name not in known:
-                raise UnknownNameError("column", name, known, f"{self.path}, row {number}")
-        for column in self.spec.columns:
-            if column.name not in row and not column.nullable:
-                raise FixtureError(str(self.path), f"row {number} lacks {column.name!r}, which may not be NULL")
-
-    def _batch(self, start: int, count: int) -> pa.RecordBatch:
-        rows = self._rows[start : start + count]
-        columns = [self._column(column, rows, start) for column in self.spec.columns]
-        return pa.record_batch(columns, schema=self.spec.schema)
-
-    def _column(self, column: ColumnSpec, rows: list[dict[str, Any]], start: int) -> pa.Array:
-        values = []
-        for number, row in enumerate(rows, start=start + 1):
-            try:
-                values.append(parse_json_value(column.type, row.get(column.name)))
-                pa.scalar(values[-1], column.type.arrow)
-            except (ValueError, OverflowError, pa.ArrowException) as error:
-                shown = repr(row.get(column.name))[:80]
-                raise FixtureError(
-                    str(self.path), f"row {number}, column {column.name!r}: {shown} {_reason(error)}"
-                ) from error
-        return pa.array(values, column.type.arrow)
+    def _note_change(
+        self, spec: TableSpec, listed: FixtureFile, rows: int, form: FileForm, progress: Progress
+    ) -> None:
+        if form.format is not Format.JSON and rows < listed.rows:
+            # An array that is cut off has no end; lines could be.
+            raise FixtureError(
+                f"{self.name}/{listed.file}", f"has {rows:,} rows of the {listed.rows:,} that were dumped",
+                f"Restore it; if they were removed on purpose, remove {spec.name!r} from manifest.json.",
+            )
+        progress.note(f"{listed.file} was changed since it was dumped; it is loaded as it is now.")
 
 
-def _reason(error: Exception) -> str:
-    return str(error) if type(error) is ValueError else "does not fit into its column"
+def missing(fixtures: FixtureDirectory, specs: Sequence[TableSpec]) -> list[str]:
+    """Tables that there is no file for."""
+    return [spec.name for spec in specs if fixtures.file_of(spec.name) is None]

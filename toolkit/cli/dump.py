@@ -1,0 +1,50 @@
+"""`toolkit dump-data`."""
+
+from __future__ import annotations
+
+import click
+
+from toolkit.cli.options import general_options, where_option
+
+
+@click.command("dump-data")
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.option("--from", "source", default="sqlite", show_default=True, metavar="NAME",
+              help="Source: a database's name, or a URL.")
+@click.option("--dir", "directory", metavar="DIR",
+              help="Where to: a directory, or an object store's URL.  [default: fixtures]")
+@click.option("--format", "format_", type=click.Choice(["json", "jsonl"]), default="json", show_default=True,
+              help="An array of objects, one a line, or only the lines.")
+@click.option("--compress", type=click.Choice(["none", "gz", "zst"]), default="none", show_default=True)
+@where_option
+@click.option("--exclude", multiple=True, metavar="TABLE", help="All tables but this one; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Count the rows and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@general_options
+@click.pass_context
+def dump_data(
+    ctx: click.Context,
+    tables: tuple[str, ...],
+    source: str,
+    directory: str | None,
+    format_: str,
+    compress: str,
+    where: dict[str, str],
+    exclude: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Write tables as JSON fixtures that belong in git.
+
+    One row a line, ordered by primary key, byte for byte the same from whichever engine. The old files stay until all
+    new ones are written.
+    """
+    from toolkit.cli.render import progress_on_stderr, show_dump, show_json
+    from toolkit.operations.dump import Compression, FileForm, Format
+    from toolkit.operations.dump import dump_data as run
+
+    form = FileForm(Format(format_), Compression(compress))
+    with progress_on_stderr() as progress:
+        result = run(ctx.obj, source, tables, directory=directory, form=form, where=where, exclude=exclude,
+                     dry_run=dry_run, progress=progress)
+    show_json(result) if as_json else show_dump(result)

@@ -1,0 +1,203 @@
+"""Places for files: a directory of this machine, or a prefix in an object store."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from toolkit.errors import StoreError, without_passwords
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_COPIED = 1 << 20
+
+
+class Directory(Protocol):
+    """Files under names that may hold one slash: a subdirectory's."""
+
+    name: str
+
+    def files(self, folder: str = "") -> frozenset[str]:
+        """The names of all files in it or one of its folders, without those further down."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file to read.
+
+        Raises:
+            StoreError: it is not there, or may not be read.
+        """
+
+    def create(self, name: str) -> Any:
+        """A new file to write, for a `with` block; it is there, whole, when the block ends without an error."""
+
+    def move(self, source: str, target: str) -> None:
+        """Give a file another name, in place of what has it."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file that may not be there."""
+
+
+def directory_at(place: str | Path) -> Directory:
+    """The directory of a path, or of an object store's URL (`s3://bucket/prefix`, `az://…`, `gs://…`, `memory://`).
+
+    Raises:
+        StoreError: the URL is none that is known, or lacks credentials.
+    """
+    text = str(place)
+    if "://" not in text or isinstance(place, Path):
+        return LocalDirectory(Path(place))
+    if text.startswith("file://"):
+        from urllib.parse import unquote, urlsplit
+
+        return LocalDirectory(Path(unquote(urlsplit(text).path)))
+    return ObjectDirectory(text)
+
+
+class LocalDirectory:
+    """A directory of this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+
+    def files(self, folder: str = "") -> frozenset[str]:
+        """The names of all files in it or one of its folders; none if that is not there."""
+        with self._translated(), suppress(FileNotFoundError), os.scandir(self.path / folder) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_file())
+        return frozenset()
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return (self.path / name).is_file()
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file to read."""
+        with self._translated():
+            return (self.path / name).open("rb")
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[IO[bytes]]:
+        """A new file to write."""
+        path = self.path / name
+        with self._translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+
+    def move(self, source: str, target: str) -> None:
+        """Give a file another name; the file system does it in one step."""
+        with self._translated():
+            (self.path / source).replace(self.path / target)
+
+    def remove(self, name: str) -> None:
+        """Remove a file that may not be there, and the subdirectory it leaves empty."""
+        path = self.path / name
+        with self._translated():
+            path.unlink(missing_ok=True)
+            if path.parent != self.path:
+                with suppress(OSError):
+                    path.parent.rmdir()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(str(error.filename or self.path), error.strerror or str(error)) from error
+
+
+class ObjectDirectory:
+    """A prefix in an object store."""
+
+    def __init__(self, url: str) -> None:
+        from obstore.store import from_url
+
+        self.name = without_passwords(url)
+        with self._translated():
+            self._store: ObjectStore = from_url(url)
+
+    def files(self, folder: str = "") -> frozenset[str]:
+        """The names of all objects directly under the prefix, or under one beneath it."""
+        import obstore
+
+        with self._translated():
+            listed = obstore.list_with_delimiter(self._store, folder.rstrip("/") or None)
+        return frozenset(entry["path"].rpartition("/")[2] for entry in listed["objects"])
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an object."""
+        import obstore
+
+        with self._translated():
+            try:
+                obstore.head(self._store, name)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def open(self, name: str) -> IO[bytes]:
+        """An object to read."""
+        import obstore
+
+        with self._translated():
+            return io.BufferedReader(_Reading(obstore.open_reader(self._store, name)), _COPIED)
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[IO[bytes]]:
+        """A new object; it appears when it is complete."""
+        import obstore
+
+        with self._translated():
+            writer = obstore.open_writer(self._store, name)
+            yield writer  # type: ignore[misc]
+            # Not on an error: what was sent of an upload that is not completed never shows.
+            writer.close()
+
+    def move(self, source: str, target: str) -> None:
+        """Copy, then remove: stores have no other way."""
+        import obstore
+
+        with self._translated():
+            obstore.copy(self._store, source, target)
+            obstore.delete(self._store, source)
+
+    def remove(self, name: str) -> None:
+        """Remove an object that may not be there."""
+        import obstore
+
+        with self._translated(), suppress(FileNotFoundError):
+            obstore.delete(self._store, name)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (BaseError, OSError, ValueError) as error:
+            raise StoreError(self.name, without_passwords(str(error).partition("\n")[0])) from error
+
+
+class _Reading(io.RawIOBase):
+    """obstore's reader as Python's other files are."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = memoryview(self._reader.read(len(buffer)))
+        buffer[: len(content)] = content
+        return len(content)

@@ -1,0 +1,213 @@
+"""Names and forms of fixture files: `<table>.json`, `.jsonl` or `.csv`, plain or compressed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+import pyarrow as pa
+
+from toolkit.core.fixture_manifest import MANIFEST
+from toolkit.errors import FixtureError
+
+if TYPE_CHECKING:
+    from toolkit.stores.directories import Directory
+
+# What no file system minds, beside letters of any language.
+_HARMLESS = re.compile(r"[^\w .,=@+()-]")
+_COPIED = 1 << 20
+# A file may decompress to so many bytes whatever its size, and beyond that to so many times its size.
+_FREE_BYTES = 256 << 20
+_LARGEST_RATIO = 200
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class Compression(StrEnum):
+    """How a file is compressed."""
+
+    NONE = "none"
+    GZIP = "gz"
+    ZSTD = "zst"
+    ZIP = "zip"
+
+
+_CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
+
+
+@dataclass(frozen=True, slots=True)
+class FileForm:
+    """What a file's name says of it."""
+
+    format: Format = Format.JSON
+    compression: Compression = Compression.NONE
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name, with its point."""
+        return f".{self.format}" + ("" if self.compression is Compression.NONE else f".{self.compression}")
+
+
+# In the order in which `open_fixture` of Advanced Alchemy prefers them, as far as it knows them.
+FORMS = tuple(FileForm(format_, compression) for format_ in Format for compression in Compression)
+
+
+def file_name(table: str, form: FileForm) -> str:
+    """The name of a table's file. What a file system might mind is percent-encoded, and so is a first point.
+
+    A table named `manifest` does not get the manifest's name.
+    """
+    stem = _HARMLESS.sub(lambda found: quote(found[0], safe=""), table)
+    if stem.startswith(".") or f"{stem}.json".lower() == MANIFEST:
+        stem = f"%{ord(stem[0]):02X}{stem[1:]}"
+    return stem + form.suffix
+
+
+def table_of(name: str) -> tuple[str, FileForm] | None:
+    """The table's name and the form of a file; None if it is no fixture."""
+    lowered = name.lower()
+    if lowered == MANIFEST:
+        return None
+    for form in FORMS:
+        if lowered.endswith(form.suffix) and len(name) > len(form.suffix):
+            return unquote(name[: -len(form.suffix)]), form
+    return None
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+class Counted:
+    """A file that counts what is written to it, and digests it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+        self.closed = False
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was written so far."""
+        return self._digest.hexdigest()
+
+    def write(self, content: bytes) -> int:
+        """Write, count and digest."""
+        self._file.write(content)
+        self._digest.update(content)
+        self.bytes += len(content)
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def close(self) -> None:
+        """The file itself is closed by whoever opened it."""
+
+
+def write_chunks(file: Counted, chunks: Iterable[bytes], compression: Compression) -> None:
+    """Write chunks to a file, compressed."""
+    if compression is Compression.NONE:
+        for chunk in chunks:
+            file.write(chunk)
+        return
+    with pa.CompressedOutputStream(pa.PythonFile(file, "w"), _CODECS[compression]) as stream:
+        for chunk in chunks:
+            stream.write(chunk)
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_chunks(directory: Directory, name: str, form: FileForm, seen: Any = None) -> Iterator[Iterator[bytes]]:
+    """The content of a file, decompressed, in chunks of at most a megabyte. `seen` digests it as it lies there.
+
+    Raises:
+        StoreError: it cannot be read.
+        FixtureError: it is damaged, or decompresses to far more than any data would.
+    """
+    place = f"{directory.name.rstrip('/')}/{name}"
+    with directory.open(name) as file:
+        watched = _Watched(file, seen)
+        if form.compression is Compression.NONE:
+            yield iter(lambda: watched.read(_COPIED), b"")
+        elif form.compression is Compression.ZIP:
+            with tempfile.TemporaryFile() as copy:
+                while chunk := watched.read(_COPIED):
+                    copy.write(chunk)
+                yield _limited(_zipped(copy, place, form), watched, place)
+        else:
+            stream = pa.CompressedInputStream(pa.PythonFile(watched, "r"), _CODECS[form.compression])
+            yield _limited(iter(lambda: stream.read(_COPIED), b""), watched, place)
+        watched.read_rest()
+
+
+class _Watched:
+    """A file that counts and digests what is read from it."""
+
+    def __init__(self, file: IO[bytes], digest: Any) -> None:
+        self._file = file
+        self._digest = digest
+        self.bytes = 0
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._file.read(size)
+        self.bytes += len(content)
+        if self._digest is not None:
+            self._digest.update(content)
+        return content
+
+    def read_rest(self) -> None:
+        while self.read(_COPIED):
+            pass
+
+    def close(self) -> None:
+        """The file itself is closed by whoever opened it."""
+
+
+def _limited(chunks: Iterator[bytes], file: _Watched, place: str) -> Iterator[bytes]:
+    total = 0
+    try:
+        for chunk in chunks:
+            total += len(chunk)
+            if total > max(_FREE_BYTES, _LARGEST_RATIO * file.bytes):
+                raise FixtureError(
+                    place,
+                    f"decompresses to more than {total >> 20} MB, over {_LARGEST_RATIO} times its size",
+                    "If it is really that large, decompress it yourself, then run again.",
+                )
+            yield chunk
+    except (OSError, zipfile.BadZipFile, EOFError) as error:
+        raise FixtureError(place, f"is damaged: it does not decompress ({error})", _RESTORE) from error
+
+
+_RESTORE = "Restore the file, or dump it again; nothing was written."
+
+
+def _zipped(file: IO[bytes], place: str, form: FileForm) -> Iterator[bytes]:
+    """The member of an archive that has the file's own name, or else the first of its format."""
+    with zipfile.ZipFile(file) as archive:
+        members = [name for name in archive.namelist() if name.lower().endswith(f".{form.format}")]
+        wanted = place.rpartition("/")[2][: -len(".zip")].lower()
+        if not members:
+            raise FixtureError(place, f"holds no .{form.format} file", _RESTORE)
+        chosen = next((name for name in members if name.lower() == wanted), members[0])
+        with archive.open(chosen) as member:
+            while chunk := member.read(_COPIED):
+                yield chunk

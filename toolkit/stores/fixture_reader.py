@@ -1,0 +1,299 @@
+"""Reading one fixture file into typed rows: what is given in it, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.engine import default
+
+from toolkit.core.json_columns import parse_column, parse_value
+from toolkit.core.problems import Problems
+from toolkit.core.tables import SENTINEL, ColumnSpec, ForeignKeySpec, TableSpec
+from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, Kind
+from toolkit.core.values import shortened
+from toolkit.stores.csv_rows import csv_rows
+from toolkit.stores.fixture_files import FileForm, Format
+from toolkit.stores.json_rows import JsonRows, RowsError
+
+BATCH_ROWS = 8_192
+# Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
+# all were), and the natural keys of its parents (a JSON object; NULL when there are none).
+LINE, GIVEN, PARENTS = "toolkit_line", "toolkit_given", "toolkit_parents"
+_EXTRA = (pa.field(LINE, pa.int64()), pa.field(GIVEN, pa.binary()), pa.field(PARENTS, pa.string()))
+_RAW_KINDS = JSON_KINDS | {Kind.DECIMAL, Kind.ARRAY}
+_ABSENT = msgspec.UNSET
+_DIALECT = default.DefaultDialect()
+
+
+def read_schema(spec: TableSpec) -> pa.Schema:
+    """The schema of rows read from a file."""
+    schema = spec.schema
+    for field in _EXTRA:
+        schema = schema.append(field)
+    return schema
+
+
+def natural_names(spec: TableSpec) -> dict[str, ForeignKeySpec]:
+    """The names under which a row may give its parent by a natural key: `user` for `user_id`, or the parent's table."""
+    names: dict[str, ForeignKeySpec] = {}
+    for foreign_key in spec.foreign_keys:
+        column = foreign_key.columns[0]
+        short = column.removesuffix("_id") if len(foreign_key.columns) == 1 else ""
+        others = [fk for fk in spec.foreign_keys if fk.parent == foreign_key.parent]
+        for name in (short, foreign_key.parent if len(others) == 1 else ""):
+            if name and name not in spec.column_names:
+                names.setdefault(name, foreign_key)
+    return names
+
+
+@dataclass(frozen=True)
+class FixtureReader:
+    """Reads the rows of one table's file; `file` is its name for messages."""
+
+    spec: TableSpec
+    file: str
+    problems: Problems
+
+    def batches(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[pa.RecordBatch]:
+        """The rows in `read_schema`. Problems are noted; a row that has one is left out.
+
+        Raises:
+            FixtureProblemsError: there are too many problems to go on.
+        """
+        rows = self._rows(chunks, form)
+        while part := list(islice(rows, BATCH_ROWS)):
+            batch = self._batch([line for line, _ in part], [row for _, row in part])
+            if batch is not None:
+                yield batch
+
+    def _rows(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[tuple[int, Any]]:
+        try:
+            if form.format is Format.CSV:
+                yield from csv_rows(chunks, self._from_csv)
+                return
+            rows = JsonRows(chunks, self._decoder.decode, self._explain)
+            yield from rows.array() if form.format is Format.JSON else rows.lines()
+        except RowsError as error:
+            self.problems.add(self.file, error.line, error.problem)
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _naturals(self) -> dict[str, ForeignKeySpec]:
+        return natural_names(self.spec)
+
+    @cached_property
+    def _row_type(self) -> type[msgspec.Struct]:
+        """A structure with one field for each column, natural key and ignored name, so that msgspec checks types."""
+        ignored = [SENTINEL] if SENTINEL in self.spec.table.columns else []
+        types = [_json_type(column) for column in self.spec.columns]
+        types += [msgspec.Raw | msgspec.UnsetType] * len(self._naturals) + [Any] * len(ignored)
+        names = [*self.spec.column_names, *self._naturals, *ignored]
+        return msgspec.defstruct(
+            "Row",
+            [(f"f{i}", type_, _ABSENT) for i, type_ in enumerate(types)],
+            rename={f"f{i}": str(name) for i, name in enumerate(names)},
+            forbid_unknown_fields=True,
+        )
+
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[Any]:
+        return msgspec.json.Decoder(self._row_type)
+
+    def _from_csv(self, line: int, row: Mapping[str, str | None]) -> Any:
+        """A row of text as the structure; text that is no JSON of its column's type is left to the column's parser."""
+        fields: dict[str, Any] = {}
+        for name, text in row.items():
+            if name in self.spec.column_names:
+                fields[name] = _from_text(self.spec.column(name), text)
+            elif name in self._naturals:
+                fields[name] = msgspec.Raw((text or "null").encode())
+            elif name != SENTINEL:
+                self._unknown(line, name)
+        names = [*self.spec.column_names, *self._naturals]
+        return self._row_type(**{f"f{i}": fields[name] for i, name in enumerate(names) if name in fields})
+
+    def _explain(self, line: int, text: bytes, error: Exception) -> None:
+        """Note everything that is wrong with a row that was refused."""
+        if isinstance(error, UnicodeDecodeError):
+            self.problems.add(self.file, line, "is not UTF-8 text (is it Latin-1? save it as UTF-8)")
+            return
+        try:
+            row = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            shown = shortened(text.decode("utf-8", "replace").strip())
+            self.problems.add(self.file, line, f"is not a JSON object ({_reason(error)}): {shown}")
+            return
+        found = [self._explain_member(line, name, raw) for name, raw in row.items()]
+        if not any(found):
+            self.problems.add(self.file, line, f"is not a row of {self.spec.name}: {_reason(error)}")
+
+    def _explain_member(self, line: int, name: str, value: Any) -> bool:
+        """Note what is wrong with one member of a row; whether anything is."""
+        if name in self.spec.column_names:
+            return self._explain_value(line, self.spec.column(name), value)
+        if name in self._naturals or name == SENTINEL:
+            return False
+        self._unknown(line, name)
+        return True
+
+    def _explain_value(self, line: int, column: ColumnSpec, value: Any) -> bool:
+        try:
+            parse_value(column.type, value)
+        except UnicodeDecodeError:
+            self.problems.add(self.file, line, f"column {column.name!r} is not UTF-8 text (is it Latin-1?)")
+        except (ValueError, OverflowError, pa.ArrowException, RecursionError) as error:
+            expected = str(error) if type(error) is ValueError else "does not fit into its column"
+            self.problems.add(self.file, line, f"column {column.name!r}: {_shown(value)} {expected}")
+        else:
+            return False
+        return True
+
+    def _unknown(self, line: int, name: str) -> None:
+        near = difflib.get_close_matches(name, [*self.spec.column_names, *self._naturals], n=1, cutoff=0.5)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        self.problems.add(self.file, line, f"{self.spec.name} has no column {name!r}{hint}")
+
+    # -- columns ---------------------------------------------------------------------------------------------------
+
+    def _batch(self, lines: Sequence[int], rows: Sequence[Any]) -> pa.RecordBatch | None:
+        columns = list(zip(*map(msgspec.structs.astuple, rows), strict=True))
+        width = len(self.spec.columns)
+        given = _given(columns[:width])
+        arrays = [
+            self._column(column, lines, values) for column, values in zip(self.spec.columns, columns, strict=False)
+        ]
+        if None in arrays:
+            return None
+        parents = self._parents(columns[width : width + len(self._naturals)], len(rows))
+        return pa.record_batch([*arrays, pa.array(lines, pa.int64()), given, parents], schema=read_schema(self.spec))
+
+    def _column(self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any]) -> pa.Array | None:
+        present = [None if value is _ABSENT else value for value in values] if values.count(_ABSENT) else values
+        if column.type.kind is Kind.ENUM:
+            present = [value if value is None or isinstance(value, str) else str(value) for value in present]
+        try:
+            array = parse_column(column.type, present)
+        except (ValueError, OverflowError, TypeError, pa.ArrowException):
+            for line, value in zip(lines, present, strict=True):
+                self._explain_value(line, column, value)
+            return None
+        self._check_nulls(column, lines, values, array)
+        self._check_length(column, lines, array)
+        return self._names(column, lines, array) if column.type.kind is Kind.ENUM else array
+
+    def _check_nulls(self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any], array: pa.Array) -> None:
+        if column.nullable or not array.null_count:
+            return
+        for row, is_null in enumerate(array.is_null().to_pylist()):
+            if is_null and values[row] is not _ABSENT:
+                self.problems.add(self.file, lines[row], f"column {column.name!r} is null, which it may not be")
+
+    def _check_length(self, column: ColumnSpec, lines: Sequence[int], array: pa.Array) -> None:
+        longest = getattr(self.spec.table.c[column.name].type, "length", None)
+        if longest is None or not pa.types.is_string(array.type) or column.type.kind not in (Kind.TEXT, Kind.ENUM):
+            return
+        lengths = pc.utf8_length(array)
+        for row in pc.indices_nonzero(pc.fill_null(pc.greater(lengths, longest), False)).to_pylist():
+            self.problems.add(
+                self.file,
+                lines[row],
+                f"column {column.name!r}: {_shown(array[row].as_py())} has {lengths[row]} characters; {longest} fit",
+            )
+
+    def _names(self, column: ColumnSpec, lines: Sequence[int], array: pa.Array) -> pa.Array:
+        """Members of an enumeration by their stored names; `alchemy dump-data` writes their values."""
+        names, by_value = _members(self.spec.table.c[column.name].type)
+        if not names or pc.all(pc.is_in(array, pa.array([*names, None], pa.string()))).as_py():
+            return array
+        result: list[str | None] = []
+        for line, text in zip(lines, array.to_pylist(), strict=True):
+            name = text if text is None or text in names else by_value.get(text)
+            if name is None and text is not None:
+                near = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
+                hint = f" (did you mean {near[0]!r}?)" if near else f" ({', '.join(names)})"
+                self.problems.add(self.file, line, f"column {column.name!r}: {_shown(text)} is none of its names{hint}")
+            result.append(name)
+        return pa.array(result, pa.string())
+
+    def _parents(self, columns: Sequence[Sequence[Any]], rows: int) -> pa.Array:
+        if all(values.count(_ABSENT) == rows for values in columns):
+            return pa.nulls(rows, pa.string())
+        found = [
+            {name: raw for name, raw in zip(self._naturals, values, strict=True) if raw is not _ABSENT}
+            for values in zip(*columns, strict=True)
+        ]
+        return pa.array([msgspec.json.encode(each).decode() if each else None for each in found], pa.string())
+
+
+def _json_type(column: ColumnSpec) -> Any:
+    kind = column.type.kind
+    if kind in _RAW_KINDS:
+        return msgspec.Raw | msgspec.UnsetType
+    if kind is Kind.ENUM:
+        return str | bool | int | float | None | msgspec.UnsetType
+    if kind is Kind.BOOL:
+        return bool | None | msgspec.UnsetType
+    if kind in INTEGER_KINDS or kind is Kind.INTERVAL:
+        return int | None | msgspec.UnsetType
+    if kind in FLOAT_KINDS:
+        return float | str | None | msgspec.UnsetType
+    return str | None | msgspec.UnsetType
+
+
+def _given(columns: Sequence[Sequence[Any]]) -> pa.Array:
+    """Which columns each row gives, one byte each; NULL for rows that give all."""
+    rows = len(columns[0])
+    if not any(values.count(_ABSENT) for values in columns):
+        return pa.nulls(rows, pa.binary())
+    whole = b"\x01" * len(columns)
+    masks = (bytes([value is not _ABSENT for value in row]) for row in zip(*columns, strict=True))
+    return pa.array([None if mask == whole else mask for mask in masks], pa.binary())
+
+
+def _members(type_: sa.types.TypeEngine[Any]) -> tuple[list[str], dict[str, str]]:
+    """The stored names of an enumeration, and the names by value, as text, of its class's members."""
+    if isinstance(type_, sa.types.TypeDecorator):
+        type_ = type_.impl_instance
+    if not isinstance(type_, sa.Enum):
+        return [], {}
+    stored = type_.bind_processor(_DIALECT)  # type: ignore[no-untyped-call]
+    members = list(type_.enum_class) if type_.enum_class and issubclass(type_.enum_class, enum.Enum) else []
+    return list(type_.enums), {str(member.value): stored(member) for member in members if stored is not None}
+
+
+def _from_text(column: ColumnSpec, text: str | None) -> Any:
+    """A CSV field as JSON would have it."""
+    if text is None:
+        return None
+    kind = column.type.kind
+    if kind in _RAW_KINDS and kind is not Kind.DECIMAL:
+        return msgspec.Raw(text.encode())
+    if kind is Kind.BOOL:
+        return _TRUTHS.get(text.lower(), text)
+    if kind in INTEGER_KINDS or kind is Kind.INTERVAL:
+        return int(text) if text.removeprefix("-").isdecimal() else text
+    return text
+
+
+_TRUTHS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, msgspec.Raw):
+        return shortened(bytes(value).decode("utf-8", "replace"))
+    return shortened(repr(value))
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition(" - at")[0] or type(error).__name__

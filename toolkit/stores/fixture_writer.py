@@ -1,0 +1,164 @@
+"""Writing a directory of fixtures: all files aside first, then each in its place, the manifest last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from toolkit.core.fixture_manifest import MANIFEST, FixtureFile, FixtureManifest, decode_manifest
+from toolkit.core.json_columns import format_column
+from toolkit.core.sorting import in_key_order
+from toolkit.core.streams import read_ahead
+from toolkit.core.tables import TableSpec
+from toolkit.core.values import python_scalar, show_key
+from toolkit.errors import FixtureError, UnrepresentableValueError
+from toolkit.stores.directories import Directory
+from toolkit.stores.fixture_files import Counted, FileForm, Format, file_name, write_chunks
+
+# Where files wait until the set is whole.
+STAGING = ".toolkit-dump/"
+
+
+@dataclass
+class FixtureWriter:
+    """A set of fixture files in the making; nothing of the old set is touched before `finish`."""
+
+    directory: Directory
+    form: FileForm
+    written: dict[str, FixtureFile] = field(default_factory=dict)
+
+    def write(self, spec: TableSpec, batches: Iterable[pa.RecordBatch]) -> FixtureFile:
+        """Write one table's rows aside, ordered by key, one row a line.
+
+        Raises:
+            StoreError: no permission, no space.
+            UnrepresentableValueError: a JSON column holds what is no JSON.
+        """
+        rows = _Rows()
+        is_array = self.form.format is Format.JSON
+        formatted = rows.passing(spec, batches, *((",\n", "") if is_array else ("", "\n")))
+        name = file_name(spec.name, self.form)
+        with self.directory.create(STAGING + name) as file, read_ahead(formatted) as lines:
+            counted = Counted(file)
+            with read_ahead(in_key_order(spec.key_schema, lines)) as chunks:
+                write_chunks(counted, _as_array(chunks) if is_array else chunks, self.form.compression)
+        written = FixtureFile(name, rows.count, counted.bytes, counted.sha256)
+        self.written[spec.name] = written
+        return written
+
+    def finish(self, revision: str | None, others: FixtureManifest | None = None) -> None:
+        """Put the set in its place. `others` holds the tables of the old set that stay as they are.
+
+        The new manifest, itself written aside, is the promise that all files are there: from then on a reader, or
+        the next dump, completes what is interrupted (`complete`).
+        """
+        kept = dict(others.tables) if others else {}
+        manifest = FixtureManifest(revision, {**kept, **self.written})
+        with self.directory.create(STAGING + MANIFEST) as file:
+            file.write(manifest.encode())
+        complete(self.directory)
+
+    def clear(self) -> None:
+        """Remove what this or an interrupted dump wrote aside."""
+        for name in self.directory.files(STAGING):
+            self.directory.remove(STAGING + name)
+
+
+def complete(directory: Directory) -> None:
+    """Put a set in its place that was written whole, but not moved to the end. Harmless when there is none."""
+    if not directory.has(STAGING + MANIFEST):
+        return
+    new = read_manifest(directory, STAGING + MANIFEST)
+    assert new is not None
+    old = read_manifest(directory) if directory.has(MANIFEST) else None
+    kept = {file.file for file in new.tables.values()}
+    for table, file in new.tables.items():
+        if directory.has(STAGING + file.file):
+            directory.move(STAGING + file.file, file.file)
+        before = old.tables.get(table) if old else None
+        if before and before.file not in kept:
+            directory.remove(before.file)
+    if old != new:
+        directory.move(STAGING + MANIFEST, MANIFEST)
+    directory.remove(STAGING + MANIFEST)
+
+
+def read_manifest(directory: Directory, name: str = MANIFEST) -> FixtureManifest | None:
+    """The manifest of a directory; None if it has none.
+
+    Raises:
+        FixtureError: it is damaged, or of a later version.
+    """
+    if not directory.has(name):
+        return None
+    with directory.open(name) as file:
+        content = file.read()
+    try:
+        return decode_manifest(content)
+    except ValueError as error:
+        raise FixtureError(
+            f"{directory.name}/{name}", f"is no manifest: {error}", "Restore it, or dump again."
+        ) from error
+
+
+@dataclass
+class _Rows:
+    """Counts rows as they pass."""
+
+    count: int = 0
+
+    def passing(
+        self, spec: TableSpec, batches: Iterable[pa.RecordBatch], before: str, after: str
+    ) -> Iterator[tuple[list[pa.Array], pa.Array]]:
+        for batch in batches:
+            self.count += batch.num_rows
+            yield [batch.column(name) for name in spec.key], format_rows(spec, batch, before, after)
+
+
+def format_rows(spec: TableSpec, batch: pa.RecordBatch, before: str = "", after: str = "") -> pa.Array:
+    """Each row of a batch as one JSON object, keys in column order.
+
+    Raises:
+        UnrepresentableValueError: a JSON column holds what is no JSON.
+    """
+    parts: list[pa.Array | str] = []
+    for number, column in enumerate(spec.columns):
+        name = pa.scalar(column.name).as_py()
+        parts.append((f"{before}{{" if not number else ",") + _quoted(name) + ":")
+        values = batch.column(column.name)
+        try:
+            parts.append(format_column(column.type, values))
+        except ValueError as error:
+            raise _unwritable(spec, batch, column.name) or error from error
+    scalars = [part if isinstance(part, pa.Array) else pa.scalar(part) for part in parts]
+    return pc.binary_join_element_wise(*scalars, pa.scalar("}" + after), "")
+
+
+def _quoted(name: str) -> str:
+    import msgspec
+
+    return msgspec.json.encode(name).decode()
+
+
+def _unwritable(spec: TableSpec, batch: pa.RecordBatch, name: str) -> UnrepresentableValueError | None:
+    column = spec.column(name)
+    for row in range(batch.num_rows):
+        try:
+            format_column(column.type, batch.column(name).slice(row, 1))
+        except ValueError as error:
+            values = tuple(python_scalar(batch.column(n)[row]) for n in spec.key)
+            key = show_key(spec.key, tuple(spec.column(n).type for n in spec.key), values)
+            return UnrepresentableValueError(spec.name, key, name, str(error))
+    return None
+
+
+def _as_array(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Rows that each begin with a comma and a line break, as one JSON array."""
+    first = True
+    for chunk in chunks:
+        yield b"[" + chunk[1:] if first else chunk
+        first = False
+    yield b"[]\n" if first else b"\n]\n"
