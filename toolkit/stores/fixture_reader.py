@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -32,6 +33,8 @@ LINE, GIVEN, PARENTS = "toolkit_line", "toolkit_given", "toolkit_parents"
 _EXTRA = (pa.field(LINE, pa.int64()), pa.field(GIVEN, pa.binary()), pa.field(PARENTS, pa.string()))
 _RAW_KINDS = JSON_KINDS | {Kind.DECIMAL, Kind.ARRAY}
 _ABSENT = msgspec.UNSET
+# Characters that msgspec allows in no field's name.
+_UNUSUAL = re.compile(r'["\\\x00-\x1f]')
 _DIALECT = default.DefaultDialect()
 
 
@@ -81,7 +84,7 @@ class FixtureReader:
             if form.format is Format.CSV:
                 yield from csv_rows(chunks, self._from_csv)
                 return
-            rows = JsonRows(chunks, self._decoder.decode, self._explain)
+            rows = JsonRows(chunks, self._decode, self._explain)
             yield from rows.array() if form.format is Format.JSON else rows.lines()
         except RowsError as error:
             self.problems.add(self.file, error.line, error.problem)
@@ -93,22 +96,35 @@ class FixtureReader:
         return natural_names(self.spec)
 
     @cached_property
-    def _row_type(self) -> type[msgspec.Struct]:
-        """A structure with one field for each column, natural key and ignored name, so that msgspec checks types."""
+    def _fields(self) -> dict[str, tuple[str, Any]]:
+        """The fields of a row by their names in the file: columns, natural keys, and a name that is ignored."""
         ignored = [SENTINEL] if SENTINEL in self.spec.table.columns else []
         types = [_json_type(column) for column in self.spec.columns]
         types += [msgspec.Raw | msgspec.UnsetType] * len(self._naturals) + [Any] * len(ignored)
         names = [*self.spec.column_names, *self._naturals, *ignored]
-        return msgspec.defstruct(
-            "Row",
-            [(f"f{i}", type_, _ABSENT) for i, type_ in enumerate(types)],
-            rename={f"f{i}": str(name) for i, name in enumerate(names)},
-            forbid_unknown_fields=True,
-        )
+        return {str(name): (f"f{i}", type_) for i, (name, type_) in enumerate(zip(names, types, strict=True))}
 
     @cached_property
-    def _decoder(self) -> msgspec.json.Decoder[Any]:
-        return msgspec.json.Decoder(self._row_type)
+    def _row_type(self) -> type[msgspec.Struct]:
+        """A structure with these fields, so that msgspec checks their types."""
+        fields = [(field, type_, _ABSENT) for field, type_ in self._fields.values()]
+        names = {field: name for name, (field, _) in self._fields.items() if not _UNUSUAL.search(name)}
+        return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True)
+
+    @cached_property
+    def _decode(self) -> Callable[[bytes], Any]:
+        unusual = any(_UNUSUAL.search(name) for name in self._fields)
+        return self._decode_members if unusual else msgspec.json.Decoder(self._row_type).decode
+
+    def _decode_members(self, text: bytes) -> Any:
+        """A row with names that msgspec takes for no field's, member by member."""
+        members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        if unknown := members.keys() - self._fields.keys():
+            raise msgspec.ValidationError(f"unknown names {unknown}")
+        values = {
+            self._fields[name][0]: msgspec.json.decode(raw, type=self._fields[name][1]) for name, raw in members.items()
+        }
+        return self._row_type(**values)
 
     def _from_csv(self, line: int, row: Mapping[str, str | None]) -> Any:
         """A row of text as the structure; text that is no JSON of its column's type is left to the column's parser."""
@@ -120,8 +136,7 @@ class FixtureReader:
                 fields[name] = msgspec.Raw((text or "null").encode())
             elif name != SENTINEL:
                 self._unknown(line, name)
-        names = [*self.spec.column_names, *self._naturals]
-        return self._row_type(**{f"f{i}": fields[name] for i, name in enumerate(names) if name in fields})
+        return self._row_type(**{self._fields[name][0]: value for name, value in fields.items()})
 
     def _explain(self, line: int, text: bytes, error: Exception) -> None:
         """Note everything that is wrong with a row that was refused."""
