@@ -18,6 +18,7 @@ from tests.operations.databases import create, execute, insert
 from tests.operations.example import fill
 from tests.operations.processes import toolkit
 from tests.operations.shop import Category, metadata
+from tests.servers.swift import S3Server
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.fixture_manifest import MANIFEST
@@ -142,7 +143,7 @@ def test_an_unknown_table_is_told_with_the_nearest(
 def test_a_column_that_holds_no_json_is_named_with_its_row(config: Config, tmp_path: Path) -> None:
     load_data(config, "sqlite")
     execute(config.database("sqlite"), "UPDATE todo SET details = '{broken' WHERE item = 'Repair the bicycle'")
-    with pytest.raises(UnrepresentableValueError, match="details.*is not valid JSON"):
+    with pytest.raises(UnrepresentableValueError, match=r"details.*is not valid JSON"):
         dump_data(config, "sqlite", directory=tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.json"))
 
@@ -156,8 +157,11 @@ def test_ciphertext_is_dumped_as_it_is_stored(config: Config, tmp_path: Path) ->
 # -- names -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("table", ["todo", "a/b", "../x", ".hidden", "manifest", "MANIFEST", "Ünïcode", "a\x00b", "x%41",
-                                   "con", "a.json", "sales.order", "tab\there", 'q"uote'])
+@pytest.mark.parametrize(
+    "table",
+    ["todo", "a/b", "../x", ".hidden", "manifest", "MANIFEST", "Ünïcode", "a\x00b", "x%41", "con", "a.json",
+     "sales.order", "tab\there", 'q"uote'],
+)
 def test_a_table_s_name_makes_a_harmless_file_name_and_comes_back(table: str) -> None:
     name = file_name(table, FileForm())
     assert "/" not in name
@@ -306,6 +310,35 @@ def test_a_set_in_an_object_store_is_dumped_and_loaded(filled: Config, monkeypat
     assert not directory_at("memory://").files(STAGING)
     result = load_data(filled, "sqlite", directory="memory://")
     assert not sum(table.inserted + table.updated for table in result.tables)
+
+
+def test_a_set_in_s3_is_dumped_changed_and_loaded(
+    filled: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.operations.dump import Compression, Format
+
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    s3_server.create_bucket("fixtures")
+    place = "s3://fixtures/a/prefix"
+    dump_data(filled, "sqlite", directory=place)
+    execute(filled.database("sqlite"), "UPDATE customer SET name = 'changed'")
+    dump_data(filled, "sqlite", directory=place, form=FileForm(Format.JSONL, Compression.ZSTD))
+    assert directory_at(place).files() == {MANIFEST, *(f"{name}.jsonl.zst" for name in metadata.tables)}
+    assert not directory_at(place).files(STAGING)
+    load_data(filled, "duckdb", directory=place)
+    result = load_data(filled, "sqlite", directory=place)
+    assert not sum(table.inserted + table.updated for table in result.tables)
+
+
+def test_a_store_that_lets_nobody_in_is_told_without_the_secret(
+    filled: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**s3_server.environment, "AWS_SECRET_ACCESS_KEY": "wrong-secret"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StoreError) as caught:
+        dump_data(filled, "sqlite", directory="s3://fixtures/other")
+    assert "wrong-secret" not in str(caught.value)
 
 
 def test_a_wrong_address_of_a_store_is_told(filled: Config, capsys: pytest.CaptureFixture[str]) -> None:
