@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -109,7 +110,7 @@ class FixtureReader:
         """A structure with these fields, so that msgspec checks their types."""
         fields = [(field, type_, _ABSENT) for field, type_ in self._fields.values()]
         names = {field: name for name, (field, _) in self._fields.items() if not _UNUSUAL.search(name)}
-        return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True)
+        return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
 
     @cached_property
     def _decode(self) -> Callable[[bytes], Any]:
@@ -182,7 +183,7 @@ class FixtureReader:
     # -- columns ---------------------------------------------------------------------------------------------------
 
     def _batch(self, lines: Sequence[int], rows: Sequence[Any]) -> pa.RecordBatch | None:
-        columns = list(zip(*map(msgspec.structs.astuple, rows), strict=True))
+        columns = [list(map(attrgetter(field), rows)) for field, _ in self._fields.values()]
         width = len(self.spec.columns)
         given = _given(columns[:width])
         arrays = [
