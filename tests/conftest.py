@@ -14,6 +14,9 @@ import pytest
 
 from toolkit.config import Config, Database, load_config
 
+# The pytest plugin is tested by runs of pytest; only a topmost conftest may say so.
+pytest_plugins = ["pytester"]
+
 ENGINES = ("sqlite", "postgres", "duckdb")
 
 
