@@ -231,7 +231,4 @@ def _in_two_lines() -> Iterator[None]:
     try:
         yield
     except ToolkitError as error:
-        message = str(error)
-    else:
-        return
-    _fail(message)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None

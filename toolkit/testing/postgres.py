@@ -128,7 +128,7 @@ class PostgresTemplates:
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
         with self._in_own_words():
-            return self._connection.execute(query.encode(), values).fetchall()
+            return self._connection.execute(query, values).fetchall()
 
     def _run(self, statement: str, *parts: Identifier | Literal) -> None:
         with self._in_own_words():
