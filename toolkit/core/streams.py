@@ -53,7 +53,22 @@ def read_ahead(items: Iterable[T]) -> Iterator[Iterator[T]]:
         yield consume()
     finally:
         stopped.set()
-        thread.join()
+        join(thread)
+
+
+def join(thread: threading.Thread) -> None:
+    """Wait for a thread, also when Ctrl-C comes meanwhile, which is raised afterwards.
+
+    What the thread works with is closed next; native code would be torn down under its feet.
+    """
+    interrupt: KeyboardInterrupt | None = None
+    while thread.is_alive():
+        try:
+            thread.join()
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
 
 
 def _offer(pipe: queue.Queue[object], item: object, stopped: threading.Event) -> bool:

@@ -14,6 +14,7 @@ from typing import Self
 import pyarrow as pa
 
 from toolkit.core.digest import StoredDigest, TableDigest, row_digests, sum_digests
+from toolkit.core.streams import join
 from toolkit.core.tables import TableSpec
 
 # So many batches wait in memory; more go to a temporary file each, up to so many bytes in all.
@@ -48,7 +49,7 @@ class SideDigest:
     ) -> None:
         self._abandoned = True
         self._waiting.put(None)
-        self._thread.join()
+        join(self._thread)
         self._folder.cleanup()
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -71,7 +72,7 @@ class SideDigest:
             Exception: what went wrong in the thread.
         """
         self._waiting.put(None)
-        self._thread.join()
+        join(self._thread)
         if self._failure is not None:
             raise self._failure
         return self._total
