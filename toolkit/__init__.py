@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toolkit.config import Config, Database, load_config
     from toolkit.errors import ToolkitError
+    from toolkit.operations.diff import diff
     from toolkit.operations.dump import dump_data
     from toolkit.operations.load import load_data
     from toolkit.operations.sync import sync
     from toolkit.operations.transfer import Options
 
-__all__ = ["Config", "Database", "Options", "ToolkitError", "dump_data", "load_config", "load_data", "sync"]
+__all__ = ["Config", "Database", "Options", "ToolkitError", "diff", "dump_data", "load_config", "load_data", "sync"]
 
 # Loaded when asked for: the libraries behind them take longer to import than `toolkit --help` may take.
 _MODULES = {
@@ -27,6 +28,7 @@ _MODULES = {
     "Database": "toolkit.config",
     "Options": "toolkit.operations.transfer",
     "ToolkitError": "toolkit.errors",
+    "diff": "toolkit.operations.diff",
     "dump_data": "toolkit.operations.dump",
     "load_config": "toolkit.config",
     "load_data": "toolkit.operations.load",

@@ -18,6 +18,7 @@ _SWITCH_SECONDS = 0.0005
 # Command -> module and attribute, so that `--help` imports none of them but their first lines of help.
 _COMMANDS = {
     "database": ("toolkit.cli.database", "database"),
+    "diff": ("toolkit.cli.diff", "diff"),
     "dump-data": ("toolkit.cli.dump", "dump_data"),
     "load-data": ("toolkit.cli.load", "load_data"),
     "sync": ("toolkit.cli.sync", "sync"),

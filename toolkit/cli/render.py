@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from toolkit.core.plan import SyncResult
     from toolkit.core.progress import Progress
+    from toolkit.operations.diff import DiffResult, RowDiff
     from toolkit.operations.dump import DumpResult
 
 
@@ -51,6 +52,42 @@ def show_transfer(result: SyncResult) -> None:
     else:
         proved = "Verified: rows and digest of every table written are equal."
         click.echo(proved if result.verified else "Not verified.")
+
+
+def show_json_line(result: Any) -> None:
+    """One line of JSON on stdout."""
+    click.echo(json.dumps(dataclasses.asdict(result), ensure_ascii=False))
+
+
+def show_diff(result: DiffResult) -> None:
+    """A line for each table, and below it the rows that were asked for."""
+    width = max([len(table.table) for table in result.tables] + [5])
+    click.echo(f"{result.source} -> {result.target}")
+    click.echo(f"{'table':{width}}  {'added':>9} {'changed':>9} {'removed':>9} {'unchanged':>9}  status")
+    for table in result.tables:
+        counts = (table.added, table.changed, table.removed, table.unchanged)
+        numbers = " ".join(f"{count:>9,}" for count in counts)
+        click.echo(f"{table.table:{width}}  {numbers}  {table.status}{f': {table.reason}' if table.reason else ''}")
+        for row in table.rows:
+            _show_row(row)
+    if result.equal:
+        click.echo("The same: every row of every table.")
+
+
+def _show_row(row: RowDiff) -> None:
+    click.echo(f"  {_SIGNS[row.kind]} {', '.join(f'{name}={_short(value)}' for name, value in row.key.items())}")
+    for name, (old, new) in row.columns.items():
+        one = new if row.kind == "added" else old
+        click.echo(f"      {name}: {f'{_short(old)} → {_short(new)}' if row.kind == 'changed' else _short(one)}")
+
+
+_SIGNS = {"added": "+", "changed": "~", "removed": "-"}
+_SHOWN = 80
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def show_dump(result: DumpResult) -> None:

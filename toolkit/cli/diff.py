@@ -1,0 +1,59 @@
+"""`toolkit diff`."""
+
+from __future__ import annotations
+
+import click
+
+from toolkit.cli.options import general_options, where_option
+from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
+
+
+@click.command()
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.option("--from", "source", required=True, metavar="NAME", help="One database: a name, or a URL.")
+@click.option("--to", "target", required=True, metavar="NAME", help="The other, which a sync would change.")
+@click.option("--rows", type=click.IntRange(0), default=0, show_default=True, metavar="N",
+              help="Show so many rows of each table that differ, with their columns: old → new.")
+@click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
+@where_option
+@click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with all rows that differ.")
+@click.option("--json-lines", is_flag=True, help="Print each table and each row that differs as a line of JSON.")
+@general_options
+@click.pass_context
+def diff(
+    ctx: click.Context,
+    tables: tuple[str, ...],
+    source: str,
+    target: str,
+    rows: int,
+    columns: tuple[str, ...],
+    where: dict[str, str],
+    show_pii: bool,
+    as_json: bool,
+    json_lines: bool,
+) -> int:
+    """Compare the tables of two databases.
+
+    The exit code is 0 when all are the same, 3 when some differ, and 1 when some could not be compared. Nothing is
+    written.
+    """
+    from toolkit.cli.render import progress_on_stderr, show_diff, show_json, show_json_line
+    from toolkit.operations.diff import Comparison, Status
+    from toolkit.operations.diff import diff as run
+
+    if not json_lines:
+        with progress_on_stderr() as progress:
+            result = run(ctx.obj, source, target, tables, where=where, columns=columns, show_pii=show_pii,
+                         rows=None if as_json else rows, progress=progress)
+        show_json(result) if as_json else show_diff(result)
+        statuses = {table.status for table in result.tables}
+    else:
+        statuses = set()
+        with Comparison(ctx.obj, source, target, show_pii=show_pii) as comparison:
+            for table, differences in comparison.tables(tables, where, columns):
+                show_json_line(table)
+                statuses.add(table.status)
+                for row in differences(None):
+                    show_json_line(row)
+    return EXIT_FAILURE if Status.FAILED in statuses else EXIT_DIFFERENT if statuses - {Status.SAME} else 0
