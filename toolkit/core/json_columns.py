@@ -52,7 +52,7 @@ def parse_column(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
     if parse is not None and set(map(type, values)) <= {accepted, NoneType}:
         try:
             return parse(type_, values)
-        except (pa.ArrowException, ValueError):
+        except (pa.ArrowException, ValueError, OverflowError):
             pass
     return pa.array([parse_value(type_, value) for value in values], type_.arrow)
 
@@ -69,10 +69,23 @@ def parse_value(type_: LogicalType, value: Any) -> Any:
             return _document(value)
         text = str(value, "utf-8")
         is_number = type_.kind is Kind.DECIMAL and text[:1] in "-0123456789"
-        value = text if is_number else msgspec.json.decode(value)
+        value = text if is_number else _decoded(value)
     parsed = parse_json_value(type_, value)
-    pa.scalar(parsed, type_.arrow)
+    _require_fit(type_, pa.array([parsed], type_.arrow), [parsed])
     return parsed
+
+
+def _decoded(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError as error:
+        raise OverflowError from error
+
+
+def _require_fit(type_: LogicalType, array: pa.Array, values: Sequence[Any]) -> None:
+    """Refuse numbers that single precision would take for infinite; Arrow does not."""
+    if type_.kind is Kind.FLOAT32 and pc.sum(pc.is_inf(array)) != pc.sum(pc.is_inf(pa.array(values, pa.float64()))):
+        raise OverflowError
 
 
 # -- to text -------------------------------------------------------------------------------------------------------
@@ -192,6 +205,12 @@ def _parse_plain(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
     return pa.array(values, type_.arrow)
 
 
+def _parse_floats(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
+    array = pa.array(values, type_.arrow)
+    _require_fit(type_, array, values)
+    return array
+
+
 def _parse_texts(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
     return pa.array(values, pa.string()).cast(type_.arrow)
 
@@ -235,7 +254,7 @@ def _document(raw: msgspec.Raw) -> str | None:
 _PARSERS: dict[Kind, tuple[Callable[[LogicalType, Sequence[Any]], pa.Array], type]] = {
     **dict.fromkeys(TEXT_KINDS, (_parse_plain, str)),
     **dict.fromkeys(INTEGER_KINDS, (_parse_plain, int)),
-    **dict.fromkeys(FLOAT_KINDS, (_parse_plain, float)),
+    **dict.fromkeys(FLOAT_KINDS, (_parse_floats, float)),
     **dict.fromkeys(JSON_KINDS, (_parse_documents, msgspec.Raw)),
     Kind.BOOL: (_parse_plain, bool),
     Kind.UUID: (_parse_uuids, str),

@@ -80,7 +80,7 @@ def _chosen(
     lacking = missing(fixtures, specs)
     if lacking and (named or len(lacking) == len(specs)):
         raise FixtureError(
-            fixtures.name, f"there is no file for {', '.join(lacking)}",
+            fixtures.name, f"there is no file for {', '.join(lacking) if named else 'any table'}",
             "A table's file is <table>.json, .jsonl or .csv, plain or with .gz, .zst or .zip behind it.",
         )
     if not named:

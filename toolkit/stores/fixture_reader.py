@@ -18,20 +18,22 @@ from sqlalchemy.engine import default
 
 from toolkit.core.json_columns import parse_column, parse_value
 from toolkit.core.problems import Problems
-from toolkit.core.tables import SENTINEL, ColumnSpec, ForeignKeySpec, TableSpec
+from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, Kind
 from toolkit.core.values import shortened
-from toolkit.stores.csv_rows import csv_rows
+from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
 from toolkit.stores.fixture_files import FileForm, Format
-from toolkit.stores.json_rows import JsonRows, RowsError
+from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
 
 BATCH_ROWS = 8_192
 # Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
 # all were), and the natural keys of its parents (a JSON object; NULL when there are none).
 LINE, GIVEN, PARENTS = "toolkit_line", "toolkit_given", "toolkit_parents"
 _EXTRA = (pa.field(LINE, pa.int64()), pa.field(GIVEN, pa.binary()), pa.field(PARENTS, pa.string()))
-_RAW_KINDS = JSON_KINDS | {Kind.DECIMAL, Kind.ARRAY}
+_NESTED_KINDS = JSON_KINDS | {Kind.ARRAY}
+_RAW_KINDS = _NESTED_KINDS | {Kind.DECIMAL}
 _ABSENT = msgspec.UNSET
+_DIGITS = 100
 _DIALECT = default.DefaultDialect()
 
 
@@ -79,7 +81,11 @@ class FixtureReader:
     def _rows(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[tuple[int, Any]]:
         try:
             if form.format is Format.CSV:
-                yield from csv_rows(chunks, self._from_csv)
+                rows_of_text = CsvRows(chunks, self._note)
+                for name in rows_of_text.header:
+                    if name not in self._names:
+                        self._unknown(1, name)
+                yield from rows_of_text.rows(self._from_csv)
                 return
             rows = JsonRows(chunks, self._decoder.decode, self._explain)
             yield from rows.array() if form.format is Format.JSON else rows.lines()
@@ -93,16 +99,24 @@ class FixtureReader:
         return natural_names(self.spec)
 
     @cached_property
+    def _ignored(self) -> list[str]:
+        """What others write, but is no data: the sentinel, and columns that the database computes."""
+        return [column.name for column in self.spec.table.columns if column.name not in self.spec.column_names]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """Everything that a row may give."""
+        return [*self.spec.column_names, *self._naturals, *self._ignored]
+
+    @cached_property
     def _row_type(self) -> type[msgspec.Struct]:
         """A structure with one field for each column, natural key and ignored name, so that msgspec checks types."""
-        ignored = [SENTINEL] if SENTINEL in self.spec.table.columns else []
         types = [_json_type(column) for column in self.spec.columns]
-        types += [msgspec.Raw | msgspec.UnsetType] * len(self._naturals) + [Any] * len(ignored)
-        names = [*self.spec.column_names, *self._naturals, *ignored]
+        types += [msgspec.Raw | msgspec.UnsetType] * len(self._naturals) + [Any] * len(self._ignored)
         return msgspec.defstruct(
             "Row",
             [(f"f{i}", type_, _ABSENT) for i, type_ in enumerate(types)],
-            rename={f"f{i}": str(name) for i, name in enumerate(names)},
+            rename={f"f{i}": str(name) for i, name in enumerate(self._names)},
             forbid_unknown_fields=True,
         )
 
@@ -113,24 +127,39 @@ class FixtureReader:
     def _from_csv(self, line: int, row: Mapping[str, str | None]) -> Any:
         """A row of text as the structure; text that is no JSON of its column's type is left to the column's parser."""
         fields: dict[str, Any] = {}
-        for name, text in row.items():
+        for number, name in enumerate(self._names):
+            if name not in row:
+                continue
+            text, kind = row[name], None
             if name in self.spec.column_names:
-                fields[name] = _from_text(self.spec.column(name), text)
-            elif name in self._naturals:
-                fields[name] = msgspec.Raw((text or "null").encode())
-            elif name != SENTINEL:
-                self._unknown(line, name)
-        names = [*self.spec.column_names, *self._naturals]
-        return self._row_type(**{f"f{i}": fields[name] for i, name in enumerate(names) if name in fields})
+                kind = self.spec.column(name).type.kind
+            elif name not in self._naturals:
+                continue
+            if kind is None or kind in _NESTED_KINDS:
+                value: Any = self._nested(line, name, text)
+            else:
+                value = _from_text(kind, text)
+            fields[f"f{number}"] = value
+        return self._row_type(**fields)
+
+    def _nested(self, line: int, name: str, text: str | None) -> msgspec.Raw | msgspec.UnsetType:
+        """A CSV field that holds JSON."""
+        if text is None:
+            return msgspec.Raw(b"null")
+        try:
+            return msgspec.json.decode(text, type=msgspec.Raw).copy()
+        except REFUSALS:
+            self._note(line, f"column {name!r}: {_shown(text)} is not JSON")
+            return _ABSENT
 
     def _explain(self, line: int, text: bytes, error: Exception) -> None:
         """Note everything that is wrong with a row that was refused."""
         if isinstance(error, UnicodeDecodeError):
-            self.problems.add(self.file, line, "is not UTF-8 text (is it Latin-1? save it as UTF-8)")
+            self._note(line, NOT_UTF8)
             return
         try:
             row = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except REFUSALS:
             shown = shortened(text.decode("utf-8", "replace").strip())
             self.problems.add(self.file, line, f"is not a JSON object ({_reason(error)}): {shown}")
             return
@@ -142,7 +171,7 @@ class FixtureReader:
         """Note what is wrong with one member of a row; whether anything is."""
         if name in self.spec.column_names:
             return self._explain_value(line, self.spec.column(name), value)
-        if name in self._naturals or name == SENTINEL:
+        if name in self._names:
             return False
         self._unknown(line, name)
         return True
@@ -151,13 +180,16 @@ class FixtureReader:
         try:
             parse_value(column.type, value)
         except UnicodeDecodeError:
-            self.problems.add(self.file, line, f"column {column.name!r} is not UTF-8 text (is it Latin-1?)")
-        except (ValueError, OverflowError, pa.ArrowException, RecursionError) as error:
+            self._note(line, f"column {column.name!r} {NOT_UTF8}")
+        except (ValueError, OverflowError, TypeError, pa.ArrowException, RecursionError) as error:
             expected = str(error) if type(error) is ValueError else "does not fit into its column"
-            self.problems.add(self.file, line, f"column {column.name!r}: {_shown(value)} {expected}")
+            self._note(line, f"column {column.name!r}: {_shown(value)} {expected}")
         else:
             return False
         return True
+
+    def _note(self, line: int, problem: str) -> None:
+        self.problems.add(self.file, line, problem)
 
     def _unknown(self, line: int, name: str) -> None:
         near = difflib.get_close_matches(name, [*self.spec.column_names, *self._naturals], n=1, cutoff=0.5)
@@ -175,7 +207,7 @@ class FixtureReader:
         ]
         if None in arrays:
             return None
-        parents = self._parents(columns[width : width + len(self._naturals)], len(rows))
+        parents = self._parents(columns[width : width + len(self._naturals)], lines)
         return pa.record_batch([*arrays, pa.array(lines, pa.int64()), given, parents], schema=read_schema(self.spec))
 
     def _column(self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any]) -> pa.Array | None:
@@ -184,13 +216,15 @@ class FixtureReader:
             present = [value if value is None or isinstance(value, str) else str(value) for value in present]
         try:
             array = parse_column(column.type, present)
-        except (ValueError, OverflowError, TypeError, pa.ArrowException):
+        except (ValueError, OverflowError, TypeError, pa.ArrowException, RecursionError):
             for line, value in zip(lines, present, strict=True):
                 self._explain_value(line, column, value)
             return None
         self._check_nulls(column, lines, values, array)
+        if column.type.kind is Kind.ENUM:
+            array = self._enum_names(column, lines, array)
         self._check_length(column, lines, array)
-        return self._names(column, lines, array) if column.type.kind is Kind.ENUM else array
+        return array
 
     def _check_nulls(self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any], array: pa.Array) -> None:
         if column.nullable or not array.null_count:
@@ -211,7 +245,7 @@ class FixtureReader:
                 f"column {column.name!r}: {_shown(array[row].as_py())} has {lengths[row]} characters; {longest} fit",
             )
 
-    def _names(self, column: ColumnSpec, lines: Sequence[int], array: pa.Array) -> pa.Array:
+    def _enum_names(self, column: ColumnSpec, lines: Sequence[int], array: pa.Array) -> pa.Array:
         """Members of an enumeration by their stored names; `alchemy dump-data` writes their values."""
         names, by_value = _members(self.spec.table.c[column.name].type)
         if not names or pc.all(pc.is_in(array, pa.array([*names, None], pa.string()))).as_py():
@@ -226,14 +260,28 @@ class FixtureReader:
             result.append(name)
         return pa.array(result, pa.string())
 
-    def _parents(self, columns: Sequence[Sequence[Any]], rows: int) -> pa.Array:
+    def _parents(self, columns: Sequence[Sequence[Any]], lines: Sequence[int]) -> pa.Array:
+        rows = len(lines)
         if all(values.count(_ABSENT) == rows for values in columns):
             return pa.nulls(rows, pa.string())
+        for name, values in zip(self._naturals, columns, strict=True):
+            for line, raw in zip(lines, values, strict=True):
+                if raw is not _ABSENT and not _is_text(raw):
+                    self._note(line, f"column {name!r} {NOT_UTF8}")
         found = [
             {name: raw for name, raw in zip(self._naturals, values, strict=True) if raw is not _ABSENT}
             for values in zip(*columns, strict=True)
         ]
-        return pa.array([msgspec.json.encode(each).decode() if each else None for each in found], pa.string())
+        texts = [msgspec.json.encode(each).decode("utf-8", "replace") if each else None for each in found]
+        return pa.array(texts, pa.string())
+
+
+def _is_text(raw: msgspec.Raw) -> bool:
+    try:
+        str(raw, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _json_type(column: ColumnSpec) -> Any:
@@ -272,17 +320,15 @@ def _members(type_: sa.types.TypeEngine[Any]) -> tuple[list[str], dict[str, str]
     return list(type_.enums), {str(member.value): stored(member) for member in members if stored is not None}
 
 
-def _from_text(column: ColumnSpec, text: str | None) -> Any:
+def _from_text(kind: Kind, text: str | None) -> Any:
     """A CSV field as JSON would have it."""
     if text is None:
         return None
-    kind = column.type.kind
-    if kind in _RAW_KINDS and kind is not Kind.DECIMAL:
-        return msgspec.Raw(text.encode())
     if kind is Kind.BOOL:
         return _TRUTHS.get(text.lower(), text)
     if kind in INTEGER_KINDS or kind is Kind.INTERVAL:
-        return int(text) if text.removeprefix("-").isdecimal() else text
+        # No column holds a number of so many digits, and Python refuses to read one of thousands.
+        return int(text) if text.removeprefix("-").isdecimal() and len(text) < _DIGITS else text
     return text
 
 
