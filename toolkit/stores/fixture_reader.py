@@ -159,9 +159,9 @@ class FixtureReader:
             return
         try:
             row = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        except REFUSALS:
+        except REFUSALS as reason:
             shown = shortened(text.decode("utf-8", "replace").strip())
-            self.problems.add(self.file, line, f"is not a JSON object ({_reason(error)}): {shown}")
+            self._note(line, f"is not a JSON object ({_reason(reason)}): {shown}")
             return
         found = [self._explain_member(line, name, raw) for name, raw in row.items()]
         if not any(found):
