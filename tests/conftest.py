@@ -12,6 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.servers import swift
+from tests.servers.swift import S3Server
 from toolkit.config import Config, Database, load_config
 
 ENGINES = ("sqlite", "postgres", "duckdb")
@@ -65,6 +67,13 @@ def config(tmp_path: Path, urls: Mapping[str, str]) -> Config:
 def database(request: pytest.FixtureRequest, config: Config) -> Database:
     """An empty database of each engine in turn."""
     return config.database(request.param)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real object store that speaks S3."""
+    with swift.running(tmp_path_factory.mktemp("swift")) as server:
+        yield server
 
 
 @pytest.hookimpl(trylast=True)

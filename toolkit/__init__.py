@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toolkit.config import Config, Database, load_config
     from toolkit.errors import ToolkitError
+    from toolkit.operations.dump import dump_data
     from toolkit.operations.load import load_data
     from toolkit.operations.sync import sync
     from toolkit.operations.transfer import Options
 
-__all__ = ["Config", "Database", "Options", "ToolkitError", "load_config", "load_data", "sync"]
+__all__ = ["Config", "Database", "Options", "ToolkitError", "dump_data", "load_config", "load_data", "sync"]
 
 # Loaded when asked for: the libraries behind them take longer to import than `toolkit --help` may take.
 _MODULES = {
@@ -26,6 +27,7 @@ _MODULES = {
     "Database": "toolkit.config",
     "Options": "toolkit.operations.transfer",
     "ToolkitError": "toolkit.errors",
+    "dump_data": "toolkit.operations.dump",
     "load_config": "toolkit.config",
     "load_data": "toolkit.operations.load",
     "sync": "toolkit.operations.sync",

@@ -19,7 +19,7 @@ from toolkit.stores import fixture_files, json_rows
 
 ENGINES = ["sqlite", "postgres", "duckdb"]
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
-M1, M2, M3 = ("00000000-0000-4000-8000-00000000000%d" % number for number in (1, 2, 3))
+M1, M2, M3 = (f"00000000-0000-4000-8000-{number:012d}" for number in (1, 2, 3))
 
 
 @dataclass(frozen=True)
@@ -378,7 +378,7 @@ def test_problems_of_several_files_are_told_together(load: Load) -> None:
         "member.json, line 3: column 'rank': '?' is none of its names (LOW, HIGH)",
         "team.csv, line 2: column 'id': 'x' is not an integer",
         "post.jsonl, line 1: column 'id': 1 is not a UUID",
-        "post.jsonl, line 2: is not a JSON object (Input data was truncated): {\"id\": 2",
+        'post.jsonl, line 2: is not a JSON object (Input data was truncated): {"id": 2',
     ]
 
 

@@ -231,7 +231,7 @@ def _parse_timestamps(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
     text = pa.array(values, pa.string())
     zoned = pa.timestamp("us", "UTC") if type_.kind is Kind.TIMESTAMPTZ else pa.timestamp("us")
     # Other forms than ISO 8601's with a T are left to the parser of single values.
-    if not pc.all(pc.equal(pc.utf8_slice_codeunits(text, 10, 11), "T")).as_py():
+    if pc.all(pc.equal(pc.utf8_slice_codeunits(text, 10, 11), "T")).as_py() is False:
         raise ValueError("some in another form")
     return text.cast(zoned).view(pa.int64()).view(type_.arrow)
 

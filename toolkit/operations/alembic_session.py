@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from advanced_alchemy.alembic.commands import AlembicCommands
-from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -25,6 +23,7 @@ from toolkit.repositories import connect
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from advanced_alchemy.alembic.commands import AlembicCommands
     from sqlalchemy import Connection, Engine
 
     from toolkit.config import Config, Database
@@ -82,6 +81,10 @@ def alembic_session(
 
 
 def _commands(database: Database, config: Config, engine: Engine, metadata: MetaData) -> AlembicCommands:
+    # Loaded here: they take 0.1 s, and who only asks for a revision does without.
+    from advanced_alchemy.alembic.commands import AlembicCommands
+    from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
+
     return AlembicCommands(
         SQLAlchemySyncConfig(
             engine_instance=engine,
@@ -202,5 +205,7 @@ def joined(revisions: Sequence[str]) -> str | None:
 
 def version_table() -> Table:
     """The table in which Alembic records the revision."""
+    from advanced_alchemy.config import AlembicSyncConfig
+
     name = AlembicSyncConfig().version_table_name
     return Table(name, MetaData(), Column("version_num", String(32), primary_key=True))

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from toolkit.core.json_columns import parse_value
-from toolkit.core.key_checks import duplicates, orphans
+from toolkit.core.key_checks import KeyChecks
 from toolkit.core.problems import LIMIT, Problems
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.values import show_key
@@ -103,26 +103,27 @@ class Completion:
     # -- checks ----------------------------------------------------------------------------------------------------
 
     def _check(self) -> None:
-        for name in self.rows:
-            self._check_keys(self.specs[name])
-        for name in self.rows:
-            for foreign_key in self.specs[name].foreign_keys:
-                self._check_parents(self.specs[name], foreign_key)
+        with KeyChecks() as checks:
+            for name in self.rows:
+                self._check_keys(self.specs[name], checks)
+            for name in self.rows:
+                for foreign_key in self.specs[name].foreign_keys:
+                    self._check_parents(self.specs[name], foreign_key, checks)
         self.problems.raise_if_any()
 
-    def _check_keys(self, spec: TableSpec) -> None:
+    def _check_keys(self, spec: TableSpec, checks: KeyChecks) -> None:
         lines = (batch.select([*spec.key, LINE]) for batch in self.rows[spec.name].whole())
-        for first, last in duplicates(lines, LIMIT):
+        for first, last in checks.duplicates(lines, LIMIT):
             self.problems.add(self.files[spec.name], last, f"has the same {', '.join(spec.key)} as line {first}")
 
-    def _check_parents(self, spec: TableSpec, foreign_key: ForeignKeySpec) -> None:
+    def _check_parents(self, spec: TableSpec, foreign_key: ForeignKeySpec, checks: KeyChecks) -> None:
         pointing = (batch.select([*foreign_key.columns, LINE]) for batch in self.rows[spec.name].whole())
         parent = self.specs.get(foreign_key.parent)
         if parent is None:
             return
         own = self.rows.get(parent.name)
         parents = (batch.select(foreign_key.parent_columns) for batch in own.whole()) if own else iter(())
-        lost = orphans(pointing, parents, LIMIT if self.replaces and own else _MANY)
+        lost = checks.orphans(pointing, parents, LIMIT if self.replaces and own else _MANY)
         if lost and self.target is not None and not (self.replaces and own):
             keys = _key_table(parent, foreign_key.parent_columns, [row[:-1] for row in lost])
             found: set[Key] = set()
@@ -359,8 +360,8 @@ class _Table:
                 self._refuse_twice(batch, by, wanted)
             if self.whole.target is None:
                 continue
-            keys = _key_table(self.spec, by, list(wanted))
-            read = pa.Table.from_batches(list(self.whole.target.repository(self.spec).read(keys=keys)), self.spec.schema)
+            repository, keys = self.whole.target.repository(self.spec), _key_table(self.spec, by, list(wanted))
+            read = pa.Table.from_batches(list(repository.read(keys=keys)), self.spec.schema)
             start = sum(map(len, found))
             for number, key in enumerate(zip(*(read.column(name).to_pylist() for name in by), strict=True)):
                 if place[wanted[key][0]] >= 0:

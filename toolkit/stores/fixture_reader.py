@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -34,6 +36,8 @@ _NESTED_KINDS = JSON_KINDS | {Kind.ARRAY}
 _RAW_KINDS = _NESTED_KINDS | {Kind.DECIMAL}
 _ABSENT = msgspec.UNSET
 _DIGITS = 100
+# Characters that msgspec allows in no field's name.
+_UNUSUAL = re.compile(r'["\\\x00-\x1f]')
 _DIALECT = default.DefaultDialect()
 
 
@@ -83,11 +87,11 @@ class FixtureReader:
             if form.format is Format.CSV:
                 rows_of_text = CsvRows(chunks, self._note)
                 for name in rows_of_text.header:
-                    if name not in self._names:
+                    if name not in self._fields:
                         self._unknown(1, name)
                 yield from rows_of_text.rows(self._from_csv)
                 return
-            rows = JsonRows(chunks, self._decoder.decode, self._explain)
+            rows = JsonRows(chunks, self._decode, self._explain)
             yield from rows.array() if form.format is Format.JSON else rows.lines()
         except RowsError as error:
             self.problems.add(self.file, error.line, error.problem)
@@ -99,38 +103,43 @@ class FixtureReader:
         return natural_names(self.spec)
 
     @cached_property
-    def _ignored(self) -> list[str]:
-        """What others write, but is no data: the sentinel, and columns that the database computes."""
-        return [column.name for column in self.spec.table.columns if column.name not in self.spec.column_names]
+    def _fields(self) -> dict[str, tuple[str, Any]]:
+        """The fields of a row by their names in the file: columns, natural keys, and what is ignored.
 
-    @cached_property
-    def _names(self) -> list[str]:
-        """Everything that a row may give."""
-        return [*self.spec.column_names, *self._naturals, *self._ignored]
+        Others write the sentinel too, and columns that the database computes.
+        """
+        types = [(column.name, _json_type(column)) for column in self.spec.columns]
+        types += [(name, msgspec.Raw | msgspec.UnsetType) for name in self._naturals]
+        types += [(column.name, Any) for column in self.spec.table.columns if column.name not in self.spec.column_names]
+        return {str(name): (f"f{i}", type_) for i, (name, type_) in enumerate(types)}
 
     @cached_property
     def _row_type(self) -> type[msgspec.Struct]:
-        """A structure with one field for each column, natural key and ignored name, so that msgspec checks types."""
-        types = [_json_type(column) for column in self.spec.columns]
-        types += [msgspec.Raw | msgspec.UnsetType] * len(self._naturals) + [Any] * len(self._ignored)
-        return msgspec.defstruct(
-            "Row",
-            [(f"f{i}", type_, _ABSENT) for i, type_ in enumerate(types)],
-            rename={f"f{i}": str(name) for i, name in enumerate(self._names)},
-            forbid_unknown_fields=True,
-        )
+        """A structure with these fields, so that msgspec checks their types."""
+        fields = [(field, type_, _ABSENT) for field, type_ in self._fields.values()]
+        names = {field: name for name, (field, _) in self._fields.items() if not _UNUSUAL.search(name)}
+        return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
 
     @cached_property
-    def _decoder(self) -> msgspec.json.Decoder[Any]:
-        return msgspec.json.Decoder(self._row_type)
+    def _decode(self) -> Callable[[bytes], Any]:
+        unusual = any(_UNUSUAL.search(name) for name in self._fields)
+        return self._decode_members if unusual else msgspec.json.Decoder(self._row_type).decode
+
+    def _decode_members(self, text: bytes) -> Any:
+        """A row with names that msgspec takes for no field's, member by member."""
+        members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        if unknown := members.keys() - self._fields.keys():
+            raise msgspec.ValidationError(f"unknown names {unknown}")
+        values = {
+            self._fields[name][0]: msgspec.json.decode(raw, type=self._fields[name][1]) for name, raw in members.items()
+        }
+        return self._row_type(**values)
 
     def _from_csv(self, line: int, row: Mapping[str, str | None]) -> Any:
         """A row of text as the structure; text that is no JSON of its column's type is left to the column's parser."""
         fields: dict[str, Any] = {}
-        for number, name in enumerate(self._names):
-            if name not in row:
-                continue
-            text, kind = row[name], None
+        for name, text in row.items():
+            kind = None
             if name in self.spec.column_names:
                 kind = self.spec.column(name).type.kind
             elif name not in self._naturals:
@@ -139,7 +148,7 @@ class FixtureReader:
                 value: Any = self._nested(line, name, text)
             else:
                 value = _from_text(kind, text)
-            fields[f"f{number}"] = value
+            fields[self._fields[name][0]] = value
         return self._row_type(**fields)
 
     def _nested(self, line: int, name: str, text: str | None) -> msgspec.Raw | msgspec.UnsetType:
@@ -171,7 +180,7 @@ class FixtureReader:
         """Note what is wrong with one member of a row; whether anything is."""
         if name in self.spec.column_names:
             return self._explain_value(line, self.spec.column(name), value)
-        if name in self._names:
+        if name in self._fields:
             return False
         self._unknown(line, name)
         return True
@@ -199,7 +208,7 @@ class FixtureReader:
     # -- columns ---------------------------------------------------------------------------------------------------
 
     def _batch(self, lines: Sequence[int], rows: Sequence[Any]) -> pa.RecordBatch | None:
-        columns = list(zip(*map(msgspec.structs.astuple, rows), strict=True))
+        columns = [list(map(attrgetter(field), rows)) for field, _ in self._fields.values()]
         width = len(self.spec.columns)
         given = _given(columns[:width])
         arrays = [

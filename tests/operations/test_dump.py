@@ -1,0 +1,363 @@
+"""`dump-data`: what it writes, in which order, and what is left of the old files when it does not get to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.operations.databases import create, execute, insert
+from tests.operations.example import fill
+from tests.operations.processes import toolkit
+from tests.operations.shop import Category, metadata
+from tests.servers.swift import S3Server
+from toolkit.cli import run
+from toolkit.config import Config
+from toolkit.core.fixture_manifest import MANIFEST
+from toolkit.errors import (
+    FixtureError,
+    StatementError,
+    StoreError,
+    UnknownNameError,
+    UnrepresentableValueError,
+)
+from toolkit.operations.dump import dump_data
+from toolkit.operations.load import load_data
+from toolkit.stores.directories import LocalDirectory, directory_at
+from toolkit.stores.fixture_files import FileForm, file_name, table_of
+from toolkit.stores.fixture_writer import STAGING, FixtureWriter
+
+AT = "'2024-01-01 00:00:00.000000'"
+KILLS = 5
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def rows(directory: Path, table: str) -> list[dict[str, object]]:
+    return json.loads((directory / f"{table}.json").read_bytes())
+
+
+@pytest.fixture
+def filled(shop: Config) -> Config:
+    fill(shop.database("sqlite"))
+    return shop
+
+
+def test_all_tables_are_dumped_with_their_number_of_rows_size_and_hash(filled: Config, tmp_path: Path) -> None:
+    import hashlib
+
+    result = dump_data(filled, "sqlite", directory=tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_bytes())
+    assert set(manifest["tables"]) == set(metadata.tables) == {table.table for table in result.tables}
+    for table, listed in manifest["tables"].items():
+        content = (tmp_path / "out" / listed["file"]).read_bytes()
+        assert listed["rows"] == len(json.loads(content))
+        assert listed["bytes"] == len(content)
+        assert listed["sha256"] == hashlib.sha256(content).hexdigest()
+        assert content.endswith(b"]\n"), table
+
+
+def test_an_unchanged_database_changes_no_byte(filled: Config, tmp_path: Path) -> None:
+    dump_data(filled, "sqlite", directory=tmp_path / "out")
+    before = files(tmp_path / "out")
+    dump_data(filled, "sqlite", directory=tmp_path / "out")
+    assert files(tmp_path / "out") == before
+
+
+def test_one_changed_row_is_one_changed_line(filled: Config, tmp_path: Path) -> None:
+    dump_data(filled, "sqlite", directory=tmp_path / "out")
+    before = (tmp_path / "out" / "customer.json").read_text().splitlines()
+    execute(filled.database("sqlite"), "UPDATE customer SET name = 'changed' WHERE id = 1")
+    dump_data(filled, "sqlite", directory=tmp_path / "out")
+    after = (tmp_path / "out" / "customer.json").read_text().splitlines()
+    assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "duckdb"])
+def test_a_condition_narrows_a_table(shop: Config, tmp_path: Path, engine: str) -> None:
+    create(shop.database(engine), metadata)
+    insert(shop.database(engine), Category, [{"id": n, "name": f"c{n}%"} for n in range(1, 6)])
+    conditions = {"category": "id > 2 AND name LIKE 'c%' OR name = ':x' -- all of them"}
+    dump_data(shop, engine, directory=tmp_path / "out", where=conditions)
+    assert [row["id"] for row in rows(tmp_path / "out", "category")] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "duckdb"])
+def test_a_wrong_condition_is_an_error_and_changes_nothing(shop: Config, tmp_path: Path, engine: str) -> None:
+    create(shop.database(engine), metadata)
+    dump_data(shop, engine, directory=tmp_path / "out")
+    before = files(tmp_path / "out")
+    for condition in ("no_such_column = 1", "1=1); DROP TABLE category; --", "id >"):
+        with pytest.raises(StatementError):
+            dump_data(shop, engine, directory=tmp_path / "out", where={"category": condition})
+    assert files(tmp_path / "out") == before
+    dump_data(shop, engine, directory=tmp_path / "out")
+    assert files(tmp_path / "out") == before
+
+
+def test_a_table_can_be_left_out_and_its_old_file_stays(filled: Config, tmp_path: Path) -> None:
+    dump_data(filled, "sqlite", directory=tmp_path / "out")
+    before = files(tmp_path / "out")
+    execute(filled.database("sqlite"), "UPDATE customer SET name = 'changed'")
+    dump_data(filled, "sqlite", directory=tmp_path / "out", exclude=["customer"])
+    assert files(tmp_path / "out") == before
+    dump_data(filled, "sqlite", ["customer"], directory=tmp_path / "out")
+    assert {name for name, content in files(tmp_path / "out").items() if content != before[name]} == {
+        "customer.json", MANIFEST,
+    }
+
+
+def test_a_dry_run_counts_and_writes_nothing(filled: Config, tmp_path: Path) -> None:
+    result = dump_data(filled, "sqlite", directory=tmp_path / "out", dry_run=True)
+    assert {table.table: table.rows for table in result.tables}["customer"] > 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_form_takes_the_place_of_the_old_one(filled: Config, tmp_path: Path) -> None:
+    from toolkit.operations.dump import Compression, Format
+
+    dump_data(filled, "sqlite", directory=tmp_path / "out")
+    dump_data(filled, "sqlite", directory=tmp_path / "out", form=FileForm(Format.JSONL, Compression.ZSTD))
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".zst", ".json"}
+    assert [path.name for path in (tmp_path / "out").glob("*.json")] == [MANIFEST]
+
+
+@pytest.mark.parametrize(("where", "exclude"), [({"custmer": "1=1"}, []), ({}, ["custmer"])])
+def test_an_unknown_table_is_told_with_the_nearest(
+    filled: Config, tmp_path: Path, where: dict[str, str], exclude: list[str]
+) -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'customer'"):
+        dump_data(filled, "sqlite", directory=tmp_path / "out", where=where, exclude=exclude)
+
+
+def test_a_column_that_holds_no_json_is_named_with_its_row(config: Config, tmp_path: Path) -> None:
+    load_data(config, "sqlite")
+    execute(config.database("sqlite"), "UPDATE todo SET details = '{broken' WHERE item = 'Repair the bicycle'")
+    with pytest.raises(UnrepresentableValueError, match=r"details.*is not valid JSON"):
+        dump_data(config, "sqlite", directory=tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.json"))
+
+
+def test_ciphertext_is_dumped_as_it_is_stored(config: Config, tmp_path: Path) -> None:
+    load_data(config, "sqlite")
+    dump_data(config, "sqlite", directory=tmp_path / "out")
+    assert files(tmp_path / "out") == files(config.fixtures)
+
+
+# -- names -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["todo", "a/b", "../x", ".hidden", "manifest", "MANIFEST", "Ünïcode", "a\x00b", "x%41", "con", "a.json",
+     "sales.order", "tab\there", 'q"uote'],
+)
+def test_a_table_s_name_makes_a_harmless_file_name_and_comes_back(table: str) -> None:
+    name = file_name(table, FileForm())
+    assert "/" not in name
+    assert not name.startswith(".")
+    assert name.lower() != MANIFEST
+    assert table_of(name) == (table, FileForm())
+
+
+# -- failures ----------------------------------------------------------------------------------------------
+
+
+def many(config: Config, count: int, name: str) -> None:
+    """Many customers, all of that name."""
+    execute(
+        config.database("sqlite"),
+        "DELETE FROM customer",
+        f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count}) "
+        f"INSERT INTO customer SELECT n, n || '@x', '{name}', {AT}, {AT} FROM n",
+    )
+
+
+def settings(config: Config, directory: Path) -> Path:
+    database = config.database("sqlite").address
+    (directory / "toolkit.toml").write_text(
+        f'metadata = "{config.metadata}"\nmigrations = "none"\nfixtures = "out"\n[databases]\nsqlite = "{database}"\n'
+    )
+    return directory
+
+
+def test_a_dump_killed_at_any_moment_leaves_a_whole_set_old_or_new(shop: Config, tmp_path: Path) -> None:
+    create(shop.database("sqlite"), metadata)
+    many(shop, 5000, "old")
+    project = settings(shop, tmp_path)
+    began = time.monotonic()
+    assert toolkit(project, "dump-data").end() == 0
+    usual = time.monotonic() - began
+    random.seed(5)
+    seen = set()
+    for round_ in range(KILLS):
+        many(shop, 5000, f"round {round_}")
+        running = toolkit(project, "dump-data")
+        time.sleep(random.uniform(0, usual))
+        running.process.kill()
+        running.process.join()
+        # A reader first completes what was written whole.
+        directory = directory_at(tmp_path / "out")
+        from toolkit.stores.fixture_writer import complete
+
+        complete(directory)
+        names = {row["name"] for row in rows(tmp_path / "out", "customer")}
+        assert len(names) == 1
+        assert len(rows(tmp_path / "out", "customer")) == 5000
+        seen |= names
+        load_data(shop, "sqlite2", directory=tmp_path / "out")
+    assert toolkit(project, "dump-data").end() == 0
+    assert {row["name"] for row in rows(tmp_path / "out", "customer")} == {f"round {KILLS - 1}"}
+    assert not (tmp_path / "out" / STAGING).exists()
+
+
+@pytest.mark.parametrize("moved", range(4))
+def test_a_set_that_was_written_but_not_moved_to_its_end_is_completed_by_the_next_reader(
+    filled: Config, tmp_path: Path, moved: int
+) -> None:
+    directory = tmp_path / "out"
+    dump_data(filled, "sqlite", directory=directory)
+    execute(filled.database("sqlite"), "UPDATE customer SET name = 'changed'", "UPDATE category SET name = 'changed'")
+
+    class Interrupted(LocalDirectory):
+        moves = 0
+
+        def move(self, source: str, target: str) -> None:
+            if self.moves == moved:
+                raise KeyboardInterrupt
+            self.moves += 1
+            super().move(source, target)
+
+    from toolkit.core.tables import select_tables
+    from toolkit.repositories import connect
+
+    writer = FixtureWriter(Interrupted(directory), FileForm())
+    with connect(filled.database("sqlite")) as origin:
+        for spec in select_tables(metadata):
+            writer.write(spec, origin.repository(spec).read())
+    with pytest.raises(KeyboardInterrupt):
+        writer.finish(None)
+
+    load_data(filled, "sqlite2", directory=directory)
+
+    assert {row["name"] for row in rows(directory, "customer")} == {"changed"}
+    assert not (directory / STAGING).exists()
+    dump_data(filled, "sqlite2", directory=tmp_path / "again")
+    assert files(tmp_path / "again") == files(directory)
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_set(shop: Config, tmp_path: Path) -> None:
+    create(shop.database("sqlite"), metadata)
+    many(shop, 100, "old")
+    project = settings(shop, tmp_path)
+    dump_data(shop, "sqlite", directory=tmp_path / "out")
+    before = files(tmp_path / "out")
+    many(shop, 20_000, "new")
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "toolkit", "dump-data"],
+        cwd=project, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        preexec_fn=limit, capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "File too large" in done.stderr
+    assert files(tmp_path / "out") == before
+
+
+def test_a_directory_that_may_not_be_written_to_is_told(filled: Config, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(StoreError, match="out"):
+        dump_data(filled, "sqlite", directory=tmp_path / "out")
+
+
+def test_tables_of_two_revisions_do_not_share_a_directory(config: Config, tmp_path: Path) -> None:
+    load_data(config, "sqlite")
+    dump_data(config, "sqlite", directory=tmp_path / "out")
+    manifest = tmp_path / "out" / MANIFEST
+    manifest.write_text(manifest.read_text().replace('"revision": "', '"revision": "x'))
+    with pytest.raises(FixtureError, match="but the database is at"):
+        dump_data(config, "sqlite", ["todo"], directory=tmp_path / "out")
+    dump_data(config, "sqlite", directory=tmp_path / "out")
+
+
+# -- object stores -----------------------------------------------------------------------------------------
+
+
+def test_a_set_in_an_object_store_is_dumped_and_loaded(filled: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    from obstore.store import MemoryStore
+
+    store = MemoryStore()
+    monkeypatch.setattr("obstore.store.from_url", lambda _: store)
+    dump_data(filled, "sqlite", directory="memory://")
+    execute(filled.database("sqlite"), "UPDATE customer SET name = 'changed'")
+    dump_data(filled, "sqlite", directory="memory://")
+    load_data(filled, "duckdb", directory="memory://")
+    assert not directory_at("memory://").files(STAGING)
+    result = load_data(filled, "sqlite", directory="memory://")
+    assert not sum(table.inserted + table.updated for table in result.tables)
+
+
+def test_a_set_in_s3_is_dumped_changed_and_loaded(
+    filled: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.operations.dump import Compression, Format
+
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    s3_server.create_bucket("fixtures")
+    place = "s3://fixtures/a/prefix"
+    dump_data(filled, "sqlite", directory=place)
+    execute(filled.database("sqlite"), "UPDATE customer SET name = 'changed'")
+    dump_data(filled, "sqlite", directory=place, form=FileForm(Format.JSONL, Compression.ZSTD))
+    assert directory_at(place).files() == {MANIFEST, *(f"{name}.jsonl.zst" for name in metadata.tables)}
+    assert not directory_at(place).files(STAGING)
+    load_data(filled, "duckdb", directory=place)
+    result = load_data(filled, "sqlite", directory=place)
+    assert not sum(table.inserted + table.updated for table in result.tables)
+
+
+def test_a_store_that_lets_nobody_in_is_told_without_the_secret(
+    filled: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**s3_server.environment, "AWS_SECRET_ACCESS_KEY": "wrong-secret"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StoreError) as caught:
+        dump_data(filled, "sqlite", directory="s3://fixtures/other")
+    assert "wrong-secret" not in str(caught.value)
+
+
+def test_a_wrong_address_of_a_store_is_told(filled: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(StoreError):
+        dump_data(filled, "sqlite", directory="nowhere://bucket/prefix")
+
+
+# -- the command line --------------------------------------------------------------------------------------
+
+
+def test_the_command_tells_each_file(
+    filled: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(settings(filled, tmp_path))
+    assert run(["dump-data", "customer", "--where", "customer:id = 1", "--compress", "gz", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(table["table"], table["rows"], table["file"]) for table in told["tables"]] == [
+        ("customer", 1, "customer.json.gz")
+    ]
+    assert run(["dump-data", "--where", "nonsense"]) == 2
+
+

@@ -1,0 +1,1 @@
+"""Servers that tests talk to, each a real one that starts here by itself."""

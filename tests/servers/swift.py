@@ -1,0 +1,163 @@
+"""A single-node OpenStack Swift with its S3 interface: a real object store that checks signatures (SigV4)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+REQUIREMENTS = ("swift==2.38.3", "setuptools<81")
+USER, SECRET = "test:tester", "testsecret"
+_SERVICES = ("object", "container", "account", "proxy")
+_FILTERS = (
+    "catch_errors", "gatekeeper", "listing_formats", "bulk", "s3api", "tempauth", "slo", "dlo", "copy", "symlink",
+)
+_OPTIONS = {
+    "tempauth": "user_test_tester = testsecret .admin",
+    "s3api": "location = us-east-1\nallow_multipart_uploads = true\ncheck_bucket_owner = false\ns3_acl = false\n"
+    "dns_compliant_bucket_names = true\nallow_no_owner = true\nforce_swift_request_proxy_log = false",
+}
+_RINGS = """
+import sys
+from swift.common.ring import RingBuilder
+for name, port in (argument.split(":") for argument in sys.argv[2:]):
+    ring = RingBuilder(2, 1, 0)
+    ring.add_dev(dict(region=1, zone=1, ip="127.0.0.1", port=int(port), device="d1", weight=1,
+                      replication_ip="127.0.0.1", replication_port=int(port)))
+    ring.rebalance()
+    ring.get_ring().save(f"{sys.argv[1]}/{name}.ring.gz")
+"""
+_RUN = """
+import runpy, sys
+import swift.common.utils
+swift.common.utils.SWIFT_CONF_FILE = sys.argv[1]
+script, configuration = sys.argv[2:]
+sys.argv = [script, configuration]
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """Where the server is, and how one gets in."""
+
+    endpoint: str
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The usual environment variables."""
+        return {
+            "AWS_ENDPOINT": self.endpoint,
+            "AWS_ACCESS_KEY_ID": USER,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+    def create_bucket(self, name: str) -> None:
+        """Make a bucket."""
+        subprocess.run([installed() / "bin" / "python", "-c", _BUCKET, self.endpoint, name, USER, SECRET], check=True)
+
+
+# Signed by the library that the server itself trusts its clients to use.
+_BUCKET = """
+import sys, boto3
+endpoint, name, user, secret = sys.argv[1:]
+boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=user, aws_secret_access_key=secret,
+             region_name="us-east-1").create_bucket(Bucket=name)
+"""
+
+
+def installed() -> Path:
+    """The environment of the server, made once for this user."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "toolkit-tests" / f"swift-{sys.version_info[0]}.{sys.version_info[1]}"
+    if not (folder / "complete").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", *REQUIREMENTS, "boto3"], check=True)
+        (folder / "complete").touch()
+    return folder
+
+
+@contextmanager
+def running(root: Path) -> Iterator[S3Server]:
+    """A server for the block, with all that it stores under `root`."""
+    python = installed() / "bin" / "python"
+    ports = dict(zip(_SERVICES, _free_ports(), strict=True))
+    _configure(root, ports)
+    rings = [f"{name}:{port}" for name, port in ports.items() if name != "proxy"]
+    subprocess.run([python, "-W", "ignore", "-c", _RINGS, root / "etc", *rings], check=True)
+    arguments = [python, "-W", "ignore", "-c", _RUN, root / "etc" / "swift.conf"]
+    with (root / "log").open("wb") as log:
+        processes = [
+            subprocess.Popen(
+                [*arguments, python.parent / f"swift-{name}-server", root / "etc" / f"{name}-server.conf"],
+                stdout=log, stderr=log, cwd=root, env={**os.environ, "SWIFT_DIR": str(root / "etc")},
+            )
+            for name in _SERVICES
+        ]
+    try:
+        for port in ports.values():
+            _wait_for(port, root)
+        yield S3Server(f"http://127.0.0.1:{ports['proxy']}")
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGKILL)
+        for process in processes:
+            process.wait()
+
+
+def _free_ports() -> list[int]:
+    sockets = [socket.socket() for _ in _SERVICES]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _wait_for(port: int, root: Path) -> None:
+    for _ in range(600):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"the object store does not start: {(root / 'log').read_text()[-2000:]}")
+
+
+def _configure(root: Path, ports: Mapping[str, int]) -> None:
+    etc, devices = root / "etc", root / "srv"
+    for folder in (etc, devices / "d1", root / "recon"):
+        folder.mkdir(parents=True)
+    (etc / "swift.conf").write_text(
+        f"[swift-hash]\nswift_hash_path_suffix = {secrets.token_hex(8)}\n"
+        f"swift_hash_path_prefix = {secrets.token_hex(8)}\n"
+        "[storage-policy:0]\nname = gold\ndefault = yes\n[swift-constraints]\nmax_header_size = 16384\n"
+    )
+    common = f"[DEFAULT]\nbind_ip = 127.0.0.1\nswift_dir = {etc}\nuser = {_user()}\nworkers = 0\nlog_level = ERROR\n"
+    for name in ("object", "container", "account"):
+        (etc / f"{name}-server.conf").write_text(
+            f"{common}bind_port = {ports[name]}\ndevices = {devices}\nmount_check = false\nlog_address = /nonexistent\n"
+            f"[pipeline:main]\npipeline = {name}-server\n[app:{name}-server]\nuse = egg:swift#{name}\n"
+            f"[filter:recon]\nuse = egg:swift#recon\nrecon_cache_path = {root}/recon\n"
+        )
+    filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n{_OPTIONS.get(name, '')}\n" for name in _FILTERS)
+    (etc / "proxy-server.conf").write_text(
+        f"{common}bind_port = {ports['proxy']}\n[pipeline:main]\npipeline = {' '.join(_FILTERS)} proxy-server\n"
+        f"[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n{filters}"
+    )
+
+
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
