@@ -16,6 +16,9 @@ from tests.servers import swift
 from tests.servers.swift import S3Server
 from toolkit.config import Config, Database, load_config
 
+# The pytest plugin is tested by runs of pytest; only a topmost conftest may say so.
+pytest_plugins = ["pytester"]
+
 ENGINES = ("sqlite", "postgres", "duckdb")
 
 

@@ -23,6 +23,8 @@ ALLOWED = {
     "stores": {"core", "errors"},
     "operations": {"repositories", "stores", "core", "config", "models", "errors"},
     "cli": {"operations", "config", "core", "errors"},
+    "testing": {"operations", "repositories", "config", "models", "errors"},
+    "pytest_plugin": {"testing", "config", "errors"},
     # The public API: the same verbs, so it may name anything.
     "__init__": {"operations", "config", "errors"},
     "__main__": {"cli"},
@@ -85,6 +87,7 @@ def test_core_knows_no_driver_and_no_command_line() -> None:
     "code",
     [
         "import toolkit",
+        "import toolkit.pytest_plugin",
         "from toolkit.cli import run; run(['--help'])",
         "from toolkit.cli import run; run(['sync', '--help'])",
         "from toolkit.cli import run; run(['database', '--help'])",

@@ -183,6 +183,19 @@ class ExistingRowsError(ToolkitError):
         )
 
 
+class DeleteGuardError(ToolkitError):
+    """More rows would be deleted than may be."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, database: str, table: str, deletes: int, reason: str) -> None:
+        self.database, self.table, self.deletes, self.reason = database, table, deletes, reason
+        super().__init__(
+            f"{table}: {deletes:,} row{' of' if deletes == 1 else 's of'} {database} would be deleted, but {reason}.",
+            "Nothing was written. If they should go, raise the limit with --max-delete.",
+        )
+
+
 class ReferencedRowsError(ToolkitError):
     """Rows that were to be deleted are pointed at by rows of a table that was not named."""
 

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from toolkit.config import Config
+    from toolkit.operations.deletes import DeleteLimit
     from toolkit.operations.transfer import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,10 +74,14 @@ def _choose_metadata(ctx: click.Context, _: click.Parameter, value: str | None) 
 
 
 def make_options(
-    no_verify: bool, batch_rows: int | None, commit_every: int | None, mode: str = "upsert"
+    no_verify: bool,
+    batch_rows: int | None,
+    commit_every: int | None,
+    mode: str = "upsert",
+    max_delete: DeleteLimit | None = None,
 ) -> Options:
     """The options of a transfer, from what the command line gave."""
     from toolkit.operations.transfer import Mode, Options
 
     default = Options()
-    return Options(not no_verify, batch_rows or default.batch_rows, commit_every, Mode(mode))
+    return Options(not no_verify, batch_rows or default.batch_rows, commit_every, Mode(mode), max_delete)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pyarrow as pa
@@ -143,6 +143,21 @@ def select_tables(metadata: MetaData, names: Sequence[str] = ()) -> tuple[TableS
             raise UnknownNameError("table", name, metadata.tables)
     ordered = [t for t, _ in _sorted(metadata.tables.values()) if t is not None]
     return tuple(table_spec(t) for t in ordered if not names or t.fullname in names)
+
+
+def narrowed(
+    specs: Sequence[TableSpec], where: Mapping[str, str], exclude: Collection[str] = ()
+) -> tuple[TableSpec, ...]:
+    """The tables without the excluded ones, each with its condition.
+
+    Raises:
+        UnknownNameError: a condition or an exclusion names none of the tables.
+    """
+    names = {spec.name for spec in specs}
+    for name in (*where, *exclude):
+        if name not in names:
+            raise UnknownNameError("table", name, names)
+    return tuple(replace(spec, where=where.get(spec.name)) for spec in specs if spec.name not in exclude)
 
 
 def children_of(spec: TableSpec) -> tuple[TableSpec, ...]:

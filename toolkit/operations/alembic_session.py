@@ -194,6 +194,9 @@ def scripts_of(config: Config) -> ScriptDirectory:
 
 def recorded_revision(connection: Connection) -> str | None:
     """The revision that a database records."""
+    if connection.dialect.name == "duckdb":
+        # Importing it is how Alembic learns of this engine.
+        from toolkit.repositories import duckdb_alembic  # noqa: F401
     options = {"version_table": version_table().name}
     return joined(MigrationContext.configure(connection, opts=options).get_current_heads())
 

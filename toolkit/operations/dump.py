@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ from toolkit.core.fixture_manifest import FixtureManifest
 from toolkit.core.plan import TableDump
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import read_ahead
-from toolkit.core.tables import TableSpec, select_tables
-from toolkit.errors import FixtureError, UnknownNameError
+from toolkit.core.tables import TableSpec, narrowed, select_tables
+from toolkit.errors import FixtureError
 from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate
 from toolkit.repositories import connect
@@ -73,21 +73,6 @@ def dump_data(
     return DumpResult(database.name, place.name, False, revision, dumped, time.perf_counter() - started)
 
 
-def narrowed(
-    specs: Sequence[TableSpec], where: Mapping[str, str], exclude: Collection[str] = ()
-) -> tuple[TableSpec, ...]:
-    """The tables without the excluded ones, each with its condition.
-
-    Raises:
-        UnknownNameError: a condition or an exclusion names none of the tables.
-    """
-    names = {spec.name for spec in specs}
-    for name in (*where, *exclude):
-        if name not in names:
-            raise UnknownNameError("table", name, names)
-    return tuple(replace(spec, where=where.get(spec.name)) for spec in specs if spec.name not in exclude)
-
-
 def _others(place: Directory, revision: str | None, partly: Collection[str]) -> FixtureManifest | None:
     """The old set, when only some of its tables are written anew."""
     complete(place)
@@ -130,4 +115,4 @@ def _write_table(origin: DatabaseConnection, spec: TableSpec, writer: FixtureWri
     return TableDump(spec.name, file.rows, file.file, file.bytes, file.sha256, seconds)
 
 
-__all__ = ["Compression", "DumpResult", "FileForm", "Format", "dump_data", "narrowed"]
+__all__ = ["Compression", "DumpResult", "FileForm", "Format", "dump_data"]

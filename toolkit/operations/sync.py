@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import SyncResult
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.tables import select_tables
-from toolkit.errors import ConfigurationError
+from toolkit.core.tables import narrowed, select_tables
+from toolkit.errors import ConfigurationError, RevisionMismatchError
 from toolkit.models.loader import load_metadata
-from toolkit.operations.transfer import Options, transfer
+from toolkit.operations import migrate
+from toolkit.operations.deletes import DeleteLimit
+from toolkit.operations.transfer import Mode, Options, transfer
 from toolkit.repositories import connect
 from toolkit.repositories.base import require_columns
 
@@ -25,11 +28,15 @@ def sync(
     target: str,
     tables: Sequence[str] = (),
     *,
+    where: Mapping[str, str] | None = None,
     dry_run: bool = False,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> SyncResult:
-    """Write to `target` what differs in `source`; rows that only the target has stay.
+    """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
+
+    `where` holds, by table, a condition in SQL that both databases understand: only rows that meet it are compared.
+    With `Mode.REPLACE`, at most `options.max_delete` rows of a table are deleted (by default a tenth, or 100).
 
     One transaction, verified before it commits; reading is one snapshot. A target without any tables is migrated
     first. With `dry_run` nothing is written and the counts are what a real run would write.
@@ -39,9 +46,12 @@ def sync(
     """
     started = time.perf_counter()
     options = options or Options()
-    specs = select_tables(load_metadata(config.metadata, config.root), tables)
+    specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables), where or {})
     source_database, target_database = config.database(source), config.database(target)
     _require_two(source_database, target_database)
+    if options.mode is Mode.REPLACE:
+        options = replace(options, max_delete=options.max_delete or DeleteLimit())
+        _require_one_revision(source_database, target_database, config)
     with connect(source_database) as origin:
         created, results = transfer(
             lambda _: origin,
@@ -62,4 +72,15 @@ def _require_two(source: Database, target: Database) -> None:
     if source.place == target.place:
         raise ConfigurationError(
             f"Source and target are the same database ({source.name}).", "Name two different ones: --from and --to."
+        )
+
+
+def _require_one_revision(source: Database, target: Database, config: Config) -> None:
+    """Refuse to delete by a source of another schema revision, whose tables may mean something else."""
+    if not migrate.has_history(config):
+        return
+    found, expected = (migrate.current_revision(database, config) for database in (source, target))
+    if found is not None and expected is not None and found != expected:
+        raise RevisionMismatchError(
+            source.name, found, expected, f"Run: toolkit database upgrade --database {source.name}"
         )

@@ -16,9 +16,10 @@ from toolkit.core.digest import DIGEST_FIELD, TableDigest, passing, sum_digests
 from toolkit.core.plan import Action, TablePlan, TableResult, load_plan, merge_plan
 from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, only, read_ahead
-from toolkit.core.tables import TableSpec, children_of, in_cycle
-from toolkit.errors import ExistingRowsError, ReferencedRowsError, UnnamedRowError, VerificationError
+from toolkit.core.tables import TableSpec, in_cycle
+from toolkit.errors import ExistingRowsError, UnnamedRowError, VerificationError
 from toolkit.operations import migrate
+from toolkit.operations.deletes import DeleteLimit, delete, guard, require_counts
 from toolkit.operations.digesting import SideDigest
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema
@@ -67,13 +68,14 @@ class Options:
     """How to write. `commit_every` (rows) trades all-or-nothing for commits in between.
 
     `mode`: by default rows are inserted or updated, and those that only the target has stay; `insert` refuses rows
-    that are there already, `replace` also deletes those that only the target has.
+    that are there already, `replace` also deletes those that only the target has, of each table `max_delete` at most.
     """
 
     verify: bool = True
     batch_rows: int = BATCH_ROWS
     commit_every: int | None = None
     mode: Mode = Mode.UPSERT
+    max_delete: DeleteLimit | None = None
 
 
 def transfer(
@@ -107,6 +109,7 @@ def transfer(
         plans = [plan_table(source.repository(s), destination.repository(s), s, progress, options.mode) for s in specs]
         if options.mode is Mode.INSERT:
             _refuse_existing(plans, source, destination, options)
+        guard(plans, destination, options.max_delete)
         if dry_run:
             return False, tuple(planned(plan) for plan in plans)
         return created, execute(plans, source, destination, options, progress)
@@ -180,15 +183,15 @@ def execute(
     specs = [plan.spec for plan in plans]
     written = [plan for plan in plans if plan.action is not Action.NOTHING]
     cyclic = in_cycle(specs)
-    _delete(plans, target, progress)
+    delete(plans, target, progress)
     with ExitStack() as stack:
         if any(plan.spec.name in cyclic for plan in written):
             stack.enter_context(target.defer_foreign_keys([spec for spec in specs if spec.name in cyclic]))
             # A commit in between would find children whose parents are still to come.
             options = _in_one_piece(options, cyclic, progress)
         results = tuple(_write(plan, source, target, options, progress) for plan in plans)
-    target.check_parents([plan.spec for plan in written])
-    _require_counts(plans, target)
+    target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
+    require_counts(plans, target)
     if options.verify and not options.commit_every and target.fires_triggers(specs):
         _verify_again(written, results, target)
     for spec in specs:
@@ -197,38 +200,9 @@ def execute(
     return results
 
 
-def _delete(plans: Sequence[TablePlan], target: DatabaseConnection, progress: Progress) -> None:
-    """Delete what only the target has, children before parents."""
-    together = {plan.spec.name for plan in plans}
-    for plan in reversed(plans):
-        if plan.removals is None or not plan.deletes:
-            continue
-        progress.step(f"delete {plan.spec.name}", plan.deletes)
-        _require_no_children(plan.spec, plan.removals, target, together)
-        target.repository(plan.spec).delete_many(plan.removals)
-
-
-def _require_no_children(
-    spec: TableSpec, removals: pa.Table, target: DatabaseConnection, together: Collection[str]
-) -> None:
-    """Refuse to delete rows that others point at, which the database would delete with them."""
-    for child in children_of(spec):
-        foreign_keys = [fk for fk in child.foreign_keys if fk.parent == spec.name and fk.parent_columns == spec.key]
-        if child.name in together or not foreign_keys or target.column_names(child) is None:
-            continue
-        for foreign_key in foreign_keys:
-            keys = removals.select(list(spec.key)).rename_columns(list(foreign_key.columns))
-            rows = sum(batch.num_rows for batch in target.repository(child).read(keys=keys))
-            if rows:
-                raise ReferencedRowsError(target.name, spec.name, child.name, rows)
-
-
-def _require_counts(plans: Sequence[TablePlan], target: DatabaseConnection) -> None:
-    """See that exactly the rows that should be are left where some were deleted."""
-    for plan in plans:
-        expected = plan.inserts + plan.updates + plan.unchanged
-        if plan.removals is not None and (rows := target.repository(plan.spec).count()) != expected:
-            raise VerificationError(target.name, plan.spec.name, f"{rows} rows, but {expected} should be,")
+def _lost_parents(plan: TablePlan, plans: Sequence[TablePlan]) -> bool:
+    parents = {foreign_key.parent for foreign_key in plan.spec.foreign_keys}
+    return any(other.deletes for other in plans if other.spec.name in parents)
 
 
 def _in_one_piece(options: Options, cyclic: Collection[str], progress: Progress) -> Options:

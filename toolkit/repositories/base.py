@@ -195,9 +195,9 @@ class TableRepository:
         return int(rows)
 
     def is_empty(self) -> bool:
-        """Whether there is no row."""
+        """Whether there is no row at all, whatever the condition that narrows the table."""
         with self.connection.translated():
-            one = sa.select(sa.literal(1)).select_from(self.table).where(self._within).limit(1)
+            one = sa.select(sa.literal(1)).select_from(self.table).limit(1)
             # Fetched to the end: DuckDB does nothing else while a result is unfinished.
             return not self.connection.sqlalchemy.execute(one).all()
 

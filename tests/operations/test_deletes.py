@@ -1,0 +1,174 @@
+"""`sync --delete`: what goes, what stays, and what stops it before anything is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.operations.databases import contents, create, execute, insert
+from tests.operations.shop import Category, Product, metadata
+from toolkit.cli import run
+from toolkit.config import Config
+from toolkit.errors import DeleteGuardError, ReferencedRowsError, RevisionMismatchError
+from toolkit.operations.deletes import DeleteLimit
+from toolkit.operations.load import load_data
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer import Mode, Options
+
+TARGETS = ["sqlite2", "postgres", "duckdb"]
+EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
+ALL = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0))
+GUARDED = Options(mode=Mode.REPLACE)
+AT = "'2024-01-01 00:00:00.000000'"
+
+
+def categories(config: Config, name: str, count: int) -> None:
+    """So many categories: the first alone, each later one under the one before."""
+    create(config.database(name), metadata)
+    rows = [{"id": n, "name": f"c{n}", "parent_id": n - 1 or None} for n in range(1, count + 1)]
+    if rows:
+        insert(config.database(name), Category, rows)
+
+
+def names(config: Config, name: str) -> list[object]:
+    return sorted(row[0] for row in contents(config.database(name), metadata)["category"])
+
+
+@EVERY_TARGET
+def test_rows_that_only_the_target_has_go_and_a_second_run_writes_nothing(shop: Config, target: str) -> None:
+    categories(shop, "sqlite", 3)
+    categories(shop, target, 6)
+    result = sync(shop, "sqlite", target, options=ALL)
+    assert {table.table: table.deleted for table in result.tables if table.deleted} == {"category": 3}
+    assert contents(shop.database(target), metadata) == contents(shop.database("sqlite"), metadata)
+    again = sync(shop, "sqlite", target, options=ALL)
+    assert not sum(table.inserted + table.updated + table.deleted for table in again.tables)
+
+
+@EVERY_TARGET
+def test_children_go_before_their_parents(shop: Config, target: str) -> None:
+    for name in ("sqlite", target):
+        categories(shop, name, 2)
+        insert(shop.database(name), Product, [{"id": 7, "category_id": 1, "price": 1}])
+    insert(shop.database(target), Category, [{"id": 9, "name": "old", "parent_id": None}])
+    insert(shop.database(target), Product, [{"id": n, "category_id": 9, "price": 1} for n in (1, 2)])
+    result = sync(shop, "sqlite", target, options=ALL)
+    assert sum(table.deleted for table in result.tables) == 3
+    assert contents(shop.database(target), metadata) == contents(shop.database("sqlite"), metadata)
+
+
+@EVERY_TARGET
+def test_a_unique_value_of_a_deleted_row_is_free_for_another(shop: Config, target: str) -> None:
+    for name, key in (("sqlite", 2), (target, 1)):
+        create(shop.database(name), metadata)
+        execute(shop.database(name), f"INSERT INTO customer VALUES ({key}, 'same@x', 'n', {AT}, {AT})")
+    sync(shop, "sqlite", target, options=ALL)
+    assert [row[0] for row in contents(shop.database(target), metadata)["customer"]] == [2]
+
+
+@EVERY_TARGET
+def test_a_dry_run_tells_what_would_go_and_deletes_nothing(shop: Config, target: str) -> None:
+    categories(shop, "sqlite", 3)
+    categories(shop, target, 5)
+    result = sync(shop, "sqlite", target, options=ALL, dry_run=True)
+    assert [table.deleted for table in result.tables if table.table == "category"] == [2]
+    assert len(names(shop, target)) == 5
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_an_empty_source_deletes_nothing_whatever_the_limit(shop: Config, target: str, dry_run: bool) -> None:
+    categories(shop, "sqlite", 0)
+    categories(shop, target, 3)
+    with pytest.raises(DeleteGuardError, match="3 rows of .* would be deleted, but the source has no rows") as caught:
+        sync(shop, "sqlite", target, options=ALL, dry_run=dry_run)
+    assert caught.value.exit_code == 3
+    assert len(names(shop, target)) == 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "deletes", "allowed"),
+    [
+        (DeleteLimit(), 100, True), (DeleteLimit(), 101, False),
+        (DeleteLimit(5, 0), 5, True), (DeleteLimit(5, 0), 6, False),
+        (DeleteLimit(0, 0.5), 75, True), (DeleteLimit(0, 0.5), 76, False),
+    ],
+)
+def test_a_limit_is_a_number_or_a_share_of_the_table(limit: DeleteLimit, deletes: int, allowed: bool) -> None:
+    assert limit.allows(deletes, 150) is allowed
+
+
+@EVERY_TARGET
+def test_more_than_the_limit_is_refused_and_nothing_is_written(shop: Config, target: str) -> None:
+    categories(shop, "sqlite", 3)
+    execute(shop.database("sqlite"), "UPDATE category SET name = 'changed'")
+    categories(shop, target, 6)
+    before = contents(shop.database(target), metadata)
+    with pytest.raises(DeleteGuardError, match="more than the limit of 2 rows, of 6 rows there"):
+        sync(shop, "sqlite", target, options=Options(mode=Mode.REPLACE, max_delete=DeleteLimit(2, 0)))
+    assert contents(shop.database(target), metadata) == before
+
+
+def test_by_default_a_tenth_of_a_table_and_a_hundred_rows_may_go(shop: Config) -> None:
+    categories(shop, "sqlite", 1)
+    categories(shop, "duckdb", 101)
+    sync(shop, "sqlite", "duckdb", options=GUARDED)
+    categories(shop, "sqlite2", 102)
+    with pytest.raises(DeleteGuardError, match="limit of 100 rows or 10%"):
+        sync(shop, "sqlite", "sqlite2", options=GUARDED)
+
+
+@EVERY_TARGET
+def test_rows_of_a_table_that_is_not_named_keep_the_rows_they_point_at(shop: Config, target: str) -> None:
+    categories(shop, "sqlite", 1)
+    categories(shop, target, 2)
+    insert(shop.database(target), Product, [{"id": 1, "category_id": 2, "price": 1}])
+    with pytest.raises(ReferencedRowsError, match="1 row of product in .* points at rows that would be deleted"):
+        sync(shop, "sqlite", target, ["category"], options=ALL)
+    assert len(names(shop, target)) == 2
+
+
+@EVERY_TARGET
+def test_a_condition_holds_on_both_sides(shop: Config, target: str) -> None:
+    create(shop.database("sqlite"), metadata)
+    create(shop.database(target), metadata)
+    rows = {"sqlite": [(1, "a"), (2, "b"), (3, "b")], target: [(1, "other a"), (4, "a"), (5, "b"), (2, "a")]}
+    for name, pairs in rows.items():
+        insert(shop.database(name), Category, [{"id": n, "name": text} for n, text in pairs])
+    sync(shop, "sqlite", target, where={"category": "name = 'b'"}, options=ALL)
+    found = sorted((row[0], row[2]) for row in contents(shop.database(target), metadata)["category"])
+    # 1 and 4 are outside of it; 2 comes into it, 5 was in it.
+    assert found == [(1, "other a"), (2, "b"), (3, "b"), (4, "a")]
+    again = sync(shop, "sqlite", target, where={"category": "name = 'b'"}, options=ALL)
+    assert not sum(table.inserted + table.updated + table.deleted for table in again.tables)
+
+
+def test_a_source_of_another_revision_deletes_nothing(config: Config) -> None:
+    load_data(config, "sqlite")
+    load_data(config, "sqlite2")
+    execute(config.database("sqlite"), "UPDATE alembic_versions SET version_num = 'older'")
+    with pytest.raises(RevisionMismatchError, match="older"):
+        sync(config, "sqlite", "sqlite2", options=ALL)
+
+
+def test_the_command_deletes_within_its_limit(
+    shop: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    categories(shop, "sqlite", 3)
+    categories(shop, "duckdb", 6)
+    urls = "\n".join(f'{name} = "{shop.database(name).address}"' for name in ("sqlite", "duckdb"))
+    (tmp_path / "toolkit.toml").write_text(f'metadata = "{shop.metadata}"\nmigrations = "none"\n[databases]\n{urls}\n')
+    monkeypatch.chdir(tmp_path)
+    command = ["sync", "--from", "sqlite", "--to", "duckdb"]
+    assert run([*command, "--max-delete", "5"]) == 2
+    assert run([*command, "--delete", "--max-delete", "many"]) == 2
+    assert run([*command, "--delete", "--max-delete", "2"]) == 3
+    assert "Traceback" not in capsys.readouterr().err
+    assert run([*command, "--delete", "--max-delete", "50%"]) == 0
+    assert "Deleted: category 3." in capsys.readouterr().out
+    assert run([*command, "--delete", "--json"]) == 0
+    assert [table["deleted"] for table in json.loads(capsys.readouterr().out)["tables"]].count(0) == len(metadata.tables)
+
+

@@ -1,0 +1,116 @@
+"""What a test gets, on which engines, and that it has it for itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psycopg
+
+from tests.pytest_plugin.conftest import Project
+
+ROOT = Path(__file__).parents[2]
+NAMES = "SELECT name FROM item ORDER BY id"
+
+
+def test_each_test_has_a_seeded_database_of_its_own_on_each_engine(project: Project) -> None:
+    project.test(
+        f"""
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_rows(toolkit_session, toolkit_engine, toolkit_url, toolkit_database, number):
+            assert toolkit_session.scalars(text("{NAMES}")).all() == ["bread", "salt"]
+            assert toolkit_url.get_backend_name() == toolkit_engine.name == toolkit_database.engine_name
+            toolkit_session.execute(text("DELETE FROM item"))
+            toolkit_session.execute(text("CREATE TABLE other (id INTEGER)"))
+            toolkit_session.commit()
+        """
+    )
+    result = project.run("-v")
+    result.assert_outcomes(passed=6)
+    result.stdout.fnmatch_lines_random(["*test_rows[[]sqlite-1] PASSED*", "*[[]postgres-2] *", "*[[]duckdb-2] *"])
+    assert sorted(project.created()) == ["duckdb", "postgresql", "sqlite"]
+    # Templates stay, clones do not; and the configured database was not written to.
+    assert [name.partition("_")[0] for name in project.databases()] == ["seed"]
+    assert [path.suffix for path in project.files()] == [".template", ".template"]
+    with psycopg.connect(project.server) as connection:
+        assert connection.execute("SELECT FROM pg_tables WHERE schemaname = 'public'").fetchall() == []
+
+
+def test_sqlite_is_the_default(project: Project) -> None:
+    project.settings()
+    project.test("def test_one(toolkit_url): assert toolkit_url.drivername == 'sqlite'")
+    project.run().assert_outcomes(passed=1)
+    assert project.databases() == []
+
+
+def test_a_run_without_databases_makes_nothing(project: Project) -> None:
+    project.test("def test_one(): pass")
+    project.run().assert_outcomes(passed=1)
+    assert project.files() == project.databases() == []
+
+
+def test_the_nearest_marker_says(project: Project) -> None:
+    project.pytester.mkdir("others")
+    (project.pytester.path / "others" / "item.json").write_text('[{"id": 3, "name": "soap"}]')
+    project.fixture("price", {"id": 7})
+    project.test(
+        """
+        @pytest.mark.toolkit(tables=["price"], databases=["sqlite"])
+        class TestPrices:
+            def test_only(self, toolkit_session):
+                assert toolkit_session.scalars(text("SELECT id FROM price")).all() == [7]
+                assert toolkit_session.scalars(text("SELECT id FROM item")).all() == []
+
+            @pytest.mark.toolkit(tables=[])
+            def test_empty(self, toolkit_session):
+                assert toolkit_session.scalars(text("SELECT id FROM price")).all() == []
+
+            @pytest.mark.toolkit(tables=None, fixtures="others")
+            def test_others(self, toolkit_session):
+                assert toolkit_session.scalars(text("SELECT name FROM item")).all() == ["soap"]
+        """
+    )
+    project.run().assert_outcomes(passed=3)
+
+
+def test_a_test_that_cannot_be_parametrized_gets_the_one_database(project: Project) -> None:
+    project.settings()
+    project.test(
+        """
+        import unittest
+
+        class TestOld(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def database(self, toolkit_session):
+                self.session = toolkit_session
+
+            def test_rows(self):
+                assert len(self.session.scalars(text("SELECT id FROM item")).all()) == 2
+
+        def test_at_run_time(request):
+            assert request.getfixturevalue("toolkit_session").scalar(text("SELECT count(*) FROM item")) == 2
+        """
+    )
+    project.run().assert_outcomes(passed=2)
+    project.settings("toolkit_databases = sqlite duckdb")
+    result = project.run("-k", "run_time")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["test_at_run_time asks for a database at run time.", "Mark it with one: *sqlite*"])
+
+
+def test_the_example_in_the_readme_runs(project: Project) -> None:
+    """On the bundled schema: with its migrations."""
+    for name in ("fixtures", "migrations"):
+        link = project.pytester.path / ("bundled" if name == "fixtures" else name)
+        link.symlink_to(ROOT / name)
+    project.settings(
+        "toolkit_databases = sqlite postgres",
+        "toolkit_metadata = toolkit.models.todo:metadata",
+        "toolkit_fixtures = bundled",
+    )
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Seeding test databases")[2]
+    [example] = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    project.test(example + "\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
+                 "\n\ndef test_migrated(toolkit_session):\n"
+                 "    assert toolkit_session.scalar(text('SELECT version_num FROM alembic_versions'))\n")  # fmt: skip
+    project.run().assert_outcomes(passed=6)

@@ -1,0 +1,234 @@
+"""pytest plugin: a migrated, seeded database of its own for each test that asks for one.
+
+pytest imports this module in every run of every project that has the toolkit installed: nothing heavy up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+    from sqlalchemy.orm import Session
+
+    from toolkit.config import Config, Database
+    from toolkit.testing.asynchronous import AsyncDatabase
+    from toolkit.testing.pool import Pool
+    from toolkit.testing.seeds import Seed
+
+DATABASES = ("sqlite", "postgres", "duckdb")
+ASYNCHRONOUS = ("sqlite", "postgres")
+MARKER = (
+    "toolkit(tables=[...], fixtures='directory', databases=[...]): what the toolkit_* fixtures of a test hold; "
+    "tables=[] for a schema without rows."
+)
+
+
+# -- settings ----------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the settings."""
+    parser.addini("toolkit_fixtures", "Directory of JSON fixtures (default: the toolkit's configuration).")
+    parser.addini("toolkit_databases", "Of sqlite, postgres, duckdb: a test runs on each.", "args", ["sqlite"])
+    parser.addini("toolkit_metadata", "MODULE:ATTR of the tables (default: the toolkit's configuration).")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker; refuse settings that no test could run with."""
+    config.addinivalue_line("markers", MARKER)
+    problem = _problem_with_databases(config.getini("toolkit_databases"))
+    if problem:
+        raise pytest.UsageError(f"toolkit_databases: {problem}")
+    fixtures = config.getini("toolkit_fixtures")
+    if fixtures and not _path(config, fixtures).is_dir():
+        raise pytest.UsageError(
+            f"toolkit_fixtures: there is no directory {fixtures} in {_path(config, '')}.\nMake it, or name another one."
+        )
+    metadata = config.getini("toolkit_metadata")
+    if metadata and not all(metadata.partition(":")):
+        raise pytest.UsageError(
+            f"toolkit_metadata: {metadata!r} is not of the form MODULE:ATTRIBUTE.\nWrite it like myapp.models:Base."
+        )
+
+
+def _problem_with_databases(names: Any) -> str | None:
+    if isinstance(names, str) or not names:
+        return f"{names!r} is not a list of databases.\nWrite it like {', '.join(DATABASES)}."
+    unknown = [name for name in names if name not in DATABASES]
+    return f"there is no database {unknown[0]!r}.\nKnown: {', '.join(DATABASES)}." if unknown else None
+
+
+def _path(config: pytest.Config, relative: str) -> Path:
+    base = config.inipath.parent if config.inipath else config.rootpath
+    return base / relative
+
+
+# -- one test for each database ----------------------------------------------------------------------------
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a test that asks for a database run on each of those wished for."""
+    if "_toolkit_name" in metafunc.fixturenames:
+        is_async = "toolkit_async_url" in metafunc.fixturenames
+        metafunc.parametrize("_toolkit_name", _databases(metafunc.definition, is_async=is_async), indirect=True)
+
+
+def _databases(node: pytest.Item, *, is_async: bool) -> Sequence[str]:
+    marked = _marked(node).get("databases")
+    names: Sequence[str] = node.config.getini("toolkit_databases") if marked is None else marked
+    problem = _problem_with_databases(names)
+    if problem:
+        _fail(f"@pytest.mark.toolkit(databases=…): {problem}")
+    usable = [name for name in names if name in ASYNCHRONOUS] if is_async else list(names)
+    # What the project asks for in general is narrowed to what can be; what a test asks for has to be.
+    if not usable or (marked is not None and len(usable) < len(names)):
+        _fail(
+            f"{node.name} asks for an asynchronous duckdb, which has no asynchronous driver.\n"
+            "Use toolkit_session, or name others: @pytest.mark.toolkit(databases=['sqlite'])."
+        )
+    return usable
+
+
+def _marked(node: pytest.Item) -> dict[str, Any]:
+    """The arguments of a test's markers; the nearest one says."""
+    found: dict[str, Any] = {}
+    for mark in node.iter_markers("toolkit"):
+        unknown = [*map(repr, mark.args), *(set(mark.kwargs) - {"tables", "fixtures", "databases"})]
+        if unknown:
+            _fail(f"@pytest.mark.toolkit does not take {unknown[0]}.\nIt takes tables, fixtures and databases by name.")
+        found = {**mark.kwargs, **found}
+    return found
+
+
+def _fail(message: str) -> None:
+    pytest.fail(message, pytrace=False)
+
+
+# -- fixtures ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def _toolkit_pool(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    from toolkit.testing.pool import Pool
+
+    with _in_two_lines():
+        pool = Pool(_config(pytestconfig), _directory(pytestconfig, tmp_path_factory))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def _toolkit_name(request: pytest.FixtureRequest) -> str:
+    if hasattr(request, "param"):
+        return str(request.param)
+    # Asked for by `getfixturevalue`, or in a unittest.TestCase: one test cannot become several any more.
+    names = _databases(request.node, is_async=False)
+    if len(names) > 1:
+        _fail(f"{request.node.name} asks for a database at run time.\nMark it with one: databases=['{names[0]}'].")
+    return names[0]
+
+
+@pytest.fixture
+def toolkit_database(request: pytest.FixtureRequest, _toolkit_name: str, _toolkit_pool: Pool) -> Iterator[Database]:
+    """A migrated, seeded database of the test's own (`toolkit.Database`)."""
+    with _in_two_lines():
+        database = _toolkit_pool.clone(_toolkit_name, _seed(request.node, _toolkit_pool.config))
+    yield database
+    _toolkit_pool.drop(database)
+
+
+@pytest.fixture
+def toolkit_url(toolkit_database: Database) -> URL:
+    """The SQLAlchemy URL of `toolkit_database`, with a synchronous driver."""
+    return toolkit_database.url
+
+
+@pytest.fixture
+def toolkit_engine(toolkit_database: Database) -> Engine:
+    """An SQLAlchemy engine on `toolkit_database`."""
+    return toolkit_database.engine
+
+
+@pytest.fixture
+def toolkit_session(toolkit_engine: Engine) -> Iterator[Session]:
+    """An SQLAlchemy session on `toolkit_database`."""
+    from sqlalchemy.orm import Session
+
+    with Session(toolkit_engine) as session:
+        yield session
+
+
+@pytest.fixture
+def toolkit_async_url(toolkit_database: Database) -> URL:
+    """The SQLAlchemy URL of `toolkit_database`, with an asynchronous driver."""
+    from toolkit.testing.asynchronous import async_url
+
+    with _in_two_lines():
+        return async_url(toolkit_database)
+
+
+@pytest.fixture
+def _toolkit_async(toolkit_async_url: URL) -> AsyncDatabase:
+    from toolkit.testing.asynchronous import AsyncDatabase
+
+    return AsyncDatabase(toolkit_async_url)
+
+
+@pytest.fixture
+def toolkit_async_engine(_toolkit_async: AsyncDatabase) -> AsyncEngine:
+    """An asynchronous SQLAlchemy engine on `toolkit_database`, for whichever event loop the test runs in."""
+    return _toolkit_async.engine
+
+
+@pytest.fixture
+def toolkit_async_session(_toolkit_async: AsyncDatabase) -> Iterator[AsyncSession]:
+    """An asynchronous SQLAlchemy session on `toolkit_database`."""
+    with _toolkit_async.session() as session:
+        yield session
+
+
+def _config(pytestconfig: pytest.Config) -> Config:
+    from toolkit.config import load_config
+
+    config = load_config(pytestconfig.rootpath, metadata=pytestconfig.getini("toolkit_metadata") or None)
+    fixtures = pytestconfig.getini("toolkit_fixtures")
+    return replace(config, fixtures=_path(pytestconfig, fixtures)) if fixtures else config
+
+
+def _directory(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for all processes of a run: pytest's cache, or where that is off, a temporary one."""
+    if hasattr(pytestconfig, "cache"):
+        return Path(pytestconfig.cache.mkdir("toolkit"))
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if hasattr(pytestconfig, "workerinput") else base) / "toolkit"
+
+
+def _seed(node: pytest.Item, config: Config) -> Seed:
+    from toolkit.testing.seeds import Seed
+
+    marked = _marked(node)
+    tables, fixtures = marked.get("tables"), marked.get("fixtures")
+    return Seed(
+        config,
+        _path(node.config, fixtures) if fixtures else config.fixtures,
+        None if tables is None else tuple(sorted(set(tables))),
+    )
+
+
+@contextmanager
+def _in_two_lines() -> Iterator[None]:
+    """Show an error as what it says, without where it was raised."""
+    from toolkit.errors import ToolkitError
+
+    try:
+        yield
+    except ToolkitError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None

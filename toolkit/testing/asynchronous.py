@@ -1,0 +1,96 @@
+"""Asynchronous engines for tests, whose connections are closed whichever event loop the test used, or used up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from toolkit.errors import ConfigurationError, MissingDriverError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from toolkit.config import Database
+
+
+def async_url(database: Database) -> URL:
+    """The URL with an asynchronous driver: asyncpg if the database is configured with it, else psycopg; aiosqlite.
+
+    Raises:
+        ConfigurationError: the engine has no asynchronous driver.
+        MissingDriverError: the driver is not installed.
+    """
+    from sqlalchemy import make_url
+
+    if database.engine_name == "duckdb":
+        raise ConfigurationError("DuckDB has no asynchronous driver.", "Use toolkit_session, or another database.")
+    url = make_url(database.address)
+    if database.engine_name == "sqlite":
+        url = database.url.set(drivername="sqlite+aiosqlite")
+    elif not url.drivername.endswith("+asyncpg"):
+        url = database.url
+    driver = url.drivername.partition("+")[2]
+    if find_spec(driver) is None:
+        raise MissingDriverError(f"An asynchronous engine for {database.name}", driver)
+    return url
+
+
+class AsyncDatabase:
+    """An asynchronous engine, whose connections are closed in the event loop that they were opened in."""
+
+    def __init__(self, url: URL) -> None:
+        from advanced_alchemy.config import EngineConfig, SQLAlchemyAsyncConfig
+        from sqlalchemy import NullPool, event
+
+        # Without a pool there is nothing to dispose of, and no event loop that the engine belongs to.
+        self.engine = SQLAlchemyAsyncConfig(
+            connection_string=url.render_as_string(hide_password=False), engine_config=EngineConfig(poolclass=NullPool)
+        ).get_engine()
+        if self.engine.driver == "psycopg":
+            _terminate_at_once(self.engine.dialect)
+        self._open: dict[Any, asyncio.AbstractEventLoop] = {}
+        self._waiting: list[AsyncGenerator[None]] = []
+        event.listen(self.engine.sync_engine, "connect", self._opened)
+        event.listen(self.engine.sync_engine, "close", self._closed)
+
+    @contextmanager
+    def session(self) -> Iterator[AsyncSession]:
+        """A session, closed at the end without being awaited: a test's event loop stands still then, or is closed."""
+        from sqlalchemy.ext.asyncio import AsyncSession
+
+        session = AsyncSession(self.engine, expire_on_commit=False)
+        yield session
+        idle = [loop for loop in self._open.values() if not (loop.is_closed() or loop.is_running())]
+        if idle:
+            idle[0].run_until_complete(session.close())
+        else:
+            session.sync_session.invalidate()
+
+    def _opened(self, connection: Any, _: Any) -> None:
+        from sqlalchemy.util import await_only
+
+        self._open[connection.driver_connection] = asyncio.get_running_loop()
+        self._waiting.append(self._until_the_loop_ends(connection.driver_connection))
+        await_only(self._waiting[-1].__anext__())
+
+    def _closed(self, connection: Any, _: Any) -> None:
+        self._open.pop(connection.driver_connection, None)
+
+    async def _until_the_loop_ends(self, connection: Any) -> AsyncGenerator[None]:
+        """An event loop that ends closes the generators begun in it: this one takes a connection with it."""
+        try:
+            yield
+        finally:
+            # Not twice: aiosqlite would wait for a thread that has ended.
+            if self._open.pop(connection, None):
+                await connection.close()
+
+
+def _terminate_at_once(dialect: Any) -> None:
+    # SQLAlchemy ends connections of the other drivers without an event loop, but does not know how to with psycopg.
+    dialect.has_terminate = True
+    dialect.do_terminate = lambda connection: connection.driver_connection.pgconn.finish()

@@ -1,0 +1,90 @@
+"""Templates and clones of a database that is one file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from toolkit.config import Database
+from toolkit.testing.locks import locked, try_lock
+
+KEPT_DAYS = 7
+
+
+class FileTemplates:
+    """Templates in a directory that processes share, clones in one of this process's own beside them."""
+
+    def __init__(self, database: Database, directory: Path) -> None:
+        self._database = database
+        self._directory = directory
+        self._lock = directory / "directory.lock"
+        self._numbers = count()
+        directory.mkdir(parents=True, exist_ok=True)
+        self._clones = directory / f"run-{secrets.token_hex(4)}"
+        # A lock file that another process finds is a leftover, or locked already.
+        with locked(self._lock):
+            self._remove_leftovers()
+            self._held = try_lock(self._clones.with_suffix(".lock"))
+        self._clones.mkdir()
+
+    def ensure(self, key: str, fill: Callable[[Database], None]) -> None:
+        """See to it that there is a template of that key, made by one process for all."""
+        with locked(self._lock):
+            if self._template(key).exists():
+                os.utime(self._template(key))
+                return
+            made = self._new()
+            assert made.file is not None
+            try:
+                fill(made)
+            finally:
+                made.engine.dispose()
+            made.file.replace(self._template(key))
+            self.drop(made)
+
+    def clone(self, key: str) -> Database:
+        """A new database like the template."""
+        clone = self._new()
+        assert clone.file is not None
+        shutil.copyfile(self._template(key), clone.file)
+        return clone
+
+    def drop(self, database: Database) -> None:
+        """Remove a clone with all that its engine put beside it."""
+        assert database.file is not None
+        shutil.rmtree(database.file.parent, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove what this process made, except for templates."""
+        assert self._held is not None
+        _remove(self._clones)
+        self._held.close()
+
+    def _template(self, key: str) -> Path:
+        return self._directory / f"{key}.template"
+
+    def _new(self) -> Database:
+        place = self._clones / str(next(self._numbers))
+        place.mkdir()
+        url = self._database.url.set(database=str(place / f"test.{self._database.engine_name}"))
+        return replace(self._database, address=url.render_as_string(hide_password=False))
+
+    def _remove_leftovers(self) -> None:
+        for lock in self._directory.glob("run-*.lock"):
+            if held := try_lock(lock):
+                _remove(lock.with_suffix(""))
+                held.close()
+        for template in self._directory.glob("*.template"):
+            if template.stat().st_mtime < time.time() - KEPT_DAYS * 86400:
+                template.unlink(missing_ok=True)
+
+
+def _remove(clones: Path) -> None:
+    shutil.rmtree(clones, ignore_errors=True)
+    clones.with_suffix(".lock").unlink(missing_ok=True)

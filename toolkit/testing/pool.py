@@ -1,0 +1,96 @@
+"""Databases for tests: templates, made once for each content, and a clone of one for each test."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from toolkit.config import EMBEDDED
+from toolkit.errors import ToolkitError
+from toolkit.testing.seeds import Seed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from toolkit.config import Config, Database
+
+
+class Templates(Protocol):
+    """The templates and clones of one engine."""
+
+    def ensure(self, key: str, fill: Callable[[Database], None]) -> None:
+        """See to it that there is a template of that key, made by one process for all."""
+
+    def clone(self, key: str) -> Database:
+        """A new database like the template."""
+
+    def drop(self, database: Database) -> None:
+        """Remove a clone."""
+
+    def close(self) -> None:
+        """Remove what this process made, except for templates."""
+
+
+class Pool:
+    """All databases of this process's tests; `directory` is shared with other processes, and kept between runs."""
+
+    def __init__(self, config: Config, directory: Path) -> None:
+        self.config = config
+        self._directory = directory
+        self._templates: dict[str, Templates] = {}
+        self._keys: dict[tuple[str, Seed], str | ToolkitError] = {}
+
+    def clone(self, name: str, seed: Seed) -> Database:
+        """A new database of that engine, holding what the seed says.
+
+        Raises:
+            ToolkitError: as from `load_data`; for each test that asks for the same seed, without trying again.
+        """
+        if (name, seed) not in self._keys:
+            self._keys[name, seed] = self._key(name, seed)
+        key = self._keys[name, seed]
+        if isinstance(key, ToolkitError):
+            raise key
+        return self._of(name).clone(key)
+
+    def drop(self, database: Database) -> None:
+        """Remove a clone, after its engine."""
+        database.engine.dispose()
+        self._of(database.name).drop(database)
+
+    def close(self) -> None:
+        """Remove all clones."""
+        for templates in self._templates.values():
+            templates.close()
+
+    def _key(self, name: str, seed: Seed) -> str | ToolkitError:
+        try:
+            key = seed.digest(self._database(name))
+            self._of(name).ensure(key, seed.fill)
+        except ToolkitError as error:
+            return error
+        return key
+
+    def _of(self, name: str) -> Templates:
+        if name not in self._templates:
+            self._templates[name] = self._open(self._database(name))
+        return self._templates[name]
+
+    def _open(self, database: Database) -> Templates:
+        from toolkit.testing.files import FileTemplates
+        from toolkit.testing.postgres import PostgresTemplates
+
+        if database.engine_name != "postgresql":
+            return FileTemplates(database, self._directory / database.name)
+        # Locks are seen by those who are connected to the same database: a project's name includes it.
+        place = f"{self.config.root}\n{database.url.database}"
+        return PostgresTemplates(database, hashlib.sha256(place.encode()).hexdigest()[:8])
+
+    def _database(self, name: str) -> Database:
+        database = self.config.database(name)
+        if not database.is_embedded:
+            return database
+        # Not the server that the application works with.
+        return replace(database, address=f"{EMBEDDED}{self._directory / 'postgres'}")
