@@ -84,14 +84,14 @@ class Post(Base):
 metadata = Base.metadata
 
 
-class Counted(DeclarativeBase):
+class Counted(BigIntBase, DeclarativeBase):
     """Advanced Alchemy's keys that a sequence of their own counts up."""
 
-    registry = create_registry()
     __abstract__ = True
+    registry = create_registry()
 
 
-class Ticket(BigIntBase, Counted):
+class Ticket(Counted):
     __tablename__ = "ticket"
 
     subject: Mapped[str] = mapped_column(String(40), unique=True)

@@ -195,6 +195,7 @@ class _Table:
     _seen: dict[tuple[tuple[str, ...], Key], int] = field(default_factory=dict)
     _defaults: dict[str, Default] = field(default_factory=dict)
     _top: int | None = None
+    _orphans: set[int] = field(default_factory=set)
 
     def completed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The same rows, each with all columns."""
@@ -202,7 +203,7 @@ class _Table:
         given = self._masks(batch)
         # In this order: a key that was found by a natural one is new already.
         self._follow_new_keys(columns)
-        self._put_parents(batch, columns, given)
+        self._orphans = self._put_parents(batch, columns, given)
         if not self.late:
             self._fill(batch, columns, given)
         parents = pa.nulls(batch.num_rows, pa.string()) if self.late else batch.column(PARENTS)
@@ -222,9 +223,13 @@ class _Table:
 
     # -- parents ---------------------------------------------------------------------------------------------------
 
-    def _put_parents(self, batch: pa.RecordBatch, columns: dict[str, pa.Array], given: dict[str, np.ndarray]) -> None:
+    def _put_parents(
+        self, batch: pa.RecordBatch, columns: dict[str, pa.Array], given: dict[str, np.ndarray]
+    ) -> set[int]:
+        """Set the foreign keys whose parents are named; the rows of the batch for which that was not possible."""
+        lost: set[int] = set()
         if batch.column(PARENTS).null_count == batch.num_rows:
-            return
+            return lost
         texts = batch.column(PARENTS).to_pylist()
         named: list[dict[str, Any] | None] = [None if text is None else msgspec.json.decode(text) for text in texts]
         for name, foreign_key in natural_names(self.spec).items():
@@ -232,7 +237,8 @@ class _Table:
             for column in foreign_key.columns:
                 given[column][list(naturals)] = True
             if naturals and self.whole.is_late(self.spec.name, foreign_key) == self.late:
-                self._put(batch, columns, foreign_key, naturals, name)
+                lost |= self._put(batch, columns, foreign_key, naturals, name)
+        return lost
 
     def _put(
         self,
@@ -241,14 +247,17 @@ class _Table:
         foreign_key: ForeignKeySpec,
         named: dict[int, Any],
         name: str,
-    ) -> None:
+    ) -> set[int]:
         """Set a foreign key's columns to the keys of the parents that are named by other columns."""
         parent = self.whole.specs[foreign_key.parent]
         found: dict[int, Key] = {}
         by_names: dict[tuple[str, ...], dict[int, Key]] = {}
         for row, natural in named.items():
             if natural is None:
-                found[row] = (None,) * len(foreign_key.columns)
+                if needed := [each for each in foreign_key.columns if not self.spec.column(each).nullable]:
+                    self._problem(batch, row, f"{name!r} is null, but {', '.join(map(repr, needed))} may not be")
+                else:
+                    found[row] = (None,) * len(foreign_key.columns)
             elif (key := self._natural_key(batch, row, parent, natural, name)) is not None:
                 by_names.setdefault(tuple(natural), {})[row] = key
         for names, wanted in by_names.items():
@@ -265,6 +274,7 @@ class _Table:
             for row, key in found.items():
                 values[row] = key[number]
             columns[column] = pa.array(values, self.spec.column(column).type.arrow)
+        return named.keys() - found.keys()
 
     def _natural_key(
         self, batch: pa.RecordBatch, row: int, parent: TableSpec, natural: Any, name: str
@@ -338,6 +348,8 @@ class _Table:
                 groups.setdefault(by, np.flatnonzero(rows))
             left &= ~rows
         for row in np.flatnonzero(left).tolist():
+            if row in self._orphans:
+                continue
             self._problem(
                 batch, row,
                 f"lacks {', '.join(self.spec.key)}, and no unique key of {self.spec.name} is given to recognise it by "

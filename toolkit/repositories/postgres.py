@@ -354,7 +354,12 @@ class PostgresRepository(TableRepository):
                         "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)")
 
     def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
-        """So many numbers from the column's sequence, so that an application that writes meanwhile gets others."""
+        """So many numbers from the column's sequence, so that an application that writes meanwhile gets others.
+
+        Without the right to write, numbers that it might give.
+        """
+        if not self.connection.write:
+            return super().reserve_numbers(column, count, above)
         with self.connection.translated():
             found = self.connection.run(
                 f"SELECT pg_get_serial_sequence({literal(self.name)}, {literal(column)})"
