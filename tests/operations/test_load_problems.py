@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,11 @@ Load = Callable[..., Told]
 
 
 @pytest.fixture
-def club(tmp_path: Path, urls: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Config:
-    """A project with the club's tables and a directory for their fixtures."""
+def club(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A project with the club's tables and a directory for their fixtures; PostgreSQL only where it is asked for."""
+    urls = {"sqlite": f"sqlite:///{tmp_path}/one.sqlite3", "duckdb": f"duckdb:///{tmp_path}/one.duckdb"}
+    if request.node.name.endswith("postgres]") or "postgres-" in request.node.name:
+        urls["postgres"] = request.getfixturevalue("postgres_url")
     for name in os.environ:
         if name.startswith("TOOLKIT_"):
             monkeypatch.delenv(name)
