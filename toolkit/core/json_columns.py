@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import Any
@@ -30,6 +31,13 @@ _DIGITS = [n for n in range(36) if n not in _HYPHENS]
 _HYPHEN = ord("-")
 # Of the documents that need an escape: the word null, and objects that begin like an escape.
 _ESCAPED_DOCUMENT = rf'^(null$|\{{"{JSON_ESCAPE.replace("$", "[$]")}")'
+# Advanced Alchemy's `FileObject` as Python shows it.
+_DESCRIBED_FILE = re.compile(
+    r"FileObject\(filename=(?P<filename>.*), backend=(?P<backend>.*), size=(?P<size>\d+|None), "
+    r"content_type=(?P<content_type>.*), etag=(?P<etag>.*), last_modified=(?P<last_modified>[\d.e+]+|None), "
+    r"version_id=(?P<version_id>.*)\)",
+    re.DOTALL,
+)
 # Timestamps that ISO 8601 writes with four digits for the year, in microseconds since 1970.
 _FOUR_DIGIT_YEARS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 
@@ -52,7 +60,7 @@ def parse_column(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
     if parse is not None and set(map(type, values)) <= {accepted, NoneType}:
         try:
             return parse(type_, values)
-        except (pa.ArrowException, ValueError):
+        except (pa.ArrowException, ValueError, OverflowError):
             pass
     return pa.array([parse_value(type_, value) for value in values], type_.arrow)
 
@@ -66,13 +74,26 @@ def parse_value(type_: LogicalType, value: Any) -> Any:
     """
     if isinstance(value, msgspec.Raw):
         if type_.kind in JSON_KINDS:
-            return _document(value)
+            return _document(type_, value)
         text = str(value, "utf-8")
         is_number = type_.kind is Kind.DECIMAL and text[:1] in "-0123456789"
-        value = text if is_number else msgspec.json.decode(value)
+        value = text if is_number else _decoded(value)
     parsed = parse_json_value(type_, value)
-    pa.scalar(parsed, type_.arrow)
+    _require_fit(type_, pa.array([parsed], type_.arrow), [parsed])
     return parsed
+
+
+def _decoded(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError as error:
+        raise OverflowError from error
+
+
+def _require_fit(type_: LogicalType, array: pa.Array, values: Sequence[Any]) -> None:
+    """Refuse numbers that single precision would take for infinite; Arrow does not."""
+    if type_.kind is Kind.FLOAT32 and pc.sum(pc.is_inf(array)) != pc.sum(pc.is_inf(pa.array(values, pa.float64()))):
+        raise OverflowError
 
 
 # -- to text -------------------------------------------------------------------------------------------------------
@@ -192,6 +213,12 @@ def _parse_plain(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
     return pa.array(values, type_.arrow)
 
 
+def _parse_floats(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
+    array = pa.array(values, type_.arrow)
+    _require_fit(type_, array, values)
+    return array
+
+
 def _parse_texts(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
     return pa.array(values, pa.string()).cast(type_.arrow)
 
@@ -217,25 +244,47 @@ def _parse_timestamps(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
     return text.cast(zoned).view(pa.int64()).view(type_.arrow)
 
 
-def _parse_documents(_: LogicalType, values: Sequence[Any]) -> pa.Array:
-    return pa.array([None if value is None else _document(value) for value in values], pa.string())
+def _parse_documents(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
+    return pa.array([None if value is None else _document(type_, value) for value in values], pa.string())
 
 
-def _document(raw: msgspec.Raw) -> str | None:
+def _document(type_: LogicalType, raw: msgspec.Raw) -> str | None:
     """The text of a JSON column's document: `null` is SQL's NULL, `{"$json": …}` the document within."""
     text = str(raw, "utf-8")
     if text == "null":
         return None
+    if type_.kind is Kind.FILE and text[0] != "{":
+        return _file_references(text)
     if text[0] != "{" or JSON_ESCAPE not in text:
         return text
     members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     return str(members[JSON_ESCAPE], "utf-8") if list(members) == [JSON_ESCAPE] else text
 
 
+def _file_references(text: str) -> str:
+    """A file, or a list of files, of which some may be described as `alchemy dump-data` does: without all it knew."""
+    value = msgspec.json.decode(text)
+    if isinstance(value, list):
+        return msgspec.json.encode([_file_reference(part) for part in value]).decode()
+    return msgspec.json.encode(_file_reference(value)).decode()
+
+
+def _file_reference(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value
+    described = _DESCRIBED_FILE.fullmatch(value) if isinstance(value, str) else None
+    if described is None:
+        raise ValueError("is not a reference to a file")
+    found: dict[str, Any] = {name: None if text == "None" else text for name, text in described.groupdict().items()}
+    for name, number in (("size", int), ("last_modified", float)):
+        found[name] = None if found[name] is None else number(found[name])
+    return {**found, "checksum": None, "metadata": {}}
+
+
 _PARSERS: dict[Kind, tuple[Callable[[LogicalType, Sequence[Any]], pa.Array], type]] = {
     **dict.fromkeys(TEXT_KINDS, (_parse_plain, str)),
     **dict.fromkeys(INTEGER_KINDS, (_parse_plain, int)),
-    **dict.fromkeys(FLOAT_KINDS, (_parse_plain, float)),
+    **dict.fromkeys(FLOAT_KINDS, (_parse_floats, float)),
     **dict.fromkeys(JSON_KINDS, (_parse_documents, msgspec.Raw)),
     Kind.BOOL: (_parse_plain, bool),
     Kind.UUID: (_parse_uuids, str),

@@ -36,8 +36,10 @@ class KeyChecks:
         if not names:
             return []
         keys = ", ".join(names[:-1])
+        # A key is NULL where the database is to make it.
+        given = " AND ".join(f"{name} IS NOT NULL" for name in names[:-1])
         return self._calculator.execute(
-            f"SELECT min({names[-1]}), max({names[-1]}) FROM rows GROUP BY {keys} HAVING count(*) > 1 "
+            f"SELECT min({names[-1]}), max({names[-1]}) FROM rows WHERE {given} GROUP BY {keys} HAVING count(*) > 1 "
             f"ORDER BY 1 LIMIT {limit}"
         ).fetchall()
 

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import sqlalchemy as sa
 
 from toolkit.core.json_columns import parse_value
 from toolkit.core.key_checks import KeyChecks
@@ -51,6 +52,8 @@ class Completion:
     problems: Problems
     replaces: bool = False
     """Rows that are not in the files will go, so that nothing may point at them."""
+    checked: bool = False
+    """The same rows were checked before."""
     rekeyed: dict[str, dict[Key, Key]] = field(default_factory=dict)
     """By table, keys of the files that were given up for those that the rows have in the database."""
 
@@ -60,12 +63,46 @@ class Completion:
         Raises:
             FixtureProblemsError: everything that is wrong.
         """
-        for name in list(self.rows):
-            if self._is_incomplete(name):
-                self._complete(name, to_itself=False)
-                if self._names_itself(name):
-                    self._complete(name, to_itself=True)
+        for late in (False, True):
+            for name in list(self.rows):
+                if self._is_incomplete(name, late):
+                    self._complete(name, late)
         self.problems.raise_if_any()
+        if not self.checked:
+            self._check()
+
+    def repository(self, spec: TableSpec) -> SpooledRows:
+        """One table's rows: this is a source of rows."""
+        return self.rows[spec.name]
+
+    def is_late(self, child: str, foreign_key: ForeignKeySpec) -> bool:
+        """Whether the parents are completed with or after the child, so that it can follow them only then."""
+        order = {name: place for place, name in enumerate(self.rows)}
+        return order.get(foreign_key.parent, -1) >= order[child]
+
+    def _is_incomplete(self, name: str, late: bool) -> bool:
+        spec = self.specs[name]
+        if any(fk.parent in self.rekeyed and self.is_late(name, fk) == late for fk in spec.foreign_keys):
+            return True
+        if late:
+            names_late = any(self.is_late(name, fk) for fk in natural_names(spec).values())
+            return names_late and self._is_noted(name, PARENTS)
+        return name in self.match or self._is_noted(name, GIVEN) or self._is_noted(name, PARENTS)
+
+    def _is_noted(self, name: str, what: str) -> bool:
+        return any(batch.column(what).null_count < batch.num_rows for batch in self.rows[name].whole())
+
+    def _complete(self, name: str, late: bool) -> None:
+        old = self.rows[name]
+        table = _Table(self, self.specs[name], self.files[name], late)
+        path = self.folder / f"{len(list(self.folder.iterdir()))}"
+        self.rows[name] = SpooledRows(old.spec, path, map(table.completed, old.whole()), read_schema(old.spec))
+        if table.rekeyed:
+            self.rekeyed[name] = table.rekeyed
+
+    # -- checks ----------------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
         with KeyChecks() as checks:
             for name in self.rows:
                 self._check_keys(self.specs[name], checks)
@@ -73,34 +110,6 @@ class Completion:
                 for foreign_key in self.specs[name].foreign_keys:
                     self._check_parents(self.specs[name], foreign_key, checks)
         self.problems.raise_if_any()
-
-    def repository(self, spec: TableSpec) -> SpooledRows:
-        """One table's rows: this is a source of rows."""
-        return self.rows[spec.name]
-
-    def _is_incomplete(self, name: str) -> bool:
-        parents = {foreign_key.parent for foreign_key in self.specs[name].foreign_keys}
-        if name in self.match or parents & self.rekeyed.keys():
-            return True
-        noted = (batch.column(c) for batch in self.rows[name].whole() for c in (GIVEN, PARENTS))
-        return any(values.null_count < len(values) for values in noted)
-
-    def _names_itself(self, name: str) -> bool:
-        spec = self.specs[name]
-        return any(fk.parent == name for fk in natural_names(spec).values()) and any(
-            batch.column(PARENTS).null_count < batch.num_rows for batch in self.rows[name].whole()
-        )
-
-    def _complete(self, name: str, to_itself: bool) -> None:
-        old = self.rows[name]
-        table = _Table(self, self.specs[name], self.files[name], to_itself)
-        path = self.folder / f"{len(list(self.folder.iterdir()))}"
-        self.rows[name] = SpooledRows(old.spec, path, map(table.completed, old.whole()), read_schema(old.spec))
-        old.remove()
-        if table.rekeyed:
-            self.rekeyed[name] = table.rekeyed
-
-    # -- checks ----------------------------------------------------------------------------------------------------
 
     def _check_keys(self, spec: TableSpec, checks: KeyChecks) -> None:
         lines = (batch.select([*spec.key, LINE]) for batch in self.rows[spec.name].whole())
@@ -160,6 +169,8 @@ def _collect(
         keys = zip(*(batch.column(name).to_pylist() for name in by), strict=True)
         found = zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
         for key, value in zip(keys, found, strict=True):
+            if None in key:
+                continue
             known[key] = value if known.get(key, value) == value else AMBIGUOUS
 
 
@@ -171,26 +182,31 @@ def _key_table(spec: TableSpec, names: Sequence[str], values: Sequence[Key]) -> 
 
 @dataclass
 class _Table:
-    """Completes the batches of one table. `to_itself`: only the parents that are rows of the table itself."""
+    """Completes the batches of one table.
+
+    `late`: only its foreign keys to rows that were not completed before it: its own, and in a cycle others.
+    """
 
     whole: Completion
     spec: TableSpec
     file: str
-    to_itself: bool
+    late: bool
     rekeyed: dict[Key, Key] = field(default_factory=dict)
-    _seen: dict[Key, int] = field(default_factory=dict)
+    _seen: dict[tuple[tuple[str, ...], Key], int] = field(default_factory=dict)
     _defaults: dict[str, Default] = field(default_factory=dict)
     _top: int | None = None
+    _orphans: set[int] = field(default_factory=set)
 
     def completed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The same rows, each with all columns."""
         columns = {name: batch.column(name) for name in self.spec.column_names}
         given = self._masks(batch)
-        self._put_parents(batch, columns, given)
-        if not self.to_itself:
-            self._follow_new_keys(columns)
+        # In this order: a key that was found by a natural one is new already.
+        self._follow_new_keys(columns)
+        self._orphans = self._put_parents(batch, columns, given)
+        if not self.late:
             self._fill(batch, columns, given)
-        parents = pa.nulls(batch.num_rows, pa.string()) if self.to_itself else batch.column(PARENTS)
+        parents = pa.nulls(batch.num_rows, pa.string()) if self.late else batch.column(PARENTS)
         noted = [batch.column(LINE), pa.nulls(batch.num_rows, pa.binary()), parents]
         return pa.record_batch([*columns.values(), *noted], schema=batch.schema)
 
@@ -207,35 +223,41 @@ class _Table:
 
     # -- parents ---------------------------------------------------------------------------------------------------
 
-    def _put_parents(self, batch: pa.RecordBatch, columns: dict[str, pa.Array], given: dict[str, np.ndarray]) -> None:
+    def _put_parents(
+        self, batch: pa.RecordBatch, columns: dict[str, pa.Array], given: dict[str, np.ndarray]
+    ) -> set[int]:
+        """Set the foreign keys whose parents are named; the rows of the batch for which that was not possible."""
+        lost: set[int] = set()
         if batch.column(PARENTS).null_count == batch.num_rows:
-            return
+            return lost
         texts = batch.column(PARENTS).to_pylist()
         named: list[dict[str, Any] | None] = [None if text is None else msgspec.json.decode(text) for text in texts]
         for name, foreign_key in natural_names(self.spec).items():
-            if (foreign_key.parent == self.spec.name) != self.to_itself:
-                continue
-            rows = [row for row, parents in enumerate(named) if parents and name in parents]
-            if rows:
-                naturals = {row: parents[name] for row in rows if (parents := named[row]) is not None}
-                self._put(batch, columns, given, foreign_key, naturals, name)
+            naturals = {row: parents[name] for row, parents in enumerate(named) if parents and name in parents}
+            for column in foreign_key.columns:
+                given[column][list(naturals)] = True
+            if naturals and self.whole.is_late(self.spec.name, foreign_key) == self.late:
+                lost |= self._put(batch, columns, foreign_key, naturals, name)
+        return lost
 
     def _put(
         self,
         batch: pa.RecordBatch,
         columns: dict[str, pa.Array],
-        given: dict[str, np.ndarray],
         foreign_key: ForeignKeySpec,
         named: dict[int, Any],
         name: str,
-    ) -> None:
+    ) -> set[int]:
         """Set a foreign key's columns to the keys of the parents that are named by other columns."""
         parent = self.whole.specs[foreign_key.parent]
         found: dict[int, Key] = {}
         by_names: dict[tuple[str, ...], dict[int, Key]] = {}
         for row, natural in named.items():
             if natural is None:
-                found[row] = (None,) * len(foreign_key.columns)
+                if needed := [each for each in foreign_key.columns if not self.spec.column(each).nullable]:
+                    self._problem(batch, row, f"{name!r} is null, but {', '.join(map(repr, needed))} may not be")
+                else:
+                    found[row] = (None,) * len(foreign_key.columns)
             elif (key := self._natural_key(batch, row, parent, natural, name)) is not None:
                 by_names.setdefault(tuple(natural), {})[row] = key
         for names, wanted in by_names.items():
@@ -251,8 +273,8 @@ class _Table:
             values = columns[column].to_pylist()
             for row, key in found.items():
                 values[row] = key[number]
-            given[column][list(named)] = True
             columns[column] = pa.array(values, self.spec.column(column).type.arrow)
+        return named.keys() - found.keys()
 
     def _natural_key(
         self, batch: pa.RecordBatch, row: int, parent: TableSpec, natural: Any, name: str
@@ -278,7 +300,9 @@ class _Table:
         for foreign_key in self.spec.foreign_keys:
             moved = self.whole.rekeyed.get(foreign_key.parent, {})
             parent = self.whole.specs[foreign_key.parent]
-            if not moved or foreign_key.parent_columns != parent.key:
+            if not moved or self.whole.is_late(self.spec.name, foreign_key) != self.late:
+                continue
+            if foreign_key.parent_columns != parent.key:
                 continue
             old = list(zip(*(columns[name].to_pylist() for name in foreign_key.columns), strict=True))
             new = [moved.get(key, key) for key in old]
@@ -288,12 +312,12 @@ class _Table:
     # -- keys and defaults -----------------------------------------------------------------------------------------
 
     def _fill(self, batch: pa.RecordBatch, columns: dict[str, pa.Array], given: dict[str, np.ndarray]) -> None:
-        has_key = np.logical_and.reduce([given[name] for name in self.spec.key])
-        by = self._recognised_by(batch, given, has_key)
-        existing, place = self._existing(batch, columns, by)
+        groups = self._recognised_by(batch, columns, given)
+        existing, place = self._existing(batch, columns, groups)
         found = place >= 0
-        if by != self.spec.key:
-            self._keep_keys(batch, columns, given, existing, place, has_key)
+        if groups.keys() != {self.spec.key}:
+            has_key = np.logical_and.reduce([given[name] for name in self.spec.key])
+            self._keep_keys(columns, given, existing, place, has_key)
         for column in self.spec.columns:
             absent = ~given[column.name]
             if not absent.any():
@@ -308,58 +332,70 @@ class _Table:
             columns[column.name] = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
     def _recognised_by(
-        self, batch: pa.RecordBatch, given: dict[str, np.ndarray], has_key: np.ndarray
-    ) -> tuple[str, ...]:
-        """The columns by which rows are looked for in the database."""
-        if self.spec.name in self.whole.match:
-            return self.whole.match[self.spec.name]
-        if has_key.all():
-            return self.spec.key
-        for columns in self.spec.unique_keys:
-            if all((given[name] | has_key).all() for name in columns) and columns != self.spec.key:
-                return columns
-        row = int(np.flatnonzero(~has_key)[0])
-        self._problem(
-            batch, row,
-            f"lacks {', '.join(self.spec.key)}, and no unique key of {self.spec.name} is given to recognise it by "
-            f"(--match {self.spec.name}:COLUMN chooses columns)",
-        )
-        self.whole.problems.raise_if_any()
-        return self.spec.key
+        self, batch: pa.RecordBatch, columns: dict[str, pa.Array], given: dict[str, np.ndarray]
+    ) -> dict[tuple[str, ...], np.ndarray]:
+        """The columns by which rows are looked for in the database, with the numbers of the rows.
+
+        Each row is by the first of these that it gives: what `--match` says, the primary key, a unique key.
+        """
+        chosen = self.whole.match.get(self.spec.name)
+        groups: dict[tuple[str, ...], np.ndarray] = {}
+        left = np.ones(batch.num_rows, bool)
+        for by in (*([chosen] if chosen else []), self.spec.key, *self.spec.unique_keys):
+            valid = [columns[name].is_valid().to_numpy(zero_copy_only=False) & given[name] for name in by]
+            rows = left & np.logical_and.reduce(valid)
+            if rows.any():
+                groups.setdefault(by, np.flatnonzero(rows))
+            left &= ~rows
+        for row in np.flatnonzero(left).tolist():
+            if row in self._orphans:
+                continue
+            self._problem(
+                batch, row,
+                f"lacks {', '.join(self.spec.key)}, and no unique key of {self.spec.name} is given to recognise it by "
+                f"(--match {self.spec.name}:COLUMN chooses columns)",
+            )
+        return groups
 
     def _existing(
-        self, batch: pa.RecordBatch, columns: dict[str, pa.Array], by: tuple[str, ...]
+        self, batch: pa.RecordBatch, columns: dict[str, pa.Array], groups: Mapping[tuple[str, ...], np.ndarray]
     ) -> tuple[pa.Table, np.ndarray]:
         """The rows that are in the database already, and for each row its place among them or -1."""
-        keys = list(zip(*(columns[name].to_pylist() for name in by), strict=True))
-        if by != self.spec.key:
-            self._refuse_twice(batch, by, keys)
-        none = self.spec.schema.empty_table(), np.full(batch.num_rows, -1)
-        wanted = list(dict.fromkeys(key for key in keys if None not in key))
-        if self.whole.target is None or not wanted:
-            return none
-        repository = self.whole.target.repository(self.spec)
-        rows = list(repository.read(keys=_key_table(self.spec, by, wanted)))
-        if not rows:
-            return none
-        existing = pa.Table.from_batches(rows)
-        places: dict[Key, int] = {}
-        for place, key in enumerate(zip(*(existing.column(name).to_pylist() for name in by), strict=True)):
-            if places.setdefault(key, place) != place:
-                shown = show_key(by, tuple(self.spec.column(name).type for name in by), key)
-                self._problem(batch, keys.index(key), f"{shown} is several rows of {self.spec.name} in the database")
-        return existing, np.array([places.get(key, -1) for key in keys])
+        found = [self.spec.schema.empty_table()]
+        place = np.full(batch.num_rows, -1)
+        for by, rows in groups.items():
+            wanted: dict[Key, list[int]] = {}
+            values = [columns[name].take(pa.array(rows)).to_pylist() for name in by]
+            for row, key in zip(rows.tolist(), zip(*values, strict=True), strict=True):
+                wanted.setdefault(key, []).append(row)
+            if by != self.spec.key:
+                self._refuse_twice(batch, by, wanted)
+            if self.whole.target is None:
+                continue
+            repository, keys = self.whole.target.repository(self.spec), _key_table(self.spec, by, list(wanted))
+            read = pa.Table.from_batches(list(repository.read(keys=keys)), self.spec.schema)
+            start = sum(map(len, found))
+            for number, key in enumerate(zip(*(read.column(name).to_pylist() for name in by), strict=True)):
+                if place[wanted[key][0]] >= 0:
+                    shown = f"{self._shown(by, key)} is several rows of {self.spec.name} in the database"
+                    self._problem(batch, wanted[key][0], shown)
+                place[wanted[key]] = start + number
+            found.append(read)
+        return pa.concat_tables(found), place
 
-    def _refuse_twice(self, batch: pa.RecordBatch, by: tuple[str, ...], keys: Sequence[Key]) -> None:
+    def _refuse_twice(self, batch: pa.RecordBatch, by: tuple[str, ...], wanted: Mapping[Key, Sequence[int]]) -> None:
         lines = batch.column(LINE).to_pylist()
-        for row, key in enumerate(keys):
-            if None not in key and self._seen.setdefault(key, lines[row]) != lines[row]:
-                shown = show_key(by, tuple(self.spec.column(name).type for name in by), key)
-                self._problem(batch, row, f"{shown} is in line {self._seen[key]} already")
+        for key, rows in wanted.items():
+            first = self._seen.setdefault((by, key), lines[rows[0]])
+            for row in rows:
+                if lines[row] != first:
+                    self._problem(batch, row, f"{self._shown(by, key)} is in line {first} already")
+
+    def _shown(self, names: tuple[str, ...], key: Key) -> str:
+        return show_key(names, tuple(self.spec.column(name).type for name in names), key)
 
     def _keep_keys(
         self,
-        batch: pa.RecordBatch,
         columns: dict[str, pa.Array],
         given: dict[str, np.ndarray],
         existing: pa.Table,
@@ -381,25 +417,26 @@ class _Table:
         self, batch: pa.RecordBatch, column: ColumnSpec, values: Any, rows: np.ndarray
     ) -> pa.Array:
         try:
-            made = self._made(column, len(rows))
-        except NoDefaultError:
+            made = pa.array(self._made(column, len(rows)), column.type.arrow)
+        except (NoDefaultError, pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+            reason = str(error) if isinstance(error, NoDefaultError) else "whose default does not fit into it"
             for row in rows.tolist():
-                self._problem(batch, row, f"lacks {column.name!r}, which has no default and may not be null")
+                self._problem(batch, row, f"lacks {column.name!r}, {reason}")
             return values
-        mask = np.zeros(batch.num_rows, bool)
-        mask[rows] = True
         array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-        return pc.replace_with_mask(array, pa.array(mask), pa.array(made, column.type.arrow))
+        places = np.arange(batch.num_rows)
+        places[rows] = batch.num_rows + np.arange(len(rows))
+        return pa.concat_arrays([array, made]).take(pa.array(places))
 
     def _made(self, column: ColumnSpec, count: int) -> list[Any]:
         """So many values for new rows."""
         counts_up = self.spec.table.autoincrement_column
-        if counts_up is not None and counts_up.name == column.name and counts_up.default is None:
+        if counts_up is not None and counts_up.name == column.name and _is_counted(counts_up):
             return self._numbers(column, count)
         default = self._defaults.get(column.name)
         if default is None:
             default = self._defaults[column.name] = default_of(self.spec, column, self.whole.target)
-        return [default() for _ in range(count)]
+        return default(count)
 
     def _numbers(self, column: ColumnSpec, count: int) -> list[int]:
         """Keys that neither the database nor the file has."""
@@ -412,3 +449,8 @@ class _Table:
             numbers = self.whole.target.repository(self.spec).reserve_numbers(column.name, count, self._top)
         self._top = numbers[-1]
         return numbers
+
+
+def _is_counted(column: sa.Column[Any]) -> bool:
+    default: Any = column.default
+    return default is None or bool(default.is_sequence)

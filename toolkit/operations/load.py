@@ -60,12 +60,19 @@ def load_data(
         problems.raise_if_any()
         files = {spec.name: found[0] for spec in specs if (found := fixtures.file_of(spec.name))}
 
+        blank = not dry_run and migrate.lacks_schema(database, config, accept_missing=True)
+
         def completed(destination: DatabaseConnection | None) -> Completion:
-            replaces = options.mode is Mode.REPLACE
-            completion = Completion(every, rows, files, destination, matched, Path(folder), problems, replaces)
+            completion = Completion(
+                every, dict(rows), files, destination, matched, Path(folder), problems,
+                replaces=options.mode is Mode.REPLACE, checked=blank and destination is not None,
+            )
             completion.run()
             return completion
 
+        if blank:
+            # No schema is made for rows that cannot be loaded into it.
+            completed(None)
         created, results = transfer(
             completed, database, config, specs, dry_run=dry_run, options=options, progress=progress
         )
@@ -80,7 +87,7 @@ def _chosen(
     lacking = missing(fixtures, specs)
     if lacking and (named or len(lacking) == len(specs)):
         raise FixtureError(
-            fixtures.name, f"there is no file for {', '.join(lacking)}",
+            fixtures.name, f"there is no file for {', '.join(lacking) if named else 'any table'}",
             "A table's file is <table>.json, .jsonl or .csv, plain or with .gz, .zst or .zip behind it.",
         )
     if not named:

@@ -63,10 +63,14 @@ class Codec:
         for column in spec.columns:
             values = batch.column(column.name)
             try:
-                encoded.append(self.encode_column(column, values))
+                encoded.append(self.encode_stored(spec, column, values))
             except (pa.ArrowException, ValueError, OverflowError) as error:
                 raise self._unencodable(spec, column, batch, database) or error from error
         return encoded
+
+    def encode_stored(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[Any]:
+        """An Arrow array of a table's column as values to bind, in the form that the column's own type has."""
+        return self.encode_column(column, values)
 
     def encode_column(self, column: ColumnSpec, values: pa.Array) -> list[Any]:
         """An Arrow array of the column's canonical type as values to bind."""

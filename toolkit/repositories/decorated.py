@@ -123,6 +123,10 @@ class DecoratedRepository(TableRepository):
         """Move the generators of key values past the highest value in the table."""
         self._stored.advance_sequences()
 
+    def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
+        """So many numbers that no row has in this column."""
+        return self._stored.reserve_numbers(column, count, above)
+
     def require_parents(self, foreign_key: ForeignKeySpec) -> None:
         """Check that every row's parent is there."""
         self._stored.require_parents(foreign_key)

@@ -209,10 +209,15 @@ class DuckDBRepository(TableRepository):
         """Move the sequences behind integer columns past the highest value; never back."""
         run = self.connection.raw.execute
         with self.connection.translated():
-            for name, default in self._catalog("column_default").items():
-                if not default.startswith("nextval(") or self.spec.column(name).type.kind not in INTEGER_KINDS:
+            defaults = self._catalog("column_default")
+            for name in (column.name for column in self.spec.columns if column.type.kind in INTEGER_KINDS):
+                default, model = defaults.get(name, ""), self.table.c[name].default
+                if default.startswith("nextval("):
+                    sequence = default.removeprefix("nextval(").removesuffix(")").strip("'").replace('"', "")
+                elif isinstance(model, sa.Sequence):
+                    sequence = model.name
+                else:
                     continue
-                sequence = default.removeprefix("nextval(").removesuffix(")").strip("'").replace('"', "")
                 top = run(f"SELECT max({quoted(name)}) FROM {self.name}").fetchall()
                 last = run("SELECT last_value FROM duckdb_sequences() WHERE sequence_name = ?",
                            [sequence.rpartition(".")[2]]).fetchall()

@@ -341,30 +341,46 @@ class PostgresRepository(TableRepository):
         return deleted
 
     def advance_sequences(self) -> None:
-        """Move serial and identity sequences past the highest value; never back, and not for an empty table."""
-        run, table = self.connection.run, literal(self.name)
+        """Move the sequences of keys past the highest value; never back, and not for an empty table."""
         with self.connection.translated():
             for column in self.spec.columns:
-                if column.type.kind not in INTEGER_KINDS:
+                sequence = self._sequence_of(column.name) if column.type.kind in INTEGER_KINDS else None
+                if sequence is None:
                     continue
-                found = run(f"SELECT pg_get_serial_sequence({table}, {literal(column.name)})").fetchone()
-                if found and found[0]:
-                    run(f"SELECT setval({literal(found[0])}, top) "
-                        f"FROM (SELECT max({quoted(column.name)}) AS top FROM {self.name}) AS highest, {found[0]} AS s "
-                        "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)")
+                self.connection.run(
+                    f"SELECT setval({literal(sequence)}, top) "
+                    f"FROM (SELECT max({quoted(column.name)}) AS top FROM {self.name}) AS highest, {sequence} AS s "
+                    "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)"
+                )
+
+    def _sequence_of(self, column: str) -> str | None:
+        """The sequence of a serial or identity column, or the one that the model takes its values from."""
+        run = self.connection.run
+        owned = run(f"SELECT pg_get_serial_sequence({literal(self.name)}, {literal(column)})").fetchone()
+        if owned and owned[0]:
+            return str(owned[0])
+        default = self.table.c[column].default
+        if not isinstance(default, sa.Sequence):
+            return None
+        name = self.connection.sqlalchemy.dialect.identifier_preparer.format_sequence(default)
+        found = run(f"SELECT to_regclass({literal(name)})::text").fetchone()
+        return str(found[0]) if found and found[0] else None
 
     def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
-        """So many numbers from the column's sequence, so that an application that writes meanwhile gets others."""
+        """So many numbers from the column's sequence, so that an application that writes meanwhile gets others.
+
+        Without the right to write, numbers that it might give.
+        """
+        if not self.connection.write:
+            return super().reserve_numbers(column, count, above)
         with self.connection.translated():
-            found = self.connection.run(
-                f"SELECT pg_get_serial_sequence({literal(self.name)}, {literal(column)})"
-            ).fetchone()
-            if not found or not found[0]:
+            name = self._sequence_of(column)
+            if name is None:
                 return super().reserve_numbers(column, count, above)
-            sequence = literal(found[0])
+            sequence = literal(name)
             self.connection.run(
                 f"SELECT setval({sequence}, top) FROM (SELECT greatest({int(above)}, max({quoted(column)})) AS top "
-                f"FROM {self.name}) AS highest, {found[0]} AS s WHERE top > s.last_value"
+                f"FROM {self.name}) AS highest, {name} AS s WHERE top > s.last_value"
             )
             rows = self.connection.run(f"SELECT nextval({sequence}) FROM generate_series(1, {int(count)})").fetchall()
         return [int(row[0]) for row in rows]

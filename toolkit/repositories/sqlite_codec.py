@@ -77,13 +77,12 @@ class SqliteCodec(Codec):
         encode = _VALUE_FORMS.get(kind)
         return listed if encode is None else [None if value is None else encode(column.type, value) for value in listed]
 
-    def encode(self, spec: TableSpec, batch: pa.RecordBatch, database: str) -> list[list[Any]]:
-        """A batch as columns of values to bind; a UUID in the form its column's type has."""
-        columns = super().encode(spec, batch, database)
-        for number, column in enumerate(spec.columns):
-            if column.type.kind is Kind.UUID and not stores_binary_uuid(spec.table.c[column.name].type):
-                columns[number] = [None if v is None else v.hex() for v in columns[number]]
-        return columns
+    def encode_stored(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[Any]:
+        """An Arrow array of a table's column as values to bind; a UUID in the form its column's type has."""
+        encoded = self.encode_column(column, values)
+        if column.type.kind is not Kind.UUID or stores_binary_uuid(spec.table.c[column.name].type):
+            return encoded
+        return [None if value is None else value.hex() for value in encoded]
 
 
 def stores_binary_uuid(type_: sa.types.TypeEngine[Any]) -> bool:

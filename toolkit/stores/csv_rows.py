@@ -2,46 +2,111 @@
 
 from __future__ import annotations
 
+import csv as python_csv
+import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import pyarrow as pa
 from pyarrow import csv
 
-from toolkit.stores.json_rows import LARGEST_ROW, RowsError
+from toolkit.stores.json_rows import RowsError
 
 T = TypeVar("T")
-_BLOCK = 1 << 20
+# Arrow takes no row that is longer than a block.
+_BLOCK = 16 << 20
+_ROWS = 8_192
+NOT_UTF8 = "is not UTF-8 text (is it Latin-1? save it as UTF-8)"
 
 
-def csv_rows(
-    chunks: Iterator[bytes], convert: Callable[[int, Mapping[str, str | None]], T]
-) -> Iterator[tuple[int, T]]:
-    """The number of each row (the first below the header is 2) and what `convert` makes of its fields by name.
+class CsvRows:
+    """The rows of a file, and the names in its header.
+
+    A row that has more or fewer fields than the header, or that is no UTF-8, is given to `refused` with its line;
+    reading goes on behind it. Blank lines are passed over, and not counted.
 
     Raises:
-        RowsError: a row has more or fewer fields than the header, or is no UTF-8.
+        RowsError: there is no header that can be used.
     """
-    number = 1
-    try:
+
+    def __init__(self, chunks: Iterator[bytes], refused: Callable[[int, str], None]) -> None:
+        self._file = _Chunks(chunks)
+        self._refused = refused
+        self._uneven: dict[int, csv.InvalidRow] = {}
+        self.header = self._header()
+
+    def rows(self, convert: Callable[[int, Mapping[str, str | None]], T]) -> Iterator[tuple[int, T]]:
+        """The line of each row (the header has 1) and what `convert` makes of its fields by name.
+
+        Raises:
+            RowsError: the file cannot be read on.
+        """
+        row, above = 1, 0
+        try:
+            for batch in self._batches():
+                for fields in _decoded(batch):
+                    row, above = self._next(row, above)
+                    if fields is None:
+                        self._refused(row + above, NOT_UTF8)
+                        continue
+                    yield row + above, convert(row + above, fields)
+                    above += sum(text.count("\n") for text in fields.values() if text)
+            self._next(row, above)
+        except pa.ArrowException as error:
+            text = str(error).partition("\n")[0]
+            long = f"a row of more than {_BLOCK >> 20} MB is not read, or a quote is missing"
+            raise RowsError(row + above + 1, long if "straddl" in text else f"cannot be read on: {text}") from error
+
+    def _header(self) -> list[str]:
+        try:
+            text = self._file.peek().decode("utf-8-sig", "replace")
+            header = next(filter(None, python_csv.reader(io.StringIO(text, newline=""))), [])
+        except python_csv.Error as error:
+            raise RowsError(1, f"is no header of a CSV file: {error}") from error
+        if not any(name.strip() for name in header):
+            raise RowsError(1, "the file is empty; a line with the names of columns is expected")
+        if len(set(header)) < len(header):
+            raise RowsError(1, "two columns have the same name")
+        return header
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
         reader = csv.open_csv(
-            pa.PythonFile(_Chunks(chunks), "r"),
+            pa.PythonFile(self._file, "r"),
             csv.ReadOptions(block_size=_BLOCK, use_threads=False),
-            csv.ParseOptions(newlines_in_values=True),
+            csv.ParseOptions(newlines_in_values=True, invalid_row_handler=self._skip),
             csv.ConvertOptions(
-                null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
-                default_column_type=pa.string(),
+                check_utf8=False, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
+                column_types=dict.fromkeys(self.header, pa.string()),
             ),
         )
-        if len(set(reader.schema.names)) < len(reader.schema):
-            raise RowsError(1, "two columns have the same name")
-        for batch in reader:
-            for row in batch.to_pylist():
-                number += 1
-                yield number, convert(number, row)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        problem = "is not UTF-8 text (is it Latin-1?)" if "UTF8" in str(error) else str(error).partition("\n")[0]
-        raise RowsError(number + 1, f"cannot be read on: {problem}") from error
+        for block in reader:
+            yield from (block.slice(start, _ROWS) for start in range(0, block.num_rows, _ROWS))
+
+    def _skip(self, row: csv.InvalidRow) -> str:
+        self._uneven[row.number] = row
+        return "skip"
+
+    def _next(self, row: int, above: int) -> tuple[int, int]:
+        """The number of the next row, and how many lines more than rows are above it."""
+        row += 1
+        while (uneven := self._uneven.pop(row, None)) is not None:
+            fields = f"{uneven.actual_columns} field{'' if uneven.actual_columns == 1 else 's'}"
+            self._refused(row + above, f"has {fields}, the header {uneven.expected_columns}")
+            row, above = row + 1, above + uneven.text.count("\n")
+        return row, above
+
+
+def _decoded(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | None]:
+    """The rows of a batch; None for one that is no UTF-8."""
+    try:
+        yield from batch.to_pylist()
+    except UnicodeDecodeError:
+        for number in range(batch.num_rows):
+            try:
+                (row,) = batch.slice(number, 1).to_pylist()
+            except UnicodeDecodeError:
+                row = None
+            yield row
 
 
 class _Chunks:
@@ -52,13 +117,19 @@ class _Chunks:
         self._rest = b""
         self.closed = False
 
+    def peek(self) -> bytes:
+        """The first chunk, which stays."""
+        self._rest = next(self._chunks, b"")
+        return self._rest
+
     def read(self, size: int = -1) -> bytes:
-        while len(self._rest) < size and (chunk := next(self._chunks, b"")):
-            self._rest += chunk
-            if len(self._rest) > LARGEST_ROW:
-                break
-        content, self._rest = self._rest[:size], self._rest[size:]
-        return content
+        parts, missing = [self._rest], size - len(self._rest)
+        while missing > 0 and (chunk := next(self._chunks, b"")):
+            parts.append(chunk)
+            missing -= len(chunk)
+        content = b"".join(parts)
+        self._rest = content[size:]
+        return content[:size]
 
     def readable(self) -> bool:
         return True

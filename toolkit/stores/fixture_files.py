@@ -6,6 +6,7 @@ import hashlib
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -193,7 +194,9 @@ def _limited(chunks: Iterator[bytes], file: _Watched, place: str) -> Iterator[by
                     "If it is really that large, decompress it yourself, then run again.",
                 )
             yield chunk
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
+        if not file.bytes:
+            raise EOFError("it is empty")  # noqa: TRY301 - told as any other damage
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise FixtureError(place, f"is damaged: it does not decompress ({error})", _RESTORE) from error
 
 

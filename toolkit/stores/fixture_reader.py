@@ -20,20 +20,22 @@ from sqlalchemy.engine import default
 
 from toolkit.core.json_columns import parse_column, parse_value
 from toolkit.core.problems import Problems
-from toolkit.core.tables import SENTINEL, ColumnSpec, ForeignKeySpec, TableSpec
+from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, Kind
 from toolkit.core.values import shortened
-from toolkit.stores.csv_rows import csv_rows
+from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
 from toolkit.stores.fixture_files import FileForm, Format
-from toolkit.stores.json_rows import JsonRows, RowsError
+from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
 
 BATCH_ROWS = 8_192
 # Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
 # all were), and the natural keys of its parents (a JSON object; NULL when there are none).
 LINE, GIVEN, PARENTS = "toolkit_line", "toolkit_given", "toolkit_parents"
 _EXTRA = (pa.field(LINE, pa.int64()), pa.field(GIVEN, pa.binary()), pa.field(PARENTS, pa.string()))
-_RAW_KINDS = JSON_KINDS | {Kind.DECIMAL, Kind.ARRAY}
+_NESTED_KINDS = JSON_KINDS | {Kind.ARRAY}
+_RAW_KINDS = _NESTED_KINDS | {Kind.DECIMAL}
 _ABSENT = msgspec.UNSET
+_DIGITS = 100
 # Characters that msgspec allows in no field's name.
 _UNUSUAL = re.compile(r'["\\\x00-\x1f]')
 _DIALECT = default.DefaultDialect()
@@ -83,7 +85,11 @@ class FixtureReader:
     def _rows(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[tuple[int, Any]]:
         try:
             if form.format is Format.CSV:
-                yield from csv_rows(chunks, self._from_csv)
+                rows_of_text = CsvRows(chunks, self._note)
+                for name in rows_of_text.header:
+                    if name not in self._fields:
+                        self._unknown(1, name)
+                yield from rows_of_text.rows(self._from_csv)
                 return
             rows = JsonRows(chunks, self._decode, self._explain)
             yield from rows.array() if form.format is Format.JSON else rows.lines()
@@ -98,12 +104,14 @@ class FixtureReader:
 
     @cached_property
     def _fields(self) -> dict[str, tuple[str, Any]]:
-        """The fields of a row by their names in the file: columns, natural keys, and a name that is ignored."""
-        ignored = [SENTINEL] if SENTINEL in self.spec.table.columns else []
-        types = [_json_type(column) for column in self.spec.columns]
-        types += [msgspec.Raw | msgspec.UnsetType] * len(self._naturals) + [Any] * len(ignored)
-        names = [*self.spec.column_names, *self._naturals, *ignored]
-        return {str(name): (f"f{i}", type_) for i, (name, type_) in enumerate(zip(names, types, strict=True))}
+        """The fields of a row by their names in the file: columns, natural keys, and what is ignored.
+
+        Others write the sentinel too, and columns that the database computes.
+        """
+        types = [(column.name, _json_type(column)) for column in self.spec.columns]
+        types += [(name, msgspec.Raw | msgspec.UnsetType) for name in self._naturals]
+        types += [(column.name, Any) for column in self.spec.table.columns if column.name not in self.spec.column_names]
+        return {str(name): (f"f{i}", type_) for i, (name, type_) in enumerate(types)}
 
     @cached_property
     def _row_type(self) -> type[msgspec.Struct]:
@@ -131,24 +139,38 @@ class FixtureReader:
         """A row of text as the structure; text that is no JSON of its column's type is left to the column's parser."""
         fields: dict[str, Any] = {}
         for name, text in row.items():
+            kind = None
             if name in self.spec.column_names:
-                fields[name] = _from_text(self.spec.column(name), text)
-            elif name in self._naturals:
-                fields[name] = msgspec.Raw((text or "null").encode())
-            elif name != SENTINEL:
-                self._unknown(line, name)
-        return self._row_type(**{self._fields[name][0]: value for name, value in fields.items()})
+                kind = self.spec.column(name).type.kind
+            elif name not in self._naturals:
+                continue
+            if kind is None or kind in _NESTED_KINDS:
+                value: Any = self._nested(line, name, text)
+            else:
+                value = _from_text(kind, text)
+            fields[self._fields[name][0]] = value
+        return self._row_type(**fields)
+
+    def _nested(self, line: int, name: str, text: str | None) -> msgspec.Raw | msgspec.UnsetType:
+        """A CSV field that holds JSON."""
+        if text is None:
+            return msgspec.Raw(b"null")
+        try:
+            return msgspec.json.decode(text, type=msgspec.Raw).copy()
+        except REFUSALS:
+            self._note(line, f"column {name!r}: {_shown(text)} is not JSON")
+            return _ABSENT
 
     def _explain(self, line: int, text: bytes, error: Exception) -> None:
         """Note everything that is wrong with a row that was refused."""
         if isinstance(error, UnicodeDecodeError):
-            self.problems.add(self.file, line, "is not UTF-8 text (is it Latin-1? save it as UTF-8)")
+            self._note(line, NOT_UTF8)
             return
         try:
             row = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except REFUSALS as reason:
             shown = shortened(text.decode("utf-8", "replace").strip())
-            self.problems.add(self.file, line, f"is not a JSON object ({_reason(error)}): {shown}")
+            self._note(line, f"is not a JSON object ({_reason(reason)}): {shown}")
             return
         found = [self._explain_member(line, name, raw) for name, raw in row.items()]
         if not any(found):
@@ -158,7 +180,7 @@ class FixtureReader:
         """Note what is wrong with one member of a row; whether anything is."""
         if name in self.spec.column_names:
             return self._explain_value(line, self.spec.column(name), value)
-        if name in self._naturals or name == SENTINEL:
+        if name in self._fields:
             return False
         self._unknown(line, name)
         return True
@@ -167,13 +189,16 @@ class FixtureReader:
         try:
             parse_value(column.type, value)
         except UnicodeDecodeError:
-            self.problems.add(self.file, line, f"column {column.name!r} is not UTF-8 text (is it Latin-1?)")
-        except (ValueError, OverflowError, pa.ArrowException, RecursionError) as error:
+            self._note(line, f"column {column.name!r} {NOT_UTF8}")
+        except (ValueError, OverflowError, TypeError, pa.ArrowException, RecursionError) as error:
             expected = str(error) if type(error) is ValueError else "does not fit into its column"
-            self.problems.add(self.file, line, f"column {column.name!r}: {_shown(value)} {expected}")
+            self._note(line, f"column {column.name!r}: {_shown(value)} {expected}")
         else:
             return False
         return True
+
+    def _note(self, line: int, problem: str) -> None:
+        self.problems.add(self.file, line, problem)
 
     def _unknown(self, line: int, name: str) -> None:
         near = difflib.get_close_matches(name, [*self.spec.column_names, *self._naturals], n=1, cutoff=0.5)
@@ -191,7 +216,7 @@ class FixtureReader:
         ]
         if None in arrays:
             return None
-        parents = self._parents(columns[width : width + len(self._naturals)], len(rows))
+        parents = self._parents(columns[width : width + len(self._naturals)], lines)
         return pa.record_batch([*arrays, pa.array(lines, pa.int64()), given, parents], schema=read_schema(self.spec))
 
     def _column(self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any]) -> pa.Array | None:
@@ -200,13 +225,15 @@ class FixtureReader:
             present = [value if value is None or isinstance(value, str) else str(value) for value in present]
         try:
             array = parse_column(column.type, present)
-        except (ValueError, OverflowError, TypeError, pa.ArrowException):
+        except (ValueError, OverflowError, TypeError, pa.ArrowException, RecursionError):
             for line, value in zip(lines, present, strict=True):
                 self._explain_value(line, column, value)
             return None
         self._check_nulls(column, lines, values, array)
+        if column.type.kind is Kind.ENUM:
+            array = self._enum_names(column, lines, array)
         self._check_length(column, lines, array)
-        return self._names(column, lines, array) if column.type.kind is Kind.ENUM else array
+        return array
 
     def _check_nulls(self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any], array: pa.Array) -> None:
         if column.nullable or not array.null_count:
@@ -227,7 +254,7 @@ class FixtureReader:
                 f"column {column.name!r}: {_shown(array[row].as_py())} has {lengths[row]} characters; {longest} fit",
             )
 
-    def _names(self, column: ColumnSpec, lines: Sequence[int], array: pa.Array) -> pa.Array:
+    def _enum_names(self, column: ColumnSpec, lines: Sequence[int], array: pa.Array) -> pa.Array:
         """Members of an enumeration by their stored names; `alchemy dump-data` writes their values."""
         names, by_value = _members(self.spec.table.c[column.name].type)
         if not names or pc.all(pc.is_in(array, pa.array([*names, None], pa.string()))).as_py():
@@ -242,14 +269,28 @@ class FixtureReader:
             result.append(name)
         return pa.array(result, pa.string())
 
-    def _parents(self, columns: Sequence[Sequence[Any]], rows: int) -> pa.Array:
+    def _parents(self, columns: Sequence[Sequence[Any]], lines: Sequence[int]) -> pa.Array:
+        rows = len(lines)
         if all(values.count(_ABSENT) == rows for values in columns):
             return pa.nulls(rows, pa.string())
+        for name, values in zip(self._naturals, columns, strict=True):
+            for line, raw in zip(lines, values, strict=True):
+                if raw is not _ABSENT and not _is_text(raw):
+                    self._note(line, f"column {name!r} {NOT_UTF8}")
         found = [
             {name: raw for name, raw in zip(self._naturals, values, strict=True) if raw is not _ABSENT}
             for values in zip(*columns, strict=True)
         ]
-        return pa.array([msgspec.json.encode(each).decode() if each else None for each in found], pa.string())
+        texts = [msgspec.json.encode(each).decode("utf-8", "replace") if each else None for each in found]
+        return pa.array(texts, pa.string())
+
+
+def _is_text(raw: msgspec.Raw) -> bool:
+    try:
+        str(raw, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _json_type(column: ColumnSpec) -> Any:
@@ -288,17 +329,15 @@ def _members(type_: sa.types.TypeEngine[Any]) -> tuple[list[str], dict[str, str]
     return list(type_.enums), {str(member.value): stored(member) for member in members if stored is not None}
 
 
-def _from_text(column: ColumnSpec, text: str | None) -> Any:
+def _from_text(kind: Kind, text: str | None) -> Any:
     """A CSV field as JSON would have it."""
     if text is None:
         return None
-    kind = column.type.kind
-    if kind in _RAW_KINDS and kind is not Kind.DECIMAL:
-        return msgspec.Raw(text.encode())
     if kind is Kind.BOOL:
         return _TRUTHS.get(text.lower(), text)
     if kind in INTEGER_KINDS or kind is Kind.INTERVAL:
-        return int(text) if text.removeprefix("-").isdecimal() else text
+        # No column holds a number of so many digits, and Python refuses to read one of thousands.
+        return int(text) if text.removeprefix("-").isdecimal() and len(text) < _DIGITS else text
     return text
 
 

@@ -14,7 +14,7 @@ from toolkit.core.progress import Progress
 from toolkit.core.tables import TableSpec
 from toolkit.errors import FixtureError
 from toolkit.stores.directories import Directory
-from toolkit.stores.fixture_files import FORMS, FileForm, Format, open_chunks, table_of
+from toolkit.stores.fixture_files import FORMS, Compression, FileForm, Format, open_chunks, table_of
 from toolkit.stores.fixture_reader import FixtureReader, read_schema
 from toolkit.stores.fixture_writer import complete, read_manifest
 from toolkit.stores.spool import SpooledRows
@@ -44,21 +44,22 @@ class FixtureDirectory:
 
     @cached_property
     def _files(self) -> Mapping[str, list[tuple[str, FileForm]]]:
-        """The files that could be a table's, by the table's name, the preferred form first."""
+        """The files that could be a table's, by the table's name."""
         found: dict[str, list[tuple[str, FileForm]]] = {}
         for name in sorted(self.directory.files()):
             if (recognised := table_of(name)) is not None:
                 found.setdefault(recognised[0], []).append((name, recognised[1]))
-        for files in found.values():
-            files.sort(key=lambda file: FORMS.index(file[1]))
         return found
 
     def file_of(self, table: str) -> tuple[str, FileForm] | None:
         """The name and form of a table's file: the manifest's, or the first that Advanced Alchemy would take."""
-        exact = self._files.get(table, [])
-        others = [file for name, files in self._files.items() if name.lower() == table.lower() for file in files]
+        found = [
+            (FORMS.index(form), _rank(stem, table, form), name, form)
+            for stem, files in self._files.items() if stem.lower() == table.lower()
+            for name, form in files
+        ]
         listed = self.manifest.tables.get(table)
-        for name, form in (*exact, *others):
+        for _, _, name, form in sorted(found, key=lambda file: file[:3]):
             if listed is None or name == listed.file:
                 return name, form
         if listed is not None:
@@ -114,6 +115,12 @@ class FixtureDirectory:
                 f"Restore it; if they were removed on purpose, remove {spec.name!r} from manifest.json.",
             )
         progress.note(f"{listed.file} was changed since it was dumped; it is loaded as it is now.")
+
+
+def _rank(stem: str, table: str, form: FileForm) -> int:
+    """Which of two names that differ in case is preferred: compressed exports in upper case, as Advanced Alchemy."""
+    cases = (table, table.upper()) if form.compression is Compression.NONE else (table.upper(), table)
+    return cases.index(stem) if stem in cases else len(cases)
 
 
 def missing(fixtures: FixtureDirectory, specs: Sequence[TableSpec]) -> list[str]:

@@ -10,11 +10,15 @@ import msgspec
 
 T = TypeVar("T")
 
+# What a decoder says of text that it cannot take.
+REFUSALS = (msgspec.MsgspecError, ValueError, RecursionError)
+
 # A row of more bytes is refused: it would have to be held in memory several times.
 LARGEST_ROW = 128 << 20
 _BLANK = b" \t\r\n"
-# A string, or what opens or closes a level. An unfinished string ends the search.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|["{}\[\]]', re.DOTALL)
+# A string, or what opens or closes a level. An unfinished string ends the search. Possessive, because the memory of a
+# way back would be a hundred times the string's.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]', re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -54,6 +58,8 @@ class JsonRows(Generic[T]):
             RowsError: it is no array, or ends before its end.
         """
         self._skip_bom()
+        if not self._next():
+            raise RowsError(self._line, "the file is empty; a JSON array is expected, [] for no rows")
         self._expect(b"[", "a JSON array of objects is expected")
         if self._next() == b"]":
             self._position += 1
@@ -90,7 +96,7 @@ class JsonRows(Generic[T]):
             line = self._buffer[self._position : end].rstrip(b", \t\r")
             try:
                 row = self._decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+            except REFUSALS:
                 pass
             else:
                 self._position += len(line)
@@ -105,7 +111,7 @@ class JsonRows(Generic[T]):
     def _decoded(self, text: bytes) -> Iterator[tuple[int, T]]:
         try:
             row = self._decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        except REFUSALS as error:
             self._refused(self._line, text, error)
         else:
             yield self._line, row
@@ -125,7 +131,7 @@ class JsonRows(Generic[T]):
                     return position
             read = position - self._position
             if not self._more():
-                raise RowsError(self._line, _CUT)
+                raise RowsError(self._line, _OPEN)
             position = self._position + read
 
     def _line_end(self) -> int:
@@ -158,7 +164,8 @@ class JsonRows(Generic[T]):
         self._position += 1
 
     def _skip_bom(self) -> None:
-        self._more()
+        while len(self._buffer) < len(_BOM) and self._more():
+            pass
         if self._buffer.startswith(_BOM):
             self._position = len(_BOM)
 
@@ -173,4 +180,5 @@ class JsonRows(Generic[T]):
 
 
 _CUT = "the file ends before its end: it is cut off"
+_OPEN = "the row that begins here has no end: a quote or a bracket is missing, or the file is cut off"
 _NEWLINE = ord("\n")

@@ -50,7 +50,3 @@ class SpooledRows:
     def digest(self) -> TableDigest:
         """The digest of all rows."""
         return digest_batches(self.spec, self.read(self._rows or 1))
-
-    def remove(self) -> None:
-        """Remove the file."""
-        self._path.unlink(missing_ok=True)
