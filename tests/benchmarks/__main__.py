@@ -12,6 +12,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -37,13 +38,14 @@ _TRIES = 3
 def main(todos: int, runs: int, only: tuple[str, ...], file: Path | None) -> None:
     """Measure, and print tables in Markdown; exits with 1 when something could not be measured."""
     groups = [group for group in GROUPS if not only or any(part in group.name for part in only)]
-    ours = [Group(g.name, found) for g in groups if (found := [c for c in g.contenders if c.is_ours])]
+    ours = [replace(g, contenders=found) for g in groups if (found := [c for c in g.contenders if c.is_ours])]
     with tempfile.TemporaryDirectory(prefix="bench-") as name, Postgres(Path(name) / "pg") as server:
-        directory = Path(name)
-        large = Measurements(Stage(todos, directory, server), groups, runs)
-        small = Measurements(Stage(todos // _SMALLER, directory, server), ours, runs)
+        stages = Stages(Path(name), server)
+        large = Measurements(stages, [(group, group.todos(todos)) for group in groups], runs)
+        small = Measurements(stages, [(group, group.todos(todos) // _SMALLER) for group in ours], runs)
     machine = f"{os.cpu_count()} processors, Python {platform.python_version()}"
-    click.echo(f"{todos:,} todos, {runs} runs, {machine}\n")
+    fewer = "".join(f" ({g.name}: {g.todos(todos):,})" for g in groups if g.todos(todos) < todos)
+    click.echo(f"{todos:,} todos{fewer}, {runs} runs, {machine}\n")
     click.echo("\n".join(times_table(large.results)))
     click.echo("\n".join(("", *targets_table(TARGETS, large.results, small.results))))
     absent = {**small.absent, **large.absent}
@@ -60,15 +62,31 @@ def main(todos: int, runs: int, only: tuple[str, ...], file: Path | None) -> Non
     sys.exit(1 if absent else 0)
 
 
-class Measurements:
-    """The runs of some groups with data of one size, and why others could not be measured."""
+class Stages:
+    """The data of each size, made when it is first asked for."""
 
-    def __init__(self, stage: Stage, groups: Sequence[Group], runs: int) -> None:
-        self.results: dict[str, dict[str, list[Sample]]] = {group.name: {} for group in groups}
+    def __init__(self, directory: Path, server: Postgres) -> None:
+        self._directory = directory
+        self._server = server
+        self._ready: dict[int, Stage] = {}
+
+    def __getitem__(self, todos: int) -> Stage:
+        if todos not in self._ready:
+            click.echo(f"making {todos:,} todos", err=True)
+            stage = Stage(todos, self._directory, self._server)
+            stage.prepare()
+            self._ready[todos] = stage
+        return self._ready[todos]
+
+
+class Measurements:
+    """The runs of some groups, each with so many todos, and why others could not be measured."""
+
+    def __init__(self, stages: Stages, groups: Sequence[tuple[Group, int]], runs: int) -> None:
+        self.results: dict[str, dict[str, list[Sample]]] = {group.name: {} for group, _ in groups}
         self.absent: dict[str, str] = {}
-        click.echo(f"making {stage.todos:,} todos", err=True)
-        stage.prepare()
-        for group in groups:
+        for group, todos in groups:
+            stage = stages[todos]
             for _ in range(max(runs, group.least_runs)):
                 for contender in group.contenders:
                     self._run(group, contender, stage)

@@ -93,7 +93,7 @@ class Stage:
 
     def require_shape(self, database: str) -> None:
         """Refuse a PostgreSQL database that has not all rows, indexes and foreign keys."""
-        _require(self.server.shape(self.database), self.server.shape(database))
+        require(self.server.shape(self.database), self.server.shape(database))
 
 
 Samples = Iterator[tuple[str, Sample]]
@@ -120,7 +120,7 @@ def toolkit(source: str, target: str, *options: str) -> Contender:
             measure([*TOOLKIT, "database", "upgrade", "--database", url])
             yield title, _sync(stage, stage.sources[source], url, *options)
             if target == "PostgreSQL":
-                stage.require_shape(_database_name(url))
+                stage.require_shape(database_name(url))
 
     return Contender(title, run, is_ours=True)
 
@@ -135,7 +135,7 @@ def toolkit_again() -> Contender:
             yield "nothing changed", _sync(stage, stage.sources["SQLite"], url, wanted=(0, 0))
             changed = f"sqlite:///{stage.changed}"
             yield "1 % changed", _sync(stage, changed, url, wanted=(0, round(stage.todos * CHANGED_SHARE)))
-            stage.require_shape(_database_name(url))
+            stage.require_shape(database_name(url))
 
     return Contender("toolkit sync", run, is_ours=True)
 
@@ -145,9 +145,13 @@ def _sync(
 ) -> Sample:
     """Sync and check how many todos were inserted and updated; all are inserted unless said otherwise."""
     sample, output = stage.measure([*TOOLKIT, "sync", "--from", source, "--to", target, "--json", *options])
-    (todo,) = (table for table in json.loads(output)["tables"] if table["table"] == "todo")
-    _require(wanted or (stage.todos, 0), (todo["inserted"], todo["updated"]))
+    require(wanted or (stage.todos, 0), transferred(output)["todo"])
     return sample
+
+
+def transferred(output: str) -> dict[str, tuple[int, int]]:
+    """By table, how many rows the toolkit says that it inserted and updated."""
+    return {table["table"]: (table["inserted"], table["updated"]) for table in json.loads(output)["tables"]}
 
 
 # -- the others ----------------------------------------------------------------------------------------------
@@ -162,14 +166,14 @@ def pgloader() -> Contender:
             script = stage.directory / "pgloader.load"
             script.write_text(
                 f"LOAD DATABASE FROM sqlite:///{stage.sqlite}\n"
-                f"INTO postgresql://postgres@unix:{stage.server.socket}:5432/{_database_name(url)}\n"
+                f"INTO postgresql://postgres@unix:{stage.server.socket}:5432/{database_name(url)}\n"
                 "WITH create tables, create indexes, foreign keys, reset sequences, "
                 f"prefetch rows = {_PGLOADER_PREFETCH}\n"
                 "CAST type binary to bytea drop typemod;\n"
             )
             command = [program, "--root-dir", str(stage.directory / "pgloader"), str(script)]
             yield "pgloader", stage.measure(command)[0]
-            stage.require_shape(_database_name(url))
+            stage.require_shape(database_name(url))
 
     return Contender("pgloader", run)
 
@@ -185,7 +189,7 @@ def server_copy() -> Contender:
             psql = str(stage.server.programs / "psql")
             command = [psql, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(script), url]
             yield "COPY FROM file", stage.measure(command)[0]
-            stage.require_shape(_database_name(url))
+            stage.require_shape(database_name(url))
 
     return Contender("COPY FROM file", run)
 
@@ -213,12 +217,12 @@ def dlt(source: str, target: str, disposition: str) -> Contender:
             if target == "PostgreSQL":
                 # dlt wants a host and a password, which the server does not ask for.
                 host = stage.server.socket.replace("/", "%2F")
-                to = f"postgresql://postgres:any@{host}/{_database_name(url)}"
+                to = f"postgresql://postgres:any@{host}/{database_name(url)}"
             command = [python, str(_DLT_COPY), _psycopg2(stage.sources[source]), to, disposition, state]
             yield title, stage.measure(command, RUNTIME__DLTHUB_TELEMETRY="false")[0]
             if target == "PostgreSQL":
-                copied = stage.server.run("SELECT count(*) FROM copy.todo", _database_name(url))
-                _require([(stage.todos,)], copied)
+                copied = stage.server.run("SELECT count(*) FROM copy.todo", database_name(url))
+                require([(stage.todos,)], copied)
 
     return Contender(title, run)
 
@@ -233,7 +237,7 @@ def db_to_sqlite() -> Contender:
             command = [program, _psycopg2(stage.sources["PostgreSQL"]), file, "--all", "--skip", "attachment"]
             yield "db-to-sqlite", stage.measure(command)[0]
             with sqlite3.connect(file) as connection:
-                _require((stage.todos,), connection.execute("SELECT count(*) FROM todo").fetchone())
+                require((stage.todos,), connection.execute("SELECT count(*) FROM todo").fetchone())
             connection.close()
 
     return Contender("db-to-sqlite", run)
@@ -244,11 +248,12 @@ def _psycopg2(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg2://")
 
 
-def _database_name(url: str) -> str:
+def database_name(url: str) -> str:
+    """The database in one of `Stage.new`'s PostgreSQL URLs."""
     return url.partition("@/")[2].partition("?")[0]
 
 
-def _require(wanted: object, found: object) -> None:
+def require(wanted: object, found: object) -> None:
     """Refuse a measurement whose result is not the whole."""
     if wanted != found:
         raise CommandFailedError(f"expected {wanted}, found {found}")

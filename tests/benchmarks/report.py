@@ -40,6 +40,23 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A promise about the median of one contender of a group, in seconds."""
+
+    group: str
+    contender: str
+    seconds: float
+
+    def line(self, results: Results) -> str | None:
+        """One row of the table; None when it was not measured."""
+        runs = results.get(self.group, {}).get(self.contender)
+        if not runs:
+            return None
+        own = seconds(runs)
+        return _row(f"{self.group}: {self.contender}", f"< {self.seconds:g} s", _time(own), _word(own < self.seconds))
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryTarget:
     """A promise about the peak memory of the toolkit's own runs, at two sizes of the data."""
 
@@ -88,7 +105,7 @@ def times_table(results: Results) -> Iterator[str]:
             yield _row(f"{group}: {contender}", _time(own), extent, relative, _megabytes(rss(runs)))
 
 
-def targets_table(targets: Sequence[Target], large: Results, small: Results) -> Iterator[str]:
+def targets_table(targets: Sequence[Target | Limit], large: Results, small: Results) -> Iterator[str]:
     """Markdown: each promise whose two sides were measured."""
     yield _row("", "promised", "measured", "kept")
     yield _row("---", "---:", "---:", "---")

@@ -15,7 +15,14 @@ from tests.benchmarks.contenders import (
     toolkit,
     toolkit_again,
 )
-from tests.benchmarks.report import Target
+from tests.benchmarks.fixtures import (
+    alchemy_dump,
+    django_load,
+    toolkit_dump,
+    toolkit_load,
+    toolkit_load_again,
+)
+from tests.benchmarks.report import Limit, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +32,16 @@ class Group:
     name: str
     contenders: Sequence[Contender]
     least_runs: int = 1
+    most_todos: int | None = None
+
+    def todos(self, wanted: int) -> int:
+        """How many of the wanted todos it is measured with."""
+        return min(wanted, self.most_todos or wanted)
 
 
 _LOAD, _AGAIN, _START = "SQLite → PostgreSQL", "SQLite → PostgreSQL, again", "start-up"
+_DUMP, _LOAD_DATA, _LOAD_DATA_AGAIN = "dump", "load", "load again"
+_ENGINES = ("SQLite", "PostgreSQL", "DuckDB")
 GROUPS = (
     Group(
         _LOAD,
@@ -45,6 +59,10 @@ GROUPS = (
     Group("PostgreSQL → DuckDB", (toolkit("PostgreSQL", "DuckDB"), dlt("PostgreSQL", "DuckDB", "merge"))),
     Group("DuckDB → PostgreSQL", (toolkit("DuckDB", "PostgreSQL"), dlt("DuckDB", "PostgreSQL", "replace"))),
     Group("DuckDB → SQLite", (toolkit("DuckDB", "SQLite"),)),
+    Group(_DUMP, (toolkit_dump(), alchemy_dump())),
+    # Django needs minutes for more.
+    Group(_LOAD_DATA, (toolkit_load(), django_load()), most_todos=100_000),
+    Group(_LOAD_DATA_AGAIN, [toolkit_load_again(engine) for engine in _ENGINES], least_runs=3, most_todos=1000),
     Group(_START, (start(),), least_runs=20),
 )
 TARGETS = (
@@ -58,5 +76,9 @@ TARGETS = (
     Target("PostgreSQL → SQLite", "toolkit sync", "db-to-sqlite", 5, faster=True),
     Target("PostgreSQL → DuckDB", "toolkit sync", "dlt merge", 1, faster=True),
     Target("DuckDB → PostgreSQL", "toolkit sync", "dlt replace", 1, faster=True),
+    Target(_DUMP, "toolkit dump-data", "alchemy dump-data", 10, faster=True),
+    # Both load the same rows, so that this is the ratio of rows a second, too.
+    Target(_LOAD_DATA, "toolkit load-data", "Django loaddata", 30, faster=True),
+    *(Limit(_LOAD_DATA_AGAIN, engine, 1) for engine in _ENGINES),
     Target(_START, "toolkit --help", "python -c 'import click'", 3),
 )
