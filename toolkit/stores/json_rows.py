@@ -50,6 +50,7 @@ class JsonRows(Generic[T]):
         self._buffer = b""
         self._position = 0
         self._line = 1
+        self._line_ends = _UNKNOWN
 
     def array(self) -> Iterator[tuple[int, T]]:
         """The line and the object of each row of an array.
@@ -91,7 +92,7 @@ class JsonRows(Generic[T]):
     def _row(self) -> Iterator[tuple[int, T]]:
         if self._next() != b"{":
             raise RowsError(self._line, "an object is expected" if self._next() else _CUT)
-        end = self._buffer.find(b"\n", self._position)
+        end = self._newline()
         if end >= 0:
             line = self._buffer[self._position : end].rstrip(b", \t\r")
             try:
@@ -107,6 +108,12 @@ class JsonRows(Generic[T]):
         self._position = end
         yield from self._decoded(text)
         self._line += text.count(b"\n")
+
+    def _newline(self) -> int:
+        """Where this line ends, looked for once: a file may be one line of any length."""
+        if self._line_ends < self._position and self._line_ends != _NOWHERE:
+            self._line_ends = self._buffer.find(b"\n", self._position)
+        return self._line_ends
 
     def _decoded(self, text: bytes) -> Iterator[tuple[int, T]]:
         try:
@@ -175,6 +182,7 @@ class JsonRows(Generic[T]):
             raise RowsError(self._line, f"a row of more than {LARGEST_ROW >> 20} MB is not read")
         chunk = next(self._chunks, b"")
         self._buffer = self._buffer[self._position :] + chunk
+        self._line_ends = _UNKNOWN
         self._position = 0
         return bool(chunk)
 
@@ -182,3 +190,5 @@ class JsonRows(Generic[T]):
 _CUT = "the file ends before its end: it is cut off"
 _OPEN = "the row that begins here has no end: a quote or a bracket is missing, or the file is cut off"
 _NEWLINE = ord("\n")
+# Where a line ends: in no chunk read so far, or not looked for yet.
+_NOWHERE, _UNKNOWN = -1, -2
