@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 _SETTINGS: dict[str, str | int | float | list[str]] = {
     "threads": 1,
     "preserve_insertion_order": False,
-    "memory_limit": "128MB",
+    "memory_limit": "64MB",
 }
 # Lines read back at a time.
 _LINES = 8_192
