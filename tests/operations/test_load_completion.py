@@ -327,12 +327,7 @@ def test_replace_refuses_to_delete_rows_that_other_tables_point_at(load: Load, d
     assert contents(database, metadata) == before
 
 
-def test_replace_changes_a_table_that_points_at_itself(
-    load: Load, database: Database, request: pytest.FixtureRequest
-) -> None:
-    if database.name == "postgres":
-        reason = "rows are deleted before those that point at them are changed, which PostgreSQL refuses"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+def test_replace_changes_a_table_that_points_at_itself(load: Load, database: Database) -> None:
     _three_of_each(load)
     load(Mode.REPLACE, post=[], team=[{"slug": "c", "parent_id": None}, {"slug": "d", "parent": {"slug": "c"}}])
     teams = by(database, "team", "slug")
@@ -341,12 +336,9 @@ def test_replace_changes_a_table_that_points_at_itself(
 
 
 def test_replace_deletes_no_row_of_a_table_that_is_not_named(
-    club: Config, database: Database, tmp_path: Path, request: pytest.FixtureRequest
+    club: Config, database: Database, tmp_path: Path
 ) -> None:
     """A user goes, whose todos were given to another; the todos' attachments are not among the files."""
-    if database.name == "postgres":
-        reason = "ON DELETE CASCADE takes the todos before they are given away, and their attachments with them"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     bundled = Path(__file__).parent.parent.parent / "fixtures"
     todos = replace(club, metadata="toolkit.models.todo:metadata", fixtures=bundled)
     load_data(todos, database.name)

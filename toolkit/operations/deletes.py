@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -15,6 +15,9 @@ from toolkit.errors import DeleteGuardError, ReferencedRowsError, VerificationEr
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
     from toolkit.repositories.base import DatabaseConnection
+
+
+Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +56,71 @@ def guard(plans: Sequence[TablePlan], target: DatabaseConnection, limit: DeleteL
                     target.name, plan.spec.name, plan.deletes,
                     f"that is more than the limit of {limit}, of {kept + plan.deletes:,} rows there",
                 )
-        _require_no_children(plan.spec, plan.removals, target, together)
+        for child, rows in _pointing(plan, plans, target):
+            if child.name not in together:
+                raise ReferencedRowsError(target.name, plan.spec.name, child.name, rows)
 
 
-def _require_no_children(
-    spec: TableSpec, removals: pa.Table, target: DatabaseConnection, together: Collection[str]
-) -> None:
-    """Refuse to delete rows that others point at, which the database would delete with them."""
-    for child in children_of(spec):
-        foreign_keys = [fk for fk in child.foreign_keys if fk.parent == spec.name and fk.parent_columns == spec.key]
-        if child.name in together or not foreign_keys or target.column_names(child) is None:
+def _pointing(
+    plan: TablePlan, plans: Sequence[TablePlan], target: DatabaseConnection
+) -> Iterator[tuple[TableSpec, int]]:
+    """The tables with rows that point at rows to be deleted, and how many, without those that `plans` delete too."""
+    assert plan.removals is not None
+    going = {other.spec.name: _keys(other.removals, other.spec.key) for other in plans if other.removals is not None}
+    for child in children_of(plan.spec):
+        if target.column_names(child) is None:
             continue
-        for foreign_key in foreign_keys:
-            keys = removals.select(list(spec.key)).rename_columns(list(foreign_key.columns))
-            rows = sum(batch.num_rows for batch in target.repository(child).read(keys=keys))
+        own = going.get(child.name, frozenset())
+        for foreign_key in child.foreign_keys:
+            if foreign_key.parent != plan.spec.name or foreign_key.parent_columns != plan.spec.key:
+                continue
+            keys = plan.removals.select(list(plan.spec.key)).rename_columns(list(foreign_key.columns))
+            batches = target.repository(child).read(keys=keys)
+            rows = sum(key not in own for batch in batches for key in _rows(batch, child.key))
             if rows:
-                raise ReferencedRowsError(target.name, spec.name, child.name, rows)
+                yield child, rows
 
 
-def delete(plans: Sequence[TablePlan], target: DatabaseConnection, progress: Progress) -> None:
-    """Delete what only the target has, children before parents."""
+def _rows(batch: pa.RecordBatch, names: Sequence[str]) -> list[Key]:
+    return list(zip(*(batch.column(name).to_pylist() for name in names), strict=True))
+
+
+def _keys(table: pa.Table, names: Sequence[str]) -> frozenset[Key]:
+    return frozenset(key for batch in table.to_batches() for key in _rows(batch, names))
+
+
+def delete_first(plans: Sequence[TablePlan], target: DatabaseConnection, progress: Progress) -> dict[str, pa.Table]:
+    """Delete, children before parents, what only the target has and no row that stays points at; by table, the rest.
+
+    First, for another row may be about to take a unique value that goes. The rest has to wait until the rows that
+    point at it have been changed: a database would delete them with it (ON DELETE CASCADE), and say nothing.
+    """
+    rest: dict[str, pa.Table] = {}
     for plan in reversed(plans):
-        if plan.removals is not None and plan.deletes:
-            progress.step(f"delete {plan.spec.name}", plan.deletes)
+        if plan.removals is None or not plan.deletes:
+            continue
+        progress.step(f"delete {plan.spec.name}", plan.deletes)
+        # Rows that wait themselves are still there, and what they point at waits with them.
+        gone = [other for other in plans if other.spec.name not in rest]
+        if any(True for _ in _pointing(plan, gone, target)):
+            rest[plan.spec.name] = plan.removals
+        else:
             target.repository(plan.spec).delete_many(plan.removals)
+    return rest
+
+
+def delete_rest(plans: Sequence[TablePlan], rest: dict[str, pa.Table], target: DatabaseConnection) -> None:
+    """Delete what had to wait.
+
+    Raises:
+        ReferencedRowsError: rows that stay still point there.
+    """
+    for plan in reversed(plans):
+        if plan.spec.name not in rest:
+            continue
+        for child, rows in _pointing(plan, plans, target):
+            raise ReferencedRowsError(target.name, plan.spec.name, child.name, rows)
+        target.repository(plan.spec).delete_many(rest[plan.spec.name])
 
 
 def require_counts(plans: Sequence[TablePlan], target: DatabaseConnection) -> None:

@@ -19,7 +19,7 @@ from toolkit.core.streams import cut, only, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
 from toolkit.errors import ExistingRowsError, UnnamedRowError, VerificationError
 from toolkit.operations import migrate
-from toolkit.operations.deletes import DeleteLimit, delete, guard, require_counts
+from toolkit.operations.deletes import DeleteLimit, delete_first, delete_rest, guard, require_counts
 from toolkit.operations.digesting import SideDigest
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema
@@ -183,13 +183,14 @@ def execute(
     specs = [plan.spec for plan in plans]
     written = [plan for plan in plans if plan.action is not Action.NOTHING]
     cyclic = in_cycle(specs)
-    delete(plans, target, progress)
+    rest = delete_first(plans, target, progress)
     with ExitStack() as stack:
         if any(plan.spec.name in cyclic for plan in written):
             stack.enter_context(target.defer_foreign_keys([spec for spec in specs if spec.name in cyclic]))
             # A commit in between would find children whose parents are still to come.
             options = _in_one_piece(options, cyclic, progress)
         results = tuple(_write(plan, source, target, options, progress) for plan in plans)
+    delete_rest(plans, rest, target)
     target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
     require_counts(plans, target)
     if options.verify and not options.commit_every and target.fires_triggers(specs):
