@@ -473,3 +473,25 @@ def test_a_database_that_may_only_be_read_is_told(club: Config) -> None:
     with file_permissions_hold(), pytest.raises(DatabaseUnavailableError, match="cannot be written to"):
         load_data(club, "sqlite")
 
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "duckdb"])
+def test_parents_with_dates_as_keys_are_found_in_the_database(config: Config, tmp_path: Path, engine: str) -> None:
+    (tmp_path / "diary.py").write_text(
+        "import sqlalchemy as sa\n"
+        "metadata = sa.MetaData()\n"
+        "day = sa.Table('day', metadata, sa.Column('day', sa.Date, primary_key=True))\n"
+        "entry = sa.Table('entry', metadata, sa.Column('id', sa.Integer, primary_key=True, autoincrement=False),\n"
+        "                 sa.Column('day', sa.ForeignKey('day.day')))\n"
+    )
+    diary = replace(config, metadata="diary:metadata", migrations=tmp_path / "none", root=tmp_path)
+    folder = tmp_path / "diary"
+    folder.mkdir()
+    (folder / "day.json").write_text('[{"day": "2024-02-29"}]')
+    load_data(diary, engine, directory=folder)
+    (folder / "day.json").unlink()
+    (folder / "entry.json").write_text('[{"id": 1, "day": "2024-02-29"}, {"id": 2, "day": null}]')
+    assert load_data(diary, engine, directory=folder).tables[0].inserted == 2
+    (folder / "entry.json").write_text('[{"id": 1, "day": "2024-03-01"}]')
+    with pytest.raises(FixtureProblemsError, match="points at no row of day"):
+        load_data(diary, engine, directory=folder)

@@ -241,6 +241,11 @@ def chunks(content: bytes, size: int) -> Iterator[bytes]:
     return (content[at : at + size] for at in range(0, len(content), size))
 
 
+def many(content: bytes) -> list[Any]:
+    found: list[Any] = json.loads(content)
+    return found
+
+
 def refuse(line: int, text: bytes, error: Exception) -> None:
     raise AssertionError((line, text)) from error
 
@@ -248,7 +253,7 @@ def refuse(line: int, text: bytes, error: Exception) -> None:
 @given(content=arrays(), size=st.integers(1, 40))
 @settings(max_examples=200, deadline=None)
 def test_rows_of_any_layout_in_chunks_of_any_size_are_those_that_json_reads(content: bytes, size: int) -> None:
-    found = list(JsonRows(chunks(content, size), json.loads, refuse).array())
+    found = list(JsonRows(chunks(content, size), json.loads, refuse, many).array())
     assert [row for _, row in found] == json.loads(content.decode("utf-8-sig"))
     text = content.decode("utf-8-sig").encode()
     starts = [line for line, _ in found]
@@ -262,7 +267,7 @@ def test_lines_in_chunks_of_any_size_are_those_that_json_reads(
     rows: list[dict[str, Any]], size: int, ends: str
 ) -> None:
     content = "".join(json.dumps(row) + ends for row in rows).encode()
-    found = list(JsonRows(chunks(content, size), json.loads, refuse).lines())
+    found = list(JsonRows(chunks(content, size), json.loads, refuse, many).lines())
     assert [row for _, row in found] == rows
     assert [line for line, _ in found] == [1 + number * ends.count("\n") for number in range(len(rows))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Self
 
 import pyarrow as pa
@@ -64,15 +65,21 @@ class KeyChecks:
 
     def _collect(self, table: str, batches: Iterable[pa.RecordBatch]) -> list[str]:
         """Put batches into a table under positional names, dates and times as numbers; the names, none without rows."""
-        names: list[str] = []
-        for batch in batches:
-            columns = [c.view(_number(c.type)) if pa.types.is_temporal(c.type) else c for c in batch.columns]
-            incoming = pa.Table.from_arrays(columns, names=[f"c{i}" for i in range(len(columns))])
-            self._calculator.register("incoming", incoming)
-            into = f"INSERT INTO {table}" if names else f"CREATE OR REPLACE TABLE {table} AS"
-            self._calculator.execute(f"{into} FROM incoming")
-            names = incoming.column_names
-        return names
+        incoming = map(comparable, batches)
+        first = next(incoming, None)
+        if first is None:
+            return []
+        stream = pa.RecordBatchReader.from_batches(first.schema, chain([first], incoming))
+        self._calculator.register("incoming", stream)
+        self._calculator.execute(f"CREATE OR REPLACE TABLE {table} AS FROM incoming").fetchall()
+        self._calculator.unregister("incoming")
+        return list(first.schema.names)
+
+
+def comparable(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same columns under positional names, dates and times as the numbers that `orphans` gives them back as."""
+    columns = [c.view(_number(c.type)) if pa.types.is_temporal(c.type) else c for c in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=[f"c{i}" for i in range(len(columns))])
 
 
 def _number(type_: pa.DataType) -> pa.DataType:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from toolkit.core.json_columns import parse_value
-from toolkit.core.key_checks import KeyChecks
+from toolkit.core.key_checks import KeyChecks, comparable
 from toolkit.core.problems import LIMIT, Problems
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.values import show_key
@@ -128,7 +128,8 @@ class Completion:
             keys = _key_table(parent, foreign_key.parent_columns, [row[:-1] for row in lost])
             found: set[Key] = set()
             for batch in self.target.repository(parent).read(keys=keys):
-                found.update(zip(*(batch.column(c).to_pylist() for c in foreign_key.parent_columns), strict=True))
+                values = comparable(batch.select(foreign_key.parent_columns))
+                found.update(zip(*(column.to_pylist() for column in values.columns), strict=True))
             lost = [row for row in lost if row[:-1] not in found]
         types = tuple(spec.column(name).type for name in foreign_key.columns)
         for row in lost[: LIMIT + 1]:

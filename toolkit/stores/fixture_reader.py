@@ -91,7 +91,7 @@ class FixtureReader:
                         self._unknown(1, name)
                 yield from rows_of_text.rows(self._from_csv)
                 return
-            rows = JsonRows(chunks, self._decode, self._explain)
+            rows = JsonRows(chunks, self._decode, self._explain, self._decode_many)
             yield from rows.array() if form.format is Format.JSON else rows.lines()
         except RowsError as error:
             self.problems.add(self.file, error.line, error.problem)
@@ -124,6 +124,11 @@ class FixtureReader:
     def _decode(self) -> Callable[[bytes], Any]:
         unusual = any(_UNUSUAL.search(name) for name in self._fields)
         return self._decode_members if unusual else msgspec.json.Decoder(self._row_type).decode
+
+    @cached_property
+    def _decode_many(self) -> Callable[[bytes], list[Any]] | None:
+        unusual = any(_UNUSUAL.search(name) for name in self._fields)
+        return None if unusual else msgspec.json.Decoder(list[self._row_type]).decode  # type: ignore[name-defined]
 
     def _decode_members(self, text: bytes) -> Any:
         """A row with names that msgspec takes for no field's, member by member."""

@@ -33,9 +33,9 @@ class RowsError(Exception):
 class JsonRows(Generic[T]):
     """The objects of an array, or of lines (JSONL), each decoded by `decode`.
 
-    What `decode` refuses is given to `refused` as it is written, with its line; reading goes on behind it. One row a
-    line, as `dump-data` writes, is read at the speed of `decode`; rows that go over several lines, or that stand
-    several to a line, at 8 µs a row more.
+    What `decode` refuses is given to `refused` as it is written, with its line; reading goes on behind it. Rows that
+    stand one to a line, as `dump-data` writes them, are decoded many at a time by `decode_many`, which takes an array;
+    others take up to 20 µs a row more.
     """
 
     def __init__(
@@ -43,14 +43,17 @@ class JsonRows(Generic[T]):
         chunks: Iterator[bytes],
         decode: Callable[[bytes], T],
         refused: Callable[[int, bytes, Exception], None],
+        decode_many: Callable[[bytes], list[T]] | None = None,
     ) -> None:
         self._chunks = chunks
         self._decode = decode
         self._refused = refused
+        self._decode_many = decode_many
         self._buffer = b""
         self._position = 0
         self._line = 1
         self._line_ends = _UNKNOWN
+        self._tried = False
 
     def array(self) -> Iterator[tuple[int, T]]:
         """The line and the object of each row of an array.
@@ -69,7 +72,8 @@ class JsonRows(Generic[T]):
             while self._next() == b",":
                 self._position += 1
                 self._next()
-                yield from self._row()
+                rows = self._many(b"\n")
+                yield from rows or self._row()
             self._expect(b"]", "a comma or the end of the array is expected")
         if self._next():
             raise RowsError(self._line, "there is something behind the end of the array")
@@ -82,12 +86,36 @@ class JsonRows(Generic[T]):
         """
         self._skip_bom()
         while self._next():
+            if rows := self._many(b",\n"):
+                yield from rows
+                continue
             end = self._line_end()
             line = self._buffer[self._position : end]
             self._position = end
             yield from self._decoded(line.rstrip())
 
     # -- elements --------------------------------------------------------------------------------------------------
+
+    def _many(self, between: bytes) -> list[tuple[int, T]]:
+        """All rows up to the last line break read so far, if each of them is a line; else none.
+
+        `between` takes the place of line breaks. Tried once for what was read at a time.
+        """
+        end = self._buffer.rfind(b"\n")
+        if self._decode_many is None or end <= self._position or self._tried:
+            return []
+        self._tried = True
+        text = self._buffer[self._position : end].rstrip(b", \t\r\n")
+        try:
+            rows = self._decode_many(b"[" + text.replace(b"\n", between) + b"]")
+        except REFUSALS:
+            return []
+        if len(rows) != text.count(b"\n") + 1:
+            return []
+        first = self._line
+        self._position += len(text)
+        self._line += len(rows) - 1
+        return list(enumerate(rows, first))
 
     def _row(self) -> Iterator[tuple[int, T]]:
         if self._next() != b"{":
@@ -183,6 +211,7 @@ class JsonRows(Generic[T]):
         chunk = next(self._chunks, b"")
         self._buffer = self._buffer[self._position :] + chunk
         self._line_ends = _UNKNOWN
+        self._tried = False
         self._position = 0
         return bool(chunk)
 
