@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toolkit.core import changes
 from toolkit.core.changes import compare
 from toolkit.core.digest import DIGEST, DIGEST_FIELD, TableDigest, digest_schema, sum_digests
 from toolkit.core.tables import TableSpec, select_tables
@@ -38,11 +40,16 @@ def digests(side: dict[tuple[int, str], int]) -> list[pa.RecordBatch]:
 
 
 @settings(deadline=None, max_examples=40)
-@given(sides, sides)
+@given(st.sampled_from([-1, 2, 1000]), sides, sides)
 def test_every_row_is_in_the_place_it_belongs(
-    source: dict[tuple[int, str], int], target: dict[tuple[int, str], int]
+    few: int, source: dict[tuple[int, str], int], target: dict[tuple[int, str], int]
 ) -> None:
-    found = compare(SPEC, digests(source), digests(target))
+    """Whether few rows are compared without DuckDB, or none are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(changes, "_FEW_ROWS", few)
+        found = compare(SPEC, digests(source), digests(target), removed=True)
+    assert found.removed is not None
+    assert {tuple(row.values()) for row in found.removed.to_pylist()} == target.keys() - source.keys()
     new = {tuple(row.values())[:2] for row in found.new.to_pylist()}
     changed = {tuple(row.values())[:2] for row in found.changed.to_pylist()}
     assert new == source.keys() - target.keys()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from toolkit.core.digest import digest_schema
+from toolkit.core.digest import DIGEST_FIELD, digest_schema, row_bytes
 from toolkit.core.tables import TableSpec
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _MEMORY = "64MB"
 # Rows joined at a time: what a join keeps in memory does not all go to disk.
 _JOINED_ROWS = 400_000
+_FEW_ROWS = 1_000
 # Without these a join needs several times the memory before it goes to disk.
 _SETTINGS = {"threads": 1, "preserve_insertion_order": False}
 
@@ -48,8 +50,14 @@ def compare(
 ) -> Changes:
     """Join the digests of two sides by key; both are read at the same time. `removed` asks for the target's own keys.
 
-    DuckDB serves as the calculator: what does not fit into `memory` it keeps in a temporary directory.
+    DuckDB serves as the calculator: what does not fit into `memory` it keeps in a temporary directory. Few rows on both
+    sides are compared without it, in a tenth of the 20 ms that it takes to start.
     """
+    (few_source, source), (few_target, target) = _few(source), _few(target)
+    if few_source is not None and few_target is not None:
+        found = _compared(spec, few_source, few_target, removed)
+        if found is not None:
+            return found
     import duckdb
 
     with (
@@ -62,6 +70,52 @@ def compare(
         total = source_rows.result()
         changes = _joined(calculator, spec, total, target_rows)
         return replace(changes, removed=_removed(calculator, spec)) if removed else changes
+
+
+def _few(batches: Iterable[pa.RecordBatch]) -> tuple[list[pa.RecordBatch] | None, Iterable[pa.RecordBatch]]:
+    """The batches if they are few rows, else None; and in either case all of them, to be read from the start."""
+    remaining = iter(batches)
+    taken: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in remaining:
+        taken.append(batch)
+        rows += batch.num_rows
+        if rows > _FEW_ROWS:
+            return None, chain(taken, remaining)
+    return taken, taken
+
+
+def _compared(
+    spec: TableSpec, source: Sequence[pa.RecordBatch], target: Sequence[pa.RecordBatch], removed: bool
+) -> Changes | None:
+    """Compare few rows by the canonical bytes of their keys; None if keys that should be unique are not."""
+    schema = digest_schema(spec)
+    key_spec = replace(spec, columns=tuple(spec.column(name) for name in spec.key))
+    ours, theirs = (pa.Table.from_batches(batches, schema) for batches in (source, target))
+    digests, others = (_by_key(key_spec, batches) for batches in (source, target))
+    if len(digests) < ours.num_rows or len(others) < theirs.num_rows:
+        return None
+    new = [row for row, key in enumerate(digests) if key not in others]
+    changed = [row for row, (key, digest) in enumerate(digests.items()) if others.get(key, digest) != digest]
+    gone = [row for row, key in enumerate(others) if key not in digests]
+    return Changes(
+        ours.take(pa.array(new, pa.int64())),
+        ours.take(pa.array(changed, pa.int64())),
+        len(digests) - len(new) - len(changed),
+        len(gone),
+        theirs.take(pa.array(gone, pa.int64())).select(list(spec.key)) if removed else None,
+    )
+
+
+def _by_key(key_spec: TableSpec, batches: Sequence[pa.RecordBatch]) -> dict[bytes, bytes]:
+    """The digest of each row by the bytes of its key, in the order of the rows."""
+    return {
+        key: digest
+        for batch in batches
+        for key, digest in zip(
+            row_bytes(key_spec, batch).to_pylist(), batch.column(DIGEST_FIELD).to_pylist(), strict=True
+        )
+    }
 
 
 def _collect(calculator: DuckDBPyConnection, side: str, spec: TableSpec, digests: Iterable[pa.RecordBatch]) -> int:

@@ -425,6 +425,8 @@ class TableRepository:
         columns = [self.spec.column(name) for name in keys.column_names]
         step = max(1, _BOUND_VALUES // len(columns))
         for batch in keys.to_batches(max_chunksize=step):
+            if not batch.num_rows:
+                continue
             encode = self.connection.codec.encode_stored
             values = [encode(self.spec, column, batch.column(column.name)) for column in columns]
             if len(columns) == 1:
