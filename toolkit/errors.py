@@ -224,9 +224,10 @@ class ChangedSincePlanError(ToolkitError):
 class StoreError(ToolkitError):
     """A file or an object that cannot be read or written."""
 
-    def __init__(self, place: str, problem: str) -> None:
+    def __init__(self, place: str, problem: str, advice: str = "") -> None:
         self.place, self.problem = place, problem
-        super().__init__(f"{place}: {problem}.", "Check the path, the permissions on it, and the space left there.")
+        usual = "Check the path, the permissions on it, and the space left there."
+        super().__init__(f"{place}: {problem}.", advice or usual)
 
 
 class FixtureError(ToolkitError):

@@ -256,6 +256,37 @@ def test_a_set_that_was_written_but_not_moved_to_its_end_is_completed_by_the_nex
     assert files(tmp_path / "again") == files(directory)
 
 
+def test_two_dumps_into_one_directory_never_mix(shop: Config, tmp_path: Path) -> None:
+    for name, count in (("sqlite", 3000), ("sqlite2", 10)):
+        create(shop.database(name), metadata)
+        execute(
+            shop.database(name),
+            f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count}) "
+            f"INSERT INTO customer SELECT n, n || '@x', '{name}', {AT}, {AT} FROM n",
+            f"INSERT INTO category VALUES (1, NULL, '{name}')",
+        )
+    project = settings(shop, tmp_path)
+    for _ in range(3):
+        running = [
+            toolkit(project, "dump-data", "--from", shop.database(name).address) for name in ("sqlite", "sqlite2")
+        ]
+        assert [each.end() for each in running] == [0, 0]
+        (category,) = rows(tmp_path / "out", "category")
+        assert {row["name"] for row in rows(tmp_path / "out", "customer")} == {category["name"]}
+
+
+def test_a_dump_into_a_prefix_where_another_writes_is_refused(
+    filled: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    s3_server.create_bucket("busy")
+    place = "s3://busy/prefix"
+    with directory_at(place).alone(), pytest.raises(StoreError, match="another dump is being written there"):
+        dump_data(filled, "sqlite", directory=place)
+    dump_data(filled, "sqlite", directory=place)
+
+
 def test_a_full_disk_is_told_and_leaves_the_old_set(shop: Config, tmp_path: Path) -> None:
     create(shop.database("sqlite"), metadata)
     many(shop, 100, "old")

@@ -11,7 +11,7 @@ class Problems:
     """A list of problems, a line each; the twenty-first raises."""
 
     def __init__(self) -> None:
-        self._found: list[str] = []
+        self._found: list[tuple[str, int, str]] = []
 
     def add(self, file: str, line: int | None, problem: str) -> None:
         """Note a problem with a line of a file.
@@ -20,8 +20,8 @@ class Problems:
             FixtureProblemsError: there are too many to go on.
         """
         if len(self._found) == LIMIT:
-            raise FixtureProblemsError(self._found, more=True)
-        self._found.append(f"{file}{'' if line is None else f', line {line}'}: {problem}")
+            raise FixtureProblemsError(self._in_order(), more=True)
+        self._found.append((file, line or 0, f"{file}{'' if line is None else f', line {line}'}: {problem}"))
 
     def raise_if_any(self) -> None:
         """Raise what was noted.
@@ -30,4 +30,9 @@ class Problems:
             FixtureProblemsError: at least one problem was.
         """
         if self._found:
-            raise FixtureProblemsError(self._found)
+            raise FixtureProblemsError(self._in_order())
+
+    def _in_order(self) -> list[str]:
+        """By file as they were read, then by line: a row's form is checked before its values are."""
+        files = list(dict.fromkeys(file for file, _, _ in self._found))
+        return [text for _, _, text in sorted(self._found, key=lambda each: (files.index(each[0]), each[1]))]

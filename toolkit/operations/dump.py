@@ -68,8 +68,10 @@ def dump_data(
         if dry_run:
             counts = tuple(TableDump(spec.name, origin.repository(spec).count()) for spec in specs)
             return DumpResult(database.name, place.name, True, revision, counts, time.perf_counter() - started)
-        others = _others(place, revision, tables or exclude)
-        dumped = _write(origin, specs, FixtureWriter(place, form or FileForm()), revision, others, progress or Silent())
+        with place.alone():
+            others = _others(place, revision, tables or exclude)
+            writer = FixtureWriter(place, form or FileForm())
+            dumped = _write(origin, specs, writer, revision, others, progress or Silent())
     return DumpResult(database.name, place.name, False, revision, dumped, time.perf_counter() - started)
 
 

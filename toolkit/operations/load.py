@@ -84,6 +84,9 @@ def _chosen(
     fixtures: FixtureDirectory, specs: Sequence[TableSpec], named: bool, progress: Progress
 ) -> list[TableSpec]:
     """The tables that there is a file for; all of them must be there if they were named."""
+    if not fixtures.directory.exists:
+        advice = "Name another with --dir, or dump into it first."
+        raise FixtureError(fixtures.name, "there is no such directory", advice)
     lacking = missing(fixtures, specs)
     if lacking and (named or len(lacking) == len(specs)):
         raise FixtureError(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -25,6 +23,7 @@ from toolkit.errors import (
     ToolkitError,
     UnrepresentableValueError,
 )
+from toolkit.locks import Turn
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository
 from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
@@ -53,7 +52,7 @@ class SqliteConnection(DatabaseConnection):
     capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True)
     codec = SqliteCodec()
 
-    _turn: _Turn | None = None
+    _turn: Turn | None = None
     reader: Any = None
     """The ADBC connection of a connection that reads; it sees the same snapshot."""
 
@@ -100,7 +99,7 @@ class SqliteConnection(DatabaseConnection):
         while self._turn is None or not self._turn.is_ours:
             if self._turn is not None:
                 self._turn.close()
-            self._turn = _Turn(self._file)
+            self._turn = Turn(self._file, _BUSY_STEP / 1000)
             self._in_time(self._turn.take)
 
     def _begin_snapshot(self) -> None:
@@ -197,45 +196,6 @@ class SqliteConnection(DatabaseConnection):
                     self.name, fact.format(file=self.database.file, seconds=seconds), advice
                 )
         return StatementError(self.name, text, "Run with --debug to see the statement.")
-
-
-class _Turn:
-    """The right of a toolkit to write to a file: a lock on an empty file of this user, outside the file's folder."""
-
-    def __init__(self, file: Path) -> None:
-        folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        status = file.stat()
-        self._path = folder / f"{status.st_dev:x}-{status.st_ino:x}.lock"
-        self._path.touch()
-        self._inode = self._found()
-        self._connection = sqlite3.connect(self._path, timeout=_BUSY_STEP / 1000, isolation_level=None)
-
-    def take(self) -> None:
-        """Wait a moment for it."""
-        try:
-            self._connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            # A file that was removed meanwhile is refused in several ways; then it is not ours.
-            if self._inode == self._found():
-                raise
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether what was locked is what others would lock: who had it before us has removed it."""
-        return self._connection.in_transaction and self._inode is not None and self._inode == self._found()
-
-    def close(self) -> None:
-        """Give it back."""
-        if self.is_ours:
-            self._path.unlink()
-        self._connection.close()
-
-    def _found(self) -> int | None:
-        try:
-            return self._path.stat().st_ino
-        except FileNotFoundError:
-            return None
 
 
 _LOCKED = "database is locked"

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from toolkit.errors import StoreError, without_passwords
+from toolkit.locks import take_turn
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _COPIED = 1 << 20
+_WAIT_SECONDS = 10.0
+_BUSY = "another dump is being written there"
+_LOCK = ".toolkit-lock"
+_LOCK_HOLDS = dt.timedelta(minutes=15)
 
 
 class Directory(Protocol):
     """Files under names that may hold one slash: a subdirectory's."""
 
     name: str
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is there; a prefix in a store always is."""
 
     def files(self, folder: str = "") -> frozenset[str]:
         """The names of all files in it or one of its folders, without those further down."""
@@ -43,6 +53,13 @@ class Directory(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove a file that may not be there."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Be the only toolkit that changes the directory; it is made if it is not there.
+
+        Raises:
+            StoreError: somebody else changes it, and goes on.
+        """
 
 
 def directory_at(place: str | Path) -> Directory:
@@ -67,6 +84,11 @@ class LocalDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = str(path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return self.path.is_dir()
 
     def files(self, folder: str = "") -> frozenset[str]:
         """The names of all files in it or one of its folders; none if that is not there."""
@@ -109,6 +131,17 @@ class LocalDirectory:
                     path.parent.rmdir()
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only toolkit of this user that changes the directory; a killed one does not count."""
+        with self._translated():
+            self.path.mkdir(parents=True, exist_ok=True)
+            turn = take_turn(self.path, _WAIT_SECONDS)
+        if turn is None:
+            raise StoreError(self.name, _BUSY, "Let it end, then run again.")
+        with closing(turn):
+            yield
+
+    @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
@@ -125,6 +158,11 @@ class ObjectDirectory:
         self.name = without_passwords(url)
         with self._translated():
             self._store: ObjectStore = from_url(url)
+
+    @property
+    def exists(self) -> bool:
+        """A prefix is there as soon as an object is."""
+        return True
 
     def files(self, folder: str = "") -> frozenset[str]:
         """The names of all objects directly under the prefix, or under one beneath it."""
@@ -177,6 +215,30 @@ class ObjectDirectory:
 
         with self._translated(), suppress(FileNotFoundError):
             obstore.delete(self._store, name)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only toolkit that changes the prefix, by an object that only one can create.
+
+        One that was killed leaves it behind: it counts for a quarter of an hour.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        with self._translated():
+            with suppress(FileNotFoundError):
+                made = obstore.head(self._store, _LOCK)["last_modified"]
+                if dt.datetime.now(dt.UTC) - made > _LOCK_HOLDS:
+                    obstore.delete(self._store, _LOCK)
+            try:
+                obstore.put(self._store, _LOCK, b"", mode="create")
+            except AlreadyExistsError as error:
+                advice = f"Let it end, then run again. If there is none, remove the object {_LOCK}."
+                raise StoreError(self.name, _BUSY, advice) from error
+        try:
+            yield
+        finally:
+            self.remove(_LOCK)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -67,9 +67,14 @@ class FixtureWriter:
             self.directory.remove(STAGING + name)
 
 
+def is_unfinished(directory: Directory) -> bool:
+    """Whether there is a set that was written whole, but not moved to the end."""
+    return directory.has(STAGING + MANIFEST)
+
+
 def complete(directory: Directory) -> None:
-    """Put a set in its place that was written whole, but not moved to the end. Harmless when there is none."""
-    if not directory.has(STAGING + MANIFEST):
+    """Put such a set in its place. Harmless when there is none."""
+    if not is_unfinished(directory):
         return
     new = read_manifest(directory, STAGING + MANIFEST)
     assert new is not None

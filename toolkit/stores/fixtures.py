@@ -16,7 +16,7 @@ from toolkit.errors import FixtureError
 from toolkit.stores.directories import Directory
 from toolkit.stores.fixture_files import FORMS, Compression, FileForm, Format, open_chunks, table_of
 from toolkit.stores.fixture_reader import FixtureReader, read_schema
-from toolkit.stores.fixture_writer import complete, read_manifest
+from toolkit.stores.fixture_writer import complete, is_unfinished, read_manifest
 from toolkit.stores.spool import SpooledRows
 
 
@@ -30,7 +30,9 @@ class FixtureDirectory:
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
-        complete(directory)
+        if is_unfinished(directory):
+            with directory.alone():
+                complete(directory)
 
     @property
     def name(self) -> str:

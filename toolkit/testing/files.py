@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from toolkit.config import Database
-from toolkit.testing.locks import locked, try_lock
+from toolkit.locks import locked, try_lock
 
 KEPT_DAYS = 7
 

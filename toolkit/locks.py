@@ -1,0 +1,97 @@
+"""Locks between processes, which the kernel releases when their holder ends, however it ends.
+
+They are SQLite's own: portable, and no package more.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+# The driver waits without hearing Ctrl-C: not for long, then again.
+_SECONDS = 0.5
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock; waits for as long as another process has it."""
+    while (held := try_lock(path, _SECONDS)) is None:
+        pass
+    with closing(held):
+        yield
+
+
+def try_lock(path: Path, seconds: float = 0) -> sqlite3.Connection | None:
+    """What holds the lock until it is closed; None if another process has it."""
+    connection = sqlite3.connect(path, timeout=seconds, isolation_level=None, check_same_thread=False)
+    try:
+        # Nothing is ever written: no journal file, which would outlive a killed process.
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        return None
+    return connection
+
+
+def take_turn(place: Path, seconds: float) -> Turn | None:
+    """The turn to write to a place, waiting so long for whoever has it; None if that is not enough."""
+    deadline = time.monotonic() + seconds
+    while True:
+        turn = Turn(place, min(seconds, _SECONDS))
+        with suppress(sqlite3.OperationalError):
+            turn.take()
+        if turn.is_ours:
+            return turn
+        turn.close()
+        if time.monotonic() > deadline:
+            return None
+
+
+class Turn:
+    """The right of a toolkit to write to a file or a directory: a lock on an empty file of this user, elsewhere.
+
+    Taking it waits at most `seconds`.
+    """
+
+    def __init__(self, place: Path, seconds: float) -> None:
+        folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = place.stat()
+        self._path = folder / f"{status.st_dev:x}-{status.st_ino:x}.lock"
+        self._path.touch()
+        self._inode = self._found()
+        self._connection = sqlite3.connect(self._path, timeout=seconds, isolation_level=None)
+
+    def take(self) -> None:
+        """Wait a moment for it."""
+        try:
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            # A file that was removed meanwhile is refused in several ways; then it is not ours.
+            if self._inode == self._found():
+                raise
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether what was locked is what others would lock: who had it before us has removed it."""
+        return self._connection.in_transaction and self._inode is not None and self._inode == self._found()
+
+    def close(self) -> None:
+        """Give it back."""
+        if self.is_ours:
+            self._path.unlink()
+        self._connection.close()
+
+    def _found(self) -> int | None:
+        try:
+            return self._path.stat().st_ino
+        except FileNotFoundError:
+            return None
