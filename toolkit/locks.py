@@ -10,11 +10,12 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 # The driver waits without hearing Ctrl-C: not for long, then again.
 _SECONDS = 0.5
+_STEP_SECONDS = 0.1
 
 
 @contextmanager
@@ -45,9 +46,13 @@ def take_turn(place: Path, seconds: float) -> Turn | None:
     """The turn to write to a place, waiting so long for whoever has it; None if that is not enough."""
     deadline = time.monotonic() + seconds
     while True:
-        turn = Turn(place, min(seconds, _SECONDS))
-        with suppress(sqlite3.OperationalError):
+        turn = Turn(place)
+        try:
             turn.take()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                turn.close()
+                raise
         if turn.is_ours:
             return turn
         turn.close()
@@ -56,19 +61,16 @@ def take_turn(place: Path, seconds: float) -> Turn | None:
 
 
 class Turn:
-    """The right of a toolkit to write to a file or a directory: a lock on an empty file of this user, elsewhere.
+    """The right of a toolkit to write to a file or a directory: a lock on an empty file of this user, elsewhere."""
 
-    Taking it waits at most `seconds`.
-    """
-
-    def __init__(self, place: Path, seconds: float) -> None:
+    def __init__(self, place: Path) -> None:
         folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
         folder.mkdir(mode=0o700, exist_ok=True)
         status = place.stat()
         self._path = folder / f"{status.st_dev:x}-{status.st_ino:x}.lock"
         self._path.touch()
         self._inode = self._found()
-        self._connection = sqlite3.connect(self._path, timeout=seconds, isolation_level=None)
+        self._connection = sqlite3.connect(self._path, timeout=_STEP_SECONDS, isolation_level=None)
 
     def take(self) -> None:
         """Wait a moment for it."""

@@ -58,13 +58,11 @@ def load_data(
     with tempfile.TemporaryDirectory(prefix="toolkit-") as folder:
         rows = {spec.name: fixtures.read(spec, Path(folder), problems, progress) for spec in specs}
         problems.raise_if_any()
-        files = {spec.name: found[0] for spec in specs if (found := fixtures.file_of(spec.name))}
-
         blank = not dry_run and migrate.lacks_schema(database, config, accept_missing=True)
 
         def completed(destination: DatabaseConnection | None) -> Completion:
             completion = Completion(
-                every, dict(rows), files, destination, matched, Path(folder), problems,
+                every, dict(rows), _names(fixtures, specs), destination, matched, Path(folder), problems,
                 replaces=options.mode is Mode.REPLACE, checked=blank and destination is not None,
             )
             completion.run()
@@ -78,6 +76,11 @@ def load_data(
         )
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
     return SyncResult(fixtures.name, database.name, dry_run, created, verified, results, elapsed)
+
+
+def _names(fixtures: FixtureDirectory, specs: Sequence[TableSpec]) -> dict[str, str]:
+    """The name of each table's file, for messages."""
+    return {spec.name: found[0] for spec in specs if (found := fixtures.file_of(spec.name))}
 
 
 def _chosen(

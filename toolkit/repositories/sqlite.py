@@ -23,7 +23,7 @@ from toolkit.errors import (
     ToolkitError,
     UnrepresentableValueError,
 )
-from toolkit.locks import Turn
+from toolkit.locks import Turn, take_turn
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository
 from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
@@ -96,11 +96,13 @@ class SqliteConnection(DatabaseConnection):
 
     def _take_turn(self) -> None:
         """Be the only toolkit that writes to this file, also between the commits of `--commit-every`."""
-        while self._turn is None or not self._turn.is_ours:
-            if self._turn is not None:
-                self._turn.close()
-            self._turn = Turn(self._file, _BUSY_STEP / 1000)
-            self._in_time(self._turn.take)
+        if self._turn is not None and self._turn.is_ours:
+            return
+        if self._turn is not None:
+            self._turn.close()
+        self._turn = take_turn(self._file, self.database.lock_seconds)
+        if self._turn is None:
+            raise self.known_error(_LOCKED)
 
     def _begin_snapshot(self) -> None:
         """Begin our transaction and ADBC's on the same snapshot: nobody committed between the two."""
