@@ -21,6 +21,7 @@ from toolkit.errors import ExistingRowsError, UnnamedRowError, VerificationError
 from toolkit.operations import migrate
 from toolkit.operations.deletes import DeleteLimit, delete_first, delete_rest, guard, require_counts
 from toolkit.operations.digesting import SideDigest
+from toolkit.operations.swaps import park_swapped
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema
 
@@ -243,7 +244,8 @@ def _write(
     sent = arrived = plan.digest if options.verify and plan.action is Action.NOTHING else None
     if plan.action is not Action.NOTHING:
         progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
-        if options.commit_every and not _points_at_itself(plan.spec):
+        swapped = park_swapped(plan, lambda: _differing(plan, source, options), target)
+        if options.commit_every and not swapped and not _points_at_itself(plan.spec):
             sent, arrived = _in_parts(plan, source, target, options, progress)
         elif plan.action is Action.LOAD:
             sent, arrived = _load(plan, source, target, options, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pyarrow as pa
@@ -270,6 +270,19 @@ class TableRepository:
             written += batch.num_rows
         return written
 
+    def update_many(self, rows: pa.Table) -> int:
+        """Give rows that are there other values in some columns: `rows` holds these and the key; the number of rows."""
+        spec = replace(self.spec, columns=tuple(self.spec.column(name) for name in rows.column_names))
+        storage = self.connection.codec.storage_table(self.spec)
+        bound = {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(spec.column_names)}
+        matches = [storage.c[name] == bound[name] for name in spec.key]
+        others = {name: value for name, value in bound.items() if name not in spec.key}
+        statement = sa.update(storage).where(*matches).values(others)
+        with self.connection.translated():
+            for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
+                self._execute_many(statement, self.connection.codec.encode(spec, batch, self.connection.name))
+        return int(rows.num_rows)
+
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""
         deleted = 0
@@ -395,7 +408,12 @@ class TableRepository:
         return None
 
     def _elsewhere(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
-        """A row of the table that holds a unique value of the batch under another key."""
+        """A row of the table that holds a unique value of the batch under another key, and best is not in the batch."""
+        moving = {batch_key(self.spec, batch, number) for number in range(batch.num_rows)}
+        found = list(self._holders(batch, columns))
+        return next((rows for rows in found if rows[2] not in moving), found[0] if found else None)
+
+    def _holders(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
         wanted = pa.Table.from_batches([batch]).select(list(columns))
         own = {value: n for n, value in enumerate(zip(*(batch.column(c).to_pylist() for c in columns), strict=True))}
         names = [*columns, *self.spec.key]
@@ -410,8 +428,7 @@ class TableRepository:
                 number = own.get(value)
                 theirs = self.show_row(row[len(columns) :])
                 if number is not None and batch_key(self.spec, batch, number) != theirs:
-                    return self._show(columns, value), batch_key(self.spec, batch, number), theirs
-        return None
+                    yield self._show(columns, value), batch_key(self.spec, batch, number), theirs
 
     def _show(self, columns: tuple[str, ...], value: tuple[Any, ...]) -> str:
         return ", ".join(show_value(self.spec.column(c).type, v) for c, v in zip(columns, value, strict=True))
