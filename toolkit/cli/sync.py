@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from toolkit.cli.diff import compare
 from toolkit.cli.options import general_options, make_options, transfer_options, where_option
 
 if TYPE_CHECKING:
@@ -31,8 +32,11 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @click.option("--to", "target", required=True, metavar="NAME", help="Target: a database's name, or a URL.")
 @where_option
 @click.option("--delete", is_flag=True, help="Also delete rows that only the target has.")
+@click.option("--soft-delete", is_flag=True,
+              help="Mark those rows instead, in the columns is_deleted and deleted_at; without these they stay.")
 @click.option("--max-delete", metavar="N|P%", callback=_limit,
-              help="How many of a table's rows --delete may delete.  [default: 10 %, and up to 100 rows]")
+              help="How many of a table's rows may be deleted or marked.  [default: 10 %, and up to 100 rows]")
+@click.option("--verify-only", is_flag=True, help="Only compare, as `toolkit diff` does; exits with 3 on a difference.")
 @transfer_options
 @general_options
 @click.pass_context
@@ -43,25 +47,35 @@ def sync(
     target: str,
     where: dict[str, str],
     delete: bool,
+    soft_delete: bool,
     max_delete: DeleteLimit | None,
+    verify_only: bool,
     dry_run: bool,
     no_verify: bool,
     batch_rows: int | None,
     commit_every: int | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Write to one database what differs in another.
 
     All tables, or those named. Rows that only the target has stay, unless --delete. Everything is one transaction,
     verified before it commits; a second run writes nothing. A condition holds on both sides: rows outside of it are
     neither written nor deleted.
     """
+    if verify_only:
+        if delete or soft_delete or dry_run or no_verify or commit_every or max_delete:
+            raise click.UsageError("--verify-only writes nothing, so that options of writing do not go with it.")
+        return compare(ctx.obj, source, target, tables, where, as_json=as_json)
     from toolkit.cli.render import progress_on_stderr, show_json, show_transfer
     from toolkit.operations.sync import sync as run
 
-    if max_delete is not None and not delete:
-        raise click.UsageError("--max-delete is a limit for --delete.")
-    options = make_options(no_verify, batch_rows, commit_every, "replace" if delete else "upsert", max_delete)
+    if max_delete is not None and not (delete or soft_delete):
+        raise click.UsageError("--max-delete is a limit for --delete and --soft-delete.")
+    if delete and soft_delete:
+        raise click.UsageError("Either --delete or --soft-delete.")
+    mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
+    options = make_options(no_verify, batch_rows, commit_every, mode, max_delete)
     with progress_on_stderr() as progress:
         result = run(ctx.obj, source, target, tables, where=where, dry_run=dry_run, options=options, progress=progress)
     show_json(result) if as_json else show_transfer(result)
+    return 0

@@ -26,7 +26,8 @@ class TablePlan:
     """What will happen to one table, in rows.
 
     `changes` holds the keys and digests of the rows to merge, `removals` the keys of the rows to delete (None when
-    none ever are), `digest` is that of all rows of the source, if they were compared, `seconds` what that took.
+    none ever are) or, if it `marks`, to mark as deleted; `digest` is that of all rows of the source, if they were
+    compared, `seconds` what that took.
     """
 
     spec: TableSpec = field(repr=False)
@@ -41,6 +42,7 @@ class TablePlan:
     deletes: int = 0
     removals: pa.Table | None = field(default=None, repr=False)
     digest: TableDigest | None = None
+    marks: bool = False
 
     @property
     def writes(self) -> int:
@@ -65,6 +67,7 @@ class TableResult:
     source_digest: str | None = None
     target_digest: str | None = None
     deleted: int = 0
+    marked: int = 0
 
     @property
     def rows_per_second(self) -> float:

@@ -36,7 +36,8 @@ def sync(
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
     `where` holds, by table, a condition in SQL that both databases understand: only rows that meet it are compared.
-    With `Mode.REPLACE`, at most `options.max_delete` rows of a table are deleted (by default a tenth, or 100).
+    With `Mode.REPLACE` or `Mode.SOFT_DELETE`, at most `options.max_delete` rows of a table are deleted or marked (by
+    default a tenth, or 100).
 
     One transaction, verified before it commits; reading is one snapshot. A target without any tables is migrated
     first. With `dry_run` nothing is written and the counts are what a real run would write.
@@ -49,7 +50,7 @@ def sync(
     specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables), where or {})
     source_database, target_database = config.database(source), config.database(target)
     _require_two(source_database, target_database)
-    if options.mode is Mode.REPLACE:
+    if options.mode in (Mode.REPLACE, Mode.SOFT_DELETE):
         options = replace(options, max_delete=options.max_delete or DeleteLimit())
         _require_one_revision(source_database, target_database, config)
     with connect(source_database) as origin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
@@ -19,7 +20,15 @@ from toolkit.core.streams import cut, only, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
 from toolkit.errors import ExistingRowsError, UnnamedRowError, VerificationError
 from toolkit.operations import migrate
-from toolkit.operations.deletes import DeleteLimit, delete_first, delete_rest, guard, require_counts
+from toolkit.operations.deletes import (
+    DeleteLimit,
+    delete_first,
+    delete_rest,
+    guard,
+    mark_removed,
+    require_counts,
+    soften,
+)
 from toolkit.operations.digesting import SideDigest
 from toolkit.operations.swaps import park_swapped
 from toolkit.repositories import connect
@@ -62,6 +71,7 @@ class Mode(StrEnum):
     UPSERT = "upsert"
     INSERT = "insert"
     REPLACE = "replace"
+    SOFT_DELETE = "soft-delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,8 @@ class Options:
     """How to write. `commit_every` (rows) trades all-or-nothing for commits in between.
 
     `mode`: by default rows are inserted or updated, and those that only the target has stay; `insert` refuses rows
-    that are there already, `replace` also deletes those that only the target has, of each table `max_delete` at most.
+    that are there already, `replace` also deletes those that only the target has, of each table `max_delete` at most,
+    and `soft-delete` marks them as deleted where the table has columns for that.
     """
 
     verify: bool = True
@@ -134,7 +145,7 @@ def planned(plan: TablePlan) -> TableResult:
     """A plan as the result that it would have."""
     return TableResult(
         plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only, plan.seconds, verified=False,
-        deleted=plan.deletes,
+        deleted=0 if plan.marks else plan.deletes, marked=plan.deletes if plan.marks else 0,
     )
 
 
@@ -166,8 +177,10 @@ def plan_table(
     if target is None or target.is_empty():
         plan = load_plan(spec, source.count())
     else:
-        removed = mode is Mode.REPLACE
+        removed = mode in (Mode.REPLACE, Mode.SOFT_DELETE)
         plan = merge_plan(spec, compare(spec, source, target, removed=removed))
+        if mode is Mode.SOFT_DELETE:
+            plan = soften(plan, target)
     return replace(plan, seconds=time.perf_counter() - started)
 
 
@@ -192,6 +205,7 @@ def execute(
             options = _in_one_piece(options, cyclic, progress)
         results = tuple(_write(plan, source, target, options, progress) for plan in plans)
     delete_rest(plans, rest, target)
+    mark_removed(plans, target, dt.datetime.now(dt.UTC))
     target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
     require_counts(plans, target)
     if options.verify and not options.commit_every and target.fires_triggers(specs):
@@ -204,7 +218,7 @@ def execute(
 
 def _lost_parents(plan: TablePlan, plans: Sequence[TablePlan]) -> bool:
     parents = {foreign_key.parent for foreign_key in plan.spec.foreign_keys}
-    return any(other.deletes for other in plans if other.spec.name in parents)
+    return any(other.deletes and not other.marks for other in plans if other.spec.name in parents)
 
 
 def _in_one_piece(options: Options, cyclic: Collection[str], progress: Progress) -> Options:
@@ -251,9 +265,8 @@ def _write(
             sent, arrived = _load(plan, source, target, options, progress)
         else:
             sent, arrived = _merge(plan, source, target, options, progress)
-    return TableResult(
-        plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only,
-        plan.seconds + time.perf_counter() - started, verified=sent is not None, deleted=plan.deletes,
+    return replace(
+        planned(plan), seconds=plan.seconds + time.perf_counter() - started, verified=sent is not None,
         source_digest=sent.text if sent else None, target_digest=arrived.text if arrived else None,
     )
 
