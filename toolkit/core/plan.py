@@ -27,7 +27,7 @@ class TablePlan:
 
     `changes` holds the keys and digests of the rows to merge, `removals` the keys of the rows to delete (None when
     none ever are) or, if it `marks`, to mark as deleted; `digest` is that of all rows of the source, if they were
-    compared, `seconds` what that took.
+    compared, `seconds` what that took. With `since`, only rows from that watermark on were compared.
     """
 
     spec: TableSpec = field(repr=False)
@@ -43,6 +43,7 @@ class TablePlan:
     removals: pa.Table | None = field(default=None, repr=False)
     digest: TableDigest | None = None
     marks: bool = False
+    since: str | None = None
 
     @property
     def writes(self) -> int:
@@ -54,7 +55,8 @@ class TablePlan:
 class TableResult:
     """What happened to one table, in rows and seconds.
 
-    When it was verified, the digests are those of all rows of the source, and of the same rows in the target.
+    When it was verified, the digests are those of all rows of the source, and of the same rows in the target. With
+    `since`, only rows from that watermark on were looked at.
     """
 
     table: str
@@ -68,6 +70,7 @@ class TableResult:
     target_digest: str | None = None
     deleted: int = 0
     marked: int = 0
+    since: str | None = None
 
     @property
     def rows_per_second(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from toolkit.core.changes import compare
-from toolkit.core.digest import DIGEST_FIELD, TableDigest, passing, sum_digests
+from toolkit.core.changes import Changes, compare, compare_rows
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, keyed_digests, passing, sum_digests
 from toolkit.core.plan import Action, TablePlan, TableResult, load_plan, merge_plan
 from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, only, read_ahead
@@ -36,10 +36,13 @@ from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refus
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
+    from toolkit.operations.watermarks import Watermarks
     from toolkit.repositories.base import DatabaseConnection, TableRepository
 
 # Above this share of a table it is faster to read all of it once more than to look rows up by key.
 _READ_ALL_SHARE = 0.1
+# So many rows that changed since the last sync are looked up in the target by key; for more it is read whole.
+_LOOKED_UP_ROWS = 100_000
 
 
 class RowSource(Protocol):
@@ -100,11 +103,13 @@ def transfer(
     options: Options,
     progress: Progress,
     problems: Sequence[str] = (),
+    watermarks_for: Callable[[DatabaseConnection], Watermarks] | None = None,
 ) -> tuple[bool, tuple[TableResult, ...]]:
     """Plan and, unless it is a dry run, execute. Whether the schema was created (or would be), and the results.
 
     `source_for` gives the source once the target is open; it is given None for a target that is yet to be made.
-    `problems` is what the source lacks; it is told together with what the target lacks.
+    `problems` is what the source lacks; it is told together with what the target lacks. `watermarks_for` gives how far
+    the last sync from this source went, if only what changed since is to be looked at.
 
     Raises:
         RevisionMismatchError, SchemaMismatchError: before anything is written.
@@ -118,13 +123,14 @@ def transfer(
     with connect(target, write=not dry_run) as destination:
         check_schema(destination, specs)
         source = source_for(destination)
-        plans = [plan_table(source.repository(s), destination.repository(s), s, progress, options.mode) for s in specs]
+        marks = watermarks_for(destination) if watermarks_for else None
+        plans = [_plan(source, destination, spec, progress, options.mode, marks) for spec in specs]
         if options.mode is Mode.INSERT:
             _refuse_existing(plans, source, destination, options)
         guard(plans, destination, options.max_delete)
         if dry_run:
             return False, tuple(planned(plan) for plan in plans)
-        return created, execute(plans, source, destination, options, progress)
+        return created, execute(plans, source, destination, options, progress, marks)
 
 
 def _prepare(
@@ -145,7 +151,7 @@ def planned(plan: TablePlan) -> TableResult:
     """A plan as the result that it would have."""
     return TableResult(
         plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only, plan.seconds, verified=False,
-        deleted=0 if plan.marks else plan.deletes, marked=plan.deletes if plan.marks else 0,
+        deleted=0 if plan.marks else plan.deletes, marked=plan.deletes if plan.marks else 0, since=plan.since,
     )
 
 
@@ -162,6 +168,36 @@ def _refuse_existing(
             found = next((part for part in repository.read(keys=keys) if part.num_rows), None)
             if found is not None:
                 raise ExistingRowsError(target.name, plan.spec.name, rows, batch_key(plan.spec, found, 0))
+
+
+def _plan(
+    source: Source,
+    target: DatabaseConnection,
+    spec: TableSpec,
+    progress: Progress,
+    mode: Mode,
+    marks: Watermarks | None,
+) -> TablePlan:
+    """Compare one table on both sides, or only what has changed at the source since the last time."""
+    repository = target.repository(spec)
+    window = marks.window(spec) if marks else None
+    if marks is None or window is None or repository.is_empty():
+        return plan_table(source.repository(spec), repository, spec, progress, mode)
+    started = time.perf_counter()
+    progress.step(f"compare {spec.name}")
+    changed = source.repository(replace(spec, where=window))
+    held = target.repository(replace(spec, where=None))
+    few = changed.count() <= _LOOKED_UP_ROWS
+    changes = _compare_found(changed.row_digests(), held, spec) if few else compare(spec, changed, held)
+    plan = merge_plan(spec, replace(changes, target_only=0))
+    return replace(plan, seconds=time.perf_counter() - started, since=marks.shown(spec))
+
+
+def _compare_found(digests: Iterable[pa.RecordBatch], target: TableRepository, spec: TableSpec) -> Changes:
+    """Compare these rows, few enough to be held, with those of the same keys."""
+    found = pa.Table.from_batches(digests, digest_schema(spec))
+    held = target.read(keys=found.drop_columns([DIGEST_FIELD]))
+    return compare_rows(spec, found.to_batches(), (keyed_digests(spec, batch) for batch in held))
 
 
 def plan_table(
@@ -185,9 +221,14 @@ def plan_table(
 
 
 def execute(
-    plans: Sequence[TablePlan], source: Source, target: DatabaseConnection, options: Options, progress: Progress
+    plans: Sequence[TablePlan],
+    source: Source,
+    target: DatabaseConnection,
+    options: Options,
+    progress: Progress,
+    marks: Watermarks | None = None,
 ) -> tuple[TableResult, ...]:
-    """Write what the plans say, in their order, and commit.
+    """Write what the plans say, in their order, with the watermarks that were reached, and commit.
 
     Raises:
         VerificationError: what arrived is not what was sent; nothing is kept.
@@ -212,6 +253,8 @@ def execute(
         _verify_again(written, results, target)
     for spec in specs:
         target.repository(spec).advance_sequences()
+    if marks is not None:
+        marks.write(target, specs)
     target.commit()
     return results
 
@@ -322,7 +365,7 @@ def _expected(plan: TablePlan) -> tuple[pa.Table, TableDigest]:
 def _differing(plan: TablePlan, source: Source, options: Options) -> Iterator[pa.RecordBatch]:
     repository = source.repository(plan.spec)
     keys, _ = _expected(plan)
-    if keys.num_rows > _READ_ALL_SHARE * (plan.writes + plan.unchanged):
+    if keys.num_rows > _READ_ALL_SHARE * repository.count():
         return only(repository.read(options.batch_rows), keys)
     return repository.read(options.batch_rows, keys=keys)
 

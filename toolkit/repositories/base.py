@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -194,6 +194,16 @@ class TableRepository:
             ((rows,),) = self.connection.sqlalchemy.execute(counted).all()
         return int(rows)
 
+    def maximum(self, column: str) -> int | None:
+        """The greatest value of a column of whole numbers or times, as Arrow counts it; None if there is none."""
+        spec = self.spec.column(column)
+        greatest = sa.func.max(self.connection.codec.select(spec, self.table.c[column]))
+        with self.connection.translated():
+            ((value,),) = self.connection.sqlalchemy.execute(sa.select(greatest).where(self._within)).all()
+        found = self.connection.codec.decode_column(spec, [value])
+        whole = found.view(pa.int32()) if pa.types.is_date32(found.type) else found.cast(pa.int64())
+        return None if value is None else int(whole[0].as_py())
+
     def is_empty(self) -> bool:
         """Whether there is no row at all, whatever the condition that narrows the table."""
         with self.connection.translated():
@@ -209,10 +219,8 @@ class TableRepository:
         """
         columns = [self.connection.codec.select(c, self.table.c[c.name]) for c in self.spec.columns]
         for condition in self._conditions(keys):
-            with self.connection.translated():
-                result = self.connection.sqlalchemy.execute(
-                    sa.select(*columns).where(condition, self._within).execution_options(yield_per=batch_rows)
-                )
+            query = sa.select(*columns).where(condition, self._within).execution_options(yield_per=batch_rows)
+            with self.connection.translated(), closing(self.connection.sqlalchemy.execute(query)) as result:
                 for rows in result.partitions(batch_rows):
                     yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
 
