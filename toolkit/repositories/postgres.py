@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -47,6 +48,7 @@ from toolkit.repositories.postgres_sql import (
     wire_array,
     wire_schema,
     wire_type,
+    wrapped,
 )
 
 # Whoever writes with the toolkit holds this advisory lock of the database ("toolkit" in ASCII).
@@ -256,8 +258,8 @@ class PostgresRepository(TableRepository):
         """The rows and digests of so many segments, computed by the server."""
         word = digest_word(row_digest_expression(self.spec, quoted))
         query = (
-            f"SELECT {segment_expression(self.spec, count, quoted)}, count(*)::int, "
-            f"(sum({word}) % 18446744073709551616)::text FROM {self.source(self.name)} AS t GROUP BY 1"
+            f"SELECT {segment_expression(self.spec, count, quoted)}, count(*)::int, {wrapped(f'sum({word})')} "
+            f"FROM {self.source(self.name)} AS t GROUP BY 1"
         )
         totals = SegmentTotals.empty(count)
         # PostgreSQL takes the segments for as many as the rows, and would sort these on disk: 2.9 s instead of 1.5 s.
@@ -265,7 +267,7 @@ class PostgresRepository(TableRepository):
             for fetched in self._fetch(query, None):
                 segments = fetched.columns[0].to_numpy()
                 totals.rows[segments] = fetched.columns[1].to_numpy()
-                totals.totals[segments] = [int(total) % 2**64 for total in fetched.columns[2].to_pylist()]
+                totals.totals[segments] = fetched.columns[2].to_numpy().view(np.uint64)
         return totals
 
     @contextmanager

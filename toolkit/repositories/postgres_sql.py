@@ -120,6 +120,11 @@ def digest_word(digest: str) -> str:
     return f"('x' || left({digest}, 16))::bit(64)::bigint"
 
 
+def wrapped(total: str) -> str:
+    """A sum of any size as a signed integer of 64 bits, modulo 2**64."""
+    return f"((({total} % {2**64}) + {2**64 + 2**63}) % {2**64} - {2**63})::bigint"
+
+
 def segment_expression(spec: TableSpec, count: int, quoted: Callable[[str], str]) -> str:
     """The number of the segment, of so many, that a row belongs to (see `toolkit.core.segments`)."""
     key = replace(spec, columns=tuple(spec.column(name) for name in spec.key))
