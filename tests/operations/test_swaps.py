@@ -117,6 +117,16 @@ def test_any_values_in_any_rows_become_those_of_the_source(
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_a_row_that_goes_gives_its_value_up_even_while_others_still_point_at_it(seats: Config, target: str) -> None:
+    put(seats, target, {2: 1})
+    put(seats, "sqlite", {1: 1})
+    for name, seat_id in ((target, 2), ("sqlite", 1)):
+        execute(seats.database(name), "DELETE FROM note", f"INSERT INTO note VALUES (7, {seat_id})")
+    sync(seats, "sqlite", target, options=Options(mode=Mode.REPLACE))
+    assert contents(seats.database(target), METADATA) == contents(seats.database("sqlite"), METADATA)
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_value_that_a_row_of_the_target_keeps_is_still_a_conflict_and_nothing_is_written(
     seats: Config, target: str
 ) -> None:

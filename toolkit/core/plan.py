@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from toolkit.core.changes import Changes
-from toolkit.core.digest import TableDigest
+from toolkit.core.digest import NO_ROWS, TableDigest
 from toolkit.core.tables import TableSpec
 
 
@@ -107,7 +107,7 @@ class TableDump:
 def load_plan(spec: TableSpec, rows: int) -> TablePlan:
     """The plan for a table that is empty in the target."""
     if rows == 0:
-        return TablePlan(spec, Action.NOTHING, "both sides are empty")
+        return TablePlan(spec, Action.NOTHING, "both sides are empty", digest=NO_ROWS)
     return TablePlan(spec, Action.LOAD, "the target is empty", inserts=rows)
 
 

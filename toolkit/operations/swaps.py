@@ -26,28 +26,32 @@ Batches = Iterable[pa.RecordBatch]
 _SHORTEST = 8
 
 
-def park_swapped(plan: TablePlan, incoming: Callable[[], Batches], target: DatabaseConnection) -> bool:
-    """Give rows to be updated passing values where another incoming row takes theirs; whether there were any.
+def park_swapped(
+    plan: TablePlan, incoming: Callable[[], Batches], target: DatabaseConnection, leaving: pa.Table | None = None
+) -> bool:
+    """Give rows passing values where an incoming row takes theirs; whether there were any.
 
-    For an engine checks a unique key row by row: of two rows that exchange their values, the first would find the
-    other's still there. Values of columns that have no room for passing ones stay, and are refused later.
+    Rows to be updated, for an engine checks a unique key row by row: of two rows that exchange their values, the first
+    would find the other's still there; and rows to be deleted only later (`leaving`, their keys). Values of columns
+    that have no room for passing ones stay, and are refused later.
     """
-    if not plan.updates:
+    if plan.changes is None or not (plan.updates or leaving):
         return False
+    held = plan.changes.select(list(plan.spec.key))
+    held = pa.concat_tables([held, leaving]) if leaving else held
     unique_keys = [columns for columns in plan.spec.unique_keys if columns != plan.spec.key]
-    parked = [_park(plan, columns, incoming, target) for columns in unique_keys]
+    parked = [_park(plan.spec, columns, held, incoming, target) for columns in unique_keys]
     return any(parked)
 
 
 def _park(
-    plan: TablePlan, unique: tuple[str, ...], incoming: Callable[[], Batches], target: DatabaseConnection
+    spec: TableSpec, unique: tuple[str, ...], keys: pa.Table, incoming: Callable[[], Batches],
+    target: DatabaseConnection,
 ) -> bool:
-    spec = plan.spec
-    assert plan.changes is not None
     names = dict.fromkeys((*spec.key, *unique))
     held = replace(spec, columns=tuple(spec.column(name) for name in names), where=None)
     repository = target.repository(held)
-    occupied = partial(repository.read, keys=plan.changes.select(list(spec.key)))
+    occupied = partial(repository.read, keys=keys)
     taken = compare_rows(
         replace(held, key=unique), _by_value(held, unique, occupied()), _by_value(held, unique, incoming())
     ).changed

@@ -244,7 +244,7 @@ def execute(
             stack.enter_context(target.defer_foreign_keys([spec for spec in specs if spec.name in cyclic]))
             # A commit in between would find children whose parents are still to come.
             options = _in_one_piece(options, cyclic, progress)
-        results = tuple(_write(plan, source, target, options, progress) for plan in plans)
+        results = tuple(_write(plan, source, target, options, progress, rest.get(plan.spec.name)) for plan in plans)
     delete_rest(plans, rest, target)
     mark_removed(plans, target, dt.datetime.now(dt.UTC))
     target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
@@ -295,13 +295,18 @@ def _whole(plan: TablePlan, written: TableDigest) -> TableDigest:
 
 
 def _write(
-    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
+    plan: TablePlan,
+    source: Source,
+    target: DatabaseConnection,
+    options: Options,
+    progress: Progress,
+    leaving: pa.Table | None,
 ) -> TableResult:
     started = time.perf_counter()
     sent = arrived = plan.digest if options.verify and plan.action is Action.NOTHING else None
     if plan.action is not Action.NOTHING:
         progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
-        swapped = park_swapped(plan, lambda: _differing(plan, source, options), target)
+        swapped = park_swapped(plan, lambda: _differing(plan, source, options), target, leaving)
         if options.commit_every and not swapped and not _points_at_itself(plan.spec):
             sent, arrived = _in_parts(plan, source, target, options, progress)
         elif plan.action is Action.LOAD:
