@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from toolkit.cli.options import general_options, where_option
@@ -16,6 +18,9 @@ from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
               help="Show so many rows of each table that differ, with their columns: old → new.")
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
 @where_option
+@click.option("--sql", "script", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
+              help="Write the statements that would make the second database equal, for psql, sqlite3 or duckdb. The "
+                   "script holds all values unmasked. - is stdout, without a report.")
 @click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with all rows that differ.")
 @click.option("--json-lines", is_flag=True, help="Print each table and each row that differs as a line of JSON.")
@@ -29,6 +34,7 @@ def diff(
     rows: int,
     columns: tuple[str, ...],
     where: dict[str, str],
+    script: str | None,
     show_pii: bool,
     as_json: bool,
     json_lines: bool,
@@ -42,7 +48,18 @@ def diff(
     from toolkit.operations.diff import Comparison, Status
     from toolkit.operations.diff import diff as run
 
-    if not json_lines:
+    if script is not None:
+        from toolkit.operations.diff_sql import diff_sql
+
+        _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
+        place = click.get_binary_stream("stdout") if script == "-" else Path(script)
+        with progress_on_stderr() as progress:
+            result = diff_sql(ctx.obj, source, target, place, tables, where=where, show_pii=show_pii,
+                              rows=None if as_json else rows, progress=progress)
+        if script != "-":
+            show_json(result) if as_json else show_diff(result)
+        statuses = {table.status for table in result.tables}
+    elif not json_lines:
         with progress_on_stderr() as progress:
             result = run(ctx.obj, source, target, tables, where=where, columns=columns, show_pii=show_pii,
                          rows=None if as_json else rows, progress=progress)
@@ -57,3 +74,12 @@ def diff(
                 for row in differences(None):
                     show_json_line(row)
     return EXIT_FAILURE if Status.FAILED in statuses else EXIT_DIFFERENT if statuses - {Status.SAME} else 0
+
+
+def _require_whole_rows(columns: tuple[str, ...], *, json_lines: bool, both_on_stdout: bool) -> None:
+    if columns:
+        raise click.UsageError("--sql writes whole rows: leave out --columns.")
+    if json_lines:
+        raise click.UsageError("--sql goes with --json, not with --json-lines.")
+    if both_on_stdout:
+        raise click.UsageError("--sql - and --json would both be on stdout: give --sql a file.")
