@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -52,7 +54,7 @@ def diff(
         from toolkit.operations.diff_sql import diff_sql
 
         _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
-        place = click.get_binary_stream("stdout") if script == "-" else Path(script)
+        place: Path | IO[bytes] = sys.stdout.buffer if script == "-" else Path(script)
         with progress_on_stderr() as progress:
             result = diff_sql(ctx.obj, source, target, place, tables, where=where, show_pii=show_pii,
                               rows=None if as_json else rows, progress=progress)

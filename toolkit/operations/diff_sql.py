@@ -166,8 +166,8 @@ class _Writer:
         if not tables:
             lines.append("Nothing differs.")
         lines += [
-            f"{_shown(table.spec.name)}: {table.deletes} to delete, {table.updates} to update, {table.inserts} to insert"
-            for table in tables
+            f"{_shown(each.spec.name)}: {each.deletes} to delete, {each.updates} to update, {each.inserts} to insert"
+            for each in tables
         ]
         yield "".join(f"-- {line}\n" for line in lines).encode()
 
@@ -279,9 +279,9 @@ def _conditions(spec: TableSpec, cells: Mapping[str, Sequence[str]]) -> list[str
 
 def _table_script(spec: TableSpec, changes: Changes) -> TableScript:
     assert changes.removed is not None
-    inserts, updates = changes.new.num_rows, changes.changed.num_rows
-    total = inserts + updates + changes.unchanged if spec.where is None else None
-    return TableScript(spec, inserts, updates, changes.removed.num_rows, total)
+    updates, deletes = changes.changed.num_rows, changes.removed.num_rows
+    total = updates + changes.unchanged + deletes if spec.where is None else None
+    return TableScript(spec, changes.new.num_rows, updates, deletes, total)
 
 
 def _slices(keys: pa.Table) -> Iterator[pa.Table]:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ _DAY = 86_400_000_000
 _FEW_DECIMALS = re.compile(r"-?\d{1,15}\.\d{1,4}")
 _EXACT_DOUBLE = 2**53
 _STEP = 62
+# Every character beyond the first 65,536: a text that holds all of them is four megabytes long.
+_RARE_CHARACTERS = range(0x10000, 0x110000)
 
 
 def quoted_text(text: str) -> str:
@@ -54,6 +57,8 @@ def _postgres_escape(found: re.Match[str]) -> str:
 def replaced_text(text: str, character: str) -> str:
     r"""A text for an engine without escapes: `replace('one\ntwo', '\n', chr(10))`; `character` is its `chr`."""
     special = sorted(set(_CONTROL.findall(text)))
+    if not special:
+        return quoted_text(text)
     mark = _unused(text)
     literal = quoted_text(_CONTROL.sub(lambda found: mark + _name(found[0]), text))
     for each in special:
@@ -63,8 +68,7 @@ def replaced_text(text: str, character: str) -> str:
 
 def _unused(text: str) -> str:
     """A character that is not in the text, so that what it marks is what was put there."""
-    return next(mark for mark in ("\\", "~", "^", "|", *map(chr, range(0xE000, 0xF900)),
-                                  *map(chr, range(0x10000, 0x110000))) if mark not in text)
+    return next(mark for mark in chain("\\~^|", map(chr, _RARE_CHARACTERS)) if mark not in text)
 
 
 def _name(control: str) -> str:

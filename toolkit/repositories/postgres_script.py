@@ -30,9 +30,14 @@ class PostgresScript(Script):
     overriding = " OVERRIDING SYSTEM VALUE"
 
     def begin(self, tables: Sequence[TableScript]) -> Iterator[str]:
-        """Foreign keys of tables that point at themselves, or at tables that come later, are checked at the end."""
+        """Foreign keys of tables that point at themselves, or at tables that come later, are checked at the end.
+
+        Before rows go, and others with them by cascades, the tables have to be as they were.
+        """
         yield "BEGIN"
         yield from _SETTINGS
+        for spec, before, _ in _whole(tables):
+            yield _counted(spec, before, "the target has changed since")
         if deferred := _out_of_order(tables):
             for table, name in self._connection.immediate_foreign_keys(deferred):
                 yield f"ALTER TABLE {table} ALTER CONSTRAINT {name} DEFERRABLE INITIALLY DEFERRED"
@@ -44,10 +49,8 @@ class PostgresScript(Script):
             yield "SET CONSTRAINTS ALL IMMEDIATE"
             for table, name in self._connection.immediate_foreign_keys(deferred):
                 yield f"ALTER TABLE {table} ALTER CONSTRAINT {name} NOT DEFERRABLE"
-        if any(table.deletes for table in tables):
-            for table in tables:
-                if table.total is not None:
-                    yield _counted(table.spec, table.total)
+        for spec, _, after in _whole(tables):
+            yield _counted(spec, after, "a cascade took some")
         for table in tables:
             if table.writes:
                 for statement in self._connection.repository(table.spec).advance_statements():
@@ -71,9 +74,16 @@ def _out_of_order(tables: Sequence[TableScript]) -> list[TableSpec]:
     ]
 
 
-def _counted(spec: TableSpec, rows: int) -> str:
-    why = "a cascade took some, or the target has changed since"
-    message = postgres_text(f"{spec.name} should have {rows} rows: {why}")
+def _whole(tables: Sequence[TableScript]) -> Iterator[tuple[TableSpec, int, int]]:
+    """Tables compared as a whole, with their numbers of rows before and after, if a cascade may take some."""
+    if any(table.deletes for table in tables):
+        for table in tables:
+            if table.total is not None:
+                yield table.spec, table.total, table.total + table.inserts - table.deletes
+
+
+def _counted(spec: TableSpec, rows: int, why: str) -> str:
+    message = postgres_text(f"{spec.name} does not have {rows} rows: {why}")
     return _block(f"IF (SELECT count(*) FROM {qualified(spec.table)}) <> {rows} THEN "
                   f"RAISE EXCEPTION USING MESSAGE = {message}; END IF;")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableScript:
-    """What a script does to one table, in rows; `total` is how many it then has, None if only some were compared."""
+    """What a script does to one table, in rows; `total` is how many it had, None if only some were compared."""
 
     spec: TableSpec
     inserts: int
