@@ -47,7 +47,8 @@ def run_script(database: Database, script: Path, *, stop: bool = True) -> subpro
         if "setval(" in script.read_text() and _version(client) < (2,):
             return _run_by_library(database, script)
     with script.open() as file:
-        return _run([client, *(["-bail"] if stop else []), str(database.file)], file)
+        ran = _run([client, *(["-bail"] if stop else []), str(database.file)], file)
+    return _run_by_library(database, script) if "created with a newer version of DuckDB" in ran.stderr else ran
 
 
 @cache

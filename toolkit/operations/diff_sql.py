@@ -186,9 +186,9 @@ class _Writer:
                 yield batch.columns, pa.array(texts)
 
         if len(spec.key) > 1:
-            yield from in_key_order(spec.key_schema, _with_ends(lines(), ";\n"))
+            yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
             return
-        listed = in_key_order(spec.key_schema, _with_ends(lines(), "\n"))
+        listed = _in_key_order(spec, _with_ends(lines(), "\n"))
         yield from _grouped(f"{begin}{quoted(spec.key[0])} IN (", ")", listed)
 
     def _inserts(self, spec: TableSpec, changes: Changes) -> Iterator[bytes]:
@@ -204,7 +204,7 @@ class _Writer:
                     yield [batch.column(n) for n in spec.key], pa.array([f"({', '.join(row)})" for row in rows])
                     self._progress.advance(batch.num_rows)
 
-        yield from _grouped(begin, "", in_key_order(spec.key_schema, _with_ends(lines(), "\n")))
+        yield from _grouped(begin, "", _in_key_order(spec, _with_ends(lines(), "\n")))
 
     def _new_rows(self, spec: TableSpec, changes: Changes) -> Iterable[pa.RecordBatch]:
         keys = changes.new.select(list(spec.key))
@@ -223,7 +223,7 @@ class _Writer:
                 yield [new.column(name) for name in spec.key], pa.array(self._update_texts(spec, new, old))
                 self._progress.advance(new.num_rows)
 
-        yield from in_key_order(spec.key_schema, _with_ends(lines(), ";\n"))
+        yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
 
     def _rows(self, side: DatabaseConnection, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
         """The rows with these keys, in the order of the texts of their keys, so that two sides match."""
@@ -268,7 +268,7 @@ class _Writer:
                 ]
                 yield [batch.column(name) for name in spec.key], pa.array(texts)
 
-        yield from in_key_order(spec.key_schema, _with_ends(lines(), ";\n"))
+        yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
 
 
 def _conditions(spec: TableSpec, cells: Mapping[str, Sequence[str]]) -> list[str]:
@@ -294,6 +294,13 @@ def _with_ends(
 ) -> Iterator[tuple[list[pa.Array], pa.Array]]:
     for keys, texts in rows:
         yield keys, pc.binary_join_element_wise(texts.cast(pa.string()), end, "")
+
+
+def _in_key_order(spec: TableSpec, rows: Iterable[tuple[list[pa.Array], pa.Array]]) -> Iterator[bytes]:
+    """The lines in the order of their keys; the sorter is started only if there are any."""
+    remaining = iter(rows)
+    for first in remaining:
+        yield from in_key_order(spec.key_schema, chain([first], remaining))
 
 
 def _grouped(begin: str, end: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
