@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 import warnings
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -41,7 +43,9 @@ def run_script(database: Database, script: Path, *, stop: bool = True) -> subpro
     if database.engine_name == "postgresql":
         return _run([psql(), "-X", "-q", *(["-v", "ON_ERROR_STOP=1"] if stop else []), "-f", str(script),
                      database.address])
-    client = "sqlite3"
+    client = shutil.which("sqlite3") or ""
+    if database.engine_name == "sqlite" and not client:
+        return _run_by_library(database, script)
     if database.engine_name == "duckdb":
         client = str(Path(sys.executable).parent / "duckdb")
         if "setval(" in script.read_text() and _version(client) < (2,):
@@ -57,14 +61,18 @@ def _version(client: str) -> tuple[int, ...]:
 
 
 def _run_by_library(database: Database, script: Path) -> subprocess.CompletedProcess[str]:
-    """The client of DuckDB 1 knows no `setval`; it could not open the files that the toolkit makes either."""
-    error = ""
-    with duckdb.connect(str(database.file)) as connection:
-        try:
-            connection.execute(script.read_bytes().decode())
-        except duckdb.Error as raised:
-            error = str(raised)
-    return subprocess.CompletedProcess(["duckdb"], int(bool(error)), "", error)
+    """Without a client: DuckDB 1's knows no `setval`, and could not open the files that the toolkit makes either."""
+    error, text = "", script.read_bytes().decode()
+    try:
+        if database.engine_name == "sqlite":
+            with closing(sqlite3.connect(str(database.file))) as file:
+                file.executescript(text)
+        else:
+            with duckdb.connect(str(database.file)) as connection:
+                connection.execute(text)
+    except (duckdb.Error, sqlite3.Error) as raised:
+        error = str(raised)
+    return subprocess.CompletedProcess([], int(bool(error)), "", error)
 
 
 def _run(command: list[str], stdin: IO[str] | None = None) -> subprocess.CompletedProcess[str]:
