@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import random
 import re
 import sqlite3
 import stat
+import struct
+import sys
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +40,7 @@ from toolkit.operations import diff_sql as module
 from toolkit.operations.diff import diff
 from toolkit.operations.diff_sql import diff_sql
 from toolkit.operations.sync import sync
+from toolkit.repositories.literals import sqlite_literal
 
 __all__ = ["second"]
 
@@ -99,6 +105,19 @@ def test_every_value_is_written_exactly(
         if column.type.kind in JSON_KINDS:
             sent, got = canonical_documents(sent), canonical_documents(got)
         assert exact(got) == exact(sent), column.name
+
+
+def test_sqlite_reads_every_double_back_in_every_bit() -> None:
+    generator = random.Random(1)
+    doubles = [struct.unpack("d", generator.randbytes(8))[0] for _ in range(10_000)]
+    doubles += [generator.random() * 10 ** generator.randrange(-5, 9) for _ in range(10_000)]
+    doubles += [round(value, digits) for value in doubles[10_000:] for digits in (2, 6)]
+    doubles += [0.0, 5e-324, 2.2250738585072014e-308, sys.float_info.max, 2.0**53, 2.0**63, 1e22, 1e23,
+                math.inf, -math.inf]
+    finite = [value for value in doubles if not math.isnan(value)]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        found = [connection.execute(f"SELECT {sqlite_literal(value)}").fetchone()[0] for value in finite]
+    assert [value.hex() for value in found] == [value.hex() for value in finite]
 
 
 @pytest.mark.usefixtures("_readable")
