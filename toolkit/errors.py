@@ -154,7 +154,19 @@ class UniqueConflictError(ToolkitError):
         self.database, self.table, self.columns, self.value, self.rows = database, table, columns, value, tuple(rows)
         super().__init__(
             f"{table}: unique {columns} = {value} belongs to different rows: {' and '.join(self.rows)}.",
-            f"Change or remove one of the two, at the source or in {database}, then run again.",
+            f"Change or remove one of the two, at the source or in {database}, then run again. If they are one row "
+            f"under two keys: --match {table}:{columns.replace(' ', '')}.",
+        )
+
+
+class AmbiguousMatchError(ToolkitError):
+    """Several rows have the same values in the columns that rows are to be recognised by."""
+
+    def __init__(self, table: str, value: str, columns: str) -> None:
+        self.table, self.value, self.columns = table, value, columns
+        super().__init__(
+            f"{table}: several rows have {value}, so that rows cannot be recognised by it.",
+            "Name columns that no two rows share: --match TABLE:COL,COL.",
         )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.core import changes
-from toolkit.core.changes import compare
+from toolkit.core.changes import compare_rows
 from toolkit.core.digest import DIGEST, DIGEST_FIELD, TableDigest, digest_schema, sum_digests
 from toolkit.core.tables import TableSpec, select_tables
 
@@ -47,7 +47,7 @@ def test_every_row_is_in_the_place_it_belongs(
     """Whether few rows are compared without DuckDB, or none are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(changes, "_FEW_ROWS", few)
-        found = compare(SPEC, digests(source), digests(target), removed=True)
+        found = compare_rows(SPEC, digests(source), digests(target), removed=True)
     assert found.removed is not None
     assert {tuple(row.values()) for row in found.removed.to_pylist()} == target.keys() - source.keys()
     new = {tuple(row.values())[:2] for row in found.new.to_pylist()}
@@ -64,7 +64,7 @@ def test_more_than_fits_into_memory_goes_to_disk() -> None:
     schema = digest_schema(SPEC)
     arrays = [pa.array(range(count), pa.int64()), pa.array(["key"] * count), pa.array([bytes(16)] * count, DIGEST)]
     batches = pa.Table.from_arrays(arrays, schema=schema).to_batches(max_chunksize=50_000)
-    found = compare(SPEC, batches, batches[1:], memory="32MB")
+    found = compare_rows(SPEC, batches, batches[1:], memory="32MB")
     assert (found.new.num_rows, found.unchanged) == (50_000, count - 50_000)
 
 

@@ -171,5 +171,26 @@ def test_the_command_deletes_within_its_limit(
     assert run([*command, "--delete", "--json"]) == 0
     tables = json.loads(capsys.readouterr().out)["tables"]
     assert [table["deleted"] for table in tables] == [0] * len(metadata.tables)
+    assert all(table["source_digest"] == table["target_digest"] for table in tables if table["table"] == "category")
+
+
+def test_verify_only_compares_and_writes_nothing(
+    shop: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    categories(shop, "sqlite", 3)
+    categories(shop, "duckdb", 3)
+    urls = "\n".join(f'{name} = "{shop.database(name).address}"' for name in ("sqlite", "duckdb"))
+    (tmp_path / "toolkit.toml").write_text(f'metadata = "{shop.metadata}"\nmigrations = "none"\n[databases]\n{urls}\n')
+    monkeypatch.chdir(tmp_path)
+    command = ["sync", "--from", "sqlite", "--to", "duckdb", "--verify-only"]
+    assert run([*command, "--json"]) == 0
+    tables = json.loads(capsys.readouterr().out)["tables"]
+    assert all(table["source_digest"] == table["target_digest"] for table in tables)
+    execute(shop.database("sqlite"), "UPDATE category SET name = 'changed' WHERE id = 2")
+    assert run([*command, "--where", "category:id > 2"]) == 0
+    assert run(command) == 3
+    assert run([*command, "--delete"]) == 2
+    assert names(shop, "duckdb") == [1, 2, 3]
+    assert "changed" not in str(contents(shop.database("duckdb"), metadata))
 
 

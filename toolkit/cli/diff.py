@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from toolkit.cli.options import general_options, where_option
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
+
+if TYPE_CHECKING:
+    from toolkit.config import Config
+    from toolkit.operations.diff import Status
 
 
 @click.command()
@@ -46,36 +51,80 @@ def diff(
     The exit code is 0 when all are the same, 3 when some differ, and 1 when some could not be compared. Nothing is
     written.
     """
-    from toolkit.cli.render import progress_on_stderr, show_diff, show_json, show_json_line
-    from toolkit.operations.diff import Comparison, Status
+    if script is not None:
+        _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
+        return _write_script(ctx.obj, source, target, script, tables, where, show_pii=show_pii,
+                             rows=None if as_json else rows, as_json=as_json)
+    if not json_lines:
+        return compare(ctx.obj, source, target, tables, where, columns=columns, show_pii=show_pii,
+                       rows=None if as_json else rows, as_json=as_json)
+    from toolkit.cli.render import show_json_line
+    from toolkit.operations.diff import Comparison
+
+    statuses = set()
+    with Comparison(ctx.obj, source, target, show_pii=show_pii) as comparison:
+        for table, differences in comparison.tables(tables, where, columns):
+            show_json_line(table)
+            statuses.add(table.status)
+            for row in differences(None):
+                show_json_line(row)
+    return _exit_code(statuses)
+
+
+def compare(
+    config: Config,
+    source: str,
+    target: str,
+    tables: Sequence[str],
+    where: Mapping[str, str],
+    *,
+    columns: Sequence[str] = (),
+    rows: int | None = 0,
+    show_pii: bool = False,
+    as_json: bool,
+) -> int:
+    """Compare, show what was found, and give the exit code."""
+    from toolkit.cli.render import progress_on_stderr, show_diff, show_json
     from toolkit.operations.diff import diff as run
 
-    if script is not None:
-        from toolkit.operations.diff_sql import diff_sql
+    with progress_on_stderr() as progress:
+        result = run(config, source, target, tables, where=where, columns=columns, show_pii=show_pii, rows=rows,
+                     progress=progress)
+    show_json(result) if as_json else show_diff(result)
+    return _exit_code({table.status for table in result.tables})
 
-        _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
-        place: Path | IO[bytes] = sys.stdout.buffer if script == "-" else Path(script)
-        with progress_on_stderr() as progress:
-            result = diff_sql(ctx.obj, source, target, place, tables, where=where, show_pii=show_pii,
-                              rows=None if as_json else rows, progress=progress)
-        if script != "-":
-            show_json(result) if as_json else show_diff(result)
-        statuses = {table.status for table in result.tables}
-    elif not json_lines:
-        with progress_on_stderr() as progress:
-            result = run(ctx.obj, source, target, tables, where=where, columns=columns, show_pii=show_pii,
-                         rows=None if as_json else rows, progress=progress)
+
+def _write_script(
+    config: Config,
+    source: str,
+    target: str,
+    script: str,
+    tables: Sequence[str],
+    where: Mapping[str, str],
+    *,
+    rows: int | None,
+    show_pii: bool,
+    as_json: bool,
+) -> int:
+    """Write the script, show what was found unless the script has stdout to itself, and give the exit code."""
+    from toolkit.cli.render import progress_on_stderr, show_diff, show_json
+    from toolkit.operations.diff_sql import diff_sql
+
+    place: Path | IO[bytes] = sys.stdout.buffer if script == "-" else Path(script)
+    with progress_on_stderr() as progress:
+        result = diff_sql(config, source, target, place, tables, where=where, show_pii=show_pii, rows=rows,
+                          progress=progress)
+    if script != "-":
         show_json(result) if as_json else show_diff(result)
-        statuses = {table.status for table in result.tables}
-    else:
-        statuses = set()
-        with Comparison(ctx.obj, source, target, show_pii=show_pii) as comparison:
-            for table, differences in comparison.tables(tables, where, columns):
-                show_json_line(table)
-                statuses.add(table.status)
-                for row in differences(None):
-                    show_json_line(row)
-    return EXIT_FAILURE if Status.FAILED in statuses else EXIT_DIFFERENT if statuses - {Status.SAME} else 0
+    return _exit_code({table.status for table in result.tables})
+
+
+def _exit_code(statuses: Collection[Status]) -> int:
+    from toolkit.operations.diff import Status
+
+    if Status.FAILED in statuses:
+        return EXIT_FAILURE
+    return EXIT_DIFFERENT if set(statuses) - {Status.SAME} else 0
 
 
 def _require_whole_rows(columns: tuple[str, ...], *, json_lines: bool, both_on_stdout: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -58,6 +59,18 @@ def _columns_by_table(
 ) -> dict[str, tuple[str, ...]]:
     columns = _by_table(ctx, parameter, values)
     return {table: tuple(name.strip() for name in names.split(",")) for table, names in columns.items()}
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.timedelta | int | None:
+    """`90s`, `5m`, `2h`, `1d` or `3w` as a time; a bare number as one."""
+    if value is None or value.isdigit():
+        return value if value is None else int(value)
+    if value[:-1].isdigit() and value[-1] in _UNITS:
+        return dt.timedelta(**{_UNITS[value[-1]]: int(value[:-1])})
+    raise click.BadParameter(f"{value!r} is neither a number nor a time such as 90s, 5m, 2h or 1d")
 
 
 def general_options(command: F) -> F:

@@ -40,6 +40,9 @@ def show_transfer(result: SyncResult) -> None:
     deleted = [f"{table.table} {table.deleted:,}" for table in result.tables if table.deleted]
     if deleted:
         click.echo(f"{'Would be deleted' if result.dry_run else 'Deleted'}: {', '.join(deleted)}.")
+    marked = [f"{table.table} {table.marked:,}" for table in result.tables if table.marked]
+    if marked:
+        click.echo(f"{'Would be marked' if result.dry_run else 'Marked'} as deleted: {', '.join(marked)}.")
     only = [f"{table.table} {table.target_only}" for table in result.tables if table.target_only]
     if only:
         click.echo(f"Only in {result.target}, left as they are: {', '.join(only)}.")
@@ -47,7 +50,7 @@ def show_transfer(result: SyncResult) -> None:
         click.echo(f"{result.target} has no tables: they would be created first.")
     if result.dry_run:
         click.echo("Run again without --dry-run to write this.")
-    elif not inserted + updated + sum(table.deleted for table in result.tables):
+    elif not inserted + updated + sum(table.deleted + table.marked for table in result.tables):
         click.echo("Nothing to write: every row of the source is there already.")
     else:
         proved = "Verified: rows and digest of every table written are equal."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.options import general_options, make_options, transfer_options, where_option
+from toolkit.cli.diff import compare
+from toolkit.cli.options import duration, general_options, make_options, match_option, transfer_options, where_option
 
 if TYPE_CHECKING:
     from toolkit.operations.deletes import DeleteLimit
@@ -30,9 +32,19 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @click.option("--from", "source", required=True, metavar="NAME", help="Source: a database's name, or a URL.")
 @click.option("--to", "target", required=True, metavar="NAME", help="Target: a database's name, or a URL.")
 @where_option
+@match_option
+@click.option("--since", metavar="COLUMN", is_flag=False, flag_value="updated_at",
+              help="Only rows changed since the last sync with this option, by a column that grows with every change "
+                   "(updated_at if none is named), and rows where it is NULL. It sees no deleted row, none changed "
+                   "without its column, and none that changed in the target: sync without it from time to time.")
+@click.option("--overlap", metavar="TIME|N", callback=duration,
+              help="Look so far back behind that, for rows committed late.  [default: 5m, or 0 for numbers]")
 @click.option("--delete", is_flag=True, help="Also delete rows that only the target has.")
+@click.option("--soft-delete", is_flag=True,
+              help="Mark those rows instead, in the columns is_deleted and deleted_at; without these they stay.")
 @click.option("--max-delete", metavar="N|P%", callback=_limit,
-              help="How many of a table's rows --delete may delete.  [default: 10 %, and up to 100 rows]")
+              help="How many of a table's rows may be deleted or marked.  [default: 10 %, and up to 100 rows]")
+@click.option("--verify-only", is_flag=True, help="Only compare, as `toolkit diff` does; exits with 3 on a difference.")
 @transfer_options
 @general_options
 @click.pass_context
@@ -42,26 +54,46 @@ def sync(
     source: str,
     target: str,
     where: dict[str, str],
+    match: dict[str, tuple[str, ...]],
+    since: str | None,
+    overlap: dt.timedelta | int | None,
     delete: bool,
+    soft_delete: bool,
     max_delete: DeleteLimit | None,
+    verify_only: bool,
     dry_run: bool,
     no_verify: bool,
     batch_rows: int | None,
     commit_every: int | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Write to one database what differs in another.
 
     All tables, or those named. Rows that only the target has stay, unless --delete. Everything is one transaction,
     verified before it commits; a second run writes nothing. A condition holds on both sides: rows outside of it are
     neither written nor deleted.
     """
+    if verify_only:
+        if delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match:
+            raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
+        return compare(ctx.obj, source, target, tables, where, as_json=as_json)
     from toolkit.cli.render import progress_on_stderr, show_json, show_transfer
     from toolkit.operations.sync import sync as run
+    from toolkit.operations.watermarks import Since
 
-    if max_delete is not None and not delete:
-        raise click.UsageError("--max-delete is a limit for --delete.")
-    options = make_options(no_verify, batch_rows, commit_every, "replace" if delete else "upsert", max_delete)
+    if overlap is not None and since is None:
+        raise click.UsageError("--overlap goes with --since.")
+    if since and (delete or soft_delete):
+        raise click.UsageError("--since cannot see which rows are gone: delete by a sync without it.")
+    if max_delete is not None and not (delete or soft_delete):
+        raise click.UsageError("--max-delete is a limit for --delete and --soft-delete.")
+    if delete and soft_delete:
+        raise click.UsageError("Either --delete or --soft-delete.")
+    mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
+    options = make_options(no_verify, batch_rows, commit_every, mode, max_delete)
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, source, target, tables, where=where, dry_run=dry_run, options=options, progress=progress)
+        result = run(ctx.obj, source, target, tables, where=where, match=match,
+                     since=Since(since, overlap) if since else None, dry_run=dry_run, options=options,
+                     progress=progress)
     show_json(result) if as_json else show_transfer(result)
+    return 0

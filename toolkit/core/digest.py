@@ -3,7 +3,7 @@
 The canonical bytes of a row are what PostgreSQL's `record_send` gives for the row of its canonical values: the
 number of columns, then for each its type's OID, its length (-1 for NULL) and its binary form. A row's digest is the
 MD5 of these bytes (against accidents, not against forgery); a table's is the number of its rows and the sum of the
-first 64 bits of their digests, so it can be computed in any order and in parts.
+first 64 bits of their digests, modulo 2**64, so it can be computed in any order and in parts.
 """
 
 from __future__ import annotations
@@ -47,18 +47,24 @@ OID_DATE, OID_TIME, OID_TIMESTAMP, OID_TIMESTAMPTZ, OID_UUID = 1082, 1083, 1114,
 
 @dataclass(frozen=True, slots=True)
 class TableDigest:
-    """Number of rows and sum of the first 64 bits (signed) of their digests."""
+    """Number of rows and sum of the first 64 bits of their digests, modulo 2**64."""
 
     rows: int = 0
     total: int = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total", self.total % 2**64)
+
     def __add__(self, other: TableDigest) -> TableDigest:
         return TableDigest(self.rows + other.rows, self.total + other.total)
+
+    def __sub__(self, other: TableDigest) -> TableDigest:
+        return TableDigest(self.rows - other.rows, self.total - other.total)
 
     @property
     def text(self) -> str:
         """A short form for reports."""
-        return f"{self.rows}:{self.total & (2**128 - 1):032x}"
+        return f"{self.rows}:{self.total:016x}"
 
 
 def row_digests(spec: TableSpec, batch: pa.RecordBatch) -> pa.Array:
@@ -77,12 +83,18 @@ def digest_schema(spec: TableSpec) -> pa.Schema:
     return spec.key_schema.append(pa.field(DIGEST_FIELD, DIGEST))
 
 
+NO_ROWS = TableDigest()
+
+
+def digest_words(digests: pa.Array) -> np.ndarray:
+    """The first 64 bits of each digest, as signed integers."""
+    words = np.frombuffer(digests.buffers()[1], ">i8", count=2 * len(digests), offset=16 * digests.offset)[::2]
+    return words.astype(np.int64)
+
+
 def sum_digests(digests: pa.Array) -> TableDigest:
     """The table digest of these rows."""
-    words = np.frombuffer(digests.buffers()[1], ">i8", count=2 * len(digests), offset=16 * digests.offset)[::2]
-    # Halves are summed apart, for 2**31 rows of 64 bits overflow an integer of 64 bits.
-    high, low = words >> 32, words & 0xFFFFFFFF
-    return TableDigest(len(digests), (int(high.sum()) << 32) + int(low.sum()))
+    return TableDigest(len(digests), int(digest_words(digests).sum()))
 
 
 def digest_batches(spec: TableSpec, batches: Iterable[pa.RecordBatch]) -> TableDigest:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import pyarrow as pa
 
 from toolkit.core.changes import Changes
+from toolkit.core.digest import TableDigest
 from toolkit.core.tables import TableSpec
 
 
@@ -24,7 +26,8 @@ class TablePlan:
     """What will happen to one table, in rows.
 
     `changes` holds the keys and digests of the rows to merge, `removals` the keys of the rows to delete (None when
-    none ever are), `seconds` is what the comparison took.
+    none ever are) or, if it `marks`, to mark as deleted; `digest` is that of all rows of the source, if they were
+    compared, `seconds` what that took. With `since`, only rows from that watermark on were compared.
     """
 
     spec: TableSpec = field(repr=False)
@@ -38,6 +41,9 @@ class TablePlan:
     seconds: float = 0.0
     deletes: int = 0
     removals: pa.Table | None = field(default=None, repr=False)
+    digest: TableDigest | None = None
+    marks: bool = False
+    since: str | None = None
 
     @property
     def writes(self) -> int:
@@ -47,7 +53,11 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class TableResult:
-    """What happened to one table, in rows and seconds. Digests are there when the write was verified."""
+    """What happened to one table, in rows and seconds.
+
+    When it was verified, the digests are those of all rows of the source, and of the same rows in the target. With
+    `since`, only rows from that watermark on were looked at.
+    """
 
     table: str
     inserted: int
@@ -59,6 +69,8 @@ class TableResult:
     source_digest: str | None = None
     target_digest: str | None = None
     deleted: int = 0
+    marked: int = 0
+    since: str | None = None
 
     @property
     def rows_per_second(self) -> float:
@@ -108,7 +120,8 @@ def merge_plan(spec: TableSpec, changes: Changes) -> TablePlan:
         "target_only": changes.target_only if changes.removed is None else 0,
         "deletes": 0 if changes.removed is None else changes.removed.num_rows,
     }
+    common: dict[str, Any] = {**counts, "removals": changes.removed, "digest": changes.source}
     if not changes.new.num_rows and not changes.changed.num_rows:
-        return TablePlan(spec, Action.NOTHING, "no row of the source differs", **counts, removals=changes.removed)
+        return TablePlan(spec, Action.NOTHING, "no row of the source differs", **common)
     keys = pa.concat_tables([changes.new, changes.changed])
-    return TablePlan(spec, Action.MERGE, "rows differ by digest", **counts, changes=keys, removals=changes.removed)
+    return TablePlan(spec, Action.MERGE, "rows differ by digest", **common, changes=keys)

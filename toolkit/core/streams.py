@@ -110,7 +110,7 @@ def only(batches: Iterable[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.Recor
             mask = pc.is_in(batch.column(names[0]), wanted)
         else:
             rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
-            mask = pa.array([row in tuples for row in rows])
+            mask = pa.array([row in tuples for row in rows], pa.bool_())
         chosen = batch.filter(mask)
         if chosen.num_rows:
             yield chosen

@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlalchemy import Column, Computed, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 from sqlalchemy.sql.ddl import sort_tables_and_constraints
 
-from toolkit.core.types import LogicalType, logical_type
+from toolkit.core.types import Kind, LogicalType, logical_type
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 # Bookkeeping of SQLAlchemy's bulk inserts, not data.
@@ -68,6 +68,16 @@ class TableSpec:
     def column(self, name: str) -> ColumnSpec:
         """The column of that name."""
         return next(c for c in self.columns if c.name == name)
+
+
+def soft_delete_columns(spec: TableSpec) -> tuple[str, ...]:
+    """The columns that mark a row as deleted: `is_deleted`, `deleted_at`, or both; none where rows cannot be marked."""
+    return tuple(
+        column.name for column in spec.columns if column.type.kind in _SOFT_DELETE_KINDS.get(column.name, ())
+    )
+
+
+_SOFT_DELETE_KINDS = {"is_deleted": (Kind.BOOL,), "deleted_at": (Kind.TIMESTAMPTZ, Kind.TIMESTAMP)}
 
 
 def table_spec(table: Table) -> TableSpec:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from toolkit.core.digest import digest_batches
 from toolkit.core.plan import TablePlan
-from toolkit.core.tables import TableSpec, children_of
+from toolkit.core.tables import TableSpec, children_of, soft_delete_columns
 from toolkit.errors import DeleteGuardError, ReferencedRowsError, VerificationError
 
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
-    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.repositories.base import DatabaseConnection, TableRepository
 
 
 Key = tuple[Any, ...]
@@ -56,9 +60,58 @@ def guard(plans: Sequence[TablePlan], target: DatabaseConnection, limit: DeleteL
                     target.name, plan.spec.name, plan.deletes,
                     f"that is more than the limit of {limit}, of {kept + plan.deletes:,} rows there",
                 )
-        for child, rows in _pointing(plan, plans, target):
+        for child, rows in () if plan.marks else _pointing(plan, plans, target):
             if child.name not in together:
                 raise ReferencedRowsError(target.name, plan.spec.name, child.name, rows)
+
+
+def soften(plan: TablePlan, target: TableRepository | None) -> TablePlan:
+    """The same plan with rows marked instead of deleted, those that are not yet; none where they cannot be marked."""
+    columns = soft_delete_columns(plan.spec)
+    if plan.removals is None or target is None:
+        return plan
+    if not columns:
+        return replace(plan, removals=None, deletes=0, target_only=plan.deletes)
+    names = [*plan.spec.key, *columns]
+    read = target.connection.repository(_narrow(plan.spec, names)).read(keys=plan.removals)
+    unmarked = pa.Table.from_batches((_unmarked(batch, columns) for batch in read), _narrow(plan.spec, names).schema)
+    rows = unmarked.num_rows
+    removals = unmarked.select(list(plan.spec.key))
+    return replace(plan, removals=removals, deletes=rows, target_only=plan.deletes - rows, marks=True)
+
+
+def _unmarked(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    flags = [
+        batch.column(name).fill_null(False) if pa.types.is_boolean(batch.column(name).type)
+        else batch.column(name).is_valid()
+        for name in columns
+    ]
+    return batch.filter(pc.invert(reduce(pc.or_, flags)))
+
+
+def _narrow(spec: TableSpec, names: Sequence[str]) -> TableSpec:
+    return replace(spec, columns=tuple(spec.column(name) for name in dict.fromkeys(names)), where=None)
+
+
+def mark_removed(plans: Sequence[TablePlan], target: DatabaseConnection, now: dt.datetime) -> None:
+    """Mark rows as deleted, as of `now`, and see that they are.
+
+    Raises:
+        VerificationError: some are not.
+    """
+    for plan in plans:
+        if not plan.marks or plan.removals is None or not plan.deletes:
+            continue
+        marked = plan.removals
+        for name in soft_delete_columns(plan.spec):
+            type_ = plan.spec.schema.field(name).type
+            value = True if pa.types.is_boolean(type_) else now if type_.tz else now.replace(tzinfo=None)
+            marked = marked.append_column(name, pa.array([value] * marked.num_rows, type_))
+        narrow = _narrow(plan.spec, marked.column_names)
+        target.repository(plan.spec).update_many(marked)
+        arrived = target.repository(narrow).digest(keys=plan.removals)
+        if arrived != digest_batches(narrow, marked.select(narrow.column_names).combine_chunks().to_batches()):
+            raise VerificationError(target.name, plan.spec.name, "rows that were marked as deleted are not as marked")
 
 
 def _pointing(
@@ -66,7 +119,10 @@ def _pointing(
 ) -> Iterator[tuple[TableSpec, int]]:
     """The tables with rows that point at rows to be deleted, and how many, without those that `plans` delete too."""
     assert plan.removals is not None
-    going = {other.spec.name: _keys(other.removals, other.spec.key) for other in plans if other.removals is not None}
+    going = {
+        other.spec.name: _keys(other.removals, other.spec.key)
+        for other in plans if other.removals is not None and not other.marks
+    }
     for child in children_of(plan.spec):
         if target.column_names(child) is None:
             continue
@@ -97,7 +153,7 @@ def delete_first(plans: Sequence[TablePlan], target: DatabaseConnection, progres
     """
     rest: dict[str, pa.Table] = {}
     for plan in reversed(plans):
-        if plan.removals is None or not plan.deletes:
+        if plan.removals is None or not plan.deletes or plan.marks:
             continue
         progress.step(f"delete {plan.spec.name}", plan.deletes)
         if has_to_wait(plan, plans, rest, target):
@@ -137,6 +193,7 @@ def require_counts(plans: Sequence[TablePlan], target: DatabaseConnection) -> No
         VerificationError: others went with them, or came meanwhile.
     """
     for plan in plans:
-        expected = plan.inserts + plan.updates + plan.unchanged
+        stay = plan.target_only + plan.deletes if plan.marks else 0
+        expected = plan.inserts + plan.updates + plan.unchanged + stay
         if plan.removals is not None and (rows := target.repository(plan.spec).count()) != expected:
             raise VerificationError(target.name, plan.spec.name, f"{rows} rows, but {expected} should be,")

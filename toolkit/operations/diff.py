@@ -58,7 +58,7 @@ class RowDiff:
 
 @dataclass(frozen=True, slots=True)
 class TableDiff:
-    """One table, in rows. `reason` says why it could not be compared."""
+    """One table, in rows, with the digests of both sides. `reason` says why it could not be compared."""
 
     table: str
     status: Status
@@ -69,6 +69,8 @@ class TableDiff:
     reason: str | None = None
     seconds: float = 0.0
     rows: tuple[RowDiff, ...] = ()
+    source_digest: str | None = None
+    target_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class Comparison:
         found = TableDiff(
             spec.name, status, changes.new.num_rows, changes.changed.num_rows, removed, changes.unchanged,
             seconds=time.perf_counter() - started,
+            source_digest=changes.source.text, target_digest=changes.target.text,
         )
         return found, Differences(spec, changes, self._rows)
 
@@ -187,7 +190,7 @@ class Comparison:
         for side in sides:
             refuse_schema(require_columns(side, [spec]))
         source, target = (side.repository(spec) for side in sides)
-        changes = compare(spec, source.row_digests(), target.row_digests(), removed=True)
+        changes = compare(spec, source, target, removed=True)
         assert changes.removed is not None
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
         return (Status.SAME if equal else Status.DIFFERS), changes

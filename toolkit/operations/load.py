@@ -12,10 +12,11 @@ from toolkit.core.plan import SyncResult
 from toolkit.core.problems import Problems
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import TableSpec, select_tables
-from toolkit.errors import FixtureError, UnknownNameError
+from toolkit.errors import FixtureError
 from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate
 from toolkit.operations.completion import Completion
+from toolkit.operations.matching import matches
 from toolkit.operations.transfer import Mode, Options, transfer
 from toolkit.stores.directories import directory_at
 from toolkit.stores.fixtures import FixtureDirectory, missing
@@ -52,7 +53,7 @@ def load_data(
     database = config.database(target)
     fixtures = FixtureDirectory(directory_at(config.fixtures if directory is None else directory))
     specs = _chosen(fixtures, select_tables(metadata, tables), bool(tables), progress)
-    matched = _matches(every, match or {})
+    matched = matches(every, match or {})
     _require_revision(fixtures, database, config, ignore_revision)
     problems = Problems()
     with tempfile.TemporaryDirectory(prefix="toolkit-") as folder:
@@ -99,16 +100,6 @@ def _chosen(
     if not named:
         fixtures.note_strangers([spec.name for spec in specs], progress)
     return [spec for spec in specs if spec.name not in lacking]
-
-
-def _matches(specs: Mapping[str, TableSpec], match: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    for table, columns in match.items():
-        if table not in specs:
-            raise UnknownNameError("table", table, specs)
-        for column in columns:
-            if column not in specs[table].column_names:
-                raise UnknownNameError("column", column, specs[table].column_names, table)
-    return {table: tuple(columns) for table, columns in match.items()}
 
 
 def _require_revision(fixtures: FixtureDirectory, database: Database, config: Config, ignore: bool) -> None:

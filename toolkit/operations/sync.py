@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,12 +15,15 @@ from toolkit.errors import ConfigurationError, RevisionMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate
 from toolkit.operations.deletes import DeleteLimit
-from toolkit.operations.transfer import Mode, Options, transfer
+from toolkit.operations.matching import MatchedSource, matches
+from toolkit.operations.transfer import Mode, Options, Source, transfer
+from toolkit.operations.watermarks import Since, Watermarks
 from toolkit.repositories import connect
 from toolkit.repositories.base import require_columns
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
+    from toolkit.repositories.base import DatabaseConnection
 
 
 def sync(
@@ -29,6 +33,8 @@ def sync(
     tables: Sequence[str] = (),
     *,
     where: Mapping[str, str] | None = None,
+    match: Mapping[str, Sequence[str]] | None = None,
+    since: Since | None = None,
     dry_run: bool = False,
     options: Options | None = None,
     progress: Progress | None = None,
@@ -36,7 +42,11 @@ def sync(
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
     `where` holds, by table, a condition in SQL that both databases understand: only rows that meet it are compared.
-    With `Mode.REPLACE`, at most `options.max_delete` rows of a table are deleted (by default a tenth, or 100).
+    With `Mode.REPLACE` or `Mode.SOFT_DELETE`, at most `options.max_delete` rows of a table are deleted or marked (by
+    default a tenth, or 100).
+
+    `match` names, by table, columns by which rows are recognised instead of the primary key: the target's keys stay,
+    and foreign keys are rewritten. `since` limits the sync to rows changed since the last one that was given a `since`.
 
     One transaction, verified before it commits; reading is one snapshot. A target without any tables is migrated
     first. With `dry_run` nothing is written and the counts are what a real run would write.
@@ -49,12 +59,28 @@ def sync(
     specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables), where or {})
     source_database, target_database = config.database(source), config.database(target)
     _require_two(source_database, target_database)
-    if options.mode is Mode.REPLACE:
+    match = matches({spec.name: spec for spec in specs}, match or {})
+    if since is not None and options.mode is not Mode.UPSERT:
+        raise ConfigurationError(
+            "Rows that changed since the last sync do not show which are gone.", "Delete by a sync without --since."
+        )
+    if options.mode in (Mode.REPLACE, Mode.SOFT_DELETE):
         options = replace(options, max_delete=options.max_delete or DeleteLimit())
         _require_one_revision(source_database, target_database, config)
     with connect(source_database) as origin:
+
+        def matched(destination: DatabaseConnection | None) -> Source:
+            return MatchedSource(origin, destination, specs, match) if match and destination else origin
+
+        def watermarks(destination: DatabaseConnection) -> Watermarks:
+            assert since is not None
+            marks = Watermarks.read(since, source_database.place, destination, specs)
+            for spec in specs:
+                marks.reach(spec, origin, dt.datetime.now(dt.UTC))
+            return marks
+
         created, results = transfer(
-            lambda _: origin,
+            matched,
             target_database,
             config,
             specs,
@@ -62,6 +88,7 @@ def sync(
             options=options,
             progress=progress or Silent(),
             problems=require_columns(origin, specs),
+            watermarks_for=watermarks if since else None,
         )
     elapsed = time.perf_counter() - started
     verified = options.verify and not dry_run

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -11,25 +12,37 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from toolkit.core.changes import compare
-from toolkit.core.digest import DIGEST_FIELD, TableDigest, passing, sum_digests
+from toolkit.core.changes import Changes, compare, compare_rows
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, keyed_digests, passing, sum_digests
 from toolkit.core.plan import Action, TablePlan, TableResult, load_plan, merge_plan
 from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, only, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
 from toolkit.errors import ExistingRowsError, UnnamedRowError, VerificationError
 from toolkit.operations import migrate
-from toolkit.operations.deletes import DeleteLimit, delete_first, delete_rest, guard, require_counts
+from toolkit.operations.deletes import (
+    DeleteLimit,
+    delete_first,
+    delete_rest,
+    guard,
+    mark_removed,
+    require_counts,
+    soften,
+)
 from toolkit.operations.digesting import SideDigest
+from toolkit.operations.swaps import park_swapped
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
+    from toolkit.operations.watermarks import Watermarks
     from toolkit.repositories.base import DatabaseConnection, TableRepository
 
 # Above this share of a table it is faster to read all of it once more than to look rows up by key.
 _READ_ALL_SHARE = 0.1
+# So many rows that changed since the last sync are looked up in the target by key; for more it is read whole.
+_LOOKED_UP_ROWS = 100_000
 
 
 class RowSource(Protocol):
@@ -61,6 +74,7 @@ class Mode(StrEnum):
     UPSERT = "upsert"
     INSERT = "insert"
     REPLACE = "replace"
+    SOFT_DELETE = "soft-delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,8 @@ class Options:
     """How to write. `commit_every` (rows) trades all-or-nothing for commits in between.
 
     `mode`: by default rows are inserted or updated, and those that only the target has stay; `insert` refuses rows
-    that are there already, `replace` also deletes those that only the target has, of each table `max_delete` at most.
+    that are there already, `replace` also deletes those that only the target has, of each table `max_delete` at most,
+    and `soft-delete` marks them as deleted where the table has columns for that.
     """
 
     verify: bool = True
@@ -88,11 +103,13 @@ def transfer(
     options: Options,
     progress: Progress,
     problems: Sequence[str] = (),
+    watermarks_for: Callable[[DatabaseConnection], Watermarks] | None = None,
 ) -> tuple[bool, tuple[TableResult, ...]]:
     """Plan and, unless it is a dry run, execute. Whether the schema was created (or would be), and the results.
 
     `source_for` gives the source once the target is open; it is given None for a target that is yet to be made.
-    `problems` is what the source lacks; it is told together with what the target lacks.
+    `problems` is what the source lacks; it is told together with what the target lacks. `watermarks_for` gives how far
+    the last sync from this source went, if only what changed since is to be looked at.
 
     Raises:
         RevisionMismatchError, SchemaMismatchError: before anything is written.
@@ -106,13 +123,14 @@ def transfer(
     with connect(target, write=not dry_run) as destination:
         check_schema(destination, specs)
         source = source_for(destination)
-        plans = [plan_table(source.repository(s), destination.repository(s), s, progress, options.mode) for s in specs]
+        marks = watermarks_for(destination) if watermarks_for else None
+        plans = [_plan(source, destination, spec, progress, options.mode, marks) for spec in specs]
         if options.mode is Mode.INSERT:
             _refuse_existing(plans, source, destination, options)
         guard(plans, destination, options.max_delete)
         if dry_run:
             return False, tuple(planned(plan) for plan in plans)
-        return created, execute(plans, source, destination, options, progress)
+        return created, execute(plans, source, destination, options, progress, marks)
 
 
 def _prepare(
@@ -133,7 +151,7 @@ def planned(plan: TablePlan) -> TableResult:
     """A plan as the result that it would have."""
     return TableResult(
         plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only, plan.seconds, verified=False,
-        deleted=plan.deletes,
+        deleted=0 if plan.marks else plan.deletes, marked=plan.deletes if plan.marks else 0, since=plan.since,
     )
 
 
@@ -152,6 +170,36 @@ def _refuse_existing(
                 raise ExistingRowsError(target.name, plan.spec.name, rows, batch_key(plan.spec, found, 0))
 
 
+def _plan(
+    source: Source,
+    target: DatabaseConnection,
+    spec: TableSpec,
+    progress: Progress,
+    mode: Mode,
+    marks: Watermarks | None,
+) -> TablePlan:
+    """Compare one table on both sides, or only what has changed at the source since the last time."""
+    repository = target.repository(spec)
+    window = marks.window(spec) if marks else None
+    if marks is None or window is None or repository.is_empty():
+        return plan_table(source.repository(spec), repository, spec, progress, mode)
+    started = time.perf_counter()
+    progress.step(f"compare {spec.name}")
+    changed = source.repository(replace(spec, where=window))
+    held = target.repository(replace(spec, where=None))
+    few = changed.count() <= _LOOKED_UP_ROWS
+    changes = _compare_found(changed.row_digests(), held, spec) if few else compare(spec, changed, held)
+    plan = merge_plan(spec, replace(changes, target_only=0))
+    return replace(plan, seconds=time.perf_counter() - started, since=marks.shown(spec))
+
+
+def _compare_found(digests: Iterable[pa.RecordBatch], target: TableRepository, spec: TableSpec) -> Changes:
+    """Compare these rows, few enough to be held, with those of the same keys."""
+    found = pa.Table.from_batches(digests, digest_schema(spec))
+    held = target.read(keys=found.drop_columns([DIGEST_FIELD]))
+    return compare_rows(spec, found.to_batches(), (keyed_digests(spec, batch) for batch in held))
+
+
 def plan_table(
     source: RowSource,
     target: TableRepository | None,
@@ -165,15 +213,22 @@ def plan_table(
     if target is None or target.is_empty():
         plan = load_plan(spec, source.count())
     else:
-        removed = mode is Mode.REPLACE
-        plan = merge_plan(spec, compare(spec, source.row_digests(), target.row_digests(), removed=removed))
+        removed = mode in (Mode.REPLACE, Mode.SOFT_DELETE)
+        plan = merge_plan(spec, compare(spec, source, target, removed=removed))
+        if mode is Mode.SOFT_DELETE:
+            plan = soften(plan, target)
     return replace(plan, seconds=time.perf_counter() - started)
 
 
 def execute(
-    plans: Sequence[TablePlan], source: Source, target: DatabaseConnection, options: Options, progress: Progress
+    plans: Sequence[TablePlan],
+    source: Source,
+    target: DatabaseConnection,
+    options: Options,
+    progress: Progress,
+    marks: Watermarks | None = None,
 ) -> tuple[TableResult, ...]:
-    """Write what the plans say, in their order, and commit.
+    """Write what the plans say, in their order, with the watermarks that were reached, and commit.
 
     Raises:
         VerificationError: what arrived is not what was sent; nothing is kept.
@@ -191,19 +246,22 @@ def execute(
             options = _in_one_piece(options, cyclic, progress)
         results = tuple(_write(plan, source, target, options, progress) for plan in plans)
     delete_rest(plans, rest, target)
+    mark_removed(plans, target, dt.datetime.now(dt.UTC))
     target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
     require_counts(plans, target)
     if options.verify and not options.commit_every and target.fires_triggers(specs):
         _verify_again(written, results, target)
     for spec in specs:
         target.repository(spec).advance_sequences()
+    if marks is not None:
+        marks.write(target, specs)
     target.commit()
     return results
 
 
 def _lost_parents(plan: TablePlan, plans: Sequence[TablePlan]) -> bool:
     parents = {foreign_key.parent for foreign_key in plan.spec.foreign_keys}
-    return any(other.deletes for other in plans if other.spec.name in parents)
+    return any(other.deletes and not other.marks for other in plans if other.spec.name in parents)
 
 
 def _in_one_piece(options: Options, cyclic: Collection[str], progress: Progress) -> Options:
@@ -218,32 +276,45 @@ def _verify_again(
     """See that no trigger on a table written later has changed one that was verified before."""
     verified = {result.table: result.target_digest for result in results}
     for plan in written:
-        keys = None if plan.changes is None else _expected(plan)[0]
-        if target.repository(plan.spec).digest(keys=keys).text != verified[plan.spec.name]:
+        if _written_digest(plan, target).text != verified[plan.spec.name]:
             raise VerificationError(target.name, plan.spec.name, "rows were changed by a trigger of another table")
+
+
+def _written_digest(plan: TablePlan, target: DatabaseConnection) -> TableDigest:
+    """The digest of the source's rows as the target has them now, of the kind that `_load` or `_merge` gave."""
+    repository = target.repository(plan.spec)
+    if plan.changes is None:
+        return repository.stored_digest() if target.capabilities.keeps_text_of_json else repository.digest()
+    return _whole(plan, repository.digest(keys=_expected(plan)[0]))
+
+
+def _whole(plan: TablePlan, written: TableDigest) -> TableDigest:
+    """The digest of all rows of the source, with this one for those that were written."""
+    assert plan.digest is not None
+    return plan.digest - _expected(plan)[1] + written
 
 
 def _write(
     plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
 ) -> TableResult:
     started = time.perf_counter()
-    sent = arrived = None
+    sent = arrived = plan.digest if options.verify and plan.action is Action.NOTHING else None
     if plan.action is not Action.NOTHING:
         progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
-        if options.commit_every and not _points_at_itself(plan.spec):
+        swapped = park_swapped(plan, lambda: _differing(plan, source, options), target)
+        if options.commit_every and not swapped and not _points_at_itself(plan.spec):
             sent, arrived = _in_parts(plan, source, target, options, progress)
         elif plan.action is Action.LOAD:
             sent, arrived = _load(plan, source, target, options, progress)
         else:
             sent, arrived = _merge(plan, source, target, options, progress)
-    return TableResult(
-        plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only,
-        plan.seconds + time.perf_counter() - started, verified=sent is not None, deleted=plan.deletes,
+    return replace(
+        planned(plan), seconds=plan.seconds + time.perf_counter() - started, verified=sent is not None,
         source_digest=sent.text if sent else None, target_digest=arrived.text if arrived else None,
     )
 
 
-Digests = tuple[TableDigest | None, TableDigest | None]
+Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
 
 
 def _load(
@@ -281,7 +352,8 @@ def _merge(
     if not options.verify:
         return None, None
     keys, expected = _expected(plan)
-    return _verified(plan, target, expected, repository.digest(keys=keys))
+    sent, arrived = _verified(plan, target, expected, repository.digest(keys=keys))
+    return _whole(plan, sent), _whole(plan, arrived)
 
 
 def _expected(plan: TablePlan) -> tuple[pa.Table, TableDigest]:
@@ -293,7 +365,7 @@ def _expected(plan: TablePlan) -> tuple[pa.Table, TableDigest]:
 def _differing(plan: TablePlan, source: Source, options: Options) -> Iterator[pa.RecordBatch]:
     repository = source.repository(plan.spec)
     keys, _ = _expected(plan)
-    if keys.num_rows > _READ_ALL_SHARE * (plan.writes + plan.unchanged):
+    if keys.num_rows > _READ_ALL_SHARE * repository.count():
         return only(repository.read(options.batch_rows), keys)
     return repository.read(options.batch_rows, keys=keys)
 
@@ -325,7 +397,9 @@ def _in_parts(
     return (sent, arrived) if options.verify else (None, None)
 
 
-def _verified(plan: TablePlan, target: DatabaseConnection, sent: TableDigest, arrived: TableDigest) -> Digests:
+def _verified(
+    plan: TablePlan, target: DatabaseConnection, sent: TableDigest, arrived: TableDigest
+) -> tuple[TableDigest, TableDigest]:
     if sent.rows != arrived.rows:
         raise VerificationError(
             target.name, plan.spec.name, f"{sent.rows} rows were sent, but {arrived.rows} of them are"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pyarrow as pa
@@ -199,6 +199,16 @@ class TableRepository:
             ((rows,),) = self.connection.sqlalchemy.execute(counted).all()
         return int(rows)
 
+    def maximum(self, column: str) -> int | None:
+        """The greatest value of a column of whole numbers or times, as Arrow counts it; None if there is none."""
+        spec = self.spec.column(column)
+        greatest = sa.func.max(self.connection.codec.select(spec, self.table.c[column]))
+        with self.connection.translated():
+            ((value,),) = self.connection.sqlalchemy.execute(sa.select(greatest).where(self._within)).all()
+        found = self.connection.codec.decode_column(spec, [value])
+        whole = found.view(pa.int32()) if pa.types.is_date32(found.type) else found.cast(pa.int64())
+        return None if value is None else int(whole[0].as_py())
+
     def is_empty(self) -> bool:
         """Whether there is no row at all, whatever the condition that narrows the table."""
         with self.connection.translated():
@@ -214,10 +224,8 @@ class TableRepository:
         """
         columns = [self.connection.codec.select(c, self.table.c[c.name]) for c in self.spec.columns]
         for condition in self._conditions(keys):
-            with self.connection.translated():
-                result = self.connection.sqlalchemy.execute(
-                    sa.select(*columns).where(condition, self._within).execution_options(yield_per=batch_rows)
-                )
+            query = sa.select(*columns).where(condition, self._within).execution_options(yield_per=batch_rows)
+            with self.connection.translated(), closing(self.connection.sqlalchemy.execute(query)) as result:
                 for rows in result.partitions(batch_rows):
                     yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
 
@@ -274,6 +282,19 @@ class TableRepository:
                     raise self._conflict(batch) or error from error
             written += batch.num_rows
         return written
+
+    def update_many(self, rows: pa.Table) -> int:
+        """Give rows that are there other values in some columns: `rows` holds these and the key; the number of rows."""
+        spec = replace(self.spec, columns=tuple(self.spec.column(name) for name in rows.column_names))
+        storage = self.connection.codec.storage_table(self.spec)
+        bound = {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(spec.column_names)}
+        matches = [storage.c[name] == bound[name] for name in spec.key]
+        others = {name: value for name, value in bound.items() if name not in spec.key}
+        statement = sa.update(storage).where(*matches).values(others)
+        with self.connection.translated():
+            for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
+                self._execute_many(statement, self.connection.codec.encode(spec, batch, self.connection.name))
+        return int(rows.num_rows)
 
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""
@@ -404,7 +425,12 @@ class TableRepository:
         return None
 
     def _elsewhere(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
-        """A row of the table that holds a unique value of the batch under another key."""
+        """A row of the table that holds a unique value of the batch under another key, and best is not in the batch."""
+        moving = {batch_key(self.spec, batch, number) for number in range(batch.num_rows)}
+        found = list(self._holders(batch, columns))
+        return next((rows for rows in found if rows[2] not in moving), found[0] if found else None)
+
+    def _holders(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
         wanted = pa.Table.from_batches([batch]).select(list(columns))
         own = {value: n for n, value in enumerate(zip(*(batch.column(c).to_pylist() for c in columns), strict=True))}
         names = [*columns, *self.spec.key]
@@ -419,8 +445,7 @@ class TableRepository:
                 number = own.get(value)
                 theirs = self.show_row(row[len(columns) :])
                 if number is not None and batch_key(self.spec, batch, number) != theirs:
-                    return self._show(columns, value), batch_key(self.spec, batch, number), theirs
-        return None
+                    yield self._show(columns, value), batch_key(self.spec, batch, number), theirs
 
     def _show(self, columns: tuple[str, ...], value: tuple[Any, ...]) -> str:
         return ", ".join(show_value(self.spec.column(c).type, v) for c, v in zip(columns, value, strict=True))

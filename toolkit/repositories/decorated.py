@@ -133,6 +133,12 @@ class DecoratedRepository(TableRepository):
         """Insert or update rows."""
         return self._stored.upsert_many(self._to_stored(batches))
 
+    def update_many(self, rows: pa.Table) -> int:
+        """Give rows that are there other values in some columns."""
+        stored = self._stored_keys(rows)
+        assert stored is not None
+        return self._stored.update_many(stored)
+
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys."""
         stored = self._stored_keys(keys)

@@ -207,6 +207,20 @@ class DuckDBRepository(TableRepository):
         action = f"UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in others)}" if others else "NOTHING"
         return self._insert_all(batches, f" ON CONFLICT ({key}) DO {action}")
 
+    def update_many(self, rows: pa.Table) -> int:
+        """Give rows that are there other values in some columns, in one statement."""
+        types, number = self._catalog("data_type"), len(self.spec.key)
+        others = [name for name in rows.column_names if name not in self.spec.key]
+        values = rows.select([*self.spec.key, *others])
+        changes = ", ".join(
+            f"{quoted(name)} = {_stored_expression(self.spec.column(name).type, f'k.k{i}', types[name])}"
+            for i, name in enumerate(others, number)
+        )
+        with self.connection.translated(), self._incoming_keys(values, number) as join:
+            source = join.replace(" JOIN ", " FROM ", 1).replace(" ON ", " WHERE ", 1)
+            ((updated,),) = self.connection.raw.execute(f"UPDATE {self.name} AS t SET {changes}{source}").fetchall()
+        return int(updated)
+
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""
         with self.connection.translated(), self._incoming_keys(keys) as join:
@@ -360,8 +374,8 @@ class DuckDBRepository(TableRepository):
                 raise UnrepresentableValueError(self.spec.name, key, column.name, problem)
 
     @contextmanager
-    def _incoming_keys(self, keys: pa.Table | None) -> Iterator[str]:
-        """A join that leaves only the rows with these keys."""
+    def _incoming_keys(self, keys: pa.Table | None, matched: int | None = None) -> Iterator[str]:
+        """A join that leaves only the rows with these keys, or whose first `matched` columns are these."""
         if keys is None:
             yield ""
             return
@@ -370,7 +384,7 @@ class DuckDBRepository(TableRepository):
         try:
             match = " AND ".join(
                 f"t.{quoted(name)} = {_stored_expression(self.spec.column(name).type, f'k.k{i}', types[name])}"
-                for i, name in enumerate(keys.column_names)
+                for i, name in enumerate(keys.column_names[:matched])
             )
             yield f" JOIN {_INCOMING} AS k ON {match}"
         finally:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from psycopg import errors as pg
 
 from toolkit.core.digest import TableDigest, digest_schema
+from toolkit.core.segments import SegmentTotals
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS
 from toolkit.errors import (
@@ -32,6 +34,7 @@ from toolkit.repositories.postgres_sql import (
     VALUE,
     UncarriedValueError,
     canonical_batch,
+    digest_word,
     encoder,
     fetch_expression,
     key_documents,
@@ -40,6 +43,7 @@ from toolkit.repositories.postgres_sql import (
     quoted,
     row_digest_expression,
     same_wire,
+    segment_expression,
     wire_array,
     wire_schema,
     wire_type,
@@ -244,23 +248,55 @@ class PostgresRepository(TableRepository):
 
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row; the digests are computed by the server."""
+        return self._keyed_digests("", None)
+
+    def digests_within(self, count: int, segments: Collection[int]) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of the rows in these segments of so many."""
+        if len(segments) == count:
+            return self.row_digests()
+        within = f" WHERE ({segment_expression(self.spec, count, quoted)}) = ANY({VALUE}::int[])"
+        return self._keyed_digests(within, "{" + ",".join(map(str, segments)) + "}") if segments else iter(())
+
+    def _keyed_digests(self, condition: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
         keys = ", ".join(fetch_expression(self.spec.column(n), quoted(n)) for n in self.spec.key)
         digest = row_digest_expression(self.spec, quoted)
-        key_spec = TableSpec(self.spec.name, tuple(self.spec.column(n) for n in self.spec.key), self.spec.key, (), (),
-                             self.table)
+        key_spec = replace(self.spec, columns=tuple(self.spec.column(n) for n in self.spec.key))
         schema = digest_schema(self.spec)
-        for fetched in self._fetch(f"SELECT {keys}, decode({digest}, 'hex') FROM {self.source(self.name)} AS t", None):
+        query = f"SELECT {keys}, decode({digest}, 'hex') FROM {self.source(self.name)} AS t{condition}"
+        for fetched in self._fetch(query, parameter):
             canonical = canonical_batch(key_spec, fetched.select(range(len(self.spec.key))))
             yield pa.record_batch([*canonical.columns, fetched.columns[-1].cast(schema[-1].type)], schema=schema)
 
+    def segment_totals(self, count: int) -> SegmentTotals:
+        """The rows and digests of so many segments, computed by the server."""
+        word = digest_word(row_digest_expression(self.spec, quoted))
+        query = (
+            f"SELECT {segment_expression(self.spec, count, quoted)}, count(*)::int, "
+            f"(sum({word}) % 18446744073709551616)::text FROM {self.source(self.name)} AS t GROUP BY 1"
+        )
+        totals = SegmentTotals.empty(count)
+        # PostgreSQL takes the segments for as many as the rows, and would sort these on disk: 2.9 s instead of 1.5 s.
+        with self._without_sorting():
+            for fetched in self._fetch(query, None):
+                segments = fetched.columns[0].to_numpy()
+                totals.rows[segments] = fetched.columns[1].to_numpy()
+                totals.totals[segments] = [int(total) % 2**64 for total in fetched.columns[2].to_pylist()]
+        return totals
+
+    @contextmanager
+    def _without_sorting(self) -> Iterator[None]:
+        with self.connection.translated(), self.connection.reader().cursor() as cursor:
+            cursor.execute("SET LOCAL enable_sort = off")
+            yield
+            cursor.execute("SET LOCAL enable_sort TO DEFAULT")
+
     def digest(self, keys: pa.Table | None = None) -> TableDigest:
         """The digest of all rows, or of those with these keys, computed by the server within this transaction."""
-        digest = row_digest_expression(self.spec, lambda name: f"t.{quoted(name)}")
+        word = digest_word(row_digest_expression(self.spec, lambda name: f"t.{quoted(name)}"))
         total = TableDigest()
         with self.connection.translated():
             for join, parameter in self._key_joins(keys):
-                query = (f"SELECT count(*), coalesce(sum(('x' || left({digest}, 16))::bit(64)::bigint), 0) "
-                         f"FROM {self.source(self.name)} AS t{join}")
+                query = f"SELECT count(*), coalesce(sum({word}), 0) FROM {self.source(self.name)} AS t{join}"
                 row = self.connection.run(query, parameter).fetchone()
                 assert row is not None
                 total += TableDigest(int(row[0]), int(row[1]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,17 @@ def row_digest_expression(spec: TableSpec, quoted: Callable[[str], str]) -> str:
     """The hexadecimal MD5 of a row's canonical bytes."""
     values = ", ".join(digest_expression(column, quoted(column.name)) for column in spec.columns)
     return f"md5(record_send(ROW({values})))"
+
+
+def digest_word(digest: str) -> str:
+    """The first 64 bits of a hexadecimal digest, as a signed integer."""
+    return f"('x' || left({digest}, 16))::bit(64)::bigint"
+
+
+def segment_expression(spec: TableSpec, count: int, quoted: Callable[[str], str]) -> str:
+    """The number of the segment, of so many, that a row belongs to (see `toolkit.core.segments`)."""
+    key = replace(spec, columns=tuple(spec.column(name) for name in spec.key))
+    return f"('x' || left({row_digest_expression(key, quoted)}, 4))::bit(16)::int & {count - 1}"
 
 
 _WIRE: dict[Kind, str] = {

@@ -1,0 +1,99 @@
+"""PostgreSQL and this process cut a table into the same segments with the same digests, whatever its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.contracts import schema
+from tests.contracts.test_repository import BATCH, SPEC, filled
+from tests.operations.databases import create
+from toolkit.config import Config, Database
+from toolkit.core.changes import compare, compare_rows
+from toolkit.core.digest import keyed_digests
+from toolkit.core.segments import SpooledDigests, segment_count
+from toolkit.core.tables import select_tables
+from toolkit.repositories import connect
+from toolkit.repositories.base import TableRepository
+
+METADATA = sa.MetaData()
+sa.Table(
+    "pair", METADATA, sa.Column("a", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("b", sa.Text, primary_key=True), sa.Column("v", sa.Text),
+)
+PAIR = select_tables(METADATA)[0]
+KEYS = st.tuples(st.integers(-3, 3), st.sampled_from(["", "x", "X ", "é", "\U0001f41f"]))
+
+
+@pytest.fixture
+def postgres(config: Config) -> Database:
+    return config.database("postgres")
+
+
+@pytest.mark.parametrize("key", SPEC.column_names)
+def test_every_type_of_key_has_the_same_segments(postgres: Database, tmp_path: Path, key: str) -> None:
+    create(postgres, schema.metadata)
+    filled(postgres, "fast")
+    spec = replace(SPEC, key=(key,))
+    ours = SpooledDigests(spec, [keyed_digests(spec, BATCH)], 64, tmp_path / "digests").totals
+    with connect(postgres) as connection:
+        theirs = connection.repository(spec).segment_totals(64)  # type: ignore[attr-defined]
+    assert not ours.differing(theirs)
+    assert theirs.digest.rows == BATCH.num_rows == ours.digest.rows
+
+
+def batch(rows: dict[tuple[int, str], str]) -> pa.RecordBatch:
+    columns = [[key[0] for key in rows], [key[1] for key in rows], list(rows.values())]
+    return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, PAIR.schema, strict=True)], schema=PAIR.schema)
+
+
+@contextmanager
+def holding(database: Database, rows: dict[tuple[int, str], str]) -> Iterator[TableRepository]:
+    """A database that holds just these rows."""
+    with connect(database, write=True) as connection:
+        METADATA.create_all(connection.sqlalchemy)
+        connection.sqlalchemy.execute(sa.delete(PAIR.table))
+        connection.repository(PAIR).upsert_many([batch(rows)])
+        connection.commit()
+    with connect(database) as connection:
+        yield connection.repository(PAIR)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("sqlite", "postgres"), ("postgres", "duckdb"), ("postgres", "postgres")]
+)
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.tuples(*[st.dictionaries(KEYS, st.sampled_from(["1", "2"]), max_size=30)] * 2))
+def test_segments_find_what_a_comparison_of_all_rows_finds(
+    config: Config, source: str, target: str, rows: tuple[dict[tuple[int, str], str], dict[tuple[int, str], str]]
+) -> None:
+    ours, theirs = rows
+    with (
+        patch("toolkit.core.segments._FEWEST_SEGMENTS", 2),
+        holding(config.database(source), ours) as left,
+        holding(config.database(target), ours if source == target else theirs) as right,
+    ):
+        found = compare(PAIR, left, right, removed=True, segment_rows=1)
+    expected = compare_rows(
+        PAIR, [keyed_digests(PAIR, batch(ours))], [keyed_digests(PAIR, batch(ours if source == target else theirs))],
+        removed=True,
+    )
+    for name in ("new", "changed", "removed"):
+        one, other = (getattr(each, name).to_pylist() for each in (found, expected))
+        assert sorted(map(repr, one)) == sorted(map(repr, other))
+    assert (found.unchanged, found.source, found.target) == (expected.unchanged, expected.source, expected.target)
+
+
+def test_segments_are_a_power_of_two_and_worth_their_while() -> None:
+    assert [segment_count(rows) for rows in (0, 4095, 4096, 4160, 1_000_000, 10**9)] == [1, 1, 64, 128, 16384, 65536]
+
+

@@ -1,0 +1,206 @@
+"""`sync --since`: only what changed since the last time is looked at, and nothing that could have changed is missed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.operations.databases import connected, contents, execute
+from toolkit.cli import run
+from toolkit.config import Config
+from toolkit.errors import ConfigurationError, ToolkitError
+from toolkit.operations import transfer
+from toolkit.operations.diff import diff
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer import Mode, Options
+from toolkit.operations.watermarks import Since
+
+METADATA = sa.MetaData()
+ITEM = sa.Table(
+    "item", METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("updated_at", sa.DateTime(timezone=True)),
+    sa.Column("local", sa.DateTime),
+    sa.Column("day", sa.Date),
+    sa.Column("version", sa.BigInteger),
+    sa.Column("price", sa.Numeric(10, 2)),
+)
+PLAIN = sa.Table("plain", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))
+START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+ENGINES = ["sqlite", "postgres", "duckdb"]
+PAIRS = [(source, f"{target}2" if target == source else target) for source in ENGINES for target in ENGINES
+         if not source == target == "postgres"]
+SINCE = Since()
+
+
+@pytest.fixture
+def items(shop: Config) -> Config:
+    return replace(shop, metadata=f"{__name__}:METADATA")
+
+
+def item(key: int, minutes: int | None, name: str = "old") -> dict[str, Any]:
+    at = None if minutes is None else START + dt.timedelta(minutes=minutes, microseconds=123)
+    return {
+        "id": key, "name": name, "updated_at": at, "local": at and at.replace(tzinfo=None),
+        "day": at and at.date() + dt.timedelta(days=minutes or 0), "version": minutes, "price": 1,
+    }
+
+
+def put(config: Config, name: str, *rows: dict[str, Any]) -> None:
+    """Insert rows, in place of those of the same keys."""
+    with connected(config.database(name)) as connection:
+        METADATA.create_all(connection)
+        for row in rows:
+            connection.execute(ITEM.delete().where(ITEM.c.id == row["id"]))
+            connection.execute(ITEM.insert().values(row))
+
+
+def counts(config: Config, source: str, target: str, since: Since = SINCE, **options: Any) -> tuple[int, int, int]:
+    """Inserted, updated and unchanged items of a sync."""
+    result = sync(config, source, target, ["item"], since=since, **options)
+    return next((t.inserted, t.updated, t.unchanged) for t in result.tables)
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_a_second_sync_looks_only_at_rows_from_the_watermark_less_the_overlap_on(
+    items: Config, source: str, target: str
+) -> None:
+    put(items, source, *(item(key, 10 * key) for key in range(1, 6)), item(6, None))
+    put(items, target)
+    assert counts(items, source, target) == (6, 0, 0)
+    # Row 5 itself, and the row without a time.
+    assert counts(items, source, target) == (0, 0, 2)
+    put(items, source, item(7, 60, "new"), item(1, 70, "changed"), item(6, None, "changed"), item(2, 20, "unseen"))
+    assert counts(items, source, target) == (1, 2, 1)
+    found = {row[0]: row[1] for row in contents(items.database(target), METADATA)["item"]}
+    assert found == {1: "changed", 2: "old", 3: "old", 4: "old", 5: "old", 6: "changed", 7: "new"}
+    assert counts(items, source, target) == (0, 0, 2)
+    # A full comparison is one option less away.
+    assert sync(items, source, target).tables[0].updated == 1
+    assert diff(items, source, target).equal
+
+
+@pytest.mark.parametrize("source", ENGINES)
+@pytest.mark.parametrize(
+    ("since", "rows"),
+    [
+        (Since(overlap=dt.timedelta(minutes=15)), {4, 5}),
+        (Since("local", dt.timedelta(0)), {5}),
+        (Since("local", dt.timedelta(minutes=25)), {3, 4, 5}),
+        (Since("day", dt.timedelta(days=20)), {3, 4, 5}),
+        (Since("version"), {5}),
+        (Since("version", 10), {4, 5}),
+    ],
+    ids=lambda value: f"{value.column} {value.overlap}" if isinstance(value, Since) else None,
+)
+def test_the_overlap_reaches_so_far_back_in_every_type_of_column(
+    items: Config, source: str, since: Since, rows: set[int]
+) -> None:
+    put(items, source, *(item(key, 10 * key) for key in range(1, 6)))
+    put(items, "sqlite2")
+    counts(items, source, "sqlite2", since)
+    assert counts(items, source, "sqlite2", since) == (0, 0, len(rows))
+
+
+def test_a_row_that_was_committed_late_is_not_lost(items: Config) -> None:
+    put(items, "sqlite", item(1, 10), item(2, 20))
+    put(items, "postgres")
+    counts(items, "sqlite", "postgres")
+    put(items, "sqlite", item(3, 16, "late"))
+    assert counts(items, "sqlite", "postgres") == (1, 0, 1)
+
+
+@pytest.mark.parametrize("source", ENGINES)
+def test_a_time_still_to_come_does_not_hide_the_rows_before_it(items: Config, source: str) -> None:
+    put(items, source, item(1, 10), {**item(2, 0), "updated_at": dt.datetime(2999, 1, 1, tzinfo=dt.UTC)})
+    if source != "sqlite":
+        execute(items.database(source), "INSERT INTO item (id, updated_at) VALUES (9, 'infinity')")
+    put(items, "sqlite2" if source == "sqlite" else "duckdb2" if source == "duckdb" else "duckdb")
+    target = {"sqlite": "sqlite2", "duckdb": "duckdb2", "postgres": "duckdb"}[source]
+    counts(items, source, target)
+    put(items, source, item(3, 20, "new"))
+    assert counts(items, source, target)[0] == 1
+
+
+def test_a_failed_sync_a_dry_run_and_another_condition_leave_the_watermark_where_it_was(items: Config) -> None:
+    put(items, "sqlite", item(1, 10))
+    put(items, "postgres")
+    counts(items, "sqlite", "postgres")
+    put(items, "sqlite", item(2, 100, "new"))
+    assert counts(items, "sqlite", "postgres", dry_run=True)[0] == 1
+    execute(items.database("postgres"), "ALTER TABLE item ADD CHECK (name <> 'new')")
+    with pytest.raises(ToolkitError):
+        counts(items, "sqlite", "postgres")
+    execute(items.database("postgres"), "ALTER TABLE item DROP CONSTRAINT item_name_check")
+    assert counts(items, "sqlite", "postgres", where={"item": "id > 5"}) == (0, 0, 0)
+    put(items, "sqlite", item(3, 200, "third"))
+    assert counts(items, "sqlite", "postgres")[0] == 2
+
+
+def test_a_target_that_was_emptied_is_filled_whole(items: Config) -> None:
+    put(items, "sqlite", item(1, 10), item(2, 1000))
+    put(items, "duckdb")
+    counts(items, "sqlite", "duckdb")
+    execute(items.database("duckdb"), "DELETE FROM item")
+    assert counts(items, "sqlite", "duckdb") == (2, 0, 0)
+
+
+def test_tables_without_the_column_are_compared_whole_and_many_changed_rows_too(
+    items: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(items, "sqlite", *(item(key, 10) for key in range(1, 30)))
+    put(items, "postgres")
+    execute(items.database("sqlite"), "INSERT INTO plain VALUES (1, 'one')")
+    sync(items, "sqlite", "postgres", since=SINCE)
+    execute(items.database("sqlite"), "UPDATE plain SET name = 'two'", "UPDATE item SET name = 'x' WHERE id > 5")
+    monkeypatch.setattr(transfer, "_LOOKED_UP_ROWS", 3)
+    result = {table.table: table for table in sync(items, "sqlite", "postgres", since=SINCE).tables}
+    assert (result["plain"].updated, result["item"].updated, result["item"].unchanged) == (1, 24, 5)
+    assert (result["plain"].since, result["item"].since) == (None, "2024-01-01 00:05:00")
+    assert diff(items, "sqlite", "postgres").equal
+
+
+@pytest.mark.parametrize(
+    ("since", "fact"),
+    [
+        (Since("nothing"), "None of the tables has a column 'nothing'"),
+        (Since("name"), "item.name holds text, which does not grow"),
+        (Since("updated_at", 5), "item.updated_at holds timestamptz"),
+        (Since("version", dt.timedelta(1)), "item.version holds int64"),
+    ],
+)
+def test_a_column_that_cannot_serve_is_refused(items: Config, since: Since, fact: str) -> None:
+    put(items, "sqlite")
+    put(items, "sqlite2")
+    with pytest.raises(ConfigurationError, match=fact):
+        sync(items, "sqlite", "sqlite2", since=since)
+
+
+def test_deleting_needs_a_full_comparison(items: Config) -> None:
+    with pytest.raises(ConfigurationError, match="do not show which are gone"):
+        sync(items, "sqlite", "sqlite2", since=SINCE, options=Options(mode=Mode.REPLACE))
+
+
+def test_the_command_takes_a_column_and_an_overlap(
+    items: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(items, "sqlite", item(1, 10), item(2, 100))
+    put(items, "duckdb")
+    urls = "\n".join(f'{name} = "{items.database(name).address}"' for name in ("sqlite", "duckdb"))
+    (tmp_path / "toolkit.toml").write_text(f'metadata = "{items.metadata}"\nmigrations = "none"\n[databases]\n{urls}\n')
+    monkeypatch.chdir(tmp_path)
+    command = ["sync", "item", "--from", "sqlite", "--to", "duckdb", "--json"]
+    for options in (["--since"], ["--since", "--overlap", "2h"]):
+        assert run([*command, *options]) == 0
+        rows = json.loads(capsys.readouterr().out)["tables"][0]
+    assert (rows["unchanged"], rows["since"]) == (2, "2023-12-31 23:40:00")
+    assert run([*command, "--overlap", "5m"]) == 2
+    assert run([*command, "--since", "--overlap", "soon"]) == 2
+    assert run([*command, "--since", "--delete"]) == 2

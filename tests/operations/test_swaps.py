@@ -1,0 +1,139 @@
+"""Unique values that move between rows arrive on every engine, whatever their type and however many rows they pass."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.operations.databases import connected, contents, execute
+from toolkit.config import Config
+from toolkit.errors import UniqueConflictError
+from toolkit.operations.diff import diff
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer import Mode, Options
+from toolkit.repositories.duckdb import DuckDBRepository
+
+METADATA = sa.MetaData()
+SEAT = sa.Table(
+    "seat", METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("label", sa.String(20), nullable=False, unique=True),
+    sa.Column("guest", sa.Text, unique=True),
+    sa.Column("row", sa.Integer, nullable=False),
+    sa.Column("place", sa.SmallInteger, nullable=False),
+    sa.Column("token", sa.Uuid, nullable=False, unique=True),
+    sa.Column("badge", sa.LargeBinary, nullable=False, unique=True),
+    sa.UniqueConstraint("row", "place"),
+)
+NOTE = sa.Table(
+    "note", METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("seat_id", sa.ForeignKey("seat.id", ondelete="CASCADE"), nullable=False),
+)
+TARGETS = ["sqlite2", "postgres", "duckdb"]
+Move = Callable[[list[int]], list[int]]
+
+
+def seat(number: int, value: int) -> dict[str, Any]:
+    """A row whose unique values are all those of one number."""
+    return {
+        "id": number, "label": f"L{value}", "guest": None if value == 9 else f"guest {value}", "row": 1,
+        "place": value, "token": uuid.UUID(int=value), "badge": bytes([value]),
+    }
+
+
+@pytest.fixture
+def seats(shop: Config) -> Config:
+    return replace(shop, metadata=f"{__name__}:METADATA")
+
+
+@pytest.fixture
+def row_by_row() -> Iterator[None]:
+    """Let DuckDB take each row by a statement of its own."""
+    usual, DuckDBRepository.row_group = DuckDBRepository.row_group, 1
+    yield
+    DuckDBRepository.row_group = usual
+
+
+def put(config: Config, name: str, values: dict[int, int]) -> None:
+    """Fill a database anew with these seats, with a note to each that only stays if the seat does."""
+    with connected(config.database(name)) as connection:
+        METADATA.drop_all(connection)
+        METADATA.create_all(connection)
+        if values:
+            connection.execute(SEAT.insert(), [seat(number, value) for number, value in values.items()])
+            connection.execute(NOTE.insert(), [{"id": number, "seat_id": number} for number in values])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("commit_every", [None, 1])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({1: 1, 2: 2}, {1: 2, 2: 1}),
+        ({1: 1, 2: 2, 3: 3}, {1: 2, 2: 3, 3: 1}),
+        ({1: 1, 2: 2, 3: 9}, {1: 9, 2: 1, 3: 2}),
+        # A new row takes the value of one that moves on.
+        ({5: 1}, {1: 1, 5: 2}),
+    ],
+    ids=["swap", "cycle of three", "cycle with NULL", "taken by a new row"],
+)
+def test_unique_values_that_rows_exchange_arrive(
+    seats: Config, row_by_row: None, target: str, commit_every: int | None, before: dict[int, int],
+    after: dict[int, int],
+) -> None:
+    put(seats, target, before)
+    put(seats, "sqlite", after)
+    result = sync(seats, "sqlite", target, options=Options(commit_every=commit_every))
+    assert [(table.table, table.verified) for table in result.tables] == [("seat", True), ("note", True)]
+    assert contents(seats.database(target), METADATA) == contents(seats.database("sqlite"), METADATA)
+    assert not sum(table.inserted + table.updated for table in sync(seats, "sqlite", target).tables)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_values_in_any_rows_become_those_of_the_source(
+    seats: Config, row_by_row: None, target: str, data: st.DataObject
+) -> None:
+    sides = st.integers(0, 6).flatmap(
+        lambda count: st.tuples(
+            st.lists(st.integers(1, 8), min_size=count, max_size=count, unique=True),
+            st.lists(st.integers(1, 9), min_size=count, max_size=count, unique=True),
+        )
+    )
+    before, after = (dict(zip(*data.draw(sides), strict=True)) for _ in range(2))
+    put(seats, target, before)
+    put(seats, "sqlite", after or {1: 1})
+    sync(seats, "sqlite", target, options=Options(mode=Mode.REPLACE))
+    assert diff(seats, "sqlite", target).equal
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_value_that_a_row_of_the_target_keeps_is_still_a_conflict_and_nothing_is_written(
+    seats: Config, target: str
+) -> None:
+    put(seats, target, {1: 1, 2: 2, 3: 3})
+    put(seats, "sqlite", {1: 2, 2: 3})
+    before = contents(seats.database(target), METADATA)
+    with pytest.raises(UniqueConflictError) as caught:
+        sync(seats, "sqlite", target)
+    assert "id=3" in str(caught.value)
+    assert contents(seats.database(target), METADATA) == before
+
+
+def test_a_swap_that_a_check_constraint_has_no_room_for_is_told_and_nothing_is_written(seats: Config) -> None:
+    put(seats, "postgres", {1: 1, 2: 2})
+    execute(seats.database("postgres"), "ALTER TABLE seat ADD CHECK (label LIKE 'L%%')")
+    put(seats, "sqlite", {1: 2, 2: 1})
+    before = contents(seats.database("postgres"), METADATA)
+    with pytest.raises(Exception, match="seat_label_check"):
+        sync(seats, "sqlite", "postgres")
+    assert contents(seats.database("postgres"), METADATA) == before

@@ -1,0 +1,173 @@
+"""`sync --since`: how far each table was synced the last time, kept in the target, and what has changed since.
+
+What cannot be seen in this way: deleted rows, rows whose column was not set when they changed, rows that somebody
+changed in the target, and rows committed later than the overlap after the time that they carry.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from toolkit.core.tables import TableSpec
+from toolkit.core.types import INTEGER_KINDS, Kind
+from toolkit.core.values import timestamp_text
+from toolkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from toolkit.repositories.base import DatabaseConnection
+
+_TIMES = frozenset({Kind.TIMESTAMPTZ, Kind.TIMESTAMP, Kind.DATE})
+_DEFAULT_OVERLAP = dt.timedelta(minutes=5)
+_DAY = dt.timedelta(days=1)
+# Its name keeps it out of migrations: see `migration_environment.is_bookkeeping`.
+_STATE = sa.Table(
+    "toolkit_sync_state", sa.MetaData(),
+    sa.Column("source", sa.String(512), primary_key=True),
+    sa.Column("table_name", sa.String(255), primary_key=True),
+    sa.Column("column_name", sa.String(255), primary_key=True),
+    sa.Column("narrowed_by", sa.String(1024), primary_key=True),
+    sa.Column("watermark", sa.String(64), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Only rows with at least the greatest value that `column` had at the last sync, less the overlap, or NULL.
+
+    `overlap`: a time for columns of times (default: 5 minutes), a number for columns of numbers (default: 0).
+    """
+
+    column: str = "updated_at"
+    overlap: dt.timedelta | int | None = None
+
+
+@dataclass(frozen=True)
+class Watermarks:
+    """The watermarks of a pair of databases: those of the last sync, and those that this one leaves."""
+
+    since: Since
+    source: str
+    previous: Mapping[str, int]
+    reached: dict[str, int]
+
+    @classmethod
+    def read(cls, since: Since, source: str, target: DatabaseConnection, specs: Sequence[TableSpec]) -> Watermarks:
+        """The watermarks of the last sync from `source`, whose place this is.
+
+        Raises:
+            ConfigurationError: no table has the column, or it is of a type that does not grow.
+        """
+        _require_column(since, specs)
+        marks = cls(since, source, {}, {})
+        with target.translated():
+            if not sa.inspect(target.sqlalchemy).has_table(_STATE.name):
+                return marks
+            rows = target.sqlalchemy.execute(sa.select(_STATE).where(*marks._own())).all()
+        wanted = {(spec.name, spec.where or "") for spec in specs}
+        found = {row.table_name: int(row.watermark) for row in rows if (row.table_name, row.narrowed_by) in wanted}
+        return replace(marks, previous=found)
+
+    def window(self, spec: TableSpec) -> str | None:
+        """The condition on the source's rows, in SQL that every engine understands; None for all of them."""
+        mark = self.previous.get(spec.name)
+        if mark is None:
+            return None
+        name = _quoted(self.since.column)
+        window = f"({name} >= {_literal(spec, self.since.column, mark - self._overlap(spec))} OR {name} IS NULL)"
+        return window if spec.where is None else f"({spec.where}\n) AND {window}"
+
+    def shown(self, spec: TableSpec) -> str:
+        """From where on rows are looked at."""
+        return _literal(spec, self.since.column, self.previous[spec.name] - self._overlap(spec)).strip("'")
+
+    def reach(self, spec: TableSpec, source: DatabaseConnection, now: dt.datetime) -> None:
+        """Note how far the source goes; a time that is still to come does not count, for others come before it."""
+        column = next((each for each in spec.columns if each.name == self.since.column), None)
+        if column is None:
+            return
+        bounds = [spec.where] if spec.where else []
+        if column.type.kind in _TIMES:
+            # Infinities are outside of these bounds, too.
+            name = _quoted(column.name)
+            last = _literal(spec, column.name, _units(spec, column.name, now))
+            bounds.append(f"{name} <= {last} AND {name} >= '0001-01-01 00:00:00'")
+        narrowed = replace(spec, where=" AND ".join(f"({bound}\n)" for bound in bounds) or None)
+        mark = source.repository(narrowed).maximum(column.name)
+        if mark is not None:
+            self.reached[spec.name] = mark
+
+    def write(self, target: DatabaseConnection, specs: Sequence[TableSpec]) -> None:
+        """Keep what was reached, in the transaction of the rows."""
+        moved = {name: mark for name, mark in self.reached.items() if self.previous.get(name) != mark}
+        if not moved:
+            return
+        with target.translated():
+            _STATE.create(target.sqlalchemy, checkfirst=True)
+            for spec in specs:
+                if spec.name not in moved:
+                    continue
+                own = [*self._own(), _STATE.c.table_name == spec.name, _STATE.c.narrowed_by == (spec.where or "")]
+                target.sqlalchemy.execute(sa.delete(_STATE).where(*own))
+                target.sqlalchemy.execute(sa.insert(_STATE).values(
+                    source=self.source, table_name=spec.name, column_name=self.since.column,
+                    narrowed_by=spec.where or "", watermark=str(moved[spec.name]),
+                ))
+
+    def _own(self) -> list[sa.ColumnElement[bool]]:
+        return [_STATE.c.source == self.source, _STATE.c.column_name == self.since.column]
+
+    def _overlap(self, spec: TableSpec) -> int:
+        overlap, kind = self.since.overlap, spec.column(self.since.column).type.kind
+        if kind in INTEGER_KINDS:
+            return overlap if isinstance(overlap, int) else 0
+        time = overlap if isinstance(overlap, dt.timedelta) else _DEFAULT_OVERLAP
+        return -(-time // _DAY) if kind is Kind.DATE else time // dt.timedelta(microseconds=1)
+
+
+def _require_column(since: Since, specs: Sequence[TableSpec]) -> None:
+    kinds = {spec.name: spec.column(since.column).type.kind for spec in specs if since.column in spec.column_names}
+    if not kinds:
+        raise ConfigurationError(
+            f"None of the tables has a column {since.column!r}.",
+            "Name one that grows with every change: --since COLUMN.",
+        )
+    for table, kind in kinds.items():
+        if kind not in _TIMES | INTEGER_KINDS:
+            raise ConfigurationError(
+                f"{table}.{since.column} holds {kind}, which does not grow with every change.",
+                "Name a column of times or numbers: --since COLUMN.",
+            )
+        if since.overlap is not None and isinstance(since.overlap, int) != (kind in INTEGER_KINDS):
+            wanted = "a number, such as 100" if kind in INTEGER_KINDS else "a time, such as 5m"
+            raise ConfigurationError(f"{table}.{since.column} holds {kind}.", f"Give the overlap as {wanted}.")
+
+
+def _units(spec: TableSpec, column: str, moment: dt.datetime) -> int:
+    """A moment as the number that a column of times counts."""
+    if spec.column(column).type.kind is Kind.DATE:
+        return moment.date().toordinal() - dt.date(1970, 1, 1).toordinal()
+    return int(pa.scalar(moment, pa.timestamp("us", "UTC")).cast(pa.int64()).as_py())
+
+
+def _literal(spec: TableSpec, column: str, mark: int) -> str:
+    """A watermark as every engine takes it for the column's type.
+
+    Times are cut to whole seconds, which some that SQLite holds are without a fraction.
+    """
+    type_ = spec.column(column).type
+    if type_.kind in INTEGER_KINDS:
+        return str(mark)
+    if type_.kind is Kind.DATE:
+        return f"'{timestamp_text(type_, mark)}'"
+    moment: Any = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=mark // 1_000_000)  # noqa: DTZ001 - sessions are UTC
+    return f"'{moment:%Y-%m-%d %H:%M:%S}'"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
