@@ -222,6 +222,14 @@ class ReferencedRowsError(ToolkitError):
         )
 
 
+class ScriptError(ToolkitError):
+    """A table that no script can make equal."""
+
+    def __init__(self, table: str, problem: str, advice: str) -> None:
+        self.table, self.problem = table, problem
+        super().__init__(f"{table}: {problem}; no script was written.", advice)
+
+
 class ChangedSincePlanError(ToolkitError):
     """The target was changed by somebody else between the plan and its execution."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
               help="Show so many rows of each table that differ, with their columns: old → new.")
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
 @where_option
+@click.option("--sql", "script", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
+              help="Write the statements that would make the second database equal, for psql, sqlite3 or duckdb. The "
+                   "script holds all values unmasked. - is stdout, without a report.")
 @click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with all rows that differ.")
 @click.option("--json-lines", is_flag=True, help="Print each table and each row that differs as a line of JSON.")
@@ -36,6 +41,7 @@ def diff(
     rows: int,
     columns: tuple[str, ...],
     where: dict[str, str],
+    script: str | None,
     show_pii: bool,
     as_json: bool,
     json_lines: bool,
@@ -45,6 +51,10 @@ def diff(
     The exit code is 0 when all are the same, 3 when some differ, and 1 when some could not be compared. Nothing is
     written.
     """
+    if script is not None:
+        _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
+        return _write_script(ctx.obj, source, target, script, tables, where, show_pii=show_pii,
+                             rows=None if as_json else rows, as_json=as_json)
     if not json_lines:
         return compare(ctx.obj, source, target, tables, where, columns=columns, show_pii=show_pii,
                        rows=None if as_json else rows, as_json=as_json)
@@ -84,9 +94,43 @@ def compare(
     return _exit_code({table.status for table in result.tables})
 
 
+def _write_script(
+    config: Config,
+    source: str,
+    target: str,
+    script: str,
+    tables: Sequence[str],
+    where: Mapping[str, str],
+    *,
+    rows: int | None,
+    show_pii: bool,
+    as_json: bool,
+) -> int:
+    """Write the script, show what was found unless the script has stdout to itself, and give the exit code."""
+    from toolkit.cli.render import progress_on_stderr, show_diff, show_json
+    from toolkit.operations.diff_sql import diff_sql
+
+    place: Path | IO[bytes] = sys.stdout.buffer if script == "-" else Path(script)
+    with progress_on_stderr() as progress:
+        result = diff_sql(config, source, target, place, tables, where=where, show_pii=show_pii, rows=rows,
+                          progress=progress)
+    if script != "-":
+        show_json(result) if as_json else show_diff(result)
+    return _exit_code({table.status for table in result.tables})
+
+
 def _exit_code(statuses: Collection[Status]) -> int:
     from toolkit.operations.diff import Status
 
     if Status.FAILED in statuses:
         return EXIT_FAILURE
     return EXIT_DIFFERENT if set(statuses) - {Status.SAME} else 0
+
+
+def _require_whole_rows(columns: tuple[str, ...], *, json_lines: bool, both_on_stdout: bool) -> None:
+    if columns:
+        raise click.UsageError("--sql writes whole rows: leave out --columns.")
+    if json_lines:
+        raise click.UsageError("--sql goes with --json, not with --json-lines.")
+    if both_on_stdout:
+        raise click.UsageError("--sql - and --json would both be on stdout: give --sql a file.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -156,13 +156,20 @@ def delete_first(plans: Sequence[TablePlan], target: DatabaseConnection, progres
         if plan.removals is None or not plan.deletes or plan.marks:
             continue
         progress.step(f"delete {plan.spec.name}", plan.deletes)
-        # Rows that wait themselves are still there, and what they point at waits with them.
-        gone = [other for other in plans if other.spec.name not in rest]
-        if any(True for _ in _pointing(plan, gone, target)):
+        if has_to_wait(plan, plans, rest, target):
             rest[plan.spec.name] = plan.removals
         else:
             target.repository(plan.spec).delete_many(plan.removals)
     return rest
+
+
+def has_to_wait(
+    plan: TablePlan, plans: Sequence[TablePlan], waiting: Collection[str], target: DatabaseConnection
+) -> bool:
+    """Whether a row that stays, or is of a table whose deletes are `waiting`, points at one to be deleted."""
+    # Rows that wait themselves are still there, and what they point at waits with them.
+    gone = [other for other in plans if other.spec.name not in waiting]
+    return any(True for _ in _pointing(plan, gone, target))
 
 
 def delete_rest(plans: Sequence[TablePlan], rest: dict[str, pa.Table], target: DatabaseConnection) -> None:

@@ -119,7 +119,17 @@ def diff(
         return DiffResult(comparison.source.name, comparison.target.name, found, time.perf_counter() - started)
 
 
-Differences = Callable[[int | None], Iterator[RowDiff]]
+@dataclass(frozen=True)
+class Differences:
+    """A table's rows that differ; called, it yields so many of them, ordered by key. No changes: not in both."""
+
+    spec: TableSpec
+    changes: Changes | None
+    _describe: Callable[[TableSpec, Changes, int | None], Iterator[RowDiff]]
+
+    def __call__(self, limit: int | None) -> Iterator[RowDiff]:
+        """At most `limit` rows; all of them for None."""
+        return iter(()) if self.changes is None else self._describe(self.spec, self.changes, limit)
 
 
 class Comparison:
@@ -159,16 +169,16 @@ class Comparison:
         try:
             status, changes = self._changes(spec)
         except ToolkitError as error:
-            return TableDiff(spec.name, Status.FAILED, reason=error.fact), lambda _: iter(())
+            return TableDiff(spec.name, Status.FAILED, reason=error.fact), Differences(spec, None, self._rows)
         if changes is None:
-            return TableDiff(spec.name, status), lambda _: iter(())
+            return TableDiff(spec.name, status), Differences(spec, None, self._rows)
         removed = 0 if changes.removed is None else changes.removed.num_rows
         found = TableDiff(
             spec.name, status, changes.new.num_rows, changes.changed.num_rows, removed, changes.unchanged,
             seconds=time.perf_counter() - started,
             source_digest=changes.source.text, target_digest=changes.target.text,
         )
-        return found, lambda limit: self._rows(spec, changes, limit)
+        return found, Differences(spec, changes, self._rows)
 
     def _changes(self, spec: TableSpec) -> tuple[Status, Changes | None]:
         sides = (self.source, self.target)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from toolkit.config import Database
+    from toolkit.repositories.scripts import Script
 
 # 8,192 rows of a usual table are 3 MB: as fast as more, and what several threads hold of them at once stays small
 # (a verified load of a million todos peaks at 240 MB; at 16,384 rows, 306 MB).
@@ -118,6 +119,10 @@ class DatabaseConnection(ABC):
     @abstractmethod
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table within this transaction."""
+
+    @abstractmethod
+    def script(self) -> Script:
+        """How a script for the engine's own client is written."""
 
     @abstractmethod
     def translated(self) -> AbstractContextManager[None]:
@@ -301,6 +306,10 @@ class TableRepository:
 
     def advance_sequences(self) -> None:
         """Move the generators of key values past the highest value in the table."""
+
+    def advance_statements(self) -> list[str]:
+        """The statements that do so, of which each may be run at any time."""
+        return []
 
     def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
         """So many numbers that no row has in this column, all of them greater than `above`."""

@@ -87,6 +87,26 @@ def _stored_spec(spec: TableSpec, decorated: dict[str, Decorated]) -> TableSpec:
     return replace(spec, columns=tuple(columns))
 
 
+def as_stored(
+    spec: TableSpec, batch: pa.RecordBatch, dialect: Dialect
+) -> tuple[TableSpec, pa.RecordBatch]:
+    """A batch, which may lack some of the columns, and its table as an engine stores them."""
+    decorated = {} if dialect.name == _POSTGRESQL.name else decorated_columns(spec, dialect)
+    stored = _stored_spec(spec, decorated)
+    return stored, _converted(batch, stored, decorated, Decorated.to_stored)
+
+
+def _converted(
+    batch: pa.RecordBatch,
+    spec: TableSpec,
+    decorated: dict[str, Decorated],
+    way: Callable[[Decorated, pa.Array], pa.Array],
+) -> pa.RecordBatch:
+    names = batch.schema.names
+    arrays = [way(decorated[n], batch.column(n)) if n in decorated else batch.column(n) for n in names]
+    return pa.record_batch(arrays, schema=pa.schema([spec.schema.field(name) for name in names]))
+
+
 class DecoratedRepository(TableRepository):
     """A table with such columns: an engine's repository of the stored rows, seen as canonical ones."""
 
@@ -129,6 +149,10 @@ class DecoratedRepository(TableRepository):
         """Move the generators of key values past the highest value in the table."""
         self._stored.advance_sequences()
 
+    def advance_statements(self) -> list[str]:
+        """The statements that do so."""
+        return self._stored.advance_statements()
+
     def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
         """So many numbers that no row has in this column."""
         return self._stored.reserve_numbers(column, count, above)
@@ -150,6 +174,4 @@ class DecoratedRepository(TableRepository):
     def _converted(
         self, batch: pa.RecordBatch, spec: TableSpec, way: Callable[[Decorated, pa.Array], pa.Array]
     ) -> pa.RecordBatch:
-        names = batch.schema.names
-        arrays = [way(self._decorated[n], batch.column(n)) if n in self._decorated else batch.column(n) for n in names]
-        return pa.record_batch(arrays, schema=pa.schema([spec.schema.field(name) for name in names]))
+        return _converted(batch, spec, self._decorated, way)

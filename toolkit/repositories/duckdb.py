@@ -23,9 +23,12 @@ from toolkit.errors import (
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository, batch_key
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.decorated import repository_of
+from toolkit.repositories.literals import quoted_text as literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from toolkit.repositories.scripts import Script
 
 # A row group of DuckDB's storage; smaller inserts leave half-filled ones.
 _ROW_GROUP = 122_880
@@ -98,6 +101,12 @@ class DuckDBConnection(DatabaseConnection):
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table."""
         return repository_of(self, spec, DuckDBRepository)
+
+    def script(self) -> Script:
+        """How a script for the engine's own client is written."""
+        from toolkit.repositories.duckdb_script import DuckDBScript
+
+        return DuckDBScript(self)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -221,22 +230,34 @@ class DuckDBRepository(TableRepository):
 
     def advance_sequences(self) -> None:
         """Move the sequences behind integer columns past the highest value; never back."""
-        run = self.connection.raw.execute
+        statements = self.advance_statements()
+        with self.connection.translated():
+            for statement in statements:
+                self.connection.raw.execute(statement).fetchall()
+
+    def advance_statements(self) -> list[str]:
+        """The statements that do so."""
         with self.connection.translated():
             defaults = self._catalog("column_default")
-            for name in (column.name for column in self.spec.columns if column.type.kind in INTEGER_KINDS):
-                default, model = defaults.get(name, ""), self.table.c[name].default
-                if default.startswith("nextval("):
-                    sequence = default.removeprefix("nextval(").removesuffix(")").strip("'").replace('"', "")
-                elif isinstance(model, sa.Sequence):
-                    sequence = model.name
-                else:
-                    continue
-                top = run(f"SELECT max({quoted(name)}) FROM {self.name}").fetchall()
-                last = run("SELECT last_value FROM duckdb_sequences() WHERE sequence_name = ?",
-                           [sequence.rpartition(".")[2]]).fetchall()
-                if last and top[0][0] is not None and top[0][0] > (last[0][0] or 0):
-                    run("SELECT setval(?, ?)", [sequence, top[0][0]]).fetchall()
+        statements = []
+        for name in (column.name for column in self.spec.columns if column.type.kind in INTEGER_KINDS):
+            default, model = defaults.get(name, ""), self.table.c[name].default
+            if default.startswith("nextval("):
+                sequence = default.removeprefix("nextval(").removesuffix(")").strip("'").replace('"', "")
+            elif isinstance(model, sa.Sequence):
+                sequence = model.name
+            else:
+                continue
+            statements.append(
+                f"SELECT setval({literal(sequence)}, top) FROM (SELECT max({quoted(name)}) AS top FROM {self.name}) "
+                "WHERE top > (SELECT coalesce(max(last_value), 0) FROM duckdb_sequences() "
+                f"WHERE sequence_name = {literal(sequence.rpartition('.')[2])})"
+            )
+        return statements
+
+    def decimal_scale(self, column: str) -> int | None:
+        """How many decimals a column of decimals keeps; None if it is none here."""
+        return _scale(self._catalog("data_type")[column])
 
     def _catalog(self, field: str) -> dict[str, str]:
         """A property of each data column, from DuckDB's catalog."""
@@ -342,7 +363,7 @@ class DuckDBRepository(TableRepository):
     def _require_scale(self, column: ColumnSpec, batch: pa.Table, actual: str) -> None:
         from decimal import Decimal
 
-        scale = int(actual.partition(",")[2].rstrip(")") or 0) if actual.startswith("DECIMAL") else None
+        scale = _scale(actual)
         for row, text in enumerate(batch.column(column.name).to_pylist()):
             value = None if text is None else Decimal(text)
             if value is None or scale is None:
@@ -379,6 +400,10 @@ class DuckDBRepository(TableRepository):
                 )
             columns.append(_view(column.type, values))
         return pa.record_batch(columns, schema=self.spec.schema)
+
+
+def _scale(actual: str) -> int | None:
+    return int(actual.partition(",")[2].rstrip(")") or 0) if actual.startswith("DECIMAL") else None
 
 
 def _view(type_: LogicalType, values: pa.Array) -> pa.Array:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import psycopg
@@ -50,6 +50,9 @@ from toolkit.repositories.postgres_sql import (
     wire_type,
     wrapped,
 )
+
+if TYPE_CHECKING:
+    from toolkit.repositories.scripts import Script
 
 # Whoever writes with the toolkit holds this advisory lock of the database ("toolkit" in ASCII).
 _WRITE_LOCK = int.from_bytes(b"toolkit", "big")
@@ -107,6 +110,12 @@ class PostgresConnection(DatabaseConnection):
         """Access to one table."""
         return PostgresRepository(self, spec)
 
+    def script(self) -> Script:
+        """How a script for the engine's own client is written."""
+        from toolkit.repositories.postgres_script import PostgresScript
+
+        return PostgresScript(self)
+
     def reader(self) -> Any:
         """The ADBC connection that all tables are read through; a connection that only reads shares its snapshot."""
         if self._reader is None:
@@ -149,18 +158,24 @@ class PostgresConnection(DatabaseConnection):
     def _is_broken(self) -> bool:
         return self.sqlalchemy.closed or self.sqlalchemy.invalidated or self.raw.broken
 
+    def immediate_foreign_keys(self, specs: Sequence[TableSpec]) -> list[tuple[str, str]]:
+        """The foreign keys of these tables that cannot be deferred: quoted names of table and constraint."""
+        query = sa.text(
+            "SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(:table) "
+            "AND contype = 'f' AND NOT condeferrable AND conparentid = 0 ORDER BY conname"
+        )
+        with self.translated():
+            return [
+                (table, quoted(name))
+                for table in (qualified(spec.table) for spec in specs)
+                for (name,) in self.sqlalchemy.execute(query, {"table": table})
+            ]
+
     @contextmanager
     def defer_foreign_keys(self, specs: Sequence[TableSpec]) -> Iterator[None]:
         """Make the foreign keys of these tables deferred for the block; they are checked and restored at its end."""
-        found: list[tuple[str, str]] = []
+        found = self.immediate_foreign_keys(specs)
         with self.translated():
-            for spec in specs:
-                rows = self.sqlalchemy.execute(
-                    sa.text("SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(:table) "
-                            "AND contype = 'f' AND NOT condeferrable AND conparentid = 0"),
-                    {"table": qualified(spec.table)},
-                )
-                found += [(qualified(spec.table), quoted(name)) for (name,) in rows]
             for table, name in found:
                 self.run(f"ALTER TABLE {table} ALTER CONSTRAINT {name} DEFERRABLE INITIALLY DEFERRED")
             # Those that were deferrable before, but not deferred.
@@ -381,15 +396,20 @@ class PostgresRepository(TableRepository):
     def advance_sequences(self) -> None:
         """Move the sequences of keys past the highest value; never back, and not for an empty table."""
         with self.connection.translated():
-            for column in self.spec.columns:
-                sequence = self._sequence_of(column.name) if column.type.kind in INTEGER_KINDS else None
-                if sequence is None:
-                    continue
-                self.connection.run(
-                    f"SELECT setval({literal(sequence)}, top) "
-                    f"FROM (SELECT max({quoted(column.name)}) AS top FROM {self.name}) AS highest, {sequence} AS s "
-                    "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)"
-                )
+            for statement in self.advance_statements():
+                self.connection.run(statement)
+
+    def advance_statements(self) -> list[str]:
+        """The statements that do so."""
+        with self.connection.translated():
+            numbered = [c.name for c in self.spec.columns if c.type.kind in INTEGER_KINDS]
+            sequences = {name: sequence for name in numbered if (sequence := self._sequence_of(name)) is not None}
+        return [
+            f"SELECT setval({literal(sequence)}, top) "
+            f"FROM (SELECT max({quoted(name)}) AS top FROM {self.name}) AS highest, {sequence} AS s "
+            "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)"
+            for name, sequence in sequences.items()
+        ]
 
     def _sequence_of(self, column: str) -> str | None:
         """The sequence of a serial or identity column, or the one that the model takes its values from."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +28,9 @@ from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnecti
 from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
+
+if TYPE_CHECKING:
+    from toolkit.repositories.scripts import Script
 
 # SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
 _BUSY_STEP = 100
@@ -162,6 +165,12 @@ class SqliteConnection(DatabaseConnection):
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table."""
         return repository_of(self, spec, SqliteRepository)
+
+    def script(self) -> Script:
+        """How a script for the engine's own client is written."""
+        from toolkit.repositories.sqlite_script import SqliteScript
+
+        return SqliteScript(self)
 
     def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
         """Whether a write to one of these tables may run somebody's trigger."""
