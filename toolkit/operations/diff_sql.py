@@ -28,7 +28,8 @@ from toolkit.core.tables import TableSpec
 from toolkit.errors import ScriptError
 from toolkit.operations.deletes import guard, has_to_wait
 from toolkit.operations.diff import Comparison, Differences, DiffResult, Status, TableDiff
-from toolkit.operations.moved_values import moved_values
+from toolkit.operations.moved_values import passing_values
+from toolkit.operations.transfer import rows_with_keys
 from toolkit.repositories.base import BATCH_ROWS
 from toolkit.repositories.scripts import Script, TableScript, qualified, quoted
 from toolkit.stores.whole_file import whole_file
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 # Rows and bytes of one statement: a hundred rows take a client hardly longer than one.
 _STATEMENT_ROWS = 100
 _STATEMENT_BYTES = 1 << 20
-# Above this share of a table it is faster to read all of it once more than to look rows up by key.
-_READ_ALL_SHARE = 0.1
 
 
 def diff_sql(
@@ -197,7 +196,8 @@ class _Writer:
         begin = f"INSERT INTO {qualified(spec.table)} ({names}){self._script.overriding} VALUES\n"
 
         def lines() -> Iterator[tuple[list[pa.Array], pa.Array]]:
-            with read_ahead(self._new_rows(spec, changes)) as batches:
+            new = changes.new.select(list(spec.key))
+            with read_ahead(rows_with_keys(self._source.repository(spec), new)) as batches:
                 for batch in batches:
                     cells = self._script.literals(spec, batch)
                     rows = zip(*(cells[name] for name in spec.column_names), strict=True)
@@ -205,14 +205,6 @@ class _Writer:
                     self._progress.advance(batch.num_rows)
 
         yield from _grouped(begin, "", _in_key_order(spec, _with_ends(lines(), "\n")))
-
-    def _new_rows(self, spec: TableSpec, changes: Changes) -> Iterable[pa.RecordBatch]:
-        keys = changes.new.select(list(spec.key))
-        repository = self._source.repository(spec)
-        rows = changes.new.num_rows + changes.changed.num_rows + changes.unchanged
-        if keys.num_rows > _READ_ALL_SHARE * rows:
-            return only(repository.read(BATCH_ROWS), keys)
-        return repository.read(BATCH_ROWS, keys=keys)
 
     def _updates(self, spec: TableSpec, changes: Changes) -> Iterator[bytes]:
         self._changed_rows += changes.changed.num_rows
@@ -255,7 +247,7 @@ class _Writer:
 
     def _frees(self, spec: TableSpec, changes: Changes, waits: bool) -> Iterator[bytes]:
         """Take unique values that another row is given from the rows that have them."""
-        batches = list(moved_values(spec, changes, self._source, self._target, waits=waits))
+        batches = [batch for rows in self._passing(spec, changes, waits) for batch in rows.to_batches()]
         self._changed_rows += sum(batch.num_rows for batch in batches)
 
         def lines() -> Iterator[tuple[list[pa.Array], pa.Array]]:
@@ -269,6 +261,24 @@ class _Writer:
                 yield [batch.column(name) for name in spec.key], pa.array(texts)
 
         yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
+
+    def _passing(self, spec: TableSpec, changes: Changes, waits: bool) -> Iterator[pa.Table]:
+        names = list(spec.key)
+        assert changes.removed is not None
+        held, written = changes.changed.select(names), changes.changed.select(names)
+        if waits:
+            held = pa.concat_tables([held, changes.removed.select(names)])
+            written = pa.concat_tables([written, changes.new.select(names)])
+        if not held.num_rows:
+            return
+        source = self._source.repository(replace(spec, where=None))
+        for unique, rows in passing_values(spec, held, lambda: source.read(BATCH_ROWS, keys=written), self._target):
+            if rows is None:
+                raise ScriptError(
+                    spec.name, f"unique values of {', '.join(unique)} move between rows, and can be neither NULL nor "
+                    "anything else in between", "Change one of the rows by hand, then run again.",
+                )
+            yield rows
 
 
 def _conditions(spec: TableSpec, cells: Mapping[str, Sequence[str]]) -> list[str]:

@@ -30,7 +30,7 @@ from toolkit.operations.deletes import (
     soften,
 )
 from toolkit.operations.digesting import SideDigest
-from toolkit.operations.swaps import park_swapped
+from toolkit.operations.moved_values import passing_values
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema
 
@@ -306,8 +306,8 @@ def _write(
     sent = arrived = plan.digest if options.verify and plan.action is Action.NOTHING else None
     if plan.action is not Action.NOTHING:
         progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
-        swapped = park_swapped(plan, lambda: _differing(plan, source, options), target, leaving)
-        if options.commit_every and not swapped and not _points_at_itself(plan.spec):
+        parked = _park_moved(plan, lambda: _differing(plan, source, options), target, leaving)
+        if options.commit_every and not parked and not _points_at_itself(plan.spec):
             sent, arrived = _in_parts(plan, source, target, options, progress)
         elif plan.action is Action.LOAD:
             sent, arrived = _load(plan, source, target, options, progress)
@@ -317,6 +317,25 @@ def _write(
         planned(plan), seconds=plan.seconds + time.perf_counter() - started, verified=sent is not None,
         source_digest=sent.text if sent else None, target_digest=arrived.text if arrived else None,
     )
+
+
+def _park_moved(
+    plan: TablePlan, incoming: Callable[[], Iterator[pa.RecordBatch]], target: DatabaseConnection,
+    leaving: pa.Table | None,
+) -> bool:
+    """Give rows passing values where another takes theirs; whether there were any.
+
+    Rows to be updated, and `leaving`, the keys of those to be deleted only later. Where nothing else can stand in
+    between, the engine is left to refuse the value.
+    """
+    if plan.changes is None or not (plan.updates or leaving):
+        return False
+    keys = plan.changes.select(list(plan.spec.key))
+    held = pa.concat_tables([keys, leaving]) if leaving else keys
+    parked = [rows for _, rows in passing_values(plan.spec, held, incoming, target) if rows is not None]
+    for rows in parked:
+        target.repository(plan.spec).update_many(rows)
+    return bool(parked)
 
 
 Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
@@ -368,11 +387,14 @@ def _expected(plan: TablePlan) -> tuple[pa.Table, TableDigest]:
 
 
 def _differing(plan: TablePlan, source: Source, options: Options) -> Iterator[pa.RecordBatch]:
-    repository = source.repository(plan.spec)
-    keys, _ = _expected(plan)
-    if keys.num_rows > _READ_ALL_SHARE * repository.count():
-        return only(repository.read(options.batch_rows), keys)
-    return repository.read(options.batch_rows, keys=keys)
+    return rows_with_keys(source.repository(plan.spec), _expected(plan)[0], options.batch_rows)
+
+
+def rows_with_keys(rows: RowSource, keys: pa.Table, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+    """The rows with these keys; for a large share of them, all rows are read once."""
+    if keys.num_rows > _READ_ALL_SHARE * rows.count():
+        return only(rows.read(batch_rows), keys)
+    return rows.read(batch_rows, keys=keys)
 
 
 def _in_parts(
