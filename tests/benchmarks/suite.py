@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.benchmarks.comparing import reladiff, select_all, toolkit_diff, toolkit_diff_columns
 from tests.benchmarks.contenders import (
     Contender,
     db_to_sqlite,
@@ -41,6 +42,7 @@ class Group:
 
 _LOAD, _AGAIN, _START = "SQLite → PostgreSQL", "SQLite → PostgreSQL, again", "start-up"
 _DUMP, _LOAD_DATA, _LOAD_DATA_AGAIN = "dump", "load", "load again"
+_DIFF, _DIFF_DUCKDB = "compare SQLite ↔ PostgreSQL", "compare PostgreSQL ↔ DuckDB, 6 columns"
 _ENGINES = ("SQLite", "PostgreSQL", "DuckDB")
 GROUPS = (
     Group(
@@ -59,6 +61,8 @@ GROUPS = (
     Group("PostgreSQL → DuckDB", (toolkit("PostgreSQL", "DuckDB"), dlt("PostgreSQL", "DuckDB", "merge"))),
     Group("DuckDB → PostgreSQL", (toolkit("DuckDB", "PostgreSQL"), dlt("DuckDB", "PostgreSQL", "replace"))),
     Group("DuckDB → SQLite", (toolkit("DuckDB", "SQLite"),)),
+    Group(_DIFF, (toolkit_diff("SQLite", "PostgreSQL"), select_all())),
+    Group(_DIFF_DUCKDB, (toolkit_diff_columns(), reladiff())),
     Group(_DUMP, (toolkit_dump(), alchemy_dump())),
     # Django needs minutes for more.
     Group(_LOAD_DATA, (toolkit_load(), django_load()), most_todos=100_000),
@@ -76,6 +80,9 @@ TARGETS = (
     Target("PostgreSQL → SQLite", "toolkit sync", "db-to-sqlite", 5, faster=True),
     Target("PostgreSQL → DuckDB", "toolkit sync", "dlt merge", 1, faster=True),
     Target("DuckDB → PostgreSQL", "toolkit sync", "dlt replace", 1, faster=True),
+    Target(_DIFF, "toolkit diff", "SELECT, psycopg", 1.3),
+    Target(_DIFF, "toolkit diff", "SELECT, psql", 1.3),
+    Target(_DIFF_DUCKDB, "toolkit diff", "reladiff", 1, faster=True),
     Target(_DUMP, "toolkit dump-data", "alchemy dump-data", 10, faster=True),
     # Both load the same rows, so that this is the ratio of rows a second, too.
     Target(_LOAD_DATA, "toolkit load-data", "Django loaddata", 30, faster=True),
