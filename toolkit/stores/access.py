@@ -218,20 +218,18 @@ class Access:
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; those that are not there are no error."""
-        import obstore
-
         for batch in _batches(keys, _DELETED_AT_ONCE):
             with self.translated(batch[0] if len(batch) == 1 else None):
                 store = self.opened()
                 if store is None:
                     continue
                 with self._perhaps_missing():
-                    _again(partial(obstore.delete, store, batch))
+                    _again(partial(_delete, store, batch))
                     continue
                 # Some stores stop at the first that is missing.
                 for key in batch:
                     with self._perhaps_missing():
-                        _again(partial(obstore.delete, store, key))
+                        _again(partial(_delete, store, [key]))
 
     @contextmanager
     def translated(self, key: str | None = None) -> Iterator[None]:
@@ -507,6 +505,16 @@ def _again(call: Callable[[], _T]) -> _T:
             if not re.search(_BROKEN_TEXT, str(error)):
                 raise
     return call()
+
+
+def _delete(store: Any, keys: list[str]) -> None:
+    import obstore
+
+    try:
+        obstore.delete(store, keys)
+    except TypeError as error:
+        # What it says of a name that it does not take, here only.
+        raise ValueError("Could not parse path") from error
 
 
 def _walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) -> Iterator[ObjectInfo]:
