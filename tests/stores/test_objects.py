@@ -25,6 +25,7 @@ from tests.servers.swift import SECRET, S3Server
 from tests.servers.unreliable import Fault, UnreliableProxy
 from toolkit.config import Store
 from toolkit.errors import MissingObjectError, StoreError
+from toolkit.stores.access import access_to
 from toolkit.stores.objects import ObjectStore
 
 FAULTS = (Fault.UNAVAILABLE, Fault.CUT, Fault.LOST_ANSWER, Fault.HALF_ANSWER)
@@ -282,11 +283,14 @@ def test_an_upload_in_parts_survives_a_failure_of_each_of_its_requests(
     objects.delete(["big"])
 
 
+@pytest.mark.parametrize("retries", [0, 10])
 def test_reading_goes_on_where_the_connection_broke(
-    make: Callable[[str], Place], unreliable_s3: UnreliableProxy
+    make: Callable[[str], Place], unreliable_s3: UnreliableProxy, retries: int
 ) -> None:
+    # obstore goes on by itself, but only so often and for so long: without retries, never.
+    store = make("unreliable").store
     # In one piece: Swift reads no more than one part a second after the tenth.
-    objects, content = ObjectStore(make("unreliable").store), os.urandom(4 * MIB)
+    objects, content = ObjectStore(replace(store, options={**store.options, "retries": retries})), os.urandom(4 * MIB)
     unreliable_s3.reliable()
     objects.write("big", [content])
     unreliable_s3.every, unreliable_s3.only, unreliable_s3.faults = 2, "GET", (Fault.HALF_ANSWER,)
@@ -378,6 +382,13 @@ def test_a_wrong_secret_is_told_without_it(s3: Place, make: Callable[[str], Plac
     # A refused HEAD has no body that would say why.
     with pytest.raises(StoreError, match="access is denied"):
         ObjectStore(wrong["the credentials are refused"]).info("a")
+
+
+def test_what_obstore_says_is_told_without_secrets(s3: Place) -> None:
+    message = r"no idea what \*\*\* and http://me:\*\*\*@h are\."
+    with pytest.raises(StoreError, match=message) as caught, access_to(s3.store).translated("a"):
+        raise ValueError(f"no idea what {SECRET} and http://me:hunter2@h are\nDebug source: {SECRET}")
+    assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize(
