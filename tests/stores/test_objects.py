@@ -160,6 +160,16 @@ def test_a_write_replaces(place: Place) -> None:
     assert keys(objects) == ["key"]
 
 
+def test_an_object_goes_from_one_store_to_another_and_to_itself(place: Place, tmp_path: Path) -> None:
+    objects, content = place.objects, os.urandom(3 * place.part_bytes)
+    objects.write("from", chunks(content))
+    other = ObjectStore(Store("other", str(tmp_path / "other")), part_bytes=place.part_bytes)
+    other.write("over", objects.read("from"), size=len(content))
+    objects.write("back", other.read("over"), size=len(content))
+    objects.write("again", objects.read("back"))
+    assert read(objects, "again") == content
+
+
 @pytest.mark.parametrize("parts", [0.5, 2.5])
 def test_an_error_of_the_source_is_raised_as_it_is_and_what_was_there_stays(place: Place, parts: float) -> None:
     objects = place.objects

@@ -40,11 +40,12 @@ _WRITER = "toolkitwriter"
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object as a store lists it: its size in bytes, and when it was last written."""
+    """An object as a store lists it: its size in bytes, when it was last written, and the store's tag of its state."""
 
     key: str
     size: int
     last_modified: datetime
+    etag: str | None = None
 
 
 class Access:
@@ -157,6 +158,8 @@ class Access:
         """
         import obstore
 
+        from toolkit.core.streams import read_ahead
+
         source = Source(chunks, size, self.name, key)
         first = source.take(self._part_bytes)
         attributes = {"Content-Type": content_type} if content_type else {}
@@ -168,7 +171,8 @@ class Access:
         if writer:
             attributes[_WRITER] = writer
         part_bytes = max(self._part_bytes, (size or 0) // _PARTS + 1)
-        with self._lanes() as lanes:
+        # In a thread of their own: chunks that come from obstore cannot be read within an upload of obstore's.
+        with self._lanes() as lanes, read_ahead(source.chunks) as source.chunks:
             upload = partial(
                 obstore.put, path=key, use_multipart=True, chunk_size=part_bytes, max_concurrency=lanes,
                 **self._options(attributes),
@@ -332,7 +336,7 @@ class Source:
         self.error: BaseException | None = None
         self.ended = False
         self.count = 0
-        self._chunks = iter(chunks)
+        self.chunks = iter(chunks)
         self._size, self._place, self._key = size, place, key
 
     def take(self, count: int) -> bytes:
@@ -347,7 +351,7 @@ class Source:
 
     def __next__(self) -> bytes:
         try:
-            chunk = next(self._chunks)
+            chunk = next(self.chunks)
         except StopIteration:
             self.ended = True
             self._check(ended=True)
@@ -534,7 +538,7 @@ def _walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) -
 
 
 def _info(meta: Any) -> ObjectInfo:
-    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"])
+    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"])
 
 
 def _batches(keys: Iterable[str], count: int) -> Iterator[list[str]]:
