@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
-import time
 import venv
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.servers.common import free_ports, installed_once, wait_for
 
 REQUIREMENTS = ("swift==2.38.3", "setuptools<81")
 USER, SECRET = "test:tester", "testsecret"
@@ -24,7 +24,9 @@ _FILTERS = (
 _OPTIONS = {
     "tempauth": "user_test_tester = testsecret .admin",
     "s3api": "location = us-east-1\nallow_multipart_uploads = true\ncheck_bucket_owner = false\ns3_acl = false\n"
-    "dns_compliant_bucket_names = true\nallow_no_owner = true\nforce_swift_request_proxy_log = false",
+    "dns_compliant_bucket_names = true\nallow_no_owner = true\n"
+    # S3 itself wants 5 MiB: tests want small parts.
+    "min_segment_size = 1\nforce_swift_request_proxy_log = false",
 }
 _RINGS = """
 import sys
@@ -63,6 +65,17 @@ class S3Server:
             "AWS_ALLOW_HTTP": "true",
         }
 
+    @property
+    def options(self) -> Mapping[str, str | bool]:
+        """The same as settings of a store."""
+        return {
+            "endpoint": self.endpoint,
+            "access_key_id": USER,
+            "secret_access_key": SECRET,
+            "region": "us-east-1",
+            "allow_http": True,
+        }
+
     def create_bucket(self, name: str) -> None:
         """Make a bucket."""
         subprocess.run([installed() / "bin" / "python", "-c", _BUCKET, self.endpoint, name, USER, SECRET], check=True)
@@ -79,20 +92,19 @@ boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=user, aws_secret_acc
 
 def installed() -> Path:
     """The environment of the server, made once for this user."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "toolkit-tests" / f"swift-{sys.version_info[0]}.{sys.version_info[1]}"
-    if not (folder / "complete").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([folder / "bin" / "pip", "install", "--quiet", *REQUIREMENTS, "boto3"], check=True)
-        (folder / "complete").touch()
-    return folder
+    return installed_once(f"swift-{sys.version_info[0]}.{sys.version_info[1]}", _install)
+
+
+def _install(folder: Path) -> None:
+    venv.create(folder, with_pip=True, clear=True)
+    subprocess.run([folder / "bin" / "pip", "install", "--quiet", *REQUIREMENTS, "boto3"], check=True)
 
 
 @contextmanager
 def running(root: Path) -> Iterator[S3Server]:
     """A server for the block, with all that it stores under `root`."""
     python = installed() / "bin" / "python"
-    ports = dict(zip(_SERVICES, _free_ports(), strict=True))
+    ports = dict(zip(_SERVICES, free_ports(len(_SERVICES)), strict=True))
     _configure(root, ports)
     rings = [f"{name}:{port}" for name, port in ports.items() if name != "proxy"]
     subprocess.run([python, "-W", "ignore", "-c", _RINGS, root / "etc", *rings], check=True)
@@ -107,31 +119,13 @@ def running(root: Path) -> Iterator[S3Server]:
         ]
     try:
         for port in ports.values():
-            _wait_for(port, root)
+            wait_for(port, root / "log")
         yield S3Server(f"http://127.0.0.1:{ports['proxy']}")
     finally:
         for process in processes:
             process.send_signal(signal.SIGKILL)
         for process in processes:
             process.wait()
-
-
-def _free_ports() -> list[int]:
-    sockets = [socket.socket() for _ in _SERVICES]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def _wait_for(port: int, root: Path) -> None:
-    for _ in range(600):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    raise RuntimeError(f"the object store does not start: {(root / 'log').read_text()[-2000:]}")
 
 
 def _configure(root: Path, ports: Mapping[str, int]) -> None:
