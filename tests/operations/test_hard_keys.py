@@ -27,8 +27,11 @@ REPLACE = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0), batch_rows=
 
 
 @pytest.fixture
-def pair(config: Config, postgres_server: str) -> Iterator[Config]:
-    """Databases of each engine, two of each."""
+def pair(config: Config, postgres_server: str, target: str) -> Iterator[Config]:
+    """Databases of each engine, two of PostgreSQL too if they are needed."""
+    if target != "postgres2":
+        yield config
+        return
     name = f"second_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
