@@ -53,6 +53,7 @@ def sync(
         options = replace(options, max_delete=options.max_delete or DeleteLimit())
         _require_one_revision(source_database, target_database, config)
     with connect(source_database) as origin:
+        origin.hold(specs)
         created, results = transfer(
             lambda _: origin,
             target_database,

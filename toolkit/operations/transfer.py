@@ -104,7 +104,8 @@ def transfer(
     if created:
         progress.note(f"{target.name} had no tables: its schema was created.")
     with connect(target, write=not dry_run) as destination:
-        check_schema(destination, specs)
+        destination.hold(specs)
+        check_schema(destination, specs, to_write=True)
         source = source_for(destination)
         plans = [plan_table(source.repository(s), destination.repository(s), s, progress, options.mode) for s in specs]
         if options.mode is Mode.INSERT:
@@ -124,7 +125,7 @@ def _prepare(
     blank = migrate.lacks_schema(target, config, accept_missing=True)
     if problems and not blank:
         with connect(target) as destination:
-            check_schema(destination, specs, problems)
+            check_schema(destination, specs, problems, to_write=True)
     refuse_schema(problems)
     return blank
 
