@@ -184,14 +184,14 @@ def execute(
     specs = [plan.spec for plan in plans]
     written = [plan for plan in plans if plan.action is not Action.NOTHING]
     cyclic = in_cycle(specs)
-    rest = delete_first(plans, target, progress)
     with ExitStack() as stack:
-        if any(plan.spec.name in cyclic for plan in written):
+        if any(plan.spec.name in cyclic for plan in plans if plan.writes or plan.deletes):
             stack.enter_context(target.defer_foreign_keys([spec for spec in specs if spec.name in cyclic]))
             # A commit in between would find children whose parents are still to come.
             options = _in_one_piece(options, cyclic, progress)
+        rest = delete_first(plans, target, progress)
         results = tuple(_write(plan, source, target, options, progress) for plan in plans)
-    delete_rest(plans, rest, target)
+        delete_rest(plans, rest, target)
     target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
     require_counts(plans, target)
     if options.verify and not options.commit_every and target.fires_triggers(specs):
