@@ -6,6 +6,7 @@ import selectors
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
@@ -58,9 +59,14 @@ class Proxy:
             ready.register(client, selectors.EVENT_READ, server)
             ready.register(server, selectors.EVENT_READ, client)
             while not self._closed and (self._silent or not self.is_exhausted):
+                if self.is_exhausted:
+                    time.sleep(_TICK_SECONDS)
+                    continue
                 for key, _ in ready.select(_TICK_SECONDS):
-                    if not self.is_exhausted and not self._forward(key.fileobj, key.data, key.data is server):  # type: ignore[arg-type]
+                    if not self._forward(key.fileobj, key.data, key.data is server):  # type: ignore[arg-type]
                         return
+                    if self.is_exhausted:
+                        break
 
     def _forward(self, source: socket.socket, target: socket.socket, to_server: bool) -> bool:
         """Pass a piece on; whether there was one."""

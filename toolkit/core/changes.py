@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from toolkit.core.digest import DIGEST_FIELD, digest_schema, row_bytes
 from toolkit.core.tables import TableSpec
+from toolkit.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -61,8 +61,8 @@ def compare(
     import duckdb
 
     with (
-        tempfile.TemporaryDirectory(prefix="toolkit-") as directory,
-        duckdb.connect(config={**_SETTINGS, "memory_limit": memory, "temp_directory": directory}) as calculator,
+        scratch_directory() as directory,
+        duckdb.connect(config={**_SETTINGS, "memory_limit": memory, "temp_directory": str(directory)}) as calculator,
         ThreadPoolExecutor(max_workers=1) as other,
     ):
         source_rows = other.submit(_collect, calculator.cursor(), "source", spec, source)
