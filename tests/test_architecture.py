@@ -16,13 +16,14 @@ PACKAGE = Path(__file__).parent.parent / "toolkit"
 # A room, and the rooms it may import from beside itself: nothing imports upwards.
 ALLOWED = {
     "errors": set(),
-    "core": {"errors"},
+    "core": {"scratch", "errors"},
     "config": {"errors"},
     "models": {"errors"},
     "locks": set(),
+    "scratch": {"locks"},
     "repositories": {"core", "config", "locks", "errors"},
     "stores": {"core", "config", "locks", "errors"},
-    "operations": {"repositories", "stores", "core", "config", "models", "errors"},
+    "operations": {"repositories", "stores", "core", "config", "models", "scratch", "errors"},
     "cli": {"operations", "config", "core", "errors"},
     "testing": {"operations", "repositories", "config", "models", "errors", "locks"},
     "pytest_plugin": {"testing", "config", "errors"},

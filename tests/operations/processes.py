@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,19 +64,24 @@ class Toolkit:
         return json.loads((self.folder / "out").read_text())
 
 
-def toolkit(project: Path, *arguments: str) -> Toolkit:
-    """Start the command line in the directory of a project, and return as it begins."""
+def toolkit(project: Path, *arguments: str, temporary: Path | None = None) -> Toolkit:
+    """Start the command line in the directory of a project, and return as it begins.
+
+    `temporary` is where its temporary files and its locks go, in place of the place that all processes share.
+    """
     folder = project / f"process{len(list(project.glob('process*')))}"
     folder.mkdir()
-    process = _CONTEXT.Process(target=_run, args=(project, folder, arguments))
+    process = _CONTEXT.Process(target=_run, args=(project, folder, arguments, temporary))
     process.start()
     while process.is_alive() and not (folder / "err").exists():
         time.sleep(0.001)
     return Toolkit(process, folder)
 
 
-def _run(project: Path, folder: Path, arguments: tuple[str, ...]) -> None:
+def _run(project: Path, folder: Path, arguments: tuple[str, ...], temporary: Path | None) -> None:
     os.chdir(project)
+    if temporary is not None:
+        tempfile.tempdir = str(temporary)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ import pyarrow as pa
 from toolkit.core.digest import DIGEST_FIELD, NO_ROWS, TableDigest, digest_schema, row_bytes, sum_digests
 from toolkit.core.segments import SEGMENT_ROWS, SegmentedDigests, SegmentTotals, SpooledDigests, segment_count
 from toolkit.core.tables import TableSpec
+from toolkit.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -70,9 +70,9 @@ def compare(
     segments = segment_count(max(side.count() for side in far), segment_rows) if far else 1
     if segments == 1:
         return compare_rows(spec, source.row_digests(), target.row_digests(), memory, removed=removed)
-    with tempfile.TemporaryDirectory(prefix="toolkit-") as directory, ThreadPoolExecutor(max_workers=1) as other:
-        waiting = other.submit(_segmented, spec, source, segments, Path(directory, "source"))
-        theirs, their_rows = _segmented(spec, target, segments, Path(directory, "target"))
+    with scratch_directory() as directory, ThreadPoolExecutor(max_workers=1) as other:
+        waiting = other.submit(_segmented, spec, source, segments, directory / "source")
+        theirs, their_rows = _segmented(spec, target, segments, directory / "target")
         ours, our_rows = waiting.result()
         differing = ours.differing(theirs)
         if 2 * len(differing) > segments:
@@ -134,8 +134,8 @@ def _compared_rows(
     import duckdb
 
     with (
-        tempfile.TemporaryDirectory(prefix="toolkit-") as directory,
-        duckdb.connect(config={**_SETTINGS, "memory_limit": memory, "temp_directory": directory}) as calculator,
+        scratch_directory() as directory,
+        duckdb.connect(config={**_SETTINGS, "memory_limit": memory, "temp_directory": str(directory)}) as calculator,
         ThreadPoolExecutor(max_workers=1) as other,
     ):
         source_rows = other.submit(_collect, calculator.cursor(), "source", spec, source)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
+from contextlib import ExitStack
 from itertools import chain
 from typing import Any, Self
 
 import pyarrow as pa
+
+from toolkit.scratch import scratch_directory
 
 # What does not fit goes to a temporary directory; a million UUID keys take 32 MB.
 _SETTINGS: dict[str, str | int | float | list[str]] = {
@@ -23,13 +25,15 @@ class KeyChecks:
     def __enter__(self) -> Self:
         import duckdb
 
-        self._directory = tempfile.TemporaryDirectory(prefix="toolkit-")
-        self._calculator = duckdb.connect(config={**_SETTINGS, "temp_directory": self._directory.name})
+        with ExitStack() as opening:
+            directory = opening.enter_context(scratch_directory())
+            settings = {**_SETTINGS, "temp_directory": str(directory)}
+            self._calculator = opening.enter_context(duckdb.connect(config=settings))
+            self._open = opening.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._calculator.close()
-        self._directory.cleanup()
+        self._open.close()
 
     def duplicates(self, rows: Iterable[pa.RecordBatch], limit: int) -> list[tuple[int, int]]:
         """Pairs of lines (first, last) whose keys are equal. The batches hold key columns, then a line number."""

@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toolkit.scratch import scratch_directory
+
 # Positions beyond this go to a temporary file; a million rows with UUID keys take 32 MB.
 _SETTINGS: dict[str, str | int | float | list[str]] = {
     "threads": 1,
@@ -34,8 +36,8 @@ def in_key_order(schema: pa.Schema, rows: Iterable[tuple[list[pa.Array], pa.Arra
     import duckdb
 
     with (
-        tempfile.TemporaryDirectory(prefix="toolkit-") as directory,
-        duckdb.connect(config={**_SETTINGS, "temp_directory": directory}) as sorter,
+        scratch_directory() as directory,
+        duckdb.connect(config={**_SETTINGS, "temp_directory": str(directory)}) as sorter,
         tempfile.TemporaryFile(dir=directory) as lines,
     ):
         names = [f"k{i}" for i in range(len(schema))]

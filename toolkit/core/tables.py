@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Column, Computed, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
@@ -87,18 +88,20 @@ def table_spec(table: Table) -> TableSpec:
         ConfigurationError: neither a primary key nor a unique key without NULLs identifies its rows.
     """
     data = [c for c in table.columns if c.name != SENTINEL and not isinstance(c.computed, Computed)]
-    columns = tuple(
-        ColumnSpec(c.name, logical_type(c.type, f"{table.fullname}.{c.name}"), bool(c.nullable)) for c in data
-    )
     unique_keys = _unique_keys(table)
     return TableSpec(
         name=table.fullname,
-        columns=columns,
+        columns=tuple(_column(c) for c in data),
         key=_key(table, unique_keys),
         unique_keys=unique_keys,
         foreign_keys=tuple(_foreign_key(c) for c in _constraints(table)),
         table=table,
     )
+
+
+def _column(column: Column[Any]) -> ColumnSpec:
+    where = f"{column.table.fullname}.{column.name}"
+    return ColumnSpec(column.name, logical_type(column.type, where), bool(column.nullable))
 
 
 def _unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:
@@ -118,16 +121,20 @@ def _is_partial(options: Iterable[str]) -> bool:
 
 
 def _key(table: Table, unique_keys: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    key = _identity(table, unique_keys)
+    if key is None:
+        raise ConfigurationError(
+            f"{table.fullname} has neither a primary key nor a unique key without NULLs, "
+            "so its rows cannot be told apart.",
+            "Give it a key, or name the tables to work on without it.",
+        )
+    return key
+
+
+def _identity(table: Table, unique_keys: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
     primary = tuple(c.name for c in table.primary_key.columns)
-    if primary:
-        return primary
-    for columns in unique_keys:
-        if not any(table.columns[name].nullable for name in columns):
-            return columns
-    raise ConfigurationError(
-        f"{table.fullname} has neither a primary key nor a unique key without NULLs, so its rows cannot be told apart.",
-        "Give it a key, or name the tables to work on without it.",
-    )
+    complete = (names for names in unique_keys if not any(table.columns[name].nullable for name in names))
+    return primary or next(complete, None)
 
 
 def _constraints(table: Table) -> list[ForeignKeyConstraint]:
@@ -171,13 +178,23 @@ def narrowed(
 
 
 def children_of(spec: TableSpec) -> tuple[TableSpec, ...]:
-    """The tables with a foreign key to this one; those whose rows cannot be told apart are left out."""
+    """The tables with a foreign key to this one, by no more than their keys and the columns that point.
+
+    Those whose rows cannot be told apart have a key of no columns.
+    """
     return tuple(
-        table_spec(table)
+        _child(table)
         for table in spec.table.metadata.tables.values()
         if any(c.referred_table is spec.table for c in table.foreign_key_constraints)
-        and (table.primary_key.columns or _unique_keys(table))
     )
+
+
+def _child(table: Table) -> TableSpec:
+    key = _identity(table, _unique_keys(table)) or ()
+    foreign_keys = tuple(_foreign_key(c) for c in _constraints(table))
+    names = {*key, *(name for foreign_key in foreign_keys for name in foreign_key.columns)}
+    columns = tuple(_column(c) for c in table.columns if c.name in names)
+    return TableSpec(table.fullname, columns, key, (), foreign_keys, table)
 
 
 _sorted: Callable[[Iterable[Table]], list[tuple[Table | None, object]]] = sort_tables_and_constraints

@@ -92,6 +92,11 @@ class LogicalType:
     element: LogicalType | None = None
 
     @property
+    def is_free_decimal(self) -> bool:
+        """Whether this is a decimal without a fixed precision: equal values may differ as texts (1.5 and 1.500)."""
+        return self.kind is Kind.DECIMAL and self.precision is None
+
+    @property
     def arrow(self) -> pa.DataType:
         """The Arrow type of the canonical schema. A decimal without a fixed precision travels as text."""
         if self.kind is Kind.ARRAY:

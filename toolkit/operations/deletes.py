@@ -123,18 +123,33 @@ def _pointing(
         other.spec.name: _keys(other.removals, other.spec.key)
         for other in plans if other.removals is not None and not other.marks
     }
-    for child in children_of(plan.spec):
+    for child in (*children_of(plan.spec), *target.strangers(plan.spec)):
         if target.column_names(child) is None:
             continue
         own = going.get(child.name, frozenset())
         for foreign_key in child.foreign_keys:
-            if foreign_key.parent != plan.spec.name or foreign_key.parent_columns != plan.spec.key:
+            if foreign_key.parent != plan.spec.name:
                 continue
-            keys = plan.removals.select(list(plan.spec.key)).rename_columns(list(foreign_key.columns))
-            batches = target.repository(child).read(keys=keys)
-            rows = sum(key not in own for batch in batches for key in _rows(batch, child.key))
+            values = _values(plan, foreign_key.parent_columns, target)
+            keys = values.rename_columns(list(foreign_key.columns))
+            rows = sum(_others(batch, child, own) for batch in target.repository(child).read(keys=keys))
             if rows:
                 yield child, rows
+
+
+def _values(plan: TablePlan, names: Sequence[str], target: DatabaseConnection) -> pa.Table:
+    """What the rows to be deleted have in these columns, which need not be their key."""
+    assert plan.removals is not None
+    if set(names) <= set(plan.spec.key):
+        return plan.removals.select(list(names))
+    batches = [batch.select(list(names)) for batch in target.repository(plan.spec).read(keys=plan.removals)]
+    schema = pa.schema([plan.spec.schema.field(name) for name in names])
+    return pa.Table.from_batches(batches, schema).drop_null()
+
+
+def _others(batch: pa.RecordBatch, child: TableSpec, own: frozenset[Key]) -> int:
+    """How many of these rows are not among `own`; all of them if they cannot be told apart."""
+    return sum(key not in own for key in _rows(batch, child.key)) if child.key else batch.num_rows
 
 
 def _rows(batch: pa.RecordBatch, names: Sequence[str]) -> list[Key]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import queue
-import tempfile
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +15,7 @@ import pyarrow as pa
 from toolkit.core.digest import StoredDigest, TableDigest, row_digests, sum_digests
 from toolkit.core.streams import join
 from toolkit.core.tables import TableSpec
+from toolkit.scratch import scratch_directory
 
 # So many batches wait in memory; more go to a temporary file each, up to so many bytes in all.
 _IN_MEMORY = 4
@@ -40,7 +40,8 @@ class SideDigest:
         self._thread = threading.Thread(target=self._work, name="digest", daemon=True)
 
     def __enter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="toolkit-")
+        self._open = ExitStack()
+        self._folder = self._open.enter_context(scratch_directory())
         self._thread.start()
         return self
 
@@ -50,7 +51,7 @@ class SideDigest:
         self._abandoned = True
         self._waiting.put(None)
         join(self._thread)
-        self._folder.cleanup()
+        self._open.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take a batch over; returns at once unless the disk space is used up."""
@@ -59,7 +60,7 @@ class SideDigest:
         if self._waiting.qsize() < _IN_MEMORY:
             self._waiting.put(batch)
             return
-        path = Path(self._folder.name, str(time.monotonic_ns()))
+        path = self._folder / str(time.monotonic_ns())
         with pa.ipc.new_file(path, batch.schema) as file:
             file.write_batch(batch)
         self._bytes_on_disk += path.stat().st_size

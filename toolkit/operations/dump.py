@@ -64,6 +64,7 @@ def dump_data(
     place = directory_at(config.fixtures if directory is None else directory)
     revision = migrate.current_revision(database, config) if migrate.has_history(config) else None
     with connect(database) as origin:
+        origin.hold(specs)
         check_schema(origin, specs)
         if dry_run:
             counts = tuple(TableDump(spec.name, origin.repository(spec).count()) for spec in specs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from toolkit.operations import migrate
 from toolkit.operations.completion import Completion
 from toolkit.operations.matching import matches
 from toolkit.operations.transfer import Mode, Options, transfer
+from toolkit.scratch import scratch_directory
 from toolkit.stores.directories import directory_at
 from toolkit.stores.fixtures import FixtureDirectory, missing
 
@@ -56,14 +56,14 @@ def load_data(
     matched = matches(every, match or {})
     _require_revision(fixtures, database, config, ignore_revision)
     problems = Problems()
-    with tempfile.TemporaryDirectory(prefix="toolkit-") as folder:
-        rows = {spec.name: fixtures.read(spec, Path(folder), problems, progress) for spec in specs}
+    with scratch_directory() as folder:
+        rows = {spec.name: fixtures.read(spec, folder, problems, progress) for spec in specs}
         problems.raise_if_any()
         blank = not dry_run and migrate.lacks_schema(database, config, accept_missing=True)
 
         def completed(destination: DatabaseConnection | None) -> Completion:
             completion = Completion(
-                every, dict(rows), _names(fixtures, specs), destination, matched, Path(folder), problems,
+                every, dict(rows), _names(fixtures, specs), destination, matched, folder, problems,
                 replaces=options.mode is Mode.REPLACE, checked=blank and destination is not None,
             )
             completion.run()

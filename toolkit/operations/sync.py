@@ -68,6 +68,7 @@ def sync(
         options = replace(options, max_delete=options.max_delete or DeleteLimit())
         _require_one_revision(source_database, target_database, config)
     with connect(source_database) as origin:
+        origin.hold(specs)
 
         def matched(destination: DatabaseConnection | None) -> Source:
             return MatchedSource(origin, destination, specs, match) if match and destination else origin

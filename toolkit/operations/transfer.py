@@ -121,7 +121,8 @@ def transfer(
     if created:
         progress.note(f"{target.name} had no tables: its schema was created.")
     with connect(target, write=not dry_run) as destination:
-        check_schema(destination, specs)
+        destination.hold(specs)
+        check_schema(destination, specs, to_write=True)
         source = source_for(destination)
         marks = watermarks_for(destination) if watermarks_for else None
         plans = [_plan(source, destination, spec, progress, options.mode, marks) for spec in specs]
@@ -142,7 +143,7 @@ def _prepare(
     blank = migrate.lacks_schema(target, config, accept_missing=True)
     if problems and not blank:
         with connect(target) as destination:
-            check_schema(destination, specs, problems)
+            check_schema(destination, specs, problems, to_write=True)
     refuse_schema(problems)
     return blank
 
@@ -238,14 +239,14 @@ def execute(
     specs = [plan.spec for plan in plans]
     written = [plan for plan in plans if plan.action is not Action.NOTHING]
     cyclic = in_cycle(specs)
-    rest = delete_first(plans, target, progress)
     with ExitStack() as stack:
-        if any(plan.spec.name in cyclic for plan in written):
+        if any(plan.spec.name in cyclic for plan in plans if plan.writes or plan.deletes):
             stack.enter_context(target.defer_foreign_keys([spec for spec in specs if spec.name in cyclic]))
             # A commit in between would find children whose parents are still to come.
             options = _in_one_piece(options, cyclic, progress)
+        rest = delete_first(plans, target, progress)
         results = tuple(_write(plan, source, target, options, progress, rest.get(plan.spec.name)) for plan in plans)
-    delete_rest(plans, rest, target)
+        delete_rest(plans, rest, target)
     mark_removed(plans, target, dt.datetime.now(dt.UTC))
     target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
     require_counts(plans, target)
@@ -284,7 +285,7 @@ def _written_digest(plan: TablePlan, target: DatabaseConnection) -> TableDigest:
     """The digest of the source's rows as the target has them now, of the kind that `_load` or `_merge` gave."""
     repository = target.repository(plan.spec)
     if plan.changes is None:
-        return repository.stored_digest() if target.capabilities.keeps_text_of_json else repository.digest()
+        return repository.stored_digest() if _is_kept_as_sent(plan.spec, target) else repository.digest()
     return _whole(plan, repository.digest(keys=_expected(plan)[0]))
 
 
@@ -346,7 +347,7 @@ def _load(
 ) -> Digests:
     """Fill an empty table; digest what is sent on the side, and what arrived where it lies."""
     origin, repository = source.repository(plan.spec), target.repository(plan.spec)
-    as_stored = target.capabilities.keeps_text_of_json
+    as_stored = _is_kept_as_sent(plan.spec, target)
     with SideDigest(plan.spec, as_stored) as sent, read_ahead(origin.read(options.batch_rows)) as batches:
 
         def passing() -> Iterator[pa.RecordBatch]:
@@ -364,6 +365,11 @@ def _load(
             return None, None
         arrived = repository.stored_digest() if as_stored else repository.digest()
         return _verified(plan, target, sent.result(), arrived)
+
+
+def _is_kept_as_sent(spec: TableSpec, target: DatabaseConnection) -> bool:
+    """Whether rows come back to the letter; of a decimal without precision an engine keeps the value, not the text."""
+    return target.capabilities.keeps_text_of_json and not any(c.type.is_free_decimal for c in spec.columns)
 
 
 def _merge(

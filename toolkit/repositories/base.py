@@ -109,12 +109,25 @@ class DatabaseConnection(ABC):
 
     def column_names(self, spec: TableSpec) -> frozenset[str] | None:
         """The columns that the table has in this database; None when there is no such table."""
+        columns = self.columns(spec)
+        return None if columns is None else frozenset(columns)
+
+    def columns(self, spec: TableSpec) -> dict[str, bool] | None:
+        """The columns that the table has in this database, and whether it computes them; None without such a table."""
         with self.translated():
             try:
                 columns = sa.inspect(self.sqlalchemy).get_columns(spec.table.name, schema=spec.table.schema)
             except sa.exc.NoSuchTableError:
                 return None
-        return frozenset(column["name"] for column in columns)
+        return {column["name"]: "computed" in column for column in columns}
+
+    def views(self, schema: str | None) -> frozenset[str]:
+        """The names of the views in a schema."""
+        with self.translated():
+            return frozenset(sa.inspect(self.sqlalchemy).get_view_names(schema=schema))
+
+    def hold(self, specs: Sequence[TableSpec]) -> None:  # noqa: B027 - files are nobody else's while they are open
+        """Keep these tables from being altered, emptied or dropped while they are worked on; call it first of all."""
 
     @abstractmethod
     def repository(self, spec: TableSpec) -> TableRepository:
@@ -147,6 +160,10 @@ class DatabaseConnection(ABC):
         for spec in specs:
             for foreign_key in spec.foreign_keys:
                 self.repository(spec).require_parents(foreign_key)
+
+    def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
+        """Tables unknown to the model that the database lets point at this one, by the columns that point."""
+        return ()
 
     def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
         """Whether a write to one of these tables may run somebody's trigger or rule."""
@@ -482,25 +499,32 @@ def batch_key(spec: TableSpec, batch: pa.RecordBatch, row: int) -> str:
     return show_key(spec.key, types, tuple(python_scalar(batch.column(name)[row]) for name in spec.key))
 
 
-def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec]) -> list[str]:
-    """What this database lacks of these tables, one sentence each."""
+def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec], *, to_write: bool = False) -> list[str]:
+    """What this database lacks of these tables, one sentence each; and, `to_write`, what in them cannot be written."""
     problems = []
+    views = {schema: connection.views(schema) for schema in {spec.table.schema for spec in specs} if to_write}
     for spec in specs:
-        found = connection.column_names(spec)
+        found = connection.columns(spec)
         if found is None:
             problems.append(f"{connection.name} has no table {spec.name!r}")
+        elif to_write and spec.table.name in views[spec.table.schema]:
+            problems.append(f"{connection.name}.{spec.name} is a view, no table")
         elif lacking := [name for name in spec.column_names if name not in found]:
             problems.append(f"{connection.name}.{spec.name} lacks {', '.join(lacking)}")
+        elif computed := [name for name in spec.column_names if to_write and found[name]]:
+            problems.append(f"{connection.name}.{spec.name} computes {', '.join(computed)}, the model does not")
     return problems
 
 
-def check_schema(connection: DatabaseConnection, specs: Sequence[TableSpec], others: Sequence[str] = ()) -> None:
-    """Check that a database has every table with every column; `others` is what was found elsewhere.
+def check_schema(
+    connection: DatabaseConnection, specs: Sequence[TableSpec], others: Sequence[str] = (), *, to_write: bool = False
+) -> None:
+    """Check that a database has every table with every column, `to_write` all of them; `others` was found elsewhere.
 
     Raises:
         SchemaMismatchError: all that is missing, in one error.
     """
-    refuse_schema([*others, *require_columns(connection, specs)])
+    refuse_schema([*others, *require_columns(connection, specs, to_write=to_write)])
 
 
 def refuse_schema(problems: Sequence[str]) -> None:

@@ -19,14 +19,21 @@ from psycopg import errors as pg
 
 from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.segments import SegmentTotals
-from toolkit.core.tables import TableSpec
+from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS
 from toolkit.errors import (
     ChangedSincePlanError,
     ToolkitError,
     UnrepresentableValueError,
 )
-from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository, batch_key
+from toolkit.repositories.base import (
+    BATCH_ROWS,
+    Capabilities,
+    DatabaseConnection,
+    TableRepository,
+    batch_key,
+    refuse_schema,
+)
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.postgres_conflicts import find_duplicates, find_orphans, find_refused
 from toolkit.repositories.postgres_errors import known_error, refused_row, row_of_copy
@@ -79,6 +86,7 @@ class PostgresConnection(DatabaseConnection):
 
     _reader: Any = None
     _deferred: Sequence[TableSpec] = ()
+    _held: tuple[str, ...] = ()
 
     def run(self, statement: str, parameter: str | None = None) -> psycopg.Cursor[Any]:
         """Run a statement with at most one value, bound at `VALUE`; a percent sign in a name stays one."""
@@ -101,6 +109,8 @@ class PostgresConnection(DatabaseConnection):
         if self.write:
             # Held by the session, so that nobody comes in between the commits of --commit-every.
             self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_lock({_WRITE_LOCK})")
+        if self._held:
+            self.run(_lock(self._held))
 
     @property
     def _settings(self) -> tuple[str, ...]:
@@ -116,6 +126,23 @@ class PostgresConnection(DatabaseConnection):
 
         return PostgresScript(self)
 
+    def hold(self, specs: Sequence[TableSpec]) -> None:
+        """Keep these tables from being altered, emptied or dropped while they are worked on; call it first of all.
+
+        A table that is rewritten or truncated looks empty to every older snapshot, so the lock comes before the
+        snapshot, as in pg_dump; what cannot be locked (a foreign table) is left.
+        """
+        with self.translated():
+            self._held = tuple(name for name in (qualified(spec.table) for spec in specs) if self._locked(name))
+
+    def _locked(self, table: str) -> bool:
+        try:
+            with self.raw.transaction():
+                self.run(_lock([table]))
+        except (pg.UndefinedTable, pg.InvalidSchemaName, pg.WrongObjectType, pg.InsufficientPrivilege):
+            return False
+        return True
+
     def reader(self) -> Any:
         """The ADBC connection that all tables are read through; a connection that only reads shares its snapshot."""
         if self._reader is None:
@@ -130,6 +157,9 @@ class PostgresConnection(DatabaseConnection):
                     cursor.execute(f"SET TRANSACTION SNAPSHOT {literal(snapshot[0])}")
                 for setting in self._settings:
                     cursor.execute(setting)
+                if self._held:
+                    # Whoever waits to alter a table stands between two connections of which one alone has its lock.
+                    cursor.execute(_lock(self._held))
         return self._reader
 
     @property
@@ -202,6 +232,13 @@ class PostgresConnection(DatabaseConnection):
                 found = (find_orphans(self, spec, qualified(spec.table)) for spec in specs)
                 raise next(filter(None, found), None) or known_error(self.database, error) from error
 
+    def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
+        """Tables unknown to the model that the database lets point at this one, by the columns that point."""
+        with self.translated():
+            rows = self.sqlalchemy.execute(sa.text(_FOREIGN_KEYS), {"table": qualified(spec.table)}).all()
+        known = spec.table.metadata.tables
+        return tuple(_stranger(spec, row) for row in rows if not {row.name, f"{row.schema}.{row.name}"} & known.keys())
+
     def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
         """Whether a write to one of these tables may run somebody's trigger or rule."""
         query = sa.text(
@@ -217,6 +254,31 @@ class PostgresConnection(DatabaseConnection):
         """Whether foreign keys from or to the table are not to be touched: rows may lack their parents for now."""
         parents = {foreign_key.parent for deferred in self._deferred for foreign_key in deferred.foreign_keys}
         return spec in self._deferred or spec.name in parents
+
+
+_FOREIGN_KEYS = """
+SELECT nspname AS schema, relname AS name,
+       ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS k(n, place)
+             JOIN pg_attribute ON attrelid = conrelid AND attnum = n ORDER BY place) AS columns,
+       ARRAY(SELECT attname::text FROM unnest(confkey) WITH ORDINALITY AS k(n, place)
+             JOIN pg_attribute ON attrelid = confrelid AND attnum = n ORDER BY place) AS parent_columns
+FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE confrelid = to_regclass(:table) AND contype = 'f' AND conparentid = 0 AND conrelid <> confrelid
+ORDER BY nspname, relname, conname
+"""
+
+
+def _stranger(parent: TableSpec, row: Any) -> TableSpec:
+    pairs = list(zip(row.columns, row.parent_columns, strict=True))
+    columns = tuple(replace(parent.column(theirs), name=ours) for ours, theirs in pairs)
+    table = sa.Table(row.name, sa.MetaData(), *(sa.Column(ours, parent.table.c[theirs].type) for ours, theirs in pairs),
+                     schema=row.schema)
+    foreign_key = ForeignKeySpec(tuple(row.columns), parent.name, tuple(row.parent_columns))
+    return TableSpec(table.fullname, columns, (), (), (foreign_key,), table)
+
+
+def _lock(tables: Iterable[str]) -> str:
+    return f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE"
 
 
 class PostgresRepository(TableRepository):
@@ -370,9 +432,19 @@ class PostgresRepository(TableRepository):
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Copy rows into a staging table and merge them in one statement."""
         key = ", ".join(quoted(name) for name in self.spec.key)
-        others = [quoted(name) for name in self.spec.column_names if name not in self.spec.key]
+        kept = {*self.spec.key, *self._numbered()}
+        others = [quoted(name) for name in self.spec.column_names if name not in kept]
         action = f"UPDATE SET {', '.join(f'{n} = EXCLUDED.{n}' for n in others)}" if others else "NOTHING"
         return self._through_stage(batches, f" ON CONFLICT ({key}) DO {action}")
+
+    def _numbered(self) -> set[str]:
+        """The columns that PostgreSQL numbers itself, always: it lets them be inserted, but never updated."""
+        with self.connection.translated():
+            rows = self.connection.run(
+                f"SELECT attname FROM pg_attribute WHERE attrelid = to_regclass({literal(self.name)}) "
+                "AND attidentity = 'a' AND NOT attisdropped"
+            ).fetchall()
+        return {str(name) for (name,) in rows}
 
     def _through_stage(self, batches: Iterable[pa.RecordBatch], conflict: str) -> int:
         wires, types = self._wires()
@@ -445,6 +517,8 @@ class PostgresRepository(TableRepository):
 
     def _wires(self) -> tuple[dict[str, str], dict[str, str]]:
         types = self.column_types()
+        if lacking := [name for name in self.spec.column_names if name not in types]:
+            refuse_schema([f"{self.connection.name}.{self.spec.name} lacks {', '.join(lacking)} by now"])
         return {c.name: wire_type(c.type, types[c.name]) for c in self.spec.columns}, types
 
     def _fill(self, batches: Iterable[pa.RecordBatch]) -> int:

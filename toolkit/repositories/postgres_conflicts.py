@@ -64,7 +64,7 @@ def _pair(
     connection: PostgresConnection, spec: TableSpec, columns: tuple[str, ...], rows: str, relation: str, differs: str
 ) -> tuple[str, str, str] | None:
     match = " AND ".join(f"a.{quoted(name)} = b.{quoted(name)}" for name in columns)
-    value = ", ".join(f"a.{quoted(name)}::text" for name in columns)
+    value = ", ".join(f"left(a.{quoted(name)}::text, 80)" for name in columns)
     row = connection.run(
         f"SELECT concat_ws(', ', {value}), {_key_text(spec, 'a')}, {_key_text(spec, 'b')} "
         f"FROM {rows} AS a, {relation} AS b WHERE {match} AND ({differs}) LIMIT 1"
@@ -132,5 +132,5 @@ def _row(connection: PostgresConnection, query: str) -> tuple[Any, ...]:
 
 
 def _key_text(spec: TableSpec, alias: str) -> str:
-    parts = ", ".join(f"{literal(name + '=')} || {alias}.{quoted(name)}::text" for name in spec.key)
+    parts = ", ".join(f"{literal(name + '=')} || left({alias}.{quoted(name)}::text, 80)" for name in spec.key)
     return f"concat_ws(', ', {parts})"

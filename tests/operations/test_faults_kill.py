@@ -1,0 +1,143 @@
+"""SIGKILL while a sync inserts, updates and deletes: all or nothing, a re-run completes it, nothing stays behind."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.operations.databases import Rows, contents, create, execute, postgres
+from tests.operations.processes import Toolkit, toolkit
+from tests.operations.shop import metadata
+from toolkit.config import Config
+from toolkit.scratch import scratch_directory
+
+ROWS = 1500
+# Of each target.
+KILLS = 3
+AT = "'2024-01-01 00:00:00.000000'"
+
+
+def _settings(config: Config, directory: Path) -> Path:
+    lines = [f'metadata = "{config.metadata}"', 'migrations = "none"']
+    for name, database in config.databases.items():
+        lines += [f"[databases.{name}]", f'url = "{database.address}"']
+    (directory / "toolkit.toml").write_text("\n".join(lines))
+    (directory / "temporary").mkdir()
+    return directory
+
+
+def _start(project: Path, target: str) -> Toolkit:
+    command = ("sync", "--from", "sqlite", "--to", target, "--json", "--delete", "--max-delete", "100%")
+    return toolkit(project, *command, temporary=project / "temporary")
+
+
+def _change(config: Config, number: int) -> None:
+    """Let rows come, go and change in two tables, of which one points at the other and both at themselves."""
+    create(config.database("sqlite"), metadata)
+    rows = f"WITH RECURSIVE n(n) AS (SELECT {number * 100} UNION ALL SELECT n + 1 FROM n LIMIT {ROWS})"
+    execute(
+        config.database("sqlite"),
+        "DELETE FROM product",
+        "DELETE FROM category",
+        "DELETE FROM customer",
+        f"INSERT INTO category {rows} SELECT n, NULLIF(n / 2 * 2, n), 'c{number}' FROM n",
+        f"INSERT INTO product {rows} SELECT n, n, {number} FROM n",
+        f"INSERT INTO customer {rows} SELECT n, n || '@x', 'k{number}', {AT}, {AT} FROM n",
+    )
+
+
+def _rows(config: Config, name: str) -> Rows:
+    return contents(config.database(name), metadata)
+
+
+def _left_behind(config: Config, project: Path, target: str) -> list[str]:
+    """Files, relations, locks and sessions that nobody asked for."""
+    known = {"one.sqlite3", "two.sqlite3", "one.duckdb", "toolkit.toml", "temporary"}
+    # A file of a turn that was never given back is empty, and whoever comes next takes it over.
+    left = [str(path) for path in (project / "temporary").rglob("*") if path.is_file()]
+    left += [path.name for path in project.iterdir() if path.name not in known and not path.name.startswith("process")]
+    if target == "postgres":
+        with postgres(config) as connection:
+            found = connection.execute(
+                "SELECT relname FROM pg_class WHERE relname LIKE 'toolkit%' UNION ALL "
+                "SELECT 'lock of ' || pid FROM pg_locks WHERE locktype = 'advisory' UNION ALL "
+                "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ).fetchall()
+            left += [name for (name,) in found]
+    return left
+
+
+def _wait_for_the_server(config: Config) -> None:
+    """Until PostgreSQL has seen that its client is gone and has let go of its lock."""
+    with postgres(config) as connection:
+        connection.execute("SELECT pg_advisory_lock(x'746f6f6c6b6974'::bigint)")
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_killed_while_it_inserts_updates_and_deletes_it_leaves_all_or_nothing_and_no_trace(
+    shop: Config, tmp_path: Path, target: str
+) -> None:
+    project = _settings(shop, tmp_path)
+    moments = random.Random(target)
+    _change(shop, 0)
+    assert _start(project, target).end() == 0
+    _change(shop, 1)
+    began = time.monotonic()
+    assert _start(project, target).end() == 0
+    usual = time.monotonic() - began
+    before, kills = _rows(shop, target), 0
+    for number in range(2, KILLS + 2):
+        _change(shop, number)
+        running = _start(project, target)
+        time.sleep(usual * moments.uniform(0.05, 1.0))
+        running.process.kill()
+        kills += running.end() == -signal.SIGKILL
+        if target == "postgres":
+            _wait_for_the_server(shop)
+        found = _rows(shop, target)
+        assert found in (before, _rows(shop, "sqlite"))
+        before = found
+    assert kills
+    last = _start(project, target)
+    assert last.end() == 0, last.err
+    assert _rows(shop, target) == _rows(shop, "sqlite")
+    again = _start(project, target)
+    assert again.end() == 0
+    assert not sum(t["inserted"] + t["updated"] + t["deleted"] for t in again.result["tables"])
+    assert _left_behind(shop, project, target) == []
+
+
+def test_the_files_of_a_process_that_was_killed_are_removed_and_those_of_one_at_work_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import subprocess
+    import sys
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = (
+        "from toolkit.scratch import scratch_directory\n"
+        "with scratch_directory() as folder:\n"
+        "    (folder / 'large').write_text('x'); print('ready', flush=True); input()"
+    )
+    programs = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)
+    ]
+    for program in programs:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"ready\n"
+    assert len(list(tmp_path.rglob("large"))) == 2
+    with programs[0]:
+        programs[0].kill()
+    with scratch_directory() as own:
+        assert len(list(tmp_path.rglob("large"))) == 1
+        assert not list(own.iterdir())
+    with programs[1]:
+        assert programs[1].stdin is not None
+        programs[1].stdin.write(b"\n")
+        programs[1].stdin.close()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

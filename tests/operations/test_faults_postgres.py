@@ -1,0 +1,324 @@
+"""PostgreSQL that ends a connection in every phase of a sync, restarts in the midst of it, or is cut off."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.operations.databases import Rows, contents, create, execute, postgres
+from tests.operations.example import fill
+from tests.operations.shop import metadata
+from tests.servers.postgres import Server, running
+from tests.servers.tcp_proxy import Proxy, in_front_of
+from toolkit.config import Config, Database
+from toolkit.core.progress import Silent
+from toolkit.core.tables import select_tables
+from toolkit.errors import DatabaseUnavailableError
+from toolkit.operations.deletes import DeleteLimit
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer import Mode, Options
+from toolkit.repositories import connect
+from toolkit.repositories.postgres import PostgresConnection, PostgresRepository
+
+ALL = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0), batch_rows=1)
+AT = "'2024-01-01 00:00:00+00'"
+_KEYS = """
+    SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid::regclass::text IN ('customer', 'purchase_line')
+    UNION ALL SELECT pg_get_constraintdef(oid) || condeferrable FROM pg_constraint WHERE contype IN ('p', 'u', 'f')
+    ORDER BY 1
+"""
+_LEFT = """
+    SELECT relname FROM pg_class WHERE relname LIKE 'toolkit%'
+    UNION ALL SELECT 'lock ' || pid FROM pg_locks WHERE locktype = 'advisory'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    UNION ALL SELECT 'busy ' || query FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+def behind(database: Database) -> None:
+    """The shop as a sync finds it that has rows to insert, to update and to delete, and an empty table to fill."""
+    fill(database)
+    execute(
+        database,
+        "DELETE FROM purchase_line",
+        "DELETE FROM customer WHERE id = 40",
+        "UPDATE customer SET name = 'old'",
+        f"INSERT INTO customer VALUES (77, 'only@target', 'goes', {AT}, {AT})",
+        "INSERT INTO category VALUES (50, 1, 'goes')",
+    )
+
+
+def state(config: Config) -> tuple[Rows, list[tuple[Any, ...]]]:
+    """All rows of PostgreSQL, and all its keys and indexes."""
+    with postgres(config) as connection:
+        return contents(config.database("postgres"), metadata), connection.execute(_KEYS).fetchall()
+
+
+def require_nothing_left(config: Config) -> None:
+    """No staging table, no lock, no busy server process, once the server has seen that its clients are gone."""
+    with postgres(config) as connection:
+        for _ in range(2000):
+            if not (left := connection.execute(_LEFT).fetchall()):
+                return
+    pytest.fail(str(left))
+
+
+def digests(config: Config, name: str) -> dict[str, str]:
+    with connect(config.database(name)) as connection:
+        return {spec.name: connection.repository(spec).digest().text for spec in select_tables(metadata)}
+
+
+def require_convergence(config: Config, source: str, target: str) -> None:
+    """A run completes the work, and the one after it finds none."""
+    sync(config, source, target, options=ALL)
+    assert digests(config, source) == digests(config, target)
+    again = sync(config, source, target, options=ALL)
+    assert not sum(table.inserted + table.updated + table.deleted for table in again.tables)
+
+
+def terminate(config: Config, which: slice = slice(None)) -> None:
+    """End server processes of the database, in the order in which they began."""
+    with postgres(config) as connection:
+        found = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND backend_type = 'client backend' ORDER BY backend_start"
+        ).fetchall()
+        for (pid,) in found[which]:
+            connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+
+class Once(Silent):
+    """Does something when a step begins, the first time."""
+
+    def __init__(self, label: str, act: Callable[[], None]) -> None:
+        self.label = label
+        self.act: Callable[[], None] | None = act
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        if label == self.label and self.act is not None:
+            act, self.act = self.act, None
+            act()
+
+
+# -- server processes that are ended ---------------------------------------------------------------------------
+
+_SUICIDE = """
+    CREATE OR REPLACE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN coalesce(NEW, OLD); END $$;
+    CREATE OR REPLACE FUNCTION die(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+        $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN n; END $$;
+"""
+_LIFE = "PERFORM pg_terminate_backend(pg_backend_pid());"
+# Where in its own work a server process ends itself.
+PLACES = {
+    "merge": "CREATE TRIGGER die BEFORE UPDATE ON customer FOR EACH ROW WHEN (NEW.id = 2) EXECUTE FUNCTION die()",
+    "insert of a load": "CREATE TRIGGER die BEFORE INSERT ON purchase_line FOR EACH ROW EXECUTE FUNCTION die()",
+    "index built anew": "CREATE INDEX mortal ON purchase_line (die(amount))",
+    "delete": "CREATE TRIGGER die BEFORE DELETE ON category FOR EACH ROW EXECUTE FUNCTION die()",
+    "deferred check": "CREATE CONSTRAINT TRIGGER die AFTER INSERT ON customer DEFERRABLE INITIALLY DEFERRED "
+    "FOR EACH ROW EXECUTE FUNCTION die()",
+}
+
+
+@pytest.mark.usefixtures("small_rebuilds")
+@pytest.mark.parametrize("place", PLACES)
+def test_a_server_process_that_ends_in_the_midst_of_a_statement_leaves_everything_as_it_was(
+    shop: Config, place: str
+) -> None:
+    fill(shop.database("sqlite"))
+    behind(shop.database("postgres"))
+    execute(shop.database("postgres"), _SUICIDE, PLACES[place])
+    before = state(shop)
+    with pytest.raises(DatabaseUnavailableError, match=r"postgres: the .*connection") as caught:
+        sync(shop, "sqlite", "postgres", options=ALL)
+    assert "Run again" in caught.value.advice
+    assert state(shop) == before
+    require_nothing_left(shop)
+    execute(shop.database("postgres"), _SUICIDE.replace(_LIFE, ""))
+    require_convergence(shop, "sqlite", "postgres")
+
+
+BEFORE: dict[str, tuple[type, str]] = {
+    "keys": (PostgresRepository, "load"),
+    "staging": (PostgresRepository, "upsert_many"),
+    "delete": (PostgresRepository, "delete_many"),
+    "verify": (PostgresRepository, "digest"),
+    "check": (PostgresConnection, "check_parents"),
+    "sequences": (PostgresRepository, "advance_sequences"),
+    "commit": (PostgresConnection, "commit"),
+}
+
+
+@pytest.mark.usefixtures("small_rebuilds")
+@pytest.mark.parametrize("phase", BEFORE)
+def test_a_server_process_that_ends_between_statements_leaves_everything_as_it_was(
+    shop: Config, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    fill(shop.database("sqlite"))
+    behind(shop.database("postgres"))
+    before = state(shop)
+    kind, name = BEFORE[phase]
+    original = getattr(kind, name)
+
+    def cut_off(*arguments: Any, **options: Any) -> Any:
+        terminate(shop)
+        return original(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, name, cut_off)
+        with pytest.raises(DatabaseUnavailableError, match=r"postgres: the .*connection"):
+            sync(shop, "sqlite", "postgres", options=ALL)
+    assert state(shop) == before
+    require_nothing_left(shop)
+    require_convergence(shop, "sqlite", "postgres")
+
+
+@pytest.mark.parametrize(
+    ("label", "which", "is_needed"),
+    [
+        ("compare product", slice(0, 1), True), ("compare product", slice(1, None), True),
+        ("delete category", slice(1, None), True), ("merge customer", slice(1, None), True),
+        # Rows are read by the other.
+        ("load purchase_line", slice(0, 1), False),
+    ],
+)
+def test_a_source_that_loses_either_of_its_connections_leaves_everything_as_it_was(
+    shop: Config, label: str, which: slice, is_needed: bool
+) -> None:
+    fill(shop.database("postgres"))
+    behind(shop.database("duckdb"))
+    before = contents(shop.database("duckdb"), metadata)
+    cut = Once(label, lambda: terminate(shop, which))
+    with pytest.raises(DatabaseUnavailableError, match=r"postgres: the .*connection") if is_needed else nullcontext():
+        sync(shop, "postgres", "duckdb", options=ALL, progress=cut)
+    assert is_needed is (contents(shop.database("duckdb"), metadata) == before)
+    require_nothing_left(shop)
+    require_convergence(shop, "postgres", "duckdb")
+
+
+# -- a server of its own ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server that these tests may disturb."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def own(shop: Config, server: Server) -> Config:
+    """The configuration with a database of that server."""
+    database = replace(shop.database("postgres"), address=server.database("own"))
+    return replace(shop, databases={**shop.databases, "postgres": database})
+
+
+@pytest.mark.usefixtures("small_rebuilds")
+@pytest.mark.parametrize(
+    ("mode", "label"),
+    [("fast", "compare product"), ("immediate", "merge customer"), ("fast", "load purchase_line")],
+)
+def test_a_server_that_restarts_in_mid_sync_has_everything_as_it_was(
+    own: Config, server: Server, mode: str, label: str
+) -> None:
+    fill(own.database("sqlite"))
+    behind(own.database("postgres"))
+    before = state(own)
+    with pytest.raises(DatabaseUnavailableError, match=r"postgres: the .*connection"):
+        sync(own, "sqlite", "postgres", options=ALL, progress=Once(label, lambda: server.restart(mode)))
+    assert state(own) == before
+    require_nothing_left(own)
+    require_convergence(own, "sqlite", "postgres")
+
+
+def test_a_commit_whose_answer_is_lost_is_an_error_and_the_next_run_finds_it_done(own: Config, server: Server) -> None:
+    """PostgreSQL has committed, and waits for a standby that never comes, when its process is ended."""
+    fill(own.database("sqlite"))
+    behind(own.database("postgres"))
+    server.configure(synchronous_standby_names="nobody")
+    ended = threading.Event()
+
+    def end_the_wait() -> None:
+        with postgres(own) as connection:
+            while not ended.is_set():
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                )
+
+    watcher = threading.Thread(target=end_the_wait)
+    watcher.start()
+    try:
+        with pytest.raises(DatabaseUnavailableError, match=r"postgres: the .*connection"):
+            sync(own, "sqlite", "postgres", options=ALL)
+    finally:
+        ended.set()
+        watcher.join()
+        server.configure(synchronous_standby_names="")
+    require_nothing_left(own)
+    again = sync(own, "sqlite", "postgres", options=ALL)
+    assert not sum(table.inserted + table.updated + table.deleted for table in again.tables)
+
+
+# -- a network that fails --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxy(shop: Config) -> Iterator[Proxy]:
+    """A network between the toolkit and the server."""
+    with in_front_of(f"{shop.database('postgres').url.query['host']}/.s.PGSQL.5432") as proxy:
+        yield proxy
+
+
+def remote(config: Config, proxy: Proxy) -> Config:
+    """The same databases, PostgreSQL also by way of the network, as `remote`."""
+    url = config.database("postgres").url
+    address = f"postgresql://postgres:@127.0.0.1:{proxy.port}/{url.database}?sslmode=disable&gssencmode=disable"
+    return replace(config, databases={**config.databases, "remote": Database("remote", address, config.root)})
+
+
+def fill_wide(database: Database) -> None:
+    """Rows of which a batch fills many packets."""
+    create(database, metadata)
+    names = ", ".join(f"({n}, '{n}@x', '{chr(65 + n % 26) * 4000}', {AT}, {AT})" for n in range(150))
+    execute(database, f"INSERT INTO customer VALUES {names}".replace("+00'", "'"))
+
+
+@pytest.mark.usefixtures("small_rebuilds")
+@pytest.mark.parametrize("share", [0.2, 0.9])
+def test_a_connection_that_is_cut_while_rows_are_sent_is_told_and_nothing_is_kept(
+    shop: Config, proxy: Proxy, share: float
+) -> None:
+    fill_wide(shop.database("sqlite"))
+    create(shop.database("postgres"), metadata)
+    config = remote(shop, proxy)
+    proxy.limit(int(150 * 4000 * share))
+    with pytest.raises(DatabaseUnavailableError, match=r"remote: the .*connection"):
+        sync(config, "sqlite", "remote", options=replace(ALL, batch_rows=10))
+    assert proxy.is_exhausted
+    proxy.limit(None)
+    assert not any(contents(shop.database("postgres"), metadata).values())
+    require_nothing_left(shop)
+    require_convergence(config, "sqlite", "remote")
+
+
+@pytest.mark.parametrize(("target", "share"), [("sqlite", 0.2), ("duckdb", 0.9)])
+def test_a_connection_that_is_cut_while_rows_are_fetched_is_told_and_nothing_is_kept(
+    shop: Config, proxy: Proxy, target: str, share: float
+) -> None:
+    fill_wide(shop.database("postgres"))
+    create(shop.database(target), metadata)
+    config = remote(shop, proxy)
+    proxy.limit(int(150 * 4000 * share), to_server=False)
+    with pytest.raises(DatabaseUnavailableError, match=r"remote: the .*connection"):
+        sync(config, "remote", target)
+    assert proxy.is_exhausted
+    proxy.limit(None)
+    assert not any(contents(shop.database(target), metadata).values())
+    require_nothing_left(shop)
+    require_convergence(config, "remote", target)

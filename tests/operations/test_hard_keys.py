@@ -1,0 +1,96 @@
+"""Keys that look alike, or that engines compare each in its own way, over every pair of engines."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from tests.operations import hard_keys
+from tests.operations.databases import create
+from toolkit.config import Config, Database
+from toolkit.core import changes
+from toolkit.core.plan import SyncResult
+from toolkit.operations.deletes import DeleteLimit
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer import Mode, Options
+from toolkit.repositories import connect
+
+ENGINES = ("sqlite", "postgres", "duckdb")
+PAIRS = [(a, b if a != b else f"{b}2") for a, b in itertools.product(ENGINES, ENGINES)]
+REPLACE = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0), batch_rows=7)
+
+
+@pytest.fixture
+def pair(config: Config, postgres_server: str, target: str) -> Iterator[Config]:
+    """Databases of each engine, two of PostgreSQL too if they are needed."""
+    if target != "postgres2":
+        yield config
+        return
+    name = f"second_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        second = Database("postgres2", postgres_server.replace("/postgres?", f"/{name}?"), config.root)
+        yield replace(config, databases={**config.databases, "postgres2": second})
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def write(database: Database, batches: Mapping[str, pa.RecordBatch]) -> None:
+    """Put rows there."""
+    with connect(database, write=True) as connection:
+        for spec in hard_keys.specs():
+            connection.repository(spec).upsert_many([batches[spec.name]])
+        connection.commit()
+
+
+def digests(database: Database) -> dict[str, str]:
+    with connect(database) as connection:
+        return {spec.name: connection.repository(spec).digest().text for spec in hard_keys.specs()}
+
+
+def counts(result: SyncResult) -> dict[str, tuple[int, int, int, int]]:
+    return {t.table: (t.inserted, t.updated, t.unchanged, t.deleted) for t in result.tables}
+
+
+def changed(batch: pa.RecordBatch, row: int) -> pa.RecordBatch:
+    """One row of a batch, with another value."""
+    one = batch.slice(row, 1)
+    return one.set_column(one.num_columns - 1, one.schema.field("value"), pa.array(["changed"]))
+
+
+# Many rows are compared by DuckDB, few without.
+COMPARED = [(*pair, 1_000) for pair in PAIRS] + [("postgres", "sqlite", 0), ("sqlite", "duckdb", 0)]
+
+
+@pytest.mark.parametrize(("source", "target", "few_rows"), COMPARED)
+def test_of_look_alike_keys_only_what_changed_is_written_and_only_what_went_is_deleted(
+    pair: Config, monkeypatch: pytest.MonkeyPatch, source: str, target: str, few_rows: int
+) -> None:
+    monkeypatch.setattr(changes, "_FEW_ROWS", few_rows)
+    config = replace(pair, metadata="tests.operations.hard_keys:metadata", migrations=pair.root / "none")
+    ends = config.database(source), config.database(target)
+    batches = hard_keys.rows()
+    for database in ends:
+        create(database, hard_keys.metadata)
+    write(ends[0], batches)
+    first = counts(sync(config, source, target, options=Options(batch_rows=7)))
+    assert first == {name: (batch.num_rows, 0, 0, 0) for name, batch in batches.items()}
+    assert digests(ends[0]) == digests(ends[1])
+
+    with connect(ends[0], write=True) as connection:
+        for spec in hard_keys.specs():
+            repository, batch = connection.repository(spec), batches[spec.name]
+            repository.upsert_many([changed(batch, 1)])
+            keys = pa.Table.from_batches([batch.slice(0, 1)]).select(list(spec.key))
+            assert repository.delete_many(keys) == 1
+        connection.commit()
+    second = counts(sync(config, source, target, options=REPLACE))
+    assert second == {name: (0, 1, batch.num_rows - 2, 1) for name, batch in batches.items()}
+    assert digests(ends[0]) == digests(ends[1])
+    third = counts(sync(config, source, target, options=REPLACE))
+    assert third == {name: (0, 0, batch.num_rows - 1, 0) for name, batch in batches.items()}

@@ -1,0 +1,403 @@
+"""Schemas that resist: no keys, trees, cycles, triggers, generated columns, views, partitions, tables nobody knows."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.operations.databases import connected, contents, create, execute, postgres
+from toolkit.config import Config
+from toolkit.core.plan import SyncResult
+from toolkit.errors import (
+    ConfigurationError,
+    ReferencedRowsError,
+    SchemaMismatchError,
+    StatementError,
+    UnrepresentableValueError,
+    VerificationError,
+)
+from toolkit.operations.deletes import DeleteLimit
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer import Mode, Options
+
+TARGETS = ["sqlite2", "postgres", "duckdb"]
+EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
+ALL = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0), batch_rows=2)
+MODULE = "schema_of_a_test"
+
+Using = Callable[[sa.MetaData], Config]
+
+
+@pytest.fixture
+def using(config: Config) -> Iterator[Using]:
+    """The configuration for some tables, which the source has already."""
+
+    def configured(metadata: sa.MetaData) -> Config:
+        module = types.ModuleType(MODULE)
+        module.metadata = metadata  # type: ignore[attr-defined]
+        sys.modules[MODULE] = module
+        create(config.database("sqlite"), metadata)
+        return replace(config, metadata=f"{MODULE}:metadata", migrations=config.root / "none")
+
+    yield configured
+    sys.modules.pop(MODULE, None)
+
+
+def counts(result: SyncResult) -> dict[str, tuple[int, int, int, int]]:
+    return {t.table: (t.inserted, t.updated, t.unchanged, t.deleted) for t in result.tables}
+
+
+def rows(config: Config, name: str, query: str) -> list[tuple[Any, ...]]:
+    with connected(config.database(name)) as connection:
+        return sorted(tuple(row) for row in connection.exec_driver_sql(query).all())
+
+
+def plain(name: str, *columns: Any) -> sa.MetaData:
+    """A table with a number for its key."""
+    metadata = sa.MetaData()
+    sa.Table(name, metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=False), *columns)
+    return metadata
+
+
+# -- keys ------------------------------------------------------------------------------------------------------
+
+
+@EVERY_TARGET
+def test_a_unique_key_stands_in_for_a_primary_key_and_a_table_with_neither_is_refused_by_name(
+    using: Using, target: str
+) -> None:
+    metadata = sa.MetaData()
+    sa.Table("keyed", metadata, sa.Column("code", sa.Text, unique=True, nullable=False), sa.Column("v", sa.Text))
+    sa.Table("loose", metadata, sa.Column("code", sa.Text, unique=True), sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(config.database("sqlite"), "INSERT INTO keyed VALUES ('a', '1'), ('b', '2')")
+    for tables in ([], ["loose"]):
+        with pytest.raises(ConfigurationError, match="loose has neither a primary key nor a unique key"):
+            sync(config, "sqlite", target, tables)
+    assert counts(sync(config, "sqlite", target, ["keyed"])) == {"keyed": (2, 0, 0, 0)}
+    execute(config.database("sqlite"), "UPDATE keyed SET v = '3' WHERE code = 'a'", "DELETE FROM keyed WHERE v = '2'")
+    assert counts(sync(config, "sqlite", target, ["keyed"], options=ALL)) == {"keyed": (0, 1, 0, 1)}
+    assert rows(config, target, "SELECT * FROM keyed") == [("a", "3")]
+
+
+def _family() -> sa.MetaData:
+    """A parent with children that have no key, or point at what is not its key, or that the model does not know."""
+    metadata = plain("parent", sa.Column("code", sa.Text, unique=True))
+    to_key, to_code = (sa.ForeignKey(f"parent.{name}", ondelete="CASCADE") for name in ("id", "code"))
+    sa.Table("log", metadata, sa.Column("parent_id", to_key))
+    sa.Table("by_code", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("code", to_code))
+    return metadata
+
+
+@pytest.mark.parametrize(
+    ("child", "insert"),
+    [
+        ("log", "INSERT INTO log VALUES (2)"),
+        ("by_code", "INSERT INTO by_code VALUES (7, 'b')"),
+        ("public.unknown", "INSERT INTO unknown VALUES (2)"),
+    ],
+)
+def test_no_cascade_takes_rows_of_a_table_that_has_no_key_or_points_at_another_or_is_unknown(
+    using: Using, child: str, insert: str
+) -> None:
+    metadata = _family()
+    config = using(metadata)
+    create(config.database("postgres"), metadata)
+    execute(config.database("sqlite"), "INSERT INTO parent VALUES (1, 'a')")
+    execute(
+        config.database("postgres"),
+        "CREATE TABLE unknown (parent_id INT REFERENCES parent ON DELETE CASCADE)",
+        "INSERT INTO parent VALUES (1, 'a'), (2, 'b'), (3, NULL)",
+        insert,
+    )
+    with pytest.raises(ReferencedRowsError, match=rf"parent: 1 row of {child} in postgres points at rows"):
+        sync(config, "sqlite", "postgres", ["parent"], options=ALL)
+    assert rows(config, "postgres", f"SELECT count(*) FROM {child}") == [(1,)]
+    execute(config.database("postgres"), f"DELETE FROM {child}")
+    assert counts(sync(config, "sqlite", "postgres", ["parent"], options=ALL)) == {"parent": (0, 0, 1, 2)}
+
+
+# -- trees and cycles ------------------------------------------------------------------------------------------
+
+
+@EVERY_TARGET
+def test_a_tree_is_turned_over_while_rows_come_and_go(using: Using, target: str) -> None:
+    """Every parent changes: the root becomes a leaf, and leaves whose parents go hang under new ones."""
+    metadata = plain("node", sa.Column("parent_id", sa.ForeignKey("node.id", ondelete="CASCADE")))
+    config = using(metadata)
+    execute(
+        config.database("sqlite"),
+        "INSERT INTO node VALUES (1, NULL), (2, 1), (3, 1), (4, 2), (5, 2), (6, 5), (7, 6)",
+    )
+    sync(config, "sqlite", target)
+    execute(
+        config.database("sqlite"),
+        "DELETE FROM node WHERE id IN (2, 6)",
+        "INSERT INTO node VALUES (9, 7), (0, 9)",
+        "UPDATE node SET parent_id = 9 WHERE id = 1",
+        "UPDATE node SET parent_id = 1 WHERE id IN (4, 5)",
+        "UPDATE node SET parent_id = NULL WHERE id = 7",
+    )
+    assert counts(sync(config, "sqlite", target, options=ALL)) == {"node": (2, 4, 1, 2)}
+    assert contents(config.database(target), metadata) == contents(config.database("sqlite"), metadata)
+
+
+@EVERY_TARGET
+def test_tables_that_refer_to_each_other_are_updated_and_lose_rows_together(using: Using, target: str) -> None:
+    metadata = sa.MetaData()
+    for one, other in (("team", "person"), ("person", "team")):
+        key = sa.ForeignKey(f"{other}.id", name=f"fk_{one}", use_alter=True)
+        sa.Table(one, metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column(f"{other}_id", key))
+    config = using(metadata)
+    execute(
+        config.database("sqlite"),
+        "INSERT INTO team VALUES (1, 1), (2, 2), (3, 3)",
+        "INSERT INTO person VALUES (1, 1), (2, 2), (3, 3)",
+    )
+    sync(config, "sqlite", target)
+    execute(
+        config.database("sqlite"),
+        "DELETE FROM team WHERE id = 3",
+        "DELETE FROM person WHERE id = 3",
+        "UPDATE team SET person_id = 4 WHERE id = 1",
+        "UPDATE person SET team_id = 1 WHERE id = 2",
+        "INSERT INTO person VALUES (4, 2)",
+    )
+    result = counts(sync(config, "sqlite", target, options=ALL))
+    assert result == {"team": (0, 1, 1, 1), "person": (1, 1, 1, 1)}
+    assert contents(config.database(target), metadata) == contents(config.database("sqlite"), metadata)
+
+
+# -- triggers --------------------------------------------------------------------------------------------------
+
+_KEEPS_ROWS = {
+    "sqlite2": "CREATE TRIGGER keep BEFORE DELETE ON t BEGIN SELECT RAISE(IGNORE); END",
+    "postgres": """CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+        CREATE TRIGGER keep BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION keep()""",
+}
+_WRITES_A_LOG = {
+    "sqlite2": """CREATE TRIGGER note AFTER {} ON t BEGIN INSERT INTO note VALUES ('{}'); END""",
+    "postgres": """CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN INSERT INTO note VALUES (lower(TG_OP)); RETURN NULL; END $$;
+        CREATE TRIGGER note_{1} AFTER {0} ON t FOR EACH ROW EXECUTE FUNCTION note()""",
+}
+BOTH = pytest.mark.parametrize("target", ["sqlite2", "postgres"])
+
+
+@BOTH
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_trigger_that_keeps_rows_from_being_deleted_is_caught_and_nothing_is_kept(
+    using: Using, target: str, verify: bool
+) -> None:
+    metadata = plain("t", sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'new')")
+    execute(config.database(target), "INSERT INTO t VALUES (1, 'old'), (2, 'stays')", _KEEPS_ROWS[target])
+    with pytest.raises(VerificationError, match="t: 2 rows, but 1 should be"):
+        sync(config, "sqlite", target, options=replace(ALL, verify=verify))
+    assert rows(config, target, "SELECT * FROM t") == [(1, "old"), (2, "stays")]
+
+
+@BOTH
+def test_an_audit_trigger_of_the_target_sees_every_write(using: Using, target: str) -> None:
+    metadata = plain("t", sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'new'), (3, 'x')")
+    execute(
+        config.database(target),
+        "CREATE TABLE note (what TEXT)",
+        "INSERT INTO t VALUES (1, 'old'), (2, 'goes')",
+        *(
+            _WRITES_A_LOG[target].format(event, event.lower()).replace("TRIGGER note A", f"TRIGGER {event}_note A")
+            for event in ("INSERT", "UPDATE", "DELETE")
+        ),
+    )
+    assert counts(sync(config, "sqlite", target, options=ALL)) == {"t": (1, 1, 0, 1)}
+    assert rows(config, target, "SELECT what FROM note") == [("delete",), ("insert",), ("update",)]
+
+
+@pytest.mark.parametrize("event", ["INSERT", "UPDATE"])
+def test_a_rule_of_postgres_that_swallows_rows_is_told_and_nothing_is_kept(using: Using, event: str) -> None:
+    metadata = plain("t", sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database("postgres"), metadata)
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'new')")
+    execute(
+        config.database("postgres"),
+        "INSERT INTO t VALUES (1, 'old')",
+        f"CREATE RULE swallow AS ON {event} TO t DO INSTEAD NOTHING",
+    )
+    with pytest.raises((StatementError, VerificationError)):
+        sync(config, "sqlite", "postgres")
+    assert rows(config, "postgres", "SELECT * FROM t") == [(1, "old")]
+
+
+# -- columns that the target fills itself ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [(name, kind) for name in TARGETS for kind in ("STORED", "VIRTUAL") if (name, kind) != ("duckdb", "STORED")],
+)
+def test_generated_columns_are_not_written_and_are_right_afterwards(using: Using, target: str, kind: str) -> None:
+    twice = sa.Column("twice", sa.Integer, sa.Computed("a * 2"))
+    metadata = plain("t", sa.Column("a", sa.Integer), twice, sa.Column("z", sa.Text))
+    config = using(metadata)
+    execute(
+        config.database(target),
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, twice INTEGER GENERATED ALWAYS AS (a * 2) {kind}, z TEXT)",
+    )
+    execute(config.database("sqlite"), "INSERT INTO t (id, a, z) VALUES (1, 10, 'x'), (2, 20, 'y')")
+    assert counts(sync(config, "sqlite", target)) == {"t": (2, 0, 0, 0)}
+    execute(config.database("sqlite"), "UPDATE t SET a = 11 WHERE id = 1")
+    assert counts(sync(config, "sqlite", target)) == {"t": (0, 1, 1, 0)}
+    assert rows(config, target, "SELECT id, a, twice, z FROM t") == [(1, 11, 22, "x"), (2, 20, 40, "y")]
+    execute(config.database(target), "UPDATE t SET a = 12 WHERE id = 1")
+    assert counts(sync(config, target, "sqlite")) == {"t": (0, 1, 1, 0)}
+    assert rows(config, "sqlite", "SELECT twice FROM t WHERE id = 1") == [(24,)]
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_column_that_only_the_target_computes_and_a_view_in_place_of_a_table_are_refused_together(
+    using: Using, target: str, dry_run: bool
+) -> None:
+    metadata = plain("t", sa.Column("a", sa.Integer), sa.Column("twice", sa.Integer))
+    sa.Table("seen", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("a", sa.Integer))
+    config = using(metadata)
+    execute(
+        config.database(target),
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, twice INTEGER GENERATED ALWAYS AS (a * 2) VIRTUAL)",
+        "CREATE TABLE base (id INTEGER PRIMARY KEY, a INTEGER)",
+        "CREATE VIEW seen AS SELECT id, a FROM base",
+    )
+    execute(config.database("sqlite"), "INSERT INTO seen VALUES (1, 2)")
+    with pytest.raises(SchemaMismatchError) as caught:
+        sync(config, "sqlite", target, dry_run=dry_run)
+    assert set(caught.value.problems) == {
+        f"{target}.t computes twice, the model does not", f"{target}.seen is a view, no table"
+    }
+    # To read from one is as good as from a table.
+    execute(config.database(target), "INSERT INTO base VALUES (1, 3)")
+    assert counts(sync(config, target, "sqlite", ["seen"])) == {"seen": (0, 1, 0, 0)}
+
+
+@pytest.mark.usefixtures("small_rebuilds")
+def test_columns_that_postgres_numbers_itself_take_the_numbers_of_the_source(using: Using) -> None:
+    metadata = sa.MetaData()
+    sa.Table("t", metadata, sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True),
+             sa.Column("v", sa.Text))
+    sa.Table("aside", metadata, sa.Column("k", sa.Text, primary_key=True), sa.Column("n", sa.Integer),
+             sa.Column("v", sa.Text))
+    config = using(metadata)
+    execute(
+        config.database("postgres"),
+        "CREATE TABLE t (id INT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v TEXT)",
+        "CREATE TABLE aside (k TEXT PRIMARY KEY, n INT GENERATED ALWAYS AS IDENTITY, v TEXT)",
+    )
+    execute(
+        config.database("sqlite"),
+        "INSERT INTO t VALUES (5, 'a'), (7, 'b')",
+        "INSERT INTO aside VALUES ('x', 30, 'a'), ('y', 20, 'b')",
+    )
+    sync(config, "sqlite", "postgres")
+    execute(config.database("sqlite"), "UPDATE t SET v = 'c' WHERE id = 5", "UPDATE aside SET v = 'c' WHERE k = 'x'")
+    assert counts(sync(config, "sqlite", "postgres")) == {"t": (0, 1, 1, 0), "aside": (0, 1, 1, 0)}
+    execute(config.database("postgres"), "INSERT INTO t (v) VALUES ('d')", "INSERT INTO aside VALUES ('z')")
+    assert rows(config, "postgres", "SELECT * FROM t") == [(5, "c"), (7, "b"), (8, "d")]
+    assert rows(config, "postgres", "SELECT k, n FROM aside") == [("x", 30), ("y", 20), ("z", 31)]
+    # PostgreSQL itself never lets such a number be changed.
+    execute(config.database("sqlite"), "UPDATE aside SET n = 99 WHERE k = 'x'")
+    with pytest.raises(VerificationError, match="aside"):
+        sync(config, "sqlite", "postgres")
+
+
+@pytest.mark.usefixtures("small_rebuilds")
+def test_rows_of_a_partitioned_table_come_into_their_partitions_and_one_without_is_named(using: Using) -> None:
+    metadata = plain("t", sa.Column("day", sa.Date, primary_key=True), sa.Column("v", sa.Text))
+    config = using(metadata)
+    execute(
+        config.database("postgres"),
+        "CREATE TABLE t (id INT, day DATE, v VARCHAR(5), PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
+        "CREATE TABLE t24 PARTITION OF t FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')",
+        "CREATE TABLE t25 PARTITION OF t FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')",
+    )
+    database = config.database("sqlite")
+    execute(database, "INSERT INTO t VALUES (1, '2024-02-03', 'a'), (2, '2025-02-03', 'b'), (3, '2024-12-31', 'c')")
+    assert counts(sync(config, "sqlite", "postgres")) == {"t": (3, 0, 0, 0)}
+    execute(database, "UPDATE t SET v = 'x' WHERE id = 1", "UPDATE t SET day = '2025-12-31' WHERE id = 3")
+    assert counts(sync(config, "sqlite", "postgres", options=ALL)) == {"t": (1, 1, 1, 1)}
+    placed = rows(config, "postgres", "SELECT tableoid::regclass::text, id, v FROM t")
+    assert placed == [("t24", 1, "x"), ("t25", 2, "b"), ("t25", 3, "c")]
+    execute(database, "INSERT INTO t VALUES (4, '2030-01-01', 'd')")
+    with pytest.raises(StatementError, match="t id=4, day=2030-01-01 is refused: no partition"):
+        sync(config, "sqlite", "postgres")
+    execute(database, "UPDATE t SET day = '2024-01-01', v = 'longer' WHERE id = 4")
+    with pytest.raises(UnrepresentableValueError, match="t id=4, day=2024-01-01: column 'v' is refused"):
+        sync(config, "sqlite", "postgres")
+    assert rows(config, "postgres", "SELECT tableoid::regclass::text, id, v FROM t") == placed
+
+
+@EVERY_TARGET
+def test_decimals_without_a_precision_arrive_by_value(using: Using, target: str) -> None:
+    """Equal numbers may be written differently: DuckDB gives every one the three decimals of its column."""
+    metadata = plain("t", sa.Column("n", sa.Numeric))
+    config = using(metadata)
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 1), (2, 1.5), (3, -100), (4, 0.125), (5, NULL)")
+    assert counts(sync(config, "sqlite", target)) == {"t": (5, 0, 0, 0)}
+    assert counts(sync(config, "sqlite", target)) == {"t": (0, 0, 5, 0)}
+    found = [value and Decimal(value) for _, value in contents(config.database(target), metadata)["t"]]
+    assert found == [1, Decimal("1.5"), -100, Decimal("0.125"), None]
+
+
+# -- DDL while a sync is at work -------------------------------------------------------------------------------
+
+DDL = (
+    "ALTER TABLE t DROP COLUMN v", "ALTER TABLE t ALTER v TYPE varchar(90) USING v || ''", "DROP TABLE t", "TRUNCATE t"
+)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize("commit_every", [None, 1])
+def test_whoever_alters_a_table_of_postgres_waits_until_the_sync_has_ended(
+    using: Using, side: str, commit_every: int | None
+) -> None:
+    """A table that is rewritten or emptied looks empty to an older snapshot, however many rows that has."""
+    import psycopg
+
+    from toolkit.core.progress import Silent
+
+    metadata = plain("t", sa.Column("v", sa.Text))
+    sa.Table("before", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    config = using(metadata)
+    source, target = ("postgres", "sqlite") if side == "source" else ("sqlite", "postgres")
+    create(config.database("postgres"), metadata)
+    execute(
+        config.database(source), "INSERT INTO before VALUES (1), (2)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')"
+    )
+    refused = []
+
+    class Altering(Silent):
+        def step(self, label: str, rows: int | None = None) -> None:
+            with postgres(config) as connection:
+                connection.execute("SET lock_timeout = '5ms'")
+                for statement in DDL:
+                    with pytest.raises(psycopg.errors.LockNotAvailable):
+                        connection.execute(statement.encode())
+                refused.append(label)
+
+    result = counts(sync(config, source, target, options=Options(commit_every=commit_every), progress=Altering()))
+    assert result == {"before": (2, 0, 0, 0), "t": (2, 0, 0, 0)}
+    assert len(refused) == 4
+    assert rows(config, target, "SELECT * FROM t") == [(1, "a"), (2, "b")]
+    execute(config.database("postgres"), DDL[0])
