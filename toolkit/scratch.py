@@ -3,45 +3,56 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from toolkit.locks import try_lock
 
-_LOCK = "lock"
+_LOCK = ".lock"
 
 
 @contextmanager
 def scratch_directory() -> Iterator[Path]:
     """An empty directory of this user's alone, for as long as the block lasts.
 
-    It holds a lock, which the kernel releases however its process ends: who gets the lock may remove the rest.
+    A file beside it holds a lock, which the kernel releases however its process ends: who gets it may remove the rest.
     """
     folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
     folder.mkdir(mode=0o700, exist_ok=True)
-    _remove_leftovers(folder)
-    new = Path(tempfile.mkdtemp(prefix="new-", dir=folder))
-    lock = try_lock(new / _LOCK)
-    assert lock is not None
-    # Under this name it is seen by others, and then it is locked already.
-    directory = new.rename(new.with_name(new.name.replace("new-", "scratch-", 1)))
-    try:
-        (directory / "files").mkdir()
-        yield directory / "files"
-    finally:
-        lock.close()
-        shutil.rmtree(directory, ignore_errors=True)
+    for file in folder.glob(f"scratch-*{_LOCK}"):
+        _remove_if_left(file)
+    file, lock = _claimed(folder)
+    with closing(lock):
+        try:
+            file.with_suffix("").mkdir(mode=0o700)
+            yield file.with_suffix("")
+        finally:
+            _remove(file)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for directory in folder.glob("scratch-*"):
-        # Somebody else may remove it at the same time.
-        with suppress(sqlite3.OperationalError):
-            lock = try_lock(directory / _LOCK)
-            if lock is not None:
-                with closing(lock):
-                    shutil.rmtree(directory, ignore_errors=True)
+def _claimed(folder: Path) -> tuple[Path, sqlite3.Connection]:
+    """A new lock; a file that somebody took for a leftover before it was locked is given up."""
+    while True:
+        file = folder / f"scratch-{secrets.token_hex(8)}{_LOCK}"
+        lock = try_lock(file)
+        if lock is not None and file.exists():
+            return file, lock
+        if lock is not None:
+            lock.close()
+
+
+def _remove_if_left(file: Path) -> None:
+    lock = try_lock(file)
+    if lock is not None:
+        with closing(lock):
+            _remove(file)
+
+
+def _remove(file: Path) -> None:
+    shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+    file.unlink(missing_ok=True)
