@@ -32,9 +32,13 @@ class Proxy:
         self.limit(None)
 
     def limit(self, allowance: int | None, *, to_server: bool = True, silent: bool = False) -> None:
-        """Count so many bytes from now on in this direction, over all connections; None is no limit."""
+        """Count so many bytes from now on in this direction, over all connections; None is no limit.
+
+        `passed` counts those of both directions.
+        """
         self._to_server, self._silent, self._left = to_server, silent, allowance
         self.is_exhausted = False
+        self.passed = 0
 
     def close(self) -> None:
         """Cut what is open, and take no more connections."""
@@ -75,6 +79,7 @@ class Proxy:
             data = data[: self._left]
             self._left -= len(data)
             self.is_exhausted = self._left == 0
+        self.passed += len(data)
         target.sendall(data)
         return bool(data)
 
