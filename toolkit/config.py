@@ -54,6 +54,11 @@ _ASYNCPG_OPTIONS: Mapping[str, str | None] = {
     "statement_cache_size": None,
 }
 LOCK_SECONDS = 30.0
+# Whether the other end of a silent connection is still there is asked after 30 seconds, and given up after a minute;
+# by default, operating systems wait for two hours.
+_KEEPALIVES: Mapping[str, str] = {
+    "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "60000",
+}
 RETRIES = 10
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 120.0
@@ -203,6 +208,12 @@ class Database:
             return self.address
         return without_passwords(self.url.set(drivername=self.engine_name).render_as_string())
 
+    @property
+    def keepalives(self) -> Mapping[str, str]:
+        """What to tell libpq about a connection over a network, unless the URL does."""
+        host = str(self.url.host or self.url.query.get("host") or "/")
+        return {} if host.startswith("/") else {k: v for k, v in _KEEPALIVES.items() if k not in self.url.query}
+
     @cached_property
     def sqlalchemy_config(self) -> SQLAlchemySyncConfig:
         """Advanced Alchemy's configuration of this database, bound under the database's name."""
@@ -226,6 +237,7 @@ class Database:
             engine_config.connect_args = {"timeout": min(self.lock_seconds, 5)}
         if self.engine_name == "postgresql":
             engine_config = EngineConfig(**{f.name: getattr(self.settings, f.name) for f in fields(self.settings)})
+            engine_config.connect_args = dict(self.keepalives)
         elif self.engine_name == "duckdb" and read_only:
             # Several processes may read a file, but only one may have it open to write.
             engine_config.connect_args = {"read_only": True}

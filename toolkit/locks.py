@@ -5,6 +5,7 @@ They are SQLite's own: portable, and no package more.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import tempfile
@@ -60,21 +61,32 @@ def take_turn(place: Path, seconds: float) -> Turn | None:
             return None
 
 
+def own_folder() -> Path:
+    """This user's folder among the temporary files of the machine, for what processes have to agree on.
+
+    Raises:
+        PermissionError: somebody else has made it.
+    """
+    folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid") and folder.lstat().st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "belongs to another user, who should remove it", str(folder))
+    return folder
+
+
 class Turn:
     """The right of a toolkit to write to a file or a directory: a lock on an empty file of this user, elsewhere."""
 
     def __init__(self, place: Path) -> None:
-        folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
-        folder.mkdir(mode=0o700, exist_ok=True)
         status = place.stat()
-        self._path = folder / f"{status.st_dev:x}-{status.st_ino:x}.lock"
+        self._path = own_folder() / f"{status.st_dev:x}-{status.st_ino:x}.lock"
         self._path.touch()
         self._inode = self._found()
         self._connection = sqlite3.connect(self._path, timeout=_STEP_SECONDS, isolation_level=None)
-
     def take(self) -> None:
         """Wait a moment for it."""
         try:
+            self._connection.execute("PRAGMA journal_mode = MEMORY")
             self._connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError:
             # A file that was removed meanwhile is refused in several ways; then it is not ours.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from toolkit.locks import try_lock
+from toolkit.locks import own_folder, try_lock
 
 _LOCK = ".lock"
 
@@ -22,8 +20,7 @@ def scratch_directory() -> Iterator[Path]:
 
     A file beside it holds a lock, which the kernel releases however its process ends: who gets it may remove the rest.
     """
-    folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = own_folder()
     for file in folder.glob(f"scratch-*{_LOCK}"):
         _remove_if_left(file)
     file, lock = _claimed(folder)

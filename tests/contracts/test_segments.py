@@ -114,6 +114,8 @@ def test_equal_tables_move_less_than_a_byte_a_row_and_scattered_changes_little_m
             with holding(config.database("sqlite"), ours) as source, holding(config.database("postgres"), theirs):
                 proxy.limit(None)
                 with connect(far) as connection:
+                    # Over a network, who is silent is asked whether it is there.
+                    assert connection.raw.info.get_parameters()["keepalives_idle"] == "30"  # type: ignore[attr-defined]
                     found = compare(PAIR, source, connection.repository(PAIR))
                 moved.append(proxy.passed)
             assert found.changed.num_rows == (4 if theirs is changed else 0)

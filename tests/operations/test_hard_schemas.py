@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -17,6 +18,7 @@ from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.errors import (
     ConfigurationError,
+    DatabaseUnavailableError,
     ReferencedRowsError,
     SchemaMismatchError,
     StatementError,
@@ -24,6 +26,7 @@ from toolkit.errors import (
     VerificationError,
 )
 from toolkit.operations.deletes import DeleteLimit
+from toolkit.operations.diff import diff
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
 
@@ -365,6 +368,42 @@ def test_decimals_without_a_precision_arrive_by_value(using: Using, target: str)
 DDL = (
     "ALTER TABLE t DROP COLUMN v", "ALTER TABLE t ALTER v TYPE varchar(90) USING v || ''", "DROP TABLE t", "TRUNCATE t"
 )
+
+
+def test_a_key_of_decimals_without_a_precision_is_refused_by_name(using: Using) -> None:
+    metadata = sa.MetaData()
+    sa.Table("price", metadata, sa.Column("amount", sa.Numeric, primary_key=True))
+    with pytest.raises(ConfigurationError, match=r"price\.amount is a key of decimals without a precision"):
+        sync(using(metadata), "sqlite", "duckdb")
+
+
+@EVERY_TARGET
+def test_uuids_in_columns_of_32_characters_arrive_and_are_found_again(using: Using, target: str) -> None:
+    metadata = sa.MetaData()
+    table = sa.Table("old", metadata, sa.Column("id", sa.Uuid(native_uuid=False), primary_key=True),
+                     sa.Column("code", sa.CHAR(4), unique=True))
+    config = using(metadata)
+    keys = [uuid.UUID(int=number) for number in range(1, 5)]
+    with connected(config.database("sqlite")) as connection:
+        connection.execute(table.insert(), [{"id": key, "code": f"c{n}"} for n, key in enumerate(keys)])
+    create(config.database(target), metadata)
+    assert counts(sync(config, "sqlite", target)) == {"old": (4, 0, 0, 0)}
+    update, delete = "UPDATE old SET code = 'x' WHERE code = 'c1'", "DELETE FROM old WHERE code = 'c2'"
+    execute(config.database("sqlite"), update, delete)
+    assert counts(sync(config, "sqlite", target, options=ALL)) == {"old": (0, 1, 2, 1)}
+    assert counts(sync(config, "sqlite", target, options=ALL)) == {"old": (0, 0, 3, 0)}
+    found = {row[0]: row[1].strip() for row in contents(config.database(target), metadata)["old"]}
+    assert found == {keys[0]: "c0", keys[1]: "x", keys[3]: "c3"}
+
+
+def test_a_duckdb_file_that_the_process_itself_has_open_is_told(using: Using) -> None:
+    config = using(plain("t"))
+    create(config.database("duckdb"), plain("t"))
+    engine = config.database("duckdb").create_engine()
+    with engine.connect(), pytest.raises(DatabaseUnavailableError, match="is open in this process already") as caught:
+        diff(config, "sqlite", "duckdb")
+    engine.dispose()
+    assert "dispose" in caught.value.advice
 
 
 @pytest.mark.parametrize("side", ["source", "target"])

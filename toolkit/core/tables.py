@@ -85,14 +85,22 @@ def table_spec(table: Table) -> TableSpec:
     """Describe a table; generated columns and the ORM's sentinel are no data.
 
     Raises:
-        ConfigurationError: neither a primary key nor a unique key without NULLs identifies its rows.
+        ConfigurationError: neither a primary key nor a unique key without NULLs identifies its rows, or by a decimal
+            without a precision, which engines write differently.
     """
     data = [c for c in table.columns if c.name != SENTINEL and not isinstance(c.computed, Computed)]
-    unique_keys = _unique_keys(table)
+    columns, unique_keys = tuple(_column(c) for c in data), _unique_keys(table)
+    key = _key(table, unique_keys)
+    for column in columns:
+        if column.name in key and column.type.is_free_decimal:
+            raise ConfigurationError(
+                f"{table.fullname}.{column.name} is a key of decimals without a precision: engines differ in them.",
+                "Give it one, such as Numeric(20, 4), or name the tables to work on without it.",
+            )
     return TableSpec(
         name=table.fullname,
-        columns=tuple(_column(c) for c in data),
-        key=_key(table, unique_keys),
+        columns=columns,
+        key=key,
         unique_keys=unique_keys,
         foreign_keys=tuple(_foreign_key(c) for c in _constraints(table)),
         table=table,

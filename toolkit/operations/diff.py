@@ -160,7 +160,10 @@ class Comparison:
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
         metadata = load_metadata(self._config.metadata, self._config.root)
-        for spec in narrowed(select_tables(metadata, names), where or {}):
+        specs = narrowed(select_tables(metadata, names), where or {})
+        for side in (self.source, self.target):
+            side.hold(specs)
+        for spec in specs:
             yield self._compared(_only(spec, columns) if columns else spec)
 
     def _compared(self, spec: TableSpec) -> tuple[TableDiff, Differences]:

@@ -70,7 +70,11 @@ class Codec:
 
     def encode_stored(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[Any]:
         """An Arrow array of a table's column as values to bind, in the form that the column's own type has."""
-        return self.encode_column(column, values)
+        encoded = self.encode_column(column, values)
+        type_ = spec.table.c[column.name].type
+        if isinstance(type_, sa.Uuid) and not type_.native_uuid:
+            return [None if value is None else value.hex for value in encoded]
+        return encoded
 
     def encode_column(self, column: ColumnSpec, values: pa.Array) -> list[Any]:
         """An Arrow array of the column's canonical type as values to bind."""

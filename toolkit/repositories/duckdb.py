@@ -134,7 +134,7 @@ class DuckDBConnection(DatabaseConnection):
         """The error to raise in place of DuckDB's, without the data it quotes."""
         message = str(error)
         for sign, fact, advice in _KNOWN_ERRORS:
-            if sign in message and ("IO Error" in message or "Failed to commit" in message or sign == _READ_ONLY):
+            if sign in message and any(kind in message for kind in _KNOWN_KINDS):
                 holder = message.partition("held in ")[2].partition(")")[0] or "another process"
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, holder=holder), advice.format(holder=holder)
@@ -143,7 +143,10 @@ class DuckDBConnection(DatabaseConnection):
 
 
 _READ_ONLY = "attached in read-only mode"
+_KNOWN_KINDS = ("IO Error", "Connection Error", "Failed to commit", _READ_ONLY)
 _KNOWN_ERRORS = (
+    ("with a different configuration", "{file} is open in this process already, to write or with other settings",
+     "Close it there first (engine.dispose()), then run again."),
     ("Could not set lock on file", "{file} is open in {holder}", "Let that process close the file, then run again."),
     (_READ_ONLY, "{file} is read-only", "Give yourself write permission on it and its folder."),
     ("Permission denied", "{file} may not be opened", "Give yourself permission on it and its folder."),

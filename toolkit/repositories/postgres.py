@@ -19,8 +19,8 @@ from psycopg import errors as pg
 
 from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.segments import SegmentTotals
-from toolkit.core.tables import ForeignKeySpec, TableSpec
-from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS
+from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
+from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import (
     ChangedSincePlanError,
     ToolkitError,
@@ -149,7 +149,8 @@ class PostgresConnection(DatabaseConnection):
             import adbc_driver_postgresql.dbapi
 
             snapshot = None if self.write else self.run("SELECT pg_export_snapshot()").fetchone()
-            uri = self.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            url = self.database.url.set(drivername="postgresql").update_query_dict(self.database.keepalives)
+            uri = url.render_as_string(hide_password=False)
             self._reader = adbc_driver_postgresql.dbapi.connect(uri)
             with self._reader.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -388,11 +389,16 @@ class PostgresRepository(TableRepository):
             yield "", None
             return
         types = self.column_types()
-        fields = ", ".join(f"k{i} {types[name]}" for i, name in enumerate(keys.column_names))
-        match = " AND ".join(f"t.{quoted(name)} = k.k{i}" for i, name in enumerate(keys.column_names))
+        fields, matches = [], []
+        for i, name in enumerate(keys.column_names):
+            # UUIDs in a column of characters are written in several ways.
+            as_uuid = "::uuid" if self.spec.column(name).type.kind is Kind.UUID and types[name] != "uuid" else ""
+            fields.append(f"k{i} {'uuid' if as_uuid else types[name]}")
+            matches.append(f"t.{quoted(name)}{as_uuid} = k.k{i}")
         for chunk in keys.to_batches(max_chunksize=_KEYS_A_QUERY):
             documents = json.dumps(key_documents(self.spec, pa.Table.from_batches([chunk])), ensure_ascii=False)
-            yield f" JOIN jsonb_to_recordset({VALUE}::jsonb) AS k({fields}) ON {match}", documents
+            given = f"jsonb_to_recordset({VALUE}::jsonb) AS k({', '.join(fields)})"
+            yield f" JOIN {given} ON {' AND '.join(matches)}", documents
 
     def column_types(self) -> dict[str, str]:
         """Each column's type in the database, as `format_type` writes it, without a length or precision.
@@ -536,8 +542,16 @@ class PostgresRepository(TableRepository):
 
     def _insert_statement(self, stage: str, types: dict[str, str]) -> str:
         names = ", ".join(quoted(name) for name in self.spec.column_names)
-        values = ", ".join(f"{quoted(name)}::{types[name]}" for name in self.spec.column_names)
+        values = ", ".join(self._stored(column, types[column.name]) for column in self.spec.columns)
         return f"INSERT INTO {self.name} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {stage}"
+
+    def _stored(self, column: ColumnSpec, actual: str) -> str:
+        """A column of the staging table as the type that it has in the database."""
+        name = quoted(column.name)
+        if column.type.kind is Kind.UUID and actual == "bpchar":
+            # SQLAlchemy's own form of a UUID for engines without the type: 32 digits.
+            return f"replace({name}::text, '-', '')"
+        return f"{name}::{actual}"
 
     def _copy(self, target: str, batches: Iterable[pa.RecordBatch], wires: dict[str, str]) -> int:
         """Send rows by binary COPY; an error that the server finds is told with the row's key."""
