@@ -11,7 +11,13 @@ from tests.operations.databases import contents, create, execute, insert
 from tests.operations.shop import Category, Product, metadata
 from toolkit.cli import run
 from toolkit.config import Config
-from toolkit.errors import DeleteGuardError, ReferencedRowsError, RevisionMismatchError
+from toolkit.errors import (
+    DeleteGuardError,
+    ReferencedRowsError,
+    RevisionMismatchError,
+    SchemaMismatchError,
+    VerificationError,
+)
 from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.load import load_data
 from toolkit.operations.sync import sync
@@ -149,8 +155,35 @@ def test_a_source_of_another_revision_deletes_nothing(config: Config) -> None:
     load_data(config, "sqlite")
     load_data(config, "sqlite2")
     execute(config.database("sqlite"), "UPDATE alembic_versions SET version_num = 'older'")
-    with pytest.raises(RevisionMismatchError, match="older"):
+    with pytest.raises(RevisionMismatchError, match="older") as caught:
         sync(config, "sqlite", "sqlite2", options=ALL)
+    assert caught.value.exit_code == 3
+
+
+@EVERY_TARGET
+def test_a_table_that_the_source_lacks_is_not_emptied(shop: Config, target: str) -> None:
+    categories(shop, "sqlite", 3)
+    categories(shop, target, 3)
+    execute(shop.database("sqlite"), "DROP TABLE purchase_line", "DROP TABLE product")
+    insert(shop.database(target), Product, [{"id": 1, "category_id": 2, "price": 1}])
+    with pytest.raises(SchemaMismatchError, match="sqlite has no table 'product'") as caught:
+        sync(shop, "sqlite", target, options=ALL)
+    assert caught.value.exit_code == 3
+    assert len(contents(shop.database(target), metadata)["product"]) == 1
+
+
+def test_a_trigger_that_puts_another_row_in_place_of_a_deleted_one_is_found_by_digest(shop: Config) -> None:
+    categories(shop, "sqlite", 2)
+    categories(shop, "sqlite2", 3)
+    execute(
+        shop.database("sqlite2"),
+        "CREATE TRIGGER odd AFTER DELETE ON category BEGIN INSERT INTO category (id, name) VALUES (77, 'other'); END",
+        "CREATE TRIGGER odder AFTER INSERT ON category BEGIN DELETE FROM category WHERE id = 2; END",
+    )
+    before = contents(shop.database("sqlite2"), metadata)
+    with pytest.raises(VerificationError, match="category: rows other than those of the source"):
+        sync(shop, "sqlite", "sqlite2", options=ALL)
+    assert contents(shop.database("sqlite2"), metadata) == before
 
 
 def test_the_command_deletes_within_its_limit(

@@ -201,14 +201,19 @@ def delete_rest(plans: Sequence[TablePlan], rest: dict[str, pa.Table], target: D
         target.repository(plan.spec).delete_many(rest[plan.spec.name])
 
 
-def require_counts(plans: Sequence[TablePlan], target: DatabaseConnection) -> None:
-    """See that exactly the rows that should be are left where some were deleted.
+def require_rest(plans: Sequence[TablePlan], target: DatabaseConnection, *, verify: bool) -> None:
+    """See that exactly the rows that should be are left where some were deleted; `verify`: also by their digest.
 
     Raises:
-        VerificationError: others went with them, or came meanwhile.
+        VerificationError: others went with them, or came or changed meanwhile.
     """
     for plan in plans:
+        if plan.removals is None:
+            continue
+        repository = target.repository(plan.spec)
         stay = plan.target_only + plan.deletes if plan.marks else 0
         expected = plan.inserts + plan.updates + plan.unchanged + stay
-        if plan.removals is not None and (rows := target.repository(plan.spec).count()) != expected:
+        if (rows := repository.count()) != expected:
             raise VerificationError(target.name, plan.spec.name, f"{rows} rows, but {expected} should be,")
+        if verify and plan.deletes and not plan.marks and repository.digest() != plan.digest:
+            raise VerificationError(target.name, plan.spec.name, "rows other than those of the source are")

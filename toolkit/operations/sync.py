@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import SyncResult
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import narrowed, select_tables
-from toolkit.errors import ConfigurationError, RevisionMismatchError
+from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate
 from toolkit.operations.deletes import DeleteLimit
@@ -64,10 +65,12 @@ def sync(
         raise ConfigurationError(
             "Rows that changed since the last sync do not show which are gone.", "Delete by a sync without --since."
         )
-    if options.mode in (Mode.REPLACE, Mode.SOFT_DELETE):
+    deletes = options.mode in (Mode.REPLACE, Mode.SOFT_DELETE)
+    if deletes:
         options = replace(options, max_delete=options.max_delete or DeleteLimit())
-        _require_one_revision(source_database, target_database, config)
-    with connect(source_database) as origin:
+    with _guarding(deletes), connect(source_database) as origin:
+        if deletes:
+            _require_one_revision(source_database, target_database, config)
         origin.hold(specs)
 
         def matched(destination: DatabaseConnection | None) -> Source:
@@ -94,6 +97,17 @@ def sync(
     elapsed = time.perf_counter() - started
     verified = options.verify and not dry_run
     return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed)
+
+
+@contextmanager
+def _guarding(deletes: bool) -> Iterator[None]:
+    """Where rows would be deleted, a schema that does not fit is a guard's refusal, and has its exit code."""
+    try:
+        yield
+    except (RevisionMismatchError, SchemaMismatchError) as error:
+        if deletes:
+            error.exit_code = EXIT_DIFFERENT
+        raise
 
 
 def _require_two(source: Database, target: Database) -> None:

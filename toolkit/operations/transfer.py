@@ -26,7 +26,7 @@ from toolkit.operations.deletes import (
     delete_rest,
     guard,
     mark_removed,
-    require_counts,
+    require_rest,
     soften,
 )
 from toolkit.operations.digesting import SideDigest
@@ -249,7 +249,7 @@ def execute(
         delete_rest(plans, rest, target)
     mark_removed(plans, target, dt.datetime.now(dt.UTC))
     target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
-    require_counts(plans, target)
+    require_rest(plans, target, verify=options.verify)
     if options.verify and not options.commit_every and target.fires_triggers(specs):
         _verify_again(written, results, target)
     for spec in specs:
