@@ -37,15 +37,67 @@ def postgres_server() -> Iterator[str]:
         server.cleanup()
 
 
+class Databases:
+    """Empty PostgreSQL databases; one that a test left empty, as most tests of other engines do, serves the next."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._admin = psycopg.connect(server, autocommit=True)
+        self._empty: list[str] = []
+
+    def url(self, name: str) -> str:
+        return self._server.replace("/postgres?", f"/{name}?")
+
+    def take(self) -> str:
+        """The name of an empty database."""
+        if self._empty:
+            return self._empty.pop()
+        name = f"test_{uuid.uuid4().hex}"
+        self._admin.execute(f"CREATE DATABASE {name}")
+        return name
+
+    def give_back(self, name: str) -> None:
+        """Keep it if it is as new."""
+        if self._is_as_new(name):
+            self._empty.append(name)
+        else:
+            self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _is_as_new(self, name: str) -> bool:
+        try:
+            with psycopg.connect(self.url(name), autocommit=True) as connection:
+                return connection.execute(_TRACES).fetchone() == (0,)
+        except psycopg.OperationalError:
+            return False
+
+    def close(self) -> None:
+        self._admin.close()
+
+
+_TRACES = """
+SELECT (SELECT count(*) FROM pg_class WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace)
+     + (SELECT count(*) FROM pg_namespace WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_proc WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_type WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_db_role_setting)
+     + (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())
+"""
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: str) -> Iterator[Databases]:
+    """Where each test's database comes from."""
+    databases = Databases(postgres_server)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
+def postgres_url(postgres_databases: Databases) -> Iterator[str]:
     """The URL of a new, empty PostgreSQL database."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield postgres_server.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    name = postgres_databases.take()
+    yield postgres_databases.url(name)
+    postgres_databases.give_back(name)
 
 
 @pytest.fixture

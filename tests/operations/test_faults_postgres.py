@@ -25,6 +25,9 @@ from toolkit.operations.transfer import Mode, Options
 from toolkit.repositories import connect
 from toolkit.repositories.postgres import PostgresConnection, PostgresRepository
 
+# A cursor of a server that is gone cannot be closed.
+pytestmark = pytest.mark.filterwarnings("ignore:.*ServerCursor:ResourceWarning")
+
 ALL = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0), batch_rows=1)
 AT = "'2024-01-01 00:00:00+00'"
 _KEYS = """

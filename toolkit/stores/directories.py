@@ -70,9 +70,9 @@ def directory_at(place: str | Path | Store) -> Directory:
     Raises:
         StoreError: the URL is none that is known, or lacks credentials.
     """
-    if isinstance(place, Path):
-        return LocalDirectory(place)
-    store = place if isinstance(place, Store) else Store("", place if "://" in place else str(Path(place).absolute()))
+    if isinstance(place, Path) or (isinstance(place, str) and "://" not in place):
+        return LocalDirectory(Path(place))
+    store = place if isinstance(place, Store) else Store("", place)
     return ObjectDirectory(store) if store.directory is None else LocalDirectory(store.directory)
 
 
