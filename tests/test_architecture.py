@@ -21,7 +21,7 @@ ALLOWED = {
     "models": {"errors"},
     "locks": set(),
     "repositories": {"core", "config", "locks", "errors"},
-    "stores": {"core", "locks", "errors"},
+    "stores": {"core", "config", "locks", "errors"},
     "operations": {"repositories", "stores", "core", "config", "models", "errors"},
     "cli": {"operations", "config", "core", "errors"},
     "testing": {"operations", "repositories", "config", "models", "errors", "locks"},

@@ -1,4 +1,4 @@
-"""Databases, metadata and directories: command line > environment > pyproject.toml / toolkit.toml > defaults."""
+"""Databases, stores and metadata: command line > environment > pyproject.toml / toolkit.toml > defaults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tomllib
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,14 @@ from toolkit.errors import (
     ConfigurationError,
     DatabaseUnavailableError,
     MissingDriverError,
+    StoreError,
     UnknownNameError,
     without_passwords,
 )
 
 if TYPE_CHECKING:
     from advanced_alchemy.config import SQLAlchemySyncConfig
+    from obstore.store import ObjectStore
     from sqlalchemy import URL, Engine
 
 DEFAULT_METADATA = "toolkit.models.todo:metadata"
@@ -31,6 +34,7 @@ DEFAULT_DATABASES: Mapping[str, str] = {
     "duckdb": "duckdb:///todo.duckdb",
     "postgres": "embedded:.toolkit/postgres",
 }
+DEFAULT_STORES: Mapping[str, str] = {"archive": ".toolkit/archive", "attachments": ".toolkit/attachments"}
 EMBEDDED = "embedded:"
 
 # The driver each URL is given, whichever the application itself uses: the tables are the same.
@@ -50,6 +54,63 @@ _ASYNCPG_OPTIONS: Mapping[str, str | None] = {
     "statement_cache_size": None,
 }
 LOCK_SECONDS = 30.0
+RETRIES = 8
+CONNECT_SECONDS = 10.0
+REQUEST_SECONDS = 120.0
+
+# Which store a URL's scheme means.
+_SCHEMES: Mapping[str, str] = {
+    "file": "file",
+    "memory": "memory",
+    "s3": "s3",
+    "s3a": "s3",
+    "az": "azure",
+    "azure": "azure",
+    "abfs": "azure",
+    "abfss": "azure",
+    "gs": "gcs",
+}
+# What can be set of a store over the network: the types, then each kind's own settings and what obstore calls them.
+_CLIENT_SETTINGS: Mapping[str, type] = {
+    "allow_http": bool, "proxy_url": str, "retries": int, "connect_timeout": float, "timeout": float,
+}  # fmt: skip
+_STORE_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "file": {},
+    "memory": {},
+    "s3": {
+        "endpoint": "endpoint",
+        "region": "region",
+        "access_key_id": "access_key_id",
+        "secret_access_key": "secret_access_key",
+        "token": "session_token",
+        "checksum_algorithm": "checksum_algorithm",
+        "server_side_encryption": "server_side_encryption",
+        "sse_kms_key_id": "sse_kms_key_id",
+        "disable_bulk_delete": "disable_bulk_delete",
+        "skip_signature": "skip_signature",
+        "virtual_hosted_style_request": "virtual_hosted_style_request",
+    },
+    "azure": {
+        "endpoint": "endpoint",
+        "account_name": "account_name",
+        "account_key": "account_key",
+        "sas_key": "sas_key",
+        "token": "token",
+        "client_id": "client_id",
+        "client_secret": "client_secret",
+        "tenant_id": "tenant_id",
+        "skip_signature": "skip_signature",
+    },
+    "gcs": {
+        "endpoint": "base_url",
+        "service_account": "service_account",
+        "service_account_key": "service_account_key",
+        "token": "bearer_token",
+        "skip_signature": "skip_signature",
+    },
+}
+_FLAGS = frozenset({"disable_bulk_delete", "skip_signature", "virtual_hosted_style_request"})
+_ALL_STORE_SETTINGS = frozenset(_CLIENT_SETTINGS).union(*_STORE_SETTINGS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +223,78 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Store:
+    """A named place where objects live. `repr` and `shown_url` never hold a secret."""
+
+    name: str
+    address: str = field(repr=False)
+    root: Path = field(default_factory=Path.cwd)
+    options: Mapping[str, str | bool | float] = field(default_factory=dict, repr=False)
+    is_default: bool = False
+    """Whether nobody configured it."""
+
+    @property
+    def kind(self) -> str:
+        """`file`, `memory`, `s3`, `azure` or `gcs`.
+
+        Raises:
+            StoreError: the address is of none of these.
+        """
+        kind = _kind_of(self.address)
+        if kind is None:
+            raise StoreError(
+                f"store {self.name!r}" if self.name else "the store",
+                "its address is of no known kind",
+                "Write it like s3://bucket/prefix, az://container/prefix, gs://bucket/prefix, file:///directory or "
+                "memory://.",
+            )
+        return kind
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory of this machine that it is, None for any other kind."""
+        if self.kind != "file":
+            return None
+        path = re.sub("^file:(//(localhost)?(?=/|$))?", "", self.address, flags=re.IGNORECASE)
+        return self.root / (path if path == self.address else unquote(path))
+
+    @property
+    def shown_url(self) -> str:
+        """The address as it may be printed: without its password."""
+        return without_passwords(self.address)
+
+    @cached_property
+    def memory(self) -> ObjectStore:
+        """Where objects are of a store in memory: as long as this value lives."""
+        from obstore.store import MemoryStore
+
+        return MemoryStore()
+
+    @property
+    def client_options(self) -> Mapping[str, Any]:
+        """How obstore's client is to speak to it."""
+        seconds = {"connect_timeout": CONNECT_SECONDS, "timeout": REQUEST_SECONDS}
+        options: dict[str, Any] = {
+            name: timedelta(seconds=float(self.options.get(name, usual))) for name, usual in seconds.items()
+        }
+        return options | {name: self.options[name] for name in ("allow_http", "proxy_url") if name in self.options}
+
+    @property
+    def retries(self) -> int:
+        """How often a request is repeated."""
+        return int(self.options.get("retries", RETRIES))
+
+    @property
+    def settings(self) -> Mapping[str, str | bool]:
+        """What was set of this kind of store, under obstore's names.
+
+        What was not, obstore takes from AWS_…, AZURE_… and GOOGLE_… variables.
+        """
+        known = _STORE_SETTINGS[self.kind]
+        return {known[name]: value for name, value in self.options.items() if name in known}  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
 class Config:
     """All that the toolkit was told, before any of it is opened."""
 
@@ -170,6 +303,8 @@ class Config:
     metadata: str = DEFAULT_METADATA
     migrations: Path = Path("migrations")
     fixtures: Path = Path("fixtures")
+    stores: Mapping[str, Store] = field(default_factory=dict)
+    _given: dict[str, Store] = field(default_factory=dict, repr=False, compare=False)
 
     def database(self, name_or_url: str) -> Database:
         """The database of that name, or one made from a URL given in a name's place.
@@ -184,6 +319,18 @@ class Config:
             return replace(database, name=_name_of(database))
         raise UnknownNameError("database", name_or_url, self.databases)
 
+    def store(self, name_or_url: str) -> Store:
+        """The store of that name, or the one of a URL or a path given in a name's place (the same one each time).
+
+        Raises:
+            UnknownNameError: neither a configured name nor a URL nor a path.
+        """
+        if name_or_url in self.stores:
+            return self.stores[name_or_url]
+        if not re.search(r"[:/\\]|^\.{1,2}$", name_or_url):
+            raise UnknownNameError("store", name_or_url, self.stores)
+        return self._given.setdefault(name_or_url, Store("", name_or_url, root=Path.cwd()))
+
 
 def load_config(
     directory: Path | None = None, environ: Mapping[str, str] | None = None, metadata: str | None = None
@@ -195,18 +342,23 @@ def load_config(
     """
     environ = os.environ if environ is None else environ
     root, source, table = _find_settings(directory or Path.cwd())
-    unknown = set(table) - {"metadata", "migrations", "fixtures", "databases"}
+    known = ("metadata", "migrations", "fixtures", "databases", "stores")
+    unknown = set(table) - set(known)
     if unknown:
-        raise UnknownNameError("setting", min(unknown), ("metadata", "migrations", "fixtures", "databases"), source)
+        raise UnknownNameError("setting", min(unknown), known, source)
     databases = _databases(table.get("databases", {}), root, source)
-    for name, url in _from_environment(environ, databases).items():
+    for name, url in _from_environment(environ, "_URL", databases).items():
         databases[name] = replace(databases.get(name, Database(name, url, root)), address=url)
+    stores = _stores(table.get("stores", {}), root, source)
+    for name, url in _from_environment(environ, "_STORE", stores).items():
+        stores[name] = replace(stores.get(name, Store(name, url, root)), address=url, is_default=False)
     return Config(
         root=root,
         databases=databases,
         metadata=metadata or environ.get("TOOLKIT_METADATA") or _text(table, "metadata", source, DEFAULT_METADATA),
         migrations=root / _text(table, "migrations", source, "migrations"),
         fixtures=root / _text(table, "fixtures", source, "fixtures"),
+        stores=stores,
     )
 
 
@@ -269,16 +421,54 @@ def _settings(name: str, entry: dict[str, Any], source: str) -> tuple[EngineSett
     return EngineSettings(**entry), lock_seconds
 
 
-_SHOWN_TYPES = {"float": "number", "int": "whole number", "bool": "truth value (true or false)"}
+def _stores(entries: Any, root: Path, source: str) -> dict[str, Store]:
+    if not isinstance(entries, dict):
+        raise ConfigurationError(f"{source}: stores must be a table of names and URLs.", "Correct the file.")
+    found = {name: Store(name, address, root, is_default=True) for name, address in DEFAULT_STORES.items()}
+    for name, value in entries.items():
+        if not isinstance(value, str | dict):
+            raise _ill_typed(source, f"stores.{name}", "URL or a table", value)
+        entry = {"url": value} if isinstance(value, str) else dict(value)
+        url = entry.pop("url", found[name].address if name in found else None)
+        if not isinstance(url, str):
+            raise ConfigurationError(f"{source}: stores.{name} has no url.", f'Write {name} = "s3://bucket/prefix".')
+        _check_store(url, entry, f"{source} stores.{name}")
+        found[name] = Store(name, url, root, entry)
+    return found
+
+
+def _check_store(url: str, entry: Mapping[str, Any], where: str) -> None:
+    kind = _kind_of(url)
+    own = _STORE_SETTINGS[kind] if kind else _ALL_STORE_SETTINGS
+    known = {*own, *(() if kind in ("file", "memory") else _CLIENT_SETTINGS)}
+    for key, value in entry.items():
+        if key not in known:
+            raise UnknownNameError("setting", key, ("url", *known), where)
+        wanted = bool if key in _FLAGS else _CLIENT_SETTINGS.get(key, str)
+        accepted = (int, float) if wanted is float else (wanted,)
+        if not isinstance(value, accepted) or isinstance(value, bool) != (wanted is bool):
+            # The value is not repeated: it may be a secret.
+            raise ConfigurationError(f"{where}.{key} must be a {_SHOWN_TYPES[wanted.__name__]}.", "Correct the file.")
+
+
+def _kind_of(address: str) -> str | None:
+    """The kind of store that an address means; a plain path is a directory."""
+    scheme, separator, _ = address.partition(":")
+    if not separator or "/" in scheme or len(scheme) == 1:
+        return "file"
+    return _SCHEMES.get(scheme.lower())
+
+
+_SHOWN_TYPES = {"str": "string", "float": "number", "int": "whole number", "bool": "truth value (true or false)"}
 
 
 def _ill_typed(source: str, key: str, wanted: str, value: Any) -> ConfigurationError:
     return ConfigurationError(f"{source}: {key} must be a {wanted}, not {value!r}.", "Correct the file.")
 
 
-def _from_environment(environ: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
-    """`TOOLKIT_<NAME>_URL`: a name's case does not matter there, and `_` stands for what a variable cannot hold."""
-    prefix, suffix = "TOOLKIT_", "_URL"
+def _from_environment(environ: Mapping[str, str], suffix: str, known: Iterable[str]) -> dict[str, str]:
+    """`TOOLKIT_<NAME>_URL` or `_STORE`: a name's case does not matter there, `_` stands for what it cannot hold."""
+    prefix = "TOOLKIT_"
     names = {re.sub(r"\W", "_", name).lower(): name for name in known}
     variables = {
         key[len(prefix) : -len(suffix)].lower(): value

@@ -17,6 +17,7 @@ EXIT_INTERRUPTED = 130
 _PASSWORDS = re.compile(
     r"""(?<=://) (?P<user>[^\s/:@]*) : [^@\n]* (?: @ \S* (?=@) )? (?=@)  # user:password@ in a URL
       | (?<=password=) (?: '(?: [^'\\] | \\. )*' | [^\s&'"]+ )             # in its query, or in a DSN
+      | (?<=[?&]sig=) [^\s&'")]+                                          # a signature that lets in whoever has it
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -228,6 +229,14 @@ class StoreError(ToolkitError):
         self.place, self.problem = place, problem
         usual = "Check the path, the permissions on it, and the space left there."
         super().__init__(f"{place}: {problem}.", advice or usual)
+
+
+class MissingObjectError(StoreError):
+    """An object that is not there."""
+
+    def __init__(self, place: str, key: str) -> None:
+        self.key = key
+        super().__init__(place, f"there is no object {key!r}", "Check the name, and that it is the right store.")
 
 
 class FixtureError(ToolkitError):
