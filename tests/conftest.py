@@ -12,8 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.servers import swift
+from tests.servers import azurite, swift, unreliable
+from tests.servers.azurite import AzureServer
 from tests.servers.swift import S3Server
+from tests.servers.unreliable import UnreliableProxy
 from toolkit.config import Config, Database, load_config
 
 # The pytest plugin is tested by runs of pytest; only a topmost conftest may say so.
@@ -77,6 +79,28 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real object store that speaks S3."""
     with swift.running(tmp_path_factory.mktemp("swift")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
+    """An object store that speaks Azure's language."""
+    if not azurite.is_possible():
+        pytest.skip("node and npm are needed for Azurite")
+    with azurite.running(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _unreliable_proxy(s3_server: S3Server) -> Iterator[UnreliableProxy]:
+    with unreliable.running(s3_server.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def unreliable_s3(_unreliable_proxy: UnreliableProxy) -> Iterator[UnreliableProxy]:
+    """A proxy before the store that speaks S3: reliable until a test says otherwise."""
+    yield _unreliable_proxy
+    _unreliable_proxy.reliable()
 
 
 @pytest.hookimpl(trylast=True)

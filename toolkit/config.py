@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from toolkit.errors import (
     ConfigurationError,
@@ -54,7 +54,7 @@ _ASYNCPG_OPTIONS: Mapping[str, str | None] = {
     "statement_cache_size": None,
 }
 LOCK_SECONDS = 30.0
-RETRIES = 8
+RETRIES = 10
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 120.0
 
@@ -66,14 +66,28 @@ _SCHEMES: Mapping[str, str] = {
     "s3a": "s3",
     "az": "azure",
     "azure": "azure",
+    "adl": "azure",
     "abfs": "azure",
     "abfss": "azure",
     "gs": "gcs",
 }
-# What can be set of a store over the network: the types, then each kind's own settings and what obstore calls them.
+# And the end of a host's name, in an https:// address.
+_HOSTS: Mapping[str, str] = {
+    "amazonaws.com": "s3",
+    "r2.cloudflarestorage.com": "s3",
+    "core.windows.net": "azure",
+    "fabric.microsoft.com": "azure",
+}
+# What can be set of a store over the network (the types, and the variables that stand for it), then each kind's own
+# settings and what obstore calls them.
 _CLIENT_SETTINGS: Mapping[str, type] = {
     "allow_http": bool, "proxy_url": str, "retries": int, "connect_timeout": float, "timeout": float,
 }  # fmt: skip
+_CLIENT_VARIABLES = (
+    "allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_ca_certificate", "proxy_excludes",
+    "proxy_url", "read_timeout", "timeout", "user_agent",
+)  # fmt: skip
+_VARIABLES: Mapping[str, str] = {"s3": "AWS_", "azure": "AZURE_", "gcs": "GOOGLE_"}
 _STORE_SETTINGS: Mapping[str, Mapping[str, str]] = {
     "file": {},
     "memory": {},
@@ -272,12 +286,16 @@ class Store:
 
     @property
     def client_options(self) -> Mapping[str, Any]:
-        """How obstore's client is to speak to it."""
-        seconds = {"connect_timeout": CONNECT_SECONDS, "timeout": REQUEST_SECONDS}
-        options: dict[str, Any] = {
-            name: timedelta(seconds=float(self.options.get(name, usual))) for name, usual in seconds.items()
+        """How obstore's client is to speak to it: what was set, else by AWS_…, AZURE_… and GOOGLE_… variables."""
+        # obstore heeds these variables only as long as it is given no options at all.
+        variables = {name: _VARIABLES.get(self.kind, "") + name.upper() for name in _CLIENT_VARIABLES}
+        found: dict[str, Any] = {
+            name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)
         }
-        return options | {name: self.options[name] for name in ("allow_http", "proxy_url") if name in self.options}
+        for name, usual in (("connect_timeout", CONNECT_SECONDS), ("timeout", REQUEST_SECONDS)):
+            if name in self.options or name not in found:
+                found[name] = timedelta(seconds=float(self.options.get(name, usual)))
+        return found | {name: self.options[name] for name in ("allow_http", "proxy_url") if name in self.options}
 
     @property
     def retries(self) -> int:
@@ -456,6 +474,9 @@ def _kind_of(address: str) -> str | None:
     scheme, separator, _ = address.partition(":")
     if not separator or "/" in scheme or len(scheme) == 1:
         return "file"
+    if scheme.lower() == "https":
+        host = (urlsplit(address).hostname or "").lower()
+        return next((kind for end, kind in _HOSTS.items() if host.endswith(f".{end}")), None)
     return _SCHEMES.get(scheme.lower())
 
 

@@ -333,7 +333,7 @@ def test_a_set_in_an_object_store_is_dumped_and_loaded(filled: Config, monkeypat
     from obstore.store import MemoryStore
 
     store = MemoryStore()
-    monkeypatch.setattr("obstore.store.from_url", lambda _: store)
+    monkeypatch.setattr("obstore.store.MemoryStore", lambda: store)
     dump_data(filled, "sqlite", directory="memory://")
     execute(filled.database("sqlite"), "UPDATE customer SET name = 'changed'")
     dump_data(filled, "sqlite", directory="memory://")

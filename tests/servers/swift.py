@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
-import time
 import venv
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.servers.ports import free_ports, wait_for
 
 REQUIREMENTS = ("swift==2.38.3", "setuptools<81")
 USER, SECRET = "test:tester", "testsecret"
@@ -63,6 +63,17 @@ class S3Server:
             "AWS_ALLOW_HTTP": "true",
         }
 
+    @property
+    def options(self) -> Mapping[str, str | bool]:
+        """The same as settings of a store."""
+        return {
+            "endpoint": self.endpoint,
+            "access_key_id": USER,
+            "secret_access_key": SECRET,
+            "region": "us-east-1",
+            "allow_http": True,
+        }
+
     def create_bucket(self, name: str) -> None:
         """Make a bucket."""
         subprocess.run([installed() / "bin" / "python", "-c", _BUCKET, self.endpoint, name, USER, SECRET], check=True)
@@ -92,7 +103,7 @@ def installed() -> Path:
 def running(root: Path) -> Iterator[S3Server]:
     """A server for the block, with all that it stores under `root`."""
     python = installed() / "bin" / "python"
-    ports = dict(zip(_SERVICES, _free_ports(), strict=True))
+    ports = dict(zip(_SERVICES, free_ports(len(_SERVICES)), strict=True))
     _configure(root, ports)
     rings = [f"{name}:{port}" for name, port in ports.items() if name != "proxy"]
     subprocess.run([python, "-W", "ignore", "-c", _RINGS, root / "etc", *rings], check=True)
@@ -107,31 +118,13 @@ def running(root: Path) -> Iterator[S3Server]:
         ]
     try:
         for port in ports.values():
-            _wait_for(port, root)
+            wait_for(port, root / "log")
         yield S3Server(f"http://127.0.0.1:{ports['proxy']}")
     finally:
         for process in processes:
             process.send_signal(signal.SIGKILL)
         for process in processes:
             process.wait()
-
-
-def _free_ports() -> list[int]:
-    sockets = [socket.socket() for _ in _SERVICES]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def _wait_for(port: int, root: Path) -> None:
-    for _ in range(600):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    raise RuntimeError(f"the object store does not start: {(root / 'log').read_text()[-2000:]}")
 
 
 def _configure(root: Path, ports: Mapping[str, int]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from toolkit.config import Store
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError, without_passwords
@@ -19,9 +20,11 @@ from toolkit.errors import MissingObjectError, StoreError, ToolkitError, without
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+_T = TypeVar("_T")
+
 PART_BYTES = 5 << 20
 """The smallest part that S3 accepts: what is not larger goes in one request."""
-_CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20
 # S3 accepts 10,000 parts.
 _PARTS = 9_000
 # Of all writes together, and of one: what is held in memory is a part for each, and one more for each write.
@@ -29,6 +32,8 @@ _PARTS_IN_FLIGHT = 12
 _PARTS_OF_ONE = 4
 _RESUMES = 5
 _DELETED_AT_ONCE = 1000
+# How obstore calls a file of a directory until it is complete.
+_UNFINISHED = re.compile(r"#\d+$")
 # User metadata of an object that only one may create: says whose write it was when the answer to it was lost.
 _WRITER = "toolkitwriter"
 
@@ -49,12 +54,16 @@ class Access:
         self, name: str, store: ObjectStore | None, directory: Path | None = None, part_bytes: int = PART_BYTES
     ) -> None:
         """`name` is printed; without `store` it is the `directory`, which is made when it is first written to."""
+        from obstore.store import LocalStore
+
         self.name = name
         self._store = store
         self.directory = directory
+        self.root = Path(store.prefix or "/") if isinstance(store, LocalStore) else directory
+        """The directory of this machine that it is, if it is one."""
         self._part_bytes = part_bytes
         self._slots = threading.Semaphore(_PARTS_IN_FLIGHT)
-        self._secrets = _secrets(store)
+        self._secrets = secrets_in(getattr(store, "config", None) or {})
 
     @property
     def exists(self) -> bool:
@@ -66,7 +75,7 @@ class Access:
         import obstore
 
         with self.translated():
-            store = self._opened()
+            store = self.opened()
             if store is None:
                 return None
             try:
@@ -76,18 +85,30 @@ class Access:
                 return None
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Every object under `prefix`, a whole folder's name, in no particular order, a few at a time."""
-        import obstore
+        """Every object under `prefix`, a whole folder's name, in no particular order, a few at a time.
 
-        with self.translated():
-            store = self._opened()
-            listed = iter(()) if store is None else obstore.list(store, prefix.rstrip("/") or None)
-        while True:
+        Other than obstore's own, a directory's listing does not end at a name that obstore does not take.
+        """
+        folder = prefix.rstrip("/")
+        if self.root is None:
+            yield from self._listed(folder)
+        elif self.root.is_dir():
             with self.translated():
-                batch = next(listed, None)
-            if batch is None:
-                return
-            yield from map(_info, batch)
+                yield from _walk(self.root / folder, f"{folder}/" if folder else "", set())
+
+    def remove_unfinished(self, before: datetime) -> int:
+        """Remove what killed processes left in a directory of writes that were not finished; the number of files.
+
+        A bucket's own rules do that for uploads there.
+        """
+        count = 0
+        if self.root is not None and self.root.is_dir():
+            with self.translated():
+                for info in _walk(self.root, "", set(), unfinished=True):
+                    if info.last_modified < before:
+                        (self.root / info.key).unlink(missing_ok=True)
+                        count += 1
+        return count
 
     def read(self, key: str) -> Iterator[bytes]:
         """An object's content in chunks of about a megabyte; a broken connection is taken up where it broke.
@@ -101,15 +122,15 @@ class Access:
             try:
                 with self.translated(key):
                     result = self._get(key, position, tag)
-                    tag, size, stream = result.meta["e_tag"], result.meta["size"], iter(result.stream(_CHUNK_BYTES))
+                    tag, size, stream = result.meta["e_tag"], result.meta["size"], iter(result.stream(CHUNK_BYTES))
                 while True:
                     with self.translated(key):
                         chunk = next(stream, None)
                     if chunk is None:
                         break
                     view = memoryview(chunk)
-                    for start in range(0, len(view), _CHUNK_BYTES):
-                        yield bytes(view[start : start + _CHUNK_BYTES])
+                    for start in range(0, len(view), CHUNK_BYTES):
+                        yield bytes(view[start : start + CHUNK_BYTES])
                     position, failures = position + len(view), 0
                 if position >= size:
                     return
@@ -121,37 +142,67 @@ class Access:
                     raise
 
     def write(
-        self, key: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        *,
+        size: int | None = None,
+        content_type: str | None = None,
+        writer: str | None = None,
     ) -> None:
         """Store an object, in place of what has the key; nobody ever sees a part of it.
 
         More than a part goes in several, a few of them at a time. An error of `chunks` is raised as it is, and what
-        was there stays. `size` is the number of bytes that must come.
+        was there stays. `size` is the number of bytes that must come. `writer` is kept with an object of several
+        parts, by which a write whose answer was lost is known again.
 
         Raises:
             StoreError: it cannot be written, or there were more or fewer bytes.
         """
         import obstore
 
-        source = _Source(chunks, size, self.name, key)
+        source = Source(chunks, size, self.name, key)
         first = source.take(self._part_bytes)
-        options = self._options(content_type)
+        attributes = {"Content-Type": content_type} if content_type else {}
         if source.ended:
             with self.translated(key):
-                obstore.put(self._opened(create=True), key, first, use_multipart=False, **options)
+                store, options = self.opened(create=True), self._options(attributes)
+                obstore.put(store, key, first, use_multipart=False, **options)
             return
+        if writer:
+            attributes[_WRITER] = writer
         part_bytes = max(self._part_bytes, (size or 0) // _PARTS + 1)
         with self._lanes() as lanes:
+            upload = partial(
+                obstore.put, path=key, use_multipart=True, chunk_size=part_bytes, max_concurrency=lanes,
+                **self._options(attributes),
+            )  # fmt: skip
             try:
                 with self.translated(key):
-                    obstore.put(
-                        self._opened(create=True), key, chain([first], source),
-                        use_multipart=True, chunk_size=part_bytes, max_concurrency=lanes, **options,
-                    )  # fmt: skip
-            except ToolkitError:
+                    self._upload(upload, key, first, source)
+            except ToolkitError as error:
                 if source.error is not None:
                     raise source.error from None
-                raise
+                if not isinstance(error, MissingObjectError):
+                    raise
+                # The upload is gone: it was completed, or given up by the store.
+                if writer is None or self._writer(key) != writer:
+                    raise StoreError(f"{self.name}: {key!r}", _BROKEN, _BY_TEXT[_BROKEN_TEXT][1]) from None
+
+    def _upload(self, upload: Callable[..., Any], key: str, first: bytes, source: Source) -> None:
+        from obstore.exceptions import GenericError
+
+        store = self.opened(create=True)
+        for _ in range(_RESUMES):
+            try:
+                upload(store, file=chain([first], source))
+            except GenericError as error:
+                # From the beginning, as long as the beginning is all that was taken.
+                if source.count > len(first) or not re.search(_BROKEN_TEXT, str(error)):
+                    raise
+            else:
+                return
+        upload(store, file=chain([first], source))
 
     def create(self, key: str, content: bytes, writer: str) -> bool:
         """Store a small object if there is none of that key; False if there is.
@@ -161,12 +212,12 @@ class Access:
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
-        options = {} if self._is_local else {"attributes": {_WRITER: writer}}
         with self.translated(key):
+            store, options = self.opened(create=True), self._options({_WRITER: writer})
             try:
-                obstore.put(self._opened(create=True), key, content, mode="create", **options)  # type: ignore[arg-type]
+                _again(partial(obstore.put, store, key, content, mode="create", **options))
             except AlreadyExistsError:
-                return not self._is_local and self._writer(key) == writer
+                return self.root is None and self._writer(key) == writer
         return True
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -174,17 +225,18 @@ class Access:
         import obstore
 
         with self.translated():
-            store = self._opened()
+            store = self.opened()
             if store is None:
                 return
             for batch in _batches(keys, _DELETED_AT_ONCE):
                 try:
-                    obstore.delete(store, batch)
-                except FileNotFoundError:
+                    _again(partial(obstore.delete, store, batch))
+                except FileNotFoundError as error:
+                    self._refuse_missing_bucket(error)
                     # Some stores stop at the first that is missing.
                     for key in batch:
                         with suppress(FileNotFoundError):
-                            obstore.delete(store, key)
+                            _again(partial(obstore.delete, store, key))
 
     @contextmanager
     def translated(self, key: str | None = None) -> Iterator[None]:
@@ -202,7 +254,7 @@ class Access:
             # Not as the cause: a traceback would show what was taken out here.
             raise self._explained(error, key) from None
 
-    def _opened(self, create: bool = False) -> Any:
+    def opened(self, create: bool = False) -> Any:
         """The obstore store; None if it is a directory that is not there, and not to be made."""
         if self._store is None and self.directory is not None:
             if not create and not self.directory.is_dir():
@@ -212,30 +264,41 @@ class Access:
             self._store = LocalStore(self.directory, mkdir=create)
         return self._store
 
+    def _listed(self, folder: str) -> Iterator[ObjectInfo]:
+        import obstore
+
+        last, failures = None, 0
+        while True:
+            listed = obstore.list(self.opened(), folder or None, offset=last)
+            try:
+                with self.translated():
+                    for batch in listed:
+                        yield from map(_info, batch)
+                        last, failures = batch[-1]["path"], 0
+                    return
+            except StoreError as error:
+                failures += 1
+                if failures > _RESUMES or error.problem != _BROKEN:
+                    raise
+
     def _get(self, key: str, position: int, tag: str | None) -> Any:
         import obstore
 
-        store = self._opened()
+        store = self.opened()
         if store is None:
             raise MissingObjectError(self.name, key)
         options: dict[str, Any] = {"range": {"offset": position}, "if_match": tag} if position else {}
         return obstore.get(store, key, options=options)  # type: ignore[arg-type]
 
-    def _options(self, content_type: str | None) -> dict[str, Any]:
-        # A directory has no place for it.
-        return {} if content_type is None or self._is_local else {"attributes": {"Content-Type": content_type}}
-
-    @property
-    def _is_local(self) -> bool:
-        from obstore.store import LocalStore
-
-        return self.directory is not None or isinstance(self._store, LocalStore)
+    def _options(self, attributes: Mapping[str, str]) -> dict[str, Any]:
+        # A directory has no place for them.
+        return {"attributes": attributes} if attributes and self.root is None else {}
 
     def _writer(self, key: str) -> str | None:
         import obstore
 
-        with suppress(FileNotFoundError):
-            found = obstore.get(self._opened(), key, options={"head": True})
+        with self.translated(key), suppress(FileNotFoundError):
+            found = _again(partial(obstore.get, self.opened(), key, options={"head": True}))
             return found.attributes.get(_WRITER)
         return None
 
@@ -256,22 +319,19 @@ class Access:
             raise StoreError(self.name, "there is no such bucket", "Check its name, or create it.") from None
 
     def _explained(self, error: Exception, key: str | None) -> StoreError:
-        text = str(error)
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        problem, advice = _explain(error, without_passwords(text))
+        problem, advice = _explain(error, _without(self._secrets, str(error)))
         return StoreError(self.name if key is None else f"{self.name}: {key!r}", problem, advice)
 
 
-class _Source:
-    """Chunks on their way into a store: counted, and their own errors kept apart from the store's."""
+class Source:
+    """Chunks on their way into a store: counted (bytes), and their own errors kept apart from the store's."""
 
     def __init__(self, chunks: Iterable[bytes], size: int | None, place: str, key: str) -> None:
         self.error: BaseException | None = None
         self.ended = False
+        self.count = 0
         self._chunks = iter(chunks)
         self._size, self._place, self._key = size, place, key
-        self._count = 0
 
     def take(self, count: int) -> bytes:
         """At least `count` bytes, or all."""
@@ -280,7 +340,7 @@ class _Source:
             taken += next(self, b"")
         return bytes(taken)
 
-    def __iter__(self) -> _Source:
+    def __iter__(self) -> Source:
         return self
 
     def __next__(self) -> bytes:
@@ -293,16 +353,16 @@ class _Source:
         except BaseException as error:
             self.error = error
             raise
-        self._count += len(chunk)
+        self.count += len(chunk)
         self._check()
         return chunk
 
     def _check(self, ended: bool = False) -> None:
-        if self._size is None or self._count == self._size or (self._count < self._size and not ended):
+        if self._size is None or self.count == self._size or (self.count < self._size and not ended):
             return
         self.error = StoreError(
             self._place,
-            f"{self._key!r} should have {self._size} bytes, but {self._count}{'' if ended else ' and more'} came",
+            f"{self._key!r} should have {self._size} bytes, but {self.count}{'' if ended else ' and more'} came",
             "It changed while it was read, or is damaged: nothing was written. Run again.",
         )
         raise self.error
@@ -344,45 +404,49 @@ def opened(store: Store) -> ObjectStore | None:
             retry_config={"max_retries": store.retries},
         )
     except (BaseError, ValueError) as error:
-        text = str(error).partition("\n")[0]
-        for secret in map(str, store.settings.values()):
-            text = text.replace(secret, "***")
-        raise StoreError(
-            name_of(store), without_passwords(text).rstrip("."), "Correct its address and settings."
-        ) from None
+        text = _without(secrets_in(store.settings), str(error))
+        problem, advice = _explain(error, text)
+        raise StoreError(name_of(store), problem, advice or "Correct its address and settings.") from None
     return found
 
 
 # -- errors ------------------------------------------------------------------------------------------------
 
-_CREDENTIALS = "SignatureDoesNotMatch|InvalidAccessKeyId|AuthenticationFailed|InvalidToken|ExpiredToken"
+_BROKEN = "the connection broke off"
+_BROKEN_TEXT = "request or response body error|IncompleteMessage|ConnectionReset|connection closed|connection error"
+# The first that is found in an error counts.
 _BY_TEXT: Mapping[str, tuple[str, str]] = {
-    _CREDENTIALS: (
-        "the credentials are refused",
-        "Check the key, the secret and the region in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…).",
+    "token request|169\\.254\\.169\\.254|Account must be specified|Missing AccessKeyId|Missing SecretAccessKey": (
+        "there are no credentials",
+        "Set them in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…).",
     ),
-    "AccessDenied|AuthorizationFailure|PermissionDenied|403 Forbidden": (
+    "AuthorizationHeaderMalformed": ("it is in another region", "Set the region of the store (AWS_REGION)."),
+    "SignatureDoesNotMatch|InvalidAccessKeyId|AuthenticationFailed|AuthorizationFailure|InvalidToken|ExpiredToken|"
+    "RequestTimeTooSkewed|Invalid Access Key|401 Unauthorized": (
+        "the credentials are refused",
+        "Check key and secret in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…), and the clock here.",
+    ),
+    "AccessDenied|AuthorizationPermissionMismatch|403 Forbidden": (
         "access is denied",
         "Check the credentials, and what they are allowed to do there.",
     ),
     "NoSuchBucket|ContainerNotFound": ("there is no such bucket", "Check its name, or create it."),
-    "Connection refused": ("nobody answers there", "Check the endpoint, and that the store runs."),
-    "dns error|failed to lookup address": ("its host is not known", "Check the endpoint, and the network."),
-    "BadScheme|URL scheme is not allowed": (
-        "it is not reached over https",
-        "If it may be plain http, set allow_http = true for the store.",
-    ),
-    "SlowDown|503 Service Unavailable|ServerBusy": (
-        "the store is overloaded or out of order",
-        "Try again later, or with fewer --jobs.",
-    ),
-    "operation timed out|TimedOut|timeout": (
-        "no answer in time",
+    "BadScheme": ("it is not reached over https", "If it may be plain http, set allow_http = true for the store."),
+    "dns error|lookup address|NameResolution": ("its host is not known", "Check the endpoint, and the network."),
+    "Connection refused|ConnectionRefused": ("nobody answers there", "Check the endpoint, and that the store runs."),
+    "kind: Timeout|operation timed out|TimedOut": (
+        "it does not answer in time",
         "Check the network, or raise the timeout of the store.",
     ),
-    "Error performing token request|169.254.169.254|metadata.google|Account must be specified|MissingAccount": (
-        "there are no credentials",
-        "Set them in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…).",
+    "SlowDown|503 Service Unavailable|ServerBusy": (
+        "it is overloaded or out of order",
+        "Try again later, or with fewer files at a time.",
+    ),
+    _BROKEN_TEXT: (_BROKEN, "Check the network, then run again."),
+    "412 Precondition Failed": ("it was replaced while it was read", "Run again."),
+    "Could not parse path|Filenames containing trailing|invalid path": (
+        "a name that obstore, and so Advanced Alchemy, does not take",
+        "Give the file another name.",
     ),
 }
 _BY_NUMBER: Mapping[int, str] = {
@@ -410,13 +474,48 @@ def _explain(error: Exception, text: str) -> tuple[str, str]:
     return text.partition("\n")[0].rstrip(". "), ""
 
 
-def _secrets(store: Any) -> tuple[str, ...]:
-    config: Mapping[str, Any] = getattr(store, "config", None) or {}
+def _without(secrets: Iterable[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return without_passwords(text)
+
+
+def secrets_in(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values of settings that nobody may see."""
     return tuple(
         str(value)
         for name, value in config.items()
         if re.search("secret|token|_key$|sas|password", name) and value
     )
+
+
+def _again(call: Callable[[], _T]) -> _T:
+    """Repeat what may be done twice, where obstore does not: when an answer broke off after its first bytes."""
+    from obstore.exceptions import GenericError
+
+    for _ in range(_RESUMES):
+        try:
+            return call()
+        except GenericError as error:
+            if not re.search(_BROKEN_TEXT, str(error)):
+                raise
+    return call()
+
+
+def _walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) -> Iterator[ObjectInfo]:
+    """The files beneath a folder, through symbolic links as obstore goes; none if it is not there."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            # What does not decode can be in no row: it is only told.
+            key = prefix + entry.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            with suppress(FileNotFoundError):
+                if entry.is_dir():
+                    target = os.path.realpath(entry.path) if entry.is_symlink() else None
+                    if target is None or target not in seen:
+                        yield from _walk(Path(entry.path), f"{key}/", seen | {target} if target else seen, unfinished)
+                elif entry.is_file() and bool(_UNFINISHED.search(entry.name)) == unfinished:
+                    found = entry.stat()
+                    yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 def _info(meta: Any) -> ObjectInfo:

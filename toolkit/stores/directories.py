@@ -10,8 +10,10 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from toolkit.errors import StoreError, without_passwords
+from toolkit.config import Store
+from toolkit.errors import StoreError
 from toolkit.locks import take_turn
+from toolkit.stores.access import access_to
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -62,20 +64,16 @@ class Directory(Protocol):
         """
 
 
-def directory_at(place: str | Path) -> Directory:
-    """The directory of a path, or of an object store's URL (`s3://bucket/prefix`, `az://…`, `gs://…`, `memory://`).
+def directory_at(place: str | Path | Store) -> Directory:
+    """The directory of a path, of an object store's URL (`s3://bucket/prefix`, `az://…`, `gs://…`), or of a store.
 
     Raises:
         StoreError: the URL is none that is known, or lacks credentials.
     """
-    text = str(place)
-    if "://" not in text or isinstance(place, Path):
-        return LocalDirectory(Path(place))
-    if text.startswith("file://"):
-        from urllib.parse import unquote, urlsplit
-
-        return LocalDirectory(Path(unquote(urlsplit(text).path)))
-    return ObjectDirectory(text)
+    if isinstance(place, Path):
+        return LocalDirectory(place)
+    store = place if isinstance(place, Store) else Store("", place if "://" in place else str(Path(place).absolute()))
+    return ObjectDirectory(store) if store.directory is None else LocalDirectory(store.directory)
 
 
 class LocalDirectory:
@@ -152,12 +150,11 @@ class LocalDirectory:
 class ObjectDirectory:
     """A prefix in an object store."""
 
-    def __init__(self, url: str) -> None:
-        from obstore.store import from_url
-
-        self.name = without_passwords(url)
-        with self._translated():
-            self._store: ObjectStore = from_url(url)
+    def __init__(self, store: Store) -> None:
+        access = access_to(store)
+        self.name = access.name
+        self._store: ObjectStore = access.opened()
+        self._translated = access.translated
 
     @property
     def exists(self) -> bool:
@@ -239,15 +236,6 @@ class ObjectDirectory:
             yield
         finally:
             self.remove(_LOCK)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        from obstore.exceptions import BaseError
-
-        try:
-            yield
-        except (BaseError, OSError, ValueError) as error:
-            raise StoreError(self.name, without_passwords(str(error).partition("\n")[0])) from error
 
 
 class _Reading(io.RawIOBase):

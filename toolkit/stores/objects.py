@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from toolkit.config import Store
@@ -63,7 +64,7 @@ class ObjectStore:
         Raises:
             StoreError: it cannot be written, or other than `size` bytes came.
         """
-        self._access.write(_checked(key), chunks, size=size)
+        self._access.write(_checked(key), chunks, size=size, writer=secrets.token_hex(16))
 
     def create(self, key: str, content: bytes) -> bool:
         """Store a small object if there is none of that key; of several who try at once, one is told True.
@@ -75,6 +76,10 @@ class ObjectStore:
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; those that are not there are no error."""
         self._access.delete(map(_checked, keys))
+
+    def remove_unfinished(self, before: datetime) -> int:
+        """Remove what killed processes left in a directory of writes that were not finished; the number of files."""
+        return self._access.remove_unfinished(before)
 
     def settle(self) -> None:
         """Wait until all that was written survives a power failure: a directory of this machine needs that said."""

@@ -1,0 +1,239 @@
+"""Where an application keeps the files that its rows point at, under names that its users chose.
+
+A file is found exactly where Advanced Alchemy would find it. A name that its backend does not take is an error of
+that one file, and nothing is ever written or removed outside a backend's directory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from toolkit.config import Config
+from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError, without_passwords
+from toolkit.stores.access import CHUNK_BYTES, Access, ObjectInfo, Source, access_to, secrets_in
+
+
+class LiveBackend(Protocol):
+    """Files of one storage key. May be used by several threads at once."""
+
+    key: str
+    name: str
+
+    def info(self, path: str) -> ObjectInfo | None:
+        """What is known of a file, None if there is none.
+
+        Raises:
+            StoreError: its name cannot be used there.
+        """
+
+    def read(self, path: str) -> Iterator[bytes]:
+        """A file's content in chunks of about a megabyte.
+
+        Raises:
+            MissingObjectError: there is no such file.
+            StoreError: it cannot be read.
+        """
+
+    def write(
+        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
+    ) -> None:
+        """Write a file, in place of what has the name; it is there, whole, when this returns.
+
+        Raises:
+            StoreError: it cannot be written, would be outside the backend, or other than `size` bytes came.
+        """
+
+    def delete(self, path: str) -> None:
+        """Remove a file that may not be there.
+
+        Raises:
+            StoreError: it cannot be removed, or is outside the backend.
+        """
+
+    def list(self) -> Iterator[ObjectInfo]:
+        """Every file, in no particular order, a few at a time."""
+
+
+def live_backend(config: Config, key: str) -> LiveBackend:
+    """The backend that rows name `key`.
+
+    It is the store that was configured under that name, else what the application registered with Advanced Alchemy
+    (its metadata must have been imported), else the default of that name.
+
+    Raises:
+        UnknownNameError: there is none of these.
+        StoreError: its address or a setting cannot be used.
+    """
+    from advanced_alchemy.types.file_object import storages
+
+    store = config.stores.get(key)
+    registered = storages.is_registered(key)
+    if store is not None and not (store.is_default and registered):
+        return ObstoreBackend(key, access_to(store))
+    if not registered:
+        raise UnknownNameError("store", key, {*config.stores, *storages.registered_backends()})
+    backend: Any = storages.get_backend(key)
+    if backend.driver == "obstore":
+        return ObstoreBackend(key, Access(f"backend {key}", backend.fs))
+    if backend.driver == "fsspec":
+        return FsspecBackend(key, backend)
+    raise StoreError(
+        f"backend {key}", f"its driver {backend.driver!r} is not known", f"Configure a store named {key}."
+    )
+
+
+class ObstoreBackend:
+    """Files in an obstore store, under whatever names it takes."""
+
+    def __init__(self, key: str, access: Access) -> None:
+        self.key = key
+        self.name = access.name
+        self._access = access
+
+    def info(self, path: str) -> ObjectInfo | None:
+        """What is known of a file, None if there is none."""
+        return self._access.info(path)
+
+    def read(self, path: str) -> Iterator[bytes]:
+        """A file's content in chunks of about a megabyte."""
+        return self._access.read(path)
+
+    def write(
+        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
+    ) -> None:
+        """Write a file, in place of what has the name."""
+        self._refuse_outside(path)
+        self._access.write(path, chunks, size=size, content_type=content_type)
+
+    def delete(self, path: str) -> None:
+        """Remove a file that may not be there."""
+        self._refuse_outside(path)
+        self._access.delete([path])
+
+    def list(self) -> Iterator[ObjectInfo]:
+        """Every file, in no particular order, a few at a time."""
+        return self._access.list()
+
+    def _refuse_outside(self, path: str) -> None:
+        """Obstore refuses `..` itself, but follows symbolic links."""
+        root = self._access.root
+        if root is not None:
+            with self._access.translated(path):
+                _refuse_outside(self.name, root, path)
+
+
+class FsspecBackend:
+    """Files in an fsspec file system, as Advanced Alchemy's own backend of it names them."""
+
+    def __init__(self, key: str, backend: Any) -> None:
+        self.key = key
+        self.name = f"backend {key}"
+        self._backend = backend
+        self._fs = backend.fs
+        self._secrets = secrets_in(getattr(self._fs, "storage_options", None) or {})
+
+    def info(self, path: str) -> ObjectInfo | None:
+        """What is known of a file, None if there is none."""
+        with self._translated(path):
+            try:
+                found = self._fs.info(self._place(path))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return None if found.get("type") == "directory" else _described(path, found)
+
+    def read(self, path: str) -> Iterator[bytes]:
+        """A file's content in chunks of about a megabyte."""
+        with self._translated(path), self._fs.open(self._place(path), "rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    def write(
+        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
+    ) -> None:
+        """Write a file, in place of what has the name; an interrupted write leaves what was there."""
+        place = self._inside(path)
+        with self._translated(path):
+            with suppress(NotImplementedError):
+                self._fs.makedirs(self._fs._parent(place), exist_ok=True)  # noqa: SLF001 - it has no public name.
+            file = self._fs.open(place, "wb", autocommit=False)
+        try:
+            for chunk in Source(chunks, size, self.name, path):
+                with self._translated(path):
+                    file.write(chunk)
+            with self._translated(path):
+                file.close()
+                file.commit()
+        except BaseException:
+            with suppress(Exception):
+                file.close()
+                file.discard()
+            raise
+
+    def delete(self, path: str) -> None:
+        """Remove a file that may not be there."""
+        place = self._inside(path)
+        with self._translated(path), suppress(FileNotFoundError):
+            self._fs.rm_file(place)
+
+    def list(self) -> Iterator[ObjectInfo]:
+        """Every file, in no particular order, a folder at a time."""
+        with self._translated():
+            base = str(self._fs._strip_protocol(self._backend.prefix or "")).strip("/")  # noqa: SLF001
+            for _, _, files in self._fs.walk(self._backend.prefix or "", detail=True):
+                for found in files.values():
+                    name = str(found["name"]).lstrip("/")
+                    yield _described(name.removeprefix(base).lstrip("/"), found)
+
+    def _place(self, path: str) -> str:
+        return str(self._backend._prepare_path(path))  # noqa: SLF001 - where Advanced Alchemy looks for it.
+
+    def _inside(self, path: str) -> str:
+        """Where to write a file; never outside the prefix."""
+        if ".." in PurePosixPath(path.replace("\\", "/")).parts:
+            raise _outside(self.name, path)
+        if self._backend.protocol in ("file", "local") and self._backend.prefix:
+            with self._translated(path):
+                _refuse_outside(self.name, Path(self._backend.prefix), path)
+        return self._place(path)
+
+    @contextmanager
+    def _translated(self, path: str | None = None) -> Iterator[None]:
+        try:
+            yield
+        except ToolkitError:
+            raise
+        except FileNotFoundError:
+            raise MissingObjectError(self.name, path or "") from None
+        except Exception as error:  # noqa: BLE001 - every file system has errors of its own.
+            text = str(error).partition("\n")[0]
+            for secret in self._secrets:
+                text = text.replace(secret, "***")
+            place = self.name if path is None else f"{self.name}: {path!r}"
+            problem = getattr(error, "strerror", None) or f"{type(error).__name__}: {text}"
+            raise StoreError(place, without_passwords(problem).rstrip(".")) from None
+
+
+def _described(path: str, found: dict[str, Any]) -> ObjectInfo:
+    from advanced_alchemy.types.file_object._utils import get_mtime_equivalent
+
+    # S3's and the memory file system's names, which Advanced Alchemy does not know.
+    written = found.get("LastModified", found.get("created"))
+    seconds = get_mtime_equivalent(found) or get_mtime_equivalent({"mtime": written}) or 0
+    return ObjectInfo(path, int(found.get("size") or 0), datetime.fromtimestamp(seconds, UTC))
+
+
+def _refuse_outside(name: str, root: Path, path: str) -> None:
+    inside = os.path.realpath(root)
+    # The last part may be a link: it is replaced or removed, not followed.
+    folder = os.path.realpath((root / path.strip("/")).parent)
+    if os.path.commonpath([inside, folder]) != inside:
+        raise _outside(name, path)
+
+
+def _outside(name: str, path: str) -> StoreError:
+    return StoreError(f"{name}: {path!r}", "it would be outside the store", "Look for a symbolic link on its path.")
