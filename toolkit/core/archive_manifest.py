@@ -155,7 +155,7 @@ def one_line(document: str | bytes) -> msgspec.Raw:
 def encode_manifest(header: Header, entries: Iterable[FileEntry]) -> Iterator[bytes]:
     """The manifest, in chunks."""
     digest, lines = hashlib.sha256(), 0
-    encoder = msgspec.json.Encoder(order="deterministic")
+    encoder = msgspec.json.Encoder()
     chunk = bytearray()
     for part in chain([header], entries):
         line = encoder.encode(part) + b"\n"

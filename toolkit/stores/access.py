@@ -40,11 +40,12 @@ _WRITER = "toolkitwriter"
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object as a store lists it: its size in bytes, and when it was last written."""
+    """An object as a store lists it: its size in bytes, when it was last written, and the store's tag of its state."""
 
     key: str
     size: int
     last_modified: datetime
+    etag: str | None = None
 
 
 class Access:
@@ -519,7 +520,7 @@ def _walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) -
 
 
 def _info(meta: Any) -> ObjectInfo:
-    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"])
+    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"])
 
 
 def _batches(keys: Iterable[str], count: int) -> Iterator[list[str]]:

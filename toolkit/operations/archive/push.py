@@ -128,7 +128,7 @@ def push(
         _require_movable(config, store, options)
     database, archive = config.database(source), open_archive(config, store)
     older = None if options.older_than is None else show_duration(options.older_than)
-    scope = Scope(tuple(sorted(tables)), dict(where or {}), older)
+    scope = Scope(tuple(sorted(tables)), dict(sorted((where or {}).items())), older)
     with Catalogue(collecting.SCHEMA + moving.SCHEMA) as catalogue:
         run = _Push(config, database, archive, store, options, catalogue, scope, progress or Silent())
         with nullcontext(None) if dry_run else archive.locked(LockKind.PUSH) as lock:
