@@ -295,7 +295,8 @@ class TableRepository:
         for key, old, value in zip(encoded, held, new, strict=True):
             own = [storage.c[name] == part for name, part in zip(names, key, strict=True)]
             unchanged = cell.is_(None) if old is None else sa.cast(cell, sa.Text) == old
-            statement = sa.update(storage).where(*own, unchanged).values({column: value}).returning(sa.literal_column("1"))
+            statement: Any = sa.update(storage).where(*own, unchanged).values({column: value})
+            statement = statement.returning(sa.literal_column("1"))
             with self.connection.translated():
                 took.append(bool(self.connection.sqlalchemy.execute(statement).all()))
         return took

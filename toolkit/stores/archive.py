@@ -180,12 +180,18 @@ class Archive:
         """Remember what rows are about to point at."""
         self.store.write(_MOVED + snapshot_key(header.id), compress(encode_manifest(header, entries)))
 
-    def moved(self) -> Iterator[tuple[str, Iterator[FileEntry]]]:
-        """By the id of the push that moved them, the files that rows were pointed at."""
+    def moved(self) -> Iterator[tuple[Header, Iterator[FileEntry]]]:
+        """The header of each push that moved files, and these files: rows were pointed at them.
+
+        Raises:
+            StoreError: a manifest of them is damaged.
+        """
         for info in self.store.list(_MOVED):
-            snapshot = snapshot_of(info.key.removeprefix(_MOVED))
-            if snapshot is not None:
-                yield snapshot, self._entries(info.key)
+            if snapshot_of(info.key.removeprefix(_MOVED)) is not None:
+                parts = self._parts(info.key)
+                header = next(parts, None)
+                assert isinstance(header, Header)
+                yield header, (part for part in parts if isinstance(part, FileEntry))
 
     def remove_moved(self, ids: Iterable[str]) -> None:
         """Forget what these pushes moved."""
@@ -213,10 +219,11 @@ class Archive:
             return snapshot, str(error)
 
     def _entries(self, key: str) -> Iterator[FileEntry]:
+        return (part for part in self._parts(key) if isinstance(part, FileEntry))
+
+    def _parts(self, key: str) -> Iterator[Header | FileEntry]:
         try:
-            for part in decode_manifest(decompress(self.store.read(key))):
-                if isinstance(part, FileEntry):
-                    yield part
+            yield from decode_manifest(decompress(self.store.read(key)))
         except ManifestError as error:
             raise self._damaged_manifest(key, str(error)) from error
         except ValueError as error:

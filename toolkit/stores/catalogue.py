@@ -37,7 +37,7 @@ class Catalogue:
             return self._connection.execute(statement, values).lastrowid or 0
 
     def run_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Run a statement for each row; the rows are made meanwhile, and may not use the catalogue."""
+        """Run a statement for each row; the rows are made meanwhile, and may read the catalogue, not write it."""
         with self._lock:
             self._connection.execute("BEGIN")
             self._connection.executemany(statement, rows)

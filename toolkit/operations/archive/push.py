@@ -20,8 +20,9 @@ from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate
 from toolkit.operations.archive import collecting, moving
 from toolkit.operations.archive.collecting import Collector, State
+from toolkit.operations.archive.dangling import failed
 from toolkit.operations.archive.moving import Mover
-from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.operations.archive.outcomes import Finding
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.rows import AGE_COLUMN, age_column, file_columns, file_tables
 from toolkit.operations.archive.sending import Sender
@@ -300,14 +301,7 @@ class _Push:
 
     def _findings(self) -> Iterator[Finding]:
         yield from self._malformed
-        for table, column, key, backend, path, size, outcome, reason in self._catalogue.stream(
-            "SELECT tbl, col, key, backend, path, size, outcome, reason FROM file JOIN live USING (backend, path) "
-            "WHERE state = ? ORDER BY tbl, col, key, idx",
-            State.FAILED,
-        ):
-            yield Finding(
-                Outcome(outcome), table, column, json.loads(key), backend, path, size=size, reason=reason
-            )  # fmt: skip
+        yield from failed(self._catalogue)
 
 
 _MARKS = ", ".join("?" for _ in State.DONE)

@@ -221,8 +221,8 @@ class Sender:
         there, said = row
         if not address.compressed:
             return int(there) if there == size else None
-        # Left by a push that was killed, or of another database: nobody said how large it should be.
-        if said is None and self._is_whole(address):
+        # Left by a push that was killed, or of another database: nobody said how large it should be as zstd.
+        if there != said and self._is_whole(address):
             self.catalogue.run("INSERT OR REPLACE INTO packed VALUES (?, ?)", address.key, there)
             said = there
         return int(there) if there == said else None
