@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from tests.operations import databases
 from tests.operations.gallery import metadata
-from toolkit.config import Config
+from toolkit.config import Config, Store
+from toolkit.core.archive_manifest import Address, FileEntry, Header, Scope, new_snapshot_id
+from toolkit.core.retention import Policy
+from toolkit.operations.archive.audit import AuditResult, audit
 from toolkit.operations.archive.places import open_archive
+from toolkit.operations.archive.prune import PruneResult, prune
 from toolkit.operations.archive.push import PushOptions, PushResult, push
+from toolkit.operations.archive.restore import RestoreOptions, RestoreResult, restore
+from toolkit.operations.archive.verify import VerifyResult, verify
 from toolkit.stores.archive import Archive
 
 LONG_AGO = dt.datetime(2020, 1, 2, 3, 4, 5, 678901, dt.UTC)
@@ -110,6 +120,55 @@ class Gallery:
             self.config, self.database, tables, store=self.store, where=where, options=chosen, dry_run=dry_run
         )
 
+    def restore(self, snapshot: str = "latest", *, dry_run: bool = False, **options: Any) -> RestoreResult:
+        directory = options.get("directory")
+        source = None if directory is not None and "only" not in options else self.database
+        return restore(
+            self.config, snapshot, store=self.store, source=source, options=RestoreOptions(**options), dry_run=dry_run
+        )
+
+    def verify(self, snapshot: str | None = None, **options: Any) -> VerifyResult:
+        return verify(self.config, snapshot, store=self.store, **options)
+
+    def prune(self, *, source: str | None = None, dry_run: bool = False, **policy: Any) -> PruneResult:
+        return prune(self.config, Policy(**policy), store=self.store, source=source, dry_run=dry_run)
+
+    def audit(self) -> AuditResult:
+        return audit(self.config, self.database, store=self.store)
+
+    def live_files(self) -> dict[str, bytes]:
+        """All files of the live store."""
+        return {str(p.relative_to(self.live)): p.read_bytes() for p in self.live.rglob("*") if p.is_file()}
+
+    def spoil(self, key: str) -> None:
+        """Flip a bit of an object of the archive."""
+        place = self.folder / key
+        content = bytearray(place.read_bytes())
+        content[len(content) // 2] ^= 4
+        place.write_bytes(content)
+
+    @contextmanager
+    def archive_of(self, files: dict[str, bytes]) -> Iterator[None]:
+        """A snapshot of files whose names no directory could have."""
+        entries = []
+        for number, (path, content) in enumerate(files.items()):
+            address = Address(hashlib.sha256(content).hexdigest())
+            self.archive.write(address, [content], len(content))
+            entries.append(
+                FileEntry(
+                    table="photo", column="file", key={"id": number}, index=None, backend="attachments", path=path,
+                    name=path, content_type=None, size=len(content), sha256=address.sha256, stored=None, modified=None,
+                    etag=None, metadata=msgspec.Raw(b"{}"), reference=msgspec.Raw(json.dumps(reference(path, content))),
+                )
+            )
+        now = dt.datetime.now(dt.UTC)
+        header = Header(
+            id=new_snapshot_id(now), created_at=now, database="sqlite", revision=None, scope=Scope(),
+            files=len(entries), objects=len(entries), bytes=sum(map(len, files.values())),
+        )  # fmt: skip
+        self.archive.write_snapshot(header, entries)
+        yield
+
     def objects(self) -> dict[str, int]:
         """What lies in the archive's place for objects."""
         return {info.key: info.size for info in self.archive.objects()}
@@ -132,10 +191,11 @@ def reference(path: str, content: bytes | None, backend: str = "attachments", **
     return usual | more
 
 
-def gallery(config: Config, database: str, **changes: Any) -> Gallery:
-    """An empty one."""
+def gallery(config: Config, database: str, **stores: str) -> Gallery:
+    """An empty one; `stores` are more of them, or others in place of the usual ones."""
     own = replace(
-        config, metadata="tests.operations.gallery:metadata", migrations=config.root / "no migrations", **changes
-    )
+        config, metadata="tests.operations.gallery:metadata", migrations=config.root / "no migrations",
+        stores={**config.stores, **{name: Store(name, url, config.root) for name, url in stores.items()}},
+    )  # fmt: skip
     databases.create(own.database(database), metadata)
     return Gallery(own, database)

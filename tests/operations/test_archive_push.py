@@ -11,11 +11,6 @@ from toolkit.config import Config
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
 
 
-@pytest.fixture
-def world(config: Config) -> Gallery:
-    return gallery(config, "sqlite")
-
-
 @EVERY_ENGINE
 def test_every_file_is_archived_once_and_the_snapshot_says_whose(config: Config, engine: str) -> None:
     world = gallery(config, engine)

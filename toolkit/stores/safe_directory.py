@@ -41,7 +41,7 @@ def safe_name(backend: str, path: str) -> str:
 
 def hashed_name(backend: str, path: str) -> str:
     """A name that says nothing and that no other file has."""
-    digest = hashlib.sha256("\0".join((backend, path)).encode(errors="surrogatepass")).hexdigest()
+    digest = hashlib.sha256(f"{backend}\x00{path}".encode(errors="surrogatepass")).hexdigest()
     return f"{HASHED}/{digest[:40]}"
 
 

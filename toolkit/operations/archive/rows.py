@@ -124,6 +124,12 @@ def read_cells(connection: DatabaseConnection, spec: TableSpec, keys: pa.Table |
                 )  # fmt: skip
 
 
+def cell_of(spec: TableSpec, column: str, key: Mapping[str, Any], held: str | None) -> Cell:
+    """A cell from the text that was read of it."""
+    found, problem = _parsed(held, default_backend(spec, column))
+    return Cell(spec.name, column, key, held, None, found, is_multiple(spec, column), problem)
+
+
 def keys_table(spec: TableSpec, keys: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Keys, as JSON gives them, as a table to look rows up by.
 
@@ -222,14 +228,6 @@ def pointed_at(reference: Reference, backend: str, path: str, size: int) -> byte
     return msgspec.json.encode(fields | {"backend": backend, "filename": path, "size": size, "metadata": metadata})
 
 
-def with_backend(raw: msgspec.Raw, backend: str) -> bytes:
-    """A reference with another backend and nothing else changed."""
-    fields: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    if "backend" in fields and msgspec.json.decode(fields["backend"]) == backend:
-        return bytes(raw)
-    return msgspec.json.encode(fields | {"backend": backend})
-
-
 def column_text(references: Sequence[bytes], multiple: bool) -> str:
     """What a column of files holds."""
     if not multiple:
@@ -245,3 +243,19 @@ def swap_cells(
     return connection.repository(spec).swap_values(
         column, keys, [cell.held for cell, _ in cells], pa.array([text for _, text in cells], pa.string())
     )
+
+
+def at_home(raw: msgspec.Raw, backend: str, path: str) -> bytes:
+    """A reference to a place in the live store: to the letter what it was, unless it was moved or goes elsewhere."""
+    fields: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    present = _text(fields, "backend"), _text(fields, "to_filename") or _text(fields, "filename")
+    if present in ((backend, path), (None, path)):
+        return bytes(raw)
+    fields.pop("to_filename", None)
+    metadata = fields.get("metadata")
+    if metadata is not None and _origin(metadata) is not None:
+        kept: dict[str, Any] = msgspec.json.decode(metadata, type=dict[str, msgspec.Raw])
+        del kept[ORIGIN]
+        fields["metadata"] = msgspec.Raw(msgspec.json.encode(kept))
+    changed: dict[str, Any] = {**fields, "backend": backend, "filename": path}
+    return msgspec.json.encode(changed)
