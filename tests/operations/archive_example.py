@@ -114,7 +114,9 @@ class Gallery:
     def run(self, *statements: str) -> None:
         databases.execute(self.config.database(self.database), *statements)
 
-    def push(self, *tables: str, where: dict[str, str] | None = None, dry_run: bool = False, **options: Any) -> PushResult:
+    def push(
+        self, *tables: str, where: dict[str, str] | None = None, dry_run: bool = False, **options: Any
+    ) -> PushResult:
         chosen = PushOptions(**options)
         return push(
             self.config, self.database, tables, store=self.store, where=where, options=chosen, dry_run=dry_run

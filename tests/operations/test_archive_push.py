@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import ENGINES
-from tests.operations.archive_example import Gallery, gallery
+from tests.operations.archive_example import gallery
 from toolkit.config import Config
 
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)

@@ -207,7 +207,7 @@ def test_a_restore_to_a_directory_follows_no_link_in_it(world: Gallery, tmp_path
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"victim": b"victim"}
 
 
-def test_a_second_restore_to_a_directory_writes_nothing_and_keeps_what_was_changed(world: Gallery, tmp_path: Path) -> None:
+def test_a_second_restore_to_a_directory_keeps_what_was_changed_there(world: Gallery, tmp_path: Path) -> None:
     world.photo(1, "a.jpg", b"A")
     world.photo(2, "b.jpg", b"B")
     world.push()

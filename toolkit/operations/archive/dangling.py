@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from toolkit.models.loader import load_metadata
 from toolkit.operations.archive.collecting import Collector, State
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import file_tables
@@ -16,7 +17,7 @@ from toolkit.repositories.base import check_schema
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
-    from toolkit.config import Database
+    from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
     from toolkit.operations.archive.places import Backends
     from toolkit.stores.archive import Archive
@@ -47,6 +48,16 @@ def examine_rows(
         malformed = collector.rows(connection, specs, now)
     collector.examine(now)
     return [*malformed, *failed(catalogue)]
+
+
+def require_rows(config: Config, source: str) -> None:
+    """See that a database has the tables that hold files.
+
+    Raises:
+        ToolkitError: it has not, or cannot be read.
+    """
+    with connect(config.database(source)) as connection:
+        check_schema(connection, file_tables(load_metadata(config.metadata, config.root)))
 
 
 def failed(catalogue: Catalogue) -> Iterator[Finding]:
