@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from toolkit.cli import run
-from toolkit.config import Config, EngineSettings, load_config
+from toolkit.config import Config, EngineSettings, Store, load_config
 from toolkit.errors import ConfigurationError, ToolkitError, UnknownNameError
 
 
@@ -217,6 +218,174 @@ def test_the_engine_of_a_database_is_bound_under_its_name(tmp_path: Path) -> Non
     assert database.engine is database.engine
     assert database.engine.url.database == str(tmp_path / "todo.sqlite3")
     assert not (tmp_path / "todo.sqlite3").exists()
+
+
+# -- stores ------------------------------------------------------------------------------------------------
+
+
+def test_without_any_setting_there_are_two_stores_in_directories_beside_the_settings(tmp_path: Path) -> None:
+    config = load_config(tmp_path, {})
+    assert {name: (store.directory, store.is_default) for name, store in config.stores.items()} == {
+        "archive": (tmp_path / ".toolkit" / "archive", True),
+        "attachments": (tmp_path / ".toolkit" / "attachments", True),
+    }
+    assert not (tmp_path / ".toolkit").exists()
+
+
+def test_a_store_of_the_file_comes_before_the_default_and_one_of_the_environment_before_the_file(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "[stores]\narchive = 's3://file/x'\n[stores.off-site]\nurl = 'gs://b'\nretries = 3\n")
+    by_file = load_config(tmp_path, {})
+    assert {name: store.address for name, store in by_file.stores.items()} == {
+        "archive": "s3://file/x",
+        "attachments": ".toolkit/attachments",
+        "off-site": "gs://b",
+    }
+    assert not by_file.store("archive").is_default
+    environ = {"TOOLKIT_OFF_SITE_STORE": "gs://c", "TOOLKIT_NEW_STORE": "memory://", "TOOLKIT_ATTACHMENTS_STORE": "x"}
+    by_environment = load_config(tmp_path, environ)
+    assert (by_environment.store("off-site").address, by_environment.store("off-site").retries) == ("gs://c", 3)
+    assert by_environment.store("new").kind == "memory"
+    assert by_environment.store("attachments") == Store("attachments", "x", tmp_path)
+    assert set(by_environment.databases) == {"sqlite", "duckdb", "postgres"}
+
+
+def test_a_table_of_a_default_store_may_leave_out_its_url(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "[stores.archive]\n"), {})
+    assert config.store("archive").directory == tmp_path / ".toolkit" / "archive"
+    assert not config.store("archive").is_default
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "directory"),
+    [
+        ("relative/path", "file", "relative/path"),
+        ("/absolute/a%20b", "file", "/absolute/a%20b"),
+        ("file:///absolute/a%20b", "file", "/absolute/a b"),
+        ("file://localhost/absolute", "file", "/absolute"),
+        ("file:relative", "file", "relative"),
+        ("memory://", "memory", None),
+        ("s3://bucket/prefix", "s3", None),
+        ("S3://bucket", "s3", None),
+        ("az://container", "azure", None),
+        ("abfss://container@account.dfs.core.windows.net/", "azure", None),
+        ("gs://bucket", "gcs", None),
+        ("https://account.blob.core.windows.net/container", "azure", None),
+        ("https://bucket.s3.eu-west-1.amazonaws.com", "s3", None),
+    ],
+)
+def test_an_address_says_which_kind_of_store_it_is(
+    tmp_path: Path, address: str, kind: str, directory: str | None
+) -> None:
+    store = load_config(tmp_path, {"TOOLKIT_X_STORE": address}).store("x")
+    assert (store.kind, store.directory) == (kind, None if directory is None else tmp_path / directory)
+
+
+@pytest.mark.parametrize("address", ["http://example.org/x", "https://amazonaws.com.example.org/x", "ftp://h", "xy:"])
+def test_an_address_of_no_known_kind_is_told_with_those_that_are(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ToolkitError, match="no known kind") as caught:
+        _ = load_config(tmp_path, {"TOOLKIT_STRANGE_STORE": address}).store("strange").kind
+    assert "s3://bucket/prefix" in caught.value.advice
+
+
+def test_a_url_or_a_path_stands_for_a_store_the_same_one_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_config(tmp_path, {})
+    for path in ("./x", "x/y", "/z", ".", ".."):
+        assert config.store(path).directory == tmp_path / path
+    assert config.store("memory://").memory is config.store("memory://").memory
+    assert config.store("memory://").memory is not load_config(tmp_path, {}).store("memory://").memory
+    with pytest.raises(UnknownNameError, match="no store 'archiv'") as caught:
+        config.store("archiv")
+    assert "Did you mean 'archive'" in caught.value.advice
+
+
+_S3 = """
+[stores.archive]
+url = "s3://bucket/prefix"
+endpoint = "http://localhost:9000"
+region = "eu-central-1"
+access_key_id = "me"
+secret_access_key = "hunter2"
+token = "temporary"
+allow_http = true
+retries = 2
+timeout = 7
+virtual_hosted_style_request = false
+"""
+
+
+def test_settings_of_a_store_reach_obstore_under_its_own_names_and_are_never_shown(tmp_path: Path) -> None:
+    store = load_config(write(tmp_path, _S3), {}).store("archive")
+    assert store.settings == {
+        "endpoint": "http://localhost:9000",
+        "region": "eu-central-1",
+        "access_key_id": "me",
+        "secret_access_key": "hunter2",
+        "session_token": "temporary",
+        "virtual_hosted_style_request": False,
+    }
+    assert store.retries == 2
+    assert store.client_options == {
+        "allow_http": True,
+        "timeout": timedelta(seconds=7),
+        "connect_timeout": timedelta(seconds=10),
+    }
+    assert "hunter2" not in f"{store!r} {store.shown_url}"
+    assert "bucket" not in repr(store)
+
+
+def test_settings_of_another_kind_of_store_are_left_out_when_the_environment_names_one(tmp_path: Path) -> None:
+    store = load_config(write(tmp_path, _S3), {"TOOLKIT_ARCHIVE_STORE": "az://c"}).store("archive")
+    assert (store.settings, store.retries) == ({}, 2)
+
+
+def test_the_usual_variables_stand_for_what_was_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    monkeypatch.setenv("AWS_TIMEOUT", "3s")
+    monkeypatch.setenv("AZURE_PROXY_URL", "http://proxy")
+    config = load_config(write(tmp_path, "[stores.set]\nurl = 's3://b'\ntimeout = 1\nallow_http = false"), {})
+    usual = {"connect_timeout": timedelta(seconds=10)}
+    assert config.store("s3://b").client_options == {**usual, "allow_http": "true", "timeout": "3s"}
+    assert config.store("set").client_options == {**usual, "allow_http": False, "timeout": timedelta(seconds=1)}
+    assert config.store("az://b").client_options == {
+        **usual, "proxy_url": "http://proxy", "timeout": timedelta(seconds=120),
+    }  # fmt: skip
+
+
+def test_a_signature_in_an_address_is_not_shown() -> None:
+    store = Store("x", "https://a.blob.core.windows.net/c?sv=2020&sig=abc%2Fdef&se=2030")
+    assert store.shown_url == "https://a.blob.core.windows.net/c?sv=2020&sig=***&se=2030"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stores = 's3://b'", "stores must be a table"),
+        ("[stores]\narchive = 5", "stores.archive must be a URL or a table, not 5"),
+        ("[stores.mine]\nregion = 'x'", "stores.mine has no url"),
+        ("[stores.mine]\nurl = 's3://b'\nsecret_acces_key = 'hunter2'", "no setting 'secret_acces_key'"),
+        ("[stores.mine]\nurl = 's3://b'\nsecret_acces_key = 'hunter2'", "Did you mean 'secret_access_key'"),
+        ("[stores.mine]\nurl = 's3://b'\nsecret_access_key = ['hunter2']", "secret_access_key must be a string"),
+        ("[stores.mine]\nurl = 's3://b'\nallow_http = 'yes'", "stores.mine.allow_http must be a truth value"),
+        ("[stores.mine]\nurl = 's3://b'\nretries = 2.5", "stores.mine.retries must be a whole number"),
+        ("[stores.mine]\nurl = 's3://b'\nretries = true", "stores.mine.retries must be a whole number"),
+        ("[stores.mine]\nurl = 's3://b'\ntimeout = '5s'", "stores.mine.timeout must be a number"),
+        ("[stores.mine]\nurl = 's3://b'\naccount_key = 'hunter2'", "no setting 'account_key'"),
+        ("[stores.mine]\nurl = 'az://b'\nregion = 'x'", "no setting 'region'"),
+        ("[stores.archive]\nretries = 3", "no setting 'retries'"),
+    ],
+)
+def test_a_wrong_setting_of_a_store_is_told_without_its_value(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ToolkitError) as caught:
+        load_config(write(tmp_path, text), {})
+    assert message in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert "toolkit.toml" in caught.value.fact
 
 
 # -- what cannot be used -----------------------------------------------------------------------------------

@@ -369,7 +369,7 @@ def load_config(
         databases[name] = replace(databases.get(name, Database(name, url, root)), address=url)
     stores = _stores(table.get("stores", {}), root, source)
     for name, url in _from_environment(environ, "_STORE", stores).items():
-        stores[name] = replace(stores.get(name, Store(name, url, root)), address=url, is_default=False)
+        stores[name] = _moved(stores.get(name, Store(name, url, root)), url)
     return Config(
         root=root,
         databases=databases,
@@ -453,6 +453,13 @@ def _stores(entries: Any, root: Path, source: str) -> dict[str, Store]:
         _check_store(url, entry, f"{source} stores.{name}")
         found[name] = Store(name, url, root, entry)
     return found
+
+
+def _moved(store: Store, url: str) -> Store:
+    """The store at another address; what was set of one kind of store, secrets too, is not for another."""
+    same = _kind_of(url) == _kind_of(store.address)
+    options = {name: value for name, value in store.options.items() if same or name in _CLIENT_SETTINGS}
+    return replace(store, address=url, options=options, is_default=False)
 
 
 def _check_store(url: str, entry: Mapping[str, Any], where: str) -> None:

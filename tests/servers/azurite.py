@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 
-from tests.servers.ports import free_ports, wait_for
+from tests.servers.common import free_ports, installed_once, wait_for
 
 VERSION = "3.35.0"
 ACCOUNT = "toolkit"
@@ -70,14 +70,13 @@ def is_possible() -> bool:
 
 def installed() -> Path:
     """The server's folder, made once for this user."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "toolkit-tests" / f"azurite-{VERSION}"
-    if not (folder / "complete").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, f"azurite@{VERSION}"]
-        subprocess.run(command, cwd=folder, check=True)
-        (folder / "complete").touch()
-    return folder
+    return installed_once(f"azurite-{VERSION}", _install)
+
+
+def _install(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, f"azurite@{VERSION}"]
+    subprocess.run(command, cwd=folder, check=True)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.ports import free_ports, wait_for
+from tests.servers.common import free_ports, installed_once, wait_for
 
 REQUIREMENTS = ("swift==2.38.3", "setuptools<81")
 USER, SECRET = "test:tester", "testsecret"
@@ -24,7 +24,9 @@ _FILTERS = (
 _OPTIONS = {
     "tempauth": "user_test_tester = testsecret .admin",
     "s3api": "location = us-east-1\nallow_multipart_uploads = true\ncheck_bucket_owner = false\ns3_acl = false\n"
-    "dns_compliant_bucket_names = true\nallow_no_owner = true\nforce_swift_request_proxy_log = false",
+    "dns_compliant_bucket_names = true\nallow_no_owner = true\n"
+    # S3 itself wants 5 MiB: tests want small parts.
+    "min_segment_size = 1\nforce_swift_request_proxy_log = false",
 }
 _RINGS = """
 import sys
@@ -90,13 +92,12 @@ boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=user, aws_secret_acc
 
 def installed() -> Path:
     """The environment of the server, made once for this user."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "toolkit-tests" / f"swift-{sys.version_info[0]}.{sys.version_info[1]}"
-    if not (folder / "complete").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([folder / "bin" / "pip", "install", "--quiet", *REQUIREMENTS, "boto3"], check=True)
-        (folder / "complete").touch()
-    return folder
+    return installed_once(f"swift-{sys.version_info[0]}.{sys.version_info[1]}", _install)
+
+
+def _install(folder: Path) -> None:
+    venv.create(folder, with_pip=True, clear=True)
+    subprocess.run([folder / "bin" / "pip", "install", "--quiet", *REQUIREMENTS, "boto3"], check=True)
 
 
 @contextmanager

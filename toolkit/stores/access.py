@@ -75,15 +75,11 @@ class Access:
         """What is known of an object, None if there is none."""
         import obstore
 
-        with self.translated():
+        with self.translated(key):
             store = self.opened()
-            if store is None:
-                return None
-            try:
-                return _info(obstore.head(store, key))
-            except FileNotFoundError as error:
-                self._refuse_missing_bucket(error)
-                return None
+            with self._perhaps_missing():
+                return None if store is None else _info(obstore.head(store, key))
+        return None
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object under `prefix`, a whole folder's name, in no particular order, a few at a time.
@@ -223,21 +219,18 @@ class Access:
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; those that are not there are no error."""
-        import obstore
-
-        with self.translated():
-            store = self.opened()
-            if store is None:
-                return
-            for batch in _batches(keys, _DELETED_AT_ONCE):
-                try:
-                    _again(partial(obstore.delete, store, batch))
-                except FileNotFoundError as error:
-                    self._refuse_missing_bucket(error)
-                    # Some stores stop at the first that is missing.
-                    for key in batch:
-                        with suppress(FileNotFoundError):
-                            _again(partial(obstore.delete, store, key))
+        for batch in _batches(keys, _DELETED_AT_ONCE):
+            with self.translated(batch[0] if len(batch) == 1 else None):
+                store = self.opened()
+                if store is None:
+                    continue
+                with self._perhaps_missing():
+                    _again(partial(_delete, store, batch))
+                    continue
+                # Some stores stop at the first that is missing.
+                for key in batch:
+                    with self._perhaps_missing():
+                        _again(partial(_delete, store, [key]))
 
     @contextmanager
     def translated(self, key: str | None = None) -> Iterator[None]:
@@ -248,10 +241,9 @@ class Access:
             yield
         except ToolkitError:
             raise
-        except FileNotFoundError as error:
-            self._refuse_missing_bucket(error)
-            raise MissingObjectError(self.name, key or "") from None
         except (BaseError, OSError, ValueError, NotImplementedError) as error:
+            if isinstance(error, FileNotFoundError) and not _NO_BUCKET.search(str(error)):
+                raise MissingObjectError(self.name, key or "") from None
             # Not as the cause: a traceback would show what was taken out here.
             raise self._explained(error, key) from None
 
@@ -315,9 +307,19 @@ class Access:
         finally:
             self._slots.release(lanes)
 
-    def _refuse_missing_bucket(self, error: Exception) -> None:
-        if re.search("NoSuchBucket|ContainerNotFound|The specified bucket does not exist", str(error)):
-            raise StoreError(self.name, "there is no such bucket", "Check its name, or create it.") from None
+    @contextmanager
+    def _perhaps_missing(self) -> Iterator[None]:
+        """Nothing happens if the object is not there, or no file where one is looked for in a directory."""
+        from obstore.exceptions import GenericError
+
+        try:
+            yield
+        except FileNotFoundError as error:
+            if _NO_BUCKET.search(str(error)):
+                raise
+        except GenericError as error:
+            if self.root is None or not re.search(_NO_FILE, str(error)):
+                raise
 
     def _explained(self, error: Exception, key: str | None) -> StoreError:
         problem, advice = _explain(error, _without(self._secrets, str(error)))
@@ -413,6 +415,9 @@ def opened(store: Store) -> ObjectStore | None:
 
 # -- errors ------------------------------------------------------------------------------------------------
 
+_NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound|specified container does not exist")
+# ENOTDIR: a file is where a folder is looked for; EISDIR: the other way round.
+_NO_FILE = r"\(os error (20|21)\)"
 _BROKEN = "the connection broke off"
 _BROKEN_TEXT = "request or response body error|IncompleteMessage|ConnectionReset|connection closed|connection error"
 # The first that is found in an error counts.
@@ -431,7 +436,7 @@ _BY_TEXT: Mapping[str, tuple[str, str]] = {
         "access is denied",
         "Check the credentials, and what they are allowed to do there.",
     ),
-    "NoSuchBucket|ContainerNotFound": ("there is no such bucket", "Check its name, or create it."),
+    _NO_BUCKET.pattern: ("there is no such bucket", "Check its name, or create it."),
     "BadScheme": ("it is not reached over https", "If it may be plain http, set allow_http = true for the store."),
     "dns error|lookup address|NameResolution": ("its host is not known", "Check the endpoint, and the network."),
     "Connection refused|ConnectionRefused": ("nobody answers there", "Check the endpoint, and that the store runs."),
@@ -464,7 +469,7 @@ _BY_NUMBER: Mapping[int, str] = {
 
 def _explain(error: Exception, text: str) -> tuple[str, str]:
     """What went wrong, and what to do about it."""
-    number = getattr(error, "errno", None)
+    number = None if isinstance(error, FileNotFoundError) else getattr(error, "errno", None)
     if number is None and (found := re.search(r"\(os error (\d+)\)", text)) and "Local" in text:
         number = int(found[1])
     if number is not None:
@@ -501,6 +506,16 @@ def _again(call: Callable[[], _T]) -> _T:
             if not re.search(_BROKEN_TEXT, str(error)):
                 raise
     return call()
+
+
+def _delete(store: Any, keys: list[str]) -> None:
+    import obstore
+
+    try:
+        obstore.delete(store, keys)
+    except TypeError as error:
+        # What it says of a name that it does not take, here only.
+        raise ValueError("Could not parse path") from error
 
 
 def _walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) -> Iterator[ObjectInfo]:

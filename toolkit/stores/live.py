@@ -139,12 +139,10 @@ class FsspecBackend:
 
     def info(self, path: str) -> ObjectInfo | None:
         """What is known of a file, None if there is none."""
-        with self._translated(path):
-            try:
-                found = self._fs.info(self._place(path))
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+        with suppress(MissingObjectError), self._translated(path):
+            found = self._fs.info(self._place(path))
             return None if found.get("type") == "directory" else _described(path, found)
+        return None
 
     def read(self, path: str) -> Iterator[bytes]:
         """A file's content in chunks of about a megabyte."""
@@ -157,12 +155,16 @@ class FsspecBackend:
     ) -> None:
         """Write a file, in place of what has the name; an interrupted write leaves what was there."""
         place = self._inside(path)
-        with self._translated(path):
-            with suppress(NotImplementedError):
-                self._fs.makedirs(self._fs._parent(place), exist_ok=True)  # noqa: SLF001 - it has no public name.
-            file = self._fs.open(place, "wb", autocommit=False)
+        source = Source(chunks, size, self.name, path)
+        if self._backend.protocol == "memory":
+            # It shows a file from its first byte on, and holds it all anyway.
+            content = b"".join(source)
+            with self._translated(path):
+                self._fs.pipe_file(place, content)
+            return
+        file = self._create(path, place)
         try:
-            for chunk in Source(chunks, size, self.name, path):
+            for chunk in source:
                 with self._translated(path):
                     file.write(chunk)
             with self._translated(path):
@@ -173,6 +175,17 @@ class FsspecBackend:
                 file.close()
                 file.discard()
             raise
+
+    def _create(self, path: str, place: str) -> Any:
+        """A file that appears when it is committed."""
+        with self._translated(path):
+            with suppress(NotImplementedError):
+                self._fs.makedirs(self._fs._parent(place), exist_ok=True)  # noqa: SLF001 - it has no public name.
+            file = self._fs.open(place, "wb", autocommit=False)
+            # It is ours to commit, not the next transaction's.
+            with suppress(ValueError):
+                self._fs.transaction.files.remove(file)
+            return file
 
     def delete(self, path: str) -> None:
         """Remove a file that may not be there."""
@@ -207,7 +220,7 @@ class FsspecBackend:
             yield
         except ToolkitError:
             raise
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise MissingObjectError(self.name, path or "") from None
         except Exception as error:  # noqa: BLE001 - every file system has errors of its own.
             text = str(error).partition("\n")[0]

@@ -1,11 +1,27 @@
-"""Finding ports for servers of the tests, and waiting until they answer."""
+"""What servers of the tests have in common: installing them once, finding ports, waiting until they answer."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+
+def installed_once(name: str, install: Callable[[Path], None]) -> Path:
+    """A folder of this user's cache that `install` fills once, whichever of several processes comes first."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toolkit-tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / name
+    with (cache / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            install(folder)
+            (folder / "complete").touch()
+    return folder
 
 
 def free_ports(count: int) -> list[int]:
