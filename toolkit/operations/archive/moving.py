@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 SCHEMA = """
 -- Objects read back from the archive, and found whole; places that rows do not point at any more, or still do.
 CREATE TABLE proved (key TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE left_behind (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, size INTEGER, modified REAL, etag TEXT,
-    sha TEXT, UNIQUE (backend, path));
+CREATE TABLE left_behind (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, size INTEGER, sha TEXT,
+    UNIQUE (backend, path));
 CREATE TABLE needed (backend TEXT, path TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 """
 # Rows changed in one transaction.
@@ -182,16 +183,15 @@ class Mover:
         for reference in cell.references:
             if self.backends.archived(reference.backend, reference.path) is None:
                 self.catalogue.run(
-                    "INSERT OR IGNORE INTO left_behind (backend, path, size, modified, etag, sha) "
-                    "SELECT backend, path, size, modified, etag, sha FROM live "
-                    "WHERE backend = ? AND path = ? AND state IN (?, ?)",
+                    "INSERT OR IGNORE INTO left_behind (backend, path, size, sha) "
+                    "SELECT backend, path, size, sha FROM live WHERE backend = ? AND path = ? AND state IN (?, ?)",
                     reference.backend, reference.path, State.SENT, State.UNCHANGED,
                 )  # fmt: skip
 
     # -- files -----------------------------------------------------------------------------------------------------
 
     def _note_earlier(self) -> None:
-        """Files of rows that an earlier push moved, and was killed before it could remove them."""
+        """Files of rows that an earlier push moved, which was killed before it could remove them."""
         self.catalogue.run(
             "INSERT OR IGNORE INTO left_behind (backend, path, size, sha) "
             "SELECT home_backend, home_path, live.size, sha FROM file JOIN live USING (backend, path) "
@@ -203,7 +203,7 @@ class Mover:
         self.archive.store.settle()
         self._note_needed()
         rows = self.catalogue.pages(
-            "SELECT id, backend, path, size, modified, etag, sha FROM left_behind "
+            "SELECT id, backend, path, size, sha FROM left_behind "
             "WHERE (backend, path) NOT IN (SELECT backend, path FROM needed) AND id > ? ORDER BY id"
         )
         self.progress.step("remove live files")
@@ -224,27 +224,22 @@ class Mover:
                 )
 
     def _remove_file(self, row: tuple[Any, ...]) -> tuple[int, Finding | None]:
-        _, backend, path, size, modified, etag, sha = row
+        """Remove a live file, if it still is what was archived: that is read once more, for there is no way back."""
+        _, backend, path, size, sha = row
         try:
             live = self.backends.get(backend)
             info = live.info(path)
             if info is None:
                 return 0, None
-            same = (info.size, info.last_modified.timestamp(), info.etag) == (size, modified, etag)
-            # Of one that is left from before, only its content tells that it is the one that was moved.
-            if not same and (modified is not None or not self._holds(backend, path, sha)):
-                return 0, Finding(
-                    Outcome.KEPT, backend=backend, path=path, size=info.size,
-                    reason="the live file was written anew since it was archived; it was not removed",
-                )  # fmt: skip
+            if info.size != size or not self._holds(backend, path, sha):
+                reason = "the live file was written anew since it was archived, and is left as it is"
+                return 0, Finding(Outcome.KEPT, backend=backend, path=path, size=info.size, reason=reason)
             live.delete(path)
         except ToolkitError as error:
             return 0, Finding(Outcome.UNWRITABLE, backend=backend, path=path, size=size, reason=error.fact)
         return 1, None
 
     def _holds(self, backend: str, path: str, sha: str) -> bool:
-        import hashlib
-
         digest = hashlib.sha256()
         for chunk in self._stop.watched(self.backends.get(backend).read(path)):
             digest.update(chunk)
