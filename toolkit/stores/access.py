@@ -158,6 +158,8 @@ class Access:
         """
         import obstore
 
+        from toolkit.core.streams import read_ahead
+
         source = Source(chunks, size, self.name, key)
         first = source.take(self._part_bytes)
         attributes = {"Content-Type": content_type} if content_type else {}
@@ -169,7 +171,8 @@ class Access:
         if writer:
             attributes[_WRITER] = writer
         part_bytes = max(self._part_bytes, (size or 0) // _PARTS + 1)
-        with self._lanes() as lanes:
+        # In a thread of their own: chunks that come from obstore cannot be read within an upload of obstore's.
+        with self._lanes() as lanes, read_ahead(source.chunks) as source.chunks:
             upload = partial(
                 obstore.put, path=key, use_multipart=True, chunk_size=part_bytes, max_concurrency=lanes,
                 **self._options(attributes),
@@ -333,7 +336,7 @@ class Source:
         self.error: BaseException | None = None
         self.ended = False
         self.count = 0
-        self._chunks = iter(chunks)
+        self.chunks = iter(chunks)
         self._size, self._place, self._key = size, place, key
 
     def take(self, count: int) -> bytes:
@@ -348,7 +351,7 @@ class Source:
 
     def __next__(self) -> bytes:
         try:
-            chunk = next(self._chunks)
+            chunk = next(self.chunks)
         except StopIteration:
             self.ended = True
             self._check(ended=True)
