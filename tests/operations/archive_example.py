@@ -6,8 +6,9 @@ import datetime as dt
 import hashlib
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,17 @@ class Gallery:
             self.put(path, content)
         file = None if path is None else json.dumps(reference(path, content, **more))
         self.row(number, file, at)
+
+    def photos(self, paths: dict[int, str]) -> None:
+        """Rows in place of all that there are, whose files must be there."""
+        rows = [(number, f"no. {number}", json.dumps(reference(path, None))) for number, path in paths.items()]
+        place = self.config.database(self.database).file
+        assert place is not None
+        with closing(sqlite3.connect(place)) as connection:
+            connection.execute("DELETE FROM photo")
+            at = "2020-01-02 03:04:05.678901"
+            connection.executemany("INSERT INTO photo VALUES (?, ?, ?, ?, ?)", [(*row, at, at) for row in rows])
+            connection.commit()
 
     def row(self, number: int, file: str | None, at: dt.datetime = LONG_AGO) -> None:
         """A row that holds this text."""

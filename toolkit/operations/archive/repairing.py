@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from toolkit.core.archive_manifest import FileEntry
+from toolkit.core.archive_manifest import Address, FileEntry
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.rows import Cell, Reference, at_home, column_text
 
@@ -25,13 +25,13 @@ class Repair:
 class Repairer:
     """Decides by what a row holds, what the snapshot saw in it, and whether the files it names are there.
 
-    A reference is lost when it is empty, points into the archive, or at a file that is not there; only then it is
-    replaced, unless `overwrite`.
+    A reference is lost when it is empty, points at this very content in the archive, or at what is not there; only
+    then it is replaced, unless `overwrite`.
     """
 
     backend: str | None
     overwrite: bool
-    is_archived: Callable[[str, str], bool]
+    archived: Callable[[str, str], Address | None]
     is_there: Callable[[str, str], bool]
 
     def place(self, entry: FileEntry) -> Place:
@@ -43,14 +43,14 @@ class Repairer:
         restored = {self.place(entry): at_home(entry.reference, *self.place(entry)) for entry in entries}
         places = [(each.backend, each.path) for each in cell.references]
         if not cell.multiple:
-            return self._single(places, restored)
+            return self._single(places, restored, entries[0])
         return self._several(cell, places, restored, entries)
 
-    def _single(self, places: Sequence[Place], restored: dict[Place, bytes]) -> Repair:
+    def _single(self, places: Sequence[Place], restored: dict[Place, bytes], entry: FileEntry) -> Repair:
         (wanted, reference), *_ = restored.items()
         if places == [wanted]:
             return Repair()
-        if places and not self.overwrite and not self._is_lost(places[0]):
+        if places and not self.overwrite and not self._is_lost(places[0], entry):
             return Repair(None, Outcome.ELSEWHERE, f"it points at {places[0][0]}:{places[0][1]!r}, which is there")
         return Repair(reference.decode())
 
@@ -82,12 +82,12 @@ class Repairer:
         self, reference: Reference, entries: Sequence[FileEntry], done: Collection[Place]
     ) -> Place | None:
         """The restored file that a lost reference of a list stands for."""
-        if not self._is_lost((reference.backend, reference.path)):
-            return None
+        place = reference.backend, reference.path
         for entry in entries:
             if self.place(entry) not in done and reference.home == (entry.backend, entry.path):
-                return self.place(entry)
+                return self.place(entry) if self.overwrite or self._is_lost(place, entry) else None
         return None
 
-    def _is_lost(self, place: Place) -> bool:
-        return self.is_archived(*place) or not self.is_there(*place)
+    def _is_lost(self, place: Place, entry: FileEntry) -> bool:
+        address = self.archived(*place)
+        return (address is not None and address.sha256 == entry.sha256) or not self.is_there(*place)

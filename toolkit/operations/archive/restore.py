@@ -167,9 +167,8 @@ class _Restore:
         self._repaired: list[RowRepair] | None = None
         self._stop = Stop()
         self._repairer = Repairer(
-            options.backend, options.overwrite,
-            lambda backend, path: self._backends.archived(backend, path) is not None, self._is_there,
-        )  # fmt: skip
+            options.backend, options.overwrite, self._backends.archived, self._is_there
+        )
 
     # -- the plan ----------------------------------------------------------------------------------------------------
 
