@@ -16,7 +16,7 @@ from toolkit.operations.archive.places import Backends
 
 numbers = st.integers(0, 3)
 # Few contents, so that files share them; one large enough to be worth compressing.
-contents = st.sampled_from([b"", b"A", b"B" * 5000, bytes(range(256)) * 8])
+contents = st.sampled_from([b"", b"A", b"C", b"B" * 5000, bytes(range(256)) * 8])
 
 
 class Sequences(RuleBasedStateMachine):
@@ -136,5 +136,5 @@ class Sequences(RuleBasedStateMachine):
 
 TestSequences = Sequences.TestCase
 TestSequences.settings = settings(
-    max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=20, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
 )
