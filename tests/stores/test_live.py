@@ -65,17 +65,23 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def s3_live(s3_server: S3Server) -> S3Server:
+    """The server with a bucket `live-files`."""
+    s3_server.create_bucket("live-files")
+    return s3_server
+
+
 @pytest.fixture
 def live(request: pytest.FixtureRequest, kind: str, root: Path, tmp_path: Path, registered: None) -> LiveBackend:
     """A backend `files`, registered as an application would, or configured where one is."""
     config = load_config(tmp_path, {"TOOLKIT_FILES_STORE": str(root)} if kind == "configured" else {})
     fsspec.filesystem("memory").store.clear()
     if kind == "s3":
-        server: S3Server = request.getfixturevalue("s3_server")
-        bucket = f"live-{os.urandom(4).hex()}"
-        server.create_bucket(bucket)
+        server: S3Server = request.getfixturevalue("s3_live")
         options = {name: value for name, value in server.options.items() if name != "allow_http"}
-        store = S3Store(bucket, prefix="pre", client_options={"allow_http": True}, **options)
+        prefix = f"pre/{os.urandom(8).hex()}"
+        store = S3Store("live-files", prefix=prefix, client_options={"allow_http": True}, **options)
         storages.register_backend(ObstoreBackend(key="files", fs=store))
     elif kind == "fsspec in memory":
         storages.register_backend(FSSpecBackend(key="files", fs=fsspec.filesystem("memory"), prefix="some/prefix"))
