@@ -5,10 +5,37 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+MEMORY_BYTES = 104 << 20
+"""For the content of files under way: two of 50 MiB at once, in a process of 300 MB."""
+STREAM_BYTES = 48 << 20
+"""What obstore holds of one upload that is given piece by piece: parts, and copies of parts."""
+
+
+class Memory:
+    """So many bytes for all; who needs more than is left waits, who needs more than there is gets it alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._used = size, 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Have so many for the block."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + size <= self._size)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size
+                self._changed.notify_all()
 
 
 class StoppedError(Exception):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from toolkit.core.archive_manifest import Address, FileEntry, Header
-from toolkit.core.parallel import Stop, in_parallel
+from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_parallel
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata
@@ -165,7 +165,7 @@ class _Restore:
             self._backends.get(options.backend)
         self._findings: list[Finding] = []
         self._repaired: list[RowRepair] | None = None
-        self._stop = Stop()
+        self._stop, self._memory = Stop(), Memory(MEMORY_BYTES)
         self._repairer = Repairer(
             options.backend, options.overwrite, self._backends.archived, self._is_there
         )
@@ -367,7 +367,8 @@ class _Restore:
         number, backend, path, sha, compressed, size, content_type = row
         address = Address(sha, bool(compressed))
         try:
-            self._live(backend).write(path, self._content(address), size=size, content_type=content_type)
+            with self._memory.taken(min(size, STREAM_BYTES)):
+                self._live(backend).write(path, self._content(address), size=size, content_type=content_type)
         except MissingObjectError as error:
             return number, Outcome.MISSING, error.fact
         except DamagedObjectError as error:

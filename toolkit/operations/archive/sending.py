@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import Address
-from toolkit.core.parallel import Stop, in_parallel
+from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_parallel
 from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
 from toolkit.operations.archive.collecting import State
 from toolkit.operations.archive.outcomes import Outcome
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from toolkit.stores.archive import Archive
     from toolkit.stores.catalogue import Catalogue
 
-# A file up to this size is read once and kept; a larger one is read once for its address and once to be sent, which
-# needs neither memory nor space on a disk.
-_KEPT_BYTES = 4 << 20
+# A file up to this size is read once and kept, as long as all of those under way need no more than that much memory; a
+# larger one is read once for its address and once to be sent, which needs neither memory nor space on a disk.
+_KEPT_BYTES = 64 << 20
+_SAMPLE_BYTES = 1 << 20
 _ATTEMPTS = 3
 # Asking for single objects is cheaper than a listing (1,000 objects an answer) only for few of many.
 _LISTED_AT_ONCE = 1000
@@ -61,7 +62,7 @@ class _Sent:
     reason: str | None = None
 
 
-Again = Callable[[], Iterable[bytes]]
+Again = Callable[[], Iterable[bytes] | bytearray]
 
 
 @dataclass
@@ -76,6 +77,7 @@ class Sender:
     jobs: int
     progress: Progress
     repaired: int = 0
+    _memory: Memory = field(default_factory=lambda: Memory(MEMORY_BYTES))
     _stop: Stop = field(default_factory=Stop)
     _turns: threading.Condition = field(default_factory=threading.Condition)
     _busy: set[str] = field(default_factory=set)
@@ -150,13 +152,22 @@ class Sender:
 
     def _send_once(self, item: _Item) -> _Sent:
         if item.size <= _KEPT_BYTES:
-            content = b"".join(self._expected(item))
-            sha = hashlib.sha256(content).hexdigest()
-            stored = self._stored(sha, item.size, content[: 1 << 20], lambda: [content])
+            with self._memory.taken(item.size):
+                content = self._kept(item)
+                sha = hashlib.sha256(content).hexdigest()
+                stored = self._stored(sha, item.size, bytes(content[:_SAMPLE_BYTES]), lambda: content)
         else:
-            sha, sample = self._hashed(item)
-            stored = self._stored(sha, item.size, sample, lambda: self._once_more(item, sha))
+            with self._memory.taken(STREAM_BYTES):
+                sha, sample = self._hashed(item)
+                stored = self._stored(sha, item.size, sample, lambda: self._once_more(item, sha))
         return _Sent(item, sha, stored)
+
+    def _kept(self, item: _Item) -> bytearray:
+        content, count = bytearray(item.size), 0
+        for chunk in self._expected(item):
+            content[count : count + len(chunk)] = chunk
+            count += len(chunk)
+        return content
 
     def _hashed(self, item: _Item) -> tuple[str, bytes]:
         digest, sample = hashlib.sha256(), b""
