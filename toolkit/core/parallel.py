@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -84,5 +85,21 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int, stop: Sto
         finally:
             if stop is not None and waiting:
                 stop.set()
+            for future in waiting:
+                future.cancel()
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T], jobs: int) -> Iterator[R]:
+    """What `work` returns for each item, in the order of the items, several under way at once."""
+    with ThreadPoolExecutor(jobs, thread_name_prefix="archive") as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                if len(waiting) >= 2 * jobs:
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(work, item))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
             for future in waiting:
                 future.cancel()

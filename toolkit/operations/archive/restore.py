@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from toolkit.core.archive_manifest import Address, FileEntry, Header
-from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_parallel
+from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_order, in_parallel
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata
@@ -188,7 +188,8 @@ class _Restore:
             "SELECT id, tbl, col, key, line FROM entry ORDER BY tbl, col, key, coalesce(idx, 0), id"
         )
         groups = ([*group] for _, group in groupby(rows, key=lambda row: row[1:4]))
-        for repair, targets, findings in in_parallel(self._planned_row, groups, self._options.jobs):
+        # In order, so that a dry run gives names in a directory as the real one does.
+        for repair, targets, findings in in_order(self._planned_row, groups, self._options.jobs):
             self._findings += findings
             for number, entry in targets:
                 self._aim(number, entry)
