@@ -275,3 +275,52 @@ class FixtureProblemsError(ToolkitError):
         count = f"At least {len(problems)} problems" if more else f"{len(problems)} problems"
         shown = self.problems if len(problems) == 1 else (f"{count} in the fixtures:", *self.problems)
         super().__init__("\n       ".join(shown), "Correct the files, then run again; nothing was written.")
+
+
+class DamagedObjectError(StoreError):
+    """An object of an archive that is not what its name, or its manifest, says."""
+
+    def __init__(self, place: str, key: str, problem: str) -> None:
+        self.key = key
+        super().__init__(
+            f"{place}: {key}", problem,
+            "Run 'toolkit archive verify --read-data'; a push repairs it while the file is still in the live store.",
+        )  # fmt: skip
+
+
+class ArchiveBusyError(ToolkitError):
+    """An archive that somebody else is at work on, in a way that excludes ours."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, archive: str, kind: str, holder: str, key: str, minutes: int) -> None:
+        self.archive, self.kind, self.holder, self.key = archive, kind, holder, key
+        super().__init__(
+            f"{archive}: a {kind} is running there ({holder}); nothing was changed.",
+            f"Let it end, then run again. If it was killed, its lock is void {minutes} minutes after its last sign of "
+            f"life, or when the object {key} is removed.",
+        )
+
+
+class LockLostError(ToolkitError):
+    """An operation on an archive whose lock others took for void."""
+
+    def __init__(self, archive: str) -> None:
+        self.archive = archive
+        super().__init__(
+            f"{archive}: the lock of this run was removed or could not be renewed in time.",
+            "Run again: what was sent already is not sent twice.",
+        )
+
+
+class LastSnapshotError(ToolkitError):
+    """A policy that would remove every snapshot of its kind."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, archive: str, group: str) -> None:
+        self.archive, self.group = archive, group
+        super().__init__(
+            f"{archive}: no snapshot of {group} would be left; nothing was removed.",
+            "Keep at least one, for example with --keep-last 1.",
+        )

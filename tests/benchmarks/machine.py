@@ -41,7 +41,9 @@ class Sample:
 
 
 def measure(
-    command: Sequence[str], server: psutil.Process | None = None, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    server: psutil.Process | Sequence[psutil.Process] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[Sample, str]:
     """Run a command to its end: whole-process wall time, peak RSS in bytes, and its standard output.
 
@@ -81,17 +83,19 @@ def _busy_seconds() -> float:
     return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
 
 
-def _served_seconds(server: psutil.Process | None) -> float:
-    """Processor time of a server, of its present children and of those that have ended."""
-    if server is None:
+def _served_seconds(servers: psutil.Process | Sequence[psutil.Process] | None) -> float:
+    """Processor time of servers, of their present children and of those that have ended."""
+    if servers is None:
         return 0.0
+    if not isinstance(servers, psutil.Process):
+        return sum(map(_served_seconds, servers))
     total = 0.0
-    for process in [server, *server.children()]:
+    for process in [servers, *servers.children()]:
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
             continue
         total += times.user + times.system
-        if process == server:
+        if process == servers:
             total += times.children_user + times.children_system
     return total

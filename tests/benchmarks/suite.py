@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.benchmarks.archive import LARGE, SMALL, obstore_put, toolkit_push
 from tests.benchmarks.comparing import reladiff, select_all, toolkit_diff, toolkit_diff_columns
 from tests.benchmarks.contenders import (
     Contender,
@@ -43,6 +44,7 @@ class Group:
 _LOAD, _AGAIN, _START = "SQLite → PostgreSQL", "SQLite → PostgreSQL, again", "start-up"
 _DUMP, _LOAD_DATA, _LOAD_DATA_AGAIN = "dump", "load", "load again"
 _DIFF, _DIFF_DUCKDB = "compare SQLite ↔ PostgreSQL", "compare PostgreSQL ↔ DuckDB, 6 columns"
+_SMALL_FILES, _LARGE_FILES = "archive, small files", "archive, large files"
 _ENGINES = ("SQLite", "PostgreSQL", "DuckDB")
 GROUPS = (
     Group(
@@ -67,6 +69,9 @@ GROUPS = (
     # Django needs minutes for more.
     Group(_LOAD_DATA, (toolkit_load(), django_load()), most_todos=100_000),
     Group(_LOAD_DATA_AGAIN, [toolkit_load_again(engine) for engine in _ENGINES], least_runs=3, most_todos=1000),
+    # 2,000 files of 4 KiB, and 20 of 50 MiB.
+    Group(_SMALL_FILES, (toolkit_push(SMALL), obstore_put(SMALL)), most_todos=2000),
+    Group(_LARGE_FILES, (toolkit_push(LARGE), obstore_put(LARGE)), most_todos=2000),
     Group(_START, (start(),), least_runs=20),
 )
 TARGETS = (
@@ -87,5 +92,8 @@ TARGETS = (
     # Both load the same rows, so that this is the ratio of rows a second, too.
     Target(_LOAD_DATA, "toolkit load-data", "Django loaddata", 30, faster=True),
     *(Limit(_LOAD_DATA_AGAIN, engine, 1) for engine in _ENGINES),
+    # At least 0.9 times as fast.
+    *(Target(files, "toolkit archive push", "obstore alone", 1 / 0.9) for files in (_SMALL_FILES, _LARGE_FILES)),
+    *(Target(files, "push again", "toolkit archive push", 0.1) for files in (_SMALL_FILES, _LARGE_FILES)),
     Target(_START, "toolkit --help", "python -c 'import click'", 3),
 )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.config import Config
+from tests.operations.archive_example import Gallery, gallery
+from toolkit.config import Config, load_config
 from toolkit.repositories.postgres import PostgresRepository
 
 
@@ -30,3 +31,16 @@ def small_rebuilds() -> Iterator[None]:
     usual, PostgresRepository.rebuild_rows = PostgresRepository.rebuild_rows, 2
     yield
     PostgresRepository.rebuild_rows = usual
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Config:
+    """A configuration of one SQLite file, for which no server has to make a database."""
+    (tmp_path / "toolkit.toml").write_text("")
+    return load_config(tmp_path, {"TOOLKIT_SQLITE_URL": f"sqlite:///{tmp_path}/one.sqlite3"})
+
+
+@pytest.fixture
+def world(alone: Config) -> Gallery:
+    """An empty gallery."""
+    return gallery(alone, "sqlite")

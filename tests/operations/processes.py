@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -17,8 +18,15 @@ from typing import Any
 
 # Loaded once, in a server from which each process is forked: a start takes milliseconds, not a second.
 _LOADED = [
+    "toolkit.cli.archive",
+    "toolkit.cli.render_archive",
     "toolkit.cli.sync",
     "toolkit.cli.load",
+    "toolkit.operations.archive.audit",
+    "toolkit.operations.archive.prune",
+    "toolkit.operations.archive.push",
+    "toolkit.operations.archive.restore",
+    "toolkit.operations.archive.verify",
     "toolkit.operations.sync",
     "toolkit.operations.load",
     "toolkit.repositories.sqlite",
@@ -28,6 +36,7 @@ _LOADED = [
     "advanced_alchemy.config",
     "adbc_driver_sqlite.dbapi",
     "adbc_driver_postgresql.dbapi",
+    "tests.operations.gallery",
     "tests.operations.shop",
     __name__,
 ]
@@ -64,24 +73,32 @@ class Toolkit:
         return json.loads((self.folder / "out").read_text())
 
 
-def toolkit(project: Path, *arguments: str, temporary: Path | None = None) -> Toolkit:
+def toolkit(
+    project: Path, *arguments: str, temporary: Path | None = None, largest_file: int | None = None
+) -> Toolkit:
     """Start the command line in the directory of a project, and return as it begins.
 
     `temporary` is where its temporary files and its locks go, in place of the place that all processes share.
+    `largest_file`: no file that it writes may grow beyond so many bytes, as on a disk that is full.
     """
     folder = project / f"process{len(list(project.glob('process*')))}"
     folder.mkdir()
-    process = _CONTEXT.Process(target=_run, args=(project, folder, arguments, temporary))
+    process = _CONTEXT.Process(target=_run, args=(project, folder, arguments, temporary, largest_file))
     process.start()
     while process.is_alive() and not (folder / "err").exists():
         time.sleep(0.001)
     return Toolkit(process, folder)
 
 
-def _run(project: Path, folder: Path, arguments: tuple[str, ...], temporary: Path | None) -> None:
+def _run(
+    project: Path, folder: Path, arguments: tuple[str, ...], temporary: Path | None, largest_file: int | None
+) -> None:
     os.chdir(project)
     if temporary is not None:
         tempfile.tempdir = str(temporary)
+    if largest_file is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)

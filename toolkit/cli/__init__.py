@@ -17,6 +17,7 @@ from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, ToolkitError, without
 _SWITCH_SECONDS = 0.0005
 # Command -> module and attribute, so that `--help` imports none of them but their first lines of help.
 _COMMANDS = {
+    "archive": ("toolkit.cli.archive", "archive"),
     "database": ("toolkit.cli.database", "database"),
     "diff": ("toolkit.cli.diff", "diff"),
     "dump-data": ("toolkit.cli.dump", "dump_data"),

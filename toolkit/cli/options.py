@@ -48,6 +48,13 @@ def where_option(command: F) -> F:
                         help="Only rows that meet a condition in the database's own SQL; may be repeated.")(command)
 
 
+def only_option(command: F) -> F:
+    """--only TABLE:CONDITION, as a mapping."""
+    return click.option("--only", multiple=True, metavar="TABLE:CONDITION", callback=_by_table,
+                        help="Only files of rows that meet a condition in the database's own SQL; may be repeated."
+                        )(command)
+
+
 def match_option(command: F) -> F:
     """--match TABLE:COL,COL, as a mapping."""
     return click.option("--match", multiple=True, metavar="TABLE:COL,COL", callback=_columns_by_table,

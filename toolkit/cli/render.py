@@ -135,6 +135,12 @@ class Notes:
     def advance(self, rows: int) -> None:
         """Say nothing."""
 
+    def files(self, label: str, files: int, size: int) -> None:
+        """Say nothing."""
+
+    def advance_file(self, files: int, size: int) -> None:
+        """Say nothing."""
+
     def note(self, message: str) -> None:
         """A line on stderr."""
         click.echo(message, err=True)
@@ -146,6 +152,7 @@ class Bars:
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
         self._task: TaskID | None = None
+        self._label, self._files, self._done = "", 0, 0
 
     def step(self, label: str, rows: int | None = None) -> None:
         """Begin a new bar."""
@@ -157,6 +164,19 @@ class Bars:
         """Move the bar."""
         if self._task is not None:
             self._bar.advance(self._task, rows)
+
+    def files(self, label: str, files: int, size: int) -> None:
+        """Begin a new bar of bytes, with the files beside it."""
+        self._label, self._files, self._done = label, files, 0
+        self.step(label, size)
+        self.advance_file(0, 0)
+
+    def advance_file(self, files: int, size: int) -> None:
+        """Move the bar, and count the files."""
+        self._done += files
+        if self._task is not None:
+            label = f"{self._label}: {self._done:,} of {self._files:,} files; bytes"
+            self._bar.update(self._task, advance=size, description=label)
 
     def note(self, message: str) -> None:
         """A line above the bar."""

@@ -14,6 +14,12 @@ class Progress(Protocol):
     def advance(self, rows: int) -> None:
         """So many more rows of the present step are done."""
 
+    def files(self, label: str, files: int, size: int) -> None:
+        """A step begins that handles so many files of so many bytes in all; `advance_file` tells of them."""
+
+    def advance_file(self, files: int, size: int) -> None:
+        """So many more files and bytes of the present step are done."""
+
     def note(self, message: str) -> None:
         """Something worth a line of its own."""
 
@@ -25,6 +31,12 @@ class Silent:
         """Say nothing."""
 
     def advance(self, rows: int) -> None:
+        """Say nothing."""
+
+    def files(self, label: str, files: int, size: int) -> None:
+        """Say nothing."""
+
+    def advance_file(self, files: int, size: int) -> None:
         """Say nothing."""
 
     def note(self, message: str) -> None:

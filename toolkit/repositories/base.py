@@ -321,6 +321,29 @@ class TableRepository:
                 deleted += self.connection.sqlalchemy.execute(sa.delete(self.table).where(condition)).rowcount
         return deleted
 
+    def swap_values(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
+        """Give one column of the rows with these keys new values, each only if it still holds that text; which took.
+
+        `held` is what `read` gave, of a column that travels as text. Nothing else of the rows is written: neither
+        other columns nor what `onupdate` would set.
+        """
+        storage = self.connection.codec.storage_table(self.spec)
+        encode = self.connection.codec.encode_stored
+        new = encode(self.spec, self.spec.column(column), values)
+        rows = keys.combine_chunks().to_batches()[0]
+        names = keys.column_names
+        encoded = zip(*(encode(self.spec, self.spec.column(name), rows.column(name)) for name in names), strict=True)
+        cell = storage.c[column]
+        took = []
+        for key, old, value in zip(encoded, held, new, strict=True):
+            own = [storage.c[name] == part for name, part in zip(names, key, strict=True)]
+            unchanged = cell.is_(None) if old is None else sa.cast(cell, sa.Text) == old
+            statement: Any = sa.update(storage).where(*own, unchanged).values({column: value})
+            statement = statement.returning(sa.literal_column("1"))
+            with self.connection.translated():
+                took.append(bool(self.connection.sqlalchemy.execute(statement).all()))
+        return took
+
     def advance_sequences(self) -> None:
         """Move the generators of key values past the highest value in the table."""
 

@@ -1,0 +1,32 @@
+"""The floor of an archive: every file read, hashed and put under its hash by obstore alone, in threads.
+
+`python obstore_copy.py DIRECTORY s3://BUCKET THREADS`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import obstore
+from obstore.store import from_url
+
+
+def main(directory: str, url: str, threads: str) -> None:
+    """Copy, and print how many bytes."""
+    store = from_url(url)
+
+    def copy(file: Path) -> int:
+        content = file.read_bytes()
+        obstore.put(store, hashlib.sha256(content).hexdigest(), content)
+        return len(content)
+
+    files = [path for path in Path(directory).rglob("*") if path.is_file()]
+    with ThreadPoolExecutor(int(threads)) as pool:
+        sys.stdout.write(f"{sum(pool.map(copy, files))}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,156 @@
+"""What `toolkit archive` shows, in text and as JSON, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from toolkit.cli import run
+
+ROOT = Path(__file__).parent.parent.parent
+SECRET = "wJalrXUtnFEMI-secret"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the bundled rows, and a file for each of them."""
+    folder = tmp_path_factory.mktemp("filled")
+    (folder / "toolkit.toml").write_text(f'migrations = "{ROOT}/migrations"\nfixtures = "{ROOT}/fixtures"\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run(["load-data"]) == 0
+    with closing(sqlite3.connect(folder / "todo.sqlite3")) as connection:
+        for (text,) in connection.execute("SELECT file FROM attachment").fetchall():
+            file = folder / ".toolkit/attachments" / json.loads(text)["filename"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"x" * json.loads(text)["size"])
+    return folder
+
+
+@pytest.fixture
+def here(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory of its own that is like it."""
+    place = tmp_path / "here"
+    shutil.copytree(filled, place)
+    monkeypatch.chdir(place)
+    return place
+
+
+def out(capfd: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    """What a command prints."""
+    capfd.readouterr()
+    assert run(["archive", *arguments]) == code, capfd.readouterr().err
+    return capfd.readouterr().out
+
+
+def test_attachments_are_archived_lost_proved_and_restored(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    plan = out(capfd, "push", "--dry-run")
+    assert "dry run: nothing was written" in plan
+    assert not (here / ".toolkit/archive").exists()
+    pushed = out(capfd, "push", "--to", "archive")
+    assert "attachment.file      5" in pushed
+    snapshot = pushed.rpartition("Snapshot ")[2].split(".")[0]
+    listed = out(capfd, "list")
+    assert snapshot in listed
+    shown = out(capfd, "show", snapshot)
+    assert "attachments:2024/02/design.pdf" in shown
+    assert "All is well" in out(capfd, "verify", "--all", "--read-data")
+    (here / ".toolkit/attachments/2024/02/design.pdf").unlink()
+    told = out(capfd, "verify", code=3)
+    assert "dangling row: attachment.file id=018df57c-98c0-7645-bb90-53809df74caf" in told
+    assert "dangling row" in out(capfd, "audit", code=3)
+    assert "1 written" in out(capfd, "restore", "latest")
+    assert "Every row has its file" in out(capfd, "audit")
+    out(capfd, "push")
+    removed = out(capfd, "prune", "--keep-last", "1")
+    assert "Removed 1 snapshot and 0 objects" in removed
+    assert "last 1 of 1" in removed
+
+
+def test_the_json_of_each_verb_is_one_document_with_all_of_it(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pushed = json.loads(out(capfd, "push", "--move", "--json"))
+    assert (pushed["files"], pushed["moved"], pushed["removed"], pushed["findings"]) == (5, 5, 5, [])
+    listed = json.loads(out(capfd, "list", "--json"))
+    assert [each["id"] for each in listed["snapshots"]] == [pushed["snapshot"]]
+    shown = json.loads(out(capfd, "show", "latest", "--json"))
+    assert shown["snapshot"]["files"] == len(shown["files"]) == 5
+    entry = next(each for each in shown["files"] if each["name"] == "design.pdf")
+    assert entry["reference"]["metadata"] == {"pages": "17", "author": "soren"}
+    assert entry["key"] == {"id": "018df57c-98c0-7645-bb90-53809df74caf"}
+    plan = json.loads(out(capfd, "restore", "latest", "--dry-run", "--json"))
+    done = json.loads(out(capfd, "restore", "latest", "--json"))
+    assert plan["repairs"] == done["repairs"]
+    assert json.loads(done["repairs"][0]["new"])["backend"] == "attachments"
+    assert json.loads(out(capfd, "verify", "--json"))["ok"] == 5
+    assert json.loads(out(capfd, "audit", "--json"))["findings"] == []
+    assert json.loads(out(capfd, "prune", "--keep-daily", "1", "--json"))["snapshots"][0]["reasons"] == ["daily 1 of 1"]
+
+
+def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out(capfd, "push")
+    (here / "todo.sqlite3").unlink()
+    text = out(capfd, "restore", "latest", "--to", "out")
+    assert "5 written" in text
+    assert len((here / "out/attachments/2024/02/design.pdf").read_bytes()) == 48213
+    mapping = next((here / "out").glob("*.jsonl")).read_text().splitlines()
+    assert json.loads(mapping[0])["restored_to"].startswith("attachments/2024/")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["push", "--older-than", "soon"], 2, "no length of time"),
+        (["push", "role"], 2, "no column of files"),
+        (["push", "--to", "nowhere"], 2, "There is no store 'nowhere'"),
+        (["push", "--move", "--to", "./elsewhere"], 2, "has a name"),
+        (["push", "--where", "attachment"], 2, "TABLE:"),
+        (["show", "20240101"], 2, "There is no snapshot '20240101'"),
+        (["restore", "latest", "--to", "x", "--to-backend", "y"], 2, "exclude each other"),
+        (["restore", "latest", "--to-backend", "nobody"], 2, "nobody"),
+        (["restore", "latest", "--only", "todo:true"], 2, "There is no table 'todo'"),
+        (["prune"], 2, "what to keep"),
+        (["prune", "--keep-within", "0d"], 3, "would be left"),
+        (["verify", "latest", "--all"], 2, "or give --all"),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_its_exit_code(
+    here: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+) -> None:
+    out(capfd, "push")
+    assert run(["archive", *arguments]) == code
+    shown = capfd.readouterr()
+    assert said in shown.err
+    assert shown.out == ""
+
+
+def test_names_of_files_move_no_cursor(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with closing(sqlite3.connect("todo.sqlite3")) as connection:
+        evil = json.dumps({"filename": "\x1b[2Jgone\nnew line", "backend": "attachments"})
+        connection.execute("UPDATE attachment SET file = ? WHERE name = 'design.pdf'", (evil,))
+        connection.commit()
+    shown = out(capfd, "push", code=3)
+    assert "\x1b" not in shown
+    assert "\\x1b[2Jgone" in shown
+
+
+def test_no_secret_is_shown_whatever_goes_wrong(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    (here / "toolkit.toml").write_text(
+        (here / "toolkit.toml").read_text()
+        + '[stores.s3]\nurl = "s3://bucket"\nendpoint = "http://127.0.0.1:1"\nallow_http = true\nretries = 0\n'
+        + f'secret_access_key = "{SECRET}"\n'
+    )
+    for arguments in (["push"], ["list"], ["verify"], ["prune", "--keep-last", "1"], ["restore", "latest"]):
+        capfd.readouterr()
+        assert run(["archive", *arguments, "--store", "s3", "--debug"]) == 1
+        shown = capfd.readouterr()
+        assert SECRET not in shown.out + shown.err
+        assert "nobody answers there" in shown.err

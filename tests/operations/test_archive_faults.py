@@ -1,0 +1,195 @@
+"""What is left when an archive's verb is killed at any moment, or has no room: nothing that lies, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.operations.archive_example import Gallery
+from tests.operations.processes import Toolkit, toolkit
+from toolkit.errors import EXIT_FAILURE
+from toolkit.operations.archive.outcomes import Outcome
+from toolkit.operations.archive.places import Backends
+
+FILES = 40
+KILLS = 6
+ORPHANS = {Outcome.ORPHAN}
+
+
+@pytest.fixture
+def project(world: Gallery) -> Gallery:
+    """A gallery whose settings are those of a project, for processes of their own."""
+    root = world.config.root
+    (root / "toolkit.toml").write_text(
+        f'metadata = "tests.operations.gallery:metadata"\nmigrations = "none"\n'
+        f'[databases.sqlite]\nurl = "{world.config.database("sqlite").address}"\n'
+    )
+    return world
+
+
+def fill(world: Gallery, name: str) -> dict[int, bytes]:
+    """Rows with a file each, some of the same content; by row, what it holds."""
+    contents = {}
+    for number in range(FILES):
+        content = f"{name} {number // 2}".encode() * 400
+        contents[number] = content
+        world.put(f"{name}/{number}", content)
+    world.photos({number: f"{name}/{number}" for number in range(FILES)})
+    return contents
+
+
+def readable(world: Gallery) -> dict[int, bytes]:
+    """By row, the content that an application finds where it points."""
+    backends = Backends(world.config, "archive")
+    return {
+        number: b"".join(backends.get(row["backend"]).read(row["filename"])) for number, row in world.rows().items()
+    }
+
+
+def start(world: Gallery, *arguments: str) -> Toolkit:
+    return toolkit(world.config.root, "archive", *arguments)
+
+
+def killed(world: Gallery, moments: random.Random, usual: float, *arguments: str) -> None:
+    """Run a verb, and kill it somewhere on its way."""
+    running = start(world, *arguments)
+    time.sleep(moments.uniform(0, usual))
+    running.process.kill()
+    running.end()
+
+
+def seconds(world: Gallery, *arguments: str) -> float:
+    """How long a verb takes that ends well."""
+    began = time.monotonic()
+    running = start(world, *arguments)
+    assert running.end() == 0, running.err
+    return time.monotonic() - began
+
+
+def no_snapshot_lies(world: Gallery) -> None:
+    """Every snapshot's objects are all there, and whole; there may be others."""
+    assert {f.outcome for f in world.verify(read_data=True).findings} <= ORPHANS
+
+
+def is_tidy(world: Gallery) -> None:
+    """Nothing is left of those who were killed."""
+    names = [path.name for path in world.config.root.joinpath(".toolkit").rglob("*") if path.is_file()]
+    assert not [name for name in names if "#" in name or name.startswith((".toolkit-", "push-", "prune-"))]
+
+
+def test_a_push_that_is_killed_leaves_no_snapshot_that_lies_and_the_next_goes_on(project: Gallery) -> None:
+    contents = fill(project, "first")
+    usual = seconds(project, "push")
+    moments = random.Random(1)
+    for number in range(KILLS):
+        contents = fill(project, f"round {number}")
+        killed(project, moments, usual, "push")
+        no_snapshot_lies(project)
+    there = len(project.objects())
+    result = project.push()
+    assert (result.files, len(project.objects())) == (FILES, there + result.sent)
+    assert {key[0]: found for (_, key, _), found in project.contents(result.snapshot or "").items()} == contents
+    project.prune(last=1)
+    assert project.verify(read_data=True).whole
+    assert len(project.objects()) == FILES / 2
+
+
+def test_a_move_that_is_killed_loses_no_file_and_the_next_completes_it(project: Gallery) -> None:
+    fill(project, "first")
+    usual = seconds(project, "push", "--move")
+    moments = random.Random(2)
+    for number in range(KILLS):
+        contents = fill(project, f"round {number}")
+        killed(project, moments, usual, "push", "--move")
+        assert readable(project) == contents
+        no_snapshot_lies(project)
+        result = project.push(move=True)
+        assert result.complete
+        assert readable(project) == contents
+        assert {row["backend"] for row in project.rows().values()} == {"archive"}
+        assert project.live_files() == {}
+    project.prune(last=1, source="sqlite")
+    assert readable(project) == contents
+    is_tidy(project)
+
+
+def test_a_restore_that_is_killed_leaves_whole_files_and_rows_that_find_them(project: Gallery) -> None:
+    contents = fill(project, "first")
+    rows = project.rows()
+    project.push(move=True)
+    usual = seconds(project, "restore", "latest")
+    moments = random.Random(3)
+    for _ in range(KILLS):
+        project.push(move=True)
+        killed(project, moments, usual, "restore", "latest")
+        assert readable(project) == contents
+        assert all(content == contents[int(path.partition("/")[2])] for path, content in project.live_files().items()
+                   if "#" not in path)
+        assert project.restore().complete
+        assert project.rows() == rows
+        assert readable(project) == contents
+
+
+def test_a_prune_that_is_killed_takes_no_object_of_a_snapshot_that_is_there(project: Gallery) -> None:
+    moments = random.Random(4)
+    usual = 0.0
+    for number in range(KILLS):
+        for part in ("a", "b"):
+            contents = fill(project, f"round {number}{part}")
+            project.push()
+        if not usual:
+            usual = seconds(project, "prune", "--keep-last", "1")
+            project.push()
+        killed(project, moments, usual, "prune", "--keep-last", "1")
+        no_snapshot_lies(project)
+    project.prune(last=1)
+    assert project.verify(read_data=True).whole
+    assert len(project.objects()) == FILES / 2
+    assert {key[0]: found for (_, key, _), found in project.contents(
+        project.archive.find("latest").id).items()} == contents
+    is_tidy(project)
+
+
+def test_an_interrupted_push_says_so_and_gives_its_lock_back(project: Gallery) -> None:
+    project.photo(1, "large", os.urandom(150 << 20))
+    running = start(project, "push")
+    _until(lambda: bool(list(project.archive.store.list("locks"))), running)
+    time.sleep(0.05)
+    running.interrupt()
+    assert running.end() == 130, running.err
+    assert list(project.archive.store.list("locks")) == []
+    assert list(project.archive.snapshot_ids()) == []
+    assert project.objects() == {}
+
+
+def _until(condition: Callable[[], bool], running: Toolkit) -> None:
+    while not condition():
+        assert running.process.is_alive(), running.err
+        time.sleep(0.001)
+
+
+def test_a_push_without_room_fails_and_the_next_goes_on(project: Gallery) -> None:
+    for number, size in enumerate((10, 1000, 300_000)):
+        project.photo(number, f"{number}", os.urandom(size))
+    running = toolkit(project.config.root, "archive", "push", largest_file=100_000)
+    assert running.end() == EXIT_FAILURE
+    assert "File too large" in running.err
+    assert list(project.archive.snapshot_ids()) == []
+    result = project.push()
+    assert (result.files, project.verify(read_data=True).whole) == (3, True)
+
+
+def test_a_restore_without_room_tells_each_file_and_changes_no_row_of_it(project: Gallery) -> None:
+    for number, size in enumerate((10, 300_000)):
+        project.photo(number, f"{number}", os.urandom(size))
+    contents = readable(project)
+    project.push(move=True)
+    running = toolkit(project.config.root, "archive", "restore", "latest", "--json", largest_file=100_000)
+    assert running.end() == 3
+    assert [f["outcome"] for f in running.result["findings"]] == [Outcome.UNWRITABLE]
+    assert readable(project) == contents
+    assert project.restore().complete

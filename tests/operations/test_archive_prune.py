@@ -1,0 +1,207 @@
+"""Snapshots go by a policy and objects with the last of them; what is needed never goes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import time
+
+import pytest
+
+from tests.operations.archive_example import Gallery
+from toolkit.core.archive_manifest import Header
+from toolkit.errors import ArchiveBusyError, ConfigurationError, LastSnapshotError, LockLostError, StoreError
+from toolkit.operations.archive.outcomes import Outcome
+from toolkit.stores.archive_locks import HOLDS, LockKind, take_lock
+
+
+def three_days(world: Gallery) -> list[str]:
+    """A snapshot of each of three days, each with one file more; the file of the first is gone by the last."""
+    ids = []
+    for number in range(3):
+        world.photo(number, f"{number}.txt", b"%d" % number)
+        if number == 2:
+            world.run("DELETE FROM photo WHERE id = 0")
+        snapshot = world.push().snapshot
+        assert snapshot is not None
+        ids.append(_aged(world, snapshot, 2 - number))
+    return ids
+
+
+def _aged(world: Gallery, snapshot: str, days: int) -> str:
+    """The same snapshot, made so many days ago."""
+    header = world.archive.find(snapshot)
+    entries = list(world.archive.entries(snapshot))
+    then = header.created_at - dt.timedelta(days=days)
+    values = {name: getattr(header, name) for name in Header.__struct_fields__}
+    aged = Header(**{**values, "created_at": then, "id": f"{then:%Y%m%dT%H%M%SZ}-{snapshot[-8:]}"})
+    world.archive.remove_snapshots([snapshot])
+    world.archive.write_snapshot(aged, entries)
+    return aged.id
+
+
+def left(world: Gallery) -> list[str]:
+    return [header.id for header in world.archive.snapshots()[0]]
+
+
+def test_the_plan_says_why_each_stays_or_goes_and_is_what_happens(world: Gallery) -> None:
+    ids = three_days(world)
+    plan = world.prune(last=1, daily=2, dry_run=True)
+    assert [(v.snapshot.id, v.reasons) for v in plan.snapshots] == [
+        (ids[2], ("last 1 of 1", "daily 1 of 2")), (ids[1], ("daily 2 of 2",)), (ids[0], ()),
+    ]
+    assert (plan.removed_objects, plan.kept_objects) == (0, 3)
+    assert left(world) == ids
+    done = world.prune(last=1, daily=2)
+    assert done.snapshots == plan.snapshots
+    assert left(world) == ids[1:]
+
+
+def test_objects_go_with_the_last_snapshot_that_needs_them(world: Gallery) -> None:
+    ids = three_days(world)
+    result = world.prune(last=1)
+    assert (result.removed_snapshots, result.removed_objects, result.removed_bytes) == (2, 1, 1)
+    assert left(world) == ids[2:]
+    assert world.contents(ids[2]) == {("photo", (1,), None): b"1", ("photo", (2,), None): b"2"}
+    assert world.verify(read_data=True).whole
+
+
+def test_orphans_go_too(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.push()
+    world.archive.store.write("objects/ab/" + "ab" * 32, [b"left behind"])
+    assert world.prune(last=1).removed_objects == 1
+    assert world.verify().whole
+
+
+def test_without_a_rule_nothing_is_done(world: Gallery) -> None:
+    with pytest.raises(ConfigurationError):
+        world.prune()
+
+
+def test_the_last_snapshot_is_never_removed(world: Gallery) -> None:
+    ids = three_days(world)
+    with pytest.raises(LastSnapshotError) as error:
+        world.prune(within=dt.timedelta(0))
+    assert error.value.exit_code == 3
+    assert left(world) == ids
+
+
+def test_snapshots_of_other_rows_are_judged_by_themselves(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.push()
+    world.push(where={"photo": "id > 5"})
+    world.photo(7, "b", b"B")
+    narrow = world.push(where={"photo": "id > 5"})
+    assert narrow.files == 1
+    result = world.prune(last=1)
+    assert result.removed_snapshots == 0
+    assert {verdict.group for verdict in result.snapshots} == {"sqlite", "sqlite (photo where id > 5)"}
+
+
+def test_a_prune_is_refused_while_a_push_runs_and_the_other_way_round(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.push()
+    with world.archive.locked(LockKind.PUSH):
+        with pytest.raises(ArchiveBusyError, match="push") as error:
+            world.prune(last=1)
+        assert error.value.exit_code == 3
+        world.push()
+    with world.archive.locked(LockKind.PRUNE):
+        with pytest.raises(ArchiveBusyError, match="prune"):
+            world.push()
+        with pytest.raises(ArchiveBusyError, match="prune"):
+            world.prune(last=1)
+        assert world.verify().whole
+    assert world.prune(last=1).removed_snapshots == 1
+    assert not list(world.archive.store.list("locks"))
+
+
+def _old_lock(world: Gallery, host: str = "elsewhere") -> str:
+    """The lock of a push on another machine, which gave no sign of life for longer than locks hold."""
+    key = "locks/push-0123456789abcdef"
+    content = f'{{"kind":"push","host":"{host}","pid":1,"began":"2024-01-01T00:00:00Z"}}'
+    world.archive.store.write(key, [content.encode()])
+    old = time.time() - HOLDS.total_seconds() - 10
+    os.utime(world.folder / key, (old, old))
+    return key
+
+
+def test_a_lock_is_void_some_time_after_its_last_sign_of_life(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.push()
+    key = _old_lock(world)
+    fresh = time.time() - HOLDS.total_seconds() / 2
+    os.utime(world.folder / key, (fresh, fresh))
+    with pytest.raises(ArchiveBusyError):
+        world.prune(last=1)
+    _old_lock(world)
+    world.prune(last=1)
+    assert world.archive.store.info(key) is None
+
+
+def test_whoever_lost_its_lock_finds_out(world: Gallery) -> None:
+    with take_lock(world.archive.store, LockKind.PUSH) as lock:
+        lock.require_still_there()
+        world.archive.store.delete([lock.key])
+        with pytest.raises(LockLostError):
+            lock.require_still_there()
+        assert world.archive.store.info(lock.key) is None
+
+
+def test_objects_that_rows_were_moved_to_stay_whatever_becomes_of_the_snapshots(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.push(move=True)
+    world.put("b", b"B")
+    world.album("me", 1, "b")
+    world.push("album")
+    moved = world.rows()[1]["filename"]
+    for header in world.archive.snapshots()[0]:
+        if header.moved:
+            world.archive.remove_snapshots([header.id])
+    result = world.prune(last=1)
+    assert (result.moved_objects, result.removed_objects) == (1, 0)
+    assert moved in world.objects()
+    assert world.verify().whole
+    assert world.prune(last=1, source="sqlite").moved_objects == 1
+    world.run("DELETE FROM photo")
+    assert world.prune(last=1, source="sqlite").removed_objects == 1
+    assert moved not in world.objects()
+
+
+def test_a_damaged_manifest_stops_a_prune_before_it_removes_anything(world: Gallery) -> None:
+    ids = three_days(world)
+    (world.folder / "snapshots" / f"{ids[2]}.jsonl.zst").write_bytes(b"nothing of the kind")
+    with pytest.raises(StoreError):
+        world.prune(last=1)
+    assert len(world.objects()) == 3
+    assert len(list((world.folder / "snapshots").iterdir())) == 3
+
+
+def test_an_audit_names_what_has_no_counterpart(world: Gallery) -> None:
+    world.photo(1, "a b#7.txt", b"A")
+    world.photo(2, "gone", None)
+    world.photo(3, "/slash", None)
+    world.put("slash", b"1234")
+    world.put("alone/file", b"12345")
+    world.photo(4, "grown", b"1")
+    world.put("grown", b"123")
+    result = world.audit()
+    found = {(f.outcome, f.path, f.size) for f in result.findings}
+    assert found == {
+        (Outcome.DANGLING, "gone", None), (Outcome.ORPHAN, "alone/file", 5), (Outcome.SIZE_DIFFERS, "grown", 3)
+    }
+    (backend,) = result.backends
+    assert (backend.backend, backend.rows, backend.files, backend.unreferenced, backend.dangling) == (
+        "attachments", 4, 4, 1, 1
+    )
+
+
+def test_an_audit_does_not_mind_what_an_archive_holds(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    world.push()
+    world.push(move=True)
+    assert world.audit().clean
+    world.archive.remove([world.rows()[1]["filename"]])
+    assert [f.outcome for f in world.audit().findings] == [Outcome.DANGLING]

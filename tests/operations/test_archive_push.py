@@ -1,0 +1,357 @@
+"""Files that rows point at come into the archive, once each, and the manifest says what was seen."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import ENGINES
+from tests.operations.archive_example import LONG_AGO, Gallery, gallery, reference
+from toolkit.config import Config
+from toolkit.errors import ConfigurationError, StoreError, UnknownNameError
+from toolkit.operations.archive import places, sending
+from toolkit.operations.archive.outcomes import Outcome
+from toolkit.stores.live import LiveBackend
+from toolkit.stores.objects import ObjectStore
+
+EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
+
+
+@EVERY_ENGINE
+def test_every_file_is_archived_once_and_the_snapshot_says_whose(config: Config, engine: str) -> None:
+    world = gallery(config, engine)
+    world.photo(1, "a.jpg", b"A" * 1000)
+    world.photo(2, "dir/same content.jpg", b"A" * 1000)
+    world.photo(3, None)
+    world.put("x", b"X")
+    world.album("me", 7, "x", "a.jpg")
+    result = world.push()
+    assert (result.files, result.objects, result.sent, result.findings) == (4, 3, 2, ())
+    assert len(world.objects()) == 2
+    assert result.snapshot is not None
+    assert world.contents(result.snapshot) == {
+        ("album", ("me", 7), 0): b"X", ("album", ("me", 7), 1): b"A" * 1000,
+        ("photo", (1,), None): b"A" * 1000, ("photo", (2,), None): b"A" * 1000,
+    }
+    again = world.push()
+    assert (again.read, again.sent, again.unchanged) == (0, 0, 3)
+
+
+@EVERY_ENGINE
+def test_a_move_points_rows_at_the_archive_and_removes_live_files(config: Config, engine: str) -> None:
+    world = gallery(config, engine)
+    world.photo(1, "a.jpg", b"A" * 1000, metadata={"exact": 1})
+    world.photo(2, "b.jpg", b"B")
+    world.put("x", b"X")
+    world.album("me", 7, "x", "gone")
+    stamps = world.stamps()
+    result = world.push(move=True)
+    assert (result.moved, result.removed) == (3, 3)
+    assert [f.outcome for f in result.findings] == ["dangling row"]
+    rows = world.rows()
+    assert rows[1]["backend"] == "archive"
+    assert rows[1]["filename"] in world.objects()
+    assert rows[1]["metadata"] == {"exact": 1, "archived_from": {"backend": "attachments", "filename": "a.jpg"}}
+    (moved, kept) = world.rows("album", "files")["me", 7]
+    assert (moved["backend"], kept["backend"]) == ("archive", "attachments")
+    assert world.stamps() == stamps
+    assert not [path for path in world.live.rglob("*") if path.is_file()]
+    again = world.push(move=True)
+    assert (again.archived, again.moved, again.removed) == (3, 0, 0)
+    assert {(e.backend, e.path) for e in world.archive.entries(again.snapshot or "")} == {
+        ("attachments", "a.jpg"), ("attachments", "b.jpg"), ("attachments", "x"),
+    }
+
+
+def test_a_dry_run_says_what_a_push_does_and_writes_nothing(world: Gallery) -> None:
+    world.photo(1, "a", b"AAA")
+    world.photo(2, "gone", None)
+    plan = world.push(dry_run=True)
+    assert not world.folder.exists()
+    done = world.push()
+    assert (plan.columns, plan.files, plan.objects, plan.bytes, plan.read, plan.read_bytes, plan.findings) == (
+        done.columns, done.files, done.objects, done.bytes, done.read, done.read_bytes, done.findings
+    )
+    assert (plan.dry_run, plan.snapshot, done.dry_run) == (True, None, False)
+
+
+def test_without_any_file_there_is_no_snapshot(world: Gallery) -> None:
+    world.photo(1, None)
+    world.photo(2, "gone", None)
+    assert world.push().snapshot is None
+    assert list(world.archive.snapshot_ids()) == []
+
+
+def test_the_manifest_has_all_that_the_row_said(world: Gallery) -> None:
+    world.photo(1, "dir/a b.jpg", b"AAA", content_type="image/jpeg", metadata={"n": 1}, etag="row")
+    result = world.push()
+    (entry,) = world.archive.entries(result.snapshot or "")
+    assert (entry.table, entry.column, entry.key, entry.index) == ("photo", "file", {"id": 1}, None)
+    assert (entry.backend, entry.path, entry.name, entry.content_type) == (
+        "attachments", "dir/a b.jpg", "a b.jpg", "image/jpeg"
+    )
+    assert (entry.size, json.loads(bytes(entry.metadata))) == (3, {"n": 1})
+    assert json.loads(bytes(entry.reference)) == world.rows()[1]
+    header = world.archive.find("latest")
+    assert (header.database, header.files, header.objects, header.bytes) == ("sqlite", 1, 1, 3)
+
+
+def test_what_cannot_be_archived_is_told_and_stops_nothing(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "gone", None)
+    world.photo(3, "../outside", None)
+    world.photo(4, "b", None, backend="nobody")
+    for number, text in enumerate(["[1]", '{"backend": "attachments"}', '{"filename": 5}', '"text"'], start=5):
+        world.row(number, text)
+    world.row(20, "null")
+    world.row(21, json.dumps(json.dumps(reference("a", b"A"))))
+    result = world.push()
+    assert {(f.key["id"], f.outcome) for f in result.findings} == {
+        (2, Outcome.DANGLING), (3, Outcome.UNREADABLE), (4, Outcome.UNREADABLE),
+        *((number, Outcome.MALFORMED) for number in (5, 6, 7, 8)),
+    }
+    assert all(f.reason for f in result.findings)
+    assert result.files == 2
+
+
+def test_only_rows_of_the_named_tables_that_meet_a_condition_are_archived(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    world.put("x", b"X")
+    world.album("me", 1, "x")
+    assert world.push("photo", where={"photo": "id = 2"}).files == 1
+    assert world.push("album").files == 1
+    with pytest.raises(ConfigurationError, match="note has no column of files"):
+        world.push("note")
+    with pytest.raises(UnknownNameError):
+        world.push("nothing")
+
+
+def test_files_are_old_by_their_row_or_else_by_their_last_modification(world: Gallery) -> None:
+    now = dt.datetime.now(dt.UTC)
+    world.photo(1, "old row", b"A")
+    os.utime(world.live / "old row")
+    world.photo(2, "young row", b"B", at=now - dt.timedelta(days=3))
+    world.put("old file", b"X")
+    world.put("young file", b"Y", fresh=True)
+    world.album("me", 1, "old file", "young file")
+    result = world.push(older_than=dt.timedelta(days=90))
+    assert {e.path for e in world.archive.entries(result.snapshot or "")} == {"old row", "old file"}
+    assert {(c.table, c.files, c.younger, c.age_by) for c in result.columns} == {
+        ("photo", 1, 1, "photo.created_at"), ("album", 1, 1, "last modification of the live file"),
+    }
+    assert world.archive.find("latest").scope.older_than == "90d"
+
+
+def test_a_changed_file_is_read_again_and_the_old_snapshot_keeps_the_old_content(world: Gallery) -> None:
+    world.photo(1, "a", b"old")
+    first = world.push().snapshot
+    (world.live / "a").write_bytes(b"new")
+    second = world.push()
+    assert (second.read, second.sent) == (1, 1)
+    assert world.contents(first or "") == {("photo", (1,), None): b"old"}
+    assert world.contents(second.snapshot or "") == {("photo", (1,), None): b"new"}
+
+
+def test_a_file_written_just_before_it_was_read_is_read_again(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    os.utime(world.live / "a")
+    world.push()
+    assert world.push().read == 1
+
+
+def test_rehash_reads_what_only_looks_unchanged(world: Gallery) -> None:
+    world.photo(1, "a", b"old")
+    world.push()
+    with (world.live / "a").open("r+b") as file:
+        file.write(b"new")
+    os.utime(world.live / "a", (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
+    assert world.push().read == 0
+    assert world.push(rehash=True).sent == 1
+
+
+def test_what_gets_smaller_is_compressed_and_comes_back_as_it_was(world: Gallery) -> None:
+    noise = os.urandom(50_000)
+    world.photo(1, "text", b"text " * 10_000)
+    world.photo(2, "noise", noise)
+    world.photo(3, "large", b"large " * 1_000_000)
+    result = world.push(compress=True)
+    sizes = world.objects()
+    assert sorted(key.endswith(".zst") for key in sizes) == [False, True, True]
+    assert sum(sizes.values()) < 60_000
+    assert world.contents(result.snapshot or "") == {
+        ("photo", (1,), None): b"text " * 10_000, ("photo", (2,), None): noise,
+        ("photo", (3,), None): b"large " * 1_000_000,
+    }
+    assert world.verify(read_data=True).whole
+    assert world.push().sent == 0
+    assert world.push(rehash=True).sent == 0
+
+
+def test_moved_files_lie_plain_also_if_they_were_compressed_before(world: Gallery) -> None:
+    world.photo(1, "text", b"text " * 10_000)
+    world.push(compress=True)
+    with pytest.raises(ConfigurationError):
+        world.push(move=True, compress=True)
+    assert world.push(move=True).moved == 1
+    assert (world.folder / world.rows()[1]["filename"]).read_bytes() == b"text " * 10_000
+
+
+def test_rows_are_only_moved_to_an_archive_that_has_a_name(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.store = str(world.folder)
+    with pytest.raises(ConfigurationError, match="name"):
+        world.push(move=True)
+
+
+def test_a_file_that_another_row_points_at_stays_when_one_is_moved(world: Gallery) -> None:
+    world.photo(1, "shared", b"S")
+    world.photo(2, "shared", None)
+    result = world.push(where={"photo": "id = 1"}, move=True)
+    assert (result.moved, result.removed) == (1, 0)
+    assert world.live_files() == {"shared": b"S"}
+    assert world.push(move=True).removed == 1
+
+
+class _Live:
+    """A live backend that does something before each reading, or after it."""
+
+    def __init__(self, backend: LiveBackend, act: Callable[[str], None]) -> None:
+        self._backend, self._act = backend, act
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._backend, name)
+
+    def read(self, path: str) -> Iterator[bytes]:
+        yield from self._backend.read(path)
+        self._act(path)
+
+
+@pytest.fixture
+def meddling(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], None]], None]:
+    """Have something happen whenever a live file was read."""
+
+    def meddle(act: Callable[[str], None]) -> None:
+        real = places.live_backend
+        monkeypatch.setattr(places, "live_backend", lambda config, key: _Live(real(config, key), act))
+
+    return meddle
+
+
+@pytest.mark.parametrize("size", [100, 10_000])
+def test_a_file_that_changes_while_it_is_read_is_archived_as_it_was_once_or_told(
+    world: Gallery, meddling: Callable[[Callable[[str], None]], None], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(sending, "_KEPT_BYTES", 1000)
+    world.photo(1, "restless", b"0" * size)
+    world.photo(2, "once", b"0" * size + b"x")
+    reads: list[str] = []
+
+    def act(path: str) -> None:
+        reads.append(path)
+        if path == "restless" or reads.count(path) == 1:
+            (world.live / path).write_bytes(b"%d" % (len(reads) % 10) * (size - len(reads)))
+
+    meddling(act)
+    result = world.push()
+    if size == 100:  # Read in one piece: what was read is what is archived.
+        assert result.complete
+    else:
+        assert [(f.key["id"], f.outcome) for f in result.findings] == [(1, Outcome.CHANGING)]
+    assert world.verify(read_data=True).whole
+
+
+def test_a_row_that_changes_during_the_push_is_not_moved(
+    world: Gallery, meddling: Callable[[Callable[[str], None]], None]
+) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    new = json.dumps(reference("new", b"N"))
+    world.put("new", b"N")
+    meddling(lambda path: world.run(f"UPDATE photo SET file = '{new}' WHERE id = 1") if path == "a" else None)
+    result = world.push(move=True)
+    assert ([f.outcome for f in result.findings], result.moved) == ([Outcome.ROW_CHANGED], 1)
+    rows = world.rows()
+    assert (rows[1]["filename"], rows[2]["backend"]) == ("new", "archive")
+    assert world.live_files() == {"a": b"A", "new": b"N"}
+
+
+def test_a_file_that_was_written_anew_since_it_was_archived_is_not_removed(
+    world: Gallery, meddling: Callable[[Callable[[str], None]], None]
+) -> None:
+    world.photo(1, "a", b"A")
+    meddling(lambda path: world.put(path, b"N"))
+    # The same size, time and inode: only its content tells.
+    result = world.push(move=True)
+    assert ([f.outcome for f in result.findings], result.moved, result.removed) == ([Outcome.KEPT], 1, 0)
+    assert world.live_files() == {"a": b"N"}
+
+
+def test_a_move_reads_objects_back_before_it_points_a_row_at_them(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.photo(1, "a", b"A" * 100)
+    world.photo(2, "b", b"B" * 100)
+    real = ObjectStore.write
+
+    def spoiling(self: ObjectStore, key: str, chunks: Any, *, size: int | None = None) -> None:
+        content = bytes(chunks) if isinstance(chunks, bytearray) else b"".join(chunks)
+        real(self, key, [b"Z" + content[1:] if content.startswith(b"A") else content], size=size)
+
+    monkeypatch.setattr(ObjectStore, "write", spoiling)
+    result = world.push(move=True)
+    assert [f.outcome for f in result.findings] == [Outcome.CORRUPT]
+    assert [row["backend"] for row in world.rows().values()] == ["attachments", "archive"]
+    assert world.live_files() == {"a": b"A" * 100}
+    monkeypatch.undo()
+    again = world.push(move=True)
+    assert (again.moved, again.repaired, world.live_files()) == (1, 1, {})
+
+
+def test_files_that_a_killed_move_left_behind_go_with_the_next(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    world.push(move=True)
+    world.put("a", b"A")
+    world.put("b", b"other content of the same name")
+    result = world.push(move=True)
+    assert (result.moved, result.removed) == (0, 1)
+    assert world.live_files() == {"b": b"other content of the same name"}
+
+
+def test_two_pushes_at_once_make_two_whole_snapshots(world: Gallery) -> None:
+    for number in range(40):
+        world.photo(number, f"{number}", os.urandom(2000))
+    results = []
+    start = threading.Barrier(2)
+
+    def work() -> None:
+        start.wait()
+        results.append(world.push())
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [r.files for r in results] == [40, 40]
+    assert len(world.objects()) == 40
+    assert len(world.verify(read_data=True).snapshots) == 2
+    assert world.verify(read_data=True).whole
+
+
+def test_an_archive_that_cannot_be_written_to_stops_a_push_and_keeps_every_row(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    before = world.rows()
+    world.folder.parent.mkdir(exist_ok=True)
+    world.folder.write_text("a file where the directory should be")
+    with pytest.raises(StoreError):
+        world.push(move=True)
+    assert world.rows() == before
+    assert world.live_files() == {"a": b"A"}

@@ -1,0 +1,227 @@
+"""Files come back from the archive, exactly, and rows that lost them are repaired."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ENGINES
+from tests.operations.archive_example import Gallery, gallery, reference
+from toolkit.config import Config
+
+EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
+
+
+@EVERY_ENGINE
+def test_a_lost_live_store_comes_back_and_rows_stay_as_they_are(config: Config, engine: str) -> None:
+    world = gallery(config, engine)
+    world.photo(1, "a.jpg", b"A" * 1000)
+    world.photo(2, "b/c.jpg", b"B" * 10)
+    world.put("x", b"X")
+    world.album("me", 7, "x", "a.jpg")
+    before, stamps = world.rows(), world.stamps()
+    world.push()
+    shutil.rmtree(world.live)
+    result = world.restore()
+    assert (result.files, result.written, result.repairs, result.findings) == (3, 3, (), ())
+    assert (world.live / "b/c.jpg").read_bytes() == b"B" * 10
+    assert (world.rows(), world.stamps()) == (before, stamps)
+    again = world.restore()
+    assert (again.written, again.same) == (0, 3)
+
+
+@EVERY_ENGINE
+def test_moved_rows_get_their_reference_back_to_the_letter(config: Config, engine: str) -> None:
+    world = gallery(config, engine)
+    world.photo(1, "a.jpg", b"A" * 1000, metadata={"pages": 17})
+    world.put("x", b"X")
+    world.put("y", b"Y")
+    world.album("me", 7, "x", "y")
+    photos, albums, stamps = world.rows(), world.rows("album", "files"), world.stamps()
+    world.push(move=True)
+    assert world.rows() != photos
+    result = world.restore(dry_run=True)
+    assert (result.written, len(result.repairs), result.dry_run) == (3, 2, True)
+    assert not world.live_files()
+    done = world.restore()
+    assert done.repairs == result.repairs
+    assert (world.rows(), world.rows("album", "files"), world.stamps()) == (photos, albums, stamps)
+    assert world.live_files() == {"a.jpg": b"A" * 1000, "x": b"X", "y": b"Y"}
+
+
+@EVERY_ENGINE
+def test_an_emptied_column_is_filled_again(config: Config, engine: str) -> None:
+    world = gallery(config, engine)
+    world.photo(1, "a.jpg", b"A")
+    world.photo(2, "b.jpg", b"B")
+    before = world.rows()
+    world.push()
+    world.run("UPDATE photo SET file = NULL WHERE id = 1")
+    result = world.restore()
+    assert [repair.key for repair in result.repairs] == [{"id": 1}]
+    assert world.rows() == before
+
+
+def test_a_row_that_points_at_another_file_is_kept_and_told(world: Gallery) -> None:
+    world.photo(1, "a.jpg", b"A")
+    world.push()
+    world.put("new.jpg", b"N")
+    new = json.dumps(reference("new.jpg", b"N"))
+    world.run(f"UPDATE photo SET file = '{new}' WHERE id = 1")
+    (world.live / "a.jpg").unlink()
+    result = world.restore()
+    assert ([f.outcome for f in result.findings], result.written) == (["row points elsewhere"], 0)
+    assert world.rows()[1]["filename"] == "new.jpg"
+    forced = world.restore(overwrite=True)
+    assert (len(forced.repairs), forced.written) == (1, 1)
+    assert world.rows()[1]["filename"] == "a.jpg"
+    assert world.live_files() == {"a.jpg": b"A", "new.jpg": b"N"}
+
+
+def test_a_row_whose_new_file_is_gone_has_lost_its_reference(world: Gallery) -> None:
+    world.photo(1, "a.jpg", b"A")
+    world.push()
+    world.run(f"UPDATE photo SET file = '{json.dumps(reference('gone.jpg', b'N'))}' WHERE id = 1")
+    assert len(world.restore().repairs) == 1
+    assert world.rows()[1]["filename"] == "a.jpg"
+
+
+def test_a_file_with_other_content_is_kept_and_told_unless_it_is_to_be_overwritten(world: Gallery) -> None:
+    world.photo(1, "a.jpg", b"A")
+    world.push()
+    world.put("a.jpg", b"changed")
+    result = world.restore()
+    assert ([f.outcome for f in result.findings], result.other) == (["other content kept"], 1)
+    assert world.live_files() == {"a.jpg": b"changed"}
+    assert world.restore(overwrite=True).written == 1
+    assert world.live_files() == {"a.jpg": b"A"}
+
+
+def test_deleted_rows_are_told_and_their_files_left_unless_asked_for(world: Gallery) -> None:
+    world.photo(1, "a.jpg", b"A")
+    world.photo(2, "b.jpg", b"B")
+    world.push()
+    shutil.rmtree(world.live)
+    world.run("DELETE FROM photo WHERE id = 1")
+    result = world.restore()
+    assert [(f.outcome, f.key) for f in result.findings] == [("row gone", {"id": 1})]
+    assert world.live_files() == {"b.jpg": b"B"}
+    assert list(world.rows()) == [2]
+    world.restore(rowless=True)
+    assert world.live_files() == {"a.jpg": b"A", "b.jpg": b"B"}
+
+
+@EVERY_ENGINE
+def test_only_rows_that_meet_a_condition_are_restored(config: Config, engine: str) -> None:
+    world = gallery(config, engine)
+    for number in range(4):
+        world.photo(number, f"{number}.jpg", b"%d" % number)
+    world.push()
+    shutil.rmtree(world.live)
+    result = world.restore(only={"photo": "id > 1"})
+    assert (result.files, result.findings) == (2, ())
+    assert set(world.live_files()) == {"2.jpg", "3.jpg"}
+
+
+def test_files_go_to_another_backend_and_rows_that_lost_theirs_follow(alone: Config) -> None:
+    world = gallery(alone, "sqlite", other=".toolkit/other")
+    world.photo(1, "a.jpg", b"A")
+    world.photo(2, "b.jpg", b"B")
+    world.push()
+    (world.live / "a.jpg").unlink()
+    result = world.restore(backend="other")
+    assert (result.written, len(result.repairs)) == (2, 1)
+    rows = world.rows()
+    assert (rows[1]["backend"], rows[1]["filename"]) == ("other", "a.jpg")
+    assert rows[2]["backend"] == "attachments"
+
+
+def test_a_row_whose_file_could_not_be_restored_is_not_changed(world: Gallery) -> None:
+    world.photo(1, "a.jpg", b"A" * 100)
+    world.photo(2, "b.jpg", b"B" * 100)
+    world.push(move=True)
+    moved = world.rows()
+    world.spoil(moved[1]["filename"])
+    result = world.restore()
+    assert [f.outcome for f in result.findings] == ["corrupt"]
+    assert world.rows()[1] == moved[1]
+    assert world.rows()[2]["filename"] == "b.jpg"
+    assert world.live_files() == {"b.jpg": b"B" * 100}
+
+
+HOSTILE = [
+    "a b.txt", "#7", "x#7", "ä-nfc", "a\u0308-nfd", "percent%20sign%", "日本語", "n" * 200, "quote\"'`", "🐟.jpg",
+    "con", "dot.", "e" * 100 + "/" + "f" * 100, "CASE", "case", "snapshots/x", "objects/ab/cd",
+]  # fmt: skip
+
+
+def test_files_of_any_name_are_archived_and_come_back_exactly(world: Gallery, tmp_path: Path) -> None:
+    for number, path in enumerate(HOSTILE):
+        world.photo(number, path, f"content of {path}".encode())
+    pushed = world.push()
+    unreadable = {f.path for f in pushed.findings}
+    assert unreadable <= {"#7", "x#7"}  # No store of Rust's object_store library takes these in a directory.
+    shutil.rmtree(world.live)
+    result = world.restore()
+    assert result.written == len(HOSTILE) - len(unreadable)
+    assert {path: content.decode() for path, content in world.live_files().items()} == {
+        path: f"content of {path}" for path in HOSTILE if path not in unreadable
+    }
+
+
+def _to_directory(world: Gallery, folder: Path, **options: object) -> dict[str, bytes]:
+    """By original path, the content of what was restored to a directory."""
+    result = world.restore(directory=folder, **options)
+    assert result.mapping is not None
+    lines = [json.loads(line) for line in Path(result.mapping).read_text().splitlines()]
+    assert all((folder / line["restored_to"]).resolve().is_relative_to(folder.resolve()) for line in lines)
+    return {line["path"]: (folder / line["restored_to"]).read_bytes() for line in lines}
+
+
+def test_a_restore_to_a_directory_stays_in_it_whatever_the_names_are(world: Gallery, tmp_path: Path) -> None:
+    evil = ["../../escape", "/etc/escape", "a/../../../b", "nul\0l", "back\\slash", "x" * 300, "", "a//b", "con", "./x",
+            "trailing ", "new\nline", "\u202egpj.exe", *HOSTILE]
+    with world.archive_of({path: f"content of {path}".encode() for path in evil}):
+        found = _to_directory(world, tmp_path / "out")
+    assert found == {path: f"content of {path}".encode() for path in evil}
+    assert {path.name for path in tmp_path.iterdir()} >= {"out"}
+    assert not list(tmp_path.parent.glob("escape"))
+
+
+def test_a_restore_to_a_directory_follows_no_link_in_it(world: Gallery, tmp_path: Path) -> None:
+    world.photo(1, "deep/a.jpg", b"A")
+    world.photo(2, "b.jpg", b"B")
+    world.push()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "victim").write_bytes(b"victim")
+    folder = tmp_path / "out" / "attachments"
+    folder.mkdir(parents=True)
+    (folder / "deep").symlink_to(outside)
+    (folder / "b.jpg").symlink_to(outside / "victim")
+    result = world.restore(directory=tmp_path / "out", overwrite=True)
+    assert sorted(f.outcome for f in result.findings) == ["unwritable", "unwritable"]
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"victim": b"victim"}
+
+
+def test_a_second_restore_to_a_directory_keeps_what_was_changed_there(world: Gallery, tmp_path: Path) -> None:
+    world.photo(1, "a.jpg", b"A")
+    world.photo(2, "b.jpg", b"B")
+    world.push()
+    world.restore(directory=tmp_path / "out")
+    (tmp_path / "out/attachments/a.jpg").write_bytes(b"mine")
+    result = world.restore(directory=tmp_path / "out")
+    assert (result.written, result.same, result.other) == (0, 1, 1)
+    assert (tmp_path / "out/attachments/a.jpg").read_bytes() == b"mine"
+
+
+def test_names_that_a_file_system_takes_for_one_do_not_overwrite_each_other(world: Gallery, tmp_path: Path) -> None:
+    paths = ["Name", "name", "NAME/below", "name/x", "é", "e\u0301"]
+    with world.archive_of({path: path.encode() for path in paths}):
+        found = _to_directory(world, tmp_path / "out")
+    assert found == {path: path.encode() for path in paths}
+    names = [str(path.relative_to(tmp_path / "out")).casefold() for path in (tmp_path / "out").rglob("*")]
+    assert len(set(names)) == len(names)

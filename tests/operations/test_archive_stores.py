@@ -1,0 +1,168 @@
+"""The archive in every kind of store, and the live files in every kind of backend."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from advanced_alchemy.types.file_object import storages
+from advanced_alchemy.types.file_object.backends.fsspec import FSSpecBackend
+from fsspec.implementations.memory import MemoryFileSystem
+
+from tests.operations.archive_example import Gallery, gallery
+from tests.servers.azurite import AzureServer
+from tests.servers.swift import S3Server
+from tests.servers.unreliable import Fault, UnreliableProxy
+from toolkit.config import Config, Store
+from toolkit.errors import StoreError
+from toolkit.operations.archive.places import Backends
+
+BUCKET = "archives"
+FAULTS = (Fault.UNAVAILABLE, Fault.CUT, Fault.LOST_ANSWER, Fault.HALF_ANSWER)
+
+
+@pytest.fixture(scope="session")
+def archive_bucket(s3_server: S3Server) -> Store:
+    s3_server.create_bucket(BUCKET)
+    return Store("archive", f"s3://{BUCKET}", options=s3_server.options)
+
+
+@pytest.fixture
+def stored(request: pytest.FixtureRequest, alone: Config) -> Callable[[str, str], Gallery]:
+    """A gallery whose archive, or live store, is of some kind."""
+
+    def make(name: str, kind: str) -> Gallery:
+        prefix = secrets.token_hex(8)
+        if kind == "memory":
+            store = Store(name, "memory://")
+        elif kind == "azure":
+            server: AzureServer = request.getfixturevalue("azure_server")
+            server.create_container(f"a{prefix}")
+            store = Store(name, f"az://a{prefix}/in/it", options=server.options)
+        else:
+            bucket: Store = request.getfixturevalue("archive_bucket")
+            store = replace(bucket, name=name, address=f"s3://{BUCKET}/{prefix}")
+            if kind == "unreliable":
+                proxy: UnreliableProxy = request.getfixturevalue("unreliable_s3")
+                store = replace(store, options={**store.options, "endpoint": proxy.endpoint})
+                proxy.every, proxy.faults = 5, FAULTS
+        return gallery(replace(alone, stores={**alone.stores, name: store}), "sqlite")
+
+    return make
+
+
+def write_live(world: Gallery, path: str, content: bytes) -> None:
+    Backends(world.config).get("attachments").write(path, [content], size=len(content))
+
+
+@pytest.mark.parametrize("kind", ["memory", "s3", "unreliable", "azure"])
+def test_files_go_into_any_store_and_come_back(stored: Callable[[str, str], Gallery], kind: str) -> None:
+    world = stored("archive", kind)
+    contents = {f"{number} ä#7.bin": os.urandom(1000 * number) for number in range(4)} | {"big": os.urandom(6_000_000)}
+    contents = {path.replace("#7", "") if kind else path: content for path, content in contents.items()}
+    for number, (path, content) in enumerate(contents.items()):
+        world.photo(number, path, content)
+    before = world.rows()
+    first = world.push(compress=False)
+    assert (first.sent, first.findings) == (len(contents), ())
+    again = world.push()
+    assert (again.read, again.sent) == (0, 0)
+    moved = world.push(move=True)
+    assert (moved.moved, moved.removed, world.live_files()) == (len(contents), len(contents), {})
+    assert world.verify(read_data=True, source="sqlite").whole
+    assert world.prune(last=1).removed_snapshots == 2
+    restored = world.restore()
+    assert (restored.written, restored.findings) == (len(contents), ())
+    assert world.live_files() == contents
+    assert world.rows() == before
+    assert not list(world.archive.store.list("locks"))
+
+
+@pytest.mark.parametrize("kind", ["memory", "s3", "azure"])
+def test_live_files_may_be_in_any_store(stored: Callable[[str, str], Gallery], kind: str) -> None:
+    world = stored("attachments", kind)
+    contents = {"a b#7 ü%20.txt": b"A" * 1000, "deep/er/x": b"B", "big": os.urandom(6_000_000)}
+    for number, (path, content) in enumerate(contents.items()):
+        write_live(world, path, content)
+        world.photo(number, path)
+    before = world.rows()
+    assert world.push(move=True).removed == 3
+    live = Backends(world.config).get("attachments")
+    assert list(live.list()) == []
+    assert world.restore().written == 3
+    assert {path: b"".join(live.read(path)) for path in contents} == contents
+    assert world.rows() == before
+    # Read anew once: a store in memory says that the files were written a moment ago.
+    assert world.audit().clean
+
+
+@pytest.fixture
+def fsspec_backend() -> Iterator[MemoryFileSystem]:
+    """A backend of fsspec, registered by the application under the key that the rows name."""
+    files = MemoryFileSystem()
+    files.store.clear()
+    storages.register_backend(FSSpecBackend(key="attachments", fs=files))
+    yield files
+    storages.unregister_backend("attachments")
+    files.store.clear()
+
+
+def test_live_files_may_be_in_a_backend_of_fsspec(world: Gallery, fsspec_backend: MemoryFileSystem) -> None:
+    names = ["plain", "x#7", "nul\0name", "dots/../up", "n" * 300, "é", "e\u0301"]
+    for number, name in enumerate(names):
+        fsspec_backend.pipe(name, name.encode())
+        world.photo(number, name)
+    result = world.push()
+    assert result.findings == ()
+    assert world.contents(result.snapshot or "") == {
+        ("photo", (number,), None): name.encode() for number, name in enumerate(names)
+    }
+    before = world.rows()
+    fsspec_backend.store.clear()
+    refused = world.restore()
+    assert {f.path for f in refused.findings} == {"dots/../up"}
+    assert {name: fsspec_backend.cat_file(name) for name in names if ".." not in name} == {
+        name: name.encode() for name in names if ".." not in name
+    }
+    assert world.rows() == before
+
+
+def test_a_store_that_may_only_be_read_is_verified_but_not_written_to(
+    stored: Callable[[str, str], Gallery], unreliable_s3: UnreliableProxy
+) -> None:
+    world = stored("archive", "unreliable")
+    unreliable_s3.reliable()
+    world.photo(1, "a", b"A")
+    world.push()
+    before = world.rows()
+    world.photo(2, "b", b"B")
+    unreliable_s3.read_only = True
+    with pytest.raises(StoreError, match="access is denied"):
+        world.push(move=True)
+    with pytest.raises(StoreError, match="access is denied"):
+        world.prune(last=1)
+    assert world.verify(read_data=True).whole
+    assert world.rows() == {**before, 2: world.rows()[2]}
+    assert set(world.live_files()) == {"a", "b"}
+
+
+def test_a_store_that_never_answers_well_stops_a_push_and_no_snapshot_lies(
+    stored: Callable[[str, str], Gallery], unreliable_s3: UnreliableProxy
+) -> None:
+    world = stored("archive", "unreliable")
+    for number in range(20):
+        world.photo(number, f"{number}", os.urandom(1000))
+    store = world.config.stores["archive"]
+    broken = replace(store, options={**store.options, "retries": 1})
+    world.config = replace(world.config, stores={**world.config.stores, "archive": broken})
+    unreliable_s3.reliable()
+    unreliable_s3.every, unreliable_s3.only, unreliable_s3.faults = 1, "PUT /archives/", (Fault.UNAVAILABLE,)
+    with pytest.raises(StoreError):
+        world.push()
+    unreliable_s3.reliable()
+    assert list(world.archive.snapshot_ids()) == []
+    assert world.push().files == 20
+    assert world.verify(read_data=True).whole

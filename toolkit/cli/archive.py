@@ -1,0 +1,294 @@
+"""`toolkit archive …`: attachments into an object store, proved, and back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from toolkit.cli.options import general_options, only_option, where_option
+from toolkit.errors import EXIT_DIFFERENT, ToolkitError
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from toolkit.config import Config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_STORE = "archive"
+_DATABASE = "sqlite"
+
+
+def _duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.timedelta | None:
+    if value is None:
+        return None
+    from toolkit.core.retention import parse_duration
+
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
+
+
+store_option = click.option(
+    "--store", "store", default=_STORE, show_default=True, metavar="STORE",
+    help="The archive: a configured store, a URL, or a directory's path.",
+)  # fmt: skip
+from_option = functools.partial(click.option, "--from", "source", metavar="NAME")
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help="Files under way at once."
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and write nothing.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.group()
+def archive() -> None:
+    """Keep the files that rows point at in an object store: each once, verified, restorable."""
+
+
+def command(name: str | None = None) -> Callable[[F], click.Command]:
+    """A command of the group, with the options that all commands have."""
+
+    def register(function: F) -> click.Command:
+        return archive.command(name)(general_options(click.pass_context(function)))
+
+    return register
+
+
+@command()
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@from_option(default=_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL.")
+@click.option("--to", "--store", "store", default=_STORE, show_default=True, metavar="STORE",
+              help="The archive: a configured store, a URL, or a directory's path.")
+@click.option("--older-than", metavar="AGE", callback=_duration,
+              help="Only files of rows made so long ago (90d, 12h, 2w, 6mo), by their created_at; where a table has "
+              "no such column, files last written so long ago.")
+@where_option
+@click.option("--move", is_flag=True,
+              help="Afterwards point the rows at the archive, and remove the live files that no row needs any more.")
+@click.option("--compress", is_flag=True, help="Store what gets smaller by it compressed (zstd).")
+@click.option("--rehash", is_flag=True,
+              help="Read every file, also those that have the size, time and tag of the last snapshot.")
+@jobs_option
+@dry_run_option
+@json_option
+def push(
+    ctx: click.Context,
+    tables: tuple[str, ...],
+    source: str,
+    store: str,
+    older_than: dt.timedelta | None,
+    where: dict[str, str],
+    move: bool,
+    compress: bool,
+    rehash: bool,
+    jobs: int,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Archive every file that rows point at.
+
+    All tables that hold files, or those named. Each content is stored once, under its SHA-256; the snapshot, which says
+    what was seen, is written when all of it is there. The next push sends only what is new. Files that are gone or
+    cannot be read are told, and the exit code is 3.
+    """
+    from toolkit.cli.render import progress_on_stderr
+    from toolkit.cli.render_archive import show_json, show_push
+    from toolkit.operations.archive.push import PushOptions
+    from toolkit.operations.archive.push import push as run
+
+    options = PushOptions(older_than, move, compress, rehash, jobs)
+    with progress_on_stderr() as progress:
+        result = run(ctx.obj, source, tables, store=store, where=where, options=options, dry_run=dry_run,
+                     progress=progress)
+    show_json(result) if as_json else show_push(result)
+    return 0 if result.complete else EXIT_DIFFERENT
+
+
+@command("list")
+@store_option
+@json_option
+def list_(ctx: click.Context, store: str, as_json: bool) -> int:
+    """List the snapshots, oldest first."""
+    from toolkit.cli.render_archive import show_json, show_snapshots
+    from toolkit.operations.archive.listing import list_snapshots
+
+    result = list_snapshots(ctx.obj, store=store)
+    show_json(result) if as_json else show_snapshots(result)
+    return EXIT_DIFFERENT if result.findings else 0
+
+
+@command()
+@click.argument("snapshot")
+@store_option
+@json_option
+def show(ctx: click.Context, snapshot: str, store: str, as_json: bool) -> None:
+    """Show the files of SNAPSHOT: its id, the beginning of it, or `latest`."""
+    from toolkit.cli.render_archive import show_files, show_files_as_json
+    from toolkit.operations.archive.listing import show as run
+
+    result = run(ctx.obj, snapshot, store=store)
+    show_files_as_json(result) if as_json else show_files(result)
+
+
+@command()
+@click.argument("snapshot", required=False)
+@click.option("--all", "every", is_flag=True, help="All snapshots, and objects that are in none. The default.")
+@store_option
+@from_option(help="Also look for the files of this database's rows.  [default: sqlite, if it is there]")
+@click.option("--read-data", is_flag=True, help="Read every object and compare its content, not only its size.")
+@jobs_option
+@json_option
+def verify(
+    ctx: click.Context,
+    snapshot: str | None,
+    every: bool,
+    store: str,
+    source: str | None,
+    read_data: bool,
+    jobs: int,
+    as_json: bool,
+) -> int:
+    """Prove that nothing is lost or damaged.
+
+    Every object that SNAPSHOT (or any snapshot) names is looked for. Outcomes: ok, missing, corrupt, size differs,
+    orphan object (in no snapshot), dangling row (its file is gone). The exit code is 3 when anything is wrong.
+    """
+    from toolkit.cli.render import progress_on_stderr
+    from toolkit.cli.render_archive import show_json, show_verification
+    from toolkit.operations.archive.verify import verify as run
+
+    if snapshot is not None and every:
+        raise click.UsageError("Name a snapshot, or give --all.")
+    if source is None and _has_files(ctx.obj):
+        source = _DATABASE
+    with progress_on_stderr() as progress:
+        result = run(ctx.obj, snapshot, store=store, source=source, read_data=read_data, jobs=jobs, progress=progress)
+    show_json(result) if as_json else show_verification(result)
+    return 0 if result.whole else EXIT_DIFFERENT
+
+
+def _has_files(config: Config) -> bool:
+    """Whether the default database is there, with the tables that hold files."""
+    from toolkit.operations.archive.dangling import require_rows
+
+    try:
+        require_rows(config, _DATABASE)
+    except ToolkitError:
+        return False
+    return True
+
+
+@command()
+@click.argument("snapshot")
+@store_option
+@from_option(default=_DATABASE, show_default=True, help="The database whose rows point at the files.")
+@click.option("--to-backend", "backend", metavar="KEY", help="Into this live store, not where each file was.")
+@click.option("--to", "directory", type=click.Path(path_type=Path, file_okay=False), metavar="DIRECTORY",
+              help="Into a directory: rows are neither needed nor changed.")
+@only_option
+@click.option("--overwrite", is_flag=True,
+              help="Also replace files of other content, and references to other files that are there.")
+@click.option("--rowless", is_flag=True, help="Also files whose rows are gone.")
+@jobs_option
+@dry_run_option
+@json_option
+def restore(
+    ctx: click.Context,
+    snapshot: str,
+    store: str,
+    source: str,
+    backend: str | None,
+    directory: Path | None,
+    only: dict[str, str],
+    overwrite: bool,
+    rowless: bool,
+    jobs: int,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Bring the files of SNAPSHOT back: its id, the beginning of it, or `latest`.
+
+    Each file is compared with its hash as it is written. A row that has lost its reference (the column is empty, points
+    into the archive, or at a file that is gone) gets it back; rows that were deleted are told, not made again. In a
+    directory, SNAPSHOT.jsonl says which file was which. The exit code is 3 when something was left as it was.
+    """
+    from toolkit.cli.render import progress_on_stderr
+    from toolkit.cli.render_archive import show_json, show_restore
+    from toolkit.operations.archive.restore import RestoreOptions
+    from toolkit.operations.archive.restore import restore as run
+
+    if backend is not None and directory is not None:
+        raise click.UsageError("--to-backend and --to exclude each other.")
+    options = RestoreOptions(backend, directory, only, overwrite, rowless, jobs)
+    needed = None if directory is not None and not only else source
+    with progress_on_stderr() as progress:
+        result = run(ctx.obj, snapshot, store=store, source=needed, options=options, dry_run=dry_run,
+                     progress=progress)
+    show_json(result) if as_json else show_restore(result)
+    return 0 if result.complete else EXIT_DIFFERENT
+
+
+@command()
+@store_option
+@click.option("--keep-last", type=click.IntRange(0), default=0, metavar="N", help="The newest N.")
+@click.option("--keep-daily", type=click.IntRange(0), default=0, metavar="N", help="The newest of each of N days.")
+@click.option("--keep-weekly", type=click.IntRange(0), default=0, metavar="N", help="The newest of each of N weeks.")
+@click.option("--keep-monthly", type=click.IntRange(0), default=0, metavar="N",
+              help="The newest of each of N months.")
+@click.option("--keep-within", metavar="AGE", callback=_duration, help="All that are not older (90d, 12h, 2w, 6mo).")
+@from_option(help="The database of rows that were moved: objects that none of them points at any more go too.")
+@dry_run_option
+@json_option
+def prune(
+    ctx: click.Context,
+    store: str,
+    keep_last: int,
+    keep_daily: int,
+    keep_weekly: int,
+    keep_monthly: int,
+    keep_within: dt.timedelta | None,
+    source: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Remove snapshots by a policy, then the objects that none of the others needs.
+
+    A snapshot stays if any rule keeps it; snapshots of one database and of the same rows are judged together. Refused
+    (exit code 3) while a push is running, and if no snapshot of its kind would be left. Objects that rows were moved to
+    stay.
+    """
+    from toolkit.cli.render import progress_on_stderr
+    from toolkit.cli.render_archive import show_json, show_prune
+    from toolkit.core.retention import Policy
+    from toolkit.operations.archive.prune import prune as run
+
+    policy = Policy(keep_last, keep_daily, keep_weekly, keep_monthly, keep_within)
+    with progress_on_stderr() as progress:
+        result = run(ctx.obj, policy, store=store, source=source, dry_run=dry_run, progress=progress)
+    show_json(result) if as_json else show_prune(result)
+
+
+@command()
+@from_option(default=_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL.")
+@store_option
+@jobs_option
+@json_option
+def audit(ctx: click.Context, source: str, store: str, jobs: int, as_json: bool) -> int:
+    """Compare rows with the live stores: rows without files, files without rows.
+
+    No snapshot is needed, and nothing is written. The exit code is 3 when something has no counterpart.
+    """
+    from toolkit.cli.render import progress_on_stderr
+    from toolkit.cli.render_archive import show_audit, show_json
+    from toolkit.operations.archive.audit import audit as run
+
+    with progress_on_stderr() as progress:
+        result = run(ctx.obj, source, store=store, jobs=jobs, progress=progress)
+    show_json(result) if as_json else show_audit(result)
+    return 0 if result.clean else EXIT_DIFFERENT

@@ -1,0 +1,240 @@
+"""Results of `toolkit archive …` as text or JSON on stdout."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from toolkit.operations.archive.audit import AuditResult
+    from toolkit.operations.archive.listing import SnapshotFiles, SnapshotInfo, SnapshotList
+    from toolkit.operations.archive.outcomes import Finding
+    from toolkit.operations.archive.prune import PruneResult
+    from toolkit.operations.archive.push import PushResult
+    from toolkit.operations.archive.restore import RestoreResult
+    from toolkit.operations.archive.verify import VerifyResult
+
+# Of each outcome; `--json` tells all.
+_SHOWN = 20
+_TEXT = 100
+
+
+def show_json(result: Any) -> None:
+    """One JSON document."""
+    click.echo(json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def show_push(result: PushResult) -> None:
+    """A line for each column of files, then what came of it."""
+    click.echo(f"{result.source} -> {result.archive}{' (dry run: nothing was written)' if result.dry_run else ''}")
+    _table(
+        ("column", "files", "bytes", "too young"),
+        [(f"{each.table}.{each.column}", each.files, each.bytes, each.younger) for each in result.columns],
+    )
+    ages = sorted({each.age_by for each in result.columns if each.age_by})
+    if ages:
+        click.echo(f"Age by {', '.join(ages)}.")
+    kinds = [(result.unchanged, "unchanged since the last snapshot"), (result.archived, "in the archive already")]
+    parts = [f"{count:,} {what}" for count, what in kinds if count]
+    parts.append(f"{result.read:,} {'to be read' if result.dry_run else 'read'} ({result.read_bytes:,} bytes)")
+    click.echo(f"{_files(result.objects)}, {result.bytes:,} bytes: {', '.join(parts)}.")
+    show_findings(result.findings)
+    if result.dry_run:
+        click.echo("Run again without --dry-run to archive this.")
+        return
+    repaired = f", {result.repaired:,} of them in place of damaged ones" if result.repaired else ""
+    click.echo(f"Sent {_objects(result.sent)}, {result.sent_bytes:,} bytes{repaired}.")
+    if result.moved or result.removed:
+        click.echo(f"Moved {_rows(result.moved)}; removed {_files(result.removed)} of the live store.")
+    what = f"Snapshot {result.snapshot}" if result.snapshot else "No snapshot: no row points at a file that is there"
+    click.echo(f"{what}. {result.seconds:.2f} s")
+
+
+def show_snapshots(result: SnapshotList) -> None:
+    """A line for each snapshot."""
+    _table(
+        ("snapshot", "made (UTC)", "files", "bytes", "of"),
+        [(each.id, f"{each.created_at:%Y-%m-%d %H:%M:%S}", each.files, each.bytes, _of(each))
+         for each in result.snapshots],
+    )  # fmt: skip
+    if not result.snapshots:
+        click.echo(f"{result.archive} has no snapshot.")
+    show_findings(result.findings)
+
+
+def show_files(result: SnapshotFiles) -> None:
+    """A line for each file, as it comes."""
+    snapshot = result.snapshot
+    click.echo(
+        f"Snapshot {snapshot.id} of {_of(snapshot)}, {_files(snapshot.files)}, {snapshot.bytes:,} bytes"
+        f"{f', schema revision {snapshot.revision}' if snapshot.revision else ''}"
+    )
+    for entry in result.files:
+        index = "" if entry.index is None else f"[{entry.index}]"
+        key = ", ".join(f"{name}={value}" for name, value in entry.key.items())
+        click.echo(
+            f"{entry.sha256[:12]} {entry.size:>13,}  {entry.table}.{entry.column}{index} {key}  "
+            f"{entry.backend}:{_printable(entry.path)}"
+        )
+
+
+def show_files_as_json(result: SnapshotFiles) -> None:
+    """One JSON document, written as the files come."""
+    head = json.dumps(
+        {"archive": result.archive, "snapshot": dataclasses.asdict(result.snapshot)}, ensure_ascii=False, default=_plain
+    )
+    click.echo(f'{head[:-1]}, "files": [', nl=False)
+    for number, entry in enumerate(result.files):
+        click.echo(f"{',' if number else ''}\n{json.dumps(entry.document(), ensure_ascii=False)}", nl=False)
+    click.echo("\n]}")
+
+
+def show_verification(result: VerifyResult) -> None:
+    """What was looked at, and all that is wrong."""
+    show_findings(result.findings)
+    how = "read and compared with their hashes" if result.read_data else "compared by listing and size"
+    click.echo(
+        f"{result.archive}: {_plural(len(result.snapshots), 'snapshot')}, {_objects(result.objects)}, "
+        f"{result.bytes:,} bytes; {result.ok:,} ok, {how}."
+    )
+    rows = f"Rows of {result.rows_of} were looked at" if result.rows_of else "Rows were not looked at (--from NAME)"
+    click.echo(f"{rows}. {'All is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
+
+
+def show_restore(result: RestoreResult) -> None:
+    """What was written, and which rows were changed to what."""
+    click.echo(
+        f"{result.archive}, snapshot {result.snapshot} -> {result.target}"
+        f"{' (dry run: nothing was written)' if result.dry_run else ''}"
+    )
+    would = "to be " if result.dry_run else ""
+    click.echo(
+        f"{_files(result.files)}: {result.written:,} {would}written ({result.written_bytes:,} bytes), {result.same:,} "
+        f"there already, {result.other:,} with other content left as they are."
+    )
+    for repair in result.repairs[:_SHOWN]:
+        click.echo(f"  ~ {repair.table}.{repair.column} {_key(repair.key)}")
+        click.echo(f"      {_places(repair.old)} → {_places(repair.new)}")
+    if result.repairs:
+        more = len(result.repairs) - _SHOWN
+        click.echo(
+            f"{_rows(len(result.repairs))} {would}repaired{f' ({more:,} more; --json shows all)' if more > 0 else ''}."
+        )
+    show_findings(result.findings)
+    if result.mapping and not result.dry_run:
+        click.echo(f"Which file was which: {result.mapping}")
+    click.echo("Run again without --dry-run to restore this." if result.dry_run else f"{result.seconds:.2f} s")
+
+
+def show_prune(result: PruneResult) -> None:
+    """A line for each snapshot with its reasons, then what goes."""
+    click.echo(f"{result.archive}{' (dry run: nothing was removed)' if result.dry_run else ''}")
+    _table(
+        ("snapshot", "made (UTC)", "of", "", "why"),
+        [(v.snapshot.id, f"{v.snapshot.created_at:%Y-%m-%d %H:%M:%S}", v.group, "keep" if v.kept else "remove",
+          ", ".join(v.reasons) or "no rule keeps it") for v in result.snapshots],
+    )  # fmt: skip
+    would = "Would remove" if result.dry_run else "Removed"
+    click.echo(
+        f"{would} {_plural(result.removed_snapshots, 'snapshot')} and {_objects(result.removed_objects)}, "
+        f"{result.removed_bytes:,} bytes; {_objects(result.kept_objects)}, {result.kept_bytes:,} bytes stay."
+    )
+    if result.moved_objects:
+        click.echo(f"{_objects(result.moved_objects)} in no snapshot stay because rows were moved there.")
+    if result.dry_run:
+        click.echo("Run again without --dry-run to remove this.")
+
+
+def show_audit(result: AuditResult) -> None:
+    """A line for each live store, and every row or file without its counterpart."""
+    _table(
+        ("store", "rows", "files", "bytes", "without row", "bytes", "rows without file"),
+        [(each.backend, each.rows, each.files, each.bytes, each.unreferenced, each.unreferenced_bytes, each.dangling)
+         for each in result.backends],
+    )  # fmt: skip
+    show_findings(result.findings)
+    verdict = "Every row has its file, and every file a row" if result.clean else _counted(result.findings)
+    click.echo(f"{result.source}: {verdict}. {result.seconds:.2f} s")
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """Some of each outcome, and how many more there are."""
+    by_outcome: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_outcome.setdefault(finding.outcome, []).append(finding)
+    for outcome, found in by_outcome.items():
+        for finding in found[:_SHOWN]:
+            reason = f": {finding.reason}" if finding.reason else ""
+            click.echo(f"{outcome}: {_printable(finding.place)}{reason}")
+        if len(found) > _SHOWN:
+            click.echo(f"{outcome}: {len(found) - _SHOWN:,} more (--json shows all)")
+
+
+def _counted(findings: Iterable[Finding]) -> str:
+    return ", ".join(f"{count:,} {outcome}" for outcome, count in Counter(f.outcome for f in findings).items())
+
+
+def _of(snapshot: SnapshotInfo) -> str:
+    scope = snapshot.scope
+    parts = [*scope.tables, *(f"{table} where {condition}" for table, condition in scope.where.items())]
+    parts += [f"older than {scope.older_than}"] if scope.older_than else []
+    return snapshot.database + (f" ({'; '.join(parts)})" if parts else "")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Columns as wide as they need to be, numbers to the right."""
+    shown = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in [list(head), *shown]) for column in range(len(head))]
+    numbers = [bool(rows) and isinstance(rows[0][column], int) for column in range(len(head))]
+    for line in [list(head), *shown] if rows else []:
+        cells = [
+            f"{cell:>{width}}" if number else f"{cell:{width}}"
+            for cell, width, number in zip(line, widths, numbers, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def _key(key: Any) -> str:
+    return ", ".join(f"{name}={value}" for name, value in key.items())
+
+
+def _places(held: str | None) -> str:
+    """Which files a column's text names; the whole text is in what `--json` shows."""
+    try:
+        document = json.loads(held or "null")
+    except ValueError:
+        return "no reference"
+    parts = document if isinstance(document, list) else [document]
+    places = [f"{part.get('backend')}:{part.get('filename')}" for part in parts if isinstance(part, dict)]
+    text = ", ".join(places) or "nothing"
+    return _printable(text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…")
+
+
+def _printable(text: str) -> str:
+    """A file's name may hold what would move the cursor of a terminal."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
+def _plural(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def _files(number: int) -> str:
+    return _plural(number, "file")
+
+
+def _objects(number: int) -> str:
+    return _plural(number, "object")
+
+
+def _rows(number: int) -> str:
+    return _plural(number, "row")

@@ -1,0 +1,229 @@
+"""What an archive holds: names of its objects, and the manifest of a snapshot.
+
+A manifest is JSON lines: a header, a line for each file, and a last line with the SHA-256 of all lines before it, so
+that one that is cut off or damaged is told. The same snapshot is always the same bytes. It is read and written as a
+stream: a million files need no more memory than one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+FORMAT = 1
+OBJECTS = "objects/"
+SNAPSHOTS = "snapshots/"
+_SUFFIX = ".jsonl.zst"
+_OBJECT = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})(\.zst)?")
+_SNAPSHOT = re.compile(r"snapshots/(\d{8}T\d{6}Z-[0-9a-f]{8})\.jsonl\.zst")
+# Lines are written together: one at a time would be as many calls of the compressor.
+_CHUNK = 1 << 18
+# No file's line is longer; without a limit, a damaged manifest could ask for any amount of memory.
+_LONGEST_LINE = 1 << 26
+
+
+class ManifestError(ValueError):
+    """A manifest that is damaged, cut off, or of a later version."""
+
+
+# -- names of objects ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """What one object is: the SHA-256 (hexadecimal) of its plain content, and whether it lies there as zstd."""
+
+    sha256: str
+    compressed: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name in the archive: nothing of a file's own name is in it."""
+        return f"{OBJECTS}{self.sha256[:2]}/{self.sha256}{'.zst' if self.compressed else ''}"
+
+
+def address_of(key: str) -> Address | None:
+    """The address that an object's name stands for; None if it is no object of an archive."""
+    found = _OBJECT.fullmatch(key)
+    return Address(found[2], found[3] is not None) if found else None
+
+
+def snapshot_key(snapshot: str) -> str:
+    """The name of a snapshot's manifest."""
+    return f"{SNAPSHOTS}{snapshot}{_SUFFIX}"
+
+
+def snapshot_of(key: str) -> str | None:
+    """The id of the snapshot whose manifest has this name; None if it is no manifest."""
+    found = _SNAPSHOT.fullmatch(key)
+    return found[1] if found else None
+
+
+def new_snapshot_id(now: dt.datetime) -> str:
+    """An id that sorts by time and that no two pushes share: UTC, and eight random digits."""
+    return f"{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+# -- the manifest --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which rows a push looked at: all that it was asked for, so that snapshots of one kind are known as such."""
+
+    tables: tuple[str, ...] = ()
+    where: dict[str, str] = field(default_factory=dict)
+    older_than: str | None = None
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line. `files` counts references of rows; `objects` and `bytes` their content, each object once."""
+
+    format: int = FORMAT
+    id: str
+    created_at: dt.datetime
+    database: str
+    revision: str | None
+    scope: Scope
+    files: int
+    objects: int
+    bytes: int
+    moved: bool = False
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that a row points at. `index` is its place in a column of several files.
+
+    `reference` is what the column held, to the letter; `modified` (seconds) and `etag` are what the live store said of
+    it. `stored` is the object's size as zstd in the archive; None: it lies there plain.
+    """
+
+    table: str
+    column: str
+    key: dict[str, Any]
+    index: int | None
+    backend: str
+    path: str
+    name: str
+    content_type: str | None
+    size: int
+    sha256: str
+    stored: int | None
+    modified: float | None
+    etag: str | None
+    metadata: msgspec.Raw
+    reference: msgspec.Raw
+
+    @property
+    def address(self) -> Address:
+        """Where in the archive its content is."""
+        return Address(self.sha256, self.stored is not None)
+
+    @property
+    def bytes_stored(self) -> int:
+        """How large the object in the archive is."""
+        return self.size if self.stored is None else self.stored
+
+    def document(self) -> dict[str, Any]:
+        """As what the `json` module writes."""
+        document: dict[str, Any] = json.loads(msgspec.json.encode(self))
+        return document
+
+
+class _Trailer(msgspec.Struct, frozen=True):
+    sha256: str
+    lines: int
+
+
+def one_line(document: str | bytes) -> msgspec.Raw:
+    """JSON text on one line: line breaks in it can only stand between its parts."""
+    text = document.encode() if isinstance(document, str) else document
+    return msgspec.Raw(text.replace(b"\n", b" ").replace(b"\r", b" "))
+
+
+def encode_manifest(header: Header, entries: Iterable[FileEntry]) -> Iterator[bytes]:
+    """The manifest, in chunks."""
+    digest, lines = hashlib.sha256(), 0
+    encoder = msgspec.json.Encoder()
+    chunk = bytearray()
+    for part in chain([header], entries):
+        line = encoder.encode(part) + b"\n"
+        digest.update(line)
+        lines += 1
+        chunk += line
+        if len(chunk) >= _CHUNK:
+            yield bytes(chunk)
+            chunk.clear()
+    yield bytes(chunk) + encoder.encode(_Trailer(digest.hexdigest(), lines)) + b"\n"
+
+
+def decode_header(chunks: Iterable[bytes]) -> Header:
+    """The first line alone, which takes no reading of the rest.
+
+    Raises:
+        ManifestError: it is none, or of a later format.
+    """
+    for line in _lines(chunks):
+        return _header(line)
+    raise ManifestError("is empty")
+
+
+def decode_manifest(chunks: Iterable[bytes]) -> Iterator[Header | FileEntry]:
+    """The header, then each file. Whoever needs to rely on it reads to the end, where the digest is compared.
+
+    Raises:
+        ManifestError: it is damaged, cut off, or of a later format.
+    """
+    digest, lines = hashlib.sha256(), 0
+    held: bytes | None = None
+    for line in _lines(chunks):
+        if held is not None:
+            digest.update(held + b"\n")
+            lines += 1
+            yield _header(held) if lines == 1 else _decoded(held, FileEntry)
+        held = line
+    if held is None:
+        raise ManifestError("is empty")
+    trailer = _decoded(held, _Trailer)
+    if (trailer.sha256, trailer.lines) != (digest.hexdigest(), lines):
+        raise ManifestError("is damaged: its content does not have the digest that it says")
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+        if len(rest) > _LONGEST_LINE:
+            raise ManifestError("is damaged: it has a line without an end")
+    if rest:
+        raise ManifestError("is cut off")
+
+
+def _header(line: bytes) -> Header:
+    known = _decoded(line, _Format)
+    if known.format > FORMAT:
+        raise ManifestError(f"has format {known.format}; this version knows up to {FORMAT}")
+    return _decoded(line, Header)
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+def _decoded(line: bytes, type_: type[T]) -> T:
+    try:
+        return msgspec.json.decode(line, type=type_)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ManifestError(f"is damaged ({error})") from error

@@ -1,0 +1,105 @@
+"""The same work on many items at once, in threads, with only so many items under way."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MEMORY_BYTES = 104 << 20
+"""For the content of files under way: two of 50 MiB at once, in a process of 300 MB."""
+STREAM_BYTES = 48 << 20
+"""What obstore holds of one upload that is given piece by piece: parts, and copies of parts."""
+
+
+class Memory:
+    """So many bytes for all; who needs more than is left waits, who needs more than there is gets it alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._used = size, 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Have so many for the block."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + size <= self._size)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size
+                self._changed.notify_all()
+
+
+class StoppedError(Exception):
+    """Raised inside work that nobody waits for any more."""
+
+
+class Stop:
+    """Tells work in threads that it should end."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """End it."""
+        self._event.set()
+
+    def watched(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same chunks, until the end is asked for.
+
+        Raises:
+            StoppedError: it was.
+        """
+        for chunk in chunks:
+            if self._event.is_set():
+                raise StoppedError
+            yield chunk
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int, stop: Stop | None = None) -> Iterator[R]:
+    """What `work` returns for each item, as it comes; items are taken as there is room, by the caller's own thread.
+
+    The first error ends it: what is under way is waited for (`stop` tells it to hurry), the rest is not begun.
+    """
+    with ThreadPoolExecutor(jobs, thread_name_prefix="archive") as pool:
+        waiting: set[Future[R]] = set()
+        try:
+            for item in items:
+                # Two for each thread, so that none waits for this one; and not more, for items cost memory.
+                while len(waiting) >= 2 * jobs:
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+                waiting.add(pool.submit(work, item))
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        finally:
+            if stop is not None and waiting:
+                stop.set()
+            for future in waiting:
+                future.cancel()
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T], jobs: int) -> Iterator[R]:
+    """What `work` returns for each item, in the order of the items, several under way at once."""
+    with ThreadPoolExecutor(jobs, thread_name_prefix="archive") as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                if len(waiting) >= 2 * jobs:
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(work, item))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

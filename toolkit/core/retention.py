@@ -1,0 +1,125 @@
+"""Which snapshots to keep, and why: the policies of backup programs (restic's `ApplyPolicy`), without a clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DAYS = {"mo": 30, "y": 365}
+_DURATION = re.compile(r"(\d+)(mo|[mhdwy])")
+
+
+class Dated(Protocol):
+    """Something made at a time."""
+
+    @property
+    def created_at(self) -> dt.datetime:
+        """When, with its zone."""
+
+
+T = TypeVar("T", bound=Dated)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What to keep; one reason is enough.
+
+    The newest `last`; the newest of each of so many days, weeks (from Monday) or months that have any, in UTC; all
+    that are no older than `within`.
+    """
+
+    last: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    within: dt.timedelta | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it would keep nothing at all."""
+        return self == Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Generic[T]):
+    """One snapshot, and why it is kept; without a reason it goes."""
+
+    snapshot: T
+    reasons: tuple[str, ...]
+
+    @property
+    def kept(self) -> bool:
+        """Whether it stays."""
+        return bool(self.reasons)
+
+
+def apply_policy(snapshots: Iterable[T], policy: Policy, now: dt.datetime) -> tuple[Verdict[T], ...]:
+    """The verdict on each snapshot, newest first. Of two made at once, the one given later counts as newer."""
+    newest_first = sorted(snapshots, key=lambda each: each.created_at)[::-1]
+    by_rule = [_keepers(newest_first, *rule) for rule in _rules(policy)]
+    return tuple(
+        Verdict(snapshot, tuple(kept[number] for kept in by_rule if number in kept) + _recent(snapshot, policy, now))
+        for number, snapshot in enumerate(newest_first)
+    )
+
+
+def _rules(policy: Policy) -> tuple[tuple[str, int, Callable[[dt.datetime], object] | None], ...]:
+    return (
+        ("last", policy.last, None),
+        ("daily", policy.daily, lambda time: time.date()),
+        ("weekly", policy.weekly, lambda time: time.isocalendar()[:2]),
+        ("monthly", policy.monthly, lambda time: (time.year, time.month)),
+    )
+
+
+def _keepers(
+    newest_first: Sequence[Dated], name: str, count: int, period: Callable[[dt.datetime], object] | None
+) -> dict[int, str]:
+    """The numbers of the snapshots that one rule keeps, with its reason."""
+    kept: dict[int, str] = {}
+    before: object = None
+    for number, snapshot in enumerate(newest_first):
+        if len(kept) == count:
+            break
+        current = number if period is None else period(snapshot.created_at.astimezone(dt.UTC))
+        if number == 0 or current != before:
+            kept[number] = f"{name} {len(kept) + 1} of {count}"
+        before = current
+    return kept
+
+
+def _recent(snapshot: Dated, policy: Policy, now: dt.datetime) -> tuple[str, ...]:
+    if policy.within is None or now - snapshot.created_at > policy.within:
+        return ()
+    return (f"within {show_duration(policy.within)}",)
+
+
+def parse_duration(text: str) -> dt.timedelta:
+    """A length of time: `90d`, `12h`, `5m` (minutes), `2w`, `6mo` (of 30 days), `1y` (of 365), or several: `1y6mo`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+        raise ValueError(f"{text!r} is no length of time; write it like 90d, 12h, 5m, 2w, 6mo or 1y")
+    try:
+        return sum((_length(int(number), unit) for number, unit in parts), dt.timedelta())
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is too long") from error
+
+
+def _length(number: int, unit: str) -> dt.timedelta:
+    return dt.timedelta(days=number * _DAYS[unit]) if unit in _DAYS else dt.timedelta(**{_UNITS[unit]: number})
+
+
+def show_duration(length: dt.timedelta) -> str:
+    """A length of time as `parse_duration` takes it, in whole minutes."""
+    minutes = length // dt.timedelta(minutes=1)
+    days, minutes = divmod(minutes, 24 * 60)
+    parts = [(days, "d"), (minutes // 60, "h"), (minutes % 60, "m")]
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0m"

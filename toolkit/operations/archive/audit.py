@@ -1,0 +1,212 @@
+"""`toolkit archive audit`: rows without files and files without rows, without any snapshot."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toolkit.core.archive_manifest import address_of
+from toolkit.core.parallel import in_parallel
+from toolkit.core.progress import Progress, Silent
+from toolkit.errors import ToolkitError
+from toolkit.models.loader import load_metadata
+from toolkit.operations.archive import collecting
+from toolkit.operations.archive.collecting import Collector
+from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
+from toolkit.operations.archive.rows import default_backend, file_columns, file_tables
+from toolkit.repositories import connect
+from toolkit.repositories.base import check_schema
+from toolkit.stores.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from toolkit.config import Config, Database
+
+_SCHEMA = collecting.SCHEMA + """
+-- A live store's files, under the names that it lists.
+CREATE TABLE listed (backend TEXT, path TEXT, size INTEGER, PRIMARY KEY (backend, path)) WITHOUT ROWID;
+CREATE TABLE place (backend TEXT, path TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
+"""
+_OF_ARCHIVES = ("snapshots/", "moved/", "damaged/", "locks/")
+# A store finds a file also under a path with slashes around it, which it does not list so.
+_LISTED_PATH = "trim(path, '/')"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendAudit:
+    """One live store: `rows` point at `referenced` files there; of all its `files`, `unreferenced` have no row.
+
+    `dangling` counts references to files that are not there. Sizes are in bytes. `problem`: why it could not be read.
+    """
+
+    backend: str
+    place: str | None
+    rows: int
+    files: int
+    bytes: int
+    unreferenced: int
+    unreferenced_bytes: int
+    dangling: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """Each live store, and every row or file without its counterpart."""
+
+    source: str
+    backends: tuple[BackendAudit, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def clean(self) -> bool:
+        """Whether every row has its file, and every file a row."""
+        return not self.findings
+
+
+def audit(
+    config: Config,
+    source: str,
+    *,
+    store: str = DEFAULT_STORE,
+    jobs: int = JOBS,
+    progress: Progress | None = None,
+) -> AuditResult:
+    """Compare all rows that point at files with all files of the stores that they name. Nothing is written.
+
+    `store` is the archive, which rows may have been moved to: objects there need no row.
+
+    Raises:
+        ToolkitError: the database cannot be read.
+    """
+    started = time.perf_counter()
+    database = config.database(source)
+    with Catalogue(_SCHEMA) as catalogue:
+        run = _Audit(config, database, catalogue, Backends(config, store), store, jobs, progress or Silent())
+        findings = run.read_rows()
+        backends = []
+        for key in run.backend_keys():
+            problem, place = run.list_backend(key)
+            found = list(run.compare(key, problem))
+            findings += found
+            backends.append(run.summed(key, place, problem, found))
+    return AuditResult(database.name, tuple(backends), tuple(findings), time.perf_counter() - started)
+
+
+@dataclass
+class _Audit:
+    """One audit: rows and listings stand in the catalogue."""
+
+    config: Config
+    database: Database
+    catalogue: Catalogue
+    backends: Backends
+    store: str
+    jobs: int
+    progress: Progress
+
+    def read_rows(self) -> list[Finding]:
+        """Note what every row points at; the references that say nothing are returned."""
+        specs = file_tables(load_metadata(self.config.metadata, self.config.root))
+        self._declared = {
+            key for spec in specs for column in file_columns(spec) if (key := default_backend(spec, column)) is not None
+        }
+        collector = Collector(
+            self.catalogue, open_archive(self.config, self.store), self.backends, older_than=None, rehash=True,
+            plain_only=False, jobs=self.jobs, progress=self.progress,
+        )  # fmt: skip
+        with connect(self.database) as connection:
+            check_schema(connection, specs)
+            malformed = collector.rows(connection, specs, dt.datetime.now(dt.UTC))
+        self.catalogue.run(f"INSERT OR IGNORE INTO place SELECT DISTINCT backend, {_LISTED_PATH} FROM live")
+        return malformed
+
+    def backend_keys(self) -> list[str]:
+        """The stores that rows or models name."""
+        named = {key for (key,) in self.catalogue.all("SELECT DISTINCT backend FROM live")}
+        return sorted(named | self._declared)
+
+    def list_backend(self, key: str) -> tuple[str | None, str | None]:
+        """Note all files of a store; why that could not be done, and where the store is."""
+        self.progress.step(f"list {key}")
+        try:
+            backend = self.backends.get(key)
+            self.catalogue.run_many(
+                "INSERT OR REPLACE INTO listed VALUES (?, ?, ?)",
+                ((key, info.key, info.size) for info in backend.list() if not self._is_of_archive(key, info.key)),
+            )
+        except ToolkitError as error:
+            return error.fact, None
+        return None, backend.name
+
+    def _is_of_archive(self, key: str, path: str) -> bool:
+        """Whether a file needs no row: what an archive keeps beside its objects, and objects of snapshots."""
+        if key not in self.backends.archive_keys:
+            return False
+        return path.startswith(_OF_ARCHIVES) or (
+            address_of(path) is not None
+            and self.catalogue.one("SELECT 1 FROM place WHERE backend = ? AND path = ?", key, path) is None
+        )
+
+    def compare(self, key: str, problem: str | None) -> Iterator[Finding]:
+        """Rows without files, files of another size than their row says, files without rows."""
+        if problem is not None:
+            yield Finding(Outcome.UNREADABLE, backend=key, reason=problem)
+            return
+        yield from self._without_files(key)
+        for table, column, row, path, said, size in self.catalogue.stream(
+            "SELECT tbl, col, key, file.path, said_size, listed.size FROM file JOIN listed "
+            "ON listed.backend = file.backend AND listed.path = trim(file.path, '/') "
+            "WHERE file.backend = ? AND said_size <> listed.size ORDER BY tbl, col, key, idx",
+            key,
+        ):
+            yield Finding(
+                Outcome.SIZE_DIFFERS, table, column, json.loads(row), key, path, size=size,
+                reason=f"{size} bytes, but the row says {said}",
+            )  # fmt: skip
+        for path, size in self.catalogue.stream(
+            "SELECT path, size FROM listed WHERE backend = ? AND (backend, path) NOT IN "
+            "(SELECT backend, path FROM place) ORDER BY path",
+            key,
+        ):
+            yield Finding(Outcome.ORPHAN, backend=key, path=path, size=size, reason="no row points at it")
+
+    def _without_files(self, key: str) -> Iterator[Finding]:
+        """What the listing lacks is asked for singly: a path may be written in several ways."""
+        rows = self.catalogue.pages(
+            f"SELECT id, path FROM live WHERE backend = ? AND (backend, {_LISTED_PATH}) NOT IN "
+            "(SELECT backend, path FROM listed) AND id > ? ORDER BY id",
+            key,
+        )
+        for path, outcome, reason in in_parallel(lambda row: self._looked_at(key, row[1]), rows, self.jobs):
+            if outcome is None:
+                continue
+            for table, column, row in self.catalogue.all(
+                "SELECT tbl, col, key FROM file WHERE backend = ? AND path = ? ORDER BY tbl, col, key, idx", key, path
+            ):
+                yield Finding(outcome, table, column, json.loads(row), key, path, reason=reason)
+
+    def _looked_at(self, key: str, path: str) -> tuple[str, Outcome | None, str | None]:
+        try:
+            found = self.backends.get(key).info(path)
+        except ToolkitError as error:
+            return path, Outcome.UNREADABLE, error.fact
+        return (path, None, None) if found else (path, Outcome.DANGLING, "there is no such file")
+
+    def summed(self, key: str, place: str | None, problem: str | None, found: list[Finding]) -> BackendAudit:
+        """One store in numbers."""
+        (rows,) = self.catalogue.one("SELECT count(*) FROM file WHERE backend = ?", key)
+        files, size = self.catalogue.one("SELECT count(*), total(size) FROM listed WHERE backend = ?", key)
+        alone = [finding for finding in found if finding.outcome is Outcome.ORPHAN]
+        dangling = sum(finding.outcome in (Outcome.DANGLING, Outcome.UNREADABLE) for finding in found)
+        return BackendAudit(
+            key, place, rows, files, int(size), len(alone), sum(each.size or 0 for each in alone),
+            0 if problem else dangling, problem,
+        )  # fmt: skip
+
+

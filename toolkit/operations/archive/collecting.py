@@ -1,0 +1,256 @@
+"""What a push has before it: rows and their files, the live store's word on them, and what the archive has already."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from toolkit.core.archive_manifest import Address, Header, Scope
+from toolkit.core.parallel import in_parallel
+from toolkit.errors import StoreError, ToolkitError
+from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.operations.archive.rows import age_column, read_cells
+
+if TYPE_CHECKING:
+    from toolkit.core.progress import Progress
+    from toolkit.core.tables import TableSpec
+    from toolkit.operations.archive.places import Backends
+    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.stores.archive import Archive
+    from toolkit.stores.catalogue import Catalogue
+
+SCHEMA = """
+-- A reference of a row; `home` is the place in the live store, also when it was moved.
+CREATE TABLE file (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, idx INTEGER, backend TEXT, path TEXT,
+    home_backend TEXT, home_path TEXT, content_type TEXT, said_size INTEGER, metadata TEXT, reference TEXT,
+    age_unknown INTEGER);
+CREATE INDEX file_place ON file (backend, path);
+-- A file of the live store (or of the archive), once. States: see `State`.
+CREATE TABLE live (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, state TEXT, size INTEGER, modified REAL, etag TEXT,
+    sha TEXT, stored INTEGER, outcome TEXT, reason TEXT, UNIQUE (backend, path));
+CREATE INDEX live_state ON live (state, id);
+-- What lies in the archive; `stored` of an object that the last snapshots say how large it is as zstd.
+CREATE TABLE object (key TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
+CREATE TABLE packed (key TEXT PRIMARY KEY, stored INTEGER) WITHOUT ROWID;
+CREATE TABLE damaged (key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE sent (key TEXT PRIMARY KEY, stored INTEGER) WITHOUT ROWID;
+-- What the last snapshots say of a live file.
+CREATE TABLE known (backend TEXT, path TEXT, size INTEGER, modified REAL, etag TEXT, sha TEXT, stored INTEGER,
+    PRIMARY KEY (backend, path)) WITHOUT ROWID;
+"""
+# A file that was written so shortly before it was read could have been written once more within its clock's tick.
+_SETTLED = dt.timedelta(seconds=2)
+
+
+class State:
+    """States of a live file in the catalogue."""
+
+    NEW = "new"
+    READ = "to be read"
+    UNCHANGED = "unchanged"
+    ARCHIVED = "archived"
+    SENT = "done"
+    FAILED = "failed"
+    DONE = (UNCHANGED, ARCHIVED, SENT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    id: int
+    state: str
+    size: int | None = None
+    modified: float | None = None
+    etag: str | None = None
+    sha: str | None = None
+    stored: int | None = None
+    outcome: Outcome | None = None
+    reason: str | None = None
+
+
+@dataclass
+class Collector:
+    """Fills a catalogue; all that is wrong with single files is noted there, and stops nothing."""
+
+    catalogue: Catalogue
+    archive: Archive
+    backends: Backends
+    older_than: dt.timedelta | None
+    rehash: bool
+    plain_only: bool
+    jobs: int
+    progress: Progress
+
+    def rows(self, connection: DatabaseConnection, specs: Sequence[TableSpec], now: dt.datetime) -> list[Finding]:
+        """Note what every row points at; the references that say nothing are returned."""
+        self._malformed: list[Finding] = []
+        self._younger: dict[tuple[str, str], int] = {}
+        for spec in specs:
+            self.progress.step(f"read {spec.name}")
+            self.catalogue.run_many(
+                "INSERT INTO file (tbl, col, key, idx, backend, path, home_backend, home_path, content_type, "
+                "said_size, metadata, reference, age_unknown) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                self._references(connection, spec, now),
+            )
+        self.catalogue.run(
+            "INSERT INTO live (backend, path, state) SELECT backend, path, ? FROM file GROUP BY backend, path "
+            "ORDER BY min(id)",
+            State.NEW,
+        )
+        return self._malformed
+
+    def younger(self, table: str, column: str) -> int:
+        """How many references of a column were left out because of their age."""
+        return self._younger.get((table, column), 0)
+
+    def _references(
+        self, connection: DatabaseConnection, spec: TableSpec, now: dt.datetime
+    ) -> Iterator[tuple[Any, ...]]:
+        by_row = bool(age_column(spec))
+        for cell in read_cells(connection, spec):
+            if cell.problem is not None:
+                self._malformed.append(
+                    Finding(Outcome.MALFORMED, cell.table, cell.column, cell.key, reason=cell.problem)
+                )
+            if self.older_than is not None and by_row and cell.references and (
+                cell.created_at is None or now - cell.created_at < self.older_than
+            ):  # fmt: skip
+                self._count_younger(cell.table, cell.column, len(cell.references))
+                continue
+            key = json.dumps(cell.key, ensure_ascii=False)
+            for index, each in enumerate(cell.references):
+                yield (
+                    cell.table, cell.column, key, index if cell.multiple else None, each.backend, each.path,
+                    *each.home, each.content_type, each.size, bytes(each.metadata).decode(),
+                    bytes(each.raw).decode(), not by_row,
+                )  # fmt: skip
+
+    def _count_younger(self, table: str, column: str, files: int) -> None:
+        self._younger[table, column] = self._younger.get((table, column), 0) + files
+
+    def archive_contents(self, database: str, scope: Scope) -> None:
+        """Note which objects are there, which were found damaged, and what the last snapshots say of live files."""
+        self.progress.step(f"list {self.archive.name}")
+        self.catalogue.run_many(
+            "INSERT OR REPLACE INTO object VALUES (?, ?)", ((info.key, info.size) for info in self.archive.objects())
+        )
+        self.catalogue.run_many(
+            "INSERT OR IGNORE INTO damaged VALUES (?)", ((address.key,) for address in self.archive.damaged())
+        )
+        for header in _parents(self.archive.snapshots()[0], database, scope):
+            self._remember(header)
+
+    def _remember(self, header: Header) -> None:
+        """A damaged manifest says nothing; then all is read anew, and `verify` tells of it."""
+        limit = (header.created_at - _SETTLED).timestamp()
+        try:
+            entries = list_of_known(self.archive, header.id, limit)
+            self.catalogue.run_many("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
+        except StoreError:
+            self.catalogue.run("DELETE FROM known")
+            return
+        self.catalogue.run_many(
+            "INSERT OR IGNORE INTO packed VALUES (?, ?)",
+            (
+                (Address(sha, compressed=True).key, stored)
+                for sha, stored in self.catalogue.all("SELECT DISTINCT sha, stored FROM known WHERE stored NOT NULL")
+            ),
+        )
+
+    def examine(self, now: dt.datetime) -> None:
+        """Ask the live stores for every file: is it there, and is it what the last snapshot saw?"""
+        (count,) = self.catalogue.one("SELECT count(*) FROM live")
+        self.progress.step("look at files", count)
+        pages = self.catalogue.pages("SELECT id, backend, path FROM live WHERE id > ? ORDER BY id")
+        for found in in_parallel(self._examine, pages, self.jobs):
+            self.catalogue.run(
+                "UPDATE live SET state = ?, size = ?, modified = ?, etag = ?, sha = ?, stored = ?, outcome = ?, "
+                "reason = ? WHERE id = ?",
+                found.state, found.size, found.modified, found.etag, found.sha, found.stored, found.outcome,
+                found.reason, found.id,
+            )  # fmt: skip
+            self.progress.advance(1)
+        if self.older_than is not None:
+            self._leave_out_younger((now - self.older_than).timestamp())
+
+    def _examine(self, row: tuple[int, str, str]) -> _Examined:
+        number, backend, path = row
+        address = self.backends.archived(backend, path)
+        if address is not None:
+            return self._examine_archived(number, backend, path, address)
+        try:
+            info = self.backends.get(backend).info(path)
+        except ToolkitError as error:
+            return _Examined(number, State.FAILED, outcome=Outcome.UNREADABLE, reason=error.fact)
+        if info is None:
+            return _Examined(number, State.FAILED, outcome=Outcome.DANGLING, reason="there is no such file")
+        modified = info.last_modified.timestamp()
+        known = None if self.rehash else self._known(backend, path, info.size, modified, info.etag)
+        if known is None:
+            return _Examined(number, State.READ, info.size, modified, info.etag)
+        return _Examined(number, State.UNCHANGED, info.size, modified, info.etag, *known)
+
+    def _known(
+        self, backend: str, path: str, size: int, modified: float, etag: str | None
+    ) -> tuple[str, int | None] | None:
+        """Digest and stored size of a file that is as the last snapshot saw it, and whose object is as it should be."""
+        known = self.catalogue.one(
+            "SELECT sha, stored FROM known WHERE backend = ? AND path = ? AND size = ? AND modified = ? AND etag IS ?",
+            backend, path, size, modified, etag,
+        )  # fmt: skip
+        if known is None:
+            return None
+        sha, stored = known
+        if stored is not None and self.plain_only:
+            return None
+        key = Address(sha, stored is not None).key
+        whole = self.catalogue.one(
+            "SELECT 1 FROM object WHERE key = ? AND size = ? AND key NOT IN (SELECT key FROM damaged)",
+            key, size if stored is None else stored,
+        )  # fmt: skip
+        return (sha, stored) if whole else None
+
+    def _examine_archived(self, number: int, backend: str, path: str, address: Address) -> _Examined:
+        """A row that was moved: its file is in the archive, and must be as large as its reference says."""
+        present = self.catalogue.one("SELECT size FROM object WHERE key = ?", address.key)
+        if present is None:
+            reason = "its object is not in the archive"
+            return _Examined(number, State.FAILED, outcome=Outcome.DANGLING, reason=reason)
+        (said,) = self.catalogue.one(
+            "SELECT max(said_size) FROM file WHERE backend = ? AND path = ?", backend, path
+        )  # fmt: skip
+        if said is not None and said != present[0]:
+            reason = f"{present[0]} bytes in the archive, but {said} should be"
+            return _Examined(number, State.FAILED, outcome=Outcome.SIZE_DIFFERS, reason=reason)
+        return _Examined(number, State.ARCHIVED, present[0], sha=address.sha256)
+
+    def _leave_out_younger(self, limit: float) -> None:
+        """The files of rows without an age of their own, by when the live store wrote them."""
+        young = (
+            "age_unknown AND EXISTS (SELECT 1 FROM live WHERE live.backend = file.backend AND live.path = file.path "
+            "AND modified > ?)"
+        )
+        for table, column, files in self.catalogue.all(
+            f"SELECT tbl, col, count(*) FROM file WHERE {young} GROUP BY tbl, col", limit
+        ):
+            self._count_younger(table, column, files)
+        self.catalogue.run(f"DELETE FROM file WHERE {young}", limit)
+        self.catalogue.run("DELETE FROM live WHERE (backend, path) NOT IN (SELECT backend, path FROM file)")
+
+
+def list_of_known(archive: Archive, snapshot: str, limit: float) -> Iterator[tuple[Any, ...]]:
+    """What a snapshot says of the live files that had been left alone for a while when it saw them."""
+    for entry in archive.entries(snapshot):
+        if entry.modified is not None and entry.modified <= limit:
+            yield (
+                entry.backend, entry.path, entry.size, entry.modified, entry.etag, entry.sha256, entry.stored
+            )  # fmt: skip
+
+
+def _parents(headers: Sequence[Header], database: str, scope: Scope) -> list[Header]:
+    """The last snapshot of the same rows, and the last of this database at all."""
+    own = [header for header in headers if header.database == database]
+    same = [header for header in own if header.scope == scope]
+    return list({header.id: header for header in (*same[-1:], *own[-1:])}.values())

@@ -1,0 +1,87 @@
+"""`toolkit archive list` and `show`: the snapshots of an archive, and the files of one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toolkit.core.archive_manifest import FileEntry, Header, Scope
+from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.operations.archive.places import DEFAULT_STORE, open_archive
+
+if TYPE_CHECKING:
+    from toolkit.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """One snapshot: `files` references of rows, to `objects` of so many `bytes` in all."""
+
+    id: str
+    created_at: dt.datetime
+    database: str
+    revision: str | None
+    scope: Scope
+    files: int
+    objects: int
+    bytes: int
+    moved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotList:
+    """All snapshots, oldest first, and those that cannot be read."""
+
+    archive: str
+    snapshots: tuple[SnapshotInfo, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFiles:
+    """One snapshot and its files, which are read from the archive as they are taken."""
+
+    archive: str
+    snapshot: SnapshotInfo
+    files: Iterator[FileEntry]
+
+
+def described(header: Header) -> SnapshotInfo:
+    """What a header says."""
+    return SnapshotInfo(
+        header.id, header.created_at, header.database, header.revision, header.scope, header.files, header.objects,
+        header.bytes, header.moved,
+    )  # fmt: skip
+
+
+def damaged_manifests(problems: dict[str, str]) -> tuple[Finding, ...]:
+    """The snapshots that cannot be read."""
+    return tuple(
+        Finding(Outcome.DAMAGED_MANIFEST, object=snapshot, reason=f"the manifest {problem}")
+        for snapshot, problem in sorted(problems.items())
+    )
+
+
+def list_snapshots(config: Config, *, store: str = DEFAULT_STORE) -> SnapshotList:
+    """The snapshots of an archive.
+
+    Raises:
+        ToolkitError: the store cannot be read.
+    """
+    archive = open_archive(config, store)
+    headers, problems = archive.snapshots()
+    return SnapshotList(archive.name, tuple(map(described, headers)), damaged_manifests(problems))
+
+
+def show(config: Config, snapshot: str, *, store: str = DEFAULT_STORE) -> SnapshotFiles:
+    """The files of a snapshot, given by its id, the beginning of it, or `latest`.
+
+    Raises:
+        UnknownNameError: there is no such snapshot.
+        StoreError: its manifest is damaged, which may show only at the end of the files.
+    """
+    archive = open_archive(config, store)
+    header = archive.find(snapshot)
+    return SnapshotFiles(archive.name, described(header), archive.entries(header.id))

@@ -1,0 +1,317 @@
+"""`toolkit archive push`: every file that rows point at, into the archive; then the manifest of what was seen."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from toolkit.core.archive_manifest import FileEntry, Header, Scope, new_snapshot_id
+from toolkit.core.progress import Progress, Silent
+from toolkit.core.retention import show_duration
+from toolkit.errors import ConfigurationError
+from toolkit.models.loader import load_metadata
+from toolkit.operations import migrate
+from toolkit.operations.archive import collecting, moving
+from toolkit.operations.archive.collecting import Collector, State
+from toolkit.operations.archive.dangling import failed
+from toolkit.operations.archive.moving import Mover
+from toolkit.operations.archive.outcomes import Finding
+from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
+from toolkit.operations.archive.rows import AGE_COLUMN, age_column, file_columns, file_tables
+from toolkit.operations.archive.sending import Sender
+from toolkit.repositories import connect
+from toolkit.repositories.base import check_schema
+from toolkit.stores.archive_locks import LockKind
+from toolkit.stores.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+    from toolkit.config import Config, Database
+    from toolkit.core.tables import TableSpec
+    from toolkit.stores.archive import Archive
+    from toolkit.stores.archive_locks import Lock
+
+
+@dataclass(frozen=True, slots=True)
+class PushOptions:
+    """How to push.
+
+    `older_than`: only files of rows that were made so long ago, by their `created_at`; of tables without that column,
+    files that the live store wrote so long ago. `move`: rows point at the archive afterwards, and live files go.
+    `compress`: with zstd, what gets smaller by it. `rehash`: read every file, also those that the last snapshot has
+    with the same size, time and tag. `jobs`: files under way at once.
+    """
+
+    older_than: dt.timedelta | None = None
+    move: bool = False
+    compress: bool = False
+    rehash: bool = False
+    jobs: int = JOBS
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPush:
+    """One column of files: how many references, to how many bytes; `younger` were left out, their age told by what."""
+
+    table: str
+    column: str
+    files: int
+    bytes: int
+    younger: int = 0
+    age_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """What was archived, or (`dry_run`) would be. Sizes are in bytes.
+
+    `objects` counts each live file once: those `unchanged` since the last snapshot, those that rows already point at
+    in the archive (`archived`), and those `read` because nothing is known of them. Of these, `sent` were not in the
+    archive; a dry run does not know. `moved` counts rows, `removed` live files.
+    """
+
+    source: str
+    archive: str
+    dry_run: bool
+    snapshot: str | None
+    columns: tuple[ColumnPush, ...]
+    files: int
+    objects: int
+    bytes: int
+    unchanged: int
+    archived: int
+    read: int
+    read_bytes: int
+    sent: int = 0
+    sent_bytes: int = 0
+    repaired: int = 0
+    moved: int = 0
+    removed: int = 0
+    findings: tuple[Finding, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file that rows point at is archived, and moved if that was asked for."""
+        return not self.findings
+
+
+def push(
+    config: Config,
+    source: str,
+    tables: Sequence[str] = (),
+    *,
+    store: str = DEFAULT_STORE,
+    where: Mapping[str, str] | None = None,
+    options: PushOptions | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> PushResult:
+    """Archive every file that the rows of these tables (default: all that hold files) point at.
+
+    A file that cannot be read is a finding and stops nothing. The snapshot is written when all else is there; if no
+    row points at any file, none is. With `dry_run`, nothing is.
+
+    Raises:
+        ToolkitError: everything else that can go wrong; what was sent until then is not sent again by the next push.
+    """
+    started = time.perf_counter()
+    options = options or PushOptions()
+    if options.move:
+        _require_movable(config, store, options)
+    database, archive = config.database(source), open_archive(config, store)
+    older = None if options.older_than is None else show_duration(options.older_than)
+    scope = Scope(tuple(sorted(tables)), dict(sorted((where or {}).items())), older)
+    with Catalogue(collecting.SCHEMA + moving.SCHEMA) as catalogue:
+        run = _Push(config, database, archive, store, options, catalogue, scope, progress or Silent())
+        with nullcontext(None) if dry_run else archive.locked(LockKind.PUSH) as lock:
+            result = run.plan() if lock is None else run.execute(lock)
+    return replace(result, seconds=time.perf_counter() - started)
+
+
+def _require_movable(config: Config, store: str, options: PushOptions) -> None:
+    """Rows can only point at a backend that has a name, and at content that an application can read."""
+    if store not in config.stores:
+        raise ConfigurationError(
+            "Rows can only be pointed at an archive that has a name.",
+            "Name the store in the configuration ([tool.toolkit.stores]), and register a backend of that name in the "
+            "application.",
+        )
+    if options.compress:
+        raise ConfigurationError(
+            "An application could not read files that were compressed.", "Leave out --compress, or --move."
+        )
+
+
+class _Push:
+    """One push: what it has to do is in the catalogue."""
+
+    def __init__(
+        self,
+        config: Config,
+        database: Database,
+        archive: Archive,
+        store: str,
+        options: PushOptions,
+        catalogue: Catalogue,
+        scope: Scope,
+        progress: Progress,
+    ) -> None:
+        self._config, self._database, self._archive, self._store = config, database, archive, store
+        self._options, self._catalogue, self._scope, self._progress = options, catalogue, scope, progress
+        self._backends = Backends(config, store)
+        self._metadata: MetaData = load_metadata(config.metadata, config.root)
+        self._specs = file_tables(self._metadata, scope.tables, scope.where)
+        self._malformed: list[Finding] = []
+
+    def plan(self) -> PushResult:
+        """Find out what is to be done; nothing is written, and no file is read."""
+        self._now = dt.datetime.now(dt.UTC)
+        self._collector = Collector(
+            self._catalogue, self._archive, self._backends, self._options.older_than, self._options.rehash,
+            self._options.move, self._options.jobs, self._progress,
+        )  # fmt: skip
+        with connect(self._database) as connection:
+            check_schema(connection, self._specs)
+            self._malformed = self._collector.rows(connection, self._specs, self._now)
+        self._collector.archive_contents(self._database.name, self._scope)
+        self._collector.examine(self._now)
+        return self._result()
+
+    def execute(self, lock: Lock) -> PushResult:
+        """Send what is to be sent, write the snapshot, and move rows if that was asked for."""
+        planned = self.plan()
+        sender = Sender(
+            self._catalogue, self._archive, self._backends, self._options.compress, self._options.move,
+            self._options.jobs, self._progress,
+        )  # fmt: skip
+        sender.send()
+        sender.require_arrived()
+        lock.require_still_there()
+        header = self._write_snapshot(lock)
+        moved = self._move(header, lock) if self._options.move and header is not None else None
+        sent, sent_bytes = self._catalogue.one("SELECT count(*), total(stored) FROM sent")
+        return replace(
+            self._result(),
+            dry_run=False,
+            snapshot=None if header is None else header.id,
+            read=planned.read,
+            read_bytes=planned.read_bytes,
+            sent=sent,
+            sent_bytes=int(sent_bytes),
+            repaired=sender.repaired,
+            moved=0 if moved is None else moved.moved,
+            removed=0 if moved is None else moved.removed,
+            findings=(*self._findings(), *(() if moved is None else moved.findings)),
+        )
+
+    # -- the snapshot ------------------------------------------------------------------------------------------------
+
+    def _write_snapshot(self, lock: Lock) -> Header | None:
+        header = self._header()
+        if not header.files:
+            return None
+        self._progress.step("write the snapshot", header.files)
+        self._archive.write_snapshot(header, self._entries())
+        self._archive.store.settle()
+        try:
+            # Whoever took the lock for void may have removed objects that the manifest names.
+            lock.require_still_there()
+        except BaseException:
+            self._archive.remove_snapshots([header.id])
+            raise
+        return header
+
+    def _header(self) -> Header:
+        (files,) = self._catalogue.one(
+            f"SELECT count(*) FROM file JOIN live USING (backend, path) WHERE state IN ({_MARKS})", *State.DONE
+        )
+        objects, size = self._catalogue.one(
+            f"SELECT count(*), total(size) FROM (SELECT DISTINCT sha, size FROM live WHERE state IN ({_MARKS}))",
+            *State.DONE,
+        )
+        revision = migrate.current_revision(self._database, self._config) if migrate.has_history(self._config) else None
+        return Header(
+            id=new_snapshot_id(self._now), created_at=self._now, database=self._database.name, revision=revision,
+            scope=self._scope, files=files, objects=objects, bytes=int(size), moved=self._options.move,
+        )  # fmt: skip
+
+    def _entries(self, moved_only: bool = False) -> Iterator[FileEntry]:
+        states = (State.SENT, State.UNCHANGED) if moved_only else State.DONE
+        marks = ", ".join("?" for _ in states)
+        for row in self._catalogue.stream(
+            "SELECT tbl, col, key, idx, home_backend, home_path, content_type, size, sha, stored, modified, etag, "
+            f"metadata, reference FROM file JOIN live USING (backend, path) WHERE state IN ({marks}) "
+            "ORDER BY tbl, col, key, idx",
+            *states,
+        ):
+            yield _entry(row)
+
+    def _move(self, header: Header, lock: Lock) -> Mover:
+        mover = Mover(
+            self._catalogue, self._archive, self._backends, self._database, self._metadata, self._store,
+            self._options.jobs, self._progress, lock,
+        )  # fmt: skip
+        mover.prove()
+        # From here on prune keeps these objects, whatever becomes of the snapshot: rows point at them.
+        self._archive.write_moved(header, self._entries(moved_only=True))
+        lock.require_still_there()
+        mover.move()
+        return mover
+
+    # -- the result --------------------------------------------------------------------------------------------------
+
+    def _result(self) -> PushResult:
+        by_state = self._catalogue.all("SELECT state, count(*), total(size) FROM live GROUP BY state")
+        counted = {state: (count, int(size)) for state, count, size in by_state}
+        counts = {state: counted.get(state, (0, 0)) for state in (State.READ, *State.DONE)}
+        columns = tuple(self._column(spec, column) for spec in self._specs for column in file_columns(spec))
+        return PushResult(
+            self._database.name, self._archive.name, True, None, columns,
+            files=sum(column.files for column in columns),
+            objects=sum(count for count, _ in counts.values()),
+            bytes=sum(size for _, size in counts.values()),
+            unchanged=counts[State.UNCHANGED][0],
+            archived=counts[State.ARCHIVED][0],
+            read=counts[State.READ][0],
+            read_bytes=counts[State.READ][1],
+            findings=tuple(self._findings()),
+        )  # fmt: skip
+
+    def _column(self, spec: TableSpec, column: str) -> ColumnPush:
+        files, size = self._catalogue.one(
+            "SELECT count(*), total(size) FROM file JOIN live USING (backend, path) "
+            f"WHERE tbl = ? AND col = ? AND state IN ({_MARKS}, ?)",
+            spec.name, column, *State.DONE, State.READ,
+        )  # fmt: skip
+        age_by = None
+        if self._options.older_than is not None:
+            age_by = f"{spec.name}.{AGE_COLUMN}" if age_column(spec) else "last modification of the live file"
+        return ColumnPush(
+            spec.name, column, files, int(size), self._collector.younger(spec.name, column), age_by
+        )  # fmt: skip
+
+    def _findings(self) -> Iterator[Finding]:
+        yield from self._malformed
+        yield from failed(self._catalogue)
+
+
+_MARKS = ", ".join("?" for _ in State.DONE)
+
+
+def _entry(row: tuple[Any, ...]) -> FileEntry:
+    table, column, key, index, backend, path, content_type, size, sha, stored, modified, etag, metadata, reference = row
+    return FileEntry(
+        table=table, column=column, key=json.loads(key), index=index, backend=backend, path=path,
+        name=path.rstrip("/").rpartition("/")[2], content_type=content_type, size=size, sha256=sha, stored=stored,
+        modified=modified, etag=etag, metadata=msgspec.Raw(metadata.encode()),
+        reference=msgspec.Raw(reference.encode()),
+    )  # fmt: skip

@@ -1,0 +1,261 @@
+"""Which rows point at which files: the columns of files of a schema, read and rewritten."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+
+from toolkit.core.archive_manifest import one_line
+from toolkit.core.tables import TableSpec, narrowed, select_tables
+from toolkit.core.types import Kind
+from toolkit.core.values import json_value, parse_json_value
+from toolkit.errors import ConfigurationError
+from toolkit.repositories.base import BATCH_ROWS
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+    from toolkit.repositories.base import DatabaseConnection
+
+AGE_COLUMN = "created_at"
+ORIGIN = "archived_from"
+"""The key in a moved reference's metadata under which its old place stands."""
+_TIMES = (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One file as a row refers to it. `backend` and `path` are where it is; `origin` where it was before a move."""
+
+    backend: str
+    path: str
+    content_type: str | None
+    size: int | None
+    metadata: msgspec.Raw
+    raw: msgspec.Raw
+    origin: tuple[str, str] | None = None
+
+    @property
+    def home(self) -> tuple[str, str]:
+        """Backend and path of the live store, moved or not."""
+        return self.origin or (self.backend, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One row's column of files. `held` is its text; `problem` says why it names no files, if it does not."""
+
+    table: str
+    column: str
+    key: Mapping[str, Any]
+    held: str | None
+    created_at: dt.datetime | None
+    references: tuple[Reference, ...]
+    multiple: bool
+    problem: str | None = None
+
+
+def file_columns(spec: TableSpec) -> tuple[str, ...]:
+    """The columns of a table that hold files."""
+    return tuple(column.name for column in spec.columns if column.type.kind is Kind.FILE)
+
+
+def file_tables(
+    metadata: MetaData, names: Sequence[str] = (), where: Mapping[str, str] | None = None
+) -> tuple[TableSpec, ...]:
+    """The named tables, or all that hold files, with those columns, their keys and their age alone.
+
+    Raises:
+        UnknownNameError: no such table.
+        ConfigurationError: a named table holds no files.
+    """
+    specs = [spec for spec in select_tables(metadata, names) if file_columns(spec) or spec.name in names]
+    for spec in specs:
+        if not file_columns(spec):
+            raise ConfigurationError(
+                f"{spec.name} has no column of files (StoredObject).",
+                f"Tables that have: {', '.join(each.name for each in file_tables(metadata)) or 'none'}.",
+            )
+    return tuple(_narrow(spec) for spec in narrowed(specs, where or {}))
+
+
+def _narrow(spec: TableSpec) -> TableSpec:
+    wanted = {*spec.key, *file_columns(spec), *age_column(spec)}
+    return replace(spec, columns=tuple(column for column in spec.columns if column.name in wanted))
+
+
+def age_column(spec: TableSpec) -> tuple[str, ...]:
+    """The audit column that says when a row was made, if the table has it."""
+    return tuple(c.name for c in spec.columns if c.name == AGE_COLUMN and c.type.kind in _TIMES)
+
+
+def is_multiple(spec: TableSpec, column: str) -> bool:
+    """Whether a column holds a list of files."""
+    return bool(getattr(spec.table.columns[column].type, "multiple", False))
+
+
+def default_backend(spec: TableSpec, column: str) -> str | None:
+    """The key of the backend that the model declares for a column."""
+    backend = getattr(spec.table.columns[column].type, "_raw_backend", None)
+    return backend if isinstance(backend, str) else getattr(backend, "key", None)
+
+
+def read_cells(connection: DatabaseConnection, spec: TableSpec, keys: pa.Table | None = None) -> Iterator[Cell]:
+    """Every row's columns of files, those that are NULL too."""
+    key_columns = [spec.column(name) for name in spec.key]
+    names = file_columns(spec)
+    multiple = {name: is_multiple(spec, name) for name in names}
+    backends = {name: default_backend(spec, name) for name in names}
+    for batch in connection.repository(spec).read(BATCH_ROWS, keys=keys):
+        values = [batch.column(name).to_pylist() for name in spec.key]
+        ages = batch.column(AGE_COLUMN).to_pylist() if age_column(spec) else [None] * batch.num_rows
+        held = {name: batch.column(name).to_pylist() for name in names}
+        for row in range(batch.num_rows):
+            key = {c.name: json_value(c.type, column[row]) for c, column in zip(key_columns, values, strict=True)}
+            for name in names:
+                found, problem = _parsed(held[name][row], backends[name])
+                yield Cell(
+                    spec.name, name, key, held[name][row], _in_utc(ages[row]), found, multiple[name], problem
+                )  # fmt: skip
+
+
+def cell_of(spec: TableSpec, column: str, key: Mapping[str, Any], held: str | None) -> Cell:
+    """A cell from the text that was read of it."""
+    found, problem = _parsed(held, default_backend(spec, column))
+    return Cell(spec.name, column, key, held, None, found, is_multiple(spec, column), problem)
+
+
+def keys_table(spec: TableSpec, keys: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Keys, as JSON gives them, as a table to look rows up by.
+
+    Raises:
+        ValueError: a key that is not of its column's type.
+    """
+    rows = list(keys)
+    arrays = [
+        pa.array([parse_json_value(spec.column(name).type, key.get(name)) for key in rows], field.type)
+        for name, field in zip(spec.key, spec.key_schema, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=spec.key_schema)
+
+
+def _in_utc(value: Any) -> dt.datetime | None:
+    """A row's time; one that is beyond what Python knows, or `infinity`, counts as none."""
+    if not isinstance(value, dt.datetime):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+
+
+def _parsed(held: str | None, backend: str | None) -> tuple[tuple[Reference, ...], str | None]:
+    """The files that a column's text names, as Advanced Alchemy reads it; or why it names none."""
+    if held is None:
+        return (), None
+    try:
+        document = _decode(held, msgspec.Raw)
+        if bytes(document).startswith(b'"'):
+            document = msgspec.Raw(_decode(document, str).strip().encode())
+        if bytes(document) == b"null":
+            return (), None
+        parts = _decode(document, list[msgspec.Raw]) if bytes(document).startswith(b"[") else [document]
+        return tuple(_reference(part, backend) for part in parts if bytes(part) not in (b"null", b"{}")), None
+    except (msgspec.DecodeError, ValueError) as error:
+        return (), str(error)
+
+
+def _decode(text: Any, type_: Any) -> Any:
+    decoded = msgspec.json.decode(text, type=type_)
+    return msgspec.Raw(bytes(decoded).strip()) if type_ is msgspec.Raw else decoded
+
+
+def _reference(raw: msgspec.Raw, backend: str | None) -> Reference:
+    fields: dict[str, msgspec.Raw] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    path = _text(fields, "to_filename") or _text(fields, "filename")
+    key = _text(fields, "backend") or backend
+    if not path or not key:
+        raise ValueError(f"it has no {'filename' if not path else 'backend'}")
+    metadata = fields.get("metadata")
+    plain = one_line(bytes(metadata)) if metadata is not None and bytes(metadata) != b"null" else msgspec.Raw(b"{}")
+    return Reference(
+        key, path, _text(fields, "content_type"), _number(fields, "size"), plain, one_line(bytes(raw)), _origin(plain)
+    )
+
+
+def _text(fields: Mapping[str, msgspec.Raw], name: str) -> str | None:
+    raw = fields.get(name)
+    return None if raw is None else msgspec.json.decode(raw, type=str | None)
+
+
+def _number(fields: Mapping[str, msgspec.Raw], name: str) -> int | None:
+    """A size is only used to compare with: one that is no number is none."""
+    try:
+        return msgspec.json.decode(fields.get(name, msgspec.Raw(b"null")), type=int | None)
+    except msgspec.DecodeError:
+        return None
+
+
+def _origin(metadata: msgspec.Raw) -> tuple[str, str] | None:
+    try:
+        found = msgspec.json.decode(metadata, type=_Moved).archived_from
+    except msgspec.ValidationError:
+        return None
+    return None if found is None else (found.backend, found.filename)
+
+
+class _Place(msgspec.Struct):
+    backend: str
+    filename: str
+
+
+class _Moved(msgspec.Struct):
+    archived_from: _Place | None = None
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+def pointed_at(reference: Reference, backend: str, path: str, size: int) -> bytes:
+    """The reference with another place and its true size, and in its metadata the place it had."""
+    fields: dict[str, Any] = msgspec.json.decode(reference.raw, type=dict[str, msgspec.Raw])
+    metadata: dict[str, Any] = msgspec.json.decode(reference.metadata, type=dict[str, msgspec.Raw])
+    home, name = reference.home
+    metadata[ORIGIN] = {"backend": home, "filename": name}
+    fields.pop("to_filename", None)
+    return msgspec.json.encode(fields | {"backend": backend, "filename": path, "size": size, "metadata": metadata})
+
+
+def column_text(references: Sequence[bytes], multiple: bool) -> str:
+    """What a column of files holds."""
+    if not multiple:
+        return references[0].decode()
+    return f"[{', '.join(reference.decode() for reference in references)}]"
+
+
+def swap_cells(
+    connection: DatabaseConnection, spec: TableSpec, column: str, cells: Sequence[tuple[Cell, str]]
+) -> list[bool]:
+    """Give columns of files new texts, where they still hold what they did; which took."""
+    keys = keys_table(spec, [cell.key for cell, _ in cells])
+    return connection.repository(spec).swap_values(
+        column, keys, [cell.held for cell, _ in cells], pa.array([text for _, text in cells], pa.string())
+    )
+
+
+def at_home(raw: msgspec.Raw, backend: str, path: str) -> bytes:
+    """A reference to a place in the live store: to the letter what it was, unless it was moved or goes elsewhere."""
+    fields: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    present = _text(fields, "backend"), _text(fields, "to_filename") or _text(fields, "filename")
+    if present in ((backend, path), (None, path)):
+        return bytes(raw)
+    fields.pop("to_filename", None)
+    metadata = fields.get("metadata")
+    if metadata is not None and _origin(metadata) is not None:
+        kept: dict[str, Any] = msgspec.json.decode(metadata, type=dict[str, msgspec.Raw])
+        del kept[ORIGIN]
+        fields["metadata"] = msgspec.Raw(msgspec.json.encode(kept))
+    changed: dict[str, Any] = {**fields, "backend": backend, "filename": path}
+    return msgspec.json.encode(changed)

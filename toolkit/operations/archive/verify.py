@@ -1,0 +1,244 @@
+"""`toolkit archive verify`: is all there that the snapshots name, and is it what it was?"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toolkit.core.archive_manifest import Address, address_of
+from toolkit.core.parallel import Stop, in_parallel
+from toolkit.core.progress import Progress, Silent
+from toolkit.errors import DamagedObjectError, MissingObjectError, StoreError
+from toolkit.models.loader import load_metadata
+from toolkit.operations.archive import collecting
+from toolkit.operations.archive.dangling import examine_rows
+from toolkit.operations.archive.listing import damaged_manifests
+from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
+from toolkit.stores.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from toolkit.config import Config
+    from toolkit.stores.archive import Archive
+
+_SCHEMA = collecting.SCHEMA + """
+-- What snapshots name, each object once; `stored` is its size as zstd. `outcome` is empty as long as all is well.
+CREATE TABLE wanted (key TEXT PRIMARY KEY, size INTEGER, stored INTEGER, outcome TEXT, reason TEXT) WITHOUT ROWID;
+CREATE TABLE told (key TEXT, tbl TEXT, col TEXT, row TEXT, PRIMARY KEY (key, tbl, col, row)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """What was looked at, and all that is not as it should be.
+
+    `files` and `bytes` are those of the snapshots, each object once; `read_data` says that each was read and hashed,
+    `rows_of` which database's rows were looked at. Orphans were only looked for when all snapshots were.
+    """
+
+    archive: str
+    snapshots: tuple[str, ...]
+    read_data: bool
+    rows_of: str | None
+    objects: int
+    bytes: int
+    ok: int
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether all is as it should be."""
+        return not self.findings
+
+
+def verify(
+    config: Config,
+    snapshot: str | None = None,
+    *,
+    store: str = DEFAULT_STORE,
+    source: str | None = None,
+    read_data: bool = False,
+    jobs: int = JOBS,
+    progress: Progress | None = None,
+) -> VerifyResult:
+    """Compare an archive with its snapshots (default: all of them) by listing, or (`read_data`) by content.
+
+    With `source`, a database, also its rows with their files. What is found damaged by its content is remembered in
+    the archive, so that the next push writes it anew. Nothing else is written.
+
+    Raises:
+        ToolkitError: the store or the database cannot be read at all.
+    """
+    started = time.perf_counter()
+    archive = open_archive(config, store)
+    with Catalogue(_SCHEMA) as catalogue:
+        run = _Verification(archive, catalogue, jobs, progress or Silent())
+        chosen = run.read_snapshots(snapshot)
+        run.compare()
+        if read_data:
+            run.read_objects()
+        findings = [*run.broken, *run.findings(chosen)]
+        if snapshot is None:
+            findings += run.orphans()
+        count, size, good = catalogue.one(
+            "SELECT count(*), total(size), count(*) FILTER (WHERE outcome IS NULL) FROM wanted"
+        )
+        rows_of = None
+        if source is not None:
+            metadata, database = load_metadata(config.metadata, config.root), config.database(source)
+            rows_of = database.name
+            run.progress.step(f"rows of {rows_of}")
+            findings += examine_rows(
+                catalogue, archive, Backends(config, store), database, metadata, jobs, run.progress
+            )  # fmt: skip
+    return VerifyResult(
+        archive.name, tuple(chosen), read_data, rows_of, count, int(size), good, tuple(findings),
+        time.perf_counter() - started,
+    )  # fmt: skip
+
+
+@dataclass
+class _Verification:
+    """One verification: what is wanted and what is there stand in the catalogue."""
+
+    archive: Archive
+    catalogue: Catalogue
+    jobs: int
+    progress: Progress
+
+    def read_snapshots(self, snapshot: str | None) -> list[str]:
+        """Note what is there, then what the snapshots name; the ids of those that could be read.
+
+        In this order, a snapshot that a push writes meanwhile is not looked at with too old a listing.
+        """
+        if snapshot is None:
+            headers, problems = self.archive.snapshots()
+        else:
+            headers, problems = (self.archive.find(snapshot),), {}
+        self.broken = list(damaged_manifests(problems))
+        self.progress.step(f"list {self.archive.name}")
+        self.catalogue.run_many(
+            "INSERT OR REPLACE INTO object VALUES (?, ?)", ((info.key, info.size) for info in self.archive.objects())
+        )
+        chosen = []
+        for header in headers:
+            self.progress.step(f"snapshot {header.id}", header.files)
+            try:
+                self._want(header.id)
+            except MissingObjectError:
+                continue  # Pruned meanwhile.
+            except StoreError as error:
+                self.broken.append(Finding(Outcome.DAMAGED_MANIFEST, object=header.id, reason=error.problem))
+                continue
+            chosen.append(header.id)
+        return chosen
+
+    def _want(self, snapshot: str) -> None:
+        rows = (
+            (entry.address.key, entry.size, entry.stored) for entry in self.archive.entries(snapshot)
+        )  # fmt: skip
+        self.catalogue.run_many("INSERT OR IGNORE INTO wanted (key, size, stored) VALUES (?, ?, ?)", rows)
+
+    def compare(self) -> None:
+        """Look for every wanted object in the listing; those that are not as they should be are looked at singly."""
+        rows = self.catalogue.pages(
+            "SELECT wanted.key, wanted.size, stored FROM wanted LEFT JOIN object USING (key) WHERE wanted.key > ? "
+            "AND object.size IS NOT coalesce(stored, wanted.size) ORDER BY wanted.key"
+        )
+        self._note(in_parallel(self._looked_at, rows, self.jobs))
+
+    def _looked_at(self, row: tuple[str, int, int | None]) -> tuple[str, Outcome | None, str | None]:
+        key, size, stored = row
+        address = address_of(key)
+        assert address is not None
+        present = self.archive.size_of(address)
+        if present is None:
+            return key, Outcome.MISSING, "it is not in the archive"
+        expected = size if stored is None else stored
+        if present == expected:
+            return key, None, None
+        # One that was repaired may be larger or smaller as zstd than it was.
+        if address.compressed and self._problem(address) is None:
+            return key, None, None
+        return key, Outcome.SIZE_DIFFERS, f"{present} bytes, but {expected} should be"
+
+    def read_objects(self) -> None:
+        """Read and hash every object that is there."""
+        where = "FROM wanted WHERE outcome IS NULL"
+        count, size = self.catalogue.one(f"SELECT count(*), total(size) {where}")
+        self.progress.files("read", count, int(size))
+        rows = self.catalogue.pages(f"SELECT key {where} AND key > ? ORDER BY key")
+        stop = Stop()
+        marked = {address.key for address in self.archive.damaged()}
+        healed = []
+        for key, outcome, reason in in_parallel(lambda row: self._read(row[0], stop), rows, self.jobs, stop):
+            self._note([(key, outcome, reason)])
+            self.progress.advance_file(1, 0)
+            if outcome is None and key in marked and (address := address_of(key)):
+                healed.append(address)
+        if healed:
+            self.archive.mark_whole(healed)
+
+    def _read(self, key: str, stop: Stop) -> tuple[str, Outcome | None, str | None]:
+        address = address_of(key)
+        assert address is not None
+        problem = self._problem(address, stop)
+        if problem is not None and problem[0] is Outcome.CORRUPT:
+            self.archive.mark_damaged(address)
+        return (key, *(problem or (None, None)))
+
+    def _problem(self, address: Address, stop: Stop | None = None) -> tuple[Outcome, str] | None:
+        chunks = self.archive.read(address)
+        try:
+            for chunk in chunks if stop is None else stop.watched(chunks):
+                if stop is not None:
+                    self.progress.advance_file(0, len(chunk))
+        except MissingObjectError:
+            return Outcome.MISSING, "it is not in the archive"
+        except DamagedObjectError as error:
+            return Outcome.CORRUPT, error.problem
+        except StoreError as error:
+            return Outcome.UNREADABLE, error.problem
+        return None
+
+    def _note(self, found: Iterable[tuple[str, Outcome | None, str | None]]) -> None:
+        for key, outcome, reason in found:
+            self.catalogue.run("UPDATE wanted SET outcome = ?, reason = ? WHERE key = ?", outcome, reason, key)
+
+    def findings(self, snapshots: list[str]) -> Iterator[Finding]:
+        """Every file of which something is wrong, each row once."""
+        if self.catalogue.one("SELECT 1 FROM wanted WHERE outcome NOT NULL") is None:
+            return
+        for snapshot in snapshots:
+            for entry in self.archive.entries(snapshot):
+                bad = self.catalogue.one(
+                    "SELECT outcome, reason FROM wanted WHERE key = ? AND outcome NOT NULL", entry.address.key
+                )
+                if bad is None:
+                    continue
+                row = (entry.address.key, entry.table, entry.column, json.dumps([entry.key, entry.index]))
+                if self.catalogue.one("SELECT 1 FROM told WHERE (key, tbl, col, row) = (?, ?, ?, ?)", *row) is None:
+                    self.catalogue.run("INSERT INTO told VALUES (?, ?, ?, ?)", *row)
+                    yield Finding(
+                        Outcome(bad[0]), entry.table, entry.column, entry.key, entry.backend, entry.path,
+                        entry.address.key, entry.size, bad[1],
+                    )  # fmt: skip
+
+    def orphans(self) -> Iterator[Finding]:
+        """Objects that no snapshot needs and no row was pointed at."""
+        for _, entries in self.archive.moved():
+            self.catalogue.run_many(
+                "INSERT OR IGNORE INTO wanted (key, size, outcome) VALUES (?, 0, '')",
+                ((entry.address.key,) for entry in entries),
+            )
+        for key, size in self.catalogue.stream(
+            "SELECT key, size FROM object WHERE key NOT IN (SELECT key FROM wanted) ORDER BY key"
+        ):
+            if address_of(key) is None:
+                yield Finding(Outcome.STRANGER, object=key, size=size, reason="its name is none that an archive gives")
+            else:
+                yield Finding(Outcome.ORPHAN, object=key, size=size, reason="in no snapshot: a prune removes it")

@@ -1,0 +1,249 @@
+"""An archive in an object store: content under its SHA-256, manifests of snapshots, locks with an expiry.
+
+    objects/ab/abcdef…        content, named after its SHA-256; `.zst` behind it if it is compressed
+    snapshots/<id>.jsonl.zst  what a push saw, written when all of its objects are there
+    moved/<id>.jsonl.zst      what a push with --move pointed rows at: kept whatever becomes of the snapshot
+    damaged/…                 objects that a verification found damaged, until a push or a later one finds them whole
+    locks/<kind>-<id>         who is at work
+
+Nothing of a file's name is in a key: it is data in the manifests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from toolkit.core.archive_manifest import (
+    OBJECTS,
+    SNAPSHOTS,
+    Address,
+    FileEntry,
+    Header,
+    ManifestError,
+    address_of,
+    decode_header,
+    decode_manifest,
+    encode_manifest,
+    snapshot_key,
+    snapshot_of,
+)
+from toolkit.core.parallel import in_parallel
+from toolkit.errors import DamagedObjectError, MissingObjectError, StoreError, UnknownNameError
+from toolkit.stores.archive_locks import Lock, LockKind, take_lock
+from toolkit.stores.objects import ObjectInfo, ObjectStore
+from toolkit.stores.zstd import compress, decompress
+
+LATEST = "latest"
+_MOVED = "moved/"
+_DAMAGED = "damaged/"
+_JOBS = 8
+
+
+class Archive:
+    """The objects and snapshots of one store. May be used by several threads at once."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+        self.name = store.name
+
+    # -- objects -------------------------------------------------------------------------------------------------
+
+    def objects(self) -> Iterator[ObjectInfo]:
+        """All that lies where objects do, in no particular order; what is none of ours has no address."""
+        return self.store.list(OBJECTS)
+
+    def read(self, address: Address) -> Iterator[bytes]:
+        """An object's plain content, compared with its address at the end.
+
+        Raises:
+            MissingObjectError: it is not there.
+            DamagedObjectError: it is something else; what was given out until then is not to be used.
+        """
+        digest = hashlib.sha256()
+        for chunk in self._plain(address):
+            digest.update(chunk)
+            yield chunk
+        if digest.hexdigest() != address.sha256:
+            raise DamagedObjectError(self.name, address.key, "its content is damaged")
+
+    def _plain(self, address: Address) -> Iterator[bytes]:
+        stored = self.store.read(address.key)
+        if not address.compressed:
+            yield from stored
+            return
+        try:
+            yield from decompress(stored)
+        except ValueError as error:
+            raise DamagedObjectError(self.name, address.key, f"it {error}") from error
+
+    def write(self, address: Address, chunks: Iterable[bytes] | bytearray, size: int) -> int:
+        """Store an object of `size` plain bytes; the bytes that it takes. It appears when it is whole.
+
+        Raises:
+            StoreError: it cannot be written; an error of `chunks` is raised as it is, and nothing is stored.
+        """
+        if not address.compressed:
+            self.store.write(address.key, chunks, size=size)
+            return size
+        counted = _Counted(compress([bytes(chunks)] if isinstance(chunks, bytearray) else chunks))
+        self.store.write(address.key, counted)
+        return counted.bytes
+
+    def size_of(self, address: Address) -> int | None:
+        """How many bytes an object takes; None if it is not there."""
+        info = self.store.info(address.key)
+        return None if info is None else info.size
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove objects."""
+        self.store.delete(keys)
+
+    # -- what was found damaged ------------------------------------------------------------------------------------
+
+    def damaged(self) -> Iterator[Address]:
+        """The objects that a verification found damaged."""
+        for info in self.store.list(_DAMAGED):
+            address = address_of(info.key.removeprefix(_DAMAGED))
+            if address is not None:
+                yield address
+
+    def mark_damaged(self, address: Address) -> bool:
+        """Remember an object as damaged; False where the archive may not be written to."""
+        try:
+            self.store.write(_DAMAGED + address.key, [b"damaged\n"])
+        except StoreError:
+            return False
+        return True
+
+    def mark_whole(self, addresses: Iterable[Address]) -> None:
+        """Objects that were damaged and are no more."""
+        with suppress(StoreError):
+            self.store.delete(_DAMAGED + address.key for address in addresses)
+
+    # -- snapshots -------------------------------------------------------------------------------------------------
+
+    def snapshots(self) -> tuple[tuple[Header, ...], dict[str, str]]:
+        """The headers of all snapshots, oldest first; and, by id, what is wrong with those that cannot be read."""
+        headers, problems = [], {}
+        for snapshot, found in in_parallel(self._header, self.snapshot_ids(), _JOBS):
+            if isinstance(found, Header):
+                headers.append(found)
+            elif found is not None:
+                problems[snapshot] = found
+        return tuple(sorted(headers, key=lambda header: (header.created_at, header.id))), problems
+
+    def snapshot_ids(self) -> Iterator[str]:
+        """The ids of all snapshots, in no particular order."""
+        ids = (snapshot_of(info.key) for info in self.store.list(SNAPSHOTS))
+        return (snapshot for snapshot in ids if snapshot is not None)
+
+    def find(self, text: str) -> Header:
+        """The snapshot of an id, or of its beginning if no other begins so; `latest` is the newest.
+
+        Raises:
+            UnknownNameError: none, or several.
+            StoreError: its manifest is damaged.
+        """
+        headers, problems = self.snapshots()
+        if text == LATEST and headers:
+            return headers[-1]
+        found = [header for header in headers if header.id.startswith(text)]
+        for snapshot, problem in problems.items():
+            if snapshot.startswith(text) and not found:
+                raise self._damaged_manifest(snapshot, problem)
+        if len(found) != 1:
+            raise UnknownNameError("snapshot", text, [header.id for header in headers], self.name)
+        return found[0]
+
+    def entries(self, snapshot: str) -> Iterator[FileEntry]:
+        """The files of a snapshot; whoever reads to the end knows that they are all, and unchanged.
+
+        Raises:
+            MissingObjectError: there is no such snapshot (any more).
+            StoreError: the manifest is damaged.
+        """
+        return self._entries(snapshot_key(snapshot))
+
+    def write_snapshot(self, header: Header, entries: Iterable[FileEntry]) -> None:
+        """Write a manifest: from here on the snapshot is there."""
+        self.store.write(snapshot_key(header.id), compress(encode_manifest(header, entries)))
+
+    def remove_snapshots(self, ids: Iterable[str]) -> None:
+        """Remove manifests: from here on these snapshots are not there."""
+        self.store.delete(map(snapshot_key, ids))
+
+    # -- what rows point at ----------------------------------------------------------------------------------------
+
+    def write_moved(self, header: Header, entries: Iterable[FileEntry]) -> None:
+        """Remember what rows are about to point at."""
+        self.store.write(_MOVED + snapshot_key(header.id), compress(encode_manifest(header, entries)))
+
+    def moved(self) -> Iterator[tuple[Header, Iterator[FileEntry]]]:
+        """The header of each push that moved files, and these files: rows were pointed at them.
+
+        Raises:
+            StoreError: a manifest of them is damaged.
+        """
+        for info in self.store.list(_MOVED):
+            if snapshot_of(info.key.removeprefix(_MOVED)) is not None:
+                parts = self._parts(info.key)
+                header = next(parts, None)
+                assert isinstance(header, Header)
+                yield header, (part for part in parts if isinstance(part, FileEntry))
+
+    def remove_moved(self, ids: Iterable[str]) -> None:
+        """Forget what these pushes moved."""
+        self.store.delete(_MOVED + snapshot_key(snapshot) for snapshot in ids)
+
+    # -- locks -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self, kind: LockKind) -> Iterator[Lock]:
+        """Be at work in the archive, as one of many pushes or as the only prune.
+
+        Raises:
+            ArchiveBusyError: somebody is at work in a way that excludes this.
+        """
+        with take_lock(self.store, kind) as lock:
+            yield lock
+
+    def _header(self, snapshot: str) -> tuple[str, Header | str | None]:
+        """A header; or what is wrong with it; or None if it was removed meanwhile."""
+        try:
+            return snapshot, decode_header(decompress(self.store.read(snapshot_key(snapshot))))
+        except MissingObjectError:
+            return snapshot, None
+        except ValueError as error:
+            return snapshot, str(error)
+
+    def _entries(self, key: str) -> Iterator[FileEntry]:
+        return (part for part in self._parts(key) if isinstance(part, FileEntry))
+
+    def _parts(self, key: str) -> Iterator[Header | FileEntry]:
+        try:
+            yield from decode_manifest(decompress(self.store.read(key)))
+        except ManifestError as error:
+            raise self._damaged_manifest(key, str(error)) from error
+        except ValueError as error:
+            raise self._damaged_manifest(key, f"is damaged: it {error}") from error
+
+    def _damaged_manifest(self, key: str, problem: str) -> StoreError:
+        return StoreError(
+            f"{self.name}: {key}", f"the manifest {problem}",
+            "Restore it from a copy of the archive, or use another snapshot (toolkit archive list).",
+        )  # fmt: skip
+
+
+class _Counted:
+    """Chunks, and how many bytes they were."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.bytes += len(chunk)
+            yield chunk

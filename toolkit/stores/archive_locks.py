@@ -1,0 +1,165 @@
+"""Locks of an archive: an object for each that is at work, renewed while it lives, void some time after.
+
+Whoever comes writes its own lock first and looks at the others then: of two that exclude each other, at least one
+sees the other. Ages are told by the store's own clock: that of the lock just written is its present time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from toolkit.errors import ArchiveBusyError, LockLostError, MissingObjectError, ToolkitError
+from toolkit.stores.objects import ObjectStore
+
+LOCKS = "locks/"
+HOLDS = dt.timedelta(minutes=15)
+# Three failures to renew are survived.
+_RENEWED_SECONDS = HOLDS.total_seconds() / 5
+
+
+class LockKind(StrEnum):
+    """What is being done; pushes do not exclude each other."""
+
+    PUSH = "push"
+    PRUNE = "prune"
+
+
+class _Holder(msgspec.Struct, frozen=True):
+    kind: LockKind
+    host: str
+    pid: int
+    began: dt.datetime
+
+    @property
+    def shown(self) -> str:
+        return f"process {self.pid} on {self.host.partition(' ')[0]}, since {self.began:%Y-%m-%d %H:%M} UTC"
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it was a process of this machine that is no more; of others nobody can tell."""
+        if self.host != _host():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+class Lock:
+    """A lock that is held."""
+
+    def __init__(self, store: ObjectStore, key: str, content: bytes) -> None:
+        self._store, self.key, self._content = store, key, content
+        self._renewed = time.time()
+        self._lost = False
+
+    def require(self) -> None:
+        """See that nobody can have taken the lock for void.
+
+        Raises:
+            LockLostError: somebody can.
+        """
+        if not self._lost and time.time() - self._renewed > _RENEWED_SECONDS:
+            self.renew()
+        if self._lost or time.time() - self._renewed > HOLDS.total_seconds() / 2:
+            raise LockLostError(self._store.name)
+
+    def require_still_there(self) -> None:
+        """See in the store itself that nobody took the lock for void.
+
+        Raises:
+            LockLostError: somebody did.
+        """
+        self.renew()
+        self.require()
+
+    def renew(self) -> None:
+        """Give a sign of life."""
+        began = time.time()
+        with suppress(ToolkitError):
+            if self._store.info(self.key) is None:
+                self._lost = True
+                return
+            self._store.write(self.key, [self._content])
+            self._renewed = began
+
+
+@contextmanager
+def take_lock(store: ObjectStore, kind: LockKind) -> Iterator[Lock]:
+    """Hold a lock for the time of the block.
+
+    Raises:
+        ArchiveBusyError: somebody is at work in a way that excludes this.
+    """
+    content = msgspec.json.encode(_Holder(kind, _host(), os.getpid(), dt.datetime.now(dt.UTC)))
+    key = f"{LOCKS}{kind}-{secrets.token_hex(8)}"
+    store.create(key, content)
+    try:
+        _refuse_others(store, key, kind)
+        lock = Lock(store, key, content)
+        ended = threading.Event()
+        thread = threading.Thread(target=_renewing, args=(lock, ended), name="archive-lock", daemon=True)
+        thread.start()
+        try:
+            yield lock
+        finally:
+            ended.set()
+            thread.join()
+    finally:
+        with suppress(ToolkitError):
+            store.delete([key])
+
+
+def _renewing(lock: Lock, ended: threading.Event) -> None:
+    while not ended.wait(_RENEWED_SECONDS):
+        lock.renew()
+
+
+def _refuse_others(store: ObjectStore, own: str, kind: LockKind) -> None:
+    locks = list(store.list(LOCKS))
+    now = next((lock.last_modified for lock in locks if lock.key == own), dt.datetime.now(dt.UTC))
+    void = []
+    for lock in locks:
+        holder = None if lock.key == own else _holder(store, lock.key)
+        if holder is None:
+            continue
+        if now - lock.last_modified > HOLDS or holder.is_dead:
+            void.append(lock.key)
+        elif LockKind.PRUNE in (kind, holder.kind):
+            raise ArchiveBusyError(store.name, holder.kind, holder.shown, lock.key, HOLDS // dt.timedelta(minutes=1))
+    # Whoever comes to life again sees by this that its time was over.
+    store.delete(void)
+
+
+def _holder(store: ObjectStore, key: str) -> _Holder | None:
+    try:
+        return msgspec.json.decode(b"".join(store.read(key)), type=_Holder)
+    except MissingObjectError:
+        return None
+    except msgspec.DecodeError:
+        # Not one that this version writes: taken for what excludes most.
+        return _Holder(LockKind.PRUNE, "unknown", 0, dt.datetime.now(dt.UTC))
+
+
+def _host() -> str:
+    """This machine, or the container in it: process numbers mean nothing elsewhere."""
+    try:
+        space = str(Path("/proc/self/ns/pid").stat().st_ino)
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        space = boot = ""
+    return f"{socket.gethostname()} {space} {boot}".strip()
