@@ -13,10 +13,11 @@ from toolkit.core.tables import narrowed, select_tables
 from toolkit.errors import ConfigurationError, RevisionMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate
+from toolkit.operations.attachments import copy_files
 from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.transfer import Mode, Options, transfer
 from toolkit.repositories import connect
-from toolkit.repositories.base import require_columns
+from toolkit.repositories.base import refuse_schema, require_columns
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
@@ -31,11 +32,13 @@ def sync(
     where: Mapping[str, str] | None = None,
     dry_run: bool = False,
     options: Options | None = None,
+    attachments: str | None = None,
     progress: Progress | None = None,
 ) -> SyncResult:
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
     `where` holds, by table, a condition in SQL that both databases understand: only rows that meet it are compared.
+    `attachments` is the store that the target's rows find their files in: those that it lacks are copied there first.
     With `Mode.REPLACE`, at most `options.max_delete` rows of a table are deleted (by default a tenth, or 100).
 
     One transaction, verified before it commits; reading is one snapshot. A target without any tables is migrated
@@ -52,7 +55,11 @@ def sync(
     if options.mode is Mode.REPLACE:
         options = replace(options, max_delete=options.max_delete or DeleteLimit())
         _require_one_revision(source_database, target_database, config)
+    copied = None
     with connect(source_database) as origin:
+        if attachments is not None:
+            refuse_schema(require_columns(origin, specs))
+            copied = copy_files(config, origin, specs, attachments, dry_run=dry_run, progress=progress or Silent())
         created, results = transfer(
             lambda _: origin,
             target_database,
@@ -65,7 +72,7 @@ def sync(
         )
     elapsed = time.perf_counter() - started
     verified = options.verify and not dry_run
-    return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed)
+    return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed, copied)
 
 
 def _require_two(source: Database, target: Database) -> None:

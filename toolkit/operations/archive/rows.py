@@ -100,10 +100,11 @@ def file_tables(
                 f"{spec.name} has no column of files (StoredObject).",
                 f"Tables that have: {', '.join(each.name for each in file_tables(metadata)) or 'none'}.",
             )
-    return tuple(_narrow(spec) for spec in narrowed(specs, where or {}))
+    return tuple(narrow(spec) for spec in narrowed(specs, where or {}))
 
 
-def _narrow(spec: TableSpec) -> TableSpec:
+def narrow(spec: TableSpec) -> TableSpec:
+    """A table with its columns of files, its key and its age alone."""
     wanted = {*spec.key, *file_columns(spec), *age_column(spec)}
     return replace(spec, columns=tuple(column for column in spec.columns if column.name in wanted))
 
