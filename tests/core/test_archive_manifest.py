@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -157,3 +159,26 @@ def test_ids_sort_by_time_and_differ() -> None:
     assert first.startswith("20240229T153000Z-")
     assert snapshot_of(snapshot_key(first)) == first
     assert snapshot_of("snapshots/other.jsonl.zst") is None
+
+
+_FIRST_IN_THREADS = """
+import sys, threading
+from toolkit.core.archive_manifest import decode_header, decode_manifest
+content = bytes.fromhex(sys.argv[1])
+sys.setswitchinterval(1e-6)
+start = threading.Barrier(8)
+def work():
+    start.wait()
+    decode_header([content])
+    list(decode_manifest([content]))
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_several_threads_may_be_the_first_to_read_a_manifest() -> None:
+    """msgspec makes a type's decoder when it is first used; done by two threads at once, that was a crash."""
+    content = written(entry()).hex()
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", _FIRST_IN_THREADS, content], check=True)

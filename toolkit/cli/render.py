@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from toolkit.core.plan import SyncResult
+    from toolkit.core.plan import FileCopy, SyncResult
     from toolkit.core.progress import Progress
     from toolkit.operations.diff import DiffResult, RowDiff
     from toolkit.operations.dump import DumpResult
@@ -46,6 +46,8 @@ def show_transfer(result: SyncResult) -> None:
     only = [f"{table.table} {table.target_only}" for table in result.tables if table.target_only]
     if only:
         click.echo(f"Only in {result.target}, left as they are: {', '.join(only)}.")
+    if result.attachments is not None:
+        _show_files(result.attachments, result.dry_run)
     if result.dry_run and result.created_schema:
         click.echo(f"{result.target} has no tables: they would be created first.")
     if result.dry_run:
@@ -55,6 +57,15 @@ def show_transfer(result: SyncResult) -> None:
     else:
         proved = "Verified: rows and digest of every table written are equal."
         click.echo(proved if result.verified else "Not verified.")
+
+
+def _show_files(copied: FileCopy, dry_run: bool) -> None:
+    would = "to be copied" if dry_run else "copied"
+    click.echo(
+        f"Files: {copied.copied:,} {would} to {copied.store} ({copied.bytes:,} bytes), {copied.there:,} there already."
+    )
+    for problem in copied.problems:
+        click.echo(f"Not copied: {problem}")
 
 
 def show_json_line(result: Any) -> None:

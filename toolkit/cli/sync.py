@@ -9,6 +9,7 @@ import click
 
 from toolkit.cli.diff import compare
 from toolkit.cli.options import duration, general_options, make_options, match_option, transfer_options, where_option
+from toolkit.errors import EXIT_DIFFERENT
 
 if TYPE_CHECKING:
     from toolkit.operations.deletes import DeleteLimit
@@ -45,6 +46,8 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @click.option("--max-delete", metavar="N|P%", callback=_limit,
               help="How many of a table's rows may be deleted or marked.  [default: 10 %, and up to 100 rows]")
 @click.option("--verify-only", is_flag=True, help="Only compare, as `toolkit diff` does; exits with 3 on a difference.")
+@click.option("--attachments", metavar="STORE",
+              help="Also copy files that the rows point at and this store of the target lacks.")
 @transfer_options
 @general_options
 @click.pass_context
@@ -61,6 +64,7 @@ def sync(
     soft_delete: bool,
     max_delete: DeleteLimit | None,
     verify_only: bool,
+    attachments: str | None,
     dry_run: bool,
     no_verify: bool,
     batch_rows: int | None,
@@ -71,10 +75,10 @@ def sync(
 
     All tables, or those named. Rows that only the target has stay, unless --delete. Everything is one transaction,
     verified before it commits; a second run writes nothing. A condition holds on both sides: rows outside of it are
-    neither written nor deleted.
+    neither written nor deleted. Files that could not be copied are told, and the exit code is 3.
     """
     if verify_only:
-        if delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match:
+        if delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match or attachments:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, where, as_json=as_json)
     from toolkit.cli.render import progress_on_stderr, show_json, show_transfer
@@ -94,6 +98,6 @@ def sync(
     with progress_on_stderr() as progress:
         result = run(ctx.obj, source, target, tables, where=where, match=match,
                      since=Since(since, overlap) if since else None, dry_run=dry_run, options=options,
-                     progress=progress)
+                     attachments=attachments, progress=progress)
     show_json(result) if as_json else show_transfer(result)
-    return 0
+    return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0

@@ -222,8 +222,20 @@ class _Format(msgspec.Struct):
     format: int
 
 
-def _decoded(line: bytes, type_: type[T]) -> T:
+# Made here, once: msgspec crashes when several threads at once are the first to decode a type.
+_DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
+    type_: msgspec.json.Decoder(type_) for type_ in (_Format, Header, FileEntry, _Trailer)
+}
+
+
+def decode_entry(line: bytes | str) -> FileEntry:
+    """A file from its line alone."""
+    return _decoded(line, FileEntry)
+
+
+def _decoded(line: bytes | str, type_: type[T]) -> T:
     try:
-        return msgspec.json.decode(line, type=type_)
+        decoded: T = _DECODERS[type_].decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ManifestError(f"is damaged ({error})") from error
+    return decoded

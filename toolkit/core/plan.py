@@ -79,6 +79,18 @@ class TableResult:
         return rows / self.seconds if self.seconds else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class FileCopy:
+    """Files that came along with rows: so many `copied` to a store, others `there` already; a line for each problem."""
+
+    store: str
+    files: int
+    copied: int
+    bytes: int
+    there: int
+    problems: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class SyncResult:
     """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent."""
@@ -90,6 +102,7 @@ class SyncResult:
     verified: bool
     tables: tuple[TableResult, ...]
     seconds: float
+    attachments: FileCopy | None = None
 
 
 @dataclass(frozen=True, slots=True)

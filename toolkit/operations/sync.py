@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,12 +14,13 @@ from toolkit.core.tables import narrowed, select_tables
 from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate
+from toolkit.operations.attachments import copy_files
 from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.matching import MatchedSource, matches
 from toolkit.operations.transfer import Mode, Options, Source, transfer
 from toolkit.operations.watermarks import Since, Watermarks
 from toolkit.repositories import connect
-from toolkit.repositories.base import require_columns
+from toolkit.repositories.base import refuse_schema, require_columns
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
@@ -38,6 +38,7 @@ def sync(
     since: Since | None = None,
     dry_run: bool = False,
     options: Options | None = None,
+    attachments: str | None = None,
     progress: Progress | None = None,
 ) -> SyncResult:
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
@@ -48,6 +49,7 @@ def sync(
 
     `match` names, by table, columns by which rows are recognised instead of the primary key: the target's keys stay,
     and foreign keys are rewritten. `since` limits the sync to rows changed since the last one that was given a `since`.
+    `attachments` is the store that the target's rows find their files in: those that it lacks are copied there first.
 
     One transaction, verified before it commits; reading is one snapshot. A target without any tables is migrated
     first. With `dry_run` nothing is written and the counts are what a real run would write.
@@ -72,16 +74,18 @@ def sync(
         if deletes:
             _require_one_revision(source_database, target_database, config)
         origin.hold(specs)
+        lacking = require_columns(origin, specs)
+        copied = None
+        if attachments is not None:
+            refuse_schema(lacking)
+            copied = copy_files(config, origin, specs, attachments, dry_run=dry_run, progress=progress or Silent())
 
         def matched(destination: DatabaseConnection | None) -> Source:
             return MatchedSource(origin, destination, specs, match) if match and destination else origin
 
         def watermarks(destination: DatabaseConnection) -> Watermarks:
             assert since is not None
-            marks = Watermarks.read(since, source_database.place, destination, specs)
-            for spec in specs:
-                marks.reach(spec, origin, dt.datetime.now(dt.UTC))
-            return marks
+            return Watermarks.between(since, origin, destination, specs)
 
         created, results = transfer(
             matched,
@@ -91,12 +95,12 @@ def sync(
             dry_run=dry_run,
             options=options,
             progress=progress or Silent(),
-            problems=require_columns(origin, specs),
+            problems=lacking,
             watermarks_for=watermarks if since else None,
         )
     elapsed = time.perf_counter() - started
     verified = options.verify and not dry_run
-    return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed)
+    return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed, copied)
 
 
 @contextmanager

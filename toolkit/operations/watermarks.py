@@ -57,21 +57,28 @@ class Watermarks:
     reached: dict[str, int]
 
     @classmethod
-    def read(cls, since: Since, source: str, target: DatabaseConnection, specs: Sequence[TableSpec]) -> Watermarks:
-        """The watermarks of the last sync from `source`, whose place this is.
+    def between(
+        cls, since: Since, source: DatabaseConnection, target: DatabaseConnection, specs: Sequence[TableSpec]
+    ) -> Watermarks:
+        """The watermarks of the last sync of a pair, and how far the source goes now.
 
         Raises:
             ConfigurationError: no table has the column, or it is of a type that does not grow.
         """
         _require_column(since, specs)
-        marks = cls(since, source, {}, {})
+        marks = cls(since, source.database.place, {}, {})
+        now = dt.datetime.now(dt.UTC)
+        for spec in specs:
+            marks._reach(spec, source, now)
+        return replace(marks, previous=marks._read(target, specs))
+
+    def _read(self, target: DatabaseConnection, specs: Sequence[TableSpec]) -> dict[str, int]:
         with target.translated():
             if not sa.inspect(target.sqlalchemy).has_table(_STATE.name):
-                return marks
-            rows = target.sqlalchemy.execute(sa.select(_STATE).where(*marks._own())).all()
+                return {}
+            rows = target.sqlalchemy.execute(sa.select(_STATE).where(*self._own())).all()
         wanted = {(spec.name, spec.where or "") for spec in specs}
-        found = {row.table_name: int(row.watermark) for row in rows if (row.table_name, row.narrowed_by) in wanted}
-        return replace(marks, previous=found)
+        return {row.table_name: int(row.watermark) for row in rows if (row.table_name, row.narrowed_by) in wanted}
 
     def window(self, spec: TableSpec) -> str | None:
         """The condition on the source's rows, in SQL that every engine understands; None for all of them."""
@@ -86,7 +93,7 @@ class Watermarks:
         """From where on rows are looked at."""
         return _literal(spec, self.since.column, self.previous[spec.name] - self._overlap(spec)).strip("'")
 
-    def reach(self, spec: TableSpec, source: DatabaseConnection, now: dt.datetime) -> None:
+    def _reach(self, spec: TableSpec, source: DatabaseConnection, now: dt.datetime) -> None:
         """Note how far the source goes; a time that is still to come does not count, for others come before it."""
         column = next((each for each in spec.columns if each.name == self.since.column), None)
         if column is None:

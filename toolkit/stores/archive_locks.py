@@ -59,6 +59,10 @@ class _Holder(msgspec.Struct, frozen=True):
         return False
 
 
+# Made here, once: msgspec crashes when several threads at once are the first to decode a type.
+_HOLDER = msgspec.json.Decoder(_Holder)
+
+
 class Lock:
     """A lock that is held."""
 
@@ -147,7 +151,7 @@ def _refuse_others(store: ObjectStore, own: str, kind: LockKind) -> None:
 
 def _holder(store: ObjectStore, key: str) -> _Holder | None:
     try:
-        return msgspec.json.decode(b"".join(store.read(key)), type=_Holder)
+        return _HOLDER.decode(b"".join(store.read(key)))
     except MissingObjectError:
         return None
     except msgspec.DecodeError:

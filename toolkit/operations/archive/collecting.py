@@ -28,6 +28,7 @@ CREATE TABLE file (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, idx INT
     home_backend TEXT, home_path TEXT, content_type TEXT, said_size INTEGER, metadata TEXT, reference TEXT,
     age_unknown INTEGER);
 CREATE INDEX file_place ON file (backend, path);
+CREATE INDEX file_row ON file (tbl, col, key);
 -- A file of the live store (or of the archive), once. States: see `State`.
 CREATE TABLE live (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, state TEXT, size INTEGER, modified REAL, etag TEXT,
     sha TEXT, stored INTEGER, outcome TEXT, reason TEXT, UNIQUE (backend, path));

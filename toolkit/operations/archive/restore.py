@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toolkit.core.archive_manifest import Address, FileEntry, Header
+from toolkit.core.archive_manifest import Address, FileEntry, Header, decode_entry
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_order, in_parallel
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, ToolkitError, UnknownNameError
@@ -225,7 +225,7 @@ class _Restore:
     ) -> tuple[tuple[Any, ...] | None, list[tuple[int, FileEntry]], list[Finding]]:
         """What is to be done about one row: its repair, its files, and what is worth telling."""
         _, table, column, key, _ = rows[0]
-        entries = [(number, msgspec.json.decode(line, type=FileEntry)) for number, *_, line in rows]
+        entries = [(number, decode_entry(line)) for number, *_, line in rows]
         held = self._catalogue.one("SELECT held FROM cell WHERE (tbl, col, key) = (?, ?, ?)", table, column, key)
         if self._options.only and held is None:
             return None, [], []

@@ -28,6 +28,25 @@ ORIGIN = "archived_from"
 _TIMES = (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 
 
+class _Place(msgspec.Struct):
+    backend: str
+    filename: str
+
+
+class _Moved(msgspec.Struct):
+    archived_from: _Place | None = None
+
+
+# Made here, once: msgspec crashes when several threads at once are the first to decode a type.
+_DOCUMENT = msgspec.json.Decoder(msgspec.Raw)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STRING = msgspec.json.Decoder(str)
+_TEXT = msgspec.json.Decoder(str | None)
+_NUMBER = msgspec.json.Decoder(int | None)
+_MOVED = msgspec.json.Decoder(_Moved)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """One file as a row refers to it. `backend` and `path` are where it is; `origin` where it was before a move."""
@@ -81,10 +100,11 @@ def file_tables(
                 f"{spec.name} has no column of files (StoredObject).",
                 f"Tables that have: {', '.join(each.name for each in file_tables(metadata)) or 'none'}.",
             )
-    return tuple(_narrow(spec) for spec in narrowed(specs, where or {}))
+    return tuple(narrow(spec) for spec in narrowed(specs, where or {}))
 
 
-def _narrow(spec: TableSpec) -> TableSpec:
+def narrow(spec: TableSpec) -> TableSpec:
+    """A table with its columns of files, its key and its age alone."""
     wanted = {*spec.key, *file_columns(spec), *age_column(spec)}
     return replace(spec, columns=tuple(column for column in spec.columns if column.name in wanted))
 
@@ -156,24 +176,19 @@ def _parsed(held: str | None, backend: str | None) -> tuple[tuple[Reference, ...
     if held is None:
         return (), None
     try:
-        document = _decode(held, msgspec.Raw)
-        if bytes(document).startswith(b'"'):
-            document = msgspec.Raw(_decode(document, str).strip().encode())
-        if bytes(document) == b"null":
+        document = bytes(_DOCUMENT.decode(held)).strip()
+        if document.startswith(b'"'):
+            document = _STRING.decode(document).strip().encode()
+        if document == b"null":
             return (), None
-        parts = _decode(document, list[msgspec.Raw]) if bytes(document).startswith(b"[") else [document]
+        parts = _LIST.decode(document) if document.startswith(b"[") else [msgspec.Raw(document)]
         return tuple(_reference(part, backend) for part in parts if bytes(part) not in (b"null", b"{}")), None
     except (msgspec.DecodeError, ValueError) as error:
         return (), str(error)
 
 
-def _decode(text: Any, type_: Any) -> Any:
-    decoded = msgspec.json.decode(text, type=type_)
-    return msgspec.Raw(bytes(decoded).strip()) if type_ is msgspec.Raw else decoded
-
-
 def _reference(raw: msgspec.Raw, backend: str | None) -> Reference:
-    fields: dict[str, msgspec.Raw] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    fields: dict[str, msgspec.Raw] = _FIELDS.decode(raw)
     path = _text(fields, "to_filename") or _text(fields, "filename")
     key = _text(fields, "backend") or backend
     if not path or not key:
@@ -187,32 +202,24 @@ def _reference(raw: msgspec.Raw, backend: str | None) -> Reference:
 
 def _text(fields: Mapping[str, msgspec.Raw], name: str) -> str | None:
     raw = fields.get(name)
-    return None if raw is None else msgspec.json.decode(raw, type=str | None)
+    return None if raw is None else _TEXT.decode(raw)
 
 
 def _number(fields: Mapping[str, msgspec.Raw], name: str) -> int | None:
     """A size is only used to compare with: one that is no number is none."""
     try:
-        return msgspec.json.decode(fields.get(name, msgspec.Raw(b"null")), type=int | None)
+        found: int | None = _NUMBER.decode(fields.get(name, b"null"))
     except msgspec.DecodeError:
         return None
+    return found
 
 
 def _origin(metadata: msgspec.Raw) -> tuple[str, str] | None:
     try:
-        found = msgspec.json.decode(metadata, type=_Moved).archived_from
+        found = _MOVED.decode(metadata).archived_from
     except msgspec.ValidationError:
         return None
     return None if found is None else (found.backend, found.filename)
-
-
-class _Place(msgspec.Struct):
-    backend: str
-    filename: str
-
-
-class _Moved(msgspec.Struct):
-    archived_from: _Place | None = None
 
 
 # -- writing -------------------------------------------------------------------------------------------------------
@@ -220,8 +227,8 @@ class _Moved(msgspec.Struct):
 
 def pointed_at(reference: Reference, backend: str, path: str, size: int) -> bytes:
     """The reference with another place and its true size, and in its metadata the place it had."""
-    fields: dict[str, Any] = msgspec.json.decode(reference.raw, type=dict[str, msgspec.Raw])
-    metadata: dict[str, Any] = msgspec.json.decode(reference.metadata, type=dict[str, msgspec.Raw])
+    fields: dict[str, Any] = _FIELDS.decode(reference.raw)
+    metadata: dict[str, Any] = _FIELDS.decode(reference.metadata)
     home, name = reference.home
     metadata[ORIGIN] = {"backend": home, "filename": name}
     fields.pop("to_filename", None)
@@ -247,14 +254,14 @@ def swap_cells(
 
 def at_home(raw: msgspec.Raw, backend: str, path: str) -> bytes:
     """A reference to a place in the live store: to the letter what it was, unless it was moved or goes elsewhere."""
-    fields: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    fields: dict[str, Any] = _FIELDS.decode(raw)
     present = _text(fields, "backend"), _text(fields, "to_filename") or _text(fields, "filename")
     if present in ((backend, path), (None, path)):
         return bytes(raw)
     fields.pop("to_filename", None)
     metadata = fields.get("metadata")
     if metadata is not None and _origin(metadata) is not None:
-        kept: dict[str, Any] = msgspec.json.decode(metadata, type=dict[str, msgspec.Raw])
+        kept: dict[str, Any] = _FIELDS.decode(metadata)
         del kept[ORIGIN]
         fields["metadata"] = msgspec.Raw(msgspec.json.encode(kept))
     changed: dict[str, Any] = {**fields, "backend": backend, "filename": path}

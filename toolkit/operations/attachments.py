@@ -1,0 +1,125 @@
+"""The files that rows point at, brought along with the rows: from the source's live store to the target's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from toolkit.core.archive_manifest import address_of
+from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_parallel
+from toolkit.core.plan import FileCopy
+from toolkit.errors import DamagedObjectError, ToolkitError
+from toolkit.operations.archive.places import JOBS, Backends
+from toolkit.operations.archive.rows import file_columns, narrow, read_cells
+from toolkit.stores.access import access_to
+from toolkit.stores.catalogue import Catalogue
+from toolkit.stores.live import ObstoreBackend
+
+if TYPE_CHECKING:
+    from toolkit.config import Config
+    from toolkit.core.progress import Progress
+    from toolkit.core.tables import TableSpec
+    from toolkit.repositories.base import DatabaseConnection
+
+_SCHEMA = "CREATE TABLE file (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, UNIQUE (backend, path))"
+
+
+@dataclass(frozen=True, slots=True)
+class _Copied:
+    state: str
+    bytes: int = 0
+    problem: str | None = None
+
+
+@dataclass
+class _Copy:
+    """One copying: from the backends that rows name to one store."""
+
+    backends: Backends
+    target: ObstoreBackend
+    dry_run: bool
+    stop: Stop = field(default_factory=Stop)
+    memory: Memory = field(default_factory=lambda: Memory(MEMORY_BYTES))
+
+    def copy(self, row: tuple[int, str, str]) -> _Copied:
+        """One file, unless it is there; what is wrong with one stops nothing."""
+        _, key, path = row
+        try:
+            source = self.backends.get(key)
+            info, there = source.info(path), self.target.info(path)
+            if info is None:
+                return _Copied("failed", problem=f"{key}:{path!r}: there is no such file")
+            if there is not None and there.size != info.size:
+                reason = f"a file of {there.size} bytes is there, not one of {info.size}; it was left as it is"
+                return _Copied("failed", problem=f"{self.target.name}: {path!r}: {reason}")
+            if there is not None:
+                return _Copied("there")
+            if not self.dry_run:
+                with self.memory.taken(min(info.size, STREAM_BYTES)):
+                    self._send(key, path, info.size)
+        except ToolkitError as error:
+            return _Copied("failed", problem=error.fact)
+        return _Copied("copied", info.size)
+
+    def _send(self, key: str, path: str, size: int) -> None:
+        """Write the file, and read it back: what arrived is what was read."""
+        digest = hashlib.sha256()
+        self.target.write(path, self._hashed(key, path, digest), size=size)
+        arrived = hashlib.sha256()
+        for chunk in self.stop.watched(self.target.read(path)):
+            arrived.update(chunk)
+        if arrived.digest() != digest.digest():
+            self.target.delete(path)
+            raise DamagedObjectError(self.target.name, path, "what arrived is not what was sent, and was removed")
+
+    def _hashed(self, key: str, path: str, digest: hashlib._Hash) -> Iterator[bytes]:
+        for chunk in self.stop.watched(self.backends.get(key).read(path)):
+            digest.update(chunk)
+            yield chunk
+
+
+def copy_files(
+    config: Config,
+    origin: DatabaseConnection,
+    specs: Sequence[TableSpec],
+    store: str,
+    *,
+    dry_run: bool,
+    progress: Progress,
+) -> FileCopy:
+    """Copy the files of these tables' rows that a store lacks, each under its own name.
+
+    Files that rows were moved to in an archive stay there. A file that cannot be copied is told, and stops nothing.
+
+    Raises:
+        UnknownNameError, StoreError: there is no such store, or its settings cannot be used.
+    """
+    found = config.store(store)
+    run = _Copy(Backends(config), ObstoreBackend(found.name or store, access_to(found)), dry_run)
+    counts = {"copied": 0, "there": 0}
+    size, problems = 0, []
+    with Catalogue(_SCHEMA) as catalogue:
+        for spec in (narrow(each) for each in specs if file_columns(each)):
+            catalogue.run_many("INSERT OR IGNORE INTO file (backend, path) VALUES (?, ?)", _places(origin, spec))
+        (files,) = catalogue.one("SELECT count(*) FROM file")
+        progress.step(f"copy files to {run.target.name}", files)
+        rows = catalogue.pages("SELECT id, backend, path FROM file WHERE id > ? ORDER BY id")
+        for done in in_parallel(run.copy, rows, JOBS, run.stop):
+            if done.problem is not None:
+                problems.append(done.problem)
+            else:
+                counts[done.state] += 1
+                size += done.bytes
+            progress.advance(1)
+    return FileCopy(run.target.name, files, counts["copied"], size, counts["there"], tuple(sorted(problems)))
+
+
+def _places(origin: DatabaseConnection, spec: TableSpec) -> Iterator[tuple[str, str]]:
+    return (
+        (each.backend, each.path)
+        for cell in read_cells(origin, spec)
+        for each in cell.references
+        if address_of(each.path) is None
+    )
