@@ -1,7 +1,6 @@
-"""The archive of attachments from Python, the same verbs as the command line:
+"""The archive of attachments from Python: the same verbs as the command line.
 
-    from toolkit import archive, load_config
-    result = archive.push(load_config(), "sqlite", options=archive.PushOptions(move=True))
+For example, `archive.push(load_config(), "sqlite", options=archive.PushOptions(move=True))`.
 """
 
 from __future__ import annotations
