@@ -516,7 +516,8 @@ class PostgresRepository(TableRepository):
             sequence = literal(name)
             self.connection.run(
                 f"SELECT setval({sequence}, top) FROM (SELECT greatest({int(above)}, max({quoted(column)})) AS top "
-                f"FROM {self.name}) AS highest, {name} AS s WHERE top > s.last_value"
+                f"FROM {self.name}) AS highest, {name} AS s "
+                "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)"
             )
             rows = self.connection.run(f"SELECT nextval({sequence}) FROM generate_series(1, {int(count)})").fetchall()
         return [int(row[0]) for row in rows]
