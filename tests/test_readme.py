@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import click
-import pytest
 from click.testing import CliRunner
 
 from toolkit.cli import toolkit
@@ -57,12 +56,11 @@ def shell_blocks() -> list[str]:
     return re.findall(r"```bash run\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("number", range(len(shell_blocks())))
-def test_the_examples_run(number: int, tmp_path: Path) -> None:
-    """Each block runs in a fresh copy of the project's own files, from the first block on."""
+def test_the_examples_run(tmp_path: Path) -> None:
+    """All of them, one after the other, in a fresh copy of the project's own files."""
     for name in ("fixtures", "migrations"):
         (tmp_path / name).symlink_to(ROOT / name)
-    script = "set -e\n" + "".join(shell_blocks()[: number + 1]).replace("uv run toolkit", "toolkit")
+    script = "set -ev\n" + "".join(shell_blocks()).replace("uv run toolkit", "toolkit")
     script = script.replace("uv run python", "python")
     binaries = Path(sys.executable).parent
     result = subprocess.run(

@@ -128,6 +128,75 @@ def test_no_cascade_takes_rows_of_a_table_that_has_no_key_or_points_at_another_o
     assert counts(sync(config, "sqlite", "postgres", ["parent"], options=ALL)) == {"parent": (0, 0, 1, 2)}
 
 
+@EVERY_TARGET
+@pytest.mark.parametrize("column", ["id", "code"])
+def test_rows_of_a_table_that_nobody_knows_keep_the_rows_that_they_point_at(
+    using: Using, target: str, column: str
+) -> None:
+    metadata = plain("parent", sa.Column("code", sa.Integer, unique=True))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(config.database("sqlite"), "INSERT INTO parent VALUES (1, 11)")
+    named = "" if column == "id" else "(code)"
+    execute(
+        config.database(target),
+        "INSERT INTO parent VALUES (1, 11), (2, 12)",
+        f'CREATE TABLE "un known" (id INTEGER, "a" INTEGER REFERENCES parent{named})',
+        f'INSERT INTO "un known" VALUES (7, {2 if column == "id" else 12})',
+    )
+    with pytest.raises(ReferencedRowsError, match=r"parent: 1 row of (public\.)?un known in"):
+        sync(config, "sqlite", target, options=ALL)
+    assert rows(config, target, "SELECT id FROM parent") == [(1,), (2,)]
+    execute(config.database(target), 'DELETE FROM "un known"')
+    assert counts(sync(config, "sqlite", target, options=ALL)) == {"parent": (0, 0, 1, 1)}
+
+
+# -- what PostgreSQL does by itself, or hides --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("to_itself", [False, True])
+@pytest.mark.parametrize("options", [Options(), Options(commit_every=1)])
+def test_an_update_that_cascades_to_rows_that_stay_is_undone(using: Using, options: Options, to_itself: bool) -> None:
+    """What `child` points at is another row's by now: ON UPDATE CASCADE would take it along to where it never was."""
+    metadata = plain(
+        "parent", sa.Column("code", sa.Text, unique=True, nullable=False),
+        *([sa.Column("like_code", sa.ForeignKey("parent.code", onupdate="CASCADE"))] if to_itself else []),
+    )
+    code = sa.ForeignKey("parent.code", onupdate="CASCADE")
+    sa.Table("child", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("code", code))
+    config = using(metadata)
+    create(config.database("postgres"), metadata)
+    own = (", NULL", ", 'bb'") if to_itself else ("", "")
+    for name, codes in (("sqlite", ("aa-old", "aa", "cc")), ("postgres", ("aa", "bb", "aa-old"))):
+        third = own[1].replace("bb", "aa")
+        values = ", ".join(f"({key}, '{value}'{own[0] if key < 3 else third})" for key, value in enumerate(codes, 1))
+        execute(config.database(name), f"INSERT INTO parent VALUES {values}", "INSERT INTO child VALUES (1, 'aa')")
+    assert counts(sync(config, "sqlite", "postgres", options=options))["child"] == (0, 0, 1, 0)
+    assert contents(config.database("postgres"), metadata) == contents(config.database("sqlite"), metadata)
+    assert all(not t.updated for t in sync(config, "sqlite", "postgres").tables)
+
+
+def test_rows_that_a_policy_hides_are_not_taken_for_rows_that_are_gone(using: Using) -> None:
+    metadata = plain("parent")
+    config = using(metadata)
+    create(config.database("postgres"), metadata)
+    execute(
+        config.database("postgres"), "INSERT INTO parent VALUES (1), (2)", "CREATE ROLE half_blind LOGIN",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON parent TO half_blind", "ALTER TABLE parent ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY half ON parent USING (id > 1)",
+    )
+    try:
+        url = config.database("postgres").url.set(username="half_blind").render_as_string(hide_password=False)
+        execute(config.database("sqlite"), "INSERT INTO parent VALUES (1), (2)")
+        for source, target in ((url, "sqlite"), ("sqlite", url)):
+            with pytest.raises(DatabaseUnavailableError, match="row-level security"):
+                sync(config, source, target, options=ALL)
+        assert rows(config, "sqlite", "SELECT id FROM parent") == [(1,), (2,)]
+        assert diff(config, url, "sqlite").failed
+    finally:
+        execute(config.database("postgres"), "DROP OWNED BY half_blind", "DROP ROLE half_blind")
+
+
 # -- trees and cycles ------------------------------------------------------------------------------------------
 
 
@@ -323,6 +392,23 @@ def test_columns_that_postgres_numbers_itself_take_the_numbers_of_the_source(usi
     execute(config.database("sqlite"), "UPDATE aside SET n = 99 WHERE k = 'x'")
     with pytest.raises(VerificationError, match="aside"):
         sync(config, "sqlite", "postgres")
+
+
+def test_sequences_of_duckdb_are_found_whatever_their_tables_are_called(using: Using) -> None:
+    metadata = sa.MetaData()
+    for name in ('a "b', "c.d", "e'f", "G h"):
+        sa.Table(name, metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database("duckdb"), metadata)
+    with connected(config.database("sqlite")) as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(table.insert().values(id=5, v="five"))
+    sync(config, "sqlite", "duckdb")
+    with connected(config.database("duckdb")) as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(table.insert().values(v="six"))
+    found = contents(config.database("duckdb"), metadata)
+    assert found == {name: [(5, "five"), (6, "six")] for name in metadata.tables}
 
 
 @pytest.mark.usefixtures("small_rebuilds")

@@ -133,6 +133,122 @@ def test_keys_that_cannot_be_made_up_are_refused_by_name(people: Config) -> None
         sync(people, "sqlite", "sqlite2", match={"link": ("note",)})
 
 
+@EVERY_TARGET
+def test_a_key_that_is_made_up_is_nobodys_even_where_a_sequence_was_never_used(people: Config, target: str) -> None:
+    put(people, "sqlite", person=[(1, "a@x", None, "A")])
+    put(people, target, person=[(1, "b@x", None, "B")])
+    assert written(people, target) == 1
+    assert contents(people.database(target), METADATA)["person"] == [(1, "b@x", None, "B"), (2, "a@x", None, "A")]
+    assert written(people, target) == 0
+
+
+TENANTS = sa.MetaData()
+sa.Table(
+    "tenant", TENANTS, sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("slug", sa.Text, unique=True),
+)
+sa.Table(
+    "project", TENANTS, sa.Column("tenant_id", sa.ForeignKey("tenant.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True), sa.Column("code", sa.Text, unique=True),
+)
+# It points at its tenant through its project alone, by columns in another order than the key's, of a narrower type.
+sa.Table(
+    "step", TENANTS, sa.Column("id", sa.Integer, primary_key=True), sa.Column("number", sa.Integer),
+    sa.Column("tenant", sa.Integer), sa.Column("label", sa.Text),
+    sa.ForeignKeyConstraint(["number", "tenant"], ["project.number", "project.tenant_id"]),
+    sa.UniqueConstraint("tenant", "label"),
+)
+# The key of what this points at is only a part of the foreign key.
+sa.Table(
+    "note", TENANTS, sa.Column("id", sa.Integer, primary_key=True), sa.Column("step_id", sa.Integer),
+    sa.Column("step_label", sa.Text), sa.ForeignKeyConstraint(["step_id", "step_label"], ["step.id", "step.label"]),
+)
+TENANTS.tables["step"].append_constraint(sa.UniqueConstraint("id", "label"))
+
+
+def put_tenants(config: Config, name: str, **rows: list[tuple[Any, ...]]) -> Config:
+    tenants = replace(config, metadata=f"{__name__}:TENANTS")
+    with connected(config.database(name)) as connection:
+        TENANTS.create_all(connection)
+        for table in TENANTS.sorted_tables:
+            for row in rows.get(table.name, []):
+                connection.execute(table.insert().values(row))
+    return tenants
+
+
+@EVERY_TARGET
+def test_keys_are_followed_through_any_number_of_tables_and_columns(shop: Config, target: str) -> None:
+    put_tenants(
+        shop, "sqlite", tenant=[(1, "one"), (2, "two")], project=[(1, 1, "a"), (2, 1, "b"), (2, 2, "c")],
+        step=[(1, 1, 1, "x"), (2, 1, 2, "x"), (3, 2, 2, "y")], note=[(1, 1, "x"), (2, 2, "x"), (3, 3, "y")],
+    )
+    tenants = put_tenants(
+        shop, target, tenant=[(2, "one"), (3, "two")], project=[(2, 5, "a"), (3, 1, "b")],
+        step=[(1, 1, 3, "x"), (2, 5, 2, "x")], note=[(9, 1, "x")],
+    )
+    match = {"tenant": ["slug"], "project": ["code"], "step": ["tenant", "label"]}
+    sync(tenants, "sqlite", target, match=match)
+    assert contents(tenants.database(target), TENANTS) == {
+        "tenant": [(2, "one"), (3, "two")],
+        "project": [(2, 5, "a"), (3, 1, "b"), (3, 2, "c")],
+        "step": [(1, 1, 3, "x"), (2, 5, 2, "x"), (3, 2, 3, "y")],
+        "note": [(1, 2, "x"), (2, 1, "x"), (3, 3, "y"), (9, 1, "x")],
+    }
+    again = sync(tenants, "sqlite", target, match=match)
+    assert sum(t.inserted + t.updated for t in again.tables) == 0
+
+
+CODES = sa.MetaData()
+sa.Table(
+    "part", CODES, sa.Column("plant", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False, unique=True), sa.Column("name", sa.Text),
+)
+sa.Table("use", CODES, sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.ForeignKey("part.number")))
+
+
+def test_a_foreign_key_to_a_part_of_a_matched_key_is_refused(shop: Config) -> None:
+    codes = replace(shop, metadata=f"{__name__}:CODES")
+    for name, number in (("sqlite", 1), ("sqlite2", 2)):
+        with connected(codes.database(name)) as connection:
+            CODES.create_all(connection)
+            connection.execute(CODES.tables["part"].insert().values((1, number, "nut")))
+    with pytest.raises(ConfigurationError, match="use points at a part of the key of part"):
+        sync(codes, "sqlite", "sqlite2", match={"part": ["name"]})
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_row_without_a_value_does_not_take_the_place_of_one_that_has(
+    people: Config, target: str, verify: bool
+) -> None:
+    put(people, "sqlite", person=[(3, None, None, "no mail"), (8, "z@x", None, "Z")])
+    put(people, target, person=[(3, "z@x", None, "old"), (4, None, None, "old")])
+    before = contents(people.database(target), METADATA)
+    with pytest.raises(ConfigurationError, match="person: the source's row id=3 has NULL in the columns to match by"):
+        written(people, target, options=Options(verify=verify))
+    assert contents(people.database(target), METADATA) == before
+    put(people, "sqlite", person=[(4, None, None, "no mail"), (8, "z@x", None, "Z")])
+    assert written(people, target) == 2
+    assert contents(people.database(target), METADATA)["person"] == [(3, "z@x", None, "Z"), (4, None, None, "no mail")]
+
+
+def test_new_rows_that_share_their_values_are_refused_at_once_not_by_the_next_sync(people: Config) -> None:
+    put(people, "sqlite", person=[(1, "a@x", None, "A"), (2, "b@x", None, "A")])
+    put(people, "sqlite2")
+    with pytest.raises(AmbiguousMatchError, match="person: several rows have name=A"):
+        sync(people, "sqlite", "sqlite2", match={"person": ["name"]})
+
+
+def test_columns_that_point_at_rows_yet_to_be_matched_are_refused_and_one_named_twice_counts_once(
+    people: Config
+) -> None:
+    put(people, "sqlite", person=[(1, "a@x", 1, "A")])
+    put(people, "sqlite2", person=[(2, "a@x", 2, "A")])
+    with pytest.raises(ConfigurationError, match="person cannot be matched by boss_id"):
+        sync(people, "sqlite", "sqlite2", match={"person": ["boss_id", "name"]})
+    assert sync(people, "sqlite", "sqlite2", match={"person": ["email", "email"]}).tables[0].unchanged == 1
+
+
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     ours=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 8), max_size=6),

@@ -109,6 +109,24 @@ def test_the_overlap_reaches_so_far_back_in_every_type_of_column(
     assert counts(items, source, "sqlite2", since) == (0, 0, len(rows))
 
 
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_a_condition_of_any_length_has_a_watermark_and_an_overlap_may_reach_before_the_calendar(
+    items: Config, target: str
+) -> None:
+    put(items, "sqlite", item(1, 10))
+    put(items, target)
+    conditions = [f"id IN ({', '.join(map(str, range(length)))})" for length in (2000, 2001)]
+    ages = Since(overlap=dt.timedelta(days=999_999))
+    for condition in conditions:
+        result = sync(items, "sqlite", target, ["item"], since=SINCE, where={"item": condition})
+        assert result.tables[0].since is None
+    again = [sync(items, "sqlite", target, ["item"], since=since, where={"item": conditions[0]}).tables[0]
+             for since in (SINCE, ages, replace(ages, column="day"))]
+    assert [table.since for table in again] == ["2024-01-01 00:05:00", "0001-01-01 00:00:00", None]
+    last = sync(items, "sqlite", target, ["item"], since=replace(ages, column="day"), where={"item": conditions[0]})
+    assert [(table.since, table.unchanged) for table in last.tables] == [("0001-01-01", 1)]
+
+
 def test_a_row_that_was_committed_late_is_not_lost(items: Config) -> None:
     put(items, "sqlite", item(1, 10), item(2, 20))
     put(items, "postgres")

@@ -110,3 +110,14 @@ def test_a_trigger_that_takes_the_mark_away_is_found_and_nothing_kept(tasks: Con
     with pytest.raises(Exception, match="task: rows that were marked as deleted"):
         sync(tasks, "sqlite", "sqlite2", options=SOFT)
     assert contents(tasks.database("sqlite2"), METADATA) == held
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("condition", ["NOT is_deleted", "id > 1"])
+def test_a_condition_may_be_of_the_column_that_marks(tasks: Config, target: str, condition: str) -> None:
+    put(tasks, "sqlite", range(1, 4))
+    put(tasks, target, range(1, 6))
+    for expected in (2, 0):
+        result = sync(tasks, "sqlite", target, ["task"], where={"task": condition}, options=SOFT)
+        assert [t.marked for t in result.tables] == [expected]
+        assert marked(tasks, target)["task"] == [4, 5]

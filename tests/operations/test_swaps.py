@@ -98,7 +98,7 @@ def test_unique_values_that_rows_exchange_arrive(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_values_in_any_rows_become_those_of_the_source(
     seats: Config, row_by_row: None, target: str, data: st.DataObject

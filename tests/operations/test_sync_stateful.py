@@ -227,7 +227,7 @@ def test_after_any_history_a_sync_leaves_what_its_options_promise(postgres_url: 
 
         run_state_machine_as_test(
             # A failure takes ten minutes to shrink; the steps that led to it are told anyway.
-            Here, settings=settings(deadline=None, max_examples=12, stateful_step_count=12, print_blob=True,
+            Here, settings=settings(deadline=None, max_examples=9, stateful_step_count=12, print_blob=True,
                                     phases=(Phase.explicit, Phase.reuse, Phase.generate),
                                     suppress_health_check=list(HealthCheck)),
         )

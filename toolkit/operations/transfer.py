@@ -247,6 +247,7 @@ def execute(
         rest = delete_first(plans, target, progress)
         results = tuple(_write(plan, source, target, options, progress, rest.get(plan.spec.name)) for plan in plans)
         delete_rest(plans, rest, target)
+        _undo_cascades(plans, source, target, options)
     mark_removed(plans, target, dt.datetime.now(dt.UTC))
     target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
     require_rest(plans, target, verify=options.verify)
@@ -258,6 +259,29 @@ def execute(
         marks.write(target, specs)
     target.commit()
     return results
+
+
+def _undo_cascades(
+    plans: Sequence[TablePlan], source: Source, target: DatabaseConnection, options: Options
+) -> None:
+    """Write rows again that the database changed by itself as what they point at got another value.
+
+    A value that went from one row to another took them along (ON UPDATE CASCADE), though they point where they did.
+    """
+    updated = {plan.spec.name: plan.spec for plan in plans if plan.updates}
+    for plan in plans:
+        spec = plan.spec
+        parents = ((updated[fk.parent], fk) for fk in spec.foreign_keys if fk.parent in updated)
+        if all(set(fk.parent_columns) <= set(parent.key) for parent, fk in parents) or not target.follows_updates(spec):
+            continue
+        repository = target.repository(spec)
+        held = (keyed_digests(spec, batch) for batch in repository.read())
+        found = compare_rows(spec, source.repository(spec).row_digests(), held)
+        again = merge_plan(spec, found)
+        if again.writes:
+            repository.upsert_many(_differing(again, source, options))
+            keys, expected = _expected(again)
+            _verified(again, target, expected, repository.digest(keys=keys))
 
 
 def _lost_parents(plan: TablePlan, plans: Sequence[TablePlan]) -> bool:

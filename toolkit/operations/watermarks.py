@@ -7,6 +7,7 @@ changed in the target, and rows committed later than the overlap after the time 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ class Watermarks:
             if not sa.inspect(target.sqlalchemy).has_table(_STATE.name):
                 return {}
             rows = target.sqlalchemy.execute(sa.select(_STATE).where(*self._own())).all()
-        wanted = {(spec.name, spec.where or "") for spec in specs}
+        wanted = {(spec.name, _narrowing(spec)) for spec in specs}
         return {row.table_name: int(row.watermark) for row in rows if (row.table_name, row.narrowed_by) in wanted}
 
     def window(self, spec: TableSpec) -> str | None:
@@ -86,12 +87,12 @@ class Watermarks:
         if mark is None:
             return None
         name = _quoted(self.since.column)
-        window = f"({name} >= {_literal(spec, self.since.column, mark - self._overlap(spec))} OR {name} IS NULL)"
+        window = f"({name} >= {_literal(spec, self.since.column, self._start(spec, mark))} OR {name} IS NULL)"
         return window if spec.where is None else f"({spec.where}\n) AND {window}"
 
     def shown(self, spec: TableSpec) -> str:
         """From where on rows are looked at."""
-        return _literal(spec, self.since.column, self.previous[spec.name] - self._overlap(spec)).strip("'")
+        return _literal(spec, self.since.column, self._start(spec, self.previous[spec.name])).strip("'")
 
     def _reach(self, spec: TableSpec, source: DatabaseConnection, now: dt.datetime) -> None:
         """Note how far the source goes; a time that is still to come does not count, for others come before it."""
@@ -119,15 +120,22 @@ class Watermarks:
             for spec in specs:
                 if spec.name not in moved:
                     continue
-                own = [*self._own(), _STATE.c.table_name == spec.name, _STATE.c.narrowed_by == (spec.where or "")]
+                own = [*self._own(), _STATE.c.table_name == spec.name, _STATE.c.narrowed_by == _narrowing(spec)]
                 target.sqlalchemy.execute(sa.delete(_STATE).where(*own))
                 target.sqlalchemy.execute(sa.insert(_STATE).values(
-                    source=self.source, table_name=spec.name, column_name=self.since.column,
-                    narrowed_by=spec.where or "", watermark=str(moved[spec.name]),
+                    source=_kept(self.source, _STATE.c.source), table_name=spec.name, column_name=self.since.column,
+                    narrowed_by=_narrowing(spec), watermark=str(moved[spec.name]),
                 ))
 
     def _own(self) -> list[sa.ColumnElement[bool]]:
-        return [_STATE.c.source == self.source, _STATE.c.column_name == self.since.column]
+        return [_STATE.c.source == _kept(self.source, _STATE.c.source), _STATE.c.column_name == self.since.column]
+
+    def _start(self, spec: TableSpec, mark: int) -> int:
+        """From where on rows are looked at: a time not before the year 1, however far the overlap reaches."""
+        start, kind = mark - self._overlap(spec), spec.column(self.since.column).type.kind
+        if kind in INTEGER_KINDS:
+            return start
+        return max(start, _units(spec, self.since.column, dt.datetime.min.replace(tzinfo=dt.UTC)))
 
     def _overlap(self, spec: TableSpec) -> int:
         overlap, kind = self.since.overlap, spec.column(self.since.column).type.kind
@@ -173,7 +181,17 @@ def _literal(spec: TableSpec, column: str, mark: int) -> str:
     if type_.kind is Kind.DATE:
         return f"'{timestamp_text(type_, mark)}'"
     moment: Any = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=mark // 1_000_000)  # noqa: DTZ001 - sessions are UTC
-    return f"'{moment:%Y-%m-%d %H:%M:%S}'"
+    return f"'{moment.isoformat(' ', 'seconds')}'"
+
+
+def _narrowing(spec: TableSpec) -> str:
+    return _kept(spec.where or "", _STATE.c.narrowed_by)
+
+
+def _kept(text: str, column: sa.Column[str]) -> str:
+    """A text as it is told apart from others: itself, or a hash of one that the column has no room for."""
+    assert isinstance(column.type, sa.String)
+    return text if len(text) <= (column.type.length or 0) else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _quoted(name: str) -> str:

@@ -169,6 +169,10 @@ class DatabaseConnection(ABC):
         """Whether a write to one of these tables may run somebody's trigger or rule."""
         return False
 
+    def follows_updates(self, spec: TableSpec) -> bool:
+        """Whether the database changes rows of the table by itself when what they point at is changed."""
+        return False
+
     def savepoint(self) -> AbstractContextManager[Any]:
         """Undo what the block did if it fails, and only that where the engine can."""
         return self.sqlalchemy.begin_nested()
@@ -180,6 +184,17 @@ class DatabaseConnection(ABC):
 def bracketed(condition: str) -> str:
     """A user's condition as one term; the line break ends a comment that it may end with."""
     return f"({condition}\n)"
+
+
+def stranger(
+    parent: TableSpec, name: str, pairs: Sequence[tuple[str, str]], schema: str | None = None
+) -> TableSpec:
+    """A table that the model does not know, by its columns that point at a parent's: pairs of child and parent."""
+    columns = tuple(replace(parent.column(theirs), name=ours) for ours, theirs in pairs)
+    table = sa.Table(name, sa.MetaData(), *(sa.Column(ours, parent.table.c[theirs].type) for ours, theirs in pairs),
+                     schema=schema)
+    foreign_key = ForeignKeySpec(tuple(ours for ours, _ in pairs), parent.name, tuple(theirs for _, theirs in pairs))
+    return TableSpec(table.fullname, columns, (), (), (foreign_key,), table)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,14 @@ from toolkit.errors import (
     UnnamedRowError,
     UnrepresentableValueError,
 )
-from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository, batch_key
+from toolkit.repositories.base import (
+    BATCH_ROWS,
+    Capabilities,
+    DatabaseConnection,
+    TableRepository,
+    batch_key,
+    stranger,
+)
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.literals import quoted_text as literal
@@ -35,6 +43,7 @@ _ROW_GROUP = 122_880
 _INCOMING = "toolkit_incoming"
 _MONTHS = -(2**63)
 _DAY = 86_400_000_000
+_NAMES = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 
 _SQL_TYPES: dict[Kind, str] = {
     Kind.TIMESTAMP: "TIMESTAMP",
@@ -107,6 +116,21 @@ class DuckDBConnection(DatabaseConnection):
         from toolkit.repositories.duckdb_script import DuckDBScript
 
         return DuckDBScript(self)
+
+    def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
+        """Tables unknown to the model that the database lets point at this one, by the columns that point."""
+        with self.translated():
+            rows = self.raw.execute(
+                "SELECT table_name, schema_name, constraint_column_names, referenced_column_names "
+                "FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY' AND referenced_table = ? "
+                "AND database_name = current_database() AND schema_name = coalesce(?, current_schema()) ORDER BY ALL",
+                [spec.table.name, spec.table.schema],
+            ).fetchall()
+        known = spec.table.metadata.tables
+        return tuple(
+            stranger(spec, name, list(zip(ours, theirs, strict=True)), spec.table.schema and schema)
+            for name, schema, ours, theirs in rows if not {name, f"{schema}.{name}"} & known.keys()
+        )
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -246,15 +270,15 @@ class DuckDBRepository(TableRepository):
         for name in (column.name for column in self.spec.columns if column.type.kind in INTEGER_KINDS):
             default, model = defaults.get(name, ""), self.table.c[name].default
             if default.startswith("nextval("):
-                sequence = default.removeprefix("nextval(").removesuffix(")").strip("'").replace('"', "")
+                sequence = default.removeprefix("nextval('").removesuffix("')").replace("''", "'")
             elif isinstance(model, sa.Sequence):
-                sequence = model.name
+                sequence = quoted(model.name)
             else:
                 continue
             statements.append(
                 f"SELECT setval({literal(sequence)}, top) FROM (SELECT max({quoted(name)}) AS top FROM {self.name}) "
                 "WHERE top > (SELECT coalesce(max(last_value), 0) FROM duckdb_sequences() "
-                f"WHERE sequence_name = {literal(sequence.rpartition('.')[2])})"
+                f"WHERE sequence_name = {literal(_last_name(sequence))})"
             )
         return statements
 
@@ -403,6 +427,12 @@ class DuckDBRepository(TableRepository):
                 )
             columns.append(_view(column.type, values))
         return pa.record_batch(columns, schema=self.spec.schema)
+
+
+def _last_name(qualified: str) -> str:
+    """What comes last in a name of several parts, each of which may be quoted."""
+    name = _NAMES.findall(qualified)[-1]
+    return name[1:-1].replace('""', '"') if name.startswith('"') else str(name)
 
 
 def _scale(actual: str) -> int | None:

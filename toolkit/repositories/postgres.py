@@ -19,7 +19,7 @@ from psycopg import errors as pg
 
 from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.segments import SegmentTotals
-from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
+from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import (
     ChangedSincePlanError,
@@ -33,6 +33,7 @@ from toolkit.repositories.base import (
     TableRepository,
     batch_key,
     refuse_schema,
+    stranger,
 )
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.postgres_conflicts import find_duplicates, find_orphans, find_refused
@@ -75,6 +76,8 @@ _SETTINGS = (
     "SET LOCAL standard_conforming_strings = on",
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL idle_in_transaction_session_timeout = 0",
+    # As in pg_dump: rows that a policy hides are an error, or they would be taken for rows that are not there.
+    "SET LOCAL row_security = off",
 )
 
 
@@ -238,7 +241,10 @@ class PostgresConnection(DatabaseConnection):
         with self.translated():
             rows = self.sqlalchemy.execute(sa.text(_FOREIGN_KEYS), {"table": qualified(spec.table)}).all()
         known = spec.table.metadata.tables
-        return tuple(_stranger(spec, row) for row in rows if not {row.name, f"{row.schema}.{row.name}"} & known.keys())
+        return tuple(
+            stranger(spec, row.name, list(zip(row.columns, row.parent_columns, strict=True)), row.schema)
+            for row in rows if not {row.name, f"{row.schema}.{row.name}"} & known.keys()
+        )
 
     def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
         """Whether a write to one of these tables may run somebody's trigger or rule."""
@@ -250,6 +256,15 @@ class PostgresConnection(DatabaseConnection):
         with self.translated():
             tables = [qualified(spec.table) for spec in specs]
             return bool(self.sqlalchemy.execute(query, {"tables": tables}).scalar_one())
+
+    def follows_updates(self, spec: TableSpec) -> bool:
+        """Whether the database changes rows of the table by itself when what they point at is changed."""
+        query = sa.text(
+            "SELECT EXISTS (SELECT 1 FROM pg_constraint WHERE conrelid = to_regclass(:table) "
+            "AND contype = 'f' AND confupdtype IN ('c', 'n', 'd'))"
+        )
+        with self.translated():
+            return bool(self.sqlalchemy.execute(query, {"table": qualified(spec.table)}).scalar_one())
 
     def checks_later(self, spec: TableSpec) -> bool:
         """Whether foreign keys from or to the table are not to be touched: rows may lack their parents for now."""
@@ -267,15 +282,6 @@ FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON
 WHERE confrelid = to_regclass(:table) AND contype = 'f' AND conparentid = 0 AND conrelid <> confrelid
 ORDER BY nspname, relname, conname
 """
-
-
-def _stranger(parent: TableSpec, row: Any) -> TableSpec:
-    pairs = list(zip(row.columns, row.parent_columns, strict=True))
-    columns = tuple(replace(parent.column(theirs), name=ours) for ours, theirs in pairs)
-    table = sa.Table(row.name, sa.MetaData(), *(sa.Column(ours, parent.table.c[theirs].type) for ours, theirs in pairs),
-                     schema=row.schema)
-    foreign_key = ForeignKeySpec(tuple(row.columns), parent.name, tuple(row.parent_columns))
-    return TableSpec(table.fullname, columns, (), (), (foreign_key,), table)
 
 
 def _lock(tables: Iterable[str]) -> str:
@@ -516,7 +522,8 @@ class PostgresRepository(TableRepository):
             sequence = literal(name)
             self.connection.run(
                 f"SELECT setval({sequence}, top) FROM (SELECT greatest({int(above)}, max({quoted(column)})) AS top "
-                f"FROM {self.name}) AS highest, {name} AS s WHERE top > s.last_value"
+                f"FROM {self.name}) AS highest, {name} AS s "
+                "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)"
             )
             rows = self.connection.run(f"SELECT nextval({sequence}) FROM generate_series(1, {int(count)})").fetchall()
         return [int(row[0]) for row in rows]

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from toolkit.errors import (
     UnrepresentableValueError,
 )
 from toolkit.locks import Turn, take_turn
-from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository
+from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository, stranger
 from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
@@ -171,6 +172,22 @@ class SqliteConnection(DatabaseConnection):
         from toolkit.repositories.sqlite_script import SqliteScript
 
         return SqliteScript(self)
+
+    def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
+        """Tables unknown to the model that the database lets point at this one, by the columns that point."""
+        query = sa.text(
+            'SELECT t.name, f.id, f."from", f."to" FROM sqlite_schema AS t, pragma_foreign_key_list(t.name) AS f '
+            "WHERE t.type = 'table' AND lower(f.\"table\") = lower(:parent) ORDER BY t.name, f.id, f.seq"
+        )
+        with self.translated():
+            rows = self.sqlalchemy.execute(query, {"parent": spec.table.name}).all()
+        known = {name.lower() for name in spec.table.metadata.tables}
+        found = [list(group) for (name, _), group in groupby(rows, lambda row: row[:2]) if name.lower() not in known]
+        # A foreign key that names no columns points at the key.
+        return tuple(
+            stranger(spec, parts[0][0], [(part[2], part[3] or spec.key[place]) for place, part in enumerate(parts)])
+            for parts in found
+        )
 
     def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
         """Whether a write to one of these tables may run somebody's trigger."""
