@@ -151,6 +151,20 @@ def test_a_condition_holds_on_both_sides(shop: Config, target: str) -> None:
     assert not sum(table.inserted + table.updated + table.deleted for table in again.tables)
 
 
+@EVERY_TARGET
+@pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.SOFT_DELETE])
+def test_a_row_that_the_source_has_outside_of_the_condition_stays(shop: Config, target: str, mode: Mode) -> None:
+    for name, text in (("sqlite", "out"), (target, "in")):
+        create(shop.database(name), metadata)
+        insert(shop.database(name), Category, [{"id": 1, "name": text}, {"id": 2, "name": "in"}])
+    insert(shop.database(target), Category, [{"id": 3, "name": "in"}])
+    options = Options(mode=mode, max_delete=DeleteLimit(0, 1.0))
+    for deleted in ((1, 0) if mode is Mode.REPLACE else (0, 0)):
+        result = sync(shop, "sqlite", target, where={"category": "name = 'in'"}, options=options)
+        assert next(t.deleted for t in result.tables if t.table == "category") == deleted
+    assert names(shop, target) == ([1, 2] if mode is Mode.REPLACE else [1, 2, 3])
+
+
 def test_a_source_of_another_revision_deletes_nothing(config: Config) -> None:
     load_data(config, "sqlite")
     load_data(config, "sqlite2")
@@ -196,7 +210,8 @@ def test_the_command_deletes_within_its_limit(
     monkeypatch.chdir(tmp_path)
     command = ["sync", "--from", "sqlite", "--to", "duckdb"]
     assert run([*command, "--max-delete", "5"]) == 2
-    assert run([*command, "--delete", "--max-delete", "many"]) == 2
+    for limit in ("many", "nan%", "inf%", "-1", "101%"):
+        assert run([*command, "--delete", "--max-delete", limit]) == 2
     assert run([*command, "--delete", "--max-delete", "2"]) == 3
     assert "Traceback" not in capsys.readouterr().err
     assert run([*command, "--delete", "--max-delete", "50%"]) == 0

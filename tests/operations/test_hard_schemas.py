@@ -21,12 +21,14 @@ from toolkit.errors import (
     DatabaseUnavailableError,
     ReferencedRowsError,
     SchemaMismatchError,
+    ScriptError,
     StatementError,
     UnrepresentableValueError,
     VerificationError,
 )
 from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.diff import diff
+from toolkit.operations.diff_sql import diff_sql
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
 
@@ -171,6 +173,8 @@ def test_an_update_that_cascades_to_rows_that_stay_is_undone(using: Using, optio
         third = own[1].replace("bb", "aa")
         values = ", ".join(f"({key}, '{value}'{own[0] if key < 3 else third})" for key, value in enumerate(codes, 1))
         execute(config.database(name), f"INSERT INTO parent VALUES {values}", "INSERT INTO child VALUES (1, 'aa')")
+    with pytest.raises(ScriptError, match="would follow the values of code that change in parent"):
+        diff_sql(config, "sqlite", "postgres", config.root / "script.sql")
     assert counts(sync(config, "sqlite", "postgres", options=options))["child"] == (0, 0, 1, 0)
     assert contents(config.database("postgres"), metadata) == contents(config.database("sqlite"), metadata)
     assert all(not t.updated for t in sync(config, "sqlite", "postgres").tables)
@@ -461,6 +465,26 @@ def test_a_key_of_decimals_without_a_precision_is_refused_by_name(using: Using) 
     sa.Table("price", metadata, sa.Column("amount", sa.Numeric, primary_key=True))
     with pytest.raises(ConfigurationError, match=r"price\.amount is a key of decimals without a precision"):
         sync(using(metadata), "sqlite", "duckdb")
+
+
+def test_a_column_that_its_table_knows_by_another_name_is_refused(using: Using) -> None:
+    config = using(plain("t", sa.Column("name", sa.Text, key="other")))
+    with pytest.raises(ConfigurationError, match=r"t\.name goes by the key 'other'"):
+        sync(config, "sqlite", "duckdb")
+
+
+@pytest.mark.parametrize("rows", [2, 1500])
+def test_a_null_in_a_key_of_sqlite_is_refused_by_name(using: Using, rows: int) -> None:
+    metadata = sa.MetaData()
+    sa.Table("loose", metadata, sa.Column("code", sa.String(9), primary_key=True), sa.Column("v", sa.Text))
+    config = using(metadata)
+    for name in ("sqlite", "sqlite2"):
+        create_again = ("DROP TABLE IF EXISTS loose", "CREATE TABLE loose (code TEXT PRIMARY KEY, v TEXT)")
+        execute(config.database(name), *create_again, "INSERT INTO loose VALUES (NULL, 'x')",
+                f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows}) "
+                "INSERT INTO loose SELECT 'c' || n, 'y' FROM n")
+    with pytest.raises(UnrepresentableValueError, match="code=NULL"):
+        sync(config, "sqlite", "sqlite2")
 
 
 @EVERY_TARGET

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -22,10 +23,11 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     from toolkit.operations.deletes import DeleteLimit
 
     number, percent = value.removesuffix("%").strip(), value.endswith("%")
-    try:
-        return DeleteLimit(0, float(number) / 100) if percent else DeleteLimit(int(number), 0)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is neither a number of rows nor a percentage") from error
+    with suppress(ValueError):
+        limit = DeleteLimit(0, float(number) / 100) if percent else DeleteLimit(int(number), 0)
+        if limit.rows >= 0 and 0 <= limit.share <= 1:
+            return limit
+    raise click.BadParameter(f"{value!r} is neither a number of rows nor a percentage up to 100")
 
 
 @click.command()

@@ -15,6 +15,7 @@ import pyarrow as pa
 from toolkit.core.digest import DIGEST_FIELD, NO_ROWS, TableDigest, digest_schema, row_bytes, sum_digests
 from toolkit.core.segments import SEGMENT_ROWS, SegmentedDigests, SegmentTotals, SpooledDigests, segment_count
 from toolkit.core.tables import TableSpec
+from toolkit.errors import UnrepresentableValueError
 from toolkit.scratch import scratch_directory
 
 if TYPE_CHECKING:
@@ -105,20 +106,29 @@ def compare_rows(
     DuckDB serves as the calculator: what does not fit into `memory` it keeps in a temporary directory. Few rows on both
     sides are compared without it, in a tenth of the 20 ms that it takes to start.
     """
-    ours, theirs = _Summed(source), _Summed(target)
+    ours, theirs = _Summed(spec, source), _Summed(spec, target)
     found = _compared_rows(spec, ours, theirs, memory, removed=removed)
     return replace(found, source=ours.digest, target=theirs.digest)
 
 
 class _Summed:
-    """Batches of digests, and the sum of those that were taken."""
+    """Batches of digests, and the sum of those that were taken.
 
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+    Raises:
+        UnrepresentableValueError: a key holds NULL, as SQLite lets it.
+    """
+
+    def __init__(self, spec: TableSpec, batches: Iterable[pa.RecordBatch]) -> None:
+        self._spec = spec
         self._batches = batches
         self.digest = TableDigest()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for batch in self._batches:
+            for name in self._spec.key:
+                if batch.column(name).null_count:
+                    problem = "is NULL in a row, which cannot be told apart from others"
+                    raise UnrepresentableValueError(self._spec.name, f"{name}=NULL", name, problem)
             self.digest += sum_digests(batch.column(DIGEST_FIELD))
             yield batch
 

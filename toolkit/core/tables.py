@@ -109,6 +109,11 @@ def table_spec(table: Table) -> TableSpec:
 
 def _column(column: Column[Any]) -> ColumnSpec:
     where = f"{column.table.fullname}.{column.name}"
+    if column.key != column.name:
+        raise ConfigurationError(
+            f"{where} goes by the key {column.key!r} in its table, and is not found by its name.",
+            "Leave the key out, or name the tables to work on without it.",
+        )
     return ColumnSpec(column.name, logical_type(column.type, where), bool(column.nullable))
 
 

@@ -18,7 +18,8 @@ from typing import IO, TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from toolkit.core.changes import Changes
+from toolkit.core.changes import Changes, compare_rows
+from toolkit.core.digest import keyed_digests
 from toolkit.core.json_columns import format_column
 from toolkit.core.plan import merge_plan
 from toolkit.core.progress import Progress, Silent
@@ -29,7 +30,7 @@ from toolkit.errors import ScriptError
 from toolkit.operations.deletes import guard, has_to_wait
 from toolkit.operations.diff import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.moved_values import passing_values
-from toolkit.operations.transfer import rows_with_keys
+from toolkit.operations.transfer import rows_with_keys, without_present
 from toolkit.repositories.base import BATCH_ROWS
 from toolkit.repositories.scripts import Script, TableScript, qualified, quoted
 from toolkit.stores.whole_file import whole_file
@@ -96,10 +97,17 @@ Part = tuple[TableSpec, Changes]
 
 
 def _sorted_out(differences: Differences, comparison: Comparison) -> Part:
-    """A table's changes; a new row that the target has outside of the condition is a changed one."""
+    """A table's changes; a new row that the target has outside of the condition is a changed one.
+
+    And a row that the source has outside of it is none to remove.
+    """
     spec, changes = differences.spec, differences.changes
     assert changes is not None
-    if spec.where is None or not changes.new.num_rows:
+    if spec.where is None:
+        return spec, changes
+    assert changes.removed is not None
+    changes = replace(changes, removed=without_present(spec, changes.removed, comparison.source))
+    if not changes.new.num_rows:
         return spec, changes
     whole = replace(spec, where=None, columns=tuple(spec.column(name) for name in spec.key))
     keys = changes.new.select(list(spec.key))
@@ -124,6 +132,8 @@ class _Writer:
         """The script, piece by piece."""
         plans = [merge_plan(spec, changes) for spec, changes in self._parts]
         guard(plans, self._target, None)
+        for spec, changes in self._parts:
+            self._require_steady(spec, changes)
         waiting = self._waiting()
         tables = [_table_script(spec, changes) for spec, changes in self._parts]
         differing = [table for table in tables if table.writes + table.deletes]
@@ -141,6 +151,26 @@ class _Writer:
             if spec.name in waiting:
                 yield from self._deletes(spec, changes)
         yield from _statements(self._script.end(tables, self._changed_rows))
+
+    def _require_steady(self, spec: TableSpec, changes: Changes) -> None:
+        """Refuse values to change that rows of another table would follow by themselves (ON UPDATE CASCADE)."""
+        keys = changes.changed.select(list(spec.key))
+        for child, _ in self._parts:
+            for fk in child.foreign_keys:
+                follows = fk.parent == spec.name and not set(fk.parent_columns) <= set(spec.key)
+                if not (follows and keys.num_rows and self._target.follows_updates(child)):
+                    continue
+                names = dict.fromkeys((*spec.key, *fk.parent_columns))
+                narrow = replace(spec, where=None, columns=tuple(spec.column(name) for name in names))
+                ours, theirs = (
+                    [keyed_digests(narrow, batch) for batch in side.repository(narrow).read(BATCH_ROWS, keys=keys)]
+                    for side in (self._source, self._target)
+                )
+                if compare_rows(narrow, ours, theirs).changed.num_rows:
+                    raise ScriptError(
+                        child.name, f"would follow the values of {', '.join(fk.parent_columns)} that change in "
+                        f"{spec.name} (ON UPDATE CASCADE)", "Use toolkit sync, which puts its rows right again.",
+                    )
 
     def _waiting(self) -> Collection[str]:
         """The tables whose rows can be deleted only when what points at them has been changed."""

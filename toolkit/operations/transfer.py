@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
@@ -183,7 +183,8 @@ def _plan(
     repository = target.repository(spec)
     window = marks.window(spec) if marks else None
     if marks is None or window is None or repository.is_empty():
-        return plan_table(source.repository(spec), repository, spec, progress, mode)
+        plan = plan_table(source.repository(spec), repository, spec, progress, mode)
+        return plan if spec.where is None or not plan.deletes else _keep_present(plan, source)
     started = time.perf_counter()
     progress.step(f"compare {spec.name}")
     changed = source.repository(replace(spec, where=window))
@@ -192,6 +193,26 @@ def _plan(
     changes = _compare_found(changed.row_digests(), held, spec) if few else compare(spec, changed, held)
     plan = merge_plan(spec, replace(changes, target_only=0))
     return replace(plan, seconds=time.perf_counter() - started, since=marks.shown(spec))
+
+
+def _keep_present(plan: TablePlan, source: Source) -> TablePlan:
+    """The same plan without deleting rows that the source has, only not within the condition."""
+    assert plan.removals is not None
+    gone = without_present(plan.spec, plan.removals, source)
+    kept = plan.deletes - gone.num_rows
+    return replace(plan, removals=gone, deletes=gone.num_rows, target_only=plan.target_only + kept)
+
+
+def without_present(spec: TableSpec, keys: pa.Table, source: Source) -> pa.Table:
+    """Those of these keys that the source has no row of, whatever the condition that narrows the table."""
+    whole = replace(spec, where=None, columns=tuple(spec.column(name) for name in spec.key))
+    present = {row for batch in source.repository(whole).read(BATCH_ROWS, keys=keys) for row in _tuples(batch, spec)}
+    mask = [row not in present for batch in keys.to_batches() for row in _tuples(batch, spec)]
+    return keys.filter(pa.array(mask, pa.bool_()))
+
+
+def _tuples(batch: pa.RecordBatch, spec: TableSpec) -> list[tuple[Any, ...]]:
+    return list(zip(*(batch.column(name).to_pylist() for name in spec.key), strict=True))
 
 
 def _compare_found(digests: Iterable[pa.RecordBatch], target: TableRepository, spec: TableSpec) -> Changes:
