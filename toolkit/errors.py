@@ -196,6 +196,23 @@ class ExistingRowsError(ToolkitError):
         )
 
 
+class ExistingFilesError(ToolkitError):
+    """Files that were to be written, but the live store has others under their names; `files` names some of them."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, files: Sequence[str], count: int) -> None:
+        self.files, self.count = tuple(files), count
+        more = f" and {count - len(files):,} more" if count > len(files) else ""
+        one = count == 1
+        super().__init__(
+            f"{count:,} {'file is' if one else 'files are'} in the live store already with other content: "
+            f"{', '.join(self.files)}{more}.",
+            "Nothing was written. To replace what is there, pass --overwrite-attachments; to load the rows alone, "
+            "--no-attachments.",
+        )
+
+
 class DeleteGuardError(ToolkitError):
     """More rows would be deleted than may be."""
 

@@ -17,7 +17,7 @@ from tests.servers.azurite import AzureServer
 from tests.servers.swift import S3Server
 from tests.servers.unreliable import Fault, UnreliableProxy
 from toolkit.config import Config, Store
-from toolkit.errors import StoreError
+from toolkit.errors import MissingObjectError, StoreError
 from toolkit.operations.archive.places import Backends
 
 BUCKET = "archives"
@@ -166,3 +166,42 @@ def test_a_store_that_never_answers_well_stops_a_push_and_no_snapshot_lies(
     assert list(world.archive.snapshot_ids()) == []
     assert world.push().files == 20
     assert world.verify(read_data=True).whole
+
+
+# So few are asked for one by one, so many are listed.
+@pytest.mark.parametrize("files", [2, 20])
+def test_a_store_that_loses_an_object_and_says_nothing_gets_no_snapshot_that_names_it(
+    stored: Callable[[str, str], Gallery], unreliable_s3: UnreliableProxy, files: int
+) -> None:
+    world = stored("archive", "unreliable")
+    unreliable_s3.reliable()
+    for number in range(files):
+        world.photo(number, f"{number}", os.urandom(1000))
+    prefix = world.config.stores["archive"].address.removeprefix("s3:/")
+    unreliable_s3.every, unreliable_s3.only, unreliable_s3.faults = 2, f"PUT {prefix}/objects/", (Fault.SWALLOWED,)
+    with pytest.raises(MissingObjectError, match="there is no object 'objects/"):
+        world.push()
+    assert unreliable_s3.failed == files // 2
+    assert not [request for request in unreliable_s3.requests if request.startswith(f"PUT {prefix}/snapshots/")]
+    unreliable_s3.reliable()
+    assert list(world.archive.snapshot_ids()) == []
+    assert world.push().sent == files // 2
+    assert world.verify(read_data=True).whole
+
+
+def test_a_slow_store_only_takes_longer(
+    stored: Callable[[str, str], Gallery], unreliable_s3: UnreliableProxy
+) -> None:
+    world = stored("archive", "unreliable")
+    unreliable_s3.reliable()
+    unreliable_s3.delay = 0.05
+    for number in range(12):
+        world.photo(number, f"{number}", os.urandom(1000))
+    contents, before = world.live_files(), world.rows()
+    pushed = world.push(move=True)
+    assert (pushed.sent, pushed.removed, pushed.findings) == (12, 12, ())
+    assert world.verify(read_data=True).whole
+    restored = world.restore()
+    assert (restored.written, restored.findings) == (12, ())
+    assert (world.live_files(), world.rows()) == (contents, before)
+    assert not list(world.archive.store.list("locks"))

@@ -40,7 +40,7 @@ KILLS = 5
 
 
 def files(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 def rows(directory: Path, table: str) -> list[dict[str, object]]:
@@ -150,7 +150,7 @@ def test_a_column_that_holds_no_json_is_named_with_its_row(config: Config, tmp_p
 
 def test_ciphertext_is_dumped_as_it_is_stored(config: Config, tmp_path: Path) -> None:
     load_data(config, "sqlite")
-    dump_data(config, "sqlite", directory=tmp_path / "out")
+    dump_data(config, "sqlite", directory=tmp_path / "out", attachments=True)
     assert files(tmp_path / "out") == files(config.fixtures)
 
 

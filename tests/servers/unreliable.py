@@ -29,6 +29,7 @@ class Fault(enum.Enum):
     LOST_ANSWER = "done by the store, then the connection is cut before the answer"
     HALF_ANSWER = "done by the store, then the connection is cut in the middle of the answer"
     DENIED = "answered 403"
+    SWALLOWED = "answered 200, the store never sees it"
 
 
 class UnreliableProxy:
@@ -109,6 +110,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in (Fault.UNAVAILABLE, Fault.DENIED):
             self.rfile.read(length)
             self._answer(*_REFUSALS[fault])
+        elif fault is Fault.SWALLOWED:
+            self.rfile.read(length)
+            self.send_response_only(200)
+            self.send_header("ETag", '"swallowed"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif fault is Fault.CUT:
             self._cut()
         else:

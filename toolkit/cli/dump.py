@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from toolkit.cli.options import general_options, where_option
+from toolkit.errors import EXIT_DIFFERENT
 
 
 @click.command("dump-data")
@@ -18,7 +19,8 @@ from toolkit.cli.options import general_options, where_option
 @click.option("--compress", type=click.Choice(["none", "gz", "zst"]), default="none", show_default=True)
 @where_option
 @click.option("--exclude", multiple=True, metavar="TABLE", help="All tables but this one; may be repeated.")
-@click.option("--dry-run", is_flag=True, help="Count the rows and write nothing.")
+@click.option("--attachments", is_flag=True, help="Also keep the files that rows point at, by their hash.")
+@click.option("--dry-run", is_flag=True, help="Count rows and files, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @general_options
 @click.pass_context
@@ -31,13 +33,14 @@ def dump_data(
     compress: str,
     where: dict[str, str],
     exclude: tuple[str, ...],
+    attachments: bool,
     dry_run: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Write tables as JSON fixtures that belong in git.
 
     One row a line, ordered by primary key, byte for byte the same from whichever engine. The old files stay until all
-    new ones are written.
+    new ones are written. Files that rows point at and that could not be read are told, and the exit code is 3.
     """
     from toolkit.cli.render import progress_on_stderr, show_dump, show_json
     from toolkit.operations.dump import Compression, FileForm, Format
@@ -46,5 +49,6 @@ def dump_data(
     form = FileForm(Format(format_), Compression(compress))
     with progress_on_stderr() as progress:
         result = run(ctx.obj, source, tables, directory=directory, form=form, where=where, exclude=exclude,
-                     dry_run=dry_run, progress=progress)
+                     attachments=attachments, dry_run=dry_run, progress=progress)
     show_json(result) if as_json else show_dump(result)
+    return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0

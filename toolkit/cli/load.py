@@ -18,6 +18,9 @@ from toolkit.cli.options import general_options, make_options, match_option, tra
                    "these tables.")
 @match_option
 @click.option("--ignore-revision", is_flag=True, help="Load what was dumped at another schema revision.")
+@click.option("--no-attachments", is_flag=True, help="Leave the files that rows point at alone.")
+@click.option("--overwrite-attachments", is_flag=True,
+              help="Replace files of the live store that have other content than those of the fixtures.")
 @transfer_options
 @general_options
 @click.pass_context
@@ -29,6 +32,8 @@ def load_data(
     mode: str,
     match: dict[str, tuple[str, ...]],
     ignore_revision: bool,
+    no_attachments: bool,
+    overwrite_attachments: bool,
     dry_run: bool,
     no_verify: bool,
     batch_rows: int | None,
@@ -38,12 +43,19 @@ def load_data(
     """Write fixtures into a database: JSON, JSON lines or CSV, plain or compressed.
 
     Every table that has a file, or those named. Files are read and checked whole before anything is written.
+    What the fixtures have of the files that rows point at is put back into the live store.
     """
     from toolkit.cli.render import progress_on_stderr, show_json, show_transfer
+    from toolkit.operations.fixture_attachments import AttachmentMode
     from toolkit.operations.load import load_data as run
 
+    if no_attachments and overwrite_attachments:
+        raise click.UsageError("Either --no-attachments or --overwrite-attachments.")
+    attachments = AttachmentMode.PUT
+    if no_attachments or overwrite_attachments:
+        attachments = AttachmentMode.LEAVE if no_attachments else AttachmentMode.OVERWRITE
     options = make_options(no_verify, batch_rows, commit_every, mode)
     with progress_on_stderr() as progress:
         result = run(ctx.obj, target, tables, directory=directory, match=match, dry_run=dry_run,
-                     ignore_revision=ignore_revision, options=options, progress=progress)
+                     ignore_revision=ignore_revision, options=options, attachments=attachments, progress=progress)
     show_json(result) if as_json else show_transfer(result)

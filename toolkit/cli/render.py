@@ -114,6 +114,8 @@ def show_dump(result: DumpResult) -> None:
         click.echo(f"{table.table:{width}}  {table.rows:>9,} {size:>13}  {table.file or '-'}")
     rows, written = sum(table.rows for table in result.tables), sum(table.bytes or 0 for table in result.tables)
     click.echo(f"{'total':{width}}  {rows:>9,} {written:>13,}  in {result.seconds:.2f} s")
+    if result.attachments is not None:
+        _show_files(result.attachments, result.dry_run)
 
 
 def _line(name: str, width: int, inserted: int, updated: int, unchanged: int, seconds: float) -> str:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+ATTACHMENTS = "attachments/"
+"""The folder of the files that rows point at, each under its SHA-256."""
+
+# Checked when a manifest is read: they become names of files.
+_Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +29,50 @@ class FixtureFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FixtureAttachment:
+    """The content of a file that rows point at: its SHA-256, under which it lies in `ATTACHMENTS`, and its size."""
+
+    sha256: _Sha256
+    bytes: _Bytes
+
+    @property
+    def name(self) -> str:
+        """Where it lies in the directory."""
+        return ATTACHMENTS + self.sha256
+
+
+Attachments = Mapping[str, Mapping[str, FixtureAttachment]]
+"""By backend and path, as rows have them."""
+
+
+@dataclass(frozen=True, slots=True)
 class FixtureManifest:
     """The files of a dump and the schema revision that they were written at. No time, so that equal dumps are equal."""
 
     revision: str | None = None
     tables: Mapping[str, FixtureFile] = field(default_factory=dict)
     format: int = FORMAT
+    attachments: Attachments = field(default_factory=dict)
+
+    @property
+    def objects(self) -> frozenset[str]:
+        """The SHA-256 of every attachment."""
+        return frozenset(each.sha256 for paths in self.attachments.values() for each in paths.values())
 
     def encode(self) -> bytes:
-        """As the file, tables by name."""
-        document = {
+        """As the file, tables and attachments by name; without attachments, it does not speak of them."""
+        document: dict[str, object] = {
             "format": self.format,
             "revision": self.revision,
             "tables": {name: msgspec.to_builtins(self.tables[name]) for name in sorted(self.tables)},
         }
+        attachments = {
+            backend: {path: msgspec.to_builtins(paths[path]) for path in sorted(paths)}
+            for backend, paths in sorted(self.attachments.items())
+            if paths
+        }
+        if attachments:
+            document["attachments"] = attachments
         return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 

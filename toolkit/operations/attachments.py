@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from toolkit.config import Config
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
+    from toolkit.operations.archive.rows import Reference
     from toolkit.repositories.base import DatabaseConnection
+    from toolkit.stores.live import LiveBackend
 
 _SCHEMA = "CREATE TABLE file (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, UNIQUE (backend, path))"
 
@@ -58,26 +60,39 @@ class _Copy:
                 return _Copied("there")
             if not self.dry_run:
                 with self.memory.taken(min(info.size, STREAM_BYTES)):
-                    self._send(key, path, info.size)
+                    send_proved(self.target, path, source.read(path), info.size, self.stop)
         except ToolkitError as error:
             return _Copied("failed", problem=error.fact)
         return _Copied("copied", info.size)
 
-    def _send(self, key: str, path: str, size: int) -> None:
-        """Write the file, and read it back: what arrived is what was read."""
-        digest = hashlib.sha256()
-        self.target.write(path, self._hashed(key, path, digest), size=size)
-        arrived = hashlib.sha256()
-        for chunk in self.stop.watched(self.target.read(path)):
-            arrived.update(chunk)
-        if arrived.digest() != digest.digest():
-            self.target.delete(path)
-            raise DamagedObjectError(self.target.name, path, "what arrived is not what was sent, and was removed")
 
-    def _hashed(self, key: str, path: str, digest: hashlib._Hash) -> Iterator[bytes]:
-        for chunk in self.stop.watched(self.backends.get(key).read(path)):
-            digest.update(chunk)
-            yield chunk
+def send_proved(
+    target: LiveBackend,
+    path: str,
+    chunks: Iterable[bytes],
+    size: int,
+    stop: Stop,
+    content_type: str | None = None,
+) -> None:
+    """Write a file, and read it back: what arrived is what was sent.
+
+    Raises:
+        DamagedObjectError: it is not; it was removed.
+        StoreError: it cannot be written, or other than `size` bytes came.
+    """
+    sent, arrived = hashlib.sha256(), hashlib.sha256()
+    target.write(path, _passing(stop.watched(chunks), sent), size=size, content_type=content_type)
+    for chunk in stop.watched(target.read(path)):
+        arrived.update(chunk)
+    if arrived.digest() != sent.digest():
+        target.delete(path)
+        raise DamagedObjectError(target.name, path, "what arrived is not what was sent, and was removed")
+
+
+def _passing(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
 
 
 def copy_files(
@@ -121,5 +136,10 @@ def _places(origin: DatabaseConnection, spec: TableSpec) -> Iterator[tuple[str, 
         (each.backend, each.path)
         for cell in read_cells(origin, spec)
         for each in cell.references
-        if address_of(each.path) is None
+        if is_live(each)
     )
+
+
+def is_live(reference: Reference) -> bool:
+    """Whether a file is in a live store, not one that rows were moved to in an archive."""
+    return address_of(reference.path) is None

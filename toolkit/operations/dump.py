@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.core.fixture_manifest import FixtureManifest
-from toolkit.core.plan import TableDump
+from toolkit.core.fixture_manifest import Attachments, FixtureManifest
+from toolkit.core.plan import FileCopy, TableDump
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec, narrowed, select_tables
 from toolkit.errors import FixtureError
 from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate
+from toolkit.operations.fixture_attachments import dump_files, merged
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, check_schema
 from toolkit.stores.directories import Directory, directory_at
@@ -37,6 +38,7 @@ class DumpResult:
     revision: str | None
     tables: tuple[TableDump, ...]
     seconds: float
+    attachments: FileCopy | None = None
 
 
 def dump_data(
@@ -48,12 +50,15 @@ def dump_data(
     form: FileForm | None = None,
     where: Mapping[str, str] | None = None,
     exclude: Collection[str] = (),
+    attachments: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> DumpResult:
     """Write each table as one file, all from one snapshot of the database; the old files stay until all are written.
 
-    `where` holds, by table, a condition in the database's own SQL. With `tables`, the files of other tables stay.
+    `where` holds, by table, a condition in the database's own SQL. With `tables`, the files of other tables stay. With
+    `attachments`, the files that the rows point at are kept beside them by their hash; without, those of an earlier
+    dump stay.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the old files are then as they were.
@@ -66,47 +71,65 @@ def dump_data(
     with connect(database) as origin:
         origin.hold(specs)
         check_schema(origin, specs)
+        run = _Dump(config, origin, specs, FixtureWriter(place, form or FileForm()), attachments, progress or Silent())
         if dry_run:
-            counts = tuple(TableDump(spec.name, origin.repository(spec).count()) for spec in specs)
-            return DumpResult(database.name, place.name, True, revision, counts, time.perf_counter() - started)
-        with place.alone():
-            others = _others(place, revision, tables or exclude)
-            writer = FixtureWriter(place, form or FileForm())
-            dumped = _write(origin, specs, writer, revision, others, progress or Silent())
-    return DumpResult(database.name, place.name, False, revision, dumped, time.perf_counter() - started)
+            dumped, files = run.counts(), run.files({}, dry_run=True)[0]
+        else:
+            with place.alone():
+                dumped, files = run.write(revision, bool(tables or exclude))
+    elapsed = time.perf_counter() - started
+    return DumpResult(database.name, place.name, dry_run, revision, dumped, elapsed, files)
 
 
-def _others(place: Directory, revision: str | None, partly: Collection[str]) -> FixtureManifest | None:
-    """The old set, when only some of its tables are written anew."""
-    complete(place)
-    old = read_manifest(place)
-    if not partly or old is None:
-        return None
+@dataclass
+class _Dump:
+    """One dump, from an open database into a directory."""
+
+    config: Config
+    origin: DatabaseConnection
+    specs: Sequence[TableSpec]
+    writer: FixtureWriter
+    attachments: bool
+    progress: Progress
+
+    def counts(self) -> tuple[TableDump, ...]:
+        """The number of rows of each table."""
+        return tuple(TableDump(spec.name, self.origin.repository(spec).count()) for spec in self.specs)
+
+    def files(self, old: Attachments, *, dry_run: bool = False) -> tuple[FileCopy | None, Attachments]:
+        """Keep the files that rows point at, if that was asked for; else those of the last dump stay."""
+        if not self.attachments:
+            return None, old
+        return dump_files(
+            self.config, self.origin, self.specs, self.writer, old, dry_run=dry_run, progress=self.progress
+        )
+
+    def write(self, revision: str | None, partly: bool) -> tuple[tuple[TableDump, ...], FileCopy | None]:
+        """Write the set; `partly`: the tables of the last one that are not of this stay."""
+        complete(self.writer.directory)
+        old = read_manifest(self.writer.directory) or FixtureManifest()
+        if partly:
+            _require_one_revision(self.writer.directory, old, revision)
+        self.writer.clear()
+        try:
+            dumped = tuple(_write_table(self.origin, spec, self.writer, self.progress) for spec in self.specs)
+            copied, files = self.files(old.attachments)
+            kept = merged(old.attachments, files) if partly else files
+            self.writer.finish(revision, old if partly else None, kept)
+        except BaseException:
+            self.writer.clear()
+            raise
+        return dumped, copied
+
+
+def _require_one_revision(place: Directory, old: FixtureManifest, revision: str | None) -> None:
+    """The tables of a directory, some of them written anew, are of one schema revision."""
     if old.tables and old.revision != revision:
         raise FixtureError(
             place.name,
             f"holds a dump at schema revision {old.revision or 'none'}, but the database is at {revision or 'none'}",
             "Dump all tables, or into another directory.",
         )
-    return old
-
-
-def _write(
-    origin: DatabaseConnection,
-    specs: Sequence[TableSpec],
-    writer: FixtureWriter,
-    revision: str | None,
-    others: FixtureManifest | None,
-    progress: Progress,
-) -> tuple[TableDump, ...]:
-    writer.clear()
-    try:
-        dumped = tuple(_write_table(origin, spec, writer, progress) for spec in specs)
-        writer.finish(revision, others)
-    except BaseException:
-        writer.clear()
-        raise
-    return dumped
 
 
 def _write_table(origin: DatabaseConnection, spec: TableSpec, writer: FixtureWriter, progress: Progress) -> TableDump:

@@ -15,6 +15,7 @@ from toolkit.errors import FixtureError
 from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate
 from toolkit.operations.completion import Completion
+from toolkit.operations.fixture_attachments import AttachmentMode, file_putting
 from toolkit.operations.matching import matches
 from toolkit.operations.transfer import Mode, Options, transfer
 from toolkit.scratch import scratch_directory
@@ -36,15 +37,19 @@ def load_data(
     dry_run: bool = False,
     ignore_revision: bool = False,
     options: Options | None = None,
+    attachments: AttachmentMode = AttachmentMode.PUT,
     progress: Progress | None = None,
 ) -> SyncResult:
     """Write the rows of fixture files, all in one verified transaction.
 
     Every file is read whole and checked before anything is written. `match` names, by table, the columns by which rows
-    are recognised instead of the primary key. `options.mode` says what becomes of rows that are there already.
+    are recognised instead of the primary key. `options.mode` says what becomes of rows that are there already,
+    `attachments` what becomes of the files that the rows point at, where the fixtures have them: they are looked at
+    with the rows, and written before them.
 
     Raises:
-        ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
+        ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before. Of the
+            files, some may be there already, each of them whole.
     """
     started = time.perf_counter()
     options, progress = options or Options(), progress or Silent()
@@ -56,9 +61,10 @@ def load_data(
     matched = matches(every, match or {})
     _require_revision(fixtures, database, config, ignore_revision)
     problems = Problems()
-    with scratch_directory() as folder:
+    with scratch_directory() as folder, file_putting(config, fixtures, attachments, progress) as files:
         rows = {spec.name: fixtures.read(spec, folder, problems, progress) for spec in specs}
         problems.raise_if_any()
+        copied = files.check(rows, specs) if files else None
         blank = not dry_run and migrate.lacks_schema(database, config, accept_missing=True)
 
         def completed(destination: DatabaseConnection | None) -> Completion:
@@ -73,10 +79,11 @@ def load_data(
             # No schema is made for rows that cannot be loaded into it.
             completed(None)
         created, results = transfer(
-            completed, database, config, specs, dry_run=dry_run, options=options, progress=progress
-        )
+            completed, database, config, specs, dry_run=dry_run, options=options, progress=progress,
+            before_rows=files.put if files else None,
+        )  # fmt: skip
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
-    return SyncResult(fixtures.name, database.name, dry_run, created, verified, results, elapsed)
+    return SyncResult(fixtures.name, database.name, dry_run, created, verified, results, elapsed, copied)
 
 
 def _names(fixtures: FixtureDirectory, specs: Sequence[TableSpec]) -> dict[str, str]:

@@ -104,12 +104,14 @@ def transfer(
     progress: Progress,
     problems: Sequence[str] = (),
     watermarks_for: Callable[[DatabaseConnection], Watermarks] | None = None,
+    before_rows: Callable[[], None] | None = None,
 ) -> tuple[bool, tuple[TableResult, ...]]:
     """Plan and, unless it is a dry run, execute. Whether the schema was created (or would be), and the results.
 
     `source_for` gives the source once the target is open; it is given None for a target that is yet to be made.
     `problems` is what the source lacks; it is told together with what the target lacks. `watermarks_for` gives how far
-    the last sync from this source went, if only what changed since is to be looked at.
+    the last sync from this source went, if only what changed since is to be looked at. `before_rows` is called when
+    nothing is left to refuse, before any row is written.
 
     Raises:
         RevisionMismatchError, SchemaMismatchError: before anything is written.
@@ -131,6 +133,8 @@ def transfer(
         guard(plans, destination, options.max_delete)
         if dry_run:
             return False, tuple(planned(plan) for plan in plans)
+        if before_rows is not None:
+            before_rows()
         return created, execute(plans, source, destination, options, progress, marks)
 
 

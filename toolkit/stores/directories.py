@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -39,6 +39,9 @@ class Directory(Protocol):
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
+
+    def size(self, name: str) -> int | None:
+        """The size of a file in bytes, None if there is none."""
 
     def open(self, name: str) -> IO[bytes]:
         """A file to read.
@@ -98,6 +101,13 @@ class LocalDirectory:
         """Whether there is such a file."""
         return (self.path / name).is_file()
 
+    def size(self, name: str) -> int | None:
+        """The size of a file in bytes, None if there is none."""
+        path = self.path / name
+        with self._translated(), suppress(FileNotFoundError):
+            return path.stat().st_size if path.is_file() else None
+        return None
+
     def open(self, name: str) -> IO[bytes]:
         """A file to read."""
         with self._translated():
@@ -117,6 +127,7 @@ class LocalDirectory:
     def move(self, source: str, target: str) -> None:
         """Give a file another name; the file system does it in one step."""
         with self._translated():
+            (self.path / target).parent.mkdir(parents=True, exist_ok=True)
             (self.path / source).replace(self.path / target)
 
     def remove(self, name: str) -> None:
@@ -171,21 +182,22 @@ class ObjectDirectory:
 
     def has(self, name: str) -> bool:
         """Whether there is such an object."""
+        return self.size(name) is not None
+
+    def size(self, name: str) -> int | None:
+        """The size of an object in bytes, None if there is none."""
         import obstore
 
-        with self._translated():
-            try:
-                obstore.head(self._store, name)
-            except FileNotFoundError:
-                return False
-        return True
+        with self._translated(), suppress(FileNotFoundError):
+            return obstore.head(self._store, name)["size"]
+        return None
 
     def open(self, name: str) -> IO[bytes]:
         """An object to read."""
         import obstore
 
         with self._translated():
-            return io.BufferedReader(_Reading(obstore.open_reader(self._store, name)), _COPIED)
+            return io.BufferedReader(_Reading(obstore.open_reader(self._store, name), self._translated), _COPIED)
 
     @contextmanager
     def create(self, name: str) -> Iterator[IO[bytes]]:
@@ -241,13 +253,14 @@ class ObjectDirectory:
 class _Reading(io.RawIOBase):
     """obstore's reader as Python's other files are."""
 
-    def __init__(self, reader: Any) -> None:
-        self._reader = reader
+    def __init__(self, reader: Any, translated: Callable[[], AbstractContextManager[None]]) -> None:
+        self._reader, self._translated = reader, translated
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        content = memoryview(self._reader.read(len(buffer)))
+        with self._translated():
+            content = memoryview(self._reader.read(len(buffer)))
         buffer[: len(content)] = content
         return len(content)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from toolkit.core.fixture_manifest import MANIFEST, FixtureFile, FixtureManifest, decode_manifest
+from toolkit.core.fixture_manifest import (
+    ATTACHMENTS,
+    MANIFEST,
+    Attachments,
+    FixtureAttachment,
+    FixtureFile,
+    FixtureManifest,
+    decode_manifest,
+)
 from toolkit.core.json_columns import format_column
 from toolkit.core.sorting import in_key_order
 from toolkit.core.streams import read_ahead
@@ -20,6 +31,9 @@ from toolkit.stores.fixture_files import Counted, FileForm, Format, file_name, w
 
 # Where files wait until the set is whole.
 STAGING = ".toolkit-dump/"
+_COPIED = 1 << 20
+# What a folder of attachments may hold besides is nobody's business here.
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass
@@ -49,14 +63,28 @@ class FixtureWriter:
         self.written[spec.name] = written
         return written
 
-    def finish(self, revision: str | None, others: FixtureManifest | None = None) -> None:
+    def keep(self, attachment: FixtureAttachment, content: IO[bytes]) -> None:
+        """Write a file that rows point at in its place, at once: nothing knows of it before `finish`.
+
+        May be called by several threads at once, with different content.
+
+        Raises:
+            StoreError: no permission, no space.
+        """
+        with self.directory.create(STAGING + attachment.sha256) as file:
+            shutil.copyfileobj(content, file, _COPIED)
+        self.directory.move(STAGING + attachment.sha256, attachment.name)
+
+    def finish(
+        self, revision: str | None, others: FixtureManifest | None = None, attachments: Attachments | None = None
+    ) -> None:
         """Put the set in its place. `others` holds the tables of the old set that stay as they are.
 
         The new manifest, itself written aside, is the promise that all files are there: from then on a reader, or
         the next dump, completes what is interrupted (`complete`).
         """
         kept = dict(others.tables) if others else {}
-        manifest = FixtureManifest(revision, {**kept, **self.written})
+        manifest = FixtureManifest(revision, {**kept, **self.written}, attachments=attachments or {})
         with self.directory.create(STAGING + MANIFEST) as file:
             file.write(manifest.encode())
         complete(self.directory)
@@ -86,9 +114,18 @@ def complete(directory: Directory) -> None:
         before = old.tables.get(table) if old else None
         if before and before.file not in kept:
             directory.remove(before.file)
+    if new.attachments or (old and old.attachments):
+        _remove_forgotten(directory, new)
     if old != new:
         directory.move(STAGING + MANIFEST, MANIFEST)
     directory.remove(STAGING + MANIFEST)
+
+
+def _remove_forgotten(directory: Directory, manifest: FixtureManifest) -> None:
+    """Remove the attachments that a manifest does not name: of the old set, or of a dump that was killed."""
+    for name in directory.files(ATTACHMENTS) - manifest.objects:
+        if _SHA256.fullmatch(name):
+            directory.remove(ATTACHMENTS + name)
 
 
 def read_manifest(directory: Directory, name: str = MANIFEST) -> FixtureManifest | None:

@@ -44,7 +44,11 @@ class Seed:
         return digest.hexdigest()[:16]
 
     def fill(self, database: Database) -> None:
-        """Migrate and load a database that is not there yet, or blank. Raises what `load_data` does."""
+        """Migrate and load a database that is not there yet, or blank. Raises what `load_data` does.
+
+        Files that rows point at are left alone: the live store may be one that is not for tests.
+        """
+        from toolkit.operations.fixture_attachments import AttachmentMode
         from toolkit.operations.load import load_data
         from toolkit.operations.migrate import ensure_schema
 
@@ -52,7 +56,9 @@ class Seed:
         if self.tables == ():
             ensure_schema(database, config)
         else:
-            load_data(config, database.name, self.tables or (), directory=self.directory)
+            load_data(
+                config, database.name, self.tables or (), directory=self.directory, attachments=AttachmentMode.LEAVE
+            )
 
     def _files(self) -> Iterator[Path]:
         yield from sorted(path for path in self.config.migrations.rglob("*.py") if path.is_file())

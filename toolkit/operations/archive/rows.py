@@ -20,6 +20,7 @@ from toolkit.repositories.base import BATCH_ROWS
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
+    from toolkit.operations.transfer import Source
     from toolkit.repositories.base import DatabaseConnection
 
 AGE_COLUMN = "created_at"
@@ -125,13 +126,13 @@ def default_backend(spec: TableSpec, column: str) -> str | None:
     return backend if isinstance(backend, str) else getattr(backend, "key", None)
 
 
-def read_cells(connection: DatabaseConnection, spec: TableSpec, keys: pa.Table | None = None) -> Iterator[Cell]:
+def read_cells(source: Source, spec: TableSpec, keys: pa.Table | None = None) -> Iterator[Cell]:
     """Every row's columns of files, those that are NULL too."""
     key_columns = [spec.column(name) for name in spec.key]
     names = file_columns(spec)
     multiple = {name: is_multiple(spec, name) for name in names}
     backends = {name: default_backend(spec, name) for name in names}
-    for batch in connection.repository(spec).read(BATCH_ROWS, keys=keys):
+    for batch in source.repository(spec).read(BATCH_ROWS, keys=keys):
         values = [batch.column(name).to_pylist() for name in spec.key]
         ages = batch.column(AGE_COLUMN).to_pylist() if age_column(spec) else [None] * batch.num_rows
         held = {name: batch.column(name).to_pylist() for name in names}
