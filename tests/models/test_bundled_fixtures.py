@@ -1,6 +1,7 @@
 """The files under `fixtures/`: their form, their consistency, and that every engine takes them."""
 
 import enum
+import hashlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -133,6 +134,16 @@ def test_the_data_set_is_small_and_has_every_nullable_column_both_ways() -> None
         for column in data_columns(table):
             if column.nullable:
                 assert {row[column.name] is None for row in read(table)} == {True, False}
+
+
+def test_every_attachment_has_its_file_of_the_size_that_its_row_says() -> None:
+    listed = json.loads((FIXTURES / "manifest.json").read_bytes())["attachments"]["attachments"]
+    rows = {row["file"]["filename"]: row["file"]["size"] for row in read(metadata.tables["attachment"])}
+    assert {path: each["bytes"] for path, each in listed.items()} == rows
+    for each in listed.values():
+        content = (FIXTURES / "attachments" / each["sha256"]).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (each["bytes"], each["sha256"])
+    assert len(list((FIXTURES / "attachments").iterdir())) == len(rows)
 
 
 def test_a_todo_and_its_tags_belong_to_the_same_user() -> None:

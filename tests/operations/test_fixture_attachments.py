@@ -11,6 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from advanced_alchemy.types.file_object import storages
+from advanced_alchemy.types.file_object.backends.fsspec import FSSpecBackend
+from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.operations import databases
 from tests.operations.archive_example import Gallery, gallery, reference
@@ -21,7 +24,14 @@ from toolkit.cli import run
 from toolkit.config import Config, load_config
 from toolkit.core.fixture_manifest import ATTACHMENTS, MANIFEST
 from toolkit.core.plan import FileCopy
-from toolkit.errors import ExistingFilesError, ExistingRowsError, FixtureError, StoreError, UnknownNameError
+from toolkit.errors import (
+    DamagedObjectError,
+    ExistingFilesError,
+    ExistingRowsError,
+    FixtureError,
+    StoreError,
+    UnknownNameError,
+)
 from toolkit.operations.archive.places import Backends
 from toolkit.operations.dump import DumpResult, dump_data
 from toolkit.operations.fixture_attachments import AttachmentMode
@@ -354,6 +364,25 @@ def test_content_that_is_damaged_while_it_is_written_leaves_no_file_and_no_row(
         loaded(kept)
     assert "c" not in kept.live_files()
     assert kept.rows() == {}
+
+
+def test_a_store_that_keeps_other_than_it_was_given_is_found_out_before_any_row(kept: Gallery) -> None:
+    class Careless(MemoryFileSystem):
+        def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **options: object) -> None:
+            super().pipe_file(path, value.replace(b"CC", b"CD"), mode, **options)
+
+    lost(kept)
+    files = Careless()
+    files.store.clear()
+    storages.register_backend(FSSpecBackend(key="attachments", fs=files))
+    try:
+        with pytest.raises(DamagedObjectError, match="what arrived is not what was sent"):
+            loaded(kept)
+        assert not files.exists("c")
+        assert kept.rows() == {}
+    finally:
+        storages.unregister_backend("attachments")
+        files.store.clear()
 
 
 def test_rows_that_are_refused_bring_no_file(kept: Gallery) -> None:

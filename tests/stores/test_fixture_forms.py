@@ -17,7 +17,7 @@ from advanced_alchemy.utils.fixtures import open_fixture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.core.fixture_manifest import FixtureFile, FixtureManifest
+from toolkit.core.fixture_manifest import FixtureFile, FixtureManifest, decode_manifest
 from toolkit.core.problems import Problems
 from toolkit.core.progress import Silent
 from toolkit.core.tables import TableSpec, select_tables
@@ -384,3 +384,10 @@ def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: bytes) -> N
     (tmp_path / "manifest.json").write_bytes(content)
     with pytest.raises(FixtureError, match="manifest"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../outside.json", "/etc/passwd", "a/b.json", "..", ""])
+def test_a_manifest_that_names_a_file_elsewhere_is_refused(name: str) -> None:
+    content = FixtureManifest(None, {"t": FixtureFile(name, 1, 1, "0" * 64)}).encode()
+    with pytest.raises(ValueError, match="which is no file of the directory"):
+        decode_manifest(content)

@@ -80,9 +80,12 @@ def decode_manifest(content: bytes) -> FixtureManifest:
     """A manifest from its file.
 
     Raises:
-        ValueError: it is none, or of a later format.
+        ValueError: it is none, of a later format, or names files elsewhere.
     """
     manifest = msgspec.json.decode(content, type=FixtureManifest)
     if manifest.format > FORMAT:
         raise ValueError(f"has format {manifest.format}; this version knows up to {FORMAT}")
+    for file in manifest.tables.values():
+        if not file.file or "/" in file.file or "\\" in file.file or file.file in (".", ".."):
+            raise ValueError(f"names {file.file!r}, which is no file of the directory")
     return manifest

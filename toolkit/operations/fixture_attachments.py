@@ -338,6 +338,7 @@ def file_putting(
 ) -> Iterator[FilePutting | None]:
     """What a load does about files; None if it leaves them alone, or there are none."""
     known = fixtures.manifest.attachments
+    mode = AttachmentMode(mode)
     if mode is AttachmentMode.LEAVE or not any(known.values()):
         yield None
         return
