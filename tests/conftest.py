@@ -8,6 +8,7 @@ import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,6 +22,7 @@ from toolkit.config import Config, Database, load_config
 # The pytest plugin is tested by runs of pytest; only a topmost conftest may say so.
 pytest_plugins = ["pytester"]
 
+LEFT_OUT = pytest.StashKey[str]()
 ENGINES = ("sqlite", "postgres", "duckdb")
 
 
@@ -136,8 +138,6 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
     """An object store that speaks Azure's language."""
-    if not azurite.is_possible():
-        pytest.skip("node and npm are needed for Azurite")
     with azurite.running(tmp_path_factory.mktemp("azurite")) as server:
         yield server
 
@@ -153,6 +153,38 @@ def unreliable_s3(_unreliable_proxy: UnreliableProxy) -> Iterator[UnreliableProx
     """A proxy before the store that speaks S3: reliable until a test says otherwise."""
     yield _unreliable_proxy
     _unreliable_proxy.reliable()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "azure: needs Azurite, which npm installs where there is node")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests of Azure out where its server cannot be: the one server that does not come from PyPI."""
+    needing = [item for item in items if _needs_azure(item)]
+    if needing and (reason := azurite.why_not()):
+        items[:] = [item for item in items if not _needs_azure(item)]
+        config.hook.pytest_deselected(items=needing)
+        config.stash[LEFT_OUT] = reason
+        if hasattr(config, "workeroutput"):
+            config.workeroutput["left_out"] = reason
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear from a process of pytest-xdist what it left out."""
+    if "left_out" in getattr(node, "workeroutput", {}):
+        node.config.stash[LEFT_OUT] = node.workeroutput["left_out"]
+
+
+def _needs_azure(item: pytest.Item) -> bool:
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return "azure" in parameters.values() or item.get_closest_marker("azure") is not None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if reason := terminalreporter.config.stash.get(LEFT_OUT, None):
+        terminalreporter.write_line(f"Tests of Azure were left out: {reason}.", yellow=True)
 
 
 @pytest.hookimpl(trylast=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import cache
 from pathlib import Path
 
 from tests.servers.common import free_ports, installed_once, wait_for
@@ -63,9 +64,16 @@ class AzureServer:
         urllib.request.urlopen(request).close()
 
 
-def is_possible() -> bool:
-    """Whether the machine has what the server needs."""
-    return shutil.which("node") is not None and shutil.which("npm") is not None
+@cache
+def why_not() -> str | None:
+    """What the machine lacks for the server; None if it can run."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return "node or npm is not installed"
+    try:
+        installed()
+    except subprocess.CalledProcessError as error:
+        return f"npm cannot install it (exit code {error.returncode})"
+    return None
 
 
 def installed() -> Path:
@@ -75,7 +83,9 @@ def installed() -> Path:
 
 def _install(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, f"azurite@{VERSION}"]
+    quick_to_fail = ["--fetch-retries=1", "--fetch-timeout=30000"]
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", *quick_to_fail, "--prefix", folder,
+               f"azurite@{VERSION}"]
     subprocess.run(command, cwd=folder, check=True)
 
 

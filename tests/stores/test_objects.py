@@ -368,6 +368,7 @@ def test_a_store_that_may_only_be_read_is_told(make: Callable[[str], Place], unr
     assert read(objects, "a") == b"x"
 
 
+@pytest.mark.azure
 def test_a_wrong_secret_is_told_without_it(s3: Place, make: Callable[[str], Place]) -> None:
     azure = make("azure").store
     wrong = {
@@ -423,6 +424,7 @@ def test_a_setting_that_is_wrong_is_told_with_what_to_correct(
     assert str(caught.value).count("\n") == 1
 
 
+@pytest.mark.azure
 def test_a_bucket_that_is_not_there_is_told(s3: Place, make: Callable[[str], Place]) -> None:
     calls: tuple[Callable[[ObjectStore], object], ...] = (
         lambda objects: objects.write("a", [b"x"]),
