@@ -409,12 +409,12 @@ def test_only_files_of_rows_that_are_loaded_are_put_back(kept: Gallery) -> None:
 def test_a_name_that_leads_out_of_the_store_is_refused(kept: Gallery) -> None:
     lost(kept)
     root = kept.config.root
-    for name, path in (("photo.json", "../../../outside"), (MANIFEST, "../../../outside")):
+    for name, path in (("photo.json", "../../../led-astray"), (MANIFEST, "../../../led-astray")):
         place = root / "out" / name
         place.write_text(place.read_text().replace('"c"', json.dumps(path)))
     with pytest.raises(StoreError, match="outside"):
         loaded(kept)
-    assert not list(root.parent.glob("**/outside"))
+    assert not list(root.parent.glob("**/led-astray"))
     assert (kept.live_files(), kept.rows()) == ({}, {})
 
 
