@@ -412,7 +412,7 @@ def test_a_name_that_leads_out_of_the_store_is_refused(kept: Gallery) -> None:
     for name, path in (("photo.json", "../../../led-astray"), (MANIFEST, "../../../led-astray")):
         place = root / "out" / name
         place.write_text(place.read_text().replace('"c"', json.dumps(path)))
-    with pytest.raises(StoreError, match="outside"):
+    with pytest.raises(StoreError, match="led-astray"):
         loaded(kept)
     assert not list(root.parent.glob("**/led-astray"))
     assert (kept.live_files(), kept.rows()) == ({}, {})
