@@ -58,18 +58,12 @@ def sync(
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
     """
     started = time.perf_counter()
-    options = options or Options()
+    options = _effective(options or Options(), since)
+    deletes = options.mode.removes
     specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables), where or {})
     source_database, target_database = config.database(source), config.database(target)
     _require_two(source_database, target_database)
     match = matches({spec.name: spec for spec in specs}, match or {})
-    if since is not None and options.mode is not Mode.UPSERT:
-        raise ConfigurationError(
-            "Rows that changed since the last sync do not show which are gone.", "Delete by a sync without --since."
-        )
-    deletes = options.mode in (Mode.REPLACE, Mode.SOFT_DELETE)
-    if deletes:
-        options = replace(options, max_delete=options.max_delete or DeleteLimit())
     with _guarding(deletes), connect(source_database) as origin:
         if deletes:
             _require_one_revision(source_database, target_database, config)
@@ -101,6 +95,19 @@ def sync(
     elapsed = time.perf_counter() - started
     verified = options.verify and not dry_run
     return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed, copied)
+
+
+def _effective(options: Options, since: Since | None) -> Options:
+    """The options with the limit that every deleting sync has.
+
+    Raises:
+        ConfigurationError: rows are to be deleted that `since` cannot see.
+    """
+    if since is not None and options.mode is not Mode.UPSERT:
+        raise ConfigurationError(
+            "Rows that changed since the last sync do not show which are gone.", "Delete by a sync without --since."
+        )
+    return replace(options, max_delete=options.max_delete or DeleteLimit()) if options.mode.removes else options
 
 
 @contextmanager

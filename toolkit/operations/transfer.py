@@ -76,6 +76,11 @@ class Mode(StrEnum):
     REPLACE = "replace"
     SOFT_DELETE = "soft-delete"
 
+    @property
+    def removes(self) -> bool:
+        """Whether rows that only the target has are deleted, or marked as deleted."""
+        return self in (Mode.REPLACE, Mode.SOFT_DELETE)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -239,8 +244,7 @@ def plan_table(
     if target is None or target.is_empty():
         plan = load_plan(spec, source.count())
     else:
-        removed = mode in (Mode.REPLACE, Mode.SOFT_DELETE)
-        plan = merge_plan(spec, compare(spec, source, target, removed=removed))
+        plan = merge_plan(spec, compare(spec, source, target, removed=mode.removes))
         if mode is Mode.SOFT_DELETE:
             plan = soften(plan, target)
     return replace(plan, seconds=time.perf_counter() - started)
