@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import sys
@@ -15,6 +16,7 @@ import click
 from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, ToolkitError, without_passwords
 
 _SWITCH_SECONDS = 0.0005
+_COLLECT_EVERY = 100_000
 # Command -> module and attribute, so that `--help` imports none of them but their first lines of help.
 _COMMANDS = {
     "archive": ("toolkit.cli.archive", "archive"),
@@ -59,7 +61,14 @@ def main(arguments: list[str] | None = None) -> None:
     # The thread that sends rows waits for the one that digests them: 5 ms a time by default, 0.5 ms here. A verified
     # load of a million todos takes 9.0 instead of 11.2 s. The process is the command line's own to set.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    sys.exit(run(arguments))
+    # The libraries' modules, which never become garbage, are walked through again and again while they load, and once
+    # more at the end: a command that takes 1.15 s takes 0.75 s without.
+    gc.set_threshold(_COLLECT_EVERY)
+    code = run(arguments)
+    # What DuckDB's binding finds uncollected at the end it prints, as its own leaks.
+    if "duckdb" not in sys.modules:
+        gc.freeze()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

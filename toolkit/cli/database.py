@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from toolkit.config import Config, Database
-    from toolkit.operations.migrate import Check, CurrentRevision, Dropped, Migration, Revision
+    from toolkit.operations.history import Revision
+    from toolkit.operations.migrate import Check, CurrentRevision, Dropped, Migration
 
 F = TypeVar("F", bound="Callable[..., Any]")
 Result = TypeVar("Result")
@@ -199,9 +200,9 @@ def drop_all(config: Config, /, name: str, every: bool, no_prompt: bool, as_json
 @click.pass_obj
 def make_migrations(config: Config, /, name: str, as_json: bool, **options: Any) -> None:
     """Write a migration that makes a database like the models."""
-    from toolkit.operations import migrate
+    from toolkit.operations import history
 
-    made = migrate.make_migrations(config.database(name), config, **options)
+    made = history.make_migrations(config.database(name), config, **options)
     if as_json or made is not None:
         _show(made, [made] if made else [], as_json, verbose=True)
     else:
@@ -220,9 +221,9 @@ def make_migrations(config: Config, /, name: str, as_json: bool, **options: Any)
 @click.pass_obj
 def merge_migrations(config: Config, /, revisions: str, as_json: bool, **options: Any) -> None:
     """Write a migration that joins REVISIONS, separated by commas (default: all heads)."""
-    from toolkit.operations import migrate
+    from toolkit.operations import history
 
-    made = migrate.merge(config, revisions, **options)
+    made = history.merge(config, revisions, **options)
     _show(made, [made], as_json, verbose=True)
 
 
@@ -239,10 +240,10 @@ def history(
     config: Config, /, rev_range: str, indicate_current: bool, name: str, verbose: bool, as_json: bool
 ) -> None:
     """List the migrations, the newest first."""
-    from toolkit.operations import migrate
+    from toolkit.operations import history
 
     asked = config.database(name) if indicate_current or "current" in rev_range else None
-    found = migrate.history(config, rev_range, asked)
+    found = history.revisions(config, rev_range, asked)
     _show(found, found, as_json, verbose)
 
 
@@ -253,9 +254,9 @@ def history(
 @click.pass_obj
 def heads(config: Config, /, resolve_dependencies: bool, verbose: bool, as_json: bool) -> None:
     """List the migrations that no other follows."""
-    from toolkit.operations import migrate
+    from toolkit.operations import history
 
-    found = migrate.heads(config, resolve_dependencies=resolve_dependencies)
+    found = history.heads(config, resolve_dependencies=resolve_dependencies)
     _show(found, found, as_json, verbose)
 
 
@@ -265,9 +266,9 @@ def heads(config: Config, /, resolve_dependencies: bool, verbose: bool, as_json:
 @click.pass_obj
 def branches(config: Config, /, verbose: bool, as_json: bool) -> None:
     """List the migrations that several others follow."""
-    from toolkit.operations import migrate
+    from toolkit.operations import history
 
-    found = migrate.branches(config)
+    found = history.branches(config)
     _show(found, found, as_json, verbose)
 
 
@@ -278,9 +279,9 @@ def branches(config: Config, /, verbose: bool, as_json: bool) -> None:
 @click.pass_obj
 def show(config: Config, /, revision: str, name: str, as_json: bool) -> None:
     """Show the migrations that REVISION stands for: an identifier or its beginning, `head`, `current`."""
-    from toolkit.operations import migrate
+    from toolkit.operations import history
 
-    found = migrate.show(config, revision, config.database(name) if revision == "current" else None)
+    found = history.show(config, revision, config.database(name) if revision == "current" else None)
     _show(found, found, as_json, verbose=True)
 
 
@@ -291,9 +292,9 @@ def show(config: Config, /, revision: str, name: str, as_json: bool) -> None:
 @click.pass_obj
 def init(config: Config, /, directory: Path | None, as_json: bool) -> None:
     """Make a migrations directory (default: the configured one)."""
-    from toolkit.operations import migrate
+    from toolkit.operations import history
 
-    made = migrate.init(directory or config.migrations)
+    made = history.init(directory or config.migrations)
     if as_json:
         click.echo(_json(made))
     else:

@@ -9,22 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Column, MetaData, String, Table, create_engine
 
 from toolkit.core.progress import Silent
 from toolkit.errors import MigrationError, ToolkitError
 from toolkit.models.loader import importable_from, load_metadata
 from toolkit.operations.migration_environment import transactional_ddl
+from toolkit.operations.revisions import has_history, joined, opened, recorded_revision
 from toolkit.repositories import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from advanced_alchemy.alembic.commands import AlembicCommands
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, MetaData
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
@@ -99,24 +98,6 @@ def _commands(database: Database, config: Config, engine: Engine, metadata: Meta
     )
 
 
-def exists(database: Database) -> bool:
-    """Whether there is anything to read: to look, SQLite and DuckDB would make an empty file."""
-    return database.file is None or database.file.exists()
-
-
-@contextmanager
-def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
-    """An engine for the block; where there is nothing to read, an empty one in memory."""
-    if read_only and not exists(database):
-        engine = create_engine(database.url.set(database=":memory:"))
-    else:
-        engine = database.create_engine(read_only=read_only)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
 @contextmanager
 def transaction(database: Database, config: Config) -> Iterator[Connection]:
     """A transaction in which DDL is part, committed at the end of the block."""
@@ -126,17 +107,6 @@ def transaction(database: Database, config: Config) -> Iterator[Connection]:
         engine.connect() as connection,
         transactional_ddl(connection),
         connection.begin(),
-    ):
-        yield connection
-
-
-@contextmanager
-def reading(database: Database, config: Config) -> Iterator[Connection]:
-    """A connection to look at what is there."""
-    with (
-        translated(database, config),
-        opened(database, read_only=True) as engine,
-        engine.connect() as connection,
     ):
         yield connection
 
@@ -182,7 +152,7 @@ def scripts_of(config: Config) -> ScriptDirectory:
     Raises:
         MigrationError: it is no migrations directory, or its migrations do not fit together.
     """
-    if not (config.migrations / "env.py").is_file():
+    if not has_history(config):
         raise MigrationError(
             f"{config.migrations} is no migrations directory.", "Make one: toolkit database init"
         )
@@ -190,25 +160,3 @@ def scripts_of(config: Config) -> ScriptDirectory:
         scripts = ScriptDirectory.from_config(alembic_config(config))
         scripts.get_heads()
     return scripts
-
-
-def recorded_revision(connection: Connection) -> str | None:
-    """The revision that a database records."""
-    if connection.dialect.name == "duckdb":
-        # Importing it is how Alembic learns of this engine.
-        from toolkit.repositories import duckdb_alembic  # noqa: F401
-    options = {"version_table": version_table().name}
-    return joined(MigrationContext.configure(connection, opts=options).get_current_heads())
-
-
-def joined(revisions: Sequence[str]) -> str | None:
-    """Several revisions as one text; None without any."""
-    return ", ".join(sorted(revisions)) or None
-
-
-def version_table() -> Table:
-    """The table in which Alembic records the revision."""
-    from advanced_alchemy.config import AlembicSyncConfig
-
-    name = AlembicSyncConfig().version_table_name
-    return Table(name, MetaData(), Column("version_num", String(32), primary_key=True))

@@ -15,8 +15,8 @@ from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec, narrowed, select_tables
 from toolkit.errors import FixtureError
 from toolkit.models.loader import load_metadata
-from toolkit.operations import migrate
 from toolkit.operations.fixture_attachments import dump_files, merged
+from toolkit.operations.revisions import current_revision
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, check_schema
 from toolkit.stores.directories import Directory, directory_at
@@ -67,7 +67,7 @@ def dump_data(
     database = config.database(source)
     specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables), where or {}, exclude)
     place = directory_at(config.fixtures if directory is None else directory)
-    revision = migrate.current_revision(database, config) if migrate.has_history(config) else None
+    revision = current_revision(database, config)
     with connect(database) as origin:
         origin.hold(specs)
         check_schema(origin, specs)

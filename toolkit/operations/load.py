@@ -13,7 +13,7 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import TableSpec, select_tables
 from toolkit.errors import FixtureError
 from toolkit.models.loader import load_metadata
-from toolkit.operations import migrate
+from toolkit.operations import migrate, revisions, schema
 from toolkit.operations.completion import Completion
 from toolkit.operations.fixture_attachments import AttachmentMode, file_putting
 from toolkit.operations.matching import matches
@@ -65,7 +65,7 @@ def load_data(
         rows = {spec.name: fixtures.read(spec, folder, problems, progress) for spec in specs}
         problems.raise_if_any()
         copied = files.check(rows, specs) if files else None
-        blank = not dry_run and migrate.lacks_schema(database, config, accept_missing=True)
+        blank = not dry_run and schema.lacks_schema(database, config, accept_missing=True)
 
         def completed(destination: DatabaseConnection | None) -> Completion:
             completion = Completion(
@@ -111,7 +111,7 @@ def _chosen(
 
 def _require_revision(fixtures: FixtureDirectory, database: Database, config: Config, ignore: bool) -> None:
     """Refuse fixtures that were dumped at another schema revision than the one they would be loaded at."""
-    if ignore or not fixtures.manifest.tables or not migrate.has_history(config):
+    if ignore or not fixtures.manifest.tables or not revisions.has_history(config):
         return
     dumped, wanted = fixtures.manifest.revision, migrate.head_revision(config)
     if dumped is not None and dumped != wanted:

@@ -21,6 +21,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from toolkit.errors import ConfigurationError
+from toolkit.operations.revisions import is_bookkeeping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from sqlalchemy import Connection, MetaData
 
-# The tables in which Alembic, Advanced Alchemy and this package keep their own records.
-BOOKKEEPING = ("toolkit_", "alembic_version")
 # Any number, as long as it is always the same: two upgrades of one PostgreSQL database wait for one another.
 _ADVISORY_LOCK = 0x746F6F6C6B6974
 
@@ -43,11 +42,6 @@ def run_migrations(**options: Any) -> None:
         _run_offline(options)
     else:
         _run_online(options)
-
-
-def is_bookkeeping(table_name: str) -> bool:
-    """Whether a table belongs to the tools rather than to the models."""
-    return table_name.startswith(BOOKKEEPING)
 
 
 def _run_online(options: Mapping[str, Any]) -> None:

@@ -13,10 +13,10 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import narrowed, select_tables
 from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
 from toolkit.models.loader import load_metadata
-from toolkit.operations import migrate
 from toolkit.operations.attachments import copy_files
 from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.matching import MatchedSource, matches
+from toolkit.operations.revisions import current_revision, mismatch
 from toolkit.operations.transfer import Mode, Options, Source, transfer
 from toolkit.operations.watermarks import Since, Watermarks
 from toolkit.repositories import connect
@@ -130,10 +130,6 @@ def _require_two(source: Database, target: Database) -> None:
 
 def _require_one_revision(source: Database, target: Database, config: Config) -> None:
     """Refuse to delete by a source of another schema revision, whose tables may mean something else."""
-    if not migrate.has_history(config):
-        return
-    found, expected = (migrate.current_revision(database, config) for database in (source, target))
+    found, expected = (current_revision(database, config) for database in (source, target))
     if found is not None and expected is not None and found != expected:
-        raise RevisionMismatchError(
-            source.name, found, expected, f"Run: toolkit database upgrade --database {source.name}"
-        )
+        raise mismatch(source, found, expected)

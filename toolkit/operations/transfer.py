@@ -19,7 +19,7 @@ from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, only, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
 from toolkit.errors import ExistingRowsError, UnnamedRowError, VerificationError
-from toolkit.operations import migrate
+from toolkit.operations import schema
 from toolkit.operations.deletes import (
     DeleteLimit,
     delete_first,
@@ -148,8 +148,8 @@ def _prepare(
 ) -> bool:
     """Create the schema of a target without any tables; whether it was created, or in a dry run would be."""
     if not problems and not dry_run:
-        return migrate.ensure_schema(target, config, accept_missing=True)
-    blank = migrate.lacks_schema(target, config, accept_missing=True)
+        return schema.ensure_schema(target, config, accept_missing=True)
+    blank = schema.lacks_schema(target, config, accept_missing=True)
     if problems and not blank:
         with connect(target) as destination:
             check_schema(destination, specs, problems, to_write=True)

@@ -50,7 +50,7 @@ class Seed:
         """
         from toolkit.operations.fixture_attachments import AttachmentMode
         from toolkit.operations.load import load_data
-        from toolkit.operations.migrate import ensure_schema
+        from toolkit.operations.schema import ensure_schema
 
         config = replace(self.config, databases={**self.config.databases, database.name: database})
         if self.tables == ():

@@ -17,7 +17,6 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.core.retention import show_duration
 from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata
-from toolkit.operations import migrate
 from toolkit.operations.archive import collecting, moving
 from toolkit.operations.archive.collecting import Collector, State
 from toolkit.operations.archive.dangling import failed
@@ -26,6 +25,7 @@ from toolkit.operations.archive.outcomes import Finding
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.rows import AGE_COLUMN, age_column, file_columns, file_tables
 from toolkit.operations.archive.sending import Sender
+from toolkit.operations.revisions import current_revision
 from toolkit.repositories import connect
 from toolkit.repositories.base import check_schema
 from toolkit.stores.archive_locks import LockKind
@@ -238,10 +238,10 @@ class _Push:
             f"SELECT count(*), total(size) FROM (SELECT DISTINCT sha, size FROM live WHERE state IN ({_MARKS}))",
             *State.DONE,
         )
-        revision = migrate.current_revision(self._database, self._config) if migrate.has_history(self._config) else None
         return Header(
-            id=new_snapshot_id(self._now), created_at=self._now, database=self._database.name, revision=revision,
-            scope=self._scope, files=files, objects=objects, bytes=int(size), moved=self._options.move,
+            id=new_snapshot_id(self._now), created_at=self._now, database=self._database.name,
+            revision=current_revision(self._database, self._config), scope=self._scope,
+            files=files, objects=objects, bytes=int(size), moved=self._options.move,
         )  # fmt: skip
 
     def _entries(self, moved_only: bool = False) -> Iterator[FileEntry]:

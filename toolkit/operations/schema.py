@@ -1,0 +1,126 @@
+"""The tables of the models in a database: made where there are none, refused where they are another revision's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import inspect
+
+from toolkit.errors import SchemaMismatchError
+from toolkit.models.loader import load_metadata
+from toolkit.operations.alembic_session import alembic_session, scripts_of, transaction
+from toolkit.operations.revisions import (
+    VERSION_TABLE,
+    has_history,
+    is_bookkeeping,
+    joined,
+    mismatch,
+    reading,
+    recorded_revision,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, MetaData
+
+    from toolkit.config import Config, Database
+    from toolkit.core.progress import Progress
+
+
+def ensure_schema(
+    database: Database, config: Config, progress: Progress | None = None, *, accept_missing: bool = False
+) -> bool:
+    """See to it that a database has the models' tables; whether they were made. Raises what `lacks_schema` does.
+
+    Raises:
+        MigrationError, StatementError: as from `upgrade`; also if the migrations do not make the models' tables.
+    """
+    if not lacks_schema(database, config, accept_missing=accept_missing):
+        return False
+    metadata = load_metadata(config.metadata, config.root)
+    _make_tables(database, config, metadata, has_history(config), progress)
+    return True
+
+
+def lacks_schema(database: Database, config: Config, *, accept_missing: bool = False) -> bool:
+    """Whether a database is without any of the models' tables, so that `ensure_schema` would make them.
+
+    - Without any table (the tools' own do not count): the migrations would be run, or without a migrations
+      directory the tables made from the models.
+    - At the history's head: it is as it should be.
+    - With tables but no record of a revision, as `create_all` leaves it, or without a migrations directory:
+      it is accepted if all tables of the models are there. To compare their columns is the caller's, and with
+      `accept_missing` also to look for the tables.
+
+    Raises:
+        RevisionMismatchError: it stands at another revision; names both, and the command to run.
+        SchemaMismatchError: tables are missing, and so is a record from which an upgrade could go on.
+        DatabaseUnavailableError, StatementError: from the engine.
+    """
+    with_history = has_history(config)
+    found = _Standing.of(database, load_metadata(config.metadata, config.root))
+    if found.is_empty:
+        return True
+    if with_history and found.is_versioned:
+        expected = joined(scripts_of(config).get_heads())
+        if found.revision != expected:
+            raise mismatch(database, found.revision, expected)
+        return False
+    if found.missing and not accept_missing:
+        raise SchemaMismatchError(
+            [f"{database.name} has no table {name}" for name in found.missing],
+            f"Run: toolkit database upgrade --database {database.name}"
+            if with_history
+            else "Make these tables first.",
+        )
+    return False
+
+
+def _make_tables(
+    database: Database, config: Config, metadata: MetaData, has_history: bool, progress: Progress | None
+) -> None:
+    def require_tables(connection: Connection) -> None:
+        missing = _missing_tables(connection, metadata)
+        if missing:
+            raise SchemaMismatchError(
+                [f"the migrations in {config.migrations} make no table {name}" for name in missing],
+                f"They belong to another schema than {config.metadata}, or one is to be made: "
+                "toolkit database make-migrations. Nothing was changed.",
+            )
+
+    if has_history:
+        with alembic_session(database, config, progress, before_commit=require_tables) as session:
+            session.commands.upgrade()
+    else:
+        with transaction(database, config) as connection:
+            metadata.create_all(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What `ensure_schema` has to know of a database."""
+
+    is_empty: bool
+    is_versioned: bool
+    revision: str | None
+    missing: tuple[str, ...]
+
+    @classmethod
+    def of(cls, database: Database, metadata: MetaData) -> _Standing:
+        """Read it."""
+        with reading(database) as connection:
+            names = inspect(connection).get_table_names()
+            missing = _missing_tables(connection, metadata)
+            return cls(
+                is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
+                is_versioned=VERSION_TABLE.name in names,
+                revision=recorded_revision(connection),
+                missing=missing,
+            )
+
+
+def _missing_tables(connection: Connection, metadata: MetaData) -> tuple[str, ...]:
+    inspector = inspect(connection)
+    return tuple(
+        each.fullname for each in metadata.tables.values() if not inspector.has_table(each.name, each.schema)
+    )
