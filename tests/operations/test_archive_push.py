@@ -232,6 +232,11 @@ class _Live:
         yield from self._backend.read(path)
         self._act(path)
 
+    def beginning(self, path: str, count: int) -> memoryview:
+        found = self._backend.beginning(path, count)
+        self._act(path)
+        return found
+
 
 @pytest.fixture
 def meddling(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], None]], None]:
@@ -265,6 +270,23 @@ def test_a_file_that_changes_while_it_is_read_is_archived_as_it_was_once_or_told
     else:
         assert [(f.key["id"], f.outcome) for f in result.findings] == [(1, Outcome.CHANGING)]
     assert world.verify(read_data=True).whole
+
+
+def test_a_file_that_grew_since_it_was_listed_is_archived_as_it_is_now(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.photo(1, "log", b"1")
+    listed = sending.Sender.send
+
+    def send(sender: sending.Sender) -> None:
+        world.put("log", b"1234")
+        listed(sender)
+
+    monkeypatch.setattr(sending.Sender, "send", send)
+    result = world.push()
+    assert result.complete
+    assert world.verify(read_data=True).whole
+    assert world.contents(str(result.snapshot))["photo", (1,), None] == b"1234"
 
 
 def test_a_row_that_changes_during_the_push_is_not_moved(
@@ -301,7 +323,7 @@ def test_a_move_reads_objects_back_before_it_points_a_row_at_them(
     real = ObjectStore.write
 
     def spoiling(self: ObjectStore, key: str, chunks: Any, *, size: int | None = None) -> None:
-        content = bytes(chunks) if isinstance(chunks, bytearray) else b"".join(chunks)
+        content = bytes(chunks) if isinstance(chunks, memoryview) else b"".join(chunks)
         real(self, key, [b"Z" + content[1:] if content.startswith(b"A") else content], size=size)
 
     monkeypatch.setattr(ObjectStore, "write", spoiling)

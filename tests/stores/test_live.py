@@ -152,6 +152,17 @@ def test_what_the_application_saved_is_found_under_any_name(live: LiveBackend) -
     assert sorted(info.key for info in live.list()) == sorted(NAMES[1:])
 
 
+def test_the_beginning_of_a_file_is_so_many_bytes_or_all_of_it(live: LiveBackend) -> None:
+    content = os.urandom(3 << 20)
+    save("some", content)
+    save("empty", b"")
+    for count in (1, 1 << 20, len(content) - 1, len(content), len(content) + 1):
+        assert bytes(live.beginning("some", count)) == content[:count]
+    assert bytes(live.beginning("empty", 1)) == b""
+    with pytest.raises(MissingObjectError, match="absent"):
+        live.beginning("absent", 1)
+
+
 def test_what_is_written_is_found_by_the_application(live: LiveBackend) -> None:
     for name in NAMES:
         live.write(name, [b"old"], size=3, content_type="text/plain")

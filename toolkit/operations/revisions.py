@@ -86,7 +86,7 @@ def mismatch(database: Database, found: str | None, expected: str | None) -> Rev
 def reading(database: Database) -> Iterator[Connection]:
     """A connection to look at what is there."""
     with (
-        connect(database).translated(),
+        connect(database, write=True).translated(),
         opened(database, read_only=True) as engine,
         engine.connect() as connection,
     ):

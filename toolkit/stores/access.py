@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -32,6 +32,8 @@ _PARTS = 9_000
 # Of all writes together, and of one: what is held in memory is a part for each, and one more for each write.
 _PARTS_IN_FLIGHT = 12
 _PARTS_OF_ONE = 4
+# Of one whose content is in memory; such writes take turns, so that one is read while another is sent.
+_PARTS_OF_WHOLE = 6
 _RESUMES = 5
 _DELETED_AT_ONCE = 1000
 # How obstore calls a file of a directory until it is complete.
@@ -66,6 +68,7 @@ class Access:
         """The directory of this machine that it is, if it is one."""
         self._part_bytes = part_bytes
         self._slots = threading.Semaphore(_PARTS_IN_FLIGHT)
+        self._whole = threading.Lock()
         self._secrets = secrets_in(getattr(store, "config", None) or {})
 
     @property
@@ -142,10 +145,20 @@ class Access:
                 if failures > _RESUMES or not position:
                     raise
 
+    def beginning(self, key: str, count: int) -> memoryview:
+        """The first `count` bytes of an object, or all of it; the errors are those of `read`."""
+        if self.root is None:
+            return first_bytes(self.read(key), count)
+        with self.translated(key):
+            result = self._get(key, 0, None)
+            if result.meta["size"] > count:
+                result = self._get(key, 0, result.meta["e_tag"], count)
+            return memoryview(result.bytes())
+
     def write(
         self,
         key: str,
-        chunks: Iterable[bytes] | bytearray,
+        chunks: Iterable[bytes] | memoryview,
         *,
         size: int | None = None,
         content_type: str | None = None,
@@ -154,9 +167,9 @@ class Access:
         """Store an object, in place of what has the key; nobody ever sees a part of it.
 
         More than a part goes in several, a few of them at a time. An error of `chunks` is raised as it is, and what
-        was there stays. `size` is the number of bytes that must come; a `bytearray` is the whole content and is neither
-        copied nor counted. `writer` is kept with an object of several
-        parts, by which a write whose answer was lost is known again.
+        was there stays. `size` is the number of bytes that must come; a `memoryview` is the whole content and is
+        neither copied nor counted. `writer` is kept with an object of several parts, by which a write whose answer was
+        lost is known again.
 
         Raises:
             StoreError: it cannot be written, or there were more or fewer bytes.
@@ -164,7 +177,7 @@ class Access:
         from toolkit.core.streams import read_ahead
 
         attributes = {"Content-Type": content_type} if content_type else {}
-        if isinstance(chunks, bytearray):
+        if isinstance(chunks, memoryview):
             self._put_whole(key, chunks, attributes, writer)
             return
         source = Source(chunks, size, self.name, key)
@@ -186,7 +199,7 @@ class Access:
                     raise source.error from None
                 raise
 
-    def _put_once(self, key: str, content: bytes | bytearray, attributes: Mapping[str, str]) -> None:
+    def _put_once(self, key: str, content: bytes | memoryview, attributes: Mapping[str, str]) -> None:
         import obstore
 
         with self.translated(key):
@@ -194,14 +207,17 @@ class Access:
             obstore.put(store, key, content, use_multipart=False, **options)
 
     def _put_whole(
-        self, key: str, content: bytearray, attributes: Mapping[str, str], writer: str | None
+        self, key: str, content: memoryview, attributes: Mapping[str, str], writer: str | None
     ) -> None:
-        """Content in memory: its parts in flight need no more of it."""
+        """Content in memory; the next such write begins while the last parts of this one are under way."""
         if len(content) <= self._part_bytes:
             self._put_once(key, content, attributes)
-        else:
+            return
+        with ExitStack() as turn:
+            turn.enter_context(self._whole)
             self._put_parts(
-                key, lambda: content, lambda: True, self._part_bytes, _PARTS_IN_FLIGHT, attributes, writer
+                key, lambda: _parts(content, self._part_bytes, turn.close), lambda: True, self._part_bytes,
+                _PARTS_OF_WHOLE, attributes, writer,
             )  # fmt: skip
 
     def _put_parts(
@@ -591,6 +607,22 @@ def _walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) -
                 elif entry.is_file() and bool(_UNFINISHED.search(entry.name)) == unfinished:
                     found = entry.stat()
                     yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def first_bytes(chunks: Iterable[bytes], count: int) -> memoryview:
+    """The first `count` bytes of what comes in chunks, or all of it."""
+    taken = bytearray()
+    for chunk in chunks:
+        taken += chunk
+        if len(taken) >= count:
+            break
+    return memoryview(taken)[:count]
+
+
+def _parts(content: memoryview, size: int, at_end: Callable[[], object]) -> Iterator[memoryview]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+    at_end()
 
 
 def _cut(view: memoryview) -> Iterator[bytes]:

@@ -78,7 +78,7 @@ class Archive:
         except ValueError as error:
             raise DamagedObjectError(self.name, address.key, f"it {error}") from error
 
-    def write(self, address: Address, chunks: Iterable[bytes] | bytearray, size: int) -> int:
+    def write(self, address: Address, chunks: Iterable[bytes] | memoryview, size: int) -> int:
         """Store an object of `size` plain bytes; the bytes that it takes. It appears when it is whole.
 
         Raises:
@@ -87,7 +87,7 @@ class Archive:
         if not address.compressed:
             self.store.write(address.key, chunks, size=size)
             return size
-        counted = _Counted(compress([bytes(chunks)] if isinstance(chunks, bytearray) else chunks))
+        counted = _Counted(compress([bytes(chunks)] if isinstance(chunks, memoryview) else chunks))
         self.store.write(address.key, counted)
         return counted.bytes
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from toolkit.config import Config
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError, without_passwords
-from toolkit.stores.access import CHUNK_BYTES, Access, ObjectInfo, Source, access_to, secrets_in
+from toolkit.stores.access import CHUNK_BYTES, Access, ObjectInfo, Source, access_to, first_bytes, secrets_in
 
 
 class LiveBackend(Protocol):
@@ -38,6 +38,9 @@ class LiveBackend(Protocol):
             MissingObjectError: there is no such file.
             StoreError: it cannot be read.
         """
+
+    def beginning(self, path: str, count: int) -> memoryview:
+        """The first `count` bytes of a file, or all of it; the errors are those of `read`."""
 
     def write(
         self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
@@ -103,6 +106,10 @@ class ObstoreBackend:
         """A file's content in chunks of about a megabyte."""
         return self._access.read(path)
 
+    def beginning(self, path: str, count: int) -> memoryview:
+        """The first `count` bytes of a file, or all of it."""
+        return self._access.beginning(path, count)
+
     def write(
         self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
     ) -> None:
@@ -149,6 +156,10 @@ class FsspecBackend:
         with self._translated(path), self._fs.open(self._place(path), "rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
+
+    def beginning(self, path: str, count: int) -> memoryview:
+        """The first `count` bytes of a file, or all of it."""
+        return first_bytes(self.read(path), count)
 
     def write(
         self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None

@@ -58,7 +58,7 @@ class ObjectStore:
         """
         return self._access.read(_checked(key))
 
-    def write(self, key: str, chunks: Iterable[bytes] | bytearray, *, size: int | None = None) -> None:
+    def write(self, key: str, chunks: Iterable[bytes] | memoryview, *, size: int | None = None) -> None:
         """Store an object, in place of what has the key; nobody ever sees a part of it (see `Access.write`).
 
         Raises:

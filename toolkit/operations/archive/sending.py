@@ -62,7 +62,7 @@ class _Sent:
     reason: str | None = None
 
 
-Again = Callable[[], Iterable[bytes] | bytearray]
+Again = Callable[[], Iterable[bytes] | memoryview]
 
 
 @dataclass
@@ -162,11 +162,12 @@ class Sender:
                 stored = self._stored(sha, item.size, sample, lambda: self._once_more(item, sha))
         return _Sent(item, sha, stored)
 
-    def _kept(self, item: _Item) -> bytearray:
-        content, count = bytearray(item.size), 0
-        for chunk in self._expected(item):
-            content[count : count + len(chunk)] = chunk
-            count += len(chunk)
+    def _kept(self, item: _Item) -> memoryview:
+        with _readable():
+            content = self.backends.get(item.backend).beginning(item.path, item.size + 1)
+        if len(content) != item.size:
+            raise _ChangedError
+        self.progress.advance_file(0, item.size)
         return content
 
     def _hashed(self, item: _Item) -> tuple[str, bytes]:
@@ -198,12 +199,8 @@ class Sender:
             raise _ChangedError
 
     def _read(self, item: _Item) -> Iterator[bytes]:
-        try:
+        with _readable():
             yield from self._stop.watched(self.backends.get(item.backend).read(item.path))
-        except MissingObjectError as error:
-            raise _NotReadError(Outcome.DANGLING, "it was removed before it was read") from error
-        except ToolkitError as error:
-            raise _NotReadError(Outcome.UNREADABLE, error.fact) from error
 
     def _stored(self, sha: str, size: int, sample: bytes, again: Again) -> int | None:
         """The size as zstd of content in the archive, None for a plain object; it is sent if it is not there."""
@@ -272,3 +269,14 @@ class Sender:
             with self._turns:
                 self._busy.discard(sha)
                 self._turns.notify_all()
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What keeps a live file from being read is said of that file, and ends nothing."""
+    try:
+        yield
+    except MissingObjectError as error:
+        raise _NotReadError(Outcome.DANGLING, "it was removed before it was read") from error
+    except ToolkitError as error:
+        raise _NotReadError(Outcome.UNREADABLE, error.fact) from error
