@@ -33,7 +33,7 @@ _PARTS = 9_000
 _PARTS_IN_FLIGHT = 12
 _PARTS_OF_ONE = 4
 # Of one whose content is in memory; such writes take turns, so that one is read while another is sent.
-_PARTS_OF_WHOLE = 6
+_PARTS_OF_WHOLE = 10
 _RESUMES = 5
 _DELETED_AT_ONCE = 1000
 # How obstore calls a file of a directory until it is complete.
