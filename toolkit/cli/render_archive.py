@@ -106,6 +106,8 @@ def show_verification(result: VerifyResult) -> None:
         f"{result.archive}: {_plural(len(result.snapshots), 'snapshot')}, {_objects(result.objects)}, "
         f"{result.bytes:,} bytes; {result.ok:,} ok, {how}."
     )
+    if result.pushes:
+        click.echo(f"Orphans were not looked for: a push is at work ({'; '.join(result.pushes)}).")
     rows = f"Rows of {result.rows_of} were looked at" if result.rows_of else "Rows were not looked at (--from NAME)"
     click.echo(f"{rows}. {'All is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 
