@@ -24,6 +24,7 @@ _COMMANDS = {
     "diff": ("toolkit.cli.diff", "diff"),
     "dump-data": ("toolkit.cli.dump", "dump_data"),
     "load-data": ("toolkit.cli.load", "load_data"),
+    "status": ("toolkit.cli.status", "status"),
     "sync": ("toolkit.cli.sync", "sync"),
 }
 

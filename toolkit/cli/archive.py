@@ -97,8 +97,8 @@ def push(
     what was seen, is written when all of it is there. The next push sends only what is new. Files that are gone or
     cannot be read are told, and the exit code is 3.
     """
-    from toolkit.cli.render import progress_on_stderr
-    from toolkit.cli.render_archive import show_json, show_push
+    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.render_archive import show_push
     from toolkit.operations.archive.push import PushOptions
     from toolkit.operations.archive.push import push as run
 
@@ -115,7 +115,8 @@ def push(
 @json_option
 def list_(ctx: click.Context, store: str, as_json: bool) -> int:
     """List the snapshots, oldest first."""
-    from toolkit.cli.render_archive import show_json, show_snapshots
+    from toolkit.cli.render import show_json
+    from toolkit.cli.render_archive import show_snapshots
     from toolkit.operations.archive.listing import list_snapshots
 
     result = list_snapshots(ctx.obj, store=store)
@@ -159,8 +160,8 @@ def verify(
     Every object that SNAPSHOT (or any snapshot) names is looked for. Outcomes: ok, missing, corrupt, size differs,
     orphan object (in no snapshot), dangling row (its file is gone). The exit code is 3 when anything is wrong.
     """
-    from toolkit.cli.render import progress_on_stderr
-    from toolkit.cli.render_archive import show_json, show_verification
+    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.render_archive import show_verification
     from toolkit.operations.archive.verify import verify as run
 
     if snapshot is not None and every:
@@ -218,8 +219,8 @@ def restore(
     into the archive, or at a file that is gone) gets it back; rows that were deleted are told, not made again. In a
     directory, SNAPSHOT.jsonl says which file was which. The exit code is 3 when something was left as it was.
     """
-    from toolkit.cli.render import progress_on_stderr
-    from toolkit.cli.render_archive import show_json, show_restore
+    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.render_archive import show_restore
     from toolkit.operations.archive.restore import RestoreOptions
     from toolkit.operations.archive.restore import restore as run
 
@@ -263,8 +264,8 @@ def prune(
     (exit code 3) while a push is running, and if no snapshot of its kind would be left. Objects that rows were moved to
     stay.
     """
-    from toolkit.cli.render import progress_on_stderr
-    from toolkit.cli.render_archive import show_json, show_prune
+    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.render_archive import show_prune
     from toolkit.core.retention import Policy
     from toolkit.operations.archive.prune import prune as run
 
@@ -284,8 +285,8 @@ def audit(ctx: click.Context, source: str, store: str, jobs: int, as_json: bool)
 
     No snapshot is needed, and nothing is written. The exit code is 3 when something has no counterpart.
     """
-    from toolkit.cli.render import progress_on_stderr
-    from toolkit.cli.render_archive import show_audit, show_json
+    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.render_archive import show_audit
     from toolkit.operations.archive.audit import audit as run
 
     with progress_on_stderr() as progress:
