@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from toolkit.cli.options import Commands
 from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, ToolkitError, without_passwords
 
 _SWITCH_SECONDS = 0.0005
@@ -29,7 +30,7 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(Commands):
     """A group that imports a command when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

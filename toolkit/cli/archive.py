@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from toolkit.cli.options import general_options, only_option, where_option
+from toolkit.cli.options import DATABASE, STORE, TABLES, Commands, general_options, only_option, where_option
 from toolkit.errors import EXIT_DIFFERENT, ToolkitError
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def _duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.ti
 
 
 store_option = click.option(
-    "--store", "store", default=_STORE, show_default=True, metavar="STORE",
+    "--store", "store", default=_STORE, show_default=True, **STORE,
     help="The archive: a configured store, a URL, or a directory's path.",
 )  # fmt: skip
-from_option = functools.partial(click.option, "--from", "source", metavar="NAME")
+from_option = functools.partial(click.option, "--from", "source", **DATABASE)
 jobs_option = click.option(
     "--jobs", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help="Files under way at once."
 )
@@ -46,9 +46,9 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan an
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def archive() -> None:
-    """Keep the files that rows point at in an object store: each once, verified, restorable."""
+    """Keep files that rows point at in an object store."""
 
 
 def command(name: str | None = None) -> Callable[[F], click.Command]:
@@ -61,9 +61,9 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
 
 
 @command()
-@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.argument("tables", **TABLES)
 @from_option(default=_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL.")
-@click.option("--to", "--store", "store", default=_STORE, show_default=True, metavar="STORE",
+@click.option("--to", "--store", "store", default=_STORE, show_default=True, **STORE,
               help="The archive: a configured store, a URL, or a directory's path.")
 @click.option("--older-than", metavar="AGE", callback=_duration,
               help="Only files of rows made so long ago (90d, 12h, 2w, 6mo), by their created_at; where a table has "

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import click
 
-from toolkit.cli.options import general_options
+from toolkit.cli.options import database_names, general_options
 from toolkit.errors import EXIT_DIFFERENT
 
 
 @click.command()
-@click.argument("databases", nargs=-1, metavar="[DATABASE]...")
+@click.argument("databases", nargs=-1, metavar="[DATABASE]...", shell_complete=database_names)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @general_options
 @click.pass_context
 def status(ctx: click.Context, databases: tuple[str, ...], as_json: bool) -> int:
-    """Show what is configured, and what is there: databases, revisions, rows, stores.
+    """Show what is configured, and what is there.
 
     Named databases are shown with each table. Nothing is written or made. The exit code is 3 when a database is not
     available, at another revision, or lacks tables or columns; and when one that was named is not there or empty.
