@@ -37,7 +37,8 @@ from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refus
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
     from toolkit.operations.watermarks import Watermarks
-    from toolkit.repositories.base import DatabaseConnection, TableRepository
+    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.repositories.portable import TableRepository
 
 # Above this share of a table it is faster to read all of it once more than to look rows up by key.
 _READ_ALL_SHARE = 0.1

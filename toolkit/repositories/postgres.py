@@ -26,16 +26,9 @@ from toolkit.errors import (
     ToolkitError,
     UnrepresentableValueError,
 )
-from toolkit.repositories.base import (
-    BATCH_ROWS,
-    Capabilities,
-    DatabaseConnection,
-    TableRepository,
-    batch_key,
-    refuse_schema,
-    stranger,
-)
+from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, batch_key, refuse_schema, stranger
 from toolkit.repositories.codecs import Codec
+from toolkit.repositories.portable import TableRepository
 from toolkit.repositories.postgres_conflicts import find_duplicates, find_orphans, find_refused
 from toolkit.repositories.postgres_errors import known_error, refused_row, row_of_copy
 from toolkit.repositories.postgres_indexes import Indexes
