@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,42 +11,34 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import psycopg
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 from psycopg import errors as pg
 
 from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.segments import SegmentTotals
-from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind
-from toolkit.errors import (
-    ChangedSincePlanError,
-    ToolkitError,
-    UnrepresentableValueError,
-)
-from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, batch_key, refuse_schema, stranger
+from toolkit.core.tables import TableSpec
+from toolkit.core.types import Kind
+from toolkit.errors import ChangedSincePlanError, UnrepresentableValueError
+from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, stranger
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.portable import TableRepository
-from toolkit.repositories.postgres_conflicts import find_duplicates, find_orphans, find_refused
-from toolkit.repositories.postgres_errors import known_error, refused_row, row_of_copy
+from toolkit.repositories.postgres_conflicts import find_orphans, guarded
+from toolkit.repositories.postgres_copy import RowCopy
+from toolkit.repositories.postgres_errors import known_error
 from toolkit.repositories.postgres_indexes import Indexes
+from toolkit.repositories.postgres_sequences import next_numbers, statements_to_advance
 from toolkit.repositories.postgres_sql import (
     VALUE,
     UncarriedValueError,
     canonical_batch,
     digest_word,
-    encoder,
     fetch_expression,
     key_documents,
     literal,
     qualified,
     quoted,
     row_digest_expression,
-    same_wire,
     segment_expression,
-    wire_array,
-    wire_schema,
-    wire_type,
     wrapped,
 )
 
@@ -429,9 +419,10 @@ class PostgresRepository(TableRepository):
             # While parents are still to come, a foreign key could not be built.
             rebuild = rows >= self.rebuild_rows and not self.connection.checks_later(self.spec)
             indexes = Indexes.drop(self.connection, self.name) if rebuild else Indexes()
-        written = self._fill(batches) if indexes.steps else self._through_stage(batches, "")
+        copy = self._row_copy()
+        written = copy.fill(batches) if indexes.steps else copy.through_stage(batches)
         for step in indexes.steps:
-            self._guarded(step.sql, self.name)
+            guarded(self.connection, self.spec, step.sql, self.name)
         return written
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
@@ -440,7 +431,7 @@ class PostgresRepository(TableRepository):
         kept = {*self.spec.key, *self._numbered()}
         others = [quoted(name) for name in self.spec.column_names if name not in kept]
         action = f"UPDATE SET {', '.join(f'{n} = EXCLUDED.{n}' for n in others)}" if others else "NOTHING"
-        return self._through_stage(batches, f" ON CONFLICT ({key}) DO {action}")
+        return self._row_copy().through_stage(batches, f" ON CONFLICT ({key}) DO {action}")
 
     def _numbered(self) -> set[str]:
         """The columns that PostgreSQL numbers itself, always: it lets them be inserted, but never updated."""
@@ -451,15 +442,8 @@ class PostgresRepository(TableRepository):
             ).fetchall()
         return {str(name) for (name,) in rows}
 
-    def _through_stage(self, batches: Iterable[pa.RecordBatch], conflict: str) -> int:
-        wires, types = self._wires()
-        stage = self._create_stage(wires)
-        written = self._copy(stage, batches, wires)
-        insert = self._insert_statement(stage, types)
-        self._guarded(insert + conflict, stage, lambda rows: f"{insert} WHERE {rows}{conflict}")
-        with self.connection.translated():
-            self.connection.run(f"DROP TABLE {stage}")
-        return written
+    def _row_copy(self) -> RowCopy:
+        return RowCopy(self.connection, self.spec, self.column_types())
 
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""
@@ -479,27 +463,7 @@ class PostgresRepository(TableRepository):
     def advance_statements(self) -> list[str]:
         """The statements that do so."""
         with self.connection.translated():
-            numbered = [c.name for c in self.spec.columns if c.type.kind in INTEGER_KINDS]
-            sequences = {name: sequence for name in numbered if (sequence := self._sequence_of(name)) is not None}
-        return [
-            f"SELECT setval({literal(sequence)}, top) "
-            f"FROM (SELECT max({quoted(name)}) AS top FROM {self.name}) AS highest, {sequence} AS s "
-            "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)"
-            for name, sequence in sequences.items()
-        ]
-
-    def _sequence_of(self, column: str) -> str | None:
-        """The sequence of a serial or identity column, or the one that the model takes its values from."""
-        run = self.connection.run
-        owned = run(f"SELECT pg_get_serial_sequence({literal(self.name)}, {literal(column)})").fetchone()
-        if owned and owned[0]:
-            return str(owned[0])
-        default = self.table.c[column].default
-        if not isinstance(default, sa.Sequence):
-            return None
-        name = self.connection.sqlalchemy.dialect.identifier_preparer.format_sequence(default)
-        found = run(f"SELECT to_regclass({literal(name)})::text").fetchone()
-        return str(found[0]) if found and found[0] else None
+            return statements_to_advance(self.connection, self.spec)
 
     def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
         """So many numbers from the column's sequence, so that an application that writes meanwhile gets others.
@@ -509,121 +473,5 @@ class PostgresRepository(TableRepository):
         if not self.connection.write:
             return super().reserve_numbers(column, count, above)
         with self.connection.translated():
-            name = self._sequence_of(column)
-            if name is None:
-                return super().reserve_numbers(column, count, above)
-            sequence = literal(name)
-            self.connection.run(
-                f"SELECT setval({sequence}, top) FROM (SELECT greatest({int(above)}, max({quoted(column)})) AS top "
-                f"FROM {self.name}) AS highest, {name} AS s "
-                "WHERE top > s.last_value OR (top = s.last_value AND NOT s.is_called)"
-            )
-            rows = self.connection.run(f"SELECT nextval({sequence}) FROM generate_series(1, {int(count)})").fetchall()
-        return [int(row[0]) for row in rows]
-
-    def _wires(self) -> tuple[dict[str, str], dict[str, str]]:
-        types = self.column_types()
-        if lacking := [name for name in self.spec.column_names if name not in types]:
-            refuse_schema([f"{self.connection.name}.{self.spec.name} lacks {', '.join(lacking)} by now"])
-        return {c.name: wire_type(c.type, types[c.name]) for c in self.spec.columns}, types
-
-    def _fill(self, batches: Iterable[pa.RecordBatch]) -> int:
-        wires, types = self._wires()
-        if all(same_wire(wires[name], types[name]) for name in wires):
-            return self._copy(self.name, batches, wires)
-        return self._through_stage(batches, "")
-
-    def _create_stage(self, wires: dict[str, str]) -> str:
-        stage = quoted(f"toolkit_stage_{next(_STAGES)}")
-        columns = ", ".join(f"{quoted(name)} {wire}" for name, wire in wires.items())
-        with self.connection.translated():
-            self.connection.run(f"CREATE TEMPORARY TABLE {stage} ({columns}) ON COMMIT DROP")
-        return stage
-
-    def _insert_statement(self, stage: str, types: dict[str, str]) -> str:
-        names = ", ".join(quoted(name) for name in self.spec.column_names)
-        values = ", ".join(self._stored(column, types[column.name]) for column in self.spec.columns)
-        return f"INSERT INTO {self.name} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {stage}"
-
-    def _stored(self, column: ColumnSpec, actual: str) -> str:
-        """A column of the staging table as the type that it has in the database."""
-        name = quoted(column.name)
-        if column.type.kind is Kind.UUID and actual == "bpchar":
-            # SQLAlchemy's own form of a UUID for engines without the type: 32 digits.
-            return f"replace({name}::text, '-', '')"
-        return f"{name}::{actual}"
-
-    def _copy(self, target: str, batches: Iterable[pa.RecordBatch], wires: dict[str, str]) -> int:
-        """Send rows by binary COPY; an error that the server finds is told with the row's key."""
-        columns = ", ".join(quoted(name) for name in self.spec.column_names)
-        encode, schema = encoder(self.spec, wires), wire_schema(self.spec)
-        # The server reports an error by row number, at most what the sockets hold later.
-        recent: deque[tuple[int, pa.RecordBatch]] = deque(maxlen=4)
-        written = 0
-        statement = f"COPY {target} ({columns}) FROM STDIN (FORMAT BINARY)"
-        try:
-            with self.connection.raw.cursor() as cursor, cursor.copy(statement) as copy:
-                copy.write(encode.write_header())
-                for batch in batches:
-                    self._refuse_null_characters(batch)
-                    recent.append((written, batch))
-                    arrays = [wire_array(c.type, batch.column(c.name)) for c in self.spec.columns]
-                    copy.write(encode.write_batch(pa.record_batch(arrays, schema=schema)))
-                    written += batch.num_rows
-                copy.write(encode.finish())
-        except (pg.DataError, pg.IntegrityError) as error:
-            raise self._refused(error, recent) from error
-        except psycopg.Error as error:
-            raise known_error(self.connection.database, error) from error
-        return written
-
-    def _refused(self, error: psycopg.Error, recent: Iterable[tuple[int, pa.RecordBatch]]) -> ToolkitError:
-        """The server's refusal of a copied row, with the row's key and column."""
-        number, column = row_of_copy(error)
-        for first, batch in recent:
-            if number is not None and first < number <= first + batch.num_rows:
-                key = batch_key(self.spec, batch, number - first - 1)
-                return refused_row(self.connection.database, self.spec.name, key, column, error)
-        return known_error(self.connection.database, error)
-
-    def _refuse_null_characters(self, batch: pa.RecordBatch) -> None:
-        for column in self.spec.columns:
-            sign = "\x00" if column.type.kind in TEXT_KINDS else "\\u0000" if column.type.kind in JSON_KINDS else None
-            if sign is None:
-                continue
-            values = batch.column(column.name)
-            for row in pc.indices_nonzero(pc.match_substring(values, sign)).to_pylist():
-                if sign == "\x00" or _decodes_to_null_character(values[row].as_py()):
-                    raise UnrepresentableValueError(
-                        self.spec.name, batch_key(self.spec, batch, row), column.name,
-                        f"holds the character U+0000, which {self.connection.name} (PostgreSQL) cannot keep",
-                    )
-
-    def _guarded(self, statement: str, rows: str, only: Callable[[str], str] | None = None) -> None:
-        """Run a statement that may find rows against a constraint; `rows` is the relation that holds them.
-
-        `only` gives the same statement for some of them.
-        """
-        try:
-            with self.connection.savepoint():
-                self.connection.run(statement)
-        except (pg.ForeignKeyViolation, pg.UniqueViolation) as error:
-            find = find_orphans if isinstance(error, pg.ForeignKeyViolation) else find_duplicates
-            named = find(self.connection, self.spec, rows)
-            raise named or known_error(self.connection.database, error) from error
-        except (pg.DataError, pg.IntegrityError) as error:
-            found = only and find_refused(self.connection, self.spec, rows, only, error)
-            raise found or known_error(self.connection.database, error) from error
-        except (psycopg.Error, sa.exc.DBAPIError) as error:
-            raise known_error(self.connection.database, getattr(error, "orig", None) or error) from error
-
-
-# Numbers the staging tables of this process: two may live in one transaction.
-_STAGES = itertools.count(1)
-
-
-def _decodes_to_null_character(document: str) -> bool:
-    try:
-        return "\x00" in json.dumps(json.loads(document), ensure_ascii=False).replace("\\u0000", "\x00")
-    except ValueError:
-        return False
+            numbers = next_numbers(self.connection, self.spec, column, count, above)
+        return super().reserve_numbers(column, count, above) if numbers is None else numbers
