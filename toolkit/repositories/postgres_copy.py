@@ -58,24 +58,24 @@ class RowCopy:
         return self.through_stage(batches)
 
     def through_stage(self, batches: Iterable[pa.RecordBatch], conflict: str = "") -> int:
-        """Copy rows into a staging table and insert them from there, `conflict` as clause; the number written.
+        """Copy rows into a staging table and insert them from there, with this clause; the number written.
 
         Rows that a key or a foreign key refuses can be looked for in the staging table.
         """
-        stage = self._create_stage()
-        written = self._copy(stage, batches)
+        stage, written = self._staged(batches)
         insert = self._insert_statement(stage)
         guarded(self._connection, self._spec, insert + conflict, stage, lambda rows: f"{insert} WHERE {rows}{conflict}")
         with self._connection.translated():
             self._connection.run(f"DROP TABLE {stage}")
         return written
 
-    def _create_stage(self) -> str:
+    def _staged(self, batches: Iterable[pa.RecordBatch]) -> tuple[str, int]:
+        """Copy rows into a new staging table; its name, and the number of rows."""
         stage = quoted(f"toolkit_stage_{next(_STAGES)}")
         columns = ", ".join(f"{quoted(name)} {wire}" for name, wire in self._wires.items())
         with self._connection.translated():
             self._connection.run(f"CREATE TEMPORARY TABLE {stage} ({columns}) ON COMMIT DROP")
-        return stage
+        return stage, self._copy(stage, batches)
 
     def _insert_statement(self, stage: str) -> str:
         names = ", ".join(quoted(name) for name in self._spec.column_names)
