@@ -25,7 +25,7 @@ from tests.operations.shop import Category, Customer, Product, metadata
 from toolkit.cli import run
 from toolkit.config import Config, load_config
 from toolkit.repositories.duckdb import DuckDBRepository
-from toolkit.repositories.postgres import PostgresRepository
+from toolkit.repositories.postgres_table import PostgresRepository
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "se:cr/et@1"
