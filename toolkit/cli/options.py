@@ -139,14 +139,9 @@ def store_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list
 
 def table_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """What a shell offers in a table's place."""
+    from toolkit.operations import names
 
-    def names() -> Iterable[str]:
-        from toolkit.models.loader import load_metadata
-
-        config = _project(ctx)
-        return load_metadata(config.metadata, config.root).tables
-
-    return _begins(incomplete, names)
+    return _begins(incomplete, lambda: names.table_names(_project(ctx)))
 
 
 def _begins(incomplete: str, names: Callable[[], Iterable[str]]) -> list[str]:
