@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, ToolkitError, without_passwords
+from toolkit.config import DEFAULT_METADATA
+from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, SchemaMismatchError, ToolkitError, without_passwords
 
 _SWITCH_SECONDS = 0.0005
 _COLLECT_EVERY = 100_000
@@ -26,6 +27,10 @@ _COMMANDS = {
     "load-data": ("toolkit.cli.load", "load_data"),
     "sync": ("toolkit.cli.sync", "sync"),
 }
+_OTHER_TABLES = (
+    "These are tables of the bundled todo schema. For your own: --metadata MODULE:ATTR, or `metadata` in "
+    "pyproject.toml; for these: toolkit database upgrade."
+)
 
 
 class _Commands(click.Group):
@@ -40,6 +45,15 @@ class _Commands(click.Group):
         module, name = _COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What is missing may be missing because nobody said whose tables are meant."""
+        try:
+            return super().invoke(ctx)
+        except SchemaMismatchError as error:
+            if ctx.obj is not None and ctx.obj.metadata == DEFAULT_METADATA:
+                raise SchemaMismatchError(error.problems, _OTHER_TABLES) from error
+            raise
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

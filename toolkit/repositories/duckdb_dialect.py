@@ -220,7 +220,7 @@ class TypeCompiler(PGTypeCompiler):
         return "TIME WITH TIME ZONE" if type_.timezone else "TIME"
 
 
-class IdentifierPreparer(duckdb_engine.DuckDBIdentifierPreparer):  # type: ignore[misc]
+class IdentifierPreparer(duckdb_engine.DuckDBIdentifierPreparer):
     """Quotes every word that DuckDB takes for its own. duckdb-engine adds those that are reserved altogether."""
 
     # Keywords that name functions and types, not columns, and that PostgreSQL does not reserve.
