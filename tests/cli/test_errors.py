@@ -432,7 +432,7 @@ def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(
     with another_process(_HOLDS_DUCKDB, "one.duckdb") as pid:
         for told in (sync_into(tell, "duckdb"), tell("sync", "--from", "duckdb", "--to", "sqlite")):
             require_two_lines(told)
-            assert "one.duckdb is open in" in told.fact
+            assert re.search(r"one\.duckdb is open in \S+ \(PID \d+\)$", told.fact)
             assert str(pid) in told.fact
             assert told.advice == "Let that process close the file, then run again."
 

@@ -159,7 +159,8 @@ class DuckDBConnection(DatabaseConnection):
         message = str(error)
         for sign, fact, advice in _KNOWN_ERRORS:
             if sign in message and any(kind in message for kind in _KNOWN_KINDS):
-                holder = message.partition("held in ")[2].partition(")")[0] or "another process"
+                path, _, number = message.partition("held in ")[2].partition(" (PID")
+                holder = f"{path} (PID{number.partition(')')[0]})" if number else "another process"
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, holder=holder), advice.format(holder=holder)
                 )
