@@ -28,6 +28,9 @@ def without_passwords(text: str) -> str:
     return _PASSWORDS.sub(lambda found: "***" if found["user"] is None else f"{found['user']}:***", text)
 
 
+CORRECT_ROW = "Correct the row at the source, or the constraint in the target."
+
+
 class ToolkitError(Exception):
     """Base of all errors of this package; `fact` says what, where, which row; `advice` what to do next.
 

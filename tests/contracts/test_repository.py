@@ -323,6 +323,24 @@ def test_a_decimal_of_many_digits_that_an_application_stored_in_sqlite_travels(
         assert rows(target.repository(spec)).to_batches() == stored
 
 
+@pytest.mark.parametrize("stored", [2.675, 2.665, 0.1 + 0.2, 0.125, 1.005, -2.675, 1234567.895])
+def test_a_double_of_more_decimals_than_its_column_is_the_decimal_that_an_application_reads(
+    config: Config, stored: float
+) -> None:
+    metadata = sa.MetaData()
+    columns = [sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.Numeric(12, 2))]
+    price = sa.Table("price", metadata, *columns)
+    (spec,) = select_tables(metadata)
+    engine = config.database("sqlite").create_engine()
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO price VALUES (1, ?)", (stored,))
+        read = connection.scalar(sa.select(price.c.n))
+    engine.dispose()
+    with connect(config.database("sqlite")) as source:
+        assert rows(source.repository(spec)).to_pylist() == [{"id": 1, "n": read}]
+
+
 def test_a_decimal_beyond_the_target_is_refused_not_rounded(config: Config) -> None:
     metadata = sa.MetaData()
     sa.Table("price", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("amount", sa.Numeric))

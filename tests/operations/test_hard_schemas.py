@@ -550,3 +550,39 @@ def test_whoever_alters_a_table_of_postgres_waits_until_the_sync_has_ended(
     assert len(refused) == 4
     assert rows(config, target, "SELECT * FROM t") == [(1, "a"), (2, "b")]
     execute(config.database("postgres"), DDL[0])
+
+
+@EVERY_TARGET
+def test_a_schema_reflected_from_a_sqlite_file_is_made_in_every_engine(
+    config: Config, using: Using, target: str
+) -> None:
+    execute(
+        config.database("sqlite"),
+        "CREATE TABLE [Old Track] ([Track Id] INTEGER PRIMARY KEY, a NVARCHAR(160), b NCHAR(2), c BLOB, d CLOB, "
+        "e DATETIME, f DOUBLE, g NUMERIC(10,2))",
+        "INSERT INTO [Old Track] VALUES (1, 'é', 'xy', x'00ff', 'text', '2024-02-29 01:02:03', 0.1, 9.99)",
+    )
+    metadata = sa.MetaData()
+    engine = config.database("sqlite").create_engine()
+    metadata.reflect(engine)
+    engine.dispose()
+    shop = using(metadata)
+    assert counts(sync(shop, "sqlite", target)) == {"Old Track": (1, 0, 0, 0)}
+    assert counts(sync(shop, "sqlite", target)) == {"Old Track": (0, 0, 1, 0)}
+    assert diff(shop, "sqlite", target).equal
+
+
+@EVERY_TARGET
+def test_a_row_that_breaks_a_check_of_the_target_is_told_by_the_name_of_the_check(using: Using, target: str) -> None:
+    metadata = sa.MetaData()
+    thing = sa.Table("thing", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("size", sa.Integer))
+    shop = using(metadata)
+    execute(shop.database("sqlite"), "INSERT INTO thing VALUES (1, 1), (2, -1)")
+    strict = thing.to_metadata(sa.MetaData())
+    strict.append_constraint(sa.CheckConstraint("size > 0", name="it's positive"))
+    create(shop.database(target), strict.metadata)
+    with pytest.raises(StatementError, match="it's positive") as caught:
+        sync(shop, "sqlite", target)
+    assert caught.value.advice == "Correct the row at the source, or the constraint in the target."
+    assert "IS NOT NULL" not in caught.value.fact
+    assert not any(contents(shop.database(target), metadata).values())

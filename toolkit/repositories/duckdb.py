@@ -15,6 +15,7 @@ from toolkit.core.digest import TableDigest
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
 from toolkit.errors import (
+    CORRECT_ROW,
     DatabaseUnavailableError,
     StatementError,
     ToolkitError,
@@ -31,6 +32,7 @@ from toolkit.repositories.base import (
 )
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.decorated import repository_of
+from toolkit.repositories.duckdb_reflection import label_of
 from toolkit.repositories.literals import quoted_text as literal
 
 if TYPE_CHECKING:
@@ -164,6 +166,13 @@ class DuckDBConnection(DatabaseConnection):
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, holder=holder), advice.format(holder=holder)
                 )
+        if found := re.search('CHECK constraint failed on table "(.*)" with expression (.*)', message):
+            table, condition = found.groups()
+            return StatementError(
+                self.name,
+                f"a row of {table} is refused: CHECK constraint failed: {label_of(condition) or condition}",
+                CORRECT_ROW,
+            )
         return StatementError(self.name, message.partition("\n")[0], "Run with --debug to see the statement.")
 
 

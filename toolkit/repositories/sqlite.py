@@ -18,6 +18,7 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.errors import (
+    CORRECT_ROW,
     CancelledError,
     DatabaseUnavailableError,
     StatementError,
@@ -223,6 +224,8 @@ class SqliteConnection(DatabaseConnection):
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, seconds=seconds), advice
                 )
+        if "CHECK constraint failed" in text:
+            return StatementError(self.name, f"a row is refused: {text}", CORRECT_ROW)
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
 

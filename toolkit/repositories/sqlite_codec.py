@@ -146,8 +146,18 @@ def decode_split(type_: LogicalType, numbers: pa.Array, texts: pa.Array) -> pa.A
         return _parse_texts(type_, texts)
     as_text = [None if number is None else repr(number) for number in numbers.to_pylist()]
     if type_.kind is Kind.DECIMAL and type_.precision is not None:
-        as_text = [None if text is None else str(_at_scale(type_, Decimal(text))) for text in as_text]
+        as_text = [None if text is None else str(_as_read(type_, text)) for text in as_text]
     return _parse_texts(type_, pc.coalesce(pa.array(as_text, pa.string()), texts))
+
+
+def _as_read(type_: LogicalType, text: str) -> Decimal:
+    """A double as a decimal; if it has more digits than the column, as SQLAlchemy reads it.
+
+    That rounds the double itself: 2.675 is a little less than that, and becomes 2.67, not 2.68.
+    """
+    written = Decimal(text)
+    rounded = _at_scale(type_, written)
+    return rounded if rounded == written else _at_scale(type_, Decimal(float(text)))
 
 
 def _at_scale(type_: LogicalType, number: Decimal) -> Decimal:
