@@ -16,8 +16,14 @@ import alembic.config
 import pytest
 import sqlalchemy as sa
 from advanced_alchemy.alembic.commands import AlembicCommands
-from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
+from advanced_alchemy.config import (
+    AlembicAsyncConfig,
+    AlembicSyncConfig,
+    SQLAlchemyAsyncConfig,
+    SQLAlchemySyncConfig,
+)
 from advanced_alchemy.types import GUID, DateTimeUTC, EncryptedString, JsonB, StoredObject
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from toolkit.config import Config, Database
 from toolkit.errors import (
@@ -685,6 +691,23 @@ def test_advanced_alchemy_runs_the_same_history(project: Config, database: Datab
     alchemy(project, engine).check()
     engine.dispose()
     assert migrate.show_current_revision(database, project).is_head
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgres"])
+def test_advanced_alchemy_runs_the_same_history_on_an_asynchronous_engine(project: Config, name: str) -> None:
+    database = project.database(name)
+    history.make_migrations(project.database("sqlite"), project, "first")
+    driver = "sqlite+aiosqlite" if name == "sqlite" else "postgresql+psycopg"
+    engine = create_async_engine(database.url.set(drivername=driver))
+    settings = AlembicAsyncConfig(script_location=str(project.migrations))
+    commands = AlembicCommands(
+        SQLAlchemyAsyncConfig(engine_instance=engine, bind_key="app", metadata=FIRST, alembic_config=settings)
+    )
+    commands.upgrade()
+    assert migrate.show_current_revision(database, project).is_head
+    assert migrate.check(database, project).changes == ()
+    commands.downgrade("base")
+    assert table_names(database) == set()
 
 
 def test_revisions_of_advanced_alchemy_run(project: Config, database: Database) -> None:
