@@ -177,7 +177,7 @@ class DuckDBConnection(DatabaseConnection):
 
 
 _READ_ONLY = "attached in read-only mode"
-_KNOWN_KINDS = ("IO Error", "Connection Error", "Failed to commit", _READ_ONLY)
+_KNOWN_KINDS = ("IO Error", "Connection Error", "Failed to commit", "Failed to create checkpoint", _READ_ONLY)
 _KNOWN_ERRORS = (
     ("with a different configuration", "{file} is open in this process already, to write or with other settings",
      "Close it there first (engine.dispose()), then run again."),
