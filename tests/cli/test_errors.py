@@ -790,3 +790,8 @@ def test_no_password_is_in_the_repr_of_what_was_configured(
             repr(database.engine),
         ):
             assert not re.search("se(:|%3A)cr", shown)
+
+
+def test_the_help_of_all_commands_has_whole_lines(monkeypatch: pytest.MonkeyPatch, tell: Tell) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert "..." not in tell("--help").out.partition("Commands:")[2]

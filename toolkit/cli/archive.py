@@ -46,7 +46,7 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan an
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-@click.group()
+@click.group(short_help="Keep the files that rows point at in an object store, and restore them.")
 def archive() -> None:
     """Keep the files that rows point at in an object store: each once, verified, restorable."""
 

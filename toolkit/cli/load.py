@@ -7,7 +7,7 @@ import click
 from toolkit.cli.options import general_options, make_options, match_option, transfer_options
 
 
-@click.command("load-data")
+@click.command("load-data", short_help="Write fixtures into a database: JSON or CSV, plain or compressed.")
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 @click.option("--to", "target", default="sqlite", show_default=True, metavar="NAME",
               help="Target: a database's name, or a URL.")
