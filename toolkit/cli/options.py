@@ -110,7 +110,7 @@ def general_options(command: F) -> F:
 def _choose_metadata(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value and ctx.obj is not None:
         config: Config = ctx.obj
-        ctx.obj = replace(config, metadata=value)
+        ctx.obj = ctx.find_root().obj = replace(config, metadata=value)
 
 
 def make_options(

@@ -119,6 +119,10 @@ class DatabaseConnection(ABC):
     def hold(self, specs: Sequence[TableSpec]) -> None:  # noqa: B027 - files are nobody else's while they are open
         """Keep these tables from being altered, emptied or dropped while they are worked on; call it first of all."""
 
+    def unlike_numbers(self, _: Sequence[TableSpec]) -> dict[str, int]:
+        """By `table.column`, how many values are stored in a form that SQLAlchemy's type does not read."""
+        return {}
+
     @abstractmethod
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table within this transaction."""
