@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 import uuid
 import warnings
 from collections import Counter
@@ -57,6 +58,7 @@ class Databases:
         self._admin = psycopg.connect(server, autocommit=True)
         self._empty: list[str] = []
         self._emptied: Counter[str] = Counter()
+        self._sessions: dict[str, int | None] = {}
 
     def url(self, name: str) -> str:
         return self._server.replace("/postgres?", f"/{name}?")
@@ -67,28 +69,47 @@ class Databases:
             return self._empty.pop()
         name = f"test_{uuid.uuid4().hex}"
         self._admin.execute(f"CREATE DATABASE {name}")
+        self._sessions[name] = self._ended_sessions(name)
         return name
 
     def give_back(self, name: str) -> None:
-        """Keep it if it can be made as new."""
-        if self._is_as_new(name):
+        """Keep it if nobody was there or it can be made as new."""
+        found = self._ended_sessions(name)
+        if (found is not None and found == self._sessions[name]) or self._is_as_new(name):
             self._empty.append(name)
         else:
             self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    def _ended_sessions(self, name: str) -> int | None:
+        """How many sessions a database has had; None while there are any, which are counted when they end."""
+        # Two statements: whoever is gone from the first is counted in the second.
+        if self._admin.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", (name,)).fetchone():
+            return None
+        row = self._admin.execute("SELECT sessions FROM pg_stat_database WHERE datname = %s", (name,)).fetchone()
+        return None if row is None else int(row[0])
+
     def _is_as_new(self, name: str) -> bool:
         try:
             with psycopg.connect(self.url(name), autocommit=True) as connection:
-                connection.execute(_END_OTHERS)
-                if connection.execute(_TRACES).fetchone() == (0,):
-                    return True
-                self._emptied[name] += 1
-                if self._emptied[name] > _MOST_EMPTIED:
-                    return False
-                connection.execute(_EMPTY)
-                return connection.execute(_TRACES).fetchone() == (0,)
+                as_new = self._emptied_by(connection, name)
         except psycopg.Error:
             return False
+        for _ in range(100):
+            self._sessions[name] = self._ended_sessions(name)
+            if self._sessions[name] is not None:
+                break
+            time.sleep(0.001)
+        return as_new
+
+    def _emptied_by(self, connection: psycopg.Connection[Any], name: str) -> bool:
+        connection.execute(_END_OTHERS)
+        if connection.execute(_TRACES).fetchone() == (0,):
+            return True
+        self._emptied[name] += 1
+        if self._emptied[name] > _MOST_EMPTIED:
+            return False
+        connection.execute(_EMPTY)
+        return connection.execute(_TRACES).fetchone() == (0,)
 
     def close(self) -> None:
         self._admin.close()
