@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,17 +37,28 @@ def postgres_server() -> Iterator[str]:
     # Not under pytest's own directory: a socket's path may have 107 characters, and pytest removes old sessions'.
     with tempfile.TemporaryDirectory(prefix="tk-") as directory:
         server = get_server(directory)
+        _without_care(str(server.get_uri()))
         yield str(server.get_uri())
         server.cleanup()
 
 
+def _without_care(url: str) -> None:
+    """Let nothing wait for the disk: only a crash of the machine would lose anything."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {name} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
+
+
 class Databases:
-    """Empty PostgreSQL databases; one that a test left empty, as most tests of other engines do, serves the next."""
+    """Empty PostgreSQL databases; one that a test has used is emptied for the next: a new one takes thrice as long."""
 
     def __init__(self, server: str) -> None:
         self._server = server
         self._admin = psycopg.connect(server, autocommit=True)
         self._empty: list[str] = []
+        self._emptied: Counter[str] = Counter()
+        self._sessions: dict[str, int | None] = {}
 
     def url(self, name: str) -> str:
         return self._server.replace("/postgres?", f"/{name}?")
@@ -56,33 +69,88 @@ class Databases:
             return self._empty.pop()
         name = f"test_{uuid.uuid4().hex}"
         self._admin.execute(f"CREATE DATABASE {name}")
+        self._sessions[name] = self._ended_sessions(name)
         return name
 
     def give_back(self, name: str) -> None:
-        """Keep it if it is as new."""
-        if self._is_as_new(name):
+        """Keep it if nobody was there or it can be made as new."""
+        found = self._ended_sessions(name)
+        if (found is not None and found == self._sessions[name]) or self._is_as_new(name):
             self._empty.append(name)
         else:
             self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    def _ended_sessions(self, name: str) -> int | None:
+        """How many sessions a database has had; None while there are any, which are counted when they end."""
+        # Two statements: whoever is gone from the first is counted in the second.
+        if self._admin.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", (name,)).fetchone():
+            return None
+        row = self._admin.execute("SELECT sessions FROM pg_stat_database WHERE datname = %s", (name,)).fetchone()
+        return None if row is None else int(row[0])
+
     def _is_as_new(self, name: str) -> bool:
         try:
             with psycopg.connect(self.url(name), autocommit=True) as connection:
-                return connection.execute(_TRACES).fetchone() == (0,)
-        except psycopg.OperationalError:
+                as_new = self._emptied_by(connection, name)
+        except psycopg.Error:
             return False
+        for _ in range(100):
+            self._sessions[name] = self._ended_sessions(name)
+            if self._sessions[name] is not None:
+                break
+            time.sleep(0.001)
+        return as_new
+
+    def _emptied_by(self, connection: psycopg.Connection[Any], name: str) -> bool:
+        connection.execute(_END_OTHERS)
+        if connection.execute(_TRACES).fetchone() == (0,):
+            return True
+        self._emptied[name] += 1
+        if self._emptied[name] > _MOST_EMPTIED:
+            return False
+        connection.execute(_EMPTY)
+        return connection.execute(_TRACES).fetchone() == (0,)
 
     def close(self) -> None:
         self._admin.close()
 
 
+# The catalogs keep the dead rows of every table that was, and are read through ever more slowly.
+_MOST_EMPTIED = 30
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+_EMPTY = """
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT nspname FROM pg_namespace WHERE oid >= 16384 AND nspname !~ '^pg_' OR nspname = 'public' LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', name);
+    END LOOP;
+    CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+    GRANT USAGE ON SCHEMA public TO PUBLIC;
+    COMMENT ON SCHEMA public IS 'standard public schema';
+END $$
+"""
+# Whatever differs from a new database, beside the number of its schema `public`.
 _TRACES = """
 SELECT (SELECT count(*) FROM pg_class WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace)
-     + (SELECT count(*) FROM pg_namespace WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_namespace WHERE oid >= 16384 AND nspname <> 'public')
+     + (SELECT abs(count(*) - 1) FROM pg_namespace WHERE nspname = 'public' AND nspowner = 'pg_database_owner'::regrole
+        AND nspacl::text = '{pg_database_owner=UC/pg_database_owner,=U/pg_database_owner}')
      + (SELECT count(*) FROM pg_proc WHERE oid >= 16384)
      + (SELECT count(*) FROM pg_type WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_extension WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_default_acl)
+     + (SELECT count(*) FROM pg_event_trigger)
+     + (SELECT count(*) FROM pg_largeobject_metadata)
+     + (SELECT count(*) FROM pg_publication)
      + (SELECT count(*) FROM pg_db_role_setting)
-     + (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())
+     + (SELECT count(*) FROM pg_database WHERE datname = current_database()
+        AND (datacl IS NOT NULL OR datdba <> 'postgres'::regrole OR datconnlimit <> -1))
+     + (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend')
 """
 
 
@@ -97,6 +165,14 @@ def postgres_databases(postgres_server: str) -> Iterator[Databases]:
 @pytest.fixture
 def postgres_url(postgres_databases: Databases) -> Iterator[str]:
     """The URL of a new, empty PostgreSQL database."""
+    name = postgres_databases.take()
+    yield postgres_databases.url(name)
+    postgres_databases.give_back(name)
+
+
+@pytest.fixture
+def second_postgres_url(postgres_databases: Databases) -> Iterator[str]:
+    """The URL of a second one."""
     name = postgres_databases.take()
     yield postgres_databases.url(name)
     postgres_databases.give_back(name)
@@ -157,10 +233,12 @@ def unreliable_s3(_unreliable_proxy: UnreliableProxy) -> Iterator[UnreliableProx
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "azure: needs Azurite, which npm installs where there is node")
+    config.addinivalue_line("markers", "long: begins first, or one process would wait for another at the end")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests of Azure out where its server cannot be: the one server that does not come from PyPI."""
+    """Long tests first; those of Azure not where its server cannot be: the one server that does not come from PyPI."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     needing = [item for item in items if _needs_azure(item)]
     if needing and (reason := azurite.why_not()):
         items[:] = [item for item in items if not _needs_azure(item)]

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from toolkit.cli import toolkit
@@ -56,6 +57,7 @@ def shell_blocks() -> list[str]:
     return re.findall(r"```bash run\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.long
 def test_the_examples_run(tmp_path: Path) -> None:
     """All of them, one after the other, in a fresh copy of the project's own files."""
     for name in ("fixtures", "migrations"):

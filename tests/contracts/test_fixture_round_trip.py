@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from tests.contracts import schema
-from tests.contracts.test_matrix import PAIRS, exact, read, second, write
+from tests.contracts.test_matrix import PAIRS, exact, read, write
 from tests.contracts.test_random_values import SETTINGS, batches
 from toolkit.config import Config
 from toolkit.core.canonical_json import canonical_documents
@@ -26,8 +26,6 @@ from toolkit.stores.fixture_writer import format_rows
 SPEC = schema.spec()
 FORMS = [FileForm(format_, compression) for format_ in (Format.JSON, Format.JSONL)
          for compression in (Compression.NONE, Compression.GZIP, Compression.ZSTD)]
-
-__all__ = ["second"]
 
 
 @pytest.fixture
@@ -44,11 +42,11 @@ def dump(config: Config, source: str, directory: Path, form: FileForm | None = N
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_what_is_dumped_loaded_and_dumped_again_is_the_same_bytes(
-    matrix: Config, second: str, tmp_path: Path, source: str, target: str
+    matrix: Config, second_postgres_url: str, tmp_path: Path, source: str, target: str
 ) -> None:
     write(matrix, source, SPEC, schema.batch())
     if source == target:
-        target = second if target == "postgres" else f"{target}2"
+        target = second_postgres_url if target == "postgres" else f"{target}2"
 
     first = dump(matrix, source, tmp_path / "first")
     result = load_data(matrix, target, directory=tmp_path / "first")

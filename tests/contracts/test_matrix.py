@@ -51,27 +51,14 @@ def copy(config: Config, source: str, target: str, spec: TableSpec) -> tuple[int
     return result.inserted, result.updated, result.unchanged
 
 
-@pytest.fixture
-def second(postgres_server: str) -> str:
-    """A second PostgreSQL database, for the pair of PostgreSQL with itself."""
-    import uuid
-
-    import psycopg
-
-    name = f"second_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return postgres_server.replace("/postgres?", f"/{name}?")
-
-
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_every_value_arrives_exactly_and_a_second_run_writes_nothing(
-    config: Config, second: str, source: str, target: str
+    config: Config, second_postgres_url: str, source: str, target: str
 ) -> None:
     spec, batch = schema.spec(), schema.batch()
     json_is_kept = "postgres" not in (source, target)
     if source == target:
-        target = second if target == "postgres" else f"{target}2"
+        target = second_postgres_url if target == "postgres" else f"{target}2"
     write(config, source, spec, batch)
     write(config, target, spec, batch.slice(0, 0))
 

@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.contracts import schema
-from tests.contracts.test_matrix import PAIRS, exact, read, second, write
+from tests.contracts.test_matrix import PAIRS, exact, read, write
 from tests.operations.clients import for_clients, run_script
 from tests.operations.databases import contents, create, execute
 from tests.operations.example import fill
@@ -41,8 +41,6 @@ from toolkit.operations.diff import diff
 from toolkit.operations.diff_sql import diff_sql
 from toolkit.operations.sync import sync
 from toolkit.repositories.literals import sqlite_literal
-
-__all__ = ["second"]
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 SOURCE = "sqlite2"
@@ -80,12 +78,12 @@ def changed_lines(script: str) -> list[str]:
 @pytest.mark.usefixtures("_readable")
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_every_value_is_written_exactly(
-    config: Config, second: str, tmp_path: Path, source: str, target: str
+    config: Config, second_postgres_url: str, tmp_path: Path, source: str, target: str
 ) -> None:
     spec, batch = schema.spec(), schema.batch()
     config = of(config, "tests.contracts.schema:metadata")
     if source == target:
-        target = second if target == "postgres" else f"{target}2"
+        target = second_postgres_url if target == "postgres" else f"{target}2"
     # In the target: half of the rows, each with the values of the next, and some that are to go.
     rows = batch.num_rows // 2
     moved = [batch.column(0)[:rows], *(column.slice(1, rows) for column in batch.columns[1:])]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-import psycopg
 import pyarrow as pa
 import pytest
 
@@ -27,17 +25,12 @@ REPLACE = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0), batch_rows=
 
 
 @pytest.fixture
-def pair(config: Config, postgres_server: str, target: str) -> Iterator[Config]:
+def pair(config: Config, request: pytest.FixtureRequest, target: str) -> Config:
     """Databases of each engine, two of PostgreSQL too if they are needed."""
     if target != "postgres2":
-        yield config
-        return
-    name = f"second_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        second = Database("postgres2", postgres_server.replace("/postgres?", f"/{name}?"), config.root)
-        yield replace(config, databases={**config.databases, "postgres2": second})
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        return config
+    second = Database("postgres2", request.getfixturevalue("second_postgres_url"), config.root)
+    return replace(config, databases={**config.databases, "postgres2": second})
 
 
 def write(database: Database, batches: Mapping[str, pa.RecordBatch]) -> None:

@@ -424,7 +424,10 @@ def test_killed_or_interrupted_at_any_moment_the_target_is_as_before_or_as_after
     usual = time.monotonic() - began
     last = "round 1"
     codes = []
-    for number, share in enumerate((0.5, 0.8), 2):
+    for number, share in enumerate((0.5, 0.8, 0.4, 0.2, 0.1), 2):
+        if len(codes) > 1 and set(codes) != {0}:
+            break
+        # The later ones are for a process that was faster than when it was timed.
         _put_many(project, f"round {number}")
         running = toolkit(project, "load-data", "--to", database.name)
         time.sleep(usual * share)
