@@ -65,7 +65,7 @@ def test_from_nothing_to_head_and_back(files: Config) -> None:
     assert upgraded.stderr == f"sqlite: upgrade {written['revision']} (first)\n"
     assert run(files, "upgrade", "--no-prompt").stdout == f"sqlite: at {written['revision']}, nothing to do\n"
     assert run(files, "show-current-revision").stdout == f"sqlite: {written['revision']} (head)\n"
-    assert json.loads(run(files, "downgrade", "base", "--json").stdout) == {
+    assert json.loads(run(files, "downgrade", "base", "--no-prompt", "--json").stdout) == {
         "database": "sqlite",
         "before": written["revision"],
         "after": None,
@@ -110,6 +110,18 @@ def test_drop_all_asks_and_names_no_password(project: Config) -> None:
     assert "me:***@localhost" in refused.stderr
     assert "hunter2" not in refused.output
     assert run(project, "drop-all", input="y\n").stdout.endswith("sqlite: dropped alembic_versions, thing\n")
+
+
+def test_a_downgrade_asks_before_anything_is_lost(project: Config) -> None:
+    run(project, "upgrade")
+    refused = invoke(project, "downgrade", "base", input="n\n")
+    assert refused.exit_code == 1
+    assert "Undo migrations down to base" in refused.stderr
+    assert "(head)" in run(project, "show-current-revision").stdout
+    # Nobody is there to answer.
+    assert invoke(project, "downgrade", input="").exit_code == 1
+    assert run(project, "downgrade", "base", input="y\n").stdout.startswith("sqlite: ")
+    assert run(project, "show-current-revision").stdout.startswith("sqlite: no revision")
 
 
 def test_sql_goes_to_stdout(project: Config) -> None:

@@ -46,7 +46,8 @@ branch_label = click.option(
 rev_id = click.option("--rev-id", metavar="ID", help="Its identifier, in place of a made one.")
 tag = click.option("--tag", metavar="TEXT", help="Handed to env.py (`context.get_tag_argument()`).")
 sql = click.option("--sql", is_flag=True, help="Only print the statements.")
-# Advanced Alchemy's commands of these names ask; ours do not, and scripts written for those go on working.
+no_prompt = click.option("--no-prompt", is_flag=True, help="Do not ask.")
+# Advanced Alchemy asks before these, too; ours lose nothing and do not ask, but take the option of scripts for those.
 never_asks = click.option("--no-prompt", is_flag=True, hidden=True, expose_value=False)
 
 
@@ -90,18 +91,25 @@ def upgrade(config: Config, /, revision: str, name: str, every: bool, as_json: b
 @sql
 @tag
 @as_json
-@never_asks
+@no_prompt
 @click.pass_obj
 def downgrade(
-    config: Config, /, revision: str, name: str, every: bool, as_json: bool, **options: Any
+    config: Config, /, revision: str, name: str, every: bool, as_json: bool, no_prompt: bool, **options: Any
 ) -> None:
-    """Undo the migrations down to REVISION (default: the last one; `base`: all), in one transaction."""
+    """Undo the migrations down to REVISION (default: the last one; `base`: all), in one transaction, after asking.
+
+    What a migration made goes, with all that is in it.
+    """
     from toolkit.operations import migrate
+
+    chosen = _chosen(config, name, every)
+    if not (no_prompt or options["sql"]):
+        _confirm(f"Undo migrations down to {revision}, and lose what is in their tables and columns,", chosen)
 
     def run(each: Database) -> Migration:
         return migrate.downgrade(each, config, revision, progress=Notes(), **options)
 
-    _for_each(_chosen(config, name, every), run, _migration_lines, as_json, every)
+    _for_each(chosen, run, _migration_lines, as_json, every)
 
 
 @command("stamp-migration")
@@ -164,7 +172,7 @@ def check(context: click.Context, name: str, every: bool, as_json: bool) -> None
 @command("drop-all")
 @one_database
 @every_database
-@click.option("--no-prompt", is_flag=True, help="Do not ask.")
+@no_prompt
 @as_json
 @click.pass_obj
 def drop_all(config: Config, /, name: str, every: bool, no_prompt: bool, as_json: bool) -> None:
@@ -173,8 +181,7 @@ def drop_all(config: Config, /, name: str, every: bool, no_prompt: bool, as_json
 
     chosen = _chosen(config, name, every)
     if not no_prompt:
-        places = ", ".join(dict.fromkeys(f"{each.name} ({each.shown_url})" for each in chosen))
-        click.confirm(f"Drop all tables of {config.metadata} in {places}?", abort=True, err=True)
+        _confirm(f"Drop all tables of {config.metadata}", chosen)
 
     def run(each: Database) -> Dropped:
         return migrate.drop_all(each, config)
@@ -307,6 +314,11 @@ def init(config: Config, /, directory: Path | None, as_json: bool) -> None:
 
 def _chosen(config: Config, name: str, every: bool) -> Sequence[Database]:
     return list(config.databases.values()) if every else [config.database(name)]
+
+
+def _confirm(question: str, chosen: Iterable[Database]) -> None:
+    places = ", ".join(dict.fromkeys(f"{each.name} ({each.shown_url})" for each in chosen))
+    click.confirm(f"{question} in {places}?", abort=True, err=True)
 
 
 def _for_each(
