@@ -22,6 +22,7 @@ from tests.cli.privileges import file_permissions_hold
 from tests.operations.databases import contents, create, execute, insert
 from tests.operations.example import EARLY, fill
 from tests.operations.shop import Category, Customer, Product, metadata
+from tests.servers.postgres import running
 from toolkit.cli import run
 from toolkit.config import Config, load_config
 from toolkit.repositories.duckdb import DuckDBRepository
@@ -328,6 +329,34 @@ def test_a_read_only_target_is_told(shop: Config, tell: Tell, target: str) -> No
     require_two_lines(told)
     assert re.search("read-only|cannot be written|may not be opened", told.fact)
     assert "write" in told.advice.lower() or "permission" in told.advice.lower()
+
+
+@pytest.mark.parametrize("where", ["ROLE {role}", "DATABASE {database}"])
+def test_a_role_or_database_that_is_set_to_read_only_is_told_from_a_standby(
+    shop: Config, tell: Tell, guarded_role: str, where: str
+) -> None:
+    fill(shop.database("sqlite"))
+    create(shop.database("postgres"), metadata)
+    grant(shop, "ALL ON ALL TABLES IN SCHEMA public", guarded_role)
+    what = where.format(role=guarded_role, database=shop.database("postgres").url.database)
+    execute(shop.database("postgres"), f"ALTER {what} SET default_transaction_read_only = on")
+    told = sync_into(tell, as_role(shop, guarded_role, SECRET))
+    require_two_lines(told)
+    assert "its transactions are read-only (default_transaction_read_only is on)" in told.fact
+    assert "standby" not in told.err
+
+
+def test_a_standby_is_told_and_may_be_read(shop: Config, tell: Tell) -> None:
+    fill(shop.database("sqlite"))
+    with running() as server:
+        url = server.database("shop")
+        assert sync_into(tell, url).code == 0
+        server.become_standby()
+        told = sync_into(tell, url)
+        assert tell("sync", "--from", url, "--to", "sqlite").code == 0
+    require_two_lines(told)
+    assert "the server is a standby" in told.fact
+    assert told.advice == "Write to the primary server."
 
 
 def test_a_file_that_its_url_makes_read_only_is_told(shop: Config, tell: Tell, tmp_path: Path) -> None:

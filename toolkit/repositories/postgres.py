@@ -23,6 +23,7 @@ from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import (
     ChangedSincePlanError,
+    DatabaseUnavailableError,
     ToolkitError,
     UnrepresentableValueError,
 )
@@ -110,10 +111,27 @@ class PostgresConnection(DatabaseConnection):
         for setting in self._settings:
             self.sqlalchemy.exec_driver_sql(setting)
         if self.write:
+            self._refuse_read_only()
             # Held by the session, so that nobody comes in between the commits of --commit-every.
             self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_lock({_WRITE_LOCK})")
         if self._held:
             self.run(_lock(self._held))
+
+    def _refuse_read_only(self) -> None:
+        """Tell a standby from a role that may not write before anything is read: the server has one error for both."""
+        row = self.run("SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'").fetchone()
+        assert row is not None
+        is_standby, is_read_only = row
+        if is_standby:
+            raise DatabaseUnavailableError(
+                self.name, "the server is a standby, which is read-only", "Write to the primary server."
+            )
+        if is_read_only:
+            raise DatabaseUnavailableError(
+                self.name, "its transactions are read-only (default_transaction_read_only is on)",
+                "Turn that off where it is set (the role, the database, the server or the URL), or write as another "
+                "role.",
+            )
 
     @property
     def _settings(self) -> tuple[str, ...]:
