@@ -81,6 +81,18 @@ class DatabaseUnavailableError(ToolkitError):
         super().__init__(f"{database}: {fact}", advice)
 
 
+class PrivilegeError(DatabaseUnavailableError):
+    """A role may not do in a database what was to be done; `reason` is the server's."""
+
+    def __init__(self, database: str, reason: str, fact: str = "", advice: str = "") -> None:
+        self.reason = reason
+        super().__init__(
+            database,
+            fact or f"this role lacks a privilege: {reason}",
+            advice or "Grant it to the role, or log in as one that has it, such as the owner.",
+        )
+
+
 class StatementError(ToolkitError):
     """A database refused a statement for a reason that has no error of its own here."""
 

@@ -282,6 +282,53 @@ def test_a_role_that_may_only_read_is_told_so_when_it_writes(
     assert sync_into(tell, url, "--dry-run").code == 0
 
 
+def since_as(config: Config, tell: Tell, role: str, *options: str) -> Told:
+    return sync_into(tell, as_role(config, role, SECRET), "customer", "--since", *options)
+
+
+def test_a_sync_since_without_the_right_to_keep_its_state_says_so_before_a_row_is_moved(
+    shop: Config, tell: Tell, guarded_role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(shop.database("postgres"), metadata)
+    fill(shop.database("sqlite"))
+    grant(shop, "ALL ON ALL TABLES IN SCHEMA public", guarded_role)
+    grant(shop, "ALL ON ALL SEQUENCES IN SCHEMA public", guarded_role)
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresRepository, "load", None)
+        told = since_as(shop, tell, guarded_role)
+    require_two_lines(told)
+    assert "may not create the table toolkit_sync_state" in told.fact
+    assert "permission denied for schema public" in told.fact
+    right, _, table = told.advice.partition("run: ")[2].partition("; or, once: ")
+    assert right == f"GRANT CREATE ON SCHEMA public TO {guarded_role}"
+    execute(shop.database("postgres"), table)
+    assert since_as(shop, tell, guarded_role).code == 0
+
+
+@pytest.mark.parametrize("right", ["SELECT", "INSERT", "DELETE"])
+def test_a_sync_since_that_may_not_use_the_table_of_its_state_says_so_before_a_row_is_moved(
+    shop: Config, tell: Tell, guarded_role: str, right: str
+) -> None:
+    create(shop.database("postgres"), metadata)
+    fill(shop.database("sqlite"))
+    grant(shop, "ALL ON ALL TABLES IN SCHEMA public", guarded_role)
+    grant(shop, "ALL ON ALL SEQUENCES IN SCHEMA public", guarded_role)
+    grant(shop, "CREATE ON SCHEMA public", guarded_role)
+    assert since_as(shop, tell, guarded_role).code == 0
+    execute(shop.database("sqlite"), "UPDATE customer SET updated_at = '2025-01-01 00:00:00' WHERE id = 1")
+    execute(
+        shop.database("postgres"),
+        "ALTER TABLE toolkit_sync_state OWNER TO postgres",
+        f"GRANT SELECT, INSERT, DELETE ON toolkit_sync_state TO {guarded_role}",
+        f"REVOKE {right} ON toolkit_sync_state FROM {guarded_role}",
+    )
+    told = since_as(shop, tell, guarded_role)
+    require_two_lines(told)
+    assert "may not use the table toolkit_sync_state" in told.fact
+    execute(shop.database("postgres"), told.advice.partition("run: ")[2])
+    assert since_as(shop, tell, guarded_role).code == 0
+
+
 def test_an_unknown_role_and_an_unknown_database_of_a_server_are_told(shop: Config, tell: Tell) -> None:
     fill(shop.database("sqlite"))
     told = sync_into(tell, as_role(shop, "nobody_knows"))
