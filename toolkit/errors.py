@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -169,6 +169,19 @@ class UniqueConflictError(ToolkitError):
             f"{table}: unique {columns} = {value} belongs to different rows: {' and '.join(self.rows)}.",
             f"Change or remove one of the two, at the source or in {database}, then run again. If they are one row "
             f"under two keys: --match {table}:{columns.replace(' ', '')}.",
+        )
+
+
+class CollationConflictError(ToolkitError):
+    """Two keys that differ, but that a database takes for one; `columns` make it so, each by its cause."""
+
+    def __init__(self, database: str, table: str, rows: Sequence[str], columns: Mapping[str, str]) -> None:
+        self.database, self.table, self.rows, self.columns = database, table, tuple(rows), dict(columns)
+        causes = " and ".join(f"{name} by {cause}" for name, cause in columns.items())
+        super().__init__(
+            f"{table}: {' and '.join(rows)} are two rows, but one key to {database}, which compares {causes}.",
+            f"Change one of the two keys, or let {database} tell them apart: give {', '.join(columns)} there a "
+            "collation that does.",
         )
 
 

@@ -32,7 +32,7 @@ from toolkit.operations.deletes import (
 from toolkit.operations.digesting import SideDigest
 from toolkit.operations.moved_values import passing_values
 from toolkit.repositories import connect
-from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema
+from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema, require_keys
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
@@ -136,11 +136,19 @@ def transfer(
         if options.mode is Mode.INSERT:
             _refuse_existing(plans, source, destination, options)
         guard(plans, destination, options.max_delete)
+        require_keys(destination, (plan.spec for plan in plans if _upserts(plan, destination, options)))
         if dry_run:
             return False, tuple(planned(plan) for plan in plans)
         if before_rows is not None:
             before_rows()
         return created, execute(plans, source, destination, options, progress, marks)
+
+
+def _upserts(plan: TablePlan, target: DatabaseConnection, options: Options) -> bool:
+    """Whether rows will be written by an upsert, which rests on the table's key."""
+    if plan.action is Action.LOAD:
+        return bool(options.commit_every) or not target.capabilities.loads_without_key
+    return bool(plan.writes)
 
 
 def _prepare(
@@ -360,6 +368,8 @@ def _write(
     sent = arrived = plan.digest if options.verify and plan.action is Action.NOTHING else None
     if plan.action is not Action.NOTHING:
         progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
+        if plan.inserts and target.repository(plan.spec).folded_key():
+            target.repository(plan.spec).require_distinct(_keys_to_write(plan, source))
         parked = _park_moved(plan, lambda: _differing(plan, source, options), target, leaving)
         if options.commit_every and not parked and not _points_at_itself(plan.spec):
             sent, arrived = _in_parts(plan, source, target, options, progress)
@@ -443,6 +453,15 @@ def _expected(plan: TablePlan) -> tuple[pa.Table, TableDigest]:
     assert plan.changes is not None
     digests = plan.changes.column(DIGEST_FIELD).combine_chunks()
     return plan.changes.drop_columns([DIGEST_FIELD]), sum_digests(digests)
+
+
+def _keys_to_write(plan: TablePlan, source: Source) -> Iterator[pa.RecordBatch]:
+    if plan.changes is not None:
+        yield from plan.changes.select(list(plan.spec.key)).to_batches()
+        return
+    narrow = replace(plan.spec, columns=tuple(plan.spec.column(name) for name in plan.spec.key))
+    for batch in source.repository(narrow).read(BATCH_ROWS):
+        yield batch.select(list(plan.spec.key))
 
 
 def _differing(plan: TablePlan, source: Source, options: Options) -> Iterator[pa.RecordBatch]:

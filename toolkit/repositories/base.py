@@ -46,6 +46,8 @@ class Capabilities:
     """Rows without a parent are refused by the engine; elsewhere they are looked for before the commit."""
     keeps_text_of_json: bool
     """Rows come back as they were sent, to the letter, so that a load can be verified without reading JSON."""
+    loads_without_key: bool
+    """An empty table is filled without the index that an upsert rests on."""
 
 
 class DatabaseConnection(ABC):
@@ -264,6 +266,29 @@ class TableRepository:
     def read_committed(self) -> Iterator[pa.RecordBatch]:
         """The rows as they were before this transaction wrote any."""
         return self.read()
+
+    def has_key(self) -> bool:
+        """Whether the database keeps the key unique, by an index that an upsert can rest on."""
+        with self.connection.translated():
+            inspector = sa.inspect(self.connection.sqlalchemy)
+            name, schema = self.table.name, self.table.schema
+            keys = [set(inspector.get_pk_constraint(name, schema)["constrained_columns"])]
+            keys += [set(each["column_names"]) for each in inspector.get_unique_constraints(name, schema)]
+            indexes = [each for each in inspector.get_indexes(name, schema) if each["unique"]]
+        whole = (each for each in indexes if not any(o.endswith("_where") for o in each.get("dialect_options", ())))
+        # Where an index is of an expression, the name of a column is None.
+        return set(self.spec.key) in (*keys, *(set(each["column_names"]) for each in whole))
+
+    def folded_key(self) -> dict[str, str]:
+        """The key columns of which the database takes different values for one, each with what makes it do so."""
+        return {}
+
+    def require_distinct(self, keys: Iterable[pa.RecordBatch]) -> None:
+        """Check that these keys, of rows to insert, are different to the database too, from one another and its own.
+
+        Raises:
+            CollationConflictError: two are not, and one row would be written over another.
+        """
 
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row, before this transaction wrote any."""
@@ -563,6 +588,27 @@ def check_schema(
         SchemaMismatchError: all that is missing, in one error.
     """
     refuse_schema([*others, *require_columns(connection, specs, to_write=to_write)])
+
+
+def require_keys(connection: DatabaseConnection, specs: Iterable[TableSpec]) -> None:
+    """Check that rows of these tables can be upserted by their keys.
+
+    Raises:
+        SchemaMismatchError: all tables that lack what that rests on, in one error.
+    """
+    lacking = [spec for spec in specs if not connection.repository(spec).has_key()]
+    if not lacking:
+        return
+    quote = connection.sqlalchemy.dialect.identifier_preparer
+    statements = (
+        f"CREATE UNIQUE INDEX {quote.quote(f'{spec.table.name}_key')} ON {quote.format_table(spec.table)} "
+        f"({', '.join(map(quote.quote, spec.key))});" for spec in lacking
+    )
+    raise SchemaMismatchError(
+        [f"{connection.name}.{spec.name} has no primary key or unique index of {', '.join(spec.key)}, by which rows "
+         "are updated" for spec in lacking],
+        f"Run there, without one that is deferrable or has a condition: {' '.join(statements)}",
+    )
 
 
 def refuse_schema(problems: Sequence[str]) -> None:

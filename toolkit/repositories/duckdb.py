@@ -95,7 +95,7 @@ def _stored_expression(type_: LogicalType, value: str, actual: str) -> str:
 class DuckDBConnection(DatabaseConnection):
     """One transaction on a DuckDB file, which only one process at a time may have open for writing."""
 
-    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True)
+    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=True)
     codec = Codec()
 
     @property

@@ -23,6 +23,7 @@ from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import (
     ChangedSincePlanError,
+    CollationConflictError,
     DatabaseUnavailableError,
     ToolkitError,
     UnrepresentableValueError,
@@ -37,7 +38,13 @@ from toolkit.repositories.base import (
     stranger,
 )
 from toolkit.repositories.codecs import Codec
-from toolkit.repositories.postgres_conflicts import find_duplicates, find_orphans, find_refused
+from toolkit.repositories.postgres_conflicts import (
+    find_duplicates,
+    find_orphans,
+    find_refused,
+    find_twins,
+    folding_columns,
+)
 from toolkit.repositories.postgres_errors import known_error, refused_row, row_of_copy
 from toolkit.repositories.postgres_indexes import Indexes
 from toolkit.repositories.postgres_sql import (
@@ -85,7 +92,7 @@ _SETTINGS = (
 class PostgresConnection(DatabaseConnection):
     """One transaction on a PostgreSQL database. Whoever writes waits for the one toolkit writer before it."""
 
-    capabilities = Capabilities(enforces_foreign_keys=True, keeps_text_of_json=False)
+    capabilities = Capabilities(enforces_foreign_keys=True, keeps_text_of_json=False, loads_without_key=True)
     codec = Codec()
 
     _reader: Any = None
@@ -475,6 +482,39 @@ class PostgresRepository(TableRepository):
                 "AND attidentity = 'a' AND NOT attisdropped"
             ).fetchall()
         return {str(name) for (name,) in rows}
+
+    def has_key(self) -> bool:
+        """Whether there is an index that an upsert can rest on: not deferrable, of all rows and of columns alone."""
+        query = sa.text(
+            "SELECT ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = indrelid "
+            "AND attnum = ANY(indkey[0 : indnkeyatts - 1])), indimmediate FROM pg_index "
+            "WHERE indrelid = to_regclass(:table) AND indisunique AND indisvalid AND indpred IS NULL "
+            "AND indexprs IS NULL"
+        )
+        with self.connection.translated():
+            rows = self.connection.sqlalchemy.execute(query, {"table": self.name}).all()
+        # A deferrable one is refused even beside one that is not.
+        usable = [is_immediate for columns, is_immediate in rows if set(columns) == set(self.spec.key)]
+        return bool(usable) and all(usable)
+
+    def folded_key(self) -> dict[str, str]:
+        """The key columns of which PostgreSQL takes different values for one, each with what makes it do so."""
+        with self.connection.translated():
+            found = folding_columns(self.connection, self.spec, self.spec.key)
+        return {name: folds.cause for name, folds in found.items()}
+
+    def require_distinct(self, keys: Iterable[pa.RecordBatch]) -> None:
+        """Check that these keys, of rows to insert, are different to PostgreSQL too, from one another and its own."""
+        narrow = replace(self.spec, columns=tuple(self.spec.column(name) for name in self.spec.key))
+        repository = PostgresRepository(self.connection, narrow)
+        wires, _ = repository._wires()
+        stage = self._create_stage(wires)
+        repository._copy(stage, keys, wires)
+        with self.connection.translated():
+            twins = find_twins(self.connection, self.spec, stage)
+            self.connection.run(f"DROP TABLE {stage}")
+        if twins:
+            raise CollationConflictError(self.connection.name, self.spec.name, twins, self.folded_key())
 
     def _through_stage(self, batches: Iterable[pa.RecordBatch], conflict: str) -> int:
         wires, types = self._wires()
