@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -252,16 +253,26 @@ class DeleteGuardError(ToolkitError):
 
 
 class ReferencedRowsError(ToolkitError):
-    """Rows that were to be deleted are pointed at by rows of a table that was not named."""
+    """Rows that were to be deleted are pointed at by others: `why` tells what is to be known of their table."""
 
     exit_code = EXIT_DIFFERENT
 
-    def __init__(self, database: str, table: str, child: str, rows: int) -> None:
-        self.database, self.table, self.child, self.rows = database, table, child, rows
+    def __init__(
+        self, database: str, table: str, child: str, rows: int, why: Literal["unnamed", "unknown", "stays"] = "unnamed"
+    ) -> None:
+        self.database, self.table, self.child, self.rows, self.why = database, table, child, rows, why
+        one = rows == 1
+        them, those = ("it", "that row") if one else ("them", "those rows")
+        remedies = {
+            "unnamed": f"Name {child} too, or delete {those} first.",
+            "unknown": f"The models know no table {child}: delete {those} in {database}, point {them} elsewhere, or "
+            "run without deleting.",
+            "stays": f"Delete {those} in {database}, or let the condition for {child} cover {them}.",
+        }
         super().__init__(
-            f"{table}: {rows} row{' of' if rows == 1 else 's of'} {child} in {database} "
-            f"point{'s' if rows == 1 else ''} at rows that would be deleted.",
-            f"Nothing was written. Load {child} with it, or delete its rows first.",
+            f"{table}: {rows} row{' of' if one else 's of'} {child} in {database} "
+            f"point{'s' if one else ''} at rows that would be deleted.",
+            f"Nothing was written. {remedies[why]}",
         )
 
 
