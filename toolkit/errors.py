@@ -51,17 +51,17 @@ class ConfigurationError(ToolkitError):
 
 
 class UnknownNameError(ToolkitError):
-    """A database, table or column that nobody declared; suggests the nearest known name."""
+    """A database, table or column that nobody declared; suggests the nearest known name, and then what else to do."""
 
     exit_code = EXIT_USAGE
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "", otherwise: str = "") -> None:
         self.kind, self.name, self.known = kind, name, tuple(sorted(known))
         near = difflib.get_close_matches(name, self.known, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         super().__init__(
             f"There is no {kind} {name!r}{f' in {where}' if where else ''}.",
-            f"{hint}Known: {', '.join(self.known) or 'none'}.",
+            f"{hint}Known: {', '.join(self.known) or 'none'}.{f' {otherwise}' if otherwise else ''}",
         )
 
 
