@@ -128,6 +128,8 @@ def transfer(
     if created:
         progress.note(f"{target.name} had no tables: its schema was created.")
     with connect(target, write=not dry_run) as destination:
+        if options.commit_every and not dry_run:
+            destination.keep_turn()
         destination.hold(specs)
         check_schema(destination, specs, to_write=True)
         source = source_for(destination)

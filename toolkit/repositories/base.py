@@ -131,6 +131,13 @@ class DatabaseConnection(ABC):
     def hold(self, specs: Sequence[TableSpec]) -> None:  # noqa: B027 - files are nobody else's while they are open
         """Keep these tables from being altered, emptied or dropped while they are worked on; call it first of all."""
 
+    def keep_turn(self) -> None:  # noqa: B027 - files are held for as long as they are open
+        """Let no other toolkit write in between the commits of this connection; call it before the first of them.
+
+        Raises:
+            DatabaseUnavailableError: this connection cannot do so.
+        """
+
     @abstractmethod
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table within this transaction."""
