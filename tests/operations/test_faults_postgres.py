@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.operations.databases import Rows, contents, create, execute, postgres
 from tests.operations.example import fill
+from tests.operations.processes import toolkit
 from tests.operations.shop import metadata
 from tests.servers.postgres import Server, running
 from tests.servers.tcp_proxy import Proxy, in_front_of
@@ -344,6 +346,32 @@ def fill_wide(database: Database) -> None:
     create(database, metadata)
     names = ", ".join(f"({n}, '{n}@x', '{chr(65 + n % 26) * 4000}', {AT}, {AT})" for n in range(150))
     execute(database, f"INSERT INTO customer VALUES {names}".replace("+00'", "'"))
+
+
+@pytest.mark.parametrize("command", ["sync", "dump-data"])
+def test_ctrl_c_again_ends_what_waits_for_a_server_that_is_silent(
+    shop: Config, proxy: Proxy, tmp_path: Path, command: str
+) -> None:
+    fill_wide(shop.database("postgres"))
+    create(shop.database("sqlite"), metadata)
+    config = remote(shop, proxy)
+    urls = (f'{name} = "{config.database(name).address}"' for name in ("sqlite", "remote"))
+    (tmp_path / "toolkit.toml").write_text("\n".join([f'metadata = "{shop.metadata}"', "[databases]", *urls]))
+    to = {"sync": ["--to", "sqlite"], "dump-data": ["--dir", "out"]}[command]
+    proxy.limit(150 * 4000 // 2, to_server=False, silent=True)
+    running = toolkit(tmp_path, command, "--from", "remote", *to)
+    while not proxy.is_exhausted and running.process.is_alive():
+        running.process.join(0.1)
+    for _ in range(300):
+        running.interrupt()
+        running.process.join(0.1)
+        if not running.process.is_alive():
+            break
+    assert running.end() == 130
+    assert running.err == "Interrupted at once; what was not committed is rolled back.\n"
+    assert not any(contents(shop.database("sqlite"), metadata).values())
+    proxy.limit(None)
+    assert toolkit(tmp_path, command, "--from", "remote", *to).end() == 0
 
 
 @pytest.mark.usefixtures("small_rebuilds")
