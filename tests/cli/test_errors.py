@@ -168,6 +168,39 @@ def test_a_missing_folder_of_the_target_is_told(
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_a_folder_in_place_of_a_file_is_told(shop: Config, tell: Tell, tmp_path: Path, engine: str) -> None:
+    fill(shop.database("postgres"))
+    (tmp_path / "folder").mkdir()
+    for source, target in ((f"{engine}:///folder", "postgres"), ("postgres", f"{engine}:///folder")):
+        told = tell("sync", "--from", source, "--to", target)
+        require_two_lines(told)
+        assert told.fact.endswith("folder is a directory")
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_a_new_file_in_a_folder_that_may_not_be_written_to_is_told(
+    shop: Config, tell: Tell, tmp_path: Path, engine: str
+) -> None:
+    fill(shop.database("sqlite"))
+    (tmp_path / "folder").mkdir(mode=0o555)
+    with file_permissions_hold():
+        told = sync_into(tell, f"{engine}:///folder/file")
+    require_two_lines(told)
+    assert re.search("folder/file (cannot be|may not be) opened", told.fact)
+    assert re.search("write there|permission on it and its folder", told.advice)
+
+
+def test_an_empty_file_is_filled_by_sqlite_and_told_of_by_duckdb(shop: Config, tell: Tell, tmp_path: Path) -> None:
+    fill(shop.database("postgres"))
+    (tmp_path / "empty").touch()
+    told = tell("sync", "--from", "postgres", "--to", "duckdb:///empty")
+    require_two_lines(told)
+    assert "empty is empty, which no DuckDB database is" in told.fact
+    assert told.advice.startswith("Remove it")
+    assert tell("sync", "--from", "postgres", "--to", "sqlite:///empty").code == 0
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
 def test_a_file_of_another_kind_is_told(shop: Config, tell: Tell, tmp_path: Path, engine: str) -> None:
     fill(shop.database("postgres"))
     (tmp_path / "letter").write_text("Dear reader,\n" * 1000)
@@ -486,7 +519,7 @@ def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(
         for told in (sync_into(tell, "duckdb"), tell("sync", "--from", "duckdb", "--to", "sqlite")):
             require_two_lines(told)
             assert "one.duckdb is open in" in told.fact
-            assert str(pid) in told.fact
+            assert told.fact.endswith(f"(PID {pid})")
             assert told.advice == "Let that process close the file, then run again."
 
 

@@ -157,15 +157,21 @@ class DuckDBConnection(DatabaseConnection):
     def known_error(self, error: BaseException) -> ToolkitError:
         """The error to raise in place of DuckDB's, without the data it quotes."""
         message = str(error)
+        file = self.database.file
+        if "not a valid DuckDB database file" in message and file is not None and file.stat().st_size == 0:
+            return DatabaseUnavailableError(
+                self.name, f"{file} is empty, which no DuckDB database is", "Remove it: the database is then made."
+            )
         for sign, fact, advice in _KNOWN_ERRORS:
             if sign in message and any(kind in message for kind in _KNOWN_KINDS):
-                holder = message.partition("held in ")[2].partition(")")[0] or "another process"
+                holder = found[1] if (found := _HOLDER.search(message)) else "another process"
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, holder=holder), advice.format(holder=holder)
                 )
         return StatementError(self.name, message.partition("\n")[0], "Run with --debug to see the statement.")
 
 
+_HOLDER = re.compile(r"held in (.*?\(PID \d+\))")
 _READ_ONLY = "attached in read-only mode"
 _KNOWN_KINDS = ("IO Error", "Connection Error", "Failed to commit", _READ_ONLY)
 _KNOWN_ERRORS = (
