@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from toolkit.cli import run
-from toolkit.config import Config, EngineSettings, Store, load_config
+from toolkit.config import Config, Store, load_config
+from toolkit.config.databases import EngineSettings
 from toolkit.errors import ConfigurationError, ToolkitError, UnknownNameError
 
 

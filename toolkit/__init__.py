@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from toolkit.operations.diff import diff
     from toolkit.operations.dump import dump_data
     from toolkit.operations.load import load_data
+    from toolkit.operations.status import status
     from toolkit.operations.sync import sync
     from toolkit.operations.transfer import Options
 
-__all__ = ["Config", "Database", "Options", "ToolkitError", "diff", "dump_data", "load_config", "load_data", "sync"]
+__all__ = ["Config", "Database", "Options", "ToolkitError", "diff", "dump_data", "load_config", "load_data", "status",
+           "sync"]
 
 # Loaded when asked for: the libraries behind them take longer to import than `toolkit --help` may take.
 _MODULES = {
@@ -32,6 +34,7 @@ _MODULES = {
     "dump_data": "toolkit.operations.dump",
     "load_config": "toolkit.config",
     "load_data": "toolkit.operations.load",
+    "status": "toolkit.operations.status",
     "sync": "toolkit.operations.sync",
 }
 

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from toolkit.cli.database import database as group
-from toolkit.config import Config, Database, EngineSettings
+from toolkit.config import Config, Database
+from toolkit.config.databases import EngineSettings
 from toolkit.errors import MigrationError, RevisionMismatchError, UnknownNameError
 
 BEFORE, AFTER = sa.MetaData(), sa.MetaData()

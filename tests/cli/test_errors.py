@@ -26,7 +26,7 @@ from tests.servers.postgres import running
 from toolkit.cli import run
 from toolkit.config import Config, load_config
 from toolkit.repositories.duckdb import DuckDBRepository
-from toolkit.repositories.postgres import PostgresRepository
+from toolkit.repositories.postgres_table import PostgresRepository
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "se:cr/et@1"

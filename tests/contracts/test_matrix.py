@@ -13,7 +13,8 @@ from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.progress import Silent
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import JSON_KINDS
-from toolkit.operations.transfer import Options, execute, plan_table
+from toolkit.operations.execution import execute
+from toolkit.operations.transfer import Options, plan_table
 from toolkit.repositories import connect
 
 ENGINES = ("sqlite", "postgres", "duckdb")

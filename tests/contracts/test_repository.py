@@ -18,7 +18,8 @@ from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.tables import TableSpec, select_tables
 from toolkit.errors import UnrepresentableValueError
 from toolkit.repositories import connect
-from toolkit.repositories.base import DatabaseConnection, TableRepository
+from toolkit.repositories.base import DatabaseConnection
+from toolkit.repositories.portable import TableRepository
 
 SPEC, BATCH = schema.spec(), schema.batch()
 

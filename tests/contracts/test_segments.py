@@ -24,7 +24,7 @@ from toolkit.core.digest import keyed_digests
 from toolkit.core.segments import SpooledDigests, segment_count
 from toolkit.core.tables import select_tables
 from toolkit.repositories import connect
-from toolkit.repositories.base import TableRepository
+from toolkit.repositories.portable import TableRepository
 
 METADATA = sa.MetaData()
 sa.Table(

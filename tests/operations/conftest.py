@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.operations.archive_example import Gallery, gallery
-from toolkit.config import Config, load_config
-from toolkit.repositories.postgres import PostgresRepository
+from tests.servers.swift import S3Server
+from toolkit.config import Config, Store, load_config
+from toolkit.repositories.postgres_table import PostgresRepository
 
 
 @pytest.fixture
@@ -38,6 +39,13 @@ def alone(tmp_path: Path) -> Config:
     """A configuration of one SQLite file, for which no server has to make a database."""
     (tmp_path / "toolkit.toml").write_text("")
     return load_config(tmp_path, {"TOOLKIT_SQLITE_URL": f"sqlite:///{tmp_path}/one.sqlite3"})
+
+
+@pytest.fixture(scope="session")
+def archive_bucket(s3_server: S3Server) -> Store:
+    """A store in a bucket, for archives under names of their own."""
+    s3_server.create_bucket("archives")
+    return Store("archive", "s3://archives", options=s3_server.options)
 
 
 @pytest.fixture

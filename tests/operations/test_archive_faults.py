@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import secrets
 import shutil
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.operations.archive_example import Gallery
 from tests.operations.processes import Toolkit, toolkit
+from toolkit.config import Store
 from toolkit.errors import EXIT_FAILURE
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.places import Backends
+from toolkit.stores.archive import Archive
+from toolkit.stores.objects import ObjectInfo
 
 FILES = 40
 KILLS = 6
+# Of three verbs each, in a bucket; 20 once.
+ROUNDS = 2
 ORPHANS = {Outcome.ORPHAN}
 
 
@@ -32,14 +41,25 @@ def project(world: Gallery) -> Gallery:
     return world
 
 
-def fill(world: Gallery, name: str) -> dict[int, bytes]:
+@pytest.fixture
+def in_bucket(project: Gallery, archive_bucket: Store) -> Gallery:
+    """The same with its archive in a bucket, behind a server that checks signatures."""
+    store = replace(archive_bucket, address=f"{archive_bucket.address}/{secrets.token_hex(8)}")
+    settings = {"url": store.address, **store.options}
+    with (project.config.root / "toolkit.toml").open("a") as file:
+        file.write("[stores.archive]\n")
+        file.writelines(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    return replace(project, config=replace(project.config, stores={**project.config.stores, "archive": store}))
+
+
+def fill(world: Gallery, name: str, files: int = FILES) -> dict[int, bytes]:
     """Rows with a file each, some of the same content; by row, what it holds."""
     contents = {}
-    for number in range(FILES):
+    for number in range(files):
         content = f"{name} {number // 2}".encode() * 400
         contents[number] = content
         world.put(f"{name}/{number}", content)
-    world.photos({number: f"{name}/{number}" for number in range(FILES)})
+    world.photos({number: f"{name}/{number}" for number in range(files)})
     return contents
 
 
@@ -153,6 +173,71 @@ def test_a_prune_that_is_killed_takes_no_object_of_a_snapshot_that_is_there(proj
     assert {key[0]: found for (_, key, _), found in project.contents(
         project.archive.find("latest").id).items()} == contents
     is_tidy(project)
+
+
+def test_nothing_is_lost_in_a_bucket_whenever_a_verb_is_killed(in_bucket: Gallery) -> None:
+    world, moments = in_bucket, random.Random(5)
+    usual = 1.0
+    for number in range(ROUNDS):
+        contents = fill(world, f"round {number}", 10)
+        # In parts, of which some may have arrived when the end comes.
+        contents[10] = os.urandom(12 << 20)
+        world.photo(10, f"round {number}/large", contents[10])
+        move = ["--move"] if number % 2 else []
+        began = time.monotonic()
+        killed(world, moments, usual, "push", *move)
+        assert readable(world) == contents
+        no_snapshot_lies(world)
+        result = world.push(move=bool(move))
+        assert (result.complete, result.files) == (True, 11)
+        usual = min(usual, time.monotonic() - began)
+        killed(world, moments, usual, "restore", "latest")
+        assert readable(world) == contents
+        killed(world, moments, usual, "prune", "--keep-last", "1", "--from", "sqlite")
+        no_snapshot_lies(world)
+        assert readable(world) == contents
+    world.prune(last=1, source="sqlite")
+    assert world.verify(read_data=True, source="sqlite").whole
+    assert world.restore().complete
+    assert readable(world) == contents
+    assert not list(world.archive.store.list("locks"))
+
+
+def test_objects_of_a_push_at_work_are_no_orphans_and_those_of_a_killed_one_are(project: Gallery) -> None:
+    fill(project, "first")
+    running = start(project, "push", "--jobs", "1")
+    _until(lambda: bool(project.objects()), running)
+    assert running.process.pid is not None
+    os.kill(running.process.pid, signal.SIGSTOP)
+    try:
+        assert not list(project.archive.snapshot_ids()), "it was too fast"
+        meanwhile = project.verify()
+        assert (meanwhile.whole, len(meanwhile.pushes)) == (True, 1)
+        assert str(running.process.pid) in meanwhile.pushes[0]
+    finally:
+        running.process.kill()
+    running.end()
+    after = project.verify()
+    assert after.pushes == ()
+    assert {finding.outcome for finding in after.findings} == ORPHANS
+
+
+def test_objects_of_a_push_that_came_and_went_during_a_verification_are_no_orphans(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.photo(1, "a", b"A")
+    world.push()
+    listed = Archive.objects
+
+    def objects(archive: Archive) -> Iterator[ObjectInfo]:
+        monkeypatch.undo()
+        world.photo(2, "b", b"B")
+        world.push()
+        return listed(archive)
+
+    monkeypatch.setattr(Archive, "objects", objects)
+    found = world.verify()
+    assert (found.objects, found.pushes, found.findings) == (1, (), ())
 
 
 def test_an_interrupted_push_says_so_and_gives_its_lock_back(project: Gallery) -> None:

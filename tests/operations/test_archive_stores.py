@@ -14,20 +14,12 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.operations.archive_example import Gallery, gallery
 from tests.servers.azurite import AzureServer
-from tests.servers.swift import S3Server
 from tests.servers.unreliable import Fault, UnreliableProxy
 from toolkit.config import Config, Store
 from toolkit.errors import MissingObjectError, StoreError
 from toolkit.operations.archive.places import Backends
 
-BUCKET = "archives"
 FAULTS = (Fault.UNAVAILABLE, Fault.CUT, Fault.LOST_ANSWER, Fault.HALF_ANSWER)
-
-
-@pytest.fixture(scope="session")
-def archive_bucket(s3_server: S3Server) -> Store:
-    s3_server.create_bucket(BUCKET)
-    return Store("archive", f"s3://{BUCKET}", options=s3_server.options)
 
 
 @pytest.fixture
@@ -44,7 +36,7 @@ def stored(request: pytest.FixtureRequest, alone: Config) -> Callable[[str, str]
             store = Store(name, f"az://a{prefix}/in/it", options=server.options)
         else:
             bucket: Store = request.getfixturevalue("archive_bucket")
-            store = replace(bucket, name=name, address=f"s3://{BUCKET}/{prefix}")
+            store = replace(bucket, name=name, address=f"{bucket.address}/{prefix}")
             if kind == "unreliable":
                 proxy: UnreliableProxy = request.getfixturevalue("unreliable_s3")
                 store = replace(store, options={**store.options, "endpoint": proxy.endpoint})

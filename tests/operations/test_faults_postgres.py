@@ -25,8 +25,9 @@ from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
 from toolkit.repositories import connect
-from toolkit.repositories.postgres import PostgresConnection, PostgresRepository
+from toolkit.repositories.postgres import PostgresConnection
 from toolkit.repositories.postgres_sql import VALUE
+from toolkit.repositories.postgres_table import PostgresRepository
 
 # A cursor of a server that is gone cannot be closed.
 pytestmark = pytest.mark.filterwarnings("ignore:.*ServerCursor:ResourceWarning")

@@ -322,6 +322,25 @@ def test_no_more_than_twenty_files_are_named(world: Gallery) -> None:
     assert len(caught.value.files) == 20
 
 
+def test_a_dump_writes_damaged_content_of_the_same_size_anew_as_its_error_advises(kept: Gallery) -> None:
+    whole = out(kept)
+    place = kept.config.root / "out" / ATTACHMENTS / hashlib.sha256(b"CC").hexdigest()
+    place.write_bytes(b"CD")
+    assert files_of(dumped(kept).attachments) == (3, 1, 2, 2)
+    assert out(kept) == whole
+
+
+def test_damaged_content_of_a_file_that_is_gone_is_told_not_kept(kept: Gallery) -> None:
+    (kept.config.root / "out" / ATTACHMENTS / hashlib.sha256(b"CC").hexdigest()).write_bytes(b"CD")
+    (kept.live / "c").unlink()
+    result = dumped(kept)
+    assert result.attachments is not None
+    (problem,) = result.attachments.problems
+    assert "there is no such file" in problem
+    assert "stays" not in problem
+    assert set(mapping(kept)["attachments"]) == {"a", "dir/ä b"}
+
+
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [

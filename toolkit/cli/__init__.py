@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from toolkit.cli.options import Commands
 from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, ToolkitError, without_passwords
 
 _SWITCH_SECONDS = 0.0005
@@ -27,11 +28,12 @@ _COMMANDS = {
     "diff": ("toolkit.cli.diff", "diff"),
     "dump-data": ("toolkit.cli.dump", "dump_data"),
     "load-data": ("toolkit.cli.load", "load_data"),
+    "status": ("toolkit.cli.status", "status"),
     "sync": ("toolkit.cli.sync", "sync"),
 }
 
 
-class _Commands(click.Group):
+class _Commands(Commands):
     """A group that imports a command when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from toolkit.cli.options import general_options, only_option, where_option
+from toolkit.cli.options import DATABASE, STORE, TABLES, Commands, general_options, only_option, where_option
 from toolkit.errors import EXIT_DIFFERENT, ToolkitError
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def _duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.ti
 
 
 store_option = click.option(
-    "--store", "store", default=_STORE, show_default=True, metavar="STORE",
+    "--store", "store", default=_STORE, show_default=True, **STORE,
     help="The archive: a configured store, a URL, or a directory's path.",
 )  # fmt: skip
-from_option = functools.partial(click.option, "--from", "source", metavar="NAME")
+from_option = functools.partial(click.option, "--from", "source", **DATABASE)
 jobs_option = click.option(
     "--jobs", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help="Files under way at once."
 )
@@ -46,9 +46,9 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan an
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def archive() -> None:
-    """Keep the files that rows point at in an object store: each once, verified, restorable."""
+    """Keep files that rows point at in an object store."""
 
 
 def command(name: str | None = None) -> Callable[[F], click.Command]:
@@ -61,9 +61,9 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
 
 
 @command()
-@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.argument("tables", **TABLES)
 @from_option(default=_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL.")
-@click.option("--to", "--store", "store", default=_STORE, show_default=True, metavar="STORE",
+@click.option("--to", "--store", "store", default=_STORE, show_default=True, **STORE,
               help="The archive: a configured store, a URL, or a directory's path.")
 @click.option("--older-than", metavar="AGE", callback=_duration,
               help="Only files of rows made so long ago (90d, 12h, 2w, 6mo), by their created_at; where a table has "
@@ -97,8 +97,8 @@ def push(
     what was seen, is written when all of it is there. The next push sends only what is new. Files that are gone or
     cannot be read are told, and the exit code is 3.
     """
-    from toolkit.cli.render import progress_on_stderr
-    from toolkit.cli.render_archive import show_json, show_push
+    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.render_archive import show_push
     from toolkit.operations.archive.push import PushOptions
     from toolkit.operations.archive.push import push as run
 
@@ -115,7 +115,8 @@ def push(
 @json_option
 def list_(ctx: click.Context, store: str, as_json: bool) -> int:
     """List the snapshots, oldest first."""
-    from toolkit.cli.render_archive import show_json, show_snapshots
+    from toolkit.cli.render import show_json
+    from toolkit.cli.render_archive import show_snapshots
     from toolkit.operations.archive.listing import list_snapshots
 
     result = list_snapshots(ctx.obj, store=store)
@@ -159,8 +160,8 @@ def verify(
     Every object that SNAPSHOT (or any snapshot) names is looked for. Outcomes: ok, missing, corrupt, size differs,
     orphan object (in no snapshot), dangling row (its file is gone). The exit code is 3 when anything is wrong.
     """
-    from toolkit.cli.render import progress_on_stderr
-    from toolkit.cli.render_archive import show_json, show_verification
+    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.render_archive import show_verification
     from toolkit.operations.archive.verify import verify as run
 
     if snapshot is not None and every:
@@ -218,8 +219,8 @@ def restore(
     into the archive, or at a file that is gone) gets it back; rows that were deleted are told, not made again. In a
     directory, SNAPSHOT.jsonl says which file was which. The exit code is 3 when something was left as it was.
     """
-    from toolkit.cli.render import progress_on_stderr
-    from toolkit.cli.render_archive import show_json, show_restore
+    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.render_archive import show_restore
     from toolkit.operations.archive.restore import RestoreOptions
     from toolkit.operations.archive.restore import restore as run
 
@@ -263,8 +264,8 @@ def prune(
     (exit code 3) while a push is running, and if no snapshot of its kind would be left. Objects that rows were moved to
     stay.
     """
-    from toolkit.cli.render import progress_on_stderr
-    from toolkit.cli.render_archive import show_json, show_prune
+    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.render_archive import show_prune
     from toolkit.core.retention import Policy
     from toolkit.operations.archive.prune import prune as run
 
@@ -284,8 +285,8 @@ def audit(ctx: click.Context, source: str, store: str, jobs: int, as_json: bool)
 
     No snapshot is needed, and nothing is written. The exit code is 3 when something has no counterpart.
     """
-    from toolkit.cli.render import progress_on_stderr
-    from toolkit.cli.render_archive import show_audit, show_json
+    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.render_archive import show_audit
     from toolkit.operations.archive.audit import audit as run
 
     with progress_on_stderr() as progress:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from toolkit.cli.options import general_options
+from toolkit.cli.options import DATABASE, Commands, general_options
 from toolkit.cli.render import Notes
 from toolkit.errors import EXIT_DIFFERENT
 
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 one_database = click.option(
     "--database",
     "name",
-    metavar="NAME",
+    **DATABASE,
     default="sqlite",
     show_default=True,
     help="A configured database, or a URL.",
@@ -50,9 +50,9 @@ sql = click.option("--sql", is_flag=True, help="Only print the statements.")
 never_asks = click.option("--no-prompt", is_flag=True, hidden=True, expose_value=False)
 
 
-@click.group()
+@click.group(cls=Commands)
 def database() -> None:
-    """Make, change, compare and drop the tables of the databases."""
+    """Migrate, compare and drop tables."""
 
 
 def command(name: str | None = None) -> Callable[[F], click.Command]:

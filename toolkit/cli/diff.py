@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from toolkit.cli.options import general_options, where_option
+from toolkit.cli.options import DATABASE, TABLES, general_options, where_option
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("tables", nargs=-1, metavar="[TABLE]...")
-@click.option("--from", "source", required=True, metavar="NAME", help="One database: a name, or a URL.")
-@click.option("--to", "target", required=True, metavar="NAME", help="The other, which a sync would change.")
+@click.argument("tables", **TABLES)
+@click.option("--from", "source", required=True, **DATABASE, help="One database: a name, or a URL.")
+@click.option("--to", "target", required=True, **DATABASE, help="The other, which a sync would change.")
 @click.option("--rows", type=click.IntRange(0), default=0, show_default=True, metavar="N",
               help="Show so many rows of each table that differ, with their columns: old → new.")
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")

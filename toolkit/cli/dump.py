@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from toolkit.cli.options import general_options, where_option
+from toolkit.cli.options import DATABASE, TABLES, general_options, where_option
 from toolkit.errors import EXIT_DIFFERENT
 
 
 @click.command("dump-data")
-@click.argument("tables", nargs=-1, metavar="[TABLE]...")
-@click.option("--from", "source", default="sqlite", show_default=True, metavar="NAME",
+@click.argument("tables", **TABLES)
+@click.option("--from", "source", default="sqlite", show_default=True, **DATABASE,
               help="Source: a database's name, or a URL.")
 @click.option("--dir", "directory", metavar="DIR",
               help="Where to: a directory, or an object store's URL.  [default: fixtures]")
@@ -37,7 +37,7 @@ def dump_data(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Write tables as JSON fixtures that belong in git.
+    """Write tables as JSON fixtures for git.
 
     One row a line, ordered by primary key, byte for byte the same from whichever engine. The old files stay until all
     new ones are written. Files that rows point at and that could not be read are told, and the exit code is 3.

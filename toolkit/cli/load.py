@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from toolkit.cli.options import general_options, make_options, match_option, transfer_options
+from toolkit.cli.options import DATABASE, TABLES, general_options, make_options, match_option, transfer_options
 
 
 @click.command("load-data")
-@click.argument("tables", nargs=-1, metavar="[TABLE]...")
-@click.option("--to", "target", default="sqlite", show_default=True, metavar="NAME",
+@click.argument("tables", **TABLES)
+@click.option("--to", "target", default="sqlite", show_default=True, **DATABASE,
               help="Target: a database's name, or a URL.")
 @click.option("--dir", "directory", metavar="DIR",
               help="Where the fixtures are: a directory, or an object store's URL.  [default: fixtures]")
@@ -40,9 +40,10 @@ def load_data(
     commit_every: int | None,
     as_json: bool,
 ) -> None:
-    """Write fixtures into a database: JSON, JSON lines or CSV, plain or compressed.
+    """Write fixtures into a database.
 
-    Every table that has a file, or those named. Files are read and checked whole before anything is written.
+    Every table that has a file, or those named: JSON, JSON lines or CSV, plain or compressed. Files are read and
+    checked whole before anything is written.
     What the fixtures have of the files that rows point at is put back into the live store.
     """
     from toolkit.cli.render import progress_on_stderr, show_json, show_transfer

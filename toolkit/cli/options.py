@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from toolkit.errors import ToolkitError
 
 if TYPE_CHECKING:
     from toolkit.config import Config
@@ -15,6 +18,23 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Commands(click.Group):
+    """A group that offers the command that was probably meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of that name.
+
+        Raises:
+            click.UsageError: there is none; names the one that it resembles.
+        """
+        if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            for close in get_close_matches(args[0], self.list_commands(ctx), 1):
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {close!r}?")
+        return super().resolve_command(ctx, args)
 
 
 def transfer_options(command: F) -> F:
@@ -105,3 +125,45 @@ def make_options(
 
     default = Options()
     return Options(not no_verify, batch_rows or default.batch_rows, commit_every, Mode(mode), max_delete)
+
+
+def database_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell offers in a database's place."""
+    return _begins(incomplete, lambda: _project(ctx).databases)
+
+
+def store_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell offers in a store's place."""
+    return _begins(incomplete, lambda: _project(ctx).stores)
+
+
+def table_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell offers in a table's place."""
+
+    def names() -> Iterable[str]:
+        from toolkit.models.loader import load_metadata
+
+        config = _project(ctx)
+        return load_metadata(config.metadata, config.root).tables
+
+    return _begins(incomplete, names)
+
+
+def _begins(incomplete: str, names: Callable[[], Iterable[str]]) -> list[str]:
+    """Those that begin so; none, rather than an error in the middle of a line, if they cannot be told."""
+    try:
+        return sorted(name for name in names() if name.startswith(incomplete))
+    except ToolkitError:
+        return []
+
+
+def _project(ctx: click.Context) -> Config:
+    from toolkit.config import load_config
+
+    return load_config(metadata=ctx.find_root().params.get("metadata"))
+
+
+# Arguments for click: what is typed in such a place, and what a shell offers there.
+DATABASE: Mapping[str, Any] = {"metavar": "NAME", "shell_complete": database_names}
+STORE: Mapping[str, Any] = {"metavar": "STORE", "shell_complete": store_names}
+TABLES: Mapping[str, Any] = {"metavar": "[TABLE]...", "nargs": -1, "shell_complete": table_names}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,25 @@ if TYPE_CHECKING:
 
 def show_json(result: Any) -> None:
     """One JSON document on stdout."""
-    click.echo(json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False, default=plain))
+
+
+def plain(value: Any) -> str:
+    """What JSON has no form for, as text: times, paths."""
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def show_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Columns as wide as they need to be, numbers to the right."""
+    shown = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in [list(head), *shown]) for column in range(len(head))]
+    numbers = [any(isinstance(row[column], int) for row in rows) for column in range(len(head))]
+    for line in [list(head), *shown] if rows else []:
+        cells = [
+            f"{cell:>{width}}" if number else f"{cell:{width}}"
+            for cell, width, number in zip(line, widths, numbers, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
 
 
 def show_transfer(result: SyncResult) -> None:

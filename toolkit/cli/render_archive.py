@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.cli.render import plain, show_table
+
 if TYPE_CHECKING:
     from toolkit.operations.archive.audit import AuditResult
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotInfo, SnapshotList
@@ -24,19 +26,10 @@ _SHOWN = 20
 _TEXT = 100
 
 
-def show_json(result: Any) -> None:
-    """One JSON document."""
-    click.echo(json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False, default=_plain))
-
-
-def _plain(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
 def show_push(result: PushResult) -> None:
     """A line for each column of files, then what came of it."""
     click.echo(f"{result.source} -> {result.archive}{' (dry run: nothing was written)' if result.dry_run else ''}")
-    _table(
+    show_table(
         ("column", "files", "bytes", "too young"),
         [(f"{each.table}.{each.column}", each.files, each.bytes, each.younger) for each in result.columns],
     )
@@ -61,7 +54,7 @@ def show_push(result: PushResult) -> None:
 
 def show_snapshots(result: SnapshotList) -> None:
     """A line for each snapshot."""
-    _table(
+    show_table(
         ("snapshot", "made (UTC)", "files", "bytes", "of"),
         [(each.id, f"{each.created_at:%Y-%m-%d %H:%M:%S}", each.files, each.bytes, _of(each))
          for each in result.snapshots],
@@ -90,7 +83,7 @@ def show_files(result: SnapshotFiles) -> None:
 def show_files_as_json(result: SnapshotFiles) -> None:
     """One JSON document, written as the files come."""
     head = json.dumps(
-        {"archive": result.archive, "snapshot": dataclasses.asdict(result.snapshot)}, ensure_ascii=False, default=_plain
+        {"archive": result.archive, "snapshot": dataclasses.asdict(result.snapshot)}, ensure_ascii=False, default=plain
     )
     click.echo(f'{head[:-1]}, "files": [', nl=False)
     for number, entry in enumerate(result.files):
@@ -106,6 +99,8 @@ def show_verification(result: VerifyResult) -> None:
         f"{result.archive}: {_plural(len(result.snapshots), 'snapshot')}, {_objects(result.objects)}, "
         f"{result.bytes:,} bytes; {result.ok:,} ok, {how}."
     )
+    if result.pushes:
+        click.echo(f"Orphans were not looked for: a push is at work ({'; '.join(result.pushes)}).")
     rows = f"Rows of {result.rows_of} were looked at" if result.rows_of else "Rows were not looked at (--from NAME)"
     click.echo(f"{rows}. {'All is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 
@@ -138,7 +133,7 @@ def show_restore(result: RestoreResult) -> None:
 def show_prune(result: PruneResult) -> None:
     """A line for each snapshot with its reasons, then what goes."""
     click.echo(f"{result.archive}{' (dry run: nothing was removed)' if result.dry_run else ''}")
-    _table(
+    show_table(
         ("snapshot", "made (UTC)", "of", "", "why"),
         [(v.snapshot.id, f"{v.snapshot.created_at:%Y-%m-%d %H:%M:%S}", v.group, "keep" if v.kept else "remove",
           ", ".join(v.reasons) or "no rule keeps it") for v in result.snapshots],
@@ -156,7 +151,7 @@ def show_prune(result: PruneResult) -> None:
 
 def show_audit(result: AuditResult) -> None:
     """A line for each live store, and every row or file without its counterpart."""
-    _table(
+    show_table(
         ("store", "rows", "files", "bytes", "without row", "bytes", "rows without file"),
         [(each.backend, each.rows, each.files, each.bytes, each.unreferenced, each.unreferenced_bytes, each.dangling)
          for each in result.backends],
@@ -188,19 +183,6 @@ def _of(snapshot: SnapshotInfo) -> str:
     parts = [*scope.tables, *(f"{table} where {condition}" for table, condition in scope.where.items())]
     parts += [f"older than {scope.older_than}"] if scope.older_than else []
     return snapshot.database + (f" ({'; '.join(parts)})" if parts else "")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Columns as wide as they need to be, numbers to the right."""
-    shown = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in [list(head), *shown]) for column in range(len(head))]
-    numbers = [bool(rows) and isinstance(rows[0][column], int) for column in range(len(head))]
-    for line in [list(head), *shown] if rows else []:
-        cells = [
-            f"{cell:>{width}}" if number else f"{cell:{width}}"
-            for cell, width, number in zip(line, widths, numbers, strict=True)
-        ]
-        click.echo("  ".join(cells).rstrip())
 
 
 def _key(key: Any) -> str:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from toolkit.cli.diff import compare
-from toolkit.cli.options import duration, general_options, make_options, match_option, transfer_options, where_option
+from toolkit.cli.options import (
+    DATABASE,
+    STORE,
+    TABLES,
+    duration,
+    general_options,
+    make_options,
+    match_option,
+    transfer_options,
+    where_option,
+)
 from toolkit.errors import EXIT_DIFFERENT
 
 if TYPE_CHECKING:
@@ -31,9 +41,9 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 
 
 @click.command()
-@click.argument("tables", nargs=-1, metavar="[TABLE]...")
-@click.option("--from", "source", required=True, metavar="NAME", help="Source: a database's name, or a URL.")
-@click.option("--to", "target", required=True, metavar="NAME", help="Target: a database's name, or a URL.")
+@click.argument("tables", **TABLES)
+@click.option("--from", "source", required=True, **DATABASE, help="Source: a database's name, or a URL.")
+@click.option("--to", "target", required=True, **DATABASE, help="Target: a database's name, or a URL.")
 @where_option
 @match_option
 @click.option("--since", metavar="COLUMN", is_flag=False, flag_value="updated_at",
@@ -48,7 +58,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @click.option("--max-delete", metavar="N|P%", callback=_limit,
               help="How many of a table's rows may be deleted or marked.  [default: 10 %, and up to 100 rows]")
 @click.option("--verify-only", is_flag=True, help="Only compare, as `toolkit diff` does; exits with 3 on a difference.")
-@click.option("--attachments", metavar="STORE",
+@click.option("--attachments", **STORE,
               help="Also copy files that the rows point at and this store of the target lacks.")
 @transfer_options
 @general_options

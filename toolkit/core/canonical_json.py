@@ -22,7 +22,7 @@ _PLAIN_LENGTH = 1000
 
 
 def canonical_documents(documents: pa.Array, strict: bool = False) -> pa.Array:
-    """Bring an array of JSON texts to the canonical form (1.5 µs for a small one); NULL stays NULL.
+    """Bring an array of JSON texts to the canonical form (1.5 µs for each small one that differs); NULL stays NULL.
 
     A text that is no valid JSON stays as it is: it equals itself, and nothing PostgreSQL could hold.
 
@@ -30,15 +30,17 @@ def canonical_documents(documents: pa.Array, strict: bool = False) -> pa.Array:
         ValueError: `strict`, and some text is no valid JSON.
     """
     decode = _decoder().decode
-    result: list[bytes | None] = []
-    for text in documents.to_pylist():
+    result: list[bytes] = []
+    # Documents such as {} stand in many rows; to find that out costs 0.06 µs a row.
+    distinct = documents.dictionary_encode()
+    for text in distinct.dictionary.to_pylist():
         try:
-            result.append(None if text is None else _render(decode(text)))
+            result.append(_render(decode(text)))
         except (ValueError, RecursionError) as error:
             if strict:
                 raise ValueError("is not valid JSON") from error
             result.append(text.encode())
-    return pa.array(result, pa.binary()).cast(pa.string())
+    return pa.array(result, pa.binary()).cast(pa.string()).take(distinct.indices)
 
 
 def canonical_document(text: str) -> str:

@@ -138,3 +138,11 @@ def merge_plan(spec: TableSpec, changes: Changes) -> TablePlan:
         return TablePlan(spec, Action.NOTHING, "no row of the source differs", **common)
     keys = pa.concat_tables([changes.new, changes.changed])
     return TablePlan(spec, Action.MERGE, "rows differ by digest", **common, changes=keys)
+
+
+def planned(plan: TablePlan) -> TableResult:
+    """A plan as the result that it would have."""
+    return TableResult(
+        plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only, plan.seconds, verified=False,
+        deleted=0 if plan.marks else plan.deletes, marked=plan.deletes if plan.marks else 0, since=plan.since,
+    )

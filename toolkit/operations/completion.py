@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import numpy as np
@@ -49,7 +49,7 @@ class Completion:
     target: DatabaseConnection | None
     match: Mapping[str, tuple[str, ...]]
     folder: Path
-    problems: Problems
+    problems: Problems = field(default_factory=Problems)
     replaces: bool = False
     """Rows that are not in the files will go, so that nothing may point at them."""
     checked: bool = False
@@ -57,7 +57,7 @@ class Completion:
     rekeyed: dict[str, dict[Key, Key]] = field(default_factory=dict)
     """By table, keys of the files that were given up for those that the rows have in the database."""
 
-    def run(self) -> None:
+    def run(self) -> Self:
         """Replace in `rows` what has to be completed.
 
         Raises:
@@ -70,6 +70,7 @@ class Completion:
         self.problems.raise_if_any()
         if not self.checked:
             self._check()
+        return self
 
     def repository(self, spec: TableSpec) -> SpooledRows:
         """One table's rows: this is a source of rows."""

@@ -18,7 +18,8 @@ from toolkit.errors import DeleteGuardError, ReferencedRowsError, VerificationEr
 
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
-    from toolkit.repositories.base import DatabaseConnection, TableRepository
+    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.repositories.portable import TableRepository
 
 
 Key = tuple[Any, ...]

@@ -29,8 +29,9 @@ from toolkit.core.tables import TableSpec
 from toolkit.errors import ScriptError
 from toolkit.operations.deletes import guard, has_to_wait
 from toolkit.operations.diff import Comparison, Differences, DiffResult, Status, TableDiff
+from toolkit.operations.execution import rows_with_keys
 from toolkit.operations.moved_values import passing_values
-from toolkit.operations.transfer import rows_with_keys, without_present
+from toolkit.operations.transfer import without_present
 from toolkit.repositories.base import BATCH_ROWS
 from toolkit.repositories.scripts import Script, TableScript, qualified, quoted
 from toolkit.stores.whole_file import whole_file

@@ -136,7 +136,7 @@ class _Taking:
             if attachment.sha256 in self.taken:
                 return False
             self.taken.add(attachment.sha256)
-        if self.writer.directory.size(attachment.name) == attachment.bytes:
+        if _is_whole(self.writer.directory, attachment, self.stop):
             return False
         copy.seek(0)
         self.writer.keep(attachment, copy)
@@ -186,7 +186,27 @@ def dump_files(
 def _still_there(directory: Directory, old: Attachments, file: _Taken) -> FixtureAttachment | None:
     """What the last dump has of a file, if it still has it."""
     before = old.get(file.backend, {}).get(file.path)
-    return before if before is not None and directory.size(before.name) == before.bytes else None
+    return before if before is not None and _is_whole(directory, before) else None
+
+
+def _is_whole(directory: Directory, attachment: FixtureAttachment, stop: Stop | None = None) -> bool:
+    """Whether a directory has this content, read and compared with its hash."""
+    if directory.size(attachment.name) != attachment.bytes:
+        return False
+    return _hash(_chunks(directory, attachment), stop or Stop()) == attachment.sha256
+
+
+def _chunks(directory: Directory, attachment: FixtureAttachment) -> Iterator[bytes]:
+    with directory.open(attachment.name) as file:
+        while chunk := file.read(_COPIED):
+            yield chunk
+
+
+def _hash(chunks: Iterable[bytes], stop: Stop) -> str:
+    digest = hashlib.sha256()
+    for chunk in stop.watched(chunks):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def merged(old: Attachments, new: Attachments) -> Attachments:
@@ -286,7 +306,7 @@ class FilePutting:
         info = backend.info(path)
         if info is None:
             state = "lacking"
-        elif info.size == attachment.bytes and self._hash(backend.read(path)) == attachment.sha256:
+        elif info.size == attachment.bytes and _hash(backend.read(path), self.stop) == attachment.sha256:
             return _Seen(number, place, "there")
         else:
             state = "other"
@@ -310,19 +330,12 @@ class FilePutting:
         if size != attachment.bytes:
             raise self._error(attachment, path, f"is damaged: it has {size:,} bytes of {attachment.bytes:,}")
 
-    def _hash(self, chunks: Iterable[bytes]) -> str:
-        digest = hashlib.sha256()
-        for chunk in self.stop.watched(chunks):
-            digest.update(chunk)
-        return digest.hexdigest()
-
     def _content(self, attachment: FixtureAttachment, path: str) -> Iterator[bytes]:
         """The content that the fixtures have; the error of damaged content comes before its end."""
         digest = hashlib.sha256()
-        with self.directory.open(attachment.name) as file:
-            for chunk in self.stop.watched(iter(lambda: file.read(_COPIED), b"")):
-                digest.update(chunk)
-                yield chunk
+        for chunk in self.stop.watched(_chunks(self.directory, attachment)):
+            digest.update(chunk)
+            yield chunk
         if digest.hexdigest() != attachment.sha256:
             raise self._error(attachment, path, "is damaged: its content is not what its name says")
 

@@ -25,6 +25,7 @@ from toolkit.stores.fixtures import FixtureDirectory, missing
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
     from toolkit.repositories.base import DatabaseConnection
+    from toolkit.stores.spool import SpooledRows
 
 
 def load_data(
@@ -60,30 +61,37 @@ def load_data(
     specs = _chosen(fixtures, select_tables(metadata, tables), bool(tables), progress)
     matched = matches(every, match or {})
     _require_revision(fixtures, database, config, ignore_revision)
-    problems = Problems()
     with scratch_directory() as folder, file_putting(config, fixtures, attachments, progress) as files:
-        rows = {spec.name: fixtures.read(spec, folder, problems, progress) for spec in specs}
-        problems.raise_if_any()
+        rows = _read(fixtures, specs, folder, progress)
         copied = files.check(rows, specs) if files else None
         blank = not dry_run and schema.lacks_schema(database, config, accept_missing=True)
 
         def completed(destination: DatabaseConnection | None) -> Completion:
-            completion = Completion(
-                every, dict(rows), _names(fixtures, specs), destination, matched, folder, problems,
+            return Completion(
+                every, dict(rows), _names(fixtures, specs), destination, matched, folder,
                 replaces=options.mode is Mode.REPLACE, checked=blank and destination is not None,
-            )
-            completion.run()
-            return completion
+            ).run()  # fmt: skip
 
-        if blank:
-            # No schema is made for rows that cannot be loaded into it.
+        if blank:  # No schema is made for rows that cannot be loaded into it.
             completed(None)
-        created, results = transfer(
-            completed, database, config, specs, dry_run=dry_run, options=options, progress=progress,
-            before_rows=files.put if files else None,
-        )  # fmt: skip
+        created, results = transfer(completed, database, config, specs, dry_run=dry_run, options=options,
+                                    progress=progress, before_rows=files.put if files else None)
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
     return SyncResult(fixtures.name, database.name, dry_run, created, verified, results, elapsed, copied)
+
+
+def _read(
+    fixtures: FixtureDirectory, specs: Sequence[TableSpec], folder: Path, progress: Progress
+) -> dict[str, SpooledRows]:
+    """The rows of each table's file, kept in the folder.
+
+    Raises:
+        FixtureProblemsError: everything that is wrong in any of the files.
+    """
+    problems = Problems()
+    rows = {spec.name: fixtures.read(spec, folder, problems, progress) for spec in specs}
+    problems.raise_if_any()
+    return rows
 
 
 def _names(fixtures: FixtureDirectory, specs: Sequence[TableSpec]) -> dict[str, str]:

@@ -23,7 +23,8 @@ from toolkit.repositories.base import BATCH_ROWS, batch_key
 
 if TYPE_CHECKING:
     from toolkit.operations.transfer import RowSource
-    from toolkit.repositories.base import DatabaseConnection, TableRepository
+    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.repositories.portable import TableRepository
 
 Key = tuple[Any, ...]
 

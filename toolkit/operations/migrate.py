@@ -167,6 +167,15 @@ def head_revision(config: Config) -> str:
     )
 
 
+def heads_of(config: Config) -> str | None:
+    """Where the history ends (several are joined by a comma), None if it is empty.
+
+    Raises:
+        MigrationError: there is no history.
+    """
+    return joined(scripts_of(config).get_heads())
+
+
 def show_current_revision(database: Database, config: Config) -> CurrentRevision:
     """Where a database stands in the history.
 
@@ -174,8 +183,7 @@ def show_current_revision(database: Database, config: Config) -> CurrentRevision
         MigrationError: there is no history.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    head = joined(scripts_of(config).get_heads())
-    return CurrentRevision(database.name, current_revision(database, config), head)
+    return CurrentRevision(database.name, current_revision(database, config), heads_of(config))
 
 
 def check(database: Database, config: Config) -> Check:

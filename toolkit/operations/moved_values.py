@@ -22,7 +22,8 @@ from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 
 if TYPE_CHECKING:
-    from toolkit.repositories.base import DatabaseConnection, TableRepository
+    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.repositories.portable import TableRepository
 
 Batches = Iterable[pa.RecordBatch]
 # Shorter texts may be taken; longer ones are not needed.

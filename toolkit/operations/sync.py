@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolkit.core.plan import SyncResult
+from toolkit.core.plan import FileCopy, SyncResult
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.tables import narrowed, select_tables
+from toolkit.core.tables import TableSpec, narrowed, select_tables
 from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.attachments import copy_files
 from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.matching import MatchedSource, matches
 from toolkit.operations.revisions import current_revision, mismatch
-from toolkit.operations.transfer import Mode, Options, Source, transfer
+from toolkit.operations.transfer import Mode, Options, transfer
 from toolkit.operations.watermarks import Since, Watermarks
 from toolkit.repositories import connect
 from toolkit.repositories.base import refuse_schema, require_columns
@@ -58,42 +58,24 @@ def sync(
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
     """
     started = time.perf_counter()
-    options = _effective(options or Options(), since)
-    deletes = options.mode.removes
+    options, progress = _effective(options or Options(), since), progress or Silent()
     specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables), where or {})
     source_database, target_database = config.database(source), config.database(target)
     _require_two(source_database, target_database)
     match = matches({spec.name: spec for spec in specs}, match or {})
-    with _guarding(deletes), connect(source_database) as origin:
-        if deletes:
+    with _guarding(options.mode.removes), connect(source_database) as origin:
+        if options.mode.removes:
             _require_one_revision(source_database, target_database, config)
         origin.hold(specs)
         lacking = require_columns(origin, specs)
-        copied = None
-        if attachments is not None:
-            refuse_schema(lacking)
-            copied = copy_files(config, origin, specs, attachments, dry_run=dry_run, progress=progress or Silent())
-
-        def matched(destination: DatabaseConnection | None) -> Source:
-            return MatchedSource(origin, destination, specs, match) if match and destination else origin
-
-        def watermarks(destination: DatabaseConnection) -> Watermarks:
-            assert since is not None
-            return Watermarks.between(since, origin, destination, specs)
-
+        copied = _copied_files(config, origin, specs, attachments, lacking, dry_run=dry_run, progress=progress)
         created, results = transfer(
-            matched,
-            target_database,
-            config,
-            specs,
-            dry_run=dry_run,
-            options=options,
-            progress=progress or Silent(),
-            problems=lacking,
-            watermarks_for=watermarks if since else None,
-        )
-    elapsed = time.perf_counter() - started
-    verified = options.verify and not dry_run
+            lambda destination: MatchedSource(origin, destination, specs, match) if match and destination else origin,
+            target_database, config, specs, dry_run=dry_run, options=options, progress=progress, problems=lacking,
+            watermarks_for=(lambda destination: Watermarks.between(since, origin, destination, specs))
+            if since else None,
+        )  # fmt: skip
+    verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
     return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed, copied)
 
 
@@ -133,3 +115,14 @@ def _require_one_revision(source: Database, target: Database, config: Config) ->
     found, expected = (current_revision(database, config) for database in (source, target))
     if found is not None and expected is not None and found != expected:
         raise mismatch(source, found, expected)
+
+
+def _copied_files(
+    config: Config, source: DatabaseConnection, specs: Sequence[TableSpec], store: str | None, lacking: Sequence[str],
+    *, dry_run: bool, progress: Progress,
+) -> FileCopy | None:  # fmt: skip
+    """Copy the rows' files to a store, if one was named; what the source lacks is refused before."""
+    if store is None:
+        return None
+    refuse_schema(lacking)
+    return copy_files(config, source, specs, store, dry_run=dry_run, progress=progress)

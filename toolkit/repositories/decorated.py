@@ -18,8 +18,9 @@ from sqlalchemy.engine import Dialect
 from toolkit.core.digest import keyed_digests
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.types import Kind, LogicalType, is_unknown_decorator, logical_type
-from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection, TableRepository
+from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection
 from toolkit.repositories.codecs import from_canonical, to_canonical
+from toolkit.repositories.portable import TableRepository
 
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 

@@ -21,17 +21,11 @@ from toolkit.errors import (
     UnnamedRowError,
     UnrepresentableValueError,
 )
-from toolkit.repositories.base import (
-    BATCH_ROWS,
-    Capabilities,
-    DatabaseConnection,
-    TableRepository,
-    batch_key,
-    stranger,
-)
+from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, batch_key, stranger
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.literals import quoted_text as literal
+from toolkit.repositories.portable import TableRepository
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -13,11 +13,36 @@ from psycopg import errors as pg
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.types import TEXT_KINDS
 from toolkit.errors import MissingParentError, ToolkitError, UniqueConflictError
-from toolkit.repositories.postgres_errors import refused_row
+from toolkit.repositories.postgres_errors import known_error, refused_row
 from toolkit.repositories.postgres_sql import literal, qualified, quoted
 
 if TYPE_CHECKING:
     from toolkit.repositories.postgres import PostgresConnection
+
+
+def guarded(
+    connection: PostgresConnection,
+    spec: TableSpec,
+    statement: str,
+    rows: str,
+    only: Callable[[str], str] | None = None,
+) -> None:
+    """Run a statement that may find rows against a constraint; `rows` is the relation that holds them.
+
+    `only` gives the same statement for some of them.
+    """
+    try:
+        with connection.savepoint():
+            connection.run(statement)
+    except (pg.ForeignKeyViolation, pg.UniqueViolation) as error:
+        find = find_orphans if isinstance(error, pg.ForeignKeyViolation) else find_duplicates
+        named = find(connection, spec, rows)
+        raise named or known_error(connection.database, error) from error
+    except (pg.DataError, pg.IntegrityError) as error:
+        found = only and find_refused(connection, spec, rows, only, error)
+        raise found or known_error(connection.database, error) from error
+    except (psycopg.Error, sa.exc.DBAPIError) as error:
+        raise known_error(connection.database, getattr(error, "orig", None) or error) from error
 
 
 def find_orphans(connection: PostgresConnection, spec: TableSpec, rows: str) -> MissingParentError | None:

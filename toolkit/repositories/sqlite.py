@@ -26,9 +26,10 @@ from toolkit.errors import (
     UnrepresentableValueError,
 )
 from toolkit.locks import Turn, take_turn
-from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, TableRepository, stranger
+from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, stranger
 from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
+from toolkit.repositories.portable import TableRepository
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
 from toolkit.repositories.sqlite_keys import find_twins, folding_collations
 

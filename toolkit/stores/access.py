@@ -12,19 +12,29 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from toolkit.config import Store
-from toolkit.errors import MissingObjectError, StoreError, ToolkitError, without_passwords
+from toolkit.errors import MissingObjectError, StoreError, ToolkitError
+from toolkit.stores.chunks import CHUNK_BYTES, Source, cut, first_bytes, parts
+from toolkit.stores.store_errors import (
+    BROKEN,
+    BROKEN_ADVICE,
+    BROKEN_TEXT,
+    NO_BUCKET,
+    NO_FILE,
+    RESUMES,
+    again,
+    explain,
+    secrets_in,
+    without,
+)
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-_T = TypeVar("_T")
-
 PART_BYTES = 5 << 20
 """The smallest part that S3 accepts: what is not larger goes in one request."""
-CHUNK_BYTES = 1 << 20
 # What is read of a file of this machine at once.
 _WINDOW_BYTES = 4 << 20
 # S3 accepts 10,000 parts.
@@ -34,7 +44,6 @@ _PARTS_IN_FLIGHT = 12
 _PARTS_OF_ONE = 4
 # Of one whose content is in memory; such writes take turns, so that one is read while another is sent.
 _PARTS_OF_WHOLE = 10
-_RESUMES = 5
 _DELETED_AT_ONCE = 1000
 # How obstore calls a file of a directory until it is complete.
 _UNFINISHED = re.compile(r"#\d+$")
@@ -134,7 +143,7 @@ class Access:
                     if chunk is None:
                         break
                     view = memoryview(chunk)
-                    yield from _cut(view)
+                    yield from cut(view)
                     position, failures = position + len(view), 0
                 if position >= size:
                     return
@@ -142,7 +151,7 @@ class Access:
                 raise
             except StoreError:
                 failures += 1
-                if failures > _RESUMES or not position:
+                if failures > RESUMES or not position:
                     raise
 
     def beginning(self, key: str, count: int) -> memoryview:
@@ -216,7 +225,7 @@ class Access:
         with ExitStack() as turn:
             turn.enter_context(self._whole)
             self._put_parts(
-                key, lambda: _parts(content, self._part_bytes, turn.close), lambda: True, self._part_bytes,
+                key, lambda: parts(content, self._part_bytes, turn.close), lambda: True, self._part_bytes,
                 _PARTS_OF_WHOLE, attributes, writer,
             )  # fmt: skip
 
@@ -244,17 +253,17 @@ class Access:
         except MissingObjectError:
             # The upload is gone: it was completed, or given up by the store.
             if writer is None or self._writer(key) != writer:
-                raise StoreError(f"{self.name}: {key!r}", _BROKEN, _BY_TEXT[_BROKEN_TEXT][1]) from None
+                raise StoreError(f"{self.name}: {key!r}", BROKEN, BROKEN_ADVICE) from None
 
     def _upload(self, upload: Callable[..., Any], content: Callable[[], Any], may_repeat: Callable[[], bool]) -> None:
         from obstore.exceptions import GenericError
 
         store = self.opened(create=True)
-        for _ in range(_RESUMES):
+        for _ in range(RESUMES):
             try:
                 upload(store, file=content())
             except GenericError as error:
-                if not may_repeat() or not re.search(_BROKEN_TEXT, str(error)):
+                if not may_repeat() or not re.search(BROKEN_TEXT, str(error)):
                     raise
             else:
                 return
@@ -271,7 +280,7 @@ class Access:
         with self.translated(key):
             store, options = self.opened(create=True), self._options({_WRITER: writer})
             try:
-                _again(partial(obstore.put, store, key, content, mode="create", **options))
+                again(partial(obstore.put, store, key, content, mode="create", **options))
             except AlreadyExistsError:
                 return self.root is None and self._writer(key) == writer
         return True
@@ -284,12 +293,12 @@ class Access:
                 if store is None:
                     continue
                 with self._perhaps_missing():
-                    _again(partial(_delete, store, batch))
+                    again(partial(_delete, store, batch))
                     continue
                 # Some stores stop at the first that is missing.
                 for key in batch:
                     with self._perhaps_missing():
-                        _again(partial(_delete, store, [key]))
+                        again(partial(_delete, store, [key]))
 
     @contextmanager
     def translated(self, key: str | None = None) -> Iterator[None]:
@@ -301,7 +310,7 @@ class Access:
         except ToolkitError:
             raise
         except (BaseError, OSError, ValueError, NotImplementedError) as error:
-            if isinstance(error, FileNotFoundError) and not _NO_BUCKET.search(str(error)):
+            if isinstance(error, FileNotFoundError) and not NO_BUCKET.search(str(error)):
                 raise MissingObjectError(self.name, key or "") from None
             # Not as the cause: a traceback would show what was taken out here.
             raise self._explained(error, key) from None
@@ -330,7 +339,7 @@ class Access:
                     return
             except StoreError as error:
                 failures += 1
-                if failures > _RESUMES or error.problem != _BROKEN:
+                if failures > RESUMES or error.problem != BROKEN:
                     raise
 
     def _read_file(self, key: str) -> Iterator[bytes]:
@@ -340,13 +349,13 @@ class Access:
             tag, size = result.meta["e_tag"], result.meta["size"]
             chunk = memoryview(result.bytes()) if size <= _WINDOW_BYTES else None
         if chunk is not None:
-            yield from _cut(chunk)
+            yield from cut(chunk)
             return
         for position in range(0, size, _WINDOW_BYTES):
             with self.translated(key):
                 end = min(position + _WINDOW_BYTES, size)
                 chunk = memoryview(self._get(key, position, tag, end).bytes())
-            yield from _cut(chunk)
+            yield from cut(chunk)
 
     def _get(self, key: str, position: int, tag: str | None, end: int | None = None) -> Any:
         import obstore
@@ -366,7 +375,7 @@ class Access:
         import obstore
 
         with self.translated(key), suppress(FileNotFoundError):
-            found = _again(partial(obstore.get, self.opened(), key, options={"head": True}))
+            found = again(partial(obstore.get, self.opened(), key, options={"head": True}))
             return found.attributes.get(_WRITER)
         return None
 
@@ -390,60 +399,15 @@ class Access:
         try:
             yield
         except FileNotFoundError as error:
-            if _NO_BUCKET.search(str(error)):
+            if NO_BUCKET.search(str(error)):
                 raise
         except GenericError as error:
-            if self.root is None or not re.search(_NO_FILE, str(error)):
+            if self.root is None or not re.search(NO_FILE, str(error)):
                 raise
 
     def _explained(self, error: Exception, key: str | None) -> StoreError:
-        problem, advice = _explain(error, _without(self._secrets, str(error)))
+        problem, advice = explain(error, without(self._secrets, str(error)))
         return StoreError(self.name if key is None else f"{self.name}: {key!r}", problem, advice)
-
-
-class Source:
-    """Chunks on their way into a store: counted (bytes), and their own errors kept apart from the store's."""
-
-    def __init__(self, chunks: Iterable[bytes], size: int | None, place: str, key: str) -> None:
-        self.error: BaseException | None = None
-        self.ended = False
-        self.count = 0
-        self.chunks = iter(chunks)
-        self._size, self._place, self._key = size, place, key
-
-    def take(self, count: int) -> bytes:
-        """At least `count` bytes, or all."""
-        taken = bytearray()
-        while len(taken) <= count and not self.ended:
-            taken += next(self, b"")
-        return bytes(taken)
-
-    def __iter__(self) -> Source:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            chunk = next(self.chunks)
-        except StopIteration:
-            self.ended = True
-            self._check(ended=True)
-            raise
-        except BaseException as error:
-            self.error = error
-            raise
-        self.count += len(chunk)
-        self._check()
-        return chunk
-
-    def _check(self, ended: bool = False) -> None:
-        if self._size is None or self.count == self._size or (self.count < self._size and not ended):
-            return
-        self.error = StoreError(
-            self._place,
-            f"{self._key!r} should have {self._size} bytes, but {self.count}{'' if ended else ' and more'} came",
-            "It changed while it was read, or is damaged: nothing was written. Run again.",
-        )
-        raise self.error
 
 
 def access_to(store: Store, part_bytes: int = PART_BYTES) -> Access:
@@ -482,105 +446,10 @@ def opened(store: Store) -> ObjectStore | None:
             retry_config={"max_retries": store.retries},
         )
     except (BaseError, ValueError) as error:
-        text = _without(secrets_in(store.settings), str(error))
-        problem, advice = _explain(error, text)
+        text = without(secrets_in(store.settings), str(error))
+        problem, advice = explain(error, text)
         raise StoreError(name_of(store), problem, advice or "Correct its address and settings.") from None
     return found
-
-
-# -- errors ------------------------------------------------------------------------------------------------
-
-_NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound|specified container does not exist")
-# ENOTDIR: a file is where a folder is looked for; EISDIR: the other way round.
-_NO_FILE = r"\(os error (20|21)\)"
-_BROKEN = "the connection broke off"
-_BROKEN_TEXT = "request or response body error|IncompleteMessage|ConnectionReset|connection closed|connection error"
-# The first that is found in an error counts.
-_BY_TEXT: Mapping[str, tuple[str, str]] = {
-    "token request|169\\.254\\.169\\.254|Account must be specified|Missing AccessKeyId|Missing SecretAccessKey": (
-        "there are no credentials",
-        "Set them in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…).",
-    ),
-    "AuthorizationHeaderMalformed": ("it is in another region", "Set the region of the store (AWS_REGION)."),
-    "SignatureDoesNotMatch|InvalidAccessKeyId|AuthenticationFailed|AuthorizationFailure|InvalidToken|ExpiredToken|"
-    "RequestTimeTooSkewed|Invalid Access Key|401 Unauthorized": (
-        "the credentials are refused",
-        "Check key and secret in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…), and the clock here.",
-    ),
-    "AccessDenied|AuthorizationPermissionMismatch|403 Forbidden": (
-        "access is denied",
-        "Check the credentials, and what they are allowed to do there.",
-    ),
-    _NO_BUCKET.pattern: ("there is no such bucket", "Check its name, or create it."),
-    "BadScheme": ("it is not reached over https", "If it may be plain http, set allow_http = true for the store."),
-    "dns error|lookup address|NameResolution": ("its host is not known", "Check the endpoint, and the network."),
-    "Connection refused|ConnectionRefused": ("nobody answers there", "Check the endpoint, and that the store runs."),
-    "kind: Timeout|operation timed out|TimedOut": (
-        "it does not answer in time",
-        "Check the network, or raise the timeout of the store.",
-    ),
-    "SlowDown|503 Service Unavailable|ServerBusy": (
-        "it is overloaded or out of order",
-        "Try again later, or with fewer files at a time.",
-    ),
-    _BROKEN_TEXT: (_BROKEN, "Check the network, then run again."),
-    "412 Precondition Failed": ("it was replaced while it was read", "Run again."),
-    "Could not parse path|Filenames containing trailing|invalid path": (
-        "a name that obstore, and so Advanced Alchemy, does not take",
-        "Give the file another name.",
-    ),
-}
-_BY_NUMBER: Mapping[int, str] = {
-    28: "Make room there, then run again.",
-    122: "Make room there, then run again.",
-    27: "Make room there, then run again.",
-    30: "It is mounted read-only: mount it for writing, or choose another place.",
-    13: "Check the permissions on it.",
-    1: "Check the permissions on it.",
-    20: "A file is where a directory should be: move it, or choose another place.",
-    21: "A directory is where a file should be: move it, or choose another place.",
-}
-
-
-def _explain(error: Exception, text: str) -> tuple[str, str]:
-    """What went wrong, and what to do about it."""
-    number = None if isinstance(error, FileNotFoundError) else getattr(error, "errno", None)
-    if number is None and (found := re.search(r"\(os error (\d+)\)", text)) and "Local" in text:
-        number = int(found[1])
-    if number is not None:
-        return os.strerror(number), _BY_NUMBER.get(number, "")
-    for pattern, explained in _BY_TEXT.items():
-        if re.search(pattern, text):
-            return explained
-    return text.partition("\n")[0].rstrip(". "), ""
-
-
-def _without(secrets: Iterable[str], text: str) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return without_passwords(text)
-
-
-def secrets_in(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The values of settings that nobody may see."""
-    return tuple(
-        str(value)
-        for name, value in config.items()
-        if re.search("secret|token|_key$|sas|password", name) and value
-    )
-
-
-def _again(call: Callable[[], _T]) -> _T:
-    """Repeat what may be done twice, where obstore does not: when an answer broke off after its first bytes."""
-    from obstore.exceptions import GenericError
-
-    for _ in range(_RESUMES):
-        try:
-            return call()
-        except GenericError as error:
-            if not re.search(_BROKEN_TEXT, str(error)):
-                raise
-    return call()
 
 
 def _delete(store: Any, keys: list[str]) -> None:
@@ -607,26 +476,6 @@ def _walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) -
                 elif entry.is_file() and bool(_UNFINISHED.search(entry.name)) == unfinished:
                     found = entry.stat()
                     yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
-
-
-def first_bytes(chunks: Iterable[bytes], count: int) -> memoryview:
-    """The first `count` bytes of what comes in chunks, or all of it."""
-    taken = bytearray()
-    for chunk in chunks:
-        taken += chunk
-        if len(taken) >= count:
-            break
-    return memoryview(taken)[:count]
-
-
-def _parts(content: memoryview, size: int, at_end: Callable[[], object]) -> Iterator[memoryview]:
-    for start in range(0, len(content), size):
-        yield content[start : start + size]
-    at_end()
-
-
-def _cut(view: memoryview) -> Iterator[bytes]:
-    return (bytes(view[start : start + CHUNK_BYTES]) for start in range(0, len(view), CHUNK_BYTES))
 
 
 def _info(meta: Any) -> ObjectInfo:

@@ -31,7 +31,7 @@ from toolkit.core.archive_manifest import (
 )
 from toolkit.core.parallel import in_parallel
 from toolkit.errors import DamagedObjectError, MissingObjectError, StoreError, UnknownNameError
-from toolkit.stores.archive_locks import Lock, LockKind, take_lock
+from toolkit.stores.archive_locks import Lock, LockKind, at_work, take_lock
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 from toolkit.stores.zstd import compress, decompress
 
@@ -198,6 +198,10 @@ class Archive:
         self.store.delete(_MOVED + snapshot_key(snapshot) for snapshot in ids)
 
     # -- locks -----------------------------------------------------------------------------------------------------
+
+    def at_work(self, kind: LockKind) -> list[str]:
+        """Who is at work in the archive in this way."""
+        return at_work(self.store, kind)
 
     @contextmanager
     def locked(self, kind: LockKind) -> Iterator[Lock]:

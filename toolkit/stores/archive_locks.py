@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from toolkit.errors import ArchiveBusyError, LockLostError, MissingObjectError, ToolkitError
-from toolkit.stores.objects import ObjectStore
+from toolkit.stores.objects import ObjectInfo, ObjectStore
 
 LOCKS = "locks/"
 HOLDS = dt.timedelta(minutes=15)
@@ -128,6 +128,17 @@ def take_lock(store: ObjectStore, kind: LockKind) -> Iterator[Lock]:
             store.delete([key])
 
 
+def at_work(store: ObjectStore, kind: LockKind) -> list[str]:
+    """Who is at work in this way, told without a lock of one's own: ages are by the clock here."""
+    now = dt.datetime.now(dt.UTC)
+    holders = ((lock, _holder(store, lock.key)) for lock in store.list(LOCKS))
+    return [
+        holder.shown
+        for lock, holder in holders
+        if holder is not None and holder.kind is kind and not _is_void(lock, holder, now)
+    ]
+
+
 def _renewing(lock: Lock, ended: threading.Event) -> None:
     while not ended.wait(_RENEWED_SECONDS):
         lock.renew()
@@ -141,12 +152,16 @@ def _refuse_others(store: ObjectStore, own: str, kind: LockKind) -> None:
         holder = None if lock.key == own else _holder(store, lock.key)
         if holder is None:
             continue
-        if now - lock.last_modified > HOLDS or holder.is_dead:
+        if _is_void(lock, holder, now):
             void.append(lock.key)
         elif LockKind.PRUNE in (kind, holder.kind):
             raise ArchiveBusyError(store.name, holder.kind, holder.shown, lock.key, HOLDS // dt.timedelta(minutes=1))
     # Whoever comes to life again sees by this that its time was over.
     store.delete(void)
+
+
+def _is_void(lock: ObjectInfo, holder: _Holder, now: dt.datetime) -> bool:
+    return now - lock.last_modified > HOLDS or holder.is_dead
 
 
 def _holder(store: ObjectStore, key: str) -> _Holder | None:

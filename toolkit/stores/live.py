@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 from toolkit.config import Config
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError, without_passwords
-from toolkit.stores.access import CHUNK_BYTES, Access, ObjectInfo, Source, access_to, first_bytes, secrets_in
+from toolkit.stores.access import Access, ObjectInfo, access_to
+from toolkit.stores.chunks import CHUNK_BYTES, Source, first_bytes
+from toolkit.stores.store_errors import secrets_in
 
 
 class LiveBackend(Protocol):

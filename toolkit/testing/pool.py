@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from toolkit.config import EMBEDDED
+from toolkit.config.databases import EMBEDDED
 from toolkit.errors import ToolkitError
 from toolkit.testing.seeds import Seed
 

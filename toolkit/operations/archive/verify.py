@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from toolkit.core.archive_manifest import Address, address_of
+from toolkit.core.archive_manifest import Address, FileEntry, address_of
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import DamagedObjectError, MissingObjectError, StoreError
@@ -18,6 +19,7 @@ from toolkit.operations.archive.dangling import examine_rows
 from toolkit.operations.archive.listing import damaged_manifests
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
+from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 _SCHEMA = collecting.SCHEMA + """
 -- What snapshots name, each object once; `stored` is its size as zstd. `outcome` is empty as long as all is well.
 CREATE TABLE wanted (key TEXT PRIMARY KEY, size INTEGER, stored INTEGER, outcome TEXT, reason TEXT) WITHOUT ROWID;
+-- What others need: rows were pointed at it, or a snapshot that was written meanwhile names it.
+CREATE TABLE needed (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE told (key TEXT, tbl TEXT, col TEXT, row TEXT, PRIMARY KEY (key, tbl, col, row)) WITHOUT ROWID;
 """
 
@@ -36,7 +40,8 @@ class VerifyResult:
     """What was looked at, and all that is not as it should be.
 
     `files` and `bytes` are those of the snapshots, each object once; `read_data` says that each was read and hashed,
-    `rows_of` which database's rows were looked at. Orphans were only looked for when all snapshots were.
+    `rows_of` which database's rows were looked at. Orphans were only looked for when all snapshots were, and
+    nobody was pushing (`pushes` says who): objects of a push wait for their snapshot.
     """
 
     archive: str
@@ -47,6 +52,7 @@ class VerifyResult:
     bytes: int
     ok: int
     findings: tuple[Finding, ...]
+    pushes: tuple[str, ...]
     seconds: float
 
     @property
@@ -82,8 +88,9 @@ def verify(
         if read_data:
             run.read_objects()
         findings = [*run.broken, *run.findings(chosen)]
+        pushes = run.pushes_meanwhile() if snapshot is None else []
         if snapshot is None:
-            findings += run.orphans()
+            findings += run.orphans(told=not pushes)
         count, size, good = catalogue.one(
             "SELECT count(*), total(size), count(*) FILTER (WHERE outcome IS NULL) FROM wanted"
         )
@@ -97,7 +104,7 @@ def verify(
             )  # fmt: skip
     return VerifyResult(
         archive.name, tuple(chosen), read_data, rows_of, count, int(size), good, tuple(findings),
-        time.perf_counter() - started,
+        tuple(pushes), time.perf_counter() - started,
     )  # fmt: skip
 
 
@@ -109,6 +116,7 @@ class _Verification:
     catalogue: Catalogue
     jobs: int
     progress: Progress
+    seen: set[str] = field(default_factory=set)
 
     def read_snapshots(self, snapshot: str | None) -> list[str]:
         """Note what is there, then what the snapshots name; the ids of those that could be read.
@@ -119,6 +127,7 @@ class _Verification:
             headers, problems = self.archive.snapshots()
         else:
             headers, problems = (self.archive.find(snapshot),), {}
+        self.seen = {*problems, *(header.id for header in headers)}
         self.broken = list(damaged_manifests(problems))
         self.progress.step(f"list {self.archive.name}")
         self.catalogue.run_many(
@@ -228,17 +237,31 @@ class _Verification:
                         entry.address.key, entry.size, bad[1],
                     )  # fmt: skip
 
-    def orphans(self) -> Iterator[Finding]:
-        """Objects that no snapshot needs and no row was pointed at."""
+    def pushes_meanwhile(self) -> list[str]:
+        """Who is pushing; what was pushed since the snapshots were read is wanted, too.
+
+        Asked after the listing, in this order: a push whose objects were listed is at work, or its snapshot is there.
+        """
+        at_work = self.archive.at_work(LockKind.PUSH)
+        for snapshot in set(self.archive.snapshot_ids()) - self.seen:
+            with suppress(MissingObjectError, StoreError):
+                self._need(self.archive.entries(snapshot))
+        return at_work
+
+    def _need(self, entries: Iterable[FileEntry]) -> None:
+        self.catalogue.run_many(
+            "INSERT OR IGNORE INTO needed VALUES (?)", ((entry.address.key,) for entry in entries)
+        )  # fmt: skip
+
+    def orphans(self, told: bool) -> Iterator[Finding]:
+        """Objects that no snapshot needs and no row was pointed at; strangers only, if orphans are not `told`."""
         for _, entries in self.archive.moved():
-            self.catalogue.run_many(
-                "INSERT OR IGNORE INTO wanted (key, size, outcome) VALUES (?, 0, '')",
-                ((entry.address.key,) for entry in entries),
-            )
+            self._need(entries)
         for key, size in self.catalogue.stream(
-            "SELECT key, size FROM object WHERE key NOT IN (SELECT key FROM wanted) ORDER BY key"
+            "SELECT key, size FROM object WHERE key NOT IN (SELECT key FROM wanted) "
+            "AND key NOT IN (SELECT key FROM needed) ORDER BY key"
         ):
             if address_of(key) is None:
                 yield Finding(Outcome.STRANGER, object=key, size=size, reason="its name is none that an archive gives")
-            else:
+            elif told:
                 yield Finding(Outcome.ORPHAN, object=key, size=size, reason="in no snapshot: a prune removes it")

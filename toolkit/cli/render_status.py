@@ -1,0 +1,60 @@
+"""What `toolkit status` found, as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from toolkit.cli.render import show_table
+
+if TYPE_CHECKING:
+    from toolkit.operations.status import DatabaseStatus, Status
+
+
+def show_status(result: Status, *, tables: bool) -> None:
+    """The project, its databases (each with its `tables` if that is asked for) and its stores."""
+    root, there = result.root, {True: "there", False: "not there yet", None: "not asked"}
+    history = f"{_near(result.migrations, root)}, head {result.head or 'none'}" if result.migrations else "none"
+    fixtures = f"{_near(result.fixtures, root)}, {there[result.fixtures.is_dir()]}"
+    click.echo(f"project     {root}")
+    click.echo(f"models      {result.metadata}, {len(result.tables)} tables")
+    click.echo(f"migrations  {history}\nfixtures    {fixtures}\n")
+    show_table(
+        ("database", "engine", "where", "rows", "revision", "state"),
+        [
+            (each.name, each.engine, _near(each.place, root), _count(each), each.revision or "-", each.state)
+            for each in result.databases
+        ],
+    )
+    for each in result.databases:
+        _show_problems(each)
+        if tables and each.tables:
+            click.echo()
+            show_table(
+                (f"table in {each.name}", "rows"),
+                [(table.table, "-" if table.rows is None else table.rows) for table in each.tables],
+            )
+    click.echo()
+    show_table(
+        ("store", "where", "state"),
+        [(each.name, _near(each.place, root), there[each.exists]) for each in result.stores],
+    )
+
+
+def _show_problems(database: DatabaseStatus) -> None:
+    for problem in database.problems:
+        click.echo(problem)
+    if database.advice:
+        click.echo(f"       {database.advice}")
+
+
+def _count(database: DatabaseStatus) -> int | str:
+    return database.rows if database.tables else "-"
+
+
+def _near(place: str | Path, root: Path) -> str:
+    """A path as it is seen from the project, anything else as it is."""
+    path = Path(place)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(place)

@@ -1,0 +1,86 @@
+"""Databases, stores and metadata: command line > environment > pyproject.toml / toolkit.toml > defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from toolkit.config.databases import Database, name_of, parse_databases
+from toolkit.config.settings import find_settings, from_environment, text
+from toolkit.config.stores import Store, moved, parse_stores
+from toolkit.errors import UnknownNameError
+
+__all__ = ["DEFAULT_METADATA", "Config", "Database", "Store", "load_config"]
+
+DEFAULT_METADATA = "toolkit.models.todo:metadata"
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that the toolkit was told, before any of it is opened."""
+
+    root: Path
+    databases: Mapping[str, Database]
+    metadata: str = DEFAULT_METADATA
+    migrations: Path = Path("migrations")
+    fixtures: Path = Path("fixtures")
+    stores: Mapping[str, Store] = field(default_factory=dict)
+    _given: dict[str, Store] = field(default_factory=dict, repr=False, compare=False)
+
+    def database(self, name_or_url: str) -> Database:
+        """The database of that name, or one made from a URL given in a name's place.
+
+        Raises:
+            UnknownNameError: neither a configured name nor a URL.
+        """
+        if name_or_url in self.databases:
+            return self.databases[name_or_url]
+        if ":" in name_or_url:
+            database = Database("", name_or_url, root=Path.cwd())
+            return replace(database, name=name_of(database))
+        raise UnknownNameError("database", name_or_url, self.databases)
+
+    def store(self, name_or_url: str) -> Store:
+        """The store of that name, or the one of a URL or a path given in a name's place (the same one each time).
+
+        Raises:
+            UnknownNameError: neither a configured name nor a URL nor a path.
+        """
+        if name_or_url in self.stores:
+            return self.stores[name_or_url]
+        if not re.search(r"[:/\\]|^\.{1,2}$", name_or_url):
+            raise UnknownNameError("store", name_or_url, self.stores)
+        return self._given.setdefault(name_or_url, Store("", name_or_url, root=Path.cwd()))
+
+
+def load_config(
+    directory: Path | None = None, environ: Mapping[str, str] | None = None, metadata: str | None = None
+) -> Config:
+    """Read the settings that hold in `directory` (default: the working directory).
+
+    Raises:
+        ConfigurationError: a file that is no TOML, or an unknown or ill-typed key, named with its file.
+    """
+    environ = os.environ if environ is None else environ
+    root, source, table = find_settings(directory or Path.cwd())
+    known = ("metadata", "migrations", "fixtures", "databases", "stores")
+    unknown = set(table) - set(known)
+    if unknown:
+        raise UnknownNameError("setting", min(unknown), known, source)
+    databases = parse_databases(table.get("databases", {}), root, source)
+    for name, url in from_environment(environ, "_URL", databases).items():
+        databases[name] = replace(databases.get(name, Database(name, url, root)), address=url)
+    stores = parse_stores(table.get("stores", {}), root, source)
+    for name, url in from_environment(environ, "_STORE", stores).items():
+        stores[name] = moved(stores.get(name, Store(name, url, root)), url)
+    return Config(
+        root=root,
+        databases=databases,
+        metadata=metadata or environ.get("TOOLKIT_METADATA") or text(table, "metadata", source, DEFAULT_METADATA),
+        migrations=root / text(table, "migrations", source, "migrations"),
+        fixtures=root / text(table, "fixtures", source, "fixtures"),
+        stores=stores,
+    )

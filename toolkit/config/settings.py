@@ -1,0 +1,67 @@
+"""Settings as they are written, in files and in the environment, and how a wrong one is told."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import ConfigurationError
+
+SHOWN_TYPES = {"str": "string", "float": "number", "int": "whole number", "bool": "truth value (true or false)"}
+
+
+def find_settings(directory: Path) -> tuple[Path, str, dict[str, Any]]:
+    """The nearest `toolkit.toml` or `[tool.toolkit]` at or above `directory`: its folder, name and content."""
+    for folder in (directory, *directory.parents):
+        own, project = folder / "toolkit.toml", folder / "pyproject.toml"
+        if own.is_file():
+            return folder, own.name, _read_toml(own)
+        if project.is_file():
+            tools = _read_toml(project).get("tool")
+            table = tools.get("toolkit") if isinstance(tools, dict) else None
+            if isinstance(table, dict):
+                return folder, project.name, table
+            if table is not None:
+                raise ConfigurationError(f"{project.name}: tool.toolkit must be a table.", "Correct the file.")
+    return directory, "toolkit.toml", {}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path.name} is not valid TOML: {error}.", "Correct the file.") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", "Make it readable.") from error
+
+
+def text(table: Mapping[str, Any], key: str, source: str, default: str) -> str:
+    """A setting that is a string.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    value = table.get(key, default)
+    if not isinstance(value, str):
+        raise ill_typed(source, key, "string", value)
+    return value
+
+
+def from_environment(environ: Mapping[str, str], suffix: str, known: Iterable[str]) -> dict[str, str]:
+    """`TOOLKIT_<NAME>_URL` or `_STORE`: a name's case does not matter there, `_` stands for what it cannot hold."""
+    prefix = "TOOLKIT_"
+    names = {re.sub(r"\W", "_", name).lower(): name for name in known}
+    variables = {
+        key[len(prefix) : -len(suffix)].lower(): value
+        for key, value in environ.items()
+        if key.startswith(prefix) and key.endswith(suffix) and len(key) > len(prefix + suffix) and value
+    }
+    return {names.get(variable, variable): url for variable, url in variables.items()}
+
+
+def ill_typed(source: str, key: str, wanted: str, value: Any) -> ConfigurationError:
+    """The error for a value that is not of its key's type, `wanted` in words."""
+    return ConfigurationError(f"{source}: {key} must be a {wanted}, not {value!r}.", "Correct the file.")

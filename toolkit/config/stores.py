@@ -1,0 +1,221 @@
+"""Stores: where objects live, which addresses mean them, and what can be set of each kind."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from toolkit.config.settings import SHOWN_TYPES, ill_typed
+from toolkit.errors import ConfigurationError, StoreError, UnknownNameError, without_passwords
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+DEFAULT_STORES: Mapping[str, str] = {"archive": ".toolkit/archive", "attachments": ".toolkit/attachments"}
+RETRIES = 10
+CONNECT_SECONDS = 10.0
+REQUEST_SECONDS = 120.0
+
+# Which store a URL's scheme means.
+_SCHEMES: Mapping[str, str] = {
+    "file": "file",
+    "memory": "memory",
+    "s3": "s3",
+    "s3a": "s3",
+    "az": "azure",
+    "azure": "azure",
+    "adl": "azure",
+    "abfs": "azure",
+    "abfss": "azure",
+    "gs": "gcs",
+}
+# And the end of a host's name, in an https:// address.
+_HOSTS: Mapping[str, str] = {
+    "amazonaws.com": "s3",
+    "r2.cloudflarestorage.com": "s3",
+    "core.windows.net": "azure",
+    "fabric.microsoft.com": "azure",
+}
+# What can be set of a store over the network (the types, and the variables that stand for it), then each kind's own
+# settings and what obstore calls them.
+_CLIENT_SETTINGS: Mapping[str, type] = {
+    "allow_http": bool, "proxy_url": str, "retries": int, "connect_timeout": float, "timeout": float,
+}  # fmt: skip
+_CLIENT_VARIABLES = (
+    "allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_ca_certificate", "proxy_excludes",
+    "proxy_url", "read_timeout", "timeout", "user_agent",
+)  # fmt: skip
+_VARIABLES: Mapping[str, str] = {"s3": "AWS_", "azure": "AZURE_", "gcs": "GOOGLE_"}
+_STORE_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "file": {},
+    "memory": {},
+    "s3": {
+        "endpoint": "endpoint",
+        "region": "region",
+        "access_key_id": "access_key_id",
+        "secret_access_key": "secret_access_key",
+        "token": "session_token",
+        "checksum_algorithm": "checksum_algorithm",
+        "server_side_encryption": "server_side_encryption",
+        "sse_kms_key_id": "sse_kms_key_id",
+        "disable_bulk_delete": "disable_bulk_delete",
+        "skip_signature": "skip_signature",
+        "virtual_hosted_style_request": "virtual_hosted_style_request",
+    },
+    "azure": {
+        "endpoint": "endpoint",
+        "account_name": "account_name",
+        "account_key": "account_key",
+        "sas_key": "sas_key",
+        "token": "token",
+        "client_id": "client_id",
+        "client_secret": "client_secret",
+        "tenant_id": "tenant_id",
+        "skip_signature": "skip_signature",
+    },
+    "gcs": {
+        "endpoint": "base_url",
+        "service_account": "service_account",
+        "service_account_key": "service_account_key",
+        "token": "bearer_token",
+        "skip_signature": "skip_signature",
+    },
+}
+_FLAGS = frozenset({"disable_bulk_delete", "skip_signature", "virtual_hosted_style_request"})
+_ALL_STORE_SETTINGS = frozenset(_CLIENT_SETTINGS).union(*_STORE_SETTINGS.values())
+
+
+@dataclass(frozen=True)
+class Store:
+    """A named place where objects live. `repr` and `shown_url` never hold a secret."""
+
+    name: str
+    address: str = field(repr=False)
+    root: Path = field(default_factory=Path.cwd)
+    options: Mapping[str, str | bool | float] = field(default_factory=dict, repr=False)
+    is_default: bool = False
+    """Whether nobody configured it."""
+
+    @property
+    def kind(self) -> str:
+        """`file`, `memory`, `s3`, `azure` or `gcs`.
+
+        Raises:
+            StoreError: the address is of none of these.
+        """
+        kind = _kind_of(self.address)
+        if kind is None:
+            raise StoreError(
+                f"store {self.name!r}" if self.name else "the store",
+                "its address is of no known kind",
+                "Write it like s3://bucket/prefix, az://container/prefix, gs://bucket/prefix, file:///directory or "
+                "memory://.",
+            )
+        return kind
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory of this machine that it is, None for any other kind."""
+        if self.kind != "file":
+            return None
+        path = re.sub("^file:(//(localhost)?(?=/|$))?", "", self.address, flags=re.IGNORECASE)
+        return self.root / (path if path == self.address else unquote(path))
+
+    @property
+    def shown_url(self) -> str:
+        """The address as it may be printed: without its password."""
+        return without_passwords(self.address)
+
+    @cached_property
+    def memory(self) -> ObjectStore:
+        """Where objects are of a store in memory: as long as this value lives."""
+        from obstore.store import MemoryStore
+
+        return MemoryStore()
+
+    @property
+    def client_options(self) -> Mapping[str, Any]:
+        """How obstore's client is to speak to it: what was set, else by AWS_…, AZURE_… and GOOGLE_… variables."""
+        # obstore heeds these variables only as long as it is given no options at all.
+        variables = {name: _VARIABLES.get(self.kind, "") + name.upper() for name in _CLIENT_VARIABLES}
+        found: dict[str, Any] = {
+            name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)
+        }
+        for name, usual in (("connect_timeout", CONNECT_SECONDS), ("timeout", REQUEST_SECONDS)):
+            if name in self.options or name not in found:
+                found[name] = timedelta(seconds=float(self.options.get(name, usual)))
+        return found | {name: self.options[name] for name in ("allow_http", "proxy_url") if name in self.options}
+
+    @property
+    def retries(self) -> int:
+        """How often a request is repeated."""
+        return int(self.options.get("retries", RETRIES))
+
+    @property
+    def settings(self) -> Mapping[str, str | bool]:
+        """What was set of this kind of store, under obstore's names.
+
+        What was not, obstore takes from AWS_…, AZURE_… and GOOGLE_… variables.
+        """
+        known = _STORE_SETTINGS[self.kind]
+        return {known[name]: value for name, value in self.options.items() if name in known}  # type: ignore[misc]
+
+
+def parse_stores(entries: Any, root: Path, source: str) -> dict[str, Store]:
+    """The default stores and those of a file's table `stores`, by name.
+
+    Raises:
+        ConfigurationError: an unknown or ill-typed key, named with its file.
+    """
+    if not isinstance(entries, dict):
+        raise ConfigurationError(f"{source}: stores must be a table of names and URLs.", "Correct the file.")
+    found = {name: Store(name, address, root, is_default=True) for name, address in DEFAULT_STORES.items()}
+    for name, value in entries.items():
+        if not isinstance(value, str | dict):
+            raise ill_typed(source, f"stores.{name}", "URL or a table", value)
+        entry = {"url": value} if isinstance(value, str) else dict(value)
+        url = entry.pop("url", found[name].address if name in found else None)
+        if not isinstance(url, str):
+            raise ConfigurationError(f"{source}: stores.{name} has no url.", f'Write {name} = "s3://bucket/prefix".')
+        _check_store(url, entry, f"{source} stores.{name}")
+        found[name] = Store(name, url, root, entry)
+    return found
+
+
+def moved(store: Store, url: str) -> Store:
+    """The store at another address; what was set of one kind of store, secrets too, is not for another."""
+    same = _kind_of(url) == _kind_of(store.address)
+    options = {name: value for name, value in store.options.items() if same or name in _CLIENT_SETTINGS}
+    return replace(store, address=url, options=options, is_default=False)
+
+
+def _check_store(url: str, entry: Mapping[str, Any], where: str) -> None:
+    kind = _kind_of(url)
+    own = _STORE_SETTINGS[kind] if kind else _ALL_STORE_SETTINGS
+    known = {*own, *(() if kind in ("file", "memory") else _CLIENT_SETTINGS)}
+    for key, value in entry.items():
+        if key not in known:
+            raise UnknownNameError("setting", key, ("url", *known), where)
+        wanted = bool if key in _FLAGS else _CLIENT_SETTINGS.get(key, str)
+        accepted = (int, float) if wanted is float else (wanted,)
+        if not isinstance(value, accepted) or isinstance(value, bool) != (wanted is bool):
+            # The value is not repeated: it may be a secret.
+            raise ConfigurationError(f"{where}.{key} must be a {SHOWN_TYPES[wanted.__name__]}.", "Correct the file.")
+
+
+def _kind_of(address: str) -> str | None:
+    """The kind of store that an address means; a plain path is a directory."""
+    scheme, separator, _ = address.partition(":")
+    if not separator or "/" in scheme or len(scheme) == 1:
+        return "file"
+    if scheme.lower() == "https":
+        host = (urlsplit(address).hostname or "").lower()
+        return next((kind for end, kind in _HOSTS.items() if host.endswith(f".{end}")), None)
+    return _SCHEMES.get(scheme.lower())

@@ -1,0 +1,159 @@
+"""`toolkit status`: what is configured, what is there, and what a command would find."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.core.tables import select_tables
+from toolkit.errors import ToolkitError
+from toolkit.models.loader import load_metadata
+from toolkit.operations.migrate import heads_of
+from toolkit.operations.revisions import has_history, recorded_revision
+from toolkit.repositories import connect
+from toolkit.repositories.base import require_columns
+
+if TYPE_CHECKING:
+    from toolkit.config import Config, Database, Store
+    from toolkit.core.tables import TableSpec
+    from toolkit.repositories.base import DatabaseConnection
+
+# A server that does not answer is told of after so many seconds, not after the minutes that a system waits.
+_CONNECT_SECONDS = "5"
+
+
+class State(StrEnum):
+    """Whether a database can be worked on as it is; a schema at another revision, or none, is migrated first."""
+
+    READY = "ready"
+    OTHER_REVISION = "at another revision"
+    LACKING = "lacks tables or columns"
+    EMPTY = "has no tables yet"
+    ABSENT = "not there yet"
+    UNAVAILABLE = "not available"
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """A table of the models in one database; `rows` is None where it is not."""
+
+    table: str
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """A database as it was found. `problems` says what is wrong in words, `advice` what to do about it.
+
+    `place` is its file, the directory of the embedded server, or the URL of any other, without the password.
+    """
+
+    name: str
+    engine: str
+    place: str
+    state: State
+    revision: str | None = None
+    tables: tuple[TableStatus, ...] = ()
+    problems: tuple[str, ...] = ()
+    advice: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Of all tables together."""
+        return sum(each.rows or 0 for each in self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """A store; `place` is its directory or its URL, `exists` None for a bucket, which is not asked."""
+
+    name: str
+    place: str
+    exists: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that commands run in this directory would work on. `head` is where the history of migrations ends."""
+
+    root: Path
+    metadata: str
+    tables: tuple[str, ...]
+    migrations: Path | None
+    head: str | None
+    fixtures: Path
+    databases: tuple[DatabaseStatus, ...]
+    stores: tuple[StoreStatus, ...]
+
+
+def status(config: Config, names: Sequence[str] = ()) -> Status:
+    """Look at the databases (default: all that are configured) and the stores; nothing is written or made.
+
+    An embedded PostgreSQL that was used before is started. What is wrong with a database is part of the result.
+
+    Raises:
+        ConfigurationError: the models cannot be loaded, or the history of migrations cannot be read.
+        UnknownNameError: no such database.
+    """
+    databases = [config.database(name) for name in names or config.databases]
+    specs = select_tables(load_metadata(config.metadata, config.root))
+    head = heads_of(config) if has_history(config) else None
+    return Status(
+        config.root, config.metadata, tuple(spec.name for spec in specs),
+        config.migrations if has_history(config) else None, head, config.fixtures,
+        tuple(_database(each, specs, head) for each in databases),
+        tuple(_store(each) for each in config.stores.values()),
+    )  # fmt: skip
+
+
+def _database(database: Database, specs: Sequence[TableSpec], head: str | None) -> DatabaseStatus:
+    folder = Path(database.place) if database.is_embedded else database.file
+    place = database.shown_url if folder is None else str(folder)
+    found = DatabaseStatus(database.name, database.engine_name, place, State.ABSENT)
+    if folder is not None and not folder.exists():
+        return found
+    try:
+        with connect(_answering_soon(database)) as connection:
+            return _contents(found, connection, specs, head)
+    except ToolkitError as error:
+        return replace(found, state=State.UNAVAILABLE, problems=(error.fact,), advice=error.advice)
+
+
+def _answering_soon(database: Database) -> Database:
+    if database.is_embedded or database.engine_name != "postgresql" or "connect_timeout" in database.url.query:
+        return database
+    url = database.url.update_query_dict({"connect_timeout": _CONNECT_SECONDS})
+    return replace(database, address=url.render_as_string(hide_password=False))
+
+
+def _contents(
+    found: DatabaseStatus, connection: DatabaseConnection, specs: Sequence[TableSpec], head: str | None
+) -> DatabaseStatus:
+    there = [connection.column_names(spec) is not None for spec in specs]
+    tables = tuple(
+        TableStatus(spec.name, connection.repository(spec).count() if is_there else None)
+        for spec, is_there in zip(specs, there, strict=True)
+    )
+    with connection.translated():
+        revision = recorded_revision(connection.sqlalchemy)
+    found = replace(found, tables=tables, revision=revision)
+    upgrade = f"Run: toolkit database upgrade --database {found.name}"
+    if not any(there):
+        return replace(found, state=State.EMPTY)
+    if head is not None and revision is not None and revision != head:
+        problem = f"{found.name} is at revision {revision}, the history ends at {head}."
+        return replace(found, state=State.OTHER_REVISION, problems=(problem,), advice=upgrade)
+    problems = require_columns(connection, specs)
+    if problems:
+        return replace(found, state=State.LACKING, problems=tuple(problems), advice=upgrade)
+    return replace(found, state=State.READY)
+
+
+def _store(store: Store) -> StoreStatus:
+    directory = store.directory
+    if directory is None:
+        return StoreStatus(store.name, store.shown_url, None)
+    return StoreStatus(store.name, str(directory), directory.is_dir())

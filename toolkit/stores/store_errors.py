@@ -1,0 +1,108 @@
+"""What an object store's own errors mean: in our words, what to do next, and no secret in any of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from toolkit.errors import without_passwords
+
+_T = TypeVar("_T")
+
+RESUMES = 5
+"""How often in a row a broken connection is taken up again."""
+NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound|specified container does not exist")
+# ENOTDIR: a file is where a folder is looked for; EISDIR: the other way round.
+NO_FILE = r"\(os error (20|21)\)"
+BROKEN = "the connection broke off"
+BROKEN_ADVICE = "Check the network, then run again."
+BROKEN_TEXT = "request or response body error|IncompleteMessage|ConnectionReset|connection closed|connection error"
+# The first that is found in an error counts.
+_BY_TEXT: Mapping[str, tuple[str, str]] = {
+    "token request|169\\.254\\.169\\.254|Account must be specified|Missing AccessKeyId|Missing SecretAccessKey": (
+        "there are no credentials",
+        "Set them in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…).",
+    ),
+    "AuthorizationHeaderMalformed": ("it is in another region", "Set the region of the store (AWS_REGION)."),
+    "SignatureDoesNotMatch|InvalidAccessKeyId|AuthenticationFailed|AuthorizationFailure|InvalidToken|ExpiredToken|"
+    "RequestTimeTooSkewed|Invalid Access Key|401 Unauthorized": (
+        "the credentials are refused",
+        "Check key and secret in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…), and the clock here.",
+    ),
+    "AccessDenied|AuthorizationPermissionMismatch|403 Forbidden": (
+        "access is denied",
+        "Check the credentials, and what they are allowed to do there.",
+    ),
+    NO_BUCKET.pattern: ("there is no such bucket", "Check its name, or create it."),
+    "BadScheme": ("it is not reached over https", "If it may be plain http, set allow_http = true for the store."),
+    "dns error|lookup address|NameResolution": ("its host is not known", "Check the endpoint, and the network."),
+    "Connection refused|ConnectionRefused": ("nobody answers there", "Check the endpoint, and that the store runs."),
+    "kind: Timeout|operation timed out|TimedOut": (
+        "it does not answer in time",
+        "Check the network, or raise the timeout of the store.",
+    ),
+    "SlowDown|503 Service Unavailable|ServerBusy": (
+        "it is overloaded or out of order",
+        "Try again later, or with fewer files at a time.",
+    ),
+    BROKEN_TEXT: (BROKEN, BROKEN_ADVICE),
+    "412 Precondition Failed": ("it was replaced while it was read", "Run again."),
+    "Could not parse path|Filenames containing trailing|invalid path": (
+        "a name that obstore, and so Advanced Alchemy, does not take",
+        "Give the file another name.",
+    ),
+}
+_BY_NUMBER: Mapping[int, str] = {
+    28: "Make room there, then run again.",
+    122: "Make room there, then run again.",
+    27: "Make room there, then run again.",
+    30: "It is mounted read-only: mount it for writing, or choose another place.",
+    13: "Check the permissions on it.",
+    1: "Check the permissions on it.",
+    20: "A file is where a directory should be: move it, or choose another place.",
+    21: "A directory is where a file should be: move it, or choose another place.",
+}
+
+
+def explain(error: Exception, text: str) -> tuple[str, str]:
+    """What went wrong, and what to do about it."""
+    number = None if isinstance(error, FileNotFoundError) else getattr(error, "errno", None)
+    if number is None and (found := re.search(r"\(os error (\d+)\)", text)) and "Local" in text:
+        number = int(found[1])
+    if number is not None:
+        return os.strerror(number), _BY_NUMBER.get(number, "")
+    for pattern, explained in _BY_TEXT.items():
+        if re.search(pattern, text):
+            return explained
+    return text.partition("\n")[0].rstrip(". "), ""
+
+
+def without(secrets: Iterable[str], text: str) -> str:
+    """A text in which nobody finds a secret."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return without_passwords(text)
+
+
+def secrets_in(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values of settings that nobody may see."""
+    return tuple(
+        str(value)
+        for name, value in config.items()
+        if re.search("secret|token|_key$|sas|password", name) and value
+    )
+
+
+def again(call: Callable[[], _T]) -> _T:
+    """Repeat what may be done twice, where obstore does not: when an answer broke off after its first bytes."""
+    from obstore.exceptions import GenericError
+
+    for _ in range(RESUMES):
+        try:
+            return call()
+        except GenericError as error:
+            if not re.search(BROKEN_TEXT, str(error)):
+                raise
+    return call()
