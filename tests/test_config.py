@@ -399,6 +399,7 @@ def test_a_wrong_setting_of_a_store_is_told_without_its_value(tmp_path: Path, te
         ("metadata = 5", "metadata must be a string, not 5"),
         ("metdata = 'a:b'", "no setting 'metdata' in toolkit.toml.\nDid you mean 'metadata'"),
         ("databases = 'sqlite'", "databases must be a table"),
+        ("[tool.toolkit]\nmetadata = 'a:b'", "toolkit.toml has a table 'tool', which belongs into pyproject.toml"),
         ("[databases]\nsqlite = 5", "databases.sqlite must be a URL or a table, not 5"),
         ("[databases]\nmine = {}", "databases.mine has no url"),
         ("[databases]\nmine = {url = 5}", "databases.mine has no url"),

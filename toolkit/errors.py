@@ -29,6 +29,9 @@ def without_passwords(text: str) -> str:
     return _PASSWORDS.sub(lambda found: "***" if found["user"] is None else f"{found['user']}:***", text)
 
 
+CORRECT_ROW = "Correct the row at the source, or the constraint in the target."
+
+
 class ToolkitError(Exception):
     """Base of all errors of this package; `fact` says what, where, which row; `advice` what to do next.
 
@@ -244,11 +247,13 @@ class DeleteGuardError(ToolkitError):
 
     exit_code = EXIT_DIFFERENT
 
-    def __init__(self, database: str, table: str, deletes: int, reason: str) -> None:
+    def __init__(
+        self, database: str, table: str, deletes: int, reason: str, advice: str = "raise the limit with --max-delete"
+    ) -> None:
         self.database, self.table, self.deletes, self.reason = database, table, deletes, reason
         super().__init__(
             f"{table}: {deletes:,} row{' of' if deletes == 1 else 's of'} {database} would be deleted, but {reason}.",
-            "Nothing was written. If they should go, raise the limit with --max-delete.",
+            f"Nothing was written. If they should go, {advice}.",
         )
 
 

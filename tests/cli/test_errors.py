@@ -119,6 +119,29 @@ def test_an_unknown_database_is_told_with_the_nearest_known_one(shop: Config, te
     assert told.advice.startswith("Did you mean 'postgres'?")
 
 
+@pytest.mark.parametrize(("path", "url"), [("app.db", "sqlite:///app.db"), ("data/app.duckdb", "duckdb:///data/app.duckdb")])
+def test_a_path_in_the_place_of_a_database_is_told_with_its_url(tell: Tell, path: str, url: str) -> None:
+    told = tell("sync", "--from", path, "--to", "postgres")
+    require_two_lines(told, code=2)
+    assert told.advice == f"A file is given as a URL: {url}"
+
+
+@pytest.mark.parametrize("options", [[], ["--metadata", "toolkit.models.todo:metadata"]])
+def test_that_nobody_said_whose_tables_are_meant_is_told(
+    shop: Config, tell: Tell, tmp_path: Path, options: list[str]
+) -> None:
+    fill(shop.database("sqlite"))
+    (tmp_path / "toolkit.toml").unlink()
+    source = f"sqlite:///{shop.database('sqlite').file}"
+    told = tell("sync", "--from", source, "--to", "sqlite:///new.sqlite3", *options)
+    require_two_lines(told)
+    assert "has no table 'user_account'" in told.fact
+    assert "--metadata MODULE:ATTR" in told.advice
+    other = ["--metadata", "tests.contracts.schema:metadata"]
+    told = tell("sync", "--from", source, "--to", "sqlite:///new.sqlite3", *other)
+    assert "--metadata" not in told.advice
+
+
 def test_an_unknown_table_is_told_with_the_nearest_known_one(shop: Config, tell: Tell) -> None:
     told = sync_into(tell, "duckdb", "custommer")
     require_two_lines(told, code=2)
@@ -876,3 +899,8 @@ def test_no_password_is_in_the_repr_of_what_was_configured(
             repr(database.engine),
         ):
             assert not re.search("se(:|%3A)cr", shown)
+
+
+def test_the_help_of_all_commands_has_whole_lines(monkeypatch: pytest.MonkeyPatch, tell: Tell) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert "..." not in tell("--help").out.partition("Commands:")[2]

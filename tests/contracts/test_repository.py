@@ -213,6 +213,8 @@ def test_keys_of_several_columns_tell_look_alikes_apart(
         ("date", "'2024-02-30'", "holds '2024-02-30', which is no date"),
         ("uuid", "'0123'", "holds '0123', which is no uuid"),
         ("decimal", "'1,5'", "holds '1,5', which is no decimal"),
+        ("decimal", "1e30", "holds 1e+30, which is no decimal"),
+        ("decimal", "9e999", "holds inf, which is no decimal"),
         ("float64", "'much'", "holds 'much', which is no float64"),
         (schema.TEXT, "x'ff'", "holds b'\\xff', which is no text"),
         ("array", "'{}'", "holds '{}', which is no array"),
@@ -291,6 +293,53 @@ def test_an_interval_with_months_is_refused_by_name(config: Config) -> None:
         connection.execute(statement)
     with connect(config.database("postgres")) as source, pytest.raises(UnrepresentableValueError, match="months"):
         list(source.repository(SPEC).read())
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        (sa.Numeric(30, 10), Decimal("12345678901234567890.0123456789")),
+        (sa.Numeric(38, 20), Decimal("123456789.5")),
+        (sa.Numeric(38, 30), Decimal("0.1")),
+    ],
+)
+def test_a_decimal_of_many_digits_that_an_application_stored_in_sqlite_travels(
+    config: Config, type_: sa.Numeric[Decimal], value: Decimal
+) -> None:
+    metadata = sa.MetaData()
+    price = sa.Table("price", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("amount", type_))
+    (spec,) = select_tables(metadata)
+    engine = config.database("sqlite").create_engine()
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(price.insert(), {"id": 1, "amount": value})
+    with connect(config.database("sqlite")) as source:
+        stored = rows(source.repository(spec)).to_batches()
+    assert float(stored[0].to_pylist()[0]["amount"]) == float(value)
+    with connect(config.database("sqlite"), write=True) as target:
+        target.repository(spec).upsert_many(stored)
+        target.commit()
+    engine.dispose()
+    with connect(config.database("sqlite")) as target:
+        assert rows(target.repository(spec)).to_batches() == stored
+
+
+@pytest.mark.parametrize("stored", [2.675, 2.665, 0.1 + 0.2, 0.125, 1.005, -2.675, 1234567.895])
+def test_a_double_of_more_decimals_than_its_column_is_the_decimal_that_an_application_reads(
+    config: Config, stored: float
+) -> None:
+    metadata = sa.MetaData()
+    columns = [sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.Numeric(12, 2))]
+    price = sa.Table("price", metadata, *columns)
+    (spec,) = select_tables(metadata)
+    engine = config.database("sqlite").create_engine()
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO price VALUES (1, ?)", (stored,))
+        read = connection.scalar(sa.select(price.c.n))
+    engine.dispose()
+    with connect(config.database("sqlite")) as source:
+        assert rows(source.repository(spec)).to_pylist() == [{"id": 1, "n": read}]
 
 
 def test_a_decimal_beyond_the_target_is_refused_not_rounded(config: Config) -> None:

@@ -14,6 +14,10 @@ from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata
 
 METADATA = sa.MetaData()
+sa.Table("thing", METADATA, sa.Column("id", sa.Integer, primary_key=True))
+EMPTY = sa.MetaData()
+ALONE = sa.MetaData()
+sa.Table("child", ALONE, sa.Column("parent_id", sa.ForeignKey("parent.id"), primary_key=True))
 REGISTRY = registry(metadata=METADATA)
 
 
@@ -38,7 +42,7 @@ def test_the_bundled_schema() -> None:
 
 
 def test_modules_are_found_beside_the_settings(tmp_path: Path) -> None:
-    (tmp_path / "found_by_loader.py").write_text("import sqlalchemy\nmetadata = sqlalchemy.MetaData()\n")
+    (tmp_path / "found_by_loader.py").write_text("from tests.models.test_loader import METADATA as metadata\n")
     before = list(sys.path)
     assert isinstance(load_metadata("found_by_loader:metadata", tmp_path), sa.MetaData)
     assert sys.path == before
@@ -51,6 +55,10 @@ def test_modules_are_found_beside_the_settings(tmp_path: Path) -> None:
         (":x", "not of the form MODULE:ATTRIBUTE"),
         ("no_such_module:x", "no module 'no_such_module'"),
         ("toolkit.no_such:x", "no module 'toolkit.no_such'"),
+        ("my/app/models.py:Base", "names a file, not a module"),
+        (f"{__name__}:EMPTY", "has no tables"),
+        (f"{__name__}:ALONE", "child.parent_id refers to parent.id, which the metadata"),
+        ("leaving_for_loader:x", "could not be imported: SystemExit: 3"),
         (f"{__name__}:METADTA", "Did you mean 'METADATA'"),
         (f"{__name__}:NOT_ONE", "of type object, not a schema"),
         (f"{__name__}:Path", "the class Path, not a schema"),
@@ -61,6 +69,7 @@ def test_modules_are_found_beside_the_settings(tmp_path: Path) -> None:
 def test_what_cannot_be_loaded(tmp_path: Path, reference: str, fact: str) -> None:
     (tmp_path / "broken_for_loader.py").write_text("raise ValueError('on purpose')\n")
     (tmp_path / "needy_for_loader.py").write_text("import not_installed\n")
+    (tmp_path / "leaving_for_loader.py").write_text("raise SystemExit(3)\n")
     with pytest.raises(ConfigurationError) as caught:
         load_metadata(reference, tmp_path)
     assert fact in str(caught.value)

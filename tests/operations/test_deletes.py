@@ -91,6 +91,7 @@ def test_an_empty_source_deletes_nothing_whatever_the_limit(shop: Config, target
     with pytest.raises(DeleteGuardError, match=r"3 rows of .* would be deleted, but the source has no rows") as caught:
         sync(shop, "sqlite", target, options=ALL, dry_run=dry_run)
     assert caught.value.exit_code == 3
+    assert "yourself" in caught.value.advice
     assert len(names(shop, target)) == 3
 
 

@@ -10,12 +10,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 import sqlalchemy as sa
 
 from tests.operations.databases import connected, contents, create, execute, postgres
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
+from toolkit.core.progress import Silent
 from toolkit.errors import (
     ConfigurationError,
     DatabaseUnavailableError,
@@ -31,6 +33,7 @@ from toolkit.operations.diff import diff
 from toolkit.operations.diff_sql import diff_sql
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
+from toolkit.repositories import connect
 
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
@@ -527,8 +530,6 @@ def test_whoever_alters_a_table_of_postgres_waits_until_the_sync_has_ended(
     """A table that is rewritten or emptied looks empty to an older snapshot, however many rows that has."""
     import psycopg
 
-    from toolkit.core.progress import Silent
-
     metadata = plain("t", sa.Column("v", sa.Text))
     sa.Table("before", metadata, sa.Column("id", sa.Integer, primary_key=True))
     config = using(metadata)
@@ -553,3 +554,75 @@ def test_whoever_alters_a_table_of_postgres_waits_until_the_sync_has_ended(
     assert len(refused) == 4
     assert rows(config, target, "SELECT * FROM t") == [(1, "a"), (2, "b")]
     execute(config.database("postgres"), DDL[0])
+
+
+@EVERY_TARGET
+def test_a_schema_reflected_from_a_sqlite_file_is_made_in_every_engine(
+    config: Config, using: Using, target: str
+) -> None:
+    execute(
+        config.database("sqlite"),
+        "CREATE TABLE [Old Track] ([Track Id] INTEGER PRIMARY KEY, a NVARCHAR(160), b NCHAR(2), c BLOB, d CLOB, "
+        "e DATETIME, f DOUBLE, g NUMERIC(10,2))",
+        "INSERT INTO [Old Track] VALUES (1, 'é', 'xy', x'00ff', 'text', '2024-02-29 01:02:03', 0.1, 9.99)",
+    )
+    metadata = sa.MetaData()
+    engine = config.database("sqlite").create_engine()
+    metadata.reflect(engine)
+    engine.dispose()
+    shop = using(metadata)
+    assert counts(sync(shop, "sqlite", target)) == {"Old Track": (1, 0, 0, 0)}
+    assert counts(sync(shop, "sqlite", target)) == {"Old Track": (0, 0, 1, 0)}
+    assert diff(shop, "sqlite", target).equal
+
+
+@EVERY_TARGET
+def test_a_row_that_breaks_a_check_of_the_target_is_told_by_the_name_of_the_check(using: Using, target: str) -> None:
+    metadata = sa.MetaData()
+    thing = sa.Table("thing", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("size", sa.Integer))
+    shop = using(metadata)
+    execute(shop.database("sqlite"), "INSERT INTO thing VALUES (1, 1), (2, -1)")
+    strict = thing.to_metadata(sa.MetaData())
+    strict.append_constraint(sa.CheckConstraint("size > 0", name="it's positive"))
+    create(shop.database(target), strict.metadata)
+    with pytest.raises(StatementError, match="it's positive") as caught:
+        sync(shop, "sqlite", target)
+    assert caught.value.advice == "Correct the row at the source, or the constraint in the target."
+    assert "IS NOT NULL" not in caught.value.fact
+    assert not any(contents(shop.database(target), metadata).values())
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.found.append(message)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("f", -0.0), ("f", float("nan")), ("n", Decimal("0.111111111111111111"))]
+)
+def test_numbers_that_sqlite_stores_as_bytes_are_told_where_they_are(using: Using, column: str, value: Any) -> None:
+    metadata = sa.MetaData()
+    columns = [sa.Column("f", sa.Float), sa.Column("n", sa.Numeric(38, 18))]
+    thing = sa.Table("thing", metadata, sa.Column("id", sa.Integer, primary_key=True), *columns)
+    shop = using(metadata)
+    create(shop.database("postgres"), metadata)
+    with connected(shop.database("postgres")) as connection:
+        rows = [{"id": 1, "f": 0.5, "n": Decimal("1.5")}, {"id": 2, "f": 1, "n": 1, column: value}]
+        connection.execute(thing.insert(), rows)
+    notes = Notes()
+    sync(shop, "postgres", "sqlite", progress=notes)
+    assert any(f"thing.{column} 1. " in note and "bytes of their digits" in note for note in notes.found)
+    notes.found.clear()
+    sync(shop, "postgres", "sqlite", progress=notes)
+    assert not notes.found
+
+
+def test_a_disk_that_is_full_at_a_checkpoint_of_duckdb_is_told(config: Config) -> None:
+    message = "FATAL Error: Failed to create checkpoint because of error: Could not write: No space left on device"
+    with connect(config.database("duckdb"), write=True) as connection:
+        error = connection.known_error(duckdb.FatalException(message))
+    assert isinstance(error, DatabaseUnavailableError)
+    assert error.advice == "Make room, then run again."

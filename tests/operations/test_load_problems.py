@@ -110,7 +110,7 @@ GOOD = json.dumps(member(1))
         ("json", "", "line 1: the file is empty; a JSON array is expected"),
         ("json", GOOD, "line 1: a JSON array of objects is expected"),
         ("json", f"[\n{GOOD}", "line 2: the file ends before its end"),
-        ("json", f"[\n{GOOD},\n]", "line 3: an object is expected"),
+        ("json", f"[\n{GOOD},\n]", "line 3: an object is expected: the comma behind the last"),
         ("json", f"[\n{GOOD}\n{GOOD}\n]", "line 3: a comma or the end of the array is expected"),
         ("json", f"[\n{GOOD}\n]\n[]", "line 4: there is something behind the end of the array"),
         ("json", "[\n1]", "line 2: an object is expected"),

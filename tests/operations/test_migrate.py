@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,11 +11,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import alembic.command
+import alembic.config
 import pytest
 import sqlalchemy as sa
 from advanced_alchemy.alembic.commands import AlembicCommands
-from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
+from advanced_alchemy.config import (
+    AlembicAsyncConfig,
+    AlembicSyncConfig,
+    SQLAlchemyAsyncConfig,
+    SQLAlchemySyncConfig,
+)
 from advanced_alchemy.types import GUID, DateTimeUTC, EncryptedString, JsonB, StoredObject
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from toolkit.config import Config, Database
 from toolkit.errors import (
@@ -684,6 +693,23 @@ def test_advanced_alchemy_runs_the_same_history(project: Config, database: Datab
     assert migrate.show_current_revision(database, project).is_head
 
 
+@pytest.mark.parametrize("name", ["sqlite", "postgres"])
+def test_advanced_alchemy_runs_the_same_history_on_an_asynchronous_engine(project: Config, name: str) -> None:
+    database = project.database(name)
+    history.make_migrations(project.database("sqlite"), project, "first")
+    driver = "sqlite+aiosqlite" if name == "sqlite" else "postgresql+psycopg"
+    engine = create_async_engine(database.url.set(drivername=driver))
+    settings = AlembicAsyncConfig(script_location=str(project.migrations))
+    commands = AlembicCommands(
+        SQLAlchemyAsyncConfig(engine_instance=engine, bind_key="app", metadata=FIRST, alembic_config=settings)
+    )
+    commands.upgrade()
+    assert migrate.show_current_revision(database, project).is_head
+    assert migrate.check(database, project).changes == ()
+    commands.downgrade("base")
+    assert table_names(database) == set()
+
+
 def test_revisions_of_advanced_alchemy_run(project: Config, database: Database) -> None:
     write_revision(
         project,
@@ -739,3 +765,39 @@ def test_plain_alembic_is_told_how(project: Config) -> None:
     plain.set_main_option("script_location", str(project.migrations))
     with pytest.raises((ConfigurationError, AttributeError)):
         command.upgrade(plain, "head")
+
+
+def test_an_environment_for_asynchronous_engines_is_told(config: Config, tmp_path: Path) -> None:
+    import advanced_alchemy.alembic
+
+    template = Path(advanced_alchemy.alembic.__file__).parent / "templates" / "asyncio"
+    directory = tmp_path / "theirs"
+    shutil.copytree(template, directory)
+    (directory / "versions").mkdir()
+    with pytest.raises(MigrationError, match="is for asynchronous engines only"):
+        migrate.upgrade(config.database("sqlite"), replace(config, migrations=directory))
+
+
+def test_an_environment_that_connects_by_itself_is_not_run(config: Config, tmp_path: Path) -> None:
+    """Alembic's own env.py runs on the URL of alembic.ini: a downgrade of a copy would empty the original."""
+    original, copy = (config.database(f"sqlite:///{tmp_path}/{name}.db") for name in ("original", "copy"))
+    directory, settings = tmp_path / "own", tmp_path / "alembic.ini"
+    alembic.command.init(alembic.config.Config(settings), str(directory))
+    settings.write_text(settings.read_text().replace("driver://user:pass@localhost/dbname", str(original.url)))
+    alembic.command.revision(alembic.config.Config(settings), "one")
+    (script,) = (directory / "versions").glob("*.py")
+    up, down, rest = script.read_text().split("pass")
+    script.write_text(f"{up}op.execute('CREATE TABLE kept (id INTEGER)'){down}op.execute('DROP TABLE kept'){rest}")
+    alembic.command.upgrade(alembic.config.Config(settings), "head")
+    own = replace(config, migrations=directory, root=tmp_path)
+    for run in (
+        lambda: migrate.downgrade(copy, own, "base"),
+        lambda: migrate.upgrade(copy, own),
+        lambda: migrate.stamp(copy, own, "head"),
+        lambda: migrate.upgrade(copy, own, sql=True),
+        lambda: schema.ensure_schema(copy, own),
+    ):
+        with pytest.raises(MigrationError, match="connects by itself"):
+            run()
+    assert "kept" in table_names(original)
+    assert table_names(copy) == set()

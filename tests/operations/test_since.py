@@ -219,6 +219,8 @@ def test_the_command_takes_a_column_and_an_overlap(
         assert run([*command, *options]) == 0
         rows = json.loads(capsys.readouterr().out)["tables"][0]
     assert (rows["unchanged"], rows["since"]) == (2, "2023-12-31 23:40:00")
+    assert run([*command[:-1], "--since"]) == 0
+    assert "Nothing to write: every row changed since the last such sync is there" in capsys.readouterr().out
     assert run([*command, "--overlap", "5m"]) == 2
     assert run([*command, "--since", "--overlap", "soon"]) == 2
     assert run([*command, "--since", "--delete"]) == 2

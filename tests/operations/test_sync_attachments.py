@@ -8,7 +8,7 @@ from tests.operations import databases
 from tests.operations.archive_example import Gallery, gallery
 from tests.operations.gallery import metadata
 from toolkit.config import Config
-from toolkit.errors import UnknownNameError
+from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.sync import sync
 
 
@@ -69,3 +69,14 @@ def test_an_unknown_store_is_refused_before_anything_is_written(alone: Config) -
     with pytest.raises(UnknownNameError, match="nowhere"):
         sync(world.config, "sqlite", two, attachments="nowhere")
     assert Gallery(world.config, two).rows() == {}
+
+
+def test_no_file_is_copied_when_the_source_lacks_a_table(alone: Config) -> None:
+    world = gallery(alone, "sqlite", copy=".toolkit/copy")
+    world.photo(1, "a", b"A")
+    world.run("DROP TABLE note")
+    two = f"sqlite:///{alone.root}/two.sqlite3"
+    databases.create(world.config.database(two), metadata)
+    with pytest.raises(SchemaMismatchError, match="no table 'note'"):
+        sync(world.config, "sqlite", two, attachments="copy")
+    assert not (alone.root / ".toolkit/copy").exists()

@@ -433,3 +433,14 @@ def test_primary_keys_and_hand_made_constraints_change(engine: sa.Engine) -> Non
     assert inspector.get_pk_constraint("t")["constrained_columns"] == ["b", "c"]
     assert inspector.get_unique_constraints("t") == []
     assert inspector.get_foreign_keys("t") == []
+
+
+def test_every_keyword_may_name_a_table_and_a_column(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        words: set[str] = set(connection.exec_driver_sql("SELECT keyword_name FROM duckdb_keywords()").scalars())
+        for word in words:
+            table = sa.Table(word, sa.MetaData(), sa.Column(word, sa.String, primary_key=True))
+            table.create(connection)
+            connection.execute(table.insert(), {word: "x"})
+            connection.execute(table.update().where(table.c[word] == "x").values({word: "y"}))
+            assert connection.scalars(sa.select(table)).all() == ["y"]

@@ -16,7 +16,8 @@ from typing import Any
 import click
 
 from toolkit.cli.options import Commands
-from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, ToolkitError, without_passwords
+from toolkit.config import DEFAULT_METADATA
+from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, SchemaMismatchError, ToolkitError, without_passwords
 
 _SWITCH_SECONDS = 0.0005
 _COLLECT_EVERY = 100_000
@@ -31,6 +32,10 @@ _COMMANDS = {
     "status": ("toolkit.cli.status", "status"),
     "sync": ("toolkit.cli.sync", "sync"),
 }
+_OTHER_TABLES = (
+    "These are tables of the bundled todo schema. For your own: --metadata MODULE:ATTR, or `metadata` in "
+    "pyproject.toml; for these: toolkit database upgrade."
+)
 
 
 class _Commands(Commands):
@@ -46,8 +51,17 @@ class _Commands(Commands):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """What is missing may be missing because nobody said whose tables are meant."""
+        try:
+            return super().invoke(ctx)
+        except SchemaMismatchError as error:
+            if ctx.obj is not None and ctx.obj.metadata == DEFAULT_METADATA:
+                raise SchemaMismatchError(error.problems, _OTHER_TABLES) from error
+            raise
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--metadata", metavar="MODULE:ATTR", help="The tables to work on, instead of the bundled todo schema.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.version_option(package_name="toolkit")

@@ -110,7 +110,7 @@ def general_options(command: F) -> F:
 def _choose_metadata(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value and ctx.obj is not None:
         config: Config = ctx.obj
-        ctx.obj = replace(config, metadata=value)
+        ctx.obj = ctx.find_root().obj = replace(config, metadata=value)
 
 
 def make_options(
@@ -139,14 +139,9 @@ def store_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list
 
 def table_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """What a shell offers in a table's place."""
+    from toolkit.operations import names
 
-    def names() -> Iterable[str]:
-        from toolkit.models.loader import load_metadata
-
-        config = _project(ctx)
-        return load_metadata(config.metadata, config.root).tables
-
-    return _begins(incomplete, names)
+    return _begins(incomplete, lambda: names.table_names(_project(ctx)))
 
 
 def _begins(incomplete: str, names: Callable[[], Iterable[str]]) -> list[str]:

@@ -71,7 +71,9 @@ def show_transfer(result: SyncResult) -> None:
     if result.dry_run:
         click.echo("Run again without --dry-run to write this.")
     elif not inserted + updated + sum(table.deleted + table.marked for table in result.tables):
-        click.echo("Nothing to write: every row of the source is there already.")
+        limited = any(table.since for table in result.tables)
+        looked_at = "changed since the last such sync" if limited else "of the source"
+        click.echo(f"Nothing to write: every row {looked_at} is there already.")
     else:
         proved = "Verified: rows and digest of every table written are equal."
         click.echo(proved if result.verified else "Not verified.")

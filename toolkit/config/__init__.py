@@ -11,7 +11,7 @@ from pathlib import Path
 from toolkit.config.databases import Database, name_of, parse_databases
 from toolkit.config.settings import find_settings, from_environment, text
 from toolkit.config.stores import Store, moved, parse_stores
-from toolkit.errors import UnknownNameError
+from toolkit.errors import ConfigurationError, UnknownNameError
 
 __all__ = ["DEFAULT_METADATA", "Config", "Database", "Store", "load_config"]
 
@@ -35,12 +35,18 @@ class Config:
 
         Raises:
             UnknownNameError: neither a configured name nor a URL.
+            ConfigurationError: a path.
         """
         if name_or_url in self.databases:
             return self.databases[name_or_url]
         if ":" in name_or_url:
             database = Database("", name_or_url, root=Path.cwd())
             return replace(database, name=name_of(database))
+        if re.search(r"[./\\]", name_or_url):
+            engine = "duckdb" if re.search(r"\.d(uck)?db$", name_or_url) else "sqlite"
+            raise ConfigurationError(
+                f"There is no database {name_or_url!r}.", f"A file is given as a URL: {engine}:///{name_or_url}"
+            )
         raise UnknownNameError("database", name_or_url, self.databases)
 
     def store(self, name_or_url: str) -> Store:
@@ -68,6 +74,11 @@ def load_config(
     root, source, table = find_settings(directory or Path.cwd())
     known = ("metadata", "migrations", "fixtures", "databases", "stores")
     unknown = set(table) - set(known)
+    if "tool" in unknown:
+        raise ConfigurationError(
+            f"{source} has a table 'tool', which belongs into pyproject.toml.",
+            "Write [databases] in place of [tool.toolkit.databases], and so on.",
+        )
     if unknown:
         raise UnknownNameError("setting", min(unknown), known, source)
     databases = parse_databases(table.get("databases", {}), root, source)

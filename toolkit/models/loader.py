@@ -24,14 +24,19 @@ def load_metadata(reference: str, search_path: Path) -> MetaData:
     `search_path` is where the user's modules are; it is put first on `sys.path` for the import.
 
     Raises:
-        ConfigurationError: the reference is malformed, the module is not there or fails, or the attribute is
-            missing or something else.
+        ConfigurationError: the reference is malformed, the module is not there or fails, the attribute is missing
+            or something else, or the schema is without tables, or without some that others refer to.
     """
     module_name, separator, attribute = reference.partition(":")
     if not (separator and module_name and attribute):
         raise ConfigurationError(
             f"The metadata reference {reference!r} is not of the form MODULE:ATTRIBUTE.",
             "Write it like myapp.models:metadata or myapp.models:Base.",
+        )
+    if module_name.endswith(".py") or "/" in module_name:
+        dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise ConfigurationError(
+            f"The metadata reference {reference!r} names a file, not a module.", f"Write it like {dotted}:{attribute}."
         )
     module = _import(module_name, reference, search_path)
     found: Any = module
@@ -74,11 +79,11 @@ def _import(name: str, reference: str, search_path: Path) -> ModuleType:
                 f"Searched in {search_path} and the installed packages. Correct `metadata`, or install it.",
             ) from error
         raise _import_failed(name, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failed(name, error) from error
 
 
-def _import_failed(name: str, error: Exception) -> ConfigurationError:
+def _import_failed(name: str, error: BaseException) -> ConfigurationError:
     return ConfigurationError(
         f"The module {name!r} could not be imported: {type(error).__name__}: {error}.",
         f"See where: python -c 'import {name}'",
@@ -112,7 +117,27 @@ def _metadata_of(found: Any, reference: str) -> MetaData:
             "Name a MetaData, a declarative base class or a registry.",
         )
     metadata: MetaData = getattr(found, "metadata", found)
+    _require_models(metadata, reference)
     return metadata
+
+
+def _require_models(metadata: MetaData, reference: str) -> None:
+    """Where modules of models were not imported, nothing would be done, or too little, and no one told."""
+    from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError
+
+    advice = "Name a module that imports all of your models (then BASE or METADATA of it)."
+    if not metadata.tables:
+        raise ConfigurationError(f"The metadata {reference!r} has no tables.", advice)
+    for table in metadata.tables.values():
+        for key in table.foreign_keys:
+            try:
+                key.column  # noqa: B018 - is looked up when it is asked for
+            except (NoReferencedTableError, NoReferencedColumnError) as error:
+                raise ConfigurationError(
+                    f"{table.fullname}.{key.parent.name} refers to {key.target_fullname}, "
+                    f"which the metadata {reference!r} does not have.",
+                    advice,
+                ) from error
 
 
 def _kind_of(found: Any) -> str:

@@ -56,6 +56,7 @@ def alembic_session(
 ) -> Iterator[Session]:
     """Advanced Alchemy's commands on a database; with `only_reads` nothing is made, not even the version table."""
     scripts_of(config)
+    _require_given_engine(database, config)
     steps: list[str] = []
 
     def note(*, step: Any, **_: Any) -> None:
@@ -77,6 +78,30 @@ def alembic_session(
             on_version_apply=note,
         )
         yield Session(database, engine, commands, steps, output)
+
+
+def _require_given_engine(database: Database, config: Config) -> None:
+    """Alembic's own templates connect to the URL of `alembic.ini`, whichever database was named.
+
+    Raises:
+        MigrationError: env.py uses neither this package's `run_migrations` nor, as Advanced Alchemy's, `config.engine`;
+            or it awaits that.
+    """
+    path = config.migrations / "env.py"
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if "toolkit.operations.migration_environment" in text:
+        return
+    if "config.engine" not in text:
+        problem = f"connects by itself: migrations would run on the database that it names, not on {database.name}"
+    elif "async with" in text:
+        problem = "is for asynchronous engines only"
+    else:
+        return
+    raise MigrationError(
+        f"{path} {problem}.",
+        "Nothing was run. Put the env.py that 'toolkit database init DIRECTORY' makes in its place; a database without "
+        "the table alembic_versions also needs: toolkit database stamp-migration REVISION.",
+    )
 
 
 def _commands(database: Database, config: Config, engine: Engine, metadata: MetaData) -> AlembicCommands:

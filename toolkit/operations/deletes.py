@@ -55,7 +55,10 @@ def guard(plans: Sequence[TablePlan], target: DatabaseConnection, limit: DeleteL
         kept = plan.unchanged + plan.updates
         if limit is not None:
             if not kept + plan.inserts:
-                raise DeleteGuardError(target.name, plan.spec.name, plan.deletes, "the source has no rows of it")
+                raise DeleteGuardError(
+                    target.name, plan.spec.name, plan.deletes, "the source has no rows of it",
+                    f"empty the table in {target.name} yourself: no limit allows that here",
+                )
             if not limit.allows(plan.deletes, kept + plan.deletes):
                 raise DeleteGuardError(
                     target.name, plan.spec.name, plan.deletes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from alembic.autogenerate.api import AutogenContext
     from sqlalchemy import Connection, MetaData
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 # Any number, as long as it is always the same: two upgrades of one PostgreSQL database wait for one another.
 _ADVISORY_LOCK = 0x746F6F6C6B6974
@@ -45,10 +47,28 @@ def run_migrations(**options: Any) -> None:
 
 
 def _run_online(options: Mapping[str, Any]) -> None:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    engine: Any = context.config.engine  # type: ignore[attr-defined]
+    if isinstance(engine, AsyncEngine):
+        asyncio.run(_run_awaiting(engine, options))
+        return
+    with engine.connect() as connection:
+        _run_on(connection, options)
+
+
+async def _run_awaiting(engine: AsyncEngine, options: Mapping[str, Any]) -> None:
+    """An application with an asynchronous engine gives that to Advanced Alchemy's commands."""
+    async with engine.connect() as connection:
+        await connection.run_sync(_run_on, options)
+    await engine.dispose()
+
+
+def _run_on(connection: Connection, options: Mapping[str, Any]) -> None:
     config: Any = context.config
     only_reads = bool(config.attributes.get("only_reads"))
     before_commit = config.attributes.get("before_commit")
-    with config.engine.connect() as connection, transactional_ddl(connection, only_reads):
+    with transactional_ddl(connection, only_reads):
         context.configure(**{"connection": connection, "dont_mutate": only_reads, **_options(), **options})
         with context.begin_transaction():
             if connection.dialect.name == "postgresql" and not only_reads:
@@ -117,13 +137,23 @@ def transactional_ddl(connection: Connection, only_reads: bool = False) -> Itera
         yield
         return
     driver: Any = connection.connection.dbapi_connection
+    # An asynchronous driver is behind an adapter, which has only cursors.
+    innermost: Any = connection.connection.driver_connection
+
+    def run(statement: str) -> Any:
+        cursor = driver.cursor()
+        cursor.execute(statement)
+        row = cursor.fetchone() if cursor.description else None
+        cursor.close()
+        return row
+
     level, driver.isolation_level = driver.isolation_level, None
-    (enforced,) = driver.execute("PRAGMA foreign_keys").fetchone()
-    driver.execute("PRAGMA foreign_keys = OFF")
+    (enforced,) = run("PRAGMA foreign_keys")
+    run("PRAGMA foreign_keys = OFF")
 
     def begin(_: Connection) -> None:
-        if not driver.in_transaction:
-            driver.execute("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+        if not innermost.in_transaction:
+            run("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
     event.listen(connection, "begin", begin)
     try:
@@ -132,7 +162,7 @@ def transactional_ddl(connection: Connection, only_reads: bool = False) -> Itera
         event.remove(connection, "begin", begin)
         # Within a transaction the pragma would do nothing.
         connection.rollback()
-        driver.execute(f"PRAGMA foreign_keys = {enforced}")
+        run(f"PRAGMA foreign_keys = {enforced}")
         driver.isolation_level = level
 
 

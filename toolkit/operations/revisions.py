@@ -9,6 +9,7 @@ from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, 
 
 from toolkit.errors import RevisionMismatchError
 from toolkit.repositories import connect
+from toolkit.repositories.postgres_types import accept_foreign_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,6 +70,7 @@ def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
         engine = create_engine(database.url.set(database=":memory:"))
     else:
         engine = database.create_engine(read_only=read_only)
+    accept_foreign_types(engine)
     try:
         yield engine
     finally:

@@ -130,7 +130,16 @@ def transfer(
             return False, tuple(planned(plan) for plan in plans)
         if before_rows is not None:
             before_rows()
-        return created, execute(plans, source, destination, options, progress, marks)
+        results = execute(plans, source, destination, options, progress, marks)
+        written = {result.table for result in results if result.inserted + result.updated}
+        unlike = destination.unlike_numbers([spec for spec in specs if spec.name in written])
+        if unlike:
+            progress.note(
+                f"{target.name} has no such numbers, and stores bytes of their digits: "
+                f"{', '.join(f'{column} {count:,}' for column, count in unlike.items())}. "
+                "The toolkit reads them exactly, SQLAlchemy's Numeric and Float do not."
+            )
+        return created, results
 
 
 def _upserts(plan: TablePlan, target: DatabaseConnection, options: Options) -> bool:

@@ -30,13 +30,16 @@ def connect(database: Database, *, write: bool = False) -> DatabaseConnection:
         raise UnknownNameError("engine", database.engine_name, _ENGINES)
     if database.is_in_memory:
         raise ConfigurationError(
-            f"{database.name} is a database in memory, which ends with each connection.", "Give it a file."
+            f"{database.name} is a database in memory, which ends with each connection.",
+            f"Give it a file, behind three slashes: {database.engine_name}:///file.",
         )
     if database.file is not None and database.file.is_dir():
         raise DatabaseUnavailableError(database.name, f"{database.file} is a directory", "Name a file in it.")
     if not write and database.file is not None and not database.file.exists():
         raise DatabaseUnavailableError(
-            database.name, f"there is no file {database.file}", "Check the path, or fill it first (toolkit load-data)."
+            database.name,
+            f"there is no file {database.file}",
+            "Check the path and the working directory, or fill it first (toolkit load-data).",
         )
     module, name = _ENGINES[database.engine_name]
     connection: DatabaseConnection = getattr(import_module(module), name)(database, write)

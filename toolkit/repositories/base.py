@@ -128,6 +128,10 @@ class DatabaseConnection(ABC):
             DatabaseUnavailableError: this connection cannot do so.
         """
 
+    def unlike_numbers(self, _: Sequence[TableSpec]) -> dict[str, int]:
+        """By `table.column`, how many values are stored in a form that SQLAlchemy's type does not read."""
+        return {}
+
     @abstractmethod
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table within this transaction."""

@@ -15,6 +15,7 @@ from toolkit.core.digest import TableDigest
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
 from toolkit.errors import (
+    CORRECT_ROW,
     DatabaseUnavailableError,
     StatementError,
     ToolkitError,
@@ -24,6 +25,7 @@ from toolkit.errors import (
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, batch_key, stranger
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.decorated import repository_of
+from toolkit.repositories.duckdb_reflection import label_of
 from toolkit.repositories.literals import quoted_text as literal
 from toolkit.repositories.portable import TableRepository
 
@@ -158,16 +160,23 @@ class DuckDBConnection(DatabaseConnection):
             )
         for sign, fact, advice in _KNOWN_ERRORS:
             if sign in message and any(kind in message for kind in _KNOWN_KINDS):
-                holder = found[1] if (found := _HOLDER.search(message)) else "another process"
+                path, _, number = message.partition("held in ")[2].partition(" (PID")
+                holder = f"{path} (PID{number.partition(')')[0]})" if number else "another process"
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, holder=holder), advice.format(holder=holder)
                 )
+        if found := re.search('CHECK constraint failed on table "(.*)" with expression (.*)', message):
+            table, condition = found.groups()
+            return StatementError(
+                self.name,
+                f"a row of {table} is refused: CHECK constraint failed: {label_of(condition) or condition}",
+                CORRECT_ROW,
+            )
         return StatementError(self.name, message.partition("\n")[0], "Run with --debug to see the statement.")
 
 
-_HOLDER = re.compile(r"held in (.*?\(PID \d+\))")
 _READ_ONLY = "attached in read-only mode"
-_KNOWN_KINDS = ("IO Error", "Connection Error", "Failed to commit", _READ_ONLY)
+_KNOWN_KINDS = ("IO Error", "Connection Error", "Failed to commit", "Failed to create checkpoint", _READ_ONLY)
 _KNOWN_ERRORS = (
     ("with a different configuration", "{file} is open in this process already, to write or with other settings",
      "Close it there first (engine.dispose()), then run again."),

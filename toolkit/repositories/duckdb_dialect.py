@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb_engine
 from sqlalchemy import schema
 from sqlalchemy import types as sqltypes
-from sqlalchemy.dialects.postgresql.base import PGCompiler, PGTypeCompiler
+from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS, PGCompiler, PGTypeCompiler
 from sqlalchemy.engine import Inspector
 from sqlalchemy.sql import compiler
 
@@ -220,6 +220,17 @@ class TypeCompiler(PGTypeCompiler):
         return "TIME WITH TIME ZONE" if type_.timezone else "TIME"
 
 
+class IdentifierPreparer(duckdb_engine.DuckDBIdentifierPreparer):
+    """Quotes every word that DuckDB takes for its own. duckdb-engine adds those that are reserved altogether."""
+
+    # Keywords that name functions and types, not columns, and that PostgreSQL does not reserve.
+    reserved_words = {  # noqa: RUF012 - SQLAlchemy's own attribute
+        *RESERVED_WORDS,
+        *("anti", "asof", "at", "by", "collation", "columns", "concurrently", "generated", "glob", "map"),
+        *("positional", "semi", "struct", "tablesample", "try_cast", "tuple", "unpack"),
+    }
+
+
 class StatementCompiler(PGCompiler):
     """PostgreSQL's statements, as far as DuckDB has them."""
 
@@ -257,6 +268,7 @@ class Dialect(CatalogReflection, duckdb_engine.Dialect):  # type: ignore[misc]
     ddl_compiler = DDLCompiler  # type: ignore[assignment]
     type_compiler_cls = TypeCompiler
     statement_compiler = StatementCompiler
+    preparer = IdentifierPreparer
     colspecs = {  # noqa: RUF012 - SQLAlchemy's own attribute
         **{key: value for key, value in duckdb_engine.Dialect.colspecs.items() if key is not sqltypes.Enum},
         sqltypes.DateTime: TimestampInUTC,

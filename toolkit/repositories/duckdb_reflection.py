@@ -99,6 +99,12 @@ def label_check(name: str, expression: str) -> str:
     return "('{}' IS NOT NULL) AND ({})".format(name.replace("'", "''"), expression)
 
 
+def label_of(expression: str) -> str | None:
+    """The name in a CHECK's expression, if it has one."""
+    found = _LABELLED.search(expression)
+    return found[1].replace("''", "'") if found else None
+
+
 class CatalogReflection:
     """The reflection half of the dialect; mixed in before duckdb-engine's, whose queries DuckDB refuses."""
 

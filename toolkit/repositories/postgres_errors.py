@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import errors as pg
 
 from toolkit.errors import (
+    CORRECT_ROW,
     CancelledError,
     DatabaseUnavailableError,
     PrivilegeError,
@@ -105,7 +106,7 @@ def refused_row(database: Database, table: str, key: str, column: str | None, er
     if column is None:
         return StatementError(
             database.name, f"{table} {key} is refused: {error.diag.message_primary}",
-            "Correct the row at the source, or the constraint in the target.",
+            CORRECT_ROW,
         )
     null = f"is NULL, which {database.name} does not allow"
     refused = f"is refused by {database.name}: {error.diag.message_primary}"

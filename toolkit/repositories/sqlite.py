@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.types import INTEGER_KINDS, TEXT_KINDS, Kind
+from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import (
+    CORRECT_ROW,
     CancelledError,
     CollationConflictError,
     DatabaseUnavailableError,
@@ -192,6 +193,18 @@ class SqliteConnection(DatabaseConnection):
             for parts in found
         )
 
+    def unlike_numbers(self, specs: Sequence[TableSpec]) -> dict[str, int]:
+        """Decimals and floats that are stored as bytes of their text: one scan of each table that could have some."""
+        found = {}
+        for spec in specs:
+            names = [c.name for c in spec.columns if c.type.kind in FLOAT_KINDS | {Kind.DECIMAL}]
+            counts: list[Any] = [sa.func.sum(sa.func.typeof(spec.table.c[name]) == "blob") for name in names]
+            if counts:
+                with self.translated():
+                    row = self.sqlalchemy.execute(sa.select(*counts)).one()
+                found.update({f"{spec.name}.{name}": n for name, n in zip(names, row, strict=True) if n})
+        return found
+
     def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
         """Whether a write to one of these tables may run somebody's trigger."""
         names = [spec.table.name for spec in specs]
@@ -226,6 +239,8 @@ class SqliteConnection(DatabaseConnection):
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, seconds=seconds), advice
                 )
+        if "CHECK constraint failed" in text:
+            return StatementError(self.name, f"a row is refused: {text}", CORRECT_ROW)
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
 

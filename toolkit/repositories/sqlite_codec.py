@@ -11,7 +11,7 @@ import json
 import math
 import uuid
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -44,6 +44,8 @@ _UUID_BYTES = 16
 _SAFE_DIGITS = 18
 _INT64 = range(-(2**63), 2**63)
 _BARE_NUMBER = r"^\s*[-0-9]"
+# The usual context has 28 digits, and raises for a number of more.
+_ALL_DIGITS = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 class SqliteCodec(Codec):
@@ -144,9 +146,24 @@ def decode_split(type_: LogicalType, numbers: pa.Array, texts: pa.Array) -> pa.A
         return _parse_texts(type_, texts)
     as_text = [None if number is None else repr(number) for number in numbers.to_pylist()]
     if type_.kind is Kind.DECIMAL and type_.precision is not None:
-        quantum = Decimal(1).scaleb(-(type_.scale or 0))
-        as_text = [None if text is None else str(Decimal(text).quantize(quantum)) for text in as_text]
+        as_text = [None if text is None else str(_as_read(type_, text)) for text in as_text]
     return _parse_texts(type_, pc.coalesce(pa.array(as_text, pa.string()), texts))
+
+
+def _as_read(type_: LogicalType, text: str) -> Decimal:
+    """A double as a decimal; if it has more digits than the column, as SQLAlchemy reads it.
+
+    That rounds the double itself: 2.675 is a little less than that, and becomes 2.67, not 2.68.
+    """
+    written = Decimal(text)
+    rounded = _at_scale(type_, written)
+    return rounded if rounded == written else _at_scale(type_, Decimal(float(text)))
+
+
+def _at_scale(type_: LogicalType, number: Decimal) -> Decimal:
+    if not number.is_finite():
+        raise ValueError("not a finite decimal")
+    return number.quantize(Decimal(1).scaleb(-(type_.scale or 0)), context=_ALL_DIGITS)
 
 
 def _require_single(merged: pa.Array, narrow: pa.Array) -> None:
@@ -259,7 +276,7 @@ def _decimal_form(type_: LogicalType, value: Decimal | str) -> float | int | byt
     double = float(number)
     back = Decimal(repr(double))
     if type_.precision is not None:
-        if abs(number) < Decimal(10) ** 15 and back.quantize(Decimal(1).scaleb(-(type_.scale or 0))) == number:
+        if abs(number) < Decimal(10) ** 15 and _at_scale(type_, back) == number:
             return double
     elif repr(double) == str(value):
         return double

@@ -71,7 +71,8 @@ class JsonRows(Generic[T]):
             yield from self._row()
             while self._next() == b",":
                 self._position += 1
-                self._next()
+                if self._next() == b"]":
+                    raise RowsError(self._line, "an object is expected: the comma behind the last one has none")
                 rows = self._many(b"\n")
                 yield from rows or self._row()
             self._expect(b"]", "a comma or the end of the array is expected")
