@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -53,17 +54,17 @@ class ConfigurationError(ToolkitError):
 
 
 class UnknownNameError(ToolkitError):
-    """A database, table or column that nobody declared; suggests the nearest known name."""
+    """A database, table or column that nobody declared; suggests the nearest known name, and then what else to do."""
 
     exit_code = EXIT_USAGE
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "", otherwise: str = "") -> None:
         self.kind, self.name, self.known = kind, name, tuple(sorted(known))
         near = difflib.get_close_matches(name, self.known, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         super().__init__(
             f"There is no {kind} {name!r}{f' in {where}' if where else ''}.",
-            f"{hint}Known: {', '.join(self.known) or 'none'}.",
+            f"{hint}Known: {', '.join(self.known) or 'none'}.{f' {otherwise}' if otherwise else ''}",
         )
 
 
@@ -82,6 +83,18 @@ class DatabaseUnavailableError(ToolkitError):
     def __init__(self, database: str, fact: str, advice: str = "") -> None:
         self.database = database
         super().__init__(f"{database}: {fact}", advice)
+
+
+class PrivilegeError(DatabaseUnavailableError):
+    """A role may not do in a database what was to be done; `reason` is the server's."""
+
+    def __init__(self, database: str, reason: str, fact: str = "", advice: str = "") -> None:
+        self.reason = reason
+        super().__init__(
+            database,
+            fact or f"this role lacks a privilege: {reason}",
+            advice or "Grant it to the role, or log in as one that has it, such as the owner.",
+        )
 
 
 class StatementError(ToolkitError):
@@ -163,6 +176,19 @@ class UniqueConflictError(ToolkitError):
         )
 
 
+class CollationConflictError(ToolkitError):
+    """Two keys that differ, but that a database takes for one; `columns` make it so, each by its cause."""
+
+    def __init__(self, database: str, table: str, rows: Sequence[str], columns: Mapping[str, str]) -> None:
+        self.database, self.table, self.rows, self.columns = database, table, tuple(rows), dict(columns)
+        causes = " and ".join(f"{name} by {cause}" for name, cause in columns.items())
+        super().__init__(
+            f"{table}: {' and '.join(rows)} are two rows, but one key to {database}, which compares {causes}.",
+            f"Change one of the two keys, or let {database} tell them apart: give {', '.join(columns)} there a "
+            "collation that does.",
+        )
+
+
 class AmbiguousMatchError(ToolkitError):
     """Several rows have the same values in the columns that rows are to be recognised by."""
 
@@ -232,16 +258,26 @@ class DeleteGuardError(ToolkitError):
 
 
 class ReferencedRowsError(ToolkitError):
-    """Rows that were to be deleted are pointed at by rows of a table that was not named."""
+    """Rows that were to be deleted are pointed at by others: `why` tells what is to be known of their table."""
 
     exit_code = EXIT_DIFFERENT
 
-    def __init__(self, database: str, table: str, child: str, rows: int) -> None:
-        self.database, self.table, self.child, self.rows = database, table, child, rows
+    def __init__(
+        self, database: str, table: str, child: str, rows: int, why: Literal["unnamed", "unknown", "stays"] = "unnamed"
+    ) -> None:
+        self.database, self.table, self.child, self.rows, self.why = database, table, child, rows, why
+        one = rows == 1
+        them, those = ("it", "that row") if one else ("them", "those rows")
+        remedies = {
+            "unnamed": f"Name {child} too, or delete {those} first.",
+            "unknown": f"The models know no table {child}: delete {those} in {database}, point {them} elsewhere, or "
+            "run without deleting.",
+            "stays": f"Delete {those} in {database}, or let the condition for {child} cover {them}.",
+        }
         super().__init__(
-            f"{table}: {rows} row{' of' if rows == 1 else 's of'} {child} in {database} "
-            f"point{'s' if rows == 1 else ''} at rows that would be deleted.",
-            f"Nothing was written. Load {child} with it, or delete its rows first.",
+            f"{table}: {rows} row{' of' if one else 's of'} {child} in {database} "
+            f"point{'s' if one else ''} at rows that would be deleted.",
+            f"Nothing was written. {remedies[why]}",
         )
 
 

@@ -11,12 +11,13 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 # The driver waits without hearing Ctrl-C: not for long, then again.
 _SECONDS = 0.5
 _STEP_SECONDS = 0.1
+_LOCK = ".toolkit-lock"
 
 
 @contextmanager
@@ -44,14 +45,29 @@ def try_lock(path: Path, seconds: float = 0) -> sqlite3.Connection | None:
 
 
 def take_turn(place: Path, seconds: float) -> Turn | None:
-    """The turn to write to a place, waiting so long for whoever has it; None if that is not enough."""
+    """The turn to write to a place, waiting so long for whoever has it; None if that is not enough.
+
+    A directory has its lock in itself: whoever shares it meets there, whatever user, container or folder of temporary
+    files is theirs. Where its file system has no locks, and for a file, it is one of this user on this machine.
+    """
+    if place.is_dir():
+        try:
+            return _taken(place / _LOCK, seconds)
+        except sqlite3.OperationalError:
+            pass
+    status = place.stat()
+    return _taken(own_folder() / f"{status.st_dev:x}-{status.st_ino:x}.lock", seconds)
+
+
+def _taken(path: Path, seconds: float) -> Turn | None:
     deadline = time.monotonic() + seconds
     while True:
-        turn = Turn(place)
+        turn = Turn(path)
         try:
             turn.take()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            # Another user's lock may be all but written to.
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY):
                 turn.close()
                 raise
         if turn.is_ours:
@@ -75,12 +91,14 @@ def own_folder() -> Path:
 
 
 class Turn:
-    """The right of a toolkit to write to a file or a directory: a lock on an empty file of this user, elsewhere."""
+    """The right of a toolkit to write to a file or a directory: a lock on an empty file that is there for that."""
 
-    def __init__(self, place: Path) -> None:
-        status = place.stat()
-        self._path = own_folder() / f"{status.st_dev:x}-{status.st_ino:x}.lock"
-        self._path.touch()
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with suppress(FileExistsError):
+            self._path.touch(exist_ok=False)
+            # Whoever may write to the folder may have the next turn, also if this process is killed.
+            self._path.chmod(path.parent.stat().st_mode & 0o666)
         self._inode = self._found()
         self._connection = sqlite3.connect(self._path, timeout=_STEP_SECONDS, isolation_level=None)
     def take(self) -> None:

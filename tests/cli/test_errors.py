@@ -22,6 +22,7 @@ from tests.cli.privileges import file_permissions_hold
 from tests.operations.databases import contents, create, execute, insert
 from tests.operations.example import EARLY, fill
 from tests.operations.shop import Category, Customer, Product, metadata
+from tests.servers.postgres import running
 from toolkit.cli import run
 from toolkit.config import Config, load_config
 from toolkit.repositories.duckdb import DuckDBRepository
@@ -190,6 +191,39 @@ def test_a_missing_folder_of_the_target_is_told(
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_a_folder_in_place_of_a_file_is_told(shop: Config, tell: Tell, tmp_path: Path, engine: str) -> None:
+    fill(shop.database("postgres"))
+    (tmp_path / "folder").mkdir()
+    for source, target in ((f"{engine}:///folder", "postgres"), ("postgres", f"{engine}:///folder")):
+        told = tell("sync", "--from", source, "--to", target)
+        require_two_lines(told)
+        assert told.fact.endswith("folder is a directory")
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_a_new_file_in_a_folder_that_may_not_be_written_to_is_told(
+    shop: Config, tell: Tell, tmp_path: Path, engine: str
+) -> None:
+    fill(shop.database("sqlite"))
+    (tmp_path / "folder").mkdir(mode=0o555)
+    with file_permissions_hold():
+        told = sync_into(tell, f"{engine}:///folder/file")
+    require_two_lines(told)
+    assert re.search("folder/file (cannot be|may not be) opened", told.fact)
+    assert re.search("write there|permission on it and its folder", told.advice)
+
+
+def test_an_empty_file_is_filled_by_sqlite_and_told_of_by_duckdb(shop: Config, tell: Tell, tmp_path: Path) -> None:
+    fill(shop.database("postgres"))
+    (tmp_path / "empty").touch()
+    told = tell("sync", "--from", "postgres", "--to", "duckdb:///empty")
+    require_two_lines(told)
+    assert "empty is empty, which no DuckDB database is" in told.fact
+    assert told.advice.startswith("Remove it")
+    assert tell("sync", "--from", "postgres", "--to", "sqlite:///empty").code == 0
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
 def test_a_file_of_another_kind_is_told(shop: Config, tell: Tell, tmp_path: Path, engine: str) -> None:
     fill(shop.database("postgres"))
     (tmp_path / "letter").write_text("Dear reader,\n" * 1000)
@@ -304,6 +338,53 @@ def test_a_role_that_may_only_read_is_told_so_when_it_writes(
     assert sync_into(tell, url, "--dry-run").code == 0
 
 
+def since_as(config: Config, tell: Tell, role: str, *options: str) -> Told:
+    return sync_into(tell, as_role(config, role, SECRET), "customer", "--since", *options)
+
+
+def test_a_sync_since_without_the_right_to_keep_its_state_says_so_before_a_row_is_moved(
+    shop: Config, tell: Tell, guarded_role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(shop.database("postgres"), metadata)
+    fill(shop.database("sqlite"))
+    grant(shop, "ALL ON ALL TABLES IN SCHEMA public", guarded_role)
+    grant(shop, "ALL ON ALL SEQUENCES IN SCHEMA public", guarded_role)
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresRepository, "load", None)
+        told = since_as(shop, tell, guarded_role)
+    require_two_lines(told)
+    assert "may not create the table toolkit_sync_state" in told.fact
+    assert "permission denied for schema public" in told.fact
+    right, _, table = told.advice.partition("run: ")[2].partition("; or, once: ")
+    assert right == f"GRANT CREATE ON SCHEMA public TO {guarded_role}"
+    execute(shop.database("postgres"), table)
+    assert since_as(shop, tell, guarded_role).code == 0
+
+
+@pytest.mark.parametrize("right", ["SELECT", "INSERT", "DELETE"])
+def test_a_sync_since_that_may_not_use_the_table_of_its_state_says_so_before_a_row_is_moved(
+    shop: Config, tell: Tell, guarded_role: str, right: str
+) -> None:
+    create(shop.database("postgres"), metadata)
+    fill(shop.database("sqlite"))
+    grant(shop, "ALL ON ALL TABLES IN SCHEMA public", guarded_role)
+    grant(shop, "ALL ON ALL SEQUENCES IN SCHEMA public", guarded_role)
+    grant(shop, "CREATE ON SCHEMA public", guarded_role)
+    assert since_as(shop, tell, guarded_role).code == 0
+    execute(shop.database("sqlite"), "UPDATE customer SET updated_at = '2025-01-01 00:00:00' WHERE id = 1")
+    execute(
+        shop.database("postgres"),
+        "ALTER TABLE toolkit_sync_state OWNER TO postgres",
+        f"GRANT SELECT, INSERT, DELETE ON toolkit_sync_state TO {guarded_role}",
+        f"REVOKE {right} ON toolkit_sync_state FROM {guarded_role}",
+    )
+    told = since_as(shop, tell, guarded_role)
+    require_two_lines(told)
+    assert "may not use the table toolkit_sync_state" in told.fact
+    execute(shop.database("postgres"), told.advice.partition("run: ")[2])
+    assert since_as(shop, tell, guarded_role).code == 0
+
+
 def test_an_unknown_role_and_an_unknown_database_of_a_server_are_told(shop: Config, tell: Tell) -> None:
     fill(shop.database("sqlite"))
     told = sync_into(tell, as_role(shop, "nobody_knows"))
@@ -351,6 +432,34 @@ def test_a_read_only_target_is_told(shop: Config, tell: Tell, target: str) -> No
     require_two_lines(told)
     assert re.search("read-only|cannot be written|may not be opened", told.fact)
     assert "write" in told.advice.lower() or "permission" in told.advice.lower()
+
+
+@pytest.mark.parametrize("where", ["ROLE {role}", "DATABASE {database}"])
+def test_a_role_or_database_that_is_set_to_read_only_is_told_from_a_standby(
+    shop: Config, tell: Tell, guarded_role: str, where: str
+) -> None:
+    fill(shop.database("sqlite"))
+    create(shop.database("postgres"), metadata)
+    grant(shop, "ALL ON ALL TABLES IN SCHEMA public", guarded_role)
+    what = where.format(role=guarded_role, database=shop.database("postgres").url.database)
+    execute(shop.database("postgres"), f"ALTER {what} SET default_transaction_read_only = on")
+    told = sync_into(tell, as_role(shop, guarded_role, SECRET))
+    require_two_lines(told)
+    assert "its transactions are read-only (default_transaction_read_only is on)" in told.fact
+    assert "standby" not in told.err
+
+
+def test_a_standby_is_told_and_may_be_read(shop: Config, tell: Tell) -> None:
+    fill(shop.database("sqlite"))
+    with running() as server:
+        url = server.database("shop")
+        assert sync_into(tell, url).code == 0
+        server.become_standby()
+        told = sync_into(tell, url)
+        assert tell("sync", "--from", url, "--to", "sqlite").code == 0
+    require_two_lines(told)
+    assert "the server is a standby" in told.fact
+    assert told.advice == "Write to the primary server."
 
 
 def test_a_file_that_its_url_makes_read_only_is_told(shop: Config, tell: Tell, tmp_path: Path) -> None:
@@ -432,8 +541,8 @@ def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(
     with another_process(_HOLDS_DUCKDB, "one.duckdb") as pid:
         for told in (sync_into(tell, "duckdb"), tell("sync", "--from", "duckdb", "--to", "sqlite")):
             require_two_lines(told)
-            assert re.search(r"one\.duckdb is open in \S+ \(PID \d+\)$", told.fact)
-            assert str(pid) in told.fact
+            assert "one.duckdb is open in" in told.fact
+            assert told.fact.endswith(f"(PID {pid})")
             assert told.advice == "Let that process close the file, then run again."
 
 

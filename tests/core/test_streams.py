@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -74,3 +75,31 @@ def test_rows_are_chosen_by_several_columns_together() -> None:
     batch = pa.record_batch({"a": [1, 1, 2], "b": ["x", "y", "x"]})
     keys = pa.table({"a": [1, 2], "b": ["y", "y"]})
     assert [part.to_pylist() for part in only([batch], keys)] == [[{"a": 1, "b": "y"}]]
+
+
+def test_ctrl_c_again_and_again_does_not_leave_the_thread_behind() -> None:
+    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        release.wait()
+        ended.set()
+
+    def press() -> None:
+        begun.wait()
+        for _ in range(5):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            release.wait(0.05)
+        release.set()
+
+    def consume() -> None:
+        with read_ahead(items()) as read:
+            for _ in read:
+                begun.set()
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        consume()
+    assert ended.is_set()
+    presser.join()

@@ -138,6 +138,17 @@ def test_rows_of_a_table_that_is_not_named_keep_the_rows_they_point_at(shop: Con
 
 
 @EVERY_TARGET
+def test_rows_outside_of_their_own_condition_keep_the_rows_they_point_at(shop: Config, target: str) -> None:
+    categories(shop, "sqlite", 1)
+    categories(shop, target, 2)
+    insert(shop.database(target), Product, [{"id": 7, "category_id": 2, "price": 1}])
+    with pytest.raises(ReferencedRowsError, match=r"1 row of product in .* points at rows") as caught:
+        sync(shop, "sqlite", target, where={"product": "id < 5"}, options=ALL)
+    assert "or let the condition for product cover it" in caught.value.advice
+    assert len(names(shop, target)) == 2
+
+
+@EVERY_TARGET
 def test_a_condition_holds_on_both_sides(shop: Config, target: str) -> None:
     create(shop.database("sqlite"), metadata)
     create(shop.database(target), metadata)

@@ -256,7 +256,8 @@ def test_a_set_that_was_written_but_not_moved_to_its_end_is_completed_by_the_nex
     assert files(tmp_path / "again") == files(directory)
 
 
-def test_two_dumps_into_one_directory_never_mix(shop: Config, tmp_path: Path) -> None:
+@pytest.mark.parametrize("temporary", [("", ""), ("a", "b")], ids=["", "without common temporary files"])
+def test_two_dumps_into_one_directory_never_mix(shop: Config, tmp_path: Path, temporary: tuple[str, str]) -> None:
     for name, count in (("sqlite", 3000), ("sqlite2", 10)):
         create(shop.database(name), metadata)
         execute(
@@ -266,13 +267,18 @@ def test_two_dumps_into_one_directory_never_mix(shop: Config, tmp_path: Path) ->
             f"INSERT INTO category VALUES (1, NULL, '{name}')",
         )
     project = settings(shop, tmp_path)
+    folders = [tmp_path / name if name else None for name in temporary]
+    for folder in filter(None, folders):
+        folder.mkdir()
     for _ in range(3):
         running = [
-            toolkit(project, "dump-data", "--from", shop.database(name).address) for name in ("sqlite", "sqlite2")
+            toolkit(project, "dump-data", "--from", shop.database(name).address, temporary=folder)
+            for name, folder in zip(("sqlite", "sqlite2"), folders, strict=True)
         ]
         assert [each.end() for each in running] == [0, 0]
         (category,) = rows(tmp_path / "out", "category")
         assert {row["name"] for row in rows(tmp_path / "out", "customer")} == {category["name"]}
+        assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".toolkit")]
 
 
 def test_a_dump_into_a_prefix_where_another_writes_is_refused(

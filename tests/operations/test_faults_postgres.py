@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.operations.databases import Rows, contents, create, execute, postgres
 from tests.operations.example import fill
+from tests.operations.processes import toolkit
 from tests.operations.shop import metadata
 from tests.servers.postgres import Server, running
 from tests.servers.tcp_proxy import Proxy, in_front_of
@@ -24,6 +26,7 @@ from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
 from toolkit.repositories import connect
 from toolkit.repositories.postgres import PostgresConnection
+from toolkit.repositories.postgres_sql import VALUE
 from toolkit.repositories.postgres_table import PostgresRepository
 
 # A cursor of a server that is gone cannot be closed.
@@ -272,11 +275,64 @@ def test_a_commit_whose_answer_is_lost_is_an_error_and_the_next_run_finds_it_don
 # -- a network that fails --------------------------------------------------------------------------------------
 
 
+def socket_of(config: Config) -> str:
+    """The server's socket."""
+    return f"{config.database('postgres').url.query['host']}/.s.PGSQL.5432"
+
+
 @pytest.fixture
 def proxy(shop: Config) -> Iterator[Proxy]:
     """A network between the toolkit and the server."""
-    with in_front_of(f"{shop.database('postgres').url.query['host']}/.s.PGSQL.5432") as proxy:
+    with in_front_of(socket_of(shop)) as proxy:
         yield proxy
+
+
+def test_behind_a_pooler_commits_in_between_are_refused_and_all_else_is_done(shop: Config) -> None:
+    fill(shop.database("sqlite"))
+    create(shop.database("postgres"), metadata)
+    parts = Options(commit_every=1)
+    with in_front_of(socket_of(shop), pooled=True) as pooler:
+        config = remote(shop, pooler)
+        with pytest.raises(DatabaseUnavailableError, match="a pooler such as PgBouncer") as caught:
+            sync(config, "sqlite", "remote", options=parts)
+        assert "leave out --commit-every" in caught.value.advice
+        assert sync(config, "sqlite", "remote", options=parts, dry_run=True).tables[0].inserted == 4
+        assert not any(contents(shop.database("postgres"), metadata).values())
+        require_convergence(config, "sqlite", "remote")
+    # A network alone is no pooler.
+    with in_front_of(socket_of(shop)) as proxy:
+        sync(remote(shop, proxy), "sqlite", "remote", options=parts)
+
+
+def test_a_turn_to_write_ends_with_its_transaction_unless_it_is_kept(shop: Config) -> None:
+    database = replace(shop.database("postgres"), lock_seconds=0.1)
+    with connect(database, write=True) as first:
+        with pytest.raises(DatabaseUnavailableError, match="another"), connect(database, write=True):
+            pass
+        first.commit()
+        with connect(database, write=True) as second:
+            second.keep_turn()
+            second.commit()
+            # Whoever is done is not held up by the next.
+            first.commit()
+            with pytest.raises(DatabaseUnavailableError, match="another"), connect(database, write=True):
+                pass
+    with connect(database, write=True):
+        pass
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_behind_a_pooler_no_statement_is_prepared_under_a_name_that_others_may_use(
+    shop: Config, write: bool
+) -> None:
+    with in_front_of(socket_of(shop), pooled=True) as pooler:
+        config = remote(shop, pooler)
+        with connect(config.database("remote"), write=write) as connection:
+            assert isinstance(connection, PostgresConnection)
+            for number in range(20):
+                connection.run(f"SELECT {VALUE}", str(number))
+            (found,) = connection.run("SELECT count(*) FROM pg_prepared_statements").fetchone() or ()
+    assert found == 0
 
 
 def remote(config: Config, proxy: Proxy) -> Config:
@@ -291,6 +347,32 @@ def fill_wide(database: Database) -> None:
     create(database, metadata)
     names = ", ".join(f"({n}, '{n}@x', '{chr(65 + n % 26) * 4000}', {AT}, {AT})" for n in range(150))
     execute(database, f"INSERT INTO customer VALUES {names}".replace("+00'", "'"))
+
+
+@pytest.mark.parametrize("command", ["sync", "dump-data"])
+def test_ctrl_c_again_ends_what_waits_for_a_server_that_is_silent(
+    shop: Config, proxy: Proxy, tmp_path: Path, command: str
+) -> None:
+    fill_wide(shop.database("postgres"))
+    create(shop.database("sqlite"), metadata)
+    config = remote(shop, proxy)
+    urls = (f'{name} = "{config.database(name).address}"' for name in ("sqlite", "remote"))
+    (tmp_path / "toolkit.toml").write_text("\n".join([f'metadata = "{shop.metadata}"', "[databases]", *urls]))
+    to = {"sync": ["--to", "sqlite"], "dump-data": ["--dir", "out"]}[command]
+    proxy.limit(150 * 4000 // 2, to_server=False, silent=True)
+    running = toolkit(tmp_path, command, "--from", "remote", *to)
+    while not proxy.is_exhausted and running.process.is_alive():
+        running.process.join(0.1)
+    for _ in range(300):
+        running.interrupt()
+        running.process.join(0.1)
+        if not running.process.is_alive():
+            break
+    assert running.end() == 130
+    assert running.err == "Interrupted at once; what was not committed is rolled back.\n"
+    assert not any(contents(shop.database("sqlite"), metadata).values())
+    proxy.limit(None)
+    assert toolkit(tmp_path, command, "--from", "remote", *to).end() == 0
 
 
 @pytest.mark.usefixtures("small_rebuilds")

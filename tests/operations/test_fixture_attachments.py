@@ -453,9 +453,12 @@ def test_a_store_that_is_not_configured_refuses_the_load_whole(kept: Gallery) ->
     for name, before in swaps:
         place = kept.config.root / "out" / name
         place.write_text(place.read_text().replace(f"{before}attachments", f"{before}media"))
-    with pytest.raises(UnknownNameError, match="media"):
+    with pytest.raises(UnknownNameError, match="media") as caught:
         loaded(kept)
+    assert caught.value.advice.endswith("load the rows alone: --no-attachments.")
     assert kept.rows() == {}
+    assert loaded(kept, AttachmentMode.LEAVE) is None
+    assert len(kept.rows()) == 3
 
 
 def test_a_backend_keeps_the_content_type_of_the_reference(alone: Config, s3_server: S3Server) -> None:

@@ -126,8 +126,11 @@ def test_no_cascade_takes_rows_of_a_table_that_has_no_key_or_points_at_another_o
         "INSERT INTO parent VALUES (1, 'a'), (2, 'b'), (3, NULL)",
         insert,
     )
-    with pytest.raises(ReferencedRowsError, match=rf"parent: 1 row of {child} in postgres points at rows"):
+    with pytest.raises(ReferencedRowsError, match=rf"parent: 1 row of {child} in postgres points at rows") as caught:
         sync(config, "sqlite", "postgres", ["parent"], options=ALL)
+    is_known = child in metadata.tables
+    assert ("know no table public.unknown" in caught.value.advice) is not is_known
+    assert (f"Name {child} too" in caught.value.advice) is is_known
     assert rows(config, "postgres", f"SELECT count(*) FROM {child}") == [(1,)]
     execute(config.database("postgres"), f"DELETE FROM {child}")
     assert counts(sync(config, "sqlite", "postgres", ["parent"], options=ALL)) == {"parent": (0, 0, 1, 2)}

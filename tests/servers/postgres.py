@@ -28,6 +28,13 @@ class Server:
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, cwd="/", **user,
         )
 
+    def become_standby(self) -> None:
+        """Restart as a standby that waits for ever for what its primary sends."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            # By the server itself, which has to own the file.
+            connection.execute(f"COPY (SELECT WHERE false) TO '{self._server.pgdata}/standby.signal'".encode())
+        self.restart("fast")
+
     def database(self, name: str) -> str:
         """The URL of a new database, dropped before if it is there."""
         with psycopg.connect(self.url, autocommit=True) as connection:

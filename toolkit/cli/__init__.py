@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from importlib import import_module
 from typing import Any
@@ -19,6 +21,7 @@ from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, SchemaMismatchError, 
 
 _SWITCH_SECONDS = 0.0005
 _COLLECT_EVERY = 100_000
+_PATIENCE_SECONDS = 2.0
 # Command -> module and attribute, so that `--help` imports none of them but their first lines of help.
 _COMMANDS = {
     "archive": ("toolkit.cli.archive", "archive"),
@@ -113,11 +116,20 @@ def run(arguments: list[str]) -> int:
 
 
 class _Interrupt:
-    """Remembers Ctrl-C: some libraries turn what it raises into an error of their own."""
+    """Remembers Ctrl-C: some libraries turn what it raises into an error of their own.
+
+    What is under way in native code is waited for, which a server that is silent makes endless: whoever presses it
+    again after a while leaves at once, as if the process were killed.
+    """
 
     def __init__(self) -> None:
-        self.received = False
+        self._at: float | None = None
         self._before: Any = None
+
+    @property
+    def received(self) -> bool:
+        """Whether it was pressed."""
+        return self._at is not None
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -130,7 +142,12 @@ class _Interrupt:
     def _receive(self, number: int, frame: Any) -> None:
         import logging
 
-        self.received = True
+        if self._at is None:
+            self._at = time.monotonic()
+        elif time.monotonic() - self._at > _PATIENCE_SECONDS:
+            # Not by click, whose stream may be in the midst of a write.
+            os.write(2, b"Interrupted at once; what was not committed is rolled back.\n")
+            os._exit(EXIT_INTERRUPTED)
         # SQLAlchemy's pool tells of connections that could not be closed in order, which is no news now.
         logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
         signal.default_int_handler(number, frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -16,6 +16,39 @@ T = TypeVar("T")
 # Two batches ahead keep both sides busy; more only costs memory.
 _AHEAD = 2
 _DONE = object()
+
+
+class Worker(threading.Thread):
+    """A thread whose end can be waited for with Ctrl-C meanwhile.
+
+    `join` itself, once it is interrupted, takes the thread for ended (CPython 3.11 and 3.12, since bpo-45274).
+    """
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Do the work."""
+        try:
+            self._work()
+        finally:
+            self._ended.set()
+
+    def wait(self) -> None:
+        """Wait for the end, also when Ctrl-C comes meanwhile, which is raised afterwards.
+
+        What the thread works with is closed next; native code would be torn down under its feet.
+        """
+        interrupt: KeyboardInterrupt | None = None
+        while not self._ended.is_set():
+            try:
+                self._ended.wait()
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
 
 @contextmanager
@@ -47,28 +80,13 @@ def read_ahead(items: Iterable[T]) -> Iterator[Iterator[T]]:
         if failure:
             raise failure[0]
 
-    thread = threading.Thread(target=produce, name="read-ahead", daemon=True)
+    thread = Worker(produce, "read-ahead")
     thread.start()
     try:
         yield consume()
     finally:
         stopped.set()
-        join(thread)
-
-
-def join(thread: threading.Thread) -> None:
-    """Wait for a thread, also when Ctrl-C comes meanwhile, which is raised afterwards.
-
-    What the thread works with is closed next; native code would be torn down under its feet.
-    """
-    interrupt: KeyboardInterrupt | None = None
-    while thread.is_alive():
-        try:
-            thread.join()
-        except KeyboardInterrupt as error:
-            interrupt = error
-    if interrupt is not None:
-        raise interrupt
+        thread.wait()
 
 
 def _offer(pipe: queue.Queue[object], item: object, stopped: threading.Event) -> bool:

@@ -66,7 +66,10 @@ def guard(plans: Sequence[TablePlan], target: DatabaseConnection, limit: DeleteL
                 )
         for child, rows in () if plan.marks else _pointing(plan, plans, target):
             if child.name not in together:
-                raise ReferencedRowsError(target.name, plan.spec.name, child.name, rows)
+                is_known = child.table.metadata is plan.spec.table.metadata
+                raise ReferencedRowsError(
+                    target.name, plan.spec.name, child.name, rows, "unnamed" if is_known else "unknown"
+                )
 
 
 def soften(plan: TablePlan, target: TableRepository | None) -> TablePlan:
@@ -201,7 +204,7 @@ def delete_rest(plans: Sequence[TablePlan], rest: dict[str, pa.Table], target: D
         if plan.spec.name not in rest:
             continue
         for child, rows in _pointing(plan, plans, target):
-            raise ReferencedRowsError(target.name, plan.spec.name, child.name, rows)
+            raise ReferencedRowsError(target.name, plan.spec.name, child.name, rows, "stays")
         target.repository(plan.spec).delete_many(rest[plan.spec.name])
 
 

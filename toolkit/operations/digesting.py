@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Self
 import pyarrow as pa
 
 from toolkit.core.digest import StoredDigest, TableDigest, row_digests, sum_digests
-from toolkit.core.streams import join
+from toolkit.core.streams import Worker
 from toolkit.core.tables import TableSpec
 from toolkit.scratch import scratch_directory
 
@@ -37,7 +36,7 @@ class SideDigest:
         self._bytes_on_disk = 0
         self._failure: BaseException | None = None
         self._abandoned = False
-        self._thread = threading.Thread(target=self._work, name="digest", daemon=True)
+        self._thread = Worker(self._work, "digest")
 
     def __enter__(self) -> Self:
         self._open = ExitStack()
@@ -50,7 +49,7 @@ class SideDigest:
     ) -> None:
         self._abandoned = True
         self._waiting.put(None)
-        join(self._thread)
+        self._thread.wait()
         self._open.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -73,7 +72,7 @@ class SideDigest:
             Exception: what went wrong in the thread.
         """
         self._waiting.put(None)
-        join(self._thread)
+        self._thread.wait()
         if self._failure is not None:
             raise self._failure
         return self._total

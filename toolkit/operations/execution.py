@@ -142,6 +142,8 @@ def _write(
     sent = arrived = plan.digest if options.verify and plan.action is Action.NOTHING else None
     if plan.action is not Action.NOTHING:
         progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
+        if plan.inserts and target.repository(plan.spec).folded_key():
+            target.repository(plan.spec).require_distinct(_keys_to_write(plan, source))
         parked = _park_moved(plan, lambda: _differing(plan, source, options), target, leaving)
         if options.commit_every and not parked and not _points_at_itself(plan.spec):
             sent, arrived = _in_parts(plan, source, target, options, progress)
@@ -225,6 +227,15 @@ def _expected(plan: TablePlan) -> tuple[pa.Table, TableDigest]:
     assert plan.changes is not None
     digests = plan.changes.column(DIGEST_FIELD).combine_chunks()
     return plan.changes.drop_columns([DIGEST_FIELD]), sum_digests(digests)
+
+
+def _keys_to_write(plan: TablePlan, source: Source) -> Iterator[pa.RecordBatch]:
+    if plan.changes is not None:
+        yield from plan.changes.select(list(plan.spec.key)).to_batches()
+        return
+    narrow = replace(plan.spec, columns=tuple(plan.spec.column(name) for name in plan.spec.key))
+    for batch in source.repository(narrow).read(BATCH_ROWS):
+        yield batch.select(list(plan.spec.key))
 
 
 def _differing(plan: TablePlan, source: Source, options: Options) -> Iterator[pa.RecordBatch]:

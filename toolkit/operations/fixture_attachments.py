@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from toolkit.core.fixture_manifest import Attachments, FixtureAttachment
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_parallel
 from toolkit.core.plan import FileCopy
-from toolkit.errors import ExistingFilesError, FixtureError, StoreError, ToolkitError
+from toolkit.errors import ExistingFilesError, FixtureError, StoreError, ToolkitError, UnknownNameError
 from toolkit.operations.archive.places import JOBS, Backends
 from toolkit.operations.archive.rows import file_columns, narrow, read_cells
 from toolkit.operations.attachments import is_live, send_proved
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from toolkit.stores.directories import Directory
     from toolkit.stores.fixture_writer import FixtureWriter
     from toolkit.stores.fixtures import FixtureDirectory
+    from toolkit.stores.live import LiveBackend
 
 _SCHEMA = """
 CREATE TABLE file (
@@ -301,7 +302,7 @@ class FilePutting:
         if attachment is None:
             return _Seen(number, place, "unknown")
         self._require(attachment, path)
-        backend = self.backends.get(key)
+        backend = self._backend(key)
         info = backend.info(path)
         if info is None:
             state = "lacking"
@@ -313,6 +314,14 @@ class FilePutting:
         for _ in self._content(attachment, path):
             pass
         return _Seen(number, place, state, attachment.bytes)
+
+    def _backend(self, key: str) -> LiveBackend:
+        """The live store that rows name; without it, their files are what could be left alone."""
+        try:
+            return self.backends.get(key)
+        except UnknownNameError as error:
+            otherwise = "Configure or register it, or load the rows alone: --no-attachments."
+            raise UnknownNameError(error.kind, key, error.known, otherwise=otherwise) from error
 
     def _require(self, attachment: FixtureAttachment, path: str) -> None:
         size = self.directory.size(attachment.name)

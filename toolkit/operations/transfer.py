@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from toolkit.core.changes import Changes, compare, compare_rows
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, keyed_digests
-from toolkit.core.plan import TablePlan, TableResult, load_plan, merge_plan, planned
+from toolkit.core.plan import Action, TablePlan, TableResult, load_plan, merge_plan, planned
 from toolkit.core.progress import Progress
 from toolkit.core.tables import TableSpec
 from toolkit.errors import ExistingRowsError
@@ -20,7 +20,7 @@ from toolkit.operations import schema
 from toolkit.operations.deletes import DeleteLimit, guard, soften
 from toolkit.operations.execution import execute
 from toolkit.repositories import connect
-from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema
+from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema, require_keys
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
@@ -115,6 +115,8 @@ def transfer(
     if created:
         progress.note(f"{target.name} had no tables: its schema was created.")
     with connect(target, write=not dry_run) as destination:
+        if options.commit_every and not dry_run:
+            destination.keep_turn()
         destination.hold(specs)
         check_schema(destination, specs, to_write=True)
         source = source_for(destination)
@@ -123,6 +125,7 @@ def transfer(
         if options.mode is Mode.INSERT:
             _refuse_existing(plans, source, destination, options)
         guard(plans, destination, options.max_delete)
+        require_keys(destination, (plan.spec for plan in plans if _upserts(plan, destination, options)))
         if dry_run:
             return False, tuple(planned(plan) for plan in plans)
         if before_rows is not None:
@@ -137,6 +140,13 @@ def transfer(
                 "The toolkit reads them exactly, SQLAlchemy's Numeric and Float do not."
             )
         return created, results
+
+
+def _upserts(plan: TablePlan, target: DatabaseConnection, options: Options) -> bool:
+    """Whether rows will be written by an upsert, which rests on the table's key."""
+    if plan.action is Action.LOAD:
+        return bool(options.commit_every) or not target.capabilities.loads_without_key
+    return bool(plan.writes)
 
 
 def _prepare(

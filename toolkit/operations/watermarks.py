@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable
 
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.core.values import timestamp_text
-from toolkit.errors import ConfigurationError
+from toolkit.errors import ConfigurationError, PrivilegeError
 
 if TYPE_CHECKING:
     from toolkit.repositories.base import DatabaseConnection
@@ -65,13 +67,23 @@ class Watermarks:
 
         Raises:
             ConfigurationError: no table has the column, or it is of a type that does not grow.
+            PrivilegeError: the target's role may not keep what this sync will reach.
         """
         _require_column(since, specs)
         marks = cls(since, source.database.place, {}, {})
         now = dt.datetime.now(dt.UTC)
         for spec in specs:
             marks._reach(spec, source, now)
-        return replace(marks, previous=marks._read(target, specs))
+        with _naming_the_right(target):
+            marks = replace(marks, previous=marks._read(target, specs))
+        if target.write and marks.moved:
+            _require_table(target)
+        return marks
+
+    @property
+    def moved(self) -> dict[str, int]:
+        """What is to be kept: the watermarks that are not where they were."""
+        return {name: mark for name, mark in self.reached.items() if self.previous.get(name) != mark}
 
     def _read(self, target: DatabaseConnection, specs: Sequence[TableSpec]) -> dict[str, int]:
         with target.translated():
@@ -112,11 +124,10 @@ class Watermarks:
 
     def write(self, target: DatabaseConnection, specs: Sequence[TableSpec]) -> None:
         """Keep what was reached, in the transaction of the rows."""
-        moved = {name: mark for name, mark in self.reached.items() if self.previous.get(name) != mark}
+        moved = self.moved
         if not moved:
             return
         with target.translated():
-            _STATE.create(target.sqlalchemy, checkfirst=True)
             for spec in specs:
                 if spec.name not in moved:
                     continue
@@ -143,6 +154,47 @@ class Watermarks:
             return overlap if isinstance(overlap, int) else 0
         time = overlap if isinstance(overlap, dt.timedelta) else _DEFAULT_OVERLAP
         return -(-time // _DAY) if kind is Kind.DATE else time // dt.timedelta(microseconds=1)
+
+
+def _require_table(target: DatabaseConnection) -> None:
+    """See to it that the table is there and may be written to, by making it and by writing nothing."""
+    changes = (
+        sa.delete(_STATE).where(sa.false()),
+        sa.insert(_STATE).from_select(_STATE.columns.keys(), sa.select(_STATE).where(sa.false())),
+    )
+    with _naming_the_right(target), target.translated(), target.savepoint():
+        _STATE.create(target.sqlalchemy, checkfirst=True)
+        for change in changes:
+            target.sqlalchemy.execute(change)
+
+
+@contextmanager
+def _naming_the_right(target: DatabaseConnection) -> Iterator[None]:
+    try:
+        yield
+    except PrivilegeError as error:
+        raise _lacking_right(target, error.reason) from error
+
+
+def _lacking_right(target: DatabaseConnection, reason: str) -> PrivilegeError:
+    """What the role needs, in the statements that its owner, or the schema's, can run."""
+    dialect = target.sqlalchemy.dialect
+    quote = dialect.identifier_preparer.quote
+    role = quote(target.database.url.username or "THE_ROLE")
+    grant = f"GRANT SELECT, INSERT, DELETE ON {_STATE.name} TO {role};"
+    if _STATE.name in reason:
+        return PrivilegeError(
+            target.name, reason,
+            f"this role may not use the table {_STATE.name}, where --since keeps how far it came: {reason}",
+            f"Let its owner run: {grant}",
+        )
+    made = " ".join(str(CreateTable(_STATE).compile(dialect=dialect)).split())
+    schema = quote(dialect.default_schema_name or "public")
+    return PrivilegeError(
+        target.name, reason,
+        f"this role may not create the table {_STATE.name}, where --since keeps how far it came: {reason}",
+        f"Let the schema's owner run: GRANT CREATE ON SCHEMA {schema} TO {role}; or, once: {made}; {grant}",
+    )
 
 
 def _require_column(since: Since, specs: Sequence[TableSpec]) -> None:

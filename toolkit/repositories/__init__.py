@@ -24,7 +24,7 @@ def connect(database: Database, *, write: bool = False) -> DatabaseConnection:
 
     Raises:
         ConfigurationError: the database is in memory.
-        DatabaseUnavailableError: there is no such file to read; entering the block raises it for all other causes.
+        DatabaseUnavailableError: it is a directory, or there is no file to read; entering the block has other causes.
     """
     if database.engine_name not in _ENGINES:
         raise UnknownNameError("engine", database.engine_name, _ENGINES)
@@ -33,6 +33,8 @@ def connect(database: Database, *, write: bool = False) -> DatabaseConnection:
             f"{database.name} is a database in memory, which ends with each connection.",
             f"Give it a file, behind three slashes: {database.engine_name}:///file.",
         )
+    if database.file is not None and database.file.is_dir():
+        raise DatabaseUnavailableError(database.name, f"{database.file} is a directory", "Name a file in it.")
     if not write and database.file is not None and not database.file.exists():
         raise DatabaseUnavailableError(
             database.name,

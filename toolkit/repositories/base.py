@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -36,6 +36,8 @@ class Capabilities:
     """Rows without a parent are refused by the engine; elsewhere they are looked for before the commit."""
     keeps_text_of_json: bool
     """Rows come back as they were sent, to the letter, so that a load can be verified without reading JSON."""
+    loads_without_key: bool
+    """An empty table is filled without the index that an upsert rests on."""
 
 
 class DatabaseConnection(ABC):
@@ -118,6 +120,13 @@ class DatabaseConnection(ABC):
 
     def hold(self, specs: Sequence[TableSpec]) -> None:  # noqa: B027 - files are nobody else's while they are open
         """Keep these tables from being altered, emptied or dropped while they are worked on; call it first of all."""
+
+    def keep_turn(self) -> None:  # noqa: B027 - files are held for as long as they are open
+        """Let no other toolkit write in between the commits of this connection; call it before the first of them.
+
+        Raises:
+            DatabaseUnavailableError: this connection cannot do so.
+        """
 
     def unlike_numbers(self, _: Sequence[TableSpec]) -> dict[str, int]:
         """By `table.column`, how many values are stored in a form that SQLAlchemy's type does not read."""
@@ -223,6 +232,27 @@ def check_schema(
         SchemaMismatchError: all that is missing, in one error.
     """
     refuse_schema([*others, *require_columns(connection, specs, to_write=to_write)])
+
+
+def require_keys(connection: DatabaseConnection, specs: Iterable[TableSpec]) -> None:
+    """Check that rows of these tables can be upserted by their keys.
+
+    Raises:
+        SchemaMismatchError: all tables that lack what that rests on, in one error.
+    """
+    lacking = [spec for spec in specs if not connection.repository(spec).has_key()]
+    if not lacking:
+        return
+    quote = connection.sqlalchemy.dialect.identifier_preparer
+    statements = (
+        f"CREATE UNIQUE INDEX {quote.quote(f'{spec.table.name}_key')} ON {quote.format_table(spec.table)} "
+        f"({', '.join(map(quote.quote, spec.key))});" for spec in lacking
+    )
+    raise SchemaMismatchError(
+        [f"{connection.name}.{spec.name} has no primary key or unique index of {', '.join(spec.key)}, by which rows "
+         "are updated" for spec in lacking],
+        f"Run there, without one that is deferrable or has a condition: {' '.join(statements)}",
+    )
 
 
 def refuse_schema(problems: Sequence[str]) -> None:

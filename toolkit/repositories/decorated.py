@@ -121,6 +121,18 @@ class DecoratedRepository(TableRepository):
         for batch in self._stored.read(batch_rows, self._stored_keys(keys)):
             yield self._converted(batch, self.spec, Decorated.to_canonical)
 
+    def has_key(self) -> bool:
+        """Whether the database keeps the key unique."""
+        return self._stored.has_key()
+
+    def folded_key(self) -> dict[str, str]:
+        """The key columns of which the database takes different values for one."""
+        return self._stored.folded_key()
+
+    def require_distinct(self, keys: Iterable[pa.RecordBatch]) -> None:
+        """Check that these keys are different to the database too."""
+        self._stored.require_distinct(self._to_stored(keys))
+
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row."""
         for batch in self._stored.read_committed():

@@ -91,7 +91,7 @@ def _stored_expression(type_: LogicalType, value: str, actual: str) -> str:
 class DuckDBConnection(DatabaseConnection):
     """One transaction on a DuckDB file, which only one process at a time may have open for writing."""
 
-    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True)
+    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=True)
     codec = Codec()
 
     @property
@@ -153,6 +153,11 @@ class DuckDBConnection(DatabaseConnection):
     def known_error(self, error: BaseException) -> ToolkitError:
         """The error to raise in place of DuckDB's, without the data it quotes."""
         message = str(error)
+        file = self.database.file
+        if "not a valid DuckDB database file" in message and file is not None and file.stat().st_size == 0:
+            return DatabaseUnavailableError(
+                self.name, f"{file} is empty, which no DuckDB database is", "Remove it: the database is then made."
+            )
         for sign, fact, advice in _KNOWN_ERRORS:
             if sign in message and any(kind in message for kind in _KNOWN_KINDS):
                 path, _, number = message.partition("held in ")[2].partition(" (PID")

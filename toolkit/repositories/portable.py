@@ -85,6 +85,29 @@ class TableRepository:
         """The rows as they were before this transaction wrote any."""
         return self.read()
 
+    def has_key(self) -> bool:
+        """Whether the database keeps the key unique, by an index that an upsert can rest on."""
+        with self.connection.translated():
+            inspector = sa.inspect(self.connection.sqlalchemy)
+            name, schema = self.table.name, self.table.schema
+            keys = [set(inspector.get_pk_constraint(name, schema)["constrained_columns"])]
+            keys += [set(each["column_names"]) for each in inspector.get_unique_constraints(name, schema)]
+            indexes = [each for each in inspector.get_indexes(name, schema) if each["unique"]]
+        whole = (each for each in indexes if not any(o.endswith("_where") for o in each.get("dialect_options", ())))
+        # Where an index is of an expression, the name of a column is None.
+        return set(self.spec.key) in (*keys, *(set(each["column_names"]) for each in whole))
+
+    def folded_key(self) -> dict[str, str]:
+        """The key columns of which the database takes different values for one, each with what makes it do so."""
+        return {}
+
+    def require_distinct(self, keys: Iterable[pa.RecordBatch]) -> None:
+        """Check that these keys, of rows to insert, are different to the database too, from one another and its own.
+
+        Raises:
+            CollationConflictError: two are not, and one row would be written over another.
+        """
+
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row, before this transaction wrote any."""
         with read_ahead(self.read_committed()) as batches:

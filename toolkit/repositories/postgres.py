@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from psycopg import errors as pg
 
 from toolkit.core.tables import TableSpec
+from toolkit.errors import DatabaseUnavailableError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.postgres_conflicts import find_orphans
@@ -41,10 +42,11 @@ _SETTINGS = (
 class PostgresConnection(DatabaseConnection):
     """One transaction on a PostgreSQL database. Whoever writes waits for the one toolkit writer before it."""
 
-    capabilities = Capabilities(enforces_foreign_keys=True, keeps_text_of_json=False)
+    capabilities = Capabilities(enforces_foreign_keys=True, keeps_text_of_json=False, loads_without_key=True)
     codec = Codec()
 
     _reader: Any = None
+    _is_pooled: bool | None = None
     _deferred: Sequence[TableSpec] = ()
     _held: tuple[str, ...] = ()
 
@@ -63,14 +65,53 @@ class PostgresConnection(DatabaseConnection):
 
     def _begin(self) -> None:
         if not self.write:
+            # Hardly any statement is run twice, and a pooler's session may have prepared others under their names.
+            self.raw.prepare_threshold = None
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for setting in self._settings:
             self.sqlalchemy.exec_driver_sql(setting)
-        if self.write:
-            # Held by the session, so that nobody comes in between the commits of --commit-every.
-            self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_lock({_WRITE_LOCK})")
+        if self.write and self._is_pooled is None:
+            self._look_at_server()
+            # Of the transaction: behind a pooler, a session's lock outlives its client. After the commit nobody writes
+            # any more, unless the turn is kept.
+            self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
         if self._held:
             self.run(_lock(self._held))
+
+    def keep_turn(self) -> None:
+        """Let no other toolkit write in between the commits of this connection; call it before the first of them."""
+        if self._is_pooled:
+            raise DatabaseUnavailableError(
+                self.name, "commits in between need one session, and a pooler such as PgBouncer stands before the "
+                "server", "Connect to the server itself, or leave out --commit-every.",
+            )
+        with self.translated():
+            self.run(f"SELECT pg_advisory_lock({_WRITE_LOCK})")
+
+    def _look_at_server(self) -> None:
+        """See whether it can be written to, and how it is reached, before anything is read.
+
+        A standby is told from a role that may not write, for which the server has one error. A pooler gives its
+        clients process ids of its own making.
+        """
+        row = self.run(
+            "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
+        ).fetchone()
+        assert row is not None
+        process_id, is_standby, is_read_only = row
+        self._is_pooled = process_id != self.raw.info.backend_pid
+        if self._is_pooled:
+            self.raw.prepare_threshold = None
+        if is_standby:
+            raise DatabaseUnavailableError(
+                self.name, "the server is a standby, which is read-only", "Write to the primary server."
+            )
+        if is_read_only:
+            raise DatabaseUnavailableError(
+                self.name, "its transactions are read-only (default_transaction_read_only is on)",
+                "Turn that off where it is set (the role, the database, the server or the URL), or write as another "
+                "role.",
+            )
 
     @property
     def _settings(self) -> tuple[str, ...]:

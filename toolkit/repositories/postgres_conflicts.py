@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from psycopg import errors as pg
 
 from toolkit.core.tables import ForeignKeySpec, TableSpec
+from toolkit.core.types import TEXT_KINDS
 from toolkit.errors import MissingParentError, ToolkitError, UniqueConflictError
 from toolkit.repositories.postgres_errors import known_error, refused_row
 from toolkit.repositories.postgres_sql import literal, qualified, quoted
@@ -89,13 +91,70 @@ def find_duplicates(connection: PostgresConnection, spec: TableSpec, rows: str) 
 def _pair(
     connection: PostgresConnection, spec: TableSpec, columns: tuple[str, ...], rows: str, relation: str, differs: str
 ) -> tuple[str, str, str] | None:
-    match = " AND ".join(f"a.{quoted(name)} = b.{quoted(name)}" for name in columns)
-    value = ", ".join(f"left(a.{quoted(name)}::text, 80)" for name in columns)
+    folding = folding_columns(connection, spec, columns)
+    one, other = (
+        f"concat_ws(', ', {', '.join(f'left({alias}.{quoted(name)}::text, 80)' for name in columns)})" for alias in "ab"
+    )
     row = connection.run(
-        f"SELECT concat_ws(', ', {value}), {_key_text(spec, 'a')}, {_key_text(spec, 'b')} "
-        f"FROM {rows} AS a, {relation} AS b WHERE {match} AND ({differs}) LIMIT 1"
+        f"SELECT {one}, {other}, {_key_text(spec, 'a')}, {_key_text(spec, 'b')} "
+        f"FROM {rows} AS a, {relation} AS b WHERE {_same(columns, folding)} AND ({differs}) LIMIT 1"
     ).fetchone()
-    return None if row is None else (str(row[0]), str(row[1]), str(row[2]))
+    if row is None:
+        return None
+    value = str(row[0])
+    if value != row[1]:
+        causes = ", ".join(folds.cause for folds in folding.values())
+        value += f" and {row[1]} (one value to {causes})"
+    return value, str(row[2]), str(row[3])
+
+
+def _same(columns: Iterable[str], folding: Mapping[str, Folding]) -> str:
+    """Where rows of two relations have equal values in the eyes of the table's columns."""
+    pairs = ((f"a.{quoted(name)}", f"b.{quoted(name)}", folding.get(name)) for name in columns)
+    return " AND ".join(
+        f"{a} = {b}" if folds is None else f"{a}{folds.suffix} = {b}{folds.suffix}" for a, b, folds in pairs
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """What makes a column take different texts for one, and the suffix that makes another expression do so."""
+
+    cause: str
+    suffix: str
+
+
+def folding_columns(connection: PostgresConnection, spec: TableSpec, columns: Sequence[str]) -> dict[str, Folding]:
+    """Those of these columns that have a nondeterministic collation, or are of the type citext."""
+    if not any(spec.column(name).type.kind in TEXT_KINDS for name in columns):
+        return {}
+    query = sa.text(
+        "SELECT attname, typname = 'citext' AS is_citext, format_type(atttypid, -1) AS type, "
+        "quote_ident(n.nspname) || '.' || quote_ident(collname) AS collation FROM pg_attribute "
+        "JOIN pg_type ON pg_type.oid = atttypid LEFT JOIN pg_collation AS c ON c.oid = attcollation "
+        "LEFT JOIN pg_namespace AS n ON n.oid = collnamespace "
+        "WHERE attrelid = to_regclass(:table) AND attnum > 0 AND (typname = 'citext' OR NOT collisdeterministic)"
+    )
+    found = {}
+    for row in connection.sqlalchemy.execute(query, {"table": qualified(spec.table)}):
+        cause = "the type citext" if row.is_citext else f"the collation {row.collation}"
+        suffix = f"::{row.type}" if row.is_citext else f" COLLATE {row.collation}"
+        found[str(row.attname)] = Folding(cause, suffix)
+    return {name: found[name] for name in columns if name in found}
+
+
+def find_twins(connection: PostgresConnection, spec: TableSpec, stage: str) -> tuple[str, str] | None:
+    """Two different keys, both in a staging table or one in the table, that the table's columns take for one."""
+    same = _same(spec.key, folding_columns(connection, spec, spec.key))
+    differ = " OR ".join(f'a.{quoted(name)}::text <> b.{quoted(name)}::text COLLATE "C"' for name in spec.key)
+    for relation, once in ((stage, "a.ctid < b.ctid"), (qualified(spec.table), "true")):
+        row = connection.run(
+            f"SELECT {_key_text(spec, 'a')}, {_key_text(spec, 'b')} FROM {stage} AS a, {relation} AS b "
+            f"WHERE {same} AND ({differ}) AND {once} LIMIT 1"
+        ).fetchone()
+        if row is not None:
+            return str(row[0]), str(row[1])
+    return None
 
 
 def find_refused(

@@ -62,14 +62,14 @@ class RowCopy:
 
         Rows that a key or a foreign key refuses can be looked for in the staging table.
         """
-        stage, written = self._staged(batches)
+        stage, written = self.staged(batches)
         insert = self._insert_statement(stage)
         guarded(self._connection, self._spec, insert + conflict, stage, lambda rows: f"{insert} WHERE {rows}{conflict}")
         with self._connection.translated():
             self._connection.run(f"DROP TABLE {stage}")
         return written
 
-    def _staged(self, batches: Iterable[pa.RecordBatch]) -> tuple[str, int]:
+    def staged(self, batches: Iterable[pa.RecordBatch]) -> tuple[str, int]:
         """Copy rows into a new staging table; its name, and the number of rows."""
         stage = quoted(f"toolkit_stage_{next(_STAGES)}")
         columns = ", ".join(f"{quoted(name)} {wire}" for name, wire in self._wires.items())

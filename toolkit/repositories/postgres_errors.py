@@ -11,6 +11,7 @@ from toolkit.errors import (
     CORRECT_ROW,
     CancelledError,
     DatabaseUnavailableError,
+    PrivilegeError,
     StatementError,
     ToolkitError,
     UnrepresentableValueError,
@@ -26,8 +27,8 @@ _BY_STATE = {
     "28P01": ("the password was refused", "Check the password in TOOLKIT_<NAME>_URL, PGPASSWORD or ~/.pgpass."),
     "28": ("the login was refused: {message}", "Check user name, password and the server's pg_hba.conf."),
     "3D000": ("there is no such database on the server", "Create it (createdb), or correct the name in the URL."),
-    "42501": ("permission denied: {message}", "Grant this role what it lacks, or use the owner's."),
-    "25006": ("the server or the transaction is read-only: {message}", "Write to the primary server, not a standby."),
+    "25006": ("its transactions are read-only: {message}",
+              "If it is a standby, write to the primary; else turn off default_transaction_read_only."),
     "53100": ("the server's disk is full: {message}", "Make room there, then run again."),
     "58030": ("the server cannot write its files: {message}", "Make room there, then run again."),
     "53300": ("the server takes no more connections", "Close some, or raise max_connections."),
@@ -82,6 +83,8 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
         return CancelledError(database.name)
     if any(sign in message for sign in _FULL):
         state = "53100"
+    if state == "42501":
+        return PrivilegeError(database.name, message)
     for known in (state, state[:2]):
         if known in _BY_STATE:
             fact, advice = _BY_STATE[known]

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.segments import SegmentTotals
 from toolkit.core.types import Kind
-from toolkit.errors import ChangedSincePlanError, UnrepresentableValueError
+from toolkit.errors import ChangedSincePlanError, CollationConflictError, UnrepresentableValueError
 from toolkit.repositories.base import BATCH_ROWS
 from toolkit.repositories.portable import TableRepository
-from toolkit.repositories.postgres_conflicts import guarded
+from toolkit.repositories.postgres_conflicts import find_twins, folding_columns, guarded
 from toolkit.repositories.postgres_copy import RowCopy
 from toolkit.repositories.postgres_errors import known_error
 from toolkit.repositories.postgres_indexes import Indexes
@@ -218,6 +218,36 @@ class PostgresRepository(TableRepository):
 
     def _row_copy(self) -> RowCopy:
         return RowCopy(self.connection, self.spec, self.column_types())
+
+    def has_key(self) -> bool:
+        """Whether there is an index that an upsert can rest on: not deferrable, of all rows and of columns alone."""
+        query = sa.text(
+            "SELECT ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = indrelid "
+            "AND attnum = ANY(indkey[0 : indnkeyatts - 1])), indimmediate FROM pg_index "
+            "WHERE indrelid = to_regclass(:table) AND indisunique AND indisvalid AND indpred IS NULL "
+            "AND indexprs IS NULL"
+        )
+        with self.connection.translated():
+            rows = self.connection.sqlalchemy.execute(query, {"table": self.name}).all()
+        # A deferrable one is refused even beside one that is not.
+        usable = [is_immediate for columns, is_immediate in rows if set(columns) == set(self.spec.key)]
+        return bool(usable) and all(usable)
+
+    def folded_key(self) -> dict[str, str]:
+        """The key columns of which PostgreSQL takes different values for one, each with what makes it do so."""
+        with self.connection.translated():
+            found = folding_columns(self.connection, self.spec, self.spec.key)
+        return {name: folds.cause for name, folds in found.items()}
+
+    def require_distinct(self, keys: Iterable[pa.RecordBatch]) -> None:
+        """Check that these keys, of rows to insert, are different to PostgreSQL too, from one another and its own."""
+        narrow = replace(self.spec, columns=tuple(self.spec.column(name) for name in self.spec.key))
+        stage, _ = RowCopy(self.connection, narrow, self.column_types()).staged(keys)
+        with self.connection.translated():
+            twins = find_twins(self.connection, self.spec, stage)
+            self.connection.run(f"DROP TABLE {stage}")
+        if twins:
+            raise CollationConflictError(self.connection.name, self.spec.name, twins, self.folded_key())
 
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""

@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
+from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import (
     CORRECT_ROW,
     CancelledError,
+    CollationConflictError,
     DatabaseUnavailableError,
     StatementError,
     ToolkitError,
@@ -31,6 +32,7 @@ from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.portable import TableRepository
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
+from toolkit.repositories.sqlite_keys import find_twins, folding_collations
 
 if TYPE_CHECKING:
     from toolkit.repositories.scripts import Script
@@ -55,7 +57,7 @@ class SqliteConnection(DatabaseConnection):
     For the same reason ADBC's connection outlives ours.
     """
 
-    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True)
+    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False)
     codec = SqliteCodec()
 
     _turn: Turn | None = None
@@ -247,7 +249,8 @@ _KNOWN_ERRORS = (
     (_LOCKED, "{file} is locked by another process that is writing (waited {seconds:g} s)",
      "Let that process commit or close the file, then run again."),
     ("readonly database", "{file} or its folder cannot be written to", "Give yourself write permission on both."),
-    ("unable to open database file", "{file} cannot be opened", "Check that its folder exists and may be entered."),
+    ("unable to open database file", "{file} cannot be opened",
+     "Check that its folder exists, and that you may enter it and, for a new database, write there."),
     ("file is not a database", "{file} is not a SQLite database", "Check the path; nothing was changed."),
     ("malformed", "{file} is damaged", "Run 'PRAGMA integrity_check' on it, and restore a backup."),
     ("disk is full", "the disk that holds {file} is full", "Make room, then run again."),
@@ -288,6 +291,37 @@ class SqliteRepository(TableRepository):
             cursor.execute(f"SELECT {names} FROM {self.source(quote.format_table(self.table))}")
             while rows := cursor.fetchmany(batch_rows):
                 yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
+
+    def folded_key(self) -> dict[str, str]:
+        """The key columns of which SQLite takes different values for one, each with what makes it do so."""
+        if not any(self.spec.column(name).type.kind in TEXT_KINDS for name in self.spec.key):
+            return {}
+        found = folding_collations(self.connection, self.spec, self.spec.key)
+        return {name: f"the collation {collation}" for name, collation in found.items()}
+
+    def require_distinct(self, keys: Iterable[pa.RecordBatch]) -> None:
+        """Check that these keys, of rows to insert, are different to SQLite too, from one another and its own."""
+        collations = folding_collations(self.connection, self.spec, self.spec.key)
+        twins = find_twins(self.connection, self.spec, self.spec.key, self.spec.key, collations, keys)
+        if twins:
+            rows = [self.show_row(key) for key in twins]
+            raise CollationConflictError(self.connection.name, self.spec.name, rows, self.folded_key())
+
+    def _conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
+        """Why a batch was refused, also where SQLite takes two different unique values for one."""
+        return super()._conflict(batch) or self._first_conflict(lambda columns: self._folded(batch, columns))
+
+    def _folded(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
+        collations = folding_collations(self.connection, self.spec, columns)
+        names = tuple(dict.fromkeys((*columns, *self.spec.key)))
+        twins = collations and find_twins(self.connection, self.spec, columns, names, collations, [batch.select(names)])
+        if not twins:
+            return None
+        one, other = (dict(zip(names, row, strict=True)) for row in twins)
+        value = " and ".join(", ".join(str(row[name]) for name in columns) for row in (one, other))
+        causes = ", ".join(f"the collation {collation}" for collation in collations.values())
+        first, second = (self.show_row([row[name] for name in self.spec.key]) for row in (one, other))
+        return f"{value} (one value to {causes})", first, second
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Insert or update rows, sorted by key as far as memory allows."""
