@@ -109,6 +109,19 @@ class UnnamedRowError(StatementError):
     """A database refused one of many rows and does not say which."""
 
 
+class ConditionError(ToolkitError):
+    """A user's condition that the database does not take."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, database: str, table: str, condition: str, reason: str, columns: Sequence[str]) -> None:
+        self.database, self.table, self.condition = database, table, condition
+        super().__init__(
+            f"{database}: the condition {condition!r} of table {table!r} is refused: {reason}",
+            f"Write it in the database's own SQL, with these columns: {', '.join(columns)}.",
+        )
+
+
 class CancelledError(ToolkitError):
     """A statement was cancelled, by Ctrl-C or by somebody who may."""
 

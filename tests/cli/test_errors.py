@@ -119,6 +119,21 @@ def test_an_unknown_database_is_told_with_the_nearest_known_one(shop: Config, te
     assert told.advice.startswith("Did you mean 'postgres'?")
 
 
+@pytest.mark.parametrize("source", ["sqlite", "postgres", "duckdb"])
+@pytest.mark.parametrize("condition", ["prce > 1", "price >", "count(*) > 1"])
+def test_a_condition_that_a_database_does_not_take_is_told_with_its_table_and_the_columns(
+    shop: Config, tell: Tell, source: str, condition: str
+) -> None:
+    fill(shop.database(source))
+    target = "duckdb" if source == "sqlite" else "sqlite"
+    for verb in (["sync", "--from", source, "--to", target], ["dump-data", "--from", source, "--dir", "out"]):
+        told = tell(*verb, "product", "--where", f"product:{condition}")
+        require_two_lines(told, code=2)
+        assert told.fact.startswith(f"{source}: the condition {condition!r} of table 'product' is refused: ")
+        assert told.advice.startswith("Write it in the database's own SQL, with these columns: ")
+    assert not (shop.root / "out").exists()
+
+
 @pytest.mark.parametrize(("path", "url"), [("app.db", "sqlite:///app.db"), ("data/app.duckdb", "duckdb:///data/app.duckdb")])
 def test_a_path_in_the_place_of_a_database_is_told_with_its_url(tell: Tell, path: str, url: str) -> None:
     told = tell("sync", "--from", path, "--to", "postgres")

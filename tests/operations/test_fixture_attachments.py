@@ -21,6 +21,7 @@ from tests.operations.gallery import metadata
 from tests.operations.processes import toolkit
 from tests.servers.swift import S3Server
 from toolkit.cli import run
+from toolkit.cli.render import show_dump
 from toolkit.config import Config, load_config
 from toolkit.core.fixture_manifest import ATTACHMENTS, MANIFEST
 from toolkit.core.plan import FileCopy
@@ -237,6 +238,14 @@ def test_files_that_are_gone_or_cannot_be_read_are_told_and_the_rest_is_dumped(
     assert len(json.loads(capsys.readouterr().out)["attachments"]["problems"]) == 5
     kept.run("DELETE FROM photo WHERE id > 2")
     assert run(arguments) == 0
+
+
+def test_no_more_than_twenty_files_that_are_gone_are_shown(world: Gallery, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(25):
+        world.photo(number, f"{number}", None)
+    show_dump(dumped(world))
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("Not copied", "…"))]
+    assert (len(shown), shown[-1]) == (21, "… and 5 more: --json tells all.")
 
 
 def test_files_that_rows_were_moved_to_in_an_archive_stay_there(kept: Gallery) -> None:

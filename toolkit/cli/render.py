@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from toolkit.operations.dump import DumpResult
 
 
+# Of files that are not copied; `--json` tells all.
+_NAMED = 20
+
+
 def show_json(result: Any) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False, default=plain))
@@ -84,8 +88,10 @@ def _show_files(copied: FileCopy, dry_run: bool) -> None:
     click.echo(
         f"Files: {copied.copied:,} {would} to {copied.store} ({copied.bytes:,} bytes), {copied.there:,} there already."
     )
-    for problem in copied.problems:
+    for problem in copied.problems[:_NAMED]:
         click.echo(f"Not copied: {problem}")
+    if len(copied.problems) > _NAMED:
+        click.echo(f"… and {len(copied.problems) - _NAMED:,} more: --json tells all.")
 
 
 def show_json_line(result: Any) -> None:

@@ -207,7 +207,11 @@ def batch_key(spec: TableSpec, batch: pa.RecordBatch, row: int) -> str:
 
 
 def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec], *, to_write: bool = False) -> list[str]:
-    """What this database lacks of these tables, one sentence each; and, `to_write`, what in them cannot be written."""
+    """What this database lacks of these tables, one sentence each; and, `to_write`, what in them cannot be written.
+
+    Raises:
+        ConditionError: a condition on a table that it has is not one to this database.
+    """
     problems = []
     views = {schema: connection.views(schema) for schema in {spec.table.schema for spec in specs} if to_write}
     for spec in specs:
@@ -220,6 +224,8 @@ def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec], 
             problems.append(f"{connection.name}.{spec.name} lacks {', '.join(lacking)}")
         elif computed := [name for name in spec.column_names if to_write and found[name]]:
             problems.append(f"{connection.name}.{spec.name} computes {', '.join(computed)}, the model does not")
+        elif spec.where is not None:
+            connection.repository(spec).check_condition()
     return problems
 
 

@@ -15,7 +15,14 @@ from toolkit.core.digest import StoredDigest, TableDigest, digest_batches, keyed
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key, show_value
-from toolkit.errors import MissingParentError, ToolkitError, UniqueConflictError, UnrepresentableValueError
+from toolkit.errors import (
+    ConditionError,
+    MissingParentError,
+    StatementError,
+    ToolkitError,
+    UniqueConflictError,
+    UnrepresentableValueError,
+)
 from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection, batch_key
 
 # The smallest limit on bound values among the engines is SQLite's old 999.
@@ -60,6 +67,22 @@ class TableRepository:
         found = self.connection.codec.decode_column(spec, [value])
         whole = found.view(pa.int32()) if pa.types.is_date32(found.type) else found.cast(pa.int64())
         return None if value is None else int(whole[0].as_py())
+
+    def check_condition(self) -> None:
+        """Have the database understand the condition that narrows the table, before anything is done by it.
+
+        Raises:
+            ConditionError: it does not.
+        """
+        try:
+            with self.connection.translated():
+                one = sa.select(sa.literal(1)).select_from(self.table).where(self._within).limit(0)
+                self.connection.sqlalchemy.execute(one).all()
+        except StatementError as error:
+            reason, name = error.fact.removeprefix(f"{self.connection.name}: "), self.spec.name
+            raise ConditionError(
+                self.connection.name, name, str(self.spec.where), reason, self.spec.column_names
+            ) from error
 
     def is_empty(self) -> bool:
         """Whether there is no row at all, whatever the condition that narrows the table."""
