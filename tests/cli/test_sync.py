@@ -46,8 +46,9 @@ def test_each_table_has_a_line_and_the_end_says_what_was_proved(
         "sqlite had no tables: its schema was created.\nduckdb had no tables: its schema was created.\n"
     )
 
-    assert run(["sync", "--from", "sqlite", "--to", "duckdb"]) == 0
-    assert capfd.readouterr().out.splitlines()[-1] == "Nothing to write: every row of the source is there already."
+    for options in ([], ["--dry-run"]):
+        assert run(["sync", "--from", "sqlite", "--to", "duckdb", *options]) == 0
+        assert capfd.readouterr().out.splitlines()[-1] == "Nothing to write: every row of the source is there already."
 
 
 def test_json_is_one_document_on_stdout_and_nothing_else_is(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,11 @@ def plain(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
+def plural(number: int, name: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
 def show_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Columns as wide as they need to be, numbers to the right."""
     shown = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
@@ -72,9 +77,11 @@ def show_transfer(result: SyncResult) -> None:
         _show_files(result.attachments, result.dry_run)
     if result.dry_run and result.created_schema:
         click.echo(f"{result.target} has no tables: they would be created first.")
-    if result.dry_run:
+    written = inserted + updated + sum(table.deleted + table.marked for table in result.tables)
+    files = result.attachments.copied if result.attachments else 0
+    if result.dry_run and (written or files or result.created_schema):
         click.echo("Run again without --dry-run to write this.")
-    elif not inserted + updated + sum(table.deleted + table.marked for table in result.tables):
+    elif not written:
         limited = any(table.since for table in result.tables)
         looked_at = "changed since the last such sync" if limited else "of the source"
         click.echo(f"Nothing to write: every row {looked_at} is there already.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.render import plain, show_table
+from toolkit.cli.render import plain, plural, show_table
 
 if TYPE_CHECKING:
     from toolkit.operations.archive.audit import AuditResult
@@ -96,7 +96,7 @@ def show_verification(result: VerifyResult) -> None:
     show_findings(result.findings)
     how = "read and compared with their hashes" if result.read_data else "compared by listing and size"
     click.echo(
-        f"{result.archive}: {_plural(len(result.snapshots), 'snapshot')}, {_objects(result.objects)}, "
+        f"{result.archive}: {plural(len(result.snapshots), 'snapshot')}, {_objects(result.objects)}, "
         f"{result.bytes:,} bytes; {result.ok:,} ok, {how}."
     )
     if result.pushes:
@@ -140,7 +140,7 @@ def show_prune(result: PruneResult) -> None:
     )  # fmt: skip
     would = "Would remove" if result.dry_run else "Removed"
     click.echo(
-        f"{would} {_plural(result.removed_snapshots, 'snapshot')} and {_objects(result.removed_objects)}, "
+        f"{would} {plural(result.removed_snapshots, 'snapshot')} and {_objects(result.removed_objects)}, "
         f"{result.removed_bytes:,} bytes; {_objects(result.kept_objects)}, {result.kept_bytes:,} bytes stay."
     )
     if result.moved_objects:
@@ -206,17 +206,13 @@ def _printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
-def _plural(number: int, name: str) -> str:
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
-
-
 def _files(number: int) -> str:
-    return _plural(number, "file")
+    return plural(number, "file")
 
 
 def _objects(number: int) -> str:
-    return _plural(number, "object")
+    return plural(number, "object")
 
 
 def _rows(number: int) -> str:
-    return _plural(number, "row")
+    return plural(number, "row")

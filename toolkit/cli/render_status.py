@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.render import show_table
+from toolkit.cli.render import plural, show_table
 
 if TYPE_CHECKING:
     from toolkit.operations.status import DatabaseStatus, Status
@@ -19,7 +19,7 @@ def show_status(result: Status, *, tables: bool) -> None:
     history = f"{_near(result.migrations, root)}, head {result.head or 'none'}" if result.migrations else "none"
     fixtures = f"{_near(result.fixtures, root)}, {there[result.fixtures.is_dir()]}"
     click.echo(f"project     {root}")
-    click.echo(f"models      {result.metadata}, {len(result.tables)} tables")
+    click.echo(f"models      {result.metadata}, {plural(len(result.tables), 'table')}")
     click.echo(f"migrations  {history}\nfixtures    {fixtures}\n")
     show_table(
         ("database", "engine", "where", "rows", "revision", "state"),
