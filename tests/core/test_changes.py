@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
@@ -12,6 +14,7 @@ from toolkit.core import changes
 from toolkit.core.changes import compare_rows
 from toolkit.core.digest import DIGEST, DIGEST_FIELD, TableDigest, digest_schema, sum_digests
 from toolkit.core.tables import TableSpec, select_tables
+from toolkit.errors import UnrepresentableValueError
 
 
 def spec() -> TableSpec:
@@ -57,6 +60,27 @@ def test_every_row_is_in_the_place_it_belongs(
     assert found.unchanged == len(source) - len(new) - len(changed)
     assert found.target_only == len(target.keys() - source.keys())
     assert all(row[DIGEST_FIELD][-1] == source[row["a"], row["b"]] for row in found.new.to_pylist())
+
+
+@pytest.mark.parametrize("few", [-1, 1000])
+def test_a_comparison_that_fails_ends_the_reading_of_both_sides_first(
+    monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """Else a thread would still read what is closed next."""
+    monkeypatch.setattr(changes, "_FEW_ROWS", few)
+    ended: list[str] = []
+
+    def side(name: str, key: int | None) -> Iterator[pa.RecordBatch]:
+        try:
+            row = [pa.array([key], pa.int64()), pa.array(["x"]), pa.array([bytes(16)], DIGEST)]
+            yield pa.RecordBatch.from_arrays(row, schema=digest_schema(SPEC))
+            yield from digests({(number, "y"): 0 for number in range(9)})
+        finally:
+            ended.append(name)
+
+    with pytest.raises(UnrepresentableValueError) as caught:
+        compare_rows(SPEC, side("source", 1), side("target", None))
+    assert (sorted(ended), caught.value.column) == (["source", "target"], "a")
 
 
 def test_more_than_fits_into_memory_goes_to_disk() -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from toolkit.core.digest import DIGEST_FIELD, NO_ROWS, TableDigest, digest_schema, row_bytes, sum_digests
 from toolkit.core.segments import SEGMENT_ROWS, SegmentedDigests, SegmentTotals, SpooledDigests, segment_count
+from toolkit.core.streams import ended
 from toolkit.core.tables import TableSpec
 from toolkit.errors import UnrepresentableValueError
 from toolkit.scratch import scratch_directory
@@ -107,7 +108,8 @@ def compare_rows(
     sides are compared without it, in a tenth of the 20 ms that it takes to start.
     """
     ours, theirs = _Summed(spec, source), _Summed(spec, target)
-    found = _compared_rows(spec, ours, theirs, memory, removed=removed)
+    with ended(source, target):
+        found = _compared_rows(spec, ours, theirs, memory, removed=removed)
     return replace(found, source=ours.digest, target=theirs.digest)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, digest_words, row_digests
+from toolkit.core.streams import ended
 from toolkit.core.tables import TableSpec
 
 SEGMENT_ROWS = 64
@@ -90,7 +91,7 @@ class SpooledDigests:
         self._schema = digest_schema(spec)
         self.totals = SegmentTotals.empty(count)
         schema = self._schema.append(pa.field(_SEGMENT, pa.int32()))
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
+        with ended(batches), pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
             for batch in batches:
                 segments = segment_numbers(spec, batch, count)
                 self.totals.add(segments, batch.column(DIGEST_FIELD))

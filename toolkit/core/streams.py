@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -87,6 +87,17 @@ def read_ahead(items: Iterable[T]) -> Iterator[Iterator[T]]:
     finally:
         stopped.set()
         thread.wait()
+
+
+@contextmanager
+def ended(*streams: Iterable[object]) -> Iterator[None]:
+    """End these at the end of the block, however it comes: what a traceback still holds would read on behind it."""
+    try:
+        yield
+    finally:
+        for stream in streams:
+            if isinstance(stream, Generator):
+                stream.close()
 
 
 def _offer(pipe: queue.Queue[object], item: object, stopped: threading.Event) -> bool:
