@@ -23,8 +23,8 @@ from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.fixture_manifest import MANIFEST
 from toolkit.errors import (
+    ConditionError,
     FixtureError,
-    StatementError,
     StoreError,
     UnknownNameError,
     UnrepresentableValueError,
@@ -98,7 +98,7 @@ def test_a_wrong_condition_is_an_error_and_changes_nothing(shop: Config, tmp_pat
     dump_data(shop, engine, directory=tmp_path / "out")
     before = files(tmp_path / "out")
     for condition in ("no_such_column = 1", "1=1); DROP TABLE category; --", "id >"):
-        with pytest.raises(StatementError):
+        with pytest.raises(ConditionError):
             dump_data(shop, engine, directory=tmp_path / "out", where={"category": condition})
     assert files(tmp_path / "out") == before
     dump_data(shop, engine, directory=tmp_path / "out")
