@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from obstore.store import from_url
 
 
 def main(directory: str, url: str, threads: str) -> None:
-    """Copy, and print how many bytes."""
+    """Copy, and print how many bytes in how many seconds."""
+    started = time.perf_counter()
     store = from_url(url)
 
     def copy(file: Path) -> int:
@@ -25,7 +27,8 @@ def main(directory: str, url: str, threads: str) -> None:
 
     files = [path for path in Path(directory).rglob("*") if path.is_file()]
     with ThreadPoolExecutor(int(threads)) as pool:
-        sys.stdout.write(f"{sum(pool.map(copy, files))}\n")
+        count = sum(pool.map(copy, files))
+    sys.stdout.write(f"{count} {time.perf_counter() - started}\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks.archive import LARGE, SMALL, obstore_put, toolkit_push
+from tests.benchmarks.archive import LARGE, SMALL, STARTED, obstore_put, toolkit_push
 from tests.benchmarks.comparing import reladiff, select_all, toolkit_diff, toolkit_diff_columns
 from tests.benchmarks.contenders import (
     Contender,
@@ -93,7 +93,14 @@ TARGETS = (
     Target(_LOAD_DATA, "toolkit load-data", "Django loaddata", 30, faster=True),
     *(Limit(_LOAD_DATA_AGAIN, engine, 1) for engine in _ENGINES),
     # At least 0.9 times as fast.
-    *(Target(files, "toolkit archive push", "obstore alone", 1 / 0.9) for files in (_SMALL_FILES, _LARGE_FILES)),
-    *(Target(files, "push again", "toolkit archive push", 0.1) for files in (_SMALL_FILES, _LARGE_FILES)),
+    *(
+        target
+        for files in (_SMALL_FILES, _LARGE_FILES)
+        for start in ("", STARTED)
+        for target in (
+            Target(files, f"toolkit archive push{start}", f"obstore alone{start}", 1 / 0.9),
+            Target(files, f"push again{start}", f"toolkit archive push{start}", 0.1),
+        )
+    ),
     Target(_START, "toolkit --help", "python -c 'import click'", 3),
 )

@@ -12,10 +12,10 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-MEMORY_BYTES = 104 << 20
-"""For the content of files under way: two of 50 MiB at once, in a process of 300 MB."""
-STREAM_BYTES = 48 << 20
-"""What obstore holds of one upload that is given piece by piece: parts, and copies of parts."""
+MEMORY_BYTES = 160 << 20
+"""For the content of files under way: of three of 50 MiB, one is read while two are sent, in a process of 310 MB."""
+STREAM_BYTES = 80 << 20
+"""For one that is sent piece by piece, so that two are under way: obstore holds parts, and copies of parts (48 MiB)."""
 
 
 class Memory:

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.config import Store
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError
-from toolkit.stores.chunks import CHUNK_BYTES, Source, cut, first_bytes, parts
+from toolkit.stores.chunks import CHUNK_BYTES, Source, cut, first_bytes
 from toolkit.stores.store_errors import (
     BROKEN,
     BROKEN_ADVICE,
@@ -42,8 +42,6 @@ _PARTS = 9_000
 # Of all writes together, and of one: what is held in memory is a part for each, and one more for each write.
 _PARTS_IN_FLIGHT = 12
 _PARTS_OF_ONE = 4
-# Of one whose content is in memory; such writes take turns, so that one is read while another is sent.
-_PARTS_OF_WHOLE = 10
 _DELETED_AT_ONCE = 1000
 # How obstore calls a file of a directory until it is complete.
 _UNFINISHED = re.compile(r"#\d+$")
@@ -77,7 +75,6 @@ class Access:
         """The directory of this machine that it is, if it is one."""
         self._part_bytes = part_bytes
         self._slots = threading.Semaphore(_PARTS_IN_FLIGHT)
-        self._whole = threading.Lock()
         self._secrets = secrets_in(getattr(store, "config", None) or {})
 
     @property
@@ -218,16 +215,11 @@ class Access:
     def _put_whole(
         self, key: str, content: memoryview, attributes: Mapping[str, str], writer: str | None
     ) -> None:
-        """Content in memory; the next such write begins while the last parts of this one are under way."""
+        """Content in memory: its parts in flight need no more of it."""
         if len(content) <= self._part_bytes:
             self._put_once(key, content, attributes)
             return
-        with ExitStack() as turn:
-            turn.enter_context(self._whole)
-            self._put_parts(
-                key, lambda: parts(content, self._part_bytes, turn.close), lambda: True, self._part_bytes,
-                _PARTS_OF_WHOLE, attributes, writer,
-            )  # fmt: skip
+        self._put_parts(key, lambda: content, lambda: True, self._part_bytes, _PARTS_IN_FLIGHT, attributes, writer)
 
     def _put_parts(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from toolkit.errors import StoreError
 
@@ -62,13 +62,6 @@ def first_bytes(chunks: Iterable[bytes], count: int) -> memoryview:
         if len(taken) >= count:
             break
     return memoryview(taken)[:count]
-
-
-def parts(content: memoryview, size: int, at_end: Callable[[], object]) -> Iterator[memoryview]:
-    """Content in parts of `size` bytes, none of it copied; `at_end` is called when the last was taken."""
-    for start in range(0, len(content), size):
-        yield content[start : start + size]
-    at_end()
 
 
 def cut(view: memoryview) -> Iterator[bytes]:
