@@ -131,15 +131,22 @@ def transfer(
         if before_rows is not None:
             before_rows()
         results = execute(plans, source, destination, options, progress, marks)
-        written = {result.table for result in results if result.inserted + result.updated}
-        unlike = destination.unlike_numbers([spec for spec in specs if spec.name in written])
-        if unlike:
-            progress.note(
-                f"{target.name} has no such numbers, and stores bytes of their digits: "
-                f"{', '.join(f'{column} {count:,}' for column, count in unlike.items())}. "
-                "The toolkit reads them exactly, SQLAlchemy's Numeric and Float do not."
-            )
+        _tell_unlike_numbers(destination, specs, results, progress)
         return created, results
+
+
+def _tell_unlike_numbers(
+    target: DatabaseConnection, specs: Sequence[TableSpec], results: Sequence[TableResult], progress: Progress
+) -> None:
+    """Say in which columns the target now stores digits as bytes, which an application does not expect."""
+    written = {result.table for result in results if result.inserted + result.updated}
+    unlike = target.unlike_numbers([spec for spec in specs if spec.name in written])
+    if unlike:
+        columns = ", ".join(f"{column} {count:,}" for column, count in unlike.items())
+        progress.note(
+            f"{target.name} has no such numbers, and stores bytes of their digits: {columns}. The toolkit reads them "
+            "exactly, SQLAlchemy's Numeric and Float do not."
+        )
 
 
 def _upserts(plan: TablePlan, target: DatabaseConnection, options: Options) -> bool:
