@@ -93,6 +93,8 @@ def toolkit(
 def _run(
     project: Path, folder: Path, arguments: tuple[str, ...], temporary: Path | None, largest_file: int | None
 ) -> None:
+    # Before and after `run`, whose answer to Ctrl-C is what is asked for, it is not heard.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir(project)
     if temporary is not None:
         tempfile.tempdir = str(temporary)

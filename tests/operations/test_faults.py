@@ -259,7 +259,7 @@ def test_ctrl_c_rolls_back_and_is_exit_code_130(shop: Config, project: Path, tar
         running.interrupt()
         codes.append(running.end(20))
         after = {table: {f"round {number + 1}": ROWS} for table in ("customer", "category")}
-        assert codes[-1] in (0, 130)
+        assert codes[-1] in (0, 130), running.err
         assert _state(shop, target) in ((after,) if codes[-1] == 0 else (before, after))
         if codes[-1] == 130:
             assert "nterrupted" in running.err

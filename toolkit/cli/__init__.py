@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 import click
 
@@ -77,6 +77,8 @@ def toolkit(ctx: click.Context, metadata: str | None) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # Before the command and after it nothing is to be said of Ctrl-C: the process ends, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # The thread that sends rows waits for the one that digests them: 5 ms a time by default, 0.5 ms here. A verified
     # load of a million todos takes 9.0 instead of 11.2 s. The process is the command line's own to set.
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -92,27 +94,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line; the exit code. Errors go to stderr as a fact and what to do next."""
-    interrupt = _Interrupt()
-    try:
-        with interrupt:
-            result: Any = toolkit.main(arguments, prog_name="toolkit", standalone_mode=False)
-    except click.ClickException as error:
-        shown = io.StringIO()
-        error.show(shown)
-        click.echo(without_passwords(shown.getvalue()), err=True, nl=False)
-        return error.exit_code
-    except click.Abort:
-        word = "Interrupted" if interrupt.received else "Aborted"
-        click.echo(f"{word}; what was not committed is rolled back.", err=True)
-        return EXIT_INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last place that can tell the user
-        if interrupt.received:
-            click.echo("Interrupted; what was not committed is rolled back.", err=True)
-            return EXIT_INTERRUPTED
-        if "--debug" in arguments:
-            click.echo(without_passwords(traceback.format_exc()), err=True)
-        return _tell(error)
-    return result if isinstance(result, int) else 0
+    with _Interrupt() as interrupt:
+        try:
+            try:
+                result: Any = toolkit.main(arguments, prog_name="toolkit", standalone_mode=False)
+            finally:
+                interrupt.is_over = True
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that can tell the user
+            return _tell(error, arguments, interrupt)
+        return result if isinstance(result, int) else 0
 
 
 class _Interrupt:
@@ -125,15 +115,15 @@ class _Interrupt:
     def __init__(self) -> None:
         self._at: float | None = None
         self._before: Any = None
+        self.received = False
+        """Whether it was pressed while the command was at work."""
+        self.is_over = False
+        """Whether the command has ended: Ctrl-C then changes nothing of what is said of it, nor its exit code."""
 
-    @property
-    def received(self) -> bool:
-        """Whether it was pressed."""
-        return self._at is not None
-
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._receive)
+        return self
 
     def __exit__(self, *_: object) -> None:
         if self._before is not None:
@@ -148,12 +138,27 @@ class _Interrupt:
             # Not by click, whose stream may be in the midst of a write.
             os.write(2, b"Interrupted at once; what was not committed is rolled back.\n")
             os._exit(EXIT_INTERRUPTED)
+        if self.is_over:
+            return
+        self.received = True
         # SQLAlchemy's pool tells of connections that could not be closed in order, which is no news now.
         logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
         signal.default_int_handler(number, frame)
 
 
-def _tell(error: Exception) -> int:
+def _tell(error: BaseException, arguments: list[str], interrupt: _Interrupt) -> int:
+    """Say on stderr why a command ended; the exit code."""
+    if interrupt.received or isinstance(error, click.Abort | KeyboardInterrupt):
+        word = "Interrupted" if interrupt.received else "Aborted"
+        click.echo(f"{word}; what was not committed is rolled back.", err=True)
+        return EXIT_INTERRUPTED
+    if isinstance(error, click.ClickException):
+        shown = io.StringIO()
+        error.show(shown)
+        click.echo(without_passwords(shown.getvalue()), err=True, nl=False)
+        return error.exit_code
+    if "--debug" in arguments:
+        click.echo(without_passwords(traceback.format_exc()), err=True)
     if isinstance(error, ToolkitError):
         click.echo(f"Error: {error.fact}", err=True)
         if error.advice:

@@ -1,0 +1,71 @@
+"""Ctrl-C at the edges of a command: what is said of it stays true, and there is no traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import click
+import pytest
+
+from toolkit import cli
+from toolkit.errors import ToolkitError
+
+_ENDS = """
+    import os, signal
+    from toolkit import cli
+
+    run = cli.run
+    cli.run = lambda arguments: (run(arguments), os.kill(os.getpid(), signal.SIGINT))[0]
+    cli.main(["--version"])
+"""
+
+
+def _press() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_while_an_error_is_told_changes_neither_the_error_nor_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ToolkitError("The fact.", "The advice.")
+
+    echo = click.echo
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        _press()
+        echo(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cli.toolkit, "main", fail)
+    monkeypatch.setattr(click, "echo", interrupted)
+    assert cli.run([]) == 1
+    assert capsys.readouterr().err == "Error: The fact.\n       The advice.\n"
+
+
+def test_ctrl_c_in_a_command_is_told_as_such_whatever_a_library_makes_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for other in (RuntimeError("of a library"), ToolkitError("The fact."), click.UsageError("of click")):
+
+        def translate(*_: object, error: Exception = other, **__: object) -> None:
+            try:
+                _press()
+            except KeyboardInterrupt:
+                raise error from None
+
+        monkeypatch.setattr(cli.toolkit, "main", translate)
+        assert cli.run([]) == 130
+        assert capsys.readouterr().err == "Interrupted; what was not committed is rolled back.\n"
+
+
+def test_ctrl_c_after_a_command_ends_the_process_without_a_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(_ENDS)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "toolkit, version" in done.stdout
+    assert done.stderr == ""
+    assert done.returncode == -signal.SIGINT
