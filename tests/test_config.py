@@ -353,7 +353,7 @@ def test_the_usual_variables_stand_for_what_was_not_set(tmp_path: Path, monkeypa
     assert config.store("s3://b").client_options == {**usual, "allow_http": "true", "timeout": "3s"}
     assert config.store("set").client_options == {**usual, "allow_http": False, "timeout": timedelta(seconds=1)}
     assert config.store("az://b").client_options == {
-        **usual, "proxy_url": "http://proxy", "timeout": timedelta(seconds=120),
+        **usual, "proxy_url": "http://proxy", "timeout": timedelta(seconds=300),
     }  # fmt: skip
 
 

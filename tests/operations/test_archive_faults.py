@@ -191,7 +191,7 @@ def test_nothing_is_lost_in_a_bucket_whenever_a_verb_is_killed(in_bucket: Galler
     for number in range(ROUNDS):
         contents = fill(world, f"round {number}", 10)
         # In parts, of which some may have arrived when the end comes.
-        contents[10] = os.urandom(12 << 20)
+        contents[10] = os.urandom(21 << 20)
         world.photo(10, f"round {number}/large", contents[10])
         move = ["--move"] if number % 2 else []
         began = time.monotonic()

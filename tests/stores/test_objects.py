@@ -106,12 +106,13 @@ def keys(objects: ObjectStore, prefix: str = "") -> list[str]:
 # -- the contract ------------------------------------------------------------------------------------------
 
 
-def test_what_is_written_is_read_listed_and_removed(place: Place) -> None:
-    objects, part = place.objects, place.part_bytes
+@pytest.mark.parametrize(("in_memory", "parts"), [(False, 1), (True, 4)])
+def test_what_is_written_is_read_listed_and_removed(place: Place, in_memory: bool, parts: int) -> None:
+    objects, part = place.objects, parts * place.part_bytes
     for number, size in enumerate((0, 1, part - 1, part, part + 1, 3 * part + 7)):
         content, key = os.urandom(size), f"folder/{number}"
         before = datetime.now(UTC) - timedelta(minutes=1)
-        objects.write(key, chunks(content), size=size)
+        objects.write(key, memoryview(content) if in_memory else chunks(content), size=size)
         pieces = list(objects.read(key))
         assert b"".join(pieces) == content
         assert all(0 < len(piece) <= 2 * MIB for piece in pieces)
@@ -278,16 +279,17 @@ def test_a_store_that_fails_every_other_time_is_written_read_and_emptied(
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("request_", ["?uploads", "partNumber=2", "POST /objects/1/big?uploadId="])
+@pytest.mark.parametrize("in_memory", [False, True])
 def test_an_upload_in_parts_survives_a_failure_of_each_of_its_requests(
-    s3_store: Store, unreliable_s3: UnreliableProxy, request_: str, fault: Fault
+    s3_store: Store, unreliable_s3: UnreliableProxy, in_memory: bool, request_: str, fault: Fault
 ) -> None:
     options = {**s3_store.options, "endpoint": unreliable_s3.endpoint}
     objects = ObjectStore(Store("s3", "s3://objects/1", options=options), part_bytes=64 << 10)
     unreliable_s3.every, unreliable_s3.only, unreliable_s3.faults = 1, request_, (fault,)
     # The first such request fails, the second does not.
     unreliable_s3._counted = itertools.chain([1], itertools.repeat(0.5))  # type: ignore[assignment]
-    content = os.urandom(150_000)
-    objects.write("big", chunks(content))
+    content = os.urandom(150_000 if not in_memory else 600_000)
+    objects.write("big", memoryview(content) if in_memory else chunks(content))
     assert unreliable_s3.failed == 1
     unreliable_s3.reliable()
     assert read(objects, "big") == content
