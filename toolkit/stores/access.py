@@ -43,8 +43,8 @@ _PARTS = 9_000
 _PARTS_IN_FLIGHT = 12
 _PARTS_OF_ONE = 4
 _DELETED_AT_ONCE = 1000
-# Content that is in memory already goes in parts so much larger: each request costs the store time of its own. For 1 GB in
-# files of 50 MiB, OpenStack Swift needs 12.7 s of processor time in parts of 5 MiB, 9 s in parts of 16 MiB.
+# Content that is in memory already goes in parts so much larger: each request costs the store time of its own. For
+# 1 GB in files of 50 MiB, OpenStack Swift needs 12.7 s of processor time in parts of 5 MiB, 9 s in parts of 16 MiB.
 _LARGER = 4
 # How obstore calls a file of a directory until it is complete.
 _UNFINISHED = re.compile(r"#\d+$")
