@@ -57,7 +57,7 @@ metadata = sa.MetaData()
 price = sa.Table(
     "price", metadata, sa.Column("id", TextualUuid, primary_key=True), sa.Column("amount", Cents)
 )
-ROWS = [{"id": uuid.UUID(int=n), "amount": n * 100 if n else None} for n in range(5)]
+ROWS: list[dict[str, Any]] = [{"id": uuid.UUID(int=n), "amount": n * 100 if n else None} for n in range(5)]
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.permutations(ENGINES, 2)))

@@ -329,8 +329,9 @@ def test_a_double_of_more_decimals_than_its_column_is_the_decimal_that_an_applic
     config: Config, stored: float
 ) -> None:
     metadata = sa.MetaData()
-    columns = [sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.Numeric(12, 2))]
-    price = sa.Table("price", metadata, *columns)
+    price = sa.Table(
+        "price", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.Numeric(12, 2))
+    )
     (spec,) = select_tables(metadata)
     engine = config.database("sqlite").create_engine()
     metadata.create_all(engine)

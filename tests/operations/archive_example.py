@@ -198,7 +198,7 @@ class Gallery:
 def reference(path: str, content: bytes | None, backend: str = "attachments", **more: Any) -> dict[str, Any]:
     """What Advanced Alchemy would have written into a row."""
     size = None if content is None else len(content)
-    usual = {
+    usual: dict[str, Any] = {
         "filename": path, "content_type": "application/octet-stream", "size": size, "last_modified": 1709220599.25,
         "checksum": None, "etag": None, "version_id": None, "metadata": {}, "backend": backend,
     }

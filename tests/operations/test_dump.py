@@ -44,7 +44,8 @@ def files(directory: Path) -> dict[str, bytes]:
 
 
 def rows(directory: Path, table: str) -> list[dict[str, object]]:
-    return json.loads((directory / f"{table}.json").read_bytes())
+    found: list[dict[str, object]] = json.loads((directory / f"{table}.json").read_bytes())
+    return found
 
 
 @pytest.fixture

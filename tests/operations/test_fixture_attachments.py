@@ -7,8 +7,10 @@ import json
 import os
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from advanced_alchemy.types.file_object import storages
@@ -45,11 +47,10 @@ from toolkit.testing.seeds import Seed
 KILLS = 3
 
 
-def dumped(world: Gallery, *tables: str, attachments: bool = True, **options: object) -> DumpResult:
+def dumped(world: Gallery, *tables: str, attachments: bool = True, **options: Any) -> DumpResult:
     return dump_data(
-        world.config, world.database, tables, directory=world.config.root / "out", attachments=attachments,
-        **options,  # type: ignore[arg-type]
-    )  # fmt: skip
+        world.config, world.database, tables, directory=world.config.root / "out", attachments=attachments, **options
+    )
 
 
 def out(world: Gallery) -> dict[str, bytes]:
@@ -395,7 +396,7 @@ def test_content_that_is_damaged_while_it_is_written_leaves_no_file_and_no_row(
 
 
 def test_a_store_that_keeps_other_than_it_was_given_is_found_out_before_any_row(kept: Gallery) -> None:
-    class Careless(MemoryFileSystem):
+    class Careless(MemoryFileSystem):  # type: ignore[misc]
         def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **options: object) -> None:
             super().pipe_file(path, value.replace(b"CC", b"CD"), mode, **options)
 
@@ -481,7 +482,8 @@ def test_a_backend_keeps_the_content_type_of_the_reference(alone: Config, s3_ser
     store = replace(world.config.stores["attachments"], address="s3://typed", options=s3_server.options)
     world.config = replace(world.config, stores={**world.config.stores, "attachments": store})
     loaded(world)
-    bucket = S3Store("typed", **dict(s3_server.options))  # type: ignore[arg-type]
+    options: Mapping[str, Any] = s3_server.options
+    bucket = S3Store("typed", **options)
     assert obstore.get(bucket, "a").attributes["Content-Type"] == "image/x-own"
 
 

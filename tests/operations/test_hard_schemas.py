@@ -34,6 +34,7 @@ from toolkit.operations.diff_sql import diff_sql
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
 from toolkit.repositories import connect
+from toolkit.repositories.duckdb import DuckDBConnection
 
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
@@ -623,6 +624,7 @@ def test_numbers_that_sqlite_stores_as_bytes_are_told_where_they_are(using: Usin
 def test_a_disk_that_is_full_at_a_checkpoint_of_duckdb_is_told(config: Config) -> None:
     message = "FATAL Error: Failed to create checkpoint because of error: Could not write: No space left on device"
     with connect(config.database("duckdb"), write=True) as connection:
+        assert isinstance(connection, DuckDBConnection)
         error = connection.known_error(duckdb.FatalException(message))
     assert isinstance(error, DatabaseUnavailableError)
     assert error.advice == "Make room, then run again."

@@ -407,7 +407,8 @@ def data_downgrades(): ...
     )
     migrate.upgrade(database, project)
     with connected(database) as connection:
-        assert connection.execute(sa.text("SELECT slug, extent FROM item")).all() == [("s-n1", 50)]
+        found = connection.execute(sa.text("SELECT slug, extent FROM item"))
+        assert [tuple(row) for row in found] == [("s-n1", 50)]
         inspector = sa.inspect(connection)
         assert {"ck_item_kind", "ck_item_small"} == {
             each["name"] for each in inspector.get_check_constraints("item")
