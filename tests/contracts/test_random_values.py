@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.contracts import schema
 from tests.contracts.test_matrix import exact
+from tests.operations.databases import create
 from toolkit.config import Database, load_config
 from toolkit.core.canonical_json import canonical_document, canonical_documents
 from toolkit.core.digest import digest_batches
@@ -114,9 +115,7 @@ def databases(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) ->
     })
     databases = [config.database(name) for name in ("sqlite", "duckdb", "postgres")]
     for database in databases:
-        engine = database.create_engine()
-        schema.metadata.create_all(engine)
-        engine.dispose()
+        create(database, schema.metadata)
     return databases
 
 

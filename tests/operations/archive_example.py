@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from tests.operations import databases
 from tests.operations.gallery import metadata
+from tests.operations.outcomes import files_in
 from toolkit.config import Config, Store
 from toolkit.core.archive_manifest import Address, FileEntry, Header, Scope, new_snapshot_id
 from toolkit.core.retention import Policy
@@ -152,7 +153,7 @@ class Gallery:
 
     def live_files(self) -> dict[str, bytes]:
         """All files of the live store."""
-        return {str(p.relative_to(self.live)): p.read_bytes() for p in self.live.rglob("*") if p.is_file()}
+        return files_in(self.live)
 
     def spoil(self, key: str) -> None:
         """Flip a bit of an object of the archive."""

@@ -20,6 +20,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from tests.operations import databases
 from tests.operations.archive_example import Gallery, gallery, reference
 from tests.operations.gallery import metadata
+from tests.operations.outcomes import files_in
 from tests.operations.processes import toolkit
 from tests.servers.swift import S3Server
 from toolkit.cli import run
@@ -55,8 +56,7 @@ def dumped(world: Gallery, *tables: str, attachments: bool = True, **options: An
 
 def out(world: Gallery) -> dict[str, bytes]:
     """Every file of the fixtures."""
-    folder = world.config.root / "out"
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return files_in(world.config.root / "out")
 
 
 def objects(world: Gallery) -> list[bytes]:
@@ -121,7 +121,7 @@ def test_files_come_back_with_the_rows_in_another_database_and_store(config: Con
     assert not (config.root / ".toolkit/other").exists()
     assert files_of(loaded(other)) == expected
     folder = config.root / ".toolkit/other"
-    assert {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == world.live_files()
+    assert files_in(folder) == world.live_files()
     assert other.rows() == world.rows()
     assert files_of(loaded(other)) == (4, 0, 0, 4)
 

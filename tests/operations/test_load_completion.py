@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from tests.cli.privileges import file_permissions_hold
 from tests.operations.club import Level, Rank, Team, Ticket, metadata
 from tests.operations.databases import connected, contents, create
+from tests.operations.outcomes import counts
 from tests.operations.processes import toolkit
 from toolkit.config import Config, Database, load_config
 from toolkit.core.plan import SyncResult
@@ -76,10 +77,6 @@ def load(club: Config, database: Database) -> Load:
         return load_data(club, database.name, match=match, dry_run=dry_run, options=Options(mode=mode))
 
     return loaded
-
-
-def counts(result: SyncResult) -> dict[str, tuple[int, int, int, int]]:
-    return {t.table: (t.inserted, t.updated, t.unchanged, t.deleted or 0) for t in result.tables}
 
 
 def written(result: SyncResult) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,6 +23,7 @@ from advanced_alchemy.config import (
 from advanced_alchemy.types import GUID, DateTimeUTC, EncryptedString, JsonB, StoredObject
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.operations.databases import connected
 from toolkit.config import Config, Database
 from toolkit.errors import (
     ConfigurationError,
@@ -216,17 +215,6 @@ def with_second(project: Config) -> Config:
     assert first is not None
     write_revision(project, SECOND_UPGRADE, "second")
     return of(project, "SECOND")
-
-
-@contextmanager
-def connected(database: Database) -> Iterator[sa.Connection]:
-    """Open a transaction, and commit it."""
-    engine = database.create_engine()
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
 
 
 def table_names(database: Database) -> set[str]:
