@@ -74,7 +74,7 @@ def measure(
 def wait_until_quiet() -> None:
     """Wait for a second in which other programs do little, but not for long."""
     deadline = time.monotonic() + _QUIET_SECONDS
-    while time.monotonic() < deadline and psutil.cpu_percent(1) / 100 * os.cpu_count() > NOISE:
+    while time.monotonic() < deadline and psutil.cpu_percent(1) / 100 * (os.cpu_count() or 1) > NOISE:
         pass
 
 

@@ -74,7 +74,7 @@ GROUPS = (
     Group(_LARGE_FILES, (toolkit_push(LARGE), obstore_put(LARGE)), most_todos=2000),
     Group(_START, (start(),), least_runs=20),
 )
-TARGETS = (
+TARGETS: tuple[Target | Limit, ...] = (
     Target(_LOAD, "toolkit sync", "pgloader", 2, faster=True),
     Target(_LOAD, "toolkit sync", "dlt replace", 5, faster=True),
     Target(_LOAD, "toolkit sync --no-verify", "pgloader", 2.5, faster=True),

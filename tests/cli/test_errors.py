@@ -597,7 +597,7 @@ def _fill_with_large_rows(config: Config, count: int) -> None:
 @contextmanager
 def file_size_limit(limit: int, process_id: int = 0) -> Iterator[None]:
     """Let no file that a process (or one that it starts) writes be larger, as `ulimit -f` does."""
-    owner = {"user": Path(f"/proc/{process_id}").stat().st_uid} if process_id and os.geteuid() == 0 else {}
+    owner = Path(f"/proc/{process_id}").stat().st_uid if process_id and os.geteuid() == 0 else None
     # The server was started by this process, with this process's limits.
     before, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -605,7 +605,7 @@ def file_size_limit(limit: int, process_id: int = 0) -> Iterator[None]:
         soft = "unlimited" if size == resource.RLIM_INFINITY else size
         pid = process_id or os.getpid()
         command = ["prlimit", "--pid", str(pid), f"--fsize={soft}:"]
-        subprocess.run(command, check=True, **owner)  # type: ignore[call-overload]
+        subprocess.run(command, check=True, user=owner)
 
     allow(limit)
     try:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import click
 import pytest
@@ -36,9 +37,9 @@ def test_ctrl_c_while_an_error_is_told_changes_neither_the_error_nor_the_exit_co
 
     echo = click.echo
 
-    def interrupted(*arguments: object, **options: object) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> None:
         _press()
-        echo(*arguments, **options)  # type: ignore[arg-type]
+        echo(*arguments, **options)
 
     monkeypatch.setattr(cli.toolkit, "main", fail)
     monkeypatch.setattr(click, "echo", interrupted)

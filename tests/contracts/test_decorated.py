@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from tests.contracts.test_matrix import copy
+from tests.operations.databases import connected
 from toolkit.config import Config
 from toolkit.core.tables import select_tables
 
@@ -57,29 +58,22 @@ metadata = sa.MetaData()
 price = sa.Table(
     "price", metadata, sa.Column("id", TextualUuid, primary_key=True), sa.Column("amount", Cents)
 )
-ROWS = [{"id": uuid.UUID(int=n), "amount": n * 100 if n else None} for n in range(5)]
+ROWS: list[dict[str, Any]] = [{"id": uuid.UUID(int=n), "amount": n * 100 if n else None} for n in range(5)]
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.permutations(ENGINES, 2)))
 def test_the_application_finds_its_own_values_in_every_engine(config: Config, source: str, target: str) -> None:
     (spec,) = select_tables(metadata)
-    engines = {name: config.database(name).create_engine() for name in (source, target)}
-    for engine in engines.values():
-        metadata.create_all(engine)
-    with engines[source].begin() as connection:
-        connection.execute(price.insert(), ROWS)
-    with engines[target].begin() as connection:
-        connection.execute(price.insert(), [{"id": uuid.UUID(int=1), "amount": 7}])
-    for engine in engines.values():
-        engine.dispose()
+    for name, rows in ((source, ROWS), (target, [{"id": uuid.UUID(int=1), "amount": 7}])):
+        with connected(config.database(name)) as connection:
+            metadata.create_all(connection)
+            connection.execute(price.insert(), rows)
 
     assert copy(config, source, target, spec) == (4, 1, 0)
     assert copy(config, source, target, spec) == (0, 0, 5)
 
-    engine = config.database(target).create_engine()
-    with engine.connect() as connection:
+    with connected(config.database(target)) as connection:
         found = connection.execute(sa.select(price).order_by(price.c.amount.is_not(None), price.c.id)).mappings().all()
         one = connection.execute(sa.select(price.c.amount).where(price.c.id == uuid.UUID(int=3))).scalar_one()
-    engine.dispose()
     assert [dict(row) for row in found] == ROWS
     assert one == 300

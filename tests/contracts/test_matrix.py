@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from tests.contracts import schema
+from tests.operations.databases import create
 from toolkit.config import Config
 from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.progress import Silent
@@ -23,9 +24,7 @@ PAIRS = list(itertools.product(ENGINES, ENGINES))
 
 def write(config: Config, name: str, spec: TableSpec, batch: pa.RecordBatch) -> None:
     """Create the table in a database and put rows there."""
-    engine = config.database(name).create_engine()
-    spec.table.metadata.create_all(engine)
-    engine.dispose()
+    create(config.database(name), spec.table.metadata)
     with connect(config.database(name), write=True) as connection:
         connection.repository(spec).upsert_many([batch])
         connection.commit()

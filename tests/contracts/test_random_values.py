@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.contracts import schema
 from tests.contracts.test_matrix import exact
+from tests.operations.databases import create
 from toolkit.config import Database, load_config
 from toolkit.core.canonical_json import canonical_document, canonical_documents
 from toolkit.core.digest import digest_batches
@@ -26,7 +27,7 @@ SETTINGS = settings(
 )
 
 # Neither engine keeps U+0000 in text that PostgreSQL has to keep too, nor a half of a surrogate pair.
-texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=20)
+texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
 numbers = st.one_of(
     st.integers(-(10**30), 10**30),
     st.decimals(allow_nan=False, allow_infinity=False, places=5, min_value=-1000, max_value=1000).map(str),
@@ -114,9 +115,7 @@ def databases(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) ->
     })
     databases = [config.database(name) for name in ("sqlite", "duckdb", "postgres")]
     for database in databases:
-        engine = database.create_engine()
-        schema.metadata.create_all(engine)
-        engine.dispose()
+        create(database, schema.metadata)
     return databases
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from tests.contracts import schema
 from tests.contracts.test_matrix import exact
+from tests.operations.databases import connected, create
 from toolkit.config import Config, Database
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.tables import TableSpec, select_tables
@@ -27,9 +28,7 @@ SPEC, BATCH = schema.spec(), schema.batch()
 @pytest.fixture
 def table(database: Database) -> Database:
     """A database with the table of every type, empty."""
-    engine = database.create_engine()
-    schema.metadata.create_all(engine)
-    engine.dispose()
+    create(database, schema.metadata)
     return database
 
 
@@ -178,9 +177,7 @@ KEYS = [("x ", 1), ("x", 1), ("X", 1), ("é", 2), ("e\u0301", 2), ('"quote\'', -
 @pytest.fixture
 def composite_rows(database: Database) -> tuple[Database, TableSpec, pa.RecordBatch]:
     """A table whose key has three columns, with look-alike keys."""
-    engine = database.create_engine()
-    composite.metadata.create_all(engine)
-    engine.dispose()
+    create(database, composite.metadata)
     (spec,) = select_tables(composite.metadata)
     moment = dt.datetime(2024, 1, 1, 0, 0, 0, 5, tzinfo=dt.UTC)
     columns = [[k[0] for k in KEYS], [k[1] for k in KEYS], [moment] * len(KEYS), [str(k) for k in KEYS]]
@@ -225,16 +222,14 @@ def test_a_value_that_sqlite_let_in_is_refused_by_table_key_and_column(
     config: Config, column: str, stored: str, told: str, position: int
 ) -> None:
     database = config.database("sqlite")
-    engine = database.create_engine()
-    schema.metadata.create_all(engine)
-    preparer = engine.dialect.identifier_preparer
-    name, cell = preparer.format_table(schema.every_type), preparer.quote_identifier(column)
-    with engine.begin() as connection:
+    with connected(database) as connection:
+        schema.metadata.create_all(connection)
+        preparer = connection.dialect.identifier_preparer
+        name, cell = preparer.format_table(schema.every_type), preparer.quote_identifier(column)
         for number in range(22):
             value = stored if number == position else "NULL"
             key = uuid.UUID(int=number).hex
             connection.exec_driver_sql(f'INSERT INTO {name} ("key", {cell}) VALUES (x\'{key}\', {value})')
-    engine.dispose()
     with connect(database) as opened, pytest.raises(UnrepresentableValueError) as raised:
         for _ in opened.repository(SPEC).read(batch_rows=4):
             pass
@@ -256,9 +251,7 @@ def test_infinite_and_far_dates_travel_between_postgres_and_duckdb_and_are_refus
     config: Config, column: str, value: str, told: str
 ) -> None:
     for name in ("postgres", "duckdb", "sqlite"):
-        engine = config.database(name).create_engine()
-        schema.metadata.create_all(engine)
-        engine.dispose()
+        create(config.database(name), schema.metadata)
     key = str(uuid.UUID(int=7))
     url = config.database("postgres").url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url) as connection:
@@ -285,9 +278,7 @@ def test_infinite_and_far_dates_travel_between_postgres_and_duckdb_and_are_refus
 
 def test_an_interval_with_months_is_refused_by_name(config: Config) -> None:
     url = config.database("postgres").url.set(drivername="postgresql").render_as_string(hide_password=False)
-    engine = config.database("postgres").create_engine()
-    schema.metadata.create_all(engine)
-    engine.dispose()
+    create(config.database("postgres"), schema.metadata)
     with psycopg.connect(url) as connection:
         statement = 'INSERT INTO "every ""type%s:x" ("key", "interval") VALUES (gen_random_uuid(), $$1 month$$)'
         connection.execute(statement)
@@ -309,9 +300,8 @@ def test_a_decimal_of_many_digits_that_an_application_stored_in_sqlite_travels(
     metadata = sa.MetaData()
     price = sa.Table("price", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("amount", type_))
     (spec,) = select_tables(metadata)
-    engine = config.database("sqlite").create_engine()
-    metadata.create_all(engine)
-    with engine.begin() as connection:
+    with connected(config.database("sqlite")) as connection:
+        metadata.create_all(connection)
         connection.execute(price.insert(), {"id": 1, "amount": value})
     with connect(config.database("sqlite")) as source:
         stored = rows(source.repository(spec)).to_batches()
@@ -319,7 +309,6 @@ def test_a_decimal_of_many_digits_that_an_application_stored_in_sqlite_travels(
     with connect(config.database("sqlite"), write=True) as target:
         target.repository(spec).upsert_many(stored)
         target.commit()
-    engine.dispose()
     with connect(config.database("sqlite")) as target:
         assert rows(target.repository(spec)).to_batches() == stored
 
@@ -329,15 +318,14 @@ def test_a_double_of_more_decimals_than_its_column_is_the_decimal_that_an_applic
     config: Config, stored: float
 ) -> None:
     metadata = sa.MetaData()
-    columns = [sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.Numeric(12, 2))]
-    price = sa.Table("price", metadata, *columns)
+    price = sa.Table(
+        "price", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.Numeric(12, 2))
+    )
     (spec,) = select_tables(metadata)
-    engine = config.database("sqlite").create_engine()
-    metadata.create_all(engine)
-    with engine.begin() as connection:
+    with connected(config.database("sqlite")) as connection:
+        metadata.create_all(connection)
         connection.exec_driver_sql("INSERT INTO price VALUES (1, ?)", (stored,))
         read = connection.scalar(sa.select(price.c.n))
-    engine.dispose()
     with connect(config.database("sqlite")) as source:
         assert rows(source.repository(spec)).to_pylist() == [{"id": 1, "n": read}]
 
@@ -349,9 +337,7 @@ def test_a_decimal_beyond_the_target_is_refused_not_rounded(config: Config) -> N
     precise = "1." + "123456789" * 3
     batch = pa.record_batch([pa.array([1], pa.int32()), pa.array([precise])], schema=spec.schema)
     for name in ("sqlite", "postgres", "duckdb"):
-        engine = config.database(name).create_engine()
-        metadata.create_all(engine)
-        engine.dispose()
+        create(config.database(name), metadata)
         with connect(config.database(name), write=True) as connection:
             if name == "duckdb":
                 with pytest.raises(UnrepresentableValueError, match="cannot keep"):

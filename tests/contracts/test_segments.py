@@ -21,10 +21,11 @@ from tests.servers.tcp_proxy import in_front_of
 from toolkit.config import Config, Database
 from toolkit.core.changes import compare, compare_rows
 from toolkit.core.digest import keyed_digests
-from toolkit.core.segments import SpooledDigests, segment_count
+from toolkit.core.segments import SegmentedDigests, SpooledDigests, segment_count
 from toolkit.core.tables import select_tables
 from toolkit.repositories import connect
 from toolkit.repositories.portable import TableRepository
+from toolkit.repositories.postgres import PostgresConnection
 
 METADATA = sa.MetaData()
 sa.Table(
@@ -47,7 +48,9 @@ def test_every_type_of_key_has_the_same_segments(postgres: Database, tmp_path: P
     spec = replace(SPEC, key=(key,))
     ours = SpooledDigests(spec, [keyed_digests(spec, BATCH)], 64, tmp_path / "digests").totals
     with connect(postgres) as connection:
-        theirs = connection.repository(spec).segment_totals(64)  # type: ignore[attr-defined]
+        repository = connection.repository(spec)
+        assert isinstance(repository, SegmentedDigests)
+        theirs = repository.segment_totals(64)
     assert not ours.differing(theirs)
     assert theirs.digest.rows == BATCH.num_rows == ours.digest.rows
 
@@ -115,7 +118,8 @@ def test_equal_tables_move_less_than_a_byte_a_row_and_scattered_changes_little_m
                 proxy.limit(None)
                 with connect(far) as connection:
                     # Over a network, who is silent is asked whether it is there.
-                    assert connection.raw.info.get_parameters()["keepalives_idle"] == "30"  # type: ignore[attr-defined]
+                    assert isinstance(connection, PostgresConnection)
+                    assert connection.raw.info.get_parameters()["keepalives_idle"] == "30"
                     found = compare(PAIR, source, connection.repository(PAIR))
                 moved.append(proxy.passed)
             assert found.changed.num_rows == (4 if theirs is changed else 0)

@@ -39,7 +39,8 @@ def digests(side: dict[tuple[int, str], int]) -> list[pa.RecordBatch]:
         pa.array([key[1] for key, _ in rows], pa.string()),
         pa.array([bytes(15) + bytes([value]) for _, value in rows], DIGEST),
     ]
-    return pa.Table.from_arrays(arrays, schema=digest_schema(SPEC)).to_batches(max_chunksize=2)
+    batches: list[pa.RecordBatch] = pa.Table.from_arrays(arrays, schema=digest_schema(SPEC)).to_batches(max_chunksize=2)
+    return batches
 
 
 @settings(deadline=None, max_examples=40)

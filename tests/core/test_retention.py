@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,8 +25,8 @@ def made(*texts: str) -> list[Made]:
     return [Made(dt.datetime.fromisoformat(f"{text}+00:00"), number) for number, text in enumerate(texts)]
 
 
-def kept(snapshots: list[Made], **rules: object) -> dict[str, tuple[str, ...]]:
-    verdicts = apply_policy(snapshots, Policy(**rules), NOW)  # type: ignore[arg-type]
+def kept(snapshots: list[Made], **rules: Any) -> dict[str, tuple[str, ...]]:
+    verdicts = apply_policy(snapshots, Policy(**rules), NOW)
     return {f"{v.snapshot.created_at:%Y-%m-%dT%H:%M}": v.reasons for v in verdicts if v.kept}
 
 

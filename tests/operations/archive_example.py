@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from tests.operations import databases
 from tests.operations.gallery import metadata
+from tests.operations.outcomes import files_in
 from toolkit.config import Config, Store
 from toolkit.core.archive_manifest import Address, FileEntry, Header, Scope, new_snapshot_id
 from toolkit.core.retention import Policy
@@ -152,7 +153,7 @@ class Gallery:
 
     def live_files(self) -> dict[str, bytes]:
         """All files of the live store."""
-        return {str(p.relative_to(self.live)): p.read_bytes() for p in self.live.rglob("*") if p.is_file()}
+        return files_in(self.live)
 
     def spoil(self, key: str) -> None:
         """Flip a bit of an object of the archive."""
@@ -198,7 +199,7 @@ class Gallery:
 def reference(path: str, content: bytes | None, backend: str = "attachments", **more: Any) -> dict[str, Any]:
     """What Advanced Alchemy would have written into a row."""
     size = None if content is None else len(content)
-    usual = {
+    usual: dict[str, Any] = {
         "filename": path, "content_type": "application/octet-stream", "size": size, "last_modified": 1709220599.25,
         "checksum": None, "etag": None, "version_id": None, "metadata": {}, "backend": backend,
     }

@@ -17,7 +17,7 @@ from toolkit.config import Config
 from toolkit.errors import ConfigurationError, StoreError, UnknownNameError
 from toolkit.operations.archive import places, sending
 from toolkit.operations.archive.outcomes import Outcome
-from toolkit.stores.live import LiveBackend
+from toolkit.stores.live import LiveBackend, live_backend
 from toolkit.stores.objects import ObjectStore
 
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
@@ -243,8 +243,7 @@ def meddling(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], None]
     """Have something happen whenever a live file was read."""
 
     def meddle(act: Callable[[str], None]) -> None:
-        real = places.live_backend
-        monkeypatch.setattr(places, "live_backend", lambda config, key: _Live(real(config, key), act))
+        monkeypatch.setattr(places, "live_backend", lambda config, key: _Live(live_backend(config, key), act))
 
     return meddle
 

@@ -172,9 +172,9 @@ def test_files_of_any_name_are_archived_and_come_back_exactly(world: Gallery, tm
     }
 
 
-def _to_directory(world: Gallery, folder: Path, **options: object) -> dict[str, bytes]:
+def _to_directory(world: Gallery, folder: Path) -> dict[str, bytes]:
     """By original path, the content of what was restored to a directory."""
-    result = world.restore(directory=folder, **options)
+    result = world.restore(directory=folder)
     assert result.mapping is not None
     lines = [json.loads(line) for line in Path(result.mapping).read_text().splitlines()]
     assert all((folder / line["restored_to"]).resolve().is_relative_to(folder.resolve()) for line in lines)

@@ -137,7 +137,7 @@ def test_a_damaged_manifest_is_told_and_nothing_relies_on_it(pushed: Gallery, da
     content = bytearray(place.read_bytes())
     if damage == "flip":
         content[len(content) // 2] ^= 1
-    place.write_bytes({"cut": content[:-5], "flip": content, "empty": b""}[damage])
+    place.write_bytes({"cut": content[:-5], "flip": content, "empty": bytearray()}[damage])
     assert "damaged manifest" in {f.outcome for f in pushed.verify().findings}
     snapshot = place.name.removesuffix(".jsonl.zst")
     with pytest.raises(StoreError, match="manifest"):

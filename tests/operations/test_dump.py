@@ -16,6 +16,7 @@ import pytest
 
 from tests.operations.databases import create, execute, insert
 from tests.operations.example import fill
+from tests.operations.outcomes import files_in
 from tests.operations.processes import toolkit
 from tests.operations.shop import Category, metadata
 from tests.servers.swift import S3Server
@@ -39,12 +40,9 @@ AT = "'2024-01-01 00:00:00.000000'"
 KILLS = 5
 
 
-def files(directory: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
 def rows(directory: Path, table: str) -> list[dict[str, object]]:
-    return json.loads((directory / f"{table}.json").read_bytes())
+    found: list[dict[str, object]] = json.loads((directory / f"{table}.json").read_bytes())
+    return found
 
 
 @pytest.fixture
@@ -69,9 +67,9 @@ def test_all_tables_are_dumped_with_their_number_of_rows_size_and_hash(filled: C
 
 def test_an_unchanged_database_changes_no_byte(filled: Config, tmp_path: Path) -> None:
     dump_data(filled, "sqlite", directory=tmp_path / "out")
-    before = files(tmp_path / "out")
+    before = files_in(tmp_path / "out")
     dump_data(filled, "sqlite", directory=tmp_path / "out")
-    assert files(tmp_path / "out") == before
+    assert files_in(tmp_path / "out") == before
 
 
 def test_one_changed_row_is_one_changed_line(filled: Config, tmp_path: Path) -> None:
@@ -96,23 +94,23 @@ def test_a_condition_narrows_a_table(shop: Config, tmp_path: Path, engine: str) 
 def test_a_wrong_condition_is_an_error_and_changes_nothing(shop: Config, tmp_path: Path, engine: str) -> None:
     create(shop.database(engine), metadata)
     dump_data(shop, engine, directory=tmp_path / "out")
-    before = files(tmp_path / "out")
+    before = files_in(tmp_path / "out")
     for condition in ("no_such_column = 1", "1=1); DROP TABLE category; --", "id >"):
         with pytest.raises(ConditionError):
             dump_data(shop, engine, directory=tmp_path / "out", where={"category": condition})
-    assert files(tmp_path / "out") == before
+    assert files_in(tmp_path / "out") == before
     dump_data(shop, engine, directory=tmp_path / "out")
-    assert files(tmp_path / "out") == before
+    assert files_in(tmp_path / "out") == before
 
 
 def test_a_table_can_be_left_out_and_its_old_file_stays(filled: Config, tmp_path: Path) -> None:
     dump_data(filled, "sqlite", directory=tmp_path / "out")
-    before = files(tmp_path / "out")
+    before = files_in(tmp_path / "out")
     execute(filled.database("sqlite"), "UPDATE customer SET name = 'changed'")
     dump_data(filled, "sqlite", directory=tmp_path / "out", exclude=["customer"])
-    assert files(tmp_path / "out") == before
+    assert files_in(tmp_path / "out") == before
     dump_data(filled, "sqlite", ["customer"], directory=tmp_path / "out")
-    assert {name for name, content in files(tmp_path / "out").items() if content != before[name]} == {
+    assert {name for name, content in files_in(tmp_path / "out").items() if content != before[name]} == {
         "customer.json", MANIFEST,
     }
 
@@ -151,7 +149,7 @@ def test_a_column_that_holds_no_json_is_named_with_its_row(config: Config, tmp_p
 def test_ciphertext_is_dumped_as_it_is_stored(config: Config, tmp_path: Path) -> None:
     load_data(config, "sqlite")
     dump_data(config, "sqlite", directory=tmp_path / "out", attachments=True)
-    assert files(tmp_path / "out") == files(config.fixtures)
+    assert files_in(tmp_path / "out") == files_in(config.fixtures)
 
 
 # -- names -------------------------------------------------------------------------------------------------
@@ -253,7 +251,7 @@ def test_a_set_that_was_written_but_not_moved_to_its_end_is_completed_by_the_nex
     assert {row["name"] for row in rows(directory, "customer")} == {"changed"}
     assert not (directory / STAGING).exists()
     dump_data(filled, "sqlite2", directory=tmp_path / "again")
-    assert files(tmp_path / "again") == files(directory)
+    assert files_in(tmp_path / "again") == files_in(directory)
 
 
 @pytest.mark.parametrize("temporary", [("", ""), ("a", "b")], ids=["", "without common temporary files"])
@@ -298,7 +296,7 @@ def test_a_full_disk_is_told_and_leaves_the_old_set(shop: Config, tmp_path: Path
     many(shop, 100, "old")
     project = settings(shop, tmp_path)
     dump_data(shop, "sqlite", directory=tmp_path / "out")
-    before = files(tmp_path / "out")
+    before = files_in(tmp_path / "out")
     many(shop, 20_000, "new")
 
     def limit() -> None:
@@ -313,7 +311,7 @@ def test_a_full_disk_is_told_and_leaves_the_old_set(shop: Config, tmp_path: Path
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert "File too large" in done.stderr
-    assert files(tmp_path / "out") == before
+    assert files_in(tmp_path / "out") == before
 
 
 def test_a_directory_that_may_not_be_written_to_is_told(filled: Config, tmp_path: Path) -> None:

@@ -331,8 +331,8 @@ def test_behind_a_pooler_no_statement_is_prepared_under_a_name_that_others_may_u
             assert isinstance(connection, PostgresConnection)
             for number in range(20):
                 connection.run(f"SELECT {VALUE}", str(number))
-            (found,) = connection.run("SELECT count(*) FROM pg_prepared_statements").fetchone() or ()
-    assert found == 0
+            found = connection.run("SELECT count(*) FROM pg_prepared_statements").fetchone()
+    assert found == (0,)
 
 
 def remote(config: Config, proxy: Proxy) -> Config:

@@ -7,8 +7,10 @@ import json
 import os
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from advanced_alchemy.types.file_object import storages
@@ -18,6 +20,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from tests.operations import databases
 from tests.operations.archive_example import Gallery, gallery, reference
 from tests.operations.gallery import metadata
+from tests.operations.outcomes import files_in
 from tests.operations.processes import toolkit
 from tests.servers.swift import S3Server
 from toolkit.cli import run
@@ -45,17 +48,15 @@ from toolkit.testing.seeds import Seed
 KILLS = 3
 
 
-def dumped(world: Gallery, *tables: str, attachments: bool = True, **options: object) -> DumpResult:
+def dumped(world: Gallery, *tables: str, attachments: bool = True, **options: Any) -> DumpResult:
     return dump_data(
-        world.config, world.database, tables, directory=world.config.root / "out", attachments=attachments,
-        **options,  # type: ignore[arg-type]
-    )  # fmt: skip
+        world.config, world.database, tables, directory=world.config.root / "out", attachments=attachments, **options
+    )
 
 
 def out(world: Gallery) -> dict[str, bytes]:
     """Every file of the fixtures."""
-    folder = world.config.root / "out"
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return files_in(world.config.root / "out")
 
 
 def objects(world: Gallery) -> list[bytes]:
@@ -120,7 +121,7 @@ def test_files_come_back_with_the_rows_in_another_database_and_store(config: Con
     assert not (config.root / ".toolkit/other").exists()
     assert files_of(loaded(other)) == expected
     folder = config.root / ".toolkit/other"
-    assert {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == world.live_files()
+    assert files_in(folder) == world.live_files()
     assert other.rows() == world.rows()
     assert files_of(loaded(other)) == (4, 0, 0, 4)
 
@@ -138,20 +139,20 @@ def test_live_files_and_fixtures_may_both_be_in_s3(alone: Config, s3_server: S3S
         world.photo(number, path)
     fixtures = directory_at(place)
     for there in (0, 3):
-        done = dump_data(world.config, "sqlite", directory=place, attachments=True)  # type: ignore[arg-type]
+        done = dump_data(world.config, "sqlite", directory=place, attachments=True)
         assert files_of(done.attachments)[3] == there
     assert not fixtures.files(STAGING)
     for path in contents:
         live.delete(path)
-    done_load = load_data(world.config, "sqlite", directory=place)  # type: ignore[arg-type]
+    done_load = load_data(world.config, "sqlite", directory=place)
     assert files_of(done_load.attachments) == (3, 3, 301_000, 0)
     assert {path: b"".join(live.read(path)) for path in contents} == contents
     world.photos({1: "a b ü.txt"})
-    dump_data(world.config, "sqlite", directory=place, attachments=True)  # type: ignore[arg-type]
+    dump_data(world.config, "sqlite", directory=place, attachments=True)
     assert fixtures.files(ATTACHMENTS) == {hashlib.sha256(b"A" * 1000).hexdigest()}
     fixtures.remove(ATTACHMENTS + hashlib.sha256(b"A" * 1000).hexdigest())
     with pytest.raises(FixtureError, match="not in the directory"):
-        load_data(world.config, "sqlite", directory=place)  # type: ignore[arg-type]
+        load_data(world.config, "sqlite", directory=place)
 
 
 # -- dumps ---------------------------------------------------------------------------------------------------------
@@ -395,7 +396,7 @@ def test_content_that_is_damaged_while_it_is_written_leaves_no_file_and_no_row(
 
 
 def test_a_store_that_keeps_other_than_it_was_given_is_found_out_before_any_row(kept: Gallery) -> None:
-    class Careless(MemoryFileSystem):
+    class Careless(MemoryFileSystem):  # type: ignore[misc]
         def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **options: object) -> None:
             super().pipe_file(path, value.replace(b"CC", b"CD"), mode, **options)
 
@@ -481,7 +482,8 @@ def test_a_backend_keeps_the_content_type_of_the_reference(alone: Config, s3_ser
     store = replace(world.config.stores["attachments"], address="s3://typed", options=s3_server.options)
     world.config = replace(world.config, stores={**world.config.stores, "attachments": store})
     loaded(world)
-    bucket = S3Store("typed", **dict(s3_server.options))  # type: ignore[arg-type]
+    options: Mapping[str, Any] = s3_server.options
+    bucket = S3Store("typed", **options)
     assert obstore.get(bucket, "a").attributes["Content-Type"] == "image/x-own"
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.operations import hard_keys
 from tests.operations.databases import create
+from tests.operations.outcomes import counts
 from toolkit.config import Config, Database
 from toolkit.core import changes
-from toolkit.core.plan import SyncResult
 from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
@@ -44,10 +44,6 @@ def write(database: Database, batches: Mapping[str, pa.RecordBatch]) -> None:
 def digests(database: Database) -> dict[str, str]:
     with connect(database) as connection:
         return {spec.name: connection.repository(spec).digest().text for spec in hard_keys.specs()}
-
-
-def counts(result: SyncResult) -> dict[str, tuple[int, int, int, int]]:
-    return {t.table: (t.inserted, t.updated, t.unchanged, t.deleted) for t in result.tables}
 
 
 def changed(batch: pa.RecordBatch, row: int) -> pa.RecordBatch:

@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.operations.databases import connected, contents, create, execute, postgres
+from tests.operations.outcomes import counts
 from toolkit.config import Config
-from toolkit.core.plan import SyncResult
 from toolkit.core.progress import Silent
 from toolkit.errors import (
     ConfigurationError,
@@ -34,6 +34,7 @@ from toolkit.operations.diff_sql import diff_sql
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
 from toolkit.repositories import connect
+from toolkit.repositories.duckdb import DuckDBConnection
 
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
@@ -56,10 +57,6 @@ def using(config: Config) -> Iterator[Using]:
 
     yield configured
     sys.modules.pop(MODULE, None)
-
-
-def counts(result: SyncResult) -> dict[str, tuple[int, int, int, int]]:
-    return {t.table: (t.inserted, t.updated, t.unchanged, t.deleted) for t in result.tables}
 
 
 def rows(config: Config, name: str, query: str) -> list[tuple[Any, ...]]:
@@ -567,9 +564,8 @@ def test_a_schema_reflected_from_a_sqlite_file_is_made_in_every_engine(
         "INSERT INTO [Old Track] VALUES (1, 'é', 'xy', x'00ff', 'text', '2024-02-29 01:02:03', 0.1, 9.99)",
     )
     metadata = sa.MetaData()
-    engine = config.database("sqlite").create_engine()
-    metadata.reflect(engine)
-    engine.dispose()
+    with connected(config.database("sqlite")) as connection:
+        metadata.reflect(connection)
     shop = using(metadata)
     assert counts(sync(shop, "sqlite", target)) == {"Old Track": (1, 0, 0, 0)}
     assert counts(sync(shop, "sqlite", target)) == {"Old Track": (0, 0, 1, 0)}
@@ -623,6 +619,7 @@ def test_numbers_that_sqlite_stores_as_bytes_are_told_where_they_are(using: Usin
 def test_a_disk_that_is_full_at_a_checkpoint_of_duckdb_is_told(config: Config) -> None:
     message = "FATAL Error: Failed to create checkpoint because of error: Could not write: No space left on device"
     with connect(config.database("duckdb"), write=True) as connection:
+        assert isinstance(connection, DuckDBConnection)
         error = connection.known_error(duckdb.FatalException(message))
     assert isinstance(error, DatabaseUnavailableError)
     assert error.advice == "Make room, then run again."

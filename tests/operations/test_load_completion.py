@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from tests.cli.privileges import file_permissions_hold
 from tests.operations.club import Level, Rank, Team, Ticket, metadata
 from tests.operations.databases import connected, contents, create
+from tests.operations.outcomes import counts
 from tests.operations.processes import toolkit
 from toolkit.config import Config, Database, load_config
 from toolkit.core.plan import SyncResult
@@ -76,10 +77,6 @@ def load(club: Config, database: Database) -> Load:
         return load_data(club, database.name, match=match, dry_run=dry_run, options=Options(mode=mode))
 
     return loaded
-
-
-def counts(result: SyncResult) -> dict[str, tuple[int, int, int, int]]:
-    return {t.table: (t.inserted, t.updated, t.unchanged, t.deleted or 0) for t in result.tables}
 
 
 def written(result: SyncResult) -> int:
@@ -182,7 +179,7 @@ def test_keys_of_advanced_alchemy_s_own_sequence_are_counted_up(club: Config, da
         load_data(club, database.name)
     with connected(database) as connection:
         connection.execute(sa.insert(Ticket).values(subject="the application's"))
-        found = dict(connection.execute(sa.select(Ticket.subject, Ticket.id)).all())  # type: ignore[arg-type]
+        found = {row.subject: row.id for row in connection.execute(sa.select(Ticket.subject, Ticket.id))}
     assert sorted(found.values()) == [1, 2, 3, 4], found
     assert found["the application's"] == 4
 
@@ -423,7 +420,7 @@ def test_killed_or_interrupted_at_any_moment_the_target_is_as_before_or_as_after
     assert toolkit(project, "load-data", "--to", database.name).end() == 0
     usual = time.monotonic() - began
     last = "round 1"
-    codes = []
+    codes: list[int] = []
     for number, share in enumerate((0.5, 0.8, 0.4, 0.2, 0.1), 2):
         if len(codes) > 1 and set(codes) != {0}:
             break

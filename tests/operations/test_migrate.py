@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,6 +23,7 @@ from advanced_alchemy.config import (
 from advanced_alchemy.types import GUID, DateTimeUTC, EncryptedString, JsonB, StoredObject
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.operations.databases import connected
 from toolkit.config import Config, Database
 from toolkit.errors import (
     ConfigurationError,
@@ -218,17 +217,6 @@ def with_second(project: Config) -> Config:
     return of(project, "SECOND")
 
 
-@contextmanager
-def connected(database: Database) -> Iterator[sa.Connection]:
-    """Open a transaction, and commit it."""
-    engine = database.create_engine()
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
-
-
 def table_names(database: Database) -> set[str]:
     """Read the names of all tables but the record of the revision."""
     with connected(database) as connection:
@@ -407,7 +395,8 @@ def data_downgrades(): ...
     )
     migrate.upgrade(database, project)
     with connected(database) as connection:
-        assert connection.execute(sa.text("SELECT slug, extent FROM item")).all() == [("s-n1", 50)]
+        found = connection.execute(sa.text("SELECT slug, extent FROM item"))
+        assert [tuple(row) for row in found] == [("s-n1", 50)]
         inspector = sa.inspect(connection)
         assert {"ck_item_kind", "ck_item_small"} == {
             each["name"] for each in inspector.get_check_constraints("item")

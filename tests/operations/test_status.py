@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
+from tests.operations.databases import execute
 from toolkit import load_data, status
 from toolkit.cli import run
 from toolkit.config import Config, Database
@@ -22,13 +22,6 @@ ENGINES = ("sqlite", "postgres", "duckdb")
 def of(config: Config, name: str) -> DatabaseStatus:
     (found,) = status(config, [name]).databases
     return found
-
-
-def execute(database: Database, statement: str) -> None:
-    engine = database.create_engine()
-    with engine.begin() as connection:
-        connection.execute(sa.text(statement))
-    engine.dispose()
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -187,7 +187,7 @@ def test_an_unknown_table_is_refused_before_the_target_is_made(shop: Config, tmp
 def test_named_tables_need_no_other_table_in_the_target(shop: Config) -> None:
     fill(shop.database("sqlite"))
     with connected(shop.database("postgres")) as connection:
-        Customer.__table__.create(connection)  # type: ignore[attr-defined]
+        metadata.tables["customer"].create(connection)
     assert counts(sync(shop, "sqlite", "postgres", ["customer"])) == {"customer": (4, 0, 0, 0)}
 
 

@@ -43,7 +43,7 @@ EVERYTHING = DeleteLimit(0, 1.0)
 
 ids, codes = st.integers(1, 6), st.sampled_from(["a", "A", "b ", "b", "é"])
 names = st.sampled_from(["Rex", "rex", "Rex ", "Ümit", "🐟"])
-facts = st.sampled_from([None, {"a": [1, None]}, [], "text", 0.5])
+facts: st.SearchStrategy[Any] = st.sampled_from([None, {"a": [1, None]}, [], "text", 0.5])
 
 Owners = dict[int, tuple[str, str | None, bool]]
 Pets = dict[str, tuple[int, str | None, Any]]
@@ -86,7 +86,7 @@ class Side:
 
     @property
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        found = {
+        found: dict[str, list[tuple[Any, ...]]] = {
             "owner": [(key, *held) for key, held in self.owners.items()],
             "pet": [(key, *held) for key, held in self.pets.items()],
         }
@@ -140,7 +140,11 @@ class Syncing(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["sqlite", *TARGETS]), key=ids, pet=names)
     def remove(self, name: str, key: int, pet: str) -> None:
-        self._change(name, lambda side: (side.remove_pet(pet), side.remove_owner(key)))
+        def both(side: Side) -> None:
+            side.remove_pet(pet)
+            side.remove_owner(key)
+
+        self._change(name, both)
 
     @rule(one=ids, other=ids, third=ids)
     def exchange_codes(self, one: int, other: int, third: int) -> None:

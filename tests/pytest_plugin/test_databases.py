@@ -46,7 +46,7 @@ def test_sqlite_is_the_default(project: Project) -> None:
 def test_a_run_without_databases_makes_nothing(project: Project) -> None:
     project.test("def test_one(): pass")
     project.run().assert_outcomes(passed=1)
-    assert project.files() == project.databases() == []
+    assert (project.files(), project.databases()) == ([], [])
 
 
 def test_the_nearest_marker_says(project: Project) -> None:

@@ -217,7 +217,7 @@ def test_constraints_keep_their_names_and_hold(engine: sa.Engine) -> None:
     assert {item["name"] for item in inspector.get_check_constraints("t")} == {'od"d', "it's"}
     indexes = {item["name"]: (item["column_names"], item["unique"]) for item in inspector.get_indexes("t")}
     assert indexes == {"both": (["a", "b"], True), "lowered": ([None], False), "partial": (["a"], False)}
-    refused = [{"a": 1, "b": "q"}, {"a": 0, "b": "r"}, {"a": 2, "kind": "z"}, {"a": None}]
+    refused: list[dict[str, Any]] = [{"a": 1, "b": "q"}, {"a": 0, "b": "r"}, {"a": 2, "kind": "z"}, {"a": None}]
     with engine.begin() as connection:
         connection.execute(table.insert(), [{"a": 1, "b": "q", "parent_id": 99}])
     for row in refused:

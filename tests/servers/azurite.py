@@ -84,7 +84,7 @@ def installed() -> Path:
 def _install(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     quick_to_fail = ["--fetch-retries=1", "--fetch-timeout=30000"]
-    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", *quick_to_fail, "--prefix", folder,
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", *quick_to_fail, "--prefix", str(folder),
                f"azurite@{VERSION}"]
     subprocess.run(command, cwd=folder, check=True)
 

@@ -108,7 +108,7 @@ def running(root: Path) -> Iterator[S3Server]:
     _configure(root, ports)
     rings = [f"{name}:{port}" for name, port in ports.items() if name != "proxy"]
     subprocess.run([python, "-W", "ignore", "-c", _RINGS, root / "etc", *rings], check=True)
-    arguments = [python, "-W", "ignore", "-c", _RUN, root / "etc" / "swift.conf"]
+    arguments: list[str | Path] = [python, "-W", "ignore", "-c", _RUN, root / "etc" / "swift.conf"]
     with (root / "log").open("wb") as log:
         processes = [
             subprocess.Popen(

@@ -64,14 +64,15 @@ class Proxy:
         server = socket.socket(socket.AF_UNIX)
         with closing(client), closing(server), selectors.DefaultSelector() as ready, suppress(OSError):
             server.connect(self._path)
-            ready.register(client, selectors.EVENT_READ, server)
-            ready.register(server, selectors.EVENT_READ, client)
+            ready.register(client, selectors.EVENT_READ, (client, server))
+            ready.register(server, selectors.EVENT_READ, (server, client))
             while not self._closed and (self._silent or not self.is_exhausted):
                 if self.is_exhausted:
                     time.sleep(_TICK_SECONDS)
                     continue
                 for key, _ in ready.select(_TICK_SECONDS):
-                    if not self._forward(key.fileobj, key.data, key.data is server):  # type: ignore[arg-type]
+                    source, target = key.data
+                    if not self._forward(source, target, target is server):
                         return
                     if self.is_exhausted:
                         break

@@ -55,7 +55,7 @@ class UnreliableProxy:
         """Fail no more, and forget what was."""
         self.every, self.only, self.delay, self.read_only = 0, "", 0.0, False
         self.faults, self.failed, self.requests = (Fault.UNAVAILABLE,), 0, []
-        self._counted = itertools.count(1)
+        self._counted: Iterator[float] = itertools.count(1)
         self._turns = itertools.count()
 
     def fault_of(self, method: str, path: str) -> Fault | None:

@@ -24,7 +24,7 @@ from toolkit.stores.fixture_files import Compression, FileForm, Format
 from toolkit.stores.fixture_writer import FixtureWriter, complete, read_manifest
 
 if TYPE_CHECKING:
-    from toolkit.config import Config
+    from toolkit.config import Config, Store
     from toolkit.repositories.base import DatabaseConnection
 
 
@@ -46,7 +46,7 @@ def dump_data(
     source: str,
     tables: Sequence[str] = (),
     *,
-    directory: Path | str | None = None,
+    directory: Path | str | Store | None = None,
     form: FileForm | None = None,
     where: Mapping[str, str] | None = None,
     exclude: Collection[str] = (),

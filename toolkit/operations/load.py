@@ -23,7 +23,7 @@ from toolkit.stores.directories import directory_at
 from toolkit.stores.fixtures import FixtureDirectory, missing
 
 if TYPE_CHECKING:
-    from toolkit.config import Config, Database
+    from toolkit.config import Config, Database, Store
     from toolkit.repositories.base import DatabaseConnection
     from toolkit.stores.spool import SpooledRows
 
@@ -33,7 +33,7 @@ def load_data(
     target: str,
     tables: Sequence[str] = (),
     *,
-    directory: Path | str | None = None,
+    directory: Path | str | Store | None = None,
     match: Mapping[str, Sequence[str]] | None = None,
     dry_run: bool = False,
     ignore_revision: bool = False,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from django.db import models
 
 
-class _Base(models.Model):
+class _Base(models.Model):  # type: ignore[misc]
     id = models.UUIDField(primary_key=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
