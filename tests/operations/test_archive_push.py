@@ -219,6 +219,16 @@ def test_a_file_that_another_row_points_at_stays_when_one_is_moved(world: Galler
     assert world.push(move=True).removed == 1
 
 
+def test_a_file_that_another_row_names_with_a_slash_stays_when_one_is_moved(world: Gallery) -> None:
+    world.photo(1, "dir/shared", b"S")
+    world.photo(2, "/dir/shared", None)
+    result = world.push(where={"photo": "id = 1"}, move=True)
+    assert (result.moved, result.removed) == (1, 0)
+    assert world.live_files() == {"dir/shared": b"S"}
+    world.push(move=True)
+    assert not world.live_files()
+
+
 class _Live:
     """A live backend that does something before each reading, or after it."""
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import address_of
-from toolkit.core.parallel import in_parallel
+from toolkit.core.parallel import in_order
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ToolkitError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting
-from toolkit.operations.archive.collecting import Collector
+from toolkit.operations.archive.collecting import LISTED_PATH, Collector
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.rows import default_backend, file_columns, file_tables
@@ -32,8 +32,6 @@ CREATE TABLE listed (backend TEXT, path TEXT, size INTEGER, PRIMARY KEY (backend
 CREATE TABLE place (backend TEXT, path TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 """
 _OF_ARCHIVES = ("snapshots/", "moved/", "damaged/", "locks/")
-# A store finds a file also under a path with slashes around it, which it does not list so.
-_LISTED_PATH = "trim(path, '/')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ class _Audit:
         with connect(self.database) as connection:
             check_schema(connection, specs)
             malformed = collector.rows(connection, specs, dt.datetime.now(dt.UTC))
-        self.catalogue.run(f"INSERT OR IGNORE INTO place SELECT DISTINCT backend, {_LISTED_PATH} FROM live")
+        self.catalogue.run(f"INSERT OR IGNORE INTO place SELECT DISTINCT backend, {LISTED_PATH} FROM live")
         return malformed
 
     def backend_keys(self) -> list[str]:
@@ -179,11 +177,11 @@ class _Audit:
     def _without_files(self, key: str) -> Iterator[Finding]:
         """What the listing lacks is asked for singly: a path may be written in several ways."""
         rows = self.catalogue.pages(
-            f"SELECT id, path FROM live WHERE backend = ? AND (backend, {_LISTED_PATH}) NOT IN "
+            f"SELECT id, path FROM live WHERE backend = ? AND (backend, {LISTED_PATH}) NOT IN "
             "(SELECT backend, path FROM listed) AND id > ? ORDER BY id",
             key,
         )
-        for path, outcome, reason in in_parallel(lambda row: self._looked_at(key, row[1]), rows, self.jobs):
+        for path, outcome, reason in in_order(lambda row: self._looked_at(key, row[1]), rows, self.jobs):
             if outcome is None:
                 continue
             for table, column, row in self.catalogue.all(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.core.archive_manifest import Address
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
-from toolkit.operations.archive.collecting import State
+from toolkit.operations.archive.collecting import LISTED_PATH, State
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import (
     Cell,
@@ -204,7 +204,7 @@ class Mover:
         self._note_needed()
         rows = self.catalogue.pages(
             "SELECT id, backend, path, size, sha FROM left_behind "
-            "WHERE (backend, path) NOT IN (SELECT backend, path FROM needed) AND id > ? ORDER BY id"
+            f"WHERE (backend, {LISTED_PATH}) NOT IN (SELECT backend, {LISTED_PATH} FROM needed) AND id > ? ORDER BY id"
         )
         self.progress.step("remove live files")
         for removed, finding in in_parallel(self._remove_file, rows, self.jobs, self._stop):
