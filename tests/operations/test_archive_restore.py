@@ -65,6 +65,16 @@ def test_an_emptied_column_is_filled_again(config: Config, engine: str) -> None:
     assert world.rows() == before
 
 
+def test_the_latest_snapshot_is_the_latest_of_that_database_if_it_has_any(world: Gallery) -> None:
+    world.photo(1, "a.jpg", b"A")
+    own = world.push().snapshot
+    with world.archive_of({"b.jpg": b"B"}, database="staging"):
+        result = world.restore()
+        assert (result.snapshot, result.database) == (own, "sqlite")
+        world.archive.remove_snapshots([result.snapshot])
+        assert world.restore(dry_run=True).database == "staging"
+
+
 def test_a_row_that_points_at_another_file_is_kept_and_told(world: Gallery) -> None:
     world.photo(1, "a.jpg", b"A")
     world.push()

@@ -139,8 +139,10 @@ class Archive:
         ids = (snapshot_of(info.key) for info in self.store.list(SNAPSHOTS))
         return (snapshot for snapshot in ids if snapshot is not None)
 
-    def find(self, text: str) -> Header:
+    def find(self, text: str, database: str | None = None) -> Header:
         """The snapshot of an id, or of its beginning if no other begins so; `latest` is the newest.
+
+        If there are any of `database`, it is the newest of them.
 
         Raises:
             UnknownNameError: none, or several.
@@ -148,7 +150,7 @@ class Archive:
         """
         headers, problems = self.snapshots()
         if text == LATEST and headers:
-            return headers[-1]
+            return ([header for header in headers if header.database == database] or headers)[-1]
         found = [header for header in headers if header.id.startswith(text)]
         for snapshot, problem in problems.items():
             if snapshot.startswith(text) and not found:
