@@ -134,18 +134,21 @@ class _Audit:
         self.progress.step(f"list {key}")
         try:
             backend = self.backends.get(key)
-            self.catalogue.run_many(
-                "INSERT OR REPLACE INTO listed VALUES (?, ?, ?)",
-                ((key, info.key, info.size) for info in backend.list() if not self._is_of_archive(key, info.key)),
-            )
+            files = ((key, info.key, info.size) for info in backend.list())
+            if self._holds_archive(key):
+                files = (file for file in files if not self._is_of_archive(key, file[1]))
+            self.catalogue.run_many("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", files)
         except ToolkitError as error:
             return error.fact, None
         return None, backend.name
 
+    def _holds_archive(self, key: str) -> bool:
+        """Whether a store is the archive, or another that rows were moved to."""
+        moved = "SELECT 1 FROM file WHERE backend = ? AND (home_backend, home_path) <> (backend, path)"
+        return key in self.backends.archive_keys or self.catalogue.one(moved, key) is not None
+
     def _is_of_archive(self, key: str, path: str) -> bool:
         """Whether a file needs no row: what an archive keeps beside its objects, and objects of snapshots."""
-        if key not in self.backends.archive_keys:
-            return False
         return path.startswith(_OF_ARCHIVES) or (
             address_of(path) is not None
             and self.catalogue.one("SELECT 1 FROM place WHERE backend = ? AND path = ?", key, path) is None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from toolkit.core.archive_manifest import Address
+from toolkit.core.archive_manifest import Address, address_of
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
 from toolkit.operations.archive.collecting import LISTED_PATH, State
@@ -181,7 +181,8 @@ class Mover:
         """The row is committed: what it pointed at may go."""
         self.moved += 1
         for reference in cell.references:
-            if self.backends.archived(reference.backend, reference.path) is None:
+            # What has an object's name may be one of another archive, whose snapshots need it: a prune there takes it.
+            if address_of(reference.path) is None:
                 self.catalogue.run(
                     "INSERT OR IGNORE INTO left_behind (backend, path, size, sha) "
                     "SELECT backend, path, size, sha FROM live WHERE backend = ? AND path = ? AND state IN (?, ?)",
