@@ -111,6 +111,8 @@ def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.Ca
         (["push", "--move", "--to", "./elsewhere"], 2, "has a name"),
         (["push", "--where", "attachment"], 2, "TABLE:"),
         (["push", "--where", "attachment:naem = 1"], 2, "todo_id, name, file"),
+        (["show", "2"], 2, "2 snapshots begin with '2'"),
+        (["show", ""], 2, "There is no snapshot ''"),
         (["show", "20240101"], 2, "There is no snapshot '20240101'"),
         (["restore", "latest", "--to", "x", "--to-backend", "y"], 2, "exclude each other"),
         (["restore", "latest", "--to-backend", "nobody"], 2, "nobody"),
@@ -123,6 +125,7 @@ def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.Ca
 def test_what_cannot_be_done_is_said_with_its_exit_code(
     here: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
 ) -> None:
+    out(capfd, "push")
     out(capfd, "push")
     assert run(["archive", *arguments]) == code
     shown = capfd.readouterr()

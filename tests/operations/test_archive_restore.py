@@ -214,6 +214,7 @@ def test_a_restore_to_a_directory_follows_no_link_in_it(world: Gallery, tmp_path
     (folder / "b.jpg").symlink_to(outside / "victim")
     result = world.restore(directory=tmp_path / "out", overwrite=True)
     assert sorted(f.outcome for f in result.findings) == ["unwritable", "unwritable"]
+    assert " 'attachments/b.jpg' " in result.findings[0].place + result.findings[1].place
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"victim": b"victim"}
 
 
