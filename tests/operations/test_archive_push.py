@@ -149,6 +149,14 @@ def test_files_are_old_by_their_row_or_else_by_their_last_modification(world: Ga
     assert world.archive.find("latest").scope.older_than == "90d"
 
 
+def test_nothing_is_older_than_time(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.put("x", b"X")
+    world.album("me", 7, "x")
+    result = world.push(older_than=dt.timedelta(days=365 * 9999))
+    assert ([column.younger for column in result.columns], result.snapshot) == ([1, 1], None)
+
+
 def test_a_changed_file_is_read_again_and_the_old_snapshot_keeps_the_old_content(world: Gallery) -> None:
     world.photo(1, "a", b"old")
     first = world.push().snapshot

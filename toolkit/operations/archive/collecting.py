@@ -176,7 +176,8 @@ class Collector:
             )  # fmt: skip
             self.progress.advance(1)
         if self.older_than is not None:
-            self._leave_out_younger((now - self.older_than).timestamp())
+            # Seconds before the year 1 are still seconds.
+            self._leave_out_younger(now.timestamp() - self.older_than.total_seconds())
 
     def _examine(self, row: tuple[int, str, str]) -> _Examined:
         number, backend, path = row
