@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import ENGINES
 from tests.operations.archive_example import Gallery, gallery, reference
 from toolkit.config import Config
+from toolkit.operations.archive.outcomes import Outcome
 
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
 
@@ -160,6 +161,18 @@ def test_a_row_whose_file_could_not_be_restored_is_not_changed(world: Gallery) -
     assert world.rows()[1] == moved[1]
     assert world.rows()[2]["filename"] == "b.jpg"
     assert world.live_files() == {"b.jpg": b"B" * 100}
+
+
+def test_an_object_that_cannot_be_read_is_told_apart_from_a_file_that_cannot_be_written(world: Gallery) -> None:
+    world.photo(1, "a.jpg", b"A" * 100)
+    world.photo(2, "b.jpg", b"B" * 100)
+    world.push(move=True)
+    place = world.folder / world.rows()[1]["filename"]
+    place.unlink()
+    place.symlink_to(place.name)
+    (world.live / "b.jpg").mkdir()
+    found = {finding.path: finding.outcome for finding in world.restore().findings}
+    assert found == {"a.jpg": Outcome.UNREADABLE, "b.jpg": Outcome.UNWRITABLE}
 
 
 HOSTILE = [

@@ -51,6 +51,10 @@ _ROWS = 500
 _NEW, _SAME, _OTHER, _DONE, _FAILED = "to be written", "same", "other content", "written", "failed"
 
 
+class _NotReadError(Exception):
+    """An object of the archive that cannot be read, as opposed to a file that cannot be written."""
+
+
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
     """Where to, and what of it.
@@ -378,15 +382,22 @@ class _Restore:
             return number, Outcome.MISSING, error.fact
         except DamagedObjectError as error:
             return number, Outcome.CORRUPT, error.problem
+        except _NotReadError as error:
+            return number, Outcome.UNREADABLE, str(error)
         except ToolkitError as error:
             return number, Outcome.UNWRITABLE, error.fact
         return number, None, None
 
     def _content(self, address: Address) -> Iterator[bytes]:
         """An object's content; that it has its hash is known before its last piece is accepted as such."""
-        for chunk in self._stop.watched(self._archive.read(address)):
-            self._progress.advance_file(0, len(chunk))
-            yield chunk
+        try:
+            for chunk in self._stop.watched(self._archive.read(address)):
+                self._progress.advance_file(0, len(chunk))
+                yield chunk
+        except (MissingObjectError, DamagedObjectError):
+            raise
+        except ToolkitError as error:
+            raise _NotReadError(error.fact) from error
 
     def _write_mapping(self, directory: SafeDirectory) -> None:
         directory.write(self._mapping, self._mapped())
