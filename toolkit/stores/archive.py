@@ -244,7 +244,8 @@ class Archive:
     def _damaged_manifest(self, key: str, problem: str) -> StoreError:
         return StoreError(
             f"{self.name}: {key}", f"the manifest {problem}",
-            "Restore it from a copy of the archive, or use another snapshot (toolkit archive list).",
+            "Update toolkit if a later version wrote it; if it is damaged, restore it from a copy of the archive, or "
+            "use another snapshot (toolkit archive list).",
         )  # fmt: skip
 
 
