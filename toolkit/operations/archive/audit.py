@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolkit.core.archive_manifest import address_of
 from toolkit.core.parallel import in_order
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ToolkitError
@@ -31,7 +30,9 @@ _SCHEMA = collecting.SCHEMA + """
 CREATE TABLE listed (backend TEXT, path TEXT, size INTEGER, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 CREATE TABLE place (backend TEXT, path TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 """
-_OF_ARCHIVES = ("snapshots/", "moved/", "damaged/", "locks/")
+# What an archive keeps, and what its snapshots are called, as SQLite's GLOB.
+_OF_ARCHIVES = ("snapshots/*", "moved/*", "damaged/*", "locks/*", "objects/[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 64 + "*")
+_SNAPSHOT = "snapshots/????????T??????Z-????????.jsonl.zst"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,25 +135,28 @@ class _Audit:
         self.progress.step(f"list {key}")
         try:
             backend = self.backends.get(key)
-            files = ((key, info.key, info.size) for info in backend.list())
-            if self._holds_archive(key):
-                files = (file for file in files if not self._is_of_archive(key, file[1]))
-            self.catalogue.run_many("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", files)
+            self.catalogue.run_many(
+                "INSERT OR REPLACE INTO listed VALUES (?, ?, ?)",
+                ((key, info.key, info.size) for info in backend.list()),
+            )
+            self._leave_out_archives(key)
         except ToolkitError as error:
             return error.fact, None
         return None, backend.name
 
-    def _holds_archive(self, key: str) -> bool:
-        """Whether a store is the archive, or another that rows were moved to."""
-        moved = "SELECT 1 FROM file WHERE backend = ? AND (home_backend, home_path) <> (backend, path)"
-        return key in self.backends.archive_keys or self.catalogue.one(moved, key) is not None
-
-    def _is_of_archive(self, key: str, path: str) -> bool:
-        """Whether a file needs no row: what an archive keeps beside its objects, and objects of snapshots."""
-        return path.startswith(_OF_ARCHIVES) or (
-            address_of(path) is not None
-            and self.catalogue.one("SELECT 1 FROM place WHERE backend = ? AND path = ?", key, path) is None
-        )
+    def _leave_out_archives(self, key: str) -> None:
+        """What archives keep needs no row; they are known by their snapshots, in whichever folder they are."""
+        found = self.catalogue.all("SELECT path FROM listed WHERE backend = ? AND path GLOB ?", key, f"*{_SNAPSHOT}")
+        folders = {path[: -len(_SNAPSHOT)].removesuffix("moved/") for (path,) in found}
+        if key in self.backends.archive_keys:
+            folders.add("")
+        for folder in folders:
+            for kept in _OF_ARCHIVES:
+                self.catalogue.run(
+                    "DELETE FROM listed WHERE backend = ? AND substr(path, 1, ?) = ? AND substr(path, ?) GLOB ? "
+                    "AND (backend, path) NOT IN (SELECT backend, path FROM place)",
+                    key, len(folder), folder, len(folder) + 1, kept,
+                )  # fmt: skip
 
     def compare(self, key: str, problem: str | None) -> Iterator[Finding]:
         """Rows without files, files of another size than their row says, files without rows."""
