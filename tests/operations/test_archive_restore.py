@@ -53,6 +53,18 @@ def test_moved_rows_get_their_reference_back_to_the_letter(config: Config, engin
     assert world.live_files() == {"a.jpg": b"A" * 1000, "x": b"X", "y": b"Y"}
 
 
+def test_a_list_that_names_a_file_twice_does_so_again(world: Gallery) -> None:
+    world.put("x", b"X")
+    world.album("me", 7, "x", "x")
+    before = world.rows("album", "files")
+    world.push(move=True)
+    assert world.restore().complete
+    assert world.rows("album", "files") == before
+    world.run("UPDATE album SET files = '[]'")
+    assert world.restore().complete
+    assert world.rows("album", "files") == before
+
+
 @EVERY_ENGINE
 def test_an_emptied_column_is_filled_again(config: Config, engine: str) -> None:
     world = gallery(config, engine)
