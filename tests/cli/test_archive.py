@@ -86,6 +86,12 @@ def test_the_json_of_each_verb_is_one_document_with_all_of_it(here: Path, capfd:
     assert json.loads(out(capfd, "prune", "--keep-daily", "1", "--json"))["snapshots"][0]["reasons"] == ["daily 1 of 1"]
 
 
+def test_what_a_snapshot_is_of_is_said_where_it_is_restored(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "no row points at a file that is there and old enough" in out(capfd, "push", "--older-than", "9000d")
+    out(capfd, "push", "--where", "attachment:name = 'design.pdf'")
+    assert "of sqlite (attachment where name = 'design.pdf') -> " in out(capfd, "restore", "latest")
+
+
 def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out(capfd, "push")
     (here / "todo.sqlite3").unlink()
@@ -104,6 +110,9 @@ def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.Ca
         (["push", "--to", "nowhere"], 2, "There is no store 'nowhere'"),
         (["push", "--move", "--to", "./elsewhere"], 2, "has a name"),
         (["push", "--where", "attachment"], 2, "TABLE:"),
+        (["push", "--where", "attachment:naem = 1"], 2, "todo_id, name, file"),
+        (["show", "2"], 2, "2 snapshots begin with '2'"),
+        (["show", ""], 2, "There is no snapshot ''"),
         (["show", "20240101"], 2, "There is no snapshot '20240101'"),
         (["restore", "latest", "--to", "x", "--to-backend", "y"], 2, "exclude each other"),
         (["restore", "latest", "--to-backend", "nobody"], 2, "nobody"),
@@ -116,6 +125,7 @@ def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.Ca
 def test_what_cannot_be_done_is_said_with_its_exit_code(
     here: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
 ) -> None:
+    out(capfd, "push")
     out(capfd, "push")
     assert run(["archive", *arguments]) == code
     shown = capfd.readouterr()

@@ -163,7 +163,7 @@ class Gallery:
         place.write_bytes(content)
 
     @contextmanager
-    def archive_of(self, files: dict[str, bytes]) -> Iterator[None]:
+    def archive_of(self, files: dict[str, bytes], database: str = "sqlite") -> Iterator[None]:
         """A snapshot of files whose names no directory could have."""
         entries = []
         for number, (path, content) in enumerate(files.items()):
@@ -178,7 +178,7 @@ class Gallery:
             )
         now = dt.datetime.now(dt.UTC)
         header = Header(
-            id=new_snapshot_id(now), created_at=now, database="sqlite", revision=None, scope=Scope(),
+            id=new_snapshot_id(now), created_at=now, database=database, revision=None, scope=Scope(),
             files=len(entries), objects=len(entries), bytes=sum(map(len, files.values())),
         )  # fmt: skip
         self.archive.write_snapshot(header, entries)

@@ -197,6 +197,21 @@ def test_an_audit_names_what_has_no_counterpart(world: Gallery) -> None:
     )
 
 
+def test_an_audit_names_a_store_that_is_not_there(world: Gallery) -> None:
+    world.photo(1, "a", None, backend="nowhere")
+    (finding,) = world.audit().findings
+    assert (finding.outcome, finding.place) == (Outcome.UNREADABLE, "nowhere")
+
+
+def test_an_audit_does_not_mind_an_archive_in_a_folder_of_the_live_store(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.store = str(world.live / "kept" / "here")
+    world.push()
+    world.put("kept/here/alone", b"1")
+    world.store = "archive"
+    assert [finding.path for finding in world.audit().findings] == ["kept/here/alone"]
+
+
 def test_an_audit_does_not_mind_what_an_archive_holds(world: Gallery) -> None:
     world.photo(1, "a", b"A")
     world.photo(2, "b", b"B")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import ENGINES
 from tests.operations.archive_example import LONG_AGO, Gallery, gallery, reference
-from toolkit.config import Config
+from toolkit.config import Config, Store
 from toolkit.errors import ConfigurationError, StoreError, UnknownNameError
 from toolkit.operations.archive import places, sending
 from toolkit.operations.archive.outcomes import Outcome
@@ -149,6 +149,14 @@ def test_files_are_old_by_their_row_or_else_by_their_last_modification(world: Ga
     assert world.archive.find("latest").scope.older_than == "90d"
 
 
+def test_nothing_is_older_than_time(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.put("x", b"X")
+    world.album("me", 7, "x")
+    result = world.push(older_than=dt.timedelta(days=365 * 9999))
+    assert ([column.younger for column in result.columns], result.snapshot) == ([1, 1], None)
+
+
 def test_a_changed_file_is_read_again_and_the_old_snapshot_keeps_the_old_content(world: Gallery) -> None:
     world.photo(1, "a", b"old")
     first = world.push().snapshot
@@ -217,6 +225,28 @@ def test_a_file_that_another_row_points_at_stays_when_one_is_moved(world: Galler
     assert (result.moved, result.removed) == (1, 0)
     assert world.live_files() == {"shared": b"S"}
     assert world.push(move=True).removed == 1
+
+
+def test_a_move_from_one_archive_to_another_takes_nothing_from_the_first(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    first = world.push(move=True).snapshot
+    world.config.stores["offsite"] = Store("offsite", "offsite", world.config.root)
+    world.store = "offsite"
+    assert world.push(move=True).moved == 1
+    assert (world.rows()[1]["backend"], world.objects()) == ("offsite", {world.rows()[1]["filename"]: 1})
+    world.store = "archive"
+    assert world.verify(first).whole
+    assert world.audit().clean
+
+
+def test_a_file_that_another_row_names_with_a_slash_stays_when_one_is_moved(world: Gallery) -> None:
+    world.photo(1, "dir/shared", b"S")
+    world.photo(2, "/dir/shared", None)
+    result = world.push(where={"photo": "id = 1"}, move=True)
+    assert (result.moved, result.removed) == (1, 0)
+    assert world.live_files() == {"dir/shared": b"S"}
+    world.push(move=True)
+    assert not world.live_files()
 
 
 class _Live:

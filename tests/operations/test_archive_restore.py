@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import ENGINES
 from tests.operations.archive_example import Gallery, gallery, reference
 from toolkit.config import Config
+from toolkit.operations.archive.outcomes import Outcome
 
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
 
@@ -52,6 +53,18 @@ def test_moved_rows_get_their_reference_back_to_the_letter(config: Config, engin
     assert world.live_files() == {"a.jpg": b"A" * 1000, "x": b"X", "y": b"Y"}
 
 
+def test_a_list_that_names_a_file_twice_does_so_again(world: Gallery) -> None:
+    world.put("x", b"X")
+    world.album("me", 7, "x", "x")
+    before = world.rows("album", "files")
+    world.push(move=True)
+    assert world.restore().complete
+    assert world.rows("album", "files") == before
+    world.run("UPDATE album SET files = '[]'")
+    assert world.restore().complete
+    assert world.rows("album", "files") == before
+
+
 @EVERY_ENGINE
 def test_an_emptied_column_is_filled_again(config: Config, engine: str) -> None:
     world = gallery(config, engine)
@@ -63,6 +76,16 @@ def test_an_emptied_column_is_filled_again(config: Config, engine: str) -> None:
     result = world.restore()
     assert [repair.key for repair in result.repairs] == [{"id": 1}]
     assert world.rows() == before
+
+
+def test_the_latest_snapshot_is_the_latest_of_that_database_if_it_has_any(world: Gallery) -> None:
+    world.photo(1, "a.jpg", b"A")
+    own = world.push().snapshot
+    with world.archive_of({"b.jpg": b"B"}, database="staging"):
+        result = world.restore()
+        assert (result.snapshot, result.database) == (own, "sqlite")
+        world.archive.remove_snapshots([result.snapshot])
+        assert world.restore(dry_run=True).database == "staging"
 
 
 def test_a_row_that_points_at_another_file_is_kept_and_told(world: Gallery) -> None:
@@ -152,6 +175,18 @@ def test_a_row_whose_file_could_not_be_restored_is_not_changed(world: Gallery) -
     assert world.live_files() == {"b.jpg": b"B" * 100}
 
 
+def test_an_object_that_cannot_be_read_is_told_apart_from_a_file_that_cannot_be_written(world: Gallery) -> None:
+    world.photo(1, "a.jpg", b"A" * 100)
+    world.photo(2, "b.jpg", b"B" * 100)
+    world.push(move=True)
+    place = world.folder / world.rows()[1]["filename"]
+    place.unlink()
+    place.symlink_to(place.name)
+    (world.live / "b.jpg").mkdir()
+    found = {finding.path: finding.outcome for finding in world.restore().findings}
+    assert found == {"a.jpg": Outcome.UNREADABLE, "b.jpg": Outcome.UNWRITABLE}
+
+
 HOSTILE = [
     "a b.txt", "#7", "x#7", "ä-nfc", "a\u0308-nfd", "percent%20sign%", "日本語", "n" * 200, "quote\"'`", "🐟.jpg",
     "con", "dot.", "e" * 100 + "/" + "f" * 100, "CASE", "case", "snapshots/x", "objects/ab/cd",
@@ -204,6 +239,7 @@ def test_a_restore_to_a_directory_follows_no_link_in_it(world: Gallery, tmp_path
     (folder / "b.jpg").symlink_to(outside / "victim")
     result = world.restore(directory=tmp_path / "out", overwrite=True)
     assert sorted(f.outcome for f in result.findings) == ["unwritable", "unwritable"]
+    assert " 'attachments/b.jpg' " in result.findings[0].place + result.findings[1].place
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"victim": b"victim"}
 
 

@@ -148,6 +148,17 @@ def test_a_damaged_manifest_is_told_and_nothing_relies_on_it(pushed: Gallery, da
     assert pushed.push().sent == 0
 
 
+@pytest.mark.parametrize("folder", ["snapshots", "moved/snapshots"])
+def test_objects_that_a_damaged_manifest_may_name_are_no_orphans(pushed: Gallery, folder: str) -> None:
+    pushed.push(move=True)
+    (place, *_) = (pushed.folder / folder).iterdir()
+    for each in (pushed.folder / "snapshots").iterdir():
+        if each != place:
+            each.unlink()
+    place.write_bytes(place.read_bytes()[:-5])
+    assert [f.outcome for f in pushed.verify(source="sqlite").findings] == ["damaged manifest"]
+
+
 def test_only_the_named_snapshot_is_looked_at(pushed: Gallery) -> None:
     (first,) = [header.id for header in pushed.archive.snapshots()[0]]
     pushed.photo(9, "new.txt", b"new")

@@ -48,7 +48,9 @@ def show_push(result: PushResult) -> None:
     click.echo(f"Sent {_objects(result.sent)}, {result.sent_bytes:,} bytes{repaired}.")
     if result.moved or result.removed:
         click.echo(f"Moved {_rows(result.moved)}; removed {_files(result.removed)} of the live store.")
-    what = f"Snapshot {result.snapshot}" if result.snapshot else "No snapshot: no row points at a file that is there"
+    old_enough = " and old enough" if any(each.younger for each in result.columns) else ""
+    none = f"No snapshot: no row points at a file that is there{old_enough}"
+    what = f"Snapshot {result.snapshot}" if result.snapshot else none
     click.echo(f"{what}. {result.seconds:.2f} s")
 
 
@@ -101,6 +103,8 @@ def show_verification(result: VerifyResult) -> None:
     )
     if result.pushes:
         click.echo(f"Orphans were not looked for: a push is at work ({'; '.join(result.pushes)}).")
+    elif any(finding.outcome == "damaged manifest" for finding in result.findings):
+        click.echo("Orphans were not looked for: nobody knows which objects a damaged manifest needs.")
     rows = f"Rows of {result.rows_of} were looked at" if result.rows_of else "Rows were not looked at (--from NAME)"
     click.echo(f"{rows}. {'All is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 
@@ -108,7 +112,7 @@ def show_verification(result: VerifyResult) -> None:
 def show_restore(result: RestoreResult) -> None:
     """What was written, and which rows were changed to what."""
     click.echo(
-        f"{result.archive}, snapshot {result.snapshot} -> {result.target}"
+        f"{result.archive}, snapshot {result.snapshot} of {_of(result)} -> {result.target}"
         f"{' (dry run: nothing was written)' if result.dry_run else ''}"
     )
     would = "to be " if result.dry_run else ""
@@ -178,7 +182,7 @@ def _counted(findings: Iterable[Finding]) -> str:
     return ", ".join(f"{count:,} {outcome}" for outcome, count in Counter(f.outcome for f in findings).items())
 
 
-def _of(snapshot: SnapshotInfo) -> str:
+def _of(snapshot: SnapshotInfo | RestoreResult) -> str:
     scope = snapshot.scope
     parts = [*scope.tables, *(f"{table} where {condition}" for table, condition in scope.where.items())]
     parts += [f"older than {scope.older_than}"] if scope.older_than else []

@@ -80,9 +80,8 @@ class TableRepository:
                 self.connection.sqlalchemy.execute(one).all()
         except StatementError as error:
             reason, name = error.fact.removeprefix(f"{self.connection.name}: "), self.spec.name
-            raise ConditionError(
-                self.connection.name, name, str(self.spec.where), reason, self.spec.column_names
-            ) from error
+            columns = [column.name for column in self.table.columns]
+            raise ConditionError(self.connection.name, name, str(self.spec.where), reason, columns) from error
 
     def is_empty(self) -> bool:
         """Whether there is no row at all, whatever the condition that narrows the table."""

@@ -30,7 +30,7 @@ from toolkit.core.archive_manifest import (
     snapshot_of,
 )
 from toolkit.core.parallel import in_parallel
-from toolkit.errors import DamagedObjectError, MissingObjectError, StoreError, UnknownNameError
+from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, StoreError, UnknownNameError
 from toolkit.stores.archive_locks import Lock, LockKind, at_work, take_lock
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 from toolkit.stores.zstd import compress, decompress
@@ -139,21 +139,29 @@ class Archive:
         ids = (snapshot_of(info.key) for info in self.store.list(SNAPSHOTS))
         return (snapshot for snapshot in ids if snapshot is not None)
 
-    def find(self, text: str) -> Header:
+    def find(self, text: str, database: str | None = None) -> Header:
         """The snapshot of an id, or of its beginning if no other begins so; `latest` is the newest.
 
+        If there are any of `database`, it is the newest of them.
+
         Raises:
-            UnknownNameError: none, or several.
+            UnknownNameError: none.
+            ConfigurationError: several.
             StoreError: its manifest is damaged.
         """
         headers, problems = self.snapshots()
         if text == LATEST and headers:
-            return headers[-1]
-        found = [header for header in headers if header.id.startswith(text)]
+            return ([header for header in headers if header.database == database] or headers)[-1]
+        found = [header for header in headers if text and header.id.startswith(text)]
+        if len(found) > 1:
+            raise ConfigurationError(
+                f"{self.name}: {len(found)} snapshots begin with {text!r}, from {found[0].id} to {found[-1].id}.",
+                f"Write more of the id, or {LATEST}.",
+            )
         for snapshot, problem in problems.items():
-            if snapshot.startswith(text) and not found:
+            if text and snapshot.startswith(text) and not found:
                 raise self._damaged_manifest(snapshot, problem)
-        if len(found) != 1:
+        if not found:
             raise UnknownNameError("snapshot", text, [header.id for header in headers], self.name)
         return found[0]
 
@@ -236,7 +244,8 @@ class Archive:
     def _damaged_manifest(self, key: str, problem: str) -> StoreError:
         return StoreError(
             f"{self.name}: {key}", f"the manifest {problem}",
-            "Restore it from a copy of the archive, or use another snapshot (toolkit archive list).",
+            "Update toolkit if a later version wrote it; if it is damaged, restore it from a copy of the archive, or "
+            "use another snapshot (toolkit archive list).",
         )  # fmt: skip
 
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolkit.core.archive_manifest import address_of
-from toolkit.core.parallel import in_parallel
+from toolkit.core.parallel import in_order
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ToolkitError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting
-from toolkit.operations.archive.collecting import Collector
+from toolkit.operations.archive.collecting import LISTED_PATH, Collector
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.rows import default_backend, file_columns, file_tables
@@ -31,9 +30,9 @@ _SCHEMA = collecting.SCHEMA + """
 CREATE TABLE listed (backend TEXT, path TEXT, size INTEGER, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 CREATE TABLE place (backend TEXT, path TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 """
-_OF_ARCHIVES = ("snapshots/", "moved/", "damaged/", "locks/")
-# A store finds a file also under a path with slashes around it, which it does not list so.
-_LISTED_PATH = "trim(path, '/')"
+# What an archive keeps, and what its snapshots are called, as SQLite's GLOB.
+_OF_ARCHIVES = ("snapshots/*", "moved/*", "damaged/*", "locks/*", "objects/[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 64 + "*")
+_SNAPSHOT = "snapshots/????????T??????Z-????????.jsonl.zst"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ class _Audit:
         with connect(self.database) as connection:
             check_schema(connection, specs)
             malformed = collector.rows(connection, specs, dt.datetime.now(dt.UTC))
-        self.catalogue.run(f"INSERT OR IGNORE INTO place SELECT DISTINCT backend, {_LISTED_PATH} FROM live")
+        self.catalogue.run(f"INSERT OR IGNORE INTO place SELECT DISTINCT backend, {LISTED_PATH} FROM live")
         return malformed
 
     def backend_keys(self) -> list[str]:
@@ -138,20 +137,26 @@ class _Audit:
             backend = self.backends.get(key)
             self.catalogue.run_many(
                 "INSERT OR REPLACE INTO listed VALUES (?, ?, ?)",
-                ((key, info.key, info.size) for info in backend.list() if not self._is_of_archive(key, info.key)),
+                ((key, info.key, info.size) for info in backend.list()),
             )
+            self._leave_out_archives(key)
         except ToolkitError as error:
             return error.fact, None
         return None, backend.name
 
-    def _is_of_archive(self, key: str, path: str) -> bool:
-        """Whether a file needs no row: what an archive keeps beside its objects, and objects of snapshots."""
-        if key not in self.backends.archive_keys:
-            return False
-        return path.startswith(_OF_ARCHIVES) or (
-            address_of(path) is not None
-            and self.catalogue.one("SELECT 1 FROM place WHERE backend = ? AND path = ?", key, path) is None
-        )
+    def _leave_out_archives(self, key: str) -> None:
+        """What archives keep needs no row; they are known by their snapshots, in whichever folder they are."""
+        found = self.catalogue.all("SELECT path FROM listed WHERE backend = ? AND path GLOB ?", key, f"*{_SNAPSHOT}")
+        folders = {path[: -len(_SNAPSHOT)].removesuffix("moved/") for (path,) in found}
+        if key in self.backends.archive_keys:
+            folders.add("")
+        for folder in folders:
+            for kept in _OF_ARCHIVES:
+                self.catalogue.run(
+                    "DELETE FROM listed WHERE backend = ? AND substr(path, 1, ?) = ? AND substr(path, ?) GLOB ? "
+                    "AND (backend, path) NOT IN (SELECT backend, path FROM place)",
+                    key, len(folder), folder, len(folder) + 1, kept,
+                )  # fmt: skip
 
     def compare(self, key: str, problem: str | None) -> Iterator[Finding]:
         """Rows without files, files of another size than their row says, files without rows."""
@@ -179,11 +184,11 @@ class _Audit:
     def _without_files(self, key: str) -> Iterator[Finding]:
         """What the listing lacks is asked for singly: a path may be written in several ways."""
         rows = self.catalogue.pages(
-            f"SELECT id, path FROM live WHERE backend = ? AND (backend, {_LISTED_PATH}) NOT IN "
+            f"SELECT id, path FROM live WHERE backend = ? AND (backend, {LISTED_PATH}) NOT IN "
             "(SELECT backend, path FROM listed) AND id > ? ORDER BY id",
             key,
         )
-        for path, outcome, reason in in_parallel(lambda row: self._looked_at(key, row[1]), rows, self.jobs):
+        for path, outcome, reason in in_order(lambda row: self._looked_at(key, row[1]), rows, self.jobs):
             if outcome is None:
                 continue
             for table, column, row in self.catalogue.all(

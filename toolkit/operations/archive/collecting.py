@@ -42,6 +42,8 @@ CREATE TABLE sent (key TEXT PRIMARY KEY, stored INTEGER) WITHOUT ROWID;
 CREATE TABLE known (backend TEXT, path TEXT, size INTEGER, modified REAL, etag TEXT, sha TEXT, stored INTEGER,
     PRIMARY KEY (backend, path)) WITHOUT ROWID;
 """
+# A store finds a file also under a path with slashes around it, which it does not list so.
+LISTED_PATH = "trim(path, '/')"
 # A file that was written so shortly before it was read could have been written once more within its clock's tick.
 _SETTLED = dt.timedelta(seconds=2)
 
@@ -174,7 +176,8 @@ class Collector:
             )  # fmt: skip
             self.progress.advance(1)
         if self.older_than is not None:
-            self._leave_out_younger((now - self.older_than).timestamp())
+            # Seconds before the year 1 are still seconds.
+            self._leave_out_younger(now.timestamp() - self.older_than.total_seconds())
 
     def _examine(self, row: tuple[int, str, str]) -> _Examined:
         number, backend, path = row

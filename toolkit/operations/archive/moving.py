@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from toolkit.core.archive_manifest import Address
+from toolkit.core.archive_manifest import Address, address_of
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
-from toolkit.operations.archive.collecting import State
+from toolkit.operations.archive.collecting import LISTED_PATH, State
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import (
     Cell,
@@ -181,7 +181,8 @@ class Mover:
         """The row is committed: what it pointed at may go."""
         self.moved += 1
         for reference in cell.references:
-            if self.backends.archived(reference.backend, reference.path) is None:
+            # What has an object's name may be one of another archive, whose snapshots need it: a prune there takes it.
+            if address_of(reference.path) is None:
                 self.catalogue.run(
                     "INSERT OR IGNORE INTO left_behind (backend, path, size, sha) "
                     "SELECT backend, path, size, sha FROM live WHERE backend = ? AND path = ? AND state IN (?, ?)",
@@ -204,7 +205,7 @@ class Mover:
         self._note_needed()
         rows = self.catalogue.pages(
             "SELECT id, backend, path, size, sha FROM left_behind "
-            "WHERE (backend, path) NOT IN (SELECT backend, path FROM needed) AND id > ? ORDER BY id"
+            f"WHERE (backend, {LISTED_PATH}) NOT IN (SELECT backend, {LISTED_PATH} FROM needed) AND id > ? ORDER BY id"
         )
         self.progress.step("remove live files")
         for removed, finding in in_parallel(self._remove_file, rows, self.jobs, self._stop):

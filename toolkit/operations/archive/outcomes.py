@@ -47,5 +47,5 @@ class Finding:
     def place(self) -> str:
         """Where, for a message."""
         row = f"{self.table}.{self.column} {', '.join(f'{name}={value}' for name, value in self.key.items())}"
-        file = f"{self.backend}:{self.path!r}" if self.path is not None else ""
+        file = ":".join(part for part in (self.backend, None if self.path is None else repr(self.path)) if part)
         return " ".join(part for part in (row if self.table else "", file, self.object or "") if part)

@@ -155,7 +155,8 @@ class _Prune:
         for snapshot, problem in problems.items():
             raise StoreError(
                 f"{self.archive.name}: snapshot {snapshot}", f"its manifest {problem}; nothing was removed",
-                "Nobody knows which objects it needs. Restore it from a copy of the archive, or remove it.",
+                "Nobody knows which objects it needs. Update toolkit if a later version wrote it; if it is damaged, "
+                "restore it from a copy of the archive, or remove it.",
             )  # fmt: skip
         verdicts = tuple(self._verdicts(headers, policy))
         for verdict in verdicts:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from toolkit.core.archive_manifest import Address, FileEntry
@@ -40,52 +41,57 @@ class Repairer:
 
     def repair(self, cell: Cell, entries: Sequence[FileEntry]) -> Repair:
         """The repair of one row, whose files of the snapshot are `entries`, in their order."""
-        restored = {self.place(entry): at_home(entry.reference, *self.place(entry)) for entry in entries}
-        places = [(each.backend, each.path) for each in cell.references]
-        if not cell.multiple:
-            return self._single(places, restored, entries[0])
-        return self._several(cell, places, restored, entries)
+        return self._several(cell, entries) if cell.multiple else self._single(cell, entries[0])
 
-    def _single(self, places: Sequence[Place], restored: dict[Place, bytes], entry: FileEntry) -> Repair:
-        (wanted, reference), *_ = restored.items()
-        if places == [wanted]:
+    def _restored(self, entry: FileEntry) -> bytes:
+        return at_home(entry.reference, *self.place(entry))
+
+    def _single(self, cell: Cell, entry: FileEntry) -> Repair:
+        places = [(each.backend, each.path) for each in cell.references]
+        if places == [self.place(entry)]:
             return Repair()
         if places and not self.overwrite and not self._is_lost(places[0], entry):
             return Repair(None, Outcome.ELSEWHERE, f"it points at {places[0][0]}:{places[0][1]!r}, which is there")
-        return Repair(reference.decode())
+        return Repair(self._restored(entry).decode())
 
-    def _several(
-        self, cell: Cell, places: Sequence[Place], restored: dict[Place, bytes], entries: Sequence[FileEntry]
-    ) -> Repair:
+    def _several(self, cell: Cell, entries: Sequence[FileEntry]) -> Repair:
         """Lost references are replaced where they stand; the rest are only added to a list that was emptied."""
-        wanted = list(restored)
+        places = [(each.backend, each.path) for each in cell.references]
+        missing = self._missing(places, entries)
+        known = {self.place(entry) for entry in entries}
         parts: list[bytes] = []
-        done: set[Place] = {place for place in places if place in restored}
+        changed = False
         for reference, place in zip(cell.references, places, strict=True):
-            substitute = None if place in restored else self._substitute(reference, entries, done)
-            if substitute is None:
-                parts.append(bytes(reference.raw))
-            else:
-                parts.append(restored[substitute])
-                done.add(substitute)
-        missing = [place for place in wanted if place not in done]
-        changed = len(done) > sum(place in restored for place in places)
+            number = None if place in known else self._substitute(reference, missing)
+            parts.append(bytes(reference.raw) if number is None else self._restored(missing.pop(number)))
+            changed = changed or number is not None
         if missing and (not cell.references or self.overwrite):
-            parts += [restored[place] for place in missing]
+            parts += map(self._restored, missing)
             return Repair(column_text(parts, multiple=True))
         text = column_text(parts, multiple=True) if changed else None
         if missing:
-            return Repair(text, Outcome.ELSEWHERE, f"its list does not have {', '.join(repr(p) for _, p in missing)}")
+            names = ", ".join(repr(entry.path) for entry in missing)
+            return Repair(text, Outcome.ELSEWHERE, f"its list does not have {names}")
         return Repair(text)
 
-    def _substitute(
-        self, reference: Reference, entries: Sequence[FileEntry], done: Collection[Place]
-    ) -> Place | None:
-        """The restored file that a lost reference of a list stands for."""
-        place = reference.backend, reference.path
+    def _missing(self, places: Sequence[Place], entries: Sequence[FileEntry]) -> list[FileEntry]:
+        """The files that a list does not name, or not as often as it did."""
+        named = Counter(places)
+        missing = []
         for entry in entries:
-            if self.place(entry) not in done and reference.home == (entry.backend, entry.path):
-                return self.place(entry) if self.overwrite or self._is_lost(place, entry) else None
+            place = self.place(entry)
+            if named[place]:
+                named[place] -= 1
+            else:
+                missing.append(entry)
+        return missing
+
+    def _substitute(self, reference: Reference, missing: Sequence[FileEntry]) -> int | None:
+        """Which of the missing files a lost reference of a list stands for."""
+        place = reference.backend, reference.path
+        for number, entry in enumerate(missing):
+            if reference.home == (entry.backend, entry.path):
+                return number if self.overwrite or self._is_lost(place, entry) else None
         return None
 
     def _is_lost(self, place: Place, entry: FileEntry) -> bool:

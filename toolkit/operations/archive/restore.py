@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toolkit.core.archive_manifest import Address, FileEntry, Header, decode_entry
+from toolkit.core.archive_manifest import Address, FileEntry, Header, Scope, decode_entry
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_order, in_parallel
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, ToolkitError, UnknownNameError
@@ -51,6 +51,10 @@ _ROWS = 500
 _NEW, _SAME, _OTHER, _DONE, _FAILED = "to be written", "same", "other content", "written", "failed"
 
 
+class _NotReadError(Exception):
+    """An object of the archive that cannot be read, as opposed to a file that cannot be written."""
+
+
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
     """Where to, and what of it.
@@ -83,12 +87,15 @@ class RowRepair:
 class RestoreResult:
     """What was restored, or (`dry_run`) would be. Sizes are in bytes.
 
-    `files` counts places, each once: `written`, there already with the `same` content, or left as they are because
-    they have `other` content. `mapping` is the file that says where in a directory each file of the snapshot is.
+    `database` and `scope` say which rows the snapshot is of. `files` counts places, each once: `written`, there already
+    with the `same` content, or left as they are because they have `other` content. `mapping` is the file that says
+    where in a directory each file of the snapshot is.
     """
 
     archive: str
     snapshot: str
+    database: str
+    scope: Scope
     target: str
     dry_run: bool
     files: int
@@ -131,7 +138,8 @@ def restore(
     if source is None and (options.directory is None or options.only):
         raise ConfigurationError("A restore needs the database whose rows point at the files.", "Name it with --from.")
     archive = open_archive(config, store)
-    header = archive.find(snapshot)
+    # Keys mean other rows in another database; after a migration to a new one, there is only the old one's snapshot.
+    header = archive.find(snapshot, None if source is None else config.database(source).name)
     with Catalogue(_SCHEMA) as catalogue:
         run = _Restore(config, archive, header, store, source, options, catalogue, progress or Silent())
         run.plan()
@@ -374,15 +382,22 @@ class _Restore:
             return number, Outcome.MISSING, error.fact
         except DamagedObjectError as error:
             return number, Outcome.CORRUPT, error.problem
+        except _NotReadError as error:
+            return number, Outcome.UNREADABLE, str(error)
         except ToolkitError as error:
             return number, Outcome.UNWRITABLE, error.fact
         return number, None, None
 
     def _content(self, address: Address) -> Iterator[bytes]:
         """An object's content; that it has its hash is known before its last piece is accepted as such."""
-        for chunk in self._stop.watched(self._archive.read(address)):
-            self._progress.advance_file(0, len(chunk))
-            yield chunk
+        try:
+            for chunk in self._stop.watched(self._archive.read(address)):
+                self._progress.advance_file(0, len(chunk))
+                yield chunk
+        except (MissingObjectError, DamagedObjectError):
+            raise
+        except ToolkitError as error:
+            raise _NotReadError(error.fact) from error
 
     def _write_mapping(self, directory: SafeDirectory) -> None:
         directory.write(self._mapping, self._mapped())
@@ -444,6 +459,8 @@ class _Restore:
         return RestoreResult(
             archive=self._archive.name,
             snapshot=self._header.id,
+            database=self._header.database,
+            scope=self._header.scope,
             target=self._options.backend or (self._directory.name if self._directory else "where they were"),
             dry_run=dry_run,
             files=sum(number for number, _ in counts.values()),

@@ -40,8 +40,8 @@ class VerifyResult:
     """What was looked at, and all that is not as it should be.
 
     `files` and `bytes` are those of the snapshots, each object once; `read_data` says that each was read and hashed,
-    `rows_of` which database's rows were looked at. Orphans were only looked for when all snapshots were, and
-    nobody was pushing (`pushes` says who): objects of a push wait for their snapshot.
+    `rows_of` which database's rows were looked at. Orphans were only looked for when all snapshots were and could be
+    read, and nobody was pushing (`pushes` says who): objects of a push wait for their snapshot.
     """
 
     archive: str
@@ -90,7 +90,7 @@ def verify(
         findings = [*run.broken, *run.findings(chosen)]
         pushes = run.pushes_meanwhile() if snapshot is None else []
         if snapshot is None:
-            findings += run.orphans(told=not pushes)
+            findings += run.orphans(told=not pushes and not run.broken)
         count, size, good = catalogue.one(
             "SELECT count(*), total(size), count(*) FILTER (WHERE outcome IS NULL) FROM wanted"
         )
@@ -255,8 +255,12 @@ class _Verification:
 
     def orphans(self, told: bool) -> Iterator[Finding]:
         """Objects that no snapshot needs and no row was pointed at; strangers only, if orphans are not `told`."""
-        for _, entries in self.archive.moved():
-            self._need(entries)
+        try:
+            for _, entries in self.archive.moved():
+                self._need(entries)
+        except StoreError as error:
+            told = False
+            yield Finding(Outcome.DAMAGED_MANIFEST, object=error.place, reason=error.problem)
         for key, size in self.catalogue.stream(
             "SELECT key, size FROM object WHERE key NOT IN (SELECT key FROM wanted) "
             "AND key NOT IN (SELECT key FROM needed) ORDER BY key"
