@@ -12,6 +12,7 @@ from alembic import command
 
 from toolkit.errors import MigrationError
 from toolkit.operations.alembic_session import alembic_config, alembic_session, migrating, scripts_of
+from toolkit.operations.environments import OWN_ENVIRONMENT
 from toolkit.operations.migrate import require_head
 from toolkit.operations.revisions import current_revision
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory
 
     from toolkit.config import Config, Database
-
-TEMPLATE = Path(__file__).parent / "migration_template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +187,7 @@ def init(directory: Path) -> NewDirectory:
         raise MigrationError(f"{directory} exists and is not empty.", "Name another directory.")
     try:
         (directory / "versions").mkdir(parents=True)
-        files = tuple(Path(shutil.copy(TEMPLATE / name, directory)) for name in ("env.py", "script.py.mako"))
+        files = tuple(Path(shutil.copy(OWN_ENVIRONMENT / name, directory)) for name in ("env.py", "script.py.mako"))
     except OSError as error:
         raise MigrationError(
             f"{directory} cannot be made: {error.strerror}.", "Name another directory."

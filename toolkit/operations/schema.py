@@ -11,17 +11,17 @@ from toolkit.errors import SchemaMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.alembic_session import alembic_session, scripts_of, transaction
 from toolkit.operations.revisions import (
-    VERSION_TABLE,
     has_history,
     is_bookkeeping,
     joined,
     mismatch,
     reading,
     recorded_revision,
+    version_table,
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, MetaData
+    from sqlalchemy import Connection, MetaData, Table
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
@@ -58,7 +58,7 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
         DatabaseUnavailableError, StatementError: from the engine.
     """
     with_history = has_history(config)
-    found = _Standing.of(database, load_metadata(config.metadata, config.root))
+    found = _Standing.of(database, load_metadata(config.metadata, config.root), version_table(config))
     if found.is_empty:
         return True
     if with_history and found.is_versioned:
@@ -106,15 +106,16 @@ class _Standing:
     missing: tuple[str, ...]
 
     @classmethod
-    def of(cls, database: Database, metadata: MetaData) -> _Standing:
+    def of(cls, database: Database, metadata: MetaData, versions: Table) -> _Standing:
         """Read it."""
         with reading(database) as connection:
-            names = inspect(connection).get_table_names()
+            inspector = inspect(connection)
+            names = set(inspector.get_table_names()) - {versions.name}
             missing = _missing_tables(connection, metadata)
             return cls(
                 is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
-                is_versioned=VERSION_TABLE.name in names,
-                revision=recorded_revision(connection),
+                is_versioned=inspector.has_table(versions.name, versions.schema),
+                revision=recorded_revision(connection, versions),
                 missing=missing,
             )
 
