@@ -350,6 +350,17 @@ def test_generated_columns_are_not_written_and_are_right_afterwards(using: Using
 
 
 @EVERY_TARGET
+def test_a_generated_column_that_is_never_null_is_made_on_every_engine(using: Using, target: str) -> None:
+    """As `Mapped[int]` with `Computed` says it: DuckDB refuses any constraint of such a column."""
+    twice = sa.Column("twice", sa.Integer, sa.Computed("a * 2", persisted=target != "sqlite"), nullable=False)
+    metadata = plain("t", sa.Column("a", sa.Integer, nullable=False), twice)
+    config = using(metadata)
+    execute(config.database("sqlite"), "INSERT INTO t (id, a) VALUES (1, 10)")
+    assert sync(config, "sqlite", target).created_schema
+    assert rows(config, target, "SELECT a, twice FROM t") == [(10, 20)]
+
+
+@EVERY_TARGET
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_column_that_only_the_target_computes_and_a_view_in_place_of_a_table_are_refused_together(
     using: Using, target: str, dry_run: bool

@@ -869,8 +869,9 @@ def test_an_environment_for_asynchronous_engines_is_left_to_the_application(conf
     assert table_names(database) == {"kept", "alembic_version"}
     migrate.downgrade(database, own, "base")
 
-    template = Path(advanced_alchemy.alembic.__file__).parent / "templates" / "asyncio" / "env.py"
-    shutil.copy(template, own.migrations / "env.py")
+    template = Path(advanced_alchemy.alembic.__file__).parent / "templates" / "asyncio"
+    shutil.copy(template / "env.py", own.migrations)
+    shutil.copy(template / "alembic.ini.mako", own.root / "alembic.ini")
     assert not migrate.show_current_revision(database, own).is_head
     migrate.upgrade(database, own)
     assert table_names(database) == {"kept", "alembic_version"}

@@ -117,8 +117,9 @@ def _point_at_migrations(found: AlembicConfig, config: Config) -> None:
     give("script_location", OWN_ENVIRONMENT)
     if not found.get_main_option("version_locations"):
         give("version_locations", config.migrations / "versions")
-        if not (found.get_main_option("path_separator") or found.get_main_option("version_path_separator")):
-            # Without any, Alembic takes a path with a space in it for two.
+        if not found.get_main_option("path_separator"):
+            # Without it, Alembic takes a path with a space in it for two; and what Advanced Alchemy's alembic.ini says
+            # of `version_path_separator` is refused as soon as it is looked at.
             give("path_separator", "os")
 
 

@@ -89,9 +89,11 @@ def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
 
 def mismatch(database: Database, found: str | None, expected: str | None) -> RevisionMismatchError:
     """What to say of a database that stands at another revision than it should."""
-    return RevisionMismatchError(
-        database.name, found, expected, f"Run: toolkit database upgrade --database {database.name}"
-    )
+    on = f"--database {database.name}"
+    advice = f"Run: toolkit database upgrade {on}"
+    if found is None and expected is not None:
+        advice += f"; where its tables are there already: toolkit database stamp-migration REVISION {on}"
+    return RevisionMismatchError(database.name, found, expected, advice)
 
 
 @contextmanager
