@@ -577,6 +577,17 @@ def test_bookkeeping_tables_neither_count_nor_are_dropped(project: Config, datab
 # -- the history -----------------------------------------------------------------------------------------------
 
 
+def test_a_history_is_not_begun_with_a_database_that_has_the_tables(project: Config, database: Database) -> None:
+    with connected(database) as connection:
+        FIRST.create_all(connection)
+    with pytest.raises(MigrationError, match="nothing to begin a history with") as caught:
+        history.make_migrations(database, project, "first")
+    assert f"stamp-migration head --database {database.name}" in str(caught.value)
+    assert history.make_migrations(project.database(f"sqlite:///{project.root}/empty.db"), project) is not None
+    migrate.stamp(database, project, "head")
+    assert migrate.check(database, project).changes == ()
+
+
 def test_identifiers_are_the_same_everywhere(project: Config, tmp_path: Path) -> None:
     other = replace(project, migrations=tmp_path / "elsewhere")
     history.init(other.migrations)

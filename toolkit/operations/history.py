@@ -64,7 +64,8 @@ def make_migrations(
 
     Raises:
         RevisionMismatchError: migrations are still to be run.
-        MigrationError: no such head, or there is a migration of that identifier.
+        MigrationError: no such head, or there is a migration of that identifier; or it would be the first, but the
+            database has all tables already.
         DatabaseUnavailableError, StatementError: from the engine.
     """
     scripts = scripts_of(config)
@@ -84,7 +85,14 @@ def make_migrations(
         made = session.commands.revision(
             **arguments, autogenerate=True, process_revision_directives=_forget_when_empty
         )
-        return _described(config, made)
+        described = _described(config, made)
+    if described is None and not scripts.get_heads():
+        raise MigrationError(
+            f"{database.name} has the models' tables already, so there is nothing to begin a history with.",
+            "Compare with an empty database: toolkit database make-migrations --database sqlite:///empty.sqlite3; then "
+            f"record that the tables are there: toolkit database stamp-migration head --database {database.name}",
+        )
+    return described
 
 
 def merge(

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.core.tables import select_tables
+from toolkit.core.tables import usable_tables
 from toolkit.errors import ToolkitError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.migrate import heads_of
@@ -79,7 +79,10 @@ class StoreStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All that commands run in this directory would work on. `head` is where the history of migrations ends."""
+    """All that commands run in this directory would work on.
+
+    `head` is where the history of migrations ends. `refusals` say which tables of the models are left out, and why.
+    """
 
     root: Path
     metadata: str
@@ -89,6 +92,7 @@ class Status:
     fixtures: Path
     databases: tuple[DatabaseStatus, ...]
     stores: tuple[StoreStatus, ...]
+    refusals: tuple[str, ...] = ()
 
 
 def status(config: Config, names: Sequence[str] = ()) -> Status:
@@ -101,13 +105,14 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
         UnknownNameError: no such database.
     """
     databases = [config.database(name) for name in names or config.databases]
-    specs = select_tables(load_metadata(config.metadata, config.root))
+    specs, refusals = usable_tables(load_metadata(config.metadata, config.root))
     head, versions = heads_of(config) if has_history(config) else None, version_table(config)
     return Status(
         config.root, config.metadata, tuple(spec.name for spec in specs),
         config.migrations if has_history(config) else None, head, config.fixtures,
         tuple(_database(each, specs, head, versions) for each in databases),
         tuple(_store(each) for each in config.stores.values()),
+        tuple(f"{each.fact} {each.advice}" for each in refusals),
     )  # fmt: skip
 
 
