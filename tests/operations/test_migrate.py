@@ -558,6 +558,17 @@ def test_ensure_schema_without_migrations_makes_the_tables(project: Config, data
     assert revisions.current_revision(database, bare) is None
 
 
+def test_ensure_schema_refuses_a_database_that_was_stamped_without_having_the_tables(
+    project: Config, database: Database
+) -> None:
+    history.make_migrations(project.database("sqlite"), project, "first")
+    migrate.stamp(database, project, "head")
+    with pytest.raises(SchemaMismatchError, match=r"has none of its tables.*\n.*stamp-migration base"):
+        schema.ensure_schema(database, project)
+    migrate.stamp(database, project, "base")
+    assert schema.ensure_schema(database, project)
+
+
 def test_ensure_schema_refuses_the_history_of_another_schema(project: Config, database: Database) -> None:
     history.make_migrations(project.database("sqlite"), project, "first")
     with pytest.raises(SchemaMismatchError, match="make no table thing"):

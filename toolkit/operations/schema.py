@@ -46,7 +46,7 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
     """Whether a database is without any of the models' tables, so that `ensure_schema` would make them.
 
     - Without any table (the tools' own do not count): the migrations would be run, or without a migrations
-      directory the tables made from the models.
+      directory the tables made from the models. If it was stamped, they would make none, and it is refused.
     - At the history's head: it is as it should be.
     - With tables but no record of a revision, as `create_all` leaves it, or without a migrations directory:
       it is accepted if all tables of the models are there. To compare their columns is the caller's, and with
@@ -59,10 +59,15 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
     """
     with_history = has_history(config)
     found = _Standing.of(database, load_metadata(config.metadata, config.root), version_table(config))
+    expected = joined(scripts_of(config).get_heads()) if with_history and found.is_versioned else None
     if found.is_empty:
+        if expected is not None and found.revision == expected:
+            raise SchemaMismatchError(
+                [f"{database.name} records the revision {expected}, but has none of its tables"],
+                f"If it is new, forget the record: toolkit database stamp-migration base --database {database.name}",
+            )
         return True
     if with_history and found.is_versioned:
-        expected = joined(scripts_of(config).get_heads())
         if found.revision != expected:
             raise mismatch(database, found.revision, expected)
         return False
