@@ -447,3 +447,34 @@ def test_an_engine_that_is_not_supported_is_told_with_those_that_are(tmp_path: P
     with pytest.raises(UnknownNameError, match="no engine 'mysql'") as caught:
         _ = load_config(tmp_path, {"TOOLKIT_X_URL": "mysql://h/db"}).database("x").url
     assert "sqlite" in caught.value.advice
+
+
+# -- where migrations are ----------------------------------------------------------------------------------
+
+
+def environment(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    (directory / "env.py").touch()
+
+
+def test_migrations_are_where_alembic_ini_says_else_under_a_usual_name(tmp_path: Path) -> None:
+    assert load_config(tmp_path, {}).migrations == tmp_path / "migrations"
+    environment(tmp_path / "alembic")
+    assert load_config(tmp_path, {}).migrations == tmp_path / "alembic"
+    environment(tmp_path / "migrations")
+    assert load_config(tmp_path, {}).migrations == tmp_path / "migrations"
+    environment(tmp_path / "src" / "db")
+    write(tmp_path, "[alembic]\nscript_location = %(here)s/src/db\n", "alembic.ini")
+    assert load_config(tmp_path, {}).migrations == tmp_path / "src" / "db"
+    assert load_config(write(tmp_path, 'migrations = "alembic"'), {}).migrations == tmp_path / "alembic"
+
+
+@pytest.mark.parametrize("text", ["no section", "[alembic]\nscript_location = app:migrations", "[alembic]", "\xff"])
+def test_an_alembic_ini_that_names_no_directory_changes_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "alembic.ini").write_text(text, encoding="latin-1")
+    assert load_config(tmp_path, {}).migrations == tmp_path / "migrations"
+
+
+def test_the_table_of_versions_is_a_setting(tmp_path: Path) -> None:
+    assert load_config(tmp_path, {}).version_table is None
+    assert load_config(write(tmp_path, 'version_table = "our_versions"'), {}).version_table == "our_versions"

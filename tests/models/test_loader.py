@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from toolkit.config import DEFAULT_METADATA
 from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata
 
+ROOT = Path(__file__).parent.parent.parent
 METADATA = sa.MetaData()
 sa.Table("thing", METADATA, sa.Column("id", sa.Integer, primary_key=True))
 EMPTY = sa.MetaData()
@@ -46,6 +48,43 @@ def test_modules_are_found_beside_the_settings(tmp_path: Path) -> None:
     before = list(sys.path)
     assert isinstance(load_metadata("found_by_loader:metadata", tmp_path), sa.MetaData)
     assert sys.path == before
+
+
+def test_modules_are_found_in_the_src_of_a_project(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "package_for_loader"
+    package.mkdir(parents=True)
+    (package / "models.py").write_text("from package_for_loader.base import metadata\n")
+    (package / "base.py").write_text("from tests.models.test_loader import METADATA as metadata\n")
+    before = list(sys.path)
+    assert load_metadata("package_for_loader.models:metadata", tmp_path) is METADATA
+    assert sys.path == before
+    (tmp_path / "src" / "__init__.py").touch()
+    sys.modules.pop("package_for_loader", None)
+    with pytest.raises(ConfigurationError, match="There is no module 'package_for_loader'"):
+        load_metadata("package_for_loader.models2:metadata", tmp_path)
+
+
+def test_migrations_in_a_package_alembic_do_not_hide_alembic(tmp_path: Path) -> None:
+    (tmp_path / "alembic").mkdir()
+    (tmp_path / "alembic" / "__init__.py").touch()
+    (tmp_path / "using_alembic_for_loader.py").write_text(
+        "import alembic.config\nfrom tests.models.test_loader import METADATA as metadata\n"
+    )
+    load = "from toolkit.models.loader import *; load_metadata('using_alembic_for_loader:metadata', Path(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; from pathlib import Path; {load}", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_error_of_a_page_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "wordy_for_loader.py").write_text("raise ValueError('1 problem\\nkey_one: no\\n' + 'word ' * 500)\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_metadata("wordy_for_loader:x", tmp_path)
+    assert "ValueError: 1 problem key_one: no word" in caught.value.fact
+    assert "\n" not in caught.value.fact
+    assert len(caught.value.fact) < 400
 
 
 @pytest.mark.parametrize(

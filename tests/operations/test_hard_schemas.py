@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -31,6 +32,9 @@ from toolkit.errors import (
 from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.diff import diff
 from toolkit.operations.diff_sql import diff_sql
+from toolkit.operations.dump import dump_data
+from toolkit.operations.load import load_data
+from toolkit.operations.status import State, status
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
 from toolkit.repositories import connect
@@ -91,6 +95,31 @@ def test_a_unique_key_stands_in_for_a_primary_key_and_a_table_with_neither_is_re
     execute(config.database("sqlite"), "UPDATE keyed SET v = '3' WHERE code = 'a'", "DELETE FROM keyed WHERE v = '2'")
     assert counts(sync(config, "sqlite", target, ["keyed"], options=ALL)) == {"keyed": (0, 1, 0, 1)}
     assert rows(config, target, "SELECT * FROM keyed") == [("a", "3")]
+
+
+@EVERY_TARGET
+def test_a_table_that_is_refused_stops_no_command_that_does_without_it(
+    using: Using, tmp_path: Path, target: str
+) -> None:
+    metadata = plain("keyed", sa.Column("v", sa.Text))
+    sa.Table("loose", metadata, sa.Column("v", sa.Text))
+    config = using(metadata)
+    execute(config.database("sqlite"), "INSERT INTO keyed VALUES (1, 'a')", "INSERT INTO loose VALUES ('a')")
+    found = status(config, ["sqlite"])
+    assert found.tables == ("keyed",)
+    assert [refusal.partition(" has neither")[0] for refusal in found.refusals] == ["loose"]
+    assert found.databases[0].state is State.READY
+
+    with pytest.raises(ConfigurationError, match="loose has neither"):
+        dump_data(config, "sqlite", directory=tmp_path / "out")
+    dump_data(config, "sqlite", exclude=["loose"], directory=tmp_path / "out")
+    for tables in ([], ["keyed"]):
+        loaded = load_data(config, target, tables, directory=tmp_path / "out")
+        assert [table.table for table in loaded.tables] == ["keyed"]
+    assert rows(config, target, "SELECT v FROM keyed") == [("a",)]
+    (tmp_path / "out" / "loose.json").write_text('[{"v": "a"}]')
+    with pytest.raises(ConfigurationError, match="loose has neither"):
+        load_data(config, target, directory=tmp_path / "out")
 
 
 def _family() -> sa.MetaData:
@@ -344,6 +373,17 @@ def test_generated_columns_are_not_written_and_are_right_afterwards(using: Using
     execute(config.database(target), "UPDATE t SET a = 12 WHERE id = 1")
     assert counts(sync(config, target, "sqlite")) == {"t": (0, 1, 1, 0)}
     assert rows(config, "sqlite", "SELECT twice FROM t WHERE id = 1") == [(24,)]
+
+
+@EVERY_TARGET
+def test_a_generated_column_that_is_never_null_is_made_on_every_engine(using: Using, target: str) -> None:
+    """As `Mapped[int]` with `Computed` says it: DuckDB refuses any constraint of such a column."""
+    twice = sa.Column("twice", sa.Integer, sa.Computed("a * 2", persisted=target != "sqlite"), nullable=False)
+    metadata = plain("t", sa.Column("a", sa.Integer, nullable=False), twice)
+    config = using(metadata)
+    execute(config.database("sqlite"), "INSERT INTO t (id, a) VALUES (1, 10)")
+    assert sync(config, "sqlite", target).created_schema
+    assert rows(config, target, "SELECT a, twice FROM t") == [(10, 20)]
 
 
 @EVERY_TARGET

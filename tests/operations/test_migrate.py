@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +33,7 @@ from toolkit.errors import (
     SchemaMismatchError,
     StatementError,
 )
-from toolkit.operations import history, migrate, revisions, schema
+from toolkit.operations import environments, history, migrate, revisions, schema
 
 ROOT = Path(__file__).parent.parent.parent
 CONVENTION = {
@@ -273,7 +273,7 @@ def test_bundled_history_leaves_nothing_to_do_and_nothing_behind(config: Config,
 
 def test_bundled_directory_is_what_init_makes() -> None:
     for name in ("env.py", "script.py.mako"):
-        assert (ROOT / "migrations" / name).read_text() == (history.TEMPLATE / name).read_text()
+        assert (ROOT / "migrations" / name).read_text() == (environments.OWN_ENVIRONMENT / name).read_text()
 
 
 def test_upgrade_writes_sql_without_touching_the_database(config: Config, database: Database) -> None:
@@ -547,6 +547,17 @@ def test_ensure_schema_without_migrations_makes_the_tables(project: Config, data
     assert revisions.current_revision(database, bare) is None
 
 
+def test_ensure_schema_refuses_a_database_that_was_stamped_without_having_the_tables(
+    project: Config, database: Database
+) -> None:
+    history.make_migrations(project.database("sqlite"), project, "first")
+    migrate.stamp(database, project, "head")
+    with pytest.raises(SchemaMismatchError, match=r"has none of its tables.*\n.*stamp-migration base"):
+        schema.ensure_schema(database, project)
+    migrate.stamp(database, project, "base")
+    assert schema.ensure_schema(database, project)
+
+
 def test_ensure_schema_refuses_the_history_of_another_schema(project: Config, database: Database) -> None:
     history.make_migrations(project.database("sqlite"), project, "first")
     with pytest.raises(SchemaMismatchError, match="make no table thing"):
@@ -564,6 +575,17 @@ def test_bookkeeping_tables_neither_count_nor_are_dropped(project: Config, datab
 
 
 # -- the history -----------------------------------------------------------------------------------------------
+
+
+def test_a_history_is_not_begun_with_a_database_that_has_the_tables(project: Config, database: Database) -> None:
+    with connected(database) as connection:
+        FIRST.create_all(connection)
+    with pytest.raises(MigrationError, match="nothing to begin a history with") as caught:
+        history.make_migrations(database, project, "first")
+    assert f"stamp-migration head --database {database.name}" in str(caught.value)
+    assert history.make_migrations(project.database(f"sqlite:///{project.root}/empty.db"), project) is not None
+    migrate.stamp(database, project, "head")
+    assert migrate.check(database, project).changes == ()
 
 
 def test_identifiers_are_the_same_everywhere(project: Config, tmp_path: Path) -> None:
@@ -756,37 +778,155 @@ def test_plain_alembic_is_told_how(project: Config) -> None:
         command.upgrade(plain, "head")
 
 
-def test_an_environment_for_asynchronous_engines_is_told(config: Config, tmp_path: Path) -> None:
-    import advanced_alchemy.alembic
-
-    template = Path(advanced_alchemy.alembic.__file__).parent / "templates" / "asyncio"
-    directory = tmp_path / "theirs"
-    shutil.copytree(template, directory)
-    (directory / "versions").mkdir()
-    with pytest.raises(MigrationError, match="is for asynchronous engines only"):
-        migrate.upgrade(config.database("sqlite"), replace(config, migrations=directory))
+# -- applications with an env.py of their own ------------------------------------------------------------------
 
 
-def test_an_environment_that_connects_by_itself_is_not_run(config: Config, tmp_path: Path) -> None:
-    """Alembic's own env.py runs on the URL of alembic.ini: a downgrade of a copy would empty the original."""
-    original, copy = (config.database(f"sqlite:///{tmp_path}/{name}.db") for name in ("original", "copy"))
-    directory, settings = tmp_path / "own", tmp_path / "alembic.ini"
-    alembic.command.init(alembic.config.Config(settings), str(directory))
-    settings.write_text(settings.read_text().replace("driver://user:pass@localhost/dbname", str(original.url)))
-    alembic.command.revision(alembic.config.Config(settings), "one")
-    (script,) = (directory / "versions").glob("*.py")
+@dataclass(frozen=True)
+class Application:
+    """A project made by `alembic init`, with one migration; `settings` is its alembic.ini."""
+
+    config: Config
+    settings: Path
+
+    def alembic(self, url: sa.URL) -> alembic.config.Config:
+        """What the application's own `alembic` command uses, on one of its databases."""
+        found = alembic.config.Config(self.settings)
+        found.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
+        return found
+
+    def edit_environment(self, old: str, new: str) -> None:
+        path = self.config.migrations / "env.py"
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.fixture
+def application(config: Config, tmp_path: Path) -> Application:
+    return an_application(config, tmp_path / "app", "generic")
+
+
+def an_application(config: Config, root: Path, template: str) -> Application:
+    """Make one; its folder has a name that Alembic would take for two paths."""
+    folder, settings = root / "own, and other", root / "alembic.ini"
+    alembic.command.init(alembic.config.Config(settings), str(folder), template=template)
+    alembic.command.revision(alembic.config.Config(settings), "one", rev_id="abc")
+    (script,) = (folder / "versions").glob("*.py")
     up, down, rest = script.read_text().split("pass")
     script.write_text(f"{up}op.execute('CREATE TABLE kept (id INTEGER)'){down}op.execute('DROP TABLE kept'){rest}")
-    alembic.command.upgrade(alembic.config.Config(settings), "head")
-    own = replace(config, migrations=directory, root=tmp_path)
-    for run in (
-        lambda: migrate.downgrade(copy, own, "base"),
-        lambda: migrate.upgrade(copy, own),
-        lambda: migrate.stamp(copy, own, "head"),
-        lambda: migrate.upgrade(copy, own, sql=True),
-        lambda: schema.ensure_schema(copy, own),
-    ):
-        with pytest.raises(MigrationError, match="connects by itself"):
-            run()
+    return Application(replace(config, migrations=folder, root=root, metadata=f"{__name__}:KEPT"), settings)
+
+
+KEPT = sa.MetaData()
+sa.Table("kept", KEPT, sa.Column("id", sa.Integer, primary_key=True))
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgres"])
+def test_what_plain_alembic_recorded_is_read_and_kept_and_what_is_recorded_is_read_by_it(
+    application: Application, name: str
+) -> None:
+    database, own = application.config.database(name), application.config
+    theirs = application.alembic(database.url)
+    alembic.command.upgrade(theirs, "head")
+    assert migrate.show_current_revision(database, own).is_head
+    assert not schema.ensure_schema(database, own)
+    assert migrate.upgrade(database, own).steps == ()
+    assert migrate.downgrade(database, own, "base").before == "abc"
+    alembic.command.upgrade(theirs, "head")
+    migrate.downgrade(database, own, "base")
+    migrate.upgrade(database, own)
+    alembic.command.downgrade(theirs, "base")
+    assert table_names(database) == {"alembic_version"}
+    assert revisions.current_revision(database, own) is None
+
+
+def test_migrations_of_plain_alembic_make_a_database_and_record_as_it_would(
+    application: Application, database: Database
+) -> None:
+    own = application.config
+    assert schema.ensure_schema(database, own)
+    assert table_names(database) == {"kept", "alembic_version"}
+    assert migrate.show_current_revision(database, own).is_head
+    made = history.make_migrations(database, own, "two", autogenerate=False)
+    assert made is not None
+    assert made.path.parent == own.migrations / "versions"
+    assert migrate.upgrade(database, own).after == made.revision
+    assert migrate.stamp(database, own, "abc").after == "abc"
+    assert migrate.drop_all(database, own).tables == ("alembic_version", "kept")
+    assert table_names(database) == set()
+
+
+def test_an_environment_that_connects_by_itself_is_not_run(application: Application, tmp_path: Path) -> None:
+    """Alembic's own env.py runs on the URL of alembic.ini: a downgrade of a copy would empty the original."""
+    own = application.config
+    original, copy = (own.database(f"sqlite:///{tmp_path}/{name}.db") for name in ("original", "copy"))
+    text = application.settings.read_text()
+    application.settings.write_text(text.replace("driver://user:pass@localhost/dbname", str(original.url)))
+    alembic.command.upgrade(alembic.config.Config(application.settings), "head")
+    assert migrate.stamp(copy, own, "head").after == "abc"
+    migrate.stamp(copy, own, "base")
+    assert "CREATE TABLE kept" in (migrate.upgrade(copy, own, sql=True).sql or "")
+    migrate.upgrade(copy, own)
+    assert "kept" in table_names(copy)
+    migrate.downgrade(copy, own, "base")
+    assert table_names(copy) == {"alembic_version"}
     assert "kept" in table_names(original)
-    assert table_names(copy) == set()
+
+
+def test_an_environment_for_asynchronous_engines_is_left_to_the_application(config: Config, database: Database) -> None:
+    import advanced_alchemy.alembic
+
+    own = an_application(config, config.root / "async", "async").config
+    migrate.upgrade(database, own)
+    assert table_names(database) == {"kept", "alembic_version"}
+    migrate.downgrade(database, own, "base")
+
+    template = Path(advanced_alchemy.alembic.__file__).parent / "templates" / "asyncio"
+    shutil.copy(template / "env.py", own.migrations)
+    shutil.copy(template / "alembic.ini.mako", own.root / "alembic.ini")
+    assert not migrate.show_current_revision(database, own).is_head
+    migrate.upgrade(database, own)
+    assert table_names(database) == {"kept", "alembic_version"}
+    assert revisions.version_table(own).name == "alembic_versions"
+    assert migrate.show_current_revision(database, own).is_head
+
+
+def test_the_table_of_versions_is_the_one_that_env_py_names(application: Application, database: Database) -> None:
+    own = application.config
+    application.edit_environment("context.configure(", 'context.configure(version_table="our_versions",')
+    migrate.upgrade(database, own)
+    assert table_names(database) == {"kept", "our_versions"}
+    assert migrate.show_current_revision(database, replace(own, version_table="not_this")).is_head
+    migrate.downgrade(database, own, "base")
+    assert schema.ensure_schema(database, own), "a record of no revision is no table of the application"
+
+
+@pytest.mark.parametrize("are_plain", [True, False], ids=["plain", "own"])
+def test_the_table_of_versions_is_the_one_that_the_settings_name(
+    application: Application, project: Config, database: Database, are_plain: bool
+) -> None:
+    if not are_plain:
+        history.make_migrations(project.database("sqlite"), project, "first")
+    own = replace(application.config if are_plain else project, version_table="our_versions")
+    migrate.upgrade(database, own)
+    assert "our_versions" in table_names(database)
+    assert not {"alembic_version", "alembic_versions"} & set(migrate.drop_all(database, own).tables)
+    assert table_names(database) == set()
+
+
+def test_the_table_of_versions_may_be_in_another_schema(application: Application) -> None:
+    own, database = application.config, application.config.database("postgres")
+    application.edit_environment("context.configure(", 'context.configure(version_table_schema="ours",')
+    with connected(database) as connection:
+        connection.execute(sa.text("CREATE SCHEMA ours"))
+    migrate.upgrade(database, own)
+    assert table_names(database) == {"kept"}
+    assert migrate.show_current_revision(database, own).is_head
+    assert not schema.ensure_schema(database, own)
+    alembic.command.downgrade(application.alembic(database.url), "base")
+    assert revisions.current_revision(database, own) is None
+
+
+def test_an_environment_that_is_no_python_is_told(project: Config) -> None:
+    (project.migrations / "env.py").write_text("from toolkit.operations.migration_environment import (")
+    with pytest.raises(MigrationError, match="SyntaxError"):
+        migrate.upgrade(project.database("sqlite"), project)

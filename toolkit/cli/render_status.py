@@ -20,6 +20,8 @@ def show_status(result: Status, *, tables: bool) -> None:
     fixtures = f"{_near(result.fixtures, root)}, {there[result.fixtures.is_dir()]}"
     click.echo(f"project     {root}")
     click.echo(f"models      {result.metadata}, {plural(len(result.tables), 'table')}")
+    for refusal in result.refusals:
+        click.echo(f"            left out: {refusal}")
     click.echo(f"migrations  {history}\nfixtures    {fixtures}\n")
     show_table(
         ("database", "engine", "where", "rows", "revision", "state"),

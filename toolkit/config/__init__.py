@@ -27,6 +27,7 @@ class Config:
     metadata: str = DEFAULT_METADATA
     migrations: Path = Path("migrations")
     fixtures: Path = Path("fixtures")
+    version_table: str | None = None
     stores: Mapping[str, Store] = field(default_factory=dict)
     _given: dict[str, Store] = field(default_factory=dict, repr=False, compare=False)
 
@@ -72,7 +73,7 @@ def load_config(
     """
     environ = os.environ if environ is None else environ
     root, source, table = find_settings(directory or Path.cwd())
-    known = ("metadata", "migrations", "fixtures", "databases", "stores")
+    known = ("metadata", "migrations", "version_table", "fixtures", "databases", "stores")
     unknown = set(table) - set(known)
     if "tool" in unknown:
         raise ConfigurationError(
@@ -91,7 +92,29 @@ def load_config(
         root=root,
         databases=databases,
         metadata=metadata or environ.get("TOOLKIT_METADATA") or text(table, "metadata", source, DEFAULT_METADATA),
-        migrations=root / text(table, "migrations", source, "migrations"),
+        migrations=root / text(table, "migrations", source, _migrations_directory(root)),
+        version_table=text(table, "version_table", source, "") or None,
         fixtures=root / text(table, "fixtures", source, "fixtures"),
         stores=stores,
     )
+
+
+def _migrations_directory(root: Path) -> str:
+    """Where migrations are if no setting says so: as the application's `alembic.ini` does, else under a usual name."""
+    usual = ("migrations", "alembic")
+    names = (*filter(None, [_script_location(root / "alembic.ini")]), *usual)
+    return next((name for name in names if (root / name / "env.py").is_file()), usual[0])
+
+
+def _script_location(settings: Path) -> str | None:
+    if not settings.is_file():
+        return None
+    from configparser import ConfigParser, Error
+
+    parser = ConfigParser({"here": str(settings.parent).replace("%", "%%")})
+    try:
+        parser.read(settings, encoding="utf-8")
+        return parser.get("alembic", "script_location", fallback=None)
+    except (Error, UnicodeDecodeError):
+        # It is Alembic's to complain of: a command that needs no migrations does without.
+        return None

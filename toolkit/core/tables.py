@@ -162,32 +162,51 @@ def _foreign_key(constraint: ForeignKeyConstraint) -> ForeignKeySpec:
     )
 
 
-def select_tables(metadata: MetaData, names: Sequence[str] = ()) -> tuple[TableSpec, ...]:
-    """The named tables, or all, each parent before its children as far as cycles allow.
+def select_tables(
+    metadata: MetaData, names: Sequence[str] = (), exclude: Collection[str] = ()
+) -> tuple[TableSpec, ...]:
+    """The named tables, or all, without the excluded ones; each parent before its children as far as cycles allow.
 
     Raises:
-        UnknownNameError: a name that the metadata does not hold.
+        UnknownNameError: a name that the metadata does not hold, or an exclusion of none of the named tables.
+        ConfigurationError: from `table_spec`.
     """
     for name in names:
         if name not in metadata.tables:
             raise UnknownNameError("table", name, metadata.tables)
-    ordered = [t for t, _ in _sorted(metadata.tables.values()) if t is not None]
-    return tuple(table_spec(t) for t in ordered if not names or t.fullname in names)
+    for name in exclude:
+        if name not in (names or metadata.tables):
+            raise UnknownNameError("table", name, names or metadata.tables)
+    chosen = [t for t in _ordered(metadata) if not names or t.fullname in names]
+    return tuple(table_spec(t) for t in chosen if t.fullname not in exclude)
 
 
-def narrowed(
-    specs: Sequence[TableSpec], where: Mapping[str, str], exclude: Collection[str] = ()
-) -> tuple[TableSpec, ...]:
-    """The tables without the excluded ones, each with its condition.
+def usable_tables(metadata: MetaData) -> tuple[tuple[TableSpec, ...], tuple[ConfigurationError, ...]]:
+    """All tables that can be worked on, in the order of `select_tables`; and why others cannot."""
+    specs, refusals = [], []
+    for table in _ordered(metadata):
+        try:
+            specs.append(table_spec(table))
+        except ConfigurationError as error:
+            refusals.append(error)
+    return tuple(specs), tuple(refusals)
+
+
+def _ordered(metadata: MetaData) -> list[Table]:
+    return [table for table, _ in _sorted(metadata.tables.values()) if table is not None]
+
+
+def narrowed(specs: Sequence[TableSpec], where: Mapping[str, str]) -> tuple[TableSpec, ...]:
+    """The tables, each with its condition.
 
     Raises:
-        UnknownNameError: a condition or an exclusion names none of the tables.
+        UnknownNameError: a condition names none of the tables.
     """
     names = {spec.name for spec in specs}
-    for name in (*where, *exclude):
+    for name in where:
         if name not in names:
             raise UnknownNameError("table", name, names)
-    return tuple(replace(spec, where=where.get(spec.name)) for spec in specs if spec.name not in exclude)
+    return tuple(replace(spec, where=where.get(spec.name)) for spec in specs)
 
 
 def children_of(spec: TableSpec) -> tuple[TableSpec, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+import textwrap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -55,16 +56,25 @@ def personal_columns(reference: str, search_path: Path) -> dict[str, frozenset[s
 
 @contextmanager
 def importable_from(directory: Path) -> Iterator[None]:
-    """Let the modules in a directory be imported, as `python` does for the working directory."""
-    entry = str(directory.resolve())
-    added = entry not in sys.path
-    if added:
-        sys.path.insert(0, entry)
+    """Let the modules in a directory and in its `src` be imported, as `python` does for the working directory."""
+    if (directory / "alembic" / "__init__.py").is_file():
+        # Advanced Alchemy makes migrations a package; of this name they would hide Alembic from models that import it.
+        importlib.import_module("alembic")
+    added = [str(folder) for folder in _folders(directory) if str(folder) not in sys.path]
+    sys.path[:0] = added
     try:
         yield
     finally:
-        if added and entry in sys.path:
-            sys.path.remove(entry)
+        for entry in added:
+            if entry in sys.path:
+                sys.path.remove(entry)
+
+
+def _folders(directory: Path) -> list[Path]:
+    """Where a project's modules are: beside its settings, or in the `src` of a project that is laid out so."""
+    root = directory.resolve()
+    source = root / "src"
+    return [root, source] if source.is_dir() and not (source / "__init__.py").exists() else [root]
 
 
 def _import(name: str, reference: str, search_path: Path) -> ModuleType:
@@ -76,7 +86,8 @@ def _import(name: str, reference: str, search_path: Path) -> ModuleType:
         if name == missing or name.startswith(f"{missing}."):
             raise ConfigurationError(
                 f"There is no module {missing!r} (metadata {reference!r}).",
-                f"Searched in {search_path} and the installed packages. Correct `metadata`, or install it.",
+                f"Searched in {', '.join(map(str, _folders(search_path)))} and the installed packages. "
+                "Correct `metadata`, or install it.",
             ) from error
         raise _import_failed(name, error) from error
     except (Exception, SystemExit) as error:
@@ -84,8 +95,10 @@ def _import(name: str, reference: str, search_path: Path) -> ModuleType:
 
 
 def _import_failed(name: str, error: BaseException) -> ConfigurationError:
+    # Some libraries' errors are a page long; those about missing settings name them in the second line.
+    reason = textwrap.shorten(str(error), 300, placeholder=" …").rstrip(".")
     return ConfigurationError(
-        f"The module {name!r} could not be imported: {type(error).__name__}: {error}.",
+        f"The module {name!r} could not be imported: {type(error).__name__}{reason and f': {reason}'}.",
         f"See where: python -c 'import {name}'",
     )
 
@@ -125,7 +138,7 @@ def _require_models(metadata: MetaData, reference: str) -> None:
     """Where modules of models were not imported, nothing would be done, or too little, and no one told."""
     from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError
 
-    advice = "Name a module that imports all of your models (then BASE or METADATA of it)."
+    advice = "Name a module that imports all of your models, and of it a base, a metadata or any model."
     if not metadata.tables:
         raise ConfigurationError(f"The metadata {reference!r} has no tables.", advice)
     for table in metadata.tables.values():

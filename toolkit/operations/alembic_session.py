@@ -15,15 +15,17 @@ from alembic.util import CommandError
 from toolkit.core.progress import Silent
 from toolkit.errors import MigrationError, ToolkitError
 from toolkit.models.loader import importable_from, load_metadata
+from toolkit.operations.environments import OWN_ENVIRONMENT, Environment
 from toolkit.operations.migration_environment import transactional_ddl
-from toolkit.operations.revisions import has_history, joined, opened, recorded_revision
+from toolkit.operations.revisions import has_history, joined, opened, recorded_revision, version_table
 from toolkit.repositories import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from advanced_alchemy.alembic.commands import AlembicCommands
-    from sqlalchemy import Connection, Engine, MetaData
+    from sqlalchemy import Connection, Engine, MetaData, Table
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
@@ -36,13 +38,14 @@ class Session:
     database: Database
     engine: Engine
     commands: AlembicCommands
+    versions: Table
     steps: list[str]
     output: io.StringIO
 
     def recorded_revision(self) -> str | None:
         """The revision that the database records now."""
         with self.engine.connect() as connection:
-            return recorded_revision(connection)
+            return recorded_revision(connection, self.versions)
 
 
 @contextmanager
@@ -56,7 +59,6 @@ def alembic_session(
 ) -> Iterator[Session]:
     """Advanced Alchemy's commands on a database; with `only_reads` nothing is made, not even the version table."""
     scripts_of(config)
-    _require_given_engine(database, config)
     steps: list[str] = []
 
     def note(*, step: Any, **_: Any) -> None:
@@ -77,31 +79,7 @@ def alembic_session(
             before_commit=before_commit,
             on_version_apply=note,
         )
-        yield Session(database, engine, commands, steps, output)
-
-
-def _require_given_engine(database: Database, config: Config) -> None:
-    """Alembic's own templates connect to the URL of `alembic.ini`, whichever database was named.
-
-    Raises:
-        MigrationError: env.py uses neither this package's `run_migrations` nor, as Advanced Alchemy's, `config.engine`;
-            or it awaits that.
-    """
-    path = config.migrations / "env.py"
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if "toolkit.operations.migration_environment" in text:
-        return
-    if "config.engine" not in text:
-        problem = f"connects by itself: migrations would run on the database that it names, not on {database.name}"
-    elif "async with" in text:
-        problem = "is for asynchronous engines only"
-    else:
-        return
-    raise MigrationError(
-        f"{path} {problem}.",
-        "Nothing was run. Put the env.py that 'toolkit database init DIRECTORY' makes in its place; a database without "
-        "the table alembic_versions also needs: toolkit database stamp-migration REVISION.",
-    )
+        yield Session(database, engine, commands, version_table(config), steps, output)
 
 
 def _commands(database: Database, config: Config, engine: Engine, metadata: MetaData) -> AlembicCommands:
@@ -109,18 +87,46 @@ def _commands(database: Database, config: Config, engine: Engine, metadata: Meta
     from advanced_alchemy.alembic.commands import AlembicCommands
     from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
 
-    return AlembicCommands(
+    environment = Environment.of(config)
+    commands = AlembicCommands(
         SQLAlchemySyncConfig(
             engine_instance=engine,
             bind_key=database.name,
             metadata=metadata,
             alembic_config=AlembicSyncConfig(
-                script_config=str(config.root / "alembic.ini"),
-                script_location=str(config.migrations).replace("%", "%%"),
+                version_table_name=environment.version_table,
+                version_table_schema=environment.version_table_schema,
+                script_config=str(_settings_file(config)),
                 compare_type=True,
             ),
         )
     )
+    _point_at_migrations(commands.config, config)
+    return commands
+
+
+def _point_at_migrations(found: AlembicConfig, config: Config) -> None:
+    """Tell Alembic where the migrations are, and whose `env.py` and template to use."""
+
+    def give(option: str, value: Path | str) -> None:
+        found.set_main_option(option, str(value).replace("%", "%%"))
+
+    if Environment.of(config).takes_engine:
+        give("script_location", config.migrations)
+        return
+    give("script_location", OWN_ENVIRONMENT)
+    if not found.get_main_option("version_locations"):
+        give("version_locations", config.migrations / "versions")
+        if not found.get_main_option("path_separator"):
+            # Without it, Alembic takes a path with a space in it for two; and what Advanced Alchemy's alembic.ini says
+            # of `version_path_separator` is refused as soon as it is looked at.
+            give("path_separator", "os")
+
+
+def _settings_file(config: Config) -> Path:
+    """Alembic's settings: beside the application's, or as Flask-Migrate makes them in the directory of migrations."""
+    beside, within = (folder / "alembic.ini" for folder in (config.root, config.migrations))
+    return within if within.is_file() and not beside.is_file() else beside
 
 
 @contextmanager
@@ -162,8 +168,8 @@ def migrating(config: Config) -> Iterator[None]:
 
 def alembic_config(config: Config) -> AlembicConfig:
     """What Alembic has to know where no database is needed."""
-    found = AlembicConfig(config.root / "alembic.ini", stdout=io.StringIO(), cmd_opts=_quiet())
-    found.set_main_option("script_location", str(config.migrations).replace("%", "%%"))
+    found = AlembicConfig(_settings_file(config), stdout=io.StringIO(), cmd_opts=_quiet())
+    _point_at_migrations(found, config)
     return found
 
 

@@ -65,7 +65,7 @@ def dump_data(
     """
     started = time.perf_counter()
     database = config.database(source)
-    specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables), where or {}, exclude)
+    specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables, exclude), where or {})
     place = directory_at(config.fixtures if directory is None else directory)
     revision = current_revision(database, config)
     with connect(database) as origin:

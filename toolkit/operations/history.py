@@ -12,6 +12,7 @@ from alembic import command
 
 from toolkit.errors import MigrationError
 from toolkit.operations.alembic_session import alembic_config, alembic_session, migrating, scripts_of
+from toolkit.operations.environments import OWN_ENVIRONMENT
 from toolkit.operations.migrate import require_head
 from toolkit.operations.revisions import current_revision
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory
 
     from toolkit.config import Config, Database
-
-TEMPLATE = Path(__file__).parent / "migration_template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,8 @@ def make_migrations(
 
     Raises:
         RevisionMismatchError: migrations are still to be run.
-        MigrationError: no such head, or there is a migration of that identifier.
+        MigrationError: no such head, or there is a migration of that identifier; or it would be the first, but the
+            database has all tables already.
         DatabaseUnavailableError, StatementError: from the engine.
     """
     scripts = scripts_of(config)
@@ -85,7 +85,14 @@ def make_migrations(
         made = session.commands.revision(
             **arguments, autogenerate=True, process_revision_directives=_forget_when_empty
         )
-        return _described(config, made)
+        described = _described(config, made)
+    if described is None and not scripts.get_heads():
+        raise MigrationError(
+            f"{database.name} has the models' tables already, so there is nothing to begin a history with.",
+            "Compare with an empty database: toolkit database make-migrations --database sqlite:///empty.sqlite3; then "
+            f"record that the tables are there: toolkit database stamp-migration head --database {database.name}",
+        )
+    return described
 
 
 def merge(
@@ -188,7 +195,7 @@ def init(directory: Path) -> NewDirectory:
         raise MigrationError(f"{directory} exists and is not empty.", "Name another directory.")
     try:
         (directory / "versions").mkdir(parents=True)
-        files = tuple(Path(shutil.copy(TEMPLATE / name, directory)) for name in ("env.py", "script.py.mako"))
+        files = tuple(Path(shutil.copy(OWN_ENVIRONMENT / name, directory)) for name in ("env.py", "script.py.mako"))
     except OSError as error:
         raise MigrationError(
             f"{directory} cannot be made: {error.strerror}.", "Name another directory."

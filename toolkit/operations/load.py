@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from toolkit.core.plan import SyncResult
 from toolkit.core.problems import Problems
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.tables import TableSpec, select_tables
+from toolkit.core.tables import TableSpec, select_tables, usable_tables
 from toolkit.errors import FixtureError
 from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate, revisions, schema
@@ -20,9 +20,11 @@ from toolkit.operations.matching import matches
 from toolkit.operations.transfer import Mode, Options, transfer
 from toolkit.scratch import scratch_directory
 from toolkit.stores.directories import directory_at
-from toolkit.stores.fixtures import FixtureDirectory, missing
+from toolkit.stores.fixtures import FixtureDirectory
 
 if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
     from toolkit.config import Config, Database, Store
     from toolkit.repositories.base import DatabaseConnection
     from toolkit.stores.spool import SpooledRows
@@ -55,10 +57,10 @@ def load_data(
     started = time.perf_counter()
     options, progress = options or Options(), progress or Silent()
     metadata = load_metadata(config.metadata, config.root)
-    every = {spec.name: spec for spec in select_tables(metadata)}
+    every = {spec.name: spec for spec in usable_tables(metadata)[0]}
     database = config.database(target)
     fixtures = FixtureDirectory(directory_at(config.fixtures if directory is None else directory))
-    specs = _chosen(fixtures, select_tables(metadata, tables), bool(tables), progress)
+    specs = _chosen(fixtures, metadata, tables, progress)
     matched = matches(every, match or {})
     _require_revision(fixtures, database, config, ignore_revision)
     with scratch_directory() as folder, file_putting(config, fixtures, attachments, progress) as files:
@@ -100,21 +102,24 @@ def _names(fixtures: FixtureDirectory, specs: Sequence[TableSpec]) -> dict[str, 
 
 
 def _chosen(
-    fixtures: FixtureDirectory, specs: Sequence[TableSpec], named: bool, progress: Progress
-) -> list[TableSpec]:
+    fixtures: FixtureDirectory, metadata: MetaData, tables: Sequence[str], progress: Progress
+) -> tuple[TableSpec, ...]:
     """The tables that there is a file for; all of them must be there if they were named."""
+    named = {spec.name for spec in select_tables(metadata, tables)} if tables else set()
     if not fixtures.directory.exists:
         advice = "Name another with --dir, or dump into it first."
         raise FixtureError(fixtures.name, "there is no such directory", advice)
-    lacking = missing(fixtures, specs)
-    if lacking and (named or len(lacking) == len(specs)):
+    names = [name for name in metadata.tables if not named or name in named]
+    present = [name for name in names if fixtures.file_of(name)]
+    lacking = [name for name in names if name not in present]
+    if lacking and (named or not present):
         raise FixtureError(
             fixtures.name, f"there is no file for {', '.join(lacking) if named else 'any table'}",
             "A table's file is <table>.json, .jsonl or .csv, plain or with .gz, .zst or .zip behind it.",
         )
     if not named:
-        fixtures.note_strangers([spec.name for spec in specs], progress)
-    return [spec for spec in specs if spec.name not in lacking]
+        fixtures.note_strangers(names, progress)
+    return select_tables(metadata, present)
 
 
 def _require_revision(fixtures: FixtureDirectory, database: Database, config: Config, ignore: bool) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SAWarning
 from toolkit.errors import MigrationError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.alembic_session import Session, alembic_session, scripts_of, transaction
-from toolkit.operations.revisions import VERSION_TABLE, current_revision, exists, joined, mismatch
+from toolkit.operations.revisions import current_revision, exists, joined, mismatch, version_table
 from toolkit.operations.schema_changes import describe_change
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def drop_all(database: Database, config: Config) -> Dropped:
     metadata = load_metadata(config.metadata, config.root)
     if not exists(database):
         return Dropped(database.name, ())
-    tables = [*metadata.tables.values(), VERSION_TABLE]
+    tables = [*metadata.tables.values(), version_table(config)]
     with transaction(database, config) as connection, warnings.catch_warnings():
         # Tables that refer to one another have no order; where that matters, PostgreSQL says so.
         warnings.simplefilter("ignore", SAWarning)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, select
 
 from toolkit.errors import RevisionMismatchError
+from toolkit.operations.environments import Environment
 from toolkit.repositories import connect
 from toolkit.repositories.postgres_types import accept_foreign_types
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config, Database
 
-VERSION_TABLE = Table("alembic_versions", MetaData(), Column("version_num", String(32), primary_key=True))
-"""Where Alembic records the revision, under the name that Advanced Alchemy gives it."""
 # The tables in which Alembic, Advanced Alchemy and this package keep their own records.
 BOOKKEEPING = ("toolkit_", "alembic_version")
 
@@ -27,6 +26,17 @@ BOOKKEEPING = ("toolkit_", "alembic_version")
 def has_history(config: Config) -> bool:
     """Whether there is a directory of migrations."""
     return (config.migrations / "env.py").is_file()
+
+
+def version_table(config: Config) -> Table:
+    """Where Alembic records the revision: as `env.py` or the setting says, else by whose `env.py` it is."""
+    environment = Environment.of(config)
+    return Table(
+        environment.version_table,
+        MetaData(),
+        Column("version_num", String(32), primary_key=True),
+        schema=environment.version_table_schema,
+    )
 
 
 def current_revision(database: Database, config: Config) -> str | None:
@@ -38,14 +48,14 @@ def current_revision(database: Database, config: Config) -> str | None:
     if not has_history(config):
         return None
     with reading(database) as connection:
-        return recorded_revision(connection)
+        return recorded_revision(connection, version_table(config))
 
 
-def recorded_revision(connection: Connection) -> str | None:
-    """The revision that a database records."""
-    if not inspect(connection).has_table(VERSION_TABLE.name):
+def recorded_revision(connection: Connection, table: Table) -> str | None:
+    """The revision that a database records in the table of versions."""
+    if not inspect(connection).has_table(table.name, table.schema):
         return None
-    return joined(connection.scalars(select(VERSION_TABLE.c.version_num)).all())
+    return joined(connection.scalars(select(table.c.version_num)).all())
 
 
 def joined(revisions: Sequence[str]) -> str | None:
@@ -79,9 +89,11 @@ def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
 
 def mismatch(database: Database, found: str | None, expected: str | None) -> RevisionMismatchError:
     """What to say of a database that stands at another revision than it should."""
-    return RevisionMismatchError(
-        database.name, found, expected, f"Run: toolkit database upgrade --database {database.name}"
-    )
+    on = f"--database {database.name}"
+    advice = f"Run: toolkit database upgrade {on}"
+    if found is None and expected is not None:
+        advice += f"; where its tables are there already: toolkit database stamp-migration REVISION {on}"
+    return RevisionMismatchError(database.name, found, expected, advice)
 
 
 @contextmanager

@@ -11,17 +11,17 @@ from toolkit.errors import SchemaMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.alembic_session import alembic_session, scripts_of, transaction
 from toolkit.operations.revisions import (
-    VERSION_TABLE,
     has_history,
     is_bookkeeping,
     joined,
     mismatch,
     reading,
     recorded_revision,
+    version_table,
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, MetaData
+    from sqlalchemy import Connection, MetaData, Table
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
@@ -46,7 +46,7 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
     """Whether a database is without any of the models' tables, so that `ensure_schema` would make them.
 
     - Without any table (the tools' own do not count): the migrations would be run, or without a migrations
-      directory the tables made from the models.
+      directory the tables made from the models. If it was stamped, they would make none, and it is refused.
     - At the history's head: it is as it should be.
     - With tables but no record of a revision, as `create_all` leaves it, or without a migrations directory:
       it is accepted if all tables of the models are there. To compare their columns is the caller's, and with
@@ -58,11 +58,16 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
         DatabaseUnavailableError, StatementError: from the engine.
     """
     with_history = has_history(config)
-    found = _Standing.of(database, load_metadata(config.metadata, config.root))
+    found = _Standing.of(database, load_metadata(config.metadata, config.root), version_table(config))
+    expected = joined(scripts_of(config).get_heads()) if with_history and found.is_versioned else None
     if found.is_empty:
+        if expected is not None and found.revision == expected:
+            raise SchemaMismatchError(
+                [f"{database.name} records the revision {expected}, but has none of its tables"],
+                f"If it is new, forget the record: toolkit database stamp-migration base --database {database.name}",
+            )
         return True
     if with_history and found.is_versioned:
-        expected = joined(scripts_of(config).get_heads())
         if found.revision != expected:
             raise mismatch(database, found.revision, expected)
         return False
@@ -106,15 +111,16 @@ class _Standing:
     missing: tuple[str, ...]
 
     @classmethod
-    def of(cls, database: Database, metadata: MetaData) -> _Standing:
+    def of(cls, database: Database, metadata: MetaData, versions: Table) -> _Standing:
         """Read it."""
         with reading(database) as connection:
-            names = inspect(connection).get_table_names()
+            inspector = inspect(connection)
+            names = set(inspector.get_table_names()) - {versions.name}
             missing = _missing_tables(connection, metadata)
             return cls(
                 is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
-                is_versioned=VERSION_TABLE.name in names,
-                revision=recorded_revision(connection),
+                is_versioned=inspector.has_table(versions.name, versions.schema),
+                revision=recorded_revision(connection, versions),
                 missing=missing,
             )
 

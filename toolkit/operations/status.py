@@ -8,15 +8,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.core.tables import select_tables
+from toolkit.core.tables import usable_tables
 from toolkit.errors import ToolkitError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.migrate import heads_of
-from toolkit.operations.revisions import has_history, recorded_revision
+from toolkit.operations.revisions import has_history, recorded_revision, version_table
 from toolkit.repositories import connect
 from toolkit.repositories.base import require_columns
 
 if TYPE_CHECKING:
+    from sqlalchemy import Table
+
     from toolkit.config import Config, Database, Store
     from toolkit.core.tables import TableSpec
     from toolkit.repositories.base import DatabaseConnection
@@ -77,7 +79,10 @@ class StoreStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All that commands run in this directory would work on. `head` is where the history of migrations ends."""
+    """All that commands run in this directory would work on.
+
+    `head` is where the history of migrations ends. `refusals` say which tables of the models are left out, and why.
+    """
 
     root: Path
     metadata: str
@@ -87,6 +92,7 @@ class Status:
     fixtures: Path
     databases: tuple[DatabaseStatus, ...]
     stores: tuple[StoreStatus, ...]
+    refusals: tuple[str, ...] = ()
 
 
 def status(config: Config, names: Sequence[str] = ()) -> Status:
@@ -99,17 +105,20 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
         UnknownNameError: no such database.
     """
     databases = [config.database(name) for name in names or config.databases]
-    specs = select_tables(load_metadata(config.metadata, config.root))
-    head = heads_of(config) if has_history(config) else None
+    specs, refusals = usable_tables(load_metadata(config.metadata, config.root))
+    head, versions = heads_of(config) if has_history(config) else None, version_table(config)
     return Status(
         config.root, config.metadata, tuple(spec.name for spec in specs),
         config.migrations if has_history(config) else None, head, config.fixtures,
-        tuple(_database(each, specs, head) for each in databases),
+        tuple(_database(each, specs, head, versions) for each in databases),
         tuple(_store(each) for each in config.stores.values()),
+        tuple(f"{each.fact} {each.advice}" for each in refusals),
     )  # fmt: skip
 
 
-def _database(database: Database, specs: Sequence[TableSpec], head: str | None) -> DatabaseStatus:
+def _database(
+    database: Database, specs: Sequence[TableSpec], head: str | None, versions: Table
+) -> DatabaseStatus:
     folder = Path(database.place) if database.is_embedded else database.file
     place = database.shown_url if folder is None else str(folder)
     found = DatabaseStatus(database.name, database.engine_name, place, State.ABSENT)
@@ -117,7 +126,7 @@ def _database(database: Database, specs: Sequence[TableSpec], head: str | None) 
         return found
     try:
         with connect(_answering_soon(database)) as connection:
-            return _contents(found, connection, specs, head)
+            return _contents(found, connection, specs, head, versions)
     except ToolkitError as error:
         return replace(found, state=State.UNAVAILABLE, problems=(error.fact,), advice=error.advice)
 
@@ -130,7 +139,7 @@ def _answering_soon(database: Database) -> Database:
 
 
 def _contents(
-    found: DatabaseStatus, connection: DatabaseConnection, specs: Sequence[TableSpec], head: str | None
+    found: DatabaseStatus, connection: DatabaseConnection, specs: Sequence[TableSpec], head: str | None, versions: Table
 ) -> DatabaseStatus:
     there = [connection.column_names(spec) is not None for spec in specs]
     tables = tuple(
@@ -138,7 +147,7 @@ def _contents(
         for spec, is_there in zip(specs, there, strict=True)
     )
     with connection.translated():
-        revision = recorded_revision(connection.sqlalchemy)
+        revision = recorded_revision(connection.sqlalchemy, versions)
     found = replace(found, tables=tables, revision=revision)
     upgrade = f"Run: toolkit database upgrade --database {found.name}"
     if not any(there):

@@ -96,6 +96,11 @@ class DDLCompiler(compiler.DDLCompiler):
             ]
         )
 
+    def get_column_specification(self, column: Column[Any], **kw: Any) -> str:
+        """A column, which may be NOT NULL unless it is computed: DuckDB constrains no computed column."""
+        specification: str = super().get_column_specification(column, **kw)  # type: ignore[no-untyped-call]
+        return specification if column.computed is None else specification.removesuffix(" NOT NULL")
+
     def get_column_default_string(self, column: Column[Any]) -> str | None:
         """The default, which for a column that numbers itself is the next value of its sequence."""
         sequence = implied_sequence(column)

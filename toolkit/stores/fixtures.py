@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -123,8 +123,3 @@ def _rank(stem: str, table: str, form: FileForm) -> int:
     """Which of two names that differ in case is preferred: compressed exports in upper case, as Advanced Alchemy."""
     cases = (table, table.upper()) if form.compression is Compression.NONE else (table.upper(), table)
     return cases.index(stem) if stem in cases else len(cases)
-
-
-def missing(fixtures: FixtureDirectory, specs: Sequence[TableSpec]) -> list[str]:
-    """Tables that there is no file for."""
-    return [spec.name for spec in specs if fixtures.file_of(spec.name) is None]

@@ -35,7 +35,8 @@ class Seed:
         from toolkit.models.loader import load_metadata
 
         metadata = load_metadata(self.config.metadata, self.config.root)
-        digest = hashlib.sha256(f"{version('toolkit')}\n{self.config.metadata}\n{self.tables}\n".encode())
+        settings = (self.config.metadata, self.config.version_table, self.tables)
+        digest = hashlib.sha256(f"{version('toolkit')}\n{settings}\n".encode())
         for statement in _statements(metadata, database.url.get_dialect()()):
             digest.update(statement.encode())
         for path in self._files():
