@@ -144,6 +144,10 @@ class DatabaseConnection(ABC):
     def translated(self) -> AbstractContextManager[None]:
         """Turn the driver's errors into this package's."""
 
+    def reason(self, error: BaseException) -> str:
+        """Why a row was refused, in the database's own words."""
+        return str(getattr(error, "orig", None) or error).partition("\n")[0]
+
     @abstractmethod
     def _begin(self) -> None:
         """Begin the transaction: a snapshot, or the right to write."""

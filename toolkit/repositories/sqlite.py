@@ -239,7 +239,7 @@ class SqliteConnection(DatabaseConnection):
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, seconds=seconds), advice
                 )
-        if "CHECK constraint failed" in text:
+        if "constraint failed" in text:
             return StatementError(self.name, f"a row is refused: {text}", CORRECT_ROW)
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
@@ -307,9 +307,9 @@ class SqliteRepository(TableRepository):
             rows = [self.show_row(key) for key in twins]
             raise CollationConflictError(self.connection.name, self.spec.name, rows, self.folded_key())
 
-    def _conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
+    def conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
         """Why a batch was refused, also where SQLite takes two different unique values for one."""
-        return super()._conflict(batch) or self._first_conflict(lambda columns: self._folded(batch, columns))
+        return super().conflict(batch) or self._first_conflict(lambda columns: self._folded(batch, columns))
 
     def _folded(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
         collations = folding_collations(self.connection, self.spec, columns)
