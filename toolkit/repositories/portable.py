@@ -26,7 +26,7 @@ from toolkit.errors import (
     UnrepresentableValueError,
 )
 from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection, batch_key
-from toolkit.repositories.refusals import as_enforced, first_refused
+from toolkit.repositories.refusals import as_enforced, first_refused, unique_keys
 
 # The smallest limit on bound values among the engines is SQLite's old 999.
 _BOUND_VALUES = 900
@@ -117,13 +117,8 @@ class TableRepository:
         """Whether the database keeps the key unique, by an index that an upsert can rest on."""
         with self.connection.translated():
             inspector = sa.inspect(self.connection.sqlalchemy)
-            name, schema = self.table.name, self.table.schema
-            keys = [set(inspector.get_pk_constraint(name, schema)["constrained_columns"])]
-            keys += [set(each["column_names"]) for each in inspector.get_unique_constraints(name, schema)]
-            indexes = [each for each in inspector.get_indexes(name, schema) if each["unique"]]
-        whole = (each for each in indexes if not any(o.endswith("_where") for o in each.get("dialect_options", ())))
-        # Where an index is of an expression, the name of a column is None.
-        return set(self.spec.key) in (*keys, *(set(each["column_names"]) for each in whole))
+            primary = inspector.get_pk_constraint(self.table.name, self.table.schema)["constrained_columns"]
+            return set(self.spec.key) in (set(primary), *map(set, unique_keys(inspector, self.spec)))
 
     def folded_key(self) -> dict[str, str]:
         """The key columns of which the database takes different values for one, each with what makes it do so."""

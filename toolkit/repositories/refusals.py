@@ -49,19 +49,10 @@ def _undone(connection: DatabaseConnection) -> Iterator[None]:
 
 def as_enforced(connection: DatabaseConnection, spec: TableSpec) -> TableSpec:
     """The table with what the database itself demands of its columns: no NULLs, unique keys, foreign keys."""
-    with warnings.catch_warnings():
-        # Indexes of expressions, which SQLite's reflection leaves out.
-        warnings.simplefilter("ignore", sa.exc.SAWarning)
-        return _as_enforced(sa.inspect(connection.sqlalchemy), spec)
-
-
-def _as_enforced(inspector: sa.Inspector, spec: TableSpec) -> TableSpec:
+    inspector = sa.inspect(connection.sqlalchemy)
     name, schema = spec.table.name, spec.table.schema
     needed = {column["name"] for column in inspector.get_columns(name, schema) if not column["nullable"]}
-    constraints: list[Any] = list(inspector.get_unique_constraints(name, schema))
-    indexes = [each for each in inspector.get_indexes(name, schema) if _is_plain(each)]
-    # Where an index is of an expression, the name of a column is None.
-    keys: list[tuple[Any, ...]] = [tuple(each["column_names"]) for each in (*constraints, *indexes)]
+    keys = unique_keys(inspector, spec)
     foreign = (
         ForeignKeySpec(tuple(each["constrained_columns"]), each["referred_table"], tuple(each["referred_columns"]))
         for each in inspector.get_foreign_keys(name, schema)
@@ -75,7 +66,17 @@ def _as_enforced(inspector: sa.Inspector, spec: TableSpec) -> TableSpec:
     )
 
 
-def _is_plain(index: Any) -> bool:
-    """Whether an index keeps columns unique, over all rows."""
-    is_partial = any(option.endswith("_where") for option in index.get("dialect_options", ()))
-    return bool(index["unique"]) and not is_partial
+def unique_keys(inspector: sa.Inspector, spec: TableSpec) -> list[tuple[str, ...]]:
+    """The columns that a database keeps unique together, over all rows, beside its primary key."""
+    name, schema = spec.table.name, spec.table.schema
+    with warnings.catch_warnings():
+        # SQLite's reflection leaves indexes of expressions out; elsewhere the name of such a column is None.
+        warnings.simplefilter("ignore", sa.exc.SAWarning)
+        found: list[Any] = [*inspector.get_unique_constraints(name, schema)]
+        indexes = inspector.get_indexes(name, schema)
+    found += [each for each in indexes if each["unique"] and not _is_partial(each)]
+    return [tuple(each["column_names"]) for each in found if None not in each["column_names"]]
+
+
+def _is_partial(index: Any) -> bool:
+    return any(option.endswith("_where") for option in index.get("dialect_options", ()))
