@@ -91,6 +91,17 @@ class FileCopy:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StoredValues:
+    """So many `rows` of the target that hold a value of one column as an application does not expect; `reason` why."""
+
+    outcome: str
+    table: str
+    column: str
+    rows: int
+    reason: str
+
+
 @dataclass(frozen=True)
 class SyncResult:
     """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent."""
@@ -103,6 +114,7 @@ class SyncResult:
     tables: tuple[TableResult, ...]
     seconds: float
     attachments: FileCopy | None = None
+    warnings: tuple[StoredValues, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,8 +128,8 @@ class DatabaseConnection(ABC):
             DatabaseUnavailableError: this connection cannot do so.
         """
 
-    def unlike_numbers(self, _: Sequence[TableSpec]) -> dict[str, int]:
-        """By `table.column`, how many values are stored in a form that SQLAlchemy's type does not read."""
+    def unlike_numbers(self, _: Sequence[TableSpec]) -> dict[tuple[str, str], int]:
+        """By table and column, how many values are stored in a form that SQLAlchemy's type does not read."""
         return {}
 
     @abstractmethod

@@ -193,16 +193,17 @@ class SqliteConnection(DatabaseConnection):
             for parts in found
         )
 
-    def unlike_numbers(self, specs: Sequence[TableSpec]) -> dict[str, int]:
+    def unlike_numbers(self, specs: Sequence[TableSpec]) -> dict[tuple[str, str], int]:
         """Decimals and floats that are stored as bytes of their text: one scan of each table that could have some."""
         found = {}
         for spec in specs:
             names = [c.name for c in spec.columns if c.type.kind in FLOAT_KINDS | {Kind.DECIMAL}]
-            counts: list[Any] = [sa.func.sum(sa.func.typeof(spec.table.c[name]) == "blob") for name in names]
+            blobs = [sa.case((sa.func.typeof(spec.table.c[name]) == "blob", 1)) for name in names]
+            counts: list[Any] = [sa.func.count(each) for each in blobs]
             if counts:
                 with self.translated():
                     row = self.sqlalchemy.execute(sa.select(*counts)).one()
-                found.update({f"{spec.name}.{name}": n for name, n in zip(names, row, strict=True) if n})
+                found.update({(spec.name, name): n for name, n in zip(names, row, strict=True) if n})
         return found
 
     def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
