@@ -92,14 +92,14 @@ class FileCopy:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredValues:
-    """So many `rows` of the target that hold a value of one column as an application does not expect; `reason` why."""
+class TransferWarning:
+    """What is worth knowing of a table, perhaps of so many rows' values of one column; `reason` says it in words."""
 
     outcome: str
     table: str
-    column: str
-    rows: int
     reason: str
+    column: str | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class SyncResult:
     tables: tuple[TableResult, ...]
     seconds: float
     attachments: FileCopy | None = None
-    warnings: tuple[StoredValues, ...] = ()
+    warnings: tuple[TransferWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

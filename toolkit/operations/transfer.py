@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from toolkit.core.changes import Changes, compare, compare_rows
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, keyed_digests
-from toolkit.core.plan import Action, StoredValues, TablePlan, TableResult, load_plan, merge_plan, planned
+from toolkit.core.plan import Action, TablePlan, TableResult, TransferWarning, load_plan, merge_plan, planned
 from toolkit.core.progress import Progress
 from toolkit.core.tables import TableSpec
 from toolkit.errors import ExistingRowsError
@@ -97,10 +97,11 @@ def transfer(
     problems: Sequence[str] = (),
     watermarks_for: Callable[[DatabaseConnection], Watermarks] | None = None,
     before_rows: Callable[[], None] | None = None,
-) -> tuple[bool, tuple[TableResult, ...], tuple[StoredValues, ...]]:
+) -> tuple[bool, tuple[TableResult, ...], tuple[TransferWarning, ...]]:
     """Plan and, unless it is a dry run, execute.
 
-    Gives whether the schema was created (or would be), the results, and warnings of what the target now holds.
+    Gives whether the schema was created (or would be), the results, and warnings: of what the target now holds, or of
+    what a real run would lack.
     `source_for` gives the source once the target is open; it is given None for a target that is yet to be made.
     `problems` is what the source lacks; it is told together with what the target lacks. `watermarks_for` gives how far
     the last sync from this source went, if only what changed since is to be looked at. `before_rows` is called when
@@ -128,7 +129,8 @@ def transfer(
         guard(plans, destination, options.max_delete)
         require_keys(destination, (plan.spec for plan in plans if _upserts(plan, destination, options)))
         if dry_run:
-            return False, tuple(planned(plan) for plan in plans), ()
+            warnings = _lacking_rights(marks, destination, progress)
+            return False, tuple(planned(plan) for plan in plans), warnings
         if before_rows is not None:
             before_rows()
         results = execute(plans, source, destination, options, progress, marks)
@@ -140,15 +142,27 @@ def transfer(
         return created, results, warnings
 
 
+def _lacking_rights(
+    marks: Watermarks | None, target: DatabaseConnection, progress: Progress
+) -> tuple[TransferWarning, ...]:
+    """What the run that a dry run stands for could not do, though it may read everything."""
+    error = marks.lacking_right(target) if marks else None
+    if marks is None or error is None:
+        return ()
+    reason = f"{error.fact} {error.advice}"
+    progress.note(f"Without --dry-run this would fail: {reason}")
+    return (TransferWarning("right lacking", marks.table, reason),)
+
+
 def _unlike_numbers(
     target: DatabaseConnection, specs: Sequence[TableSpec], results: Sequence[TableResult]
-) -> tuple[StoredValues, ...]:
+) -> tuple[TransferWarning, ...]:
     """In which columns the target now stores digits as bytes."""
     written = {result.table for result in results if result.inserted + result.updated}
     unlike = target.unlike_numbers([spec for spec in specs if spec.name in written])
     reason = "The toolkit reads them exactly, SQLAlchemy's Numeric and Float do not."
     return tuple(
-        StoredValues("stored as bytes", table, column, rows, reason) for (table, column), rows in unlike.items()
+        TransferWarning("stored as bytes", table, reason, column, rows) for (table, column), rows in unlike.items()
     )
 
 

@@ -132,6 +132,10 @@ class DatabaseConnection(ABC):
         """By table and column, how many values are stored in a form that SQLAlchemy's type does not read."""
         return {}
 
+    def lacking_right(self, _table: sa.Table, _rights: Sequence[str]) -> str | None:
+        """Why this role may not do so with a table, or make it where it is not; None if it may: files ask nobody."""
+        return None
+
     @abstractmethod
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table within this transaction."""
