@@ -386,13 +386,13 @@ class ArchiveBusyError(ToolkitError):
 
 
 class LockLostError(ToolkitError):
-    """An operation on an archive whose lock others took for void."""
+    """An operation on an archive, or on fixtures in a store, whose lock others took for void."""
 
     def __init__(self, archive: str) -> None:
         self.archive = archive
         super().__init__(
             f"{archive}: the lock of this run was removed or could not be renewed in time.",
-            "Run again: what was sent already is not sent twice.",
+            "Run again; what an archive has already is not sent twice.",
         )
 
 
