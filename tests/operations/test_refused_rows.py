@@ -215,6 +215,16 @@ def test_the_portable_repository_names_the_row_too(strict: Config, engine: str) 
     require_like(caught.value.fact, f"{engine}: {REFUSED}*")
 
 
+@pytest.mark.parametrize("bad", range(1, ROWS + 1))
+def test_nothing_that_duckdb_took_in_the_search_for_a_row_stays(strict: Config, bad: int) -> None:
+    case = CASES["check without a name"]
+    fill(strict, [row(n, **(case.bad if n == bad else {})) for n in range(1, ROWS + 1)])
+    make_strict(strict, "duckdb", case, filled=False)
+    with pytest.raises(ToolkitError, match=f"item id={bad} is refused"):
+        sync(strict, "sqlite2", "duckdb")
+    assert not any(contents(strict.database("duckdb"), METADATA).values())
+
+
 def test_a_child_refused_by_a_check_is_not_mistaken_for_one_without_its_parent_which_was_written_before(
     strict: Config,
 ) -> None:

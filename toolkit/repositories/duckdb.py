@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -29,6 +29,7 @@ from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.duckdb_reflection import label_of
 from toolkit.repositories.literals import quoted_text as literal
 from toolkit.repositories.portable import TableRepository
+from toolkit.repositories.refusals import undone
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -140,7 +141,7 @@ class DuckDBConnection(DatabaseConnection):
             raise self.known_error(error) from error
 
     def savepoint(self) -> AbstractContextManager[Any]:
-        """DuckDB has no savepoints: an error ends the transaction, and the next statement begins another."""
+        """DuckDB has no savepoints: an error ends the transaction, and another begins."""
         return self._starting_over()
 
     @contextmanager
@@ -149,6 +150,8 @@ class DuckDBConnection(DatabaseConnection):
             yield
         except BaseException:
             self.sqlalchemy.rollback()
+            with suppress(duckdb.Error, sa.exc.DBAPIError):
+                self._begin()  # Or the driver would commit each statement by itself.
             raise
 
     def reason(self, error: BaseException) -> str:
@@ -385,8 +388,17 @@ class DuckDBRepository(TableRepository):
         if _SECOND_KEY.search(error.reason):
             return super().why_refused(batches, error)
         statement, groups = self._insert_statement(), _grouped(batches, self.row_group)
-        found = (self._why(group.combine_chunks().to_batches()[0], statement, error.reason) for group in groups)
-        return next(filter(None, found), None)
+        refused = (group.combine_chunks().to_batches()[0] for group in groups if self._refuses(group, statement))
+        return next(filter(None, (self._why(rows, statement, error.reason) for rows in refused)), None)
+
+    def _refuses(self, group: pa.Table, statement: str) -> bool:
+        """Whether these rows are worth looking through: that takes ten times as long as to write them."""
+        with undone(self.connection):
+            try:
+                self._run(group, statement)
+            except self._refusals:
+                return True
+        return False
 
     def _why(self, batch: pa.RecordBatch, statement: str, reason: str) -> ToolkitError | None:
         """Why a batch was refused, with the row.

@@ -25,7 +25,7 @@ def first_refused(
     comes after it, so that each row is written twice at most.
     """
     first, last = 0, rows
-    with _undone(connection):
+    with undone(connection):
         while last - first > 1:
             middle = (first + last) // 2
             if refusal(first, middle - first):
@@ -41,7 +41,8 @@ class _UndoneError(Exception):
 
 
 @contextmanager
-def _undone(connection: DatabaseConnection) -> Iterator[None]:
+def undone(connection: DatabaseConnection) -> Iterator[None]:
+    """Undo what the block does, however it ends."""
     with suppress(_UndoneError), connection.savepoint():
         yield
         raise _UndoneError
