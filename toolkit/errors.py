@@ -106,7 +106,19 @@ class StatementError(ToolkitError):
 
 
 class UnnamedRowError(StatementError):
-    """A database refused one of many rows and does not say which."""
+    """A database refused one of many rows and does not say which; `reason` is the database's."""
+
+    def __init__(self, database: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(database, f"a row is refused: {reason}", CORRECT_ROW)
+
+
+class RefusedRowError(StatementError):
+    """A row that breaks a constraint of the target; `reason` names the constraint, or is the database's own."""
+
+    def __init__(self, database: str, table: str, key: str, reason: str) -> None:
+        self.table, self.key, self.reason = table, key, reason
+        super().__init__(database, f"{table} {key} is refused: {reason}", CORRECT_ROW)
 
 
 class ConditionError(ToolkitError):
@@ -374,13 +386,13 @@ class ArchiveBusyError(ToolkitError):
 
 
 class LockLostError(ToolkitError):
-    """An operation on an archive whose lock others took for void."""
+    """An operation on an archive, or on fixtures in a store, whose lock others took for void."""
 
     def __init__(self, archive: str) -> None:
         self.archive = archive
         super().__init__(
             f"{archive}: the lock of this run was removed or could not be renewed in time.",
-            "Run again: what was sent already is not sent twice.",
+            "Run again; what an archive has already is not sent twice.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -367,12 +368,18 @@ def test_a_sync_since_without_the_right_to_keep_its_state_says_so_before_a_row_i
     with monkeypatch.context() as patch:
         patch.setattr(PostgresRepository, "load", None)
         told = since_as(shop, tell, guarded_role)
+    planned = since_as(shop, tell, guarded_role, "--dry-run")
+    assert planned.code == 0
+    assert planned.err.strip() == f"Without --dry-run this would fail: {told.fact} {told.advice}"
+    (warning,) = json.loads(since_as(shop, tell, guarded_role, "--dry-run", "--json").out)["warnings"]
+    assert (warning["outcome"], warning["reason"]) == ("right lacking", f"{told.fact} {told.advice}")
     require_two_lines(told)
     assert "may not create the table toolkit_sync_state" in told.fact
     assert "permission denied for schema public" in told.fact
     right, _, table = told.advice.partition("run: ")[2].partition("; or, once: ")
     assert right == f"GRANT CREATE ON SCHEMA public TO {guarded_role}"
     execute(shop.database("postgres"), table)
+    assert not since_as(shop, tell, guarded_role, "--dry-run").err
     assert since_as(shop, tell, guarded_role).code == 0
 
 
@@ -394,6 +401,11 @@ def test_a_sync_since_that_may_not_use_the_table_of_its_state_says_so_before_a_r
         f"REVOKE {right} ON toolkit_sync_state FROM {guarded_role}",
     )
     told = since_as(shop, tell, guarded_role)
+    planned = since_as(shop, tell, guarded_role, "--dry-run")
+    if planned.code:  # What was reached cannot be read either.
+        assert (right, planned.fact) == ("SELECT", told.fact)
+    else:
+        assert planned.err.strip() == f"Without --dry-run this would fail: {told.fact} {told.advice}"
     require_two_lines(told)
     assert "may not use the table toolkit_sync_state" in told.fact
     execute(shop.database("postgres"), told.advice.partition("run: ")[2])

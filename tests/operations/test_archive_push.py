@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -230,7 +231,8 @@ def test_a_file_that_another_row_points_at_stays_when_one_is_moved(world: Galler
 def test_a_move_from_one_archive_to_another_takes_nothing_from_the_first(world: Gallery) -> None:
     world.photo(1, "a", b"A")
     first = world.push(move=True).snapshot
-    world.config.stores["offsite"] = Store("offsite", "offsite", world.config.root)
+    offsite = Store("offsite", "offsite", world.config.root)
+    world.config = replace(world.config, stores={**world.config.stores, "offsite": offsite})
     world.store = "offsite"
     assert world.push(move=True).moved == 1
     assert (world.rows()[1]["backend"], world.objects()) == ("offsite", {world.rows()[1]["filename"]: 1})

@@ -91,7 +91,7 @@ def test_an_empty_source_deletes_nothing_whatever_the_limit(shop: Config, target
     with pytest.raises(DeleteGuardError, match=r"3 rows of .* would be deleted, but the source has no rows") as caught:
         sync(shop, "sqlite", target, options=ALL, dry_run=dry_run)
     assert caught.value.exit_code == 3
-    assert "yourself" in caught.value.advice
+    assert "which no limit allows here" in caught.value.advice
     assert len(names(shop, target)) == 3
 
 
@@ -105,6 +105,32 @@ def test_an_empty_source_deletes_nothing_whatever_the_limit(shop: Config, target
 )
 def test_a_limit_is_a_number_or_a_share_of_the_table(limit: DeleteLimit, deletes: int, allowed: bool) -> None:
     assert limit.allows(deletes, 150) is allowed
+
+
+@EVERY_TARGET
+def test_what_the_refusal_of_an_empty_source_says_empties_the_table(
+    shop: Config, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    categories(shop, "sqlite", 0)
+    categories(shop, target, 3)
+    with pytest.raises(DeleteGuardError) as caught:
+        sync(shop, "sqlite", target, options=ALL)
+    urls = "\n".join(f'{name} = "{shop.database(name).address}"' for name in ("sqlite", target))
+    settings = f'metadata = "{shop.metadata}"\nmigrations = "none"\n[databases]\n{urls}\n'
+    (tmp_path / "toolkit.toml").write_text(settings)
+    monkeypatch.chdir(tmp_path)
+    commands = caught.value.advice.partition("run: ")[2].rstrip(".").replace("SOURCE", "sqlite").split(" && ")
+    assert [run(command.split()[1:]) for command in commands] == [0, 0]
+    assert not names(shop, target)
+    sync(shop, "sqlite", target, options=ALL)
+
+
+def test_an_empty_source_under_a_condition_names_no_way_that_deletes_more(shop: Config) -> None:
+    categories(shop, "sqlite", 0)
+    categories(shop, "sqlite2", 3)
+    with pytest.raises(DeleteGuardError, match="has no rows of it") as caught:
+        sync(shop, "sqlite", "sqlite2", where={"category": "id > 1"}, options=ALL)
+    assert "delete them in sqlite2 yourself" in caught.value.advice
 
 
 @EVERY_TARGET

@@ -21,11 +21,13 @@ from tests.operations.processes import toolkit
 from tests.operations.shop import Category, metadata
 from tests.servers.swift import S3Server
 from toolkit.cli import run
-from toolkit.config import Config
+from toolkit.config import Config, Store
 from toolkit.core.fixture_manifest import MANIFEST
+from toolkit.core.progress import Silent
 from toolkit.errors import (
     ConditionError,
     FixtureError,
+    LockLostError,
     StoreError,
     UnknownNameError,
     UnrepresentableValueError,
@@ -35,6 +37,7 @@ from toolkit.operations.load import load_data
 from toolkit.stores.directories import LocalDirectory, directory_at
 from toolkit.stores.fixture_files import FileForm, file_name, table_of
 from toolkit.stores.fixture_writer import STAGING, FixtureWriter
+from toolkit.stores.objects import ObjectStore
 
 AT = "'2024-01-01 00:00:00.000000'"
 KILLS = 5
@@ -286,9 +289,51 @@ def test_a_dump_into_a_prefix_where_another_writes_is_refused(
         monkeypatch.setenv(name, value)
     s3_server.create_bucket("busy")
     place = "s3://busy/prefix"
-    with directory_at(place).alone(), pytest.raises(StoreError, match="another dump is being written there"):
+    with directory_at(place).alone(), pytest.raises(StoreError, match="another dump is being written there") as caught:
         dump_data(filled, "sqlite", directory=place)
+    assert f"process {os.getpid()}" in caught.value.fact
+    assert "locks/dump-" in caught.value.advice
     dump_data(filled, "sqlite", directory=place)
+    assert not list(ObjectStore(Store("", place)).list("locks"))
+
+
+def test_the_lock_of_a_dump_is_renewed_while_it_is_held(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("toolkit.stores.archive_locks._RENEWED_SECONDS", 0.01)
+    s3_server.create_bucket("renewed")
+    store = ObjectStore(Store("", "s3://renewed/prefix"))
+    with directory_at("s3://renewed/prefix").alone():
+        (lock,) = store.list("locks")
+        assert any(found and found.last_modified > lock.last_modified for found in map(store.info, [lock.key] * 20_000))
+
+
+def test_a_dump_whose_lock_was_taken_for_void_leaves_the_old_set(
+    filled: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    s3_server.create_bucket("lost")
+    place = "s3://lost/prefix"
+    dump_data(filled, "sqlite", directory=place)
+    store = ObjectStore(Store("", place))
+
+    class Thief(Silent):
+        def step(self, label: str, rows: int | None = None) -> None:
+            store.delete([lock.key for lock in store.list("locks")])
+
+    def whole_files() -> dict[str, bytes]:
+        return {o.key: b"".join(store.read(o.key)) for o in store.list() if not o.key.startswith(STAGING)}
+
+    before = whole_files()
+    execute(filled.database("sqlite"), "UPDATE category SET name = 'changed'")
+    with pytest.raises(LockLostError):
+        dump_data(filled, "sqlite", directory=place, progress=Thief())
+    assert whole_files() == before
+    dump_data(filled, "sqlite", directory=place)
+    assert whole_files() != before
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_set(shop: Config, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 import uuid
@@ -14,9 +15,12 @@ from typing import Any
 import duckdb
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from tests.operations.databases import connected, contents, create, execute, postgres
 from tests.operations.outcomes import counts
+from toolkit.cli.load import load_data as load_command
+from toolkit.cli.sync import sync as sync_command
 from toolkit.config import Config
 from toolkit.core.progress import Silent
 from toolkit.errors import (
@@ -649,11 +653,31 @@ def test_numbers_that_sqlite_stores_as_bytes_are_told_where_they_are(using: Usin
         rows = [{"id": 1, "f": 0.5, "n": Decimal("1.5")}, {"id": 2, "f": 1, "n": 1, column: value}]
         connection.execute(thing.insert(), rows)
     notes = Notes()
-    sync(shop, "postgres", "sqlite", progress=notes)
+    result = sync(shop, "postgres", "sqlite", progress=notes)
     assert any(f"thing.{column} 1. " in note and "bytes of their digits" in note for note in notes.found)
+    (warning,) = result.warnings
+    assert (warning.outcome, warning.table, warning.column, warning.rows) == ("stored as bytes", "thing", column, 1)
     notes.found.clear()
-    sync(shop, "postgres", "sqlite", progress=notes)
+    assert not sync(shop, "postgres", "sqlite", progress=notes).warnings
     assert not notes.found
+
+
+def test_the_documents_of_sync_and_load_have_the_warnings_that_are_told(using: Using, tmp_path: Path) -> None:
+    metadata = sa.MetaData()
+    thing = sa.Table("thing", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("f", sa.Float))
+    shop = using(metadata)
+    create(shop.database("duckdb"), metadata)
+    with connected(shop.database("duckdb")) as connection:
+        connection.execute(thing.insert(), [{"id": 1, "f": -0.0}])
+    (tmp_path / "thing.json").write_text('[{"id": 2, "f": "NaN"}]')
+    runs = (sync_command, ["--from", "duckdb"], 1), (load_command, ["--dir", str(tmp_path)], 2)
+    for command, arguments, count in runs:
+        told = CliRunner().invoke(command, [*arguments, "--to", "sqlite", "--json"], obj=shop)
+        assert told.exit_code == 0, told.output
+        (warning,) = json.loads(told.stdout)["warnings"]
+        assert warning.pop("reason") == "The toolkit reads them exactly, SQLAlchemy's Numeric and Float do not."
+        assert warning == {"outcome": "stored as bytes", "table": "thing", "column": "f", "rows": count}
+        assert "bytes of their digits" in told.stderr
 
 
 def test_a_disk_that_is_full_at_a_checkpoint_of_duckdb_is_told(config: Config) -> None:

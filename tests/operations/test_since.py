@@ -201,6 +201,16 @@ def test_a_column_that_cannot_serve_is_refused(items: Config, since: Since, fact
         sync(items, "sqlite", "sqlite2", since=since)
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_column_that_cannot_serve_is_refused_before_a_new_target_is_made(items: Config, dry_run: bool) -> None:
+    put(items, "sqlite", item(1, 10))
+    with pytest.raises(ConfigurationError, match=r"item\.name holds text"):
+        sync(items, "sqlite", "duckdb", since=Since("name"), dry_run=dry_run)
+    file = items.database("duckdb").file
+    assert file is not None
+    assert not file.exists()
+
+
 def test_deleting_needs_a_full_comparison(items: Config) -> None:
     with pytest.raises(ConfigurationError, match="do not show which are gone"):
         sync(items, "sqlite", "sqlite2", since=SINCE, options=Options(mode=Mode.REPLACE))

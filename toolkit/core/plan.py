@@ -91,6 +91,17 @@ class FileCopy:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TransferWarning:
+    """What is worth knowing of a table, perhaps of so many rows' values of one column; `reason` says it in words."""
+
+    outcome: str
+    table: str
+    reason: str
+    column: str | None = None
+    rows: int | None = None
+
+
 @dataclass(frozen=True)
 class SyncResult:
     """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent."""
@@ -103,6 +114,7 @@ class SyncResult:
     tables: tuple[TableResult, ...]
     seconds: float
     attachments: FileCopy | None = None
+    warnings: tuple[TransferWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

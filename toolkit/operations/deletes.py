@@ -56,8 +56,7 @@ def guard(plans: Sequence[TablePlan], target: DatabaseConnection, limit: DeleteL
         if limit is not None:
             if not kept + plan.inserts:
                 raise DeleteGuardError(
-                    target.name, plan.spec.name, plan.deletes, "the source has no rows of it",
-                    f"empty the table in {target.name} yourself: no limit allows that here",
+                    target.name, plan.spec.name, plan.deletes, "the source has no rows of it", _way_around(plan, target)
                 )
             if not limit.allows(plan.deletes, kept + plan.deletes):
                 raise DeleteGuardError(
@@ -70,6 +69,17 @@ def guard(plans: Sequence[TablePlan], target: DatabaseConnection, limit: DeleteL
                 raise ReferencedRowsError(
                     target.name, plan.spec.name, child.name, rows, "unnamed" if is_known else "unknown"
                 )
+
+
+def _way_around(plan: TablePlan, target: DatabaseConnection) -> str:
+    """How all rows of a table go, which no limit allows; a load would also delete what a condition leaves out."""
+    if plan.marks or plan.spec.where is not None:
+        return f"{'mark' if plan.marks else 'delete'} them in {target.name} yourself: no limit allows that here"
+    table = plan.spec.name
+    return (
+        f"which no limit allows here, run: toolkit dump-data {table} --from SOURCE --dir NEW && "
+        f"toolkit load-data {table} --to {target.name} --dir NEW --mode replace"
+    )
 
 
 def soften(plan: TablePlan, target: TableRepository | None) -> TablePlan:

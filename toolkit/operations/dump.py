@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from toolkit.core.plan import FileCopy, TableDump
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec, narrowed, select_tables
-from toolkit.errors import FixtureError
+from toolkit.errors import FixtureError, LockLostError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.fixture_attachments import dump_files, merged
 from toolkit.operations.revisions import current_revision
@@ -75,8 +75,8 @@ def dump_data(
         if dry_run:
             dumped, files = run.counts(), run.files({}, dry_run=True)[0]
         else:
-            with place.alone():
-                dumped, files = run.write(revision, bool(tables or exclude))
+            with place.alone() as require_alone:
+                dumped, files = run.write(revision, bool(tables or exclude), require_alone)
     elapsed = time.perf_counter() - started
     return DumpResult(database.name, place.name, dry_run, revision, dumped, elapsed, files)
 
@@ -104,7 +104,9 @@ class _Dump:
             self.config, self.origin, self.specs, self.writer, old, dry_run=dry_run, progress=self.progress
         )
 
-    def write(self, revision: str | None, partly: bool) -> tuple[tuple[TableDump, ...], FileCopy | None]:
+    def write(
+        self, revision: str | None, partly: bool, require_alone: Callable[[], None]
+    ) -> tuple[tuple[TableDump, ...], FileCopy | None]:
         """Write the set; `partly`: the tables of the last one that are not of this stay."""
         complete(self.writer.directory)
         old = read_manifest(self.writer.directory) or FixtureManifest()
@@ -112,14 +114,25 @@ class _Dump:
             _require_one_revision(self.writer.directory, old, revision)
         self.writer.clear()
         try:
-            dumped = tuple(_write_table(self.origin, spec, self.writer, self.progress) for spec in self.specs)
+            dumped = tuple(self._table(spec, require_alone) for spec in self.specs)
             copied, files = self.files(old.attachments)
             kept = merged(old.attachments, files) if partly else files
+            require_alone()
             self.writer.finish(revision, old if partly else None, kept)
+        except LockLostError:
+            raise  # What is aside may be another's by now.
         except BaseException:
             self.writer.clear()
             raise
         return dumped, copied
+
+    def _table(self, spec: TableSpec, require_alone: Callable[[], None]) -> TableDump:
+        started = time.perf_counter()
+        require_alone()
+        self.progress.step(f"dump {spec.name}")
+        with read_ahead(self.origin.repository(spec).read(BATCH_ROWS)) as batches:
+            file = self.writer.write(spec, batches)
+        return TableDump(spec.name, file.rows, file.file, file.bytes, file.sha256, time.perf_counter() - started)
 
 
 def _require_one_revision(place: Directory, old: FixtureManifest, revision: str | None) -> None:
@@ -130,15 +143,6 @@ def _require_one_revision(place: Directory, old: FixtureManifest, revision: str 
             f"holds a dump at schema revision {old.revision or 'none'}, but the database is at {revision or 'none'}",
             "Dump all tables, or into another directory.",
         )
-
-
-def _write_table(origin: DatabaseConnection, spec: TableSpec, writer: FixtureWriter, progress: Progress) -> TableDump:
-    started = time.perf_counter()
-    progress.step(f"dump {spec.name}")
-    with read_ahead(origin.repository(spec).read(BATCH_ROWS)) as batches:
-        file = writer.write(spec, batches)
-    seconds = time.perf_counter() - started
-    return TableDump(spec.name, file.rows, file.file, file.bytes, file.sha256, seconds)
 
 
 __all__ = ["Compression", "DumpResult", "FileForm", "Format", "dump_data"]

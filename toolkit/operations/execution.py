@@ -199,7 +199,7 @@ def _load(
         try:
             repository.load(passing(), plan.inserts)
         except UnnamedRowError as error:
-            raise repository.why_refused(origin.read(options.batch_rows)) or error from error
+            raise repository.why_refused(origin.read(options.batch_rows), error) or error from error
         if not options.verify:
             return None, None
         arrived = repository.stored_digest() if as_stored else repository.digest()

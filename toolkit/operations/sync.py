@@ -18,7 +18,7 @@ from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.matching import MatchedSource, matches
 from toolkit.operations.revisions import current_revision, mismatch
 from toolkit.operations.transfer import Mode, Options, transfer
-from toolkit.operations.watermarks import Since, Watermarks
+from toolkit.operations.watermarks import Since, Watermarks, require_column
 from toolkit.repositories import connect
 from toolkit.repositories.base import refuse_schema, require_columns
 
@@ -62,6 +62,8 @@ def sync(
     specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables), where or {})
     source_database, target_database = config.database(source), config.database(target)
     _require_two(source_database, target_database)
+    if since is not None:
+        require_column(since, specs)
     match = matches({spec.name: spec for spec in specs}, match or {})
     with _guarding(options.mode.removes), connect(source_database) as origin:
         if options.mode.removes:
@@ -69,14 +71,15 @@ def sync(
         origin.hold(specs)
         lacking = require_columns(origin, specs)
         copied = _copied_files(config, origin, specs, attachments, lacking, dry_run=dry_run, progress=progress)
-        created, results = transfer(
+        created, results, warnings = transfer(
             lambda destination: MatchedSource(origin, destination, specs, match) if match and destination else origin,
             target_database, config, specs, dry_run=dry_run, options=options, progress=progress, problems=lacking,
             watermarks_for=(lambda destination: Watermarks.between(since, origin, destination, specs))
             if since else None,
         )  # fmt: skip
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
-    return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed, copied)
+    return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed, copied,
+                      warnings)  # fmt: skip
 
 
 def _effective(options: Options, since: Since | None) -> Options:

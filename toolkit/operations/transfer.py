@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from toolkit.core.changes import Changes, compare, compare_rows
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, keyed_digests
-from toolkit.core.plan import Action, TablePlan, TableResult, load_plan, merge_plan, planned
+from toolkit.core.plan import Action, TablePlan, TableResult, TransferWarning, load_plan, merge_plan, planned
 from toolkit.core.progress import Progress
 from toolkit.core.tables import TableSpec
 from toolkit.errors import ExistingRowsError
@@ -97,9 +97,11 @@ def transfer(
     problems: Sequence[str] = (),
     watermarks_for: Callable[[DatabaseConnection], Watermarks] | None = None,
     before_rows: Callable[[], None] | None = None,
-) -> tuple[bool, tuple[TableResult, ...]]:
-    """Plan and, unless it is a dry run, execute. Whether the schema was created (or would be), and the results.
+) -> tuple[bool, tuple[TableResult, ...], tuple[TransferWarning, ...]]:
+    """Plan and, unless it is a dry run, execute.
 
+    Gives whether the schema was created (or would be), the results, and warnings: of what the target now holds, or of
+    what a real run would lack.
     `source_for` gives the source once the target is open; it is given None for a target that is yet to be made.
     `problems` is what the source lacks; it is told together with what the target lacks. `watermarks_for` gives how far
     the last sync from this source went, if only what changed since is to be looked at. `before_rows` is called when
@@ -111,7 +113,7 @@ def transfer(
     created = _prepare(target, config, specs, problems, dry_run=dry_run)
     if created and dry_run:
         source = source_for(None)
-        return True, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs)
+        return True, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs), ()
     if created:
         progress.note(f"{target.name} had no tables: its schema was created.")
     with connect(target, write=not dry_run) as destination:
@@ -127,26 +129,41 @@ def transfer(
         guard(plans, destination, options.max_delete)
         require_keys(destination, (plan.spec for plan in plans if _upserts(plan, destination, options)))
         if dry_run:
-            return False, tuple(planned(plan) for plan in plans)
+            warnings = _lacking_rights(marks, destination, progress)
+            return False, tuple(planned(plan) for plan in plans), warnings
         if before_rows is not None:
             before_rows()
         results = execute(plans, source, destination, options, progress, marks)
-        _tell_unlike_numbers(destination, specs, results, progress)
-        return created, results
+        warnings = _unlike_numbers(destination, specs, results)
+        if warnings:
+            columns = ", ".join(f"{each.table}.{each.column} {each.rows:,}" for each in warnings)
+            fact = f"{destination.name} has no such numbers, and stores bytes of their digits: {columns}."
+            progress.note(f"{fact} {warnings[0].reason}")
+        return created, results, warnings
 
 
-def _tell_unlike_numbers(
-    target: DatabaseConnection, specs: Sequence[TableSpec], results: Sequence[TableResult], progress: Progress
-) -> None:
-    """Say in which columns the target now stores digits as bytes, which an application does not expect."""
+def _lacking_rights(
+    marks: Watermarks | None, target: DatabaseConnection, progress: Progress
+) -> tuple[TransferWarning, ...]:
+    """What the run that a dry run stands for could not do, though it may read everything."""
+    error = marks.lacking_right(target) if marks else None
+    if marks is None or error is None:
+        return ()
+    reason = f"{error.fact} {error.advice}"
+    progress.note(f"Without --dry-run this would fail: {reason}")
+    return (TransferWarning("right lacking", marks.table, reason),)
+
+
+def _unlike_numbers(
+    target: DatabaseConnection, specs: Sequence[TableSpec], results: Sequence[TableResult]
+) -> tuple[TransferWarning, ...]:
+    """In which columns the target now stores digits as bytes."""
     written = {result.table for result in results if result.inserted + result.updated}
     unlike = target.unlike_numbers([spec for spec in specs if spec.name in written])
-    if unlike:
-        columns = ", ".join(f"{column} {count:,}" for column, count in unlike.items())
-        progress.note(
-            f"{target.name} has no such numbers, and stores bytes of their digits: {columns}. The toolkit reads them "
-            "exactly, SQLAlchemy's Numeric and Float do not."
-        )
+    reason = "The toolkit reads them exactly, SQLAlchemy's Numeric and Float do not."
+    return tuple(
+        TransferWarning("stored as bytes", table, reason, column, rows) for (table, column), rows in unlike.items()
+    )
 
 
 def _upserts(plan: TablePlan, target: DatabaseConnection, options: Options) -> bool:

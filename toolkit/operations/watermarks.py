@@ -66,10 +66,8 @@ class Watermarks:
         """The watermarks of the last sync of a pair, and how far the source goes now.
 
         Raises:
-            ConfigurationError: no table has the column, or it is of a type that does not grow.
             PrivilegeError: the target's role may not keep what this sync will reach.
         """
-        _require_column(since, specs)
         marks = cls(since, source.database.place, {}, {})
         now = dt.datetime.now(dt.UTC)
         for spec in specs:
@@ -81,9 +79,19 @@ class Watermarks:
         return marks
 
     @property
+    def table(self) -> str:
+        """The target's table that keeps them."""
+        return _STATE.name
+
+    @property
     def moved(self) -> dict[str, int]:
         """What is to be kept: the watermarks that are not where they were."""
         return {name: mark for name, mark in self.reached.items() if self.previous.get(name) != mark}
+
+    def lacking_right(self, target: DatabaseConnection) -> PrivilegeError | None:
+        """What stops the target's role from keeping what this sync will reach, found without writing anything."""
+        reason = target.lacking_right(_STATE, ("SELECT", "INSERT", "DELETE")) if self.moved else None
+        return None if reason is None else _lacking_right(target, reason)
 
     def _read(self, target: DatabaseConnection, specs: Sequence[TableSpec]) -> dict[str, int]:
         with target.translated():
@@ -197,7 +205,12 @@ def _lacking_right(target: DatabaseConnection, reason: str) -> PrivilegeError:
     )
 
 
-def _require_column(since: Since, specs: Sequence[TableSpec]) -> None:
+def require_column(since: Since, specs: Sequence[TableSpec]) -> None:
+    """Check that rows of these tables can be told apart by the column.
+
+    Raises:
+        ConfigurationError: no table has the column, or it is of a type that does not grow, or the overlap of another.
+    """
     kinds = {spec.name: spec.column(since.column).type.kind for spec in specs if since.column in spec.column_names}
     if not kinds:
         raise ConfigurationError(

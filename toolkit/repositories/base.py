@@ -128,9 +128,13 @@ class DatabaseConnection(ABC):
             DatabaseUnavailableError: this connection cannot do so.
         """
 
-    def unlike_numbers(self, _: Sequence[TableSpec]) -> dict[str, int]:
-        """By `table.column`, how many values are stored in a form that SQLAlchemy's type does not read."""
+    def unlike_numbers(self, _: Sequence[TableSpec]) -> dict[tuple[str, str], int]:
+        """By table and column, how many values are stored in a form that SQLAlchemy's type does not read."""
         return {}
+
+    def lacking_right(self, _table: sa.Table, _rights: Sequence[str]) -> str | None:
+        """Why this role may not do so with a table, or make it where it is not; None if it may: files ask nobody."""
+        return None
 
     @abstractmethod
     def repository(self, spec: TableSpec) -> TableRepository:
@@ -143,6 +147,10 @@ class DatabaseConnection(ABC):
     @abstractmethod
     def translated(self) -> AbstractContextManager[None]:
         """Turn the driver's errors into this package's."""
+
+    def reason(self, error: BaseException) -> str:
+        """Why a row was refused, in the database's own words."""
+        return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
     @abstractmethod
     def _begin(self) -> None:

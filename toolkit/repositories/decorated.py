@@ -18,6 +18,7 @@ from sqlalchemy.engine import Dialect
 from toolkit.core.digest import keyed_digests
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.types import Kind, LogicalType, is_unknown_decorator, logical_type
+from toolkit.errors import ToolkitError, UnnamedRowError
 from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection
 from toolkit.repositories.codecs import from_canonical, to_canonical
 from toolkit.repositories.portable import TableRepository
@@ -173,6 +174,10 @@ class DecoratedRepository(TableRepository):
     def require_parents(self, foreign_key: ForeignKeySpec) -> None:
         """Check that every row's parent is there."""
         self._stored.require_parents(foreign_key)
+
+    def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
+        """Why these rows could not fill the empty table."""
+        return self._stored.why_refused(self._to_stored(batches), error)
 
     def _to_stored(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,6 +17,7 @@ from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, Logi
 from toolkit.errors import (
     CORRECT_ROW,
     DatabaseUnavailableError,
+    RefusedRowError,
     StatementError,
     ToolkitError,
     UnnamedRowError,
@@ -28,6 +29,7 @@ from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.duckdb_reflection import label_of
 from toolkit.repositories.literals import quoted_text as literal
 from toolkit.repositories.portable import TableRepository
+from toolkit.repositories.refusals import undone
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -139,7 +141,7 @@ class DuckDBConnection(DatabaseConnection):
             raise self.known_error(error) from error
 
     def savepoint(self) -> AbstractContextManager[Any]:
-        """DuckDB has no savepoints: an error ends the transaction, and the next statement begins another."""
+        """DuckDB has no savepoints: an error ends the transaction, and another begins."""
         return self._starting_over()
 
     @contextmanager
@@ -148,7 +150,16 @@ class DuckDBConnection(DatabaseConnection):
             yield
         except BaseException:
             self.sqlalchemy.rollback()
+            with suppress(duckdb.Error, sa.exc.DBAPIError):
+                self._begin()  # Or the driver would commit each statement by itself.
             raise
+
+    def reason(self, error: BaseException) -> str:
+        """Why a row was refused, in DuckDB's own words."""
+        reason = re.sub("^[A-Z][A-Za-z ]* Error: ", "", super().reason(error))
+        if found := _CHECK.search(reason):
+            return f"CHECK constraint failed: {label_of(found[1]) or found[1].removeprefix('CHECK(').removesuffix(')')}"
+        return reason
 
     def known_error(self, error: BaseException) -> ToolkitError:
         """The error to raise in place of DuckDB's, without the data it quotes."""
@@ -165,16 +176,14 @@ class DuckDBConnection(DatabaseConnection):
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, holder=holder), advice.format(holder=holder)
                 )
-        if found := re.search('CHECK constraint failed on table "(.*)" with expression (.*)', message):
-            table, condition = found.groups()
-            return StatementError(
-                self.name,
-                f"a row of {table} is refused: CHECK constraint failed: {label_of(condition) or condition}",
-                CORRECT_ROW,
-            )
+        if isinstance(error, duckdb.IntegrityError):
+            return StatementError(self.name, f"a row is refused: {self.reason(error)}", CORRECT_ROW)
         return StatementError(self.name, message.partition("\n")[0], "Run with --debug to see the statement.")
 
 
+_CHECK = re.compile('CHECK constraint failed on table ".*" with expression (.*)')
+_UNKNOWN_KEY = re.compile('foreign key constraint because key "(.*)" does not exist', re.DOTALL)
+_SECOND_KEY = re.compile('[Dd]uplicate key "(.*)"', re.DOTALL)
 _READ_ONLY = "attached in read-only mode"
 _KNOWN_KINDS = ("IO Error", "Connection Error", "Failed to commit", "Failed to create checkpoint", _READ_ONLY)
 _KNOWN_ERRORS = (
@@ -196,6 +205,7 @@ class DuckDBRepository(TableRepository):
     """One table of a DuckDB file."""
 
     connection: DuckDBConnection
+    _refusals = (duckdb.IntegrityError, duckdb.DataError, sa.exc.IntegrityError, sa.exc.DataError)
     row_group = _ROW_GROUP
     """Rows of one statement; loads of fewer are done in one piece."""
 
@@ -323,6 +333,8 @@ class DuckDBRepository(TableRepository):
                 for batch in batches:
                     written += batch.num_rows
                     yield batch.rename_columns(names)
+            except GeneratorExit:  # DuckDB wants no more.
+                raise
             except BaseException as error:
                 # DuckDB would raise an error of its own in its place.
                 failure.append(error)
@@ -335,8 +347,8 @@ class DuckDBRepository(TableRepository):
             with self.connection.translated(), self.connection.savepoint():
                 raw.execute(statement).fetchall()
         except BaseException as error:
-            if isinstance(error.__cause__, duckdb.ConstraintException):
-                raise UnnamedRowError(self.connection.name, str(error.__cause__).partition("\n")[0]) from error
+            if not failure and isinstance(error.__cause__, self._refusals):
+                raise UnnamedRowError(self.connection.name, self.connection.reason(error.__cause__)) from error
             raise (failure[0] if failure else error) from error
         finally:
             raw.unregister(_INCOMING)
@@ -353,40 +365,112 @@ class DuckDBRepository(TableRepository):
 
     def _run_over(self, batch: pa.Table, statement: str) -> None:
         """Run a statement that reads the incoming batch under its positional column names."""
+        try:
+            self._run(batch, statement)
+        except self._refusals as error:
+            named = self._why(batch.combine_chunks().to_batches()[0], statement, self.connection.reason(error))
+            raise named or self.connection.known_error(error) from error
+        except duckdb.Error as error:
+            raise self.connection.known_error(error) from error
+
+    def _run(self, batch: pa.Table | pa.RecordBatch, statement: str) -> list[tuple[Any, ...]]:
         raw = self.connection.raw
         raw.register(_INCOMING, batch.rename_columns([f"c{i}" for i in range(batch.num_columns)]))
         try:
+            # Nothing can be unregistered in a transaction that has failed.
             with self.connection.savepoint():
-                raw.execute(statement).fetchall()
-        except duckdb.ConstraintException as error:
-            rows = batch.combine_chunks().to_batches()[0]
-            raise self._conflict(rows) or self.connection.known_error(error) from error
-        except duckdb.DataError as error:
-            raise self._refused(batch, error) from error
-        except duckdb.Error as error:
-            raise self.connection.known_error(error) from error
+                return raw.execute(statement).fetchall()
         finally:
             raw.unregister(_INCOMING)
 
-    def _refused(self, batch: pa.Table, error: Exception) -> ToolkitError:
+    def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
+        """Why these rows could not fill the empty table."""
+        if _SECOND_KEY.search(error.reason):
+            return super().why_refused(batches, error)
+        statement, groups = self._insert_statement(), _grouped(batches, self.row_group)
+        refused = (group.combine_chunks().to_batches()[0] for group in groups if self._refuses(group, statement))
+        return next(filter(None, (self._why(rows, statement, error.reason) for rows in refused)), None)
+
+    def _refuses(self, group: pa.Table, statement: str) -> bool:
+        """Whether these rows are worth looking through: that takes ten times as long as to write them."""
+        with undone(self.connection):
+            try:
+                self._run(group, statement)
+            except self._refusals:
+                return True
+        return False
+
+    def _why(self, batch: pa.RecordBatch, statement: str, reason: str) -> ToolkitError | None:
+        """Why a batch was refused, with the row.
+
+        The statement that failed took the transaction along, and with it the rows that were written before: what has
+        to do with them is looked for by the value that DuckDB names, all else by writing halves.
+        """
+        if found := _UNKNOWN_KEY.search(reason):
+            return self._without_parent(batch, found[1])
+
+        def write(part: pa.RecordBatch) -> None:
+            self._run(part, statement)
+
+        named = self._uncastable(batch) or self._refusal(batch, write)
+        if isinstance(named, RefusedRowError) and _UNKNOWN_KEY.search(named.reason):
+            named = None  # Its parent was among the rows that are gone.
+        second = None if named else _SECOND_KEY.search(reason)
+        return self._second(batch, second[1], reason) if second else named
+
+    def _without_parent(self, batch: pa.RecordBatch, value: str) -> ToolkitError | None:
+        """The first row that points by a foreign key of DuckDB's at this value."""
+        for foreign_key in self.enforcing().spec.foreign_keys:
+            row = self._row_with(batch, foreign_key.columns, foreign_key.parent_columns, value)
+            if row is not None:
+                columns = ", ".join(foreign_key.columns)
+                reason = f"{columns} points at a row that {foreign_key.parent} does not have ({value})"
+                return RefusedRowError(self.connection.name, self.spec.name, batch_key(self.spec, batch, row), reason)
+        return None
+
+    def _second(self, batch: pa.RecordBatch, value: str, reason: str) -> ToolkitError | None:
+        """The first row with this unique value, which a row written before has."""
+        for columns in self.enforcing().spec.unique_keys:
+            row = self._row_with(batch, columns, columns, value)
+            if row is not None:
+                return RefusedRowError(self.connection.name, self.spec.name, batch_key(self.spec, batch, row), reason)
+        return None
+
+    def _row_with(
+        self, batch: pa.RecordBatch, columns: Sequence[str], labels: Sequence[str], value: str
+    ) -> int | None:
+        """The first row whose columns have this value, as DuckDB's errors write it: with labels or without."""
+        types = self._catalog("data_type")
+        places = [(self.spec.column_names.index(name), name) for name in columns]
+        texts = [
+            f"CAST({_stored_expression(self.spec.column(name).type, f'c{i}', types[name])} AS VARCHAR)"
+            for i, name in places
+        ]
+        plain = " || ', ' || ".join(texts)
+        labelled = " || ', ' || ".join(f"{literal(f'{name}: ')} || {t}" for name, t in zip(labels, texts, strict=True))
+        found = self._run(
+            batch,
+            "SELECT min(number) FROM (SELECT row_number() OVER () - 1 AS number, "
+            f"{plain} AS plain, {labelled} AS labelled FROM {_INCOMING}) WHERE {literal(value)} IN (plain, labelled)",
+        )
+        return None if found[0][0] is None else int(found[0][0])
+
+    def _uncastable(self, batch: pa.RecordBatch) -> ToolkitError | None:
         """The first value that DuckDB cannot cast to its column's type."""
-        raw, types = self.connection.raw, self._catalog("data_type")
-        raw.register(_INCOMING, batch.rename_columns([f"c{i}" for i in range(batch.num_columns)]))
-        try:
-            for i, column in enumerate(self.spec.columns):
-                if column.type.kind in (Kind.UUID, Kind.INTERVAL):
-                    continue
-                row = raw.execute(
-                    f"SELECT number FROM (SELECT row_number() OVER () - 1 AS number, c{i} AS value FROM {_INCOMING}) "
-                    f"WHERE value IS NOT NULL AND TRY_CAST(value AS {types[column.name]}) IS NULL LIMIT 1"
-                ).fetchall()
-                if row:
-                    key = batch_key(self.spec, batch.combine_chunks().to_batches()[0], row[0][0])
-                    problem = f"is refused by {self.connection.name}: it is no {types[column.name]}"
-                    return UnrepresentableValueError(self.spec.name, key, column.name, problem)
-        finally:
-            raw.unregister(_INCOMING)
-        return self.connection.known_error(error)
+        types = self._catalog("data_type")
+        for i, column in enumerate(self.spec.columns):
+            if column.type.kind in (Kind.UUID, Kind.INTERVAL):
+                continue
+            row = self._run(
+                batch,
+                f"SELECT number FROM (SELECT row_number() OVER () - 1 AS number, c{i} AS value FROM {_INCOMING}) "
+                f"WHERE value IS NOT NULL AND TRY_CAST(value AS {types[column.name]}) IS NULL LIMIT 1",
+            )
+            if row:
+                key = batch_key(self.spec, batch, row[0][0])
+                problem = f"is refused by {self.connection.name}: it is no {types[column.name]}"
+                return UnrepresentableValueError(self.spec.name, key, column.name, problem)
+        return None
 
     def _refuse_unlimited(self, batch: pa.Table) -> None:
         """DuckDB rounds a decimal to its column's scale without a word."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -18,12 +18,15 @@ from toolkit.core.values import python_scalar, show_key, show_value
 from toolkit.errors import (
     ConditionError,
     MissingParentError,
+    RefusedRowError,
     StatementError,
     ToolkitError,
     UniqueConflictError,
+    UnnamedRowError,
     UnrepresentableValueError,
 )
 from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection, batch_key
+from toolkit.repositories.refusals import as_enforced, first_refused, unique_keys
 
 # The smallest limit on bound values among the engines is SQLite's old 999.
 _BOUND_VALUES = 900
@@ -34,6 +37,8 @@ class TableRepository:
 
     # The construct with ON CONFLICT; DuckDB's is PostgreSQL's.
     _insert: ClassVar[Any] = staticmethod(postgresql.insert)
+    # What the driver raises for a row that breaks a constraint, or whose value its column does not take.
+    _refusals: ClassVar[tuple[type[Exception], ...]] = (sa.exc.IntegrityError, sa.exc.DataError)
 
     def __init__(self, connection: DatabaseConnection, spec: TableSpec) -> None:
         self.connection = connection
@@ -111,13 +116,8 @@ class TableRepository:
         """Whether the database keeps the key unique, by an index that an upsert can rest on."""
         with self.connection.translated():
             inspector = sa.inspect(self.connection.sqlalchemy)
-            name, schema = self.table.name, self.table.schema
-            keys = [set(inspector.get_pk_constraint(name, schema)["constrained_columns"])]
-            keys += [set(each["column_names"]) for each in inspector.get_unique_constraints(name, schema)]
-            indexes = [each for each in inspector.get_indexes(name, schema) if each["unique"]]
-        whole = (each for each in indexes if not any(o.endswith("_where") for o in each.get("dialect_options", ())))
-        # Where an index is of an expression, the name of a column is None.
-        return set(self.spec.key) in (*keys, *(set(each["column_names"]) for each in whole))
+            primary = inspector.get_pk_constraint(self.table.name, self.table.schema)["constrained_columns"]
+            return set(self.spec.key) in (set(primary), *map(set, unique_keys(inspector, self.spec)))
 
     def folded_key(self) -> dict[str, str]:
         """The key columns of which the database takes different values for one, each with what makes it do so."""
@@ -152,7 +152,7 @@ class TableRepository:
         """Fill the table, which must be empty, with about `rows` rows; the number written.
 
         Raises:
-            UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
+            RefusedRowError, UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
             UnnamedRowError: `why_refused` finds the rows in a second reading.
         """
         return self.upsert_many(batches)
@@ -163,20 +163,23 @@ class TableRepository:
         Nothing fires on the way: neither defaults nor `onupdate`.
 
         Raises:
-            UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
+            RefusedRowError, UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
         """
         statement = self.upsert_statement()
+
+        def write(batch: pa.RecordBatch) -> None:
+            self._execute_many(statement, self.connection.codec.encode(self.spec, batch, self.connection.name))
+
         written = 0
         for batch in batches:
             if not batch.num_rows:
                 continue
-            parameters = self.connection.codec.encode(self.spec, batch, self.connection.name)
             with self.connection.translated():
                 try:
                     with self.connection.savepoint():
-                        self._execute_many(statement, parameters)
-                except sa.exc.IntegrityError as error:
-                    raise self._conflict(batch) or error from error
+                        write(batch)
+                except self._refusals as error:
+                    raise self._refusal(batch, write) or error from error
             written += batch.num_rows
         return written
 
@@ -295,22 +298,50 @@ class TableRepository:
         ]
         return show_key(self.spec.key, tuple(c.type for c in key_spec), tuple(values))
 
-    def why_refused(self, batches: Iterable[pa.RecordBatch]) -> ToolkitError | None:
+    def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
         """Why these rows could not fill the empty table: a NULL, or a unique value in two of them."""
-        names = list(dict.fromkeys(name for key in (self.spec.key, *self.spec.unique_keys) for name in key))
+        enforcing = self.enforcing()
+        names = list(dict.fromkeys(name for key in (self.spec.key, *enforcing.spec.unique_keys) for name in key))
         seen: list[pa.RecordBatch] = []
         for batch in batches:
-            if found := self._null_in(batch):
+            if found := enforcing.null_in(batch):
                 return found
             seen.append(batch.select(names))
         rows = pa.Table.from_batches(seen).combine_chunks().to_batches()
-        return self._twice_within(rows[0]) if rows else None
+        return enforcing.twice_within(rows[0]) if rows else None
 
-    def _conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
+    def enforcing(self) -> Self:
+        """The same table with the constraints that the database has, beside those of the model."""
+        return type(self)(self.connection, as_enforced(self.connection, self.spec))
+
+    def _refusal(self, batch: pa.RecordBatch, write: Callable[[pa.RecordBatch], None]) -> ToolkitError | None:
+        """Why a batch was refused, with the row; `write` writes some of it."""
+        return self.enforcing().conflict(batch) or self._first_refused(batch, write)
+
+    def _first_refused(self, batch: pa.RecordBatch, write: Callable[[pa.RecordBatch], None]) -> ToolkitError | None:
+        """The first row that the database does not take, found by writing halves."""
+
+        def refusal(first: int, rows: int) -> Exception | None:
+            try:
+                with self.connection.savepoint():
+                    write(batch.slice(first, rows))
+            except self._refusals as error:
+                return error
+            return None
+
+        found = first_refused(self.connection, batch.num_rows, refusal)
+        if found is None:
+            return None
+        row, error = found
+        reason = self.connection.reason(error)
+        return RefusedRowError(self.connection.name, self.spec.name, batch_key(self.spec, batch, row), reason)
+
+    def conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
         """Why a batch was refused: a NULL, or a unique value in two rows of it, or in one and one of the table."""
-        return self._null_in(batch) or self._twice_within(batch) or self._claimed(batch)
+        return self.null_in(batch) or self.twice_within(batch) or self._claimed(batch)
 
-    def _null_in(self, batch: pa.RecordBatch) -> ToolkitError | None:
+    def null_in(self, batch: pa.RecordBatch) -> ToolkitError | None:
+        """The first NULL in a column that takes none."""
         for column in self.spec.columns:
             if not column.nullable and batch.column(column.name).null_count:
                 row = batch.column(column.name).is_null().index(True).as_py()
@@ -318,7 +349,8 @@ class TableRepository:
                 return UnrepresentableValueError(self.spec.name, batch_key(self.spec, batch, row), column.name, problem)
         return None
 
-    def _twice_within(self, batch: pa.RecordBatch) -> ToolkitError | None:
+    def twice_within(self, batch: pa.RecordBatch) -> ToolkitError | None:
+        """Two rows of a batch with one unique value."""
         return self._first_conflict(lambda columns: self._twice_in(batch, columns))
 
     def _claimed(self, batch: pa.RecordBatch) -> ToolkitError | None:

@@ -234,6 +234,20 @@ class PostgresConnection(DatabaseConnection):
                 found = (find_orphans(self, spec, qualified(spec.table)) for spec in specs)
                 raise next(filter(None, found), None) or known_error(self.database, error) from error
 
+    def lacking_right(self, table: sa.Table, rights: Sequence[str]) -> str | None:
+        """Why this role may not do so with a table, or make it where it is not, in the server's words."""
+        query = sa.text(
+            "SELECT place IS NOT NULL, current_schema(), coalesce((SELECT bool_and(has_table_privilege(place, each)) "
+            "FROM unnest(CAST(:rights AS text[])) AS each), has_schema_privilege(current_schema(), 'CREATE')) "
+            "FROM to_regclass(:table) AS place"
+        )
+        with self.translated():
+            found = {"table": qualified(table), "rights": list(rights)}
+            exists, schema, may = self.sqlalchemy.execute(query, found).one()
+        if may:
+            return None
+        return f"permission denied for {f'table {table.name}' if exists else f'schema {schema}'}"
+
     def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""
         with self.translated():

@@ -12,9 +12,9 @@ from psycopg import errors as pg
 
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.types import TEXT_KINDS
-from toolkit.errors import MissingParentError, ToolkitError, UniqueConflictError
-from toolkit.repositories.postgres_errors import known_error, refused_row
-from toolkit.repositories.postgres_sql import literal, qualified, quoted
+from toolkit.errors import MissingParentError, RefusedRowError, ToolkitError, UniqueConflictError
+from toolkit.repositories.postgres_errors import known_error, refused_row, value_of_key
+from toolkit.repositories.postgres_sql import VALUE, literal, qualified, quoted
 
 if TYPE_CHECKING:
     from toolkit.repositories.postgres import PostgresConnection
@@ -36,7 +36,7 @@ def guarded(
             connection.run(statement)
     except (pg.ForeignKeyViolation, pg.UniqueViolation) as error:
         find = find_orphans if isinstance(error, pg.ForeignKeyViolation) else find_duplicates
-        named = find(connection, spec, rows)
+        named = find(connection, spec, rows) or find_named(connection, spec, rows, error)
         raise named or known_error(connection.database, error) from error
     except (pg.DataError, pg.IntegrityError) as error:
         found = only and find_refused(connection, spec, rows, only, error)
@@ -143,6 +143,37 @@ def folding_columns(connection: PostgresConnection, spec: TableSpec, columns: Se
     return {name: found[name] for name in columns if name in found}
 
 
+def find_named(
+    connection: PostgresConnection, spec: TableSpec, rows: str, error: pg.IntegrityError
+) -> ToolkitError | None:
+    """The rows, of the relation `rows` or else of the table, with the value that broke a key the model does not have.
+
+    None if the server names no value, as to a role that may not read the columns.
+    """
+    key = value_of_key(error)
+    if key is None:
+        return None
+    columns, value = key
+    found: dict[str, None] = {}
+    for relation in dict.fromkeys((rows, qualified(spec.table))):
+        query = f"SELECT {_key_text(spec, 'c')} FROM {relation} AS c WHERE concat_ws(', ', {columns}) = {VALUE} LIMIT 2"
+        try:
+            with connection.savepoint():
+                found |= dict.fromkeys(str(row[0]) for row in connection.run(query, value).fetchall())
+        except psycopg.Error:  # The key has other columns than those that are written.
+            return None
+        if isinstance(error, pg.ForeignKeyViolation):
+            break
+    rest = [*found][:2]
+    if isinstance(error, pg.UniqueViolation) and len(rest) > 1 and {*columns.split(", ")} <= {*spec.column_names}:
+        return UniqueConflictError(connection.name, spec.name, columns, value, rest)
+    if not rest:
+        return None
+    also = f", which {rest[1]} has too" if isinstance(error, pg.UniqueViolation) and len(rest) > 1 else ""
+    reason = f"{error.diag.message_primary} ({columns} = {value}{also})"
+    return RefusedRowError(connection.name, spec.name, rest[0], reason)
+
+
 def find_twins(connection: PostgresConnection, spec: TableSpec, stage: str) -> tuple[str, str] | None:
     """Two different keys, both in a staging table or one in the table, that the table's columns take for one."""
     same = _same(spec.key, folding_columns(connection, spec, spec.key))
@@ -182,7 +213,7 @@ def find_refused(
     for (place,) in places:
         if _is_refused(connection, insert(f"ctid = '{place}'"), error):
             (key,) = _row(connection, f"SELECT {_key_text(spec, 's')} FROM {stage} AS s WHERE ctid = '{place}'")
-            column = _too_long(connection, spec, stage, place)
+            column = _too_long(connection, spec, stage, place) or _uncastable(connection, spec, stage, place, error)
             return refused_row(connection.database, spec.name, key, column, error)
     return None
 
@@ -207,6 +238,21 @@ def _too_long(connection: PostgresConnection, spec: TableSpec, stage: str, place
             query = f"SELECT length({quoted(name)}::text) > {limit} FROM {stage} WHERE ctid = '{place}'"
             if _row(connection, query)[0]:
                 return str(name)
+    return None
+
+
+def _uncastable(
+    connection: PostgresConnection, spec: TableSpec, stage: str, place: str, error: psycopg.Error
+) -> str | None:
+    """The column of a row whose value its type does not take: the server's error names a value at most."""
+    types = connection.run(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+        f"WHERE attrelid = {literal(qualified(spec.table))}::regclass AND attnum > 0 AND NOT attisdropped"
+    ).fetchall()
+    for name, type_ in types:
+        cast = f"SELECT {quoted(name)}::{type_} FROM {stage} WHERE ctid = '{place}'"
+        if name in spec.column_names and _is_refused(connection, cast, error):
+            return str(name)
     return None
 
 

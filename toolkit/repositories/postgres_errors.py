@@ -12,6 +12,7 @@ from toolkit.errors import (
     CancelledError,
     DatabaseUnavailableError,
     PrivilegeError,
+    RefusedRowError,
     StatementError,
     ToolkitError,
     UnrepresentableValueError,
@@ -95,24 +96,26 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
             database.name, f"the connection was lost: {message}", "Run again when the server is back."
         )
     table = getattr(diag, "table_name", None)
-    return StatementError(
-        database.name, f"{table + ': ' if table else ''}{message}", "Run with --debug to see the statement."
-    )
+    advice = CORRECT_ROW if isinstance(error, pg.IntegrityError) else "Run with --debug to see the statement."
+    return StatementError(database.name, f"{table + ': ' if table else ''}{message}", advice)
 
 
 def refused_row(database: Database, table: str, key: str, column: str | None, error: psycopg.Error) -> ToolkitError:
     """The server's refusal of one row, with its key and, where that is known, its column."""
     column = column or error.diag.column_name
     if column is None:
-        return StatementError(
-            database.name, f"{table} {key} is refused: {error.diag.message_primary}",
-            CORRECT_ROW,
-        )
+        return RefusedRowError(database.name, table, key, error.diag.message_primary or _first_line(str(error)))
     null = f"is NULL, which {database.name} does not allow"
     refused = f"is refused by {database.name}: {error.diag.message_primary}"
     return UnrepresentableValueError(
         table, key, column, null if isinstance(error, pg.NotNullViolation) else refused
     )
+
+
+def value_of_key(error: psycopg.Error) -> tuple[str, str] | None:
+    """The columns or expressions of a key, as SQL, and the value that the server names with a broken constraint."""
+    found = re.search(r"\((.*?)\)=\((.*)\)", error.diag.message_detail or "", re.DOTALL)
+    return (found[1], found[2]) if found else None
 
 
 def row_of_copy(error: psycopg.Error) -> tuple[int | None, str | None]:

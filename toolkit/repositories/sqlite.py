@@ -193,16 +193,17 @@ class SqliteConnection(DatabaseConnection):
             for parts in found
         )
 
-    def unlike_numbers(self, specs: Sequence[TableSpec]) -> dict[str, int]:
+    def unlike_numbers(self, specs: Sequence[TableSpec]) -> dict[tuple[str, str], int]:
         """Decimals and floats that are stored as bytes of their text: one scan of each table that could have some."""
         found = {}
         for spec in specs:
             names = [c.name for c in spec.columns if c.type.kind in FLOAT_KINDS | {Kind.DECIMAL}]
-            counts: list[Any] = [sa.func.sum(sa.func.typeof(spec.table.c[name]) == "blob") for name in names]
+            blobs = [sa.case((sa.func.typeof(spec.table.c[name]) == "blob", 1)) for name in names]
+            counts: list[Any] = [sa.func.count(each) for each in blobs]
             if counts:
                 with self.translated():
                     row = self.sqlalchemy.execute(sa.select(*counts)).one()
-                found.update({f"{spec.name}.{name}": n for name, n in zip(names, row, strict=True) if n})
+                found.update({(spec.name, name): n for name, n in zip(names, row, strict=True) if n})
         return found
 
     def fires_triggers(self, specs: Sequence[TableSpec]) -> bool:
@@ -239,7 +240,7 @@ class SqliteConnection(DatabaseConnection):
                 return DatabaseUnavailableError(
                     self.name, fact.format(file=self.database.file, seconds=seconds), advice
                 )
-        if "CHECK constraint failed" in text:
+        if "constraint failed" in text:
             return StatementError(self.name, f"a row is refused: {text}", CORRECT_ROW)
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
@@ -307,9 +308,9 @@ class SqliteRepository(TableRepository):
             rows = [self.show_row(key) for key in twins]
             raise CollationConflictError(self.connection.name, self.spec.name, rows, self.folded_key())
 
-    def _conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
+    def conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
         """Why a batch was refused, also where SQLite takes two different unique values for one."""
-        return super()._conflict(batch) or self._first_conflict(lambda columns: self._folded(batch, columns))
+        return super().conflict(batch) or self._first_conflict(lambda columns: self._folded(batch, columns))
 
     def _folded(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
         collations = folding_collations(self.connection, self.spec, columns)

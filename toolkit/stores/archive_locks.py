@@ -1,4 +1,6 @@
-"""Locks of an archive: an object for each that is at work, renewed while it lives, void some time after.
+"""Locks of an archive, or of fixtures in a store: an object for each that is at work, renewed while it lives.
+
+Some time after its last sign of life a lock is void.
 
 Whoever comes writes its own lock first and looks at the others then: of two that exclude each other, at least one
 sees the other. Ages are told by the store's own clock: that of the lock just written is its present time.
@@ -29,10 +31,15 @@ _RENEWED_SECONDS = HOLDS.total_seconds() / 5
 
 
 class LockKind(StrEnum):
-    """What is being done; pushes do not exclude each other."""
+    """What is being done."""
 
     PUSH = "push"
     PRUNE = "prune"
+    DUMP = "dump"
+
+    def excludes(self, other: LockKind) -> bool:
+        """Whether the two may not be done at once: pushes may."""
+        return LockKind.PRUNE in (self, other) or self is other is LockKind.DUMP
 
 
 class _Holder(msgspec.Struct, frozen=True):
@@ -154,7 +161,7 @@ def _refuse_others(store: ObjectStore, own: str, kind: LockKind) -> None:
             continue
         if _is_void(lock, holder, now):
             void.append(lock.key)
-        elif LockKind.PRUNE in (kind, holder.kind):
+        elif kind.excludes(holder.kind):
             raise ArchiveBusyError(store.name, holder.kind, holder.shown, lock.key, HOLDS // dt.timedelta(minutes=1))
     # Whoever comes to life again sees by this that its time was over.
     store.delete(void)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from toolkit.config import Store
-from toolkit.errors import StoreError
+from toolkit.errors import ArchiveBusyError, StoreError
 from toolkit.locks import take_turn
 from toolkit.stores.access import access_to
+from toolkit.stores.archive_locks import LockKind, take_lock
+from toolkit.stores.objects import ObjectStore
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import ObjectStore as OpenedStore
 
 _COPIED = 1 << 20
 _WAIT_SECONDS = 10.0
 _BUSY = "another dump is being written there"
-_LOCK = ".toolkit-lock"
-_LOCK_HOLDS = dt.timedelta(minutes=15)
 
 
 class Directory(Protocol):
@@ -59,8 +58,10 @@ class Directory(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file that may not be there."""
 
-    def alone(self) -> AbstractContextManager[None]:
+    def alone(self) -> AbstractContextManager[Callable[[], None]]:
         """Be the only toolkit that changes the directory; it is made if it is not there.
+
+        Gives what sees that this is still so, and raises LockLostError where it is not.
 
         Raises:
             StoreError: somebody else changes it, and goes on.
@@ -140,7 +141,7 @@ class LocalDirectory:
                     path.parent.rmdir()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[Callable[[], None]]:
         """Be the only toolkit of this user that changes the directory; a killed one does not count."""
         with self._translated():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -148,7 +149,7 @@ class LocalDirectory:
         if turn is None:
             raise StoreError(self.name, _BUSY, "Let it end, then run again.")
         with closing(turn):
-            yield
+            yield _nothing  # The kernel takes it from nobody who lives.
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -163,8 +164,9 @@ class ObjectDirectory:
 
     def __init__(self, store: Store) -> None:
         access = access_to(store)
+        self._objects = ObjectStore(store)
         self.name = access.name
-        self._store: ObjectStore = access.opened()
+        self._store: OpenedStore = access.opened()
         self._translated = access.translated
 
     @property
@@ -226,28 +228,18 @@ class ObjectDirectory:
             obstore.delete(self._store, name)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Be the only toolkit that changes the prefix, by an object that only one can create.
-
-        One that was killed leaves it behind: it counts for a quarter of an hour.
-        """
-        import obstore
-        from obstore.exceptions import AlreadyExistsError
-
-        with self._translated():
-            with suppress(FileNotFoundError):
-                made = obstore.head(self._store, _LOCK)["last_modified"]
-                if dt.datetime.now(dt.UTC) - made > _LOCK_HOLDS:
-                    obstore.delete(self._store, _LOCK)
+    def alone(self) -> Iterator[Callable[[], None]]:
+        """Be the only toolkit that changes the prefix, by a lock like an archive's, renewed while this one lives."""
+        with ExitStack() as held:
             try:
-                obstore.put(self._store, _LOCK, b"", mode="create")
-            except AlreadyExistsError as error:
-                advice = f"Let it end, then run again. If there is none, remove the object {_LOCK}."
-                raise StoreError(self.name, _BUSY, advice) from error
-        try:
-            yield
-        finally:
-            self.remove(_LOCK)
+                lock = held.enter_context(take_lock(self._objects, LockKind.DUMP))
+            except ArchiveBusyError as error:
+                raise StoreError(self.name, f"{_BUSY} ({error.holder})", error.advice) from error
+            yield lock.require_still_there
+
+
+def _nothing() -> None:
+    """See that what the kernel keeps is kept."""
 
 
 class _Reading(io.RawIOBase):

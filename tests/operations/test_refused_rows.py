@@ -1,0 +1,261 @@
+"""Rows that break a constraint of the target: the error says table, key, column or constraint, and what to do next."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.operations.databases import connected, contents, execute
+from toolkit.config import Config
+from toolkit.core.tables import table_spec
+from toolkit.errors import ToolkitError
+from toolkit.operations.load import load_data
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer import Options
+from toolkit.repositories import connect
+from toolkit.repositories.duckdb import DuckDBRepository
+from toolkit.repositories.portable import TableRepository
+from toolkit.repositories.postgres_table import PostgresRepository
+from toolkit.repositories.refusals import first_refused
+
+METADATA = sa.MetaData()
+PARENT = sa.Table("parent", METADATA, sa.Column("id", sa.Integer, primary_key=True))
+ITEM = sa.Table(
+    "item",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("parent_id", sa.ForeignKey("parent.id")),
+    sa.Column("other_id", sa.Integer),
+    sa.Column("email", sa.Text, unique=True),
+    sa.Column("nick", sa.Text),
+    sa.Column("kind", sa.Text),
+    sa.Column("amount", sa.Integer),
+    sa.Column("top", sa.Integer),
+)
+COLUMNS = {column.name: "TEXT" if isinstance(column.type, sa.Text) else "INTEGER" for column in ITEM.columns}
+COLUMNS["id"] = "INTEGER PRIMARY KEY"
+ROWS = 8
+BAD = 5
+
+
+def row(number: int, **other: Any) -> dict[str, Any]:
+    names = {"email": f"e{number}", "nick": f"n{number}", "kind": "good"}
+    return {"id": number, "parent_id": 1, "other_id": 1, **names, "amount": 1, "top": 9, **other}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A column or constraint of the target that the model does not have, a row that breaks it, and what is told."""
+
+    columns: dict[str, str]
+    bad: dict[str, Any]
+    told: str
+    constraint: str = ""
+    index: str = ""
+    telling: tuple[str, ...] = ("sqlite", "postgres", "duckdb")
+    """The engines that have such a constraint."""
+
+
+REFUSED = f"item id={BAD} is refused: "
+CASES = {
+    "check": Case({}, {"amount": -5}, f"{REFUSED}*positive", "CONSTRAINT positive CHECK (amount > 0)",
+                  telling=("sqlite", "postgres")),
+    # DuckDB keeps no names of checks.
+    "check without a name": Case({"amount": "INTEGER CHECK (amount > 0)"}, {"amount": -5}, f"{REFUSED}*amount"),
+    "check of two columns": Case({}, {"amount": 10}, f"{REFUSED}*", "CHECK (amount < top)"),
+    "not null": Case({"kind": "TEXT NOT NULL"}, {"kind": None}, f"item id={BAD}: column 'kind' is NULL"),
+    "unique": Case({"email": "TEXT UNIQUE"}, {"email": "e1"},
+                   f"item: unique email = e1 belongs to different rows: id=1 and id={BAD}"),
+    "unique in the target alone": Case({"nick": "TEXT UNIQUE"}, {"nick": "n1"},
+                                       f"item: unique nick = n1 belongs to different rows: id=1 and id={BAD}"),
+    "unique index in the target alone": Case({}, {"nick": "n1"},
+                                             f"item: unique nick = n1 belongs to different rows: id=1 and id={BAD}",
+                                             index="(nick)"),
+    "unique expression": Case({}, {"nick": "N1"}, "item id=[15] is refused: *odd", index="(lower(nick))",
+                              telling=("sqlite", "postgres")),
+    "foreign key": Case({"parent_id": "INTEGER REFERENCES parent (id)"}, {"parent_id": 7}, f"*parent*id={BAD}",
+                        telling=("sqlite", "postgres")),
+    "foreign key of DuckDB": Case({"parent_id": "INTEGER REFERENCES parent (id)"}, {"parent_id": 7},
+                                  f"{REFUSED}parent_id points*", telling=("duckdb",)),
+    "foreign key in the target alone": Case({"other_id": "INTEGER REFERENCES parent (id)"}, {"other_id": 7},
+                                            f"{REFUSED}*other_id*", telling=("postgres", "duckdb")),
+    "too long": Case({"kind": "VARCHAR(5)"}, {"kind": "too long"}, f"item id={BAD}: column 'kind' is refused",
+                     telling=("postgres",)),
+    "out of range": Case({"amount": "SMALLINT"}, {"amount": 70_000}, f"item id={BAD}: column 'amount' is refused",
+                         telling=("postgres", "duckdb")),
+    "enum": Case({"kind": "kinds"}, {"kind": "bad"}, f"item id={BAD}: column 'kind' is refused",
+                 telling=("postgres", "duckdb")),
+}  # fmt: skip
+PATHS = {
+    "few into an empty table": Options(batch_rows=3),
+    "many into an empty table": Options(batch_rows=3),
+    "into a filled table": Options(batch_rows=3),
+    "in parts into an empty table": Options(commit_every=100),
+    "in parts into a filled table": Options(commit_every=100),
+}
+IN_PARTS = ("check without a name", "not null", "unique in the target alone")
+TOLD = [
+    (name, engine, path)
+    for name, case in CASES.items() for engine in case.telling for path in PATHS
+    # SQLite writes many rows as it writes few, and parts are written as all rows are.
+    if not (engine == "sqlite" and path.startswith("many")) and (not path.startswith("in parts") or name in IN_PARTS)
+]  # fmt: skip
+
+
+@pytest.fixture
+def strict(config: Config, tmp_path: Path) -> Config:
+    """A configuration of these tables, which have no migrations."""
+    return replace(config, metadata=f"{__name__}:METADATA", migrations=tmp_path / "none")
+
+
+@pytest.fixture
+def few_are_many() -> Iterator[None]:
+    """Let two rows be enough for the ways of writing that large tables take."""
+    usual = PostgresRepository.rebuild_rows, DuckDBRepository.row_group
+    PostgresRepository.rebuild_rows, DuckDBRepository.row_group = 2, 2
+    yield
+    PostgresRepository.rebuild_rows, DuckDBRepository.row_group = usual
+
+
+def fill(config: Config, rows: list[dict[str, Any]], database: str = "sqlite2") -> None:
+    """The source: tables without any constraint but their keys, and a parent."""
+    make(config, database, COLUMNS)
+    with connected(config.database(database)) as connection:
+        connection.execute(PARENT.insert(), [{"id": 1}])
+        connection.execute(ITEM.insert(), rows)
+
+
+def make(config: Config, engine: str, columns: dict[str, str], constraint: str = "") -> None:
+    parts = [f"{name} {type_}" for name, type_ in columns.items()] + ([constraint] if constraint else [])
+    execute(config.database(engine), "CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    if "kinds" in columns.values():
+        execute(config.database(engine), "CREATE TYPE kinds AS ENUM ('good', 'best')")
+    execute(config.database(engine), f"CREATE TABLE item ({', '.join(parts)})")
+
+
+def make_strict(config: Config, engine: str, case: Case, *, filled: bool) -> None:
+    """The target: with a constraint, and perhaps rows that will be changed, and one that only it has."""
+    make(config, engine, COLUMNS | case.columns, case.constraint)
+    if case.index:
+        execute(config.database(engine), f"CREATE UNIQUE INDEX odd ON item {case.index}")
+    if filled:
+        with connected(config.database(engine)) as connection:
+            connection.execute(PARENT.insert(), [{"id": 1}])
+            for number in (2, BAD, 77):
+                connection.exec_driver_sql(
+                    f"INSERT INTO item VALUES ({number}, 1, 1, 'e{number}', 'n{number}', 'good', 1, 8)"
+                )
+
+
+@pytest.mark.parametrize(("name", "engine", "path"), TOLD)
+def test_a_row_that_breaks_a_constraint_is_named_with_it_and_nothing_is_written(
+    strict: Config, request: pytest.FixtureRequest, name: str, engine: str, path: str
+) -> None:
+    case = CASES[name]
+    if path.startswith("many"):
+        request.getfixturevalue("few_are_many")
+    fill(strict, [row(n, **(case.bad if n == BAD else {})) for n in range(1, ROWS + 1)])
+    make_strict(strict, engine, case, filled=path.endswith("filled table"))
+    before = contents(strict.database(engine), METADATA)["item"]
+    with pytest.raises(ToolkitError) as caught:
+        sync(strict, "sqlite2", engine, options=PATHS[path])
+    pattern = case.told if case.told.startswith(("*", "item:")) or "column" in case.told else f"{engine}: {case.told}"
+    require_like(caught.value.fact, f"{pattern}*")
+    assert caught.value.advice.startswith(("Correct the ", "Change or remove one of the two", "Sync parent too"))
+    assert contents(strict.database(engine), METADATA)["item"] == before
+
+
+def require_like(text: str, pattern: str) -> None:
+    """Compare by the wild cards `*` and `[…]` alone."""
+    assert fnmatch.fnmatchcase(text, pattern), f"{text!r} is not like {pattern!r}"
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "duckdb"])
+def test_a_row_of_a_fixture_that_breaks_a_constraint_is_named_with_it(
+    strict: Config, tmp_path: Path, engine: str
+) -> None:
+    case = CASES["check without a name"]
+    make_strict(strict, engine, case, filled=True)
+    rows = [row(n, **(case.bad if n == BAD else {})) for n in range(1, ROWS + 1)]
+    (tmp_path / "item.json").write_text(json.dumps(rows))
+    with pytest.raises(ToolkitError) as caught:
+        load_data(strict, engine, directory=tmp_path)
+    require_like(caught.value.fact, f"{engine}: {case.told}*")
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "duckdb"])
+def test_a_key_of_text_and_a_quote_in_the_value_are_named_as_they_are(
+    strict: Config, engine: str
+) -> None:
+    value = """it's "a) = (b", 50 %"""
+    fill(strict, [row(1, nick=value), row(2), row(3, nick=value)])
+    make_strict(strict, engine, CASES["unique in the target alone"], filled=False)
+    with pytest.raises(ToolkitError) as caught:
+        sync(strict, "sqlite2", engine)
+    assert caught.value.fact == f"item: unique nick = {value} belongs to different rows: id=1 and id=3."
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "duckdb"])
+def test_the_portable_repository_names_the_row_too(strict: Config, engine: str) -> None:
+    case = CASES["check of two columns"]
+    fill(strict, [row(n, **(case.bad if n == BAD else {})) for n in range(1, ROWS + 1)])
+    make_strict(strict, engine, case, filled=False)
+    spec = table_spec(ITEM)
+    with connect(strict.database("sqlite2")) as source, connect(strict.database(engine), write=True) as target:
+        with pytest.raises(ToolkitError) as caught:
+            TableRepository(target, spec).upsert_many(source.repository(spec).read())
+        assert not TableRepository(target, spec).count()
+    require_like(caught.value.fact, f"{engine}: {REFUSED}*")
+
+
+@pytest.mark.parametrize("bad", range(1, ROWS + 1))
+def test_nothing_that_duckdb_took_in_the_search_for_a_row_stays(strict: Config, bad: int) -> None:
+    case = CASES["check without a name"]
+    fill(strict, [row(n, **(case.bad if n == bad else {})) for n in range(1, ROWS + 1)])
+    make_strict(strict, "duckdb", case, filled=False)
+    with pytest.raises(ToolkitError, match=f"item id={bad} is refused"):
+        sync(strict, "sqlite2", "duckdb")
+    assert not any(contents(strict.database("duckdb"), METADATA).values())
+
+
+def test_a_child_refused_by_a_check_is_not_mistaken_for_one_without_its_parent_which_was_written_before(
+    strict: Config,
+) -> None:
+    columns = {"parent_id": "INTEGER REFERENCES parent (id)"}
+    case = replace(CASES["check without a name"], columns={**CASES["check without a name"].columns, **columns})
+    fill(strict, [row(n, **(case.bad if n == BAD else {})) for n in range(1, ROWS + 1)])
+    make_strict(strict, "duckdb", case, filled=False)
+    with pytest.raises(ToolkitError, match="CHECK constraint failed") as caught:
+        sync(strict, "sqlite2", "duckdb")
+    assert "parent" not in caught.value.fact
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_a_unique_value_of_an_earlier_statement_of_duckdb_is_named_with_a_row(strict: Config) -> None:
+    fill(strict, [row(n, **({"nick": "n1"} if n == BAD else {})) for n in range(1, ROWS + 1)])
+    make_strict(strict, "duckdb", CASES["unique in the target alone"], filled=True)
+    with pytest.raises(ToolkitError) as caught:
+        sync(strict, "sqlite2", "duckdb", options=Options(batch_rows=2))
+    require_like(caught.value.fact, f"duckdb: {REFUSED}*n1*")
+
+
+@pytest.mark.parametrize("bad", [0, 1, 499_999, 999_999, None])
+def test_one_row_of_a_million_is_found_by_writing_each_of_them_twice_at_most(config: Config, bad: int | None) -> None:
+    written = []
+
+    def refusal(first: int, rows: int) -> Exception | None:
+        written.append(rows)
+        return ValueError("refused") if bad is not None and first <= bad < first + rows else None
+
+    with connect(config.database("sqlite"), write=True) as connection:
+        found = first_refused(connection, 1_000_000, refusal)
+    assert bad == (None if found is None else found[0])
+    assert sum(written) <= 2_000_000
+    assert len(written) <= 22
