@@ -243,6 +243,25 @@ def test_killed_while_it_makes_the_tables_the_next_run_completes(
     assert sum(table["inserted"] + table["unchanged"] for table in running.result["tables"]) == 90
 
 
+def test_what_a_killed_process_waits_for_on_the_server_ends_with_it(shop: Config, project: Path) -> None:
+    fill(shop.database("sqlite"))
+    create(shop.database("postgres"), metadata)
+    # A server that does not look for its client waits on, and keeps what it has locked, as long as it may.
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+    with postgres(shop) as connection, connection.transaction():
+        connection.execute("LOCK TABLE customer")
+        running = start(project, "postgres")
+        while connection.execute(waiting).fetchall() == [(0,)]:
+            assert running.process.is_alive(), running.err
+            time.sleep(0.01)
+        running.process.kill()
+        running.end()
+        until = time.monotonic() + 20
+        while connection.execute(waiting).fetchall() != [(0,)]:
+            assert time.monotonic() < until, "the server waits on"
+            time.sleep(0.1)
+
+
 # -- Ctrl-C ------------------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ from toolkit.errors import (
     SchemaMismatchError,
     ScriptError,
     StatementError,
+    ToolkitError,
     UnrepresentableValueError,
     VerificationError,
 )
@@ -687,3 +688,17 @@ def test_a_disk_that_is_full_at_a_checkpoint_of_duckdb_is_told(config: Config) -
         error = connection.known_error(duckdb.FatalException(message))
     assert isinstance(error, DatabaseUnavailableError)
     assert error.advice == "Make room, then run again."
+
+
+@pytest.mark.parametrize("name", ["Other Id", "pg_sleep(9)", "a)=(b"])
+def test_a_row_refused_by_a_foreign_key_that_only_postgres_has_is_named_whatever_its_column_is_called(
+    using: Using, name: str
+) -> None:
+    config = using(plain("thing", sa.Column(name, sa.Integer)))
+    execute(config.database("sqlite"), "INSERT INTO thing VALUES (1, NULL), (2, 7)")
+    create(config.database("postgres"), plain("thing", sa.Column(name, sa.ForeignKey("thing.id"))))
+    with pytest.raises(ToolkitError) as caught:
+        sync(config, "sqlite", "postgres")
+    named = "thing id=2" if ")=(" not in name else "thing: insert or update"
+    assert caught.value.fact.startswith(f"postgres: {named}")
+    assert "foreign key" in caught.value.fact

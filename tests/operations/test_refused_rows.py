@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.operations.databases import connected, contents, execute
+from tests.operations.processes import toolkit
 from toolkit.config import Config
 from toolkit.core.tables import table_spec
 from toolkit.errors import ToolkitError
@@ -244,6 +245,21 @@ def test_a_unique_value_of_an_earlier_statement_of_duckdb_is_named_with_a_row(st
     with pytest.raises(ToolkitError) as caught:
         sync(strict, "sqlite2", "duckdb", options=Options(batch_rows=2))
     require_like(caught.value.fact, f"duckdb: {REFUSED}*n1*")
+
+
+def test_two_rows_of_many_with_one_unique_value_are_found_without_comparing_each_with_each(
+    strict: Config, tmp_path: Path
+) -> None:
+    make(strict, "sqlite2", COLUMNS)
+    values = "n, NULL, NULL, 'e' || min(n, 99999), NULL, NULL, NULL, NULL"
+    numbers = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 100000)"
+    execute(strict.database("sqlite2"), f"{numbers} INSERT INTO item SELECT {values} FROM t")
+    lines = [f'metadata = "{strict.metadata}"', 'migrations = "none"', "[databases]"]
+    lines += [f'{name} = "{strict.database(name).address}"' for name in ("sqlite2", "postgres")]
+    (tmp_path / "toolkit.toml").write_text("\n".join(lines))
+    running = toolkit(tmp_path, "sync", "item", "--from", "sqlite2", "--to", "postgres")
+    assert running.end(100) == 1
+    assert "item: unique email = e99999 belongs to different rows: id=99999 and id=100000" in running.err
 
 
 @pytest.mark.parametrize("bad", [0, 1, 499_999, 999_999, None])

@@ -37,6 +37,12 @@ _SETTINGS = (
     # As in pg_dump: rows that a policy hides are an error, or they would be taken for rows that are not there.
     "SET LOCAL row_security = off",
 )
+# What a killed process has asked for ends with its locks, though it waits or computes. Servers on other systems, and
+# before 14, may not notice.
+_END_WITH_CLIENT = (
+    "SELECT set_config(name, '2s', true) FROM pg_settings "
+    "WHERE name = 'client_connection_check_interval' AND version() ~ 'linux'"
+)
 
 
 class PostgresConnection(DatabaseConnection):
@@ -70,6 +76,8 @@ class PostgresConnection(DatabaseConnection):
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for setting in self._settings:
             self.sqlalchemy.exec_driver_sql(setting)
+        if self.write:
+            self.sqlalchemy.exec_driver_sql(_END_WITH_CLIENT)
         if self.write and self._is_pooled is None:
             self._look_at_server()
             # Of the transaction: behind a pooler, a session's lock outlives its client. After the commit nobody writes

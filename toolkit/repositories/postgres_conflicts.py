@@ -15,6 +15,7 @@ from toolkit.core.types import TEXT_KINDS
 from toolkit.errors import MissingParentError, RefusedRowError, ToolkitError, UniqueConflictError
 from toolkit.repositories.postgres_errors import known_error, refused_row, value_of_key
 from toolkit.repositories.postgres_sql import VALUE, literal, qualified, quoted
+from toolkit.repositories.refusals import undone
 
 if TYPE_CHECKING:
     from toolkit.repositories.postgres import PostgresConnection
@@ -66,7 +67,7 @@ def _missing(
     match = " AND ".join(f"p.{quoted(parent)} = c.{quoted(child)}" for child, parent in pairs)
     absent = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {parent} AS p WHERE {match})" for parent in parents)
     key = _key_text(spec, "c")
-    row = connection.run(f"SELECT count(*), min({key}) FROM {rows} AS c WHERE {present} AND {absent}").fetchone()
+    row = _joined(connection, f"SELECT count(*), min({key}) FROM {rows} AS c WHERE {present} AND {absent}")
     assert row is not None
     return int(row[0]), str(row[1])
 
@@ -95,10 +96,11 @@ def _pair(
     one, other = (
         f"concat_ws(', ', {', '.join(f'left({alias}.{quoted(name)}::text, 80)' for name in columns)})" for alias in "ab"
     )
-    row = connection.run(
+    row = _joined(
+        connection,
         f"SELECT {one}, {other}, {_key_text(spec, 'a')}, {_key_text(spec, 'b')} "
-        f"FROM {rows} AS a, {relation} AS b WHERE {_same(columns, folding)} AND ({differs}) LIMIT 1"
-    ).fetchone()
+        f"FROM {rows} AS a, {relation} AS b WHERE {_same(columns, folding)} AND ({differs}) LIMIT 1",
+    )
     if row is None:
         return None
     value = str(row[0])
@@ -106,6 +108,17 @@ def _pair(
         causes = ", ".join(folds.cause for folds in folding.values())
         value += f" and {row[1]} (one value to {causes})"
     return value, str(row[2]), str(row[3])
+
+
+def _joined(connection: PostgresConnection, query: str) -> tuple[Any, ...] | None:
+    """The first row of a join of relations that have no statistics yet.
+
+    For `LIMIT 1` the planner expects to meet a pair soon, and compares each row with each: it takes hours to find two
+    among 400,000.
+    """
+    with undone(connection):
+        connection.run("SET LOCAL enable_nestloop = off")
+        return connection.run(query).fetchone()
 
 
 def _same(columns: Iterable[str], folding: Mapping[str, Folding]) -> str:
@@ -154,9 +167,17 @@ def find_named(
     if key is None:
         return None
     columns, value = key
+    expressions = columns
+    if isinstance(error, pg.ForeignKeyViolation):
+        # Bare names, where those of an index are SQL.
+        names = columns.split(", ")
+        if not {*names} <= {*spec.column_names}:
+            return None
+        expressions = ", ".join(map(quoted, names))
     found: dict[str, None] = {}
     for relation in dict.fromkeys((rows, qualified(spec.table))):
-        query = f"SELECT {_key_text(spec, 'c')} FROM {relation} AS c WHERE concat_ws(', ', {columns}) = {VALUE} LIMIT 2"
+        is_it = f"concat_ws(', ', {expressions}) = {VALUE}"
+        query = f"SELECT {_key_text(spec, 'c')} FROM {relation} AS c WHERE {is_it} LIMIT 2"
         try:
             with connection.savepoint():
                 found |= dict.fromkeys(str(row[0]) for row in connection.run(query, value).fetchall())
@@ -179,10 +200,11 @@ def find_twins(connection: PostgresConnection, spec: TableSpec, stage: str) -> t
     same = _same(spec.key, folding_columns(connection, spec, spec.key))
     differ = " OR ".join(f'a.{quoted(name)}::text <> b.{quoted(name)}::text COLLATE "C"' for name in spec.key)
     for relation, once in ((stage, "a.ctid < b.ctid"), (qualified(spec.table), "true")):
-        row = connection.run(
+        row = _joined(
+            connection,
             f"SELECT {_key_text(spec, 'a')}, {_key_text(spec, 'b')} FROM {stage} AS a, {relation} AS b "
-            f"WHERE {same} AND ({differ}) AND {once} LIMIT 1"
-        ).fetchone()
+            f"WHERE {same} AND ({differ}) AND {once} LIMIT 1",
+        )
         if row is not None:
             return str(row[0]), str(row[1])
     return None
