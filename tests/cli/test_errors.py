@@ -26,7 +26,7 @@ from tests.operations.shop import Category, Customer, Product, metadata
 from tests.servers.postgres import running
 from toolkit.cli import run
 from toolkit.config import Config, load_config
-from toolkit.repositories.duckdb import DuckDBRepository
+from toolkit.repositories.duckdb_table import DuckDBRepository
 from toolkit.repositories.postgres_table import PostgresRepository
 
 ROOT = Path(__file__).parent.parent.parent

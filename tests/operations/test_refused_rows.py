@@ -21,7 +21,7 @@ from toolkit.operations.load import load_data
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Options
 from toolkit.repositories import connect
-from toolkit.repositories.duckdb import DuckDBRepository
+from toolkit.repositories.duckdb_table import DuckDBRepository
 from toolkit.repositories.portable import TableRepository
 from toolkit.repositories.postgres_table import PostgresRepository
 from toolkit.repositories.refusals import first_refused

@@ -18,7 +18,7 @@ from toolkit.errors import UniqueConflictError
 from toolkit.operations.diff import diff
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
-from toolkit.repositories.duckdb import DuckDBRepository
+from toolkit.repositories.duckdb_table import DuckDBRepository
 
 METADATA = sa.MetaData()
 SEAT = sa.Table(

@@ -25,7 +25,7 @@ from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.diff import diff
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
-from toolkit.repositories.duckdb import DuckDBRepository
+from toolkit.repositories.duckdb_table import DuckDBRepository
 
 METADATA = sa.MetaData()
 OWNER = sa.Table(
