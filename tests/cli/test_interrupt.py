@@ -16,12 +16,25 @@ from toolkit import cli
 from toolkit.errors import ToolkitError
 
 _ENDS = """
-    import os, signal
-    from toolkit import cli
+    import os, signal, sys
+    from toolkit import __main__, cli
 
     run = cli.run
     cli.run = lambda arguments: (run(arguments), os.kill(os.getpid(), signal.SIGINT))[0]
-    cli.main(["--version"])
+    sys.argv = ["toolkit", "--version"]
+    __main__.main()
+"""
+_BEGINS = """
+    import os, signal, sys
+
+    class Loading:
+        def find_spec(self, name, path=None, target=None):
+            if name == "click":
+                os.kill(os.getpid(), signal.SIGINT)
+
+    sys.meta_path.insert(0, Loading())
+    from toolkit import __main__
+    __main__.main()
 """
 
 
@@ -63,10 +76,13 @@ def test_ctrl_c_in_a_command_is_told_as_such_whatever_a_library_makes_of_it(
         assert capsys.readouterr().err == "Interrupted; what was not committed is rolled back.\n"
 
 
-def test_ctrl_c_after_a_command_ends_the_process_without_a_traceback() -> None:
+@pytest.mark.parametrize(("program", "told"), [(_BEGINS, ""), (_ENDS, "toolkit, version")])
+def test_ctrl_c_while_libraries_load_or_after_the_command_ends_the_process_without_a_traceback(
+    program: str, told: str
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(_ENDS)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False, timeout=60
     )
-    assert "toolkit, version" in done.stdout
+    assert done.stdout.startswith(told)
     assert done.stderr == ""
     assert done.returncode == -signal.SIGINT
