@@ -133,6 +133,21 @@ def test_what_cannot_be_done_is_said_with_its_exit_code(
     assert shown.out == ""
 
 
+def test_what_was_moved_elsewhere_is_kept_and_the_line_says_how_to_adopt_it(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out(capfd, "push", "--move")
+    place = json.loads(out(capfd, "list", "--json"))["snapshots"][0]["place"]
+    Path("todo.sqlite3").rename("moved.sqlite3")
+    with Path("toolkit.toml").open("a") as file:
+        file.write('[databases]\nsqlite = "sqlite:///moved.sqlite3"\n')
+    out(capfd, "push", "--move")
+    kept = out(capfd, "prune", "--keep-last", "1", "--from", "sqlite")
+    assert f"Kept what 1 push moved from a database of this name at another place ({place})" in kept
+    assert f"sqlite at {place}" in kept
+    assert "Removed 1 snapshot" in out(capfd, "prune", "--keep-last", "1", "--from", "sqlite", "--adopt", place)
+
+
 def test_names_of_files_move_no_cursor(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with closing(sqlite3.connect("todo.sqlite3")) as connection:
         evil = json.dumps({"filename": "\x1b[2Jgone\nnew line", "backend": "attachments"})

@@ -244,6 +244,9 @@ def restore(
               help="The newest of each of N months.")
 @click.option("--keep-within", metavar="AGE", callback=_duration, help="All that are not older (90d, 12h, 2w, 6mo).")
 @from_option(help="The database of rows that were moved: objects that none of them points at any more go too.")
+@click.option("--adopt", multiple=True, metavar="PLACE",
+              help="That database was at PLACE before (a prune names it): what was pushed there is its own; may be "
+              "repeated.")
 @dry_run_option
 @json_option
 def prune(
@@ -255,6 +258,7 @@ def prune(
     keep_monthly: int,
     keep_within: dt.timedelta | None,
     source: str | None,
+    adopt: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -271,7 +275,7 @@ def prune(
 
     policy = Policy(keep_last, keep_daily, keep_weekly, keep_monthly, keep_within)
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, policy, store=store, source=source, dry_run=dry_run, progress=progress)
+        result = run(ctx.obj, policy, store=store, source=source, adopt=adopt, dry_run=dry_run, progress=progress)
     show_json(result) if as_json else show_prune(result)
 
 

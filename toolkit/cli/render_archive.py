@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.audit import AuditResult
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotInfo, SnapshotList
     from toolkit.operations.archive.outcomes import Finding
-    from toolkit.operations.archive.prune import PruneResult
+    from toolkit.operations.archive.prune import KeptMoves, PruneResult
     from toolkit.operations.archive.push import PushResult
     from toolkit.operations.archive.restore import RestoreResult
     from toolkit.operations.archive.verify import VerifyResult
@@ -149,8 +149,21 @@ def show_prune(result: PruneResult) -> None:
     )
     if result.moved_objects:
         click.echo(f"{_objects(result.moved_objects)} in no snapshot stay because rows were moved there.")
+    for kept in result.kept_moves:
+        click.echo(_kept(kept))
     if result.dry_run:
         click.echo("Run again without --dry-run to remove this.")
+
+
+def _kept(kept: KeptMoves) -> str:
+    """Pushes whose objects were not released, and what to do about it."""
+    what = f"Kept what {kept.moves:,} push{'' if kept.moves == 1 else 'es'} moved"
+    if kept.columns:
+        return f"{what}, for the metadata lacks {', '.join(kept.columns)}: name the one that has it (--metadata)."
+    return (
+        f"{what} from a database of this name at another place ({kept.place}): give each an archive or a prefix of its "
+        f"own; or, if it is this database that was there before, add --adopt {kept.place}."
+    )
 
 
 def show_audit(result: AuditResult) -> None:

@@ -181,8 +181,9 @@ class _Push:
         )  # fmt: skip
         with connect(self._database) as connection:
             check_schema(connection, self._specs)
+            self._place = connection.identity()
             self._malformed = self._collector.rows(connection, self._specs, self._now)
-        self._collector.archive_contents(self._database.name, self._scope)
+        self._collector.archive_contents(self._database.name, self._place, self._scope)
         self._collector.examine(self._now)
         return self._result()
 
@@ -242,6 +243,7 @@ class _Push:
             id=new_snapshot_id(self._now), created_at=self._now, database=self._database.name,
             revision=current_revision(self._database, self._config), scope=self._scope,
             files=files, objects=objects, bytes=int(size), moved=self._options.move,
+            place=self._place,
         )  # fmt: skip
 
     def _entries(self, moved_only: bool = False) -> Iterator[FileEntry]:
