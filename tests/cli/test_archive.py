@@ -9,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from advanced_alchemy.types.file_object import storages
 
 from toolkit.cli import run
+from toolkit.models.archive_backend import ArchiveBackend
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "wJalrXUtnFEMI-secret"
@@ -131,6 +133,21 @@ def test_what_cannot_be_done_is_said_with_its_exit_code(
     shown = capfd.readouterr()
     assert said in shown.err
     assert shown.out == ""
+
+
+def test_a_move_says_that_no_backend_is_registered_for_the_archive(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = "No storage backend is registered as 'archive'"
+    assert said in out(capfd, "push", "--move", "--dry-run")
+    assert said not in out(capfd, "push")
+    storages.register_backend(ArchiveBackend(key="archive", fs=(here / ".toolkit/archive").as_uri()))
+    try:
+        assert said not in out(capfd, "push", "--move", "--dry-run")
+    finally:
+        storages.unregister_backend("archive")
+    assert said in out(capfd, "push", "--move")
+    assert len(json.loads(out(capfd, "push", "--move", "--json"))["notes"]) == 1
 
 
 def test_what_was_moved_elsewhere_is_kept_and_the_line_says_how_to_adopt_it(

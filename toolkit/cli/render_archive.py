@@ -41,6 +41,8 @@ def show_push(result: PushResult) -> None:
     parts.append(f"{result.read:,} {'to be read' if result.dry_run else 'read'} ({result.read_bytes:,} bytes)")
     click.echo(f"{_files(result.objects)}, {result.bytes:,} bytes: {', '.join(parts)}.")
     show_findings(result.findings)
+    for note in result.notes:
+        click.echo(note)
     if result.dry_run:
         click.echo("Run again without --dry-run to archive this.")
         return
