@@ -150,6 +150,30 @@ def test_a_move_says_that_no_backend_is_registered_for_the_archive(
     assert len(json.loads(out(capfd, "push", "--move", "--json"))["notes"]) == 1
 
 
+def test_a_file_whose_row_is_gone_is_told_with_the_option_that_restores_it(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out(capfd, "push")
+    with closing(sqlite3.connect("todo.sqlite3")) as connection:
+        connection.execute("DELETE FROM attachment WHERE name = 'design.pdf'")
+        connection.commit()
+    (here / ".toolkit/attachments/2024/02/design.pdf").unlink()
+    assert "left in the archive (--rowless restores it, too)" in out(capfd, "restore", "latest", code=3)
+    told = out(capfd, "restore", "latest", "--rowless", code=3)
+    assert "row gone" in told
+    assert "--rowless" not in told
+    assert (here / ".toolkit/attachments/2024/02/design.pdf").is_file()
+
+
+def test_files_are_too_young_only_for_a_push_that_asks_for_their_age(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert "too young" in out(capfd, "push", "--older-than", "1d", "--dry-run")
+    shown = out(capfd, "push")
+    assert "too young" not in shown
+    assert "attachment.file      5" in shown
+
+
 def test_what_was_moved_elsewhere_is_kept_and_the_line_says_how_to_adopt_it(
     here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

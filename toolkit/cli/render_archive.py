@@ -29,11 +29,12 @@ _TEXT = 100
 def show_push(result: PushResult) -> None:
     """A line for each column of files, then what came of it."""
     click.echo(f"{result.source} -> {result.archive}{' (dry run: nothing was written)' if result.dry_run else ''}")
-    show_table(
-        ("column", "files", "bytes", "too young"),
-        [(f"{each.table}.{each.column}", each.files, each.bytes, each.younger) for each in result.columns],
-    )
     ages = sorted({each.age_by for each in result.columns if each.age_by})
+    wide = None if ages else -1
+    show_table(
+        ("column", "files", "bytes", "too young")[:wide],
+        [(f"{each.table}.{each.column}", each.files, each.bytes, each.younger)[:wide] for each in result.columns],
+    )
     if ages:
         click.echo(f"Age by {', '.join(ages)}.")
     kinds = [(result.unchanged, "unchanged since the last snapshot"), (result.archived, "in the archive already")]

@@ -245,7 +245,8 @@ class _Restore:
         if self._directory is not None:
             return None, entries, []
         if held is None:
-            reason = "no such row any more" + ("" if self._options.rowless else ": its file was left in the archive")
+            left = ": its file was left in the archive (--rowless restores it, too)"
+            reason = "no such row any more" + ("" if self._options.rowless else left)
             gone = Finding(Outcome.ROW_GONE, table, column, json.loads(key), reason=reason)
             return None, entries if self._options.rowless else [], [gone]
         cell = self._cell(table, column, json.loads(key), held[0])
