@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from advanced_alchemy.types.file_object import storages
 
+from toolkit.archive import ArchiveBackend
 from toolkit.cli import run
-from toolkit.models.archive_backend import ArchiveBackend
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "wJalrXUtnFEMI-secret"

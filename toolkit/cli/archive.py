@@ -70,7 +70,8 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
               "no such column, files last written so long ago.")
 @where_option
 @click.option("--move", is_flag=True,
-              help="Afterwards point the rows at the archive, and remove the live files that no row needs any more.")
+              help="Afterwards point the rows at the archive, and remove the live files that no row needs any more. "
+              "The application finds them by a backend of the store's name: register a toolkit.archive.ArchiveBackend.")
 @click.option("--compress", is_flag=True, help="Store what gets smaller by it compressed (zstd).")
 @click.option("--rehash", is_flag=True,
               help="Read every file, also those that have the size, time and tag of the last snapshot.")
