@@ -98,7 +98,10 @@ def test_a_wrong_condition_is_an_error_and_changes_nothing(shop: Config, tmp_pat
     create(shop.database(engine), metadata)
     dump_data(shop, engine, directory=tmp_path / "out")
     before = files_in(tmp_path / "out")
-    for condition in ("no_such_column = 1", "1=1); DROP TABLE category; --", "id >"):
+    for condition in (
+        "no_such_column = 1", "1=1); DROP TABLE category; --", "id >", "1=1) OR (1=1", "1=1; DROP TABLE category",
+        "1=1); DROP TABLE category; SELECT (1", "1=1) --", "1=1 ORDER BY id", "1=1 /*", "1=1) OR (1=1 /*",
+    ):
         with pytest.raises(ConditionError):
             dump_data(shop, engine, directory=tmp_path / "out", where={"category": condition})
     assert files_in(tmp_path / "out") == before

@@ -76,13 +76,18 @@ class TableRepository:
     def check_condition(self) -> None:
         """Have the database understand the condition that narrows the table, before anything is done by it.
 
+        With brackets around it, what has none of its own is refused (`… LIMIT 1`); without, what would close them
+        (`a = 1) OR (b = 1`). The bound values keep it to one statement.
+
         Raises:
             ConditionError: it does not.
         """
+        bare: sa.ColumnElement[bool] = sa.literal_column(f"{self.spec.where}\n")
         try:
             with self.connection.translated():
-                one = sa.select(sa.literal(1)).select_from(self.table).where(self._within).limit(0)
-                self.connection.sqlalchemy.execute(one).all()
+                for condition in (self._within, bare):
+                    one = sa.select(sa.literal(1)).select_from(self.table).where(condition).limit(0)
+                    self.connection.sqlalchemy.execute(one).all()
         except StatementError as error:
             reason, name = error.fact.removeprefix(f"{self.connection.name}: "), self.spec.name
             columns = [column.name for column in self.table.columns]
