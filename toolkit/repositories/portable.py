@@ -48,7 +48,8 @@ class TableRepository:
     @property
     def _within(self) -> sa.ColumnElement[bool]:
         """The condition that narrows the table, as its user wrote it."""
-        return sa.true() if self.spec.where is None else sa.literal_column(bracketed(self.spec.where), sa.Boolean)
+        # Of no type: SQLAlchemy would compare a boolean with 1 on SQLite, where every number but 0 is true.
+        return sa.true() if self.spec.where is None else sa.literal_column(bracketed(self.spec.where))
 
     def source(self, name: str) -> str:
         """What to read from instead of the table, whose quoted name this is, when a condition narrows it."""
