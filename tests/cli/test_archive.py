@@ -179,6 +179,7 @@ def test_what_was_moved_elsewhere_is_kept_and_the_line_says_how_to_adopt_it(
 ) -> None:
     out(capfd, "push", "--move")
     place = json.loads(out(capfd, "list", "--json"))["snapshots"][0]["place"]
+    assert place not in out(capfd, "list")
     Path("todo.sqlite3").rename("moved.sqlite3")
     with Path("toolkit.toml").open("a") as file:
         file.write('[databases]\nsqlite = "sqlite:///moved.sqlite3"\n')
@@ -186,6 +187,7 @@ def test_what_was_moved_elsewhere_is_kept_and_the_line_says_how_to_adopt_it(
     kept = out(capfd, "prune", "--keep-last", "1", "--from", "sqlite")
     assert f"Kept what 1 push moved from a database of this name at another place ({place})" in kept
     assert f"sqlite at {place}" in kept
+    assert f"sqlite  {place}" in out(capfd, "list")
     assert "Removed 1 snapshot" in out(capfd, "prune", "--keep-last", "1", "--from", "sqlite", "--adopt", place)
 
 

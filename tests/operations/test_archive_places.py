@@ -74,6 +74,19 @@ def test_what_rows_of_another_database_of_the_same_name_were_moved_to_stays(worl
     assert world.verify(source="sqlite", read_data=True).whole
 
 
+def test_content_that_rows_of_both_were_moved_to_stays_for_the_other(world: Gallery, other: Gallery) -> None:
+    for each in (world, other):
+        each.photo(1, "same", b"the same")
+        each.push(move=True)
+        each.put("b", b"B")
+        each.album("me", 1, "b")
+        each.push("album")
+    other.archive.remove_snapshots([header.id for header in other.archive.snapshots()[0] if header.moved])
+    other.run("DELETE FROM photo")
+    other.prune(last=1, source="sqlite")
+    assert world.rows()[1]["filename"] in world.objects()
+
+
 def test_snapshots_of_another_database_of_the_same_name_are_judged_by_themselves(
     world: Gallery, other: Gallery
 ) -> None:
@@ -93,6 +106,13 @@ def test_a_push_takes_no_word_on_its_files_from_another_database_of_the_same_nam
     shutil.copytree(world.live, other.live)
     other.photo(1, "a")
     other.push()
+    assert world.push().read == 0
+
+
+def test_a_machine_of_a_new_name_reads_no_file_anew(world: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.photo(1, "a", b"A")
+    world.push()
+    monkeypatch.setattr(platform, "node", lambda: "renamed")
     assert world.push().read == 0
 
 

@@ -58,10 +58,12 @@ def show_push(result: PushResult) -> None:
 
 
 def show_snapshots(result: SnapshotList) -> None:
-    """A line for each snapshot."""
+    """A line for each snapshot; where it is of, if databases of one name are at several places."""
+    places = Counter(name for name, _ in {(each.database, each.place) for each in result.snapshots})
+    wide = None if max(places.values(), default=0) > 1 else -1
     show_table(
-        ("snapshot", "made (UTC)", "files", "bytes", "of"),
-        [(each.id, f"{each.created_at:%Y-%m-%d %H:%M:%S}", each.files, each.bytes, _of(each))
+        ("snapshot", "made (UTC)", "files", "bytes", "of", "at")[:wide],
+        [(each.id, f"{each.created_at:%Y-%m-%d %H:%M:%S}", each.files, each.bytes, _of(each), each.place or "")[:wide]
          for each in result.snapshots],
     )  # fmt: skip
     if not result.snapshots:

@@ -254,7 +254,11 @@ def list_of_known(archive: Archive, snapshot: str, limit: float) -> Iterator[tup
 
 
 def _parents(headers: Sequence[Header], database: str, place: str, scope: Scope) -> list[Header]:
-    """The last snapshot of the same rows, and the last of this database at all; of no other one of its name."""
-    own = [header for header in headers if header.database == database and header.place in (place, None)]
+    """The last snapshot of the same rows, and the last of this database at all.
+
+    Another one of its name serves only until it has its own: on a machine of a new name, not every file is read anew.
+    """
+    named = [header for header in headers if header.database == database]
+    own = [header for header in named if header.place == place] or named
     same = [header for header in own if header.scope == scope]
     return list({header.id: header for header in (*same[-1:], *own[-1:])}.values())
