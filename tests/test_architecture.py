@@ -8,8 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+import toolkit
+from toolkit import archive
 
 PACKAGE = Path(__file__).parent.parent / "toolkit"
 
@@ -29,7 +33,7 @@ ALLOWED = {
     "pytest_plugin": {"testing", "config", "errors"},
     # The public API: the same verbs, so it may name anything.
     "__init__": {"operations", "config", "errors"},
-    "archive": {"operations", "core"},
+    "archive": {"operations", "core", "models"},
     "__main__": {"cli"},
 }
 
@@ -102,3 +106,17 @@ def test_help_loads_no_heavy_library(code: str) -> None:
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in json.loads(result.stderr)}
     assert not loaded & {"sqlalchemy", "pyarrow", "duckdb", "psycopg", "alembic", "numpy", "advanced_alchemy", "rich"}
+
+
+def test_an_application_gets_the_archives_backend_without_the_libraries_of_the_verbs() -> None:
+    check = (
+        "import sys; from toolkit.archive import ArchiveBackend; "
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert not set(result.stdout.split()) & {"pyarrow", "duckdb", "psycopg", "alembic", "rich"}
+
+
+@pytest.mark.parametrize("module", [toolkit, archive], ids=lambda module: module.__name__)
+def test_the_public_api_has_every_name_that_it_says(module: ModuleType) -> None:
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []

@@ -1,22 +1,32 @@
 """The archive of attachments from Python: the same verbs as the command line.
 
-For example, `archive.push(load_config(), "sqlite", options=archive.PushOptions(move=True))`.
+For example, `archive.push(load_config(), "sqlite", options=archive.PushOptions(move=True))`. `ArchiveBackend` is what
+an application registers with Advanced Alchemy, under the name of the archive's store, before rows are moved there:
+
+    storages.register_backend(ArchiveBackend(key="archive", fs="s3://bucket/prefix"))
 """
 
 from __future__ import annotations
 
-from toolkit.core.retention import Policy
-from toolkit.operations.archive.audit import AuditResult, audit
-from toolkit.operations.archive.listing import SnapshotFiles, SnapshotList, list_snapshots, show
-from toolkit.operations.archive.outcomes import Finding, Outcome
-from toolkit.operations.archive.prune import PruneResult, prune
-from toolkit.operations.archive.push import PushOptions, PushResult, push
-from toolkit.operations.archive.restore import RestoreOptions, RestoreResult, restore
-from toolkit.operations.archive.verify import VerifyResult, verify
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolkit.core.retention import Policy
+    from toolkit.models.archive_backend import ArchiveBackend
+    from toolkit.operations.archive.audit import AuditResult, audit
+    from toolkit.operations.archive.listing import SnapshotFiles, SnapshotList, list_snapshots, show
+    from toolkit.operations.archive.outcomes import Finding, Outcome
+    from toolkit.operations.archive.prune import KeptMoves, PruneResult, prune
+    from toolkit.operations.archive.push import PushOptions, PushResult, push
+    from toolkit.operations.archive.restore import RestoreOptions, RestoreResult, restore
+    from toolkit.operations.archive.verify import VerifyResult, verify
 
 __all__ = [
+    "ArchiveBackend",
     "AuditResult",
     "Finding",
+    "KeptMoves",
     "Outcome",
     "Policy",
     "PruneResult",
@@ -35,3 +45,34 @@ __all__ = [
     "show",
     "verify",
 ]
+
+# Loaded when asked for: an application that registers a backend needs none of the libraries behind the verbs.
+_MODULES = {
+    "ArchiveBackend": "toolkit.models.archive_backend",
+    "AuditResult": "toolkit.operations.archive.audit",
+    "Finding": "toolkit.operations.archive.outcomes",
+    "KeptMoves": "toolkit.operations.archive.prune",
+    "Outcome": "toolkit.operations.archive.outcomes",
+    "Policy": "toolkit.core.retention",
+    "PruneResult": "toolkit.operations.archive.prune",
+    "PushOptions": "toolkit.operations.archive.push",
+    "PushResult": "toolkit.operations.archive.push",
+    "RestoreOptions": "toolkit.operations.archive.restore",
+    "RestoreResult": "toolkit.operations.archive.restore",
+    "SnapshotFiles": "toolkit.operations.archive.listing",
+    "SnapshotList": "toolkit.operations.archive.listing",
+    "VerifyResult": "toolkit.operations.archive.verify",
+    "audit": "toolkit.operations.archive.audit",
+    "list_snapshots": "toolkit.operations.archive.listing",
+    "prune": "toolkit.operations.archive.prune",
+    "push": "toolkit.operations.archive.push",
+    "restore": "toolkit.operations.archive.restore",
+    "show": "toolkit.operations.archive.listing",
+    "verify": "toolkit.operations.archive.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

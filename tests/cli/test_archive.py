@@ -9,7 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from advanced_alchemy.types.file_object import storages
 
+from toolkit.archive import ArchiveBackend
 from toolkit.cli import run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -131,6 +133,62 @@ def test_what_cannot_be_done_is_said_with_its_exit_code(
     shown = capfd.readouterr()
     assert said in shown.err
     assert shown.out == ""
+
+
+def test_a_move_says_that_no_backend_is_registered_for_the_archive(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = "No storage backend is registered as 'archive'"
+    assert said in out(capfd, "push", "--move", "--dry-run")
+    assert said not in out(capfd, "push")
+    storages.register_backend(ArchiveBackend(key="archive", fs=(here / ".toolkit/archive").as_uri()))
+    try:
+        assert said not in out(capfd, "push", "--move", "--dry-run")
+    finally:
+        storages.unregister_backend("archive")
+    assert said in out(capfd, "push", "--move")
+    assert len(json.loads(out(capfd, "push", "--move", "--json"))["notes"]) == 1
+
+
+def test_a_file_whose_row_is_gone_is_told_with_the_option_that_restores_it(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out(capfd, "push")
+    with closing(sqlite3.connect("todo.sqlite3")) as connection:
+        connection.execute("DELETE FROM attachment WHERE name = 'design.pdf'")
+        connection.commit()
+    (here / ".toolkit/attachments/2024/02/design.pdf").unlink()
+    assert "left in the archive (--rowless restores it, too)" in out(capfd, "restore", "latest", code=3)
+    told = out(capfd, "restore", "latest", "--rowless", code=3)
+    assert "row gone" in told
+    assert "--rowless" not in told
+    assert (here / ".toolkit/attachments/2024/02/design.pdf").is_file()
+
+
+def test_files_are_too_young_only_for_a_push_that_asks_for_their_age(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert "too young" in out(capfd, "push", "--older-than", "1d", "--dry-run")
+    shown = out(capfd, "push")
+    assert "too young" not in shown
+    assert "attachment.file      5" in shown
+
+
+def test_what_was_moved_elsewhere_is_kept_and_the_line_says_how_to_adopt_it(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out(capfd, "push", "--move")
+    place = json.loads(out(capfd, "list", "--json"))["snapshots"][0]["place"]
+    assert place not in out(capfd, "list")
+    Path("todo.sqlite3").rename("moved.sqlite3")
+    with Path("toolkit.toml").open("a") as file:
+        file.write('[databases]\nsqlite = "sqlite:///moved.sqlite3"\n')
+    out(capfd, "push", "--move")
+    kept = out(capfd, "prune", "--keep-last", "1", "--from", "sqlite")
+    assert f"Kept what 1 push moved from a database of this name at another place ({place})" in kept
+    assert f"sqlite at {place}" in kept
+    assert f"sqlite  {place}" in out(capfd, "list")
+    assert "Removed 1 snapshot" in out(capfd, "prune", "--keep-last", "1", "--from", "sqlite", "--adopt", place)
 
 
 def test_names_of_files_move_no_cursor(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,8 +145,10 @@ class Gallery:
     def verify(self, snapshot: str | None = None, **options: Any) -> VerifyResult:
         return verify(self.config, snapshot, store=self.store, **options)
 
-    def prune(self, *, source: str | None = None, dry_run: bool = False, **policy: Any) -> PruneResult:
-        return prune(self.config, Policy(**policy), store=self.store, source=source, dry_run=dry_run)
+    def prune(
+        self, *, source: str | None = None, adopt: Sequence[str] = (), dry_run: bool = False, **policy: Any
+    ) -> PruneResult:
+        return prune(self.config, Policy(**policy), store=self.store, source=source, adopt=adopt, dry_run=dry_run)
 
     def audit(self) -> AuditResult:
         return audit(self.config, self.database, store=self.store)

@@ -11,7 +11,7 @@ from advanced_alchemy.types.file_object import storages
 
 from tests.operations.archive_example import Gallery
 from tests.operations.gallery import Photo
-from toolkit.models.archive_backend import ArchiveBackend
+from toolkit.archive import ArchiveBackend
 
 
 @pytest.fixture

@@ -93,12 +93,27 @@ def test_a_condition_narrows_a_table(shop: Config, tmp_path: Path, engine: str) 
     assert [row["id"] for row in rows(tmp_path / "out", "category")] == [3, 4, 5]
 
 
+def test_a_condition_of_sqlite_holds_for_any_number_but_zero_also_where_rows_are_counted(
+    shop: Config, tmp_path: Path
+) -> None:
+    create(shop.database("sqlite"), metadata)
+    insert(shop.database("sqlite"), Category, [{"id": n, "name": f"c{n}"} for n in range(1, 8)])
+    for dry_run in (True, False):
+        result = dump_data(
+            shop, "sqlite", ["category"], directory=tmp_path / "out", where={"category": "id & 2"}, dry_run=dry_run
+        )
+        assert [table.rows for table in result.tables] == [4]
+
+
 @pytest.mark.parametrize("engine", ["sqlite", "postgres", "duckdb"])
 def test_a_wrong_condition_is_an_error_and_changes_nothing(shop: Config, tmp_path: Path, engine: str) -> None:
     create(shop.database(engine), metadata)
     dump_data(shop, engine, directory=tmp_path / "out")
     before = files_in(tmp_path / "out")
-    for condition in ("no_such_column = 1", "1=1); DROP TABLE category; --", "id >"):
+    for condition in (
+        "no_such_column = 1", "1=1); DROP TABLE category; --", "id >", "1=1) OR (1=1", "1=1; DROP TABLE category",
+        "1=1); DROP TABLE category; SELECT (1", "1=1) --", "1=1 ORDER BY id", "1=1 /*", "1=1) OR (1=1 /*",
+    ):
         with pytest.raises(ConditionError):
             dump_data(shop, engine, directory=tmp_path / "out", where={"category": condition})
     assert files_in(tmp_path / "out") == before

@@ -249,10 +249,18 @@ def test_no_more_than_twenty_files_that_are_gone_are_shown(world: Gallery, capsy
     assert (len(shown), shown[-1]) == (21, "… and 5 more: --json tells all.")
 
 
-def test_files_that_rows_were_moved_to_in_an_archive_stay_there(kept: Gallery) -> None:
-    kept.push(move=True)
-    assert files_of(dumped(kept).attachments) == (0, 0, 0, 0)
-    assert objects(kept) == []
+def test_files_that_rows_were_moved_to_in_an_archive_stay_there_and_are_counted(
+    kept: Gallery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = kept.push(move=True)
+    kept.photo(99, "live", b"live")
+    result = dumped(kept)
+    assert files_of(result.attachments) == (1, 1, 4, 0)
+    assert result.attachments is not None
+    assert result.attachments.archived == moved.sent > 0
+    assert objects(kept) == [b"live"]
+    show_dump(result)
+    assert f" there already; {moved.sent} in an archive, left there." in capsys.readouterr().out
 
 
 def test_a_directory_without_room_fails_the_dump_and_leaves_the_old_set(kept: Gallery) -> None:

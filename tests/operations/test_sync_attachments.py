@@ -52,6 +52,22 @@ def test_what_cannot_be_copied_is_told_and_the_rows_are_synced(alone: Config) ->
     assert Gallery(world.config, two).rows() == world.rows()
 
 
+def test_files_that_rows_were_moved_to_in_an_archive_stay_there_and_are_counted(alone: Config) -> None:
+    world = gallery(alone, "sqlite", copy=".toolkit/copy")
+    world.photo(1, "a", b"the same")
+    world.photo(2, "b", b"the same")
+    world.photo(3, "c", b"C")
+    world.push(move=True)
+    world.photo(4, "live", b"live")
+    two = f"sqlite:///{alone.root}/two.sqlite3"
+    databases.create(world.config.database(two), metadata)
+    for dry_run in (True, False):
+        found = sync(world.config, "sqlite", two, attachments="copy", dry_run=dry_run).attachments
+        assert found is not None
+        assert (found.files, found.copied, found.archived, found.problems) == (1, 1, 2, ())
+    assert files_in(alone.root / ".toolkit/copy") == {"live": b"live"}
+
+
 def test_only_files_of_rows_that_are_synced_are_copied(alone: Config) -> None:
     world = gallery(alone, "sqlite", copy=".toolkit/copy")
     world.photo(1, "a", b"A")

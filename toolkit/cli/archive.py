@@ -70,7 +70,8 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
               "no such column, files last written so long ago.")
 @where_option
 @click.option("--move", is_flag=True,
-              help="Afterwards point the rows at the archive, and remove the live files that no row needs any more.")
+              help="Afterwards point the rows at the archive, and remove the live files that no row needs any more. "
+              "The application finds them by a backend of the store's name: register a toolkit.archive.ArchiveBackend.")
 @click.option("--compress", is_flag=True, help="Store what gets smaller by it compressed (zstd).")
 @click.option("--rehash", is_flag=True,
               help="Read every file, also those that have the size, time and tag of the last snapshot.")
@@ -244,6 +245,9 @@ def restore(
               help="The newest of each of N months.")
 @click.option("--keep-within", metavar="AGE", callback=_duration, help="All that are not older (90d, 12h, 2w, 6mo).")
 @from_option(help="The database of rows that were moved: objects that none of them points at any more go too.")
+@click.option("--adopt", multiple=True, metavar="PLACE",
+              help="That database was at PLACE before (a prune names it): what was pushed there is its own; may be "
+              "repeated.")
 @dry_run_option
 @json_option
 def prune(
@@ -255,6 +259,7 @@ def prune(
     keep_monthly: int,
     keep_within: dt.timedelta | None,
     source: str | None,
+    adopt: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -271,7 +276,7 @@ def prune(
 
     policy = Policy(keep_last, keep_daily, keep_weekly, keep_monthly, keep_within)
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, policy, store=store, source=source, dry_run=dry_run, progress=progress)
+        result = run(ctx.obj, policy, store=store, source=source, adopt=adopt, dry_run=dry_run, progress=progress)
     show_json(result) if as_json else show_prune(result)
 
 

@@ -92,8 +92,10 @@ def show_transfer(result: SyncResult) -> None:
 
 def _show_files(copied: FileCopy, dry_run: bool) -> None:
     would = "to be copied" if dry_run else "copied"
+    archived = f"; {copied.archived:,} in an archive, left there" if copied.archived else ""
     click.echo(
-        f"Files: {copied.copied:,} {would} to {copied.store} ({copied.bytes:,} bytes), {copied.there:,} there already."
+        f"Files: {copied.copied:,} {would} to {copied.store} ({copied.bytes:,} bytes), {copied.there:,} there already"
+        f"{archived}."
     )
     for problem in copied.problems[:_NAMED]:
         click.echo(f"Not copied: {problem}")

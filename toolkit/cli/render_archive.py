@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.audit import AuditResult
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotInfo, SnapshotList
     from toolkit.operations.archive.outcomes import Finding
-    from toolkit.operations.archive.prune import PruneResult
+    from toolkit.operations.archive.prune import KeptMoves, PruneResult
     from toolkit.operations.archive.push import PushResult
     from toolkit.operations.archive.restore import RestoreResult
     from toolkit.operations.archive.verify import VerifyResult
@@ -29,11 +29,12 @@ _TEXT = 100
 def show_push(result: PushResult) -> None:
     """A line for each column of files, then what came of it."""
     click.echo(f"{result.source} -> {result.archive}{' (dry run: nothing was written)' if result.dry_run else ''}")
-    show_table(
-        ("column", "files", "bytes", "too young"),
-        [(f"{each.table}.{each.column}", each.files, each.bytes, each.younger) for each in result.columns],
-    )
     ages = sorted({each.age_by for each in result.columns if each.age_by})
+    wide = None if ages else -1
+    show_table(
+        ("column", "files", "bytes", "too young")[:wide],
+        [(f"{each.table}.{each.column}", each.files, each.bytes, each.younger)[:wide] for each in result.columns],
+    )
     if ages:
         click.echo(f"Age by {', '.join(ages)}.")
     kinds = [(result.unchanged, "unchanged since the last snapshot"), (result.archived, "in the archive already")]
@@ -41,6 +42,8 @@ def show_push(result: PushResult) -> None:
     parts.append(f"{result.read:,} {'to be read' if result.dry_run else 'read'} ({result.read_bytes:,} bytes)")
     click.echo(f"{_files(result.objects)}, {result.bytes:,} bytes: {', '.join(parts)}.")
     show_findings(result.findings)
+    for note in result.notes:
+        click.echo(note)
     if result.dry_run:
         click.echo("Run again without --dry-run to archive this.")
         return
@@ -55,10 +58,12 @@ def show_push(result: PushResult) -> None:
 
 
 def show_snapshots(result: SnapshotList) -> None:
-    """A line for each snapshot."""
+    """A line for each snapshot; where it is of, if databases of one name are at several places."""
+    places = Counter(name for name, _ in {(each.database, each.place) for each in result.snapshots})
+    wide = None if max(places.values(), default=0) > 1 else -1
     show_table(
-        ("snapshot", "made (UTC)", "files", "bytes", "of"),
-        [(each.id, f"{each.created_at:%Y-%m-%d %H:%M:%S}", each.files, each.bytes, _of(each))
+        ("snapshot", "made (UTC)", "files", "bytes", "of", "at")[:wide],
+        [(each.id, f"{each.created_at:%Y-%m-%d %H:%M:%S}", each.files, each.bytes, _of(each), each.place or "")[:wide]
          for each in result.snapshots],
     )  # fmt: skip
     if not result.snapshots:
@@ -149,8 +154,21 @@ def show_prune(result: PruneResult) -> None:
     )
     if result.moved_objects:
         click.echo(f"{_objects(result.moved_objects)} in no snapshot stay because rows were moved there.")
+    for kept in result.kept_moves:
+        click.echo(_kept(kept))
     if result.dry_run:
         click.echo("Run again without --dry-run to remove this.")
+
+
+def _kept(kept: KeptMoves) -> str:
+    """Pushes whose objects were not released, and what to do about it."""
+    what = f"Kept what {kept.moves:,} push{'' if kept.moves == 1 else 'es'} moved"
+    if kept.columns:
+        return f"{what}, for the metadata lacks {', '.join(kept.columns)}: name the one that has it (--metadata)."
+    return (
+        f"{what} from a database of this name at another place ({kept.place}): give each an archive or a prefix of its "
+        f"own; or, if it is this database that was there before, add --adopt {kept.place}."
+    )
 
 
 def show_audit(result: AuditResult) -> None:

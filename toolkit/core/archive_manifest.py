@@ -88,7 +88,10 @@ class Scope:
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line. `files` counts references of rows; `objects` and `bytes` their content, each object once."""
+    """The first line. `files` counts references of rows; `objects` and `bytes` their content, each object once.
+
+    `place` tells databases of one name apart (`DatabaseConnection.identity`); manifests of earlier versions have none.
+    """
 
     format: int = FORMAT
     id: str
@@ -100,6 +103,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     objects: int
     bytes: int
     moved: bool = False
+    place: str | None = None
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,7 +81,10 @@ class TableResult:
 
 @dataclass(frozen=True, slots=True)
 class FileCopy:
-    """Files that came along with rows: so many `copied` to a store, others `there` already; a line for each problem."""
+    """Files that came along with rows: so many `copied` to a store, others `there` already; a line for each problem.
+
+    `archived` are not among these `files`: rows were moved to them in an archive, where they were left.
+    """
 
     store: str
     files: int
@@ -89,6 +92,7 @@ class FileCopy:
     bytes: int
     there: int
     problems: tuple[str, ...] = ()
+    archived: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from toolkit.repositories.base import DatabaseConnection
     from toolkit.stores.live import LiveBackend
 
-_SCHEMA = "CREATE TABLE file (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, UNIQUE (backend, path))"
+_SCHEMA = """
+CREATE TABLE file (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, is_archived INTEGER, UNIQUE (backend, path))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,10 @@ def copy_files(
     size, problems = 0, []
     with Catalogue(_SCHEMA) as catalogue:
         for spec in (narrow(each) for each in specs if file_columns(each)):
-            catalogue.run_many("INSERT OR IGNORE INTO file (backend, path) VALUES (?, ?)", _places(origin, spec))
+            catalogue.run_many(
+                "INSERT OR IGNORE INTO file (backend, path, is_archived) VALUES (?, ?, ?)", _places(origin, spec)
+            )
+        archived = set_archived_aside(catalogue)
         (files,) = catalogue.one("SELECT count(*) FROM file")
         progress.step(f"copy files to {run.target.name}", files)
         rows = catalogue.pages("SELECT id, backend, path FROM file WHERE id > ? ORDER BY id")
@@ -128,18 +133,26 @@ def copy_files(
                 counts[done.state] += 1
                 size += done.bytes
             progress.advance(1)
-    return FileCopy(run.target.name, files, counts["copied"], size, counts["there"], tuple(sorted(problems)))
+    return FileCopy(
+        run.target.name, files, counts["copied"], size, counts["there"], tuple(sorted(problems)), archived
+    )  # fmt: skip
 
 
-def _places(origin: DatabaseConnection, spec: TableSpec) -> Iterator[tuple[str, str]]:
+def _places(origin: DatabaseConnection, spec: TableSpec) -> Iterator[tuple[str, str, bool]]:
     return (
-        (each.backend, each.path)
+        (each.backend, each.path, is_archived(each))
         for cell in read_cells(origin, spec)
         for each in cell.references
-        if is_live(each)
     )
 
 
-def is_live(reference: Reference) -> bool:
-    """Whether a file is in a live store, not one that rows were moved to in an archive."""
-    return address_of(reference.path) is None
+def is_archived(reference: Reference) -> bool:
+    """Whether a file is one that rows were moved to in an archive, not in a live store."""
+    return address_of(reference.path) is not None
+
+
+def set_archived_aside(catalogue: Catalogue) -> int:
+    """Strike the files that are in an archive from a catalogue's table `file`; how many there were."""
+    (count,) = catalogue.one("SELECT count(*) FROM file WHERE is_archived")
+    catalogue.run("DELETE FROM file WHERE is_archived")
+    return int(count)

@@ -17,7 +17,7 @@ from toolkit.core.plan import FileCopy
 from toolkit.errors import ExistingFilesError, FixtureError, StoreError, ToolkitError, UnknownNameError
 from toolkit.operations.archive.places import JOBS, Backends
 from toolkit.operations.archive.rows import file_columns, narrow, read_cells
-from toolkit.operations.attachments import is_live, send_proved
+from toolkit.operations.attachments import is_archived, send_proved, set_archived_aside
 from toolkit.stores.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 _SCHEMA = """
 CREATE TABLE file (
-    id INTEGER PRIMARY KEY, backend TEXT, path TEXT, content_type TEXT, is_lacking INTEGER, UNIQUE (backend, path)
+    id INTEGER PRIMARY KEY, backend TEXT, path TEXT, content_type TEXT, is_archived INTEGER, is_lacking INTEGER,
+    UNIQUE (backend, path)
 )
 """
-_NOTED = "INSERT OR IGNORE INTO file (backend, path, content_type) VALUES (?, ?, ?)"
+_NOTED = "INSERT OR IGNORE INTO file (backend, path, content_type, is_archived) VALUES (?, ?, ?, ?)"
 _COPIED = 1 << 20
 _KEPT_BYTES = 1 << 20
 """What is held in memory of a file on its way into fixtures; the rest waits in a temporary file."""
@@ -55,20 +56,23 @@ class AttachmentMode(StrEnum):
     LEAVE = "leave"
 
 
-def _note(catalogue: Catalogue, source: Source, specs: Sequence[TableSpec]) -> list[str]:
-    """Note every file that rows point at, once; what is wrong with rows that name none."""
+def _note(catalogue: Catalogue, source: Source, specs: Sequence[TableSpec]) -> tuple[list[str], int]:
+    """Note every live file that rows point at, once.
+
+    What is wrong with rows that name none, and how many files are in an archive.
+    """
     problems: list[str] = []
     for spec in (narrow(each) for each in specs if file_columns(each)):
         catalogue.run_many(_NOTED, _places(read_cells(source, spec), problems))
-    return problems
+    return problems, set_archived_aside(catalogue)
 
 
-def _places(cells: Iterable[Cell], problems: list[str]) -> Iterator[tuple[str, str, str | None]]:
+def _places(cells: Iterable[Cell], problems: list[str]) -> Iterator[tuple[str, str, str | None, bool]]:
     for cell in cells:
         if cell.problem is not None:
             key = ", ".join(f"{name}={value!r}" for name, value in cell.key.items())
             problems.append(f"{cell.table} {key}: column {cell.column!r} names no file: {cell.problem}")
-        yield from ((each.backend, each.path, each.content_type) for each in cell.references if is_live(each))
+        yield from ((each.backend, each.path, each.content_type, is_archived(each)) for each in cell.references)
 
 
 # -- out of the live stores ----------------------------------------------------------------------------------------
@@ -165,7 +169,7 @@ def dump_files(
     found: dict[str, dict[str, FixtureAttachment]] = {}
     counts, size = {True: 0, False: 0}, 0
     with Catalogue(_SCHEMA) as catalogue:
-        problems = _note(catalogue, origin, specs)
+        problems, archived = _note(catalogue, origin, specs)
         (files,) = catalogue.one("SELECT count(*) FROM file")
         progress.step("dump files", files)
         rows = catalogue.pages("SELECT id, backend, path FROM file WHERE id > ? ORDER BY id")
@@ -180,7 +184,10 @@ def dump_files(
             if attachment is not None:
                 found.setdefault(done.backend, {})[done.path] = attachment
             progress.advance(1)
-    return FileCopy(writer.directory.name, files, counts[True], size, counts[False], tuple(sorted(problems))), found
+    copied = FileCopy(
+        writer.directory.name, files, counts[True], size, counts[False], tuple(sorted(problems)), archived
+    )  # fmt: skip
+    return copied, found
 
 
 def _still_there(directory: Directory, old: Attachments, file: _Taken) -> FixtureAttachment | None:
@@ -258,7 +265,7 @@ class FilePutting:
             FixtureError: content is missing in the fixtures, or damaged.
             UnknownNameError, StoreError: a live store cannot be used.
         """
-        _note(self.catalogue, _Rows(rows), specs)
+        _, archived = _note(self.catalogue, _Rows(rows), specs)
         self.progress.step("compare files", *self.catalogue.one("SELECT count(*) FROM file"))
         pages = self.catalogue.pages("SELECT id, backend, path FROM file WHERE id > ? ORDER BY id")
         counts, size = dict.fromkeys(("unknown", "there", "lacking", "other"), 0), 0
@@ -275,7 +282,7 @@ class FilePutting:
         if others:
             raise ExistingFilesError(sorted(others), counts["other"])
         files = counts["there"] + counts["lacking"]
-        return FileCopy(self._names(), files, counts["lacking"], size, counts["there"])
+        return FileCopy(self._names(), files, counts["lacking"], size, counts["there"], archived=archived)
 
     def put(self) -> None:
         """Write what is lacking.

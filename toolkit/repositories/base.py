@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -117,6 +119,18 @@ class DatabaseConnection(ABC):
         """The names of the views in a schema."""
         with self.translated():
             return frozenset(sa.inspect(self.sqlalchemy).get_view_names(schema=schema))
+
+    def identity(self) -> str:
+        """Sixteen hexadecimal digits for where these rows are; no secret. Databases of one name are told apart by them.
+
+        They change when the database moves, and are never those of a copy of it elsewhere.
+        """
+        parts = (self.database.place, *self._marks())
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    def _marks(self) -> Iterable[str]:
+        """What tells this place from one with the same address. Many machines have a file of the same path."""
+        return (platform.node(),)
 
     def hold(self, specs: Sequence[TableSpec]) -> None:  # noqa: B027 - files are nobody else's while they are open
         """Keep these tables from being altered, emptied or dropped while they are worked on; call it first of all."""

@@ -48,7 +48,8 @@ class TableRepository:
     @property
     def _within(self) -> sa.ColumnElement[bool]:
         """The condition that narrows the table, as its user wrote it."""
-        return sa.true() if self.spec.where is None else sa.literal_column(bracketed(self.spec.where), sa.Boolean)
+        # Of no type: SQLAlchemy would compare a boolean with 1 on SQLite, where every number but 0 is true.
+        return sa.true() if self.spec.where is None else sa.literal_column(bracketed(self.spec.where))
 
     def source(self, name: str) -> str:
         """What to read from instead of the table, whose quoted name this is, when a condition narrows it."""
@@ -76,13 +77,18 @@ class TableRepository:
     def check_condition(self) -> None:
         """Have the database understand the condition that narrows the table, before anything is done by it.
 
+        With brackets around it, what has none of its own is refused (`… LIMIT 1`); without, what would close them
+        (`a = 1) OR (b = 1`). The bound values keep it to one statement.
+
         Raises:
             ConditionError: it does not.
         """
+        bare: sa.ColumnElement[bool] = sa.literal_column(f"{self.spec.where}\n")
         try:
             with self.connection.translated():
-                one = sa.select(sa.literal(1)).select_from(self.table).where(self._within).limit(0)
-                self.connection.sqlalchemy.execute(one).all()
+                for condition in (self._within, bare):
+                    one = sa.select(sa.literal(1)).select_from(self.table).where(condition).limit(0)
+                    self.connection.sqlalchemy.execute(one).all()
         except StatementError as error:
             reason, name = error.fact.removeprefix(f"{self.connection.name}: "), self.spec.name
             columns = [column.name for column in self.table.columns]

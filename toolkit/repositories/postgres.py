@@ -121,6 +121,22 @@ class PostgresConnection(DatabaseConnection):
                 "role.",
             )
 
+    def _marks(self) -> Iterable[str]:
+        """The cluster's own number, for behind each compose file is a server of one name; and where tables are found.
+
+        A copy of its files has the same number, which is why the address counts, too.
+        """
+        with self.translated():
+            row = self.run(
+                "SELECT coalesce(current_schema(), ''), has_function_privilege('pg_control_system()', 'EXECUTE')"
+            ).fetchone()
+            assert row is not None
+            if not row[1]:
+                return (row[0], *super()._marks())
+            number = self.run("SELECT system_identifier::text FROM pg_control_system()").fetchone()
+        assert number is not None
+        return (row[0], number[0])
+
     @property
     def _settings(self) -> tuple[str, ...]:
         return (*_SETTINGS, f"SET LOCAL lock_timeout = {self.database.lock_seconds * 1000:.0f}")

@@ -139,10 +139,10 @@ class Archive:
         ids = (snapshot_of(info.key) for info in self.store.list(SNAPSHOTS))
         return (snapshot for snapshot in ids if snapshot is not None)
 
-    def find(self, text: str, database: str | None = None) -> Header:
+    def find(self, text: str, database: str | None = None, place: str | None = None) -> Header:
         """The snapshot of an id, or of its beginning if no other begins so; `latest` is the newest.
 
-        If there are any of `database`, it is the newest of them.
+        If there are any of the database at `place`, or else of the name `database`, it is the newest of them.
 
         Raises:
             UnknownNameError: none.
@@ -151,7 +151,8 @@ class Archive:
         """
         headers, problems = self.snapshots()
         if text == LATEST and headers:
-            return ([header for header in headers if header.database == database] or headers)[-1]
+            own = [header for header in headers if place is not None and header.place == place]
+            return (own or [header for header in headers if header.database == database] or headers)[-1]
         found = [header for header in headers if text and header.id.startswith(text)]
         if len(found) > 1:
             raise ConfigurationError(

@@ -92,6 +92,13 @@ def live_backend(config: Config, key: str) -> LiveBackend:
     )
 
 
+def is_registered(key: str) -> bool:
+    """Whether the application registered a backend of that name (its metadata must have been imported)."""
+    from advanced_alchemy.types.file_object import storages
+
+    return storages.is_registered(key)
+
+
 class ObstoreBackend:
     """Files in an obstore store, under whatever names it takes."""
 

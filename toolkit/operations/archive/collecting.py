@@ -133,7 +133,7 @@ class Collector:
     def _count_younger(self, table: str, column: str, files: int) -> None:
         self._younger[table, column] = self._younger.get((table, column), 0) + files
 
-    def archive_contents(self, database: str, scope: Scope) -> None:
+    def archive_contents(self, database: str, place: str, scope: Scope) -> None:
         """Note which objects are there, which were found damaged, and what the last snapshots say of live files."""
         self.progress.step(f"list {self.archive.name}")
         self.catalogue.run_many(
@@ -142,7 +142,7 @@ class Collector:
         self.catalogue.run_many(
             "INSERT OR IGNORE INTO damaged VALUES (?)", ((address.key,) for address in self.archive.damaged())
         )
-        for header in _parents(self.archive.snapshots()[0], database, scope):
+        for header in _parents(self.archive.snapshots()[0], database, place, scope):
             self._remember(header)
 
     def _remember(self, header: Header) -> None:
@@ -253,8 +253,12 @@ def list_of_known(archive: Archive, snapshot: str, limit: float) -> Iterator[tup
             )  # fmt: skip
 
 
-def _parents(headers: Sequence[Header], database: str, scope: Scope) -> list[Header]:
-    """The last snapshot of the same rows, and the last of this database at all."""
-    own = [header for header in headers if header.database == database]
+def _parents(headers: Sequence[Header], database: str, place: str, scope: Scope) -> list[Header]:
+    """The last snapshot of the same rows, and the last of this database at all.
+
+    Another one of its name serves only until it has its own: on a machine of a new name, not every file is read anew.
+    """
+    named = [header for header in headers if header.database == database]
+    own = [header for header in named if header.place == place] or named
     same = [header for header in own if header.scope == scope]
     return list({header.id: header for header in (*same[-1:], *own[-1:])}.values())

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:
-    """One snapshot: `files` references of rows, to `objects` of so many `bytes` in all."""
+    """One snapshot: `files` references of rows, to `objects` of so many `bytes` in all.
+
+    `place` tells databases of one name apart; snapshots of earlier versions have none.
+    """
 
     id: str
     created_at: dt.datetime
@@ -28,6 +31,7 @@ class SnapshotInfo:
     objects: int
     bytes: int
     moved: bool
+    place: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def described(header: Header) -> SnapshotInfo:
     """What a header says."""
     return SnapshotInfo(
         header.id, header.created_at, header.database, header.revision, header.scope, header.files, header.objects,
-        header.bytes, header.moved,
+        header.bytes, header.moved, header.place,
     )  # fmt: skip
 
 

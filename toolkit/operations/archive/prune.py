@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toolkit.core.archive_manifest import Header, address_of
+from toolkit.core.archive_manifest import FileEntry, Header, address_of
+from toolkit.core.archive_origins import UNMARKED, Origins, Owner
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.retention import Policy, Verdict, apply_policy
-from toolkit.errors import ConfigurationError, LastSnapshotError, StoreError
+from toolkit.errors import ConfigurationError, LastSnapshotError, StoreError, UnknownNameError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive.listing import SnapshotInfo, described
 from toolkit.operations.archive.places import DEFAULT_STORE, Backends, open_archive
-from toolkit.operations.archive.rows import file_tables, read_cells
+from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
 from toolkit.repositories import connect
 from toolkit.repositories.base import check_schema
 from toolkit.stores.archive_locks import HOLDS, LockKind
@@ -32,6 +34,7 @@ CREATE TABLE object (key TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
 CREATE TABLE needed (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE moved (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE pointed (key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE moved_once (key TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _REMOVED_AT_ONCE = 1000
 
@@ -51,10 +54,23 @@ class SnapshotVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptMoves:
+    """How many pushes with --move of a database of this name are not released, and why.
+
+    Either it was at another `place`, or the metadata lacks these `columns`, so that their rows were not looked at.
+    """
+
+    moves: int
+    place: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PruneResult:
     """What was removed, or (`dry_run`) would be. Sizes are in bytes.
 
-    `moved_objects` are in no snapshot that stays, but kept because rows were pointed at them.
+    `moved_objects` are in no snapshot that stays, but kept because rows were pointed at them; `kept_moves` says of
+    which it is not known whether the rows that were looked at are those.
     """
 
     archive: str
@@ -66,6 +82,7 @@ class PruneResult:
     kept_bytes: int
     moved_objects: int
     seconds: float
+    kept_moves: tuple[KeptMoves, ...] = ()
 
     @property
     def removed_snapshots(self) -> int:
@@ -79,17 +96,19 @@ def prune(
     *,
     store: str = DEFAULT_STORE,
     source: str | None = None,
+    adopt: Sequence[str] = (),
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> PruneResult:
     """Remove the snapshots that the policy does not keep, then every object that none of the others needs.
 
     Snapshots of one database and the same rows (tables, conditions, age) are a group, to which the policy is applied.
-    Objects that rows were pointed at by --move stay, unless the rows of `source`, a database, show that none does any
-    more.
+    Objects that rows were pointed at by --move stay, unless they were rows of `source`, a database, and none of its
+    rows does any more. Of other databases of its name, nothing is released; `adopt` are the places where it was before.
 
     Raises:
-        ConfigurationError: the policy keeps nothing.
+        ConfigurationError: the policy keeps nothing; `adopt` without `source`.
+        UnknownNameError: no manifest names a place to adopt.
         ArchiveBusyError: a push or another prune is running.
         LastSnapshotError: no snapshot of a group would be left.
         StoreError: a manifest is damaged, so that nobody knows what is needed.
@@ -99,23 +118,33 @@ def prune(
         raise ConfigurationError(
             "No policy was given, so that nothing would be kept.", "Say what to keep, for example --keep-last 10."
         )
+    if adopt and source is None:
+        raise ConfigurationError("Only a database can adopt what was moved elsewhere.", "Name it with --from.")
     archive = open_archive(config, store)
     with Catalogue(_SCHEMA) as catalogue, nullcontext(None) if dry_run else archive.locked(LockKind.PRUNE) as lock:
-        if source is not None:
-            _note_rows(config, catalogue, source, store)
-        run = _Prune(archive, catalogue, progress or Silent(), None if source is None else config.database(source).name)
+        rows = None if source is None else _note_rows(config, catalogue, source, store, adopt)
+        run = _Prune(archive, catalogue, progress or Silent(), rows)
         result = run.plan(policy)
         if lock is not None:
             run.execute(result, lock)
     return replace(result, dry_run=dry_run, seconds=time.perf_counter() - started)
 
 
-def _note_rows(config: Config, catalogue: Catalogue, source: str, store: str) -> None:
-    """Which objects of the archive the rows of a database point at now."""
-    backends = Backends(config, store)
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows that were looked at: whose, and which columns of theirs."""
+
+    owner: Owner
+    columns: frozenset[tuple[str, str]]
+
+
+def _note_rows(config: Config, catalogue: Catalogue, source: str, store: str, adopt: Sequence[str]) -> _Rows:
+    """Note which objects of the archive the rows of a database point at now."""
+    backends, database = Backends(config, store), config.database(source)
     specs = file_tables(load_metadata(config.metadata, config.root))
-    with connect(config.database(source)) as connection:
+    with connect(database) as connection:
         check_schema(connection, specs)
+        owner = Owner(database.name, connection.identity(), frozenset(adopt))
         for spec in specs:
             catalogue.run_many(
                 "INSERT OR IGNORE INTO pointed VALUES (?)",
@@ -126,9 +155,10 @@ def _note_rows(config: Config, catalogue: Catalogue, source: str, store: str) ->
                     if (address := backends.archived(each.backend, each.path)) is not None
                 ),
             )
+    return _Rows(owner, frozenset((spec.name, column) for spec in specs for column in file_columns(spec)))
 
 
-def group_of(header: Header) -> str:
+def group_of(header: Header, origins: Origins) -> str:
     """What a snapshot is one of: a database, and which of its rows."""
     scope = header.scope
     parts = [
@@ -136,7 +166,7 @@ def group_of(header: Header) -> str:
         *(f"{table} where {condition}" for table, condition in scope.where.items()),
         *([f"older than {scope.older_than}"] if scope.older_than else []),
     ]
-    return header.database + (f" ({'; '.join(parts)})" if parts else "")
+    return origins.described(header) + (f" ({'; '.join(parts)})" if parts else "")
 
 
 @dataclass
@@ -146,8 +176,9 @@ class _Prune:
     archive: Archive
     catalogue: Catalogue
     progress: Progress
-    source: str | None
+    rows: _Rows | None
     released: tuple[str, ...] = ()
+    kept_moves: tuple[KeptMoves, ...] = ()
 
     def plan(self, policy: Policy) -> PruneResult:
         """Find out what goes; nothing is removed."""
@@ -158,12 +189,13 @@ class _Prune:
                 "Nobody knows which objects it needs. Update toolkit if a later version wrote it; if it is damaged, "
                 "restore it from a copy of the archive, or remove it.",
             )  # fmt: skip
-        verdicts = tuple(self._verdicts(headers, policy))
+        origins = self._origins(headers)
+        verdicts = tuple(self._verdicts(headers, origins, policy))
         for verdict in verdicts:
             if verdict.kept:
                 self.progress.step(f"read snapshot {verdict.snapshot.id}", verdict.snapshot.files)
                 self._need("needed", self._keys(verdict.snapshot.id))
-        self._need_moved()
+        self._need_moved(origins)
         self.progress.step(f"list {self.archive.name}")
         self.catalogue.run_many(
             "INSERT OR REPLACE INTO object VALUES (?, ?)",
@@ -185,10 +217,19 @@ class _Prune:
         self._forget_damage()
         self.archive.store.remove_unfinished(dt.datetime.now(dt.UTC) - HOLDS)
 
-    def _verdicts(self, headers: Sequence[Header], policy: Policy) -> Iterator[SnapshotVerdict]:
+    def _origins(self, snapshots: Sequence[Header]) -> Origins:
+        headers = [*snapshots, *(header for header, _ in self.archive.moved())]
+        if self.rows is None:
+            return Origins.of(headers)
+        known = {header.place or UNMARKED for header in headers}
+        for place in self.rows.owner.adopted - known:
+            raise UnknownNameError("place", place, sorted(known), self.archive.name)
+        return Origins.of(headers, self.rows.owner)
+
+    def _verdicts(self, headers: Sequence[Header], origins: Origins, policy: Policy) -> Iterator[SnapshotVerdict]:
         groups: dict[str, list[Header]] = {}
         for header in headers:
-            groups.setdefault(group_of(header), []).append(header)
+            groups.setdefault(group_of(header, origins), []).append(header)
         for group, members in sorted(groups.items()):
             found: tuple[Verdict[Header], ...] = apply_policy(members, policy, dt.datetime.now(dt.UTC))
             if not any(verdict.kept for verdict in found):
@@ -202,19 +243,41 @@ class _Prune:
     def _need(self, table: str, keys: Iterator[tuple[str]]) -> None:
         self.catalogue.run_many(f"INSERT OR IGNORE INTO {table} VALUES (?)", keys)
 
-    def _need_moved(self) -> None:
-        """Objects that rows point at, or may: only of the database that was looked into is it known."""
-        released = []
+    def _need_moved(self, origins: Origins) -> None:
+        """Objects that rows point at, or may: only of the rows that were looked at is it known."""
+        released, kept = [], Counter[tuple[str | None, tuple[str, ...]]]()
         for header, entries in self.archive.moved():
-            keys = [(entry.address.key,) for entry in entries] if header.database == self.source else None
-            if keys is not None and not any(self._is_pointed_at(key) for (key,) in keys):
-                released.append(header.id)
-            else:
-                self._need("moved", iter(keys) if keys is not None else ((e.address.key,) for e in entries))
+            columns = self._note_moved(entries)
+            if self.rows is not None and origins.is_own(header):
+                # Another application's tables in the same database, or those of an earlier version of this one.
+                unknown = columns - self.rows.columns
+                if not unknown and not self._is_pointed_at():
+                    released.append(header.id)
+                    continue
+                if unknown:
+                    kept[None, tuple(sorted(map(".".join, unknown)))] += 1
+            elif self.rows is not None and header.database == self.rows.owner.name:
+                kept[origins.place(header) or UNMARKED, ()] += 1
+            self.catalogue.run("INSERT OR IGNORE INTO moved SELECT key FROM moved_once")
         self.released = tuple(released)
+        self.kept_moves = tuple(KeptMoves(moves, *why) for why, moves in kept.items())
 
-    def _is_pointed_at(self, key: str) -> bool:
-        return self.catalogue.one("SELECT 1 FROM pointed WHERE key = ?", key) is not None
+    def _note_moved(self, entries: Iterable[FileEntry]) -> set[tuple[str, str]]:
+        """Note which objects one push moved rows to; the columns of these rows are returned."""
+        columns = set()
+
+        def keys() -> Iterator[tuple[str]]:
+            for entry in entries:
+                columns.add((entry.table, entry.column))
+                yield (entry.address.key,)
+
+        self.catalogue.run("DELETE FROM moved_once")
+        self._need("moved_once", keys())
+        return columns
+
+    def _is_pointed_at(self) -> bool:
+        """Whether a row of those that were looked at points at any of these objects."""
+        return self.catalogue.one("SELECT 1 FROM moved_once JOIN pointed USING (key)") is not None
 
     def _result(self, verdicts: tuple[SnapshotVerdict, ...]) -> PruneResult:
         counts = self.catalogue.one(
@@ -223,7 +286,9 @@ class _Prune:
             f"count(*) FILTER (WHERE key NOT IN (SELECT key FROM needed) AND NOT ({_GOES})) FROM object"
         )
         removed, removed_bytes, kept, kept_bytes, moved = map(int, counts)
-        return PruneResult(self.archive.name, True, verdicts, removed, removed_bytes, kept, kept_bytes, moved, 0.0)
+        return PruneResult(
+            self.archive.name, True, verdicts, removed, removed_bytes, kept, kept_bytes, moved, 0.0, self.kept_moves
+        )
 
     def _in_lots(self) -> Iterator[list[str]]:
         lot: list[str] = []

@@ -30,6 +30,7 @@ from toolkit.repositories import connect
 from toolkit.repositories.base import check_schema
 from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
+from toolkit.stores.live import is_registered
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -75,7 +76,8 @@ class PushResult:
 
     `objects` counts each live file once: those `unchanged` since the last snapshot, those that rows already point at
     in the archive (`archived`), and those `read` because nothing is known of them. Of these, `sent` were not in the
-    archive; a dry run does not know. `moved` counts rows, `removed` live files.
+    archive; a dry run does not know. `moved` counts rows, `removed` live files. `notes` are sentences for whoever reads
+    this: what is not wrong, but will be if nothing is done about it.
     """
 
     source: str
@@ -97,6 +99,7 @@ class PushResult:
     removed: int = 0
     findings: tuple[Finding, ...] = ()
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -181,8 +184,9 @@ class _Push:
         )  # fmt: skip
         with connect(self._database) as connection:
             check_schema(connection, self._specs)
+            self._place = connection.identity()
             self._malformed = self._collector.rows(connection, self._specs, self._now)
-        self._collector.archive_contents(self._database.name, self._scope)
+        self._collector.archive_contents(self._database.name, self._place, self._scope)
         self._collector.examine(self._now)
         return self._result()
 
@@ -242,6 +246,7 @@ class _Push:
             id=new_snapshot_id(self._now), created_at=self._now, database=self._database.name,
             revision=current_revision(self._database, self._config), scope=self._scope,
             files=files, objects=objects, bytes=int(size), moved=self._options.move,
+            place=self._place,
         )  # fmt: skip
 
     def _entries(self, moved_only: bool = False) -> Iterator[FileEntry]:
@@ -284,7 +289,16 @@ class _Push:
             read=counts[State.READ][0],
             read_bytes=counts[State.READ][1],
             findings=tuple(self._findings()),
+            notes=tuple(self._notes()),
         )  # fmt: skip
+
+    def _notes(self) -> Iterator[str]:
+        """The application may register its backends later than the metadata is loaded: this is no reason to refuse."""
+        if self._options.move and not is_registered(self._store):
+            yield (
+                f"No storage backend is registered as {self._store!r} where the metadata is loaded: an application "
+                "without one cannot read rows that were moved. Register a toolkit.archive.ArchiveBackend there."
+            )
 
     def _column(self, spec: TableSpec, column: str) -> ColumnPush:
         files, size = self._catalogue.one(

@@ -139,13 +139,18 @@ def restore(
         raise ConfigurationError("A restore needs the database whose rows point at the files.", "Name it with --from.")
     archive = open_archive(config, store)
     # Keys mean other rows in another database; after a migration to a new one, there is only the old one's snapshot.
-    header = archive.find(snapshot, None if source is None else config.database(source).name)
+    header = archive.find(snapshot) if source is None else _find(archive, snapshot, config.database(source))
     with Catalogue(_SCHEMA) as catalogue:
         run = _Restore(config, archive, header, store, source, options, catalogue, progress or Silent())
         run.plan()
         if not dry_run:
             run.execute()
         return run.result(dry_run, started)
+
+
+def _find(archive: Archive, snapshot: str, database: Database) -> Header:
+    with connect(database) as connection:
+        return archive.find(snapshot, database.name, connection.identity())
 
 
 class _Restore:
@@ -240,7 +245,8 @@ class _Restore:
         if self._directory is not None:
             return None, entries, []
         if held is None:
-            reason = "no such row any more" + ("" if self._options.rowless else ": its file was left in the archive")
+            left = ": its file was left in the archive (--rowless restores it, too)"
+            reason = "no such row any more" + ("" if self._options.rowless else left)
             gone = Finding(Outcome.ROW_GONE, table, column, json.loads(key), reason=reason)
             return None, entries if self._options.rowless else [], [gone]
         cell = self._cell(table, column, json.loads(key), held[0])
