@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ def sync(
     tables: Sequence[str] = (),
     *,
     where: Mapping[str, str] | None = None,
+    exclude: Collection[str] = (),
     match: Mapping[str, Sequence[str]] | None = None,
     since: Since | None = None,
     dry_run: bool = False,
@@ -59,7 +60,7 @@ def sync(
     """
     started = time.perf_counter()
     options, progress = _effective(options or Options(), since), progress or Silent()
-    specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables), where or {})
+    specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables, exclude), where or {})
     source_database, target_database = config.database(source), config.database(target)
     _require_two(source_database, target_database)
     if since is not None:
