@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from argparse import Namespace
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alembic.config import Config as AlembicConfig
@@ -22,7 +24,6 @@ from toolkit.repositories import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from advanced_alchemy.alembic.commands import AlembicCommands
     from sqlalchemy import Connection, Engine, MetaData, Table
@@ -191,3 +192,30 @@ def scripts_of(config: Config) -> ScriptDirectory:
         scripts = ScriptDirectory.from_config(alembic_config(config))
         scripts.get_heads()
     return scripts
+
+
+def require_one_database(config: Config) -> None:
+    """See that the migrations are of one database, as far as this package's `env.py` is the one that runs them.
+
+    Those of several (`flask db init --multidb`, `alembic init --template multidb`) are functions of the one meant.
+
+    Raises:
+        MigrationError: as from `scripts_of`, or one of them has to be told for which database it is run.
+    """
+    if Environment.of(config).takes_engine:
+        return
+    for script in scripts_of(config).walk_revisions():
+        upgrade = getattr(script.module, "upgrade", None)
+        parameters = inspect.signature(upgrade).parameters.values() if upgrade else ()
+        names = [each.name for each in parameters if each.default is each.empty and each.kind not in _OPEN]
+        if names:
+            raise MigrationError(
+                f"The migrations in {config.migrations} are of several databases at once: {Path(script.path).name} has "
+                f"upgrade({', '.join(names)}).",
+                "Run the application's own command for them (such as flask db upgrade): into what it made, sync and "
+                "load-data write. Or have the tables made from the models: `migrations` of a directory that is not "
+                "there.",
+            )
+
+
+_OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

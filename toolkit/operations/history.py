@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from alembic import command
 
 from toolkit.errors import MigrationError
-from toolkit.operations.alembic_session import alembic_config, alembic_session, migrating, scripts_of
+from toolkit.operations.alembic_session import (
+    alembic_config,
+    alembic_session,
+    migrating,
+    require_one_database,
+    scripts_of,
+)
 from toolkit.operations.environments import OWN_ENVIRONMENT
 from toolkit.operations.migrate import require_head
 from toolkit.operations.revisions import current_revision
@@ -69,6 +75,7 @@ def make_migrations(
         DatabaseUnavailableError, StatementError: from the engine.
     """
     scripts = scripts_of(config)
+    require_one_database(config)
     arguments: dict[str, Any] = {
         "message": message,
         "head": head,

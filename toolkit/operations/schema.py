@@ -9,7 +9,7 @@ from sqlalchemy import inspect
 
 from toolkit.errors import SchemaMismatchError
 from toolkit.models.loader import load_metadata
-from toolkit.operations.alembic_session import alembic_session, scripts_of, transaction
+from toolkit.operations.alembic_session import alembic_session, require_one_database, scripts_of, transaction
 from toolkit.operations.revisions import (
     has_history,
     is_bookkeeping,
@@ -94,6 +94,7 @@ def _make_tables(
             )
 
     if has_history:
+        require_one_database(config)
         with alembic_session(database, config, progress, before_commit=require_tables) as session:
             session.commands.upgrade()
     else:
