@@ -84,6 +84,45 @@ def plain(name: str, *columns: Any) -> sa.MetaData:
     return metadata
 
 
+# -- types -----------------------------------------------------------------------------------------------------
+
+
+class Wrapped(sa.TypeDecorator[str]):
+    """An enum within a type of the user's own."""
+
+    impl = sa.Enum("A", "C", name="kind")
+    cache_ok = True
+
+
+SEVERAL = sa.ARRAY(sa.Enum("A", "C", name="kind")).with_variant(sa.JSON(), "sqlite", "duckdb")
+
+
+@pytest.mark.parametrize("other", [sa.Enum("A", "C", name="kind"), Wrapped(), SEVERAL], ids=["own", "wrapped", "many"])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_two_enums_of_one_name_are_refused_before_postgres_makes_one_type_of_them(
+    using: Using, other: Any, dry_run: bool
+) -> None:
+    metadata = plain("one", sa.Column("kind", sa.Enum("A", "B", name="kind")))
+    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("sort", other))
+    config = using(metadata)
+    execute(config.database("sqlite"), "INSERT INTO one VALUES (1, 'B')")
+    with pytest.raises(ConfigurationError, match=r"one\.kind \(A, B\) and two\.sort \(A, C\)") as caught:
+        sync(config, "sqlite", "postgres", dry_run=dry_run)
+    assert "name='two_sort'" in caught.value.advice
+    with connected(config.database("postgres")) as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    for target in ("sqlite2", "duckdb"):
+        assert counts(sync(config, "sqlite", target))["one"] == (1, 0, 0, 0)
+
+
+def test_enums_that_share_a_name_with_good_reason_are_accepted(using: Using) -> None:
+    metadata = plain("one", sa.Column("kind", sa.Enum("A", "B", name="kind")))
+    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True),
+             sa.Column("same", sa.Enum("A", "B", name="kind")),
+             sa.Column("text", sa.Enum("A", "C", name="kind", native_enum=False)))
+    assert sync(using(metadata), "sqlite", "postgres").created_schema
+
+
 # -- keys ------------------------------------------------------------------------------------------------------
 
 

@@ -15,10 +15,12 @@ from toolkit.operations.revisions import (
     is_bookkeeping,
     joined,
     mismatch,
+    opened,
     reading,
     recorded_revision,
     version_table,
 )
+from toolkit.repositories.postgres_types import require_distinct_enums
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData, Table
@@ -55,10 +57,11 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
     Raises:
         RevisionMismatchError: it stands at another revision; names both, and the command to run.
         SchemaMismatchError: tables are missing, and so is a record from which an upgrade could go on.
+        ConfigurationError: they would be made from models that the engine cannot have as they are.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    with_history = has_history(config)
-    found = _Standing.of(database, load_metadata(config.metadata, config.root), version_table(config))
+    with_history, metadata = has_history(config), load_metadata(config.metadata, config.root)
+    found = _Standing.of(database, metadata, version_table(config))
     expected = joined(scripts_of(config).get_heads()) if with_history and found.is_versioned else None
     if found.is_empty:
         if expected is not None and found.revision == expected:
@@ -66,6 +69,9 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
                 [f"{database.name} records the revision {expected}, but has none of its tables"],
                 f"If it is new, forget the record: toolkit database stamp-migration base --database {database.name}",
             )
+        if not with_history:
+            with opened(database, read_only=True) as engine:
+                require_distinct_enums(metadata, engine.dialect)
         return True
     if with_history and found.is_versioned:
         if found.revision != expected:
