@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +23,9 @@ BEFORE, AFTER = sa.MetaData(), sa.MetaData()
 for each in (BEFORE, AFTER):
     sa.Table("thing", each, sa.Column("id", sa.Integer, primary_key=True))
 AFTER.tables["thing"].append_column(sa.Column("name", sa.String(20)))
+LOWER = sa.MetaData()
+AFTER.tables["thing"].to_metadata(LOWER)
+sa.Index("ix_lower", sa.func.lower(LOWER.tables["thing"].c.name))
 
 
 @pytest.fixture
@@ -120,6 +124,35 @@ def test_changing_all_databases_stops_at_the_first_error_and_says_what_was_done(
     assert [each["database"] for each in json.loads(stopped.stdout)] == ["sqlite"]
     assert stopped.stderr.endswith("Not tried: duckdb.\n")
     assert not (project.root / "one.duckdb").exists()
+
+
+def test_an_index_that_sqlite_does_not_tell_is_noted_in_one_line(files: Config) -> None:
+    own = replace(files, metadata=f"{__name__}:LOWER")
+    run(own, "init")
+    note = (
+        "sqlite: the index ix_lower is of an expression, which sqlite does not tell: it is not compared, and left out "
+        "of migrations made from here.\n"
+    )
+    assert run(own, "make-migrations", "-m", "first").stderr == note
+    for _ in range(2):
+        run(own, "upgrade", "--all")
+        checked = run(own, "check")
+        assert (checked.stdout, checked.stderr) == ("sqlite: no differences\n", note)
+        assert run(own, "make-migrations", "--json").stderr == note
+        with sqlite3.connect(own.root / "one.sqlite3") as connection:
+            connection.execute("CREATE INDEX IF NOT EXISTS ix_lower ON thing (lower(name))")
+        connection.close()
+    checked = invoke(own, "check", "--database", "duckdb")
+    assert (checked.exit_code, checked.stdout) == (3, "duckdb: add index ix_lower on thing (name)\n")
+    assert checked.stderr == ""
+
+
+def test_other_warnings_stay_warnings(project: Config) -> None:
+    script = json.loads(run(project, "heads", "--json").stdout)[0]["path"]
+    with Path(script).open("a") as file:
+        file.write("\nimport warnings\ndef data_upgrades(): warnings.warn('of the application', FutureWarning)\n")
+    with pytest.warns(FutureWarning, match="of the application"):
+        run(project, "upgrade")
 
 
 def test_a_url_in_the_place_of_a_name(project: Config, tmp_path: Path) -> None:

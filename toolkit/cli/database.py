@@ -162,7 +162,7 @@ def check(context: click.Context, name: str, every: bool, as_json: bool) -> None
     config: Config = context.obj
 
     def run(each: Database) -> Check:
-        return migrate.check(each, config)
+        return migrate.check(each, config, Notes())
 
     found = _for_each(_chosen(config, name, every), run, _check_lines, as_json, every, only_looks=True)
     if any(each.changes for each in found):
@@ -209,7 +209,7 @@ def make_migrations(config: Config, /, name: str, as_json: bool, **options: Any)
     """Write a migration that makes a database like the models."""
     from toolkit.operations import history
 
-    made = history.make_migrations(config.database(name), config, **options)
+    made = history.make_migrations(config.database(name), config, progress=Notes(), **options)
     if as_json or made is not None:
         _show(made, [made] if made else [], as_json, verbose=True)
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import io
+import re
+import warnings
 from argparse import Namespace
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,7 +71,11 @@ def alembic_session(
         (progress or Silent()).note(f"{database.name}: {steps[-1]}")
 
     metadata = load_metadata(config.metadata, config.root)
-    with translated(database, config), opened(database, read_only=only_reads) as engine:
+    with (
+        translated(database, config),
+        opened(database, read_only=only_reads) as engine,
+        _noting_indexes(database, progress or Silent()),
+    ):
         commands = _commands(database, config, engine, metadata)
         output = io.StringIO()
         commands.config.stdout = commands.config.output_buffer = output
@@ -81,6 +87,29 @@ def alembic_session(
             on_version_apply=note,
         )
         yield Session(database, engine, commands, version_table(config), steps, output)
+
+
+_UNSEEN_INDEX = re.compile(r"expression-based index '?(?P<name>[^';]+)")
+
+
+@contextmanager
+def _noting_indexes(database: Database, progress: Progress) -> Iterator[None]:
+    """Say in a line which indexes were not compared, of which Alembic and SQLAlchemy warn as Python does."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", f".*{_UNSEEN_INDEX.pattern}")
+        yield
+    names: dict[str, None] = {}
+    for each in caught:
+        found = _UNSEEN_INDEX.search(str(each.message))
+        if found:
+            names[found["name"]] = None
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    for name in names:
+        progress.note(
+            f"{database.name}: the index {name} is of an expression, which {database.engine_name} does not tell: it is "
+            "not compared, and left out of migrations made from here."
+        )
 
 
 def _commands(database: Database, config: Config, engine: Engine, metadata: MetaData) -> AlembicCommands:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory
 
     from toolkit.config import Config, Database
+    from toolkit.core.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def make_migrations(
     branch_label: str | None = None,
     version_path: str | None = None,
     rev_id: str | None = None,
+    progress: Progress | None = None,
 ) -> Revision | None:
     """Write a migration that makes the database like the models (None: it is), or an empty one.
 
@@ -88,7 +90,7 @@ def make_migrations(
         if not autogenerate:
             return _described(config, command.revision(alembic_config(config), **arguments))
     require_head(database, config)
-    with alembic_session(database, config, only_reads=True) as session:
+    with alembic_session(database, config, progress, only_reads=True) as session:
         made = session.commands.revision(
             **arguments, autogenerate=True, process_revision_directives=_forget_when_empty
         )

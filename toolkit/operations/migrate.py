@@ -194,8 +194,8 @@ def show_current_revision(database: Database, config: Config) -> CurrentRevision
     return CurrentRevision(database.name, current_revision(database, config), heads_of(config))
 
 
-def check(database: Database, config: Config) -> Check:
-    """Compare a database with the models, as the next `make-migrations` would.
+def check(database: Database, config: Config, progress: Progress | None = None) -> Check:
+    """Compare a database with the models, as the next `make-migrations` would; notes say what cannot be compared.
 
     Raises:
         RevisionMismatchError: migrations are still to be run.
@@ -210,7 +210,7 @@ def check(database: Database, config: Config) -> Check:
 
     # Alembic's own check puts the repr of every difference into its error, and the repr of a `StoredObject`
     # fails where its backend is not registered.
-    with alembic_session(database, config, only_reads=True) as session:
+    with alembic_session(database, config, progress, only_reads=True) as session:
         session.commands.revision(autogenerate=True, process_revision_directives=describe)
     return Check(database.name, tuple(changes))
 
