@@ -84,7 +84,7 @@ def show_transfer(result: SyncResult) -> None:
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
     if result.dry_run and result.created_schema:
-        click.echo(f"{result.target} has no tables: they would be created first.")
+        click.echo(f"{result.target} has no tables: they would be created first, from {result.schema_from}.")
     written = inserted + updated + sum(table.deleted + table.marked for table in result.tables)
     files = result.attachments.copied if result.attachments else 0
     if result.dry_run and (written or files or result.created_schema):

@@ -77,10 +77,11 @@ def load_data(
 
         if blank:  # No schema is made for rows that cannot be loaded into it.
             completed(None)
-        created, results, warnings = transfer(completed, database, config, specs, dry_run=dry_run, options=options,
-                                              progress=progress, before_rows=files.put if files else None)
+        schema_from, results, warnings = transfer(completed, database, config, specs, dry_run=dry_run, options=options,
+                                                  progress=progress, before_rows=files.put if files else None)
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
-    return SyncResult(fixtures.name, database.name, dry_run, created, verified, results, elapsed, copied, warnings)
+    return SyncResult(fixtures.name, database.name, dry_run, schema_from is not None, verified, results, elapsed,
+                      copied, warnings, schema_from)  # fmt: skip
 
 
 def _read(

@@ -10,6 +10,7 @@ from sqlalchemy import inspect
 from toolkit.errors import SchemaMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.alembic_session import alembic_session, require_one_database, scripts_of, transaction
+from toolkit.operations.migrate import head_revision
 from toolkit.operations.revisions import (
     has_history,
     is_bookkeeping,
@@ -42,6 +43,19 @@ def ensure_schema(
     metadata = load_metadata(config.metadata, config.root)
     _make_tables(database, config, metadata, has_history(config), progress)
     return True
+
+
+def schema_from(config: Config) -> str:
+    """What `ensure_schema` would make the tables from, in words; nothing is run.
+
+    Raises:
+        MigrationError: from migrations that are none, have several heads, or are of several databases.
+    """
+    if not has_history(config):
+        return "the models"
+    require_one_database(config)
+    head, migrations = head_revision(config), len(list(scripts_of(config).walk_revisions()))
+    return f"{migrations} migration{'' if migrations == 1 else 's'} to revision {head}"
 
 
 def lacks_schema(database: Database, config: Config, *, accept_missing: bool = False) -> bool:

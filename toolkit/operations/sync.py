@@ -72,15 +72,15 @@ def sync(
         origin.hold(specs)
         lacking = require_columns(origin, specs)
         copied = _copied_files(config, origin, specs, attachments, lacking, dry_run=dry_run, progress=progress)
-        created, results, warnings = transfer(
+        schema_from, results, warnings = transfer(
             lambda destination: MatchedSource(origin, destination, specs, match) if match and destination else origin,
             target_database, config, specs, dry_run=dry_run, options=options, progress=progress, problems=lacking,
             watermarks_for=(lambda destination: Watermarks.between(since, origin, destination, specs))
             if since else None,
         )  # fmt: skip
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
-    return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed, copied,
-                      warnings)  # fmt: skip
+    return SyncResult(source_database.name, target_database.name, dry_run, schema_from is not None, verified, results,
+                      elapsed, copied, warnings, schema_from)  # fmt: skip
 
 
 def _effective(options: Options, since: Since | None) -> Options:
