@@ -106,7 +106,9 @@ def diff(
     show_pii: bool = False,
     progress: Progress | None = None,
 ) -> DiffResult:
-    """Compare tables by digest; `rows` of each that differs are shown with their columns (None: all of them).
+    """Compare tables by digest: all, or those named, without those to `exclude`.
+
+    `rows` of each that differs are shown with their columns (None: all of them).
 
     Raises:
         ToolkitError: a database that cannot be opened, or a name that is not known.

@@ -44,7 +44,8 @@ def sync(
 ) -> SyncResult:
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
-    `where` holds, by table, a condition in SQL that both databases understand: only rows that meet it are compared.
+    All tables, or those named, without those to `exclude`. `where` holds, by table, a condition in SQL that both
+    databases understand: only rows that meet it are compared.
     With `Mode.REPLACE` or `Mode.SOFT_DELETE`, at most `options.max_delete` rows of a table are deleted or marked (by
     default a tenth, or 100).
 
