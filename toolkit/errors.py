@@ -294,7 +294,7 @@ class ReferencedRowsError(ToolkitError):
         one = rows == 1
         them, those = ("it", "that row") if one else ("them", "those rows")
         remedies = {
-            "unnamed": f"Name {child} too, or delete {those} first.",
+            "unnamed": f"Include {child} too, or delete {those} first.",
             "unknown": f"The models know no table {child}: delete {those} in {database}, point {them} elsewhere, or "
             "run without deleting.",
             "stays": f"Delete {those} in {database}, or let the condition for {child} cover {them}.",

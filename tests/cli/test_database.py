@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,12 +17,15 @@ from click.testing import CliRunner, Result
 from toolkit.cli.database import database as group
 from toolkit.config import Config, Database
 from toolkit.config.databases import EngineSettings
-from toolkit.errors import MigrationError, RevisionMismatchError, UnknownNameError
+from toolkit.errors import DatabaseUnavailableError, MigrationError, RevisionMismatchError, UnknownNameError
 
 BEFORE, AFTER = sa.MetaData(), sa.MetaData()
 for each in (BEFORE, AFTER):
     sa.Table("thing", each, sa.Column("id", sa.Integer, primary_key=True))
 AFTER.tables["thing"].append_column(sa.Column("name", sa.String(20)))
+LOWER = sa.MetaData()
+AFTER.tables["thing"].to_metadata(LOWER)
+sa.Index("ix_lower", sa.func.lower(LOWER.tables["thing"].c.name))
 
 
 @pytest.fixture
@@ -81,6 +85,74 @@ def test_all_databases(project: Config) -> None:
     assert run(project, "check", "--all").stdout == "sqlite: no differences\nduckdb: no differences\n"
     dropped = run(project, "drop-all", "--all", "--no-prompt").stdout
     assert dropped == "sqlite: dropped alembic_versions, thing\nduckdb: dropped alembic_versions, thing\n"
+
+
+def test_looking_at_all_databases_tells_of_each_whatever_is_wrong_with_another(project: Config) -> None:
+    head = json.loads(run(project, "heads", "--json").stdout)[0]["revision"]
+    run(project, "upgrade", "--database", "duckdb")
+    # A file that is no database, between two of which one is behind.
+    (project.root / "odd.sqlite3").write_text("no database at all, but long enough to be looked at as one" * 9)
+    odd = Database("odd", f"sqlite:///{project.root}/odd.sqlite3", project.root, EngineSettings())
+    found = project.databases
+    three = replace(project, databases={"sqlite": found["sqlite"], "odd": odd, "duckdb": found["duckdb"]})
+    for as_json in ([], ["--json"]):
+        checked = invoke(three, "check", "--all", *as_json)
+        assert isinstance(checked.exception, DatabaseUnavailableError)
+        assert f"Error: sqlite is at schema revision none, but {head} is needed.\n       Run: " in checked.stderr
+        if as_json:
+            assert json.loads(checked.stdout) == [{"database": "duckdb", "changes": []}]
+        else:
+            assert checked.stdout == "duckdb: no differences\n"
+    shown = invoke(three, "show-current-revision", "--all")
+    assert isinstance(shown.exception, DatabaseUnavailableError)
+    assert shown.stdout == f"sqlite: no revision (head: {head})\nduckdb: {head} (head)\n"
+
+
+def test_what_is_wrong_with_all_databases_is_told_once(files: Config) -> None:
+    found = invoke(files, "check", "--all")
+    assert isinstance(found.exception, MigrationError)
+    assert found.stderr == ""
+
+
+def test_changing_all_databases_stops_at_the_first_error_and_says_what_was_done(project: Config) -> None:
+    (project.root / "odd.sqlite3").write_text("no database at all, but long enough to be looked at as one" * 9)
+    odd = Database("odd", f"sqlite:///{project.root}/odd.sqlite3", project.root, EngineSettings())
+    found = project.databases
+    three = replace(project, databases={"sqlite": found["sqlite"], "odd": odd, "duckdb": found["duckdb"]})
+    stopped = invoke(three, "upgrade", "--all", "--json")
+    assert isinstance(stopped.exception, DatabaseUnavailableError)
+    assert [each["database"] for each in json.loads(stopped.stdout)] == ["sqlite"]
+    assert stopped.stderr.endswith("Not tried: duckdb.\n")
+    assert not (project.root / "one.duckdb").exists()
+
+
+def test_an_index_that_sqlite_does_not_tell_is_noted_in_one_line(files: Config) -> None:
+    own = replace(files, metadata=f"{__name__}:LOWER")
+    run(own, "init")
+    note = (
+        "sqlite: the index ix_lower is of an expression, which sqlite does not tell: it is not compared, and left out "
+        "of migrations made from here.\n"
+    )
+    assert run(own, "make-migrations", "-m", "first").stderr == note
+    for _ in range(2):
+        run(own, "upgrade", "--all")
+        checked = run(own, "check")
+        assert (checked.stdout, checked.stderr) == ("sqlite: no differences\n", note)
+        assert run(own, "make-migrations", "--json").stderr == note
+        with sqlite3.connect(own.root / "one.sqlite3") as connection:
+            connection.execute("CREATE INDEX IF NOT EXISTS ix_lower ON thing (lower(name))")
+        connection.close()
+    checked = invoke(own, "check", "--database", "duckdb")
+    assert (checked.exit_code, checked.stdout) == (3, "duckdb: add index ix_lower on thing (name)\n")
+    assert checked.stderr == ""
+
+
+def test_other_warnings_stay_warnings(project: Config) -> None:
+    script = json.loads(run(project, "heads", "--json").stdout)[0]["path"]
+    with Path(script).open("a") as file:
+        file.write("\nimport warnings\ndef data_upgrades(): warnings.warn('of the application', FutureWarning)\n")
+    with pytest.warns(FutureWarning, match="of the application"):
+        run(project, "upgrade")
 
 
 def test_a_url_in_the_place_of_a_name(project: Config, tmp_path: Path) -> None:

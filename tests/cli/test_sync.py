@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from toolkit.cli import run
+from toolkit.config import load_config
+from toolkit.operations.migrate import head_revision
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -73,6 +76,16 @@ def test_a_dry_run_shows_the_plan_and_leaves_no_file(here: Path, capfd: pytest.C
     counts = [[(t["table"], t["inserted"], t["updated"], t["unchanged"]) for t in r["tables"]] for r in (planned, done)]
     assert counts[0] == counts[1]
     assert planned["dry_run"]
+    assert planned["schema_from"] == done["schema_from"]
+
+
+def test_a_dry_run_says_what_would_make_the_tables(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["load-data", "--dry-run"]) == 0
+    out = capfd.readouterr().out
+    head = re.escape(head_revision(load_config(here)))
+    assert re.search(rf"^sqlite has no tables: they would be created first, from \d+ migrations? to revision {head}\.$",
+                     out, re.MULTILINE)  # fmt: skip
+    assert list(here.iterdir()) == [here / "toolkit.toml"]
 
 
 def test_without_verification_the_result_says_so(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

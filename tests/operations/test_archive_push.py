@@ -11,13 +11,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.conftest import ENGINES
 from tests.operations.archive_example import LONG_AGO, Gallery, gallery, reference
+from tests.operations.gallery import metadata
 from toolkit.config import Config, Store
 from toolkit.errors import ConfigurationError, StoreError, UnknownNameError
 from toolkit.operations.archive import places, sending
 from toolkit.operations.archive.outcomes import Outcome
+from toolkit.operations.archive.push import push
 from toolkit.stores.live import LiveBackend, live_backend
 from toolkit.stores.objects import ObjectStore
 
@@ -148,6 +151,19 @@ def test_files_are_old_by_their_row_or_else_by_their_last_modification(world: Ga
         ("photo", 1, 1, "photo.created_at"), ("album", 1, 1, "last modification of the live file"),
     }
     assert world.archive.find("latest").scope.older_than == "90d"
+
+
+WITH_LOG = sa.MetaData()
+metadata.tables["photo"].to_metadata(WITH_LOG)
+sa.Table("log", WITH_LOG, sa.Column("line", sa.Text), sa.Column("odd", sa.types.NullType()))
+
+
+def test_only_tables_with_files_need_a_key_and_portable_types(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    own = replace(world.config, metadata=f"{__name__}:WITH_LOG")
+    assert push(own, "sqlite").complete
+    with pytest.raises(ConfigurationError, match=r"log\.odd"):
+        push(own, "sqlite", ["log"])
 
 
 def test_nothing_is_older_than_time(world: Gallery) -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import click
 import duckdb
 import pytest
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from click.testing import CliRunner
 
 from tests.operations.databases import connected, contents, create, execute, postgres
 from tests.operations.outcomes import counts
+from toolkit.cli.diff import diff as diff_command
 from toolkit.cli.load import load_data as load_command
 from toolkit.cli.sync import sync as sync_command
 from toolkit.config import Config
@@ -26,6 +28,8 @@ from toolkit.core.progress import Silent
 from toolkit.errors import (
     ConfigurationError,
     DatabaseUnavailableError,
+    FixtureError,
+    MissingParentError,
     ReferencedRowsError,
     SchemaMismatchError,
     ScriptError,
@@ -80,6 +84,45 @@ def plain(name: str, *columns: Any) -> sa.MetaData:
     return metadata
 
 
+# -- types -----------------------------------------------------------------------------------------------------
+
+
+class Wrapped(sa.TypeDecorator[str]):
+    """An enum within a type of the user's own."""
+
+    impl = sa.Enum("A", "C", name="kind")
+    cache_ok = True
+
+
+SEVERAL = sa.ARRAY(sa.Enum("A", "C", name="kind")).with_variant(sa.JSON(), "sqlite", "duckdb")
+
+
+@pytest.mark.parametrize("other", [sa.Enum("A", "C", name="kind"), Wrapped(), SEVERAL], ids=["own", "wrapped", "many"])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_two_enums_of_one_name_are_refused_before_postgres_makes_one_type_of_them(
+    using: Using, other: Any, dry_run: bool
+) -> None:
+    metadata = plain("one", sa.Column("kind", sa.Enum("A", "B", name="kind")))
+    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("sort", other))
+    config = using(metadata)
+    execute(config.database("sqlite"), "INSERT INTO one VALUES (1, 'B')")
+    with pytest.raises(ConfigurationError, match=r"one\.kind \(A, B\) and two\.sort \(A, C\)") as caught:
+        sync(config, "sqlite", "postgres", dry_run=dry_run)
+    assert "name='two_sort'" in caught.value.advice
+    with connected(config.database("postgres")) as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    for target in ("sqlite2", "duckdb"):
+        assert counts(sync(config, "sqlite", target))["one"] == (1, 0, 0, 0)
+
+
+def test_enums_that_share_a_name_with_good_reason_are_accepted(using: Using) -> None:
+    metadata = plain("one", sa.Column("kind", sa.Enum("A", "B", name="kind")))
+    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True),
+             sa.Column("same", sa.Enum("A", "B", name="kind")),
+             sa.Column("text", sa.Enum("A", "C", name="kind", native_enum=False)))
+    assert sync(using(metadata), "sqlite", "postgres").created_schema
+
+
 # -- keys ------------------------------------------------------------------------------------------------------
 
 
@@ -125,6 +168,75 @@ def test_a_table_that_is_refused_stops_no_command_that_does_without_it(
     (tmp_path / "out" / "loose.json").write_text('[{"v": "a"}]')
     with pytest.raises(ConfigurationError, match="loose has neither"):
         load_data(config, target, directory=tmp_path / "out")
+    loaded = load_data(config, target, directory=tmp_path / "out", exclude=["loose"])
+    assert counts(loaded) == {"keyed": (0, 0, 1, 0)}
+    (tmp_path / "out" / "loose.json").unlink()
+    with pytest.raises(FixtureError, match="no file for any table"):
+        load_data(config, target, directory=tmp_path / "out", exclude=["keyed"])
+
+
+@EVERY_TARGET
+def test_all_tables_but_one_are_synced_and_compared(using: Using, tmp_path: Path, target: str) -> None:
+    metadata = plain("parent", sa.Column("v", sa.Text))
+    sa.Table("child", metadata, sa.Column("id", sa.Integer, primary_key=True),
+             sa.Column("parent_id", sa.ForeignKey("parent.id")))
+    sa.Table("log", metadata, sa.Column("parent_id", sa.ForeignKey("parent.id")))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(config.database("sqlite"), "INSERT INTO parent VALUES (1, 'a'), (2, 'b')",
+            "INSERT INTO child VALUES (1, 1)", "INSERT INTO log VALUES (1)")
+    for refused in (sync, diff):
+        with pytest.raises(ConfigurationError, match=r"log has neither .*\n.*--exclude log\."):
+            refused(config, "sqlite", target)
+    with pytest.raises(MissingParentError, match=r"child\.parent_id: 1 row points at parent"):
+        sync(config, "sqlite", target, exclude=["log", "parent"])
+    assert counts(sync(config, "sqlite", target, exclude=["log"])) == {"parent": (2, 0, 0, 0), "child": (1, 0, 0, 0)}
+    found = diff(config, "sqlite", target, exclude=["log"])
+    assert found.equal
+    assert [table.table for table in found.tables] == ["parent", "child"]
+    assert rows(config, target, "SELECT * FROM log") == []
+
+    execute(config.database(target), "INSERT INTO log VALUES (2)")
+    execute(config.database("sqlite"), "DELETE FROM parent WHERE id = 2")
+    with pytest.raises(ReferencedRowsError, match=r"1 row of log .*\n.*Include log too"):
+        sync(config, "sqlite", target, exclude=["log"], options=ALL)
+    with pytest.raises(ReferencedRowsError, match="1 row of log "):
+        diff_sql(config, "sqlite", target, tmp_path / "script.sql", exclude=["log"])
+    execute(config.database(target), "DELETE FROM log")
+    assert counts(sync(config, "sqlite", target, exclude=["log"], options=ALL)) == {
+        "parent": (0, 0, 1, 1), "child": (0, 0, 1, 0)
+    }
+
+
+def test_the_commands_take_tables_to_exclude(using: Using) -> None:
+    metadata = plain("keyed", sa.Column("v", sa.Text))
+    sa.Table("loose", metadata, sa.Column("v", sa.Text))
+    config = using(metadata)
+    execute(config.database("sqlite"), "INSERT INTO keyed VALUES (1, 'a')")
+
+    def run(command: click.Command, *options: str) -> str:
+        result = CliRunner().invoke(command, ["--from", "sqlite", "--to", "duckdb", *options, "--exclude", "loose"],
+                                    obj=config, standalone_mode=False, catch_exceptions=False)
+        assert result.return_value == 0
+        return result.stdout
+
+    assert "Verified" in run(sync_command)
+    for command, options in (
+        (sync_command, ("--verify-only",)), (diff_command, ()), (diff_command, ("--json-lines",)),
+        (diff_command, ("--sql", "-")),
+    ):  # fmt: skip
+        shown = run(command, *options)
+        assert ("loose" in shown, bool(shown)) == (False, True)
+
+
+def test_excluding_every_table_is_no_way_to_do_nothing(using: Using, tmp_path: Path) -> None:
+    config = using(plain("keyed"))
+    with pytest.raises(ConfigurationError, match="all of them are excluded"):
+        sync(config, "sqlite", "duckdb", exclude=["keyed"])
+    with pytest.raises(ConfigurationError, match="all of them are excluded"):
+        dump_data(config, "sqlite", exclude=["keyed"], directory=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not (config.root / "one.duckdb").exists()
 
 
 def _family() -> sa.MetaData:
@@ -161,7 +273,7 @@ def test_no_cascade_takes_rows_of_a_table_that_has_no_key_or_points_at_another_o
         sync(config, "sqlite", "postgres", ["parent"], options=ALL)
     is_known = child in metadata.tables
     assert ("know no table public.unknown" in caught.value.advice) is not is_known
-    assert (f"Name {child} too" in caught.value.advice) is is_known
+    assert (f"Include {child} too" in caught.value.advice) is is_known
     assert rows(config, "postgres", f"SELECT count(*) FROM {child}") == [(1,)]
     execute(config.database("postgres"), f"DELETE FROM {child}")
     assert counts(sync(config, "sqlite", "postgres", ["parent"], options=ALL)) == {"parent": (0, 0, 1, 2)}

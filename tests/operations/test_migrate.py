@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -888,6 +889,34 @@ def test_an_environment_for_asynchronous_engines_is_left_to_the_application(conf
     assert table_names(database) == {"kept", "alembic_version"}
     assert revisions.version_table(own).name == "alembic_versions"
     assert migrate.show_current_revision(database, own).is_head
+
+
+def test_migrations_of_several_databases_at_once_are_refused_before_anything_is_made(config: Config) -> None:
+    """As `alembic init --template multidb` and `flask db init --multidb` make them."""
+    own = an_application(config, config.root / "app", "generic").config
+    (script,) = (own.migrations / "versions").glob("*.py")
+    single = script.read_text()
+    script.write_text(single.replace("grade() -> None:", "grade(engine_name: str) -> None:"))
+    database = own.database("sqlite")
+    refusing: tuple[Callable[[], Any], ...] = (
+        lambda: migrate.upgrade(database, own),
+        lambda: migrate.downgrade(database, own),
+        lambda: schema.ensure_schema(database, own),
+        lambda: history.make_migrations(database, own, "more", autogenerate=False),
+    )
+    for refused in refusing:
+        with pytest.raises(MigrationError, match=r"several databases at once: abc_one.py has upgrade\(engine_name\)"):
+            refused()
+    assert not Path(database.place).exists()
+    assert list((own.migrations / "versions").glob("*.py")) == [script]
+    # What the application's own command made is as good as any.
+    with connected(database) as connection:
+        KEPT.create_all(connection)
+    migrate.stamp(database, own, "head")
+    assert not schema.ensure_schema(database, own)
+    assert migrate.check(database, own).changes == ()
+    script.write_text(single.replace("grade() -> None:", "grade(engine_name: str = '', *, other=1, **more) -> None:"))
+    assert migrate.upgrade(database, own).steps == ()
 
 
 def test_the_table_of_versions_is_the_one_that_env_py_names(application: Application, database: Database) -> None:

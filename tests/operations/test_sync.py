@@ -39,6 +39,7 @@ from toolkit.core.plan import SyncResult
 from toolkit.core.progress import Silent
 from toolkit.errors import (
     ConfigurationError,
+    MigrationError,
     MissingParentError,
     SchemaMismatchError,
     UnknownNameError,
@@ -361,6 +362,7 @@ def test_a_dry_run_into_a_missing_file_tells_the_plan_and_makes_no_file(
     assert set(tmp_path.iterdir()) == files
     assert planned.dry_run
     assert planned.created_schema
+    assert planned.schema_from == "the models"
     assert not planned.verified
     assert counts(planned) == counts(sync(shop, "sqlite", target)) == ALL_NEW
 
@@ -387,7 +389,21 @@ def test_a_dry_run_sees_a_database_without_tables_as_the_real_run_does(config: C
     migrate.downgrade(config.database(target), config, "base")
     planned = sync(config, "sqlite", target, ["role"], dry_run=True)
     assert planned.created_schema
+    migrations = len(list((config.migrations / "versions").glob("*.py")))
+    head = migrate.head_revision(config)
+    assert planned.schema_from == f"{migrations} migration{'s' if migrations > 1 else ''} to revision {head}"
     assert counts(planned) == counts(sync(config, "sqlite", target, ["role"])) == {"role": (3, 0, 0, 0)}
+
+
+def test_a_dry_run_refuses_migrations_that_cannot_be_run(config: Config, tmp_path: Path) -> None:
+    from toolkit.operations import history
+
+    load_data(config, "sqlite")
+    empty = replace(config, migrations=tmp_path / "new")
+    history.init(empty.migrations)
+    with pytest.raises(MigrationError, match="holds no migrations"):
+        sync(empty, "sqlite", "duckdb", dry_run=True)
+    assert not (tmp_path / "one.duckdb").exists()
 
 
 # -- verification and commits in between -------------------------------------------------------------------

@@ -158,9 +158,9 @@ def _tell(error: BaseException, arguments: list[str], interrupt: _Interrupt) -> 
     if "--debug" in arguments:
         click.echo(without_passwords(traceback.format_exc()), err=True)
     if isinstance(error, ToolkitError):
-        click.echo(f"Error: {error.fact}", err=True)
-        if error.advice:
-            click.echo(f"       {error.advice}", err=True)
+        from toolkit.cli.render import show_error
+
+        show_error(error)
         return error.exit_code
     reason = without_passwords(str(error)).partition("\n")[0]
     click.echo(f"Error: unexpected {type(error).__name__}{f' ({reason})' if reason else ''}.", err=True)

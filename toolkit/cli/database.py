@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from toolkit.cli.options import DATABASE, Commands, general_options
-from toolkit.cli.render import Notes
-from toolkit.errors import EXIT_DIFFERENT
+from toolkit.cli.render import Notes, show_error
+from toolkit.errors import EXIT_DIFFERENT, CancelledError, ToolkitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -147,7 +147,7 @@ def show_current_revision(config: Config, /, name: str, every: bool, as_json: bo
     def run(each: Database) -> CurrentRevision:
         return migrate.show_current_revision(each, config)
 
-    _for_each(_chosen(config, name, every), run, _current_lines, as_json, every)
+    _for_each(_chosen(config, name, every), run, _current_lines, as_json, every, only_looks=True)
 
 
 @command()
@@ -162,9 +162,9 @@ def check(context: click.Context, name: str, every: bool, as_json: bool) -> None
     config: Config = context.obj
 
     def run(each: Database) -> Check:
-        return migrate.check(each, config)
+        return migrate.check(each, config, Notes())
 
-    found = _for_each(_chosen(config, name, every), run, _check_lines, as_json, every)
+    found = _for_each(_chosen(config, name, every), run, _check_lines, as_json, every, only_looks=True)
     if any(each.changes for each in found):
         context.exit(EXIT_DIFFERENT)
 
@@ -209,7 +209,7 @@ def make_migrations(config: Config, /, name: str, as_json: bool, **options: Any)
     """Write a migration that makes a database like the models."""
     from toolkit.operations import history
 
-    made = history.make_migrations(config.database(name), config, **options)
+    made = history.make_migrations(config.database(name), config, progress=Notes(), **options)
     if as_json or made is not None:
         _show(made, [made] if made else [], as_json, verbose=True)
     else:
@@ -327,17 +327,42 @@ def _for_each(
     lines: Callable[[Result], Iterable[str]],
     as_json: bool,
     every: bool,
+    only_looks: bool = False,
 ) -> list[Result]:
-    """Run and print; JSON is one document: an object, or with `--all` an array of them."""
-    results = []
-    for each in databases:
-        results.append(run(each))
-        if not as_json:
-            for line in lines(results[-1]):
-                click.echo(line)
-    if as_json:
+    """Run and print; JSON is one document: an object, or with `--all` an array of them.
+
+    What `only_looks` goes on to the next database after an error, and tells all of them; what changes databases stops.
+    """
+    results: list[Result] = []
+    errors: dict[str, ToolkitError] = {}
+    for number, each in enumerate(databases, 1):
+        try:
+            results.append(run(each))
+        except CancelledError:
+            raise
+        except ToolkitError as error:
+            # What is wrong with all of them, such as the history, is said once.
+            errors[str(error)] = error
+            if only_looks:
+                continue
+            left = ", ".join(other.name for other in databases[number:])
+            if left:
+                click.echo(f"Not tried: {left}.", err=True)
+            break
+        for line in () if as_json else lines(results[-1]):
+            click.echo(line)
+    if as_json and (every or results):
         click.echo(_json(results if every else results[0]))
+    _raise_last(list(errors.values()))
     return results
+
+
+def _raise_last(errors: Sequence[ToolkitError]) -> None:
+    """Tell of all but the last, which is told where the command ends."""
+    for error in errors[:-1]:
+        show_error(error)
+    if errors:
+        raise errors[-1]
 
 
 def _show(result: Any, revisions: Sequence[Revision], as_json: bool, verbose: bool) -> None:

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from toolkit.cli.options import DATABASE, TABLES, general_options, where_option
+from toolkit.cli.options import DATABASE, TABLES, exclude_option, general_options, where_option
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
               help="Show so many rows of each table that differ, with their columns: old → new.")
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
 @where_option
+@exclude_option
 @click.option("--sql", "script", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
               help="Write the statements that would make the second database equal, for psql, sqlite3 or duckdb. The "
                    "script holds all values unmasked. - is stdout, without a report.")
@@ -41,6 +42,7 @@ def diff(
     rows: int,
     columns: tuple[str, ...],
     where: dict[str, str],
+    exclude: tuple[str, ...],
     script: str | None,
     show_pii: bool,
     as_json: bool,
@@ -53,17 +55,17 @@ def diff(
     """
     if script is not None:
         _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
-        return _write_script(ctx.obj, source, target, script, tables, where, show_pii=show_pii,
+        return _write_script(ctx.obj, source, target, script, tables, where, exclude, show_pii=show_pii,
                              rows=None if as_json else rows, as_json=as_json)
     if not json_lines:
-        return compare(ctx.obj, source, target, tables, where, columns=columns, show_pii=show_pii,
+        return compare(ctx.obj, source, target, tables, where, exclude, columns=columns, show_pii=show_pii,
                        rows=None if as_json else rows, as_json=as_json)
     from toolkit.cli.render import show_json_line
     from toolkit.operations.diff import Comparison
 
     statuses = set()
     with Comparison(ctx.obj, source, target, show_pii=show_pii) as comparison:
-        for table, differences in comparison.tables(tables, where, columns):
+        for table, differences in comparison.tables(tables, where, columns, exclude):
             show_json_line(table)
             statuses.add(table.status)
             for row in differences(None):
@@ -77,6 +79,7 @@ def compare(
     target: str,
     tables: Sequence[str],
     where: Mapping[str, str],
+    exclude: Collection[str],
     *,
     columns: Sequence[str] = (),
     rows: int | None = 0,
@@ -88,8 +91,8 @@ def compare(
     from toolkit.operations.diff import diff as run
 
     with progress_on_stderr() as progress:
-        result = run(config, source, target, tables, where=where, columns=columns, show_pii=show_pii, rows=rows,
-                     progress=progress)
+        result = run(config, source, target, tables, where=where, exclude=exclude, columns=columns, show_pii=show_pii,
+                     rows=rows, progress=progress)
     show_json(result) if as_json else show_diff(result)
     return _exit_code({table.status for table in result.tables})
 
@@ -101,6 +104,7 @@ def _write_script(
     script: str,
     tables: Sequence[str],
     where: Mapping[str, str],
+    exclude: Collection[str],
     *,
     rows: int | None,
     show_pii: bool,
@@ -112,8 +116,8 @@ def _write_script(
 
     place: Path | IO[bytes] = sys.stdout.buffer if script == "-" else Path(script)
     with progress_on_stderr() as progress:
-        result = diff_sql(config, source, target, place, tables, where=where, show_pii=show_pii, rows=rows,
-                          progress=progress)
+        result = diff_sql(config, source, target, place, tables, where=where, exclude=exclude, show_pii=show_pii,
+                          rows=rows, progress=progress)
     if script != "-":
         show_json(result) if as_json else show_diff(result)
     return _exit_code({table.status for table in result.tables})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from toolkit.cli.options import DATABASE, TABLES, general_options, where_option
+from toolkit.cli.options import DATABASE, TABLES, exclude_option, general_options, where_option
 from toolkit.errors import EXIT_DIFFERENT
 
 
@@ -18,7 +18,7 @@ from toolkit.errors import EXIT_DIFFERENT
               help="An array of objects, one a line, or only the lines.")
 @click.option("--compress", type=click.Choice(["none", "gz", "zst"]), default="none", show_default=True)
 @where_option
-@click.option("--exclude", multiple=True, metavar="TABLE", help="All tables but this one; may be repeated.")
+@exclude_option
 @click.option("--attachments", is_flag=True, help="Also keep the files that rows point at, by their hash.")
 @click.option("--dry-run", is_flag=True, help="Count rows and files, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from toolkit.cli.options import DATABASE, TABLES, general_options, make_options, match_option, transfer_options
+from toolkit.cli.options import (
+    DATABASE,
+    TABLES,
+    exclude_option,
+    general_options,
+    make_options,
+    match_option,
+    transfer_options,
+)
 
 
 @click.command("load-data")
@@ -16,6 +24,7 @@ from toolkit.cli.options import DATABASE, TABLES, general_options, make_options,
 @click.option("--mode", type=click.Choice(["upsert", "insert", "replace"]), default="upsert", show_default=True,
               help="Insert or update; only insert, and refuse rows that are there; or also delete all other rows of "
                    "these tables.")
+@exclude_option
 @match_option
 @click.option("--ignore-revision", is_flag=True, help="Load what was dumped at another schema revision.")
 @click.option("--no-attachments", is_flag=True, help="Leave the files that rows point at alone.")
@@ -30,6 +39,7 @@ def load_data(
     target: str,
     directory: str | None,
     mode: str,
+    exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
     ignore_revision: bool,
     no_attachments: bool,
@@ -57,6 +67,6 @@ def load_data(
         attachments = AttachmentMode.LEAVE if no_attachments else AttachmentMode.OVERWRITE
     options = make_options(no_verify, batch_rows, commit_every, mode)
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, target, tables, directory=directory, match=match, dry_run=dry_run,
+        result = run(ctx.obj, target, tables, directory=directory, exclude=exclude, match=match, dry_run=dry_run,
                      ignore_revision=ignore_revision, options=options, attachments=attachments, progress=progress)
     show_json(result) if as_json else show_transfer(result)

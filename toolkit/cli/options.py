@@ -68,6 +68,12 @@ def where_option(command: F) -> F:
                         help="Only rows that meet a condition in the database's own SQL; may be repeated.")(command)
 
 
+def exclude_option(command: F) -> F:
+    """--exclude TABLE, beside the argument of tables."""
+    return click.option("--exclude", multiple=True, metavar="TABLE", shell_complete=table_names,
+                        help="All tables but this one; may be repeated.")(command)
+
+
 def only_option(command: F) -> F:
     """--only TABLE:CONDITION, as a mapping."""
     return click.option("--only", multiple=True, metavar="TABLE:CONDITION", callback=_by_table,

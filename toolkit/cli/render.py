@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from toolkit.core.plan import FileCopy, SyncResult
     from toolkit.core.progress import Progress
+    from toolkit.errors import ToolkitError
     from toolkit.operations.diff import DiffResult, RowDiff
     from toolkit.operations.dump import DumpResult
 
@@ -28,6 +29,13 @@ _NAMED = 20
 def show_json(result: Any) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False, default=plain))
+
+
+def show_error(error: ToolkitError) -> None:
+    """What is wrong, and what to do next, on stderr."""
+    click.echo(f"Error: {error.fact}", err=True)
+    if error.advice:
+        click.echo(f"       {error.advice}", err=True)
 
 
 def plain(value: Any) -> str:
@@ -76,7 +84,7 @@ def show_transfer(result: SyncResult) -> None:
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
     if result.dry_run and result.created_schema:
-        click.echo(f"{result.target} has no tables: they would be created first.")
+        click.echo(f"{result.target} has no tables: they would be created first, from {result.schema_from}.")
     written = inserted + updated + sum(table.deleted + table.marked for table in result.tables)
     files = result.attachments.copied if result.attachments else 0
     if result.dry_run and (written or files or result.created_schema):

@@ -14,6 +14,7 @@ from toolkit.cli.options import (
     STORE,
     TABLES,
     duration,
+    exclude_option,
     general_options,
     make_options,
     match_option,
@@ -45,6 +46,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @click.option("--from", "source", required=True, **DATABASE, help="Source: a database's name, or a URL.")
 @click.option("--to", "target", required=True, **DATABASE, help="Target: a database's name, or a URL.")
 @where_option
+@exclude_option
 @match_option
 @click.option("--since", metavar="COLUMN", is_flag=False, flag_value="updated_at",
               help="Only rows changed since the last sync with this option, by a column that grows with every change "
@@ -69,6 +71,7 @@ def sync(
     source: str,
     target: str,
     where: dict[str, str],
+    exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
     since: str | None,
     overlap: dt.timedelta | int | None,
@@ -92,7 +95,7 @@ def sync(
     if verify_only:
         if delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match or attachments:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
-        return compare(ctx.obj, source, target, tables, where, as_json=as_json)
+        return compare(ctx.obj, source, target, tables, where, exclude, as_json=as_json)
     from toolkit.cli.render import progress_on_stderr, show_json, show_transfer
     from toolkit.operations.sync import sync as run
     from toolkit.operations.watermarks import Since
@@ -108,7 +111,7 @@ def sync(
     mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
     options = make_options(no_verify, batch_rows, commit_every, mode, max_delete)
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, source, target, tables, where=where, match=match,
+        result = run(ctx.obj, source, target, tables, where=where, exclude=exclude, match=match,
                      since=Since(since, overlap) if since else None, dry_run=dry_run, options=options,
                      attachments=attachments, progress=progress)
     show_json(result) if as_json else show_transfer(result)

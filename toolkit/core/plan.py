@@ -108,7 +108,10 @@ class TransferWarning:
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent."""
+    """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent.
+
+    `schema_from` says what a target without tables got them from, or would get them: migrations, or the models.
+    """
 
     source: str
     target: str
@@ -119,6 +122,7 @@ class SyncResult:
     seconds: float
     attachments: FileCopy | None = None
     warnings: tuple[TransferWarning, ...] = ()
+    schema_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def table_spec(table: Table) -> TableSpec:
         if column.name in key and column.type.is_free_decimal:
             raise ConfigurationError(
                 f"{table.fullname}.{column.name} is a key of decimals without a precision: engines differ in them.",
-                "Give it one, such as Numeric(20, 4), or name the tables to work on without it.",
+                f"Give it one, such as Numeric(20, 4), or leave the table out: --exclude {table.fullname}.",
             )
     return TableSpec(
         name=table.fullname,
@@ -112,7 +112,7 @@ def _column(column: Column[Any]) -> ColumnSpec:
     if column.key != column.name:
         raise ConfigurationError(
             f"{where} goes by the key {column.key!r} in its table, and is not found by its name.",
-            "Leave the key out, or name the tables to work on without it.",
+            f"Leave the key out, or the table: --exclude {column.table.fullname}.",
         )
     return ColumnSpec(column.name, logical_type(column.type, where), bool(column.nullable))
 
@@ -139,7 +139,7 @@ def _key(table: Table, unique_keys: Sequence[tuple[str, ...]]) -> tuple[str, ...
         raise ConfigurationError(
             f"{table.fullname} has neither a primary key nor a unique key without NULLs, "
             "so its rows cannot be told apart.",
-            "Give it a key, or name the tables to work on without it.",
+            f"Give it a key, or leave it out: --exclude {table.fullname}.",
         )
     return key
 
@@ -168,8 +168,17 @@ def select_tables(
     """The named tables, or all, without the excluded ones; each parent before its children as far as cycles allow.
 
     Raises:
+        UnknownNameError, ConfigurationError: from `choose_tables` and `table_spec`.
+    """
+    return tuple(table_spec(table) for table in choose_tables(metadata, names, exclude))
+
+
+def choose_tables(metadata: MetaData, names: Sequence[str] = (), exclude: Collection[str] = ()) -> tuple[Table, ...]:
+    """What `select_tables` describes, whether it can be described or not.
+
+    Raises:
         UnknownNameError: a name that the metadata does not hold, or an exclusion of none of the named tables.
-        ConfigurationError: from `table_spec`.
+        ConfigurationError: all of them are excluded.
     """
     for name in names:
         if name not in metadata.tables:
@@ -178,7 +187,10 @@ def select_tables(
         if name not in (names or metadata.tables):
             raise UnknownNameError("table", name, names or metadata.tables)
     chosen = [t for t in _ordered(metadata) if not names or t.fullname in names]
-    return tuple(table_spec(t) for t in chosen if t.fullname not in exclude)
+    left = tuple(t for t in chosen if t.fullname not in exclude)
+    if exclude and not left:
+        raise ConfigurationError("No table is left: all of them are excluded.", "Leave out an --exclude.")
+    return left
 
 
 def usable_tables(metadata: MetaData) -> tuple[tuple[TableSpec, ...], tuple[ConfigurationError, ...]]:

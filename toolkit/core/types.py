@@ -169,7 +169,7 @@ def logical_type(type_: TypeEngine[Any], column: str = "") -> LogicalType:
             return _with_details(kind, type_, column)
     raise ConfigurationError(
         f"Column {column or '?'} has type {type_!r}, which has no meaning shared by SQLite, PostgreSQL and DuckDB.",
-        "Leave its table out by naming the tables to work on, or give the column a portable type.",
+        "Give the column a portable type, or leave its table out: --exclude TABLE.",
     )
 
 
@@ -186,13 +186,13 @@ def _with_details(kind: Kind, type_: Any, column: str) -> LogicalType:
         if type_.dimensions not in (None, 1):
             raise ConfigurationError(
                 f"Column {column or '?'} is an array of {type_.dimensions} dimensions; only one is portable.",
-                "Store it as JSON, or leave its table out.",
+                "Store it as JSON, or leave its table out: --exclude TABLE.",
             )
         element = logical_type(type_.item_type, column)
         if element.kind not in ELEMENT_KINDS:
             raise ConfigurationError(
                 f"Column {column or '?'} is an array of {element.kind}, which has no form shared by all engines.",
-                "Store it as JSON, or leave its table out.",
+                "Store it as JSON, or leave its table out: --exclude TABLE.",
             )
         return LogicalType(kind, element=element)
     return LogicalType(kind)

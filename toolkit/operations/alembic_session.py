@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import re
+import warnings
 from argparse import Namespace
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alembic.config import Config as AlembicConfig
@@ -22,7 +26,6 @@ from toolkit.repositories import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from advanced_alchemy.alembic.commands import AlembicCommands
     from sqlalchemy import Connection, Engine, MetaData, Table
@@ -68,7 +71,11 @@ def alembic_session(
         (progress or Silent()).note(f"{database.name}: {steps[-1]}")
 
     metadata = load_metadata(config.metadata, config.root)
-    with translated(database, config), opened(database, read_only=only_reads) as engine:
+    with (
+        translated(database, config),
+        opened(database, read_only=only_reads) as engine,
+        _noting_indexes(database, progress or Silent()),
+    ):
         commands = _commands(database, config, engine, metadata)
         output = io.StringIO()
         commands.config.stdout = commands.config.output_buffer = output
@@ -80,6 +87,29 @@ def alembic_session(
             on_version_apply=note,
         )
         yield Session(database, engine, commands, version_table(config), steps, output)
+
+
+_UNSEEN_INDEX = re.compile(r"expression-based index '?(?P<name>[^';]+)")
+
+
+@contextmanager
+def _noting_indexes(database: Database, progress: Progress) -> Iterator[None]:
+    """Say in a line which indexes were not compared, of which Alembic and SQLAlchemy warn as Python does."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", f".*{_UNSEEN_INDEX.pattern}")
+        yield
+    names: dict[str, None] = {}
+    for each in caught:
+        found = _UNSEEN_INDEX.search(str(each.message))
+        if found:
+            names[found["name"]] = None
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    for name in names:
+        progress.note(
+            f"{database.name}: the index {name} is of an expression, which {database.engine_name} does not tell: it is "
+            "not compared, and left out of migrations made from here."
+        )
 
 
 def _commands(database: Database, config: Config, engine: Engine, metadata: MetaData) -> AlembicCommands:
@@ -191,3 +221,30 @@ def scripts_of(config: Config) -> ScriptDirectory:
         scripts = ScriptDirectory.from_config(alembic_config(config))
         scripts.get_heads()
     return scripts
+
+
+def require_one_database(config: Config) -> None:
+    """See that the migrations are of one database, as far as this package's `env.py` is the one that runs them.
+
+    Those of several (`flask db init --multidb`, `alembic init --template multidb`) are functions of the one meant.
+
+    Raises:
+        MigrationError: as from `scripts_of`, or one of them has to be told for which database it is run.
+    """
+    if Environment.of(config).takes_engine:
+        return
+    for script in scripts_of(config).walk_revisions():
+        upgrade = getattr(script.module, "upgrade", None)
+        parameters = inspect.signature(upgrade).parameters.values() if upgrade else ()
+        names = [each.name for each in parameters if each.default is each.empty and each.kind not in _OPEN]
+        if names:
+            raise MigrationError(
+                f"The migrations in {config.migrations} are of several databases at once: {Path(script.path).name} has "
+                f"upgrade({', '.join(names)}).",
+                "Run the application's own command for them (such as flask db upgrade): into what it made, sync and "
+                "load-data write. Or have the tables made from the models: `migrations` of a directory that is not "
+                "there.",
+            )
+
+
+_OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -100,12 +100,15 @@ def diff(
     tables: Sequence[str] = (),
     *,
     where: Mapping[str, str] | None = None,
+    exclude: Collection[str] = (),
     columns: Collection[str] = (),
     rows: int | None = 0,
     show_pii: bool = False,
     progress: Progress | None = None,
 ) -> DiffResult:
-    """Compare tables by digest; `rows` of each that differs are shown with their columns (None: all of them).
+    """Compare tables by digest: all, or those named, without those to `exclude`.
+
+    `rows` of each that differs are shown with their columns (None: all of them).
 
     Raises:
         ToolkitError: a database that cannot be opened, or a name that is not known.
@@ -114,7 +117,7 @@ def diff(
     with Comparison(config, source, target, show_pii=show_pii, progress=progress) as comparison:
         found = tuple(
             replace(table, rows=tuple(differences(rows)))
-            for table, differences in comparison.tables(tables, where or {}, columns)
+            for table, differences in comparison.tables(tables, where, columns, exclude)
         )
         return DiffResult(comparison.source.name, comparison.target.name, found, time.perf_counter() - started)
 
@@ -156,11 +159,15 @@ class Comparison:
         self._stack.close()
 
     def tables(
-        self, names: Sequence[str] = (), where: Mapping[str, str] | None = None, columns: Collection[str] = ()
+        self,
+        names: Sequence[str] = (),
+        where: Mapping[str, str] | None = None,
+        columns: Collection[str] = (),
+        exclude: Collection[str] = (),
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
         metadata = load_metadata(self._config.metadata, self._config.root)
-        specs = narrowed(select_tables(metadata, names), where or {})
+        specs = narrowed(select_tables(metadata, names, exclude), where or {})
         for side in (self.source, self.target):
             side.hold(specs)
         for spec in specs:

@@ -53,6 +53,7 @@ def diff_sql(
     tables: Sequence[str] = (),
     *,
     where: Mapping[str, str] | None = None,
+    exclude: Collection[str] = (),
     rows: int | None = 0,
     show_pii: bool = False,
     progress: Progress | None = None,
@@ -69,7 +70,7 @@ def diff_sql(
     """
     started = time.perf_counter()
     with Comparison(config, source, target, show_pii=show_pii, progress=progress) as comparison:
-        compared = list(comparison.tables(tables, where or {}))
+        compared = list(comparison.tables(tables, where, exclude=exclude))
         for table, _ in compared:
             _require_compared(table)
         writer = _Writer(comparison, [_sorted_out(differences, comparison) for _, differences in compared],
@@ -84,13 +85,14 @@ def diff_sql(
 
 
 def _require_compared(table: TableDiff) -> None:
+    way_out = f"or leave it out: --exclude {table.table}."
     if table.status is Status.FAILED:
         reason = (table.reason or "").rstrip(".")
-        raise ScriptError(table.table, f"could not be compared ({reason})", "Correct that, or name the other tables.")
+        raise ScriptError(table.table, f"could not be compared ({reason})", f"Correct that, {way_out}")
     if table.status in (Status.ONLY_IN_SOURCE, Status.ONLY_IN_TARGET):
         raise ScriptError(
             table.table, f"is {table.status}",
-            "Bring both to one schema (toolkit database upgrade), or name the other tables.",
+            f"Bring both to one schema (toolkit database upgrade), {way_out}",
         )
 
 

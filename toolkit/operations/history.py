@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from alembic import command
 
 from toolkit.errors import MigrationError
-from toolkit.operations.alembic_session import alembic_config, alembic_session, migrating, scripts_of
+from toolkit.operations.alembic_session import (
+    alembic_config,
+    alembic_session,
+    migrating,
+    require_one_database,
+    scripts_of,
+)
 from toolkit.operations.environments import OWN_ENVIRONMENT
 from toolkit.operations.migrate import require_head
 from toolkit.operations.revisions import current_revision
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory
 
     from toolkit.config import Config, Database
+    from toolkit.core.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ def make_migrations(
     branch_label: str | None = None,
     version_path: str | None = None,
     rev_id: str | None = None,
+    progress: Progress | None = None,
 ) -> Revision | None:
     """Write a migration that makes the database like the models (None: it is), or an empty one.
 
@@ -69,6 +77,7 @@ def make_migrations(
         DatabaseUnavailableError, StatementError: from the engine.
     """
     scripts = scripts_of(config)
+    require_one_database(config)
     arguments: dict[str, Any] = {
         "message": message,
         "head": head,
@@ -81,7 +90,7 @@ def make_migrations(
         if not autogenerate:
             return _described(config, command.revision(alembic_config(config), **arguments))
     require_head(database, config)
-    with alembic_session(database, config, only_reads=True) as session:
+    with alembic_session(database, config, progress, only_reads=True) as session:
         made = session.commands.revision(
             **arguments, autogenerate=True, process_revision_directives=_forget_when_empty
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import SyncResult
 from toolkit.core.problems import Problems
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.tables import TableSpec, select_tables, usable_tables
+from toolkit.core.tables import TableSpec, choose_tables, select_tables, usable_tables
 from toolkit.errors import FixtureError
 from toolkit.models.loader import load_metadata
 from toolkit.operations import migrate, revisions, schema
@@ -36,6 +36,7 @@ def load_data(
     tables: Sequence[str] = (),
     *,
     directory: Path | str | Store | None = None,
+    exclude: Collection[str] = (),
     match: Mapping[str, Sequence[str]] | None = None,
     dry_run: bool = False,
     ignore_revision: bool = False,
@@ -45,7 +46,8 @@ def load_data(
 ) -> SyncResult:
     """Write the rows of fixture files, all in one verified transaction.
 
-    Every file is read whole and checked before anything is written. `match` names, by table, the columns by which rows
+    Every file is read whole and checked before anything is written, those of tables to `exclude` are not looked at.
+    `match` names, by table, the columns by which rows
     are recognised instead of the primary key. `options.mode` says what becomes of rows that are there already,
     `attachments` what becomes of the files that the rows point at, where the fixtures have them: they are looked at
     with the rows, and written before them.
@@ -60,7 +62,7 @@ def load_data(
     every = {spec.name: spec for spec in usable_tables(metadata)[0]}
     database = config.database(target)
     fixtures = FixtureDirectory(directory_at(config.fixtures if directory is None else directory))
-    specs = _chosen(fixtures, metadata, tables, progress)
+    specs = _chosen(fixtures, metadata, tables, exclude, progress)
     matched = matches(every, match or {})
     _require_revision(fixtures, database, config, ignore_revision)
     with scratch_directory() as folder, file_putting(config, fixtures, attachments, progress) as files:
@@ -76,10 +78,11 @@ def load_data(
 
         if blank:  # No schema is made for rows that cannot be loaded into it.
             completed(None)
-        created, results, warnings = transfer(completed, database, config, specs, dry_run=dry_run, options=options,
-                                              progress=progress, before_rows=files.put if files else None)
+        schema_from, results, warnings = transfer(completed, database, config, specs, dry_run=dry_run, options=options,
+                                                  progress=progress, before_rows=files.put if files else None)
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
-    return SyncResult(fixtures.name, database.name, dry_run, created, verified, results, elapsed, copied, warnings)
+    return SyncResult(fixtures.name, database.name, dry_run, schema_from is not None, verified, results, elapsed,
+                      copied, warnings, schema_from)  # fmt: skip
 
 
 def _read(
@@ -102,23 +105,26 @@ def _names(fixtures: FixtureDirectory, specs: Sequence[TableSpec]) -> dict[str, 
 
 
 def _chosen(
-    fixtures: FixtureDirectory, metadata: MetaData, tables: Sequence[str], progress: Progress
+    fixtures: FixtureDirectory,
+    metadata: MetaData,
+    tables: Sequence[str],
+    exclude: Collection[str],
+    progress: Progress,
 ) -> tuple[TableSpec, ...]:
     """The tables that there is a file for; all of them must be there if they were named."""
-    named = {spec.name for spec in select_tables(metadata, tables)} if tables else set()
+    wanted = [table.fullname for table in choose_tables(metadata, tables, exclude)]
     if not fixtures.directory.exists:
         advice = "Name another with --dir, or dump into it first."
         raise FixtureError(fixtures.name, "there is no such directory", advice)
-    names = [name for name in metadata.tables if not named or name in named]
-    present = [name for name in names if fixtures.file_of(name)]
-    lacking = [name for name in names if name not in present]
-    if lacking and (named or not present):
+    present = [name for name in wanted if fixtures.file_of(name)]
+    lacking = [name for name in wanted if name not in present]
+    if lacking and (tables or not present):
         raise FixtureError(
-            fixtures.name, f"there is no file for {', '.join(lacking) if named else 'any table'}",
+            fixtures.name, f"there is no file for {', '.join(lacking) if tables else 'any table'}",
             "A table's file is <table>.json, .jsonl or .csv, plain or with .gz, .zst or .zip behind it.",
         )
-    if not named:
-        fixtures.note_strangers(names, progress)
+    if not tables:
+        fixtures.note_strangers(list(metadata.tables), progress)
     return select_tables(metadata, present)
 
 

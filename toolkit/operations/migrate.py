@@ -14,7 +14,13 @@ from sqlalchemy.exc import SAWarning
 
 from toolkit.errors import MigrationError
 from toolkit.models.loader import load_metadata
-from toolkit.operations.alembic_session import Session, alembic_session, scripts_of, transaction
+from toolkit.operations.alembic_session import (
+    Session,
+    alembic_session,
+    require_one_database,
+    scripts_of,
+    transaction,
+)
 from toolkit.operations.revisions import current_revision, exists, joined, mismatch, version_table
 from toolkit.operations.schema_changes import describe_change
 
@@ -84,6 +90,7 @@ def upgrade(
         MigrationError: no such revision, or a migration that fails; the database is as before.
         DatabaseUnavailableError, StatementError: from the engine; the database is as before.
     """
+    require_one_database(config)
     with alembic_session(database, config, progress) as session:
         return _migrate(session, lambda: session.commands.upgrade(revision, sql=sql, tag=tag), sql)
 
@@ -103,6 +110,7 @@ def downgrade(
         MigrationError: no such revision, or a migration that fails; the database is as before.
         DatabaseUnavailableError, StatementError: from the engine; the database is as before.
     """
+    require_one_database(config)
     with alembic_session(database, config, progress) as session:
         return _migrate(session, lambda: session.commands.downgrade(revision, sql=sql, tag=tag), sql)
 
@@ -186,8 +194,8 @@ def show_current_revision(database: Database, config: Config) -> CurrentRevision
     return CurrentRevision(database.name, current_revision(database, config), heads_of(config))
 
 
-def check(database: Database, config: Config) -> Check:
-    """Compare a database with the models, as the next `make-migrations` would.
+def check(database: Database, config: Config, progress: Progress | None = None) -> Check:
+    """Compare a database with the models, as the next `make-migrations` would; notes say what cannot be compared.
 
     Raises:
         RevisionMismatchError: migrations are still to be run.
@@ -202,7 +210,7 @@ def check(database: Database, config: Config) -> Check:
 
     # Alembic's own check puts the repr of every difference into its error, and the repr of a `StoredObject`
     # fails where its backend is not registered.
-    with alembic_session(database, config, only_reads=True) as session:
+    with alembic_session(database, config, progress, only_reads=True) as session:
         session.commands.revision(autogenerate=True, process_revision_directives=describe)
     return Check(database.name, tuple(changes))
 

@@ -9,16 +9,19 @@ from sqlalchemy import inspect
 
 from toolkit.errors import SchemaMismatchError
 from toolkit.models.loader import load_metadata
-from toolkit.operations.alembic_session import alembic_session, scripts_of, transaction
+from toolkit.operations.alembic_session import alembic_session, require_one_database, scripts_of, transaction
+from toolkit.operations.migrate import head_revision
 from toolkit.operations.revisions import (
     has_history,
     is_bookkeeping,
     joined,
     mismatch,
+    opened,
     reading,
     recorded_revision,
     version_table,
 )
+from toolkit.repositories.postgres_types import require_distinct_enums
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData, Table
@@ -42,6 +45,19 @@ def ensure_schema(
     return True
 
 
+def schema_from(config: Config) -> str:
+    """What `ensure_schema` would make the tables from, in words; nothing is run.
+
+    Raises:
+        MigrationError: from migrations that are none, have several heads, or are of several databases.
+    """
+    if not has_history(config):
+        return "the models"
+    require_one_database(config)
+    head, migrations = head_revision(config), len(list(scripts_of(config).walk_revisions()))
+    return f"{migrations} migration{'' if migrations == 1 else 's'} to revision {head}"
+
+
 def lacks_schema(database: Database, config: Config, *, accept_missing: bool = False) -> bool:
     """Whether a database is without any of the models' tables, so that `ensure_schema` would make them.
 
@@ -55,10 +71,11 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
     Raises:
         RevisionMismatchError: it stands at another revision; names both, and the command to run.
         SchemaMismatchError: tables are missing, and so is a record from which an upgrade could go on.
+        ConfigurationError: they would be made from models that the engine cannot have as they are.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    with_history = has_history(config)
-    found = _Standing.of(database, load_metadata(config.metadata, config.root), version_table(config))
+    with_history, metadata = has_history(config), load_metadata(config.metadata, config.root)
+    found = _Standing.of(database, metadata, version_table(config))
     expected = joined(scripts_of(config).get_heads()) if with_history and found.is_versioned else None
     if found.is_empty:
         if expected is not None and found.revision == expected:
@@ -66,6 +83,9 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
                 [f"{database.name} records the revision {expected}, but has none of its tables"],
                 f"If it is new, forget the record: toolkit database stamp-migration base --database {database.name}",
             )
+        if not with_history:
+            with opened(database, read_only=True) as engine:
+                require_distinct_enums(metadata, engine.dialect)
         return True
     if with_history and found.is_versioned:
         if found.revision != expected:
@@ -94,6 +114,7 @@ def _make_tables(
             )
 
     if has_history:
+        require_one_database(config)
         with alembic_session(database, config, progress, before_commit=require_tables) as session:
             session.commands.upgrade()
     else:

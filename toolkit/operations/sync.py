@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ def sync(
     tables: Sequence[str] = (),
     *,
     where: Mapping[str, str] | None = None,
+    exclude: Collection[str] = (),
     match: Mapping[str, Sequence[str]] | None = None,
     since: Since | None = None,
     dry_run: bool = False,
@@ -43,7 +44,8 @@ def sync(
 ) -> SyncResult:
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
-    `where` holds, by table, a condition in SQL that both databases understand: only rows that meet it are compared.
+    All tables, or those named, without those to `exclude`. `where` holds, by table, a condition in SQL that both
+    databases understand: only rows that meet it are compared.
     With `Mode.REPLACE` or `Mode.SOFT_DELETE`, at most `options.max_delete` rows of a table are deleted or marked (by
     default a tenth, or 100).
 
@@ -59,7 +61,7 @@ def sync(
     """
     started = time.perf_counter()
     options, progress = _effective(options or Options(), since), progress or Silent()
-    specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables), where or {})
+    specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables, exclude), where or {})
     source_database, target_database = config.database(source), config.database(target)
     _require_two(source_database, target_database)
     if since is not None:
@@ -71,15 +73,15 @@ def sync(
         origin.hold(specs)
         lacking = require_columns(origin, specs)
         copied = _copied_files(config, origin, specs, attachments, lacking, dry_run=dry_run, progress=progress)
-        created, results, warnings = transfer(
+        schema_from, results, warnings = transfer(
             lambda destination: MatchedSource(origin, destination, specs, match) if match and destination else origin,
             target_database, config, specs, dry_run=dry_run, options=options, progress=progress, problems=lacking,
             watermarks_for=(lambda destination: Watermarks.between(since, origin, destination, specs))
             if since else None,
         )  # fmt: skip
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
-    return SyncResult(source_database.name, target_database.name, dry_run, created, verified, results, elapsed, copied,
-                      warnings)  # fmt: skip
+    return SyncResult(source_database.name, target_database.name, dry_run, schema_from is not None, verified, results,
+                      elapsed, copied, warnings, schema_from)  # fmt: skip
 
 
 def _effective(options: Options, since: Since | None) -> Options:

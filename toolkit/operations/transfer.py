@@ -97,11 +97,11 @@ def transfer(
     problems: Sequence[str] = (),
     watermarks_for: Callable[[DatabaseConnection], Watermarks] | None = None,
     before_rows: Callable[[], None] | None = None,
-) -> tuple[bool, tuple[TableResult, ...], tuple[TransferWarning, ...]]:
+) -> tuple[str | None, tuple[TableResult, ...], tuple[TransferWarning, ...]]:
     """Plan and, unless it is a dry run, execute.
 
-    Gives whether the schema was created (or would be), the results, and warnings: of what the target now holds, or of
-    what a real run would lack.
+    Gives what the schema was created from (or would be), None if it was there; the results; and warnings: of what the
+    target now holds, or of what a real run would lack.
     `source_for` gives the source once the target is open; it is given None for a target that is yet to be made.
     `problems` is what the source lacks; it is told together with what the target lacks. `watermarks_for` gives how far
     the last sync from this source went, if only what changed since is to be looked at. `before_rows` is called when
@@ -111,9 +111,10 @@ def transfer(
         RevisionMismatchError, SchemaMismatchError: before anything is written.
     """
     created = _prepare(target, config, specs, problems, dry_run=dry_run)
+    schema_from = schema.schema_from(config) if created else None
     if created and dry_run:
         source = source_for(None)
-        return True, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs), ()
+        return schema_from, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs), ()
     if created:
         progress.note(f"{target.name} had no tables: its schema was created.")
     with connect(target, write=not dry_run) as destination:
@@ -130,7 +131,7 @@ def transfer(
         require_keys(destination, (plan.spec for plan in plans if _upserts(plan, destination, options)))
         if dry_run:
             warnings = _lacking_rights(marks, destination, progress)
-            return False, tuple(planned(plan) for plan in plans), warnings
+            return None, tuple(planned(plan) for plan in plans), warnings
         if before_rows is not None:
             before_rows()
         results = execute(plans, source, destination, options, progress, marks)
@@ -139,7 +140,7 @@ def transfer(
             columns = ", ".join(f"{each.table}.{each.column} {each.rows:,}" for each in warnings)
             fact = f"{destination.name} has no such numbers, and stores bytes of their digits: {columns}."
             progress.note(f"{fact} {warnings[0].reason}")
-        return created, results, warnings
+        return schema_from, results, warnings
 
 
 def _lacking_rights(

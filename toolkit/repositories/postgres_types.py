@@ -1,13 +1,18 @@
-"""Column types that PostgreSQL has under another name: those of a schema reflected from another engine."""
+"""Column types of a schema that was made for other engines: what PostgreSQL has under another name, or one name for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import ARRAY, TypeDecorator
+from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
 
+from toolkit.errors import ConfigurationError
+
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Column, Dialect, Engine, MetaData
+    from sqlalchemy.types import TypeEngine
 
 
 class _TypeCompiler(PGTypeCompiler):
@@ -25,3 +30,37 @@ def accept_foreign_types(engine: Engine) -> None:
     """Let an engine of PostgreSQL make columns of types such as NVARCHAR and BLOB; of others, nothing is changed."""
     if engine.dialect.name == "postgresql":
         engine.dialect.type_compiler_instance = _TypeCompiler(engine.dialect)
+
+
+def require_distinct_enums(metadata: MetaData, dialect: Dialect) -> None:
+    """See that enums of one name are one type, where enums are types: the first made would be that of all.
+
+    Raises:
+        ConfigurationError: two columns give one name to different labels.
+    """
+    named: dict[tuple[str | None, str | None], tuple[Column[Any], ENUM]] = {}
+    for table in metadata.tables.values() if dialect.supports_native_enum else ():
+        for column in table.columns:
+            enum = _enum(column.type, dialect)
+            if enum is None:
+                continue
+            first, other = named.setdefault((enum.schema, enum.name), (column, enum))
+            if set(other.enums) != set(enum.enums):
+                both = " and ".join(
+                    f"{each.table.fullname}.{each.name} ({', '.join(labels.enums)})"
+                    for each, labels in ((first, other), (column, enum))
+                )
+                raise ConfigurationError(
+                    f"{both} are different enums of one name, {enum.name!r}: one type in PostgreSQL.",
+                    f"Give one of them another in the model, such as name='{column.table.name}_{column.name}'.",
+                )
+
+
+def _enum(type_: TypeEngine[Any], dialect: Dialect) -> ENUM | None:
+    """The type that the engine makes for a column, or for the elements of its arrays, if it is an enum of its own."""
+    found: Any = type_.dialect_impl(dialect)
+    if isinstance(found, TypeDecorator):
+        found = found.impl_instance
+    if isinstance(found, ARRAY):
+        return _enum(found.item_type, dialect)
+    return found if isinstance(found, ENUM) else None

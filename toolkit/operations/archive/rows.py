@@ -11,14 +11,15 @@ import msgspec
 import pyarrow as pa
 
 from toolkit.core.archive_manifest import one_line
-from toolkit.core.tables import TableSpec, narrowed, select_tables
-from toolkit.core.types import Kind
+from toolkit.core.tables import TableSpec, choose_tables, narrowed, table_spec
+from toolkit.core.types import Kind, logical_type
 from toolkit.core.values import json_value, parse_json_value
 from toolkit.errors import ConfigurationError
 from toolkit.repositories.base import BATCH_ROWS
 
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData
+    from sqlalchemy import MetaData, Table
+    from sqlalchemy.types import TypeEngine
 
     from toolkit.operations.transfer import Source
     from toolkit.repositories.base import DatabaseConnection
@@ -92,9 +93,9 @@ def file_tables(
 
     Raises:
         UnknownNameError: no such table.
-        ConfigurationError: a named table holds no files.
+        ConfigurationError: a named table holds no files, or one of these cannot be described.
     """
-    specs = [spec for spec in select_tables(metadata, names) if file_columns(spec) or spec.name in names]
+    specs = [table_spec(table) for table in choose_tables(metadata, names) if names or _holds_files(table)]
     for spec in specs:
         if not file_columns(spec):
             raise ConfigurationError(
@@ -102,6 +103,18 @@ def file_tables(
                 f"Tables that have: {', '.join(each.name for each in file_tables(metadata)) or 'none'}.",
             )
     return tuple(narrow(spec) for spec in narrowed(specs, where or {}))
+
+
+def _holds_files(table: Table) -> bool:
+    """Whether a table has columns of files; it may be one without a key, or with types that are not portable."""
+    return any(_is_file(column.type) for column in table.columns)
+
+
+def _is_file(type_: TypeEngine[Any]) -> bool:
+    try:
+        return logical_type(type_).kind is Kind.FILE
+    except ConfigurationError:
+        return False
 
 
 def narrow(spec: TableSpec) -> TableSpec:
