@@ -167,6 +167,7 @@ pool_pre_ping = false
 pool_use_lifo = false
 echo = true
 lock_seconds = 1
+identity = "production"
 """
 
 
@@ -201,6 +202,7 @@ def test_settings_of_an_engine_have_the_promised_defaults_and_reach_the_engine(t
     configured = load_config(write(tmp_path, _SETTINGS), environ)
     assert configured.database("postgres").settings == EngineSettings(2, 0, 0.5, 60, False, False, True)
     assert configured.database("postgres").lock_seconds == 1
+    assert configured.database("postgres").identity == "production"
     assert address(configured, "postgres") == "postgresql://h/db"
     assert _of_the_engine(configured) == {
         "pool_size": 2,

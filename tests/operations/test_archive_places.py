@@ -217,3 +217,24 @@ def test_a_role_that_may_not_ask_for_the_clusters_number_has_a_place_too(config:
 def _identity_of(config: Config, url: str) -> str:
     with connect(config.database(url)) as connection:
         return connection.identity()
+
+
+def test_a_database_with_an_identity_of_its_own_is_the_same_wherever_it_is(
+    world: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def known_as(each: Gallery, name: str) -> str:
+        databases = {n: replace(d, identity=name) for n, d in each.config.databases.items()}
+        each.config = replace(each.config, databases=databases)
+        return identity(each)
+
+    new = elsewhere(world, tmp_path / "new")
+    assert identity(world) != identity(new)
+    mine = known_as(world, "production")
+    monkeypatch.setattr(platform, "node", lambda: "another container")
+    assert known_as(new, "production") == mine
+    assert known_as(new, "staging") != mine
+    known_as(new, "production")
+    (theirs,) = moved_away(world)
+    new.photo(2, "other", b"other")
+    assert new.prune(last=1, source="sqlite").kept_moves == ()
+    assert theirs not in new.objects()

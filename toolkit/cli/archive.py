@@ -130,7 +130,10 @@ def list_(ctx: click.Context, store: str, as_json: bool) -> int:
 @store_option
 @json_option
 def show(ctx: click.Context, snapshot: str, store: str, as_json: bool) -> None:
-    """Show the files of SNAPSHOT: its id, the beginning of it, or `latest`."""
+    """Show the files of a snapshot.
+
+    SNAPSHOT is its id, the beginning of it, or `latest`.
+    """
     from toolkit.cli.render_archive import show_files, show_files_as_json
     from toolkit.operations.archive.listing import show as run
 
@@ -214,11 +217,12 @@ def restore(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Bring the files of SNAPSHOT back: its id, the beginning of it, or `latest`.
+    """Bring the files of a snapshot back.
 
-    Each file is compared with its hash as it is written. A row that has lost its reference (the column is empty, points
-    into the archive, or at a file that is gone) gets it back; rows that were deleted are told, not made again. In a
-    directory, SNAPSHOT.jsonl says which file was which. The exit code is 3 when something was left as it was.
+    SNAPSHOT is its id, the beginning of it, or `latest`. Each file is compared with its hash as it is written. A row
+    that has lost its reference (the column is empty, points into the archive, or at a file that is gone) gets it back;
+    rows that were deleted are told, not made again. In a directory, SNAPSHOT.jsonl says which file was which. The exit
+    code is 3 when something was left as it was.
     """
     from toolkit.cli.render import progress_on_stderr, show_json
     from toolkit.cli.render_archive import show_restore
@@ -263,11 +267,11 @@ def prune(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Remove snapshots by a policy, then the objects that none of the others needs.
+    """Remove snapshots by a policy.
 
-    A snapshot stays if any rule keeps it; snapshots of one database and of the same rows are judged together. Refused
-    (exit code 3) while a push is running, and if no snapshot of its kind would be left. Objects that rows were moved to
-    stay.
+    Then the objects go that none of the others needs. A snapshot stays if any rule keeps it; snapshots of one database
+    and of the same rows are judged together. Refused (exit code 3) while a push is running, and if no snapshot of its
+    kind would be left. Objects that rows were moved to stay.
     """
     from toolkit.cli.render import progress_on_stderr, show_json
     from toolkit.cli.render_archive import show_prune
@@ -286,7 +290,7 @@ def prune(
 @jobs_option
 @json_option
 def audit(ctx: click.Context, source: str, store: str, jobs: int, as_json: bool) -> int:
-    """Compare rows with the live stores: rows without files, files without rows.
+    """Find rows without files, and files without rows.
 
     No snapshot is needed, and nothing is written. The exit code is 3 when something has no counterpart.
     """

@@ -75,7 +75,10 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
 @never_asks
 @click.pass_obj
 def upgrade(config: Config, /, revision: str, name: str, every: bool, as_json: bool, **options: Any) -> None:
-    """Run the migrations up to REVISION (default: all), in one transaction."""
+    """Run the migrations.
+
+    Up to REVISION (default: all), in one transaction.
+    """
     from toolkit.operations import migrate
 
     def run(each: Database) -> Migration:
@@ -96,7 +99,9 @@ def upgrade(config: Config, /, revision: str, name: str, every: bool, as_json: b
 def downgrade(
     config: Config, /, revision: str, name: str, every: bool, as_json: bool, no_prompt: bool, **options: Any
 ) -> None:
-    """Undo the migrations down to REVISION (default: the last one; `base`: all), in one transaction, after asking.
+    """Undo migrations, after asking.
+
+    Down to REVISION (default: the last one; `base`: all), in one transaction.
 
     What a migration made goes, with all that is in it.
     """
@@ -126,7 +131,10 @@ def downgrade(
 def stamp_migration(
     config: Config, /, revision: str, name: str, every: bool, as_json: bool, **options: Any
 ) -> None:
-    """Record that a database stands at REVISION, without running anything."""
+    """Record a revision without running anything.
+
+    The database then stands at REVISION.
+    """
     from toolkit.operations import migrate
 
     def run(each: Database) -> Migration:
@@ -156,7 +164,10 @@ def show_current_revision(config: Config, /, name: str, every: bool, as_json: bo
 @as_json
 @click.pass_context
 def check(context: click.Context, name: str, every: bool, as_json: bool) -> None:
-    """Compare a database with the models; exits with 3 when they differ."""
+    """Compare a database with the models.
+
+    The exit code is 3 when they differ.
+    """
     from toolkit.operations import migrate
 
     config: Config = context.obj
@@ -176,7 +187,10 @@ def check(context: click.Context, name: str, every: bool, as_json: bool) -> None
 @as_json
 @click.pass_obj
 def drop_all(config: Config, /, name: str, every: bool, no_prompt: bool, as_json: bool) -> None:
-    """Drop the tables of the models and the record of the revision, after asking."""
+    """Drop the tables of the models, after asking.
+
+    And the record of the revision.
+    """
     from toolkit.operations import migrate
 
     chosen = _chosen(config, name, every)
@@ -206,7 +220,10 @@ def drop_all(config: Config, /, name: str, every: bool, no_prompt: bool, as_json
 @never_asks
 @click.pass_obj
 def make_migrations(config: Config, /, name: str, as_json: bool, **options: Any) -> None:
-    """Write a migration that makes a database like the models."""
+    """Write a migration from the models.
+
+    It makes a database like them.
+    """
     from toolkit.operations import history
 
     made = history.make_migrations(config.database(name), config, progress=Notes(), **options)
@@ -227,7 +244,10 @@ def make_migrations(config: Config, /, name: str, as_json: bool, **options: Any)
 @never_asks
 @click.pass_obj
 def merge_migrations(config: Config, /, revisions: str, as_json: bool, **options: Any) -> None:
-    """Write a migration that joins REVISIONS, separated by commas (default: all heads)."""
+    """Write a migration that joins others.
+
+    REVISIONS are separated by commas (default: all heads).
+    """
     from toolkit.operations import history
 
     made = history.merge(config, revisions, **options)
@@ -285,7 +305,10 @@ def branches(config: Config, /, verbose: bool, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def show(config: Config, /, revision: str, name: str, as_json: bool) -> None:
-    """Show the migrations that REVISION stands for: an identifier or its beginning, `head`, `current`."""
+    """Show migrations.
+
+    Those that REVISION stands for: an identifier or its beginning, `head`, `current`.
+    """
     from toolkit.operations import history
 
     found = history.show(config, revision, config.database(name) if revision == "current" else None)
@@ -298,7 +321,10 @@ def show(config: Config, /, revision: str, name: str, as_json: bool) -> None:
 @never_asks
 @click.pass_obj
 def init(config: Config, /, directory: Path | None, as_json: bool) -> None:
-    """Make a migrations directory (default: the configured one)."""
+    """Make a migrations directory.
+
+    DIRECTORY (default: the configured one) must not be there yet, or be empty.
+    """
     from toolkit.operations import history
 
     made = history.init(directory or config.migrations)

@@ -107,10 +107,14 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.tim
 
 
 def general_options(command: F) -> F:
-    """--metadata and --debug, which may stand before the command's name or behind it."""
-    command = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")(command)
-    return click.option("--metadata", metavar="MODULE:ATTR", expose_value=False, callback=_choose_metadata,
-                        help="The tables to work on, instead of the bundled todo schema.")(command)
+    """--metadata and --debug, which may stand before the command's name or behind it; its help has them last."""
+    debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+    metadata = click.option("--metadata", metavar="MODULE:ATTR", expose_value=False, callback=_choose_metadata,
+                            help="The tables to work on, instead of the bundled todo schema.")
+    # Click shows the options of a function in the reverse of the order in which it was given them.
+    given: list[click.Parameter] = metadata(debug(command)).__click_params__  # type: ignore[attr-defined]
+    given[:] = given[-2:] + given[:-2]
+    return command
 
 
 def _choose_metadata(ctx: click.Context, _: click.Parameter, value: str | None) -> None:

@@ -167,7 +167,8 @@ def _kept(kept: KeptMoves) -> str:
         return f"{what}, for the metadata lacks {', '.join(kept.columns)}: name the one that has it (--metadata)."
     return (
         f"{what} from a database of this name at another place ({kept.place}): give each an archive or a prefix of its "
-        f"own; or, if it is this database that was there before, add --adopt {kept.place}."
+        f"own; or, if it is this database that was there before, add --adopt {kept.place} (and give it an `identity` "
+        "in the configuration, if it is often elsewhere)."
     )
 
 

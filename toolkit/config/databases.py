@@ -78,6 +78,8 @@ class Database:
     settings: EngineSettings = EngineSettings()
     lock_seconds: float = LOCK_SECONDS
     """How long to wait for another writer before giving up."""
+    identity: str | None = None
+    """What an archive knows it by, wherever it is; None: by where it is."""
 
     @property
     def is_embedded(self) -> bool:
@@ -191,16 +193,18 @@ def parse_databases(entries: Any, root: Path, source: str) -> dict[str, Database
     return found
 
 
-def _settings(name: str, entry: dict[str, Any], source: str) -> tuple[EngineSettings, float]:
-    types = {f.name: str(f.type) for f in fields(EngineSettings)} | {"lock_seconds": "float"}
+_ACCEPTED: Mapping[str, tuple[type, ...]] = {"float": (int, float), "bool": (bool,), "int": (int,), "str": (str,)}
+
+
+def _settings(name: str, entry: dict[str, Any], source: str) -> tuple[EngineSettings, float, str | None]:
+    types = {f.name: str(f.type) for f in fields(EngineSettings)} | {"lock_seconds": "float", "identity": "str"}
     for key, value in entry.items():
         if key not in types:
             raise UnknownNameError("setting", key, ("url", *types), f"{source} databases.{name}")
-        accepted = (int, float) if types[key] == "float" else (bool,) if types[key] == "bool" else (int,)
-        if not isinstance(value, accepted) or isinstance(value, bool) != (types[key] == "bool"):
+        if not isinstance(value, _ACCEPTED[types[key]]) or isinstance(value, bool) != (types[key] == "bool"):
             raise ill_typed(source, f"databases.{name}.{key}", SHOWN_TYPES[types[key]], value)
-    lock_seconds = float(entry.pop("lock_seconds", LOCK_SECONDS))
-    return EngineSettings(**entry), lock_seconds
+    lock_seconds, identity = float(entry.pop("lock_seconds", LOCK_SECONDS)), entry.pop("identity", None)
+    return EngineSettings(**entry), lock_seconds, identity or None
 
 
 def _parse_url(database: Database) -> URL:

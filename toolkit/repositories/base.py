@@ -123,9 +123,11 @@ class DatabaseConnection(ABC):
     def identity(self) -> str:
         """Sixteen hexadecimal digits for where these rows are; no secret. Databases of one name are told apart by them.
 
-        They change when the database moves, and are never those of a copy of it elsewhere.
+        They change when the database moves, and are never those of a copy of it elsewhere; unless the configuration
+        says what it is known by.
         """
-        parts = (self.database.place, *self._marks())
+        given = self.database.identity
+        parts = (self.database.place, *self._marks()) if given is None else (given,)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     def _marks(self) -> Iterable[str]:
