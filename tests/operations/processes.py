@@ -16,8 +16,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-# Loaded once, in a server from which each process is forked: a start takes milliseconds, not a second. Whatever is missing
-# here each process loads anew: numpy.ma and the dialects of DuckDB alone were half of the time of a sync of few rows.
+# Loaded once, in a server from which each process is forked: a start takes milliseconds, not a second. What is missing
+# is loaded by each process: numpy.ma and the dialect of DuckDB alone were half of the time of a sync of few rows.
 _LOADED = [
     "toolkit.cli.archive",
     "toolkit.cli.database",
