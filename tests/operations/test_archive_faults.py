@@ -185,6 +185,7 @@ def test_a_prune_that_is_killed_takes_no_object_of_a_snapshot_that_is_there(proj
     is_tidy(project)
 
 
+@pytest.mark.long
 def test_nothing_is_lost_in_a_bucket_whenever_a_verb_is_killed(in_bucket: Gallery) -> None:
     world, moments = in_bucket, random.Random(5)
     usual = 1.0

@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.operations.databases import contents, create, execute, postgres
+from tests.operations.databases import connected, contents, create, execute, postgres
 from tests.operations.example import fill
 from tests.operations.processes import Toolkit, toolkit
 from tests.operations.shop import metadata
@@ -67,14 +67,16 @@ def _fill_many(config: Config) -> None:
     )
 
 
+_NAMES = "SELECT name, count(*) AS rows FROM {table} GROUP BY name"
+
+
 def _state(config: Config, target: str) -> dict[str, dict[str, int]]:
     """How many rows of each table have which name."""
-    found = contents(config.database(target), metadata)
-    names = {
-        "customer": [row[2] for row in found["customer"]],
-        "category": [row[2] for row in found["category"]],
-    }
-    return {table: {name: held.count(name) for name in set(held)} for table, held in names.items()}
+    with connected(config.database(target)) as connection:
+        return {
+            table: {row.name: row.rows for row in connection.exec_driver_sql(_NAMES.format(table=table))}
+            for table in ("customer", "category")
+        }
 
 
 def _wait_for_the_server(config: Config) -> None:
@@ -111,8 +113,6 @@ def _rename(config: Config, name: str) -> None:
 def _leftovers(config: Config, target: str) -> list[str]:
     """Tables of the target that nobody asked for."""
     from sqlalchemy import inspect
-
-    from tests.operations.databases import connected
 
     with connected(config.database(target)) as connection:
         names = set(inspect(connection).get_table_names())
@@ -233,7 +233,7 @@ def test_killed_while_it_makes_the_tables_the_next_run_completes(
     config: Config, tmp_path: Path, target: str
 ) -> None:
     _write_settings(config, tmp_path, (tmp_path / "toolkit.toml").read_text())
-    for delay in (0.15, 0.35, 0.6):
+    for delay in (0.1, 0.25, 0.45):
         running = toolkit(tmp_path, "load-data", "--to", target)
         time.sleep(delay)
         running.process.kill()
@@ -298,7 +298,7 @@ def test_ctrl_c_is_heard_while_another_writer_is_waited_for(
     with psycopg.connect(shop.database("postgres").address) as server:
         server.execute("LOCK TABLE customer")
         waiting = [start(project, target) for target in ("sqlite2", "postgres")]
-        time.sleep(1)
+        time.sleep(0.5)
         for each in waiting:
             each.interrupt()
         assert [each.end(10) for each in waiting] == [130, 130]
@@ -321,7 +321,7 @@ class Companion(Silent):
         self.labels.append(label)
         if label == self.label:
             self.second = self.begin()
-            time.sleep(0.7)
+            time.sleep(0.4)
 
     def advance(self, rows: int) -> None:
         if self.second is not None:
