@@ -16,7 +16,7 @@ from advanced_alchemy.types import (
     StoredObject,
 )
 from alembic import context
-from sqlalchemy import JSON, event, text
+from sqlalchemy import JSON, event, make_url, text
 from sqlalchemy.sql.elements import False_, True_
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
@@ -37,13 +37,18 @@ _ADVISORY_LOCK = 0x746F6F6C6B6974
 
 def run_migrations(**options: Any) -> None:
     """Run what the command asked for. `options` replace those given to `context.configure`."""
-    # Importing them is how Alembic learns of them; loaded here, since duckdb takes 0.3 s that most commands save.
-    from toolkit.repositories import duckdb_alembic, sqlite_alembic  # noqa: F401
-
     if context.is_offline_mode():
         _run_offline(options)
     else:
         _run_online(options)
+
+
+def _introduce(engine_name: str) -> None:
+    """Let Alembic learn of an engine's ways, which is by importing them; DuckDB's only for DuckDB: it takes 0.3 s."""
+    from toolkit.repositories import sqlite_alembic  # noqa: F401
+
+    if engine_name == "duckdb":
+        from toolkit.repositories import duckdb_alembic  # noqa: F401
 
 
 def _run_online(options: Mapping[str, Any]) -> None:
@@ -66,6 +71,7 @@ async def _run_awaiting(engine: AsyncEngine, options: Mapping[str, Any]) -> None
 
 def _run_on(connection: Connection, options: Mapping[str, Any]) -> None:
     config: Any = context.config
+    _introduce(connection.dialect.name)
     only_reads = bool(config.attributes.get("only_reads"))
     before_commit = config.attributes.get("before_commit")
     with transactional_ddl(connection, only_reads):
@@ -79,6 +85,7 @@ def _run_on(connection: Connection, options: Mapping[str, Any]) -> None:
 
 
 def _run_offline(options: Mapping[str, Any]) -> None:
+    _introduce(make_url(context.config.db_url).get_backend_name())  # type: ignore[attr-defined]
     offline = {
         "url": context.config.db_url,  # type: ignore[attr-defined]
         "literal_binds": True,
