@@ -95,7 +95,8 @@ class Lock:
         Raises:
             LockLostError: somebody did.
         """
-        self.renew()
+        with suppress(ToolkitError):
+            self._lost = self._lost or self._store.info(self.key) is None
         self.require()
 
     def renew(self) -> None:
