@@ -100,14 +100,7 @@ def sync(
     from toolkit.operations.sync import sync as run
     from toolkit.operations.watermarks import Since
 
-    if overlap is not None and since is None:
-        raise click.UsageError("--overlap goes with --since.")
-    if since and (delete or soft_delete):
-        raise click.UsageError("--since cannot see which rows are gone: delete by a sync without it.")
-    if max_delete is not None and not (delete or soft_delete):
-        raise click.UsageError("--max-delete is a limit for --delete and --soft-delete.")
-    if delete and soft_delete:
-        raise click.UsageError("Either --delete or --soft-delete.")
+    _require_sense(since, overlap, max_delete, delete=delete, soft_delete=soft_delete)
     mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
     options = make_options(no_verify, batch_rows, commit_every, mode, max_delete)
     with progress_on_stderr() as progress:
@@ -116,3 +109,17 @@ def sync(
                      attachments=attachments, progress=progress)
     show_json(result) if as_json else show_transfer(result)
     return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0
+
+
+def _require_sense(
+    since: str | None, overlap: object, max_delete: DeleteLimit | None, *, delete: bool, soft_delete: bool
+) -> None:
+    """Refuse options that contradict each other, or do nothing without another."""
+    if overlap is not None and since is None:
+        raise click.UsageError("--overlap goes with --since.")
+    if since and (delete or soft_delete):
+        raise click.UsageError("--since cannot see which rows are gone: delete by a sync without it.")
+    if max_delete is not None and not (delete or soft_delete):
+        raise click.UsageError("--max-delete is a limit for --delete and --soft-delete.")
+    if delete and soft_delete:
+        raise click.UsageError("Either --delete or --soft-delete.")

@@ -46,11 +46,10 @@ def load_data(
 ) -> SyncResult:
     """Write the rows of fixture files, all in one verified transaction.
 
-    Every file is read whole and checked before anything is written, those of tables to `exclude` are not looked at.
-    `match` names, by table, the columns by which rows
-    are recognised instead of the primary key. `options.mode` says what becomes of rows that are there already,
-    `attachments` what becomes of the files that the rows point at, where the fixtures have them: they are looked at
-    with the rows, and written before them.
+    Every file is read whole and checked before anything is written; those of tables to `exclude` are not looked at.
+    `match` names, by table, the columns by which rows are recognised instead of the primary key. `options.mode` says
+    what becomes of rows that are there already, `attachments` what becomes of the files that the rows point at, where
+    the fixtures have them: they are looked at with the rows, and written before them.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before. Of the

@@ -135,12 +135,7 @@ def transfer(
         if before_rows is not None:
             before_rows()
         results = execute(plans, source, destination, options, progress, marks)
-        warnings = _unlike_numbers(destination, specs, results)
-        if warnings:
-            columns = ", ".join(f"{each.table}.{each.column} {each.rows:,}" for each in warnings)
-            fact = f"{destination.name} has no such numbers, and stores bytes of their digits: {columns}."
-            progress.note(f"{fact} {warnings[0].reason}")
-        return schema_from, results, warnings
+        return schema_from, results, _unlike_numbers(destination, specs, results, progress)
 
 
 def _lacking_rights(
@@ -156,12 +151,15 @@ def _lacking_rights(
 
 
 def _unlike_numbers(
-    target: DatabaseConnection, specs: Sequence[TableSpec], results: Sequence[TableResult]
+    target: DatabaseConnection, specs: Sequence[TableSpec], results: Sequence[TableResult], progress: Progress
 ) -> tuple[TransferWarning, ...]:
     """In which columns the target now stores digits as bytes."""
     written = {result.table for result in results if result.inserted + result.updated}
     unlike = target.unlike_numbers([spec for spec in specs if spec.name in written])
     reason = "The toolkit reads them exactly, SQLAlchemy's Numeric and Float do not."
+    if unlike:
+        columns = ", ".join(f"{table}.{column} {rows:,}" for (table, column), rows in unlike.items())
+        progress.note(f"{target.name} has no such numbers, and stores bytes of their digits: {columns}. {reason}")
     return tuple(
         TransferWarning("stored as bytes", table, reason, column, rows) for (table, column), rows in unlike.items()
     )
