@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
-from toolkit.core.values import JSON_ESCAPE, json_text, parse_json_value, timestamp_text
+from toolkit.core.values import DAY, JSON_ESCAPE, json_text, parse_json_value, timestamp_text
 
 _DOUBLE = LogicalType(Kind.FLOAT64)
 # What JSON wants escaped in a string.
@@ -158,7 +158,12 @@ def _format_timestamps(type_: LogicalType, values: pa.Array) -> pa.Array:
 
 
 def _format_times(_: LogicalType, values: pa.Array) -> pa.Array:
-    return _quoted(_without_zero_fraction(values.cast(pa.string())))
+    whole = values.view(pa.int64())
+    if not len(whole) or (latest := pc.max(whole).as_py()) is None or latest < DAY:
+        return _quoted(_without_zero_fraction(values.cast(pa.string())))
+    # Arrow has no text for the end of the day.
+    text = pc.if_else(pc.less(whole, DAY), whole, 0).view(pa.time64("us")).cast(pa.string())
+    return _quoted(pc.if_else(pc.less(whole, DAY), _without_zero_fraction(text), "24:00:00"))
 
 
 def _without_zero_fraction(text: pa.Array) -> pa.Array:

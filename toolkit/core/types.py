@@ -91,6 +91,12 @@ class LogicalType:
     scale: int | None = None
     element: LogicalType | None = None
 
+    def __str__(self) -> str:
+        """The type for a message: `decimal(10, 2)`, `array of int32`."""
+        if self.kind is Kind.ARRAY:
+            return f"{self.kind} of {self.element}"
+        return f"{self.kind}({self.precision}, {self.scale})" if self.precision is not None else str(self.kind)
+
     @property
     def is_free_decimal(self) -> bool:
         """Whether this is a decimal without a fixed precision: equal values may differ as texts (1.5 and 1.500)."""

@@ -35,7 +35,8 @@ from toolkit.core.types import (
 
 _SHOWN = 80
 _MICROSECOND = dt.timedelta(microseconds=1)
-_DAY = 86_400_000_000
+# In microseconds.
+DAY = 86_400_000_000
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNIX_DAY = dt.date(1970, 1, 1).toordinal()
 # The only member of an object that stands for the document in it.
@@ -44,6 +45,11 @@ _INFINITIES = {"infinity": 1, "-infinity": -1}
 # The Gregorian calendar repeats itself; any date is as many days from its like in years that Python knows.
 _CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097
 _FAR_YEAR = re.compile(r"([+-]\d{4,7})(-.*)")
+# Python takes any character between date and time, so that digits alone, such as those of milliseconds since 1970, may
+# be a date to it: 1701013012345 the 30th of January 1701, 23:45.
+_SEPARATED = re.compile(r"[+-]?\d{4,7}-?(\d\d-?\d\d|W\d\d(-?\d)?)($|[Tt ])")
+# A time to SQL, not to Python: in canonical columns the microseconds of a whole day.
+_END_OF_DAY = re.compile(r"24:00(:00(\.0{1,6})?)?")
 _TOO_FINE = re.compile(r"[.,]\d{7,}")
 
 
@@ -133,7 +139,7 @@ def _timestamptz(value: str) -> int:
 def _microseconds(value: str, zone: dt.tzinfo | None) -> int:
     if value in _INFINITIES:
         return _INFINITIES[value] * INFINITE_TIMESTAMP
-    if _TOO_FINE.search(value):
+    if _TOO_FINE.search(value) or not _SEPARATED.match(value):
         raise ValueError
     near, cycles = _near(value)
     parsed = dt.datetime.fromisoformat(near)
@@ -141,7 +147,7 @@ def _microseconds(value: str, zone: dt.tzinfo | None) -> int:
         raise ValueError
     offset = parsed.utcoffset() or dt.timedelta()
     since = parsed.replace(tzinfo=dt.UTC) - offset - _EPOCH
-    return since // _MICROSECOND + cycles * _CYCLE_DAYS * _DAY
+    return since // _MICROSECOND + cycles * _CYCLE_DAYS * DAY
 
 
 def _days(value: str) -> int:
@@ -166,7 +172,7 @@ def timestamp_text(type_: LogicalType, whole: int) -> str:
     is_date = type_.kind is Kind.DATE
     if abs(whole) == (INFINITE_DATE if is_date else INFINITE_TIMESTAMP):
         return "infinity" if whole > 0 else "-infinity"
-    days, rest = (whole, 0) if is_date else divmod(whole, _DAY)
+    days, rest = (whole, 0) if is_date else divmod(whole, DAY)
     cycles, day = divmod(days + _UNIX_DAY - 1, _CYCLE_DAYS)
     near = dt.date.fromordinal(day + 1)
     year = near.year + cycles * _CYCLE_YEARS
@@ -178,7 +184,9 @@ def timestamp_text(type_: LogicalType, whole: int) -> str:
     return f"{text}T{time.isoformat()}{'+00:00' if type_.kind is Kind.TIMESTAMPTZ else ''}"
 
 
-def _time(value: str) -> dt.time:
+def _time(value: str) -> dt.time | int:
+    if _END_OF_DAY.fullmatch(value):
+        return DAY
     parsed = dt.time.fromisoformat(value)
     if parsed.tzinfo is not None or _TOO_FINE.search(value):
         raise ValueError

@@ -21,6 +21,7 @@ from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata, personal_columns
 from toolkit.repositories import connect
 from toolkit.repositories.base import refuse_schema, require_columns
+from toolkit.repositories.lossy import require_exact
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -199,6 +200,7 @@ class Comparison:
             return (Status.ONLY_IN_TARGET if lacking[0] else Status.ONLY_IN_SOURCE), None
         for side in sides:
             refuse_schema(require_columns(side, [spec]))
+            require_exact(side, [spec])
         source, target = (side.repository(spec) for side in sides)
         changes = compare(spec, source, target, removed=True)
         assert changes.removed is not None

@@ -19,6 +19,7 @@ from toolkit.operations.fixture_attachments import dump_files, merged
 from toolkit.operations.revisions import current_revision
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, check_schema
+from toolkit.repositories.lossy import require_exact
 from toolkit.stores.directories import Directory, directory_at
 from toolkit.stores.fixture_files import Compression, FileForm, Format
 from toolkit.stores.fixture_writer import FixtureWriter, complete, read_manifest
@@ -71,6 +72,7 @@ def dump_data(
     with connect(database) as origin:
         origin.hold(specs)
         check_schema(origin, specs)
+        require_exact(origin, specs)
         run = _Dump(config, origin, specs, FixtureWriter(place, form or FileForm()), attachments, progress or Silent())
         if dry_run:
             dumped, files = run.counts(), run.files({}, dry_run=True)[0]

@@ -21,6 +21,7 @@ from toolkit.operations.transfer import Mode, Options, transfer
 from toolkit.operations.watermarks import Since, Watermarks, require_column
 from toolkit.repositories import connect
 from toolkit.repositories.base import refuse_schema, require_columns
+from toolkit.repositories.lossy import require_exact
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
@@ -72,6 +73,8 @@ def sync(
             _require_one_revision(source_database, target_database, config)
         origin.hold(specs)
         lacking = require_columns(origin, specs)
+        if not lacking:
+            require_exact(origin, specs)
         copied = _copied_files(config, origin, specs, attachments, lacking, dry_run=dry_run, progress=progress)
         schema_from, results, warnings = transfer(
             lambda destination: MatchedSource(origin, destination, specs, match) if match and destination else origin,

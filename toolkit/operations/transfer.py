@@ -21,6 +21,7 @@ from toolkit.operations.deletes import DeleteLimit, guard, soften
 from toolkit.operations.execution import execute
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema, require_keys
+from toolkit.repositories.lossy import require_exact
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
@@ -122,6 +123,7 @@ def transfer(
             destination.keep_turn()
         destination.hold(specs)
         check_schema(destination, specs, to_write=True)
+        require_exact(destination, specs)
         source = source_for(destination)
         marks = watermarks_for(destination) if watermarks_for else None
         plans = [_plan(source, destination, spec, progress, options.mode, marks) for spec in specs]

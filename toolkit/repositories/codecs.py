@@ -12,11 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS, Kind, LogicalType
-from toolkit.core.values import python_scalar, shortened, show_key, show_value
+from toolkit.core.values import DAY, python_scalar, shortened, show_key, show_value
 from toolkit.errors import UnrepresentableValueError
 
 
@@ -78,6 +79,10 @@ class Codec:
 
     def encode_column(self, column: ColumnSpec, values: pa.Array) -> list[Any]:
         """An Arrow array of the column's canonical type as values to bind."""
+        if column.type.kind is Kind.TIME and (pc.max(values.view(pa.int64())).as_py() or 0) >= DAY:
+            # Python has no such time, and Arrow makes it the beginning of the day.
+            whole = zip(values.to_pylist(), values.view(pa.int64()).to_pylist(), strict=True)
+            return ["24:00:00" if number == DAY else value for value, number in whole]
         return [from_canonical(column.type, value) for value in values.to_pylist()]
 
     def _undecodable(
@@ -88,7 +93,7 @@ class Codec:
             if _fails(lambda value=value: self.decode_column(column, [value])):  # type: ignore[misc]
                 key = self.key_text(spec, [columns[spec.column_names.index(name)][row] for name in spec.key])
                 return UnrepresentableValueError(
-                    spec.name, key, column.name, f"holds {shown(value)}, which is no {column.type.kind}"
+                    spec.name, key, column.name, f"holds {shown(value)}, which is no {column.type}"
                 )
         return None
 

@@ -6,7 +6,7 @@ processors, one by one; a decorator that stores the same type everywhere (text, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from toolkit.core.types import Kind, LogicalType, is_unknown_decorator, logical_
 from toolkit.errors import ToolkitError, UnnamedRowError
 from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection
 from toolkit.repositories.codecs import from_canonical, to_canonical
+from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
 
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -121,6 +122,10 @@ class DecoratedRepository(TableRepository):
         """The rows (or those with these keys) in the canonical schema, in no particular order."""
         for batch in self._stored.read(batch_rows, self._stored_keys(keys)):
             yield self._converted(batch, self.spec, Decorated.to_canonical)
+
+    def lossy_casts(self) -> Mapping[str, LossyCast]:
+        """By column, those of which some values would be changed by reading them as what the type stores."""
+        return self._stored.lossy_casts()
 
     def has_key(self) -> bool:
         """Whether the database keeps the key unique."""

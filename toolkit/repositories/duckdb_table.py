@@ -16,7 +16,9 @@ from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
 from toolkit.errors import RefusedRowError, ToolkitError, UnnamedRowError, UnrepresentableValueError
 from toolkit.repositories.base import BATCH_ROWS, batch_key
+from toolkit.repositories.duckdb_lossy import lossy_condition
 from toolkit.repositories.literals import quoted_text as literal
+from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
 from toolkit.repositories.refusals import undone
 
@@ -31,6 +33,7 @@ _DAY = 86_400_000_000
 _NAMES = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 
 _SQL_TYPES: dict[Kind, str] = {
+    Kind.UUID: "UUID",
     Kind.TIMESTAMP: "TIMESTAMP",
     Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
     Kind.DATE: "DATE",
@@ -58,20 +61,27 @@ def _canonical_expression(type_: LogicalType, value: str) -> str:
     if kind is Kind.INTERVAL:
         months = f"date_part('year', {value}) * 12 + date_part('month', {value})"
         return f"CASE WHEN {months} <> 0 THEN ({_MONTHS})::BIGINT ELSE epoch_us({value}) END"
-    if kind is Kind.DECIMAL:
-        wanted = "VARCHAR" if type_.precision is None else f"DECIMAL({type_.precision}, {type_.scale})"
-        return f"CAST({value} AS {wanted})"
     if kind is Kind.ARRAY:
         assert type_.element is not None
         return f"list_transform({value}, lambda part: {_canonical_expression(type_.element, 'part')})"
-    return f"CAST({value} AS {_SQL_TYPES.get(kind, 'VARCHAR')})"
+    return f"CAST({value} AS {sql_type(type_)})"
+
+
+def sql_type(type_: LogicalType) -> str:
+    """DuckDB's type for the canonical values of a logical one."""
+    if type_.kind is Kind.DECIMAL and type_.precision is not None:
+        return f"DECIMAL({type_.precision}, {type_.scale})"
+    return _SQL_TYPES.get(type_.kind, "VARCHAR")
 
 
 def _stored_expression(type_: LogicalType, value: str, actual: str) -> str:
     """The expression that turns an incoming canonical value into the column's type."""
     if type_.kind is Kind.INTERVAL:
+        # As a `timedelta` has it: days of either sign, and from none to less than one day more. DuckDB's own division
+        # and remainder go towards zero.
         whole = f"epoch_us({value})"
-        return f"to_days(CAST({whole} // {_DAY} AS INTEGER)) + to_microseconds({whole} % {_DAY})"
+        rest = f"(({whole} % {_DAY}) + {_DAY}) % {_DAY}"
+        return f"to_days(CAST(({whole} - {rest}) // {_DAY} AS INTEGER)) + to_microseconds({rest})"
     if type_.kind is Kind.UUID:
         return f"CAST(CAST({value} AS UUID) AS {actual})"
     return f"CAST({value} AS {actual})"
@@ -180,6 +190,16 @@ class DuckDBRepository(TableRepository):
                 f"WHERE sequence_name = {literal(_last_name(sequence))})"
             )
         return statements
+
+    def lossy_casts(self) -> dict[str, LossyCast]:
+        """By column, those whose type in the database has values that reading them as the model's would change."""
+        with self.connection.translated():
+            actual = self._catalog("data_type")
+        conditions = {
+            c.name: lossy_condition(c.type, actual[c.name], quoted(c.name), sql_type(c.type))
+            for c in self.spec.columns if c.name in actual
+        }
+        return {name: LossyCast(actual[name], found) for name, found in conditions.items() if found is not None}
 
     def decimal_scale(self, column: str) -> int | None:
         """How many decimals a column of decimals keeps; None if it is none here."""

@@ -128,7 +128,7 @@ def postgres_literals(type_: LogicalType, values: pa.Array) -> list[str]:
     if kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE):
         return _dates(type_, values, " BC", at_end=True)
     if kind is Kind.INTERVAL:
-        return _each(values.view(pa.int64()), lambda whole: f"'{whole} microseconds'")
+        return _each(values.view(pa.int64()), lambda whole: "'{} days {} microseconds'".format(*divmod(whole, _DAY)))
     if kind is Kind.BYTES:
         return _each(values, lambda raw: f"E'\\\\x{raw.hex()}'")
     return _plain(type_, values)

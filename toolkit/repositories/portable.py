@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -26,6 +26,7 @@ from toolkit.errors import (
     UnrepresentableValueError,
 )
 from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection, batch_key
+from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.refusals import as_enforced, first_refused, unique_keys
 
 # The smallest limit on bound values among the engines is SQLite's old 999.
@@ -46,7 +47,7 @@ class TableRepository:
         self.table = spec.table
 
     @property
-    def _within(self) -> sa.ColumnElement[bool]:
+    def within(self) -> sa.ColumnElement[bool]:
         """The condition that narrows the table, as its user wrote it."""
         # Of no type: SQLAlchemy would compare a boolean with 1 on SQLite, where every number but 0 is true.
         return sa.true() if self.spec.where is None else sa.literal_column(bracketed(self.spec.where))
@@ -57,10 +58,14 @@ class TableRepository:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
+    def lossy_casts(self) -> Mapping[str, LossyCast]:
+        """By column, those whose type in the database has values that reading them as the model's would change."""
+        return {}
+
     def count(self) -> int:
         """Number of rows."""
         with self.connection.translated():
-            counted = sa.select(sa.func.count()).select_from(self.table).where(self._within)
+            counted = sa.select(sa.func.count()).select_from(self.table).where(self.within)
             ((rows,),) = self.connection.sqlalchemy.execute(counted).all()
         return int(rows)
 
@@ -69,7 +74,7 @@ class TableRepository:
         spec = self.spec.column(column)
         greatest = sa.func.max(self.connection.codec.select(spec, self.table.c[column]))
         with self.connection.translated():
-            ((value,),) = self.connection.sqlalchemy.execute(sa.select(greatest).where(self._within)).all()
+            ((value,),) = self.connection.sqlalchemy.execute(sa.select(greatest).where(self.within)).all()
         found = self.connection.codec.decode_column(spec, [value])
         whole = found.view(pa.int32()) if pa.types.is_date32(found.type) else found.cast(pa.int64())
         return None if value is None else int(whole[0].as_py())
@@ -86,7 +91,7 @@ class TableRepository:
         bare: sa.ColumnElement[bool] = sa.literal_column(f"{self.spec.where}\n")
         try:
             with self.connection.translated():
-                for condition in (self._within, bare):
+                for condition in (self.within, bare):
                     one = sa.select(sa.literal(1)).select_from(self.table).where(condition).limit(0)
                     self.connection.sqlalchemy.execute(one).all()
         except StatementError as error:
@@ -109,7 +114,7 @@ class TableRepository:
         """
         columns = [self.connection.codec.select(c, self.table.c[c.name]) for c in self.spec.columns]
         for condition in self._conditions(keys):
-            query = sa.select(*columns).where(condition, self._within).execution_options(yield_per=batch_rows)
+            query = sa.select(*columns).where(condition, self.within).execution_options(yield_per=batch_rows)
             with self.connection.translated(), closing(self.connection.sqlalchemy.execute(query)) as result:
                 for rows in result.partitions(batch_rows):
                     yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))

@@ -33,10 +33,11 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
-from toolkit.core.values import parse_json_value
+from toolkit.core.values import DAY, parse_json_value
 
 # An interval with months has no length in microseconds; this stands for it until the row can be named.
 MONTHS = -(2**63)
+_INTERVAL = pa.binary(16)
 _EPOCH_SHIFT = 946_684_800_000_000
 # `infinity` and `-infinity` as ADBC returns them: PostgreSQL's largest and smallest integers, moved from the epoch
 # 2000 to 1970 and wrapped round. No real value comes near: PostgreSQL's earliest is 4713 BC.
@@ -103,7 +104,7 @@ def digest_expression(column: ColumnSpec, name: str) -> str:
         return f"{name}::int8"
     if kind in FLOAT_KINDS:
         # NaN has many bit patterns in PostgreSQL and one in the canonical form.
-        return f"CASE WHEN {name} = 'NaN' THEN 'NaN'::float8 ELSE {name}::float8 END"
+        return f"CASE WHEN {name}::float8 = 'NaN' THEN 'NaN'::float8 ELSE {name}::float8 END"
     if kind is Kind.INTERVAL:
         return fetch_expression(column, name)
     return f"{name}::{_WIRE[kind]}"
@@ -192,9 +193,25 @@ def wire_array(type_: LogicalType, values: pa.Array) -> pa.Array:
         return _renumbered(values.view(pa.int64()), postgres_timestamp)
     if kind is Kind.DATE:
         return _renumbered(values.view(pa.int32()), postgres_date)
+    if kind is Kind.INTERVAL:
+        return _interval_bytes(values)
     if kind is Kind.ARRAY:
         return pa.array([None if v is None else _array_literal(type_, v) for v in values.to_pylist()], pa.string())
     return values
+
+
+def _interval_bytes(values: pa.Array) -> pa.Array:
+    """Intervals in PostgreSQL's binary form: microseconds, days and months (pgpq would send no days).
+
+    As psycopg sends a `timedelta`, so that an interval is stored as the application itself stores it: less than one day
+    in the microseconds, and none less than nothing.
+    """
+    whole = values.view(pa.int64())
+    days, rest = np.divmod(whole.fill_null(0).to_numpy(zero_copy_only=False), DAY)
+    cells = np.zeros(len(whole), [("microseconds", ">i8"), ("days", ">i4"), ("months", ">i4")])
+    cells["microseconds"], cells["days"] = rest, days
+    binary = pa.Array.from_buffers(_INTERVAL, len(whole), [None, pa.py_buffer(cells.tobytes())])
+    return pc.if_else(whole.is_valid(), binary, pa.scalar(None, _INTERVAL)) if whole.null_count else binary
 
 
 def wire_schema(spec: TableSpec) -> pa.Schema:
@@ -207,6 +224,8 @@ def wire_schema(spec: TableSpec) -> pa.Schema:
             type_ = pa.int64()
         elif kind is Kind.DATE:
             type_ = pa.int32()
+        elif kind is Kind.INTERVAL:
+            type_ = _INTERVAL
         elif kind is Kind.ARRAY:
             type_ = pa.string()
         fields.append(pa.field(column.name, type_))

@@ -17,11 +17,13 @@ from toolkit.core.segments import SegmentTotals
 from toolkit.core.types import Kind
 from toolkit.errors import ChangedSincePlanError, CollationConflictError, UnrepresentableValueError
 from toolkit.repositories.base import BATCH_ROWS
+from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
 from toolkit.repositories.postgres_conflicts import find_twins, folding_columns, guarded
 from toolkit.repositories.postgres_copy import RowCopy
 from toolkit.repositories.postgres_errors import known_error
 from toolkit.repositories.postgres_indexes import Indexes
+from toolkit.repositories.postgres_lossy import lossy_condition
 from toolkit.repositories.postgres_sequences import next_numbers, statements_to_advance
 from toolkit.repositories.postgres_sql import (
     VALUE,
@@ -163,6 +165,17 @@ class PostgresRepository(TableRepository):
             given = f"jsonb_to_recordset({VALUE}::jsonb) AS k({', '.join(fields)})"
             yield f" JOIN {given} ON {' AND '.join(matches)}", documents
 
+    def lossy_casts(self) -> dict[str, LossyCast]:
+        """By column, those whose type in the database has values that reading them as the model's would change."""
+        with self.connection.translated():
+            actual = dict(self.connection.sqlalchemy.execute(sa.text(_BASE_TYPES), {"table": self.name}).tuples().all())
+        version = self.connection.raw.info.server_version
+        conditions = {
+            c.name: lossy_condition(c.type, actual[c.name], quoted(c.name), version)
+            for c in self.spec.columns if c.name in actual
+        }
+        return {name: LossyCast(actual[name], found) for name, found in conditions.items() if found is not None}
+
     def column_types(self) -> dict[str, str]:
         """Each column's type in the database, as `format_type` writes it, without a length or precision.
 
@@ -279,3 +292,16 @@ class PostgresRepository(TableRepository):
         with self.connection.translated():
             numbers = next_numbers(self.connection, self.spec, column, count, above)
         return super().reserve_numbers(column, count, above) if numbers is None else numbers
+
+
+# Each column's type, or what its domain is made of: a domain's own length counts, else that of what it rests on.
+_BASE_TYPES = """
+WITH RECURSIVE base AS (
+    SELECT attname, atttypid AS type, atttypmod AS modifier FROM pg_attribute
+    WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT attname, typbasetype, CASE WHEN modifier <> -1 THEN modifier ELSE typtypmod END
+    FROM base JOIN pg_type ON pg_type.oid = type AND typtype = 'd'
+)
+SELECT attname, format_type(type, modifier) FROM base JOIN pg_type ON pg_type.oid = type WHERE typtype <> 'd'
+"""

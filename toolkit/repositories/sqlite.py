@@ -30,9 +30,11 @@ from toolkit.locks import Turn, take_turn
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, stranger
 from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
+from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
 from toolkit.repositories.sqlite_keys import find_twins, folding_collations
+from toolkit.repositories.sqlite_lossy import lossy_condition
 
 if TYPE_CHECKING:
     from toolkit.repositories.scripts import Script
@@ -266,6 +268,20 @@ class SqliteRepository(TableRepository):
     connection: SqliteConnection
     _insert = staticmethod(sqlite.insert)
 
+    def lossy_casts(self) -> dict[str, LossyCast]:
+        """Columns that may hold what the Arrow reader would change: numbers among bytes, doubles among texts."""
+        with self.connection.translated():
+            declared = dict(
+                self.connection.sqlalchemy.execute(
+                    sa.text("SELECT name, type FROM pragma_table_xinfo(:table)"), {"table": self.table.name}
+                ).tuples().all()
+            )
+        conditions = {c.name: lossy_condition(c.type, declared.get(c.name, ""), c.name) for c in self.spec.columns}
+        return {
+            name: LossyCast(declared.get(name) or "no type", found)
+            for name, found in conditions.items() if found is not None
+        }
+
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order.
 
@@ -393,10 +409,9 @@ class SqliteRepository(TableRepository):
         name = sqlite.dialect().identifier_preparer.quote_identifier(column.name)
         if column.type.kind not in SPLIT_KINDS:
             return [(name, stored_arrow_type(column.type))]
-        numbers = "('real', 'integer')" if column.type.kind in (Kind.FLOAT32, Kind.FLOAT64) else "('real')"
         return [
-            (f"CASE WHEN typeof({name}) IN {numbers} THEN CAST({name} AS REAL) END", pa.float64()),
-            (f"CASE WHEN typeof({name}) NOT IN {numbers} THEN CAST({name} AS TEXT) END", pa.string()),
+            (f"CASE WHEN typeof({name}) = 'real' THEN {name} END", pa.float64()),
+            (f"CASE WHEN typeof({name}) <> 'real' THEN CAST({name} AS TEXT) END", pa.string()),
         ]
 
     def _check_types(self, schema: pa.Schema) -> None:
@@ -463,4 +478,5 @@ _STORAGE_CLASSES = {
         ("text",),
     ),
     Kind.UUID: ("blob", "text"),
+    Kind.BYTES: ("blob",),
 }

@@ -30,7 +30,7 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
-from toolkit.core.values import json_text, parse_json_value
+from toolkit.core.values import DAY, json_text, parse_json_value
 from toolkit.repositories.codecs import Codec
 
 # Kinds whose column may hold doubles beside text: read as two columns, as no driver here returns mixed ones.
@@ -43,6 +43,10 @@ _UUID_BYTES = 16
 # Every integer of so many digits fits into 64 bits.
 _SAFE_DIGITS = 18
 _INT64 = range(-(2**63), 2**63)
+# How many digits any double has room for; what has no more of them is not changed by becoming one.
+_DOUBLE_DIGITS = 15
+# How a JSON document begins; NaN and the infinities as Python writes them.
+_DOCUMENT = r"^\s*[\[{\"tfnNI0-9-]"
 _BARE_NUMBER = r"^\s*[-0-9]"
 # The usual context has 28 digits, and raises for a number of more.
 _ALL_DIGITS = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -58,7 +62,7 @@ class SqliteCodec(Codec):
     def decode_column(self, column: ColumnSpec, values: Sequence[Any]) -> pa.Array:
         """Stored Python values as an Arrow array of the column's canonical type."""
         if column.type.kind not in SPLIT_KINDS:
-            return decode_stored(column.type, pa.array(values, stored_arrow_type(column.type)))
+            return decode_stored(column.type, _stored_array(column.type, values))
         try:
             only_texts = pa.array(values, pa.string())
         except pa.ArrowException:
@@ -93,6 +97,25 @@ def stores_binary_uuid(type_: sa.types.TypeEngine[Any]) -> bool:
     if isinstance(implementation, sa.types.TypeDecorator):
         implementation = implementation.load_dialect_impl(_DIALECT)
     return isinstance(implementation, sa.BINARY | sa.LargeBinary)
+
+
+def _stored_array(type_: LogicalType, values: Sequence[Any]) -> pa.Array:
+    """Stored values as the Arrow reader gives them.
+
+    Raises:
+        pyarrow.ArrowException, ValueError: some are of another storage class.
+    """
+    wanted = stored_arrow_type(type_)
+    if type_.kind in TEXT_KINDS and any(type(value) is int for value in values):
+        # What is declared as STRING has SQLite turn texts of digits into integers.
+        values = [str(value) if type(value) is int else value for value in values]
+    if wanted != pa.int64() and type_.kind is not Kind.BYTES:
+        return pa.array(values, wanted)
+    # Asked for integers, Arrow cuts 5.5 to 5 where one stands beside it, and asked for bytes, makes them of a text.
+    stored = pa.array(values)
+    if stored.type not in (wanted, pa.null()):
+        raise ValueError(f"not {wanted}")
+    return stored.cast(wanted)
 
 
 def stored_arrow_type(type_: LogicalType) -> pa.DataType:
@@ -136,6 +159,7 @@ def decode_stored(type_: LogicalType, stored: pa.Array) -> pa.Array:
 def decode_split(type_: LogicalType, numbers: pa.Array, texts: pa.Array) -> pa.Array:
     """A column read as doubles and as text, of which at most one is there in each row, in its canonical type."""
     if type_.kind in FLOAT_KINDS:
+        _require_doubles(texts)
         merged = pc.coalesce(numbers, texts.cast(pa.float64()))
         narrow = merged.cast(type_.arrow)
         # A double in a column declared single is rounded by every engine that has single floats.
@@ -146,24 +170,39 @@ def decode_split(type_: LogicalType, numbers: pa.Array, texts: pa.Array) -> pa.A
         return _parse_texts(type_, texts)
     as_text = [None if number is None else repr(number) for number in numbers.to_pylist()]
     if type_.kind is Kind.DECIMAL and type_.precision is not None:
-        as_text = [None if text is None else str(_as_read(type_, text)) for text in as_text]
+        as_text = [None if text is None else str(_as_decimal(type_, text)) for text in as_text]
     return _parse_texts(type_, pc.coalesce(pa.array(as_text, pa.string()), texts))
 
 
-def _as_read(type_: LogicalType, text: str) -> Decimal:
-    """A double as a decimal; if it has more digits than the column, as SQLAlchemy reads it.
+def _as_decimal(type_: LogicalType, double: str) -> Decimal:
+    """A double, given by its shortest text, as the decimal that it stands for.
 
-    That rounds the double itself: 2.675 is a little less than that, and becomes 2.67, not 2.68.
+    Sums of doubles end in digits that nobody wrote (0.1 + 0.2 is 0.30000000000000004): those behind the first 15, which
+    SQLite does not show either, do not count.
+
+    Raises:
+        ValueError: it has more decimals than the column.
     """
-    written = Decimal(text)
-    rounded = _at_scale(type_, written)
-    return rounded if rounded == written else _at_scale(type_, Decimal(float(text)))
+    for number in (Decimal(double), Decimal(format(float(double), f".{_DOUBLE_DIGITS}g"))):
+        rounded = _at_scale(type_, number)
+        if rounded == number:
+            return rounded
+    raise ValueError(f"more than {type_.scale or 0} decimals")
 
 
 def _at_scale(type_: LogicalType, number: Decimal) -> Decimal:
     if not number.is_finite():
         raise ValueError("not a finite decimal")
     return number.quantize(Decimal(1).scaleb(-(type_.scale or 0)), context=_ALL_DIGITS)
+
+
+def _require_doubles(texts: pa.Array) -> None:
+    """Refuse numbers written with more digits than a double holds: integers are read as their text, too."""
+    if texts.null_count == len(texts) or pc.max(pc.utf8_length(texts)).as_py() <= _DOUBLE_DIGITS:
+        return
+    for text in texts.to_pylist():
+        if text is not None and len(text) > _DOUBLE_DIGITS and Decimal(text) != Decimal(repr(float(text))):
+            raise ValueError(f"{text} is no double-precision number")
 
 
 def _require_single(merged: pa.Array, narrow: pa.Array) -> None:
@@ -219,6 +258,8 @@ def _date_texts(values: pa.Array) -> list[Any]:
 
 
 def _time_texts(values: pa.Array) -> list[Any]:
+    if (pc.max(values.view(pa.int64())).as_py() or 0) >= DAY:
+        raise ValueError("24:00:00")
     return [None if time is None else time.isoformat("microseconds") for time in values.to_pylist()]
 
 
@@ -240,6 +281,8 @@ def _flags(values: pa.Array) -> list[Any]:
 def _json_forms(values: pa.Array) -> list[Any]:
     """Text, except bare numbers, which the column's NUMERIC affinity would turn into one and round."""
     texts: list[Any] = values.to_pylist()
+    if pc.any(pc.invert(pc.match_substring_regex(values, _DOCUMENT))).as_py():
+        raise ValueError("no JSON")
     if not pc.any(pc.match_substring_regex(values, _BARE_NUMBER)).as_py():
         return texts
     return [None if text is None else _json_form(text) for text in texts]
