@@ -8,12 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
 from tests.conftest import ENGINES
 from tests.operations.databases import connected
 from toolkit.config import Config, Database
+from toolkit.core.json_columns import format_column, parse_column
 from toolkit.core.progress import Silent
 from toolkit.core.tables import select_tables
 from toolkit.errors import UnrepresentableValueError
@@ -312,3 +314,37 @@ def test_digits_that_only_a_sum_of_doubles_made_are_not_decimals_of_sqlite(confi
         assert batches[0].column(COLUMN).to_pylist()[0] == Decimal("0.30")
         with pytest.raises(UnrepresentableValueError, match=r"1\.26"):
             list(connection.repository(specs[1]).read())
+
+
+def test_the_end_of_the_day_is_a_time_of_its_own_or_refused(config: Config, tmp_path: Path) -> None:
+    fill(config.database("postgres"), [("time", "'24:00'")])
+    fill(config.database("duckdb"), [("TIME", None)])
+    fill(config.database("sqlite"), [("time", None)])
+    (spec,) = select_tables(models([sa.Time]))
+    with connect(config.database("postgres")) as origin:
+        (batch,) = origin.repository(spec).read()
+    with connect(config.database("duckdb"), write=True) as target:
+        target.repository(spec).upsert_many([batch])
+        target.commit()
+    with (
+        connect(config.database("sqlite"), write=True) as target,
+        pytest.raises(UnrepresentableValueError, match="24:00:00"),
+    ):
+        target.repository(spec).upsert_many([batch])
+
+    assert own_text(config.database("duckdb"), "t0") == "24:00:00"
+    written = format_column(spec.column(COLUMN).type, batch.column(COLUMN)).to_pylist()
+    assert written == ['"24:00:00"', "null"]
+    read = parse_column(spec.column(COLUMN).type, ["24:00:00", None])
+    assert read.equals(batch.column(COLUMN))
+
+
+def test_sqlite_keeps_no_text_that_is_no_json_in_a_column_of_json(config: Config) -> None:
+    fill(config.database("sqlite"), [("json", None)])
+    (spec,) = select_tables(models([sa.JSON]))
+    rows = pa.record_batch([pa.array([7], pa.int32()), pa.array(["x{1,2}"])], schema=spec.schema)
+    with (
+        connect(config.database("sqlite"), write=True) as target,
+        pytest.raises(UnrepresentableValueError, match=r"id=7: column .* holds 'x\{1,2\}'"),
+    ):
+        target.repository(spec).upsert_many([rows])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.core import key_checks
@@ -45,6 +45,7 @@ def batches(types: list[pa.DataType], rows: list[list[Any]], lines: bool) -> Ite
         yield pa.RecordBatch.from_arrays(columns, names=[f"n{i}" for i in range(len(fields))])
 
 
+@settings(deadline=None)  # DuckDB's first query takes as long as the machine is busy.
 @given(data=keys())
 def test_few_rows_and_many_are_checked_alike(data: Any) -> None:
     types, children, parents = data

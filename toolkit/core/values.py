@@ -238,6 +238,8 @@ def shortened(text: str) -> str:
 
 def python_scalar(value: pa.Scalar) -> Any:
     """A scalar's Python value; a date or time that Python cannot hold as text."""
+    if pa.types.is_time64(value.type) and value.is_valid and value.value >= DAY:
+        return "24:00:00"
     try:
         return value.as_py()
     except (ValueError, OverflowError):

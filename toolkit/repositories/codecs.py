@@ -93,7 +93,9 @@ class Codec:
             if _fails(lambda value=value: self.decode_column(column, [value])):  # type: ignore[misc]
                 key = self.key_text(spec, [columns[spec.column_names.index(name)][row] for name in spec.key])
                 return UnrepresentableValueError(
-                    spec.name, key, column.name, f"holds {shown(value)}, which is no {column.type}"
+                    spec.name, key, column.name, f"holds {shown(value)}, which is no {column.type}",
+                    "Correct the value, give the model's column a type that has a place for it, or leave the table "
+                    f"out: --exclude {spec.name}.",
                 )
         return None
 
