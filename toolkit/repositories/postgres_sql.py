@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -130,6 +130,18 @@ def segment_expression(spec: TableSpec, count: int, quoted: Callable[[str], str]
     """The number of the segment, of so many, that a row belongs to (see `toolkit.core.segments`)."""
     key = replace(spec, columns=tuple(spec.column(name) for name in spec.key))
     return f"('x' || left({row_digest_expression(key, quoted)}, 4))::bit(16)::int & {count - 1}"
+
+
+def within_segments(spec: TableSpec, count: int, segments: Collection[int], quoted: Callable[[str], str]) -> str:
+    """The condition of the rows in these segments of so many.
+
+    One bit for each segment, 8 KB at most: an array would be searched anew for each row, and one that comes as a
+    parameter be parsed anew, too (1,000,000 rows in 1,000 of 16,384 segments: 40 s instead of 2 s).
+    """
+    chosen = np.zeros(count, np.uint8)
+    chosen[list(segments)] = 1
+    bitmap = np.packbits(chosen, bitorder="little").tobytes().hex()
+    return f"get_bit('\\x{bitmap}'::bytea, {segment_expression(spec, count, quoted)}) = 1"
 
 
 _WIRE: dict[Kind, str] = {

@@ -37,6 +37,7 @@ from toolkit.repositories.postgres_sql import (
     quoted,
     row_digest_expression,
     segment_expression,
+    within_segments,
     wrapped,
 )
 
@@ -84,8 +85,9 @@ class PostgresRepository(TableRepository):
         """Key columns and digest of the rows in these segments of so many."""
         if len(segments) == count:
             return self.row_digests()
-        within = f" WHERE ({segment_expression(self.spec, count, quoted)}) = ANY({VALUE}::int[])"
-        return self._keyed_digests(within, "{" + ",".join(map(str, segments)) + "}") if segments else iter(())
+        if not segments:
+            return iter(())
+        return self._keyed_digests(f" WHERE {within_segments(self.spec, count, segments, quoted)}", None)
 
     def _keyed_digests(self, condition: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
         keys = ", ".join(fetch_expression(self.spec.column(n), quoted(n)) for n in self.spec.key)
