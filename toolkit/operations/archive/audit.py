@@ -148,7 +148,7 @@ class _Audit:
         """What archives keep needs no row; they are known by their snapshots, in whichever folder they are."""
         found = self.catalogue.all("SELECT path FROM listed WHERE backend = ? AND path GLOB ?", key, f"*{_SNAPSHOT}")
         folders = {path[: -len(_SNAPSHOT)].removesuffix("moved/") for (path,) in found}
-        if key in self.backends.archive_keys:
+        if self.backends.is_archive(key):
             folders.add("")
         for folder in folders:
             for kept in _OF_ARCHIVES:

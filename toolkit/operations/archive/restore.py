@@ -25,7 +25,8 @@ from toolkit.operations.archive.rows import Cell, cell_of, file_tables, read_cel
 from toolkit.repositories import connect
 from toolkit.repositories.base import check_schema
 from toolkit.stores.catalogue import Catalogue
-from toolkit.stores.safe_directory import SafeDirectory, hashed_name, safe_name, same_name
+from toolkit.stores.locations import same_name
+from toolkit.stores.safe_directory import SafeDirectory, hashed_name, safe_name
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
