@@ -29,7 +29,8 @@ def test_a_directory_is_one_place_through_links_slashes_and_libraries(tmp_path: 
     spelt = [f"{tmp_path}/real", f"{tmp_path}/real/", f"file://{tmp_path}/link", f"{tmp_path}/real/deep/.."]
     stores = [access_to(Store("s", address)) for address in spelt]
     files = FSSpecBackend(key="s", fs=fsspec.filesystem("file"), prefix=f"{tmp_path}/link")
-    found: list[Access | FsspecBackend] = [*stores, Access("s", LocalStore(tmp_path / "real")), FsspecBackend("s", files)]
+    registered = Access("s", LocalStore(tmp_path / "real"))
+    found: list[Access | FsspecBackend] = [*stores, registered, FsspecBackend("s", files)]
     assert len({each.location() for each in found}) == 1
     assert {each.location("/deep/x") for each in found} == {stores[0].location("deep/x")}
     assert not locations.meet(stores[0].location("deep"), stores[0].location("deeper"))

@@ -116,6 +116,13 @@ def attachments_option(command: F) -> F:
                         "repeated, with a store for each backend.")(command)
 
 
+def to_backend_option(command: F) -> F:
+    """--to-backend KEY, or BACKEND=KEY, as a mapping."""
+    return click.option("--to-backend", "backend", multiple=True, metavar="[BACKEND=]KEY", callback=_by_backend,
+                        help="Into this live store, not where each file was; may be repeated, with one for each "
+                        "backend.")(command)
+
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 

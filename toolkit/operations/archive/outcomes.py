@@ -24,6 +24,7 @@ class Outcome(StrEnum):
     ROW_GONE = "row gone"
     ELSEWHERE = "row points elsewhere"
     KEPT = "other content kept"
+    COLLIDES = "place of several files"
     UNWRITABLE = "unwritable"
     DAMAGED_MANIFEST = "damaged manifest"
     STRANGER = "no object of an archive"

@@ -39,10 +39,11 @@ CREATE TABLE entry (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, idx IN
 CREATE INDEX entry_row ON entry (tbl, col, key);
 -- Rows as they are now, of those columns that the snapshot has.
 CREATE TABLE cell (tbl TEXT, col TEXT, key TEXT, held TEXT, PRIMARY KEY (tbl, col, key)) WITHOUT ROWID;
--- Places to restore to, each once. `state`: '' is to be looked at, then what was found, then what was done.
-CREATE TABLE target (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, sha TEXT, compressed INTEGER, size INTEGER,
-    content_type TEXT, state TEXT, outcome TEXT, reason TEXT, UNIQUE (backend, path));
-CREATE TABLE use (entry INTEGER, target INTEGER);
+-- What is to be where, each once. `state`: '' is to be looked at, then what was found, then what was done.
+CREATE TABLE target (id INTEGER PRIMARY KEY, location TEXT, backend TEXT, path TEXT, sha TEXT, compressed INTEGER,
+    size INTEGER, content_type TEXT, state TEXT, outcome TEXT, reason TEXT, UNIQUE (location, sha));
+-- `pointed`: the row points there now.
+CREATE TABLE use (entry INTEGER, target INTEGER, pointed INTEGER);
 CREATE INDEX use_target ON use (target);
 CREATE INDEX use_entry ON use (entry);
 CREATE TABLE repair (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, old TEXT, new TEXT);
@@ -60,17 +61,33 @@ class _NotReadError(Exception):
 class RestoreOptions:
     """Where to, and what of it.
 
-    Without `backend` (a key) and `directory`, every file goes where it was. `only` has, by table, a condition in the
-    database's own SQL. `overwrite`: files with other content, and rows that point at other files that are there.
+    Without `backend` and `directory`, every file goes where it was; `backend` is the key of a live store, or such a key
+    for each backend that files were in (`""`: for all others). `only` has, by table, a condition in the database's own
+    SQL. `overwrite`: files with other content, and rows that point at other files that are there.
     `rowless`: also files whose rows are gone.
     """
 
-    backend: str | None = None
+    backend: str | Mapping[str, str] | None = None
     directory: Path | None = None
     only: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
     rowless: bool = False
     jobs: int = JOBS
+
+    @property
+    def backends(self) -> Mapping[str, str]:
+        """By backend that files were in, the one that they go to; "" stands for all others."""
+        return self.backend if isinstance(self.backend, Mapping) else {"": self.backend} if self.backend else {}
+
+    def backend_of(self, key: str) -> str:
+        """Where files of a backend go."""
+        return self.backends.get(key) or self.backends.get("") or key
+
+    @property
+    def target(self) -> str:
+        """Where to, for a message."""
+        shown = ", ".join(f"{key} to {to}" if key else to for key, to in self.backends.items())
+        return shown or (str(self.directory) if self.directory else "where they were")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +192,12 @@ class _Restore:
         self._specs = {} if self._metadata is None else {spec.name: spec for spec in file_tables(self._metadata)}
         self._backends = Backends(config, store)
         self._directory = None if options.directory is None else SafeDirectory(options.directory)
-        if options.backend is not None:
-            self._backends.get(options.backend)
+        for key in options.backends.values():
+            self._backends.get(key)
         self._findings: list[Finding] = []
         self._repaired: list[RowRepair] | None = None
         self._stop, self._memory = Stop(), Memory(MEMORY_BYTES)
-        self._repairer = Repairer(
-            options.backend, options.overwrite, self._backends.archived, self._is_there
-        )
+        self._repairer = Repairer(options.backend_of, options.overwrite, self._backends.archived, self._is_gone)
 
     # -- the plan ----------------------------------------------------------------------------------------------------
 
@@ -196,6 +211,7 @@ class _Restore:
                 for e in self._archive.entries(self._header.id)
             ),
         )
+        self._require_backends()
         if self._database is not None and (self._directory is None or self._options.only):
             self._read_rows(self._database)
         rows = self._catalogue.stream(
@@ -205,11 +221,19 @@ class _Restore:
         # In order, so that a dry run gives names in a directory as the real one does.
         for repair, targets, findings in in_order(self._planned_row, groups, self._options.jobs):
             self._findings += findings
-            for number, entry in targets:
-                self._aim(number, entry)
+            for target in targets:
+                self._aim(*target)
             if repair is not None:
                 self._catalogue.run("INSERT INTO repair (tbl, col, key, old, new) VALUES (?, ?, ?, ?, ?)", *repair)
+        self._tell_collisions()
         self._look_at_targets()
+
+    def _require_backends(self) -> None:
+        """Refuse a backend that no file of the snapshot was in: a misspelt one would leave files where they were."""
+        known = {key for (key,) in self._catalogue.all("SELECT DISTINCT json_extract(line, '$.backend') FROM entry")}
+        for key in self._options.backends:
+            if key and key not in known:
+                raise UnknownNameError("backend", key, known, f"snapshot {self._header.id}")
 
     def _read_rows(self, database: Database) -> None:
         """Note what the rows hold now, those that meet the condition."""
@@ -236,10 +260,10 @@ class _Restore:
 
     def _planned_row(
         self, rows: Sequence[tuple[int, str, str, str, str]]
-    ) -> tuple[tuple[Any, ...] | None, list[tuple[int, FileEntry]], list[Finding]]:
+    ) -> tuple[tuple[Any, ...] | None, list[tuple[int, FileEntry, bool]], list[Finding]]:
         """What is to be done about one row: its repair, its files, and what is worth telling."""
         _, table, column, key, _ = rows[0]
-        entries = [(number, decode_entry(line)) for number, *_, line in rows]
+        entries = [(number, decode_entry(line), False) for number, *_, line in rows]
         held = self._catalogue.one("SELECT held FROM cell WHERE (tbl, col, key) = (?, ?, ?)", table, column, key)
         if self._options.only and held is None:
             return None, [], []
@@ -251,15 +275,16 @@ class _Restore:
             gone = Finding(Outcome.ROW_GONE, table, column, json.loads(key), reason=reason)
             return None, entries if self._options.rowless else [], [gone]
         cell = self._cell(table, column, json.loads(key), held[0])
-        repair = self._repairer.repair(cell, [entry for _, entry in entries])
+        repair = self._repairer.repair(cell, [entry for _, entry, _ in entries])
+        now = {(each.backend, each.path) for each in cell.references}
+        entries = [(number, entry, self._repairer.place(entry) in now) for number, entry, _ in entries]
         findings = []
         if repair.outcome is not None:
             findings = [Finding(repair.outcome, table, column, cell.key, reason=repair.reason)]
-            if self._options.backend is None:
-                # Only what the row points at, or will.
-                after = self._cell(table, column, cell.key, held[0] if repair.text is None else repair.text)
-                named = {(each.backend, each.path) for each in after.references}
-                entries = [(number, entry) for number, entry in entries if self._repairer.place(entry) in named]
+            # Only what the row points at, or will; or what was sent elsewhere.
+            after = self._cell(table, column, cell.key, held[0] if repair.text is None else repair.text)
+            named = {(each.backend, each.path) for each in after.references}
+            entries = [each for each in entries if self._is_wanted(each[1], named)]
         change = None if repair.text is None else (table, column, key, held[0], repair.text)
         return change, entries, findings
 
@@ -269,33 +294,46 @@ class _Restore:
     def _spec(self, table: str) -> TableSpec:
         return self._specs[table]
 
-    def _is_there(self, backend: str, path: str) -> bool:
+    def _is_wanted(self, entry: FileEntry, named: set[tuple[str, str]]) -> bool:
+        return self._options.backend_of(entry.backend) != entry.backend or self._repairer.place(entry) in named
+
+    def _is_gone(self, backend: str, path: str) -> bool:
+        """Whether there is no such file; of a store that cannot be asked, nobody knows."""
         try:
-            return self._backends.get(backend).info(path) is not None
+            return self._backends.get(backend).info(path) is None
         except ToolkitError:
             return False
 
-    def _aim(self, number: int, entry: FileEntry) -> None:
+    def _aim(self, number: int, entry: FileEntry, is_pointed_at: bool) -> None:
         """Note where one file of the snapshot goes."""
         if self._directory is None:
             backend, path = self._repairer.place(entry)
+            location = self._backends.location(backend, path)
         else:
             backend, path = "", self._file_name(entry)
+            location = path
         self._catalogue.run(
-            "INSERT OR IGNORE INTO target (backend, path, sha, compressed, size, content_type, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, '')",
-            backend, path, entry.sha256, entry.address.compressed, entry.size, entry.content_type,
+            "INSERT OR IGNORE INTO target (location, backend, path, sha, compressed, size, content_type, state) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, '')",
+            location, backend, path, entry.sha256, entry.address.compressed, entry.size, entry.content_type,
         )  # fmt: skip
-        target, sha = self._catalogue.one("SELECT id, sha FROM target WHERE (backend, path) = (?, ?)", backend, path)
-        if sha == entry.sha256:
-            self._catalogue.run("INSERT INTO use VALUES (?, ?)", number, target)
-            return
-        reason = "another file of the snapshot has its name, and is restored"
-        self._findings.append(
-            Finding(
-                Outcome.KEPT, entry.table, entry.column, entry.key, backend, path, entry.address.key, entry.size, reason
-            )
-        )
+        (target,) = self._catalogue.one("SELECT id FROM target WHERE (location, sha) = (?, ?)", location, entry.sha256)
+        self._catalogue.run("INSERT INTO use VALUES (?, ?, ?)", number, target, is_pointed_at)
+
+    def _tell_collisions(self) -> None:
+        """Leave out files that would have one place: no row may read another's.
+
+        Only what rows point at there now, if it is one content, belongs there: that of the others was moved away since.
+        """
+        self._catalogue.run(
+            "UPDATE target SET state = ?, outcome = ?, reason = ? "
+            "WHERE location IN (SELECT location FROM target GROUP BY location HAVING count(*) > 1) "
+            "AND id NOT IN (SELECT max(target) FROM use JOIN target ON target.id = use.target WHERE pointed "
+            "GROUP BY location HAVING count(DISTINCT target) = 1)",
+            _FAILED, Outcome.COLLIDES,
+            "another file of the snapshot would have this place, so that it was not written: give each backend one of "
+            "its own (--to-backend BACKEND=KEY), or restore to a directory (--to)",
+        )  # fmt: skip
 
     def _file_name(self, entry: FileEntry) -> str:
         """A name in the directory that no other file of the snapshot has, nor a folder of one."""
@@ -461,14 +499,14 @@ class _Restore:
         )}  # fmt: skip
         repairs = self._repaired
         if repairs is None:
-            planned = self._catalogue.stream("SELECT tbl, col, key, old, new FROM repair ORDER BY tbl, col, key")
+            planned = self._catalogue.stream(f"{_REPAIRS} ORDER BY tbl, col, key", _NEW, _SAME)
             repairs = [RowRepair(table, column, json.loads(key), old, new) for table, column, key, old, new in planned]
         return RestoreResult(
             archive=self._archive.name,
             snapshot=self._header.id,
             database=self._header.database,
             scope=self._header.scope,
-            target=self._options.backend or (self._directory.name if self._directory else "where they were"),
+            target=self._options.target,
             dry_run=dry_run,
             files=sum(number for number, _ in counts.values()),
             written=counts.get(written, (0, 0))[0],
