@@ -282,6 +282,16 @@ class CollidingFilesError(ToolkitError):
         )
 
 
+class SharedFilesError(ToolkitError):
+    """Live files that were to be removed, but that others may need; `reason` says whose they may be."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, reason: str, advice: str) -> None:
+        self.reason = reason
+        super().__init__(f"No file is moved: {reason}.", f"Nothing was changed. {advice}")
+
+
 class DeleteGuardError(ToolkitError):
     """More rows would be deleted than may be."""
 

@@ -15,12 +15,15 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
+from msgspec import structs
+
 from toolkit.core.archive_manifest import (
     OBJECTS,
     SNAPSHOTS,
     Address,
     FileEntry,
     Header,
+    Lacking,
     ManifestError,
     address_of,
     decode_header,
@@ -175,9 +178,18 @@ class Archive:
         """
         return self._entries(snapshot_key(snapshot))
 
-    def write_snapshot(self, header: Header, entries: Iterable[FileEntry]) -> None:
+    def lacking(self, header: Header) -> Iterator[Lacking]:
+        """The files that a snapshot lacks; the errors are those of `entries`."""
+        if header.lacking:
+            for part in self._parts(snapshot_key(header.id)):
+                if isinstance(part, FileEntry):
+                    return
+                if isinstance(part, Lacking):
+                    yield part
+
+    def write_snapshot(self, header: Header, entries: Iterable[FileEntry], lacking: Iterable[Lacking] = ()) -> None:
         """Write a manifest: from here on the snapshot is there."""
-        self.store.write(snapshot_key(header.id), compress(encode_manifest(header, entries)))
+        self.store.write(snapshot_key(header.id), compress(encode_manifest(header, entries, lacking)))
 
     def remove_snapshots(self, ids: Iterable[str]) -> None:
         """Remove manifests: from here on these snapshots are not there."""
@@ -187,7 +199,8 @@ class Archive:
 
     def write_moved(self, header: Header, entries: Iterable[FileEntry]) -> None:
         """Remember what rows are about to point at."""
-        self.store.write(_MOVED + snapshot_key(header.id), compress(encode_manifest(header, entries)))
+        whole = structs.replace(header, lacking=0, format=1)
+        self.store.write(_MOVED + snapshot_key(header.id), compress(encode_manifest(whole, entries)))
 
     def moved(self) -> Iterator[tuple[Header, Iterator[FileEntry]]]:
         """The header of each push that moved files, and these files: rows were pointed at them.
@@ -234,7 +247,7 @@ class Archive:
     def _entries(self, key: str) -> Iterator[FileEntry]:
         return (part for part in self._parts(key) if isinstance(part, FileEntry))
 
-    def _parts(self, key: str) -> Iterator[Header | FileEntry]:
+    def _parts(self, key: str) -> Iterator[Header | Lacking | FileEntry]:
         try:
             yield from decode_manifest(decompress(self.store.read(key)))
         except ManifestError as error:

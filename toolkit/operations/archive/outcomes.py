@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     KEPT = "other content kept"
     COLLIDES = "place of several files"
     UNWRITABLE = "unwritable"
+    LACKING = "not in the snapshot"
     DAMAGED_MANIFEST = "damaged manifest"
     STRANGER = "no object of an archive"
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toolkit.core.archive_manifest import Address, FileEntry, Header, Scope, decode_entry
+from toolkit.core.archive_manifest import Address, FileEntry, Header, Lacking, Scope, decode_entry
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_order, in_parallel
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata
+from toolkit.operations.archive import lacking
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.repairing import Repairer
@@ -225,8 +226,16 @@ class _Restore:
                 self._aim(*target)
             if repair is not None:
                 self._catalogue.run("INSERT INTO repair (tbl, col, key, old, new) VALUES (?, ?, ?, ?, ?)", *repair)
+        self._findings += lacking.told(self._archive, self._header, self._is_asked_for)
         self._tell_collisions()
         self._look_at_targets()
+
+    def _is_asked_for(self, file: Lacking) -> bool:
+        """Whether a file that the snapshot lacks would be restored if it were there: its row is, if that matters."""
+        if self._database is None or (self._options.rowless and not self._options.only):
+            return True
+        row = file.table, file.column, json.dumps(file.key, ensure_ascii=False)
+        return self._catalogue.one("SELECT 1 FROM cell WHERE (tbl, col, key) = (?, ?, ?)", *row) is not None
 
     def _require_backends(self) -> None:
         """Refuse a backend that no file of the snapshot was in: a misspelt one would leave files where they were."""
@@ -239,6 +248,7 @@ class _Restore:
         """Note what the rows hold now, those that meet the condition."""
         assert self._metadata is not None
         needed = {table for (table,) in self._catalogue.all("SELECT DISTINCT tbl FROM entry")}
+        needed |= {each.table for each in self._archive.lacking(self._header)}
         for table in self._options.only:
             if table not in needed:
                 raise UnknownNameError("table", table, needed, f"snapshot {self._header.id}")
