@@ -322,7 +322,7 @@ def test_nothing_is_moved_where_two_backends_or_one_and_the_archive_share_a_plac
     if other == "media":
         world.photo(2, "x", None, backend="media")
     before = world.rows()
-    with pytest.raises(SharedFilesError, match="'attachments' and " + (other if other == "archive" else ".*'media'")):
+    with pytest.raises(SharedFilesError, match=f"'attachments' and .*{other}"):
         world.push(move=True)
     assert (world.rows(), list(world.archive.snapshot_ids())) == (before, [])
     assert world.live_files()["a"] == b"A"

@@ -118,7 +118,7 @@ class Database:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a database to look into, as far as files tell: of a server nobody knows before it is asked."""
+        """Whether there is a database to look into, as far as files tell: a server's is always taken to be."""
         if self.is_embedded:
             return (self.root / self.address.removeprefix(EMBEDDED)).exists()
         return not self.is_in_memory and (self.file is None or self.file.exists())

@@ -27,6 +27,8 @@ OBJECTS = "objects/"
 SNAPSHOTS = "snapshots/"
 _SUFFIX = ".jsonl.zst"
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})(\.zst)?")
+OBJECT_GLOB = f"{OBJECTS}[0-9a-f][0-9a-f]/{'[0-9a-f]' * 64}*"
+"""What objects are called, for SQLite."""
 _SNAPSHOT = re.compile(r"snapshots/(\d{8}T\d{6}Z-[0-9a-f]{8})\.jsonl\.zst")
 # Lines are written together: one at a time would be as many calls of the compressor.
 _CHUNK = 1 << 18

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toolkit.core.archive_manifest import FORMAT, FileEntry, Header, Scope, new_snapshot_id
+from toolkit.core.archive_manifest import FORMAT, OBJECT_GLOB, FileEntry, Header, Scope, new_snapshot_id
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.retention import show_duration
 from toolkit.errors import ConfigurationError
@@ -191,7 +191,8 @@ class _Push:
             self._place = connection.identity()
             self._malformed = self._collector.rows(connection, self._specs, self._now)
         if self._options.move:
-            named = self._catalogue.all("SELECT backend FROM file UNION SELECT home_backend FROM file")
+            # Not those of rows that were moved: they lead to an archive.
+            named = self._catalogue.all(f"SELECT DISTINCT backend FROM live WHERE path NOT GLOB '{OBJECT_GLOB}'")
             require_apart(self._backends, self._metadata, (key for (key,) in named))
             require_readable(self._others, self._metadata)
         self._collector.archive_contents(self._database.name, self._place, self._scope)

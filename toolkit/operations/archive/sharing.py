@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 def require_apart(backends: Backends, metadata: MetaData, named: Iterable[str]) -> None:
     """Refuse to remove files where two backends share a place, or one and the archive: whose are they?
 
-    `named` are the backends that rows name; those that the models name count, too.
+    `named` are the backends of live files that rows name; those that the models name count, too.
 
     Raises:
         SharedFilesError: two are the same place, or one is within the other.
     """
     declared = {default_backend(spec, column) for spec in file_tables(metadata) for column in file_columns(spec)}
     keys = sorted({*named, *filter(None, declared)})
-    places = {key: backends.location(key) for key in keys if not backends.is_archive(key)}
+    places = {key: backends.location(key) for key in keys}
     known = {f"backend {key!r}": place for key, place in places.items() if not place.startswith(UNKNOWN)}
     if backends.archive_location is not None:
         known["the archive"] = backends.archive_location
@@ -96,6 +96,7 @@ def _present(connection: DatabaseConnection, metadata: MetaData) -> Iterator[Tab
         names = connection.column_names(spec)
         if names is None:
             continue
-        found = replace(spec, columns=tuple(each for each in spec.columns if each.name in names or each.name in spec.key))
+        wanted = {*names, *spec.key}
+        found = replace(spec, columns=tuple(each for each in spec.columns if each.name in wanted))
         if file_columns(found):
             yield found
