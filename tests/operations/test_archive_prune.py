@@ -155,6 +155,19 @@ def test_a_reference_that_became_unreadable_holds_the_snapshot_of_its_row(world:
     assert whole in left(world)
 
 
+def test_a_snapshot_from_the_future_neither_pushes_out_others_nor_is_it_the_latest(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    future = _aged(world, str(world.push().snapshot), -1500)
+    assert world.archive.find("latest").id == future
+    now = [str(world.push().snapshot) for _ in range(2)][-1]
+    assert world.archive.find("latest").id == now
+    result = world.prune(last=1)
+    assert {each.snapshot.id: each.reasons for each in result.snapshots if each.kept} == {
+        future: ("made in the future",), now: ("last 1 of 1",)
+    }
+    assert set(left(world)) == {future, now}
+
+
 def test_a_file_that_was_cut_off_never_pushes_out_the_whole_one_nor_is_its_row_moved(world: Gallery) -> None:
     world.photo(1, "a", b"whole")
     whole = world.push().snapshot

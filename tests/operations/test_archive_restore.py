@@ -152,6 +152,15 @@ def test_only_rows_that_meet_a_condition_are_restored(config: Config, engine: st
     assert set(world.live_files()) == {"2.jpg", "3.jpg"}
 
 
+def test_a_condition_that_finds_nothing_is_told(world: Gallery, tmp_path: Path) -> None:
+    world.photo(1, "a.jpg", b"A")
+    world.push()
+    world.run("DELETE FROM photo")
+    for options in ({"rowless": True}, {"directory": tmp_path / "out"}):
+        result = world.restore(only={"photo": "id = 1"}, **options)
+        assert [(f.outcome, f.table) for f in result.findings] == [(Outcome.ROW_GONE, "photo")]
+
+
 def test_files_go_to_another_backend_and_rows_that_lost_theirs_follow(alone: Config) -> None:
     world = gallery(alone, "sqlite", other=".toolkit/other")
     world.photo(1, "a.jpg", b"A")
@@ -203,19 +212,19 @@ def test_each_backend_may_be_restored_to_one_of_its_own(twins: Gallery) -> None:
         twins.restore(backend={"page": "newer"})
 
 
-@pytest.mark.parametrize("live", [b"new", None])
+@pytest.mark.parametrize("live", [b"newer", None])
 def test_a_name_that_was_used_again_after_a_move_stays_the_new_row_s(world: Gallery, live: bytes | None) -> None:
     world.photo(1, "a", b"old")
     world.push(move=True)
     moved = world.rows()[1]
-    world.photo(2, "a", b"new")
+    world.photo(2, "a", b"newer")
     world.push()
     if live is None:
         (world.live / "a").unlink()
     for overwrite in (False, True):
         result = world.restore(overwrite=overwrite)
         assert [(f.outcome, f.key["id"]) for f in result.findings] == [(Outcome.COLLIDES, 1)]
-        assert (world.rows()[1], world.live_files()) == (moved, {"a": b"new"})
+        assert (world.rows()[1], world.live_files()) == (moved, {"a": b"newer"})
 
 
 def test_a_row_that_points_at_a_store_that_cannot_be_asked_has_lost_nothing(alone: Config) -> None:

@@ -11,6 +11,7 @@ Nothing of a file's name is in a key: it is data in the manifests.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,7 @@ from toolkit.core.archive_manifest import (
     snapshot_of,
 )
 from toolkit.core.parallel import in_parallel
+from toolkit.core.retention import is_future
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, StoreError, UnknownNameError
 from toolkit.stores.archive_locks import Lock, LockKind, at_work, take_lock
 from toolkit.stores.objects import ObjectInfo, ObjectStore
@@ -145,7 +147,8 @@ class Archive:
     def find(self, text: str, database: str | None = None, place: str | None = None) -> Header:
         """The snapshot of an id, or of its beginning if no other begins so; `latest` is the newest.
 
-        If there are any of the database at `place`, or else of the name `database`, it is the newest of them.
+        If there are any of the database at `place`, or else of the name `database`, it is the newest of them. One from
+        the future, by a clock that was wrong, is the latest only where there is no other.
 
         Raises:
             UnknownNameError: none.
@@ -154,8 +157,10 @@ class Archive:
         """
         headers, problems = self.snapshots()
         if text == LATEST and headers:
+            now = dt.datetime.now(dt.UTC)
             own = [header for header in headers if place is not None and header.place == place]
-            return (own or [header for header in headers if header.database == database] or headers)[-1]
+            found = own or [header for header in headers if header.database == database] or list(headers)
+            return ([header for header in found if not is_future(header, now)] or found)[-1]
         found = [header for header in headers if text and header.id.startswith(text)]
         if len(found) > 1:
             raise ConfigurationError(

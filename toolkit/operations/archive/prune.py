@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from toolkit.core.archive_manifest import FileEntry, Header, address_of
 from toolkit.core.archive_origins import UNMARKED, Origins, Owner
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.retention import Policy, Verdict, apply_policy
+from toolkit.core.retention import Policy, Verdict, apply_policy, is_future
 from toolkit.errors import ConfigurationError, LastSnapshotError, StoreError, UnknownNameError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive.lacking import spared
@@ -230,13 +230,18 @@ class _Prune:
 
     def _verdicts(self, headers: Sequence[Header], origins: Origins, policy: Policy) -> Iterator[SnapshotVerdict]:
         groups: dict[str, list[Header]] = {}
+        now = dt.datetime.now(dt.UTC)
         for header in headers:
             groups.setdefault(group_of(header, origins), []).append(header)
         for group, members in sorted(groups.items()):
-            found: tuple[Verdict[Header], ...] = apply_policy(members, policy, dt.datetime.now(dt.UTC))
-            if not any(verdict.kept for verdict in found):
+            # One by a clock that was wrong takes the place of none that is really the newest.
+            future = [each for each in members if is_future(each, now)]
+            found: tuple[Verdict[Header], ...] = apply_policy(
+                [each for each in members if each not in future], policy, now
+            )
+            if found and not any(verdict.kept for verdict in found):
                 raise LastSnapshotError(self.archive.name, group)
-            for verdict in found:
+            for verdict in (*(Verdict(each, ("made in the future",)) for each in future), *found):
                 yield SnapshotVerdict(described(verdict.snapshot), group, verdict.reasons)
 
     def _sparing(

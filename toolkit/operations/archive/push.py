@@ -192,7 +192,11 @@ class _Push:
             self._malformed = self._collector.rows(connection, self._specs, self._now)
         if self._options.move:
             # Not those of rows that were moved: they lead to an archive.
-            named = self._catalogue.all(f"SELECT DISTINCT backend FROM live WHERE path NOT GLOB '{OBJECT_GLOB}'")
+            named = self._catalogue.all(
+                "SELECT backend FROM file WHERE path NOT GLOB ? UNION "
+                "SELECT home_backend FROM file WHERE home_path NOT GLOB ?",
+                OBJECT_GLOB, OBJECT_GLOB,
+            )  # fmt: skip
             require_apart(self._backends, self._metadata, (key for (key,) in named))
             require_readable(self._others, self._metadata)
         self._collector.archive_contents(self._database.name, self._place, self._scope)

@@ -22,7 +22,7 @@ from toolkit.operations.archive import lacking
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.repairing import Repairer
-from toolkit.operations.archive.rows import Cell, cell_of, file_tables, read_cells, swap_cells
+from toolkit.operations.archive.rows import Cell, cell_of, file_columns, file_tables, read_cells, swap_cells
 from toolkit.repositories import connect
 from toolkit.repositories.base import check_schema
 from toolkit.stores.catalogue import Catalogue
@@ -227,6 +227,7 @@ class _Restore:
             if repair is not None:
                 self._catalogue.run("INSERT INTO repair (tbl, col, key, old, new) VALUES (?, ?, ?, ?, ?)", *repair)
         self._findings += lacking.told(self._archive, self._header, self._is_asked_for)
+        self._tell_empty_conditions()
         self._tell_collisions()
         self._look_at_targets()
 
@@ -267,6 +268,19 @@ class _Restore:
                         for cell in read_cells(connection, spec)
                     ),
                 )
+
+    def _tell_empty_conditions(self) -> None:
+        """Say of a condition that it finds nothing, as it does not find a row that was deleted."""
+        for spec in (self._specs[table] for table in self._options.only):
+            found = self._catalogue.one("SELECT 1 FROM entry JOIN cell USING (tbl, col, key) WHERE tbl = ?", spec.name)
+            if found is not None or any(finding.table == spec.name for finding in self._findings):
+                continue
+            reason = (
+                "no row that meets the condition now is in the snapshot; for one that was deleted, restore without "
+                "--only: all that is missing with --rowless, or to a directory with --to"
+            )
+            columns = ", ".join(file_columns(spec))
+            self._findings.append(Finding(Outcome.ROW_GONE, spec.name, columns, reason=reason))
 
     def _planned_row(
         self, rows: Sequence[tuple[int, str, str, str, str]]
