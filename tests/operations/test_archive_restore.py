@@ -227,6 +227,19 @@ def test_a_name_that_was_used_again_after_a_move_stays_the_new_row_s(world: Gall
         assert (world.rows()[1], world.live_files()) == (moved, {"a": b"newer"})
 
 
+def test_no_file_is_overwritten_that_another_row_points_at(twins: Gallery) -> None:
+    assert twins.restore(backend="new", only={"photo": "id = 1"}).complete
+    for overwrite in (False, True):
+        result = twins.restore(backend="new", only={"photo": "id = 2"}, overwrite=overwrite)
+        assert ([f.outcome for f in result.findings], result.repairs) == ([Outcome.KEPT], ())
+    assert "another row points at" in str(result.findings[0].reason)
+    assert files_in(twins.config.root / ".toolkit/new") == {"1.pdf": b"the cover"}
+    # That of the row itself may be.
+    (twins.config.root / ".toolkit/new/1.pdf").write_bytes(b"spoilt")
+    assert twins.restore(backend="new", only={"photo": "id = 1"}, overwrite=True).written == 1
+    assert files_in(twins.config.root / ".toolkit/new") == {"1.pdf": b"the cover"}
+
+
 def test_a_row_that_points_at_a_store_that_cannot_be_asked_has_lost_nothing(alone: Config) -> None:
     world = gallery(alone, "sqlite", far="s3://far")
     world.photo(1, "a.jpg", b"A")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,40 +17,31 @@ from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_o
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata
-from toolkit.operations.archive import lacking
+from toolkit.operations.archive import lacking, targets
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.repairing import Repairer
 from toolkit.operations.archive.rows import Cell, cell_of, file_columns, file_tables, read_cells, swap_cells
+from toolkit.operations.archive.sharing import present
+from toolkit.operations.archive.targets import DONE, FAILED, NEW, OTHER, SAME, Targets
 from toolkit.repositories import connect
 from toolkit.repositories.base import check_schema
 from toolkit.stores.catalogue import Catalogue
-from toolkit.stores.locations import same_name
-from toolkit.stores.safe_directory import SafeDirectory, hashed_name, safe_name
+from toolkit.stores.safe_directory import SafeDirectory
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
     from toolkit.core.tables import TableSpec
     from toolkit.stores.archive import Archive
-    from toolkit.stores.live import LiveBackend
 
 _SCHEMA = """
 CREATE TABLE entry (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, idx INTEGER, line TEXT);
 CREATE INDEX entry_row ON entry (tbl, col, key);
 -- Rows as they are now, of those columns that the snapshot has.
 CREATE TABLE cell (tbl TEXT, col TEXT, key TEXT, held TEXT, PRIMARY KEY (tbl, col, key)) WITHOUT ROWID;
--- What is to be where, each once. `state`: '' is to be looked at, then what was found, then what was done.
-CREATE TABLE target (id INTEGER PRIMARY KEY, location TEXT, backend TEXT, path TEXT, sha TEXT, compressed INTEGER,
-    size INTEGER, content_type TEXT, state TEXT, outcome TEXT, reason TEXT, UNIQUE (location, sha));
--- `pointed`: the row points there now.
-CREATE TABLE use (entry INTEGER, target INTEGER, pointed INTEGER);
-CREATE INDEX use_target ON use (target);
-CREATE INDEX use_entry ON use (entry);
 CREATE TABLE repair (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, old TEXT, new TEXT);
-CREATE TABLE name (name TEXT PRIMARY KEY, is_file INTEGER) WITHOUT ROWID;
 """
 _ROWS = 500
-_NEW, _SAME, _OTHER, _DONE, _FAILED = "to be written", "same", "other content", "written", "failed"
 
 
 class _NotReadError(Exception):
@@ -159,7 +149,7 @@ def restore(
     archive = open_archive(config, store)
     # Keys mean other rows in another database; after a migration to a new one, there is only the old one's snapshot.
     header = archive.find(snapshot) if source is None else _find(archive, snapshot, config.database(source))
-    with Catalogue(_SCHEMA) as catalogue:
+    with Catalogue(_SCHEMA + targets.SCHEMA) as catalogue:
         run = _Restore(config, archive, header, store, source, options, catalogue, progress or Silent())
         run.plan()
         if not dry_run:
@@ -199,6 +189,9 @@ class _Restore:
         self._repaired: list[RowRepair] | None = None
         self._stop, self._memory = Stop(), Memory(MEMORY_BYTES)
         self._repairer = Repairer(options.backend_of, options.overwrite, self._backends.archived, self._is_gone)
+        self._targets = Targets(
+            catalogue, self._backends, self._directory, self._repairer.place, options.jobs, progress, self._stop
+        )  # fmt: skip
 
     # -- the plan ----------------------------------------------------------------------------------------------------
 
@@ -220,16 +213,29 @@ class _Restore:
         )
         groups = ([*group] for _, group in groupby(rows, key=lambda row: row[1:4]))
         # In order, so that a dry run gives names in a directory as the real one does.
-        for repair, targets, findings in in_order(self._planned_row, groups, self._options.jobs):
+        for repair, aims, findings in in_order(self._planned_row, groups, self._options.jobs):
             self._findings += findings
-            for target in targets:
-                self._aim(*target)
+            for aim in aims:
+                self._targets.aim(*aim)
             if repair is not None:
                 self._catalogue.run("INSERT INTO repair (tbl, col, key, old, new) VALUES (?, ?, ?, ?, ?)", *repair)
         self._findings += lacking.told(self._archive, self._header, self._is_asked_for)
         self._tell_empty_conditions()
-        self._tell_collisions()
-        self._look_at_targets()
+        self._targets.tell_collisions()
+        self._targets.look()
+        if self._options.overwrite:
+            self._targets.overwrite(self._pointers())
+
+    def _pointers(self) -> Iterator[tuple[str, str, str, str]]:
+        """Where every file is that a row points at now, and the row; those in a directory are no row's."""
+        if self._database is None or self._metadata is None or self._directory is not None:
+            return
+        with connect(self._database) as connection:
+            for spec in present(connection, self._metadata):
+                for cell in read_cells(connection, spec):
+                    key = json.dumps(cell.key, ensure_ascii=False)
+                    for each in cell.references:
+                        yield self._backends.location(each.backend, each.path), cell.table, cell.column, key
 
     def _is_asked_for(self, file: Lacking) -> bool:
         """Whether a file that the snapshot lacks would be restored if it were there: its row is, if that matters."""
@@ -328,114 +334,19 @@ class _Restore:
         except ToolkitError:
             return False
 
-    def _aim(self, number: int, entry: FileEntry, is_pointed_at: bool) -> None:
-        """Note where one file of the snapshot goes."""
-        if self._directory is None:
-            backend, path = self._repairer.place(entry)
-            location = self._backends.location(backend, path)
-        else:
-            backend, path = "", self._file_name(entry)
-            location = path
-        self._catalogue.run(
-            "INSERT OR IGNORE INTO target (location, backend, path, sha, compressed, size, content_type, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, '')",
-            location, backend, path, entry.sha256, entry.address.compressed, entry.size, entry.content_type,
-        )  # fmt: skip
-        (target,) = self._catalogue.one("SELECT id FROM target WHERE (location, sha) = (?, ?)", location, entry.sha256)
-        self._catalogue.run("INSERT INTO use VALUES (?, ?, ?)", number, target, is_pointed_at)
-
-    def _tell_collisions(self) -> None:
-        """Leave out files that would have one place: no row may read another's.
-
-        Only what rows point at there now, if it is one content, belongs there: that of the others was moved away since.
-        """
-        self._catalogue.run(
-            "UPDATE target SET state = ?, outcome = ?, reason = ? "
-            "WHERE location IN (SELECT location FROM target GROUP BY location HAVING count(*) > 1) "
-            "AND id NOT IN (SELECT max(target) FROM use JOIN target ON target.id = use.target WHERE pointed "
-            "GROUP BY location HAVING count(DISTINCT target) = 1)",
-            _FAILED, Outcome.COLLIDES,
-            "another file of the snapshot would have this place, so that it was not written: give each backend one of "
-            "its own (--to-backend BACKEND=KEY), or restore to a directory (--to)",
-        )  # fmt: skip
-
-    def _file_name(self, entry: FileEntry) -> str:
-        """A name in the directory that no other file of the snapshot has, nor a folder of one."""
-        name = safe_name(entry.backend, entry.path)
-        if name != hashed_name(entry.backend, entry.path) and self._is_taken(name, entry):
-            name = hashed_name(entry.backend, entry.path)
-        if self._catalogue.one("SELECT 1 FROM target WHERE path = ? AND sha <> ?", name, entry.sha256):
-            name = f"{hashed_name(entry.backend, entry.path)}-{entry.sha256[:16]}"
-        parts = same_name(name).split("/")
-        for depth in range(1, len(parts)):
-            self._catalogue.run("INSERT OR IGNORE INTO name VALUES (?, 0)", "/".join(parts[:depth]))
-        self._catalogue.run("INSERT OR IGNORE INTO name VALUES (?, 1)", "/".join(parts))
-        return name
-
-    def _is_taken(self, name: str, entry: FileEntry) -> bool:
-        if self._catalogue.one("SELECT 1 FROM target WHERE path = ? AND sha = ?", name, entry.sha256):
-            return False
-        same = same_name(name)
-        if self._catalogue.one("SELECT 1 FROM name WHERE name = ?", same):
-            return True
-        folders = ["/".join(same.split("/")[:depth]) for depth in range(1, same.count("/") + 1)]
-        return any(self._catalogue.one("SELECT 1 FROM name WHERE name = ? AND is_file", each) for each in folders)
-
-    def _look_at_targets(self) -> None:
-        """Compare what is there already with what is to be there, by content."""
-        count, size = self._catalogue.one("SELECT count(*), total(size) FROM target")
-        self._progress.files("look at files that are there", count, int(size))
-        rows = self._catalogue.pages(
-            "SELECT id, backend, path, sha, size FROM target WHERE state = '' AND id > ? ORDER BY id"
-        )
-        for number, state, outcome, reason in in_parallel(self._looked_at, rows, self._options.jobs, self._stop):
-            self._set(number, state, outcome, reason)
-            self._progress.advance_file(1, 0)
-
-    def _looked_at(self, row: tuple[int, str, str, str, int]) -> tuple[int, str, Outcome | None, str | None]:
-        number, backend, path, sha, size = row
-        try:
-            live = self._live(backend)
-            info = live.info(path)
-            if info is None:
-                return number, _NEW, None, None
-            if info.size == size and self._hash(live.read(path)) == sha:
-                return number, _SAME, None, None
-        except MissingObjectError:
-            return number, _NEW, None, None
-        except ToolkitError as error:
-            return number, _FAILED, Outcome.UNWRITABLE, error.fact
-        if self._options.overwrite:
-            return number, _NEW, None, None
-        return number, _OTHER, Outcome.KEPT, f"a file of {info.size} bytes with other content is there"
-
-    def _hash(self, chunks: Iterator[bytes]) -> str:
-        digest = hashlib.sha256()
-        for chunk in self._stop.watched(chunks):
-            digest.update(chunk)
-        return digest.hexdigest()
-
-    def _live(self, backend: str) -> LiveBackend | SafeDirectory:
-        return self._backends.get(backend) if self._directory is None else self._directory
-
-    def _set(self, number: int, state: str, outcome: Outcome | None, reason: str | None) -> None:
-        self._catalogue.run(
-            "UPDATE target SET state = ?, outcome = ?, reason = ? WHERE id = ?", state, outcome, reason, number
-        )
-
     # -- its execution -----------------------------------------------------------------------------------------------
 
     def execute(self) -> None:
         """Write the files, then change the rows whose files are there."""
-        count, size = self._catalogue.one("SELECT count(*), total(size) FROM target WHERE state = ?", _NEW)
+        count, size = self._catalogue.one("SELECT count(*), total(size) FROM target WHERE state = ?", NEW)
         self._progress.files("restore", count, int(size))
         rows = self._catalogue.pages(
             "SELECT id, backend, path, sha, compressed, size, content_type FROM target WHERE state = ? AND id > ? "
             "ORDER BY id",
-            _NEW,
+            NEW,
         )
         for number, outcome, reason in in_parallel(self._write, rows, self._options.jobs, self._stop):
-            self._set(number, _FAILED if outcome else _DONE, outcome, reason)
+            self._targets.note(number, FAILED if outcome else DONE, outcome, reason)
             self._progress.advance_file(1, 0)
         if self._directory is not None:
             self._write_mapping(self._directory)
@@ -446,7 +357,7 @@ class _Restore:
         address = Address(sha, bool(compressed))
         try:
             with self._memory.taken(min(size, STREAM_BYTES)):
-                self._live(backend).write(path, self._content(address), size=size, content_type=content_type)
+                self._targets.live(backend).write(path, self._content(address), size=size, content_type=content_type)
         except MissingObjectError as error:
             return number, Outcome.MISSING, error.fact
         except DamagedObjectError as error:
@@ -480,14 +391,14 @@ class _Restore:
         for line, path in self._catalogue.stream(
             "SELECT line, path FROM entry JOIN use ON entry.id = use.entry JOIN target ON target.id = use.target "
             "WHERE state IN (?, ?) ORDER BY entry.id",
-            _DONE, _SAME,
+            DONE, SAME,
         ):  # fmt: skip
             yield b'{"restored_to":' + msgspec.json.encode(path) + b"," + line.encode()[1:] + b"\n"
 
     def _repair_rows(self) -> None:
         """Change rows, a few in each transaction, if they still hold what they did and their files are there."""
         self._repaired = []
-        rows = self._catalogue.stream(f"{_REPAIRS} ORDER BY tbl, col, key", _DONE, _SAME)
+        rows = self._catalogue.stream(f"{_REPAIRS} ORDER BY tbl, col, key", DONE, SAME)
         for (table, column), group in groupby(rows, key=lambda row: (row[0], row[1])):
             waiting: list[tuple[str, str | None, str]] = []
             for _, _, key, old, new in group:
@@ -517,13 +428,13 @@ class _Restore:
 
     def result(self, dry_run: bool, started: float) -> RestoreResult:
         """What the catalogue says now."""
-        written = _NEW if dry_run else _DONE
+        written = NEW if dry_run else DONE
         counts = {state: (number, int(size)) for state, number, size in self._catalogue.all(
             "SELECT state, count(*), total(size) FROM target GROUP BY state"
         )}  # fmt: skip
         repairs = self._repaired
         if repairs is None:
-            planned = self._catalogue.stream(f"{_REPAIRS} ORDER BY tbl, col, key", _NEW, _SAME)
+            planned = self._catalogue.stream(f"{_REPAIRS} ORDER BY tbl, col, key", NEW, SAME)
             repairs = [RowRepair(table, column, json.loads(key), old, new) for table, column, key, old, new in planned]
         return RestoreResult(
             archive=self._archive.name,
@@ -535,8 +446,8 @@ class _Restore:
             files=sum(number for number, _ in counts.values()),
             written=counts.get(written, (0, 0))[0],
             written_bytes=counts.get(written, (0, 0))[1],
-            same=counts.get(_SAME, (0, 0))[0],
-            other=counts.get(_OTHER, (0, 0))[0],
+            same=counts.get(SAME, (0, 0))[0],
+            other=counts.get(OTHER, (0, 0))[0],
             repairs=tuple(repairs),
             mapping=None if self._directory is None else f"{self._directory.name}/{self._mapping}",
             findings=(*self._findings, *self._failed()),

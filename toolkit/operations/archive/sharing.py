@@ -61,7 +61,7 @@ def require_readable(databases: Iterable[Database], metadata: MetaData) -> None:
     for database in databases:
         try:
             with connect(database) as connection:
-                list(_present(connection, metadata))
+                list(present(connection, metadata))
         except ToolkitError as error:
             raise SharedFilesError(
                 f"the rows of database {database.name!r} may point at live files, but cannot be read: "
@@ -78,7 +78,7 @@ def needed_places(databases: Iterable[Database], metadata: MetaData, backends: B
     """
     for database in databases:
         with connect(database) as connection:
-            for spec in _present(connection, metadata):
+            for spec in present(connection, metadata):
                 for cell in read_cells(connection, spec):
                     for each in cell.references:
                         location = backends.location(each.backend, each.path)
@@ -90,7 +90,7 @@ def anywhere(path: str) -> str:
     return f"{UNKNOWN}{path.strip('/')}"
 
 
-def _present(connection: DatabaseConnection, metadata: MetaData) -> Iterator[TableSpec]:
+def present(connection: DatabaseConnection, metadata: MetaData) -> Iterator[TableSpec]:
     """The tables of files that a database has, with those columns that it has: it may be at another revision."""
     for spec in file_tables(metadata):
         names = connection.column_names(spec)
