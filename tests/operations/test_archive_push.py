@@ -295,6 +295,12 @@ def test_nothing_is_moved_while_the_rows_of_another_database_cannot_be_read(worl
     assert caught.value.exit_code == 3
     assert (world.rows(), world.live_files(), world.objects()) == (before, {"a": b"A"}, {})
     assert world.push().complete
+    # Of an address that means nothing here, nobody knows either.
+    sure = world.config
+    world.config = replace(sure, databases={**sure.databases, "other": Database("other", "mysql://host/rows")})
+    with pytest.raises(SharedFilesError, match="'other'"):
+        world.push(move=True, dry_run=dry_run)
+    world.config = sure
     # One that is not there has no rows.
     (world.config.root / "other.sqlite3").unlink()
     assert world.push(move=True).removed == 1

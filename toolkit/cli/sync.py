@@ -96,7 +96,8 @@ def sync(
     in their store are refused.
     """
     if verify_only:
-        if delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match or attachments:
+        writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
+        if writing or attachments or overwrite_attachments:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, where, exclude, as_json=as_json)
     from toolkit.cli.render import progress_on_stderr, show_json, show_transfer

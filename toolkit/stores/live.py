@@ -163,7 +163,8 @@ class FsspecBackend:
 
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are."""
-        place = str(self._fs._strip_protocol(self._place(path)))  # noqa: SLF001 - it has no public name.
+        with self._translated(path):
+            place = str(self._fs._strip_protocol(self._place(path)))  # noqa: SLF001 - it has no public name.
         return locations.in_file_system(self._backend.protocol, getattr(self._fs, "storage_options", None) or {}, place)
 
     def info(self, path: str) -> ObjectInfo | None:

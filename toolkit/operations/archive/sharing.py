@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -45,11 +46,20 @@ def require_apart(backends: Backends, metadata: MetaData, named: Iterable[str]) 
 
 def other_databases(config: Config, source: Database) -> list[Database]:
     """The configured databases that are there, but the source: their rows may point at the same live files."""
-    found: dict[str, Database] = {}
-    for database in config.databases.values():
-        if database.place != source.place and database.is_there:
-            found.setdefault(database.place, database)
-    return list(found.values())
+    return [each for each in config.databases.values() if _may_have_rows(each) and not _is_same(each, source)]
+
+
+def _may_have_rows(database: Database) -> bool:
+    """Of one whose address means nothing here, nobody knows."""
+    with suppress(ToolkitError):
+        return database.is_there
+    return True
+
+
+def _is_same(one: Database, other: Database) -> bool:
+    with suppress(ToolkitError):
+        return one.place == other.place
+    return False
 
 
 def require_readable(databases: Iterable[Database], metadata: MetaData) -> None:
