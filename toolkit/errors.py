@@ -267,6 +267,31 @@ class ExistingFilesError(ToolkitError):
         )
 
 
+class CollidingFilesError(ToolkitError):
+    """Several files that would be one in a store; `places` names some of these, each with its files."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, places: Mapping[str, Sequence[str]], count: int, advice: str) -> None:
+        self.places, self.count = dict(places), count
+        shown = "; ".join(f"{place} of {' and '.join(files)}" for place, files in places.items())
+        more = f"; and {count - len(places):,} more" if count > len(places) else ""
+        super().__init__(
+            f"{count:,} {'file' if count == 1 else 'files'} would be what several are: {shown}{more}.",
+            f"Nothing was written. {advice}",
+        )
+
+
+class SharedFilesError(ToolkitError):
+    """Live files that were to be removed, but that others may need; `reason` says whose they may be."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, reason: str, advice: str) -> None:
+        self.reason = reason
+        super().__init__(f"No file is moved: {reason}.", f"Nothing was changed. {advice}")
+
+
 class DeleteGuardError(ToolkitError):
     """More rows would be deleted than may be."""
 

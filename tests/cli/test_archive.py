@@ -69,6 +69,25 @@ def test_attachments_are_archived_lost_proved_and_restored(here: Path, capfd: py
     assert "last 1 of 1" in removed
 
 
+def test_a_snapshot_that_lacks_a_file_is_marked_and_a_restore_of_it_names_the_one_that_has_it(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out(capfd, "push")
+    assert "lacks" not in out(capfd, "list")
+    (here / ".toolkit/attachments/2024/02/design.pdf").unlink()
+    out(capfd, "push", code=3)
+    listed = json.loads(out(capfd, "list", "--json"))["snapshots"]
+    assert [each["lacking"] for each in listed] == [0, 1]
+    whole, later = (each["id"] for each in listed)
+    shown = [line.split()[-2:] for line in out(capfd, "list").splitlines()]
+    assert shown == [["lacks", "of"], ["3,674", "sqlite"], ["1", "sqlite"]]
+    assert "it lacks 1 file that rows point at" in out(capfd, "show", later)
+    assert json.loads(out(capfd, "show", later, "--json"))["lacking"][0]["path"] == "2024/02/design.pdf"
+    assert f"snapshot {whole} has it" in out(capfd, "restore", "latest", code=3)
+    assert f"has 1 file that {later} lacks" in out(capfd, "prune", "--keep-last", "1")
+    assert "1 written" in out(capfd, "restore", whole)
+
+
 def test_the_json_of_each_verb_is_one_document_with_all_of_it(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pushed = json.loads(out(capfd, "push", "--move", "--json"))
     assert (pushed["files"], pushed["moved"], pushed["removed"], pushed["findings"]) == (5, 5, 5, [])

@@ -54,6 +54,22 @@ def test_each_table_has_a_line_and_the_end_says_what_was_proved(
         assert capfd.readouterr().out.splitlines()[-1] == "Nothing to write: every row of the source is there already."
 
 
+def test_files_go_to_the_store_of_their_backend_and_are_replaced_when_asked_for(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["load-data"]) == 0
+    arguments = [*BETWEEN, "--attachments", "./all", "--attachments", "attachments=./a=b"]
+    assert run(arguments) == 0
+    place = here / "a=b/2024/02/design.pdf"
+    content = place.read_bytes()
+    assert not (here / "all").exists()
+    place.write_bytes(bytes(len(content)))
+    assert run(arguments) == 3
+    assert run([*arguments, "--overwrite-attachments"]) == 0
+    assert place.read_bytes() == content
+    assert "1 copied to" in capfd.readouterr().out
+
+
 def test_json_is_one_document_on_stdout_and_nothing_else_is(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["load-data", "--json"]) == 0
     loaded = json.loads(capfd.readouterr().out)
@@ -119,9 +135,15 @@ def test_a_terminal_sees_a_progress_bar(here: Path) -> None:
     assert b"\x1b[" in shown
 
 
+BETWEEN = ["sync", "--from", "sqlite", "--to", "duckdb"]
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["sync"], ["sync", "--from", "sqlite"], ["nonsense"], ["sync", "--from", "a", "--to", "b", "--batch-rows", "0"]],
+    [["sync"], ["sync", "--from", "sqlite"], ["nonsense"], ["sync", "--from", "a", "--to", "b", "--batch-rows", "0"],
+     [*BETWEEN, "--attachments", "./one", "--attachments", "./two"],
+     [*BETWEEN, "--attachments", "pages=./one", "--attachments", "pages=./two"],
+     [*BETWEEN, "--overwrite-attachments"]],
 )
 def test_wrong_usage_is_exit_code_2(here: Path, arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2

@@ -16,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.core.archive_manifest import (
+    FORMAT,
     Address,
     FileEntry,
     Header,
+    Lacking,
     ManifestError,
     Scope,
     address_of,
@@ -84,6 +86,17 @@ def test_what_is_written_comes_back_however_it_is_cut(found: list[FileEntry], si
     assert written(*found) == content
 
 
+def test_a_manifest_that_lacks_files_says_which_and_is_of_a_format_of_its_own() -> None:
+    lacking = [
+        Lacking(table="t", column="c", key={"id": 1}, outcome="dangling row", reason="gone", backend="b", path="p"),
+        Lacking(table="t", column="c", key={"id": 2}, outcome="malformed reference"),
+    ]
+    head = header(format=2, lacking=2)
+    assert list(decode_manifest([*encode_manifest(head, [entry()], lacking)])) == [head, *lacking, entry()]
+    assert FORMAT == 2
+    assert header().format == 1
+
+
 @given(st.data())
 def test_no_change_of_a_byte_goes_unnoticed(data: st.DataObject) -> None:
     content = bytearray(written(entry(), entry(index=1)))
@@ -109,10 +122,10 @@ def test_a_missing_line_is_told() -> None:
 
 
 def test_a_later_format_is_refused_by_its_number() -> None:
-    content = b"".join(encode_manifest(header(format=2), ()))
-    with pytest.raises(ManifestError, match="format 2"):
+    content = b"".join(encode_manifest(header(format=3), ()))
+    with pytest.raises(ManifestError, match="format 3"):
         list(decode_manifest([content]))
-    with pytest.raises(ManifestError, match="format 2"):
+    with pytest.raises(ManifestError, match="format 3"):
         decode_header([content])
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
+from typing import Any
 
 import pytest
 
 from tests.operations.archive_example import Gallery
 from toolkit.core.archive_manifest import Header
 from toolkit.errors import ArchiveBusyError, ConfigurationError, LastSnapshotError, LockLostError, StoreError
+from toolkit.operations.archive.listing import list_snapshots, show
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.stores.archive_locks import HOLDS, LockKind, take_lock
 
@@ -64,6 +66,120 @@ def test_objects_go_with_the_last_snapshot_that_needs_them(world: Gallery) -> No
     assert left(world) == ids[2:]
     assert world.contents(ids[2]) == {("photo", (1,), None): b"1", ("photo", (2,), None): b"2"}
     assert world.verify(read_data=True).whole
+
+
+def lose_design(world: Gallery) -> tuple[str, str]:
+    """A whole snapshot, and one made after a file was lost."""
+    world.photo(1, "a", b"A")
+    world.photo(2, "/dir/b", None)
+    world.put("dir/b", b"B")
+    whole = world.push().snapshot
+    (world.live / "dir/b").unlink()
+    later = world.push()
+    assert (whole is None, later.snapshot is None, later.complete) == (False, False, False)
+    return str(whole), str(later.snapshot)
+
+
+def test_a_snapshot_that_lacks_a_file_says_so(world: Gallery) -> None:
+    whole, later = lose_design(world)
+    listed = {each.id: each.lacking for each in list_snapshots(world.config).snapshots}
+    assert listed == {whole: 0, later: 1}
+    (lacking,) = show(world.config, later).lacking
+    assert (lacking.table, lacking.key, lacking.path, lacking.outcome) == ("photo", {"id": 2}, "/dir/b", "dangling row")
+
+
+@pytest.mark.parametrize("only", [None, {"photo": "id = 2"}, {"photo": "id = 1"}])
+@pytest.mark.parametrize("to_directory", [False, True])
+def test_a_restore_says_what_the_snapshot_lacks_and_which_one_has_it(
+    world: Gallery, only: dict[str, str] | None, to_directory: bool
+) -> None:
+    whole, later = lose_design(world)
+    options: dict[str, Any] = {"directory": world.config.root / "out"} if to_directory else {}
+    result = world.restore(**options, only=only) if only else world.restore(**options)
+    if only == {"photo": "id = 1"}:
+        assert (result.snapshot, result.findings) == (later, ())
+        return
+    (told,) = result.findings
+    assert (told.outcome, told.key, told.path) == (Outcome.LACKING, {"id": 2}, "dir/b")
+    assert told.reason == f"when it was made: there is no such file; snapshot {whole} has it: restore from there, too"
+    world.archive.remove_snapshots([whole])
+    assert "no other snapshot has it" in str(world.restore(**options).findings[0].reason)
+
+
+def test_a_snapshot_without_a_file_never_pushes_out_the_last_that_has_it(world: Gallery) -> None:
+    whole, _ = lose_design(world)
+    later = [str(world.push().snapshot) for _ in range(2)]
+    plan = world.prune(last=1, dry_run=True)
+    result = world.prune(last=1)
+    assert result.snapshots == plan.snapshots
+    assert left(world) == [whole, later[-1]]
+    (verdict,) = [each for each in result.snapshots if each.snapshot.id == whole]
+    assert verdict.reasons == (f"has 1 file that {later[-1]} lacks",)
+    world.restore(whole)
+    assert world.live_files()["dir/b"] == b"B"
+    # As soon as one that is kept has it, or no row wants it any more, the older one may go.
+    world.push()
+    assert world.prune(last=1).removed_snapshots == 2
+
+
+def test_a_row_that_is_gone_holds_no_snapshot(world: Gallery) -> None:
+    lose_design(world)
+    world.run("DELETE FROM photo WHERE id = 2")
+    world.push()
+    assert world.prune(last=1).removed_snapshots == 2
+
+
+def test_a_snapshot_that_stays_for_a_file_keeps_others_for_what_it_lacks_itself(world: Gallery) -> None:
+    for number, path in enumerate(("a", "b", "c")):
+        world.photo(number, path, path.encode())
+    ids = [str(world.push().snapshot)]
+    (world.live / "a").unlink()
+    ids.append(str(world.push().snapshot))
+    world.put("a", b"a")
+    (world.live / "b").unlink()
+    ids.append(str(world.push(where={"photo": "id <> 0"}).snapshot))
+    assert world.prune(last=1).removed_snapshots == 0
+    ids.append(str(world.push().snapshot))
+    # The last lacks b, which the second has; the second lacks a, which the last has.
+    world.prune(last=1)
+    assert left(world) == ids[1:]
+
+
+def test_a_reference_that_became_unreadable_holds_the_snapshot_of_its_row(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    whole = world.push().snapshot
+    world.run("UPDATE photo SET file = '[1]' WHERE id = 2")
+    assert not world.push().complete
+    assert world.prune(last=1).removed_snapshots == 0
+    assert whole in left(world)
+
+
+def test_a_snapshot_from_the_future_neither_pushes_out_others_nor_is_it_the_latest(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    future = _aged(world, str(world.push().snapshot), -1500)
+    assert world.archive.find("latest").id == future
+    now = [str(world.push().snapshot) for _ in range(2)][-1]
+    assert world.archive.find("latest").id == now
+    result = world.prune(last=1)
+    assert {each.snapshot.id: each.reasons for each in result.snapshots if each.kept} == {
+        future: ("made in the future",), now: ("last 1 of 1",)
+    }
+    assert set(left(world)) == {future, now}
+
+
+def test_a_file_that_was_cut_off_never_pushes_out_the_whole_one_nor_is_its_row_moved(world: Gallery) -> None:
+    world.photo(1, "a", b"whole")
+    whole = world.push().snapshot
+    world.put("a", b"")
+    for move in (False, True):
+        result = world.push(move=move)
+        (told,) = result.findings
+        assert (told.outcome, told.reason) == (Outcome.SIZE_DIFFERS, "0 bytes, but the row says 5")
+        assert (result.files, result.moved, world.live_files()) == (1, 0, {"a": b""})
+    world.prune(last=1)
+    assert (whole in left(world), world.contents(str(whole))) == (True, {("photo", (1,), None): b"whole"})
+    assert f"snapshot {whole} has it" in str(world.restore().findings[0].reason)
 
 
 def test_orphans_go_too(world: Gallery) -> None:

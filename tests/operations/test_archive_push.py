@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from tests.conftest import ENGINES
 from tests.operations.archive_example import LONG_AGO, Gallery, gallery, reference
 from tests.operations.gallery import metadata
-from toolkit.config import Config, Store
-from toolkit.errors import ConfigurationError, StoreError, UnknownNameError
+from toolkit.config import Config, Database, Store
+from toolkit.errors import ConfigurationError, SharedFilesError, StoreError, UnknownNameError
 from toolkit.operations.archive import places, sending
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.push import push
@@ -267,6 +267,118 @@ def test_a_file_that_another_row_names_with_a_slash_stays_when_one_is_moved(worl
     assert not world.live_files()
 
 
+def second(world: Gallery, **changes: Any) -> Gallery:
+    """Another database of the configuration, which both know, with a gallery of its own."""
+    other = Database("other", f"sqlite:///{world.config.root}/other.sqlite3", **changes)
+    world.config = replace(world.config, databases={**world.config.databases, "other": other})
+    return gallery(world.config, "other")
+
+
+def test_a_file_that_a_row_of_another_database_points_at_stays_when_one_is_moved(world: Gallery) -> None:
+    other = second(world)
+    world.photo(1, "shared", b"S")
+    other.photo(1, "/shared", None)
+    result = world.push(move=True)
+    assert (result.moved, result.removed, world.live_files()) == (1, 0, {"shared": b"S"})
+    other.run("DELETE FROM photo", "ALTER TABLE photo DROP COLUMN file", "DROP TABLE album")
+    assert world.push(move=True).removed == 1
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_nothing_is_moved_while_the_rows_of_another_database_cannot_be_read(world: Gallery, dry_run: bool) -> None:
+    world.photo(1, "a", b"A")
+    second(world)
+    (world.config.root / "other.sqlite3").write_bytes(b"no database at all, but a file of some length" * 10)
+    before = world.rows()
+    with pytest.raises(SharedFilesError, match="'other'") as caught:
+        world.push(move=True, dry_run=dry_run)
+    assert caught.value.exit_code == 3
+    assert (world.rows(), world.live_files(), world.objects()) == (before, {"a": b"A"}, {})
+    assert world.push().complete
+    # Of an address that means nothing here, nobody knows either.
+    sure = world.config
+    world.config = replace(sure, databases={**sure.databases, "other": Database("other", "mysql://host/rows")})
+    with pytest.raises(SharedFilesError, match="'other'"):
+        world.push(move=True, dry_run=dry_run)
+    world.config = sure
+    # One that is not there has no rows.
+    (world.config.root / "other.sqlite3").unlink()
+    assert world.push(move=True).removed == 1
+
+
+@pytest.mark.parametrize(
+    ("stores", "other"),
+    [
+        ({"media": ".toolkit/attachments/"}, "media"),
+        ({"media": "link"}, "media"),
+        ({"media": ".toolkit/attachments/within"}, "media"),
+        ({"media": ".toolkit"}, "media"),
+        ({"archive": ".toolkit/attachments/archive"}, "archive"),
+        ({"archive": "link"}, "archive"),
+        ({"attachments": ".toolkit/archive/objects"}, "archive"),
+    ],
+)
+def test_nothing_is_moved_where_two_backends_or_one_and_the_archive_share_a_place(
+    alone: Config, stores: dict[str, str], other: str
+) -> None:
+    (alone.root / ".toolkit/attachments").mkdir(parents=True)
+    (alone.root / "link").symlink_to(alone.root / ".toolkit/attachments")
+    world = gallery(alone, "sqlite", **stores)
+    world.photo(1, "a", b"A")
+    if other == "media":
+        world.photo(2, "x", None, backend="media")
+    before = world.rows()
+    with pytest.raises(SharedFilesError, match=f"'attachments' and .*{other}"):
+        world.push(move=True)
+    assert (world.rows(), list(world.archive.snapshot_ids())) == (before, [])
+    assert world.live_files()["a"] == b"A"
+    world.push()
+
+
+def test_a_file_that_a_row_of_an_unknown_backend_may_mean_stays_when_one_is_moved(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    world.photo(3, "a", None, backend="nobody")
+    assert world.push(move=True).removed == 1
+    assert world.live_files() == {"a": b"A"}
+
+
+def test_a_file_that_another_column_of_files_points_at_stays_when_one_is_moved(world: Gallery) -> None:
+    world.photo(1, "shared", b"S")
+    world.album("me", 1, "shared")
+    result = world.push("photo", move=True)
+    assert (result.moved, result.removed, world.live_files()) == (1, 0, {"shared": b"S"})
+
+
+def test_what_an_archive_in_a_folder_of_the_live_store_holds_is_not_removed(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.store = str(world.live / "kept")
+    world.push()
+    (name,) = (path for path in world.live_files() if "objects/" in path)
+    world.photo(2, name, None)
+    world.store = "archive"
+    assert world.push(move=True).moved == 2
+    assert name in world.live_files()
+
+
+@pytest.mark.parametrize("name", ["copy", "link"])
+def test_rows_that_were_moved_are_known_under_any_name_of_the_archive(alone: Config, name: str) -> None:
+    world = gallery(alone, "sqlite", copy=".toolkit/archive/", link="link")
+    (alone.root / "link").symlink_to(world.folder)
+    world.photo(1, "a", b"A")
+    world.push(move=True)
+    moved = world.rows()[1]["filename"]
+    world.put("b", b"B")
+    world.album("me", 1, "b")
+    world.push("album")
+    world.archive.remove_snapshots([each.id for each in world.archive.snapshots()[0] if each.moved])
+    world.store = name
+    assert world.push().archived == 1
+    world.archive.remove_snapshots([each.id for each in world.archive.snapshots()[0] if not each.scope.tables])
+    world.prune(last=1, source="sqlite")
+    assert moved in world.objects()
+
+
 class _Live:
     """A live backend that does something before each reading, or after it."""
 
@@ -302,7 +414,7 @@ def test_a_file_that_changes_while_it_is_read_is_archived_as_it_was_once_or_told
 ) -> None:
     monkeypatch.setattr(sending, "_KEPT_BYTES", 1000)
     world.photo(1, "restless", b"0" * size)
-    world.photo(2, "once", b"0" * size + b"x")
+    world.photo(2, "once", b"0" * size + b"x", size=None)
     reads: list[str] = []
 
     def act(path: str) -> None:
@@ -322,7 +434,7 @@ def test_a_file_that_changes_while_it_is_read_is_archived_as_it_was_once_or_told
 def test_a_file_that_grew_since_it_was_listed_is_archived_as_it_is_now(
     world: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.photo(1, "log", b"1")
+    world.photo(1, "log", b"1", size=None)
     listed = sending.Sender.send
 
     def send(sender: sending.Sender) -> None:

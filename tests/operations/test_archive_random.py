@@ -32,6 +32,8 @@ class Sequences(RuleBasedStateMachine):
         self.rows: dict[int, bytes] = {}
         self.lost: set[int] = set()
         self.snapshots: dict[str, dict[int, bytes]] = {}
+        self.homes: dict[str, dict[int, tuple[str, int]]] = {}
+        self.lacking: dict[str, set[tuple[str | None, int | None]]] = {}
         self.generation = 0
 
     def teardown(self) -> None:
@@ -77,26 +79,51 @@ class Sequences(RuleBasedStateMachine):
 
     @rule()
     def move(self) -> None:
+        stale = self.stale()
         self._push(move=True)
         backends = {number: row["backend"] for number, row in self.world.rows().items() if number not in self.lost}
-        assert set(backends.values()) <= {"archive"}
+        assert {number for number, backend in backends.items() if backend != "archive"} == stale
+
+    def stale(self) -> set[int]:
+        """The rows whose file was written anew behind their back, and has not the size that they say."""
+        rows = self.world.rows()
+        return {n for n in self.rows if n not in self.lost and rows[n]["size"] != len(self.rows[n])}
 
     def _push(self, **options: Any) -> None:
+        stale = self.stale()
         result = self.world.push(**options)
         expected = {number: content for number, content in self.rows.items() if number not in self.lost}
         assert (result.snapshot is None) == (not expected)
-        assert len(result.findings) == len(self.lost & set(self.rows))
+        assert len(result.findings) == len(self.lost & set(self.rows)) + len(stale)
         if result.snapshot is not None:
             self.snapshots[result.snapshot] = expected
+            self.homes[result.snapshot] = {
+                e.key["id"]: (e.path, e.size) for e in self.world.archive.entries(result.snapshot)
+            }
+            self.lacking[result.snapshot] = {
+                (e.path, e.size) for e in self.world.archive.lacking(self.world.archive.find(result.snapshot))
+            }
 
     @precondition(lambda self: self.snapshots)
     @rule(last=st.integers(1, 3), moved=st.booleans())
     def prune(self, last: int, moved: bool) -> None:
+        before = self.homes
         self.world.prune(last=last, source="sqlite" if moved else None)
         left = [header.id for header in self.world.archive.snapshots()[0]]
-        assert len(left) == min(last, len(self.snapshots))
-        assert left == list(self.snapshots)[-len(left):]
+        newest = list(self.snapshots)[-last:]
+        assert set(left) >= set(newest)
         self.snapshots = {snapshot: self.snapshots[snapshot] for snapshot in left}
+        self.homes = {snapshot: before[snapshot] for snapshot in left}
+        # What any that is left lacks, and any had, one that is left has; only for that more stay than were asked.
+        wanted = {each for snapshot in left for each in self.lacking[snapshot]}
+        for path, size in wanted:
+            had, has = (
+                any(path == p and size in (None, s) for files in some.values() for p, s in files.values())
+                for some in (before, self.homes)
+            )
+            assert had == has
+        if not wanted:
+            assert left == newest
 
     @precondition(lambda self: self.snapshots)
     @rule(data=st.data(), overwrite=st.booleans())

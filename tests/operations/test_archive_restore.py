@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ENGINES
 from tests.operations.archive_example import Gallery, gallery, reference
-from toolkit.config import Config
+from tests.operations.outcomes import files_in
+from toolkit.config import Config, Store
+from toolkit.errors import UnknownNameError
 from toolkit.operations.archive.outcomes import Outcome
 
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
@@ -149,6 +152,15 @@ def test_only_rows_that_meet_a_condition_are_restored(config: Config, engine: st
     assert set(world.live_files()) == {"2.jpg", "3.jpg"}
 
 
+def test_a_condition_that_finds_nothing_is_told(world: Gallery, tmp_path: Path) -> None:
+    world.photo(1, "a.jpg", b"A")
+    world.push()
+    world.run("DELETE FROM photo")
+    for options in ({"rowless": True}, {"directory": tmp_path / "out"}):
+        result = world.restore(only={"photo": "id = 1"}, **options)
+        assert [(f.outcome, f.table) for f in result.findings] == [(Outcome.ROW_GONE, "photo")]
+
+
 def test_files_go_to_another_backend_and_rows_that_lost_theirs_follow(alone: Config) -> None:
     world = gallery(alone, "sqlite", other=".toolkit/other")
     world.photo(1, "a.jpg", b"A")
@@ -160,6 +172,85 @@ def test_files_go_to_another_backend_and_rows_that_lost_theirs_follow(alone: Con
     rows = world.rows()
     assert (rows[1]["backend"], rows[1]["filename"]) == ("other", "a.jpg")
     assert rows[2]["backend"] == "attachments"
+
+
+@pytest.fixture
+def twins(alone: Config) -> Gallery:
+    """Files of one name in two backends, archived and then lost; and a third store, and a fourth."""
+    world = gallery(alone, "sqlite", pages=".toolkit/pages", new=".toolkit/new", newer=".toolkit/new/er")
+    world.photo(1, "1.pdf", b"the cover")
+    world.photo(2, "1.pdf", None, backend="pages")
+    world.photo(3, "2.pdf", None, backend="pages")
+    pages = alone.root / ".toolkit/pages"
+    pages.mkdir()
+    (pages / "1.pdf").write_bytes(b"page one.")
+    (pages / "2.pdf").write_bytes(b"page two.")
+    world.push()
+    shutil.rmtree(world.live)
+    shutil.rmtree(pages)
+    return world
+
+
+def test_no_row_is_pointed_at_a_file_of_another_one_of_the_same_name(twins: Gallery) -> None:
+    before = twins.rows()
+    plan = twins.restore(backend="new", dry_run=True)
+    assert [repair.key for repair in plan.repairs] == [{"id": 3}]
+    result = twins.restore(backend="new")
+    assert result.repairs == plan.repairs
+    assert [(f.outcome, f.key["id"]) for f in result.findings] == [(Outcome.COLLIDES, 1), (Outcome.COLLIDES, 2)]
+    rows = twins.rows()
+    assert (rows[1], rows[2], rows[3]["backend"]) == (before[1], before[2], "new")
+    assert files_in(twins.config.root / ".toolkit/new") == {"2.pdf": b"page two."}
+
+
+def test_each_backend_may_be_restored_to_one_of_its_own(twins: Gallery) -> None:
+    assert twins.restore(backend={"pages": "newer", "": "new"}).complete
+    assert [row["backend"] for row in twins.rows().values()] == ["new", "newer", "newer"]
+    found = files_in(twins.config.root / ".toolkit/new")
+    assert found == {"1.pdf": b"the cover", "er/1.pdf": b"page one.", "er/2.pdf": b"page two."}
+    with pytest.raises(UnknownNameError, match="page"):
+        twins.restore(backend={"page": "newer"})
+
+
+@pytest.mark.parametrize("live", [b"newer", None])
+def test_a_name_that_was_used_again_after_a_move_stays_the_new_row_s(world: Gallery, live: bytes | None) -> None:
+    world.photo(1, "a", b"old")
+    world.push(move=True)
+    moved = world.rows()[1]
+    world.photo(2, "a", b"newer")
+    world.push()
+    if live is None:
+        (world.live / "a").unlink()
+    for overwrite in (False, True):
+        result = world.restore(overwrite=overwrite)
+        assert [(f.outcome, f.key["id"]) for f in result.findings] == [(Outcome.COLLIDES, 1)]
+        assert (world.rows()[1], world.live_files()) == (moved, {"a": b"newer"})
+
+
+def test_no_file_is_overwritten_that_another_row_points_at(twins: Gallery) -> None:
+    assert twins.restore(backend="new", only={"photo": "id = 1"}).complete
+    for overwrite in (False, True):
+        result = twins.restore(backend="new", only={"photo": "id = 2"}, overwrite=overwrite)
+        assert ([f.outcome for f in result.findings], result.repairs) == ([Outcome.KEPT], ())
+    assert "another row points at" in str(result.findings[0].reason)
+    assert files_in(twins.config.root / ".toolkit/new") == {"1.pdf": b"the cover"}
+    # That of the row itself may be.
+    (twins.config.root / ".toolkit/new/1.pdf").write_bytes(b"spoilt")
+    assert twins.restore(backend="new", only={"photo": "id = 1"}, overwrite=True).written == 1
+    assert files_in(twins.config.root / ".toolkit/new") == {"1.pdf": b"the cover"}
+
+
+def test_a_row_that_points_at_a_store_that_cannot_be_asked_has_lost_nothing(alone: Config) -> None:
+    world = gallery(alone, "sqlite", far="s3://far")
+    world.photo(1, "a.jpg", b"A")
+    world.push()
+    far = Store("far", "s3://far", options={"endpoint": "http://127.0.0.1:9", "allow_http": True, "retries": 0,
+                                            "access_key_id": "a", "secret_access_key": "b"})  # fmt: skip
+    world.config = replace(world.config, stores={**world.config.stores, "far": far})
+    for backend in ("far", "nobody"):
+        world.run(f"UPDATE photo SET file = '{json.dumps(reference('b.jpg', b'N', backend))}'")
+        assert [f.outcome for f in world.restore().findings] == [Outcome.ELSEWHERE]
+        assert world.rows()[1]["backend"] == backend
 
 
 def test_a_row_whose_file_could_not_be_restored_is_not_changed(world: Gallery) -> None:

@@ -29,6 +29,7 @@ from toolkit.config import Config, load_config
 from toolkit.core.fixture_manifest import ATTACHMENTS, MANIFEST
 from toolkit.core.plan import FileCopy
 from toolkit.errors import (
+    CollidingFilesError,
     DamagedObjectError,
     ExistingFilesError,
     ExistingRowsError,
@@ -327,6 +328,28 @@ def test_other_content_under_the_name_of_a_file_refuses_the_load_whole(kept: Gal
     assert (kept.live_files(), len(kept.rows())) == ({"a": b"B", "c": b"longer"}, 3)
     assert files_of(loaded(kept, AttachmentMode.OVERWRITE)) == (3, 3, 4, 0)
     assert kept.live_files() == files
+
+
+@pytest.mark.parametrize("content", [b"M", b"A"])
+def test_files_of_two_backends_that_are_one_place_here_refuse_the_load_unless_they_are_the_same(
+    alone: Config, content: bytes
+) -> None:
+    world = gallery(alone, "sqlite", media=".toolkit/media")
+    world.photo(1, "a", b"A")
+    world.photo(2, "a", backend="media")
+    (alone.root / ".toolkit/media").mkdir()
+    (alone.root / ".toolkit/media/a").write_bytes(content)
+    dumped(world)
+    lost(world)
+    one = gallery(world.config, "sqlite", media=".toolkit/attachments/")
+    if content == b"A":
+        assert files_of(loaded(one))[0] == 2
+        assert one.live_files() == {"a": b"A"}
+        return
+    for mode in (AttachmentMode.PUT, AttachmentMode.OVERWRITE):
+        with pytest.raises(CollidingFilesError, match="attachments:'a' and media:'a'"):
+            loaded(one, mode)
+    assert (one.live_files(), one.rows()) == ({}, {})
 
 
 def test_no_more_than_twenty_files_are_named(world: Gallery) -> None:

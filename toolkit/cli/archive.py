@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from toolkit.cli.options import DATABASE, STORE, TABLES, Commands, general_options, only_option, where_option
+from toolkit.cli.options import (
+    DATABASE,
+    STORE,
+    TABLES,
+    Commands,
+    general_options,
+    only_option,
+    to_backend_option,
+    where_option,
+)
 from toolkit.errors import EXIT_DIFFERENT, ToolkitError
 
 if TYPE_CHECKING:
@@ -193,7 +202,7 @@ def _has_files(config: Config) -> bool:
 @click.argument("snapshot")
 @store_option
 @from_option(default=_DATABASE, show_default=True, help="The database whose rows point at the files.")
-@click.option("--to-backend", "backend", metavar="KEY", help="Into this live store, not where each file was.")
+@to_backend_option
 @click.option("--to", "directory", type=click.Path(path_type=Path, file_okay=False), metavar="DIRECTORY",
               help="Into a directory: rows are neither needed nor changed.")
 @only_option
@@ -208,7 +217,7 @@ def restore(
     snapshot: str,
     store: str,
     source: str,
-    backend: str | None,
+    backend: dict[str, str],
     directory: Path | None,
     only: dict[str, str],
     overwrite: bool,
@@ -229,7 +238,7 @@ def restore(
     from toolkit.operations.archive.restore import RestoreOptions
     from toolkit.operations.archive.restore import restore as run
 
-    if backend is not None and directory is not None:
+    if backend and directory is not None:
         raise click.UsageError("--to-backend and --to exclude each other.")
     options = RestoreOptions(backend, directory, only, overwrite, rowless, jobs)
     needed = None if directory is not None and not only else source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -92,6 +93,34 @@ def _columns_by_table(
 ) -> dict[str, tuple[str, ...]]:
     columns = _by_table(ctx, parameter, values)
     return {table: tuple(name.strip() for name in names.split(",")) for table, names in columns.items()}
+
+
+def _by_backend(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """`BACKEND=STORE` as a mapping; a store alone is for all other backends, whose key is empty."""
+    found: dict[str, str] = {}
+    for value in values:
+        # A path or a URL may have such a sign, but behind a slash or a colon.
+        named = re.fullmatch(r"([^=/\\:]+)=(.+)", value)
+        key, store = (named[1], named[2]) if named else ("", value)
+        if key in found:
+            raise click.BadParameter(f"two are given for {f'backend {key!r}' if key else 'every backend'}.")
+        found[key] = store
+    return found
+
+
+def attachments_option(command: F) -> F:
+    """--attachments STORE, or BACKEND=STORE, as a mapping."""
+    return click.option("--attachments", multiple=True, metavar="[BACKEND=]STORE", callback=_by_backend,
+                        shell_complete=store_names,
+                        help="Also copy files that the rows point at and this store of the target lacks; may be "
+                        "repeated, with a store for each backend.")(command)
+
+
+def to_backend_option(command: F) -> F:
+    """--to-backend KEY, or BACKEND=KEY, as a mapping."""
+    return click.option("--to-backend", "backend", multiple=True, metavar="[BACKEND=]KEY", callback=_by_backend,
+                        help="Into this live store, not where each file was; may be repeated, with one for each "
+                        "backend.")(command)
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

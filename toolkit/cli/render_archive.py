@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from toolkit.cli.render import plain, plural, show_table
 
@@ -58,14 +59,20 @@ def show_push(result: PushResult) -> None:
 
 
 def show_snapshots(result: SnapshotList) -> None:
-    """A line for each snapshot; where it is of, if databases of one name are at several places."""
+    """A line for each snapshot; what it lacks, if any does; its place, if databases of one name are at several."""
     places = Counter(name for name, _ in {(each.database, each.place) for each in result.snapshots})
-    wide = None if max(places.values(), default=0) > 1 else -1
-    show_table(
-        ("snapshot", "made (UTC)", "files", "bytes", "of", "at")[:wide],
-        [(each.id, f"{each.created_at:%Y-%m-%d %H:%M:%S}", each.files, each.bytes, _of(each), each.place or "")[:wide]
-         for each in result.snapshots],
-    )  # fmt: skip
+    columns: list[tuple[str, list[Any]]] = [
+        ("snapshot", [each.id for each in result.snapshots]),
+        ("made (UTC)", [f"{each.created_at:%Y-%m-%d %H:%M:%S}" for each in result.snapshots]),
+        ("files", [each.files for each in result.snapshots]),
+        ("bytes", [each.bytes for each in result.snapshots]),
+    ]
+    if any(each.lacking for each in result.snapshots):
+        columns.append(("lacks", [each.lacking or "" for each in result.snapshots]))
+    columns.append(("of", [_of(each) for each in result.snapshots]))
+    if max(places.values(), default=0) > 1:
+        columns.append(("at", [each.place or "" for each in result.snapshots]))
+    show_table([name for name, _ in columns], list(zip(*(values for _, values in columns), strict=True)))
     if not result.snapshots:
         click.echo(f"{result.archive} has no snapshot.")
     show_findings(result.findings)
@@ -77,7 +84,11 @@ def show_files(result: SnapshotFiles) -> None:
     click.echo(
         f"Snapshot {snapshot.id} of {_of(snapshot)}, {_files(snapshot.files)}, {snapshot.bytes:,} bytes"
         f"{f', schema revision {snapshot.revision}' if snapshot.revision else ''}"
+        f"{f'; it lacks {_files(snapshot.lacking)} that rows point at' if snapshot.lacking else ''}"
     )
+    for lacking in result.lacking:
+        place = "" if lacking.path is None else f" {lacking.backend}:{_printable(lacking.path)}"
+        click.echo(f"lacks: {lacking.table}.{lacking.column} {_key(lacking.key)}{place}: {lacking.reason}")
     for entry in result.files:
         index = "" if entry.index is None else f"[{entry.index}]"
         key = ", ".join(f"{name}={value}" for name, value in entry.key.items())
@@ -92,7 +103,8 @@ def show_files_as_json(result: SnapshotFiles) -> None:
     head = json.dumps(
         {"archive": result.archive, "snapshot": dataclasses.asdict(result.snapshot)}, ensure_ascii=False, default=plain
     )
-    click.echo(f'{head[:-1]}, "files": [', nl=False)
+    lacking = json.dumps([msgspec.to_builtins(each) for each in result.lacking], ensure_ascii=False)
+    click.echo(f'{head[:-1]}, "lacking": {lacking}, "files": [', nl=False)
     for number, entry in enumerate(result.files):
         click.echo(f"{',' if number else ''}\n{json.dumps(entry.document(), ensure_ascii=False)}", nl=False)
     click.echo("\n]}")

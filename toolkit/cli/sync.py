@@ -11,8 +11,8 @@ import click
 from toolkit.cli.diff import compare
 from toolkit.cli.options import (
     DATABASE,
-    STORE,
     TABLES,
+    attachments_option,
     duration,
     exclude_option,
     general_options,
@@ -60,8 +60,9 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @click.option("--max-delete", metavar="N|P%", callback=_limit,
               help="How many of a table's rows may be deleted or marked.  [default: 10 %, and up to 100 rows]")
 @click.option("--verify-only", is_flag=True, help="Only compare, as `toolkit diff` does; exits with 3 on a difference.")
-@click.option("--attachments", **STORE,
-              help="Also copy files that the rows point at and this store of the target lacks.")
+@attachments_option
+@click.option("--overwrite-attachments", is_flag=True,
+              help="Replace files that have other content there than those that the rows point at.")
 @transfer_options
 @general_options
 @click.pass_context
@@ -79,7 +80,8 @@ def sync(
     soft_delete: bool,
     max_delete: DeleteLimit | None,
     verify_only: bool,
-    attachments: str | None,
+    attachments: dict[str, str],
+    overwrite_attachments: bool,
     dry_run: bool,
     no_verify: bool,
     batch_rows: int | None,
@@ -90,10 +92,12 @@ def sync(
 
     All tables, or those named. Rows that only the target has stay, unless --delete. Everything is one transaction,
     verified before it commits; a second run writes nothing. A condition holds on both sides: rows outside of it are
-    neither written nor deleted. Files that could not be copied are told, and the exit code is 3.
+    neither written nor deleted. Files that could not be copied are told, and the exit code is 3; two that would be one
+    in their store are refused.
     """
     if verify_only:
-        if delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match or attachments:
+        writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
+        if writing or attachments or overwrite_attachments:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, where, exclude, as_json=as_json)
     from toolkit.cli.render import progress_on_stderr, show_json, show_transfer
@@ -101,12 +105,14 @@ def sync(
     from toolkit.operations.watermarks import Since
 
     _require_sense(since, overlap, max_delete, delete=delete, soft_delete=soft_delete)
+    if overwrite_attachments and not attachments:
+        raise click.UsageError("--overwrite-attachments goes with --attachments.")
     mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
     options = make_options(no_verify, batch_rows, commit_every, mode, max_delete)
     with progress_on_stderr() as progress:
         result = run(ctx.obj, source, target, tables, where=where, exclude=exclude, match=match,
                      since=Since(since, overlap) if since else None, dry_run=dry_run, options=options,
-                     attachments=attachments, progress=progress)
+                     attachments=attachments, overwrite_attachments=overwrite_attachments, progress=progress)
     show_json(result) if as_json else show_transfer(result)
     return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0
 

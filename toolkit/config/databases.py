@@ -117,6 +117,13 @@ class Database:
         return self.engine_name != "postgresql" and self.file is None
 
     @property
+    def is_there(self) -> bool:
+        """Whether there is a database to look into, as far as files tell: a server's is always taken to be."""
+        if self.is_embedded:
+            return (self.root / self.address.removeprefix(EMBEDDED)).exists()
+        return not self.is_in_memory and (self.file is None or self.file.exists())
+
+    @property
     def place(self) -> str:
         """Where the rows are, whoever logs in and by whichever driver: equal for two names of one database."""
         if self.is_embedded:

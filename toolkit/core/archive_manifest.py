@@ -1,8 +1,8 @@
 """What an archive holds: names of its objects, and the manifest of a snapshot.
 
-A manifest is JSON lines: a header, a line for each file, and a last line with the SHA-256 of all lines before it, so
-that one that is cut off or damaged is told. The same snapshot is always the same bytes. It is read and written as a
-stream: a million files need no more memory than one.
+A manifest is JSON lines: a header, a line for each file that it lacks and each that it has, and a last line with the
+SHA-256 of all lines before it, so that one that is cut off or damaged is told. The same snapshot is always the same
+bytes. It is read and written as a stream: a million files need no more memory than one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ import msgspec
 
 T = TypeVar("T")
 
-FORMAT = 1
+FORMAT = 2
+"""Of manifests that lack files: a version that knows only 1 would take them for whole ones."""
 OBJECTS = "objects/"
 SNAPSHOTS = "snapshots/"
 _SUFFIX = ".jsonl.zst"
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})(\.zst)?")
+OBJECT_GLOB = f"{OBJECTS}[0-9a-f][0-9a-f]/{'[0-9a-f]' * 64}*"
+"""What objects are called, for SQLite."""
 _SNAPSHOT = re.compile(r"snapshots/(\d{8}T\d{6}Z-[0-9a-f]{8})\.jsonl\.zst")
 # Lines are written together: one at a time would be as many calls of the compressor.
 _CHUNK = 1 << 18
@@ -91,9 +94,11 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """The first line. `files` counts references of rows; `objects` and `bytes` their content, each object once.
 
     `place` tells databases of one name apart (`DatabaseConnection.identity`); manifests of earlier versions have none.
+    `lacking` counts references whose files could not be archived, or are not what their rows say; manifests of format 1
+    have none.
     """
 
-    format: int = FORMAT
+    format: int = 1
     id: str
     created_at: dt.datetime
     database: str
@@ -104,6 +109,25 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     moved: bool = False
     place: str | None = None
+    lacking: int = 0
+
+
+class Lacking(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a row points at, but that could not be archived as the row has it, and why.
+
+    `backend` and `path` are those of the live store, None for a reference that names no file. `size`: what was archived
+    has not that size, which the row says.
+    """
+
+    table: str
+    column: str
+    key: dict[str, Any]
+    index: int | None = None
+    backend: str | None = None
+    path: str | None = None
+    size: int | None = None
+    outcome: str
+    reason: str | None = None
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,12 +180,14 @@ def one_line(document: str | bytes) -> msgspec.Raw:
     return msgspec.Raw(text.replace(b"\n", b" ").replace(b"\r", b" "))
 
 
-def encode_manifest(header: Header, entries: Iterable[FileEntry]) -> Iterator[bytes]:
-    """The manifest, in chunks."""
+def encode_manifest(
+    header: Header, entries: Iterable[FileEntry], lacking: Iterable[Lacking] = ()
+) -> Iterator[bytes]:
+    """The manifest, in chunks; there are as many `lacking` as its header says."""
     digest, lines = hashlib.sha256(), 0
     encoder = msgspec.json.Encoder()
     chunk = bytearray()
-    for part in chain([header], entries):
+    for part in chain([header], lacking, entries):
         line = encoder.encode(part) + b"\n"
         digest.update(line)
         lines += 1
@@ -183,8 +209,10 @@ def decode_header(chunks: Iterable[bytes]) -> Header:
     raise ManifestError("is empty")
 
 
-def decode_manifest(chunks: Iterable[bytes]) -> Iterator[Header | FileEntry]:
-    """The header, then each file. Whoever needs to rely on it reads to the end, where the digest is compared.
+def decode_manifest(chunks: Iterable[bytes]) -> Iterator[Header | Lacking | FileEntry]:
+    """The header, then each file that is lacking, then each that is there.
+
+    Whoever needs to rely on it reads to the end, where the digest is compared.
 
     Raises:
         ManifestError: it is damaged, cut off, or of a later format.
@@ -195,7 +223,13 @@ def decode_manifest(chunks: Iterable[bytes]) -> Iterator[Header | FileEntry]:
         if held is not None:
             digest.update(held + b"\n")
             lines += 1
-            yield _header(held) if lines == 1 else _decoded(held, FileEntry)
+            if lines == 1:
+                header = _header(held)
+                yield header
+            elif lines <= 1 + header.lacking:
+                yield _decoded(held, Lacking)
+            else:
+                yield _decoded(held, FileEntry)
         held = line
     if held is None:
         raise ManifestError("is empty")
@@ -228,7 +262,7 @@ class _Format(msgspec.Struct):
 
 # Made here, once: msgspec crashes when several threads at once are the first to decode a type.
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
-    type_: msgspec.json.Decoder(type_) for type_ in (_Format, Header, FileEntry, _Trailer)
+    type_: msgspec.json.Decoder(type_) for type_ in (_Format, Header, Lacking, FileEntry, _Trailer)
 }
 
 

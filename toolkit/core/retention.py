@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DAYS = {"mo": 30, "y": 365}
+_CLOCKS_DIFFER = dt.timedelta(minutes=5)
 _DURATION = re.compile(r"(\d+)(mo|[mhdwy])")
 
 
@@ -65,6 +66,11 @@ def apply_policy(snapshots: Iterable[T], policy: Policy, now: dt.datetime) -> tu
         Verdict(snapshot, tuple(kept[number] for kept in by_rule if number in kept) + _recent(snapshot, policy, now))
         for number, snapshot in enumerate(newest_first)
     )
+
+
+def is_future(snapshot: Dated, now: dt.datetime) -> bool:
+    """Whether something was made later than now, by more than clocks of two machines usually differ."""
+    return snapshot.created_at > now + _CLOCKS_DIFFER
 
 
 def _rules(policy: Policy) -> tuple[tuple[str, int, Callable[[dt.datetime], object] | None], ...]:

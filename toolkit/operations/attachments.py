@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import address_of
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_parallel
 from toolkit.core.plan import FileCopy
-from toolkit.errors import DamagedObjectError, ToolkitError
+from toolkit.errors import CollidingFilesError, DamagedObjectError, ToolkitError
 from toolkit.operations.archive.places import JOBS, Backends
 from toolkit.operations.archive.rows import file_columns, narrow, read_cells
 from toolkit.stores.access import access_to
@@ -26,8 +26,15 @@ if TYPE_CHECKING:
     from toolkit.stores.live import LiveBackend
 
 _SCHEMA = """
-CREATE TABLE file (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, is_archived INTEGER, UNIQUE (backend, path))
+-- `origin` and `target` are locations: where a file is, and where it goes, if there is a store for it.
+CREATE TABLE file (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, is_archived INTEGER, origin TEXT, target TEXT,
+    UNIQUE (backend, path));
+CREATE INDEX file_target ON file (target);
 """
+EVERY = ""
+"""Stands for all backends that no store of their own is named for."""
+NAMED = 20
+"""How many files an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +46,66 @@ class _Copied:
 
 @dataclass
 class _Copy:
-    """One copying: from the backends that rows name to one store."""
+    """One copying: from the backends that rows name to the store of each, or of them all."""
 
     backends: Backends
-    target: ObstoreBackend
+    targets: Mapping[str, ObstoreBackend]
+    overwrite: bool
     dry_run: bool
     stop: Stop = field(default_factory=Stop)
     memory: Memory = field(default_factory=lambda: Memory(MEMORY_BYTES))
 
-    def copy(self, row: tuple[int, str, str]) -> _Copied:
+    @property
+    def name(self) -> str:
+        """The stores that files go to."""
+        return ", ".join(sorted({each.name for each in self.targets.values()}))
+
+    def target(self, key: str) -> ObstoreBackend | None:
+        """The store for the files of a backend."""
+        return self.targets.get(key, self.targets.get(EVERY))
+
+    def place(self, reference: Reference) -> tuple[str, str, bool, str, str | None]:
+        """What the catalogue is to know of a file."""
+        key, path, target = reference.backend, reference.path, self.target(reference.backend)
+        origin = self.backends.location(key, path)
+        return key, path, is_archived(reference), origin, None if target is None else target.location(path)
+
+    def copy(self, row: tuple[int, str, str, bool]) -> _Copied:
         """One file, unless it is there; what is wrong with one stops nothing."""
-        _, key, path = row
+        _, key, path, is_at_home = row
         try:
-            source = self.backends.get(key)
-            info, there = source.info(path), self.target.info(path)
-            if info is None:
-                return _Copied("failed", problem=f"{key}:{path!r}: there is no such file")
-            if there is not None and there.size != info.size:
-                reason = f"a file of {there.size} bytes is there, not one of {info.size}; it was left as it is"
-                return _Copied("failed", problem=f"{self.target.name}: {path!r}: {reason}")
-            if there is not None:
-                return _Copied("there")
-            if not self.dry_run:
-                with self.memory.taken(min(info.size, STREAM_BYTES)):
-                    send_proved(self.target, path, source.read(path), info.size, self.stop)
+            return self._copy(key, path, is_at_home)
         except ToolkitError as error:
             return _Copied("failed", problem=error.fact)
+
+    def _copy(self, key: str, path: str, is_at_home: bool) -> _Copied:
+        source, target = self.backends.get(key), self.target(key)
+        if target is None:
+            return _Copied("failed", problem=f"{key}:{path!r}: no store was named for it (--attachments {key}=STORE)")
+        info, there = source.info(path), target.info(path)
+        if info is None:
+            return _Copied("failed", problem=f"{key}:{path!r}: there is no such file")
+        if is_at_home or (there is not None and there.size == info.size and self._is_same(source, target, path)):
+            return _Copied("there")
+        if there is not None and not self.overwrite:
+            reason = "a file of other content is there, and was left as it is (--overwrite-attachments replaces it)"
+            return _Copied("failed", problem=f"{target.name}: {path!r}: {reason}")
+        if not self.dry_run:
+            with self.memory.taken(min(info.size, STREAM_BYTES)):
+                send_proved(target, path, source.read(path), info.size, self.stop)
         return _Copied("copied", info.size)
+
+    def _is_same(self, source: LiveBackend, target: LiveBackend, path: str) -> bool:
+        """Whether both have the same content: sizes, times and tags do not tell."""
+        return sha256_of(source.read(path), self.stop) == sha256_of(target.read(path), self.stop)
+
+
+def sha256_of(chunks: Iterable[bytes], stop: Stop) -> str:
+    """The hexadecimal SHA-256 of content that is read."""
+    digest = hashlib.sha256()
+    for chunk in stop.watched(chunks):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def send_proved(
@@ -101,31 +141,38 @@ def copy_files(
     config: Config,
     origin: DatabaseConnection,
     specs: Sequence[TableSpec],
-    store: str,
+    stores: str | Mapping[str, str],
     *,
+    overwrite: bool,
     dry_run: bool,
     progress: Progress,
 ) -> FileCopy:
     """Copy the files of these tables' rows that a store lacks, each under its own name.
 
-    Files that rows were moved to in an archive stay there. A file that cannot be copied is told, and stops nothing.
+    `stores` is one store, or one for each backend (`EVERY`: for all others). Files that rows were moved to in an
+    archive stay there. A file that cannot be copied is told, and stops nothing; one of other content is replaced only
+    with `overwrite`.
 
     Raises:
-        UnknownNameError, StoreError: there is no such store, or its settings cannot be used.
+        UnknownNameError, StoreError: there is no such store or backend, or its settings cannot be used.
+        CollidingFilesError: several files would be one in a store.
     """
-    found = config.store(store)
-    run = _Copy(Backends(config), ObstoreBackend(found.name or store, access_to(found)), dry_run)
+    named = {EVERY: stores} if isinstance(stores, str) else stores
+    run = _Copy(Backends(config), {key: _opened(config, store) for key, store in named.items()}, overwrite, dry_run)
     counts = {"copied": 0, "there": 0}
     size, problems = 0, []
     with Catalogue(_SCHEMA) as catalogue:
         for spec in (narrow(each) for each in specs if file_columns(each)):
             catalogue.run_many(
-                "INSERT OR IGNORE INTO file (backend, path, is_archived) VALUES (?, ?, ?)", _places(origin, spec)
+                "INSERT OR IGNORE INTO file (backend, path, is_archived, origin, target) VALUES (?, ?, ?, ?, ?)",
+                (run.place(each) for cell in read_cells(origin, spec) for each in cell.references),
             )
         archived = set_archived_aside(catalogue)
+        _require_backends(run, catalogue)
+        _refuse_collisions(catalogue)
         (files,) = catalogue.one("SELECT count(*) FROM file")
-        progress.step(f"copy files to {run.target.name}", files)
-        rows = catalogue.pages("SELECT id, backend, path FROM file WHERE id > ? ORDER BY id")
+        progress.step(f"copy files to {run.name}", files)
+        rows = catalogue.pages("SELECT id, backend, path, origin IS target FROM file WHERE id > ? ORDER BY id")
         for done in in_parallel(run.copy, rows, JOBS, run.stop):
             if done.problem is not None:
                 problems.append(done.problem)
@@ -134,16 +181,49 @@ def copy_files(
                 size += done.bytes
             progress.advance(1)
     return FileCopy(
-        run.target.name, files, counts["copied"], size, counts["there"], tuple(sorted(problems)), archived
+        run.name, files, counts["copied"], size, counts["there"], tuple(sorted(problems)), archived
     )  # fmt: skip
 
 
-def _places(origin: DatabaseConnection, spec: TableSpec) -> Iterator[tuple[str, str, bool]]:
-    return (
-        (each.backend, each.path, is_archived(each))
-        for cell in read_cells(origin, spec)
-        for each in cell.references
-    )
+def _opened(config: Config, store: str) -> ObstoreBackend:
+    found = config.store(store)
+    return ObstoreBackend(found.name or store, access_to(found))
+
+
+def _require_backends(run: _Copy, catalogue: Catalogue) -> None:
+    """Refuse a store that was named for a backend that nobody knows: a misspelt one would go to another's store."""
+    known = {key for (key,) in catalogue.all("SELECT DISTINCT backend FROM file")}
+    for key in run.targets:
+        if key != EVERY and key not in known:
+            run.backends.get(key)
+
+
+def _refuse_collisions(catalogue: Catalogue) -> None:
+    """Refuse two files that are not one where they are, but would be where they go, whatever they hold today."""
+    refuse_collisions(
+        catalogue, "target", "origin",
+        "Give each backend a store of its own (--attachments BACKEND=STORE for each), or rename one of the files.",
+    )  # fmt: skip
+
+
+def refuse_collisions(catalogue: Catalogue, place: str, what: str, advice: str) -> None:
+    """Refuse files of a catalogue's table `file` that have one `place`, but differ by the column `what`.
+
+    Raises:
+        CollidingFilesError: there are some.
+    """
+    several = f"FROM file WHERE {place} NOT NULL GROUP BY {place} HAVING count(DISTINCT {what}) > 1"
+    (count,) = catalogue.one(f"SELECT count(*) FROM (SELECT 1 {several})")
+    if not count:
+        return
+    found = catalogue.all(f"SELECT {place} {several} ORDER BY 1 LIMIT {NAMED}")
+    files = {
+        where: [f"{key}:{path!r}" for key, path in catalogue.all(
+            f"SELECT backend, path FROM file WHERE {place} = ? GROUP BY {what} ORDER BY backend, path", where
+        )]
+        for (where,) in found
+    }  # fmt: skip
+    raise CollidingFilesError(files, count, advice)
 
 
 def is_archived(reference: Reference) -> bool:

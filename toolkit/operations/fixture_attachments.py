@@ -17,7 +17,14 @@ from toolkit.core.plan import FileCopy
 from toolkit.errors import ExistingFilesError, FixtureError, StoreError, ToolkitError, UnknownNameError
 from toolkit.operations.archive.places import JOBS, Backends
 from toolkit.operations.archive.rows import file_columns, narrow, read_cells
-from toolkit.operations.attachments import is_archived, send_proved, set_archived_aside
+from toolkit.operations.attachments import (
+    NAMED,
+    is_archived,
+    refuse_collisions,
+    send_proved,
+    set_archived_aside,
+    sha256_of,
+)
 from toolkit.stores.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -34,14 +41,13 @@ if TYPE_CHECKING:
 _SCHEMA = """
 CREATE TABLE file (
     id INTEGER PRIMARY KEY, backend TEXT, path TEXT, content_type TEXT, is_archived INTEGER, is_lacking INTEGER,
-    UNIQUE (backend, path)
+    location TEXT, sha TEXT, UNIQUE (backend, path)
 )
 """
 _NOTED = "INSERT OR IGNORE INTO file (backend, path, content_type, is_archived) VALUES (?, ?, ?, ?)"
 _COPIED = 1 << 20
 _KEPT_BYTES = 1 << 20
 """What is held in memory of a file on its way into fixtures; the rest waits in a temporary file."""
-_NAMED = 20
 
 
 class AttachmentMode(StrEnum):
@@ -200,20 +206,13 @@ def _is_whole(directory: Directory, attachment: FixtureAttachment, stop: Stop | 
     """Whether a directory has this content, read and compared with its hash."""
     if directory.size(attachment.name) != attachment.bytes:
         return False
-    return _hash(_chunks(directory, attachment), stop or Stop()) == attachment.sha256
+    return sha256_of(_chunks(directory, attachment), stop or Stop()) == attachment.sha256
 
 
 def _chunks(directory: Directory, attachment: FixtureAttachment) -> Iterator[bytes]:
     with directory.open(attachment.name) as file:
         while chunk := file.read(_COPIED):
             yield chunk
-
-
-def _hash(chunks: Iterable[bytes], stop: Stop) -> str:
-    digest = hashlib.sha256()
-    for chunk in stop.watched(chunks):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def merged(old: Attachments, new: Attachments) -> Attachments:
@@ -241,6 +240,8 @@ class _Seen:
     id: int
     place: str
     state: str
+    location: str | None = None
+    sha: str | None = None
     bytes: int = 0
 
 
@@ -262,6 +263,7 @@ class FilePutting:
 
         Raises:
             ExistingFilesError: a live store has other content under the name of a file.
+            CollidingFilesError: files of different content have one place, for backends that are one.
             FixtureError: content is missing in the fixtures, or damaged.
             UnknownNameError, StoreError: a live store cannot be used.
         """
@@ -273,12 +275,17 @@ class FilePutting:
         for seen in in_parallel(self._look, pages, JOBS, self.stop):
             state = "lacking" if seen.state == "other" and self.overwrite else seen.state
             counts[state] += 1
+            self.catalogue.run("UPDATE file SET location = ?, sha = ? WHERE id = ?", seen.location, seen.sha, seen.id)
             if state == "lacking":
                 self.catalogue.run("UPDATE file SET is_lacking = 1 WHERE id = ?", seen.id)
                 size += seen.bytes
-            elif state == "other" and len(others) < _NAMED:
+            elif state == "other" and len(others) < NAMED:
                 others.append(seen.place)
             self.progress.advance(1)
+        refuse_collisions(
+            self.catalogue, "location", "sha",
+            "Give each of these backends a place of its own (stores), or load the rows alone: --no-attachments.",
+        )  # fmt: skip
         if others:
             raise ExistingFilesError(sorted(others), counts["other"])
         files = counts["there"] + counts["lacking"]
@@ -310,17 +317,17 @@ class FilePutting:
             return _Seen(number, place, "unknown")
         self._require(attachment, path)
         backend = self._backend(key)
-        info = backend.info(path)
+        info, location = backend.info(path), backend.location(path)
         if info is None:
             state = "lacking"
-        elif info.size == attachment.bytes and _hash(backend.read(path), self.stop) == attachment.sha256:
-            return _Seen(number, place, "there")
+        elif info.size == attachment.bytes and sha256_of(backend.read(path), self.stop) == attachment.sha256:
+            return _Seen(number, place, "there", location, attachment.sha256)
         else:
             state = "other"
         # Before any is written.
         for _ in self._content(attachment, path):
             pass
-        return _Seen(number, place, state, attachment.bytes)
+        return _Seen(number, place, state, location, attachment.sha256, attachment.bytes)
 
     def _backend(self, key: str) -> LiveBackend:
         """The live store that rows name; without it, their files are what could be left alone."""

@@ -40,7 +40,8 @@ def sync(
     since: Since | None = None,
     dry_run: bool = False,
     options: Options | None = None,
-    attachments: str | None = None,
+    attachments: str | Mapping[str, str] | None = None,
+    overwrite_attachments: bool = False,
     progress: Progress | None = None,
 ) -> SyncResult:
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
@@ -52,7 +53,9 @@ def sync(
 
     `match` names, by table, columns by which rows are recognised instead of the primary key: the target's keys stay,
     and foreign keys are rewritten. `since` limits the sync to rows changed since the last one that was given a `since`.
-    `attachments` is the store that the target's rows find their files in: those that it lacks are copied there first.
+    `attachments` is the store that the target's rows find their files in, or a store for each backend that they name
+    (`""`: for all others): files that it lacks are copied there first. What has another content there is told, and
+    replaced only with `overwrite_attachments`.
 
     One transaction, verified before it commits; reading is one snapshot. A target without any tables is migrated
     first. With `dry_run` nothing is written and the counts are what a real run would write.
@@ -75,7 +78,8 @@ def sync(
         lacking = require_columns(origin, specs)
         if not lacking:
             require_exact(origin, specs)
-        copied = _copied_files(config, origin, specs, attachments, lacking, dry_run=dry_run, progress=progress)
+        copied = _copied_files(config, origin, specs, attachments, lacking, overwrite=overwrite_attachments,
+                               dry_run=dry_run, progress=progress)
         schema_from, results, warnings = transfer(
             lambda destination: MatchedSource(origin, destination, specs, match) if match and destination else origin,
             target_database, config, specs, dry_run=dry_run, options=options, progress=progress, problems=lacking,
@@ -126,11 +130,11 @@ def _require_one_revision(source: Database, target: Database, config: Config) ->
 
 
 def _copied_files(
-    config: Config, source: DatabaseConnection, specs: Sequence[TableSpec], store: str | None, lacking: Sequence[str],
-    *, dry_run: bool, progress: Progress,
+    config: Config, source: DatabaseConnection, specs: Sequence[TableSpec], stores: str | Mapping[str, str] | None,
+    lacking: Sequence[str], *, overwrite: bool, dry_run: bool, progress: Progress,
 ) -> FileCopy | None:  # fmt: skip
-    """Copy the rows' files to a store, if one was named; what the source lacks is refused before."""
-    if store is None:
+    """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""
+    if not stores:
         return None
     refuse_schema(lacking)
-    return copy_files(config, source, specs, store, dry_run=dry_run, progress=progress)
+    return copy_files(config, source, specs, stores, overwrite=overwrite, dry_run=dry_run, progress=progress)

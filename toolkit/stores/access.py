@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.config import Store
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError
+from toolkit.stores import locations
 from toolkit.stores.chunks import CHUNK_BYTES, Source, cut, first_bytes
 from toolkit.stores.store_errors import (
     BROKEN,
@@ -84,6 +85,10 @@ class Access:
     def exists(self) -> bool:
         """Whether it is there; a bucket's absence is told by its first use."""
         return self.directory is None or self.directory.is_dir()
+
+    def location(self, key: str = "") -> str:
+        """Where an object is, or all of them are: equal for whatever leads to the same place."""
+        return locations.in_store(self._store, key) if self.root is None else locations.in_directory(self.root, key)
 
     def info(self, key: str) -> ObjectInfo | None:
         """What is known of an object, None if there is none."""

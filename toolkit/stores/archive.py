@@ -11,9 +11,12 @@ Nothing of a file's name is in a key: it is data in the manifests.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+
+from msgspec import structs
 
 from toolkit.core.archive_manifest import (
     OBJECTS,
@@ -21,6 +24,7 @@ from toolkit.core.archive_manifest import (
     Address,
     FileEntry,
     Header,
+    Lacking,
     ManifestError,
     address_of,
     decode_header,
@@ -30,6 +34,7 @@ from toolkit.core.archive_manifest import (
     snapshot_of,
 )
 from toolkit.core.parallel import in_parallel
+from toolkit.core.retention import is_future
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, StoreError, UnknownNameError
 from toolkit.stores.archive_locks import Lock, LockKind, at_work, take_lock
 from toolkit.stores.objects import ObjectInfo, ObjectStore
@@ -142,7 +147,8 @@ class Archive:
     def find(self, text: str, database: str | None = None, place: str | None = None) -> Header:
         """The snapshot of an id, or of its beginning if no other begins so; `latest` is the newest.
 
-        If there are any of the database at `place`, or else of the name `database`, it is the newest of them.
+        If there are any of the database at `place`, or else of the name `database`, it is the newest of them. One from
+        the future, by a clock that was wrong, is the latest only where there is no other.
 
         Raises:
             UnknownNameError: none.
@@ -151,8 +157,10 @@ class Archive:
         """
         headers, problems = self.snapshots()
         if text == LATEST and headers:
+            now = dt.datetime.now(dt.UTC)
             own = [header for header in headers if place is not None and header.place == place]
-            return (own or [header for header in headers if header.database == database] or headers)[-1]
+            found = own or [header for header in headers if header.database == database] or list(headers)
+            return ([header for header in found if not is_future(header, now)] or found)[-1]
         found = [header for header in headers if text and header.id.startswith(text)]
         if len(found) > 1:
             raise ConfigurationError(
@@ -175,9 +183,18 @@ class Archive:
         """
         return self._entries(snapshot_key(snapshot))
 
-    def write_snapshot(self, header: Header, entries: Iterable[FileEntry]) -> None:
+    def lacking(self, header: Header) -> Iterator[Lacking]:
+        """The files that a snapshot lacks; the errors are those of `entries`."""
+        if header.lacking:
+            for part in self._parts(snapshot_key(header.id)):
+                if isinstance(part, FileEntry):
+                    return
+                if isinstance(part, Lacking):
+                    yield part
+
+    def write_snapshot(self, header: Header, entries: Iterable[FileEntry], lacking: Iterable[Lacking] = ()) -> None:
         """Write a manifest: from here on the snapshot is there."""
-        self.store.write(snapshot_key(header.id), compress(encode_manifest(header, entries)))
+        self.store.write(snapshot_key(header.id), compress(encode_manifest(header, entries, lacking)))
 
     def remove_snapshots(self, ids: Iterable[str]) -> None:
         """Remove manifests: from here on these snapshots are not there."""
@@ -187,7 +204,8 @@ class Archive:
 
     def write_moved(self, header: Header, entries: Iterable[FileEntry]) -> None:
         """Remember what rows are about to point at."""
-        self.store.write(_MOVED + snapshot_key(header.id), compress(encode_manifest(header, entries)))
+        whole = structs.replace(header, lacking=0, format=1)
+        self.store.write(_MOVED + snapshot_key(header.id), compress(encode_manifest(whole, entries)))
 
     def moved(self) -> Iterator[tuple[Header, Iterator[FileEntry]]]:
         """The header of each push that moved files, and these files: rows were pointed at them.
@@ -234,7 +252,7 @@ class Archive:
     def _entries(self, key: str) -> Iterator[FileEntry]:
         return (part for part in self._parts(key) if isinstance(part, FileEntry))
 
-    def _parts(self, key: str) -> Iterator[Header | FileEntry]:
+    def _parts(self, key: str) -> Iterator[Header | Lacking | FileEntry]:
         try:
             yield from decode_manifest(decompress(self.store.read(key)))
         except ManifestError as error:

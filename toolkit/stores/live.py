@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from toolkit.config import Config
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError, without_passwords
+from toolkit.stores import locations
 from toolkit.stores.access import Access, ObjectInfo, access_to
 from toolkit.stores.chunks import CHUNK_BYTES, Source, first_bytes
 from toolkit.stores.store_errors import secrets_in
@@ -25,6 +26,9 @@ class LiveBackend(Protocol):
 
     key: str
     name: str
+
+    def location(self, path: str = "") -> str:
+        """Where a file is, or all of them are: equal for two names of one place, also of different backends."""
 
     def info(self, path: str) -> ObjectInfo | None:
         """What is known of a file, None if there is none.
@@ -107,6 +111,10 @@ class ObstoreBackend:
         self.name = access.name
         self._access = access
 
+    def location(self, path: str = "") -> str:
+        """Where a file is, or all of them are."""
+        return self._access.location(path)
+
     def info(self, path: str) -> ObjectInfo | None:
         """What is known of a file, None if there is none."""
         return self._access.info(path)
@@ -152,6 +160,12 @@ class FsspecBackend:
         self._backend = backend
         self._fs = backend.fs
         self._secrets = secrets_in(getattr(self._fs, "storage_options", None) or {})
+
+    def location(self, path: str = "") -> str:
+        """Where a file is, or all of them are."""
+        with self._translated(path):
+            place = str(self._fs._strip_protocol(self._place(path)))  # noqa: SLF001 - it has no public name.
+        return locations.in_file_system(self._backend.protocol, getattr(self._fs, "storage_options", None) or {}, place)
 
     def info(self, path: str) -> ObjectInfo | None:
         """What is known of a file, None if there is none."""

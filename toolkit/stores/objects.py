@@ -41,6 +41,11 @@ class ObjectStore:
         """The directory of this machine that it is, if it is one."""
         return self._access.directory
 
+    @property
+    def location(self) -> str:
+        """Where all of its objects are: equal for whatever leads to the same place."""
+        return self._access.location()
+
     def info(self, key: str) -> ObjectInfo | None:
         """What is known of an object, None if there is none."""
         return self._access.info(_checked(key))

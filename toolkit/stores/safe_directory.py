@@ -46,11 +46,6 @@ def hashed_name(backend: str, path: str) -> str:
     return f"{HASHED}/{digest[:40]}"
 
 
-def same_name(name: str) -> str:
-    """Equal for names that a file system may take for one: in other cases of letters or another normal form."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
 def _is_harmless(part: str) -> bool:
     return (
         part not in ("", ".", "..", HASHED)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toolkit.core.archive_manifest import OBJECT_GLOB
 from toolkit.core.parallel import in_order
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ToolkitError
@@ -31,7 +32,7 @@ CREATE TABLE listed (backend TEXT, path TEXT, size INTEGER, PRIMARY KEY (backend
 CREATE TABLE place (backend TEXT, path TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 """
 # What an archive keeps, and what its snapshots are called, as SQLite's GLOB.
-_OF_ARCHIVES = ("snapshots/*", "moved/*", "damaged/*", "locks/*", "objects/[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 64 + "*")
+_OF_ARCHIVES = ("snapshots/*", "moved/*", "damaged/*", "locks/*", OBJECT_GLOB)
 _SNAPSHOT = "snapshots/????????T??????Z-????????.jsonl.zst"
 
 
@@ -148,7 +149,7 @@ class _Audit:
         """What archives keep needs no row; they are known by their snapshots, in whichever folder they are."""
         found = self.catalogue.all("SELECT path FROM listed WHERE backend = ? AND path GLOB ?", key, f"*{_SNAPSHOT}")
         folders = {path[: -len(_SNAPSHOT)].removesuffix("moved/") for (path,) in found}
-        if key in self.backends.archive_keys:
+        if self.backends.is_archive(key):
             folders.add("")
         for folder in folders:
             for kept in _OF_ARCHIVES:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolkit.core.archive_manifest import FileEntry, Header, Scope
+from toolkit.core.archive_manifest import FileEntry, Header, Lacking, Scope
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.places import DEFAULT_STORE, open_archive
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class SnapshotInfo:
     """One snapshot: `files` references of rows, to `objects` of so many `bytes` in all.
 
-    `place` tells databases of one name apart; snapshots of earlier versions have none.
+    `place` tells databases of one name apart; snapshots of earlier versions have none. `lacking` counts references
+    whose files it lacks.
     """
 
     id: str
@@ -32,6 +33,7 @@ class SnapshotInfo:
     bytes: int
     moved: bool
     place: str | None
+    lacking: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +47,19 @@ class SnapshotList:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFiles:
-    """One snapshot and its files, which are read from the archive as they are taken."""
+    """One snapshot, its files and those that it lacks, which are read from the archive as they are taken."""
 
     archive: str
     snapshot: SnapshotInfo
     files: Iterator[FileEntry]
+    lacking: Iterator[Lacking]
 
 
 def described(header: Header) -> SnapshotInfo:
     """What a header says."""
     return SnapshotInfo(
         header.id, header.created_at, header.database, header.revision, header.scope, header.files, header.objects,
-        header.bytes, header.moved, header.place,
+        header.bytes, header.moved, header.place, header.lacking,
     )  # fmt: skip
 
 
@@ -88,4 +91,4 @@ def show(config: Config, snapshot: str, *, store: str = DEFAULT_STORE) -> Snapsh
     """
     archive = open_archive(config, store)
     header = archive.find(snapshot)
-    return SnapshotFiles(archive.name, described(header), archive.entries(header.id))
+    return SnapshotFiles(archive.name, described(header), archive.entries(header.id), archive.lacking(header))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.core.archive_manifest import Address, address_of
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
-from toolkit.operations.archive.collecting import LISTED_PATH, State
+from toolkit.operations.archive.collecting import State
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import (
     Cell,
@@ -24,6 +24,7 @@ from toolkit.operations.archive.rows import (
     read_cells,
     swap_cells,
 )
+from toolkit.operations.archive.sharing import anywhere, needed_places
 from toolkit.repositories import connect
 
 if TYPE_CHECKING:
@@ -43,8 +44,10 @@ SCHEMA = """
 CREATE TABLE proved (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE left_behind (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, size INTEGER, sha TEXT,
     UNIQUE (backend, path));
-CREATE TABLE needed (backend TEXT, path TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
+CREATE TABLE needed (location TEXT PRIMARY KEY) WITHOUT ROWID;
 """
+# The last parts of an object's name: objects/ab/abcdef…
+_OBJECT_PARTS = 3
 # Rows changed in one transaction.
 _ROWS = 500
 
@@ -57,6 +60,7 @@ class Mover:
     archive: Archive
     backends: Backends
     database: Database
+    others: Sequence[Database]
     metadata: MetaData
     backend: str
     jobs: int
@@ -150,7 +154,7 @@ class Mover:
         """By reference, as the push saw it, the digest and size of what it archived."""
         rows = self.catalogue.all(
             "SELECT reference, sha, size FROM file JOIN live USING (backend, path) "
-            "WHERE tbl = ? AND col = ? AND key = ? AND state IN (?, ?)",
+            f"WHERE tbl = ? AND col = ? AND key = ? AND {_IS_MOVABLE}",
             table, column, key, State.SENT, State.UNCHANGED,
         )  # fmt: skip
         return {reference: (sha, size) for reference, sha, size in rows if self._is_proved(sha)}
@@ -181,13 +185,11 @@ class Mover:
         """The row is committed: what it pointed at may go."""
         self.moved += 1
         for reference in cell.references:
-            # What has an object's name may be one of another archive, whose snapshots need it: a prune there takes it.
-            if address_of(reference.path) is None:
-                self.catalogue.run(
-                    "INSERT OR IGNORE INTO left_behind (backend, path, size, sha) "
-                    "SELECT backend, path, size, sha FROM live WHERE backend = ? AND path = ? AND state IN (?, ?)",
-                    reference.backend, reference.path, State.SENT, State.UNCHANGED,
-                )  # fmt: skip
+            self.catalogue.run(
+                "INSERT OR IGNORE INTO left_behind (backend, path, size, sha) "
+                "SELECT backend, path, size, sha FROM live WHERE backend = ? AND path = ? AND state IN (?, ?)",
+                reference.backend, reference.path, State.SENT, State.UNCHANGED,
+            )  # fmt: skip
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -202,31 +204,29 @@ class Mover:
 
     def _remove(self) -> None:
         self.archive.store.settle()
-        self._note_needed()
-        rows = self.catalogue.pages(
-            "SELECT id, backend, path, size, sha FROM left_behind "
-            f"WHERE (backend, {LISTED_PATH}) NOT IN (SELECT backend, {LISTED_PATH} FROM needed) AND id > ? ORDER BY id"
+        self.catalogue.run_many(
+            "INSERT OR IGNORE INTO needed VALUES (?)",
+            needed_places((self.database, *self.others), self.metadata, self.backends),
         )
+        rows = self.catalogue.pages("SELECT id, backend, path, size, sha FROM left_behind WHERE id > ? ORDER BY id")
         self.progress.step("remove live files")
         for removed, finding in in_parallel(self._remove_file, rows, self.jobs, self._stop):
             self.removed += removed
             if finding is not None:
                 self.findings.append(finding)
 
-    def _note_needed(self) -> None:
-        """Every place that some row of any table points at now."""
-        with connect(self.database) as connection:
-            for spec in file_tables(self.metadata):
-                if connection.column_names(spec) is None:
-                    continue
-                self.catalogue.run_many(
-                    "INSERT OR IGNORE INTO needed VALUES (?, ?)",
-                    ((each.backend, each.path) for cell in read_cells(connection, spec) for each in cell.references),
-                )
+    def _is_needed(self, backend: str, path: str) -> bool:
+        """Whether some row points there, under whatever name; or an archive's snapshots do, whose prune takes it."""
+        if address_of("/".join(path.strip("/").split("/")[-_OBJECT_PARTS:])) is not None:
+            return True
+        places = self.backends.location(backend, path), anywhere(path)
+        return self.catalogue.one("SELECT 1 FROM needed WHERE location IN (?, ?)", *places) is not None
 
     def _remove_file(self, row: tuple[Any, ...]) -> tuple[int, Finding | None]:
         """Remove a live file, if it still is what was archived: that is read once more, for there is no way back."""
         _, backend, path, size, sha = row
+        if self._is_needed(backend, path):
+            return 0, None
         try:
             live = self.backends.get(backend)
             info = live.info(path)
@@ -247,9 +247,11 @@ class Mover:
         return digest.hexdigest() == sha
 
 
+# A file that is not what its row says is not taken for it.
+_IS_MOVABLE = "state IN (?, ?) AND coalesce(said_size, size) = size"
 _MOVABLE = (
     "SELECT DISTINCT tbl, col, key FROM file JOIN live USING (backend, path) "
-    "WHERE state IN (?, ?)"
+    f"WHERE {_IS_MOVABLE}"
 )
 _MOVABLE_STATES = (State.SENT, State.UNCHANGED)
 

@@ -24,7 +24,9 @@ class Outcome(StrEnum):
     ROW_GONE = "row gone"
     ELSEWHERE = "row points elsewhere"
     KEPT = "other content kept"
+    COLLIDES = "place of several files"
     UNWRITABLE = "unwritable"
+    LACKING = "not in the snapshot"
     DAMAGED_MANIFEST = "damaged manifest"
     STRANGER = "no object of an archive"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import Address, address_of
 from toolkit.errors import ToolkitError
+from toolkit.stores.access import access_to
 from toolkit.stores.archive import Archive
 from toolkit.stores.live import LiveBackend, live_backend
 from toolkit.stores.objects import ObjectStore
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 DEFAULT_STORE = "archive"
 JOBS = 8
 """Files under way at once, unless the user says otherwise."""
+UNKNOWN = "unknown:"
+"""What the location of a file begins with whose backend cannot be opened."""
 
 
 def open_archive(config: Config, store: str) -> Archive:
@@ -33,10 +36,11 @@ class Backends:
 
     def __init__(self, config: Config, archive: str | None = None) -> None:
         """`archive` is the store of the archive: rows may have been moved there."""
-        self._config = config
+        self._config, self._archive = config, archive
         self._lock = threading.Lock()
         self._found: dict[str, LiveBackend | ToolkitError] = {}
-        self.archive_keys = _names_of(config, archive) if archive is not None else frozenset()
+        self._is_archive: dict[str, bool] = {}
+        self.archive_location = None if archive is None else access_to(config.store(archive)).location()
 
     def get(self, key: str) -> LiveBackend:
         """The backend of a key.
@@ -55,13 +59,22 @@ class Backends:
             raise found
         return found
 
+    def location(self, key: str, path: str = "") -> str:
+        """Where a file is, or all of a backend are; of a backend that cannot be opened, it is like nothing else."""
+        try:
+            return self.get(key).location(path)
+        except ToolkitError:
+            return f"{UNKNOWN}{key}/{path.strip('/')}"
+
+    def is_archive(self, key: str) -> bool:
+        """Whether a backend is the archive, under whatever name and however its address is written."""
+        if key not in self._is_archive:
+            self._is_archive[key] = self._archive is not None and (
+                key == self._archive or self.location(key) == self.archive_location
+            )
+        return self._is_archive[key]
+
     def archived(self, backend: str, path: str) -> Address | None:
         """The object of the archive that a place is; None if it is elsewhere."""
-        return address_of(path) if backend in self.archive_keys else None
-
-
-def _names_of(config: Config, store: str) -> frozenset[str]:
-    """All names under which a store is configured."""
-    wanted = config.store(store)
-    same = (wanted.address, wanted.root)
-    return frozenset(name for name, each in config.stores.items() if (each.address, each.root) == same or name == store)
+        address = address_of(path)
+        return address if address is not None and self.is_archive(backend) else None

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from toolkit.core.archive_manifest import FileEntry, Header, address_of
 from toolkit.core.archive_origins import UNMARKED, Origins, Owner
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.retention import Policy, Verdict, apply_policy
+from toolkit.core.retention import Policy, Verdict, apply_policy, is_future
 from toolkit.errors import ConfigurationError, LastSnapshotError, StoreError, UnknownNameError
 from toolkit.models.loader import load_metadata
+from toolkit.operations.archive.lacking import spared
 from toolkit.operations.archive.listing import SnapshotInfo, described
 from toolkit.operations.archive.places import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
@@ -103,6 +104,7 @@ def prune(
     """Remove the snapshots that the policy does not keep, then every object that none of the others needs.
 
     Snapshots of one database and the same rows (tables, conditions, age) are a group, to which the policy is applied.
+    One that has what a kept one lacks stays, too.
     Objects that rows were pointed at by --move stay, unless they were rows of `source`, a database, and none of its
     rows does any more. Of other databases of its name, nothing is released; `adopt` are the places where it was before.
 
@@ -190,7 +192,7 @@ class _Prune:
                 "restore it from a copy of the archive, or remove it.",
             )  # fmt: skip
         origins = self._origins(headers)
-        verdicts = tuple(self._verdicts(headers, origins, policy))
+        verdicts = self._sparing(tuple(self._verdicts(headers, origins, policy)), headers, origins)
         for verdict in verdicts:
             if verdict.kept:
                 self.progress.step(f"read snapshot {verdict.snapshot.id}", verdict.snapshot.files)
@@ -228,14 +230,31 @@ class _Prune:
 
     def _verdicts(self, headers: Sequence[Header], origins: Origins, policy: Policy) -> Iterator[SnapshotVerdict]:
         groups: dict[str, list[Header]] = {}
+        now = dt.datetime.now(dt.UTC)
         for header in headers:
             groups.setdefault(group_of(header, origins), []).append(header)
         for group, members in sorted(groups.items()):
-            found: tuple[Verdict[Header], ...] = apply_policy(members, policy, dt.datetime.now(dt.UTC))
-            if not any(verdict.kept for verdict in found):
+            # One by a clock that was wrong takes the place of none that is really the newest.
+            future = [each for each in members if is_future(each, now)]
+            found: tuple[Verdict[Header], ...] = apply_policy(
+                [each for each in members if each not in future], policy, now
+            )
+            if found and not any(verdict.kept for verdict in found):
                 raise LastSnapshotError(self.archive.name, group)
-            for verdict in found:
+            for verdict in (*(Verdict(each, ("made in the future",)) for each in future), *found):
                 yield SnapshotVerdict(described(verdict.snapshot), group, verdict.reasons)
+
+    def _sparing(
+        self, verdicts: tuple[SnapshotVerdict, ...], headers: Sequence[Header], origins: Origins
+    ) -> tuple[SnapshotVerdict, ...]:
+        """The verdicts, but what has the last copy of a file that a kept snapshot lacks stays."""
+        ids = {verdict.snapshot.id for verdict in verdicts if verdict.kept}
+        kept, going = ([each for each in headers if (each.id in ids) == wanted] for wanted in (True, False))
+        reasons = spared(self.archive, origins, kept, going)
+        return tuple(
+            replace(each, reasons=(reasons[each.snapshot.id],)) if each.snapshot.id in reasons else each
+            for each in verdicts
+        )
 
     def _keys(self, snapshot: str) -> Iterator[tuple[str]]:
         return ((entry.address.key,) for entry in self.archive.entries(snapshot))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toolkit.core.archive_manifest import FileEntry, Header, Scope, new_snapshot_id
+from toolkit.core.archive_manifest import FORMAT, OBJECT_GLOB, FileEntry, Header, Scope, new_snapshot_id
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.retention import show_duration
 from toolkit.errors import ConfigurationError
@@ -20,11 +20,13 @@ from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting, moving
 from toolkit.operations.archive.collecting import Collector, State
 from toolkit.operations.archive.dangling import failed
+from toolkit.operations.archive.lacking import lacking_files, of_other_size
 from toolkit.operations.archive.moving import Mover
 from toolkit.operations.archive.outcomes import Finding
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.rows import AGE_COLUMN, age_column, file_columns, file_tables
 from toolkit.operations.archive.sending import Sender
+from toolkit.operations.archive.sharing import other_databases, require_apart, require_readable
 from toolkit.operations.revisions import current_revision
 from toolkit.repositories import connect
 from toolkit.repositories.base import check_schema
@@ -124,6 +126,7 @@ def push(
     row points at any file, none is. With `dry_run`, nothing is.
 
     Raises:
+        SharedFilesError: others may need what `move` would remove; nothing was written.
         ToolkitError: everything else that can go wrong; what was sent until then is not sent again by the next push.
     """
     started = time.perf_counter()
@@ -174,6 +177,7 @@ class _Push:
         self._metadata: MetaData = load_metadata(config.metadata, config.root)
         self._specs = file_tables(self._metadata, scope.tables, scope.where)
         self._malformed: list[Finding] = []
+        self._others = other_databases(config, database) if options.move else []
 
     def plan(self) -> PushResult:
         """Find out what is to be done; nothing is written, and no file is read."""
@@ -186,6 +190,15 @@ class _Push:
             check_schema(connection, self._specs)
             self._place = connection.identity()
             self._malformed = self._collector.rows(connection, self._specs, self._now)
+        if self._options.move:
+            # Not those of rows that were moved: they lead to an archive.
+            named = self._catalogue.all(
+                "SELECT backend FROM file WHERE path NOT GLOB ? UNION "
+                "SELECT home_backend FROM file WHERE home_path NOT GLOB ?",
+                OBJECT_GLOB, OBJECT_GLOB,
+            )  # fmt: skip
+            require_apart(self._backends, self._metadata, (key for (key,) in named))
+            require_readable(self._others, self._metadata)
         self._collector.archive_contents(self._database.name, self._place, self._scope)
         self._collector.examine(self._now)
         return self._result()
@@ -224,7 +237,7 @@ class _Push:
         if not header.files:
             return None
         self._progress.step("write the snapshot", header.files)
-        self._archive.write_snapshot(header, self._entries())
+        self._archive.write_snapshot(header, self._entries(), lacking_files(self._catalogue, self._malformed))
         self._archive.store.settle()
         try:
             # Whoever took the lock for void may have removed objects that the manifest names.
@@ -242,7 +255,9 @@ class _Push:
             f"SELECT count(*), total(size) FROM (SELECT DISTINCT sha, size FROM live WHERE state IN ({_MARKS}))",
             *State.DONE,
         )
+        lacking = sum(1 for _ in lacking_files(self._catalogue, self._malformed))
         return Header(
+            format=FORMAT if lacking else 1, lacking=lacking,
             id=new_snapshot_id(self._now), created_at=self._now, database=self._database.name,
             revision=current_revision(self._database, self._config), scope=self._scope,
             files=files, objects=objects, bytes=int(size), moved=self._options.move,
@@ -262,7 +277,7 @@ class _Push:
 
     def _move(self, header: Header, lock: Lock) -> Mover:
         mover = Mover(
-            self._catalogue, self._archive, self._backends, self._database, self._metadata, self._store,
+            self._catalogue, self._archive, self._backends, self._database, self._others, self._metadata, self._store,
             self._options.jobs, self._progress, lock,
         )  # fmt: skip
         mover.prove()
@@ -316,6 +331,7 @@ class _Push:
     def _findings(self) -> Iterator[Finding]:
         yield from self._malformed
         yield from failed(self._catalogue)
+        yield from of_other_size(self._catalogue)
 
 
 _MARKS = ", ".join("?" for _ in State.DONE)

@@ -30,14 +30,14 @@ class Repairer:
     then it is replaced, unless `overwrite`.
     """
 
-    backend: str | None
+    backend_of: Callable[[str], str]
     overwrite: bool
     archived: Callable[[str, str], Address | None]
-    is_there: Callable[[str, str], bool]
+    is_gone: Callable[[str, str], bool]
 
     def place(self, entry: FileEntry) -> Place:
         """Where a file is restored to."""
-        return self.backend or entry.backend, entry.path
+        return self.backend_of(entry.backend), entry.path
 
     def repair(self, cell: Cell, entries: Sequence[FileEntry]) -> Repair:
         """The repair of one row, whose files of the snapshot are `entries`, in their order."""
@@ -51,7 +51,8 @@ class Repairer:
         if places == [self.place(entry)]:
             return Repair()
         if places and not self.overwrite and not self._is_lost(places[0], entry):
-            return Repair(None, Outcome.ELSEWHERE, f"it points at {places[0][0]}:{places[0][1]!r}, which is there")
+            reason = f"it points at {places[0][0]}:{places[0][1]!r}, which is there or cannot be looked at"
+            return Repair(None, Outcome.ELSEWHERE, reason)
         return Repair(self._restored(entry).decode())
 
     def _several(self, cell: Cell, entries: Sequence[FileEntry]) -> Repair:
@@ -96,4 +97,4 @@ class Repairer:
 
     def _is_lost(self, place: Place, entry: FileEntry) -> bool:
         address = self.archived(*place)
-        return (address is not None and address.sha256 == entry.sha256) or not self.is_there(*place)
+        return (address is not None and address.sha256 == entry.sha256) or self.is_gone(*place)

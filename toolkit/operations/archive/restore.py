@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,42 +12,36 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toolkit.core.archive_manifest import Address, FileEntry, Header, Scope, decode_entry
+from toolkit.core.archive_manifest import Address, FileEntry, Header, Lacking, Scope, decode_entry
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_order, in_parallel
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata
+from toolkit.operations.archive import lacking, targets
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.repairing import Repairer
-from toolkit.operations.archive.rows import Cell, cell_of, file_tables, read_cells, swap_cells
+from toolkit.operations.archive.rows import Cell, cell_of, file_columns, file_tables, read_cells, swap_cells
+from toolkit.operations.archive.sharing import present
+from toolkit.operations.archive.targets import DONE, FAILED, NEW, OTHER, SAME, Targets
 from toolkit.repositories import connect
 from toolkit.repositories.base import check_schema
 from toolkit.stores.catalogue import Catalogue
-from toolkit.stores.safe_directory import SafeDirectory, hashed_name, safe_name, same_name
+from toolkit.stores.safe_directory import SafeDirectory
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
     from toolkit.core.tables import TableSpec
     from toolkit.stores.archive import Archive
-    from toolkit.stores.live import LiveBackend
 
 _SCHEMA = """
 CREATE TABLE entry (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, idx INTEGER, line TEXT);
 CREATE INDEX entry_row ON entry (tbl, col, key);
 -- Rows as they are now, of those columns that the snapshot has.
 CREATE TABLE cell (tbl TEXT, col TEXT, key TEXT, held TEXT, PRIMARY KEY (tbl, col, key)) WITHOUT ROWID;
--- Places to restore to, each once. `state`: '' is to be looked at, then what was found, then what was done.
-CREATE TABLE target (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, sha TEXT, compressed INTEGER, size INTEGER,
-    content_type TEXT, state TEXT, outcome TEXT, reason TEXT, UNIQUE (backend, path));
-CREATE TABLE use (entry INTEGER, target INTEGER);
-CREATE INDEX use_target ON use (target);
-CREATE INDEX use_entry ON use (entry);
 CREATE TABLE repair (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, old TEXT, new TEXT);
-CREATE TABLE name (name TEXT PRIMARY KEY, is_file INTEGER) WITHOUT ROWID;
 """
 _ROWS = 500
-_NEW, _SAME, _OTHER, _DONE, _FAILED = "to be written", "same", "other content", "written", "failed"
 
 
 class _NotReadError(Exception):
@@ -59,17 +52,33 @@ class _NotReadError(Exception):
 class RestoreOptions:
     """Where to, and what of it.
 
-    Without `backend` (a key) and `directory`, every file goes where it was. `only` has, by table, a condition in the
-    database's own SQL. `overwrite`: files with other content, and rows that point at other files that are there.
+    Without `backend` and `directory`, every file goes where it was; `backend` is the key of a live store, or such a key
+    for each backend that files were in (`""`: for all others). `only` has, by table, a condition in the database's own
+    SQL. `overwrite`: files with other content, and rows that point at other files that are there.
     `rowless`: also files whose rows are gone.
     """
 
-    backend: str | None = None
+    backend: str | Mapping[str, str] | None = None
     directory: Path | None = None
     only: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
     rowless: bool = False
     jobs: int = JOBS
+
+    @property
+    def backends(self) -> Mapping[str, str]:
+        """By backend that files were in, the one that they go to; "" stands for all others."""
+        return self.backend if isinstance(self.backend, Mapping) else {"": self.backend} if self.backend else {}
+
+    def backend_of(self, key: str) -> str:
+        """Where files of a backend go."""
+        return self.backends.get(key) or self.backends.get("") or key
+
+    @property
+    def target(self) -> str:
+        """Where to, for a message."""
+        shown = ", ".join(f"{key} to {to}" if key else to for key, to in self.backends.items())
+        return shown or (str(self.directory) if self.directory else "where they were")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +149,7 @@ def restore(
     archive = open_archive(config, store)
     # Keys mean other rows in another database; after a migration to a new one, there is only the old one's snapshot.
     header = archive.find(snapshot) if source is None else _find(archive, snapshot, config.database(source))
-    with Catalogue(_SCHEMA) as catalogue:
+    with Catalogue(_SCHEMA + targets.SCHEMA) as catalogue:
         run = _Restore(config, archive, header, store, source, options, catalogue, progress or Silent())
         run.plan()
         if not dry_run:
@@ -174,14 +183,15 @@ class _Restore:
         self._specs = {} if self._metadata is None else {spec.name: spec for spec in file_tables(self._metadata)}
         self._backends = Backends(config, store)
         self._directory = None if options.directory is None else SafeDirectory(options.directory)
-        if options.backend is not None:
-            self._backends.get(options.backend)
+        for key in options.backends.values():
+            self._backends.get(key)
         self._findings: list[Finding] = []
         self._repaired: list[RowRepair] | None = None
         self._stop, self._memory = Stop(), Memory(MEMORY_BYTES)
-        self._repairer = Repairer(
-            options.backend, options.overwrite, self._backends.archived, self._is_there
-        )
+        self._repairer = Repairer(options.backend_of, options.overwrite, self._backends.archived, self._is_gone)
+        self._targets = Targets(
+            catalogue, self._backends, self._directory, self._repairer.place, options.jobs, progress, self._stop
+        )  # fmt: skip
 
     # -- the plan ----------------------------------------------------------------------------------------------------
 
@@ -195,6 +205,7 @@ class _Restore:
                 for e in self._archive.entries(self._header.id)
             ),
         )
+        self._require_backends()
         if self._database is not None and (self._directory is None or self._options.only):
             self._read_rows(self._database)
         rows = self._catalogue.stream(
@@ -202,18 +213,49 @@ class _Restore:
         )
         groups = ([*group] for _, group in groupby(rows, key=lambda row: row[1:4]))
         # In order, so that a dry run gives names in a directory as the real one does.
-        for repair, targets, findings in in_order(self._planned_row, groups, self._options.jobs):
+        for repair, aims, findings in in_order(self._planned_row, groups, self._options.jobs):
             self._findings += findings
-            for number, entry in targets:
-                self._aim(number, entry)
+            for aim in aims:
+                self._targets.aim(*aim)
             if repair is not None:
                 self._catalogue.run("INSERT INTO repair (tbl, col, key, old, new) VALUES (?, ?, ?, ?, ?)", *repair)
-        self._look_at_targets()
+        self._findings += lacking.told(self._archive, self._header, self._is_asked_for)
+        self._tell_empty_conditions()
+        self._targets.tell_collisions()
+        self._targets.look()
+        if self._options.overwrite:
+            self._targets.overwrite(self._pointers())
+
+    def _pointers(self) -> Iterator[tuple[str, str, str, str]]:
+        """Where every file is that a row points at now, and the row; those in a directory are no row's."""
+        if self._database is None or self._metadata is None or self._directory is not None:
+            return
+        with connect(self._database) as connection:
+            for spec in present(connection, self._metadata):
+                for cell in read_cells(connection, spec):
+                    key = json.dumps(cell.key, ensure_ascii=False)
+                    for each in cell.references:
+                        yield self._backends.location(each.backend, each.path), cell.table, cell.column, key
+
+    def _is_asked_for(self, file: Lacking) -> bool:
+        """Whether a file that the snapshot lacks would be restored if it were there: its row is, if that matters."""
+        if self._database is None or (self._options.rowless and not self._options.only):
+            return True
+        row = file.table, file.column, json.dumps(file.key, ensure_ascii=False)
+        return self._catalogue.one("SELECT 1 FROM cell WHERE (tbl, col, key) = (?, ?, ?)", *row) is not None
+
+    def _require_backends(self) -> None:
+        """Refuse a backend that no file of the snapshot was in: a misspelt one would leave files where they were."""
+        known = {key for (key,) in self._catalogue.all("SELECT DISTINCT json_extract(line, '$.backend') FROM entry")}
+        for key in self._options.backends:
+            if key and key not in known:
+                raise UnknownNameError("backend", key, known, f"snapshot {self._header.id}")
 
     def _read_rows(self, database: Database) -> None:
         """Note what the rows hold now, those that meet the condition."""
         assert self._metadata is not None
         needed = {table for (table,) in self._catalogue.all("SELECT DISTINCT tbl FROM entry")}
+        needed |= {each.table for each in self._archive.lacking(self._header)}
         for table in self._options.only:
             if table not in needed:
                 raise UnknownNameError("table", table, needed, f"snapshot {self._header.id}")
@@ -233,12 +275,25 @@ class _Restore:
                     ),
                 )
 
+    def _tell_empty_conditions(self) -> None:
+        """Say of a condition that it finds nothing, as it does not find a row that was deleted."""
+        for spec in (self._specs[table] for table in self._options.only):
+            found = self._catalogue.one("SELECT 1 FROM entry JOIN cell USING (tbl, col, key) WHERE tbl = ?", spec.name)
+            if found is not None or any(finding.table == spec.name for finding in self._findings):
+                continue
+            reason = (
+                "no row that meets the condition now is in the snapshot; for one that was deleted, restore without "
+                "--only: all that is missing with --rowless, or to a directory with --to"
+            )
+            columns = ", ".join(file_columns(spec))
+            self._findings.append(Finding(Outcome.ROW_GONE, spec.name, columns, reason=reason))
+
     def _planned_row(
         self, rows: Sequence[tuple[int, str, str, str, str]]
-    ) -> tuple[tuple[Any, ...] | None, list[tuple[int, FileEntry]], list[Finding]]:
+    ) -> tuple[tuple[Any, ...] | None, list[tuple[int, FileEntry, bool]], list[Finding]]:
         """What is to be done about one row: its repair, its files, and what is worth telling."""
         _, table, column, key, _ = rows[0]
-        entries = [(number, decode_entry(line)) for number, *_, line in rows]
+        entries = [(number, decode_entry(line), False) for number, *_, line in rows]
         held = self._catalogue.one("SELECT held FROM cell WHERE (tbl, col, key) = (?, ?, ?)", table, column, key)
         if self._options.only and held is None:
             return None, [], []
@@ -250,15 +305,16 @@ class _Restore:
             gone = Finding(Outcome.ROW_GONE, table, column, json.loads(key), reason=reason)
             return None, entries if self._options.rowless else [], [gone]
         cell = self._cell(table, column, json.loads(key), held[0])
-        repair = self._repairer.repair(cell, [entry for _, entry in entries])
+        repair = self._repairer.repair(cell, [entry for _, entry, _ in entries])
+        now = {(each.backend, each.path) for each in cell.references}
+        entries = [(number, entry, self._repairer.place(entry) in now) for number, entry, _ in entries]
         findings = []
         if repair.outcome is not None:
             findings = [Finding(repair.outcome, table, column, cell.key, reason=repair.reason)]
-            if self._options.backend is None:
-                # Only what the row points at, or will.
-                after = self._cell(table, column, cell.key, held[0] if repair.text is None else repair.text)
-                named = {(each.backend, each.path) for each in after.references}
-                entries = [(number, entry) for number, entry in entries if self._repairer.place(entry) in named]
+            # Only what the row points at, or will; or what was sent elsewhere.
+            after = self._cell(table, column, cell.key, held[0] if repair.text is None else repair.text)
+            named = {(each.backend, each.path) for each in after.references}
+            entries = [each for each in entries if self._is_wanted(each[1], named)]
         change = None if repair.text is None else (table, column, key, held[0], repair.text)
         return change, entries, findings
 
@@ -268,111 +324,29 @@ class _Restore:
     def _spec(self, table: str) -> TableSpec:
         return self._specs[table]
 
-    def _is_there(self, backend: str, path: str) -> bool:
+    def _is_wanted(self, entry: FileEntry, named: set[tuple[str, str]]) -> bool:
+        return self._options.backend_of(entry.backend) != entry.backend or self._repairer.place(entry) in named
+
+    def _is_gone(self, backend: str, path: str) -> bool:
+        """Whether there is no such file; of a store that cannot be asked, nobody knows."""
         try:
-            return self._backends.get(backend).info(path) is not None
+            return self._backends.get(backend).info(path) is None
         except ToolkitError:
             return False
-
-    def _aim(self, number: int, entry: FileEntry) -> None:
-        """Note where one file of the snapshot goes."""
-        if self._directory is None:
-            backend, path = self._repairer.place(entry)
-        else:
-            backend, path = "", self._file_name(entry)
-        self._catalogue.run(
-            "INSERT OR IGNORE INTO target (backend, path, sha, compressed, size, content_type, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, '')",
-            backend, path, entry.sha256, entry.address.compressed, entry.size, entry.content_type,
-        )  # fmt: skip
-        target, sha = self._catalogue.one("SELECT id, sha FROM target WHERE (backend, path) = (?, ?)", backend, path)
-        if sha == entry.sha256:
-            self._catalogue.run("INSERT INTO use VALUES (?, ?)", number, target)
-            return
-        reason = "another file of the snapshot has its name, and is restored"
-        self._findings.append(
-            Finding(
-                Outcome.KEPT, entry.table, entry.column, entry.key, backend, path, entry.address.key, entry.size, reason
-            )
-        )
-
-    def _file_name(self, entry: FileEntry) -> str:
-        """A name in the directory that no other file of the snapshot has, nor a folder of one."""
-        name = safe_name(entry.backend, entry.path)
-        if name != hashed_name(entry.backend, entry.path) and self._is_taken(name, entry):
-            name = hashed_name(entry.backend, entry.path)
-        if self._catalogue.one("SELECT 1 FROM target WHERE path = ? AND sha <> ?", name, entry.sha256):
-            name = f"{hashed_name(entry.backend, entry.path)}-{entry.sha256[:16]}"
-        parts = same_name(name).split("/")
-        for depth in range(1, len(parts)):
-            self._catalogue.run("INSERT OR IGNORE INTO name VALUES (?, 0)", "/".join(parts[:depth]))
-        self._catalogue.run("INSERT OR IGNORE INTO name VALUES (?, 1)", "/".join(parts))
-        return name
-
-    def _is_taken(self, name: str, entry: FileEntry) -> bool:
-        if self._catalogue.one("SELECT 1 FROM target WHERE path = ? AND sha = ?", name, entry.sha256):
-            return False
-        same = same_name(name)
-        if self._catalogue.one("SELECT 1 FROM name WHERE name = ?", same):
-            return True
-        folders = ["/".join(same.split("/")[:depth]) for depth in range(1, same.count("/") + 1)]
-        return any(self._catalogue.one("SELECT 1 FROM name WHERE name = ? AND is_file", each) for each in folders)
-
-    def _look_at_targets(self) -> None:
-        """Compare what is there already with what is to be there, by content."""
-        count, size = self._catalogue.one("SELECT count(*), total(size) FROM target")
-        self._progress.files("look at files that are there", count, int(size))
-        rows = self._catalogue.pages(
-            "SELECT id, backend, path, sha, size FROM target WHERE state = '' AND id > ? ORDER BY id"
-        )
-        for number, state, outcome, reason in in_parallel(self._looked_at, rows, self._options.jobs, self._stop):
-            self._set(number, state, outcome, reason)
-            self._progress.advance_file(1, 0)
-
-    def _looked_at(self, row: tuple[int, str, str, str, int]) -> tuple[int, str, Outcome | None, str | None]:
-        number, backend, path, sha, size = row
-        try:
-            live = self._live(backend)
-            info = live.info(path)
-            if info is None:
-                return number, _NEW, None, None
-            if info.size == size and self._hash(live.read(path)) == sha:
-                return number, _SAME, None, None
-        except MissingObjectError:
-            return number, _NEW, None, None
-        except ToolkitError as error:
-            return number, _FAILED, Outcome.UNWRITABLE, error.fact
-        if self._options.overwrite:
-            return number, _NEW, None, None
-        return number, _OTHER, Outcome.KEPT, f"a file of {info.size} bytes with other content is there"
-
-    def _hash(self, chunks: Iterator[bytes]) -> str:
-        digest = hashlib.sha256()
-        for chunk in self._stop.watched(chunks):
-            digest.update(chunk)
-        return digest.hexdigest()
-
-    def _live(self, backend: str) -> LiveBackend | SafeDirectory:
-        return self._backends.get(backend) if self._directory is None else self._directory
-
-    def _set(self, number: int, state: str, outcome: Outcome | None, reason: str | None) -> None:
-        self._catalogue.run(
-            "UPDATE target SET state = ?, outcome = ?, reason = ? WHERE id = ?", state, outcome, reason, number
-        )
 
     # -- its execution -----------------------------------------------------------------------------------------------
 
     def execute(self) -> None:
         """Write the files, then change the rows whose files are there."""
-        count, size = self._catalogue.one("SELECT count(*), total(size) FROM target WHERE state = ?", _NEW)
+        count, size = self._catalogue.one("SELECT count(*), total(size) FROM target WHERE state = ?", NEW)
         self._progress.files("restore", count, int(size))
         rows = self._catalogue.pages(
             "SELECT id, backend, path, sha, compressed, size, content_type FROM target WHERE state = ? AND id > ? "
             "ORDER BY id",
-            _NEW,
+            NEW,
         )
         for number, outcome, reason in in_parallel(self._write, rows, self._options.jobs, self._stop):
-            self._set(number, _FAILED if outcome else _DONE, outcome, reason)
+            self._targets.note(number, FAILED if outcome else DONE, outcome, reason)
             self._progress.advance_file(1, 0)
         if self._directory is not None:
             self._write_mapping(self._directory)
@@ -383,7 +357,7 @@ class _Restore:
         address = Address(sha, bool(compressed))
         try:
             with self._memory.taken(min(size, STREAM_BYTES)):
-                self._live(backend).write(path, self._content(address), size=size, content_type=content_type)
+                self._targets.live(backend).write(path, self._content(address), size=size, content_type=content_type)
         except MissingObjectError as error:
             return number, Outcome.MISSING, error.fact
         except DamagedObjectError as error:
@@ -417,14 +391,14 @@ class _Restore:
         for line, path in self._catalogue.stream(
             "SELECT line, path FROM entry JOIN use ON entry.id = use.entry JOIN target ON target.id = use.target "
             "WHERE state IN (?, ?) ORDER BY entry.id",
-            _DONE, _SAME,
+            DONE, SAME,
         ):  # fmt: skip
             yield b'{"restored_to":' + msgspec.json.encode(path) + b"," + line.encode()[1:] + b"\n"
 
     def _repair_rows(self) -> None:
         """Change rows, a few in each transaction, if they still hold what they did and their files are there."""
         self._repaired = []
-        rows = self._catalogue.stream(f"{_REPAIRS} ORDER BY tbl, col, key", _DONE, _SAME)
+        rows = self._catalogue.stream(f"{_REPAIRS} ORDER BY tbl, col, key", DONE, SAME)
         for (table, column), group in groupby(rows, key=lambda row: (row[0], row[1])):
             waiting: list[tuple[str, str | None, str]] = []
             for _, _, key, old, new in group:
@@ -454,26 +428,26 @@ class _Restore:
 
     def result(self, dry_run: bool, started: float) -> RestoreResult:
         """What the catalogue says now."""
-        written = _NEW if dry_run else _DONE
+        written = NEW if dry_run else DONE
         counts = {state: (number, int(size)) for state, number, size in self._catalogue.all(
             "SELECT state, count(*), total(size) FROM target GROUP BY state"
         )}  # fmt: skip
         repairs = self._repaired
         if repairs is None:
-            planned = self._catalogue.stream("SELECT tbl, col, key, old, new FROM repair ORDER BY tbl, col, key")
+            planned = self._catalogue.stream(f"{_REPAIRS} ORDER BY tbl, col, key", NEW, SAME)
             repairs = [RowRepair(table, column, json.loads(key), old, new) for table, column, key, old, new in planned]
         return RestoreResult(
             archive=self._archive.name,
             snapshot=self._header.id,
             database=self._header.database,
             scope=self._header.scope,
-            target=self._options.backend or (self._directory.name if self._directory else "where they were"),
+            target=self._options.target,
             dry_run=dry_run,
             files=sum(number for number, _ in counts.values()),
             written=counts.get(written, (0, 0))[0],
             written_bytes=counts.get(written, (0, 0))[1],
-            same=counts.get(_SAME, (0, 0))[0],
-            other=counts.get(_OTHER, (0, 0))[0],
+            same=counts.get(SAME, (0, 0))[0],
+            other=counts.get(OTHER, (0, 0))[0],
             repairs=tuple(repairs),
             mapping=None if self._directory is None else f"{self._directory.name}/{self._mapping}",
             findings=(*self._findings, *self._failed()),

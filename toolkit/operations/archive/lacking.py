@@ -1,0 +1,182 @@
+"""Files that rows point at but that a snapshot lacks, and which other snapshot has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from toolkit.core.archive_manifest import Header, Lacking
+from toolkit.operations.archive.collecting import State
+from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.stores.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from toolkit.core.archive_origins import Origins
+    from toolkit.stores.archive import Archive
+
+_SCHEMA = """
+-- What snapshots lack, and the snapshot that has it. `size`: only a file of that size is what is lacking.
+CREATE TABLE lacked (id INTEGER PRIMARY KEY, snapshot TEXT, owner TEXT, tbl TEXT, col TEXT, key TEXT, backend TEXT,
+    path TEXT, size INTEGER, reason TEXT, holder TEXT);
+CREATE TABLE held (tbl TEXT, col TEXT, key TEXT, backend TEXT, path TEXT, size INTEGER);
+CREATE INDEX held_place ON held (backend, path);
+CREATE INDEX held_row ON held (tbl, col, key);
+"""
+# A reference that names no file lacks whatever file that row had.
+_IS_HELD = (
+    "holder IS NULL AND owner = ? AND EXISTS (SELECT 1 FROM held WHERE held.backend = lacked.backend "
+    "AND held.path = lacked.path AND held.size = coalesce(lacked.size, held.size) UNION ALL SELECT 1 FROM held "
+    "WHERE lacked.path IS NULL AND (held.tbl, held.col, held.key) = (lacked.tbl, lacked.col, lacked.key))"
+)
+_DIFFERS = "said_size <> size AND state IN (?, ?, ?)"
+_LIVE = (State.READ, State.UNCHANGED, State.SENT)
+
+
+def lacking_files(catalogue: Catalogue, malformed: Sequence[Finding]) -> Iterator[Lacking]:
+    """What a push could not archive, and what it did that is not of the size that its row says."""
+    for finding in malformed:
+        # SQLAlchemy's names are a kind of text that msgspec does not take.
+        yield Lacking(
+            table=str(finding.table), column=str(finding.column), key=dict(finding.key), outcome=finding.outcome,
+            reason=finding.reason,
+        )  # fmt: skip
+    for table, column, key, index, backend, path, outcome, reason in catalogue.stream(
+        "SELECT tbl, col, key, idx, home_backend, home_path, outcome, reason FROM file JOIN live USING (backend, path) "
+        "WHERE state = ? ORDER BY tbl, col, key, idx",
+        State.FAILED,
+    ):
+        yield Lacking(
+            table=table, column=column, key=json.loads(key), index=index, backend=backend, path=path, outcome=outcome,
+            reason=reason,
+        )  # fmt: skip
+    for finding, said, index in _of_other_size(catalogue):
+        yield Lacking(
+            table=str(finding.table), column=str(finding.column), key=dict(finding.key), index=index,
+            backend=finding.backend, path=finding.path, size=said, outcome=finding.outcome, reason=finding.reason,
+        )  # fmt: skip
+
+
+def of_other_size(catalogue: Catalogue) -> Iterator[Finding]:
+    """Live files that have not the size that their row says: cut off, or written anew behind its back."""
+    return (finding for finding, _, _ in _of_other_size(catalogue))
+
+
+def _of_other_size(catalogue: Catalogue) -> Iterator[tuple[Finding, int, int | None]]:
+    for table, column, key, index, backend, path, said, size in catalogue.stream(
+        "SELECT tbl, col, key, idx, backend, path, said_size, size FROM file JOIN live USING (backend, path) "
+        f"WHERE {_DIFFERS} ORDER BY tbl, col, key, idx",
+        *_LIVE,
+    ):
+        reason = f"{size} bytes, but the row says {said}"
+        found = Finding(Outcome.SIZE_DIFFERS, table, column, json.loads(key), backend, path, size=size, reason=reason)
+        yield found, said, index
+
+
+class _Lacks:
+    """What some snapshots lack; each is found in another one, or in none."""
+
+    def __init__(self, archive: Archive, catalogue: Catalogue) -> None:
+        self._archive, self._catalogue = archive, catalogue
+
+    def note(self, header: Header, owner: str, wanted: Callable[[Lacking], bool] = lambda _: True) -> None:
+        """Note what a snapshot lacks."""
+        self._catalogue.run_many(
+            "INSERT INTO lacked (snapshot, owner, tbl, col, key, backend, path, size, reason) "
+            "VALUES (?, ?, ?, ?, ?, ?, trim(?, '/'), ?, ?)",
+            (
+                (header.id, owner, each.table, each.column, _key(each.key), each.backend, each.path, each.size,
+                 each.reason)
+                for each in self._archive.lacking(header) if wanted(each)
+            ),
+        )  # fmt: skip
+
+    @property
+    def open(self) -> int:
+        """How many were found in no snapshot."""
+        return int(self._catalogue.one("SELECT count(*) FROM lacked WHERE holder IS NULL")[0])
+
+    def find_in(self, header: Header, owner: str) -> str | None:
+        """Look for them in a snapshot; whose of them it has, for a message, None if it has none."""
+        if not self.open:
+            return None
+        self._catalogue.run("DELETE FROM held")
+        self._catalogue.run_many(
+            "INSERT INTO held VALUES (?, ?, ?, ?, trim(?, '/'), ?)",
+            (
+                (each.table, each.column, _key(each.key), each.backend, each.path, each.size)
+                for each in self._archive.entries(header.id)
+            ),
+        )
+        count, snapshot = self._catalogue.one(f"SELECT count(*), max(snapshot) FROM lacked WHERE {_IS_HELD}", owner)
+        self._catalogue.run(f"UPDATE lacked SET holder = ? WHERE {_IS_HELD}", header.id, owner)
+        return f"has {count:,} file{'' if count == 1 else 's'} that {snapshot} lacks" if count else None
+
+
+def spared(archive: Archive, origins: Origins, kept: Sequence[Header], going: Sequence[Header]) -> dict[str, str]:
+    """The snapshots that are to stay because they have what those that are kept lack; by id, with the reason.
+
+    Newest first: the last copy of a file that a row points at is not pushed out by a snapshot without it.
+    """
+    found: dict[str, str] = {}
+    if not any(header.lacking for header in kept):
+        return found
+    with Catalogue(_SCHEMA) as catalogue:
+        lacks, stay = _Lacks(archive, catalogue), list(kept)
+        for header in kept:
+            lacks.note(header, origins.described(header))
+        for header in kept:
+            lacks.find_in(header, origins.described(header))
+        left = sorted(going, key=lambda header: (header.created_at, header.id))
+        while left and lacks.open:
+            header = left.pop()
+            reason = lacks.find_in(header, origins.described(header))
+            if reason is None:
+                continue
+            found[header.id] = reason
+            if header.lacking:
+                # Perhaps a newer one, which was looked at before, has what this one lacks.
+                lacks.note(header, origins.described(header))
+                for each in stay:
+                    lacks.find_in(each, origins.described(each))
+                left = sorted(
+                    (each for each in going if each.id not in found), key=lambda each: (each.created_at, each.id)
+                )
+            stay.append(header)
+    return found
+
+
+def told(archive: Archive, header: Header, wanted: Callable[[Lacking], bool]) -> list[Finding]:
+    """What a snapshot lacks, and which other one of its database has it: the newest of the older ones, if there is."""
+    if not header.lacking:
+        return []
+    others = [each for each in archive.snapshots()[0] if each.id != header.id and _is_of_one_database(each, header)]
+    older = [each for each in others if each.created_at <= header.created_at]
+    newer = [each for each in others if each.created_at > header.created_at]
+    with Catalogue(_SCHEMA) as catalogue:
+        lacks = _Lacks(archive, catalogue)
+        lacks.note(header, header.database, wanted)
+        for each in (*reversed(older), *newer):
+            lacks.find_in(each, header.database)
+        return [
+            Finding(
+                Outcome.LACKING, table, column, json.loads(key), backend, path,
+                reason=f"when it was made: {reason}; {_where(holder)}",
+            )
+            for table, column, key, backend, path, reason, holder in catalogue.stream(
+                "SELECT tbl, col, key, backend, path, reason, holder FROM lacked ORDER BY id"
+            )
+        ]  # fmt: skip
+
+
+def _is_of_one_database(one: Header, other: Header) -> bool:
+    """As far as they say: manifests of earlier versions name no place."""
+    return one.database == other.database and (one.place == other.place or None in (one.place, other.place))
+
+
+def _where(holder: str | None) -> str:
+    return "no other snapshot has it" if holder is None else f"snapshot {holder} has it: restore from there, too"
+
+
+def _key(key: object) -> str:
+    return json.dumps(key, ensure_ascii=False, sort_keys=True)

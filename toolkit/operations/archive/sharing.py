@@ -1,0 +1,112 @@
+"""Who else reads the live files that a move would remove: other databases, and backends that are one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from toolkit.errors import SharedFilesError, ToolkitError
+from toolkit.operations.archive.places import UNKNOWN, Backends
+from toolkit.operations.archive.rows import default_backend, file_columns, file_tables, read_cells
+from toolkit.repositories import connect
+from toolkit.stores.locations import meet
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+    from toolkit.config import Config, Database
+    from toolkit.core.tables import TableSpec
+    from toolkit.repositories.base import DatabaseConnection
+
+
+def require_apart(backends: Backends, metadata: MetaData, named: Iterable[str]) -> None:
+    """Refuse to remove files where two backends share a place, or one and the archive: whose are they?
+
+    `named` are the backends of live files that rows name; those that the models name count, too.
+
+    Raises:
+        SharedFilesError: two are the same place, or one is within the other.
+    """
+    declared = {default_backend(spec, column) for spec in file_tables(metadata) for column in file_columns(spec)}
+    keys = sorted({*named, *filter(None, declared)})
+    places = {key: backends.location(key) for key in keys}
+    known = {f"backend {key!r}": place for key, place in places.items() if not place.startswith(UNKNOWN)}
+    if backends.archive_location is not None:
+        known["the archive"] = backends.archive_location
+    for one, other in combinations(known, 2):
+        if meet(known[one], known[other]):
+            raise SharedFilesError(
+                f"{one} and {other} share a place: {known[one]} and {known[other]}",
+                "Give each a place of its own, or leave out --move.",
+            )
+
+
+def other_databases(config: Config, source: Database) -> list[Database]:
+    """The configured databases that are there, but the source: their rows may point at the same live files."""
+    return [each for each in config.databases.values() if _may_have_rows(each) and not _is_same(each, source)]
+
+
+def _may_have_rows(database: Database) -> bool:
+    """Of one whose address means nothing here, nobody knows."""
+    with suppress(ToolkitError):
+        return database.is_there
+    return True
+
+
+def _is_same(one: Database, other: Database) -> bool:
+    with suppress(ToolkitError):
+        return one.place == other.place
+    return False
+
+
+def require_readable(databases: Iterable[Database], metadata: MetaData) -> None:
+    """See that it can be told what the rows of these databases point at.
+
+    Raises:
+        SharedFilesError: of one it cannot.
+    """
+    for database in databases:
+        try:
+            with connect(database) as connection:
+                list(present(connection, metadata))
+        except ToolkitError as error:
+            raise SharedFilesError(
+                f"the rows of database {database.name!r} may point at live files, but cannot be read: "
+                f"{error.fact.rstrip('.')}",
+                "Make it readable, take it out of the configuration if it has nothing to do with these files, or leave "
+                "out --move.",
+            ) from error
+
+
+def needed_places(databases: Iterable[Database], metadata: MetaData, backends: Backends) -> Iterator[tuple[str]]:
+    """Where every file is that some row of any table of these databases points at now.
+
+    Of a backend that cannot be opened only the path is known, which may be that of any place (`anywhere`).
+    """
+    for database in databases:
+        with connect(database) as connection:
+            for spec in present(connection, metadata):
+                for cell in read_cells(connection, spec):
+                    for each in cell.references:
+                        location = backends.location(each.backend, each.path)
+                        yield (anywhere(each.path) if location.startswith(UNKNOWN) else location,)
+
+
+def anywhere(path: str) -> str:
+    """In place of a location: this path, wherever it is."""
+    return f"{UNKNOWN}{path.strip('/')}"
+
+
+def present(connection: DatabaseConnection, metadata: MetaData) -> Iterator[TableSpec]:
+    """The tables of files that a database has, with those columns that it has: it may be at another revision."""
+    for spec in file_tables(metadata):
+        names = connection.column_names(spec)
+        if names is None:
+            continue
+        wanted = {*names, *spec.key}
+        found = replace(spec, columns=tuple(each for each in spec.columns if each.name in wanted))
+        if file_columns(found):
+            yield found
