@@ -5,8 +5,10 @@ They are SQLite's own: portable, and no package more.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -100,8 +102,10 @@ class Turn:
             self._path.touch(exist_ok=False)
             # Whoever may write to the folder may have the next turn, also if this process is killed.
             self._path.chmod(path.parent.stat().st_mode & 0o666)
+        self._require_lock()
         self._inode = self._found()
         self._connection = sqlite3.connect(self._path, timeout=_STEP_SECONDS, isolation_level=None)
+
     def take(self) -> None:
         """Wait a moment for it."""
         try:
@@ -123,8 +127,15 @@ class Turn:
             self._path.unlink()
         self._connection.close()
 
+    def _require_lock(self) -> None:
+        """See that what has the lock's name is one, and no link or file that came with the directory."""
+        with suppress(FileNotFoundError):
+            found = self._path.lstat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size:
+                raise FileExistsError(errno.EEXIST, "is in the place of a lock, and none: remove it", str(self._path))
+
     def _found(self) -> int | None:
         try:
-            return self._path.stat().st_ino
+            return self._path.lstat().st_ino
         except FileNotFoundError:
             return None
