@@ -36,7 +36,7 @@ def foreign_owner(path: Path) -> str | None:
 
 
 def require_ours(paths: Iterable[Path], what: str) -> None:
-    """Refuse what somebody else would have this user run; a path that is not there is nobody's.
+    """Refuse what somebody else would have this user run, as `what` says of it; a path that is not there is nobody's.
 
     Raises:
         ConfigurationError: one belongs to somebody else, and nobody said that this is right.
@@ -44,8 +44,8 @@ def require_ours(paths: Iterable[Path], what: str) -> None:
     for path in () if is_trusting() else paths:
         try:
             owner = foreign_owner(path)
-        except FileNotFoundError:
-            continue
+        except OSError:
+            continue  # It is not there, or may not be read, and so not run.
         if owner is not None:
             raise not_ours(path, owner, what)
 
@@ -71,7 +71,7 @@ def foreign_module(folder: Path) -> tuple[Path, str] | None:
             return folder, "everybody"
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(_MODULES) or entry.is_dir():
+                if entry.name.endswith(_MODULES) or Path(entry, "__init__.py").is_file():
                     owner = foreign_owner(Path(entry))
                     if owner is not None:
                         return Path(entry), owner
