@@ -75,8 +75,8 @@ STRANGER = """
 """
 
 
-@pytest.mark.parametrize("path", ["project", LONG])
-def test_nobody_else_reaches_the_server_however_long_its_path_is_and_whatever_the_umask(
+@pytest.mark.parametrize("path", ["project", LONG, "a 'folder', with a näme"])
+def test_nobody_else_reaches_the_server_whatever_its_path_and_the_umask_are(
     folder: Path, servers: dict[Path, module.Server], path: str
 ) -> None:
     before = os.umask(0)
@@ -87,7 +87,7 @@ def test_nobody_else_reaches_the_server_however_long_its_path_is_and_whatever_th
         os.umask(before)
     directory, socket = Path(str(url.query["host"])), Path(str(url.query["host"])) / ".s.PGSQL.5432"
     assert servers
-    assert (directory == folder / path / ".toolkit" / "postgres") == (path != LONG)
+    assert (directory == folder / path / ".toolkit" / "postgres") == (path == "project")
     owners = {each.lstat().st_uid for each in (directory, socket, *servers)}
     assert len(owners) == 1
     assert owners != {65534}
@@ -188,6 +188,14 @@ def test_a_folder_for_the_socket_that_others_could_replace_or_have_made_is_not_u
     with pytest.raises(RuntimeError, match="set TMPDIR"):
         chosen()
     Path(f"/tmp/toolkit-{user}/socket").rmdir()
+
+
+def test_a_path_that_a_shell_would_act_on_is_told(folder: Path, servers: dict[Path, module.Server]) -> None:
+    place = folder / "$(touch made)"
+    with pytest.raises(DatabaseUnavailableError, match=r"its path holds \$"):
+        url_of(load_config(place, {}))
+    assert not servers
+    assert not place.exists()
 
 
 def test_a_data_directory_of_another_user_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

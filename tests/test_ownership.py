@@ -126,6 +126,8 @@ def test_where_modules_are_not_all_ours_none_are_looked_for(
     (project / "pandas_here.py").write_text("raise SystemExit('run')")
     (project / "data").mkdir()
     # A folder that is no package, such as a database server's, makes no difference.
+    (project / "data").chmod(0)
+    (project / "gone.py").symlink_to("nowhere")
     give_away(project / "data")
     assert foreign_module(project) is None
     give_away(project / "pandas_here.py")

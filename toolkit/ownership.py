@@ -70,15 +70,19 @@ def foreign_module(folder: Path) -> tuple[Path, str] | None:
         if _is_everybodys(folder):
             return folder, "everybody"
         with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(_MODULES) or Path(entry, "__init__.py").is_file():
-                    owner = foreign_owner(Path(entry))
-                    if owner is not None:
-                        return Path(entry), owner
+            modules = [Path(entry) for entry in entries if _is_importable(entry)]
     except OSError:
-        # What cannot be looked at, or is gone, cannot be imported either.
-        return None
-    return None
+        return None  # What is not there, or may not be read, is not imported either.
+    owned = ((module, foreign_owner(module)) for module in modules)
+    return next(((module, owner) for module, owner in owned if owner is not None), None)
+
+
+def _is_importable(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a module or a package; a mere folder hides no other module, and is often a server's data."""
+    try:
+        return entry.is_file() if entry.name.endswith(_MODULES) else Path(entry, "__init__.py").is_file()
+    except OSError:
+        return False  # As above.
 
 
 def private_folder(path: Path, user: int) -> Path:

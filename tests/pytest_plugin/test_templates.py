@@ -83,6 +83,8 @@ def test_the_embedded_server_is_the_plugins_own_and_stops(project: Project) -> N
         cluster = cache / "d" / "toolkit" / "postgres"
         assert (cluster / "PG_VERSION").exists()
         assert not (cluster / "postmaster.pid").exists()
+        assert (cluster / "toolkit.password").exists()
+        assert "trust" not in (cluster / "pg_hba.conf").read_text()
         assert not (project.pytester.path / ".toolkit").exists()
     finally:
         shutil.rmtree(cache)

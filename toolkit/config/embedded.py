@@ -13,6 +13,7 @@ import errno
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import shlex
 import socket
@@ -43,6 +44,8 @@ _ACCESS = "pg_hba.conf"
 _PATH_BYTES = 103
 # What a server needs of the environment. The rest may hold secrets, and PG… variables would change where it listens.
 _VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LC_COLLATE", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
+# pg_ctl writes the path between double quotes.
+_NOT_IN_A_PATH = frozenset('"$`\\\n') if os.name == "posix" else frozenset('"')
 _SECONDS = 120
 _PATIENCE_SECONDS = 10
 
@@ -57,6 +60,8 @@ def embedded_url(directory: Path) -> URL:
         OSError, RuntimeError, subprocess.SubprocessError: it cannot be made or started.
     """
     directory = directory.resolve()
+    if found := set(str(directory)) & _NOT_IN_A_PATH:
+        raise RuntimeError(f"its path holds {min(found)}, which pg_ctl would give to a shell: name another directory")
     if directory not in _used:
         server = Server(directory)
         server.use()
@@ -77,7 +82,7 @@ class Server:
         """Where it listens, and the password."""
         from sqlalchemy import URL
 
-        lines = (self._directory / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        lines = (self._directory / "postmaster.pid").read_text("utf-8", "surrogateescape").splitlines()
         port, host = lines[3].strip(), lines[4].strip() or lines[5].strip()
         password = (self._directory / _PASSWORD).read_text(encoding="ascii")
         return URL.create("postgresql", _USER, password, database=_USER, query={"host": host, "port": port})
@@ -136,13 +141,13 @@ class Server:
         if (self._directory / _PASSWORD).exists():
             return
         if self._is_running():
-            try:
-                stop = ("-D", str(self._directory), "-w", "-t", str(_PATIENCE_SECONDS), "-m", "smart", "stop")
+            stop = ("-D", str(self._directory), "-w", "-t", str(_PATIENCE_SECONDS), "-m", "smart", "stop")
+            with suppress(RuntimeError):
                 self._programs.run("pg_ctl", *stop)
-            except RuntimeError as error:
+            if self._is_running():
                 raise RuntimeError(
                     "it is without a password, and in use by a process of an earlier version, which has to end first"
-                ) from error
+                )
         password = secrets.token_hex(32)
         # By the server on its own, to which nobody can connect. It is told what is derived from the password, in case
         # that it logs what it is told.
@@ -300,10 +305,10 @@ def _let_enter(path: Path, user: int) -> None:
 
 
 def _socket_folder(directory: Path, user: int, name: str) -> Path:
-    """Where the socket is: with the data, or where that is too long a path, in a temporary folder of its user's alone.
+    """Where the socket is: with the data, or where that is no path for it, in a temporary folder of its user's alone.
 
     Raises:
-        RuntimeError: all paths are too long, or other users may put another folder there.
+        RuntimeError: there is none, or other users may put another folder there.
     """
     if _fits(directory):
         return directory
@@ -313,10 +318,12 @@ def _socket_folder(directory: Path, user: int, name: str) -> Path:
             if _fits(folder) and not may_be_replaced(folder.parent, user):
                 return private_folder(private_folder(folder.parent, user) / name, user)
     raise RuntimeError(
-        f"the path of its socket would be longer than {_PATH_BYTES} bytes, and there is no temporary folder that only "
-        f"{user_name(user)} may change: set TMPDIR, or name a shorter directory"
+        f"the path of its socket is longer than {_PATH_BYTES} bytes or has other signs than letters and digits, and "
+        f"there is no temporary folder that only {user_name(user)} may change: set TMPDIR, or name another directory"
     )
 
 
 def _fits(folder: Path) -> bool:
-    return len(os.fsencode(folder / f".s.PGSQL.{_PORT}")) <= _PATH_BYTES
+    """Whether it is short enough, and means the same to a URL and to libpq, which takes a comma for two hosts."""
+    is_plain = re.fullmatch(r"[\w./-]+", str(folder), re.ASCII) is not None
+    return is_plain and len(os.fsencode(folder / f".s.PGSQL.{_PORT}")) <= _PATH_BYTES

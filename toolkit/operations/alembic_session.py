@@ -226,7 +226,7 @@ def scripts_of(config: Config) -> ScriptDirectory:
         require_ours(given, _RUNS)
         scripts = ScriptDirectory.from_config(alembic_config(config))
         for folder in map(Path, scripts._version_locations):  # noqa: SLF001 - the public one is not yet resolved
-            require_ours([folder, *folder.glob("*.py")], _RUNS)
+            require_ours([folder, *folder.rglob("*.py")], _RUNS)
         scripts.get_heads()
     return scripts
 
