@@ -8,11 +8,14 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+
+from toolkit.ownership import private_folder
 
 # The driver waits without hearing Ctrl-C: not for long, then again.
 _SECONDS = 0.5
@@ -83,11 +86,11 @@ def own_folder() -> Path:
     Raises:
         PermissionError: somebody else has made it.
     """
-    folder = Path(tempfile.gettempdir(), f"toolkit-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid") and folder.lstat().st_uid != os.getuid():
-        raise PermissionError(errno.EPERM, "belongs to another user, who should remove it", str(folder))
-    return folder
+    if not hasattr(os, "getuid"):
+        folder = Path(tempfile.gettempdir(), "toolkit-user")
+        folder.mkdir(exist_ok=True)
+        return folder
+    return private_folder(Path(tempfile.gettempdir(), f"toolkit-{os.getuid()}"), os.getuid())
 
 
 class Turn:
@@ -99,8 +102,10 @@ class Turn:
             self._path.touch(exist_ok=False)
             # Whoever may write to the folder may have the next turn, also if this process is killed.
             self._path.chmod(path.parent.stat().st_mode & 0o666)
+        self._require_lock()
         self._inode = self._found()
         self._connection = sqlite3.connect(self._path, timeout=_STEP_SECONDS, isolation_level=None)
+
     def take(self) -> None:
         """Wait a moment for it."""
         try:
@@ -122,8 +127,15 @@ class Turn:
             self._path.unlink()
         self._connection.close()
 
+    def _require_lock(self) -> None:
+        """See that what has the lock's name is one, and no link or file that came with the directory."""
+        with suppress(FileNotFoundError):
+            found = self._path.lstat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size:
+                raise FileExistsError(errno.EEXIST, "is in the place of a lock, and none: remove it", str(self._path))
+
     def _found(self) -> int | None:
         try:
-            return self._path.stat().st_ino
+            return self._path.lstat().st_ino
         except FileNotFoundError:
             return None

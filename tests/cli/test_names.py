@@ -36,7 +36,7 @@ def offered(*words: str) -> list[str]:
         (("database", "check", "--database", "p"), ["postgres"]),
         (("archive", "push", "--store", "o"), ["offsite"]),
         (("dump-data", "todo"), ["todo", "todo_tag"]),
-        (("--metadata", "tests.operations.shop:Base", "sync", "cu"), ["customer"]),
+        (("--metadata", "tests.operations.shop:Base", "sync", "cu"), []),
         (("--metadata", "no.such.module:x", "sync", ""), []),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

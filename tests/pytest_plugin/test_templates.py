@@ -83,6 +83,8 @@ def test_the_embedded_server_is_the_plugins_own_and_stops(project: Project) -> N
         cluster = cache / "d" / "toolkit" / "postgres"
         assert (cluster / "PG_VERSION").exists()
         assert not (cluster / "postmaster.pid").exists()
+        assert (cluster / "toolkit.password").exists()
+        assert "trust" not in (cluster / "pg_hba.conf").read_text()
         assert not (project.pytester.path / ".toolkit").exists()
     finally:
         shutil.rmtree(cache)
@@ -174,3 +176,12 @@ def test_a_role_that_may_not_create_databases_is_told(project: Project, own: Con
     visiting.close()
     with psycopg.connect(project.server, autocommit=True) as connection:
         connection.execute("DROP ROLE visitor")
+
+
+def test_a_test_may_read_files_in_its_own_duckdb_database(own: Config, pool: Pool, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("7\n")
+    clone = pool.clone("duckdb", Seed(own, own.fixtures))
+    with clone.engine.connect() as connection:
+        found = connection.exec_driver_sql(f"SELECT * FROM read_csv('{tmp_path}/rows.csv', header = false)").scalar()
+    pool.drop(clone)
+    assert found == 7

@@ -18,6 +18,7 @@ import click
 from toolkit.cli.options import Commands
 from toolkit.config import DEFAULT_METADATA
 from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, SchemaMismatchError, ToolkitError, without_passwords
+from toolkit.ownership import TRUST
 
 _SWITCH_SECONDS = 0.0005
 _COLLECT_EVERY = 100_000
@@ -53,6 +54,9 @@ class _Commands(Commands):
 
     def invoke(self, ctx: click.Context) -> Any:
         """What is missing may be missing because nobody said whose tables are meant."""
+        # Before the settings are read, though it may stand behind the command's name.
+        if ctx.params.pop("trust") or "--trust" in ctx.args:
+            os.environ[TRUST] = "1"
         try:
             return super().invoke(ctx)
         except SchemaMismatchError as error:
@@ -63,6 +67,7 @@ class _Commands(Commands):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--metadata", metavar="MODULE:ATTR", help="The tables to work on, instead of the bundled todo schema.")
+@click.option("--trust", is_flag=True, help="Use settings and modules of another user.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.version_option(package_name="toolkit")
 @click.pass_context

@@ -136,13 +136,14 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.tim
 
 
 def general_options(command: F) -> F:
-    """--metadata and --debug, which may stand before the command's name or behind it; its help has them last."""
+    """--metadata, --trust and --debug, which may stand before the command's name or behind it; help has them last."""
     debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+    trust = click.option("--trust", is_flag=True, expose_value=False, help="Use settings and modules of another user.")
     metadata = click.option("--metadata", metavar="MODULE:ATTR", expose_value=False, callback=_choose_metadata,
                             help="The tables to work on, instead of the bundled todo schema.")
     # Click shows the options of a function in the reverse of the order in which it was given them.
-    given: list[click.Parameter] = metadata(debug(command)).__click_params__  # type: ignore[attr-defined]
-    given[:] = given[-2:] + given[:-2]
+    given: list[click.Parameter] = metadata(trust(debug(command))).__click_params__  # type: ignore[attr-defined]
+    given[:] = given[-3:] + given[:-3]
     return command
 
 

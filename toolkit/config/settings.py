@@ -9,24 +9,42 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import ConfigurationError
+from toolkit.ownership import foreign_owner, require_ours
 
+_SAYS = "says which modules are run and which databases are used"
 SHOWN_TYPES = {"str": "string", "float": "number", "int": "whole number", "bool": "truth value (true or false)"}
 
 
 def find_settings(directory: Path) -> tuple[Path, str, dict[str, Any]]:
-    """The nearest `toolkit.toml` or `[tool.toolkit]` at or above `directory`: its folder, name and content."""
+    """The nearest `toolkit.toml` or `[tool.toolkit]` at or above `directory`: its folder, name and content.
+
+    Raises:
+        ConfigurationError: it is no TOML, or somebody else's.
+    """
     for folder in (directory, *directory.parents):
         own, project = folder / "toolkit.toml", folder / "pyproject.toml"
         if own.is_file():
+            require_ours([own], _SAYS)
             return folder, own.name, _read_toml(own)
         if project.is_file():
-            tools = _read_toml(project).get("tool")
+            tools = _tools(project)
             table = tools.get("toolkit") if isinstance(tools, dict) else None
             if isinstance(table, dict):
+                require_ours([project], _SAYS)
                 return folder, project.name, table
             if table is not None:
                 raise ConfigurationError(f"{project.name}: tool.toolkit must be a table.", "Correct the file.")
     return directory, "toolkit.toml", {}
+
+
+def _tools(project: Path) -> Any:
+    try:
+        return _read_toml(project).get("tool")
+    except ConfigurationError:
+        # What somebody else left further up, and is not even TOML, is nobody's settings.
+        if foreign_owner(project) is None:
+            raise
+        return None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ConfigurationError
+from toolkit.ownership import foreign_module, is_trusting, not_ours, require_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from sqlalchemy import MetaData
+
+
+_RUNS = "code of it would run as this user"
 
 
 def load_metadata(reference: str, search_path: Path) -> MetaData:
@@ -56,11 +60,14 @@ def personal_columns(reference: str, search_path: Path) -> dict[str, frozenset[s
 
 @contextmanager
 def importable_from(directory: Path) -> Iterator[None]:
-    """Let the modules in a directory and in its `src` be imported, as `python` does for the working directory."""
+    """Let the modules in a directory and in its `src` be imported, as `python` does for the working directory.
+
+    Not where some of them are somebody else's: any name that a library imports would be looked for there first.
+    """
     if (directory / "alembic" / "__init__.py").is_file():
         # Advanced Alchemy makes migrations a package; of this name they would hide Alembic from models that import it.
         importlib.import_module("alembic")
-    added = [str(folder) for folder in _folders(directory) if str(folder) not in sys.path]
+    added = [str(folder) for folder in _folders(directory) if str(folder) not in sys.path and _are_ours(folder)]
     sys.path[:0] = added
     try:
         yield
@@ -77,13 +84,23 @@ def _folders(directory: Path) -> list[Path]:
     return [root, source] if source.is_dir() and not (source / "__init__.py").exists() else [root]
 
 
+def _are_ours(folder: Path) -> bool:
+    return is_trusting() or foreign_module(folder) is None
+
+
 def _import(name: str, reference: str, search_path: Path) -> ModuleType:
+    outermost = name.partition(".")[0]
+    for folder in _folders(search_path):
+        require_ours([folder / outermost, folder / f"{outermost}.py"], _RUNS)
     try:
         with importable_from(search_path):
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or name
         if name == missing or name.startswith(f"{missing}."):
+            for folder in () if is_trusting() else _folders(search_path):
+                if found := foreign_module(folder):
+                    raise not_ours(*found, _RUNS) from error
             raise ConfigurationError(
                 f"There is no module {missing!r} (metadata {reference!r}).",
                 f"Searched in {', '.join(map(str, _folders(search_path)))} and the installed packages. "

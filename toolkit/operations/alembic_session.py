@@ -22,6 +22,7 @@ from toolkit.models.loader import importable_from, load_metadata
 from toolkit.operations.environments import OWN_ENVIRONMENT, Environment
 from toolkit.operations.migration_environment import transactional_ddl
 from toolkit.operations.revisions import has_history, joined, opened, recorded_revision, version_table
+from toolkit.ownership import require_ours
 from toolkit.repositories import connect
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def alembic_session(
         yield Session(database, engine, commands, version_table(config), steps, output)
 
 
+_RUNS = "code of it would run as this user"
 _UNSEEN_INDEX = re.compile(r"expression-based index '?(?P<name>[^';]+)")
 
 
@@ -212,13 +214,19 @@ def scripts_of(config: Config) -> ScriptDirectory:
 
     Raises:
         MigrationError: it is no migrations directory, or its migrations do not fit together.
+        ConfigurationError: they are somebody else's.
     """
     if not has_history(config):
         raise MigrationError(
             f"{config.migrations} is no migrations directory.", "Make one: toolkit database init"
         )
     with migrating(config):
+        # Before Alembic acts on any of them; each migration is a module that is run.
+        given = (_settings_file(config), config.migrations, config.migrations / "env.py")
+        require_ours(given, _RUNS)
         scripts = ScriptDirectory.from_config(alembic_config(config))
+        for folder in map(Path, scripts._version_locations):  # noqa: SLF001 - the public one is not yet resolved
+            require_ours([folder, *folder.rglob("*.py")], _RUNS)
         scripts.get_heads()
     return scripts
 

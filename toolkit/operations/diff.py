@@ -19,6 +19,7 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import TableSpec, narrowed, select_tables
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata, personal_columns
+from toolkit.operations.views import told_views
 from toolkit.repositories import connect
 from toolkit.repositories.base import refuse_schema, require_columns
 from toolkit.repositories.lossy import require_exact
@@ -171,6 +172,7 @@ class Comparison:
         specs = narrowed(select_tables(metadata, names, exclude), where or {})
         for side in (self.source, self.target):
             side.hold(specs)
+            told_views(side, specs, self._progress)
         for spec in specs:
             yield self._compared(_only(spec, columns) if columns else spec)
 

@@ -17,6 +17,7 @@ from toolkit.errors import FixtureError, LockLostError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.fixture_attachments import dump_files, merged
 from toolkit.operations.revisions import current_revision
+from toolkit.operations.views import told_views
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, check_schema
 from toolkit.repositories.lossy import require_exact
@@ -73,7 +74,9 @@ def dump_data(
         origin.hold(specs)
         check_schema(origin, specs)
         require_exact(origin, specs)
-        run = _Dump(config, origin, specs, FixtureWriter(place, form or FileForm()), attachments, progress or Silent())
+        progress = progress or Silent()
+        told_views(origin, specs, progress)
+        run = _Dump(config, origin, specs, FixtureWriter(place, form or FileForm()), attachments, progress)
         if dry_run:
             dumped, files = run.counts(), run.files({}, dry_run=True)[0]
         else:

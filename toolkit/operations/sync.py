@@ -18,6 +18,7 @@ from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.matching import MatchedSource, matches
 from toolkit.operations.revisions import current_revision, mismatch
 from toolkit.operations.transfer import Mode, Options, transfer
+from toolkit.operations.views import told_views
 from toolkit.operations.watermarks import Since, Watermarks, require_column
 from toolkit.repositories import connect
 from toolkit.repositories.base import refuse_schema, require_columns
@@ -78,6 +79,7 @@ def sync(
         lacking = require_columns(origin, specs)
         if not lacking:
             require_exact(origin, specs)
+        views = told_views(origin, specs, progress)
         copied = _copied_files(config, origin, specs, attachments, lacking, overwrite=overwrite_attachments,
                                dry_run=dry_run, progress=progress)
         schema_from, results, warnings = transfer(
@@ -88,7 +90,7 @@ def sync(
         )  # fmt: skip
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
     return SyncResult(source_database.name, target_database.name, dry_run, schema_from is not None, verified, results,
-                      elapsed, copied, warnings, schema_from)  # fmt: skip
+                      elapsed, copied, (*views, *warnings), schema_from)  # fmt: skip
 
 
 def _effective(options: Options, since: Since | None) -> Options:

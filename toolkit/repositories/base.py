@@ -253,6 +253,12 @@ def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec], 
     return problems
 
 
+def view_names(connection: DatabaseConnection, specs: Sequence[TableSpec]) -> tuple[str, ...]:
+    """Which of these tables are views in this database."""
+    views = {schema: connection.views(schema) for schema in {spec.table.schema for spec in specs}}
+    return tuple(spec.name for spec in specs if spec.table.name in views[spec.table.schema])
+
+
 def check_schema(
     connection: DatabaseConnection, specs: Sequence[TableSpec], others: Sequence[str] = (), *, to_write: bool = False
 ) -> None:

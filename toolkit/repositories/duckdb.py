@@ -103,6 +103,12 @@ class DuckDBConnection(DatabaseConnection):
             return DatabaseUnavailableError(
                 self.name, f"{file} is empty, which no DuckDB database is", "Remove it: the database is then made."
             )
+        if found := _OUTSIDE.search(message):
+            return StatementError(
+                self.name, f"a view or an expression there reads what is outside of {file} ({found[0]})",
+                "If you trust the file with that, set external_access = true in the settings of this database; or make "
+                "a table of the view.",
+            )
         for sign, fact, advice in _KNOWN_ERRORS:
             if sign in message and any(kind in message for kind in _KNOWN_KINDS):
                 path, _, number = message.partition("held in ")[2].partition(" (PID")
@@ -116,6 +122,10 @@ class DuckDBConnection(DatabaseConnection):
 
 
 _CHECK = re.compile('CHECK constraint failed on table ".*" with expression (.*)')
+_OUTSIDE = re.compile(
+    r"(Cannot access|Loading|Attaching|Installing)[^\n]*(disabled|forbidden)[^\n]*configuration"
+    r"|Table with name [^\n]*[./][^\n]* does not exist"
+)
 _READ_ONLY = "attached in read-only mode"
 _KNOWN_KINDS = ("IO Error", "Connection Error", "Failed to commit", "Failed to create checkpoint", _READ_ONLY)
 _KNOWN_ERRORS = (

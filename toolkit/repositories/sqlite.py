@@ -94,6 +94,24 @@ class SqliteConnection(DatabaseConnection):
             self._in_time(lambda: self._run("BEGIN IMMEDIATE"))
         else:
             self._in_time(self._begin_snapshot)
+        self._restrain()
+
+    def _restrain(self) -> None:
+        """Let views, triggers and expressions of the file call no function but those that SQLite takes for harmless.
+
+        A file that uses others is left as it is, or its triggers and checks would fail: of those that there are, none
+        reads a file. They are virtual tables, what SQLAlchemy defines (regexp and floor), and what the library does not
+        say of, such as json_valid() in 3.40 of Debian. load_extension() is off on every connection, whatever this says.
+        """
+        with self.translated():
+            if self._raw.execute(_UNSAFE).fetchone() == (0,):
+                self._run("PRAGMA trusted_schema = OFF")
+            if self.reader is not None:
+                with self.reader.cursor() as cursor:
+                    cursor.execute(_UNSAFE)
+                    if cursor.fetchone() == (0,):
+                        cursor.execute("PRAGMA trusted_schema = OFF")
+                        cursor.fetchall()
 
     @property
     def _raw(self) -> sqlite3.Connection:
@@ -247,6 +265,13 @@ class SqliteConnection(DatabaseConnection):
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
 
+# How many objects of the schema name a function that is neither innocuous (0x200000) nor kept from schemas anyhow
+# (0x80000), or are virtual tables: sqlite3.h, "Function Flags".
+_UNSAFE = """
+SELECT count(*) FROM sqlite_schema AS found WHERE sql LIKE '%virtual table%' OR EXISTS (
+    SELECT 1 FROM pragma_function_list AS known WHERE known.flags & 0x280000 = 0 AND instr(lower(found.sql), known.name)
+)
+"""
 _LOCKED = "database is locked"
 _KNOWN_ERRORS = (
     (_LOCKED, "{file} is locked by another process that is writing (waited {seconds:g} s)",

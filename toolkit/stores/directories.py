@@ -117,10 +117,12 @@ class LocalDirectory:
     @contextmanager
     def create(self, name: str) -> Iterator[IO[bytes]]:
         """A new file to write."""
-        path = self.path / name
         with self._translated():
+            path = self._within(name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
+            # Anew: what has the name may be a link.
+            path.unlink(missing_ok=True)
+            with path.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -128,13 +130,14 @@ class LocalDirectory:
     def move(self, source: str, target: str) -> None:
         """Give a file another name; the file system does it in one step."""
         with self._translated():
-            (self.path / target).parent.mkdir(parents=True, exist_ok=True)
-            (self.path / source).replace(self.path / target)
+            path, new = self._within(source), self._within(target)
+            new.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(new)
 
     def remove(self, name: str) -> None:
         """Remove a file that may not be there, and the subdirectory it leaves empty."""
-        path = self.path / name
         with self._translated():
+            path = self._within(name)
             path.unlink(missing_ok=True)
             if path.parent != self.path:
                 with suppress(OSError):
@@ -150,6 +153,20 @@ class LocalDirectory:
             raise StoreError(self.name, _BUSY, "Let it end, then run again.")
         with closing(turn):
             yield _nothing  # The kernel takes it from nobody who lives.
+
+    def _within(self, name: str) -> Path:
+        """The path of a file that is to be changed: the directory may have come from somebody else, with links in it.
+
+        Raises:
+            StoreError: it is outside of the directory.
+        """
+        path = self.path / name
+        if not path.parent.resolve().is_relative_to(self.path.resolve()):
+            raise StoreError(
+                str(path.parent), f"leads out of {self.path}, where nothing is written",
+                "Remove the link, or name another directory.",
+            )
+        return path
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
