@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from toolkit.core.changes import Changes, compare
 from toolkit.core.json_columns import format_column
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.tables import TableSpec, narrowed, select_tables
+from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata, personal_columns
 from toolkit.repositories import connect
@@ -99,7 +99,7 @@ def diff(
     target: str,
     tables: Sequence[str] = (),
     *,
-    where: Mapping[str, str] | None = None,
+    where: Conditions | None = None,
     exclude: Collection[str] = (),
     columns: Collection[str] = (),
     rows: int | None = 0,
@@ -161,7 +161,7 @@ class Comparison:
     def tables(
         self,
         names: Sequence[str] = (),
-        where: Mapping[str, str] | None = None,
+        where: Conditions | None = None,
         columns: Collection[str] = (),
         exclude: Collection[str] = (),
     ) -> Iterator[tuple[TableDiff, Differences]]:
@@ -250,7 +250,7 @@ def _texts_by_key(
 ) -> dict[tuple[str, ...], dict[str, str]]:
     """The JSON texts of the rows with these keys by column, by the texts of their keys."""
     found: dict[tuple[str, ...], dict[str, str]] = {}
-    for batch in side.repository(replace(spec, where=None)).read(keys=keys):
+    for batch in side.repository(replace(spec, conditions=())).read(keys=keys):
         rows = (dict(zip(spec.column_names, row, strict=True)) for row in _texts(spec, spec.column_names, batch))
         found |= dict(zip(_texts(spec, spec.key, batch), rows, strict=True))
     return found

@@ -25,7 +25,7 @@ from toolkit.core.plan import merge_plan
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.sorting import in_key_order
 from toolkit.core.streams import only, read_ahead
-from toolkit.core.tables import TableSpec
+from toolkit.core.tables import Conditions, TableSpec
 from toolkit.errors import ScriptError
 from toolkit.operations.deletes import guard, has_to_wait
 from toolkit.operations.diff import Comparison, Differences, DiffResult, Status, TableDiff
@@ -52,7 +52,7 @@ def diff_sql(
     script: Path | IO[bytes],
     tables: Sequence[str] = (),
     *,
-    where: Mapping[str, str] | None = None,
+    where: Conditions | None = None,
     exclude: Collection[str] = (),
     rows: int | None = 0,
     show_pii: bool = False,
@@ -112,7 +112,7 @@ def _sorted_out(differences: Differences, comparison: Comparison) -> Part:
     changes = replace(changes, removed=without_present(spec, changes.removed, comparison.source))
     if not changes.new.num_rows:
         return spec, changes
-    whole = replace(spec, where=None, columns=tuple(spec.column(name) for name in spec.key))
+    whole = replace(spec, conditions=(), columns=tuple(spec.column(name) for name in spec.key))
     keys = changes.new.select(list(spec.key))
     there = pa.Table.from_batches(comparison.target.repository(whole).read(keys=keys), spec.key_schema)
     moved = pa.Table.from_batches(only(changes.new.to_batches(), there), changes.new.schema)
@@ -164,7 +164,7 @@ class _Writer:
                 if not (follows and keys.num_rows and self._target.follows_updates(child)):
                     continue
                 names = dict.fromkeys((*spec.key, *fk.parent_columns))
-                narrow = replace(spec, where=None, columns=tuple(spec.column(name) for name in names))
+                narrow = replace(spec, conditions=(), columns=tuple(spec.column(name) for name in names))
                 ours, theirs = (
                     [keyed_digests(narrow, batch) for batch in side.repository(narrow).read(BATCH_ROWS, keys=keys)]
                     for side in (self._source, self._target)
@@ -252,7 +252,7 @@ class _Writer:
 
     def _rows(self, side: DatabaseConnection, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
         """The rows with these keys, in the order of the texts of their keys, so that two sides match."""
-        batches = side.repository(replace(spec, where=None)).read(keys=keys)
+        batches = side.repository(replace(spec, conditions=())).read(keys=keys)
         found = pa.Table.from_batches(batches, spec.schema)
         if found.num_rows != keys.num_rows:
             raise ScriptError(spec.name, "rows cannot be told apart by their keys", "Make its keys unique.")
@@ -304,7 +304,7 @@ class _Writer:
             written = pa.concat_tables([written, changes.new.select(names)])
         if not held.num_rows:
             return
-        source = self._source.repository(replace(spec, where=None))
+        source = self._source.repository(replace(spec, conditions=()))
         for unique, rows in passing_values(spec, held, lambda: source.read(BATCH_ROWS, keys=written), self._target):
             if rows is None:
                 raise ScriptError(

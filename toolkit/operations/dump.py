@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from toolkit.core.fixture_manifest import Attachments, FixtureManifest
 from toolkit.core.plan import FileCopy, TableDump
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import read_ahead
-from toolkit.core.tables import TableSpec, narrowed, select_tables
+from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.errors import FixtureError, LockLostError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.fixture_attachments import dump_files, merged
@@ -48,7 +48,7 @@ def dump_data(
     *,
     directory: Path | str | Store | None = None,
     form: FileForm | None = None,
-    where: Mapping[str, str] | None = None,
+    where: Conditions | None = None,
     exclude: Collection[str] = (),
     attachments: bool = False,
     dry_run: bool = False,
@@ -56,9 +56,9 @@ def dump_data(
 ) -> DumpResult:
     """Write each table as one file, all from one snapshot of the database; the old files stay until all are written.
 
-    `where` holds, by table, a condition in the database's own SQL. With `tables`, the files of other tables stay. With
-    `attachments`, the files that the rows point at are kept beside them by their hash; without, those of an earlier
-    dump stay.
+    `where` holds, by table, a condition in the database's own SQL, or several that hold together. With `tables`, the
+    files of other tables stay. With `attachments`, the files that the rows point at are kept beside them by their hash;
+    without, those of an earlier dump stay.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the old files are then as they were.

@@ -104,7 +104,7 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
         ConfigurationError: the models cannot be loaded, or the history of migrations cannot be read.
         UnknownNameError: no such database.
     """
-    databases = [config.database(name) for name in names or config.databases]
+    databases = [config.database(name) for name in dict.fromkeys(names or config.databases)]
     specs, refusals = usable_tables(load_metadata(config.metadata, config.root))
     head, versions = heads_of(config) if has_history(config) else None, version_table(config)
     return Status(

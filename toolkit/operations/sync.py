@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.tables import TableSpec, narrowed, select_tables
+from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.attachments import copy_files
@@ -33,7 +33,7 @@ def sync(
     target: str,
     tables: Sequence[str] = (),
     *,
-    where: Mapping[str, str] | None = None,
+    where: Conditions | None = None,
     exclude: Collection[str] = (),
     match: Mapping[str, Sequence[str]] | None = None,
     since: Since | None = None,
@@ -45,7 +45,7 @@ def sync(
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
     All tables, or those named, without those to `exclude`. `where` holds, by table, a condition in SQL that both
-    databases understand: only rows that meet it are compared.
+    databases understand, or several that hold together: only rows that meet it are compared.
     With `Mode.REPLACE` or `Mode.SOFT_DELETE`, at most `options.max_delete` rows of a table are deleted or marked (by
     default a tenth, or 100).
 

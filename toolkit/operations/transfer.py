@@ -217,8 +217,8 @@ def _plan(
         return plan if spec.where is None or not plan.deletes else _keep_present(plan, source)
     started = time.perf_counter()
     progress.step(f"compare {spec.name}")
-    changed = source.repository(replace(spec, where=window))
-    held = target.repository(replace(spec, where=None))
+    changed = source.repository(replace(spec, conditions=(*spec.conditions, window)))
+    held = target.repository(replace(spec, conditions=()))
     few = changed.count() <= _LOOKED_UP_ROWS
     changes = _compare_found(changed.row_digests(), held, spec) if few else compare(spec, changed, held)
     plan = merge_plan(spec, replace(changes, target_only=0))
@@ -235,7 +235,7 @@ def _keep_present(plan: TablePlan, source: Source) -> TablePlan:
 
 def without_present(spec: TableSpec, keys: pa.Table, source: Source) -> pa.Table:
     """Those of these keys that the source has no row of, whatever the condition that narrows the table."""
-    whole = replace(spec, where=None, columns=tuple(spec.column(name) for name in spec.key))
+    whole = replace(spec, conditions=(), columns=tuple(spec.column(name) for name in spec.key))
     present = {row for batch in source.repository(whole).read(BATCH_ROWS, keys=keys) for row in _tuples(batch, spec)}
     mask = [row not in present for batch in keys.to_batches() for row in _tuples(batch, spec)]
     return keys.filter(pa.array(mask, pa.bool_()))

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 
 from toolkit.core.digest import StoredDigest, TableDigest, digest_batches, keyed_digests
 from toolkit.core.streams import read_ahead
-from toolkit.core.tables import ForeignKeySpec, TableSpec
+from toolkit.core.tables import ForeignKeySpec, TableSpec, bracketed
 from toolkit.core.values import python_scalar, show_key, show_value
 from toolkit.errors import (
     ConditionError,
@@ -47,7 +47,7 @@ class TableRepository:
 
     @property
     def _within(self) -> sa.ColumnElement[bool]:
-        """The condition that narrows the table, as its user wrote it."""
+        """The conditions that narrow the table, as their user wrote them."""
         # Of no type: SQLAlchemy would compare a boolean with 1 on SQLite, where every number but 0 is true.
         return sa.true() if self.spec.where is None else sa.literal_column(bracketed(self.spec.where))
 
@@ -75,24 +75,29 @@ class TableRepository:
         return None if value is None else int(whole[0].as_py())
 
     def check_condition(self) -> None:
-        """Have the database understand the condition that narrows the table, before anything is done by it.
+        """Have the database understand each condition that narrows the table, before anything is done by them.
 
         With brackets around it, what has none of its own is refused (`… LIMIT 1`); without, what would close them
-        (`a = 1) OR (b = 1`). The bound values keep it to one statement.
+        (`a = 1) OR (b = 1`): each condition is whole in itself, so that all of them hold together. The bound values
+        keep it to one statement.
 
         Raises:
-            ConditionError: it does not.
+            ConditionError: it does not understand one of them.
         """
-        bare: sa.ColumnElement[bool] = sa.literal_column(f"{self.spec.where}\n")
+        for condition in self.spec.conditions:
+            self._check_condition(condition)
+
+    def _check_condition(self, condition: str) -> None:
         try:
             with self.connection.translated():
-                for condition in (self._within, bare):
-                    one = sa.select(sa.literal(1)).select_from(self.table).where(condition).limit(0)
+                for text in (bracketed(condition), f"{condition}\n"):
+                    whole: sa.ColumnElement[bool] = sa.literal_column(text)
+                    one = sa.select(sa.literal(1)).select_from(self.table).where(whole).limit(0)
                     self.connection.sqlalchemy.execute(one).all()
         except StatementError as error:
             reason, name = error.fact.removeprefix(f"{self.connection.name}: "), self.spec.name
             columns = [column.name for column in self.table.columns]
-            raise ConditionError(self.connection.name, name, str(self.spec.where), reason, columns) from error
+            raise ConditionError(self.connection.name, name, condition, reason, columns) from error
 
     def is_empty(self) -> bool:
         """Whether there is no row at all, whatever the condition that narrows the table."""
@@ -427,11 +432,6 @@ class TableRepository:
                 rows = zip(*values, strict=True)
                 cells = [storage_column(self.table, storage, c.name) for c in columns]
                 yield sa.or_(*(sa.and_(*(c == v for c, v in zip(cells, row, strict=True))) for row in rows))
-
-
-def bracketed(condition: str) -> str:
-    """A user's condition as one term; the line break ends a comment that it may end with."""
-    return f"({condition}\n)"
 
 
 def storage_column(table: sa.Table, storage: sa.Table, name: str) -> Any:

@@ -29,7 +29,7 @@ from toolkit.stores.safe_directory import SafeDirectory, hashed_name, safe_name,
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
-    from toolkit.core.tables import TableSpec
+    from toolkit.core.tables import Conditions, TableSpec
     from toolkit.stores.archive import Archive
     from toolkit.stores.live import LiveBackend
 
@@ -60,13 +60,13 @@ class RestoreOptions:
     """Where to, and what of it.
 
     Without `backend` (a key) and `directory`, every file goes where it was. `only` has, by table, a condition in the
-    database's own SQL. `overwrite`: files with other content, and rows that point at other files that are there.
-    `rowless`: also files whose rows are gone.
+    database's own SQL, or several that hold together. `overwrite`: files with other content, and rows that point at
+    other files that are there. `rowless`: also files whose rows are gone.
     """
 
     backend: str | None = None
     directory: Path | None = None
-    only: Mapping[str, str] = field(default_factory=dict)
+    only: Conditions = field(default_factory=dict)
     overwrite: bool = False
     rowless: bool = False
     jobs: int = JOBS
