@@ -15,10 +15,12 @@ import pyarrow.compute as pc
 
 from toolkit.core.changes import Changes, compare
 from toolkit.core.json_columns import format_column
+from toolkit.core.plan import TransferWarning
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata, personal_columns
+from toolkit.operations.unmodelled import unmodelled
 from toolkit.repositories import connect
 from toolkit.repositories.base import refuse_schema, require_columns
 
@@ -75,12 +77,13 @@ class TableDiff:
 
 @dataclass(frozen=True, slots=True)
 class DiffResult:
-    """What was found; an error is never a difference, nor equality."""
+    """What was found; an error is never a difference, nor equality. `warnings` tell what was not compared."""
 
     source: str
     target: str
     tables: tuple[TableDiff, ...]
     seconds: float
+    warnings: tuple[TransferWarning, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -119,7 +122,8 @@ def diff(
             replace(table, rows=tuple(differences(rows)))
             for table, differences in comparison.tables(tables, where, columns, exclude)
         )
-        return DiffResult(comparison.source.name, comparison.target.name, found, time.perf_counter() - started)
+        left = comparison.unmodelled(tables, where, columns, exclude)
+        return DiffResult(comparison.source.name, comparison.target.name, found, time.perf_counter() - started, left)
 
 
 @dataclass(frozen=True)
@@ -166,12 +170,31 @@ class Comparison:
         exclude: Collection[str] = (),
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
-        metadata = load_metadata(self._config.metadata, self._config.root)
-        specs = narrowed(select_tables(metadata, names, exclude), where or {})
+        specs = self._chosen(names, where, exclude)
         for side in (self.source, self.target):
             side.hold(specs)
         for spec in specs:
             yield self._compared(_only(spec, columns) if columns else spec)
+
+    def unmodelled(
+        self,
+        names: Sequence[str] = (),
+        where: Conditions | None = None,
+        columns: Collection[str] = (),
+        exclude: Collection[str] = (),
+    ) -> tuple[TransferWarning, ...]:
+        """What either database holds beside what was compared, because no model knows it."""
+        specs = self._chosen(names, where, exclude)
+        return tuple(
+            warning for side in (self.source, self.target)
+            for warning in unmodelled(side, self._config, specs, named=bool(names), columns=not columns)
+        )
+
+    def _chosen(
+        self, names: Sequence[str], where: Conditions | None, exclude: Collection[str]
+    ) -> tuple[TableSpec, ...]:
+        metadata = load_metadata(self._config.metadata, self._config.root)
+        return narrowed(select_tables(metadata, names, exclude), where or {})
 
     def _compared(self, spec: TableSpec) -> tuple[TableDiff, Differences]:
         started = time.perf_counter()

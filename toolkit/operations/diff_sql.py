@@ -73,15 +73,16 @@ def diff_sql(
         compared = list(comparison.tables(tables, where, exclude=exclude))
         for table, _ in compared:
             _require_compared(table)
+        left = comparison.unmodelled(tables, where, exclude=exclude)
         writer = _Writer(comparison, [_sorted_out(differences, comparison) for _, differences in compared],
                          progress or Silent())
         # Of a database given by its URL neither host nor path is told.
-        names = [_shown(name) if name in config.databases else "a database" for name in (source, target)]
+        one, other = (_shown(name) if name in config.databases else "a database" for name in (source, target))
         with whole_file(script) as file:
-            for part in writer.parts(*names):
+            for part in writer.parts(one, other, [each.place for each in left]):
                 file.write(part)
         found = tuple(replace(table, rows=tuple(differences(rows))) for table, differences in compared)
-        return DiffResult(comparison.source.name, comparison.target.name, found, time.perf_counter() - started)
+        return DiffResult(comparison.source.name, comparison.target.name, found, time.perf_counter() - started, left)
 
 
 def _require_compared(table: TableDiff) -> None:
@@ -131,8 +132,8 @@ class _Writer:
         self._script: Script = comparison.target.script()
         self._changed_rows = 0
 
-    def parts(self, source: str, target: str) -> Iterator[bytes]:
-        """The script, piece by piece."""
+    def parts(self, source: str, target: str, unmodelled: Sequence[str]) -> Iterator[bytes]:
+        """The script, piece by piece; `unmodelled` is what no model knows, and what it therefore leaves alone."""
         plans = [merge_plan(spec, changes) for spec, changes in self._parts]
         guard(plans, self._target, None)
         for spec, changes in self._parts:
@@ -140,7 +141,7 @@ class _Writer:
         waiting = self._waiting()
         tables = [_table_script(spec, changes) for spec, changes in self._parts]
         differing = [table for table in tables if table.writes + table.deletes]
-        yield from self._header(source, target, differing)
+        yield from self._header(source, target, differing, unmodelled)
         yield from _statements(self._script.begin(tables))
         for spec, changes in reversed(self._parts):
             if spec.name not in waiting:
@@ -186,7 +187,9 @@ class _Writer:
                 waiting.add(plan.spec.name)
         return waiting
 
-    def _header(self, source: str, target: str, tables: Sequence[TableScript]) -> Iterator[bytes]:
+    def _header(
+        self, source: str, target: str, tables: Sequence[TableScript], unmodelled: Sequence[str]
+    ) -> Iterator[bytes]:
         script = self._script
         lines = [
             f"Makes {target} ({script.engine}) equal to {source}; written by toolkit diff --sql.",
@@ -197,6 +200,7 @@ class _Writer:
             lines.append("Triggers of these tables will run, and may change more than is written here.")
         if not tables:
             lines.append("Nothing differs.")
+        lines += [f"Not compared, for the models do not know it: {_shown(each)}" for each in unmodelled]
         lines += [
             f"{_shown(each.spec.name)}: {each.deletes} to delete, {each.updates} to update, {each.inserts} to insert"
             for each in tables

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.core.fixture_manifest import Attachments, FixtureManifest
-from toolkit.core.plan import FileCopy, TableDump
+from toolkit.core.plan import FileCopy, TableDump, TransferWarning
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
@@ -17,6 +17,7 @@ from toolkit.errors import FixtureError, LockLostError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.fixture_attachments import dump_files, merged
 from toolkit.operations.revisions import current_revision
+from toolkit.operations.unmodelled import unmodelled
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, check_schema
 from toolkit.stores.directories import Directory, directory_at
@@ -39,6 +40,7 @@ class DumpResult:
     tables: tuple[TableDump, ...]
     seconds: float
     attachments: FileCopy | None = None
+    warnings: tuple[TransferWarning, ...] = ()
 
 
 def dump_data(
@@ -71,6 +73,7 @@ def dump_data(
     with connect(database) as origin:
         origin.hold(specs)
         check_schema(origin, specs)
+        left = unmodelled(origin, config, specs, named=bool(tables))
         run = _Dump(config, origin, specs, FixtureWriter(place, form or FileForm()), attachments, progress or Silent())
         if dry_run:
             dumped, files = run.counts(), run.files({}, dry_run=True)[0]
@@ -78,7 +81,7 @@ def dump_data(
             with place.alone() as require_alone:
                 dumped, files = run.write(revision, bool(tables or exclude), require_alone)
     elapsed = time.perf_counter() - started
-    return DumpResult(database.name, place.name, dry_run, revision, dumped, elapsed, files)
+    return DumpResult(database.name, place.name, dry_run, revision, dumped, elapsed, files, left)
 
 
 @dataclass

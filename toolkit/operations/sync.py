@@ -18,6 +18,7 @@ from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.matching import MatchedSource, matches
 from toolkit.operations.revisions import current_revision, mismatch
 from toolkit.operations.transfer import Mode, Options, transfer
+from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.watermarks import Since, Watermarks, require_column
 from toolkit.repositories import connect
 from toolkit.repositories.base import refuse_schema, require_columns
@@ -72,6 +73,7 @@ def sync(
             _require_one_revision(source_database, target_database, config)
         origin.hold(specs)
         lacking = require_columns(origin, specs)
+        left = () if lacking else unmodelled(origin, config, specs, named=bool(tables))
         copied = _copied_files(config, origin, specs, attachments, lacking, dry_run=dry_run, progress=progress)
         schema_from, results, warnings = transfer(
             lambda destination: MatchedSource(origin, destination, specs, match) if match and destination else origin,
@@ -81,7 +83,7 @@ def sync(
         )  # fmt: skip
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
     return SyncResult(source_database.name, target_database.name, dry_run, schema_from is not None, verified, results,
-                      elapsed, copied, warnings, schema_from)  # fmt: skip
+                      elapsed, copied, (*left, *warnings), schema_from)  # fmt: skip
 
 
 def _effective(options: Options, since: Since | None) -> Options:

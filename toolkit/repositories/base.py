@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
 from toolkit.errors import SchemaMismatchError
+from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
 
 if TYPE_CHECKING:
@@ -119,6 +120,21 @@ class DatabaseConnection(ABC):
         """The names of the views in a schema."""
         with self.translated():
             return frozenset(sa.inspect(self.sqlalchemy).get_view_names(schema=schema))
+
+    @abstractmethod
+    def stored_tables(self) -> Iterable[StoredTable]:
+        """All tables with rows of somebody's that may be read, whoever made them; not those of the engine itself."""
+
+    def compared_name(self, name: str) -> str:
+        """A name in the form that is the same for all names that mean one table or column."""
+        return name
+
+    def holds(self, table: sa.TableClause, *conditions: sa.ColumnElement[bool]) -> bool:
+        """Whether a table has a row that meets these conditions; the first found ends the search."""
+        with self.translated():
+            found = sa.select(sa.literal(1)).select_from(table).where(*conditions).limit(1)
+            # Fetched to the end: DuckDB does nothing else while a result is unfinished.
+            return bool(self.sqlalchemy.execute(found).all())
 
     def identity(self) -> str:
         """Sixteen hexadecimal digits for where these rows are; no secret. Databases of one name are told apart by them.

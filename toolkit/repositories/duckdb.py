@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from toolkit.core.tables import TableSpec
 from toolkit.errors import CORRECT_ROW, DatabaseUnavailableError, StatementError, ToolkitError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
+from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.duckdb_reflection import label_of
@@ -48,6 +49,16 @@ class DuckDBConnection(DatabaseConnection):
         from toolkit.repositories.duckdb_script import DuckDBScript
 
         return DuckDBScript(self)
+
+    def stored_tables(self) -> Iterator[StoredTable]:
+        """All tables with rows of somebody's; not those of DuckDB itself."""
+        with self.translated():
+            rows = self.raw.execute(
+                "SELECT table_name, nullif(schema_name, current_schema()), list(column_name ORDER BY column_index) "
+                "FROM duckdb_tables() JOIN duckdb_columns() USING (database_name, schema_name, table_name) "
+                "WHERE database_name = current_database() AND NOT temporary GROUP BY ALL ORDER BY ALL"
+            ).fetchall()
+        return (StoredTable(name, schema, tuple(columns), name) for name, schema, columns in rows)
 
     def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""

@@ -13,6 +13,7 @@ from psycopg import errors as pg
 from toolkit.core.tables import TableSpec
 from toolkit.errors import DatabaseUnavailableError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
+from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.postgres_conflicts import find_orphans
 from toolkit.repositories.postgres_errors import known_error
@@ -272,6 +273,17 @@ class PostgresConnection(DatabaseConnection):
             return None
         return f"permission denied for {f'table {table.name}' if exists else f'schema {schema}'}"
 
+    def stored_tables(self) -> Iterator[StoredTable]:
+        """All tables with rows of somebody's that may be read; not those of the server or of an extension."""
+        with self.translated():
+            rows = self.sqlalchemy.execute(sa.text(_TABLES)).all()
+        return (StoredTable(row.name, row.schema, tuple(row.columns), row.name) for row in rows)
+
+    def holds(self, table: sa.TableClause, *conditions: sa.ColumnElement[bool]) -> bool:
+        """Whether a table has a row that meets these conditions; an error ends no more than the search."""
+        with self.raw.transaction():
+            return super().holds(table, *conditions)
+
     def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""
         with self.translated():
@@ -307,6 +319,20 @@ class PostgresConnection(DatabaseConnection):
         parents = {foreign_key.parent for deferred in self._deferred for foreign_key in deferred.foreign_keys}
         return spec in self._deferred or spec.name in parents
 
+
+# Rows of partitions and of inheriting tables are read as their parent's; those that a policy hides, not at all.
+_TABLES = """
+SELECT relname AS name, CASE WHEN NOT pg_table_is_visible(c.oid) THEN nspname END AS schema,
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+             ORDER BY attnum) AS columns
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'p') AND relpersistence <> 't' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+  AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = c.oid)
+  AND NOT EXISTS (SELECT 1 FROM pg_depend
+                  WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
+  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)
+ORDER BY nspname, relname
+"""
 
 _FOREIGN_KEYS = """
 SELECT nspname AS schema, relname AS name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -31,10 +32,12 @@ from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnecti
 from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.portable import TableRepository
+from toolkit.repositories.sqlite_catalogue import stored_tables
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
 from toolkit.repositories.sqlite_keys import find_twins, folding_collations
 
 if TYPE_CHECKING:
+    from toolkit.repositories.catalogue import StoredTable
     from toolkit.repositories.scripts import Script
 
 # SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
@@ -177,6 +180,14 @@ class SqliteConnection(DatabaseConnection):
 
         return SqliteScript(self)
 
+    def stored_tables(self) -> Iterator[StoredTable]:
+        """All tables with rows of somebody's; not those of SQLite itself."""
+        return stored_tables(self)
+
+    def compared_name(self, name: str) -> str:
+        """A name as SQLite compares it, which knows no upper case in ASCII."""
+        return name.translate(_LOWER)
+
     def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""
         query = sa.text(
@@ -245,6 +256,7 @@ class SqliteConnection(DatabaseConnection):
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
 
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _LOCKED = "database is locked"
 _KNOWN_ERRORS = (
     (_LOCKED, "{file} is locked by another process that is writing (waited {seconds:g} s)",
