@@ -71,7 +71,7 @@ def diff(
             statuses.add(table.status)
             for row in differences(None):
                 show_json_line(row)
-        for warning in comparison.unmodelled(tables, where, columns, exclude):
+        for warning in comparison.unmodelled:
             show_json_line(warning)
     return _exit_code(statuses)
 

@@ -122,8 +122,9 @@ def diff(
             replace(table, rows=tuple(differences(rows)))
             for table, differences in comparison.tables(tables, where, columns, exclude)
         )
-        left = comparison.unmodelled(tables, where, columns, exclude)
-        return DiffResult(comparison.source.name, comparison.target.name, found, time.perf_counter() - started, left)
+        return DiffResult(
+            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.unmodelled
+        )
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,8 @@ class Comparison:
         self._databases = (config.database(source), config.database(target))
         self._masked = {} if show_pii else personal_columns(config.metadata, config.root)
         self._progress = progress or Silent()
+        self.unmodelled: tuple[TransferWarning, ...] = ()
+        """What either database holds beside the tables that are compared, from the first of them on."""
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
@@ -170,31 +173,16 @@ class Comparison:
         exclude: Collection[str] = (),
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
-        specs = self._chosen(names, where, exclude)
+        metadata = load_metadata(self._config.metadata, self._config.root)
+        specs = narrowed(select_tables(metadata, names, exclude), where or {})
         for side in (self.source, self.target):
             side.hold(specs)
-        for spec in specs:
-            yield self._compared(_only(spec, columns) if columns else spec)
-
-    def unmodelled(
-        self,
-        names: Sequence[str] = (),
-        where: Conditions | None = None,
-        columns: Collection[str] = (),
-        exclude: Collection[str] = (),
-    ) -> tuple[TransferWarning, ...]:
-        """What either database holds beside what was compared, because no model knows it."""
-        specs = self._chosen(names, where, exclude)
-        return tuple(
+        self.unmodelled = tuple(
             warning for side in (self.source, self.target)
             for warning in unmodelled(side, self._config, specs, named=bool(names), columns=not columns)
         )
-
-    def _chosen(
-        self, names: Sequence[str], where: Conditions | None, exclude: Collection[str]
-    ) -> tuple[TableSpec, ...]:
-        metadata = load_metadata(self._config.metadata, self._config.root)
-        return narrowed(select_tables(metadata, names, exclude), where or {})
+        for spec in specs:
+            yield self._compared(_only(spec, columns) if columns else spec)
 
     def _compared(self, spec: TableSpec) -> tuple[TableDiff, Differences]:
         started = time.perf_counter()

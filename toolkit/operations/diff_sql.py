@@ -73,16 +73,17 @@ def diff_sql(
         compared = list(comparison.tables(tables, where, exclude=exclude))
         for table, _ in compared:
             _require_compared(table)
-        left = comparison.unmodelled(tables, where, exclude=exclude)
         writer = _Writer(comparison, [_sorted_out(differences, comparison) for _, differences in compared],
                          progress or Silent())
         # Of a database given by its URL neither host nor path is told.
         one, other = (_shown(name) if name in config.databases else "a database" for name in (source, target))
         with whole_file(script) as file:
-            for part in writer.parts(one, other, [each.place for each in left]):
+            for part in writer.parts(one, other, [each.place for each in comparison.unmodelled]):
                 file.write(part)
         found = tuple(replace(table, rows=tuple(differences(rows))) for table, differences in compared)
-        return DiffResult(comparison.source.name, comparison.target.name, found, time.perf_counter() - started, left)
+        return DiffResult(
+            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.unmodelled
+        )
 
 
 def _require_compared(table: TableDiff) -> None:

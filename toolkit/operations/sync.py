@@ -15,6 +15,7 @@ from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchE
 from toolkit.models.loader import load_metadata
 from toolkit.operations.attachments import copy_files
 from toolkit.operations.deletes import DeleteLimit
+from toolkit.operations.made_constraints import made_constraints
 from toolkit.operations.matching import MatchedSource, matches
 from toolkit.operations.revisions import current_revision, mismatch
 from toolkit.operations.transfer import Mode, Options, transfer
@@ -80,6 +81,7 @@ def sync(
             target_database, config, specs, dry_run=dry_run, options=options, progress=progress, problems=lacking,
             watermarks_for=(lambda destination: Watermarks.between(since, origin, destination, specs))
             if since else None,
+            before_models=lambda: made_constraints(origin, target_database, specs, progress),
         )  # fmt: skip
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
     return SyncResult(source_database.name, target_database.name, dry_run, schema_from is not None, verified, results,

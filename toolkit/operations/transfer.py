@@ -19,6 +19,7 @@ from toolkit.errors import ExistingRowsError
 from toolkit.operations import schema
 from toolkit.operations.deletes import DeleteLimit, guard, soften
 from toolkit.operations.execution import execute
+from toolkit.operations.revisions import has_history
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema, require_keys
 
@@ -97,6 +98,7 @@ def transfer(
     problems: Sequence[str] = (),
     watermarks_for: Callable[[DatabaseConnection], Watermarks] | None = None,
     before_rows: Callable[[], None] | None = None,
+    before_models: Callable[[], tuple[TransferWarning, ...]] | None = None,
 ) -> tuple[str | None, tuple[TableResult, ...], tuple[TransferWarning, ...]]:
     """Plan and, unless it is a dry run, execute.
 
@@ -105,17 +107,19 @@ def transfer(
     `source_for` gives the source once the target is open; it is given None for a target that is yet to be made.
     `problems` is what the source lacks; it is told together with what the target lacks. `watermarks_for` gives how far
     the last sync from this source went, if only what changed since is to be looked at. `before_rows` is called when
-    nothing is left to refuse, before any row is written.
+    nothing is left to refuse, before any row is written; `before_models` before tables are made from the models.
 
     Raises:
         RevisionMismatchError, SchemaMismatchError: before anything is written.
     """
-    created = _prepare(target, config, specs, problems, dry_run=dry_run)
+    created = _lacks_schema(target, config, specs, problems)
     schema_from = schema.schema_from(config) if created else None
+    made = before_models() if created and before_models and not has_history(config) else ()
     if created and dry_run:
         source = source_for(None)
-        return schema_from, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs), ()
+        return schema_from, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs), made
     if created:
+        schema.make_schema(target, config)
         progress.note(f"{target.name} had no tables: its schema was created.")
     with connect(target, write=not dry_run) as destination:
         if options.commit_every and not dry_run:
@@ -135,7 +139,7 @@ def transfer(
         if before_rows is not None:
             before_rows()
         results = execute(plans, source, destination, options, progress, marks)
-        return schema_from, results, _unlike_numbers(destination, specs, results, progress)
+        return schema_from, results, (*made, *_unlike_numbers(destination, specs, results, progress))
 
 
 def _lacking_rights(
@@ -172,12 +176,8 @@ def _upserts(plan: TablePlan, target: DatabaseConnection, options: Options) -> b
     return bool(plan.writes)
 
 
-def _prepare(
-    target: Database, config: Config, specs: Sequence[TableSpec], problems: Sequence[str], *, dry_run: bool
-) -> bool:
-    """Create the schema of a target without any tables; whether it was created, or in a dry run would be."""
-    if not problems and not dry_run:
-        return schema.ensure_schema(target, config, accept_missing=True)
+def _lacks_schema(target: Database, config: Config, specs: Sequence[TableSpec], problems: Sequence[str]) -> bool:
+    """Whether a target is without any tables, which are then to be made; what either side lacks is refused."""
     blank = schema.lacks_schema(target, config, accept_missing=True)
     if problems and not blank:
         with connect(target) as destination:

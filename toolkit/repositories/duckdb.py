@@ -16,6 +16,7 @@ from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
 from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.decorated import repository_of
+from toolkit.repositories.duckdb_dialect import is_enforced
 from toolkit.repositories.duckdb_reflection import label_of
 from toolkit.repositories.duckdb_table import DuckDBRepository
 from toolkit.repositories.portable import TableRepository
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 class DuckDBConnection(DatabaseConnection):
     """One transaction on a DuckDB file, which only one process at a time may have open for writing."""
 
-    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=True)
+    capabilities = Capabilities(
+        enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=True, keeps_foreign_keys=False
+    )
     codec = Codec()
 
     @property
@@ -59,6 +62,9 @@ class DuckDBConnection(DatabaseConnection):
                 "WHERE database_name = current_database() AND NOT temporary GROUP BY ALL ORDER BY ALL"
             ).fetchall()
         return (StoredTable(name, schema, tuple(columns), name) for name, schema, columns in rows)
+
+    def _keeps_unique(self, index: sa.Index) -> bool:
+        return is_enforced(index)
 
     def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""

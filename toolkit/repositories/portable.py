@@ -119,6 +119,27 @@ class TableRepository:
                 for rows in result.partitions(batch_rows):
                     yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
 
+    def first_repeated(self, columns: Sequence[str]) -> str | None:
+        """Values of these columns, none of them NULL, that several rows have, for a message; None if there are none."""
+        specs = [self.spec.column(name) for name in columns]
+        cells = [self.table.c[name] for name in columns]
+        shown = (self.connection.codec.select(spec, cell) for spec, cell in zip(specs, cells, strict=True))
+        several = (
+            sa.select(*shown).where(self._within, *(cell.is_not(None) for cell in cells))
+            .group_by(*map(self._told_apart, cells)).having(sa.func.count() > 1).limit(1)
+        )
+        with self.connection.translated():
+            rows = self.connection.sqlalchemy.execute(several).all()
+        if not rows:
+            return None
+        decoded = (self.connection.codec.decode_column(spec, [v]) for spec, v in zip(specs, rows[0], strict=True))
+        types = tuple(spec.type for spec in specs)
+        return show_key(tuple(columns), types, tuple(python_scalar(each[0]) for each in decoded))
+
+    def _told_apart(self, cell: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """A column such that values that differ are not taken for one."""
+        return cell
+
     def read_committed(self) -> Iterator[pa.RecordBatch]:
         """The rows as they were before this transaction wrote any."""
         return self.read()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import sqlalchemy as sa
 from psycopg import errors as pg
 
+from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
 from toolkit.errors import DatabaseUnavailableError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
@@ -279,7 +281,17 @@ class PostgresConnection(DatabaseConnection):
             rows = self.sqlalchemy.execute(sa.text(_TABLES)).all()
         return (StoredTable(row.name, row.schema, tuple(row.columns), row.name) for row in rows)
 
-    def holds(self, table: sa.TableClause, *conditions: sa.ColumnElement[bool]) -> bool:
+    def constraints(self, spec: TableSpec) -> Constraints:
+        """The constraints that the table has in this database."""
+        found = super().constraints(spec)
+        with self.translated():
+            rows = self.sqlalchemy.execute(sa.text(_UNUSUAL), {"table": qualified(spec.table)}).all()
+        return replace(
+            found, collations={row.name: row.collation for row in rows if row.collation},
+            others=tuple(row.name for row in rows if not row.collation),
+        )
+
+    def holds(self, table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> bool:
         """Whether a table has a row that meets these conditions; an error ends no more than the search."""
         with self.raw.transaction():
             return super().holds(table, *conditions)
@@ -332,6 +344,15 @@ WHERE relkind IN ('r', 'p') AND relpersistence <> 't' AND nspname !~ '^pg_' AND 
                   WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
   AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)
 ORDER BY nspname, relname
+"""
+
+# What two values may be equal by though they differ, and exclusion constraints.
+_UNUSUAL = """
+SELECT attname::text AS name, collname::text AS collation
+FROM pg_attribute JOIN pg_collation AS c ON c.oid = attcollation
+WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped AND NOT collisdeterministic
+UNION ALL
+SELECT conname::text, NULL FROM pg_constraint WHERE conrelid = to_regclass(:table) AND contype = 'x'
 """
 
 _FOREIGN_KEYS = """

@@ -32,11 +32,12 @@ from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnecti
 from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.portable import TableRepository
-from toolkit.repositories.sqlite_catalogue import stored_tables
+from toolkit.repositories.sqlite_catalogue import constraints, stored_tables
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
 from toolkit.repositories.sqlite_keys import find_twins, folding_collations
 
 if TYPE_CHECKING:
+    from toolkit.core.constraints import Constraints
     from toolkit.repositories.catalogue import StoredTable
     from toolkit.repositories.scripts import Script
 
@@ -62,6 +63,7 @@ class SqliteConnection(DatabaseConnection):
 
     capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False)
     codec = SqliteCodec()
+    options_of = "sqlite"
 
     _turn: Turn | None = None
     reader: Any = None
@@ -184,6 +186,10 @@ class SqliteConnection(DatabaseConnection):
         """All tables with rows of somebody's; not those of SQLite itself."""
         return stored_tables(self)
 
+    def constraints(self, spec: TableSpec) -> Constraints:
+        """The constraints that the table has in this file, from SQLite's own catalogue: reflection loses some."""
+        return constraints(self, spec)
+
     def compared_name(self, name: str) -> str:
         """A name as SQLite compares it, which knows no upper case in ASCII."""
         return name.translate(_LOWER)
@@ -304,6 +310,10 @@ class SqliteRepository(TableRepository):
             cursor.execute(f"SELECT {names} FROM {self.source(quote.format_table(self.table))}")
             while rows := cursor.fetchmany(batch_rows):
                 yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
+
+    def _told_apart(self, cell: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """A column without its collation, which may take different values for one."""
+        return sa.collate(sa.type_coerce(cell, sa.String), "BINARY")
 
     def folded_key(self) -> dict[str, str]:
         """The key columns of which SQLite takes different values for one, each with what makes it do so."""
