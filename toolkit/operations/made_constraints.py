@@ -5,7 +5,7 @@ It is told; and refused where rows would be, before anything is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -33,14 +33,18 @@ def made_constraints(
     Raises:
         SchemaMismatchError: some would refuse rows that the source has.
     """
-    found = [(spec, change) for spec in specs for change in _changes(source, target, spec)]
+    there, made = source.constraints(specs), connect(target, write=True)
+    found = [
+        (spec, change) for spec in specs if spec.name in there
+        for change in changes(there[spec.name], made.made_constraints(spec.table))
+    ]
     problems = [
         f"{spec.name}: the models make {change.what}, {source.name} {_there(change)}, and {reason}"
         for spec, change in found
         if isinstance(change, Stronger) and (reason := _refused(source, spec, change))
     ]
     if problems:
-        where = f"Index(..., {connect(target, write=True).options_of}_where=...)"
+        where = f"Index(..., {made.options_of}_where=...)"
         raise SchemaMismatchError(
             problems, f"Nothing was made. Correct it in the models (a condition is {where}), make the tables of "
             f"{target.name} before, or leave the table out: --exclude TABLE.",
@@ -51,12 +55,6 @@ def made_constraints(
     if len(told) > _TOLD:
         progress.note(f"… and {len(told) - _TOLD:,} more constraints: --json tells all.")
     return told
-
-
-def _changes(source: DatabaseConnection, target: Database, spec: TableSpec) -> Iterator[Change]:
-    if spec.table.name in source.views(spec.table.schema):
-        return iter(())
-    return changes(source.constraints(spec), connect(target, write=True).made_constraints(spec.table))
 
 
 def _refused(source: DatabaseConnection, spec: TableSpec, change: Stronger) -> str | None:

@@ -131,10 +131,10 @@ class DatabaseConnection(ABC):
     def stored_tables(self) -> Iterable[StoredTable]:
         """All tables with rows of somebody's that may be read, whoever made them; not those of the engine itself."""
 
-    def constraints(self, spec: TableSpec) -> Constraints:
-        """The constraints that the table has in this database."""
+    def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+        """The constraints that these tables have in this database, by name; without those that are views there."""
         with self.translated():
-            return reflected(self.sqlalchemy, spec, with_foreign_keys=self.capabilities.keeps_foreign_keys)
+            return reflected(self.sqlalchemy, specs)
 
     def made_constraints(self, table: sa.Table) -> Constraints:
         """The constraints that it will have when it is made from its model; nothing needs to be connected for that."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -69,34 +68,51 @@ def option_texts(options: Mapping[str, Any]) -> Iterator[str]:
         yield "DEFERRABLE INITIALLY DEFERRED"
 
 
-def reflected(connection: sa.Connection, spec: TableSpec, *, with_foreign_keys: bool) -> Constraints:
-    """What the database has, for engines that SQLAlchemy's reflection loses nothing of."""
-    inspector, name, schema = sa.inspect(connection), spec.table.name, spec.table.schema
-    key = inspector.get_pk_constraint(name, schema)["constrained_columns"]
-    foreign_keys = tuple(
-        ForeignKey(tuple(each["constrained_columns"]), each["referred_table"],
-                   tuple(option_texts(each.get("options", {}))))
-        for each in inspector.get_foreign_keys(name, schema)
-    )  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", sa.exc.SAWarning)
-        indexes = [each for each in inspector.get_indexes(name, schema) if each["unique"]]
-    return Constraints(
-        key=frozenset(key),
-        # A constraint and the index that it rests on are one.
-        unique=tuple(dict.fromkeys((
-            *([UniqueKey(tuple(key))] if key else []),
-            *(UniqueKey(tuple(each["column_names"]), each["name"])
-              for each in inspector.get_unique_constraints(name, schema)),
-            *map(_reflected_index, indexes),
-        ))),
-        foreign_keys=foreign_keys if with_foreign_keys else None,
-        checks=tuple(Check(each["sqltext"], each["name"]) for each in inspector.get_check_constraints(name, schema)),
-        not_null=frozenset(c["name"] for c in inspector.get_columns(name, schema) if not c["nullable"]),
-    )  # fmt: skip
+def reflected(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+    """What the database has of each table, for engines that SQLAlchemy's reflection loses nothing of; no views."""
+    found: dict[str, Constraints] = {}
+    for schema in dict.fromkeys(spec.table.schema for spec in specs):
+        ours = {(schema, spec.table.name): spec.name for spec in specs if spec.table.schema == schema}
+        read = _Reflection(sa.inspect(connection), schema, [name for _, name in ours])
+        found |= {ours[place]: read.constraints(place) for place in ours if place in read.columns}
+    return found
 
 
-def _reflected_index(index: Any) -> UniqueKey:
+class _Reflection:
+    """Some tables of a schema, read by as many statements as for one."""
+
+    def __init__(self, inspector: sa.Inspector, schema: str | None, names: Sequence[str]) -> None:
+        wanted: dict[str, Any] = {"schema": schema, "filter_names": names}
+        self.columns = inspector.get_multi_columns(**wanted)
+        self._keys = inspector.get_multi_pk_constraint(**wanted)
+        self._unique = inspector.get_multi_unique_constraints(**wanted)
+        self._indexes = inspector.get_multi_indexes(**wanted)
+        self._foreign_keys = inspector.get_multi_foreign_keys(**wanted)
+        self._checks = inspector.get_multi_check_constraints(**wanted)
+
+    def constraints(self, place: tuple[str | None, str]) -> Constraints:
+        key: Any = self._keys[place]
+        columns = key["constrained_columns"] if key else []
+        return Constraints(
+            key=frozenset(columns),
+            # A constraint and the index that it rests on are one.
+            unique=tuple(dict.fromkeys((
+                *([UniqueKey(tuple(columns))] if columns else []),
+                *(UniqueKey(tuple(each["column_names"]), each["name"]) for each in self._unique[place]),
+                *(reflected_index(each) for each in self._indexes[place] if each["unique"]),
+            ))),
+            foreign_keys=tuple(
+                ForeignKey(tuple(each["constrained_columns"]), each["referred_table"],
+                           tuple(option_texts(each.get("options", {}))))
+                for each in self._foreign_keys[place]
+            ),
+            checks=tuple(Check(each["sqltext"], each["name"]) for each in self._checks[place]),
+            not_null=frozenset(column["name"] for column in self.columns[place] if not column["nullable"]),
+        )  # fmt: skip
+
+
+def reflected_index(index: Any) -> UniqueKey:
+    """A unique index as reflection gives it."""
     conditions = (value for name, value in index.get("dialect_options", {}).items() if name.endswith("_where"))
     columns = index.get("expressions") or index["column_names"]
     return UniqueKey(tuple(columns), index["name"], next(conditions, None), None in index["column_names"])

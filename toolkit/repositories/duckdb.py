@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import sqlalchemy as sa
 
+from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
 from toolkit.errors import CORRECT_ROW, DatabaseUnavailableError, StatementError, ToolkitError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
 from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.decorated import repository_of
+from toolkit.repositories.duckdb_catalogue import constraints, stored_tables
 from toolkit.repositories.duckdb_dialect import is_enforced
 from toolkit.repositories.duckdb_reflection import label_of
 from toolkit.repositories.duckdb_table import DuckDBRepository
@@ -53,15 +55,15 @@ class DuckDBConnection(DatabaseConnection):
 
         return DuckDBScript(self)
 
-    def stored_tables(self) -> Iterator[StoredTable]:
+    def stored_tables(self) -> list[StoredTable]:
         """All tables with rows of somebody's; not those of DuckDB itself."""
         with self.translated():
-            rows = self.raw.execute(
-                "SELECT table_name, nullif(schema_name, current_schema()), list(column_name ORDER BY column_index) "
-                "FROM duckdb_tables() JOIN duckdb_columns() USING (database_name, schema_name, table_name) "
-                "WHERE database_name = current_database() AND NOT temporary GROUP BY ALL ORDER BY ALL"
-            ).fetchall()
-        return (StoredTable(name, schema, tuple(columns), name) for name, schema, columns in rows)
+            return stored_tables(self)
+
+    def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+        """The constraints that these tables have in this database, by name; without those that are views there."""
+        with self.translated():
+            return constraints(self, specs)
 
     def _keeps_unique(self, index: sa.Index) -> bool:
         return is_enforced(index)

@@ -281,15 +281,19 @@ class PostgresConnection(DatabaseConnection):
             rows = self.sqlalchemy.execute(sa.text(_TABLES)).all()
         return (StoredTable(row.name, row.schema, tuple(row.columns), row.name) for row in rows)
 
-    def constraints(self, spec: TableSpec) -> Constraints:
-        """The constraints that the table has in this database."""
-        found = super().constraints(spec)
+    def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+        """The constraints that these tables have in this database, by name; without those that are views there."""
+        found, places = super().constraints(specs), {qualified(spec.table): spec.name for spec in specs}
         with self.translated():
-            rows = self.sqlalchemy.execute(sa.text(_UNUSUAL), {"table": qualified(spec.table)}).all()
-        return replace(
-            found, collations={row.name: row.collation for row in rows if row.collation},
-            others=tuple(row.name for row in rows if not row.collation),
-        )
+            rows = self.sqlalchemy.execute(sa.text(_UNUSUAL), {"tables": list(places)}).all()
+        for row in (row for row in rows if places[row.place] in found):
+            table = found[name := places[row.place]]
+            unusual: dict[str, Any] = (
+                {"collations": {**table.collations, row.name: row.collation}} if row.collation
+                else {"others": (*table.others, row.name)}
+            )
+            found[name] = replace(table, **unusual)
+        return found
 
     def holds(self, table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> bool:
         """Whether a table has a row that meets these conditions; an error ends no more than the search."""
@@ -348,11 +352,12 @@ ORDER BY nspname, relname
 
 # What two values may be equal by though they differ, and exclusion constraints.
 _UNUSUAL = """
-SELECT attname::text AS name, collname::text AS collation
-FROM pg_attribute JOIN pg_collation AS c ON c.oid = attcollation
-WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped AND NOT collisdeterministic
+SELECT place, attname::text AS name, collname::text AS collation
+FROM unnest(CAST(:tables AS text[])) AS place JOIN pg_attribute ON attrelid = to_regclass(place)
+JOIN pg_collation AS c ON c.oid = attcollation WHERE attnum > 0 AND NOT attisdropped AND NOT collisdeterministic
 UNION ALL
-SELECT conname::text, NULL FROM pg_constraint WHERE conrelid = to_regclass(:table) AND contype = 'x'
+SELECT place, conname::text, NULL FROM unnest(CAST(:tables AS text[])) AS place
+JOIN pg_constraint ON conrelid = to_regclass(place) WHERE contype = 'x'
 """
 
 _FOREIGN_KEYS = """

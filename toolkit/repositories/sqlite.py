@@ -186,9 +186,11 @@ class SqliteConnection(DatabaseConnection):
         """All tables with rows of somebody's; not those of SQLite itself."""
         return stored_tables(self)
 
-    def constraints(self, spec: TableSpec) -> Constraints:
-        """The constraints that the table has in this file, from SQLite's own catalogue: reflection loses some."""
-        return constraints(self, spec)
+    def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+        """The constraints that these tables have, from SQLite's own catalogue: reflection loses some."""
+        with self.translated():
+            found = {spec.name: constraints(self, spec) for spec in specs}
+        return {name: each for name, each in found.items() if each is not None}
 
     def compared_name(self, name: str) -> str:
         """A name as SQLite compares it, which knows no upper case in ASCII."""

@@ -56,14 +56,18 @@ def stored_tables(connection: SqliteConnection) -> Iterator[StoredTable]:
             yield StoredTable(row.name, None, (), content)
 
 
-def constraints(connection: SqliteConnection, spec: TableSpec) -> Constraints:
-    """All of a table, with what is only in the text of its CREATE TABLE: checks, collations, when keys are checked."""
-    with connection.translated():
-        sql, columns, indexes, foreign_keys = (
-            connection.sqlalchemy.execute(sa.text(query), {"table": spec.table.name}).all()
-            for query in (_TABLE, _COLUMNS, _UNIQUE, _FOREIGN_KEYS)
-        )
-    parts = list(clauses(sql[0].sql)) if sql else []
+def constraints(connection: SqliteConnection, spec: TableSpec) -> Constraints | None:
+    """All of a table, with what is only in the text of its CREATE TABLE: checks, collations, when keys are checked.
+
+    None if it is a view.
+    """
+    sql, columns, indexes, foreign_keys = (
+        connection.sqlalchemy.execute(sa.text(query), {"table": spec.table.name}).all()
+        for query in (_TABLE, _COLUMNS, _UNIQUE, _FOREIGN_KEYS)
+    )
+    if not sql:
+        return None
+    parts = list(clauses(sql[0].sql))
     key = [column.name for column in sorted(columns, key=lambda column: column.pk) if column.pk]
     collations = {part.column: part.collation for part in parts if part.column and part.collation}
     collations |= {row.column: row.collation for row in indexes if row.column and row.collation != _BINARY}
