@@ -78,5 +78,5 @@ def _warning(source: DatabaseConnection, target: Database, spec: TableSpec, chan
     if isinstance(change, Stronger):
         reason = f"{target.name} is given {change.what}, as the models say; {source.name} {_there(change)}."
         return TransferWarning("constraint stronger", spec.name, reason)
-    reason = f"{target.name} is made without {change.what}, which {source.name} has and the models do not say."
+    reason = f"{target.name} is made without {change.what}, which {source.name} has."
     return TransferWarning("constraint missing", spec.name, reason)
