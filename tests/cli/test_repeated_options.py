@@ -98,7 +98,7 @@ def push_where(told: Told) -> None:
     assert (pushed["files"], again["files"]) == (3, 3)
     scopes = [each["scope"]["where"] for each in told("archive", "list")["snapshots"]]
     conditions = [each.partition(":")[2] for each in FILES]
-    assert scopes == [{"attachment": f"({conditions[0]}\n) AND ({conditions[1]}\n)"}] * 2
+    assert scopes == [{"attachment": f"({conditions[0]}) AND ({conditions[1]})"}] * 2
 
 
 def restore_only(told: Told) -> None:

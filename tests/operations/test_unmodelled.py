@@ -20,6 +20,7 @@ from toolkit.config import Config
 from toolkit.core.plan import TransferWarning
 from toolkit.operations.diff_sql import diff_sql
 from toolkit.operations.status import State
+from toolkit.repositories import connect
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
@@ -179,6 +180,14 @@ def test_a_table_that_cannot_be_looked_at_stops_nothing(things: Config) -> None:
     assert set(reasons) == {"Gone", "thing.Old note"}
     assert "whether it has rows cannot be told" in reasons["Gone"]
     assert {table.table: table.inserted for table in result.tables} == {"thing": 3, "other": 0}
+
+
+def test_whoever_alters_a_table_that_was_looked_at_does_not_wait(things: Config) -> None:
+    filled(things, "postgres")
+    with connect(things.database("postgres")) as reading, postgres(things) as other:
+        assert reading.holds(sa.table("Gone"))
+        other.execute("SET lock_timeout = 100")
+        other.execute('ALTER TABLE "Gone" ADD COLUMN y INTEGER')
 
 
 def test_the_commands_tell_it_where_they_say_what_was_done(

@@ -296,8 +296,8 @@ class PostgresConnection(DatabaseConnection):
         return found
 
     def holds(self, table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> bool:
-        """Whether a table has a row that meets these conditions; an error ends no more than the search."""
-        with self.raw.transaction():
+        """Whether a table has a row that meets these conditions; neither an error nor a lock stays of the search."""
+        with self.raw.transaction(force_rollback=True):
             return super().holds(table, *conditions)
 
     def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:

@@ -134,8 +134,8 @@ def push(
     older = None if options.older_than is None else show_duration(options.older_than)
     metadata = load_metadata(config.metadata, config.root)
     specs = file_tables(metadata, tables, where)
-    narrowed_by = {spec.name: spec.where for spec in sorted(specs, key=lambda spec: spec.name) if spec.where}
-    scope = Scope(tuple(sorted(set(tables))), narrowed_by, older)
+    conditions = {spec.name: _on_one_line(spec.conditions) for spec in specs if spec.conditions}
+    scope = Scope(tuple(sorted(set(tables))), dict(sorted(conditions.items())), older)
     with Catalogue(collecting.SCHEMA + moving.SCHEMA) as catalogue:
         run = _Push(config, database, archive, store, options, catalogue, metadata, specs, scope, progress or Silent())
         with nullcontext(None) if dry_run else archive.locked(LockKind.PUSH) as lock:
@@ -155,6 +155,11 @@ def _require_movable(config: Config, store: str, options: PushOptions) -> None:
         raise ConfigurationError(
             "An application could not read files that were compressed.", "Leave out --compress, or --move."
         )
+
+
+def _on_one_line(conditions: Sequence[str]) -> str:
+    """Conditions as a snapshot tells them; a single one as its user wrote it."""
+    return conditions[0] if len(conditions) == 1 else " AND ".join(f"({each})" for each in conditions)
 
 
 class _Push:
