@@ -103,6 +103,8 @@ def test_a_condition_of_sqlite_holds_for_any_number_but_zero_also_where_rows_are
             shop, "sqlite", ["category"], directory=tmp_path / "out", where={"category": "id & 2"}, dry_run=dry_run
         )
         assert [table.rows for table in result.tables] == [4]
+    both = dump_data(shop, "sqlite", ["category"], directory=tmp_path, where={"category": ["id & 2", "id & 4"]})
+    assert [table.rows for table in both.tables] == [2]
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres", "duckdb"])
@@ -110,10 +112,12 @@ def test_a_wrong_condition_is_an_error_and_changes_nothing(shop: Config, tmp_pat
     create(shop.database(engine), metadata)
     dump_data(shop, engine, directory=tmp_path / "out")
     before = files_in(tmp_path / "out")
-    for condition in (
+    conditions: list[str | list[str]] = [
+        ["1=1) OR (1=1", "id > 0"], ["(id > 0", "id > 0)"],
         "no_such_column = 1", "1=1); DROP TABLE category; --", "id >", "1=1) OR (1=1", "1=1; DROP TABLE category",
         "1=1); DROP TABLE category; SELECT (1", "1=1) --", "1=1 ORDER BY id", "1=1 /*", "1=1) OR (1=1 /*",
-    ):
+    ]
+    for condition in conditions:
         with pytest.raises(ConditionError):
             dump_data(shop, engine, directory=tmp_path / "out", where={"category": condition})
     assert files_in(tmp_path / "out") == before

@@ -789,7 +789,8 @@ def test_the_documents_of_sync_and_load_have_the_warnings_that_are_told(using: U
         assert told.exit_code == 0, told.output
         (warning,) = json.loads(told.stdout)["warnings"]
         assert warning.pop("reason") == "The toolkit reads them exactly, SQLAlchemy's Numeric and Float do not."
-        assert warning == {"outcome": "stored as bytes", "table": "thing", "column": "f", "rows": count}
+        expected = {"outcome": "stored as bytes", "table": "thing", "column": "f", "rows": count, "database": None}
+        assert warning == expected
         assert "bytes of their digits" in told.stderr
 
 

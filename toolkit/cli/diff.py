@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
 if TYPE_CHECKING:
     from toolkit.config import Config
+    from toolkit.core.tables import Conditions
     from toolkit.operations.diff import Status
 
 
@@ -41,7 +42,7 @@ def diff(
     target: str,
     rows: int,
     columns: tuple[str, ...],
-    where: dict[str, str],
+    where: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
     script: str | None,
     show_pii: bool,
@@ -70,6 +71,8 @@ def diff(
             statuses.add(table.status)
             for row in differences(None):
                 show_json_line(row)
+        for warning in comparison.unmodelled:
+            show_json_line(warning)
     return _exit_code(statuses)
 
 
@@ -78,7 +81,7 @@ def compare(
     source: str,
     target: str,
     tables: Sequence[str],
-    where: Mapping[str, str],
+    where: Conditions,
     exclude: Collection[str],
     *,
     columns: Sequence[str] = (),
@@ -103,7 +106,7 @@ def _write_script(
     target: str,
     script: str,
     tables: Sequence[str],
-    where: Mapping[str, str],
+    where: Conditions,
     exclude: Collection[str],
     *,
     rows: int | None,

@@ -31,7 +31,7 @@ def dump_data(
     directory: str | None,
     format_: str,
     compress: str,
-    where: dict[str, str],
+    where: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
     attachments: bool,
     dry_run: bool,

@@ -54,19 +54,22 @@ def transfer_options(command: F) -> F:
     return command
 
 
-def _by_table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """`TABLE:REST` as a mapping."""
-    pairs = [value.partition(":") for value in values]
-    for table, colon, rest in pairs:
+def _by_table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """What `TABLE:REST` says of each table, all of it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for value in values:
+        table, colon, rest = value.partition(":")
         if not (table and colon and rest.strip()):
-            raise click.BadParameter(f"{table + colon + rest!r} is not of the form TABLE:…")
-    return {table: rest for table, _, rest in pairs}
+            raise click.BadParameter(f"{value!r} is not of the form TABLE:…")
+        found[table] = (*found.get(table, ()), rest)
+    return found
 
 
 def where_option(command: F) -> F:
     """--where TABLE:CONDITION, as a mapping."""
     return click.option("--where", multiple=True, metavar="TABLE:CONDITION", callback=_by_table,
-                        help="Only rows that meet a condition in the database's own SQL; may be repeated.")(command)
+                        help="Only rows that meet a condition in the database's own SQL; may be repeated: all for one "
+                             "table hold together.")(command)
 
 
 def exclude_option(command: F) -> F:
@@ -78,21 +81,30 @@ def exclude_option(command: F) -> F:
 def only_option(command: F) -> F:
     """--only TABLE:CONDITION, as a mapping."""
     return click.option("--only", multiple=True, metavar="TABLE:CONDITION", callback=_by_table,
-                        help="Only files of rows that meet a condition in the database's own SQL; may be repeated."
-                        )(command)
+                        help="Only files of rows that meet a condition in the database's own SQL; may be repeated: all "
+                             "for one table hold together.")(command)
 
 
 def match_option(command: F) -> F:
     """--match TABLE:COL,COL, as a mapping."""
     return click.option("--match", multiple=True, metavar="TABLE:COL,COL", callback=_columns_by_table,
-                        help="Recognise rows by these columns instead of the primary key; may be repeated.")(command)
+                        help="Recognise rows by these columns instead of the primary key; may be repeated, for another "
+                             "table.")(command)
 
 
 def _columns_by_table(
     ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, tuple[str, ...]]:
-    columns = _by_table(ctx, parameter, values)
-    return {table: tuple(name.strip() for name in names.split(",")) for table, names in columns.items()}
+    found: dict[str, tuple[str, ...]] = {}
+    for table, given in _by_table(ctx, parameter, values).items():
+        each = [tuple(name.strip() for name in names.split(",")) for names in given]
+        if len(set(each)) > 1:
+            raise click.UsageError(
+                f"{parameter.opts[0]} is given twice for {table} ({' and '.join(map(','.join, each))}), whose rows can "
+                f"be recognised in one way only: give it once, with all columns that are needed for that."
+            )
+        found[table] = each[0]
+    return found
 
 
 def _by_backend(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

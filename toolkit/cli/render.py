@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from toolkit.core.plan import FileCopy, SyncResult
+    from toolkit.core.plan import FileCopy, SyncResult, TransferWarning
     from toolkit.core.progress import Progress
     from toolkit.errors import ToolkitError
     from toolkit.operations.diff import DiffResult, RowDiff
@@ -83,6 +83,8 @@ def show_transfer(result: SyncResult) -> None:
         click.echo(f"Only in {result.target}, left as they are: {', '.join(only)}.")
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
+    if left := unmodelled(result.warnings):
+        click.echo(f"Not copied, for the models do not know it: {left}.")
     if result.dry_run and result.created_schema:
         click.echo(f"{result.target} has no tables: they would be created first, from {result.schema_from}.")
     written = inserted + updated + sum(table.deleted + table.marked for table in result.tables)
@@ -96,6 +98,17 @@ def show_transfer(result: SyncResult) -> None:
     else:
         proved = "Verified: rows and digest of every table written are equal."
         click.echo(proved if result.verified else "Not verified.")
+
+
+def unmodelled(warnings: Iterable[TransferWarning], *, of: bool = False) -> str:
+    """What no model knows, of which database if that may be either; '' if there is nothing."""
+    found = [each for each in warnings if each.is_of_unmodelled]
+    named = [
+        f"{'table' if each.column is None else 'column'} {each.place}{f' of {each.database}' if of else ''}"
+        for each in found[:_NAMED]
+    ]
+    more = len(found) - _NAMED
+    return ", ".join([*named, *([f"{more:,} more (--json tells all)"] if more > 0 else [])])
 
 
 def _show_files(copied: FileCopy, dry_run: bool) -> None:
@@ -127,8 +140,12 @@ def show_diff(result: DiffResult) -> None:
         click.echo(f"{table.table:{width}}  {numbers}  {table.status}{f': {table.reason}' if table.reason else ''}")
         for row in table.rows:
             _show_row(row)
-    if result.equal:
-        click.echo("The same: every row of every table.")
+    same, left = "The same: every row of every table", unmodelled(result.warnings, of=True)
+    if left:
+        begin = f"{same}, except what is not" if result.equal else "Not"
+        click.echo(f"{begin} compared, for the models do not know it: {left}.")
+    elif result.equal:
+        click.echo(f"{same}.")
 
 
 def _show_row(row: RowDiff) -> None:
@@ -159,6 +176,8 @@ def show_dump(result: DumpResult) -> None:
     click.echo(f"{'total':{width}}  {rows:>9,} {written:>13,}  in {result.seconds:.2f} s")
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
+    if left := unmodelled(result.warnings):
+        click.echo(f"Not dumped, for the models do not know it: {left}.")
 
 
 def _line(name: str, width: int, inserted: int, updated: int, unchanged: int, seconds: float) -> str:

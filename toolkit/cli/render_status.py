@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli.render import plural, show_table
+from toolkit.cli.render import plural, show_table, unmodelled
 
 if TYPE_CHECKING:
     from toolkit.operations.status import DatabaseStatus, Status
@@ -50,6 +50,8 @@ def _show_problems(database: DatabaseStatus) -> None:
         click.echo(problem)
     if database.advice:
         click.echo(f"       {database.advice}")
+    if left := unmodelled(database.warnings):
+        click.echo(f"{database.name} also holds what the models do not know: {left}.")
 
 
 def _count(database: DatabaseStatus) -> int | str:

@@ -71,7 +71,7 @@ def sync(
     tables: tuple[str, ...],
     source: str,
     target: str,
-    where: dict[str, str],
+    where: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
     since: str | None,

@@ -97,13 +97,30 @@ class FileCopy:
 
 @dataclass(frozen=True, slots=True)
 class TransferWarning:
-    """What is worth knowing of a table, perhaps of so many rows' values of one column; `reason` says it in words."""
+    """What is worth knowing of a table, perhaps of so many rows' values of one column; `reason` says it in words.
+
+    `database` is the name of the one that it is true of, where that may be either.
+    """
 
     outcome: str
     table: str
     reason: str
     column: str | None = None
     rows: int | None = None
+    database: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The table, or its column."""
+        return self.table if self.column is None else f"{self.table}.{self.column}"
+
+    @property
+    def is_of_unmodelled(self) -> bool:
+        """Whether it is of a column with values, or a table with rows, that was left alone as no model knows it."""
+        return self.outcome == NOT_IN_MODELS
+
+
+NOT_IN_MODELS = "not in the models"
 
 
 @dataclass(frozen=True)

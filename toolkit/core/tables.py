@@ -40,7 +40,7 @@ class ForeignKeySpec:
 class TableSpec:
     """A table in its canonical schema. `key` names the columns that identify a row.
 
-    `where`, a condition in the SQL of the database concerned, narrows it to some of its rows.
+    `conditions`, in the SQL of the database concerned, narrow it to the rows that meet all of them.
     """
 
     name: str
@@ -49,7 +49,14 @@ class TableSpec:
     unique_keys: tuple[tuple[str, ...], ...]
     foreign_keys: tuple[ForeignKeySpec, ...]
     table: Table = field(repr=False, compare=False)
-    where: str | None = None
+    conditions: tuple[str, ...] = ()
+
+    @cached_property
+    def where(self) -> str | None:
+        """The conditions as one, None without any; a single one is as its user wrote it."""
+        if len(self.conditions) < 2:  # noqa: PLR2004 - there is nothing to join
+            return next(iter(self.conditions), None)
+        return " AND ".join(map(bracketed, self.conditions))
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -208,8 +215,17 @@ def _ordered(metadata: MetaData) -> list[Table]:
     return [table for table, _ in _sorted(metadata.tables.values()) if table is not None]
 
 
-def narrowed(specs: Sequence[TableSpec], where: Mapping[str, str]) -> tuple[TableSpec, ...]:
-    """The tables, each with its condition.
+# By table, a condition in the database's own SQL, or several that hold together.
+Conditions = Mapping[str, str | Sequence[str]]
+
+
+def bracketed(condition: str) -> str:
+    """A user's condition as one term; the line break ends a comment that it may end with."""
+    return f"({condition}\n)"
+
+
+def narrowed(specs: Sequence[TableSpec], where: Conditions) -> tuple[TableSpec, ...]:
+    """The tables, each with its conditions, in an order that does not depend on how they were given.
 
     Raises:
         UnknownNameError: a condition names none of the tables.
@@ -218,7 +234,11 @@ def narrowed(specs: Sequence[TableSpec], where: Mapping[str, str]) -> tuple[Tabl
     for name in where:
         if name not in names:
             raise UnknownNameError("table", name, names)
-    return tuple(replace(spec, where=where.get(spec.name)) for spec in specs)
+    return tuple(replace(spec, conditions=_each(where.get(spec.name, ()))) for spec in specs)
+
+
+def _each(conditions: str | Sequence[str]) -> tuple[str, ...]:
+    return (conditions,) if isinstance(conditions, str) else tuple(sorted(set(conditions)))
 
 
 def children_of(spec: TableSpec) -> tuple[TableSpec, ...]:

@@ -107,7 +107,7 @@ def _unmarked(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
 
 
 def _narrow(spec: TableSpec, names: Sequence[str]) -> TableSpec:
-    return replace(spec, columns=tuple(spec.column(name) for name in dict.fromkeys(names)), where=None)
+    return replace(spec, columns=tuple(spec.column(name) for name in dict.fromkeys(names)), conditions=())
 
 
 def mark_removed(plans: Sequence[TablePlan], target: DatabaseConnection, now: dt.datetime) -> None:
@@ -241,5 +241,5 @@ def _still_within(plan: TablePlan, target: DatabaseConnection) -> int:
     """How many of the rows that were marked still meet the condition, which may be of the very columns that mark."""
     if plan.spec.where is None or plan.removals is None:
         return plan.deletes
-    narrow = replace(_narrow(plan.spec, plan.spec.key), where=plan.spec.where)
+    narrow = replace(_narrow(plan.spec, plan.spec.key), conditions=plan.spec.conditions)
     return sum(batch.num_rows for batch in target.repository(narrow).read(keys=plan.removals))

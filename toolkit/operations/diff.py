@@ -15,10 +15,12 @@ import pyarrow.compute as pc
 
 from toolkit.core.changes import Changes, compare
 from toolkit.core.json_columns import format_column
+from toolkit.core.plan import TransferWarning
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.tables import TableSpec, narrowed, select_tables
+from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata, personal_columns
+from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 from toolkit.repositories import connect
 from toolkit.repositories.base import refuse_schema, require_columns
@@ -77,12 +79,13 @@ class TableDiff:
 
 @dataclass(frozen=True, slots=True)
 class DiffResult:
-    """What was found; an error is never a difference, nor equality."""
+    """What was found; an error is never a difference, nor equality. `warnings` tell what was not compared."""
 
     source: str
     target: str
     tables: tuple[TableDiff, ...]
     seconds: float
+    warnings: tuple[TransferWarning, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -101,7 +104,7 @@ def diff(
     target: str,
     tables: Sequence[str] = (),
     *,
-    where: Mapping[str, str] | None = None,
+    where: Conditions | None = None,
     exclude: Collection[str] = (),
     columns: Collection[str] = (),
     rows: int | None = 0,
@@ -121,7 +124,9 @@ def diff(
             replace(table, rows=tuple(differences(rows)))
             for table, differences in comparison.tables(tables, where, columns, exclude)
         )
-        return DiffResult(comparison.source.name, comparison.target.name, found, time.perf_counter() - started)
+        return DiffResult(
+            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.unmodelled
+        )
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,8 @@ class Comparison:
         self._databases = (config.database(source), config.database(target))
         self._masked = {} if show_pii else personal_columns(config.metadata, config.root)
         self._progress = progress or Silent()
+        self.unmodelled: tuple[TransferWarning, ...] = ()
+        """What either database holds beside the tables that are compared, from the first of them on."""
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
@@ -163,7 +170,7 @@ class Comparison:
     def tables(
         self,
         names: Sequence[str] = (),
-        where: Mapping[str, str] | None = None,
+        where: Conditions | None = None,
         columns: Collection[str] = (),
         exclude: Collection[str] = (),
     ) -> Iterator[tuple[TableDiff, Differences]]:
@@ -173,6 +180,10 @@ class Comparison:
         for side in (self.source, self.target):
             side.hold(specs)
             told_views(side, specs, self._progress)
+        self.unmodelled = tuple(
+            warning for side in (self.source, self.target)
+            for warning in unmodelled(side, self._config, specs, named=bool(names), columns=not columns)
+        )
         for spec in specs:
             yield self._compared(_only(spec, columns) if columns else spec)
 
@@ -254,7 +265,7 @@ def _texts_by_key(
 ) -> dict[tuple[str, ...], dict[str, str]]:
     """The JSON texts of the rows with these keys by column, by the texts of their keys."""
     found: dict[tuple[str, ...], dict[str, str]] = {}
-    for batch in side.repository(replace(spec, where=None)).read(keys=keys):
+    for batch in side.repository(replace(spec, conditions=())).read(keys=keys):
         rows = (dict(zip(spec.column_names, row, strict=True)) for row in _texts(spec, spec.column_names, batch))
         found |= dict(zip(_texts(spec, spec.key, batch), rows, strict=True))
     return found

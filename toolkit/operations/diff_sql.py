@@ -25,7 +25,7 @@ from toolkit.core.plan import merge_plan
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.sorting import in_key_order
 from toolkit.core.streams import only, read_ahead
-from toolkit.core.tables import TableSpec
+from toolkit.core.tables import Conditions, TableSpec
 from toolkit.errors import ScriptError
 from toolkit.operations.deletes import guard, has_to_wait
 from toolkit.operations.diff import Comparison, Differences, DiffResult, Status, TableDiff
@@ -52,7 +52,7 @@ def diff_sql(
     script: Path | IO[bytes],
     tables: Sequence[str] = (),
     *,
-    where: Mapping[str, str] | None = None,
+    where: Conditions | None = None,
     exclude: Collection[str] = (),
     rows: int | None = 0,
     show_pii: bool = False,
@@ -76,12 +76,14 @@ def diff_sql(
         writer = _Writer(comparison, [_sorted_out(differences, comparison) for _, differences in compared],
                          progress or Silent())
         # Of a database given by its URL neither host nor path is told.
-        names = [_shown(name) if name in config.databases else "a database" for name in (source, target)]
+        one, other = (_shown(name) if name in config.databases else "a database" for name in (source, target))
         with whole_file(script) as file:
-            for part in writer.parts(*names):
+            for part in writer.parts(one, other, [each.place for each in comparison.unmodelled]):
                 file.write(part)
         found = tuple(replace(table, rows=tuple(differences(rows))) for table, differences in compared)
-        return DiffResult(comparison.source.name, comparison.target.name, found, time.perf_counter() - started)
+        return DiffResult(
+            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.unmodelled
+        )
 
 
 def _require_compared(table: TableDiff) -> None:
@@ -112,7 +114,7 @@ def _sorted_out(differences: Differences, comparison: Comparison) -> Part:
     changes = replace(changes, removed=without_present(spec, changes.removed, comparison.source))
     if not changes.new.num_rows:
         return spec, changes
-    whole = replace(spec, where=None, columns=tuple(spec.column(name) for name in spec.key))
+    whole = replace(spec, conditions=(), columns=tuple(spec.column(name) for name in spec.key))
     keys = changes.new.select(list(spec.key))
     there = pa.Table.from_batches(comparison.target.repository(whole).read(keys=keys), spec.key_schema)
     moved = pa.Table.from_batches(only(changes.new.to_batches(), there), changes.new.schema)
@@ -131,8 +133,8 @@ class _Writer:
         self._script: Script = comparison.target.script()
         self._changed_rows = 0
 
-    def parts(self, source: str, target: str) -> Iterator[bytes]:
-        """The script, piece by piece."""
+    def parts(self, source: str, target: str, unmodelled: Sequence[str]) -> Iterator[bytes]:
+        """The script, piece by piece; `unmodelled` is what no model knows, and what it therefore leaves alone."""
         plans = [merge_plan(spec, changes) for spec, changes in self._parts]
         guard(plans, self._target, None)
         for spec, changes in self._parts:
@@ -140,7 +142,7 @@ class _Writer:
         waiting = self._waiting()
         tables = [_table_script(spec, changes) for spec, changes in self._parts]
         differing = [table for table in tables if table.writes + table.deletes]
-        yield from self._header(source, target, differing)
+        yield from self._header(source, target, differing, unmodelled)
         yield from _statements(self._script.begin(tables))
         for spec, changes in reversed(self._parts):
             if spec.name not in waiting:
@@ -164,7 +166,7 @@ class _Writer:
                 if not (follows and keys.num_rows and self._target.follows_updates(child)):
                     continue
                 names = dict.fromkeys((*spec.key, *fk.parent_columns))
-                narrow = replace(spec, where=None, columns=tuple(spec.column(name) for name in names))
+                narrow = replace(spec, conditions=(), columns=tuple(spec.column(name) for name in names))
                 ours, theirs = (
                     [keyed_digests(narrow, batch) for batch in side.repository(narrow).read(BATCH_ROWS, keys=keys)]
                     for side in (self._source, self._target)
@@ -186,7 +188,9 @@ class _Writer:
                 waiting.add(plan.spec.name)
         return waiting
 
-    def _header(self, source: str, target: str, tables: Sequence[TableScript]) -> Iterator[bytes]:
+    def _header(
+        self, source: str, target: str, tables: Sequence[TableScript], unmodelled: Sequence[str]
+    ) -> Iterator[bytes]:
         script = self._script
         lines = [
             f"Makes {target} ({script.engine}) equal to {source}; written by toolkit diff --sql.",
@@ -197,6 +201,7 @@ class _Writer:
             lines.append("Triggers of these tables will run, and may change more than is written here.")
         if not tables:
             lines.append("Nothing differs.")
+        lines += [f"Not compared, for the models do not know it: {_shown(each)}" for each in unmodelled]
         lines += [
             f"{_shown(each.spec.name)}: {each.deletes} to delete, {each.updates} to update, {each.inserts} to insert"
             for each in tables
@@ -252,7 +257,7 @@ class _Writer:
 
     def _rows(self, side: DatabaseConnection, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
         """The rows with these keys, in the order of the texts of their keys, so that two sides match."""
-        batches = side.repository(replace(spec, where=None)).read(keys=keys)
+        batches = side.repository(replace(spec, conditions=())).read(keys=keys)
         found = pa.Table.from_batches(batches, spec.schema)
         if found.num_rows != keys.num_rows:
             raise ScriptError(spec.name, "rows cannot be told apart by their keys", "Make its keys unique.")
@@ -304,7 +309,7 @@ class _Writer:
             written = pa.concat_tables([written, changes.new.select(names)])
         if not held.num_rows:
             return
-        source = self._source.repository(replace(spec, where=None))
+        source = self._source.repository(replace(spec, conditions=()))
         for unique, rows in passing_values(spec, held, lambda: source.read(BATCH_ROWS, keys=written), self._target):
             if rows is None:
                 raise ScriptError(

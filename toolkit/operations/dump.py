@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.core.fixture_manifest import Attachments, FixtureManifest
-from toolkit.core.plan import FileCopy, TableDump
+from toolkit.core.plan import FileCopy, TableDump, TransferWarning
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import read_ahead
-from toolkit.core.tables import TableSpec, narrowed, select_tables
+from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.errors import FixtureError, LockLostError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.fixture_attachments import dump_files, merged
 from toolkit.operations.revisions import current_revision
+from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, check_schema
@@ -41,6 +42,7 @@ class DumpResult:
     tables: tuple[TableDump, ...]
     seconds: float
     attachments: FileCopy | None = None
+    warnings: tuple[TransferWarning, ...] = ()
 
 
 def dump_data(
@@ -50,7 +52,7 @@ def dump_data(
     *,
     directory: Path | str | Store | None = None,
     form: FileForm | None = None,
-    where: Mapping[str, str] | None = None,
+    where: Conditions | None = None,
     exclude: Collection[str] = (),
     attachments: bool = False,
     dry_run: bool = False,
@@ -58,9 +60,9 @@ def dump_data(
 ) -> DumpResult:
     """Write each table as one file, all from one snapshot of the database; the old files stay until all are written.
 
-    `where` holds, by table, a condition in the database's own SQL. With `tables`, the files of other tables stay. With
-    `attachments`, the files that the rows point at are kept beside them by their hash; without, those of an earlier
-    dump stay.
+    `where` holds, by table, a condition in the database's own SQL, or several that hold together. With `tables`, the
+    files of other tables stay. With `attachments`, the files that the rows point at are kept beside them by their hash;
+    without, those of an earlier dump stay.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the old files are then as they were.
@@ -75,7 +77,7 @@ def dump_data(
         check_schema(origin, specs)
         require_exact(origin, specs)
         progress = progress or Silent()
-        told_views(origin, specs, progress)
+        left = (*told_views(origin, specs, progress), *unmodelled(origin, config, specs, named=bool(tables)))
         run = _Dump(config, origin, specs, FixtureWriter(place, form or FileForm()), attachments, progress)
         if dry_run:
             dumped, files = run.counts(), run.files({}, dry_run=True)[0]
@@ -83,7 +85,7 @@ def dump_data(
             with place.alone() as require_alone:
                 dumped, files = run.write(revision, bool(tables or exclude), require_alone)
     elapsed = time.perf_counter() - started
-    return DumpResult(database.name, place.name, dry_run, revision, dumped, elapsed, files)
+    return DumpResult(database.name, place.name, dry_run, revision, dumped, elapsed, files, left)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.core.plan import SyncResult
+from toolkit.core.plan import SyncResult, TransferWarning
 from toolkit.core.problems import Problems
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import TableSpec, choose_tables, select_tables, usable_tables
@@ -61,7 +61,8 @@ def load_data(
     every = {spec.name: spec for spec in usable_tables(metadata)[0]}
     database = config.database(target)
     fixtures = FixtureDirectory(directory_at(config.fixtures if directory is None else directory))
-    specs = _chosen(fixtures, metadata, tables, exclude, progress)
+    specs = _chosen(fixtures, metadata, tables, exclude)
+    left = () if tables else _left_out(fixtures, metadata, progress)
     matched = matches(every, match or {})
     _require_revision(fixtures, database, config, ignore_revision)
     with scratch_directory() as folder, file_putting(config, fixtures, attachments, progress) as files:
@@ -81,7 +82,7 @@ def load_data(
                                                   progress=progress, before_rows=files.put if files else None)
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
     return SyncResult(fixtures.name, database.name, dry_run, schema_from is not None, verified, results, elapsed,
-                      copied, warnings, schema_from)  # fmt: skip
+                      copied, (*left, *warnings), schema_from)  # fmt: skip
 
 
 def _read(
@@ -108,7 +109,6 @@ def _chosen(
     metadata: MetaData,
     tables: Sequence[str],
     exclude: Collection[str],
-    progress: Progress,
 ) -> tuple[TableSpec, ...]:
     """The tables that there is a file for; all of them must be there if they were named."""
     wanted = [table.fullname for table in choose_tables(metadata, tables, exclude)]
@@ -122,9 +122,15 @@ def _chosen(
             fixtures.name, f"there is no file for {', '.join(lacking) if tables else 'any table'}",
             "A table's file is <table>.json, .jsonl or .csv, plain or with .gz, .zst or .zip behind it.",
         )
-    if not tables:
-        fixtures.note_strangers(list(metadata.tables), progress)
     return select_tables(metadata, present)
+
+
+def _left_out(fixtures: FixtureDirectory, metadata: MetaData, progress: Progress) -> tuple[TransferWarning, ...]:
+    """The files that are not loaded though nobody said so; they are told at once."""
+    found = tuple(fixtures.left_out(list(metadata.tables)))
+    for each in found:
+        progress.note(each.reason)
+    return found
 
 
 def _require_revision(fixtures: FixtureDirectory, database: Database, config: Config, ignore: bool) -> None:

@@ -131,7 +131,7 @@ class MatchedSource:
         # A foreign key of several columns is rewritten only as a whole.
         pointing = (fk.columns for fk in spec.foreign_keys if set(fk.columns) & set(names))
         wide, narrow = (_only(spec, each) for each in ((*names, *chain.from_iterable(pointing)), names))
-        rows, held = self.repository(wide), target.repository(replace(narrow, where=None))
+        rows, held = self.repository(wide), target.repository(replace(narrow, conditions=()))
 
         def source() -> Iterator[pa.RecordBatch]:
             return (batch.select(list(names)) for batch in rows.read(BATCH_ROWS))

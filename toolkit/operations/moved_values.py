@@ -43,7 +43,7 @@ def passing_values(
         if set(unique) <= set(spec.key):
             continue
         names = dict.fromkeys((*spec.key, *unique))
-        narrow = replace(spec, columns=tuple(spec.column(name) for name in names), where=None)
+        narrow = replace(spec, columns=tuple(spec.column(name) for name in names), conditions=())
         repository = target.repository(narrow)
         occupied = partial(repository.read, keys=held)
         by_value = replace(narrow, key=unique)

@@ -40,9 +40,17 @@ def ensure_schema(
     """
     if not lacks_schema(database, config, accept_missing=accept_missing):
         return False
-    metadata = load_metadata(config.metadata, config.root)
-    _make_tables(database, config, metadata, has_history(config), progress)
+    make_schema(database, config, progress)
     return True
+
+
+def make_schema(database: Database, config: Config, progress: Progress | None = None) -> None:
+    """Make the models' tables in a database that lacks all of them.
+
+    Raises:
+        MigrationError, StatementError: as from `ensure_schema`.
+    """
+    _make_tables(database, config, load_metadata(config.metadata, config.root), has_history(config), progress)
 
 
 def schema_from(config: Config) -> str:

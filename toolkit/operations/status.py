@@ -8,17 +8,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.core.plan import TransferWarning
 from toolkit.core.tables import usable_tables
 from toolkit.errors import ToolkitError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.migrate import heads_of
 from toolkit.operations.revisions import has_history, recorded_revision, version_table
+from toolkit.operations.unmodelled import unmodelled
 from toolkit.repositories import connect
 from toolkit.repositories.base import require_columns
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
-
     from toolkit.config import Config, Database, Store
     from toolkit.core.tables import TableSpec
     from toolkit.repositories.base import DatabaseConnection
@@ -50,6 +50,8 @@ class TableStatus:
 class DatabaseStatus:
     """A database as it was found. `problems` says what is wrong in words, `advice` what to do about it.
 
+    `warnings` tell what it holds that no model knows.
+
     `place` is its file, the directory of the embedded server, or the URL of any other, without the password.
     """
 
@@ -61,6 +63,7 @@ class DatabaseStatus:
     tables: tuple[TableStatus, ...] = ()
     problems: tuple[str, ...] = ()
     advice: str = ""
+    warnings: tuple[TransferWarning, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -104,20 +107,20 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
         ConfigurationError: the models cannot be loaded, or the history of migrations cannot be read.
         UnknownNameError: no such database.
     """
-    databases = [config.database(name) for name in names or config.databases]
+    databases = [config.database(name) for name in dict.fromkeys(names or config.databases)]
     specs, refusals = usable_tables(load_metadata(config.metadata, config.root))
-    head, versions = heads_of(config) if has_history(config) else None, version_table(config)
+    head = heads_of(config) if has_history(config) else None
     return Status(
         config.root, config.metadata, tuple(spec.name for spec in specs),
         config.migrations if has_history(config) else None, head, config.fixtures,
-        tuple(_database(each, specs, head, versions) for each in databases),
+        tuple(_database(each, config, specs, head) for each in databases),
         tuple(_store(each) for each in config.stores.values()),
         tuple(f"{each.fact} {each.advice}" for each in refusals),
     )  # fmt: skip
 
 
 def _database(
-    database: Database, specs: Sequence[TableSpec], head: str | None, versions: Table
+    database: Database, config: Config, specs: Sequence[TableSpec], head: str | None
 ) -> DatabaseStatus:
     folder = Path(database.place) if database.is_embedded else database.file
     place = database.shown_url if folder is None else str(folder)
@@ -126,7 +129,7 @@ def _database(
         return found
     try:
         with connect(_answering_soon(database)) as connection:
-            return _contents(found, connection, specs, head, versions)
+            return _contents(found, connection, config, specs, head)
     except ToolkitError as error:
         return replace(found, state=State.UNAVAILABLE, problems=(error.fact,), advice=error.advice)
 
@@ -139,7 +142,7 @@ def _answering_soon(database: Database) -> Database:
 
 
 def _contents(
-    found: DatabaseStatus, connection: DatabaseConnection, specs: Sequence[TableSpec], head: str | None, versions: Table
+    found: DatabaseStatus, connection: DatabaseConnection, config: Config, specs: Sequence[TableSpec], head: str | None
 ) -> DatabaseStatus:
     there = [connection.column_names(spec) is not None for spec in specs]
     tables = tuple(
@@ -147,8 +150,9 @@ def _contents(
         for spec, is_there in zip(specs, there, strict=True)
     )
     with connection.translated():
-        revision = recorded_revision(connection.sqlalchemy, versions)
-    found = replace(found, tables=tables, revision=revision)
+        revision = recorded_revision(connection.sqlalchemy, version_table(config))
+    left = unmodelled(connection, config, specs)
+    found = replace(found, tables=tables, revision=revision, warnings=left)
     upgrade = f"Run: toolkit database upgrade --database {found.name}"
     if not any(there):
         return replace(found, state=State.EMPTY)

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.tables import TableSpec, narrowed, select_tables
+from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.attachments import copy_files
 from toolkit.operations.deletes import DeleteLimit
+from toolkit.operations.made_constraints import made_constraints
 from toolkit.operations.matching import MatchedSource, matches
 from toolkit.operations.revisions import current_revision, mismatch
 from toolkit.operations.transfer import Mode, Options, transfer
+from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 from toolkit.operations.watermarks import Since, Watermarks, require_column
 from toolkit.repositories import connect
@@ -35,7 +37,7 @@ def sync(
     target: str,
     tables: Sequence[str] = (),
     *,
-    where: Mapping[str, str] | None = None,
+    where: Conditions | None = None,
     exclude: Collection[str] = (),
     match: Mapping[str, Sequence[str]] | None = None,
     since: Since | None = None,
@@ -48,7 +50,7 @@ def sync(
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
     All tables, or those named, without those to `exclude`. `where` holds, by table, a condition in SQL that both
-    databases understand: only rows that meet it are compared.
+    databases understand, or several that hold together: only rows that meet it are compared.
     With `Mode.REPLACE` or `Mode.SOFT_DELETE`, at most `options.max_delete` rows of a table are deleted or marked (by
     default a tenth, or 100).
 
@@ -80,6 +82,7 @@ def sync(
         if not lacking:
             require_exact(origin, specs)
         views = told_views(origin, specs, progress)
+        left = () if lacking else unmodelled(origin, config, specs, named=bool(tables))
         copied = _copied_files(config, origin, specs, attachments, lacking, overwrite=overwrite_attachments,
                                dry_run=dry_run, progress=progress)
         schema_from, results, warnings = transfer(
@@ -87,10 +90,11 @@ def sync(
             target_database, config, specs, dry_run=dry_run, options=options, progress=progress, problems=lacking,
             watermarks_for=(lambda destination: Watermarks.between(since, origin, destination, specs))
             if since else None,
+            before_models=lambda: made_constraints(origin, target_database, specs, progress),
         )  # fmt: skip
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
     return SyncResult(source_database.name, target_database.name, dry_run, schema_from is not None, verified, results,
-                      elapsed, copied, (*views, *warnings), schema_from)  # fmt: skip
+                      elapsed, copied, (*views, *left, *warnings), schema_from)  # fmt: skip
 
 
 def _effective(options: Options, since: Since | None) -> Options:

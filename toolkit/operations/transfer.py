@@ -19,6 +19,7 @@ from toolkit.errors import ExistingRowsError
 from toolkit.operations import schema
 from toolkit.operations.deletes import DeleteLimit, guard, soften
 from toolkit.operations.execution import execute
+from toolkit.operations.revisions import has_history
 from toolkit.repositories import connect
 from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema, require_keys
 from toolkit.repositories.lossy import require_exact
@@ -98,6 +99,7 @@ def transfer(
     problems: Sequence[str] = (),
     watermarks_for: Callable[[DatabaseConnection], Watermarks] | None = None,
     before_rows: Callable[[], None] | None = None,
+    before_models: Callable[[], tuple[TransferWarning, ...]] | None = None,
 ) -> tuple[str | None, tuple[TableResult, ...], tuple[TransferWarning, ...]]:
     """Plan and, unless it is a dry run, execute.
 
@@ -106,17 +108,19 @@ def transfer(
     `source_for` gives the source once the target is open; it is given None for a target that is yet to be made.
     `problems` is what the source lacks; it is told together with what the target lacks. `watermarks_for` gives how far
     the last sync from this source went, if only what changed since is to be looked at. `before_rows` is called when
-    nothing is left to refuse, before any row is written.
+    nothing is left to refuse, before any row is written; `before_models` before tables are made from the models.
 
     Raises:
         RevisionMismatchError, SchemaMismatchError: before anything is written.
     """
-    created = _prepare(target, config, specs, problems, dry_run=dry_run)
+    created = _lacks_schema(target, config, specs, problems)
     schema_from = schema.schema_from(config) if created else None
+    made = before_models() if created and before_models and not has_history(config) else ()
     if created and dry_run:
         source = source_for(None)
-        return schema_from, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs), ()
+        return schema_from, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs), made
     if created:
+        schema.make_schema(target, config)
         progress.note(f"{target.name} had no tables: its schema was created.")
     with connect(target, write=not dry_run) as destination:
         if options.commit_every and not dry_run:
@@ -137,7 +141,7 @@ def transfer(
         if before_rows is not None:
             before_rows()
         results = execute(plans, source, destination, options, progress, marks)
-        return schema_from, results, _unlike_numbers(destination, specs, results, progress)
+        return schema_from, results, (*made, *_unlike_numbers(destination, specs, results, progress))
 
 
 def _lacking_rights(
@@ -174,12 +178,8 @@ def _upserts(plan: TablePlan, target: DatabaseConnection, options: Options) -> b
     return bool(plan.writes)
 
 
-def _prepare(
-    target: Database, config: Config, specs: Sequence[TableSpec], problems: Sequence[str], *, dry_run: bool
-) -> bool:
-    """Create the schema of a target without any tables; whether it was created, or in a dry run would be."""
-    if not problems and not dry_run:
-        return schema.ensure_schema(target, config, accept_missing=True)
+def _lacks_schema(target: Database, config: Config, specs: Sequence[TableSpec], problems: Sequence[str]) -> bool:
+    """Whether a target is without any tables, which are then to be made; what either side lacks is refused."""
     blank = schema.lacks_schema(target, config, accept_missing=True)
     if problems and not blank:
         with connect(target) as destination:
@@ -219,8 +219,8 @@ def _plan(
         return plan if spec.where is None or not plan.deletes else _keep_present(plan, source)
     started = time.perf_counter()
     progress.step(f"compare {spec.name}")
-    changed = source.repository(replace(spec, where=window))
-    held = target.repository(replace(spec, where=None))
+    changed = source.repository(replace(spec, conditions=(*spec.conditions, window)))
+    held = target.repository(replace(spec, conditions=()))
     few = changed.count() <= _LOOKED_UP_ROWS
     changes = _compare_found(changed.row_digests(), held, spec) if few else compare(spec, changed, held)
     plan = merge_plan(spec, replace(changes, target_only=0))
@@ -237,7 +237,7 @@ def _keep_present(plan: TablePlan, source: Source) -> TablePlan:
 
 def without_present(spec: TableSpec, keys: pa.Table, source: Source) -> pa.Table:
     """Those of these keys that the source has no row of, whatever the condition that narrows the table."""
-    whole = replace(spec, where=None, columns=tuple(spec.column(name) for name in spec.key))
+    whole = replace(spec, conditions=(), columns=tuple(spec.column(name) for name in spec.key))
     present = {row for batch in source.repository(whole).read(BATCH_ROWS, keys=keys) for row in _tuples(batch, spec)}
     mask = [row not in present for batch in keys.to_batches() for row in _tuples(batch, spec)]
     return keys.filter(pa.array(mask, pa.bool_()))

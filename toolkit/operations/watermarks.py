@@ -102,13 +102,12 @@ class Watermarks:
         return {row.table_name: int(row.watermark) for row in rows if (row.table_name, row.narrowed_by) in wanted}
 
     def window(self, spec: TableSpec) -> str | None:
-        """The condition on the source's rows, in SQL that every engine understands; None for all of them."""
+        """A further condition on the source's rows, in SQL that every engine understands; None for all of them."""
         mark = self.previous.get(spec.name)
         if mark is None:
             return None
         name = _quoted(self.since.column)
-        window = f"({name} >= {_literal(spec, self.since.column, self._start(spec, mark))} OR {name} IS NULL)"
-        return window if spec.where is None else f"({spec.where}\n) AND {window}"
+        return f"({name} >= {_literal(spec, self.since.column, self._start(spec, mark))} OR {name} IS NULL)"
 
     def shown(self, spec: TableSpec) -> str:
         """From where on rows are looked at."""
@@ -119,14 +118,13 @@ class Watermarks:
         column = next((each for each in spec.columns if each.name == self.since.column), None)
         if column is None:
             return
-        bounds = [spec.where] if spec.where else []
+        bounds = list(spec.conditions)
         if column.type.kind in _TIMES:
             # Infinities are outside of these bounds, too.
             name = _quoted(column.name)
             last = _literal(spec, column.name, _units(spec, column.name, now))
             bounds.append(f"{name} <= {last} AND {name} >= '0001-01-01 00:00:00'")
-        narrowed = replace(spec, where=" AND ".join(f"({bound}\n)" for bound in bounds) or None)
-        mark = source.repository(narrowed).maximum(column.name)
+        mark = source.repository(replace(spec, conditions=tuple(bounds))).maximum(column.name)
         if mark is not None:
             self.reached[spec.name] = mark
 

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import pyarrow as pa
 import sqlalchemy as sa
 
+from toolkit.core.constraints import Constraints
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
 from toolkit.errors import SchemaMismatchError
+from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
+from toolkit.repositories.constraints import modelled, reflected
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,6 +43,8 @@ class Capabilities:
     """Rows come back as they were sent, to the letter, so that a load can be verified without reading JSON."""
     loads_without_key: bool
     """An empty table is filled without the index that an upsert rests on."""
+    keeps_foreign_keys: bool = True
+    """Tables that are made have the foreign keys of their models."""
 
 
 class DatabaseConnection(ABC):
@@ -49,6 +54,8 @@ class DatabaseConnection(ABC):
     """
 
     capabilities: ClassVar[Capabilities]
+    options_of: ClassVar[str] = "postgresql"
+    """Which options of the models are meant for this engine, by the name of SQLAlchemy's dialect."""
     codec: ClassVar[Codec]
 
     def __init__(self, database: Database, write: bool = False) -> None:
@@ -119,6 +126,34 @@ class DatabaseConnection(ABC):
         """The names of the views in a schema."""
         with self.translated():
             return frozenset(sa.inspect(self.sqlalchemy).get_view_names(schema=schema))
+
+    @abstractmethod
+    def stored_tables(self) -> Iterable[StoredTable]:
+        """All tables with rows of somebody's that may be read, whoever made them; not those of the engine itself."""
+
+    def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+        """The constraints that these tables have in this database, by name; without those that are views there."""
+        with self.translated():
+            return reflected(self.sqlalchemy, specs)
+
+    def made_constraints(self, table: sa.Table) -> Constraints:
+        """The constraints that it will have when it is made from its model; nothing needs to be connected for that."""
+        with_foreign_keys = self.capabilities.keeps_foreign_keys
+        return modelled(table, self.options_of, self._keeps_unique, with_foreign_keys=with_foreign_keys)
+
+    def _keeps_unique(self, index: sa.Index) -> bool:
+        return bool(index.unique)
+
+    def compared_name(self, name: str) -> str:
+        """A name in the form that is the same for all names that mean one table or column."""
+        return name
+
+    def holds(self, table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> bool:
+        """Whether a table has a row that meets these conditions; the first found ends the search."""
+        with self.translated():
+            found = sa.select(sa.literal(1)).select_from(table).where(*conditions).limit(1)
+            # Fetched to the end: DuckDB does nothing else while a result is unfinished.
+            return bool(self.sqlalchemy.execute(found).all())
 
     def identity(self) -> str:
         """Sixteen hexadecimal digits for where these rows are; no secret. Databases of one name are told apart by them.

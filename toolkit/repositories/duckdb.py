@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import sqlalchemy as sa
 
+from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
 from toolkit.errors import CORRECT_ROW, DatabaseUnavailableError, StatementError, ToolkitError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
+from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.decorated import repository_of
+from toolkit.repositories.duckdb_catalogue import constraints, stored_tables
+from toolkit.repositories.duckdb_dialect import is_enforced
 from toolkit.repositories.duckdb_reflection import label_of
 from toolkit.repositories.duckdb_table import DuckDBRepository
 from toolkit.repositories.portable import TableRepository
@@ -27,7 +31,9 @@ if TYPE_CHECKING:
 class DuckDBConnection(DatabaseConnection):
     """One transaction on a DuckDB file, which only one process at a time may have open for writing."""
 
-    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=True)
+    capabilities = Capabilities(
+        enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=True, keeps_foreign_keys=False
+    )
     codec = Codec()
 
     @property
@@ -48,6 +54,19 @@ class DuckDBConnection(DatabaseConnection):
         from toolkit.repositories.duckdb_script import DuckDBScript
 
         return DuckDBScript(self)
+
+    def stored_tables(self) -> list[StoredTable]:
+        """All tables with rows of somebody's; not those of DuckDB itself."""
+        with self.translated():
+            return stored_tables(self)
+
+    def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+        """The constraints that these tables have in this database, by name; without those that are views there."""
+        with self.translated():
+            return constraints(self, specs)
+
+    def _keeps_unique(self, index: sa.Index) -> bool:
+        return is_enforced(index)
 
     def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""

@@ -99,6 +99,14 @@ def label_check(name: str, expression: str) -> str:
     return "('{}' IS NOT NULL) AND ({})".format(name.replace("'", "''"), expression)
 
 
+def check_of(name: str, expression: str) -> ReflectedCheckConstraint:
+    """A CHECK by the name that the dialect wrote into it, else by DuckDB's own."""
+    labelled = _LABELLED.fullmatch(expression)
+    if labelled is None:
+        return {"name": name, "sqltext": expression}
+    return {"name": labelled[1].replace("''", "'"), "sqltext": labelled[2]}
+
+
 def label_of(expression: str) -> str | None:
     """The name in a CHECK's expression, if it has one."""
     found = _LABELLED.search(expression)
@@ -255,13 +263,8 @@ class CatalogReflection:
         self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
     ) -> list[ReflectedCheckConstraint]:
         """CHECKs with the names that the dialect wrote into them, else with DuckDB's own."""
-        found: list[ReflectedCheckConstraint] = []
-        for row in self._constraints(connection, "CHECK", table_name, schema):
-            if labelled := _LABELLED.fullmatch(row.expression):
-                found.append({"name": labelled[1].replace("''", "'"), "sqltext": labelled[2]})
-            else:
-                found.append({"name": row.name, "sqltext": row.expression})
-        return found
+        rows = self._constraints(connection, "CHECK", table_name, schema)
+        return [check_of(row.name, row.expression) for row in rows]
 
     @reflection.cache
     def get_foreign_keys(
@@ -326,7 +329,7 @@ class CatalogReflection:
         names = (
             {column["name"] for column in self.get_columns(connection, table_name, schema)} if rows else set()
         )
-        return [_index(name, unique, expressions, names) for name, unique, expressions in rows]
+        return [index_of(name, unique, expressions, names) for name, unique, expressions in rows]
 
     def _require_table(self, connection: Connection, table_name: str, schema: str | None) -> None:
         if not self.has_table(connection, table_name, schema):
@@ -347,7 +350,8 @@ def _column(row: Any) -> ReflectedColumn:
     return column
 
 
-def _index(name: str, unique: bool, expressions: Iterable[str], columns: set[str]) -> ReflectedIndex:
+def index_of(name: str, unique: bool, expressions: Iterable[str], columns: set[str]) -> ReflectedIndex:
+    """An index from what the catalogue lists of it; `columns` are those of its table."""
     found: list[str | None] = [_plain_column(expression, columns) for expression in expressions]
     index: ReflectedIndex = {"name": name, "column_names": found, "unique": unique}
     if None in found:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 
 from toolkit.core.digest import StoredDigest, TableDigest, digest_batches, keyed_digests
 from toolkit.core.streams import read_ahead
-from toolkit.core.tables import ForeignKeySpec, TableSpec
+from toolkit.core.tables import ForeignKeySpec, TableSpec, bracketed
 from toolkit.core.values import python_scalar, show_key, show_value
 from toolkit.errors import (
     ConditionError,
@@ -48,7 +48,7 @@ class TableRepository:
 
     @property
     def within(self) -> sa.ColumnElement[bool]:
-        """The condition that narrows the table, as its user wrote it."""
+        """The conditions that narrow the table, as their user wrote them."""
         # Of no type: SQLAlchemy would compare a boolean with 1 on SQLite, where every number but 0 is true.
         return sa.true() if self.spec.where is None else sa.literal_column(bracketed(self.spec.where))
 
@@ -80,24 +80,29 @@ class TableRepository:
         return None if value is None else int(whole[0].as_py())
 
     def check_condition(self) -> None:
-        """Have the database understand the condition that narrows the table, before anything is done by it.
+        """Have the database understand each condition that narrows the table, before anything is done by them.
 
         With brackets around it, what has none of its own is refused (`… LIMIT 1`); without, what would close them
-        (`a = 1) OR (b = 1`). The bound values keep it to one statement.
+        (`a = 1) OR (b = 1`): each condition is whole in itself, so that all of them hold together. The bound values
+        keep it to one statement.
 
         Raises:
-            ConditionError: it does not.
+            ConditionError: it does not understand one of them.
         """
-        bare: sa.ColumnElement[bool] = sa.literal_column(f"{self.spec.where}\n")
+        for condition in self.spec.conditions:
+            self._check_condition(condition)
+
+    def _check_condition(self, condition: str) -> None:
         try:
             with self.connection.translated():
-                for condition in (self.within, bare):
-                    one = sa.select(sa.literal(1)).select_from(self.table).where(condition).limit(0)
+                for text in (bracketed(condition), f"{condition}\n"):
+                    whole: sa.ColumnElement[bool] = sa.literal_column(text)
+                    one = sa.select(sa.literal(1)).select_from(self.table).where(whole).limit(0)
                     self.connection.sqlalchemy.execute(one).all()
         except StatementError as error:
             reason, name = error.fact.removeprefix(f"{self.connection.name}: "), self.spec.name
             columns = [column.name for column in self.table.columns]
-            raise ConditionError(self.connection.name, name, str(self.spec.where), reason, columns) from error
+            raise ConditionError(self.connection.name, name, condition, reason, columns) from error
 
     def is_empty(self) -> bool:
         """Whether there is no row at all, whatever the condition that narrows the table."""
@@ -118,6 +123,27 @@ class TableRepository:
             with self.connection.translated(), closing(self.connection.sqlalchemy.execute(query)) as result:
                 for rows in result.partitions(batch_rows):
                     yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
+
+    def first_repeated(self, columns: Sequence[str]) -> str | None:
+        """Values of these columns, none of them NULL, that several rows have, for a message; None if there are none."""
+        specs = [self.spec.column(name) for name in columns]
+        cells = [self.table.c[name] for name in columns]
+        shown = (self.connection.codec.select(spec, cell) for spec, cell in zip(specs, cells, strict=True))
+        several = (
+            sa.select(*shown).where(self.within, *(cell.is_not(None) for cell in cells))
+            .group_by(*map(self._told_apart, cells)).having(sa.func.count() > 1).limit(1)
+        )
+        with self.connection.translated():
+            rows = self.connection.sqlalchemy.execute(several).all()
+        if not rows:
+            return None
+        decoded = (self.connection.codec.decode_column(spec, [v]) for spec, v in zip(specs, rows[0], strict=True))
+        types = tuple(spec.type for spec in specs)
+        return show_key(tuple(columns), types, tuple(python_scalar(each[0]) for each in decoded))
+
+    def _told_apart(self, cell: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """A column such that values that differ are not taken for one."""
+        return cell
 
     def read_committed(self) -> Iterator[pa.RecordBatch]:
         """The rows as they were before this transaction wrote any."""
@@ -432,11 +458,6 @@ class TableRepository:
                 rows = zip(*values, strict=True)
                 cells = [storage_column(self.table, storage, c.name) for c in columns]
                 yield sa.or_(*(sa.and_(*(c == v for c, v in zip(cells, row, strict=True))) for row in rows))
-
-
-def bracketed(condition: str) -> str:
-    """A user's condition as one term; the line break ends a comment that it may end with."""
-    return f"({condition}\n)"
 
 
 def storage_column(table: sa.Table, storage: sa.Table, name: str) -> Any:

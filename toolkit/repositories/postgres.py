@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import sqlalchemy as sa
 from psycopg import errors as pg
 
+from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
 from toolkit.errors import DatabaseUnavailableError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
+from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.postgres_conflicts import find_orphans
 from toolkit.repositories.postgres_errors import known_error
@@ -272,6 +275,31 @@ class PostgresConnection(DatabaseConnection):
             return None
         return f"permission denied for {f'table {table.name}' if exists else f'schema {schema}'}"
 
+    def stored_tables(self) -> Iterator[StoredTable]:
+        """All tables with rows of somebody's that may be read; not those of the server or of an extension."""
+        with self.translated():
+            rows = self.sqlalchemy.execute(sa.text(_TABLES)).all()
+        return (StoredTable(row.name, row.schema, tuple(row.columns), row.name) for row in rows)
+
+    def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+        """The constraints that these tables have in this database, by name; without those that are views there."""
+        found, places = super().constraints(specs), {qualified(spec.table): spec.name for spec in specs}
+        with self.translated():
+            rows = self.sqlalchemy.execute(sa.text(_UNUSUAL), {"tables": list(places)}).all()
+        for row in (row for row in rows if places[row.place] in found):
+            table = found[name := places[row.place]]
+            unusual: dict[str, Any] = (
+                {"collations": {**table.collations, row.name: row.collation}} if row.collation
+                else {"others": (*table.others, row.name)}
+            )
+            found[name] = replace(table, **unusual)
+        return found
+
+    def holds(self, table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> bool:
+        """Whether a table has a row that meets these conditions; neither an error nor a lock stays of the search."""
+        with self.raw.transaction(force_rollback=True):
+            return super().holds(table, *conditions)
+
     def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""
         with self.translated():
@@ -307,6 +335,30 @@ class PostgresConnection(DatabaseConnection):
         parents = {foreign_key.parent for deferred in self._deferred for foreign_key in deferred.foreign_keys}
         return spec in self._deferred or spec.name in parents
 
+
+# Rows of partitions and of inheriting tables are read as their parent's; those that a policy hides, not at all.
+_TABLES = """
+SELECT relname AS name, CASE WHEN NOT pg_table_is_visible(c.oid) THEN nspname END AS schema,
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+             ORDER BY attnum) AS columns
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'p') AND relpersistence <> 't' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+  AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = c.oid)
+  AND NOT EXISTS (SELECT 1 FROM pg_depend
+                  WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
+  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)
+ORDER BY nspname, relname
+"""
+
+# What two values may be equal by though they differ, and exclusion constraints.
+_UNUSUAL = """
+SELECT place, attname::text AS name, collname::text AS collation
+FROM unnest(CAST(:tables AS text[])) AS place JOIN pg_attribute ON attrelid = to_regclass(place)
+JOIN pg_collation AS c ON c.oid = attcollation WHERE attnum > 0 AND NOT attisdropped AND NOT collisdeterministic
+UNION ALL
+SELECT place, conname::text, NULL FROM unnest(CAST(:tables AS text[])) AS place
+JOIN pg_constraint ON conrelid = to_regclass(place) WHERE contype = 'x'
+"""
 
 _FOREIGN_KEYS = """
 SELECT nspname AS schema, relname AS name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -32,11 +33,14 @@ from toolkit.repositories.codecs import shown
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
+from toolkit.repositories.sqlite_catalogue import constraints, stored_tables
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
 from toolkit.repositories.sqlite_keys import find_twins, folding_collations
 from toolkit.repositories.sqlite_lossy import lossy_condition
 
 if TYPE_CHECKING:
+    from toolkit.core.constraints import Constraints
+    from toolkit.repositories.catalogue import StoredTable
     from toolkit.repositories.scripts import Script
 
 # SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
@@ -61,6 +65,7 @@ class SqliteConnection(DatabaseConnection):
 
     capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False)
     codec = SqliteCodec()
+    options_of = "sqlite"
 
     _turn: Turn | None = None
     reader: Any = None
@@ -197,6 +202,20 @@ class SqliteConnection(DatabaseConnection):
 
         return SqliteScript(self)
 
+    def stored_tables(self) -> Iterator[StoredTable]:
+        """All tables with rows of somebody's; not those of SQLite itself."""
+        return stored_tables(self)
+
+    def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+        """The constraints that these tables have, from SQLite's own catalogue: reflection loses some."""
+        with self.translated():
+            found = {spec.name: constraints(self, spec) for spec in specs}
+        return {name: each for name, each in found.items() if each is not None}
+
+    def compared_name(self, name: str) -> str:
+        """A name as SQLite compares it, which knows no upper case in ASCII."""
+        return name.translate(_LOWER)
+
     def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""
         query = sa.text(
@@ -272,6 +291,7 @@ SELECT count(*) FROM sqlite_schema AS found WHERE sql LIKE '%virtual table%' OR 
     SELECT 1 FROM pragma_function_list AS known WHERE known.flags & 0x280000 = 0 AND instr(lower(found.sql), known.name)
 )
 """
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _LOCKED = "database is locked"
 _KNOWN_ERRORS = (
     (_LOCKED, "{file} is locked by another process that is writing (waited {seconds:g} s)",
@@ -333,6 +353,10 @@ class SqliteRepository(TableRepository):
             cursor.execute(f"SELECT {names} FROM {self.source(quote.format_table(self.table))}")
             while rows := cursor.fetchmany(batch_rows):
                 yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
+
+    def _told_apart(self, cell: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """A column without its collation, which may take different values for one."""
+        return sa.collate(sa.type_coerce(cell, sa.String), "BINARY")
 
     def folded_key(self) -> dict[str, str]:
         """The key columns of which SQLite takes different values for one, each with what makes it do so."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from toolkit.core.fixture_manifest import FixtureFile, FixtureManifest
+from toolkit.core.plan import TransferWarning
 from toolkit.core.problems import Problems
 from toolkit.core.progress import Progress
 from toolkit.core.tables import TableSpec
@@ -71,19 +72,21 @@ class FixtureDirectory:
             )
         return None
 
-    def note_strangers(self, tables: Collection[str], progress: Progress) -> None:
-        """Tell of files that no table has the name of, and of those that another file is preferred to."""
+    def left_out(self, tables: Collection[str]) -> Iterator[TransferWarning]:
+        """The files that no table has the name of, and those that another file is preferred to."""
         known = {table.lower(): table for table in tables}
         for name, files in self._files.items():
             if name.lower() not in known:
                 near = difflib.get_close_matches(name, tables, n=1, cutoff=0.5)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
-                progress.note(f"{files[0][0]} is left out: there is no table {name!r}{hint}")
+                reason = f"{files[0][0]} is left out: there is no table {name!r}{hint}"
+                yield TransferWarning("file left out", name, reason)
                 continue
             chosen = self.file_of(known[name.lower()])
             for file, _ in files:
                 if chosen is not None and file != chosen[0]:
-                    progress.note(f"{file} is left out: {chosen[0]} is there for the same table.")
+                    reason = f"{file} is left out: {chosen[0]} is there for the same table."
+                    yield TransferWarning("file left out", known[name.lower()], reason)
 
     def read(self, spec: TableSpec, folder: Path, problems: Problems, progress: Progress) -> SpooledRows:
         """Read a table's file whole, note everything that is wrong with its rows, and keep them in `folder`.

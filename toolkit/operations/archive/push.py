@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from toolkit.config import Config, Database
-    from toolkit.core.tables import TableSpec
+    from toolkit.core.tables import Conditions, TableSpec
     from toolkit.stores.archive import Archive
     from toolkit.stores.archive_locks import Lock
 
@@ -115,7 +115,7 @@ def push(
     tables: Sequence[str] = (),
     *,
     store: str = DEFAULT_STORE,
-    where: Mapping[str, str] | None = None,
+    where: Conditions | None = None,
     options: PushOptions | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
@@ -135,9 +135,12 @@ def push(
         _require_movable(config, store, options)
     database, archive = config.database(source), open_archive(config, store)
     older = None if options.older_than is None else show_duration(options.older_than)
-    scope = Scope(tuple(sorted(tables)), dict(sorted((where or {}).items())), older)
+    metadata = load_metadata(config.metadata, config.root)
+    specs = file_tables(metadata, tables, where)
+    conditions = {spec.name: _on_one_line(spec.conditions) for spec in specs if spec.conditions}
+    scope = Scope(tuple(sorted(set(tables))), dict(sorted(conditions.items())), older)
     with Catalogue(collecting.SCHEMA + moving.SCHEMA) as catalogue:
-        run = _Push(config, database, archive, store, options, catalogue, scope, progress or Silent())
+        run = _Push(config, database, archive, store, options, catalogue, metadata, specs, scope, progress or Silent())
         with nullcontext(None) if dry_run else archive.locked(LockKind.PUSH) as lock:
             result = run.plan() if lock is None else run.execute(lock)
     return replace(result, seconds=time.perf_counter() - started)
@@ -157,6 +160,11 @@ def _require_movable(config: Config, store: str, options: PushOptions) -> None:
         )
 
 
+def _on_one_line(conditions: Sequence[str]) -> str:
+    """Conditions as a snapshot tells them; a single one as its user wrote it."""
+    return conditions[0] if len(conditions) == 1 else " AND ".join(f"({each})" for each in conditions)
+
+
 class _Push:
     """One push: what it has to do is in the catalogue."""
 
@@ -168,14 +176,15 @@ class _Push:
         store: str,
         options: PushOptions,
         catalogue: Catalogue,
+        metadata: MetaData,
+        specs: Sequence[TableSpec],
         scope: Scope,
         progress: Progress,
     ) -> None:
         self._config, self._database, self._archive, self._store = config, database, archive, store
         self._options, self._catalogue, self._scope, self._progress = options, catalogue, scope, progress
         self._backends = Backends(config, store)
-        self._metadata: MetaData = load_metadata(config.metadata, config.root)
-        self._specs = file_tables(self._metadata, scope.tables, scope.where)
+        self._metadata, self._specs = metadata, specs
         self._malformed: list[Finding] = []
         self._others = other_databases(config, database) if options.move else []
 

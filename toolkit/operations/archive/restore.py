@@ -31,7 +31,7 @@ from toolkit.stores.safe_directory import SafeDirectory
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
-    from toolkit.core.tables import TableSpec
+    from toolkit.core.tables import Conditions, TableSpec
     from toolkit.stores.archive import Archive
 
 _SCHEMA = """
@@ -54,13 +54,13 @@ class RestoreOptions:
 
     Without `backend` and `directory`, every file goes where it was; `backend` is the key of a live store, or such a key
     for each backend that files were in (`""`: for all others). `only` has, by table, a condition in the database's own
-    SQL. `overwrite`: files with other content, and rows that point at other files that are there.
-    `rowless`: also files whose rows are gone.
+    SQL, or several that hold together. `overwrite`: files with other content, and rows that point at other files that
+    are there. `rowless`: also files whose rows are gone.
     """
 
     backend: str | Mapping[str, str] | None = None
     directory: Path | None = None
-    only: Mapping[str, str] = field(default_factory=dict)
+    only: Conditions = field(default_factory=dict)
     overwrite: bool = False
     rowless: bool = False
     jobs: int = JOBS

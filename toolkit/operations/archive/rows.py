@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 
 from toolkit.core.archive_manifest import one_line
-from toolkit.core.tables import TableSpec, choose_tables, narrowed, table_spec
+from toolkit.core.tables import Conditions, TableSpec, choose_tables, narrowed, table_spec
 from toolkit.core.types import Kind, logical_type
 from toolkit.core.values import json_value, parse_json_value
 from toolkit.errors import ConfigurationError
@@ -87,7 +87,7 @@ def file_columns(spec: TableSpec) -> tuple[str, ...]:
 
 
 def file_tables(
-    metadata: MetaData, names: Sequence[str] = (), where: Mapping[str, str] | None = None
+    metadata: MetaData, names: Sequence[str] = (), where: Conditions | None = None
 ) -> tuple[TableSpec, ...]:
     """The named tables, or all that hold files, with those columns, their keys and their age alone.
 

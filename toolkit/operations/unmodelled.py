@@ -1,0 +1,89 @@
+"""What a database holds and no model knows, so that nothing is done with it: columns with values, tables with rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from toolkit.core.plan import NOT_IN_MODELS, TransferWarning
+from toolkit.core.tables import TableSpec, bracketed
+from toolkit.errors import DatabaseUnavailableError, StatementError
+from toolkit.operations.revisions import is_bookkeeping, version_table
+
+if TYPE_CHECKING:
+    from toolkit.config import Config
+    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.repositories.catalogue import StoredTable
+
+# Where migration tools record what they did, in lower case: the target has, or needs, a record of its own.
+_RECORDS = frozenset({
+    "__diesel_schema_migrations", "__drizzle_migrations", "__efmigrationshistory", "__efmigrationslock",
+    "_prisma_migrations", "_sqlx_migrations", "ar_internal_metadata", "databasechangelog", "databasechangeloglock",
+    "django_migrations", "flyway_schema_history", "goose_db_version", "knex_migrations", "knex_migrations_lock",
+    "migration_log", "schema_migrations", "versioninfo",
+})  # fmt: skip
+
+
+def unmodelled(
+    connection: DatabaseConnection, config: Config, specs: Sequence[TableSpec], *, named: bool = False,
+    columns: bool = True,
+) -> tuple[TransferWarning, ...]:
+    """What the database holds beside what the models of these tables know.
+
+    Other tables than these are looked at only if the user `named` none, and of these only those that no model knows.
+    Without `columns`, the columns of these tables are the user's own choice.
+    """
+    return tuple(_Search(connection, config, specs).run(named=named, columns=columns)) if specs else ()
+
+
+class _Search:
+    """One look at one database."""
+
+    def __init__(self, connection: DatabaseConnection, config: Config, specs: Sequence[TableSpec]) -> None:
+        self._connection = connection
+        self._specs = {self._name(spec.table): spec for spec in specs}
+        self._known = {self._name(table) for table in specs[0].table.metadata.tables.values()}
+        self._record = self._name(version_table(config))
+
+    def run(self, *, named: bool, columns: bool) -> Iterator[TransferWarning]:
+        for stored in self._connection.stored_tables():
+            name = (stored.schema, self._connection.compared_name(stored.name))
+            if name in self._specs and columns:
+                yield from self._columns(stored, self._specs[name])
+            elif name not in self._known and not named and not self._is_record(name):
+                yield from self._table(stored)
+
+    def _name(self, table: sa.Table) -> tuple[str | None, str]:
+        default = self._connection.sqlalchemy.dialect.default_schema_name
+        return None if table.schema == default else table.schema, self._connection.compared_name(table.name)
+
+    def _is_record(self, name: tuple[str | None, str]) -> bool:
+        return name == self._record or is_bookkeeping(name[1]) or name[1].lower() in _RECORDS
+
+    def _table(self, stored: StoredTable) -> Iterator[TransferWarning]:
+        yield from self._told(stored, None, ())
+
+    def _columns(self, stored: StoredTable, spec: TableSpec) -> Iterator[TransferWarning]:
+        known = {self._connection.compared_name(column.name) for column in spec.table.columns}
+        others = [name for name in stored.columns if self._connection.compared_name(name) not in known]
+        computed = (self._connection.columns(spec) or {}) if others else {}
+        # Of no type, as in the repositories.
+        within: list[sa.ColumnElement[bool]] = [] if spec.where is None else [sa.literal_column(bracketed(spec.where))]
+        for name in others:
+            if not computed.get(name):
+                yield from self._told(stored, name, [sa.column(name).is_not(None), *within])
+
+    def _told(
+        self, stored: StoredTable, column: str | None, conditions: Collection[sa.ColumnElement[bool]]
+    ) -> Iterator[TransferWarning]:
+        kind, held = ("table", "rows") if column is None else ("column", "values")
+        reason = f"{self._connection.name} has {held} there, and the models do not know the {kind}."
+        try:
+            if not self._connection.holds(sa.table(stored.rows_in, schema=stored.schema), *conditions):
+                return
+        except (DatabaseUnavailableError, StatementError) as error:
+            # It is nothing that was asked for: not to be able to look stops nothing.
+            reason = f"The models do not know the {kind}, and whether it has {held} cannot be told: {error.fact}"
+        yield TransferWarning(NOT_IN_MODELS, stored.shown, reason, column, database=self._connection.name)
