@@ -94,7 +94,7 @@ def show_files_as_json(result: SnapshotFiles) -> None:
     )
     click.echo(f'{head[:-1]}, "files": [', nl=False)
     for number, entry in enumerate(result.files):
-        click.echo(f"{',' if number else ''}\n{json.dumps(entry.document(), ensure_ascii=False)}", nl=False)
+        click.echo(f"{',' if number else ''}\n{entry.document}", nl=False)
     click.echo("\n]}")
 
 
@@ -216,7 +216,7 @@ def _places(held: str | None) -> str:
     """Which files a column's text names; the whole text is in what `--json` shows."""
     try:
         document = json.loads(held or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return "no reference"
     parts = document if isinstance(document, list) else [document]
     places = [f"{part.get('backend')}:{part.get('filename')}" for part in parts if isinstance(part, dict)]

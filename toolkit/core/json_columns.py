@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.canonical_json import canonical_documents
+from toolkit.core.deep_json import levels
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
 from toolkit.core.values import JSON_ESCAPE, json_text, parse_json_value, timestamp_text
 
@@ -29,6 +30,8 @@ _SPECIAL = r'["\\\x00-\x1f]'
 _HYPHENS = (8, 13, 18, 23)
 _DIGITS = [n for n in range(36) if n not in _HYPHENS]
 _HYPHEN = ord("-")
+# As deep as a document of a fixture may be: Python's stack has 1,000 levels, and the reader is some way down already.
+_MOST_LEVELS = 500
 # Of the documents that need an escape: the word null, and objects that begin like an escape.
 _ESCAPED_DOCUMENT = rf'^(null$|\{{"{JSON_ESCAPE.replace("$", "[$]")}")'
 # Advanced Alchemy's `FileObject` as Python shows it.
@@ -116,6 +119,7 @@ def _format_text(_: LogicalType, values: pa.Array) -> pa.Array:
 
 def _format_documents(_: LogicalType, values: pa.Array) -> pa.Array:
     documents = canonical_documents(values, strict=True)
+    _require_readable(documents)
     escaped = pc.match_substring_regex(documents, _ESCAPED_DOCUMENT)
     if not pc.any(escaped).as_py():
         return documents
@@ -124,6 +128,14 @@ def _format_documents(_: LogicalType, values: pa.Array) -> pa.Array:
     wanted = pa.array([looks and _needs_escape(document) for looks, document in pairs])
     wrapped = pc.binary_join_element_wise(f'{{"{JSON_ESCAPE}": ', documents, "}", "")
     return pc.if_else(pc.fill_null(wanted, False), wrapped, documents)
+
+
+def _require_readable(documents: pa.Array) -> None:
+    """Refuse documents that could not be loaded again: the reader of fixtures goes as deep as Python's stack."""
+    opened = pc.add(pc.count_substring(documents, "["), pc.count_substring(documents, "{"))
+    for row in pc.indices_nonzero(pc.fill_null(pc.greater(opened, _MOST_LEVELS), False)).to_pylist():
+        if levels(documents[row].as_py()) > _MOST_LEVELS:
+            raise ValueError(f"is nested deeper than {_MOST_LEVELS} levels, which no fixture can hold")
 
 
 def _needs_escape(document: str) -> bool:

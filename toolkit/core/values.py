@@ -16,12 +16,13 @@ import math
 import re
 import uuid
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
+from toolkit.core.decimals import at_scale, decimal_text, parse_decimal
 from toolkit.core.types import (
     FLOAT_KINDS,
     INFINITE_DATE,
@@ -90,18 +91,14 @@ def parse_json_value(type_: LogicalType, value: Any) -> Any:
         if not isinstance(value, list):
             raise ValueError("is not a list")
         return [parse_json_value(type_.element, part) for part in value]
-    parsed = _PARSERS[type_.kind](value)
-    return str(parsed) if type_.kind is Kind.DECIMAL and type_.precision is None else parsed
+    return _decimal(type_, value) if type_.kind is Kind.DECIMAL else _PARSERS[type_.kind](value)
 
 
-def decimal_text(value: Decimal | str) -> str:
-    """Digits without an exponent and without zeros behind the last one: `trim_scale(value)::text`."""
-    number = Decimal(value)
-    if not number.is_finite():
-        return "NaN" if number.is_nan() else "Infinity" if number > 0 else "-Infinity"
-    text = format(number, "f")
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "") else text
+def _decimal(type_: LogicalType, value: Any) -> Decimal | str:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise ValueError("is not a decimal number")  # noqa: TRY004 - as every other value that is none
+    number = parse_decimal(str(value))
+    return str(number) if type_.precision is None else at_scale(type_, number)
 
 
 def _parser(parse: Callable[[Any], Any], expected: str, *accepted: type) -> Callable[[Any], Any]:
@@ -110,14 +107,19 @@ def _parser(parse: Callable[[Any], Any], expected: str, *accepted: type) -> Call
             raise ValueError(f"is not {expected}")
         try:
             return parse(value)
-        except (ValueError, InvalidOperation, binascii.Error) as error:
+        except OverflowError as error:
+            raise ValueError("does not fit into its column") from error
+        except (ValueError, binascii.Error) as error:
             raise ValueError(f"is not {expected}") from error
 
     return checked
 
 
 def _float(value: Any) -> float:
-    return float(value)
+    number = float(value)
+    if math.isinf(number) and any(map(str.isdigit, str(value))):
+        raise OverflowError("finite, but beyond the largest double")
+    return number
 
 
 def _timestamp(value: str) -> int:
@@ -140,7 +142,7 @@ def _microseconds(value: str, zone: dt.tzinfo | None) -> int:
     if parsed.tzinfo is not None and zone is None:
         raise ValueError
     offset = parsed.utcoffset() or dt.timedelta()
-    since = parsed.replace(tzinfo=dt.UTC) - offset - _EPOCH
+    since = parsed.replace(tzinfo=dt.UTC) - _EPOCH - offset
     return since // _MICROSECOND + cycles * _CYCLE_DAYS * _DAY
 
 
@@ -201,7 +203,6 @@ _PARSERS: dict[Kind, Callable[[Any], Any]] = {
     Kind.TIME: _parser(_time, "an ISO 8601 time without offset", str),
     Kind.INTERVAL: _parser(lambda v: dt.timedelta(microseconds=v), "a number of microseconds", int),
     Kind.BOOL: _parser(_identity, "true or false", bool),
-    Kind.DECIMAL: _parser(lambda v: Decimal(str(v)), "a decimal number", str, int, float),
     Kind.BYTES: _parser(lambda v: base64.b64decode(v, validate=True), "base64 text", str),
     **dict.fromkeys(TEXT_KINDS, _TEXT),
     **dict.fromkeys(INTEGER_KINDS, _INTEGER),
@@ -216,6 +217,8 @@ def show_key(names: tuple[str, ...], types: tuple[LogicalType, ...], values: tup
 
 def show_value(type_: LogicalType, value: Any) -> str:
     """A value for a message, at most 80 characters."""
+    if type_.kind in JSON_KINDS and isinstance(value, str):
+        return shortened(value)
     try:
         text = str(json_value(type_, value))
     except (ValueError, TypeError, AttributeError):

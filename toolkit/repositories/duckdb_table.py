@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
+from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.digest import TableDigest
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
@@ -361,14 +362,12 @@ class DuckDBRepository(TableRepository):
             self._require_scale(column, batch, types[column.name])
 
     def _require_scale(self, column: ColumnSpec, batch: pa.Table, actual: str) -> None:
-        from decimal import Decimal
-
         scale = _scale(actual)
         for row, text in enumerate(batch.column(column.name).to_pylist()):
-            value = None if text is None else Decimal(text)
+            value = None if text is None else parse_decimal(text)
             if value is None or scale is None:
                 continue
-            if not value.is_finite() or -int(value.normalize().as_tuple().exponent) > scale:
+            if not value.is_finite() or fraction_digits(value) > scale:
                 key = batch_key(self.spec, batch.combine_chunks().to_batches()[0], row)
                 problem = f"holds {text[:40]}, which {self.connection.name} ({actual}) cannot keep"
                 raise UnrepresentableValueError(self.spec.name, key, column.name, problem)

@@ -21,6 +21,7 @@ from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
 from psycopg.sql import Identifier
 
+from toolkit.core.decimals import parse_decimals
 from toolkit.core.digest import postgres_date, postgres_timestamp
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import (
@@ -42,6 +43,7 @@ _EPOCH_SHIFT = 946_684_800_000_000
 # 2000 to 1970 and wrapped round. No real value comes near: PostgreSQL's earliest is 4713 BC.
 _WRAPPED_TIMESTAMP = -(2**63) + _EPOCH_SHIFT - 1
 _WRAPPED_DATE = -(2**31) + 10957 - 1
+_NULL_ESCAPE = r"(^|[^\\])(\\\\)*\\u0000"
 _EARLIEST_TIMESTAMP = -210_866_803_200_000_000
 
 
@@ -213,6 +215,12 @@ def wire_schema(spec: TableSpec) -> pa.Schema:
     return pa.schema(fields)
 
 
+def holds_null_character(documents: pa.Array) -> pa.Array:
+    """Which JSON documents hold U+0000: written as an escape, as opposed to behind a backslash that is itself one."""
+    found = pc.match_substring(documents, "\\u0000")
+    return pc.match_substring_regex(documents, _NULL_ESCAPE) if pc.any(found).as_py() else found
+
+
 def encoder(spec: TableSpec, wires: dict[str, str]) -> ArrowToPostgresBinaryEncoder:
     """The binary COPY encoder of a table's rows."""
     schema = wire_schema(spec)
@@ -248,7 +256,7 @@ def _canonical(column: ColumnSpec, values: pa.Array) -> pa.Array:
         return values.view(pa.duration("us"))
     if kind is Kind.DECIMAL and type_.precision is not None:
         _require(column, pc.match_substring_regex(values, "^[-0-9.]+$"), "is not a finite number")
-        return values.cast(type_.arrow)
+        return parse_decimals(type_, values)
     if kind is Kind.ARRAY and not _reads_natively(type_):
         parsed = [None if v is None else parse_json_value(type_, json.loads(v)) for v in values.to_pylist()]
         return pa.array(parsed, type_.arrow)

@@ -28,7 +28,7 @@ from toolkit.errors import (
 )
 from toolkit.locks import Turn, take_turn
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, stranger
-from toolkit.repositories.codecs import shown
+from toolkit.repositories.codecs import MISFITS, shown
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.portable import TableRepository
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
@@ -427,7 +427,7 @@ class SqliteRepository(TableRepository):
             decode = decode_split if width > 1 else decode_stored
             try:
                 columns.append(decode(column.type, *parts))
-            except (pa.ArrowException, ValueError, OverflowError) as error:
+            except MISFITS as error:
                 raise self._misfit() or error from error
         return pa.record_batch(columns, schema=self.spec.schema)
 

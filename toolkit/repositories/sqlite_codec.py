@@ -11,7 +11,7 @@ import json
 import math
 import uuid
 from collections.abc import Callable, Sequence
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from toolkit.core.decimals import EXACT, parse_decimal, parse_decimals
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import (
     FLOAT_KINDS,
@@ -44,8 +45,6 @@ _UUID_BYTES = 16
 _SAFE_DIGITS = 18
 _INT64 = range(-(2**63), 2**63)
 _BARE_NUMBER = r"^\s*[-0-9]"
-# The usual context has 28 digits, and raises for a number of more.
-_ALL_DIGITS = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 class SqliteCodec(Codec):
@@ -163,7 +162,7 @@ def _as_read(type_: LogicalType, text: str) -> Decimal:
 def _at_scale(type_: LogicalType, number: Decimal) -> Decimal:
     if not number.is_finite():
         raise ValueError("not a finite decimal")
-    return number.quantize(Decimal(1).scaleb(-(type_.scale or 0)), context=_ALL_DIGITS)
+    return number.quantize(Decimal(1).scaleb(-(type_.scale or 0)), context=EXACT)
 
 
 def _require_single(merged: pa.Array, narrow: pa.Array) -> None:
@@ -173,6 +172,8 @@ def _require_single(merged: pa.Array, narrow: pa.Array) -> None:
 
 
 def _parse_texts(type_: LogicalType, texts: pa.Array) -> pa.Array:
+    if type_.kind is Kind.DECIMAL:
+        return parse_decimals(type_, texts)
     texts.validate(full=True)
     return texts.cast(type_.arrow)
 
@@ -266,7 +267,7 @@ def _float_form(_: LogicalType, value: float) -> float | bytes:
 
 def _decimal_form(type_: LogicalType, value: Decimal | str) -> float | int | bytes:
     """A number where reading it back gives the same decimal, the bytes of its digits elsewhere."""
-    number = Decimal(value)
+    number = parse_decimal(value) if isinstance(value, str) else value
     if not number.is_finite():
         raise ValueError("not a finite decimal")
     if number == number.to_integral_value() and int(number) in _INT64 and (type_.precision or isinstance(value, str)):
