@@ -270,9 +270,10 @@ def _decimal_form(type_: LogicalType, value: Decimal | str) -> float | int | byt
     number = parse_decimal(value) if isinstance(value, str) else value
     if not number.is_finite():
         raise ValueError("not a finite decimal")
-    if number == number.to_integral_value() and int(number) in _INT64 and (type_.precision or isinstance(value, str)):
+    # Python takes more than a second to make an integer of a hundred thousand digits.
+    if number.adjusted() <= _SAFE_DIGITS and number == number.to_integral_value():
         whole = int(number)
-        if type_.precision is not None or str(whole) == str(value):
+        if whole in _INT64 and (type_.precision is not None or str(whole) == str(value)):
             return whole
     double = float(number)
     back = Decimal(repr(double))
