@@ -19,6 +19,9 @@ _DOCUMENTS = (
     '{"a": [1.10, 1e5], "bb": {}}', '{"$json": null}', '{"$json": {"$json": 1}}', "9" * 5000, "1e400", "-0e9", "[]",
     "[" * 490 + "]" * 490, '{"a":' * 300 + "1.0" + "}" * 300, "1e999999999", '"null"', '{"$json": "x", "a": 1}', "true",
 )  # fmt: skip
+_DESCRIBED = (
+    '"FileObject(filename=a, backend=b, size=1, content_type=c, etag=None, last_modified=1e9, version_id=None)"'
+)
 RIGHT = {
     "parent_id": ("1", "null"), "uuid": ('"018df57c-0000-7000-8000-000000000001"', f'"{"0" * 32}"'),
     "timestamp": _TIMES, "timestamptz": (*_TIMES, '"0001-01-01T00:00:00+14:00"', '"9999-12-31T23:00:00-14:00"'),
@@ -28,8 +31,7 @@ RIGHT = {
     "decimal": _NUMBERS, "wide": ("0", f"0.{'9' * 38}", "1e-38"), "text": _TEXTS, "cipher": _TEXTS, "short": _TEXTS,
     "free": (*_NUMBERS, '"NaN"', "1e131071", "1e-16383", f"0.{'1' * 16383}", '"inf"', "9" * 5000), "bytes": ('"AAE="',),
     "json": _DOCUMENTS, "enum": ('"RED"', '"g"'), "array": ("[]", "[1, null, -2147483648]"),
-    "file": ('{"backend": "b", "filename": "f"}', '"FileObject(filename=a, backend=b, size=1, content_type=c, '
-             'etag=None, last_modified=1e9, version_id=None)"'), "parent": ('{"code": "a"}', "null"),
+    "file": ('{"backend": "b", "filename": "f"}', _DESCRIBED), "parent": ('{"code": "a"}', "null"),
 }  # fmt: skip
 USUAL = ("null", "true", "0", "1.5", '""', '"a"', "[]", "{}", '"2024-02-29"', *(each[0] for each in RIGHT.values()))
 HOSTILE = (

@@ -1,4 +1,4 @@
-"""Whatever a file holds, it is read or refused in words of ours; the same examples each time, for `tests.fuzz` does others."""
+"""Whatever a file holds, it is read or refused in our words: some examples, the same each time (see `tests.fuzz`)."""
 
 from __future__ import annotations
 

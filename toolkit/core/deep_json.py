@@ -8,7 +8,7 @@ each of them a number without meaning stands in what the decoder gets.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -32,6 +32,12 @@ def levels(document: str) -> int:
         depth += _BRACKETS.get(found[0], 0)
         deepest = max(deepest, depth)
     return deepest
+
+
+def numbers(document: str) -> Iterator[str]:
+    """The numbers of a valid document, as they are written."""
+    parts = (found[0] for found in _PART.finditer(document))
+    return (part for part in parts if part not in _BRACKETS and part[0] != '"')
 
 
 def render_deep(document: str, number: Callable[[str], str], render: Callable[[Any], str]) -> str:

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.deep_json import levels
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
-from toolkit.core.values import JSON_ESCAPE, json_text, parse_json_value, timestamp_text
+from toolkit.core.values import JSON_ESCAPE, is_end_of_day, json_text, parse_json_value, timestamp_text
 
 _DOUBLE = LogicalType(Kind.FLOAT64)
 # What JSON wants escaped in a string.
@@ -170,7 +170,9 @@ def _format_timestamps(type_: LogicalType, values: pa.Array) -> pa.Array:
 
 
 def _format_times(_: LogicalType, values: pa.Array) -> pa.Array:
-    return _quoted(_without_zero_fraction(values.cast(pa.string())))
+    ends = is_end_of_day(values)
+    text = _quoted(_without_zero_fraction(values.cast(pa.string())))
+    return pc.if_else(ends, '"24:00:00"', text) if pc.any(ends).as_py() else text
 
 
 def _without_zero_fraction(text: pa.Array) -> pa.Array:

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from toolkit.core.decimals import at_scale, decimal_text, parse_decimal
 from toolkit.core.types import (
@@ -37,6 +38,9 @@ from toolkit.core.types import (
 _SHOWN = 80
 _MICROSECOND = dt.timedelta(microseconds=1)
 _DAY = 86_400_000_000
+_BEYOND_INTERVALS = 2**63
+NO_LENGTH = "has months, which have no fixed length, or more than 292,271 years"
+"""What is wrong with an interval that cannot travel."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNIX_DAY = dt.date(1970, 1, 1).toordinal()
 # The only member of an object that stands for the document in it.
@@ -45,6 +49,8 @@ _INFINITIES = {"infinity": 1, "-infinity": -1}
 # The Gregorian calendar repeats itself; any date is as many days from its like in years that Python knows.
 _CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097
 _FAR_YEAR = re.compile(r"([+-]\d{4,7})(-.*)")
+# The end of a day, a value of its own in PostgreSQL and DuckDB; Python knows none, and Arrow makes the beginning of it.
+_END_OF_DAY = re.compile(r"24:00(:00(\.0{1,6})?)?")
 _TOO_FINE = re.compile(r"[.,]\d{7,}")
 
 
@@ -180,11 +186,19 @@ def timestamp_text(type_: LogicalType, whole: int) -> str:
     return f"{text}T{time.isoformat()}{'+00:00' if type_.kind is Kind.TIMESTAMPTZ else ''}"
 
 
-def _time(value: str) -> dt.time:
+def _time(value: str) -> dt.time | int:
+    if _END_OF_DAY.fullmatch(value):
+        return _DAY
     parsed = dt.time.fromisoformat(value)
     if parsed.tzinfo is not None or _TOO_FINE.search(value):
         raise ValueError
     return parsed
+
+
+def _interval(value: int) -> int:
+    if abs(value) >= _BEYOND_INTERVALS:
+        raise OverflowError
+    return value
 
 
 def _identity(value: Any) -> Any:
@@ -201,7 +215,7 @@ _PARSERS: dict[Kind, Callable[[Any], Any]] = {
     Kind.TIMESTAMPTZ: _parser(_timestamptz, "an ISO 8601 timestamp", str),
     Kind.DATE: _parser(_days, "an ISO 8601 date", str),
     Kind.TIME: _parser(_time, "an ISO 8601 time without offset", str),
-    Kind.INTERVAL: _parser(lambda v: dt.timedelta(microseconds=v), "a number of microseconds", int),
+    Kind.INTERVAL: _parser(_interval, "a number of microseconds", int),
     Kind.BOOL: _parser(_identity, "true or false", bool),
     Kind.BYTES: _parser(lambda v: base64.b64decode(v, validate=True), "base64 text", str),
     **dict.fromkeys(TEXT_KINDS, _TEXT),
@@ -231,8 +245,15 @@ def shortened(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
+def is_end_of_day(times: pa.Array) -> pa.Array:
+    """Which of these times are 24:00."""
+    return pc.equal(times.view(pa.int64()), _DAY)
+
+
 def python_scalar(value: pa.Scalar) -> Any:
     """A scalar's Python value; a date or time that Python cannot hold as text."""
+    if pa.types.is_time64(value.type) and value.cast(pa.int64()).as_py() == _DAY:
+        return "24:00:00"
     try:
         return value.as_py()
     except (ValueError, OverflowError):

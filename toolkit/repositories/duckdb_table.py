@@ -15,6 +15,7 @@ from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.digest import TableDigest
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
+from toolkit.core.values import NO_LENGTH
 from toolkit.errors import RefusedRowError, ToolkitError, UnnamedRowError, UnrepresentableValueError
 from toolkit.repositories.base import BATCH_ROWS, batch_key
 from toolkit.repositories.literals import quoted_text as literal
@@ -58,7 +59,8 @@ def _canonical_expression(type_: LogicalType, value: str) -> str:
         return f"CAST(CAST({value} AS UUID) AS BLOB)"
     if kind is Kind.INTERVAL:
         months = f"date_part('year', {value}) * 12 + date_part('month', {value})"
-        return f"CASE WHEN {months} <> 0 THEN ({_MONTHS})::BIGINT ELSE epoch_us({value}) END"
+        whole = f"CASE WHEN {value} IS NOT NULL THEN coalesce(TRY(epoch_us({value})), {_MONTHS}) END"
+        return f"CASE WHEN {months} <> 0 THEN ({_MONTHS})::BIGINT ELSE {whole} END"
     if kind is Kind.DECIMAL:
         wanted = "VARCHAR" if type_.precision is None else f"DECIMAL({type_.precision}, {type_.scale})"
         return f"CAST({value} AS {wanted})"
@@ -395,7 +397,7 @@ class DuckDBRepository(TableRepository):
             if column.type.kind is Kind.INTERVAL and (found := values.index(_MONTHS).as_py()) >= 0:
                 key = ", ".join(f"{n}={fetched.columns[self.spec.column_names.index(n)][found]}" for n in self.spec.key)
                 raise UnrepresentableValueError(
-                    self.spec.name, key, column.name, "has months, which have no fixed length"
+                    self.spec.name, key, column.name, NO_LENGTH
                 )
             columns.append(_view(column.type, values))
         return pa.record_batch(columns, schema=self.spec.schema)

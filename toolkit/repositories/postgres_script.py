@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS
 from toolkit.repositories.literals import postgres_literals, postgres_text
-from toolkit.repositories.postgres_sql import holds_null_character
+from toolkit.repositories.postgres_json import holds_null_character
 from toolkit.repositories.scripts import Script, TableScript, qualified
 
 # What the literals rest on, whatever the role or the client has set.

@@ -34,7 +34,8 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
-from toolkit.core.values import parse_json_value
+from toolkit.core.values import NO_LENGTH, parse_json_value, shortened
+from toolkit.repositories.codecs import MISFITS
 
 # An interval with months has no length in microseconds; this stands for it until the row can be named.
 MONTHS = -(2**63)
@@ -43,7 +44,6 @@ _EPOCH_SHIFT = 946_684_800_000_000
 # 2000 to 1970 and wrapped round. No real value comes near: PostgreSQL's earliest is 4713 BC.
 _WRAPPED_TIMESTAMP = -(2**63) + _EPOCH_SHIFT - 1
 _WRAPPED_DATE = -(2**31) + 10957 - 1
-_NULL_ESCAPE = r"(^|[^\\])(\\\\)*\\u0000"
 _EARLIEST_TIMESTAMP = -210_866_803_200_000_000
 
 
@@ -71,10 +71,7 @@ def fetch_expression(column: ColumnSpec, name: str) -> str:
     """What to select so that ADBC returns the column exactly. `name` is quoted already."""
     kind = column.type.kind
     if kind is Kind.INTERVAL:
-        return (
-            f"CASE WHEN date_trunc('month', {name}) <> '0'::interval THEN ({MONTHS})::bigint "
-            f"ELSE (extract(epoch FROM {name}) * 1000000)::bigint END"
-        )
+        return _interval_expression(name, f"({MONTHS})::bigint")
     if kind is Kind.UUID or kind in TEXT_KINDS or kind in JSON_KINDS:
         return f"{name}::uuid" if kind is Kind.UUID else f"{name}::text"
     if kind is Kind.DECIMAL:
@@ -82,6 +79,23 @@ def fetch_expression(column: ColumnSpec, name: str) -> str:
     if kind is Kind.ARRAY:
         return name if _reads_natively(column.type) else f"to_jsonb({name})::text"
     return f"{name}::{_WIRE[kind]}"
+
+
+def _interval_expression(name: str, otherwise: str) -> str:
+    """The microseconds of an interval; what has months, or more microseconds than 64 bits count, is `otherwise`."""
+    whole = f"extract(epoch FROM {name}) * 1000000"
+    return (
+        f"CASE WHEN date_trunc('month', {name}) <> '0'::interval OR abs({whole}) > {2**63 - 1} "
+        f"THEN {otherwise} ELSE ({whole})::bigint END"
+    )
+
+
+def is_unlike_array(name: str) -> str:
+    """The condition that an array has several dimensions, or does not count from 1: no other engine has such.
+
+    By its text, `{{1},{2}}` or `[0:1]={1,2}`, for a column of documents may stand for an array.
+    """
+    return f"{name}::text ~ '^([{{][{{]|[[]-?[0-9]+:)'"
 
 
 def _reads_natively(array: LogicalType) -> bool:
@@ -98,7 +112,8 @@ def digest_expression(column: ColumnSpec, name: str) -> str:
     if kind in JSON_KINDS:
         return f"{name}::jsonb::text"
     if kind is Kind.ARRAY:
-        return f"to_jsonb({name})::text"
+        # Two arrays that count differently are two values.
+        return f"to_jsonb({name})::text || CASE WHEN {is_unlike_array(name)} THEN {name}::text ELSE '' END"
     if kind is Kind.DECIMAL:
         return f"trim_scale({name}::numeric)::text"
     if kind in INTEGER_KINDS:
@@ -107,7 +122,8 @@ def digest_expression(column: ColumnSpec, name: str) -> str:
         # NaN has many bit patterns in PostgreSQL and one in the canonical form.
         return f"CASE WHEN {name} = 'NaN' THEN 'NaN'::float8 ELSE {name}::float8 END"
     if kind is Kind.INTERVAL:
-        return fetch_expression(column, name)
+        # One value for all that cannot travel would make any two of them equal.
+        return _interval_expression(name, digest_word(f"md5(interval_send({name}))"))
     return f"{name}::{_WIRE[kind]}"
 
 
@@ -215,12 +231,6 @@ def wire_schema(spec: TableSpec) -> pa.Schema:
     return pa.schema(fields)
 
 
-def holds_null_character(documents: pa.Array) -> pa.Array:
-    """Which JSON documents hold U+0000: written as an escape, as opposed to behind a backslash that is itself one."""
-    found = pc.match_substring(documents, "\\u0000")
-    return pc.match_substring_regex(documents, _NULL_ESCAPE) if pc.any(found).as_py() else found
-
-
 def encoder(spec: TableSpec, wires: dict[str, str]) -> ArrowToPostgresBinaryEncoder:
     """The binary COPY encoder of a table's rows."""
     schema = wire_schema(spec)
@@ -239,8 +249,23 @@ def canonical_batch(spec: TableSpec, fetched: pa.RecordBatch) -> pa.RecordBatch:
     Raises:
         ValueError: `(row, column name, problem)` of a value that cannot travel.
     """
-    columns = [_canonical(column, values) for column, values in zip(spec.columns, fetched.columns, strict=True)]
+    columns = [_named(column, values) for column, values in zip(spec.columns, fetched.columns, strict=True)]
     return pa.record_batch(columns, schema=spec.schema)
+
+
+def _named(column: ColumnSpec, values: pa.Array) -> pa.Array:
+    try:
+        return _canonical(column, values)
+    except UncarriedValueError:
+        raise
+    except MISFITS as error:
+        for row in range(len(values)):
+            try:
+                _canonical(column, values.slice(row, 1))
+            except MISFITS:
+                held = shortened(str(values[row]))
+                raise UncarriedValueError(row, column.name, f"holds {held}, which is no {column.type.kind}") from error
+        raise
 
 
 def _canonical(column: ColumnSpec, values: pa.Array) -> pa.Array:
@@ -252,7 +277,7 @@ def _canonical(column: ColumnSpec, values: pa.Array) -> pa.Array:
     if kind is Kind.DATE:
         return _unwrapped(column, values.view(pa.int32()), _WRAPPED_DATE, INFINITE_DATE, _WRAPPED_DATE + 2)
     if kind is Kind.INTERVAL:
-        _require(column, pc.not_equal(values, MONTHS), "has months, which have no fixed length")
+        _require(column, pc.not_equal(values, MONTHS), NO_LENGTH)
         return values.view(pa.duration("us"))
     if kind is Kind.DECIMAL and type_.precision is not None:
         _require(column, pc.match_substring_regex(values, "^[-0-9.]+$"), "is not a finite number")

@@ -31,7 +31,7 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
-from toolkit.core.values import json_text, parse_json_value
+from toolkit.core.values import is_end_of_day, json_text, parse_json_value
 from toolkit.repositories.codecs import Codec
 
 # Kinds whose column may hold doubles beside text: read as two columns, as no driver here returns mixed ones.
@@ -135,7 +135,7 @@ def decode_stored(type_: LogicalType, stored: pa.Array) -> pa.Array:
 def decode_split(type_: LogicalType, numbers: pa.Array, texts: pa.Array) -> pa.Array:
     """A column read as doubles and as text, of which at most one is there in each row, in its canonical type."""
     if type_.kind in FLOAT_KINDS:
-        merged = pc.coalesce(numbers, texts.cast(pa.float64()))
+        merged = pc.coalesce(numbers, _doubles(texts))
         narrow = merged.cast(type_.arrow)
         # A double in a column declared single is rounded by every engine that has single floats.
         if not narrow.cast(pa.float64()).equals(merged) and type_.kind is Kind.FLOAT32:
@@ -147,6 +147,14 @@ def decode_split(type_: LogicalType, numbers: pa.Array, texts: pa.Array) -> pa.A
     if type_.kind is Kind.DECIMAL and type_.precision is not None:
         as_text = [None if text is None else str(_as_read(type_, text)) for text in as_text]
     return _parse_texts(type_, pc.coalesce(pa.array(as_text, pa.string()), texts))
+
+
+def _doubles(texts: pa.Array) -> pa.Array:
+    """Texts as doubles; Arrow makes infinity of a number that is too large."""
+    doubles = texts.cast(pa.float64())
+    if pc.any(pc.and_(pc.is_inf(doubles), pc.match_substring_regex(texts, "[0-9]"))).as_py():
+        raise ValueError("beyond the largest double")
+    return doubles
 
 
 def _as_read(type_: LogicalType, text: str) -> Decimal:
@@ -220,6 +228,8 @@ def _date_texts(values: pa.Array) -> list[Any]:
 
 
 def _time_texts(values: pa.Array) -> list[Any]:
+    if pc.any(is_end_of_day(values)).as_py():
+        raise ValueError("24:00, which no time of Python's is")
     return [None if time is None else time.isoformat("microseconds") for time in values.to_pylist()]
 
 
