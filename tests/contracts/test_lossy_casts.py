@@ -288,9 +288,9 @@ def test_a_condition_leaves_out_what_cannot_be_read(config: Config) -> None:
     fill(config.database("postgres"), [("numeric", "5.5")])
     (spec,) = select_tables(models([sa.Integer]))
     with connect(config.database("postgres")) as connection:
-        require_exact(connection, [replace(spec, where="id <> 7")])
+        require_exact(connection, [replace(spec, conditions=("id <> 7",))])
         with pytest.raises(UnrepresentableValueError):
-            require_exact(connection, [replace(spec, where="id = 7")])
+            require_exact(connection, [replace(spec, conditions=("id = 7",))])
 
 
 def test_a_domain_counts_as_what_it_is_made_of(config: Config) -> None:

@@ -144,7 +144,7 @@ def test_numbers_of_a_reference_stay_to_the_letter() -> None:
     (_, found) = decode_manifest([written(entry(reference=raw))])
     assert isinstance(found, FileEntry)
     assert bytes(found.reference) == b'{"big": 123456789012345678901234567890,  "exact": 1.10}'
-    assert found.document()["reference"]["exact"] == 1.1
+    assert '"exact": 1.10' in found.document
 
 
 def test_an_object_is_named_after_its_content_alone() -> None:

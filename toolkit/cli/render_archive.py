@@ -106,7 +106,7 @@ def show_files_as_json(result: SnapshotFiles) -> None:
     lacking = json.dumps([msgspec.to_builtins(each) for each in result.lacking], ensure_ascii=False)
     click.echo(f'{head[:-1]}, "lacking": {lacking}, "files": [', nl=False)
     for number, entry in enumerate(result.files):
-        click.echo(f"{',' if number else ''}\n{json.dumps(entry.document(), ensure_ascii=False)}", nl=False)
+        click.echo(f"{',' if number else ''}\n{entry.document}", nl=False)
     click.echo("\n]}")
 
 
@@ -228,7 +228,7 @@ def _places(held: str | None) -> str:
     """Which files a column's text names; the whole text is in what `--json` shows."""
     try:
         document = json.loads(held or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return "no reference"
     parts = document if isinstance(document, list) else [document]
     places = [f"{part.get('backend')}:{part.get('filename')}" for part in parts if isinstance(part, dict)]

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -34,6 +33,14 @@ _SNAPSHOT = re.compile(r"snapshots/(\d{8}T\d{6}Z-[0-9a-f]{8})\.jsonl\.zst")
 _CHUNK = 1 << 18
 # No file's line is longer; without a limit, a damaged manifest could ask for any amount of memory.
 _LONGEST_LINE = 1 << 26
+# What an archive says is checked when it is read: whoever may write there need not be a friend. Numbers are kept in
+# SQLite, which has 64 bits, and names become those of objects and files.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_SnapshotId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\Z")]
+_Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+# Times are reckoned with: no period before or after such a one is beyond what Python knows.
+_YEARS = range(1970, 9999)
 
 
 class ManifestError(ValueError):
@@ -99,17 +106,21 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: int = 1
-    id: str
-    created_at: dt.datetime
+    id: _SnapshotId
+    created_at: _Time
     database: str
     revision: str | None
     scope: Scope
-    files: int
-    objects: int
-    bytes: int
+    files: _Count
+    objects: _Count
+    bytes: _Count
     moved: bool = False
     place: str | None = None
-    lacking: int = 0
+    lacking: _Count = 0
+
+    def __post_init__(self) -> None:
+        if self.created_at.year not in _YEARS:
+            raise ValueError("created_at is beyond the years of any snapshot")
 
 
 class Lacking(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +140,13 @@ class Lacking(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     reason: str | None = None
 
+class _Reference(msgspec.Struct):
+    """What of a row's reference is relied on; Advanced Alchemy writes more."""
+
+    backend: str | None = None
+    filename: str | None = None
+    to_filename: str | None = None
+
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One file that a row points at. `index` is its place in a column of several files.
@@ -140,18 +158,21 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     table: str
     column: str
     key: dict[str, Any]
-    index: int | None
+    index: _Count | None
     backend: str
     path: str
     name: str
     content_type: str | None
-    size: int
-    sha256: str
-    stored: int | None
+    size: _Count
+    sha256: _Sha256
+    stored: _Count | None
     modified: float | None
     etag: str | None
     metadata: msgspec.Raw
     reference: msgspec.Raw
+
+    def __post_init__(self) -> None:
+        _decoded(bytes(self.reference), _Reference)
 
     @property
     def address(self) -> Address:
@@ -163,10 +184,10 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
         """How large the object in the archive is."""
         return self.size if self.stored is None else self.stored
 
-    def document(self) -> dict[str, Any]:
-        """As what the `json` module writes."""
-        document: dict[str, Any] = json.loads(msgspec.json.encode(self))
-        return document
+    @property
+    def document(self) -> str:
+        """As JSON text, its reference to the letter."""
+        return msgspec.json.encode(self).decode()
 
 
 class _Trailer(msgspec.Struct, frozen=True):
@@ -262,7 +283,7 @@ class _Format(msgspec.Struct):
 
 # Made here, once: msgspec crashes when several threads at once are the first to decode a type.
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
-    type_: msgspec.json.Decoder(type_) for type_ in (_Format, Header, Lacking, FileEntry, _Trailer)
+    type_: msgspec.json.Decoder(type_) for type_ in (_Format, Header, Lacking, FileEntry, _Trailer, _Reference)
 }
 
 
@@ -274,6 +295,6 @@ def decode_entry(line: bytes | str) -> FileEntry:
 def _decoded(line: bytes | str, type_: type[T]) -> T:
     try:
         decoded: T = _DECODERS[type_].decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestError(f"is damaged ({error})") from error
     return decoded

@@ -2,21 +2,21 @@
 
 Keys ordered by length, then by bytes; the last of duplicate keys wins; `, ` and `: ` between parts; numbers
 written out without an exponent and otherwise as they were, of any size. PostgreSQL makes this form by
-`value::jsonb::text`; this module makes the same from text, so that one document has one digest in every engine.
+`value::jsonb::text`; this module makes the same from text, so that one document has one digest in every engine. A
+number beyond what PostgreSQL takes stays as it is written: written out, 1e1000000000 is a gigabyte of zeros.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-# jsonb refuses numbers with more digits than this before the point (numeric's own limit); after it, 16383.
-_MAX_WHOLE_DIGITS = 131072
-_MAX_FRACTION_DIGITS = 16383
+from toolkit.core.decimals import parse_decimal
+from toolkit.core.deep_json import render_deep
+
 # A shorter number without exponent and sign is in range, and written as numeric prints it.
 _PLAIN_LENGTH = 1000
 
@@ -29,31 +29,37 @@ def canonical_documents(documents: pa.Array, strict: bool = False) -> pa.Array:
     Raises:
         ValueError: `strict`, and some text is no valid JSON.
     """
-    decode = _decoder().decode
-    result: list[bytes] = []
+    result: list[str] = []
     # Documents such as {} stand in many rows; to find that out costs 0.06 µs a row.
     distinct = documents.dictionary_encode()
     for text in distinct.dictionary.to_pylist():
         try:
-            result.append(_render(decode(text)))
-        except (ValueError, RecursionError) as error:
+            result.append(canonical_document(text))
+        except ValueError as error:
             if strict:
                 raise ValueError("is not valid JSON") from error
-            result.append(text.encode())
-    return pa.array(result, pa.binary()).cast(pa.string()).take(distinct.indices)
+            result.append(text)
+    return pa.array(result, pa.string()).take(distinct.indices)
 
 
 def canonical_document(text: str) -> str:
     """One JSON text in the canonical form.
 
     Raises:
-        ValueError: not valid JSON, or a number too large for any engine to keep.
+        ValueError: not valid JSON.
     """
-    return _render(_decoder().decode(text)).decode()
+    try:
+        return _render(_decoder().decode(text))
+    except RecursionError:
+        pass
+    except msgspec.ValidationError as error:
+        if "out of range" not in str(error):
+            raise
+    return render_deep(text, _written_out, _render)
 
 
-def _render(document: Any) -> bytes:
-    return _format(_encode(_in_order(document) if type(document) in _NESTED else document), indent=0)
+def _render(document: Any) -> str:
+    return _format(_encode(_in_order(document) if type(document) in _NESTED else document), indent=0).decode()
 
 
 _encode = msgspec.json.Encoder().encode
@@ -89,14 +95,16 @@ def _number(literal: str) -> msgspec.Raw:
     """A number with a point or an exponent, written out as `numeric` prints it."""
     if len(literal) < _PLAIN_LENGTH and literal[0] != "-" and "e" not in literal and "E" not in literal:
         return msgspec.Raw(literal.encode())
+    return msgspec.Raw(_written_out(literal).encode())
+
+
+def _written_out(literal: str) -> str:
     try:
-        number = Decimal(literal)
-    except InvalidOperation as error:
-        raise ValueError(f"number {literal[:40]} is out of range") from error
-    if number.adjusted() >= _MAX_WHOLE_DIGITS or -int(number.as_tuple().exponent) > _MAX_FRACTION_DIGITS:
-        raise ValueError(f"number {literal[:40]} is out of range")
+        number = parse_decimal(literal)
+    except ValueError:
+        return literal
     text = format(number, "f")
-    return msgspec.Raw((text.removeprefix("-") if number.is_zero() else text).encode())
+    return text.removeprefix("-") if number.is_zero() else text
 
 
 @lru_cache(maxsize=1)

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.canonical_json import canonical_document, canonical_documents
+from toolkit.core.decimals import decimal_text
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import (
     FLOAT_KINDS,
@@ -31,7 +32,7 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
-from toolkit.core.values import decimal_text, json_text
+from toolkit.core.values import json_text
 
 DIGEST = pa.binary(16)
 DIGEST_FIELD = "toolkit_digest"

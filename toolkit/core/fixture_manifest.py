@@ -15,7 +15,7 @@ ATTACHMENTS = "attachments/"
 
 # Checked when a manifest is read: they become names of files.
 _Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
-_Bytes = Annotated[int, msgspec.Meta(ge=0)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class FixtureFile:
     """One table's file: its name, number of rows, size in bytes and SHA-256 as it lies there."""
 
     file: str
-    rows: int
-    bytes: int
+    rows: _Count
+    bytes: _Count
     sha256: str
 
 
@@ -33,7 +33,7 @@ class FixtureAttachment:
     """The content of a file that rows point at: its SHA-256, under which it lies in `ATTACHMENTS`, and its size."""
 
     sha256: _Sha256
-    bytes: _Bytes
+    bytes: _Count
 
     @property
     def name(self) -> str:
@@ -82,7 +82,10 @@ def decode_manifest(content: bytes) -> FixtureManifest:
     Raises:
         ValueError: it is none, of a later format, or names files elsewhere.
     """
-    manifest = msgspec.json.decode(content, type=FixtureManifest)
+    try:
+        manifest = msgspec.json.decode(content, type=FixtureManifest)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
     if manifest.format > FORMAT:
         raise ValueError(f"has format {manifest.format}; this version knows up to {FORMAT}")
     for file in manifest.tables.values():

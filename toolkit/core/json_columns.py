@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.canonical_json import canonical_documents
+from toolkit.core.deep_json import levels
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
-from toolkit.core.values import DAY, JSON_ESCAPE, json_text, parse_json_value, timestamp_text
+from toolkit.core.values import JSON_ESCAPE, is_end_of_day, json_text, parse_json_value, timestamp_text
 
 _DOUBLE = LogicalType(Kind.FLOAT64)
 # What JSON wants escaped in a string.
@@ -29,6 +30,8 @@ _SPECIAL = r'["\\\x00-\x1f]'
 _HYPHENS = (8, 13, 18, 23)
 _DIGITS = [n for n in range(36) if n not in _HYPHENS]
 _HYPHEN = ord("-")
+# As deep as a document of a fixture may be: Python's stack has 1,000 levels, and the reader is some way down already.
+_MOST_LEVELS = 500
 # Of the documents that need an escape: the word null, and objects that begin like an escape.
 _ESCAPED_DOCUMENT = rf'^(null$|\{{"{JSON_ESCAPE.replace("$", "[$]")}")'
 # Advanced Alchemy's `FileObject` as Python shows it.
@@ -116,6 +119,7 @@ def _format_text(_: LogicalType, values: pa.Array) -> pa.Array:
 
 def _format_documents(_: LogicalType, values: pa.Array) -> pa.Array:
     documents = canonical_documents(values, strict=True)
+    _require_readable(documents)
     escaped = pc.match_substring_regex(documents, _ESCAPED_DOCUMENT)
     if not pc.any(escaped).as_py():
         return documents
@@ -124,6 +128,14 @@ def _format_documents(_: LogicalType, values: pa.Array) -> pa.Array:
     wanted = pa.array([looks and _needs_escape(document) for looks, document in pairs])
     wrapped = pc.binary_join_element_wise(f'{{"{JSON_ESCAPE}": ', documents, "}", "")
     return pc.if_else(pc.fill_null(wanted, False), wrapped, documents)
+
+
+def _require_readable(documents: pa.Array) -> None:
+    """Refuse documents that could not be loaded again: the reader of fixtures goes as deep as Python's stack."""
+    opened = pc.add(pc.count_substring(documents, "["), pc.count_substring(documents, "{"))
+    for row in pc.indices_nonzero(pc.fill_null(pc.greater(opened, _MOST_LEVELS), False)).to_pylist():
+        if levels(documents[row].as_py()) > _MOST_LEVELS:
+            raise ValueError(f"is nested deeper than {_MOST_LEVELS} levels, which no fixture can hold")
 
 
 def _needs_escape(document: str) -> bool:
@@ -158,12 +170,9 @@ def _format_timestamps(type_: LogicalType, values: pa.Array) -> pa.Array:
 
 
 def _format_times(_: LogicalType, values: pa.Array) -> pa.Array:
-    whole = values.view(pa.int64())
-    if not len(whole) or (latest := pc.max(whole).as_py()) is None or latest < DAY:
-        return _quoted(_without_zero_fraction(values.cast(pa.string())))
-    # Arrow has no text for the end of the day.
-    text = pc.if_else(pc.less(whole, DAY), whole, 0).view(pa.time64("us")).cast(pa.string())
-    return _quoted(pc.if_else(pc.less(whole, DAY), _without_zero_fraction(text), "24:00:00"))
+    ends = is_end_of_day(values)
+    text = _quoted(_without_zero_fraction(values.cast(pa.string())))
+    return pc.if_else(ends, '"24:00:00"', text) if pc.any(ends).as_py() else text
 
 
 def _without_zero_fraction(text: pa.Array) -> pa.Array:

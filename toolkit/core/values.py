@@ -16,12 +16,14 @@ import math
 import re
 import uuid
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from toolkit.core.decimals import at_scale, decimal_text, parse_decimal
 from toolkit.core.types import (
     FLOAT_KINDS,
     INFINITE_DATE,
@@ -37,6 +39,9 @@ _SHOWN = 80
 _MICROSECOND = dt.timedelta(microseconds=1)
 # In microseconds.
 DAY = 86_400_000_000
+_BEYOND_INTERVALS = 2**63
+NO_LENGTH = "has months, which have no fixed length, or more than 292,271 years"
+"""What is wrong with an interval that cannot travel."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNIX_DAY = dt.date(1970, 1, 1).toordinal()
 # The only member of an object that stands for the document in it.
@@ -48,7 +53,7 @@ _FAR_YEAR = re.compile(r"([+-]\d{4,7})(-.*)")
 # Python takes any character between date and time, so that digits alone, such as those of milliseconds since 1970, may
 # be a date to it: 1701013012345 the 30th of January 1701, 23:45.
 _SEPARATED = re.compile(r"[+-]?\d{4,7}-?(\d\d-?\d\d|W\d\d(-?\d)?)($|[Tt ])")
-# A time to SQL, not to Python: in canonical columns the microseconds of a whole day.
+# The end of a day, a value of its own in PostgreSQL and DuckDB; Python knows none, and Arrow makes the beginning of it.
 _END_OF_DAY = re.compile(r"24:00(:00(\.0{1,6})?)?")
 _TOO_FINE = re.compile(r"[.,]\d{7,}")
 
@@ -96,18 +101,14 @@ def parse_json_value(type_: LogicalType, value: Any) -> Any:
         if not isinstance(value, list):
             raise ValueError("is not a list")
         return [parse_json_value(type_.element, part) for part in value]
-    parsed = _PARSERS[type_.kind](value)
-    return str(parsed) if type_.kind is Kind.DECIMAL and type_.precision is None else parsed
+    return _decimal(type_, value) if type_.kind is Kind.DECIMAL else _PARSERS[type_.kind](value)
 
 
-def decimal_text(value: Decimal | str) -> str:
-    """Digits without an exponent and without zeros behind the last one: `trim_scale(value)::text`."""
-    number = Decimal(value)
-    if not number.is_finite():
-        return "NaN" if number.is_nan() else "Infinity" if number > 0 else "-Infinity"
-    text = format(number, "f")
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "") else text
+def _decimal(type_: LogicalType, value: Any) -> Decimal | str:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise ValueError("is not a decimal number")  # noqa: TRY004 - as every other value that is none
+    number = parse_decimal(str(value))
+    return str(number) if type_.precision is None else at_scale(type_, number)
 
 
 def _parser(parse: Callable[[Any], Any], expected: str, *accepted: type) -> Callable[[Any], Any]:
@@ -116,14 +117,19 @@ def _parser(parse: Callable[[Any], Any], expected: str, *accepted: type) -> Call
             raise ValueError(f"is not {expected}")
         try:
             return parse(value)
-        except (ValueError, InvalidOperation, binascii.Error) as error:
+        except OverflowError as error:
+            raise ValueError("does not fit into its column") from error
+        except (ValueError, binascii.Error) as error:
             raise ValueError(f"is not {expected}") from error
 
     return checked
 
 
 def _float(value: Any) -> float:
-    return float(value)
+    number = float(value)
+    if math.isinf(number) and any(map(str.isdigit, str(value))):
+        raise OverflowError("finite, but beyond the largest double")
+    return number
 
 
 def _timestamp(value: str) -> int:
@@ -146,7 +152,7 @@ def _microseconds(value: str, zone: dt.tzinfo | None) -> int:
     if parsed.tzinfo is not None and zone is None:
         raise ValueError
     offset = parsed.utcoffset() or dt.timedelta()
-    since = parsed.replace(tzinfo=dt.UTC) - offset - _EPOCH
+    since = parsed.replace(tzinfo=dt.UTC) - _EPOCH - offset
     return since // _MICROSECOND + cycles * _CYCLE_DAYS * DAY
 
 
@@ -193,6 +199,12 @@ def _time(value: str) -> dt.time | int:
     return parsed
 
 
+def _interval(value: int) -> int:
+    if abs(value) >= _BEYOND_INTERVALS:
+        raise OverflowError
+    return value
+
+
 def _identity(value: Any) -> Any:
     return value
 
@@ -207,9 +219,8 @@ _PARSERS: dict[Kind, Callable[[Any], Any]] = {
     Kind.TIMESTAMPTZ: _parser(_timestamptz, "an ISO 8601 timestamp", str),
     Kind.DATE: _parser(_days, "an ISO 8601 date", str),
     Kind.TIME: _parser(_time, "an ISO 8601 time without offset", str),
-    Kind.INTERVAL: _parser(lambda v: dt.timedelta(microseconds=v), "a number of microseconds", int),
+    Kind.INTERVAL: _parser(_interval, "a number of microseconds", int),
     Kind.BOOL: _parser(_identity, "true or false", bool),
-    Kind.DECIMAL: _parser(lambda v: Decimal(str(v)), "a decimal number", str, int, float),
     Kind.BYTES: _parser(lambda v: base64.b64decode(v, validate=True), "base64 text", str),
     **dict.fromkeys(TEXT_KINDS, _TEXT),
     **dict.fromkeys(INTEGER_KINDS, _INTEGER),
@@ -224,6 +235,8 @@ def show_key(names: tuple[str, ...], types: tuple[LogicalType, ...], values: tup
 
 def show_value(type_: LogicalType, value: Any) -> str:
     """A value for a message, at most 80 characters."""
+    if type_.kind in JSON_KINDS and isinstance(value, str):
+        return shortened(value)
     try:
         text = str(json_value(type_, value))
     except (ValueError, TypeError, AttributeError):
@@ -236,9 +249,14 @@ def shortened(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
+def is_end_of_day(times: pa.Array) -> pa.Array:
+    """Which of these times are 24:00."""
+    return pc.equal(times.view(pa.int64()), DAY)
+
+
 def python_scalar(value: pa.Scalar) -> Any:
     """A scalar's Python value; a date or time that Python cannot hold as text."""
-    if pa.types.is_time64(value.type) and value.is_valid and value.value >= DAY:
+    if pa.types.is_time64(value.type) and value.cast(pa.int64()).as_py() == DAY:
         return "24:00:00"
     try:
         return value.as_py()

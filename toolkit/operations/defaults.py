@@ -123,6 +123,6 @@ def _as_literal(text: str) -> list[Any]:
     spoken = {"true": True, "false": False, "t": True, "f": False}.get(text.lower())
     try:
         number = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         number = None
     return [value for value in (spoken, number, number == 1 if number in (0, 1) else None) if value is not None]

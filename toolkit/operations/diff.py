@@ -278,5 +278,10 @@ def _texts(spec: TableSpec, names: Sequence[str], batch: pa.RecordBatch) -> Iter
 
 
 def _value(text: str | None, masked: bool) -> Any:
-    value = None if text is None else msgspec.json.decode(text)
-    return value if value is None or not masked else MASK
+    if text is None or masked:
+        return text and MASK
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        # A document that Python has no value for: an integer of thousands of digits, 1e400, a thousand levels.
+        return text

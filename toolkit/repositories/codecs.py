@@ -15,10 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from toolkit.core.decimals import at_scale, parse_decimal
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS, Kind, LogicalType
 from toolkit.core.values import DAY, python_scalar, shortened, show_key, show_value
 from toolkit.errors import UnrepresentableValueError
+
+# What decoders and Arrow raise for a value that is none of the wanted type.
+MISFITS = (pa.ArrowException, ValueError, TypeError, OverflowError, RecursionError)
 
 
 class Codec:
@@ -46,7 +50,7 @@ class Codec:
         for column, values in zip(spec.columns, columns, strict=True):
             try:
                 decoded.append(self.decode_column(column, values))
-            except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+            except MISFITS as error:
                 raise self._undecodable(spec, column, columns) or error from error
         return pa.record_batch(decoded, schema=spec.schema)
 
@@ -65,7 +69,7 @@ class Codec:
             values = batch.column(column.name)
             try:
                 encoded.append(self.encode_stored(spec, column, values))
-            except (pa.ArrowException, ValueError, OverflowError) as error:
+            except MISFITS as error:
                 raise self._unencodable(spec, column, batch, database) or error from error
         return encoded
 
@@ -120,7 +124,7 @@ class Codec:
             column = spec.column(name)
             try:
                 text = show_value(column.type, self.decode_column(column, [value])[0].as_py())
-            except (pa.ArrowException, ValueError, TypeError, OverflowError):
+            except MISFITS:
                 text = shown(value)
             parts.append(f"{name}={text}")
         return ", ".join(parts)
@@ -134,7 +138,7 @@ def shown(value: Any) -> str:
 def _fails(attempt: Callable[[], Any]) -> bool:
     try:
         attempt()
-    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+    except MISFITS:
         return True
     return False
 
@@ -146,7 +150,8 @@ def to_canonical(type_: LogicalType, value: Any) -> Any:
     if type_.kind is Kind.UUID:
         return (value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))).bytes
     if type_.kind is Kind.DECIMAL:
-        return str(value) if type_.precision is None else Decimal(value)
+        number = parse_decimal(str(value))
+        return str(number) if type_.precision is None else at_scale(type_, number)
     if type_.kind is Kind.ARRAY:
         assert type_.element is not None
         return [to_canonical(type_.element, part) for part in value]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal
 
 import pyarrow as pa
 
+from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import Kind
 from toolkit.repositories.literals import duckdb_literals, replaced_text
@@ -48,10 +48,8 @@ class DuckDBScript(Script):
         if column.type.kind is Kind.DECIMAL and column.type.precision is None:
             scale = self._connection.repository(spec).decimal_scale(column.name)
             for text in values.drop_null().to_pylist():
-                number = Decimal(text)
-                if scale is not None and (
-                    not number.is_finite() or -int(number.normalize().as_tuple().exponent) > scale
-                ):
+                number = parse_decimal(text)
+                if scale is not None and (not number.is_finite() or fraction_digits(number) > scale):
                     raise ValueError("more decimals than the column has")
         return duckdb_literals(column.type, values)
 

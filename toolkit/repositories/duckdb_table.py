@@ -11,9 +11,11 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
+from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.digest import TableDigest
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
+from toolkit.core.values import NO_LENGTH
 from toolkit.errors import RefusedRowError, ToolkitError, UnnamedRowError, UnrepresentableValueError
 from toolkit.repositories.base import BATCH_ROWS, batch_key
 from toolkit.repositories.duckdb_lossy import lossy_condition
@@ -60,7 +62,8 @@ def _canonical_expression(type_: LogicalType, value: str) -> str:
         return f"CAST(CAST({value} AS UUID) AS BLOB)"
     if kind is Kind.INTERVAL:
         months = f"date_part('year', {value}) * 12 + date_part('month', {value})"
-        return f"CASE WHEN {months} <> 0 THEN ({_MONTHS})::BIGINT ELSE epoch_us({value}) END"
+        whole = f"CASE WHEN {value} IS NOT NULL THEN coalesce(TRY(epoch_us({value})), {_MONTHS}) END"
+        return f"CASE WHEN {months} <> 0 THEN ({_MONTHS})::BIGINT ELSE {whole} END"
     if kind is Kind.ARRAY:
         assert type_.element is not None
         return f"list_transform({value}, lambda part: {_canonical_expression(type_.element, 'part')})"
@@ -381,14 +384,12 @@ class DuckDBRepository(TableRepository):
             self._require_scale(column, batch, types[column.name])
 
     def _require_scale(self, column: ColumnSpec, batch: pa.Table, actual: str) -> None:
-        from decimal import Decimal
-
         scale = _scale(actual)
         for row, text in enumerate(batch.column(column.name).to_pylist()):
-            value = None if text is None else Decimal(text)
+            value = None if text is None else parse_decimal(text)
             if value is None or scale is None:
                 continue
-            if not value.is_finite() or -int(value.normalize().as_tuple().exponent) > scale:
+            if not value.is_finite() or fraction_digits(value) > scale:
                 key = batch_key(self.spec, batch.combine_chunks().to_batches()[0], row)
                 problem = f"holds {text[:40]}, which {self.connection.name} ({actual}) cannot keep"
                 raise UnrepresentableValueError(self.spec.name, key, column.name, problem)
@@ -416,7 +417,7 @@ class DuckDBRepository(TableRepository):
             if column.type.kind is Kind.INTERVAL and (found := values.index(_MONTHS).as_py()) >= 0:
                 key = ", ".join(f"{n}={fetched.columns[self.spec.column_names.index(n)][found]}" for n in self.spec.key)
                 raise UnrepresentableValueError(
-                    self.spec.name, key, column.name, "has months, which have no fixed length"
+                    self.spec.name, key, column.name, NO_LENGTH
                 )
             columns.append(_view(column.type, values))
         return pa.record_batch(columns, schema=self.spec.schema)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
-from toolkit.core.values import json_value, timestamp_text
+from toolkit.core.values import json_value, python_scalar, timestamp_text
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _POSTGRES_ESCAPED = re.compile(r"[\x01-\x1f\x7f\\']")
@@ -178,7 +178,7 @@ def _plain(type_: LogicalType, values: pa.Array) -> list[str]:
     if kind is Kind.DECIMAL:
         return _each(values, lambda value: f"'{value:f}'" if isinstance(value, Decimal) else quoted_text(value))
     if kind is Kind.TIME:
-        return _each(values, lambda value: f"'{value.isoformat()}'")
+        return ["NULL" if value is None else f"'{value}'" for value in map(python_scalar, values)]
     return _each(values, lambda value: f"'{json_value(type_, value)}'")
 
 

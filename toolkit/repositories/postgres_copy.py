@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from toolkit.errors import ToolkitError, UnrepresentableValueError
 from toolkit.repositories.base import batch_key, refuse_schema
 from toolkit.repositories.postgres_conflicts import guarded
 from toolkit.repositories.postgres_errors import known_error, refused_row, row_of_copy
+from toolkit.repositories.postgres_json import NULL_CHARACTER, holds_null_character, refused_documents
 from toolkit.repositories.postgres_sql import (
     encoder,
     qualified,
@@ -103,13 +103,13 @@ class RowCopy:
             with self._connection.raw.cursor() as cursor, cursor.copy(statement) as copy:
                 copy.write(encode.write_header())
                 for batch in batches:
-                    self._refuse_null_characters(batch)
+                    self._refuse_unkeepable(batch)
                     recent.append((written, batch))
                     arrays = [wire_array(c.type, batch.column(c.name)) for c in self._spec.columns]
                     copy.write(encode.write_batch(pa.record_batch(arrays, schema=schema)))
                     written += batch.num_rows
                 copy.write(encode.finish())
-        except (pg.DataError, pg.IntegrityError) as error:
+        except (pg.DataError, pg.IntegrityError, pg.StatementTooComplex) as error:
             raise self._refused(error, recent) from error
         except psycopg.Error as error:
             raise known_error(self._connection.database, error) from error
@@ -124,22 +124,22 @@ class RowCopy:
                 return refused_row(self._connection.database, self._spec.name, key, column, error)
         return known_error(self._connection.database, error)
 
-    def _refuse_null_characters(self, batch: pa.RecordBatch) -> None:
+    def _refuse_unkeepable(self, batch: pa.RecordBatch) -> None:
         for column in self._spec.columns:
-            sign = "\x00" if column.type.kind in TEXT_KINDS else "\\u0000" if column.type.kind in JSON_KINDS else None
-            if sign is None:
-                continue
-            values = batch.column(column.name)
-            for row in pc.indices_nonzero(pc.match_substring(values, sign)).to_pylist():
-                if sign == "\x00" or _decodes_to_null_character(values[row].as_py()):
-                    raise UnrepresentableValueError(
-                        self._spec.name, batch_key(self._spec, batch, row), column.name,
-                        f"holds the character U+0000, which {self._connection.name} (PostgreSQL) cannot keep",
-                    )
+            for row, problem in self._unkeepable(column, batch.column(column.name)):
+                raise UnrepresentableValueError(
+                    self._spec.name, batch_key(self._spec, batch, row), column.name,
+                    f"{problem}, which {self._connection.name} (PostgreSQL) cannot keep",
+                )
 
-
-def _decodes_to_null_character(document: str) -> bool:
-    try:
-        return "\x00" in json.dumps(json.loads(document), ensure_ascii=False).replace("\\u0000", "\x00")
-    except ValueError:
-        return False
+    def _unkeepable(self, column: ColumnSpec, values: pa.Array) -> Iterable[tuple[int, str]]:
+        """The rows that PostgreSQL would refuse without naming them, and why."""
+        if self._wires[column.name] == "json":
+            return refused_documents(values)
+        if column.type.kind in TEXT_KINDS:
+            found = pc.match_substring(values, "\x00")
+        elif column.type.kind in JSON_KINDS:
+            found = holds_null_character(values)
+        else:
+            return ()
+        return [(row, f"holds {NULL_CHARACTER}") for row in pc.indices_nonzero(found).to_pylist()]

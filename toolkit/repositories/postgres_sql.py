@@ -21,6 +21,7 @@ from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
 from psycopg.sql import Identifier
 
+from toolkit.core.decimals import parse_decimals
 from toolkit.core.digest import postgres_date, postgres_timestamp
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import (
@@ -33,7 +34,8 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
-from toolkit.core.values import DAY, parse_json_value
+from toolkit.core.values import DAY, NO_LENGTH, parse_json_value, shortened
+from toolkit.repositories.codecs import MISFITS
 
 # An interval with months has no length in microseconds; this stands for it until the row can be named.
 MONTHS = -(2**63)
@@ -70,10 +72,7 @@ def fetch_expression(column: ColumnSpec, name: str) -> str:
     """What to select so that ADBC returns the column exactly. `name` is quoted already."""
     kind = column.type.kind
     if kind is Kind.INTERVAL:
-        return (
-            f"CASE WHEN date_trunc('month', {name}) <> '0'::interval THEN ({MONTHS})::bigint "
-            f"ELSE (extract(epoch FROM {name}) * 1000000)::bigint END"
-        )
+        return _interval_expression(name, f"({MONTHS})::bigint")
     if kind is Kind.UUID or kind in TEXT_KINDS or kind in JSON_KINDS:
         return f"{name}::uuid" if kind is Kind.UUID else f"{name}::text"
     if kind is Kind.DECIMAL:
@@ -81,6 +80,15 @@ def fetch_expression(column: ColumnSpec, name: str) -> str:
     if kind is Kind.ARRAY:
         return name if _reads_natively(column.type) else f"to_jsonb({name})::text"
     return f"{name}::{_WIRE[kind]}"
+
+
+def _interval_expression(name: str, otherwise: str) -> str:
+    """The microseconds of an interval; what has months, or more microseconds than 64 bits count, is `otherwise`."""
+    whole = f"extract(epoch FROM {name}) * 1000000"
+    return (
+        f"CASE WHEN date_trunc('month', {name}) <> '0'::interval OR abs({whole}) > {2**63 - 1} "
+        f"THEN {otherwise} ELSE ({whole})::bigint END"
+    )
 
 
 def _reads_natively(array: LogicalType) -> bool:
@@ -106,7 +114,8 @@ def digest_expression(column: ColumnSpec, name: str) -> str:
         # NaN has many bit patterns in PostgreSQL and one in the canonical form.
         return f"CASE WHEN {name}::float8 = 'NaN' THEN 'NaN'::float8 ELSE {name}::float8 END"
     if kind is Kind.INTERVAL:
-        return fetch_expression(column, name)
+        # One value for all that cannot travel would make any two of them equal.
+        return _interval_expression(name, digest_word(f"md5(interval_send({name}))"))
     return f"{name}::{_WIRE[kind]}"
 
 
@@ -262,8 +271,23 @@ def canonical_batch(spec: TableSpec, fetched: pa.RecordBatch) -> pa.RecordBatch:
     Raises:
         ValueError: `(row, column name, problem)` of a value that cannot travel.
     """
-    columns = [_canonical(column, values) for column, values in zip(spec.columns, fetched.columns, strict=True)]
+    columns = [_named(column, values) for column, values in zip(spec.columns, fetched.columns, strict=True)]
     return pa.record_batch(columns, schema=spec.schema)
+
+
+def _named(column: ColumnSpec, values: pa.Array) -> pa.Array:
+    try:
+        return _canonical(column, values)
+    except UncarriedValueError:
+        raise
+    except MISFITS as error:
+        for row in range(len(values)):
+            try:
+                _canonical(column, values.slice(row, 1))
+            except MISFITS:
+                held = shortened(str(values[row]))
+                raise UncarriedValueError(row, column.name, f"holds {held}, which is no {column.type.kind}") from error
+        raise
 
 
 def _canonical(column: ColumnSpec, values: pa.Array) -> pa.Array:
@@ -275,11 +299,11 @@ def _canonical(column: ColumnSpec, values: pa.Array) -> pa.Array:
     if kind is Kind.DATE:
         return _unwrapped(column, values.view(pa.int32()), _WRAPPED_DATE, INFINITE_DATE, _WRAPPED_DATE + 2)
     if kind is Kind.INTERVAL:
-        _require(column, pc.not_equal(values, MONTHS), "has months, which have no fixed length")
+        _require(column, pc.not_equal(values, MONTHS), NO_LENGTH)
         return values.view(pa.duration("us"))
     if kind is Kind.DECIMAL and type_.precision is not None:
         _require(column, pc.match_substring_regex(values, "^[-0-9.]+$"), "is not a finite number")
-        return values.cast(type_.arrow)
+        return parse_decimals(type_, values)
     if kind is Kind.ARRAY and not _reads_natively(type_):
         parsed = [None if v is None else parse_json_value(type_, json.loads(v)) for v in values.to_pylist()]
         return pa.array(parsed, type_.arrow)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.segments import SegmentTotals
-from toolkit.core.types import Kind
-from toolkit.errors import ChangedSincePlanError, CollationConflictError, UnrepresentableValueError
+from toolkit.core.types import JSON_KINDS, Kind
+from toolkit.errors import ChangedSincePlanError, CollationConflictError, StatementError, UnrepresentableValueError
 from toolkit.repositories.base import BATCH_ROWS
 from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
@@ -23,6 +23,7 @@ from toolkit.repositories.postgres_conflicts import find_twins, folding_columns,
 from toolkit.repositories.postgres_copy import RowCopy
 from toolkit.repositories.postgres_errors import known_error
 from toolkit.repositories.postgres_indexes import Indexes
+from toolkit.repositories.postgres_json import LONG, UNUSUAL, refused_documents
 from toolkit.repositories.postgres_lossy import lossy_condition
 from toolkit.repositories.postgres_sequences import next_numbers, statements_to_advance
 from toolkit.repositories.postgres_sql import (
@@ -89,6 +90,27 @@ class PostgresRepository(TableRepository):
             return iter(())
         return self._keyed_digests(f" WHERE {within_segments(self.spec, count, segments, quoted)}", None)
 
+    def _unkept_document(self) -> UnrepresentableValueError | None:
+        """The first document in a column of `json` that cannot be compared with any other, as one of `jsonb` can."""
+        types = self.column_types()
+        for name in (c.name for c in self.spec.columns if c.type.kind in JSON_KINDS and types[c.name] == "json"):
+            text = f"t.{quoted(name)}::text"
+            query = f"{self._keys_from('', f', {text}')} WHERE {text} ~ '{UNUSUAL}' OR length({text}) > {LONG}"
+            with self.connection.translated():
+                rows = self.connection.run(query)
+                for row in rows:
+                    for _, problem in refused_documents(pa.array([row[-1]], pa.string())):
+                        return self._unrepresentable(row, name, f"{problem}: it compares to nothing")
+        return None
+
+    def _keys_from(self, join: str, more: str = "") -> str:
+        keys = ", ".join(f"t.{quoted(name)}::text" for name in self.spec.key)
+        return f"SELECT {keys}{more} FROM {self.source(self.name)} AS t{join}"
+
+    def _unrepresentable(self, row: Sequence[Any], column: str, problem: str) -> UnrepresentableValueError:
+        key = ", ".join(f"{name}={value}" for name, value in zip(self.spec.key, row, strict=False))
+        return UnrepresentableValueError(self.spec.name, key, column, problem)
+
     def _keyed_digests(self, condition: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
         keys = ", ".join(fetch_expression(self.spec.column(n), quoted(n)) for n in self.spec.key)
         digest = row_digest_expression(self.spec, quoted)
@@ -135,6 +157,12 @@ class PostgresRepository(TableRepository):
         return total
 
     def _fetch(self, query: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._fetched(query, parameter)
+        except StatementError as error:
+            raise self._unkept_document() or error from error
+
+    def _fetched(self, query: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
         with self.connection.translated(), self.connection.reader().cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_READ_BYTES)})
             cursor.execute(query.replace(VALUE, "$1"), None if parameter is None else (parameter,))

@@ -29,7 +29,7 @@ from toolkit.errors import (
 )
 from toolkit.locks import Turn, take_turn
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, stranger
-from toolkit.repositories.codecs import shown
+from toolkit.repositories.codecs import MISFITS, shown
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
@@ -126,6 +126,16 @@ class SqliteConnection(DatabaseConnection):
 
     def _run(self, statement: str) -> None:
         self.sqlalchemy.exec_driver_sql(statement)
+
+    @contextmanager
+    def any_text(self) -> Iterator[None]:
+        """Read text that is no UTF-8, too, as text with surrogates in it, which can be shown."""
+        raw = self._raw
+        raw.text_factory = lambda stored: stored.decode(errors="surrogateescape")
+        try:
+            yield
+        finally:
+            raw.text_factory = str
 
     def _take_turn(self) -> None:
         """Be the only toolkit that writes to this file, also between the commits of `--commit-every`."""
@@ -293,6 +303,7 @@ SELECT count(*) FROM sqlite_schema AS found WHERE sql LIKE '%virtual table%' OR 
 """
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _LOCKED = "database is locked"
+_NO_TEXT = "Could not decode to UTF-8"
 _KNOWN_ERRORS = (
     (_LOCKED, "{file} is locked by another process that is writing (waited {seconds:g} s)",
      "Let that process commit or close the file, then run again."),
@@ -332,6 +343,14 @@ class SqliteRepository(TableRepository):
 
         A connection that writes reads through its own transaction, so that it sees what it wrote.
         """
+        try:
+            yield from self._read(batch_rows, keys)
+        except StatementError as error:
+            if _NO_TEXT not in error.fact:
+                raise
+            raise self._misfit() or error from error
+
+    def _read(self, batch_rows: int, keys: pa.Table | None) -> Iterator[pa.RecordBatch]:
         if keys is not None:
             yield from super().read(batch_rows, keys)
             return
@@ -491,20 +510,21 @@ class SqliteRepository(TableRepository):
             decode = decode_split if width > 1 else decode_stored
             try:
                 columns.append(decode(column.type, *parts))
-            except (pa.ArrowException, ValueError, OverflowError) as error:
+            except MISFITS as error:
                 raise self._misfit() or error from error
         return pa.record_batch(columns, schema=self.spec.schema)
 
     def _misfit(self) -> ToolkitError | None:
         """The first value that is not of its column's type, found by reading row by row; None if there is none."""
-        for column in self.spec.columns:
-            if column.type.kind in _STORAGE_CLASSES and (found := self._wrong_class(column)):
-                return found
-        try:
-            for _ in super().read():
-                pass
-        except ToolkitError as error:
-            return error
+        with self.connection.any_text():
+            for column in self.spec.columns:
+                if column.type.kind in _STORAGE_CLASSES and (found := self._wrong_class(column)):
+                    return found
+            try:
+                for _ in super().read():
+                    pass
+            except ToolkitError as error:
+                return error
         return None
 
     def _wrong_class(self, column: ColumnSpec) -> UnrepresentableValueError | None:

@@ -11,7 +11,7 @@ import json
 import math
 import uuid
 from collections.abc import Callable, Sequence
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from toolkit.core.decimals import EXACT, parse_decimal, parse_decimals
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import (
     FLOAT_KINDS,
@@ -30,7 +31,7 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
-from toolkit.core.values import DAY, json_text, parse_json_value
+from toolkit.core.values import is_end_of_day, json_text, parse_json_value
 from toolkit.repositories.codecs import Codec
 
 # Kinds whose column may hold doubles beside text: read as two columns, as no driver here returns mixed ones.
@@ -48,8 +49,6 @@ _DOUBLE_DIGITS = 15
 # How a JSON document begins; NaN and the infinities as Python writes them.
 _DOCUMENT = r"^\s*[\[{\"tfnNI0-9-]"
 _BARE_NUMBER = r"^\s*[-0-9]"
-# The usual context has 28 digits, and raises for a number of more.
-_ALL_DIGITS = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 class SqliteCodec(Codec):
@@ -160,7 +159,7 @@ def decode_split(type_: LogicalType, numbers: pa.Array, texts: pa.Array) -> pa.A
     """A column read as doubles and as text, of which at most one is there in each row, in its canonical type."""
     if type_.kind in FLOAT_KINDS:
         _require_doubles(texts)
-        merged = pc.coalesce(numbers, texts.cast(pa.float64()))
+        merged = pc.coalesce(numbers, _doubles(texts))
         narrow = merged.cast(type_.arrow)
         # A double in a column declared single is rounded by every engine that has single floats.
         if not narrow.cast(pa.float64()).equals(merged) and type_.kind is Kind.FLOAT32:
@@ -172,6 +171,14 @@ def decode_split(type_: LogicalType, numbers: pa.Array, texts: pa.Array) -> pa.A
     if type_.kind is Kind.DECIMAL and type_.precision is not None:
         as_text = [None if text is None else str(_as_decimal(type_, text)) for text in as_text]
     return _parse_texts(type_, pc.coalesce(pa.array(as_text, pa.string()), texts))
+
+
+def _doubles(texts: pa.Array) -> pa.Array:
+    """Texts as doubles; Arrow makes infinity of a number that is too large."""
+    doubles = texts.cast(pa.float64())
+    if pc.any(pc.and_(pc.is_inf(doubles), pc.match_substring_regex(texts, "[0-9]"))).as_py():
+        raise ValueError("beyond the largest double")
+    return doubles
 
 
 def _as_decimal(type_: LogicalType, double: str) -> Decimal:
@@ -193,7 +200,7 @@ def _as_decimal(type_: LogicalType, double: str) -> Decimal:
 def _at_scale(type_: LogicalType, number: Decimal) -> Decimal:
     if not number.is_finite():
         raise ValueError("not a finite decimal")
-    return number.quantize(Decimal(1).scaleb(-(type_.scale or 0)), context=_ALL_DIGITS)
+    return number.quantize(Decimal(1).scaleb(-(type_.scale or 0)), context=EXACT)
 
 
 def _require_doubles(texts: pa.Array) -> None:
@@ -212,6 +219,8 @@ def _require_single(merged: pa.Array, narrow: pa.Array) -> None:
 
 
 def _parse_texts(type_: LogicalType, texts: pa.Array) -> pa.Array:
+    if type_.kind is Kind.DECIMAL:
+        return parse_decimals(type_, texts)
     texts.validate(full=True)
     return texts.cast(type_.arrow)
 
@@ -258,8 +267,8 @@ def _date_texts(values: pa.Array) -> list[Any]:
 
 
 def _time_texts(values: pa.Array) -> list[Any]:
-    if (pc.max(values.view(pa.int64())).as_py() or 0) >= DAY:
-        raise ValueError("24:00:00")
+    if pc.any(is_end_of_day(values)).as_py():
+        raise ValueError("24:00, which no time of Python's is")
     return [None if time is None else time.isoformat("microseconds") for time in values.to_pylist()]
 
 
@@ -309,12 +318,13 @@ def _float_form(_: LogicalType, value: float) -> float | bytes:
 
 def _decimal_form(type_: LogicalType, value: Decimal | str) -> float | int | bytes:
     """A number where reading it back gives the same decimal, the bytes of its digits elsewhere."""
-    number = Decimal(value)
+    number = parse_decimal(value) if isinstance(value, str) else value
     if not number.is_finite():
         raise ValueError("not a finite decimal")
-    if number == number.to_integral_value() and int(number) in _INT64 and (type_.precision or isinstance(value, str)):
+    # Python takes more than a second to make an integer of a hundred thousand digits.
+    if number.adjusted() <= _SAFE_DIGITS and number == number.to_integral_value():
         whole = int(number)
-        if type_.precision is not None or str(whole) == str(value):
+        if whole in _INT64 and (type_.precision is not None or str(whole) == str(value)):
             return whole
     double = float(number)
     back = Decimal(repr(double))

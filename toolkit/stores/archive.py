@@ -243,11 +243,12 @@ class Archive:
     def _header(self, snapshot: str) -> tuple[str, Header | str | None]:
         """A header; or what is wrong with it; or None if it was removed meanwhile."""
         try:
-            return snapshot, decode_header(decompress(self.store.read(snapshot_key(snapshot))))
+            header = decode_header(decompress(self.store.read(snapshot_key(snapshot))))
         except MissingObjectError:
             return snapshot, None
         except ValueError as error:
             return snapshot, str(error)
+        return snapshot, header if header.id == snapshot else f"is that of snapshot {header.id}"
 
     def _entries(self, key: str) -> Iterator[FileEntry]:
         return (part for part in self._parts(key) if isinstance(part, FileEntry))

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -45,8 +46,8 @@ class LockKind(StrEnum):
 class _Holder(msgspec.Struct, frozen=True):
     kind: LockKind
     host: str
-    pid: int
-    began: dt.datetime
+    pid: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    began: Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
     @property
     def shown(self) -> str:
@@ -177,7 +178,7 @@ def _holder(store: ObjectStore, key: str) -> _Holder | None:
         return _HOLDER.decode(b"".join(store.read(key)))
     except MissingObjectError:
         return None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Not one that this version writes: taken for what excludes most.
         return _Holder(LockKind.PRUNE, "unknown", 0, dt.datetime.now(dt.UTC))
 

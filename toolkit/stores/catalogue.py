@@ -37,11 +37,17 @@ class Catalogue:
             return self._connection.execute(statement, values).lastrowid or 0
 
     def run_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Run a statement for each row; the rows are made meanwhile, and may read the catalogue, not write it."""
+        """Run a statement for each row; the rows are made meanwhile, and may read the catalogue, not write it.
+
+        If their making fails, those made until then stay.
+        """
         with self._lock:
             self._connection.execute("BEGIN")
-            self._connection.executemany(statement, rows)
-            self._connection.execute("COMMIT")
+            try:
+                self._connection.executemany(statement, rows)
+            finally:
+                # Without a journal nothing could be rolled back.
+                self._connection.execute("COMMIT")
 
     def one(self, query: str, *values: Any) -> Any:
         """The first row of a query, None if there is none."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv as python_csv
 import io
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -16,6 +18,8 @@ T = TypeVar("T")
 # Arrow takes no row that is longer than a block.
 _BLOCK = 16 << 20
 _ROWS = 8_192
+# As much of a file as is searched for its header.
+_PEEKED = 1 << 20
 NOT_UTF8 = "is not UTF-8 text (is it Latin-1? save it as UTF-8)"
 
 
@@ -70,17 +74,24 @@ class CsvRows:
         return header
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        reader = csv.open_csv(
-            pa.PythonFile(self._file, "r"),
-            csv.ReadOptions(block_size=_BLOCK, use_threads=False),
-            csv.ParseOptions(newlines_in_values=True, invalid_row_handler=self._skip),
-            csv.ConvertOptions(
-                check_utf8=False, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
-                column_types=dict.fromkeys(self.header, pa.string()),
-            ),
-        )
-        for block in reader:
+        with _without_word(self._skip):
+            reader = csv.open_csv(
+                pa.PythonFile(self._file, "r"),
+                csv.ReadOptions(block_size=_BLOCK, use_threads=False),
+                csv.ParseOptions(newlines_in_values=True, invalid_row_handler=self._skip),
+                csv.ConvertOptions(
+                    check_utf8=False, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
+                    column_types=dict.fromkeys(self.header, pa.string()),
+                ),
+            )
+        if _names(reader.schema) != self.header:
+            raise RowsError(1, "the names of columns cannot be told apart: is there a quote too many?")
+        for block in iter(lambda: self._block(reader), None):
             yield from (block.slice(start, _ROWS) for start in range(0, block.num_rows, _ROWS))
+
+    def _block(self, reader: csv.CSVStreamingReader) -> pa.RecordBatch | None:
+        with _without_word(self._skip):
+            return next(reader, None)
 
     def _skip(self, row: csv.InvalidRow) -> str:
         self._uneven[row.number] = row
@@ -94,6 +105,25 @@ class CsvRows:
             self._refused(row + above, f"has {fields}, the header {uneven.expected_columns}")
             row, above = row + 1, above + uneven.text.count("\n")
         return row, above
+
+
+@contextmanager
+def _without_word(handler: Callable[..., Any]) -> Iterator[None]:
+    """Let Arrow not print that it could not call a handler, as for a row that is no UTF-8; it raises by itself then."""
+    usual = sys.unraisablehook
+    sys.unraisablehook = lambda told: None if told.object == handler else usual(told)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = usual
+
+
+def _names(schema: pa.Schema) -> list[str] | None:
+    try:
+        names: list[str] = schema.names
+    except UnicodeDecodeError:
+        return None
+    return names
 
 
 def _decoded(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | None]:
@@ -118,8 +148,8 @@ class _Chunks:
         self.closed = False
 
     def peek(self) -> bytes:
-        """The first chunk, which stays."""
-        self._rest = next(self._chunks, b"")
+        """The first megabyte, which stays."""
+        self._rest = self.read(_PEEKED)
         return self._rest
 
     def read(self, size: int = -1) -> bytes:

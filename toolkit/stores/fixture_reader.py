@@ -210,6 +210,14 @@ class FixtureReader:
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         self.problems.add(self.file, line, f"{self.spec.name} has no column {name!r}{hint}")
 
+    def _check_natural(self, line: int, name: str, raw: msgspec.Raw) -> None:
+        try:
+            msgspec.json.decode(raw)
+        except UnicodeDecodeError:
+            self._note(line, f"column {name!r} {NOT_UTF8}")
+        except REFUSALS as error:
+            self._note(line, f"column {name!r}: {_shown(raw)} cannot be used ({_reason(error)})")
+
     # -- columns ---------------------------------------------------------------------------------------------------
 
     def _batch(self, lines: Sequence[int], rows: Sequence[Any]) -> pa.RecordBatch | None:
@@ -280,22 +288,14 @@ class FixtureReader:
             return pa.nulls(rows, pa.string())
         for name, values in zip(self._naturals, columns, strict=True):
             for line, raw in zip(lines, values, strict=True):
-                if raw is not _ABSENT and not _is_text(raw):
-                    self._note(line, f"column {name!r} {NOT_UTF8}")
+                if raw is not _ABSENT:
+                    self._check_natural(line, name, raw)
         found = [
             {name: raw for name, raw in zip(self._naturals, values, strict=True) if raw is not _ABSENT}
             for values in zip(*columns, strict=True)
         ]
         texts = [msgspec.json.encode(each).decode("utf-8", "replace") if each else None for each in found]
         return pa.array(texts, pa.string())
-
-
-def _is_text(raw: msgspec.Raw) -> bool:
-    try:
-        str(raw, "utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _json_type(column: ColumnSpec) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import pyarrow as pa
@@ -45,7 +45,8 @@ _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
 _TEXT = msgspec.json.Decoder(str | None)
-_NUMBER = msgspec.json.Decoder(int | None)
+# As many bytes as SQLite can count.
+_NUMBER = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None)
 _MOVED = msgspec.json.Decoder(_Moved)
 
 
@@ -197,7 +198,7 @@ def _parsed(held: str | None, backend: str | None) -> tuple[tuple[Reference, ...
             return (), None
         parts = _LIST.decode(document) if document.startswith(b"[") else [msgspec.Raw(document)]
         return tuple(_reference(part, backend) for part in parts if bytes(part) not in (b"null", b"{}")), None
-    except (msgspec.DecodeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         return (), str(error)
 
 
