@@ -368,7 +368,7 @@ def test_a_signature_in_an_address_is_not_shown() -> None:
     ("text", "message"),
     [
         ("stores = 's3://b'", "stores must be a table"),
-        ("[stores]\narchive = 5", "stores.archive must be a URL or a table, not 5"),
+        ("[stores]\narchive = 5", "stores.archive must be a URL or a table, not a whole number"),
         ("[stores.mine]\nregion = 'x'", "stores.mine has no url"),
         ("[stores.mine]\nurl = 's3://b'\nsecret_acces_key = 'hunter2'", "no setting 'secret_acces_key'"),
         ("[stores.mine]\nurl = 's3://b'\nsecret_acces_key = 'hunter2'", "Did you mean 'secret_access_key'"),
@@ -398,30 +398,34 @@ def test_a_wrong_setting_of_a_store_is_told_without_its_value(tmp_path: Path, te
     ("text", "message"),
     [
         ("metadata = ", "toolkit.toml is not valid TOML"),
-        ("metadata = 5", "metadata must be a string, not 5"),
+        ("metadata = 5", "metadata must be a string, not a whole number"),
         ("metdata = 'a:b'", "no setting 'metdata' in toolkit.toml.\nDid you mean 'metadata'"),
         ("databases = 'sqlite'", "databases must be a table"),
         ("[tool.toolkit]\nmetadata = 'a:b'", "toolkit.toml has a table 'tool', which belongs into pyproject.toml"),
-        ("[databases]\nsqlite = 5", "databases.sqlite must be a URL or a table, not 5"),
+        ("[databases]\nsqlite = 5", "databases.sqlite must be a URL or a table, not a whole number"),
         ("[databases]\nmine = {}", "databases.mine has no url"),
         ("[databases]\nmine = {url = 5}", "databases.mine has no url"),
         (
             "[databases.sqlite]\npol_size = 5",
             "no setting 'pol_size' in toolkit.toml databases.sqlite.\nDid you mean 'pool_size'",
         ),
-        ("[databases.sqlite]\npool_size = 2.5", "databases.sqlite.pool_size must be a whole number, not 2.5"),
+        ("[databases.sqlite]\npool_size = 2.5", "databases.sqlite.pool_size must be a whole number, not a fraction"),
         (
             "[databases.sqlite]\npool_size = true",
-            "databases.sqlite.pool_size must be a whole number, not True",
+            "databases.sqlite.pool_size must be a whole number, not a truth value",
         ),
-        ("[databases.sqlite]\npool_timeout = '5'", "databases.sqlite.pool_timeout must be a number, not '5'"),
+        ("[databases.sqlite]\npool_timeout = '5'", "databases.sqlite.pool_timeout must be a number, not a string"),
         ("[databases.sqlite]\necho = 1", "databases.sqlite.echo must be a truth value"),
+        ("metadata = ['hunter2']", "metadata must be a string, not a list"),
+        ("[databases.mine]\nurl = 'sqlite:///x'\npool_size = {a = 'hunter2'}", "a whole number, not a table"),
+        ("databases.mine = 2020-01-01", "databases.mine must be a URL or a table, not a time"),
     ],
 )
 def test_a_wrong_setting_is_told_by_its_file_and_key(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ToolkitError) as caught:
         load_config(write(tmp_path, text), {})
     assert message in str(caught.value)
+    assert "hunter2" not in str(caught.value)
     assert caught.value.exit_code == 2
     assert caught.value.advice
 
