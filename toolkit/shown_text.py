@@ -30,9 +30,11 @@ _DSN = re.compile(r"\b(host|hostaddr|dbname|sslmode)\s*=")
 # Lengths are bounded, so that a long line takes no longer than its length. A password may hold spaces and slashes, but
 # another URL ends it; behind user@domain, it is told from host:port.
 _USERINFO = re.compile(
-    r"""(?<=://) (?P<user>[^\s/:@]*) : (?: (?!\s[a-z][\w+.-]{0,99}://) [^@\n] ){0,4000} (?: @ \S{0,4000} (?=@) )? (?=@)
-      | (?<=://) (?P<at>[^\s/:@]*@[^\s/:@]*) : (?!\d*(?:[/?'",:)\s]|$)) [^@\s]{0,4000} (?: @ \S{0,4000} (?=@) )? (?=@)
-      | (?<=%3A%2F%2F) (?P<encoded> (?:(?!%3A|%40|%2F)\S){0,200} ) %3A \S{0,4000}? (?=%40)
+    r"""(?<=://) (?P<user>[^\s/:@]*) : (?: [^@\s] | [^\S\n] (?![a-z][\w+.-]{0,99}://) ){0,2000}
+             (?: @ \S{0,2000} (?=@) )? (?=@)
+      | (?<=://) (?P<at>[^\s/:@]*@[^\s/:@]*) : (?!\d*(?:[/?'",:)\s]|$)) [^@\s]{0,2000}
+             (?: @ \S{0,2000} (?=@) )? (?=@)
+      | (?<=%3A%2F%2F) (?P<encoded> (?:(?!%3A|%40|%2F)\S){0,200} ) %3A \S{0,2000}? (?=%40)
     """,
     re.VERBOSE | re.IGNORECASE,
 )

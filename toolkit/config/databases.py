@@ -279,6 +279,12 @@ def name_of(database: Database) -> str:
     return database.file.name if database.file else database.shown_url
 
 
+def for_libpq(url: URL) -> str:
+    """A URL as libpq reads it: to it a `+` in a parameter is no space, as SQLAlchemy writes one."""
+    place, mark, parameters = url.set(drivername="postgresql").render_as_string(hide_password=False).partition("?")
+    return place + mark + parameters.replace("+", "%20")
+
+
 def _start_embedded(database: Database) -> URL:
     from subprocess import SubprocessError
 

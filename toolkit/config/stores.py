@@ -91,6 +91,7 @@ _STORE_SETTINGS: Mapping[str, Mapping[str, str]] = {
     },
 }
 _FLAGS = frozenset({"disable_bulk_delete", "skip_signature", "virtual_hosted_style_request"})
+_CONNECTION_STRING = re.compile(r"(^|;)(AccountName|AccountKey|SharedAccessSignature)=")
 _ALL_STORE_SETTINGS = frozenset(_CLIENT_SETTINGS).union(*_STORE_SETTINGS.values())
 
 
@@ -213,6 +214,9 @@ def _check_store(url: str, entry: Mapping[str, Any], source: str, name: str) -> 
 
 def _kind_of(address: str) -> str | None:
     """The kind of store that an address means; a plain path is a directory."""
+    if _CONNECTION_STRING.search(address):
+        # One of Azure's, which holds the key. A directory of that name would be made.
+        return None
     scheme, separator, _ = address.partition(":")
     if not separator or "/" in scheme or len(scheme) == 1:
         return "file"
