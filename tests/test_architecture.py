@@ -82,6 +82,19 @@ def test_library_code_neither_prints_nor_exits(path: Path) -> None:
             assert "SystemExit" not in ast.unparse(node.exc), node.lineno
 
 
+@pytest.mark.parametrize("path", [p for p in modules() if room(p) == "cli"], ids=lambda p: p.name)
+def test_the_command_line_prints_only_through_its_gate(path: Path) -> None:
+    gate = path.name == "output.py"
+    forbidden = {"print", "input", "os.write", "warnings.warn", "sys.stdout", "sys.stderr", "Console"}
+    forbidden |= {f"click.{name}" for name in ("echo", "secho", "print", "confirm", "prompt", "pause", "progressbar",
+                                               "echo_via_pager", "edit", "get_text_stream", "get_binary_stream")}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name | ast.Attribute):
+            assert gate or ast.unparse(node) not in forbidden, node.lineno
+        if isinstance(node, ast.ImportFrom) and node.module in ("click", "rich", "rich.console", "sys"):
+            assert gate, node.lineno
+
+
 def test_core_knows_no_driver_and_no_command_line() -> None:
     forbidden = {"psycopg", "sqlite3", "click", "rich", "alembic", "adbc_driver_sqlite", "obstore"}
     for path in (PACKAGE / "core").glob("*.py"):

@@ -40,7 +40,7 @@ def commands(group: click.Group = root, path: tuple[str, ...] = ()) -> Iterator[
 
 
 # The tables are made first and dropped last. A command that is new runs between them.
-_FIRST = [("database", "upgrade"), ("load-data",), ("archive", "push")]
+_FIRST = [("database", "upgrade"), ("load-data",), ("archive", "push"), ("sync",)]
 _LAST = [("database", "downgrade"), ("database", "drop-all")]
 COMMANDS = dict(commands())
 IN_ORDER = [*_FIRST, *sorted(set(COMMANDS) - {*_FIRST, *_LAST}), *_LAST]
