@@ -95,6 +95,20 @@ def test_the_command_line_prints_only_through_its_gate(path: Path) -> None:
             assert gate, node.lineno
 
 
+def test_nothing_starts_a_process_whose_arguments_and_environment_others_could_see() -> None:
+    # The embedded PostgreSQL is started by its own package; a class of errors is all that is taken from here.
+    starting = {"subprocess", "multiprocessing", "pty"}
+    calls = ("os.system", "os.popen", "os.exec", "os.spawn", "os.posix_")
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert not starting & {alias.name.split(".")[0] for alias in node.names}, path
+            if isinstance(node, ast.ImportFrom) and node.module in starting:
+                assert {alias.name for alias in node.names} == {"SubprocessError"}, path
+            if isinstance(node, ast.Attribute):
+                assert not ast.unparse(node).startswith(calls), path
+
+
 def test_core_knows_no_driver_and_no_command_line() -> None:
     forbidden = {"psycopg", "sqlite3", "click", "rich", "alembic", "adbc_driver_sqlite", "obstore"}
     for path in (PACKAGE / "core").glob("*.py"):

@@ -144,7 +144,7 @@ class Database:
     @property
     def keepalives(self) -> Mapping[str, str]:
         """What to tell libpq about a connection over a network, unless the URL does."""
-        host = str(self.url.host or self.url.query.get("host") or "/")
+        host = str(self.url.host or self.url.query.get("host") or self.url.query.get("service") or "/")
         return {} if host.startswith("/") else {k: v for k, v in _KEEPALIVES.items() if k not in self.url.query}
 
     @cached_property
