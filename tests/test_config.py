@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from toolkit.cli import run
-from toolkit.config import Config, Store, load_config
+from toolkit.config import Config, Database, Store, load_config
 from toolkit.config.databases import EngineSettings
-from toolkit.errors import ConfigurationError, ToolkitError, UnknownNameError
+from toolkit.errors import ConfigurationError, StoreError, ToolkitError, UnknownNameError
 
 
 def write(directory: Path, text: str, name: str = "toolkit.toml") -> Path:
@@ -447,6 +447,47 @@ def test_an_address_that_is_no_url_is_not_repeated(tmp_path: Path, url: str) -> 
     assert url not in str(caught.value)
     assert caught.value.__cause__ is None
     assert "percent-encoded" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["a@hunter2@host/db", "a@hunter2/b@host/db", "a@hunter2?b@host/db", "a@hunter2#b@host/db", "@hunter2@host/db"],
+)
+def test_what_follows_an_unescaped_at_sign_of_a_password_is_neither_shown_nor_asked_for(
+    tmp_path: Path, rest: str
+) -> None:
+    database = Database("x", f"postgresql://me:{rest}", tmp_path)
+    with pytest.raises(ConfigurationError, match="an @ behind the one that ends its password") as caught:
+        _ = database.url
+    assert "hunter2" not in str(caught.value)
+    assert "%40" in caught.value.advice
+    with pytest.raises(ConfigurationError):
+        _ = Database("x", "postgresql:///db?host=a@hunter2").url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me@corp:pw@host/db", "postgresql://me@host/a@b", "postgresql://me:p%40@host/db?user=me@corp",
+        "postgresql://me:p@/db?host=@socket&application_name=a@b", "sqlite:///a:b@c@d.db",
+    ],
+)  # fmt: skip
+def test_an_at_sign_elsewhere_is_no_part_of_a_password(url: str) -> None:
+    assert Database("x", url).url.render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize("given", ["host=h password = hunter2", "dbname=x password='hunter2'", "service=s"])
+def test_parameters_in_the_place_of_a_database_are_told_without_repeating_them(tmp_path: Path, given: str) -> None:
+    with pytest.raises(ConfigurationError, match="as a URL, not as a list of parameters") as caught:
+        load_config(tmp_path, {}).database(given)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_connection_string_of_azure_is_no_directory(tmp_path: Path) -> None:
+    store = load_config(tmp_path, {}).store("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=hunter2/")
+    with pytest.raises(StoreError, match="of no known kind") as caught:
+        _ = store.kind
+    assert "hunter2" not in str(caught.value)
 
 
 def test_an_engine_that_is_not_supported_is_told_with_those_that_are(tmp_path: Path) -> None:

@@ -6,7 +6,11 @@ import json
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import URL
 
+from toolkit.config import Database
 from toolkit.shown_text import address_without_secrets, json_escaped, printable, without_secrets
 
 
@@ -46,6 +50,19 @@ def test_a_secret_is_hidden_wherever_its_name_says_that_it_is_one(text: str) -> 
     assert "hunter2" not in shown
     assert "***" in shown
     assert without_secrets(shown) == shown
+
+
+SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_categories=["Cs"]), min_size=3)
+
+
+@given(SECRETS, st.sampled_from(["password", "sslpassword", "oauth_client_secret", "token", "sig", "options"]))
+def test_no_part_of_any_password_is_left(password: str, name: str) -> None:
+    secret = f"hunter2{password}hunter2"
+    url = URL.create("postgresql", "me", secret, "host", 5, "db", {name: secret}).render_as_string(hide_password=False)
+    quoted = secret.replace("\\", r"\\").replace("'", r"\'")
+    for text in (url, f"There is no table {url!r}.", f"host=h password = '{quoted}' dbname=d"):
+        assert "hunter2" not in without_secrets(text)
+    assert "hunter2" not in Database("", url).shown_url
 
 
 @pytest.mark.parametrize(

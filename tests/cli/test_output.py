@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -22,7 +23,7 @@ from click.testing import CliRunner
 from tests.cli.test_names import offered
 from tests.operations.databases import create, execute
 from toolkit.cli import run
-from toolkit.cli.output import ask, let_libraries_through, progress_on_stderr, say, say_at_once
+from toolkit.cli.output import ask, let_libraries_through, print_json, progress_on_stderr, say, say_at_once
 from toolkit.cli.render import show_error
 from toolkit.config import Config
 from toolkit.errors import FixtureProblemsError, ToolkitError
@@ -194,6 +195,26 @@ def test_a_shell_is_offered_no_name_that_it_would_take_for_two(here: Path) -> No
 def test_a_lone_surrogate_is_shown_and_ends_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     say("name \udc80")
     assert capfd.readouterr().out == "name \\udc80\n"
+
+
+def test_an_encoding_that_lacks_a_sign_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    say("a → é")
+    print_json({"a": "→ é\x9b"}, indent=None)
+    text, document = written.getvalue().decode("ascii").splitlines()
+    assert text == r"a \u2192 \xe9"
+    assert json.loads(document) == {"a": "→ é\x9b"}
+
+
+def test_a_database_whose_name_has_two_lines_puts_no_statement_into_a_script(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--metadata", "toolkit.models.todo:metadata", "database", "init"]) == 0
+    run(["database", "make-migrations", "--database", "sqlite:///x.db"])
+    capfd.readouterr()
+    assert run(["database", "upgrade", "--sql", "--database", "sqlite:///x\nDROP TABLE t;"]) == 0
+    script = capfd.readouterr().out
+    assert script.startswith(r"-- x\nDROP TABLE t;" + "\n")
+    assert "\nDROP" not in script
 
 
 def _fail(text: str) -> None:

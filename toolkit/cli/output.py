@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 def say(line: object = "", *, err: bool = False) -> None:
     """A line of text."""
-    click.echo(_shown(str(line)), err=err)
+    _echo(_shown(str(line)), err=err)
 
 
 def say_row(line: str) -> None:
     """A line with a row's values, which were asked for: they are shown whole."""
-    click.echo(printable(line))
+    _echo(printable(line))
 
 
 def say_all(text: str) -> None:
     """Several lines on stderr, where the breaks are meant: a traceback, or how a command is used."""
     for line in without_secrets(text).rstrip("\n").split("\n"):
-        click.echo(printable(line), err=True)
+        _echo(printable(line), err=True)
 
 
 def say_at_once(line: str) -> None:
@@ -71,7 +71,8 @@ def print_json_part(document: str) -> None:
 
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON as it may be shown: dataclasses as objects; times, paths and the like as text."""
-    return json_escaped(json.dumps(value, default=_plain, indent=indent, ensure_ascii=False))
+    only_ascii = not _encoding(sys.stdout).startswith("utf")
+    return json_escaped(json.dumps(value, default=_plain, indent=indent, ensure_ascii=only_ascii))
 
 
 def print_script(script: str) -> None:
@@ -100,6 +101,16 @@ class _LastResort(logging.Handler):
 def _say_error(error: BaseException | None) -> None:
     if error is not None:
         say_all("".join(traceback.format_exception(error)))
+
+
+def _echo(line: str, *, err: bool = False) -> None:
+    """Print what was made ready, with escapes for signs that the terminal's encoding lacks."""
+    encoding = _encoding(sys.stderr if err else sys.stdout)
+    click.echo(line.encode(encoding, "backslashreplace").decode(encoding), err=err)
+
+
+def _encoding(stream: IO[str]) -> str:
+    return (getattr(stream, "encoding", None) or "utf-8").lower()
 
 
 def _shown(text: str) -> str:
