@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -162,14 +162,34 @@ def test_a_progress_bar_shows_a_label_with_escapes_and_takes_none_for_markup(
     assert "\x9b" not in shown
 
 
-def test_what_libraries_say_goes_through_the_gate(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    secret = "postgresql://me:hunter2@host/db"
+@pytest.fixture
+def _whole_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What holds for a process of the command line, for one test."""
     for place, name in ((warnings, "showwarning"), (logging, "lastResort"), (threading, "excepthook"),
                         (sys, "unraisablehook")):  # fmt: skip
         monkeypatch.setattr(place, name, getattr(place, name))
+    engines = logging.getLogger("sqlalchemy.engine.Engine")
+    before = list(engines.handlers)
     let_libraries_through()
+    yield
+    engines.handlers[:] = before
+
+
+@pytest.mark.usefixtures("_whole_process")
+def test_the_statements_of_an_engine_are_not_among_the_results(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with (here / "toolkit.toml").open("a") as settings:
+        settings.write('[databases.loud]\nurl = "sqlite:///x.db"\necho = true\n')
+    (here / "x.db").touch()
+    assert run(["status", "loud", "--json"]) == 3
+    shown = capfd.readouterr()
+    assert json.loads(shown.out)["databases"][0]["name"] == "loud"
+    assert "BEGIN" in shown.err
+    require_quiet(shown.err)
+
+
+@pytest.mark.usefixtures("_whole_process")
+def test_what_libraries_say_goes_through_the_gate(capfd: pytest.CaptureFixture[str]) -> None:
+    secret = "postgresql://me:hunter2@host/db"
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.warn(f"{secret} {EVIL}", stacklevel=1)

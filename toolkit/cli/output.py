@@ -86,16 +86,22 @@ def script_stream() -> IO[bytes]:
 
 
 def let_libraries_through() -> None:
-    """What libraries say of themselves, too: warnings, logs that nobody asked for, errors of threads."""
+    """What libraries say of themselves, too: warnings, logs that nobody asked for, errors of threads.
+
+    And the statements of an engine whose setting is `echo`, which SQLAlchemy would print in the midst of results.
+    """
     warnings.showwarning = lambda message, category, *_, **__: say(f"{category.__name__}: {message}", err=True)
-    logging.lastResort = _LastResort(logging.WARNING)
+    logging.lastResort = _ToStderr(logging.WARNING)
+    logging.getLogger("sqlalchemy.engine.Engine").addHandler(_ToStderr())
     threading.excepthook = lambda told: _say_error(told.exc_value)
     sys.unraisablehook = lambda told: _say_error(told.exc_value)
 
 
-class _LastResort(logging.Handler):
+class _ToStderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        say_all(self.format(record))
+        say(record.getMessage(), err=True)
+        if record.exc_info:
+            _say_error(record.exc_info[1])
 
 
 def _say_error(error: BaseException | None) -> None:
