@@ -71,6 +71,7 @@ def test_no_part_of_any_password_is_left(password: str, name: str) -> None:
         "postgresql://me@host:5432/a -> postgresql://me@host:5433/b",
         "postgresql://host:5432/a -> postgresql://me@host/b",
         "session token=4711 sig=5 key=6 is refused",
+        "metric host=web1, key=cpu, token=5: column 'value' is refused",
         "the login needs secret_id=5, password_file=/x and access_key_id=AKIA",
         "the password was refused: check PGPASSWORD or ~/.pgpass",
         "s3://bucket/prefix?region=eu&skip_signature=true",

@@ -25,7 +25,7 @@ _SECRET_PARAMETER = re.compile(
 # A signed URL's: the parameters of a signature, all of them.
 _SIGNED = ("xamz", "xgoog")
 # What only the parameters of a connection are called.
-_DSN = re.compile(r"\b(host|hostaddr|dbname|sslmode)\s*=")
+_DSN = re.compile(r"\b(hostaddr|dbname|sslmode)\s*=")
 
 # Lengths are bounded, so that a long line takes no longer than its length. A password may hold spaces and slashes, but
 # another URL ends it; behind user@domain, it is told from host:port.
