@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from toolkit.cli import run
-from toolkit.config import Config, Store, load_config
+from toolkit.config import Config, Database, Store, load_config
 from toolkit.config.databases import EngineSettings
-from toolkit.errors import ConfigurationError, ToolkitError, UnknownNameError
+from toolkit.errors import ConfigurationError, StoreError, ToolkitError, UnknownNameError
 
 
 def write(directory: Path, text: str, name: str = "toolkit.toml") -> Path:
@@ -368,7 +368,7 @@ def test_a_signature_in_an_address_is_not_shown() -> None:
     ("text", "message"),
     [
         ("stores = 's3://b'", "stores must be a table"),
-        ("[stores]\narchive = 5", "stores.archive must be a URL or a table, not 5"),
+        ("[stores]\narchive = 5", "stores.archive must be a URL or a table, not a whole number"),
         ("[stores.mine]\nregion = 'x'", "stores.mine has no url"),
         ("[stores.mine]\nurl = 's3://b'\nsecret_acces_key = 'hunter2'", "no setting 'secret_acces_key'"),
         ("[stores.mine]\nurl = 's3://b'\nsecret_acces_key = 'hunter2'", "Did you mean 'secret_access_key'"),
@@ -398,30 +398,34 @@ def test_a_wrong_setting_of_a_store_is_told_without_its_value(tmp_path: Path, te
     ("text", "message"),
     [
         ("metadata = ", "toolkit.toml is not valid TOML"),
-        ("metadata = 5", "metadata must be a string, not 5"),
+        ("metadata = 5", "metadata must be a string, not a whole number"),
         ("metdata = 'a:b'", "no setting 'metdata' in toolkit.toml.\nDid you mean 'metadata'"),
         ("databases = 'sqlite'", "databases must be a table"),
         ("[tool.toolkit]\nmetadata = 'a:b'", "toolkit.toml has a table 'tool', which belongs into pyproject.toml"),
-        ("[databases]\nsqlite = 5", "databases.sqlite must be a URL or a table, not 5"),
+        ("[databases]\nsqlite = 5", "databases.sqlite must be a URL or a table, not a whole number"),
         ("[databases]\nmine = {}", "databases.mine has no url"),
         ("[databases]\nmine = {url = 5}", "databases.mine has no url"),
         (
             "[databases.sqlite]\npol_size = 5",
             "no setting 'pol_size' in toolkit.toml databases.sqlite.\nDid you mean 'pool_size'",
         ),
-        ("[databases.sqlite]\npool_size = 2.5", "databases.sqlite.pool_size must be a whole number, not 2.5"),
+        ("[databases.sqlite]\npool_size = 2.5", "databases.sqlite.pool_size must be a whole number, not a fraction"),
         (
             "[databases.sqlite]\npool_size = true",
-            "databases.sqlite.pool_size must be a whole number, not True",
+            "databases.sqlite.pool_size must be a whole number, not a truth value",
         ),
-        ("[databases.sqlite]\npool_timeout = '5'", "databases.sqlite.pool_timeout must be a number, not '5'"),
+        ("[databases.sqlite]\npool_timeout = '5'", "databases.sqlite.pool_timeout must be a number, not a string"),
         ("[databases.sqlite]\necho = 1", "databases.sqlite.echo must be a truth value"),
+        ("metadata = ['hunter2']", "metadata must be a string, not a list"),
+        ("[databases.mine]\nurl = 'sqlite:///x'\npool_size = {a = 'hunter2'}", "a whole number, not a table"),
+        ("databases.mine = 2020-01-01", "databases.mine must be a URL or a table, not a time"),
     ],
 )
 def test_a_wrong_setting_is_told_by_its_file_and_key(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ToolkitError) as caught:
         load_config(write(tmp_path, text), {})
     assert message in str(caught.value)
+    assert "hunter2" not in str(caught.value)
     assert caught.value.exit_code == 2
     assert caught.value.advice
 
@@ -443,6 +447,47 @@ def test_an_address_that_is_no_url_is_not_repeated(tmp_path: Path, url: str) -> 
     assert url not in str(caught.value)
     assert caught.value.__cause__ is None
     assert "percent-encoded" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["a@hunter2@host/db", "a@hunter2/b@host/db", "a@hunter2?b@host/db", "a@hunter2#b@host/db", "@hunter2@host/db"],
+)
+def test_what_follows_an_unescaped_at_sign_of_a_password_is_neither_shown_nor_asked_for(
+    tmp_path: Path, rest: str
+) -> None:
+    database = Database("x", f"postgresql://me:{rest}", tmp_path)
+    with pytest.raises(ConfigurationError, match="an @ behind the one that ends its password") as caught:
+        _ = database.url
+    assert "hunter2" not in str(caught.value)
+    assert "%40" in caught.value.advice
+    with pytest.raises(ConfigurationError):
+        _ = Database("x", "postgresql:///db?host=a@hunter2").url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me@corp:pw@host/db", "postgresql://me@host/a@b", "postgresql://me:p%40@host/db?user=me@corp",
+        "postgresql://me:p@/db?host=@socket&application_name=a@b", "sqlite:///a:b@c@d.db",
+    ],
+)  # fmt: skip
+def test_an_at_sign_elsewhere_is_no_part_of_a_password(url: str) -> None:
+    assert Database("x", url).url.render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize("given", ["host=h password = hunter2", "dbname=x password='hunter2'", "service=s"])
+def test_parameters_in_the_place_of_a_database_are_told_without_repeating_them(tmp_path: Path, given: str) -> None:
+    with pytest.raises(ConfigurationError, match="as a URL, not as a list of parameters") as caught:
+        load_config(tmp_path, {}).database(given)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_connection_string_of_azure_is_no_directory(tmp_path: Path) -> None:
+    store = load_config(tmp_path, {}).store("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=hunter2/")
+    with pytest.raises(StoreError, match="of no known kind") as caught:
+        _ = store.kind
+    assert "hunter2" not in str(caught.value)
 
 
 def test_an_engine_that_is_not_supported_is_told_with_those_that_are(tmp_path: Path) -> None:

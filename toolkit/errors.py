@@ -6,28 +6,15 @@ Exit codes: 0 done, 1 failure, 2 usage, 3 differences found or refused by a guar
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
+
+from toolkit.shown_text import without_secrets
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_DIFFERENT = 3
 EXIT_INTERRUPTED = 130
-
-_PASSWORDS = re.compile(
-    r"""(?<=://) (?P<user>[^\s/:@]*) : [^@\n]* (?: @ \S* (?=@) )? (?=@)  # user:password@ in a URL
-      | (?<=password=) (?: '(?: [^'\\] | \\. )*' | [^\s&'"]+ )             # in its query, or in a DSN
-      | (?<=[?&]sig=) [^\s&'")]+                                          # a signature that lets in whoever has it
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-
-
-def without_passwords(text: str) -> str:
-    """A text with `***` in place of every password that a URL or a DSN in it holds."""
-    return _PASSWORDS.sub(lambda found: "***" if found["user"] is None else f"{found['user']}:***", text)
-
 
 CORRECT_ROW = "Correct the row at the source, or the constraint in the target."
 
@@ -35,16 +22,21 @@ CORRECT_ROW = "Correct the row at the source, or the constraint in the target."
 class ToolkitError(Exception):
     """Base of all errors of this package; `fact` says what, where, which row; `advice` what to do next.
 
-    Neither ever holds a password.
+    Neither ever holds a secret.
     """
 
     exit_code = EXIT_FAILURE
 
     def __init__(self, fact: str, advice: str = "") -> None:
         # Here once more: a URL may have been given where something else was expected.
-        self.fact = without_passwords(fact)
-        self.advice = without_passwords(advice)
+        self.fact = without_secrets(fact)
+        self.advice = without_secrets(advice)
         super().__init__(f"{self.fact}\n{self.advice}" if advice else self.fact)
+
+    @property
+    def facts(self) -> Sequence[str]:
+        """The lines of the fact: one, but where there are several problems."""
+        return (self.fact,)
 
 
 class ConfigurationError(ToolkitError):
@@ -381,8 +373,13 @@ class FixtureProblemsError(ToolkitError):
     def __init__(self, problems: Sequence[str], more: bool = False) -> None:
         self.problems = tuple(problems)
         count = f"At least {len(problems)} problems" if more else f"{len(problems)} problems"
-        shown = self.problems if len(problems) == 1 else (f"{count} in the fixtures:", *self.problems)
-        super().__init__("\n       ".join(shown), "Correct the files, then run again; nothing was written.")
+        self._facts = self.problems if len(problems) == 1 else (f"{count} in the fixtures:", *self.problems)
+        super().__init__("\n       ".join(self._facts), "Correct the files, then run again; nothing was written.")
+
+    @property
+    def facts(self) -> Sequence[str]:
+        """How many problems there are, and each."""
+        return self._facts
 
 
 class DamagedObjectError(StoreError):

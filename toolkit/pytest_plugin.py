@@ -227,8 +227,10 @@ def _seed(node: pytest.Item, config: Config) -> Seed:
 def _in_two_lines() -> Iterator[None]:
     """Show an error as what it says, without where it was raised."""
     from toolkit.errors import ToolkitError
+    from toolkit.shown_text import printable
 
     try:
         yield
     except ToolkitError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        lines = (*error.facts, error.advice) if error.advice else error.facts
+        raise pytest.fail.Exception("\n".join(map(printable, lines)), pytrace=False) from None

@@ -16,8 +16,9 @@ from typing import Any, Self
 import click
 
 from toolkit.cli.options import Commands
+from toolkit.cli.output import let_libraries_through, say, say_all, say_at_once
 from toolkit.config import DEFAULT_METADATA
-from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, SchemaMismatchError, ToolkitError, without_passwords
+from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, SchemaMismatchError, ToolkitError
 from toolkit.ownership import TRUST
 
 _SWITCH_SECONDS = 0.0005
@@ -88,6 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     # The libraries' modules, which never become garbage, are walked through again and again while they load, and once
     # more at the end: a command that takes 1.15 s takes 0.75 s without.
     gc.set_threshold(_COLLECT_EVERY)
+    let_libraries_through()
     code = run(arguments)
     # What DuckDB's binding finds uncollected at the end it prints, as its own leaks.
     if "duckdb" not in sys.modules:
@@ -139,7 +141,7 @@ class _Interrupt:
             self._at = time.monotonic()
         elif time.monotonic() - self._at > _PATIENCE_SECONDS:
             # Not by click, whose stream may be in the midst of a write.
-            os.write(2, b"Interrupted at once; what was not committed is rolled back.\n")
+            say_at_once("Interrupted at once; what was not committed is rolled back.")
             os._exit(EXIT_INTERRUPTED)
         if self.is_over:
             return
@@ -153,21 +155,21 @@ def _tell(error: BaseException, arguments: list[str], interrupt: _Interrupt) -> 
     """Say on stderr why a command ended; the exit code."""
     if interrupt.received or isinstance(error, click.Abort | KeyboardInterrupt):
         word = "Interrupted" if interrupt.received else "Aborted"
-        click.echo(f"{word}; what was not committed is rolled back.", err=True)
+        say(f"{word}; what was not committed is rolled back.", err=True)
         return EXIT_INTERRUPTED
     if isinstance(error, click.ClickException):
         shown = io.StringIO()
         error.show(shown)
-        click.echo(without_passwords(shown.getvalue()), err=True, nl=False)
+        say_all(shown.getvalue())
         return error.exit_code
     if "--debug" in arguments:
-        click.echo(without_passwords(traceback.format_exc()), err=True)
+        say_all(f"{traceback.format_exc()}\n")
     if isinstance(error, ToolkitError):
         from toolkit.cli.render import show_error
 
         show_error(error)
         return error.exit_code
-    reason = without_passwords(str(error)).partition("\n")[0]
-    click.echo(f"Error: unexpected {type(error).__name__}{f' ({reason})' if reason else ''}.", err=True)
-    click.echo("       Run again with --debug for the traceback, and report it, please.", err=True)
+    reason = str(error).partition("\n")[0]
+    say(f"Error: unexpected {type(error).__name__}{f' ({reason})' if reason else ''}.", err=True)
+    say("       Run again with --debug for the traceback, and report it, please.", err=True)
     return EXIT_FAILURE

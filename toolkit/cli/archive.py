@@ -107,7 +107,7 @@ def push(
     what was seen, is written when all of it is there. The next push sends only what is new. Files that are gone or
     cannot be read are told, and the exit code is 3.
     """
-    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.output import print_json, progress_on_stderr
     from toolkit.cli.render_archive import show_push
     from toolkit.operations.archive.push import PushOptions
     from toolkit.operations.archive.push import push as run
@@ -116,7 +116,7 @@ def push(
     with progress_on_stderr() as progress:
         result = run(ctx.obj, source, tables, store=store, where=where, options=options, dry_run=dry_run,
                      progress=progress)
-    show_json(result) if as_json else show_push(result)
+    print_json(result) if as_json else show_push(result)
     return 0 if result.complete else EXIT_DIFFERENT
 
 
@@ -125,12 +125,12 @@ def push(
 @json_option
 def list_(ctx: click.Context, store: str, as_json: bool) -> int:
     """List the snapshots, oldest first."""
-    from toolkit.cli.render import show_json
+    from toolkit.cli.output import print_json
     from toolkit.cli.render_archive import show_snapshots
     from toolkit.operations.archive.listing import list_snapshots
 
     result = list_snapshots(ctx.obj, store=store)
-    show_json(result) if as_json else show_snapshots(result)
+    print_json(result) if as_json else show_snapshots(result)
     return EXIT_DIFFERENT if result.findings else 0
 
 
@@ -173,7 +173,7 @@ def verify(
     Every object that SNAPSHOT (or any snapshot) names is looked for. Outcomes: ok, missing, corrupt, size differs,
     orphan object (in no snapshot), dangling row (its file is gone). The exit code is 3 when anything is wrong.
     """
-    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.output import print_json, progress_on_stderr
     from toolkit.cli.render_archive import show_verification
     from toolkit.operations.archive.verify import verify as run
 
@@ -183,7 +183,7 @@ def verify(
         source = _DATABASE
     with progress_on_stderr() as progress:
         result = run(ctx.obj, snapshot, store=store, source=source, read_data=read_data, jobs=jobs, progress=progress)
-    show_json(result) if as_json else show_verification(result)
+    print_json(result) if as_json else show_verification(result)
     return 0 if result.whole else EXIT_DIFFERENT
 
 
@@ -233,7 +233,7 @@ def restore(
     rows that were deleted are told, not made again. In a directory, SNAPSHOT.jsonl says which file was which. The exit
     code is 3 when something was left as it was.
     """
-    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.output import print_json, progress_on_stderr
     from toolkit.cli.render_archive import show_restore
     from toolkit.operations.archive.restore import RestoreOptions
     from toolkit.operations.archive.restore import restore as run
@@ -245,7 +245,7 @@ def restore(
     with progress_on_stderr() as progress:
         result = run(ctx.obj, snapshot, store=store, source=needed, options=options, dry_run=dry_run,
                      progress=progress)
-    show_json(result) if as_json else show_restore(result)
+    print_json(result) if as_json else show_restore(result)
     return 0 if result.complete else EXIT_DIFFERENT
 
 
@@ -282,7 +282,7 @@ def prune(
     and of the same rows are judged together. Refused (exit code 3) while a push is running, and if no snapshot of its
     kind would be left. Objects that rows were moved to stay.
     """
-    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.output import print_json, progress_on_stderr
     from toolkit.cli.render_archive import show_prune
     from toolkit.core.retention import Policy
     from toolkit.operations.archive.prune import prune as run
@@ -290,7 +290,7 @@ def prune(
     policy = Policy(keep_last, keep_daily, keep_weekly, keep_monthly, keep_within)
     with progress_on_stderr() as progress:
         result = run(ctx.obj, policy, store=store, source=source, adopt=adopt, dry_run=dry_run, progress=progress)
-    show_json(result) if as_json else show_prune(result)
+    print_json(result) if as_json else show_prune(result)
 
 
 @command()
@@ -303,11 +303,11 @@ def audit(ctx: click.Context, source: str, store: str, jobs: int, as_json: bool)
 
     No snapshot is needed, and nothing is written. The exit code is 3 when something has no counterpart.
     """
-    from toolkit.cli.render import progress_on_stderr, show_json
+    from toolkit.cli.output import print_json, progress_on_stderr
     from toolkit.cli.render_archive import show_audit
     from toolkit.operations.archive.audit import audit as run
 
     with progress_on_stderr() as progress:
         result = run(ctx.obj, source, store=store, jobs=jobs, progress=progress)
-    show_json(result) if as_json else show_audit(result)
+    print_json(result) if as_json else show_audit(result)
     return 0 if result.clean else EXIT_DIFFERENT

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from toolkit.cli.options import DATABASE, Commands, general_options
-from toolkit.cli.render import Notes, show_error
+from toolkit.cli.output import Notes, ask, print_json, print_script, say
+from toolkit.cli.render import show_error
 from toolkit.errors import EXIT_DIFFERENT, CancelledError, ToolkitError
+from toolkit.shown_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -84,7 +84,7 @@ def upgrade(config: Config, /, revision: str, name: str, every: bool, as_json: b
     def run(each: Database) -> Migration:
         return migrate.upgrade(each, config, revision, progress=Notes(), **options)
 
-    _for_each(_chosen(config, name, every), run, _migration_lines, as_json, every)
+    _for_each(_chosen(config, name, every), run, _show_migration, as_json, every)
 
 
 @command()
@@ -114,7 +114,7 @@ def downgrade(
     def run(each: Database) -> Migration:
         return migrate.downgrade(each, config, revision, progress=Notes(), **options)
 
-    _for_each(chosen, run, _migration_lines, as_json, every)
+    _for_each(chosen, run, _show_migration, as_json, every)
 
 
 @command("stamp-migration")
@@ -140,7 +140,7 @@ def stamp_migration(
     def run(each: Database) -> Migration:
         return migrate.stamp(each, config, revision, **options)
 
-    _for_each(_chosen(config, name, every), run, _migration_lines, as_json, every)
+    _for_each(_chosen(config, name, every), run, _show_migration, as_json, every)
 
 
 @command("show-current-revision")
@@ -155,7 +155,7 @@ def show_current_revision(config: Config, /, name: str, every: bool, as_json: bo
     def run(each: Database) -> CurrentRevision:
         return migrate.show_current_revision(each, config)
 
-    _for_each(_chosen(config, name, every), run, _current_lines, as_json, every, only_looks=True)
+    _for_each(_chosen(config, name, every), run, _show_current, as_json, every, only_looks=True)
 
 
 @command()
@@ -175,7 +175,7 @@ def check(context: click.Context, name: str, every: bool, as_json: bool) -> None
     def run(each: Database) -> Check:
         return migrate.check(each, config, Notes())
 
-    found = _for_each(_chosen(config, name, every), run, _check_lines, as_json, every, only_looks=True)
+    found = _for_each(_chosen(config, name, every), run, _show_check, as_json, every, only_looks=True)
     if any(each.changes for each in found):
         context.exit(EXIT_DIFFERENT)
 
@@ -200,7 +200,7 @@ def drop_all(config: Config, /, name: str, every: bool, no_prompt: bool, as_json
     def run(each: Database) -> Dropped:
         return migrate.drop_all(each, config)
 
-    _for_each(chosen, run, _dropped_lines, as_json, every)
+    _for_each(chosen, run, _show_dropped, as_json, every)
 
 
 @command("make-migrations")
@@ -230,7 +230,7 @@ def make_migrations(config: Config, /, name: str, as_json: bool, **options: Any)
     if as_json or made is not None:
         _show(made, [made] if made else [], as_json, verbose=True)
     else:
-        click.echo(
+        say(
             f"{name}: nothing to do, it is like the models (an empty migration: --no-autogenerate).", err=True
         )
 
@@ -329,10 +329,10 @@ def init(config: Config, /, directory: Path | None, as_json: bool) -> None:
 
     made = history.init(directory or config.migrations)
     if as_json:
-        click.echo(_json(made))
+        print_json(made)
     else:
         for file in made.files:
-            click.echo(file)
+            say(file)
 
 
 # -- choosing and rendering --------------------------------------------------------------------------------
@@ -344,13 +344,13 @@ def _chosen(config: Config, name: str, every: bool) -> Sequence[Database]:
 
 def _confirm(question: str, chosen: Iterable[Database]) -> None:
     places = ", ".join(dict.fromkeys(f"{each.name} ({each.shown_url})" for each in chosen))
-    click.confirm(f"{question} in {places}?", abort=True, err=True)
+    ask(f"{question} in {places}?")
 
 
 def _for_each(
     databases: Sequence[Database],
     run: Callable[[Database], Result],
-    lines: Callable[[Result], Iterable[str]],
+    show: Callable[[Result], None],
     as_json: bool,
     every: bool,
     only_looks: bool = False,
@@ -373,12 +373,12 @@ def _for_each(
                 continue
             left = ", ".join(other.name for other in databases[number:])
             if left:
-                click.echo(f"Not tried: {left}.", err=True)
+                say(f"Not tried: {left}.", err=True)
             break
-        for line in () if as_json else lines(results[-1]):
-            click.echo(line)
+        if not as_json:
+            show(results[-1])
     if as_json and (every or results):
-        click.echo(_json(results if every else results[0]))
+        print_json(results if every else results[0])
     _raise_last(list(errors.values()))
     return results
 
@@ -393,46 +393,38 @@ def _raise_last(errors: Sequence[ToolkitError]) -> None:
 
 def _show(result: Any, revisions: Sequence[Revision], as_json: bool, verbose: bool) -> None:
     if as_json:
-        click.echo(_json(result))
+        print_json(result)
         return
     for revision in revisions:
-        for line in _revision_lines(revision, verbose):
-            click.echo(line)
+        _show_revision(revision, verbose)
 
 
-def _json(result: Any) -> str:
-    def plain(value: Any) -> Any:
-        return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else str(value)  # type: ignore[arg-type]
-
-    return json.dumps(result, default=plain, indent=2, ensure_ascii=False)
-
-
-def _migration_lines(done: Migration) -> Iterable[str]:
+def _show_migration(done: Migration) -> None:
     if done.sql is not None:
-        yield f"-- {done.database}\n{done.sql.rstrip()}"
+        print_script(f"-- {printable(done.database)}\n{done.sql.rstrip()}")
     elif done.before == done.after:
-        yield f"{done.database}: at {done.after or 'no revision'}, nothing to do"
+        say(f"{done.database}: at {done.after or 'no revision'}, nothing to do")
     else:
-        yield f"{done.database}: {done.before or 'no revision'} -> {done.after or 'no revision'}"
+        say(f"{done.database}: {done.before or 'no revision'} -> {done.after or 'no revision'}")
 
 
-def _current_lines(found: CurrentRevision) -> Iterable[str]:
+def _show_current(found: CurrentRevision) -> None:
     standing = "head" if found.is_head else f"head: {found.head or 'none'}"
-    yield f"{found.database}: {found.revision or 'no revision'} ({standing})"
+    say(f"{found.database}: {found.revision or 'no revision'} ({standing})")
 
 
-def _check_lines(found: Check) -> Iterable[str]:
+def _show_check(found: Check) -> None:
     if not found.changes:
-        yield f"{found.database}: no differences"
+        say(f"{found.database}: no differences")
     for change in found.changes:
-        yield f"{found.database}: {change}"
+        say(f"{found.database}: {change}")
 
 
-def _dropped_lines(done: Dropped) -> Iterable[str]:
-    yield f"{done.database}: dropped {', '.join(done.tables) or 'nothing'}"
+def _show_dropped(done: Dropped) -> None:
+    say(f"{done.database}: dropped {', '.join(done.tables) or 'nothing'}")
 
 
-def _revision_lines(found: Revision, verbose: bool) -> Iterable[str]:
+def _show_revision(found: Revision, verbose: bool) -> None:
     marks = [
         mark
         for mark, holds in (
@@ -445,9 +437,9 @@ def _revision_lines(found: Revision, verbose: bool) -> Iterable[str]:
         if holds
     ]
     shown = f" ({', '.join(marks)})" if marks else ""
-    yield f"{found.revision}  {found.message}{shown}"
+    say(f"{found.revision}  {found.message}{shown}")
     if verbose:
-        yield f"  follows {', '.join(found.parents) or 'nothing'}"
+        say(f"  follows {', '.join(found.parents) or 'nothing'}")
         if found.children:
-            yield f"  followed by {', '.join(found.children)}"
-        yield f"  {found.path}"
+            say(f"  followed by {', '.join(found.children)}")
+        say(f"  {found.path}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -61,18 +60,18 @@ def diff(
     if not json_lines:
         return compare(ctx.obj, source, target, tables, where, exclude, columns=columns, show_pii=show_pii,
                        rows=None if as_json else rows, as_json=as_json)
-    from toolkit.cli.render import show_json_line
+    from toolkit.cli.output import print_json
     from toolkit.operations.diff import Comparison
 
     statuses = set()
     with Comparison(ctx.obj, source, target, show_pii=show_pii) as comparison:
         for table, differences in comparison.tables(tables, where, columns, exclude):
-            show_json_line(table)
+            print_json(table, indent=None)
             statuses.add(table.status)
             for row in differences(None):
-                show_json_line(row)
+                print_json(row, indent=None)
         for warning in comparison.unmodelled:
-            show_json_line(warning)
+            print_json(warning, indent=None)
     return _exit_code(statuses)
 
 
@@ -90,13 +89,14 @@ def compare(
     as_json: bool,
 ) -> int:
     """Compare, show what was found, and give the exit code."""
-    from toolkit.cli.render import progress_on_stderr, show_diff, show_json
+    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.render import show_diff
     from toolkit.operations.diff import diff as run
 
     with progress_on_stderr() as progress:
         result = run(config, source, target, tables, where=where, exclude=exclude, columns=columns, show_pii=show_pii,
                      rows=rows, progress=progress)
-    show_json(result) if as_json else show_diff(result)
+    print_json(result) if as_json else show_diff(result)
     return _exit_code({table.status for table in result.tables})
 
 
@@ -114,15 +114,16 @@ def _write_script(
     as_json: bool,
 ) -> int:
     """Write the script, show what was found unless the script has stdout to itself, and give the exit code."""
-    from toolkit.cli.render import progress_on_stderr, show_diff, show_json
+    from toolkit.cli.output import print_json, progress_on_stderr, script_stream
+    from toolkit.cli.render import show_diff
     from toolkit.operations.diff_sql import diff_sql
 
-    place: Path | IO[bytes] = sys.stdout.buffer if script == "-" else Path(script)
+    place: Path | IO[bytes] = script_stream() if script == "-" else Path(script)
     with progress_on_stderr() as progress:
         result = diff_sql(config, source, target, place, tables, where=where, exclude=exclude, show_pii=show_pii,
                           rows=rows, progress=progress)
     if script != "-":
-        show_json(result) if as_json else show_diff(result)
+        print_json(result) if as_json else show_diff(result)
     return _exit_code({table.status for table in result.tables})
 
 

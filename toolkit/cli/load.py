@@ -56,7 +56,8 @@ def load_data(
     checked whole before anything is written.
     What the fixtures have of the files that rows point at is put back into the live store.
     """
-    from toolkit.cli.render import progress_on_stderr, show_json, show_transfer
+    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.render import show_transfer
     from toolkit.operations.fixture_attachments import AttachmentMode
     from toolkit.operations.load import load_data as run
 
@@ -69,4 +70,4 @@ def load_data(
     with progress_on_stderr() as progress:
         result = run(ctx.obj, target, tables, directory=directory, exclude=exclude, match=match, dry_run=dry_run,
                      ignore_revision=ignore_revision, options=options, attachments=attachments, progress=progress)
-    show_json(result) if as_json else show_transfer(result)
+    print_json(result) if as_json else show_transfer(result)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from toolkit.errors import ToolkitError
+from toolkit.shown_text import printable
 
 if TYPE_CHECKING:
     from toolkit.config import Config
@@ -197,9 +198,12 @@ def table_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list
 
 
 def _begins(incomplete: str, names: Callable[[], Iterable[str]]) -> list[str]:
-    """Those that begin so; none, rather than an error in the middle of a line, if they cannot be told."""
+    """Those that begin so; none, rather than an error in the middle of a line, if they cannot be told.
+
+    A name that cannot be shown as it is, such as one with a line break, cannot be offered to a shell either.
+    """
     try:
-        return sorted(name for name in names() if name.startswith(incomplete))
+        return sorted(name for name in names() if name.startswith(incomplete) and name == printable(name))
     except ToolkitError:
         return []
 

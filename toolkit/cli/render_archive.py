@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 
-from toolkit.cli.render import plain, plural, show_table
+from toolkit.cli.output import json_text, print_json_part, say
+from toolkit.cli.render import plural, show_table
 
 if TYPE_CHECKING:
     from toolkit.operations.archive.audit import AuditResult
@@ -29,7 +28,7 @@ _TEXT = 100
 
 def show_push(result: PushResult) -> None:
     """A line for each column of files, then what came of it."""
-    click.echo(f"{result.source} -> {result.archive}{' (dry run: nothing was written)' if result.dry_run else ''}")
+    say(f"{result.source} -> {result.archive}{' (dry run: nothing was written)' if result.dry_run else ''}")
     ages = sorted({each.age_by for each in result.columns if each.age_by})
     wide = None if ages else -1
     show_table(
@@ -37,25 +36,25 @@ def show_push(result: PushResult) -> None:
         [(f"{each.table}.{each.column}", each.files, each.bytes, each.younger)[:wide] for each in result.columns],
     )
     if ages:
-        click.echo(f"Age by {', '.join(ages)}.")
+        say(f"Age by {', '.join(ages)}.")
     kinds = [(result.unchanged, "unchanged since the last snapshot"), (result.archived, "in the archive already")]
     parts = [f"{count:,} {what}" for count, what in kinds if count]
     parts.append(f"{result.read:,} {'to be read' if result.dry_run else 'read'} ({result.read_bytes:,} bytes)")
-    click.echo(f"{_files(result.objects)}, {result.bytes:,} bytes: {', '.join(parts)}.")
+    say(f"{_files(result.objects)}, {result.bytes:,} bytes: {', '.join(parts)}.")
     show_findings(result.findings)
     for note in result.notes:
-        click.echo(note)
+        say(note)
     if result.dry_run:
-        click.echo("Run again without --dry-run to archive this.")
+        say("Run again without --dry-run to archive this.")
         return
     repaired = f", {result.repaired:,} of them in place of damaged ones" if result.repaired else ""
-    click.echo(f"Sent {_objects(result.sent)}, {result.sent_bytes:,} bytes{repaired}.")
+    say(f"Sent {_objects(result.sent)}, {result.sent_bytes:,} bytes{repaired}.")
     if result.moved or result.removed:
-        click.echo(f"Moved {_rows(result.moved)}; removed {_files(result.removed)} of the live store.")
+        say(f"Moved {_rows(result.moved)}; removed {_files(result.removed)} of the live store.")
     old_enough = " and old enough" if any(each.younger for each in result.columns) else ""
     none = f"No snapshot: no row points at a file that is there{old_enough}"
     what = f"Snapshot {result.snapshot}" if result.snapshot else none
-    click.echo(f"{what}. {result.seconds:.2f} s")
+    say(f"{what}. {result.seconds:.2f} s")
 
 
 def show_snapshots(result: SnapshotList) -> None:
@@ -74,102 +73,100 @@ def show_snapshots(result: SnapshotList) -> None:
         columns.append(("at", [each.place or "" for each in result.snapshots]))
     show_table([name for name, _ in columns], list(zip(*(values for _, values in columns), strict=True)))
     if not result.snapshots:
-        click.echo(f"{result.archive} has no snapshot.")
+        say(f"{result.archive} has no snapshot.")
     show_findings(result.findings)
 
 
 def show_files(result: SnapshotFiles) -> None:
     """A line for each file, as it comes."""
     snapshot = result.snapshot
-    click.echo(
+    say(
         f"Snapshot {snapshot.id} of {_of(snapshot)}, {_files(snapshot.files)}, {snapshot.bytes:,} bytes"
         f"{f', schema revision {snapshot.revision}' if snapshot.revision else ''}"
         f"{f'; it lacks {_files(snapshot.lacking)} that rows point at' if snapshot.lacking else ''}"
     )
     for lacking in result.lacking:
-        place = "" if lacking.path is None else f" {lacking.backend}:{_printable(lacking.path)}"
-        click.echo(f"lacks: {lacking.table}.{lacking.column} {_key(lacking.key)}{place}: {lacking.reason}")
+        place = "" if lacking.path is None else f" {lacking.backend}:{lacking.path}"
+        say(f"lacks: {lacking.table}.{lacking.column} {_key(lacking.key)}{place}: {lacking.reason}")
     for entry in result.files:
         index = "" if entry.index is None else f"[{entry.index}]"
         key = ", ".join(f"{name}={value}" for name, value in entry.key.items())
-        click.echo(
+        say(
             f"{entry.sha256[:12]} {entry.size:>13,}  {entry.table}.{entry.column}{index} {key}  "
-            f"{entry.backend}:{_printable(entry.path)}"
+            f"{entry.backend}:{entry.path}"
         )
 
 
 def show_files_as_json(result: SnapshotFiles) -> None:
     """One JSON document, written as the files come."""
-    head = json.dumps(
-        {"archive": result.archive, "snapshot": dataclasses.asdict(result.snapshot)}, ensure_ascii=False, default=plain
-    )
-    lacking = json.dumps([msgspec.to_builtins(each) for each in result.lacking], ensure_ascii=False)
-    click.echo(f'{head[:-1]}, "lacking": {lacking}, "files": [', nl=False)
+    head = json_text({"archive": result.archive, "snapshot": result.snapshot})
+    lacking = json_text([msgspec.to_builtins(each) for each in result.lacking])
+    print_json_part(f'{head[:-1]}, "lacking": {lacking}, "files": [')
     for number, entry in enumerate(result.files):
-        click.echo(f"{',' if number else ''}\n{entry.document}", nl=False)
-    click.echo("\n]}")
+        print_json_part(f"{',' if number else ''}\n{entry.document}")
+    print_json_part("\n]}\n")
 
 
 def show_verification(result: VerifyResult) -> None:
     """What was looked at, and all that is wrong."""
     show_findings(result.findings)
     how = "read and compared with their hashes" if result.read_data else "compared by listing and size"
-    click.echo(
+    say(
         f"{result.archive}: {plural(len(result.snapshots), 'snapshot')}, {_objects(result.objects)}, "
         f"{result.bytes:,} bytes; {result.ok:,} ok, {how}."
     )
     if result.pushes:
-        click.echo(f"Orphans were not looked for: a push is at work ({'; '.join(result.pushes)}).")
+        say(f"Orphans were not looked for: a push is at work ({'; '.join(result.pushes)}).")
     elif any(finding.outcome == "damaged manifest" for finding in result.findings):
-        click.echo("Orphans were not looked for: nobody knows which objects a damaged manifest needs.")
+        say("Orphans were not looked for: nobody knows which objects a damaged manifest needs.")
     rows = f"Rows of {result.rows_of} were looked at" if result.rows_of else "Rows were not looked at (--from NAME)"
-    click.echo(f"{rows}. {'All is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
+    say(f"{rows}. {'All is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 
 
 def show_restore(result: RestoreResult) -> None:
     """What was written, and which rows were changed to what."""
-    click.echo(
+    say(
         f"{result.archive}, snapshot {result.snapshot} of {_of(result)} -> {result.target}"
         f"{' (dry run: nothing was written)' if result.dry_run else ''}"
     )
     would = "to be " if result.dry_run else ""
-    click.echo(
+    say(
         f"{_files(result.files)}: {result.written:,} {would}written ({result.written_bytes:,} bytes), {result.same:,} "
         f"there already, {result.other:,} with other content left as they are."
     )
     for repair in result.repairs[:_SHOWN]:
-        click.echo(f"  ~ {repair.table}.{repair.column} {_key(repair.key)}")
-        click.echo(f"      {_places(repair.old)} → {_places(repair.new)}")
+        say(f"  ~ {repair.table}.{repair.column} {_key(repair.key)}")
+        say(f"      {_places(repair.old)} → {_places(repair.new)}")
     if result.repairs:
         more = len(result.repairs) - _SHOWN
-        click.echo(
+        say(
             f"{_rows(len(result.repairs))} {would}repaired{f' ({more:,} more; --json shows all)' if more > 0 else ''}."
         )
     show_findings(result.findings)
     if result.mapping and not result.dry_run:
-        click.echo(f"Which file was which: {result.mapping}")
-    click.echo("Run again without --dry-run to restore this." if result.dry_run else f"{result.seconds:.2f} s")
+        say(f"Which file was which: {result.mapping}")
+    say("Run again without --dry-run to restore this." if result.dry_run else f"{result.seconds:.2f} s")
 
 
 def show_prune(result: PruneResult) -> None:
     """A line for each snapshot with its reasons, then what goes."""
-    click.echo(f"{result.archive}{' (dry run: nothing was removed)' if result.dry_run else ''}")
+    say(f"{result.archive}{' (dry run: nothing was removed)' if result.dry_run else ''}")
     show_table(
         ("snapshot", "made (UTC)", "of", "", "why"),
         [(v.snapshot.id, f"{v.snapshot.created_at:%Y-%m-%d %H:%M:%S}", v.group, "keep" if v.kept else "remove",
           ", ".join(v.reasons) or "no rule keeps it") for v in result.snapshots],
     )  # fmt: skip
     would = "Would remove" if result.dry_run else "Removed"
-    click.echo(
+    say(
         f"{would} {plural(result.removed_snapshots, 'snapshot')} and {_objects(result.removed_objects)}, "
         f"{result.removed_bytes:,} bytes; {_objects(result.kept_objects)}, {result.kept_bytes:,} bytes stay."
     )
     if result.moved_objects:
-        click.echo(f"{_objects(result.moved_objects)} in no snapshot stay because rows were moved there.")
+        say(f"{_objects(result.moved_objects)} in no snapshot stay because rows were moved there.")
     for kept in result.kept_moves:
-        click.echo(_kept(kept))
+        say(_kept(kept))
     if result.dry_run:
-        click.echo("Run again without --dry-run to remove this.")
+        say("Run again without --dry-run to remove this.")
 
 
 def _kept(kept: KeptMoves) -> str:
@@ -193,7 +190,7 @@ def show_audit(result: AuditResult) -> None:
     )  # fmt: skip
     show_findings(result.findings)
     verdict = "Every row has its file, and every file a row" if result.clean else _counted(result.findings)
-    click.echo(f"{result.source}: {verdict}. {result.seconds:.2f} s")
+    say(f"{result.source}: {verdict}. {result.seconds:.2f} s")
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
@@ -204,9 +201,9 @@ def show_findings(findings: Sequence[Finding]) -> None:
     for outcome, found in by_outcome.items():
         for finding in found[:_SHOWN]:
             reason = f": {finding.reason}" if finding.reason else ""
-            click.echo(f"{outcome}: {_printable(finding.place)}{reason}")
+            say(f"{outcome}: {finding.place}{reason}")
         if len(found) > _SHOWN:
-            click.echo(f"{outcome}: {len(found) - _SHOWN:,} more (--json shows all)")
+            say(f"{outcome}: {len(found) - _SHOWN:,} more (--json shows all)")
 
 
 def _counted(findings: Iterable[Finding]) -> str:
@@ -233,12 +230,7 @@ def _places(held: str | None) -> str:
     parts = document if isinstance(document, list) else [document]
     places = [f"{part.get('backend')}:{part.get('filename')}" for part in parts if isinstance(part, dict)]
     text = ", ".join(places) or "nothing"
-    return _printable(text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…")
-
-
-def _printable(text: str) -> str:
-    """A file's name may hold what would move the cursor of a terminal."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"
 
 
 def _files(number: int) -> str:

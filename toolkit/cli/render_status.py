@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from toolkit.cli.output import say
 from toolkit.cli.render import plural, show_table, unmodelled
 
 if TYPE_CHECKING:
@@ -18,11 +17,13 @@ def show_status(result: Status, *, tables: bool) -> None:
     root, there = result.root, {True: "there", False: "not there yet", None: "not asked"}
     history = f"{_near(result.migrations, root)}, head {result.head or 'none'}" if result.migrations else "none"
     fixtures = f"{_near(result.fixtures, root)}, {there[result.fixtures.is_dir()]}"
-    click.echo(f"project     {root}")
-    click.echo(f"models      {result.metadata}, {plural(len(result.tables), 'table')}")
+    say(f"project     {root}")
+    say(f"models      {result.metadata}, {plural(len(result.tables), 'table')}")
     for refusal in result.refusals:
-        click.echo(f"            left out: {refusal}")
-    click.echo(f"migrations  {history}\nfixtures    {fixtures}\n")
+        say(f"            left out: {refusal}")
+    say(f"migrations  {history}")
+    say(f"fixtures    {fixtures}")
+    say()
     show_table(
         ("database", "engine", "where", "rows", "revision", "state"),
         [
@@ -33,12 +34,12 @@ def show_status(result: Status, *, tables: bool) -> None:
     for each in result.databases:
         _show_problems(each)
         if tables and each.tables:
-            click.echo()
+            say()
             show_table(
                 (f"table in {each.name}", "rows"),
                 [(table.table, "-" if table.rows is None else table.rows) for table in each.tables],
             )
-    click.echo()
+    say()
     show_table(
         ("store", "where", "state"),
         [(each.name, _near(each.place, root), there[each.exists]) for each in result.stores],
@@ -47,11 +48,11 @@ def show_status(result: Status, *, tables: bool) -> None:
 
 def _show_problems(database: DatabaseStatus) -> None:
     for problem in database.problems:
-        click.echo(problem)
+        say(problem)
     if database.advice:
-        click.echo(f"       {database.advice}")
+        say(f"       {database.advice}")
     if left := unmodelled(database.warnings):
-        click.echo(f"{database.name} also holds what the models do not know: {left}.")
+        say(f"{database.name} also holds what the models do not know: {left}.")
 
 
 def _count(database: DatabaseStatus) -> int | str:

@@ -19,12 +19,12 @@ def status(ctx: click.Context, databases: tuple[str, ...], as_json: bool) -> int
     Named databases are shown with each table. Nothing is written or made. The exit code is 3 when a database is not
     available, at another revision, or lacks tables or columns; and when one that was named is not there or empty.
     """
-    from toolkit.cli.render import show_json
+    from toolkit.cli.output import print_json
     from toolkit.cli.render_status import show_status
     from toolkit.operations.status import State
     from toolkit.operations.status import status as run
 
     result = run(ctx.obj, databases)
-    show_json(result) if as_json else show_status(result, tables=bool(databases))
+    print_json(result) if as_json else show_status(result, tables=bool(databases))
     fine = {State.READY} if databases else {State.READY, State.EMPTY, State.ABSENT}
     return 0 if all(each.state in fine for each in result.databases) else EXIT_DIFFERENT

@@ -16,8 +16,8 @@ from toolkit.errors import (
     DatabaseUnavailableError,
     MissingDriverError,
     UnknownNameError,
-    without_passwords,
 )
+from toolkit.shown_text import without_secrets
 
 if TYPE_CHECKING:
     from advanced_alchemy.config import SQLAlchemySyncConfig
@@ -135,20 +135,28 @@ class Database:
             return str((self.root / self.address.removeprefix(EMBEDDED)).resolve())
         if self.file is not None:
             return str(self.file.resolve())
-        host = self.url.host or self.url.query.get("host") or "localhost"
-        return f"{host}:{self.url.port or self.url.query.get('port') or 5432}/{self.url.database}"
+        return f"{self.server}/{self.url.database}"
+
+    @property
+    def server(self) -> str:
+        """Where the server of a PostgreSQL URL is: host and port, or the connection service that knows them."""
+        given, port = self.url.query, self.url.port
+        host = self.url.host or given.get("host")
+        if not host and "service" in given:
+            return f"service {given['service']}"
+        return f"{host or 'localhost'}:{port or given.get('port') or 5432}"
 
     @property
     def shown_url(self) -> str:
         """The address as it may be printed: without its password."""
         if self.is_embedded:
             return self.address
-        return without_passwords(self.url.set(drivername=self.engine_name).render_as_string())
+        return without_secrets(self.url.set(drivername=self.engine_name).render_as_string())
 
     @property
     def keepalives(self) -> Mapping[str, str]:
         """What to tell libpq about a connection over a network, unless the URL does."""
-        host = str(self.url.host or self.url.query.get("host") or "/")
+        host = str(self.url.host or self.url.query.get("host") or self.url.query.get("service") or "/")
         return {} if host.startswith("/") else {k: v for k, v in _KEEPALIVES.items() if k not in self.url.query}
 
     @cached_property
@@ -226,15 +234,21 @@ def _parse_url(database: Database) -> URL:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
+    # Neither the address nor the cause is repeated: they may hold a password where the parser saw none.
+    subject = f"The address of {f'database {database.name!r}' if database.name else 'the database'}"
     try:
         url = make_url(database.address)
     except (ArgumentError, ValueError):
-        # Neither the address nor the cause is repeated: they may hold a password where the parser saw none.
         raise ConfigurationError(
-            f"The address of {f'database {database.name!r}' if database.name else 'the database'} is not a URL.",
+            f"{subject} is not a URL.",
             "Write it like sqlite:///file.db, duckdb:///file.duckdb or postgresql://user@host/name, with the "
             "characters : / @ in a password percent-encoded.",
         ) from None
+    if _has_part_of_a_password(url, database.address):
+        raise ConfigurationError(
+            f"{subject} has an @ behind the one that ends its password.",
+            "Write an @ in a password as %40, and a database's name with an @ as ?dbname=a%40b.",
+        )
     driver = DRIVERS.get(url.get_backend_name())
     if driver is None:
         raise UnknownNameError("engine", url.get_backend_name(), DRIVERS)
@@ -243,6 +257,20 @@ def _parse_url(database: Database) -> URL:
     scheme, path = re.match("(file:)?(.*)", url.database or "", re.DOTALL).groups(default="")  # type: ignore[union-attr]
     placed = path if path in ("", ":memory:") else str(database.root / path)
     return url.set(drivername=driver, database=scheme + placed)
+
+
+def _has_part_of_a_password(url: URL, address: str) -> bool:
+    """Whether a password seems to go on behind an unescaped `@`, where host, name and parameters are looked for.
+
+    A host of parameters that begins with one is a socket of Linux' abstract kind.
+    """
+    hosts = url.query.get("host", ())
+    if "@" in (url.host or "") or any("@" in host[1:] for host in ((hosts,) if isinstance(hosts, str) else hosts)):
+        return True
+    place, _, parameters = address.partition("?")
+    names = (parameter.partition("=")[0] for parameter in parameters.split("&"))
+    userinfo = re.match(r"[^:/]*://[^:/]*:[^@]*@", place)
+    return userinfo is not None and ("@" in place[userinfo.end() :] or any("@" in name for name in names))
 
 
 def _without_asyncpg(url: URL) -> URL:
@@ -264,6 +292,12 @@ def _hiding_password(url: URL) -> URL:
 def name_of(database: Database) -> str:
     """A short name for messages, for a database given as a URL."""
     return database.file.name if database.file else database.shown_url
+
+
+def for_libpq(url: URL) -> str:
+    """A URL as libpq reads it: to it a `+` in a parameter is no space, as SQLAlchemy writes one."""
+    place, mark, parameters = url.set(drivername="postgresql").render_as_string(hide_password=False).partition("?")
+    return place + mark + parameters.replace("+", "%20")
 
 
 def _start_embedded(database: Database) -> URL:

@@ -13,6 +13,7 @@ from toolkit.ownership import foreign_owner, require_ours
 
 _SAYS = "says which modules are run and which databases are used"
 SHOWN_TYPES = {"str": "string", "float": "number", "int": "whole number", "bool": "truth value (true or false)"}
+_FOUND_TYPES = {**SHOWN_TYPES, "float": "fraction", "bool": "truth value", "dict": "table", "list": "list"}
 
 
 def find_settings(directory: Path) -> tuple[Path, str, dict[str, Any]]:
@@ -81,5 +82,6 @@ def from_environment(environ: Mapping[str, str], suffix: str, known: Iterable[st
 
 
 def ill_typed(source: str, key: str, wanted: str, value: Any) -> ConfigurationError:
-    """The error for a value that is not of its key's type, `wanted` in words."""
-    return ConfigurationError(f"{source}: {key} must be a {wanted}, not {value!r}.", "Correct the file.")
+    """The error for a value that is not of its key's type, `wanted` in words; it may be a secret, so it is not told."""
+    found = _FOUND_TYPES.get(type(value).__name__, "time")
+    return ConfigurationError(f"{source}: {key} must be a {wanted}, not a {found}.", "Correct the file.")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from toolkit.config.settings import SHOWN_TYPES, ill_typed
-from toolkit.errors import ConfigurationError, StoreError, UnknownNameError, without_passwords
+from toolkit.errors import ConfigurationError, StoreError, UnknownNameError
+from toolkit.shown_text import address_without_secrets
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -90,6 +91,7 @@ _STORE_SETTINGS: Mapping[str, Mapping[str, str]] = {
     },
 }
 _FLAGS = frozenset({"disable_bulk_delete", "skip_signature", "virtual_hosted_style_request"})
+_CONNECTION_STRING = re.compile(r"(^|;)(AccountName|AccountKey|SharedAccessSignature)=")
 _ALL_STORE_SETTINGS = frozenset(_CLIENT_SETTINGS).union(*_STORE_SETTINGS.values())
 
 
@@ -131,8 +133,8 @@ class Store:
 
     @property
     def shown_url(self) -> str:
-        """The address as it may be printed: without its password."""
-        return without_passwords(self.address)
+        """The address as it may be printed: without its secrets."""
+        return address_without_secrets(self.address)
 
     @cached_property
     def memory(self) -> ObjectStore:
@@ -185,7 +187,7 @@ def parse_stores(entries: Any, root: Path, source: str) -> dict[str, Store]:
         url = entry.pop("url", found[name].address if name in found else None)
         if not isinstance(url, str):
             raise ConfigurationError(f"{source}: stores.{name} has no url.", f'Write {name} = "s3://bucket/prefix".')
-        _check_store(url, entry, f"{source} stores.{name}")
+        _check_store(url, entry, source, name)
         found[name] = Store(name, url, root, entry)
     return found
 
@@ -197,22 +199,24 @@ def moved(store: Store, url: str) -> Store:
     return replace(store, address=url, options=options, is_default=False)
 
 
-def _check_store(url: str, entry: Mapping[str, Any], where: str) -> None:
+def _check_store(url: str, entry: Mapping[str, Any], source: str, name: str) -> None:
     kind = _kind_of(url)
     own = _STORE_SETTINGS[kind] if kind else _ALL_STORE_SETTINGS
     known = {*own, *(() if kind in ("file", "memory") else _CLIENT_SETTINGS)}
     for key, value in entry.items():
         if key not in known:
-            raise UnknownNameError("setting", key, ("url", *known), where)
+            raise UnknownNameError("setting", key, ("url", *known), f"{source} stores.{name}")
         wanted = bool if key in _FLAGS else _CLIENT_SETTINGS.get(key, str)
         accepted = (int, float) if wanted is float else (wanted,)
         if not isinstance(value, accepted) or isinstance(value, bool) != (wanted is bool):
-            # The value is not repeated: it may be a secret.
-            raise ConfigurationError(f"{where}.{key} must be a {SHOWN_TYPES[wanted.__name__]}.", "Correct the file.")
+            raise ill_typed(source, f"stores.{name}.{key}", SHOWN_TYPES[wanted.__name__], value)
 
 
 def _kind_of(address: str) -> str | None:
     """The kind of store that an address means; a plain path is a directory."""
+    if _CONNECTION_STRING.search(address):
+        # One of Azure's, which holds the key. A directory of that name would be made.
+        return None
     scheme, separator, _ = address.partition(":")
     if not separator or "/" in scheme or len(scheme) == 1:
         return "file"

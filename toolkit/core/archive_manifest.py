@@ -140,6 +140,7 @@ class Lacking(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     reason: str | None = None
 
+
 class _Reference(msgspec.Struct):
     """What of a row's reference is relied on; Advanced Alchemy writes more."""
 

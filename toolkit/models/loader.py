@@ -112,8 +112,8 @@ def _import(name: str, reference: str, search_path: Path) -> ModuleType:
 
 
 def _import_failed(name: str, error: BaseException) -> ConfigurationError:
-    # Some libraries' errors are a page long; those about missing settings name them in the second line.
-    reason = textwrap.shorten(str(error), 300, placeholder=" …").rstrip(".")
+    # Some libraries' errors are a page long, and repeat what they were given: a setting's value may be a secret.
+    reason = textwrap.shorten(str(error).strip().partition("\n")[0], 300, placeholder=" …").rstrip(".")
     return ConfigurationError(
         f"The module {name!r} could not be imported: {type(error).__name__}{reason and f': {reason}'}.",
         f"See where: python -c 'import {name}'",

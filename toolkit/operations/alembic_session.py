@@ -192,8 +192,10 @@ def migrating(config: Config) -> Iterator[None]:
     except CommandError as error:
         raise MigrationError(f"{str(error).rstrip('.')}.", "See: toolkit database history") from error
     except Exception as error:
+        # The lines after the first are SQLAlchemy's: the statement and its parameters, which are values.
+        reason = str(error).strip().partition("\n")[0]
         raise MigrationError(
-            f"The migrations in {config.migrations} failed: {type(error).__name__}: {error}.",
+            f"The migrations in {config.migrations} failed: {type(error).__name__}{reason and f': {reason}'}.",
             "The database is as before. Run with --debug to see where.",
         ) from error
 

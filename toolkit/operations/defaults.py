@@ -58,7 +58,8 @@ def _called(function: Callable[[Any], Any]) -> Any:
     try:
         return function(None)
     except Exception as error:
-        raise NoDefaultError(f"whose default cannot be made here ({type(error).__name__}: {error})") from error
+        reason = str(error).strip().partition("\n")[0]
+        raise NoDefaultError(f"whose default cannot be made here ({type(error).__name__}: {reason})") from error
 
 
 def _bound(declared: sa.Column[Any], column: ColumnSpec, value: Any) -> Any:

@@ -11,6 +11,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import errors as pg
 
+from toolkit.config.databases import for_libpq
 from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
 from toolkit.errors import DatabaseUnavailableError
@@ -177,9 +178,8 @@ class PostgresConnection(DatabaseConnection):
             import adbc_driver_postgresql.dbapi
 
             snapshot = None if self.write else self.run("SELECT pg_export_snapshot()").fetchone()
-            url = self.database.url.set(drivername="postgresql").update_query_dict(self.database.keepalives)
-            uri = url.render_as_string(hide_password=False)
-            self._reader = adbc_driver_postgresql.dbapi.connect(uri)
+            url = self.database.url.update_query_dict(self.database.keepalives)
+            self._reader = adbc_driver_postgresql.dbapi.connect(for_libpq(url))
             with self._reader.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 if snapshot:

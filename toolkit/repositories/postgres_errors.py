@@ -77,7 +77,7 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
         if not state:
             return DatabaseUnavailableError(
                 database.name,
-                f"no PostgreSQL server answers at {_place(database)} ({message})",
+                f"no PostgreSQL server answers at {database.server} ({message})",
                 "Check that it runs, the host and the port.",
             )
     if state == "57014":
@@ -126,8 +126,3 @@ def row_of_copy(error: psycopg.Error) -> tuple[int | None, str | None]:
 
 def _first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
-
-
-def _place(database: Database) -> str:
-    url = database.url
-    return f"{url.host or url.query.get('host') or 'localhost'}:{url.port or 5432}"

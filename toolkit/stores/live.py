@@ -14,11 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from toolkit.config import Config
-from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError, without_passwords
+from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError
 from toolkit.stores import locations
 from toolkit.stores.access import Access, ObjectInfo, access_to
 from toolkit.stores.chunks import CHUNK_BYTES, Source, first_bytes
-from toolkit.stores.store_errors import secrets_in
+from toolkit.stores.store_errors import secrets_in, without
 
 
 class LiveBackend(Protocol):
@@ -257,12 +257,10 @@ class FsspecBackend:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise MissingObjectError(self.name, path or "") from None
         except Exception as error:  # noqa: BLE001 - every file system has errors of its own.
-            text = str(error).partition("\n")[0]
-            for secret in self._secrets:
-                text = text.replace(secret, "***")
+            text = without(self._secrets, str(error).partition("\n")[0])
             place = self.name if path is None else f"{self.name}: {path!r}"
             problem = getattr(error, "strerror", None) or f"{type(error).__name__}: {text}"
-            raise StoreError(place, without_passwords(problem).rstrip(".")) from None
+            raise StoreError(place, problem.rstrip(".")) from None
 
 
 def _described(path: str, found: dict[str, Any]) -> ObjectInfo:

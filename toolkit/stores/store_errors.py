@@ -6,8 +6,9 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
-from toolkit.errors import without_passwords
+from toolkit.shown_text import HIDDEN, is_secret, without_secrets
 
 _T = TypeVar("_T")
 
@@ -82,17 +83,14 @@ def explain(error: Exception, text: str) -> tuple[str, str]:
 def without(secrets: Iterable[str], text: str) -> str:
     """A text in which nobody finds a secret."""
     for secret in secrets:
-        text = text.replace(secret, "***")
-    return without_passwords(text)
+        for written in (secret, quote(secret, safe="")):
+            text = text.replace(written, HIDDEN)
+    return without_secrets(text)
 
 
 def secrets_in(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The values of settings that nobody may see."""
-    return tuple(
-        str(value)
-        for name, value in config.items()
-        if re.search("secret|token|_key$|sas|password", name) and value
-    )
+    return tuple(str(value) for name, value in config.items() if value and is_secret(name))
 
 
 def again(call: Callable[[], _T]) -> _T:

@@ -19,6 +19,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
 from toolkit.config import Database
+from toolkit.config.databases import for_libpq
 from toolkit.repositories.postgres_errors import known_error
 
 KEPT_DAYS = 7
@@ -33,9 +34,8 @@ class PostgresTemplates:
         self._numbers = count()
         self._prefix = f"toolkit_{project}_"
         self._process = secrets.token_hex(4)
-        address = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         with self._in_own_words():
-            self._connection = psycopg.connect(address, autocommit=True)
+            self._connection = psycopg.connect(for_libpq(self._url), autocommit=True)
         self._rows("SELECT pg_advisory_lock(%s)", self._key_of(self._process))
         self._remove_leftovers()
 

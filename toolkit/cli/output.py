@@ -1,0 +1,202 @@
+"""The one gate: whatever the command line prints goes through here. Results to stdout, progress and errors to stderr.
+
+Text holds no secret, and no sign that moves a terminal's cursor, whether it goes there or into a pipe: a name, a value,
+a server's message or a line of a file may hold any. JSON has escapes of its own for them. Scripts are exact.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from toolkit.shown_text import json_escaped, printable, without_secrets
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from toolkit.core.progress import Progress
+
+
+def say(line: object = "", *, err: bool = False) -> None:
+    """A line of text."""
+    _echo(_shown(str(line)), err=err)
+
+
+def say_row(line: str) -> None:
+    """A line with a row's values, which were asked for: they are shown whole."""
+    _echo(printable(line))
+
+
+def say_all(text: str) -> None:
+    """Several lines on stderr, where the breaks are meant: a traceback, or how a command is used."""
+    for line in without_secrets(text).rstrip("\n").split("\n"):
+        _echo(printable(line), err=True)
+
+
+def say_at_once(line: str) -> None:
+    """A line on stderr in the midst of whatever is being written there."""
+    os.write(2, f"{_shown(line)}\n".encode())
+
+
+def ask(question: str) -> None:
+    """Let the user confirm.
+
+    Raises:
+        click.Abort: no.
+    """
+    click.confirm(_shown(question), abort=True, err=True)
+
+
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """One JSON document on stdout; on one line without an indent."""
+    click.echo(json_text(value, indent))
+
+
+def print_json_part(document: str) -> None:
+    """A part of a JSON document on stdout."""
+    click.echo(json_escaped(document), nl=False)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON as it may be shown: dataclasses as objects; times, paths and the like as text."""
+    only_ascii = not _encoding(sys.stdout).startswith("utf")
+    return json_escaped(json.dumps(value, default=_plain, indent=indent, ensure_ascii=only_ascii))
+
+
+def print_script(script: str) -> None:
+    """A script on stdout, as it is."""
+    click.echo(script)
+
+
+def script_stream() -> IO[bytes]:
+    """Stdout, for a script that is written as it comes, as it is."""
+    return sys.stdout.buffer
+
+
+def let_libraries_through() -> None:
+    """What libraries say of themselves, too: warnings, logs that nobody asked for, errors of threads.
+
+    And the statements of an engine whose setting is `echo`, which SQLAlchemy would print in the midst of results.
+    """
+    warnings.showwarning = lambda message, category, *_, **__: say(f"{category.__name__}: {message}", err=True)
+    logging.lastResort = _ToStderr(logging.WARNING)
+    logging.getLogger("sqlalchemy.engine.Engine").addHandler(_ToStderr())
+    threading.excepthook = lambda told: _say_error(told.exc_value)
+    sys.unraisablehook = lambda told: _say_error(told.exc_value)
+
+
+class _ToStderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage(), err=True)
+        if record.exc_info:
+            _say_error(record.exc_info[1])
+
+
+def _say_error(error: BaseException | None) -> None:
+    if error is not None:
+        say_all("".join(traceback.format_exception(error)))
+
+
+def _echo(line: str, *, err: bool = False) -> None:
+    """Print what was made ready, with escapes for signs that the terminal's encoding lacks."""
+    encoding = _encoding(sys.stderr if err else sys.stdout)
+    click.echo(line.encode(encoding, "backslashreplace").decode(encoding), err=err)
+
+
+def _encoding(stream: IO[str]) -> str:
+    return (getattr(stream, "encoding", None) or "utf-8").lower()
+
+
+def _shown(text: str) -> str:
+    return printable(without_secrets(text))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+@contextmanager
+def progress_on_stderr() -> Iterator[Progress]:
+    """A progress bar on a terminal; elsewhere only the notes."""
+    if not sys.stderr.isatty():
+        yield Notes()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    label = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), label, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Bars(bar)
+
+
+class Notes:
+    """Prints notes, and no progress."""
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        """Say nothing."""
+
+    def advance(self, rows: int) -> None:
+        """Say nothing."""
+
+    def files(self, label: str, files: int, size: int) -> None:
+        """Say nothing."""
+
+    def advance_file(self, files: int, size: int) -> None:
+        """Say nothing."""
+
+    def note(self, message: str) -> None:
+        """A line on stderr."""
+        say(message, err=True)
+
+
+class Bars:
+    """Shows one bar, that of the present step."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+        self._label, self._files, self._done = "", 0, 0
+
+    def step(self, label: str, rows: int | None = None) -> None:
+        """Begin a new bar."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(_shown(label), total=rows)
+
+    def advance(self, rows: int) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            self._bar.advance(self._task, rows)
+
+    def files(self, label: str, files: int, size: int) -> None:
+        """Begin a new bar of bytes, with the files beside it."""
+        self._label, self._files, self._done = label, files, 0
+        self.step(label, size)
+        self.advance_file(0, 0)
+
+    def advance_file(self, files: int, size: int) -> None:
+        """Move the bar, and count the files."""
+        self._done += files
+        if self._task is not None:
+            label = f"{self._label}: {self._done:,} of {self._files:,} files; bytes"
+            self._bar.update(self._task, advance=size, description=_shown(label))
+
+    def note(self, message: str) -> None:
+        """A line above the bar."""
+        self._bar.console.print(_shown(message), markup=False, highlight=False)
