@@ -46,6 +46,11 @@ class ToolkitError(Exception):
         self.advice = without_passwords(advice)
         super().__init__(f"{self.fact}\n{self.advice}" if advice else self.fact)
 
+    def advise(self, first: str) -> None:
+        """Say something before the advice that it has."""
+        self.advice = " ".join(part for part in (without_passwords(first), self.advice) if part)
+        self.args = (f"{self.fact}\n{self.advice}",)
+
 
 class ConfigurationError(ToolkitError):
     """A setting, a URL or a metadata reference that cannot be used."""

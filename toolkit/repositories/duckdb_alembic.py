@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import DDL, CreateSequence, DropSequence
 
 from toolkit.repositories.alembic_batch import follow_columns
+from toolkit.repositories.changed_types import require_not_null, require_round_trip
 from toolkit.repositories.duckdb_dialect import is_enforced, next_value
 from toolkit.repositories.duckdb_reflection import sequence_of
 
@@ -196,6 +197,10 @@ class DuckDBImpl(DefaultImpl):
                 return None
             case "add_constraint" if _becomes_index(arguments[0]):
                 return "create_index", (_index_of(arguments[0]),), {}
+            case "create_table_comment" | "drop_table_comment":
+                # Alembic counts on the new table to bring it; a rebuild here keeps the one that is there.
+                getattr(self, operation)(*arguments)
+                return None
             case "drop_constraint":
                 known = self._resolve(arguments[0])
                 if known is None:
@@ -283,7 +288,11 @@ class DuckDBImpl(DefaultImpl):
     def cast_for_batch_migrate(
         self, existing: Column[Any], existing_transfer: dict[str, Any], new_type: TypeEngine[Any]
     ) -> None:
-        """Always say the new type: DuckDB casts few types by itself."""
+        """Always say the new type: DuckDB casts few types by itself. It rounds and cuts: that is refused."""
+        column = existing_transfer["expr"]
+        types = self._definition(existing.type), self._definition(new_type)
+        if types[0] != types[1]:
+            require_round_trip(self._connection, column.table, column.name, types, cast="TRY_CAST")
         existing_transfer["expr"] = cast(existing_transfer["expr"], new_type)
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
@@ -291,6 +300,8 @@ class DuckDBImpl(DefaultImpl):
         assert batch_impl.new_table is not None
         batch_impl.new_table.comment = table.comment
         for key, column in batch_impl.columns.items():
+            if key in table.columns and table.columns[key].nullable and not column.nullable:
+                require_not_null(self._connection, table, key)
             if column.computed is not None:
                 batch_impl.column_transfers[key].pop("expr", None)
         follow_columns(batch_impl, table)
