@@ -26,7 +26,7 @@ _OTHERS_CODE = {"node_modules", "site-packages", "__pycache__"}
 def unasked_filter(config: Config) -> str | None:
     """Where an application says what is not to be compared, if that is not asked; None without.
 
-    In its `env.py`, or in any module where that takes its arguments from elsewhere (Flask-Migrate's from the application).
+    In its `env.py`, or in any module where that takes its arguments from elsewhere (as Flask-Migrate's does).
     """
     if Environment.of(config).takes_engine:
         return None

@@ -37,8 +37,9 @@ from sqlalchemy import (
 from sqlalchemy.schema import DDL, CreateSequence, DropSequence
 
 from toolkit.repositories.alembic_batch import follow_columns
-from toolkit.repositories.changed_types import require_not_null, require_round_trip
+from toolkit.repositories.changed_types import require_round_trip
 from toolkit.repositories.duckdb_dialect import is_enforced, next_value
+from toolkit.repositories.duckdb_rebuild import require_rebuildable
 from toolkit.repositories.duckdb_reflection import sequence_of
 
 if TYPE_CHECKING:
@@ -298,10 +299,9 @@ class DuckDBImpl(DefaultImpl):
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
         """Keep the comment, copy no computed column, and let expressions and indexes follow the columns."""
         assert batch_impl.new_table is not None
+        require_rebuildable(self._connection, batch_impl, table)
         batch_impl.new_table.comment = table.comment
         for key, column in batch_impl.columns.items():
-            if key in table.columns and table.columns[key].nullable and not column.nullable:
-                require_not_null(self._connection, table, key)
             if column.computed is not None:
                 batch_impl.column_transfers[key].pop("expr", None)
         follow_columns(batch_impl, table)

@@ -45,10 +45,9 @@ class SQLiteImpl(AlembicSQLiteImpl):
         if all(_is_renaming(*each) for each in batch_op.batch) or not super().requires_recreate_in_batch(batch_op):
             return False
         if not self.as_sql:
-            # Alembic looks for them in what was reflected, where indexes over expressions are not.
-            self._dropped_indexes = {
-                arguments[0].name for operation, arguments, _ in batch_op.batch if operation == "drop_index"
-            }
+            # Alembic looks for them in what was reflected, where indexes over expressions are not. It may ask twice.
+            dropped = (arguments[0].name for operation, arguments, _ in batch_op.batch if operation == "drop_index")
+            self._dropped_indexes.update(dropped)
             batch_op.batch = [each for each in batch_op.batch if each[0] != "drop_index"]
         return True
 

@@ -17,14 +17,16 @@ from sqlalchemy import (
     Constraint,
     Enum,
     ForeignKeyConstraint,
+    MetaData,
     PrimaryKeyConstraint,
+    Table,
     UniqueConstraint,
     Uuid,
     case,
     literal_column,
 )
 from sqlalchemy.exc import CompileError, DBAPIError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import DropTable
 
 from toolkit.errors import MigrationError
 from toolkit.repositories.changed_types import lost_as, require_none, require_not_null
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from alembic.operations.batch import ApplyBatchImpl
-    from sqlalchemy import Column, Connection, Table
+    from sqlalchemy import Column, Connection
     from sqlalchemy.types import TypeEngine
 
 _SAVEPOINT = "toolkit_rebuild"
@@ -59,7 +61,8 @@ class Rebuild:
         self.new_table = batch.new_table
         self._dialect: Any = connection.dialect
         self._quote = self._dialect.identifier_preparer.quote_identifier
-        self._compiler: Any = self._dialect.ddl_compiler(self._dialect, CreateTable(self.new_table))
+        # For parts of tables; what it is given here, it compiles at once.
+        self._compiler: Any = self._dialect.ddl_compiler(self._dialect, DropTable(Table("t", MetaData())))
         self._schema = old.schema or "main"
         self._keys = {each.key: str(each.name) for each in self.new_table.columns}
         self._gone = {name.lower() for name in {each.name for each in old.columns} - {*batch.columns}}
