@@ -288,6 +288,7 @@ def test_a_table_that_cannot_be_taken_apart_is_refused(sqlite: Database, run: Mi
         run(sqlite, altered("'a', nullable=False", "words"))
 
 
+ENUM = "name='kind', native_enum=False, create_constraint=True"
 NAMED = "naming_convention={'uq': 'uq_%(table_name)s_%(column_0_name)s'}"
 
 
@@ -317,8 +318,7 @@ NAMED = "naming_convention={'uq': 'uq_%(table_name)s_%(column_0_name)s'}"
         (
             "k VARCHAR(1), CONSTRAINT kind CHECK (k IN ('A'))",
             "",
-            "alter_column('k', existing_type=sa.Enum('A', name='kind', native_enum=False, create_constraint=True), "
-            "type_=sa.Enum('A', 'CC', name='kind', native_enum=False, create_constraint=True))",
+            f"alter_column('k', existing_type=sa.Enum('A', {ENUM}), type_=sa.Enum('A', 'CC', {ENUM}))",
             "k VARCHAR(2), CONSTRAINT kind CHECK (k IN ('A', 'CC'))",
         ),
         (
@@ -342,3 +342,51 @@ def test_a_definition_is_changed_where_the_operation_says(
     execute(sqlite, f"CREATE TABLE t ({declared})")
     run(sqlite, f"with op.batch_alter_table('t', {options}) as batch_op:\n    batch_op.{operation}")
     assert definitions(sqlite)[-1] == f'CREATE TABLE "t" ( {expected} )'
+
+
+def test_a_change_that_depends_on_the_rows_is_not_written_as_sql(
+    project: Config, sqlite: Database, run: Migrate
+) -> None:
+    table = "sa.Table('t', sa.MetaData(), sa.Column('id', sa.Integer, primary_key=True), sa.Column('x', sa.String(9)))"
+    execute(sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, x VARCHAR(9))")
+    run(sqlite, altered("'x', type_=sa.String(10)").replace("'t'", f"'t', copy_from={table}"))
+    assert "VARCHAR(10)" in (migrate.upgrade(sqlite, project, "base:head", sql=True).sql or "")
+    run(sqlite, altered("'x', type_=sa.Integer()").replace("'t'", f"'t', copy_from={table}"))
+    with pytest.raises(MigrationError, match="Whether x can become INTEGER depends on the rows"):
+        migrate.upgrade(sqlite, project, "base:head", sql=True)
+
+
+def test_a_rebuild_on_duckdb_changes_the_comment_that_it_is_to_change(project: Config, run: Migrate) -> None:
+    database = project.database("duckdb")
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", "COMMENT ON TABLE t IS 'old'")
+    run(database, altered("'a', nullable=False") + "\n    batch_op.create_table_comment('new', existing_comment='old')")
+    assert rows(database, "SELECT comment FROM duckdb_tables() WHERE table_name = 't'") == [("new",)]
+
+
+def test_a_collation_that_a_rebuild_on_duckdb_would_lose_is_told(project: Config, run: Migrate) -> None:
+    database = project.database("duckdb")
+    execute(database, """CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR COLLATE nocase, "collate" VARCHAR)""")
+    with pytest.raises(MigrationError, match=r"t cannot be changed in this way: DuckDB .* without a column's collation"):
+        run(database, altered("'a', nullable=False"))
+    execute(database, "CREATE TABLE u (id INTEGER PRIMARY KEY, \"collate\" VARCHAR DEFAULT ' collate ')")
+    migrate.stamp(database, project, "head")
+    run(database, altered("'collate', nullable=False", "u"))
+
+
+@pytest.mark.parametrize("name", ["sqlite", "duckdb"])
+def test_a_row_without_a_value_is_named_when_its_column_is_to_have_one(
+    project: Config, run: Migrate, name: str
+) -> None:
+    database = project.database(name)
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", "INSERT INTO t VALUES (1, 5), (2, NULL)")
+    with pytest.raises(UnrepresentableValueError, match="t id=2: column 'a' holds NULL, but it becomes NOT NULL"):
+        run(database, altered("'a', nullable=False"))
+
+
+def test_what_becomes_of_a_value_may_be_said_on_postgres(project: Config, run: Migrate) -> None:
+    database = project.database("postgres")
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, x NUMERIC(5, 1))", "INSERT INTO t VALUES (1, 1.5)")
+    run(database, "op.alter_column('t', 'x', type_=sa.Integer(), postgresql_using='floor(x)')")
+    assert rows(database, "SELECT x FROM t") == [(1,)]
+    run(database, "op.alter_column('t', 'x', type_=sa.String(5))")
+    assert rows(database, "SELECT x FROM t") == [("1",)]

@@ -39,7 +39,7 @@ from sqlalchemy.schema import DDL, CreateSequence, DropSequence
 from toolkit.repositories.alembic_batch import follow_columns
 from toolkit.repositories.changed_types import require_round_trip
 from toolkit.repositories.duckdb_dialect import is_enforced, next_value
-from toolkit.repositories.duckdb_rebuild import require_rebuildable
+from toolkit.repositories.duckdb_rebuild import becomes_index, index_of, require_rebuildable
 from toolkit.repositories.duckdb_reflection import sequence_of
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class DuckDBImpl(DefaultImpl):
         rule = const._create_rule  # noqa: SLF001 - as Alembic's own implementation asks
         if isinstance(const, ForeignKeyConstraint) or (rule is not None and not rule(self)):
             return
-        if _becomes_index(const):
-            self.create_index(_index_of(const))
+        if becomes_index(const):
+            self.create_index(index_of(const))
         else:
             self._rebuild(const.table.name, const.table.schema, lambda batch: batch.add_constraint(const))
 
@@ -123,7 +123,7 @@ class DuckDBImpl(DefaultImpl):
         """The table; its named unique constraints are indexes."""
         super().create_table(table, **options)
         self._made.add((table.schema, table.name))
-        if table.indexes or any(_becomes_index(each) for each in table.constraints):
+        if table.indexes or any(becomes_index(each) for each in table.constraints):
             self._indexed.add((table.schema, table.name))
 
     def create_index(self, index: Index, **options: Any) -> None:
@@ -182,7 +182,7 @@ class DuckDBImpl(DefaultImpl):
             case "alter_column":
                 return not self._alters_in_place(*arguments, **{"schema": schema, **options})
             case "add_constraint":
-                return not isinstance(arguments[0], ForeignKeyConstraint) and not _becomes_index(arguments[0])
+                return not isinstance(arguments[0], ForeignKeyConstraint) and not becomes_index(arguments[0])
             case "drop_constraint":
                 return isinstance(self._resolve(arguments[0]), Constraint)
         return operation == "drop_column"
@@ -196,8 +196,8 @@ class DuckDBImpl(DefaultImpl):
                 arguments[1].unique = arguments[1].index = False
             case "add_constraint" if isinstance(arguments[0], ForeignKeyConstraint):
                 return None
-            case "add_constraint" if _becomes_index(arguments[0]):
-                return "create_index", (_index_of(arguments[0]),), {}
+            case "add_constraint" if becomes_index(arguments[0]):
+                return "create_index", (index_of(arguments[0]),), {}
             case "create_table_comment" | "drop_table_comment":
                 # Alembic counts on the new table to bring it; a rebuild here keeps the one that is there.
                 getattr(self, operation)(*arguments)
@@ -402,14 +402,3 @@ class DuckDBImpl(DefaultImpl):
 def _is_constrained(column: Column[Any]) -> bool:
     """Whether a new column brings more than a type and a default."""
     return bool(not column.nullable or column.computed or column.identity or column.primary_key)
-
-
-def _becomes_index(constraint: Constraint) -> bool:
-    return isinstance(constraint, UniqueConstraint) and constraint.name is not None
-
-
-def _index_of(constraint: UniqueConstraint) -> Index:
-    """The unique index that stands for a named unique constraint, on a table of its own."""
-    columns = [Column(column.name, column.type) for column in constraint.columns]
-    table = Table(constraint.table.name, MetaData(), *columns, schema=constraint.table.schema)
-    return Index(str(constraint.name), *table.columns, unique=True)
