@@ -38,6 +38,11 @@ class ToolkitError(Exception):
         """The lines of the fact: one, but where there are several problems."""
         return (self.fact,)
 
+    def advise(self, first: str) -> None:
+        """Say something before the advice that it has."""
+        self.advice = " ".join(part for part in (without_secrets(first), self.advice) if part)
+        self.args = (f"{self.fact}\n{self.advice}",)
+
 
 class ConfigurationError(ToolkitError):
     """A setting, a URL or a metadata reference that cannot be used."""

@@ -19,8 +19,9 @@ from alembic.util import CommandError
 from toolkit.core.progress import Silent
 from toolkit.errors import MigrationError, ToolkitError
 from toolkit.models.loader import importable_from, load_metadata
+from toolkit.operations.committed import Committed
 from toolkit.operations.environments import OWN_ENVIRONMENT, Environment
-from toolkit.operations.migration_environment import transactional_ddl
+from toolkit.operations.migration_environment import introduce, transactional_ddl, with_transactional_ddl
 from toolkit.operations.revisions import has_history, joined, opened, recorded_revision, version_table
 from toolkit.ownership import require_ours
 from toolkit.repositories import connect
@@ -72,12 +73,14 @@ def alembic_session(
         (progress or Silent()).note(f"{database.name}: {steps[-1]}")
 
     metadata = load_metadata(config.metadata, config.root)
+    committed = Committed(version_table(config).name)
     with (
-        translated(database, config),
+        translated(database, config, committed),
         opened(database, read_only=only_reads) as engine,
         _noting_indexes(database, progress or Silent()),
     ):
-        commands = _commands(database, config, engine, metadata)
+        committed.listen(engine)
+        commands = _commands(database, config, with_transactional_ddl(engine, only_reads), metadata)
         output = io.StringIO()
         commands.config.stdout = commands.config.output_buffer = output
         commands.config.cmd_opts = _quiet()
@@ -99,6 +102,8 @@ def _noting_indexes(database: Database, progress: Progress) -> Iterator[None]:
     """Say in a line which indexes were not compared, of which Alembic and SQLAlchemy warn as Python does."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", f".*{_UNSEEN_INDEX.pattern}")
+        # It is kept: by SQLite's rebuild word for word.
+        warnings.filterwarnings("ignore", "Unnamed CHECK constraint on reflected table")
         yield
     names: dict[str, None] = {}
     for each in caught:
@@ -119,6 +124,7 @@ def _commands(database: Database, config: Config, engine: Engine, metadata: Meta
     from advanced_alchemy.alembic.commands import AlembicCommands
     from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
 
+    introduce(database.engine_name)
     environment = Environment.of(config)
     commands = AlembicCommands(
         SQLAlchemySyncConfig(
@@ -175,29 +181,46 @@ def transaction(database: Database, config: Config) -> Iterator[Connection]:
 
 
 @contextmanager
-def translated(database: Database, config: Config) -> Iterator[None]:
-    """Turn errors of the engine, of Alembic and of the migrations into this package's."""
-    with migrating(config), connect(database, write=True).translated():
+def translated(database: Database, config: Config, committed: Committed | None = None) -> Iterator[None]:
+    """Turn errors of the engine, of Alembic and of the migrations into this package's; see `migrating`."""
+    with migrating(config, committed), connect(database, write=True).translated():
         yield
 
 
 @contextmanager
-def migrating(config: Config) -> Iterator[None]:
-    """Let migrations import the user's modules; turn their errors and Alembic's into this package's."""
+def migrating(config: Config, committed: Committed | None = None) -> Iterator[None]:
+    """Let migrations import the user's modules; turn their errors and Alembic's into this package's.
+
+    Each says what was `committed` before, if anything was.
+    """
     try:
         with importable_from(config.root):
             yield
-    except ToolkitError:
+    except ToolkitError as error:
+        _add(error, committed)
         raise
     except CommandError as error:
-        raise MigrationError(f"{str(error).rstrip('.')}.", "See: toolkit database history") from error
+        raise _add(
+            MigrationError(f"{str(error).rstrip('.')}.", "See: toolkit database history"), committed
+        ) from error
     except Exception as error:
         # The lines after the first are SQLAlchemy's: the statement and its parameters, which are values.
         reason = str(error).strip().partition("\n")[0]
-        raise MigrationError(
-            f"The migrations in {config.migrations} failed: {type(error).__name__}{reason and f': {reason}'}.",
-            "The database is as before. Run with --debug to see where.",
+        as_before = "" if committed and committed.statements else "The database is as before. "
+        raise _add(
+            MigrationError(
+                f"The migrations in {config.migrations} failed: {type(error).__name__}{reason and f': {reason}'}.",
+                f"{as_before}Run with --debug to see where.",
+            ),
+            committed,
         ) from error
+
+
+def _add(error: ToolkitError, committed: Committed | None) -> ToolkitError:
+    told = committed.told() if committed else ""
+    if told:
+        error.advise(told)
+    return error
 
 
 def alembic_config(config: Config) -> AlembicConfig:

@@ -18,6 +18,7 @@ from toolkit.operations.alembic_session import (
     require_one_database,
     scripts_of,
 )
+from toolkit.operations.application_filters import require_nothing_protected_goes, without_bookkeeping
 from toolkit.operations.environments import OWN_ENVIRONMENT
 from toolkit.operations.migrate import require_head
 from toolkit.operations.revisions import current_revision
@@ -73,7 +74,7 @@ def make_migrations(
     Raises:
         RevisionMismatchError: migrations are still to be run.
         MigrationError: no such head, or there is a migration of that identifier; or it would be the first, but the
-            database has all tables already.
+            database has all tables already; or it would drop what the application may leave out of the comparison.
         DatabaseUnavailableError, StatementError: from the engine.
     """
     scripts = scripts_of(config)
@@ -90,10 +91,17 @@ def make_migrations(
         if not autogenerate:
             return _described(config, command.revision(alembic_config(config), **arguments))
     require_head(database, config)
+
+    def review(_: Any, __: Any, directives: list[Any]) -> None:
+        upgrade = directives[0].upgrade_ops
+        without_bookkeeping(upgrade)
+        if upgrade.is_empty():
+            directives.clear()
+        else:
+            require_nothing_protected_goes(config, upgrade)
+
     with alembic_session(database, config, progress, only_reads=True) as session:
-        made = session.commands.revision(
-            **arguments, autogenerate=True, process_revision_directives=_forget_when_empty
-        )
+        made = session.commands.revision(**arguments, autogenerate=True, process_revision_directives=review)
         described = _described(config, made)
     if described is None and not scripts.get_heads():
         raise MigrationError(
@@ -226,11 +234,6 @@ def _new_identifier(scripts: ScriptDirectory, parents: str | tuple[str, ...], me
             "Give another message (-m).",
         )
     return identifier
-
-
-def _forget_when_empty(_: Any, __: Any, directives: list[Any]) -> None:
-    if directives[0].upgrade_ops.is_empty():
-        directives.clear()
 
 
 def _described(config: Config, made: Any) -> Revision | None:

@@ -21,6 +21,7 @@ from toolkit.operations.alembic_session import (
     scripts_of,
     transaction,
 )
+from toolkit.operations.application_filters import unasked_filter, without_bookkeeping
 from toolkit.operations.revisions import current_revision, exists, joined, mismatch, version_table
 from toolkit.operations.schema_changes import describe_change
 
@@ -87,8 +88,9 @@ def upgrade(
     """Run the migrations up to a revision, all of them in one transaction; with `sql`, only write them out.
 
     Raises:
-        MigrationError: no such revision, or a migration that fails; the database is as before.
-        DatabaseUnavailableError, StatementError: from the engine; the database is as before.
+        MigrationError: no such revision, or a migration that fails; the database is as before, or the error
+            says what an `autocommit_block` committed.
+        DatabaseUnavailableError, StatementError: from the engine; the same.
     """
     require_one_database(config)
     with alembic_session(database, config, progress) as session:
@@ -107,8 +109,9 @@ def downgrade(
     """Undo migrations down to a revision (`base`: all), in one transaction; with `sql`, only write that out.
 
     Raises:
-        MigrationError: no such revision, or a migration that fails; the database is as before.
-        DatabaseUnavailableError, StatementError: from the engine; the database is as before.
+        MigrationError: no such revision, or a migration that fails; the database is as before, or the error
+            says what an `autocommit_block` committed.
+        DatabaseUnavailableError, StatementError: from the engine; the same.
     """
     require_one_database(config)
     with alembic_session(database, config, progress) as session:
@@ -205,6 +208,7 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
     changes: list[str] = []
 
     def describe(_: Any, __: Any, directives: list[Any]) -> None:
+        without_bookkeeping(directives[0].upgrade_ops)
         changes.extend(describe_change(each) for each in directives[0].upgrade_ops.as_diffs())
         directives.clear()
 
@@ -212,6 +216,9 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
     # fails where its backend is not registered.
     with alembic_session(database, config, progress, only_reads=True) as session:
         session.commands.revision(autogenerate=True, process_revision_directives=describe)
+    unasked = unasked_filter(config) if changes else None
+    if unasked and progress is not None:
+        progress.note(f"{database.name}: {unasked} is not asked, as env.py connects by itself: all is compared.")
     return Check(database.name, tuple(changes))
 
 

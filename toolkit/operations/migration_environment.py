@@ -25,10 +25,10 @@ from toolkit.errors import ConfigurationError
 from toolkit.operations.revisions import is_bookkeeping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from alembic.autogenerate.api import AutogenContext
-    from sqlalchemy import Connection, MetaData
+    from sqlalchemy import Connection, Engine, MetaData
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 # Any number, as long as it is always the same: two upgrades of one PostgreSQL database wait for one another.
@@ -43,9 +43,12 @@ def run_migrations(**options: Any) -> None:
         _run_online(options)
 
 
-def _introduce(engine_name: str) -> None:
-    """Let Alembic learn of an engine's ways, which is by importing them; DuckDB's only for DuckDB: it takes 0.3 s."""
-    from toolkit.repositories import sqlite_alembic  # noqa: F401
+def introduce(engine_name: str) -> None:
+    """Let Alembic learn of an engine's ways, which is by importing them; DuckDB's only for DuckDB: it takes 0.3 s.
+
+    Whoever's `env.py` is run: what Alembic does by itself on SQLite and PostgreSQL loses values.
+    """
+    from toolkit.repositories import postgres_alembic, sqlite_alembic  # noqa: F401
 
     if engine_name == "duckdb":
         from toolkit.repositories import duckdb_alembic  # noqa: F401
@@ -71,7 +74,7 @@ async def _run_awaiting(engine: AsyncEngine, options: Mapping[str, Any]) -> None
 
 def _run_on(connection: Connection, options: Mapping[str, Any]) -> None:
     config: Any = context.config
-    _introduce(connection.dialect.name)
+    introduce(connection.dialect.name)
     only_reads = bool(config.attributes.get("only_reads"))
     before_commit = config.attributes.get("before_commit")
     with transactional_ddl(connection, only_reads):
@@ -85,7 +88,7 @@ def _run_on(connection: Connection, options: Mapping[str, Any]) -> None:
 
 
 def _run_offline(options: Mapping[str, Any]) -> None:
-    _introduce(make_url(context.config.db_url).get_backend_name())  # type: ignore[attr-defined]
+    introduce(make_url(context.config.db_url).get_backend_name())  # type: ignore[attr-defined]
     offline = {
         "url": context.config.db_url,  # type: ignore[attr-defined]
         "literal_binds": True,
@@ -135,14 +138,35 @@ def _target_metadata(config: Any) -> MetaData:
 
 @contextmanager
 def transactional_ddl(connection: Connection, only_reads: bool = False) -> Iterator[None]:
-    """On SQLite, let all statements be in transactions, and no foreign key be acted on meanwhile.
+    """On SQLite, let all statements be in transactions, and no foreign key be acted on meanwhile."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    give_back = _take_over(connection, only_reads)
+    try:
+        yield
+    finally:
+        give_back()
+
+
+def with_transactional_ddl(engine: Engine, only_reads: bool = False) -> Engine:
+    """The same for every connection of an engine, for an `env.py` that does not do it itself."""
+    taken = engine.execution_options()
+
+    def take_over(connection: Connection) -> None:
+        _take_over(connection, only_reads)
+
+    if engine.dialect.name == "sqlite":
+        event.listen(taken, "engine_connect", take_over)
+    return taken
+
+
+def _take_over(connection: Connection, only_reads: bool) -> Callable[[], None]:
+    """Begin SQLite's transactions in the driver's place; what gives that back.
 
     Python's driver begins a transaction only before rows are changed, so a migration that fails would leave
     half of its tables. And dropping a table, which is how one is altered, would delete its rows' children.
     """
-    if connection.dialect.name != "sqlite":
-        yield
-        return
     driver: Any = connection.connection.dbapi_connection
     # An asynchronous driver is behind an adapter, which has only cursors.
     innermost: Any = connection.connection.driver_connection
@@ -162,15 +186,15 @@ def transactional_ddl(connection: Connection, only_reads: bool = False) -> Itera
         if not innermost.in_transaction:
             run("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
-    event.listen(connection, "begin", begin)
-    try:
-        yield
-    finally:
+    def give_back() -> None:
         event.remove(connection, "begin", begin)
         # Within a transaction the pragma would do nothing.
         connection.rollback()
         run(f"PRAGMA foreign_keys = {enforced}")
         driver.isolation_level = level
+
+    event.listen(connection, "begin", begin)
+    return give_back
 
 
 def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | bool | None:

@@ -1,0 +1,219 @@
+"""An application's own `env.py`: what it leaves out is not dropped, its UUIDs stay, what it commits is told."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import advanced_alchemy.alembic
+import alembic.command
+import alembic.config
+import pytest
+import sqlalchemy as sa
+from advanced_alchemy.types import GUID
+
+from tests.operations.databases import connected, execute
+from toolkit.config import Config, Database
+from toolkit.errors import MigrationError, StatementError
+from toolkit.operations import history, migrate
+
+TEMPLATES = Path(advanced_alchemy.alembic.__file__).parent / "templates"
+
+
+def tasks(length: int) -> sa.MetaData:
+    """A table keyed by UUIDs, and one that goes with its rows."""
+    metadata = sa.MetaData()
+    sa.Table("task", metadata, sa.Column("id", GUID, primary_key=True), sa.Column("title", sa.String(length)))
+    task = sa.ForeignKey("task.id", ondelete="CASCADE", name="fk_note_task")
+    sa.Table("note", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("task_id", GUID, task))
+    return metadata
+
+
+TASKS, LONGER = tasks(20), tasks(30)
+KEY = b"\x01\x23" * 8
+
+
+def project_with(config: Config, root: Path, template: str) -> Config:
+    """A project whose env.py one of the usual tools made."""
+    made = replace(config, root=root, migrations=root / "migrations", metadata=f"{__name__}:TASKS")
+    if template in {"sync", "asyncio"}:
+        (made.migrations / "versions").mkdir(parents=True)
+        for name in ("env.py", "script.py.mako"):
+            shutil.copy(TEMPLATES / template / name, made.migrations)
+    elif template == "own":
+        history.init(made.migrations)
+    else:
+        alembic.command.init(alembic.config.Config(root / "alembic.ini"), str(made.migrations), template=template)
+    return made
+
+
+@pytest.mark.parametrize("template", ["sync", "asyncio", "generic", "async", "own"])
+def test_uuids_and_children_outlive_a_change_of_their_table_whosever_env_py_it_is(
+    config: Config, tmp_path: Path, template: str
+) -> None:
+    project = project_with(config, tmp_path, template)
+    database = project.database("sqlite")
+    history.make_migrations(database, project, "one")
+    migrate.upgrade(database, project)
+    assert migrate.check(database, project).changes == ()
+    with connected(database) as connection:
+        connection.exec_driver_sql("INSERT INTO task VALUES (?, 'a')", (KEY,))
+        connection.exec_driver_sql("INSERT INTO note VALUES (1, ?)", (KEY,))
+    longer = replace(project, metadata=f"{__name__}:LONGER")
+
+    def enforce(driver: Any, _: Any) -> None:
+        # The way of SQLAlchemy's own documentation.
+        driver.execute("PRAGMA foreign_keys = ON")
+
+    sa.event.listen(sa.Engine, "connect", enforce)
+    try:
+        (change,) = migrate_to(database, longer)
+    finally:
+        sa.event.remove(sa.Engine, "connect", enforce)
+    assert "change type of task.title" in change
+    with connected(database) as connection:
+        assert connection.exec_driver_sql("SELECT id, title FROM task").one() == (KEY, "a")
+        assert connection.exec_driver_sql("SELECT task_id FROM note").scalar_one() == KEY
+    assert migrate.check(database, longer).changes == ()
+
+
+def migrate_to(database: Database, config: Config) -> tuple[str, ...]:
+    """Make the database like the models; the differences before."""
+    changes = migrate.check(database, config).changes
+    assert history.make_migrations(database, config, "two") is not None
+    migrate.upgrade(database, config)
+    return changes
+
+
+def test_the_tools_own_tables_are_no_difference_under_advanced_alchemys_env_py(config: Config, tmp_path: Path) -> None:
+    project = project_with(config, tmp_path, "sync")
+    database = project.database("sqlite")
+    migrate_to_first(database, project)
+    execute(database, "CREATE TABLE toolkit_archive (id INTEGER)", "CREATE INDEX toolkit_ix ON toolkit_archive (id)")
+    assert migrate.check(database, project).changes == ()
+    assert history.make_migrations(database, project, "none") is None
+
+
+def migrate_to_first(database: Database, config: Config) -> None:
+    history.make_migrations(database, config, "one")
+    migrate.upgrade(database, config)
+
+
+FILTER = """
+def include_object(thing, name, kind, reflected, compare_to):
+    return not name.startswith("legacy_")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "protected"),
+    [
+        ("include_object=lambda o, name, *_: name != 'legacy', ", "", "env.py"),
+        ("**{'include_name': lambda name, *_: name != 'legacy'}, ", "", "env.py"),
+        ("**__import__('app').options, ", f"{FILTER}options = {{'include_object': include_object}}", "app.py"),
+        ("**__import__('app').options, ", "options = {}  # no include_object", None),
+        ("", FILTER, None),
+    ],
+)
+@pytest.mark.parametrize("has_table", [True, False], ids=["table", "column"])
+def test_what_an_env_py_that_is_not_asked_may_protect_is_not_dropped(
+    config: Config, tmp_path: Path, arguments: str, module: str, protected: str | None, has_table: bool
+) -> None:
+    project = project_with(config, tmp_path, "generic")
+    database, path = project.database("sqlite"), project.migrations / "env.py"
+    path.write_text(path.read_text().replace("connection=connection, ", f"connection=connection, {arguments}"))
+    (tmp_path / "app.py").write_text(module)
+    migrate_to_first(database, project)
+    gone = "CREATE TABLE legacy (id INTEGER)" if has_table else "ALTER TABLE task ADD COLUMN legacy INTEGER"
+    execute(database, gone)
+    files = sorted((project.migrations / "versions").iterdir())
+    if protected is None:
+        made = history.make_migrations(database, project, "two")
+        assert made is not None
+        assert ("drop_table" if has_table else "drop_column") in made.path.read_text()
+        return
+    thing = "the table legacy" if has_table else "the column task.legacy"
+    with pytest.raises(MigrationError, match=rf"would drop {thing}, which include_\w+ in .*/{protected} may protect"):
+        history.make_migrations(database, project, "two")
+    assert sorted((project.migrations / "versions").iterdir()) == files
+    # What drops nothing is written.
+    execute(database, "DROP TABLE legacy" if has_table else "ALTER TABLE task DROP COLUMN legacy")
+    assert history.make_migrations(database, replace(project, metadata=f"{__name__}:LONGER"), "three") is not None
+
+
+def test_an_env_py_that_is_run_is_asked(config: Config, tmp_path: Path) -> None:
+    project = project_with(config, tmp_path, "own")
+    database, path = project.database("sqlite"), project.migrations / "env.py"
+    asking = f"{FILTER}\nrun_migrations(include_object=include_object)\n"
+    path.write_text(path.read_text().replace("\nrun_migrations()\n", asking))
+    migrate_to_first(database, project)
+    execute(database, "CREATE TABLE legacy_x (id INTEGER)")
+    assert migrate.check(database, project).changes == ()
+    assert history.make_migrations(database, project, "two") is None
+
+
+# -- what was committed ----------------------------------------------------------------------------------------
+
+
+def write(project: Config, database: Database, body: str) -> None:
+    made = history.make_migrations(database, project, "by hand", autogenerate=False)
+    assert made is not None
+    text = made.path.read_text()
+    functions = "".join(
+        f"\n\ndef {name}():\n    pass" for name in ("schema_downgrades", "data_upgrades", "data_downgrades")
+    )
+    lines = "\n    ".join(body.strip().splitlines())
+    made.path.write_text(f"{text[: text.index('def schema_upgrades')]}def schema_upgrades():\n    {lines}{functions}\n")
+
+
+FAILURES = {
+    "raise ValueError('the second step')": MigrationError,
+    "op.execute('INSERT INTO nowhere VALUES (1)')": StatementError,
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("template", ["sync", "own"])
+def test_what_an_autocommit_block_committed_is_told_when_the_migration_fails(
+    config: Config, tmp_path: Path, database: Database, template: str, failure: str
+) -> None:
+    project = project_with(config, tmp_path, template)
+    # Advanced Alchemy's template has the block around all of it.
+    block = "if True" if template == "sync" else "with op.get_context().autocommit_block()"
+    write(
+        project,
+        database,
+        f"""
+op.execute("CREATE TABLE before (id INTEGER)")
+{block}:
+    op.execute("CREATE TABLE within (id INTEGER)")
+op.execute("CREATE TABLE after_it (id INTEGER)")
+{failure}
+""",
+    )
+    with pytest.raises(FAILURES[failure]) as caught:
+        migrate.upgrade(database, project)
+    with connected(database) as connection:
+        there = set(sa.inspect(connection).get_table_names())
+    told = str(caught.value)
+    assert "not as before" in told
+    for name in ("before", "within", "after_it"):
+        assert (f"CREATE TABLE {name} " in told) == (name in there)
+    assert {"before", "within"} <= there
+    assert "The database is as before" not in told
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_migration_without_such_a_block_leaves_nothing_and_says_so(
+    config: Config, tmp_path: Path, database: Database, failure: str
+) -> None:
+    project = project_with(config, tmp_path, "own")
+    write(project, database, f'op.execute("CREATE TABLE first (id INTEGER)")\n{failure}')
+    with pytest.raises(FAILURES[failure]) as caught:
+        migrate.upgrade(database, project)
+    with connected(database) as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    assert "not as before" not in str(caught.value)
+    assert ("The database is as before" in str(caught.value)) == (FAILURES[failure] is MigrationError)

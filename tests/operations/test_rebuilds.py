@@ -1,0 +1,392 @@
+"""Tables that a migration makes anew keep their values and all that is said of them, or the migration is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.operations.databases import connected, execute
+from toolkit.config import Config, Database
+from toolkit.errors import MigrationError, ToolkitError, UnrepresentableValueError
+from toolkit.operations import history, migrate
+
+NONE = sa.MetaData()
+sa.Table("unused", NONE, sa.Column("id", sa.Integer, primary_key=True))
+Migrate = Callable[[Database, str], None]
+
+
+@pytest.fixture
+def project(tmp_path: Path, config: Config) -> Config:
+    """A project with a migrations directory of its own, and no models."""
+    made = replace(config, root=tmp_path, migrations=tmp_path / "migrations", metadata=f"{__name__}:NONE")
+    history.init(made.migrations)
+    return made
+
+
+@pytest.fixture
+def sqlite(project: Config) -> Database:
+    return project.database("sqlite")
+
+
+@pytest.fixture
+def run(project: Config) -> Migrate:
+    """Run statements of Python as one more migration."""
+
+    def run(database: Database, body: str) -> None:
+        number = len(history.revisions(project))
+        made = history.make_migrations(database, project, f"change {number}", autogenerate=False)
+        assert made is not None
+        text = made.path.read_text()
+        lines = "\n    ".join(body.strip().splitlines())
+        empty = "\n\n\ndef {}():\n    pass"
+        rest = "".join(map(empty.format, ("schema_downgrades", "data_upgrades", "data_downgrades")))
+        head = text[: text.index("def schema_upgrades")]
+        made.path.write_text(f"{head}def schema_upgrades():\n    {lines}{rest}\n")
+        migrate.upgrade(database, project)
+
+    return run
+
+
+def altered(arguments: str, table: str = "t") -> str:
+    return f"with op.batch_alter_table({table!r}) as batch_op:\n    batch_op.alter_column({arguments})"
+
+
+def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
+    with connected(database) as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def definitions(database: Database) -> list[str]:
+    query = "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql IS NOT NULL ORDER BY type, name"
+    return [re.sub(r"\s+", " ", sql) for (sql,) in rows(database, query)]
+
+
+# -- values ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("declared", "stored", "becomes", "after"),
+    [
+        ("DATE", "'1999-12-31'", "sa.DateTime()", "1999-12-31 00:00:00.000000"),
+        ("DATETIME", "'2024-05-07 00:00:00.000000'", "sa.Date()", "2024-05-07"),
+        ("VARCHAR(9)", "'-7'", "sa.Integer()", -7),
+        ("VARCHAR(9)", "'1.5'", "sa.Float()", 1.5),
+        ("INTEGER", "12", "sa.String(9)", "12"),
+        ("INTEGER", "1", "sa.Boolean()", 1),
+        ("INTEGER", "3", "sa.Numeric(10, 2)", 3),
+        ("NUMERIC(10, 3)", "1.5", "sa.Numeric(10, 1)", 1.5),
+        ("FLOAT", "2.0", "sa.Integer()", 2),
+        ("TEXT", """'{"a": [1.10]}'""", "sa.JSON()", '{"a": [1.10]}'),
+        ("JSON", "'{}'", "sa.Text()", "{}"),
+        ("VARCHAR(36)", "'0123ABCD-0000-4000-8000-000000000001'", "sa.Uuid()", "0123abcd000040008000000000000001"),
+        (
+            "BINARY(16)",
+            "x'0123456789abcdef0123456789abcdef'",
+            "sa.GUID(length=16)",
+            bytes.fromhex("0123456789abcdef" * 2),
+        ),
+        ("DATETIME", "'2024-05-06 07:08:09.123456'", "sa.DateTimeUTC()", "2024-05-06 07:08:09.123456"),
+        ("VARCHAR(1)", "'A'", "sa.Enum('A', 'BB', native_enum=False)", "A"),
+        ("STRING", "'kept'", "sa.String(9)", "kept"),
+    ],
+)
+def test_a_value_stays_or_is_converted_exactly_when_its_type_changes_on_sqlite(
+    sqlite: Database, run: Migrate, declared: str, stored: str, becomes: str, after: Any
+) -> None:
+    execute(
+        sqlite,
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, x {declared})",
+        f"INSERT INTO t VALUES (1, {stored}), (2, NULL)",
+    )
+    run(sqlite, altered(f"'x', type_={becomes}"))
+    assert rows(sqlite, "SELECT x FROM t ORDER BY id") == [(after,), (None,)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "stored", "becomes"),
+    [
+        ("DATETIME", "'2024-05-06 07:08:09'", "sa.Date()"),
+        ("DATE", "'31.12.1999'", "sa.DateTime()"),
+        ("VARCHAR(9)", "'2024'", "sa.DateTime()"),
+        ("VARCHAR(9)", "'x2'", "sa.Integer()"),
+        ("VARCHAR(9)", "'007'", "sa.Integer()"),
+        ("VARCHAR(30)", "'0.1000000000000000055'", "sa.Numeric(30, 20)"),
+        ("INTEGER", "2", "sa.Boolean()"),
+        ("INTEGER", "9007199254740993", "sa.Float()"),
+        ("FLOAT", "1.5", "sa.Integer()"),
+        ("NUMERIC(10, 3)", "1.125", "sa.Numeric(10, 2)"),
+        ("BOOLEAN", "1", "sa.String(5)"),
+        ("TEXT", "'{'", "sa.JSON()"),
+        ("TEXT", "'x'", "sa.LargeBinary()"),
+        ("VARCHAR(36)", "'0123abcd-0000-4000-8000-000000000001'", "sa.GUID(length=16)"),
+        ("VARCHAR(2)", "'CC'", "sa.Enum('A', 'BB', native_enum=False)"),
+        ("INTEGER", "NULL", "sa.Integer(), nullable=False"),
+    ],
+)
+def test_a_value_that_its_new_type_would_change_is_named_and_stays_on_sqlite(
+    sqlite: Database, run: Migrate, declared: str, stored: str, becomes: str
+) -> None:
+    execute(sqlite, f"CREATE TABLE t (k TEXT PRIMARY KEY, x {declared})", f"INSERT INTO t VALUES ('one', {stored})")
+    before = rows(sqlite, "SELECT k, quote(x), typeof(x) FROM t"), definitions(sqlite)
+    with pytest.raises(UnrepresentableValueError, match=r"t k=one: column 'x' holds .*\b(NOT NULL|as [A-Z]+)"):
+        run(sqlite, altered(f"'x', type_={becomes}"))
+    assert (rows(sqlite, "SELECT k, quote(x), typeof(x) FROM t"), definitions(sqlite)) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "new"),
+    [
+        ("TIMESTAMP", "'2024-05-06 07:08:09'", "sa.Date()"),
+        ("NUMERIC(10, 3)", "1.125", "sa.Numeric(10, 2)"),
+        ("NUMERIC(10, 3)", "1.125", "sa.Integer()"),
+    ],
+)
+def test_a_value_that_would_be_rounded_or_cut_is_named_on_every_engine(
+    database: Database, run: Migrate, old: str, value: str, new: str
+) -> None:
+    execute(database, f"CREATE TABLE t (id INTEGER PRIMARY KEY, x {old})", f"INSERT INTO t VALUES (3, {value})")
+    before = rows(database, "SELECT * FROM t")
+    with pytest.raises(UnrepresentableValueError, match="t id=3: column 'x' holds"):
+        run(database, altered(f"'x', type_={new}"))
+    assert rows(database, "SELECT * FROM t") == before
+
+
+# -- schema ------------------------------------------------------------------------------------------------------
+
+EVERYTHING = (
+    "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+    """CREATE TABLE t (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, -- numbered, never again
+        a INTEGER,
+        [b c] VARCHAR(20) COLLATE NOCASE NOT NULL ON CONFLICT IGNORE DEFAULT 'see :page' UNIQUE CHECK ([b c] <> 'x, ('),
+        p_id INT REFERENCES p(id) ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        twice AS (a * 2) STORED, j JSON DEFAULT '{"mail":true}', m MONEY, raw,
+        CHECK (a > 0 OR a < -5), CONSTRAINT "un named" UNIQUE (a, p_id) ON CONFLICT REPLACE
+        CONSTRAINT own FOREIGN KEY (p_id) REFERENCES t(id) MATCH FULL
+    )""",
+    "CREATE UNIQUE INDEX lowered ON t (lower([b c]))",
+    "CREATE INDEX descending ON t (a DESC, id) WHERE a > 10",
+    "CREATE TRIGGER noted AFTER UPDATE OF a ON t BEGIN UPDATE t SET m = 1 WHERE id = new.id; END",
+    "CREATE VIEW seen AS SELECT a, twice FROM t",
+    "INSERT INTO t (id, a, [b c]) VALUES (1, 20, 'one'), (9, 30, 'nine')",
+    "DELETE FROM t WHERE id = 9",
+)
+
+
+def test_what_a_migration_does_not_change_is_word_for_word_the_same_on_sqlite(sqlite: Database, run: Migrate) -> None:
+    execute(sqlite, *EVERYTHING)
+    before = definitions(sqlite)
+    run(sqlite, altered("'a', nullable=False"))
+    expected = [
+        re.sub(
+            r" -- numbered, never again| CONSTRAINT own",
+            lambda found: "" if "--" in found[0] else ", CONSTRAINT own",
+            each,
+        )
+        .replace("CREATE TABLE t ( ", 'CREATE TABLE "t" ( ')
+        .replace("a INTEGER,", "a INTEGER NOT NULL,")
+        .replace(" (t )", ")")
+        for each in before
+    ]
+    assert definitions(sqlite) == expected
+    execute(sqlite, "INSERT INTO t (a, [b c]) VALUES (40, 'next')", "UPDATE t SET a = 21 WHERE id = 1")
+    assert rows(sqlite, "SELECT id, a, twice, m FROM t ORDER BY id") == [(1, 21, 42, 1), (10, 40, 80, None)]
+
+
+def test_a_table_strict_and_without_rowid_stays_so(sqlite: Database, run: Migrate) -> None:
+    execute(sqlite, "CREATE TABLE t (k TEXT PRIMARY KEY, a INTEGER) STRICT, WITHOUT ROWID")
+    run(sqlite, altered("'a', nullable=False"))
+    assert definitions(sqlite) == ['CREATE TABLE "t" ( k TEXT PRIMARY KEY, a INTEGER NOT NULL ) STRICT, WITHOUT ROWID']
+
+
+def test_operations_of_a_batch_change_what_they_name_and_nothing_else(sqlite: Database, run: Migrate) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b TEXT COLLATE RTRIM, c TEXT UNIQUE, d INT DEFAULT 1, "
+        "CHECK (length(b) > 1), CHECK (c <> d), CONSTRAINT short CHECK (a < 9), "
+        "CONSTRAINT fk FOREIGN KEY (a) REFERENCES p (id))",
+        "CREATE INDEX ix_a ON t (a)",
+        "CREATE INDEX ix_c ON t (lower(c))",
+        "CREATE TABLE child (t_b TEXT REFERENCES t (b))",
+        "INSERT INTO t VALUES (1, 2, 'bb', 'c', 3)",
+    )
+    run(
+        sqlite,
+        """
+with op.batch_alter_table("t") as batch_op:
+    batch_op.drop_constraint("short", type_="check")
+    batch_op.drop_constraint("fk", type_="foreignkey")
+    batch_op.create_foreign_key("fk", "p", ["a"], ["id"], ondelete="CASCADE")
+    batch_op.create_check_constraint("long", "a > 1")
+    batch_op.create_unique_constraint("uq", ["b", "a"])
+    batch_op.drop_column("d")
+    batch_op.drop_index("ix_c")
+    batch_op.alter_column("b", new_column_name="named", nullable=False)
+    batch_op.alter_column("a", server_default="7", type_=sa.BigInteger())
+    batch_op.add_column(sa.Column("e", sa.String(5), server_default="see :x"), insert_after="a")
+    batch_op.create_index("ix_e", ["e", "b"])
+""",
+    )
+    table = next(each for each in definitions(sqlite) if each.startswith('CREATE TABLE "t"'))
+    assert table == (
+        "CREATE TABLE \"t\" ( id INTEGER PRIMARY KEY, a BIGINT DEFAULT '7', e VARCHAR(5) DEFAULT 'see :x', "
+        '"named" TEXT COLLATE RTRIM NOT NULL, c TEXT UNIQUE, CHECK (length("named") > 1), '
+        "CONSTRAINT fk FOREIGN KEY(a) REFERENCES p (id) ON DELETE CASCADE, CONSTRAINT long CHECK (a > 1), "
+        'CONSTRAINT uq UNIQUE ("named", a) )'
+    )
+    assert definitions(sqlite)[:2] == ["CREATE INDEX ix_a ON t (a)", "CREATE INDEX ix_e ON t (e, named)"]
+    assert 'CREATE TABLE child (t_b TEXT REFERENCES t ("named"))' in definitions(sqlite)
+    assert rows(sqlite, "SELECT * FROM t") == [(1, 2, "see :x", "bb", "c")]
+
+
+@pytest.mark.parametrize(
+    ("depending", "named"),
+    [
+        ("CREATE VIEW seen AS SELECT gone FROM t", "the view seen"),
+        ("CREATE TRIGGER tell AFTER DELETE ON t BEGIN INSERT INTO other VALUES (old.gone); END", "the trigger tell"),
+        ("CREATE TRIGGER tell AFTER INSERT ON other BEGIN INSERT INTO t (gone) VALUES (1); END", "the trigger tell"),
+        ("CREATE TRIGGER tell AFTER UPDATE OF gone ON t BEGIN SELECT 1; END", "the trigger tell"),
+    ],
+)
+def test_a_column_that_a_view_or_trigger_names_does_not_go(
+    sqlite: Database, run: Migrate, depending: str, named: str
+) -> None:
+    execute(sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, gone INT, a INT)", "CREATE TABLE other (x)", depending)
+    execute(sqlite, "CREATE VIEW broken_before AS SELECT * FROM nowhere", "INSERT INTO t (gone) VALUES (5)")
+    before = definitions(sqlite)
+    with pytest.raises(MigrationError, match=f"t cannot be changed in this way: {named} "):
+        run(sqlite, "with op.batch_alter_table('t') as batch_op:\n    batch_op.drop_column('gone')")
+    assert definitions(sqlite) == before
+    assert rows(sqlite, "SELECT gone FROM t") == [(5,)]
+
+
+def test_a_column_is_renamed_wherever_it_is_named(sqlite: Database, run: Migrate) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE c (p_id INTEGER REFERENCES p (id))",
+        "CREATE VIEW seen AS SELECT id FROM p",
+    )
+    run(sqlite, altered("'id', new_column_name='key', existing_type=sa.Integer()", "p"))
+    assert definitions(sqlite) == [
+        'CREATE TABLE c (p_id INTEGER REFERENCES p ("key"))',
+        'CREATE TABLE p ("key" INTEGER PRIMARY KEY)',
+        'CREATE VIEW seen AS SELECT "key" FROM p',
+    ]
+
+
+def test_a_table_that_cannot_be_taken_apart_is_refused(sqlite: Database, run: Migrate) -> None:
+    execute(sqlite, "CREATE VIRTUAL TABLE words USING fts5(a)")
+    with pytest.raises(ToolkitError, match="words cannot be changed in this way: it is a virtual table"):
+        run(sqlite, altered("'a', nullable=False", "words"))
+
+
+ENUM = "name='kind', native_enum=False, create_constraint=True"
+NAMED = "naming_convention={'uq': 'uq_%(table_name)s_%(column_0_name)s'}"
+
+
+@pytest.mark.parametrize(
+    ("declared", "options", "operation", "expected"),
+    [
+        ("a INT, c TEXT UNIQUE", NAMED, "drop_constraint('uq_t_c', type_='unique')", "a INT, c TEXT"),
+        ("a INT, c INT, UNIQUE (c, a)", NAMED, "drop_constraint('uq_t_c', type_='unique')", "a INT, c INT"),
+        (
+            "a INT, b INT, c INT, PRIMARY KEY (a, b)",
+            "",
+            "drop_column('b')",
+            "a INT, c INT, PRIMARY KEY (a)",
+        ),
+        (
+            "a INTEGER NOT NULL PRIMARY KEY, b INT",
+            "table_kwargs={'sqlite_autoincrement': True}",
+            "alter_column('b', nullable=False)",
+            "a INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, b INT NOT NULL",
+        ),
+        (
+            "a INT CHECK (a > 0), b INT",
+            "table_args=[sa.CheckConstraint('a > 0')]",
+            "alter_column('b', server_default='5')",
+            "a INT CHECK (a > 0), b INT DEFAULT '5'",
+        ),
+        (
+            "k VARCHAR(1), CONSTRAINT kind CHECK (k IN ('A'))",
+            "",
+            f"alter_column('k', existing_type=sa.Enum('A', {ENUM}), type_=sa.Enum('A', 'CC', {ENUM}))",
+            "k VARCHAR(2), CONSTRAINT kind CHECK (k IN ('A', 'CC'))",
+        ),
+        (
+            "a INT, \"order\" TEXT DEFAULT (x'00' || 1), parent INT REFERENCES t (a) ON DELETE CASCADE",
+            "recreate='always'",
+            "alter_column('a', nullable=True)",
+            "a INT, \"order\" TEXT DEFAULT (x'00' || 1), parent INT REFERENCES t (a) ON DELETE CASCADE",
+        ),
+        (
+            "a INT, b INT",
+            "",
+            "create_primary_key('pk', ['a'])",
+            "a INT, b INT, CONSTRAINT pk PRIMARY KEY (a)",
+        ),
+        ("a INT, b INT DEFAULT 4", "", "alter_column('b', server_default=None)", "a INT, b INT"),
+    ],
+)
+def test_a_definition_is_changed_where_the_operation_says(
+    sqlite: Database, run: Migrate, declared: str, options: str, operation: str, expected: str
+) -> None:
+    execute(sqlite, f"CREATE TABLE t ({declared})")
+    run(sqlite, f"with op.batch_alter_table('t', {options}) as batch_op:\n    batch_op.{operation}")
+    assert definitions(sqlite)[-1] == f'CREATE TABLE "t" ( {expected} )'
+
+
+def test_a_change_that_depends_on_the_rows_is_not_written_as_sql(
+    project: Config, sqlite: Database, run: Migrate
+) -> None:
+    table = "sa.Table('t', sa.MetaData(), sa.Column('id', sa.Integer, primary_key=True), sa.Column('x', sa.String(9)))"
+    execute(sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, x VARCHAR(9))")
+    run(sqlite, altered("'x', type_=sa.String(10)").replace("'t'", f"'t', copy_from={table}"))
+    assert "VARCHAR(10)" in (migrate.upgrade(sqlite, project, "base:head", sql=True).sql or "")
+    run(sqlite, altered("'x', type_=sa.Integer()").replace("'t'", f"'t', copy_from={table}"))
+    with pytest.raises(MigrationError, match="Whether x can become INTEGER depends on the rows"):
+        migrate.upgrade(sqlite, project, "base:head", sql=True)
+
+
+def test_a_rebuild_on_duckdb_changes_the_comment_that_it_is_to_change(project: Config, run: Migrate) -> None:
+    database = project.database("duckdb")
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", "COMMENT ON TABLE t IS 'old'")
+    run(database, altered("'a', nullable=False") + "\n    batch_op.create_table_comment('new', existing_comment='old')")
+    assert rows(database, "SELECT comment FROM duckdb_tables() WHERE table_name = 't'") == [("new",)]
+
+
+def test_a_collation_that_a_rebuild_on_duckdb_would_lose_is_told(project: Config, run: Migrate) -> None:
+    database = project.database("duckdb")
+    execute(database, """CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR COLLATE nocase, "collate" VARCHAR)""")
+    with pytest.raises(MigrationError, match=r"t cannot be changed in this way: DuckDB .* a column's collation"):
+        run(database, altered("'a', nullable=False"))
+    execute(database, "CREATE TABLE u (id INTEGER PRIMARY KEY, \"collate\" VARCHAR DEFAULT ' collate ')")
+    migrate.stamp(database, project, "head")
+    run(database, altered("'collate', nullable=False", "u"))
+
+
+@pytest.mark.parametrize("name", ["sqlite", "duckdb"])
+def test_a_row_without_a_value_is_named_when_its_column_is_to_have_one(
+    project: Config, run: Migrate, name: str
+) -> None:
+    database = project.database(name)
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", "INSERT INTO t VALUES (1, 5), (2, NULL)")
+    with pytest.raises(UnrepresentableValueError, match="t id=2: column 'a' holds NULL, but it becomes NOT NULL"):
+        run(database, altered("'a', nullable=False"))
+
+
+def test_what_becomes_of_a_value_may_be_said_on_postgres(project: Config, run: Migrate) -> None:
+    database = project.database("postgres")
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, x NUMERIC(5, 1))", "INSERT INTO t VALUES (1, 1.5)")
+    run(database, "op.alter_column('t', 'x', type_=sa.Integer(), postgresql_using='floor(x)')")
+    assert rows(database, "SELECT x FROM t") == [(1,)]
+    run(database, "op.alter_column('t', 'x', type_=sa.String(5))")
+    assert rows(database, "SELECT x FROM t") == [("1",)]

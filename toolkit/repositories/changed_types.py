@@ -1,0 +1,81 @@
+"""Refusing a migration by the first row whose value its change of a column would not keep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import literal_column, select
+
+from toolkit.errors import UnrepresentableValueError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, FromClause
+
+_ADVICE = (
+    "Change such values in a migration before this one (op.execute), or write this one so that it puts what they "
+    "become into a new column."
+)
+
+
+def require_none(connection: Connection, table: FromClause, column: str, condition: str, problem: str) -> None:
+    """See that no row meets a condition, in the engine's SQL; `problem` says what it would mean.
+
+    Raises:
+        UnrepresentableValueError: one does; names it by its primary key.
+    """
+    keys = [key.name for key in table.primary_key]
+    found: Any = connection.execute(
+        select(
+            *(literal_column(_quoted(connection, name)) for name in [column, *keys]), literal_column("count(*) OVER ()")
+        )
+        .select_from(table)
+        .where(literal_column(condition))
+        .limit(1)
+    ).first()
+    if found is None:
+        return
+    # Loaded here: it takes 0.1 s, and few migrations come here.
+    from toolkit.core.values import shortened
+
+    value, *key, count = found
+    row = ", ".join(f"{name}={shortened(str(part))}" for name, part in zip(keys, key, strict=True))
+    more = f" ({count} rows are so)" if count > 1 else ""
+    raise UnrepresentableValueError(
+        str(getattr(table, "fullname", table)),
+        row or "(a row without a key)",
+        column,
+        f"holds {'NULL' if value is None else shortened(repr(value))}, {problem}{more}",
+        _ADVICE,
+    )
+
+
+def lost_as(type_text: str) -> str:
+    """What is wrong with a value that another type does not keep."""
+    return f"which would not stay what it is as {type_text}"
+
+
+def require_not_null(connection: Connection, table: FromClause, column: str) -> None:
+    """See that a column has a value in each row.
+
+    Raises:
+        UnrepresentableValueError: one has none.
+    """
+    require_none(connection, table, column, f"{_quoted(connection, column)} IS NULL", "but it becomes NOT NULL")
+
+
+def require_round_trip(
+    connection: Connection, table: FromClause, column: str, types: tuple[str, str], *, cast: str = "CAST"
+) -> None:
+    """See that each value comes back as it was from the new type (the second) through the old one (the first).
+
+    Raises:
+        UnrepresentableValueError: one does not.
+    """
+    old, new = types
+    name = _quoted(connection, column)
+    back = f"{cast}({cast}({name} AS {new}) AS {old})"
+    require_none(connection, table, column, f"{name} IS NOT NULL AND {back} IS DISTINCT FROM {name}", lost_as(new))
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote_identifier(name)

@@ -1,0 +1,141 @@
+"""What a stored value of SQLite has to be in order to be one of another type, and how it becomes one exactly.
+
+SQLite stores a date as text, and its CAST takes a number from a text's beginning: `CAST('1999-12-31' AS DATETIME)` is
+1999, `CAST('x2' AS INTEGER)` 0. So nothing is cast that is not known to come back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Enum, Interval, Numeric, Uuid
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+    from sqlalchemy.types import TypeEngine
+
+_DATE = "____-__-__"
+_HOURS = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
+_FRACTION = "({rest} = '' OR length({rest}) = 7 AND {rest} GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]')"
+_IS_DATE = "length({c}) = 10 AND date({c}) = {c}"
+_IS_MOMENT = f"substr({{c}}, 11) GLOB ' {_HOURS}*' AND datetime({{c}}) = substr({{c}}, 1, 19) AND " + _FRACTION.replace(
+    "{rest}", "substr({c}, 20)"
+)
+_IS_TIME = f"{{c}} GLOB '{_HOURS}*' AND time({{c}}) = substr({{c}}, 1, 8) AND " + _FRACTION.replace(
+    "{rest}", "substr({c}, 9)"
+)
+_IS_TEXT = "typeof({c}) = 'text' AND "
+_IS_SAFE = "abs({c}) <= 9007199254740992"  # 2^53: a whole number that a double holds.
+_KEEP = "{c}"
+# A column of the type JSON makes numbers of texts that look like one.
+_IS_JSON = (
+    "CASE WHEN typeof({c}) IN ('text', 'integer', 'real') AND json_valid({c}) THEN "
+    "json_type({c}) NOT IN ('integer', 'real') OR CAST(CAST({c} AS NUMERIC) AS TEXT) = CAST({c} AS TEXT) END"
+)
+
+# For each kind of column: what a value may be, and what it becomes. The first that is true counts.
+_BECOMES: dict[str, tuple[tuple[str, str], ...]] = {
+    "text": (
+        ("typeof({c}) = 'text'", _KEEP),
+        ("typeof({c}) = 'integer'", "CAST({c} AS TEXT)"),
+        ("typeof({c}) = 'real' AND CAST(CAST({c} AS TEXT) AS REAL) = {c}", "CAST({c} AS TEXT)"),
+    ),
+    "integer": (
+        ("typeof({c}) = 'integer'", _KEEP),
+        (f"typeof({{c}}) = 'real' AND {{c}} = CAST({{c}} AS INTEGER) AND {_IS_SAFE}", "CAST({c} AS INTEGER)"),
+        (f"{_IS_TEXT}CAST(CAST({{c}} AS INTEGER) AS TEXT) = {{c}}", "CAST({c} AS INTEGER)"),
+    ),
+    "boolean": (("typeof({c}) = 'integer' AND {c} IN (0, 1)", _KEEP),),
+    "real": (
+        ("typeof({c}) = 'real'", _KEEP),
+        (f"typeof({{c}}) = 'integer' AND {_IS_SAFE}", _KEEP),
+        (f"{_IS_TEXT}CAST(CAST({{c}} AS NUMERIC) AS TEXT) = {{c}} AND {_IS_SAFE}", "CAST({c} AS REAL)"),
+    ),
+    "numeric": (
+        (f"typeof({{c}}) = 'integer' AND {_IS_SAFE}", _KEEP),
+        ("typeof({c}) = 'real'", _KEEP),
+        (f"{_IS_TEXT}CAST(CAST({{c}} AS NUMERIC) AS TEXT) = {{c}}", "CAST({c} AS NUMERIC)"),
+    ),
+    "date": (
+        (f"{_IS_TEXT}{_IS_DATE}", _KEEP),
+        (f"{_IS_TEXT}{_IS_MOMENT} AND rtrim(substr({{c}}, 11), ' 0:.') = ''", "substr({c}, 1, 10)"),
+    ),
+    "datetime": (
+        (f"{_IS_TEXT}{_IS_MOMENT}", _KEEP),
+        (f"{_IS_TEXT}{_IS_DATE}", "{c} || ' 00:00:00.000000'"),
+    ),
+    "time": ((f"{_IS_TEXT}{_IS_TIME}", _KEEP),),
+    "json": ((_IS_JSON, _KEEP),),
+    "uuid": (
+        (
+            f"{_IS_TEXT}length(replace({{c}}, '-', '')) = 32 AND replace({{c}}, '-', '') NOT GLOB '*[^0-9a-fA-F]*'",
+            "lower(replace({c}, '-', ''))",
+        ),
+    ),
+    "binary": (("typeof({c}) = 'blob'", _KEEP),),
+    "interval": (),
+    # Of a type that SQLite does not know it makes a number of what looks like one.
+    "other": (("typeof({c}) <> 'text' OR {c} GLOB '*[^0-9eE.+ -]*'", _KEEP),),
+    "untyped": (("1", _KEEP),),
+}
+_WORDS = (
+    ("date", ("DATE",)),
+    ("datetime", ("DATETIME", "TIMESTAMP")),
+    ("time", ("TIME",)),
+    ("boolean", ("BOOLEAN", "BOOL")),
+    ("json", ("JSON", "JSONB")),
+    ("binary", ("BINARY", "VARBINARY", "BLOB")),
+    ("numeric", ("NUMERIC", "DECIMAL")),
+)
+_AFFINITIES = (("integer", ("INT",)), ("text", ("CHAR", "CLOB", "TEXT")), ("real", ("REAL", "FLOA", "DOUB")))
+
+
+def kind_of(declared: str) -> str:
+    """What a column is, by its declared type."""
+    word = declared.upper().partition("(")[0].strip()
+    if not word:
+        return "untyped"
+    for kind, words in _WORDS:
+        if word in words:
+            return kind
+    # In SQLite's own order (datatype3.html, 3.1).
+    return next((kind for kind, parts in _AFFINITIES if any(part in word for part in parts)), "other")
+
+
+def conversions(declared: str, wanted: TypeEngine[Any], column: str, dialect: Dialect) -> list[tuple[str, str]] | None:
+    """The conditions on a value, of which one has to be true, with what it becomes then; None if all stay as they are.
+
+    `column` is the quoted name.
+    """
+    old = kind_of(declared)
+    implemented = wanted.dialect_impl(dialect)
+    implemented = getattr(implemented, "impl_instance", implemented)
+    new = kind_of(dialect.type_compiler_instance.process(wanted))
+    if isinstance(implemented, Uuid):
+        new = "uuid"
+    elif isinstance(implemented, Interval):
+        new = "interval"
+    scale = implemented.scale if isinstance(implemented, Numeric) and new == "numeric" else None
+    names = implemented.enums if isinstance(implemented, Enum) else None
+    if old == new and scale is None and names is None:
+        return None
+    if old == new:
+        found: tuple[tuple[str, str], ...] = (("1", _KEEP),)
+    elif {old, new} == {"boolean", "text"}:
+        # PostgreSQL says true, SQLite 1.
+        found = ()
+    else:
+        found = _BECOMES[new]
+    limits = []
+    if scale is not None:
+        limits.append(f"(typeof({{c}}) NOT IN ('integer', 'real') OR round({{c}}, {int(scale)}) = {{c}})")
+    if names is not None:
+        limits.append("{c} IN (" + ", ".join(_text(each) for each in names) + ")")
+    return [
+        (" AND ".join([f"({condition})", *limits]).replace("{c}", column), value.replace("{c}", column))
+        for condition, value in found
+    ]
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
