@@ -13,12 +13,15 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 # jsonb refuses numbers with more digits than this before the point (numeric's own limit); after it, 16383.
 _MAX_WHOLE_DIGITS = 131072
 _MAX_FRACTION_DIGITS = 16383
 # A shorter number without exponent and sign is in range, and written as numeric prints it.
 _PLAIN_LENGTH = 1000
+# Two backslashes are one character: only behind an even number of them does the escape of U+0000 begin.
+_NULL_CHARACTER = r"(^|[^\\])(\\\\)*\\u0000"
 
 
 def canonical_documents(documents: pa.Array, strict: bool = False) -> pa.Array:
@@ -50,6 +53,11 @@ def canonical_document(text: str) -> str:
         ValueError: not valid JSON, or a number too large for any engine to keep.
     """
     return _render(_decoder().decode(text)).decode()
+
+
+def with_null_character(documents: pa.Array) -> pa.Array:
+    """Which of an array of JSON texts hold the character U+0000, which `jsonb` refuses; NULL for NULL."""
+    return pc.match_substring_regex(documents, _NULL_CHARACTER)
 
 
 def _render(document: Any) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import errors as pg
 
+from toolkit.core.canonical_json import with_null_character
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import ToolkitError, UnrepresentableValueError
@@ -126,20 +126,15 @@ class RowCopy:
 
     def _refuse_null_characters(self, batch: pa.RecordBatch) -> None:
         for column in self._spec.columns:
-            sign = "\x00" if column.type.kind in TEXT_KINDS else "\\u0000" if column.type.kind in JSON_KINDS else None
-            if sign is None:
-                continue
             values = batch.column(column.name)
-            for row in pc.indices_nonzero(pc.match_substring(values, sign)).to_pylist():
-                if sign == "\x00" or _decodes_to_null_character(values[row].as_py()):
-                    raise UnrepresentableValueError(
-                        self._spec.name, batch_key(self._spec, batch, row), column.name,
-                        f"holds the character U+0000, which {self._connection.name} (PostgreSQL) cannot keep",
-                    )
-
-
-def _decodes_to_null_character(document: str) -> bool:
-    try:
-        return "\x00" in json.dumps(json.loads(document), ensure_ascii=False).replace("\\u0000", "\x00")
-    except ValueError:
-        return False
+            if column.type.kind in TEXT_KINDS:
+                found = pc.match_substring(values, "\x00")
+            elif column.type.kind in JSON_KINDS:
+                found = with_null_character(values)
+            else:
+                continue
+            for row in pc.indices_nonzero(found).to_pylist():
+                raise UnrepresentableValueError(
+                    self._spec.name, batch_key(self._spec, batch, row), column.name,
+                    f"holds the character U+0000, which {self._connection.name} (PostgreSQL) cannot keep",
+                )

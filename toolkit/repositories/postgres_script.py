@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from toolkit.core.canonical_json import with_null_character
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS
 from toolkit.repositories.literals import postgres_literals, postgres_text
@@ -59,7 +60,7 @@ class PostgresScript(Script):
         yield "COMMIT"
 
     def _column(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[str]:
-        if column.type.kind in JSON_KINDS and any(map(_holds_null_character, values.to_pylist())):
+        if column.type.kind in JSON_KINDS and pc.any(with_null_character(values)).as_py():
             raise ValueError("the character U+0000")
         return postgres_literals(column.type, values)
 
@@ -90,9 +91,3 @@ def _counted(spec: TableSpec, rows: int, why: str) -> str:
 
 def _block(body: str) -> str:
     return f"DO {postgres_text(f'BEGIN {body} END')}"
-
-
-def _holds_null_character(document: str | None) -> bool:
-    if document is None or "\\u0000" not in document:
-        return False
-    return "\x00" in json.dumps(json.loads(document), ensure_ascii=False).replace("\\u0000", "\x00")
