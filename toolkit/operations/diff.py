@@ -18,7 +18,8 @@ from toolkit.core.json_columns import format_column
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import TableSpec, narrowed, select_tables
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
-from toolkit.models.loader import load_metadata, personal_columns
+from toolkit.models.loader import load_metadata
+from toolkit.models.personal_data import personal_columns
 from toolkit.repositories import connect
 from toolkit.repositories.base import refuse_schema, require_columns
 
@@ -143,7 +144,7 @@ class Comparison:
     ) -> None:
         self._config = config
         self._databases = (config.database(source), config.database(target))
-        self._masked = {} if show_pii else personal_columns(config.metadata, config.root)
+        self._masked = {} if show_pii else personal_columns(load_metadata(config.metadata, config.root))
         self._progress = progress or Silent()
 
     def __enter__(self) -> Self:
