@@ -29,7 +29,7 @@ ALLOWED = {
     "stores": {"core", "config", "locks", "errors"},
     "operations": {"repositories", "stores", "core", "config", "models", "scratch", "errors"},
     "cli": {"operations", "config", "core", "errors"},
-    "testing": {"operations", "repositories", "config", "models", "errors", "locks"},
+    "testing": {"operations", "repositories", "stores", "config", "models", "errors", "locks"},
     "pytest_plugin": {"testing", "config", "errors"},
     # The public API: the same verbs, so it may name anything.
     "__init__": {"operations", "config", "errors"},

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
+from toolkit.models.mappers import mappers_of
+
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
     from sqlalchemy.orm import Mapper
@@ -15,17 +17,13 @@ ATTRIBUTE = "__pii_columns__"
 
 def personal_columns(metadata: MetaData) -> dict[str, frozenset[str]]:
     """By table, the columns that its models, what they inherit from, or the table's `info` name as personal data."""
-    from sqlalchemy.orm.mapper import _all_registries
-
     found: dict[str, set[str]] = {
         name: _listed(table.info.get(ATTRIBUTE, ())) for name, table in metadata.tables.items()
     }
-    # No public name leads from a table to its models: they may be of any registry, in any module.
-    for registry in _all_registries():
-        for mapper in registry.mappers:
-            for table, column in _columns(mapper):
-                if table in found:
-                    found[table].add(column)
+    for mapper in mappers_of(metadata):
+        for table, column in _columns(mapper):
+            if table in found:
+                found[table].add(column)
     return {name: frozenset(columns) for name, columns in found.items()}
 
 

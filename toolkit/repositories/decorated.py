@@ -19,7 +19,7 @@ from sqlalchemy.engine import Dialect
 from toolkit.core.digest import keyed_digests
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import FLOAT_KINDS, Kind, LogicalType, is_unknown_decorator, logical_type
-from toolkit.core.values import python_scalar
+from toolkit.core.values import python_scalar, shortened
 from toolkit.errors import ToolkitError, UnnamedRowError, UnrepresentableValueError
 from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection, batch_key
 from toolkit.repositories.codecs import Codec, from_canonical, shown
@@ -155,7 +155,8 @@ def _refused(
             convert(values.slice(row, 1))
         except Exception as error:  # noqa: BLE001 - whatever an application's own type raises
             type_ = type(spec.table.c[name].type).__name__
-            problem = f"holds {shown(python_scalar(values[row]))}, which its type {type_} does not take ({error})"
+            why = shortened(" ".join(str(error).split()))
+            problem = f"holds {shown(python_scalar(values[row]))}, which its type {type_} does not take ({why})"
             return UnrepresentableValueError(spec.name, batch_key(spec, batch, row), name, problem)
     return None
 
