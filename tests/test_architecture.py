@@ -31,7 +31,7 @@ ALLOWED = {
     "stores": {"core", "config", "locks", "errors", "shown_text"},
     "operations": {"repositories", "stores", "core", "config", "models", "scratch", "ownership", "errors"},
     "cli": {"operations", "config", "core", "ownership", "errors", "shown_text"},
-    "testing": {"operations", "repositories", "config", "models", "errors", "locks"},
+    "testing": {"operations", "repositories", "stores", "config", "models", "errors", "locks"},
     "pytest_plugin": {"testing", "config", "errors", "shown_text"},
     # The public API: the same verbs, so it may name anything.
     "__init__": {"operations", "config", "errors"},

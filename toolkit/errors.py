@@ -375,11 +375,12 @@ class FixtureError(ToolkitError):
 class FixtureProblemsError(ToolkitError):
     """Everything that is wrong with the rows of fixture files, up to a number of problems; a line each."""
 
-    def __init__(self, problems: Sequence[str], more: bool = False) -> None:
+    def __init__(self, problems: Sequence[str], advice: Iterable[str] = (), *, more: bool = False) -> None:
         self.problems = tuple(problems)
         count = f"At least {len(problems)} problems" if more else f"{len(problems)} problems"
         self._facts = self.problems if len(problems) == 1 else (f"{count} in the fixtures:", *self.problems)
-        super().__init__("\n       ".join(self._facts), "Correct the files, then run again; nothing was written.")
+        told = " ".join(["Correct the files, then run again; nothing was written.", *advice])
+        super().__init__("\n       ".join(self._facts), told)
 
     @property
     def facts(self) -> Sequence[str]:

@@ -5,6 +5,8 @@ pytest imports this module in every run of every project that has the toolkit in
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,6 +41,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("toolkit_fixtures", "Directory of JSON fixtures (default: the toolkit's configuration).")
     parser.addini("toolkit_databases", "Of sqlite, postgres, duckdb: a test runs on each.", "args", ["sqlite"])
     parser.addini("toolkit_metadata", "MODULE:ATTR of the tables (default: the toolkit's configuration).")
+    parser.addini(
+        "toolkit_postgres_url",
+        "A PostgreSQL database on the server where databases for tests are made, or 'embedded' for one in pytest's "
+        "cache. TOOLKIT_TEST_POSTGRES_URL goes before it.",
+    )
+    parser.getgroup("toolkit").addoption(
+        "--toolkit-rebuild", action="store_true",
+        help="Make the databases anew that tests get a copy of, whether or not what they are made from has changed.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -120,7 +131,10 @@ def _toolkit_pool(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPath
     from toolkit.testing.pool import Pool
 
     with _in_two_lines():
-        pool = Pool(_config(pytestconfig), _directory(pytestconfig, tmp_path_factory))
+        pool = Pool(
+            _config(pytestconfig), _directory(pytestconfig, tmp_path_factory), _server(pytestconfig),
+            _rebuild(pytestconfig),
+        )
     yield pool
     pool.close()
 
@@ -201,6 +215,19 @@ def _config(pytestconfig: pytest.Config) -> Config:
     config = load_config(pytestconfig.rootpath, metadata=pytestconfig.getini("toolkit_metadata") or None)
     fixtures = pytestconfig.getini("toolkit_fixtures")
     return replace(config, fixtures=_path(pytestconfig, fixtures)) if fixtures else config
+
+
+def _server(pytestconfig: pytest.Config) -> str | None:
+    from toolkit.config.databases import TEST_SERVER
+
+    return os.environ.get(TEST_SERVER) or pytestconfig.getini("toolkit_postgres_url") or None
+
+
+def _rebuild(pytestconfig: pytest.Config) -> str | None:
+    """The name of this run, the same in all its processes, if it makes templates anew."""
+    if not (pytestconfig.getoption("toolkit_rebuild") or pytestconfig.getoption("cacheclear", False)):
+        return None
+    return str(getattr(pytestconfig, "workerinput", {}).get("testrunuid") or uuid.uuid4().hex)
 
 
 def _directory(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:

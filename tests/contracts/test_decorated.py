@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
+import json
 import uuid
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from tests.contracts.test_matrix import copy
-from tests.operations.databases import connected
+from tests.operations.clients import for_clients, run_script
+from tests.operations.databases import connected, execute
 from toolkit.config import Config
 from toolkit.core.tables import select_tables
+from toolkit.errors import UnrepresentableValueError
+from toolkit.operations.diff_sql import diff_sql
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 
@@ -54,24 +62,115 @@ class Cents(sa.types.TypeDecorator[int]):
         return value if value is None or isinstance(value, int) else int(value.removesuffix(" ct"))
 
 
+class Token(sa.types.TypeDecorator[str]):
+    """A strongly typed identifier, stored as a UUID everywhere."""
+
+    impl = sa.Uuid
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> uuid.UUID | None:
+        return None if value is None else uuid.UUID(value.removeprefix("token_"))
+
+    def process_result_value(self, value: uuid.UUID | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else f"token_{value.hex}"
+
+
+class Stored(sa.types.TypeDecorator[Any]):
+    """One type in PostgreSQL, another elsewhere; values are turned into what each of them takes."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def __init__(self, native: Any, other: Any, to_native: Any, to_other: Any) -> None:
+        super().__init__()
+        self.native, self.other, self.to_native, self.to_other = native, other, to_native, to_other
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        return dialect.type_descriptor(self.native if dialect.name == "postgresql" else self.other)
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        return value if value is None or dialect.name == "postgresql" else self.to_other(value)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        return value if value is None or dialect.name == "postgresql" else self.to_native(value)
+
+
+def day_of(number: int) -> dt.date:
+    return dt.date.fromordinal(number)
+
+
+def seconds_of(moment: dt.datetime) -> int:
+    return int(moment.replace(tzinfo=dt.UTC).timestamp())
+
+
+def moment_of(seconds: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).replace(tzinfo=None)
+
+
 metadata = sa.MetaData()
 price = sa.Table(
-    "price", metadata, sa.Column("id", TextualUuid, primary_key=True), sa.Column("amount", Cents)
+    "price", metadata,
+    sa.Column("id", TextualUuid, primary_key=True),
+    sa.Column("amount", Cents),
+    sa.Column("token", Token),
+    sa.Column("moment", Stored(sa.DateTime(), sa.BigInteger(), moment_of, seconds_of)),
+    sa.Column("seconds", Stored(sa.BigInteger(), sa.DateTime(), seconds_of, moment_of)),
+    sa.Column("day", Stored(sa.Integer(), sa.Date(), dt.date.toordinal, day_of)),
+    sa.Column("cost", Stored(sa.Numeric(30, 10), sa.String(40), Decimal, str)),
+    sa.Column("extra", Stored(postgresql.JSONB(none_as_null=True), sa.Text(), json.loads, json.dumps)),
+    sa.Column("rate", sa.Numeric()),
 )
-ROWS: list[dict[str, Any]] = [{"id": uuid.UUID(int=n), "amount": n * 100 if n else None} for n in range(5)]
+MOMENT = dt.datetime(2024, 2, 29, 12, 30, 1)
+FULL = {
+    "token": f"token_{7:032x}", "moment": MOMENT, "seconds": seconds_of(MOMENT), "day": MOMENT.toordinal(),
+    "cost": Decimal("12345678901234567890.1234567890"), "extra": {"a": [1, "C:\\u0000"]}, "rate": None,
+}
+EMPTY = dict.fromkeys(FULL)
+ROWS: list[dict[str, Any]] = [
+    {"id": uuid.UUID(int=n), "amount": n * 100 if n else None, **(FULL if n else EMPTY)} for n in range(5)
+]
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.permutations(ENGINES, 2)))
 def test_the_application_finds_its_own_values_in_every_engine(config: Config, source: str, target: str) -> None:
     (spec,) = select_tables(metadata)
-    for name, rows in ((source, ROWS), (target, [{"id": uuid.UUID(int=1), "amount": 7}])):
-        with connected(config.database(name)) as connection:
-            metadata.create_all(connection)
-            connection.execute(price.insert(), rows)
+    fill(config, source, target)
 
     assert copy(config, source, target, spec) == (4, 1, 0)
     assert copy(config, source, target, spec) == (0, 0, 5)
 
+    require_arrived(config, target)
+
+
+@pytest.mark.parametrize("target", ENGINES)
+def test_a_script_writes_them_as_the_application_does(config: Config, tmp_path: Path, target: str) -> None:
+    for_clients(config)
+    fill(config, "sqlite2", target)
+    config = replace(config, metadata=f"{__name__}:metadata")
+    diff_sql(config, "sqlite2", target, tmp_path / "script.sql")
+    assert run_script(config.database(target), tmp_path / "script.sql").returncode == 0
+    require_arrived(config, target)
+
+
+def test_a_value_that_its_type_does_not_take_is_told_by_row_and_column(config: Config) -> None:
+    (spec,) = select_tables(metadata)
+    fill(config, "sqlite", "duckdb")
+    execute(config.database("sqlite"), f"UPDATE price SET amount = 'much' WHERE id = '{ROWS[3]['id']}'")
+    with pytest.raises(UnrepresentableValueError, match=r"column 'amount' holds 'much', which its type") as caught:
+        copy(config, "sqlite", "duckdb", spec)
+    assert str(ROWS[3]["id"]) in caught.value.fact
+
+
+def fill(config: Config, source: str, target: str) -> None:
+    """The rows in the source; one of them, with another amount, in the target."""
+    for name, rows in ((source, ROWS), (target, [{**ROWS[1], "amount": 7}])):
+        with connected(config.database(name)) as connection:
+            metadata.create_all(connection)
+            connection.execute(price.insert(), rows)
+
+
+def require_arrived(config: Config, target: str) -> None:
+    """See that an application finds the rows there."""
     with connected(config.database(target)) as connection:
         found = connection.execute(sa.select(price).order_by(price.c.amount.is_not(None), price.c.id)).mappings().all()
         one = connection.execute(sa.select(price.c.amount).where(price.c.id == uuid.UUID(int=3))).scalar_one()

@@ -256,6 +256,22 @@ def test_a_lock_is_void_some_time_after_its_last_sign_of_life(world: Gallery) ->
     assert world.archive.store.info(key) is None
 
 
+def test_a_lock_goes_with_ctrl_c_in_the_moment_that_it_is_made(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = world.archive.store
+    create = store.create
+
+    def interrupted(key: str, content: bytes) -> bool:
+        create(key, content)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt), take_lock(store, LockKind.PUSH):
+        pass
+    assert list(store.list("locks")) == []
+
+
 def test_whoever_lost_its_lock_finds_out(world: Gallery) -> None:
     with take_lock(world.archive.store, LockKind.PUSH) as lock:
         lock.require_still_there()

@@ -33,6 +33,32 @@ ITEM = sa.Table(
     sa.Column("price", sa.Numeric(10, 2)),
 )
 PLAIN = sa.Table("plain", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))
+
+
+class Moment(sa.types.TypeDecorator[dt.datetime]):
+    """A timestamp in PostgreSQL, seconds since 1970 elsewhere."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        return dialect.type_descriptor(sa.DateTime() if dialect.name == "postgresql" else sa.BigInteger())
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return int(value.replace(tzinfo=dt.UTC).timestamp())
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return dt.datetime.fromtimestamp(value, dt.UTC).replace(tzinfo=None)
+
+
+OF_THEIR_OWN = sa.MetaData()
+EVENT = sa.Table(
+    "event", OF_THEIR_OWN, sa.Column("id", sa.Integer, primary_key=True), sa.Column("updated_at", Moment)
+)
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 ENGINES = ["sqlite", "postgres", "duckdb"]
 PAIRS = [(source, f"{target}2" if target == source else target) for source in ENGINES for target in ENGINES
@@ -234,3 +260,21 @@ def test_the_command_takes_a_column_and_an_overlap(
     assert run([*command, "--overlap", "5m"]) == 2
     assert run([*command, "--since", "--overlap", "soon"]) == 2
     assert run([*command, "--since", "--delete"]) == 2
+
+
+@pytest.mark.parametrize("source", ENGINES)
+def test_a_column_that_the_source_holds_in_a_form_of_the_application_s_own_hides_no_row(
+    items: Config, source: str
+) -> None:
+    own = replace(items, metadata=f"{__name__}:OF_THEIR_OWN")
+    target = "duckdb" if source == "sqlite" else "sqlite"
+    with connected(own.database(source)) as connection:
+        OF_THEIR_OWN.create_all(connection)
+        connection.execute(EVENT.insert(), [{"id": n, "updated_at": dt.datetime(2024, 1, n)} for n in (1, 2, 3)])
+    assert sync(own, source, target, since=SINCE).tables[0].inserted == 3
+    with connected(own.database(source)) as connection:
+        connection.execute(EVENT.update().where(EVENT.c.id < 3).values(updated_at=dt.datetime(2025, 1, 1)))
+    (table,) = sync(own, source, target, since=SINCE).tables
+    # PostgreSQL itself tells which rows are new; of the others, all are looked at.
+    assert (table.updated, table.unchanged) == (2, 1)
+    assert diff(own, source, target).equal

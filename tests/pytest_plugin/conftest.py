@@ -88,7 +88,7 @@ class Project:
 @pytest.fixture
 def project(pytester: pytest.Pytester, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """Two tables without migrations, a fixture for one of them, a PostgreSQL server."""
-    monkeypatch.setenv("TOOLKIT_POSTGRES_URL", postgres_url)
+    monkeypatch.setenv("TOOLKIT_TEST_POSTGRES_URL", postgres_url)
     pytester.makefile(".toml", toolkit='metadata = "shop:metadata"\n')
     pytester.makepyfile(shop=textwrap.dedent(SHOP))
     pytester.mkdir("fixtures")

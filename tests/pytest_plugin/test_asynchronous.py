@@ -46,7 +46,7 @@ TESTS = """
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
 def test_sessions_need_not_be_closed(project: Project, driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOOLKIT_POSTGRES_URL", project.server.replace("postgresql:", f"postgresql+{driver}:"))
+    monkeypatch.setenv("TOOLKIT_TEST_POSTGRES_URL", project.server.replace("postgresql:", f"postgresql+{driver}:"))
     project.test(TESTS.replace("{drivers}", str(("aiosqlite", driver))))
     result = project.run("-rA")
     # DuckDB, which the project asks for too, has no asynchronous driver.

@@ -14,7 +14,7 @@ import pytest
 
 from tests.pytest_plugin.conftest import Project
 from toolkit.config import Config, load_config
-from toolkit.errors import ToolkitError
+from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.testing.pool import Pool
 from toolkit.testing.seeds import Seed
 
@@ -38,13 +38,14 @@ def test_the_next_run_takes_the_same_template_until_the_content_changes(project:
     assert len(project.databases()) == 2
 
 
-def test_processes_share_a_template(project: Project) -> None:
+def test_processes_share_a_template_and_make_a_new_one_where_they_are_told_to(project: Project) -> None:
     project.test(TEST)
-    result = project.pytester.runpytest_subprocess("-n", "2")
+    project.run("-k", "0").assert_outcomes(passed=3, deselected=3)
+    result = project.pytester.runpytest_subprocess("-n", "2", "--toolkit-rebuild")
     result.assert_outcomes(passed=6)
-    assert sorted(project.created()) == ["duckdb", "postgresql", "sqlite"]
+    assert sorted(project.created()) == sorted(["duckdb", "postgresql", "sqlite"] * 2)
     assert [name.partition("_")[0] for name in project.databases()] == ["seed"]
-    assert [path.suffix for path in project.files()] == [".template", ".template"]
+    assert [path.suffix for path in project.files()] == [".run", ".template"] * 2
 
 
 def test_what_a_killed_run_leaves_is_removed_by_the_next(project: Project) -> None:
@@ -75,8 +76,9 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(project: Project) -> No
 def test_the_embedded_server_is_the_plugins_own_and_stops(project: Project) -> None:
     # Not under pytest's own directory: see `postgres_server`.
     cache = Path(tempfile.mkdtemp(prefix="tk-"))
-    project.settings("toolkit_databases = postgres", f"cache_dir = {cache}")
-    project.pytester._monkeypatch.delenv("TOOLKIT_POSTGRES_URL")
+    project.settings("toolkit_databases = postgres", f"cache_dir = {cache}", "toolkit_postgres_url = embedded")
+    project.pytester._monkeypatch.delenv("TOOLKIT_TEST_POSTGRES_URL")
+    project.pytester._monkeypatch.setenv("TOOLKIT_POSTGRES_URL", project.server)
     project.test(TEST)
     try:
         project.pytester.runpytest_subprocess().assert_outcomes(passed=2)
@@ -86,6 +88,7 @@ def test_the_embedded_server_is_the_plugins_own_and_stops(project: Project) -> N
         assert (cluster / "toolkit.password").exists()
         assert "trust" not in (cluster / "pg_hba.conf").read_text()
         assert not (project.pytester.path / ".toolkit").exists()
+        assert project.databases() == []
     finally:
         shutil.rmtree(cache)
 
@@ -97,9 +100,9 @@ def own(project: Project) -> Config:
 
 
 @pytest.fixture
-def pool(own: Config, tmp_path: Path) -> Iterator[Pool]:
+def pool(project: Project, own: Config, tmp_path: Path) -> Iterator[Pool]:
     """Databases of the project, without a run of pytest."""
-    pool = Pool(own, tmp_path / "pool")
+    pool = Pool(own, tmp_path / "pool", project.server)
     yield pool
     pool.close()
 
@@ -107,7 +110,7 @@ def pool(own: Config, tmp_path: Path) -> Iterator[Pool]:
 def test_clones_of_a_living_process_stay(project: Project, own: Config, pool: Pool, tmp_path: Path) -> None:
     seed = Seed(own, own.fixtures)
     clones = [pool.clone(name, seed) for name in ("sqlite", "postgres")]
-    other = Pool(own, tmp_path / "pool")
+    other = Pool(own, tmp_path / "pool", project.server)
     for name in ("sqlite", "postgres"):
         other.drop(other.clone(name, seed))
     other.close()
@@ -115,6 +118,33 @@ def test_clones_of_a_living_process_stay(project: Project, own: Config, pool: Po
         with clone.engine.connect() as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM item").scalar() == 2
         pool.drop(clone)
+
+
+def test_no_database_is_made_on_a_server_that_is_not_named_for_tests(
+    project: Project, own: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = project.server.replace("//postgres:@", "//postgres:secret@")
+    monkeypatch.setenv("TOOLKIT_POSTGRES_URL", secret)
+    configured = load_config(project.pytester.path)
+    with pytest.raises(ConfigurationError, match="No server is named for tests, and postgres is configured") as caught:
+        Pool(configured, tmp_path).clone("postgres", Seed(configured, own.fixtures))
+    assert "TOOLKIT_TEST_POSTGRES_URL" in caught.value.advice
+    assert "secret" not in str(caught.value)
+    assert project.databases() == []
+    with pytest.raises(ConfigurationError, match="The server for tests is no PostgreSQL: sqlite:"):
+        Pool(configured, tmp_path, "sqlite:///x").clone("postgres", Seed(configured, own.fixtures))
+    # The variable is none of a database that commands know.
+    assert "test_postgres" not in configured.databases
+
+
+def test_the_variable_goes_before_the_setting(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.settings("toolkit_databases = postgres", "toolkit_postgres_url = postgresql://nowhere.invalid/x")
+    project.test(TEST)
+    project.run().assert_outcomes(passed=2)
+    monkeypatch.delenv("TOOLKIT_TEST_POSTGRES_URL")
+    project.settings("toolkit_databases = postgres", f"toolkit_postgres_url = {project.server}")
+    project.run().assert_outcomes(passed=2)
+    assert [name.partition("_")[0] for name in project.databases()] == ["seed"]
 
 
 def test_templates_that_nobody_used_for_long_are_removed(
@@ -127,7 +157,7 @@ def test_templates_that_nobody_used_for_long_are_removed(
     with psycopg.connect(project.server, autocommit=True) as connection:
         [(name,)] = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'toolkit%seed%'").fetchall()
         connection.execute(f"COMMENT ON DATABASE {name} IS '2020-01-01'")
-    other = Pool(own, tmp_path / "pool")
+    other = Pool(own, tmp_path / "pool", project.server)
     for name in ("sqlite", "postgres"):
         other.drop(other.clone(name, Seed(own, own.fixtures, ())))
     other.close()
@@ -169,8 +199,7 @@ def test_a_role_that_may_not_create_databases_is_told(project: Project, own: Con
     with psycopg.connect(project.server, autocommit=True) as connection:
         connection.execute("CREATE ROLE visitor LOGIN")
     url = project.server.replace("//postgres:@", "//visitor@")
-    database = replace(own.database("postgres"), address=url)
-    visiting = Pool(replace(own, databases={"postgres": database}), tmp_path / "pool")
+    visiting = Pool(own, tmp_path / "pool", url)
     with pytest.raises(ToolkitError, match="permission denied to create database"):
         visiting.clone("postgres", Seed(own, own.fixtures))
     visiting.close()

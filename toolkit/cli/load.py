@@ -27,6 +27,8 @@ from toolkit.cli.options import (
 @exclude_option
 @match_option
 @click.option("--ignore-revision", is_flag=True, help="Load what was dumped at another schema revision.")
+@click.option("--as-stored", is_flag=True,
+              help="Take what is given for encrypted columns as it is, encrypted or not.")
 @click.option("--no-attachments", is_flag=True, help="Leave the files that rows point at alone.")
 @click.option("--overwrite-attachments", is_flag=True,
               help="Replace files of the live store that have other content than those of the fixtures.")
@@ -42,6 +44,7 @@ def load_data(
     exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
     ignore_revision: bool,
+    as_stored: bool,
     no_attachments: bool,
     overwrite_attachments: bool,
     dry_run: bool,
@@ -69,5 +72,6 @@ def load_data(
     options = make_options(no_verify, batch_rows, commit_every, mode)
     with progress_on_stderr() as progress:
         result = run(ctx.obj, target, tables, directory=directory, exclude=exclude, match=match, dry_run=dry_run,
-                     ignore_revision=ignore_revision, options=options, attachments=attachments, progress=progress)
+                     ignore_revision=ignore_revision, as_stored=as_stored, options=options, attachments=attachments,
+                     progress=progress)
     print_json(result) if as_json else show_transfer(result)

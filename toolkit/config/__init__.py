@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from toolkit.config.databases import Database, name_of, parse_databases
+from toolkit.config.databases import TEST_SERVER, Database, name_of, parse_databases
 from toolkit.config.settings import find_settings, from_environment, text
 from toolkit.config.stores import Store, moved, parse_stores
 from toolkit.errors import ConfigurationError, UnknownNameError
@@ -76,7 +76,7 @@ def load_config(
     Raises:
         ConfigurationError: a file that is no TOML, or an unknown or ill-typed key, named with its file.
     """
-    environ = os.environ if environ is None else environ
+    environ = {key: value for key, value in (os.environ if environ is None else environ).items() if key != TEST_SERVER}
     root, source, table = find_settings(directory or Path.cwd())
     known = ("metadata", "migrations", "version_table", "fixtures", "databases", "stores")
     unknown = set(table) - set(known)

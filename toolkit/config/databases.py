@@ -29,6 +29,8 @@ DEFAULT_DATABASES: Mapping[str, str] = {
     "postgres": "embedded:.toolkit/postgres",
 }
 EMBEDDED = "embedded:"
+TEST_SERVER = "TOOLKIT_TEST_POSTGRES_URL"
+"""Where the pytest plugin may make and drop databases; no database of a name, as other such variables are."""
 
 # The driver each URL is given, whichever the application itself uses: the tables are the same.
 DRIVERS: Mapping[str, str] = {

@@ -12,15 +12,18 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: list[tuple[str, int, str]] = []
+        self._advice: dict[str, None] = {}
 
-    def add(self, file: str, line: int | None, problem: str) -> None:
-        """Note a problem with a line of a file.
+    def add(self, file: str, line: int | None, problem: str, advice: str = "") -> None:
+        """Note a problem with a line of a file; `advice` is told once, beside that to correct the files.
 
         Raises:
             FixtureProblemsError: there are too many to go on.
         """
         if len(self._found) == LIMIT:
-            raise FixtureProblemsError(self._in_order(), more=True)
+            raise FixtureProblemsError(self._in_order(), self._advice, more=True)
+        if advice:
+            self._advice[advice] = None
         self._found.append((file, line or 0, f"{file}{'' if line is None else f', line {line}'}: {problem}"))
 
     def raise_if_any(self) -> None:
@@ -30,7 +33,7 @@ class Problems:
             FixtureProblemsError: at least one problem was.
         """
         if self._found:
-            raise FixtureProblemsError(self._in_order())
+            raise FixtureProblemsError(self._in_order(), self._advice)
 
     def _in_order(self) -> list[str]:
         """By file as they were read, then by line: a row's form is checked before its values are."""

@@ -50,14 +50,6 @@ def load_metadata(reference: str, search_path: Path) -> MetaData:
     return _metadata_of(found, reference)
 
 
-def personal_columns(reference: str, search_path: Path) -> dict[str, frozenset[str]]:
-    """By table, the columns that its model names in `__pii_columns__`: models of the module that `reference` names."""
-    load_metadata(reference, search_path)
-    module = sys.modules[reference.partition(":")[0]]
-    models = [each for each in vars(module).values() if isinstance(each, type) and hasattr(each, "__table__")]
-    return {model.__table__.fullname: frozenset(getattr(model, "__pii_columns__", ())) for model in models}
-
-
 @contextmanager
 def importable_from(directory: Path) -> Iterator[None]:
     """Let the modules in a directory and in its `src` be imported, as `python` does for the working directory.

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from toolkit.core.stored_texts import unstored
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS, TEXT_KINDS, Kind
 from toolkit.core.values import parse_json_value
@@ -66,7 +69,11 @@ def _bound(declared: sa.Column[Any], column: ColumnSpec, value: Any) -> Any:
     """A Python value of the model as it would be stored."""
     process = declared.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
     bound = value if value is None or process is None else process(value)
-    return _fitting(column, bound)
+    fitting = _fitting(column, bound)
+    is_cipher = column.type.kind is Kind.CIPHERTEXT
+    if is_cipher and pc.any(unstored(declared.type, pa.array([fitting], pa.string()))).as_py():
+        raise NoDefaultError("whose default only the database itself can encrypt")
+    return fitting
 
 
 def _fitting(column: ColumnSpec, value: Any) -> Any:

@@ -19,7 +19,8 @@ from toolkit.core.plan import TransferWarning
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
-from toolkit.models.loader import load_metadata, personal_columns
+from toolkit.models.loader import load_metadata
+from toolkit.models.personal_data import personal_columns
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 from toolkit.repositories import connect
@@ -150,7 +151,7 @@ class Comparison:
     ) -> None:
         self._config = config
         self._databases = (config.database(source), config.database(target))
-        self._masked = {} if show_pii else personal_columns(config.metadata, config.root)
+        self._masked = {} if show_pii else personal_columns(load_metadata(config.metadata, config.root))
         self._progress = progress or Silent()
         self.unmodelled: tuple[TransferWarning, ...] = ()
         """What either database holds beside the tables that are compared, from the first of them on."""

@@ -40,6 +40,7 @@ def load_data(
     match: Mapping[str, Sequence[str]] | None = None,
     dry_run: bool = False,
     ignore_revision: bool = False,
+    as_stored: bool = False,
     options: Options | None = None,
     attachments: AttachmentMode = AttachmentMode.PUT,
     progress: Progress | None = None,
@@ -49,7 +50,8 @@ def load_data(
     Every file is read whole and checked before anything is written; those of tables to `exclude` are not looked at.
     `match` names, by table, the columns by which rows are recognised instead of the primary key. `options.mode` says
     what becomes of rows that are there already, `attachments` what becomes of the files that the rows point at, where
-    the fixtures have them: they are looked at with the rows, and written before them.
+    the fixtures have them: they are looked at with the rows, and written before them. `as_stored` takes what is given
+    for encrypted columns as it is, encrypted or not.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before. Of the
@@ -60,7 +62,7 @@ def load_data(
     metadata = load_metadata(config.metadata, config.root)
     every = {spec.name: spec for spec in usable_tables(metadata)[0]}
     database = config.database(target)
-    fixtures = FixtureDirectory(directory_at(config.fixtures if directory is None else directory))
+    fixtures = FixtureDirectory(directory_at(config.fixtures if directory is None else directory), as_stored=as_stored)
     specs = _chosen(fixtures, metadata, tables, exclude)
     left = () if tables else _left_out(fixtures, metadata, progress)
     matched = matches(every, match or {})

@@ -70,10 +70,11 @@ class Watermarks:
         """
         marks = cls(since, source.database.place, {}, {})
         now = dt.datetime.now(dt.UTC)
-        for spec in specs:
+        growing = [spec for spec in specs if _grows(spec, since.column, source)]
+        for spec in growing:
             marks._reach(spec, source, now)
         with _naming_the_right(target):
-            marks = replace(marks, previous=marks._read(target, specs))
+            marks = replace(marks, previous=marks._read(target, growing))
         if target.write and marks.moved:
             _require_table(target)
         return marks
@@ -115,9 +116,7 @@ class Watermarks:
 
     def _reach(self, spec: TableSpec, source: DatabaseConnection, now: dt.datetime) -> None:
         """Note how far the source goes; a time that is still to come does not count, for others come before it."""
-        column = next((each for each in spec.columns if each.name == self.since.column), None)
-        if column is None:
-            return
+        column = spec.column(self.since.column)
         bounds = list(spec.conditions)
         if column.type.kind in _TIMES:
             # Infinities are outside of these bounds, too.
@@ -160,6 +159,13 @@ class Watermarks:
             return overlap if isinstance(overlap, int) else 0
         time = overlap if isinstance(overlap, dt.timedelta) else _DEFAULT_OVERLAP
         return -(-time // _DAY) if kind is Kind.DATE else time // dt.timedelta(microseconds=1)
+
+
+def _grows(spec: TableSpec, column: str, source: DatabaseConnection) -> bool:
+    """Whether the source itself can tell which rows changed since; a type of the application's own may hide it."""
+    if column not in spec.column_names:
+        return False
+    return source.repository(spec).stored_type(column) == spec.column(column).type
 
 
 def _require_table(target: DatabaseConnection) -> None:

@@ -77,6 +77,8 @@ class Codec:
         """An Arrow array of a table's column as values to bind, in the form that the column's own type has."""
         encoded = self.encode_column(column, values)
         type_ = spec.table.c[column.name].type
+        if isinstance(type_, sa.types.TypeDecorator):
+            type_ = type_.impl_instance
         if isinstance(type_, sa.Uuid) and not type_.native_uuid:
             return [None if value is None else value.hex for value in encoded]
         return encoded

@@ -8,23 +8,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
 
 from toolkit.core.digest import keyed_digests
-from toolkit.core.tables import ForeignKeySpec, TableSpec
-from toolkit.core.types import Kind, LogicalType, is_unknown_decorator, logical_type
-from toolkit.errors import ToolkitError, UnnamedRowError
-from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection
-from toolkit.repositories.codecs import from_canonical, to_canonical
+from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
+from toolkit.core.types import FLOAT_KINDS, Kind, LogicalType, is_unknown_decorator, logical_type
+from toolkit.core.values import python_scalar, shortened
+from toolkit.errors import ToolkitError, UnnamedRowError, UnrepresentableValueError
+from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection, batch_key
+from toolkit.repositories.codecs import Codec, from_canonical, shown
 from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
 
-_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+# Its processors take and give what travels canonically: documents as text, decimals as such. Those of a driver's own
+# dialect leave documents to the driver.
+_POSTGRESQL = PGDialect()  # type: ignore[no-untyped-call]
+_POSTGRESQL.supports_native_decimal = True
+_NUMBER_KINDS = FLOAT_KINDS | {Kind.DECIMAL}
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a column is stored: what its type's processors meet in one engine's driver."""
+
+    spec: TableSpec
+    column: ColumnSpec
+    dialect: Dialect
+    codec: Codec
+
+    def read(self, type_: sa.types.TypeDecorator[Any], values: pa.Array) -> list[Any]:
+        """The application's values of stored ones."""
+        process = type_.dialect_impl(self.dialect).result_processor(self.dialect, None) or _same
+        return [None if value is None else process(value) for value in self._driver_values(values)]
+
+    def write(self, type_: sa.types.TypeDecorator[Any], values: list[Any]) -> pa.Array:
+        """The stored values of the application's."""
+        process = type_.dialect_impl(self.dialect).bind_processor(self.dialect) or _same
+        return self.codec.decode_column(self.column, [None if value is None else process(value) for value in values])
+
+    def _driver_values(self, values: pa.Array) -> list[Any]:
+        if self.column.type.kind in _NUMBER_KINDS:
+            # Those that SQLite would change are stored as bytes there, which no type's processor reads.
+            return [from_canonical(self.column.type, value) for value in values.to_pylist()]
+        return self.codec.encode_stored(self.spec, self.column, values)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 @dataclass(frozen=True)
@@ -32,44 +68,32 @@ class Decorated:
     """Between the stored form of one column in one engine and its canonical form."""
 
     type_: sa.types.TypeDecorator[Any]
-    canonical: LogicalType
-    stored: LogicalType
-    dialect: Dialect
+    canonical: _Form
+    stored: _Form
 
     def to_canonical(self, values: pa.Array) -> pa.Array:
         """Stored values as PostgreSQL would store them."""
-        return self._through(values, self.stored, self.dialect, self.canonical, _POSTGRESQL)
+        return self.canonical.write(self.type_, self.stored.read(self.type_, values))
 
     def to_stored(self, values: pa.Array) -> pa.Array:
         """Canonical values as this engine stores them."""
-        return self._through(values, self.canonical, _POSTGRESQL, self.stored, self.dialect)
-
-    def _through(
-        self, values: pa.Array, given: LogicalType, from_: Dialect, wanted: LogicalType, to: Dialect
-    ) -> pa.Array:
-        result = self.type_.result_processor(from_, None) or _same
-        bind = self.type_.bind_processor(to) or _same
-        through = [
-            None if value is None else to_canonical(wanted, bind(result(from_canonical(given, value))))
-            for value in values.to_pylist()
-        ]
-        return pa.array(through, wanted.arrow)
+        return self.stored.write(self.type_, self.canonical.read(self.type_, values))
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-def decorated_columns(spec: TableSpec, dialect: Dialect) -> dict[str, Decorated]:
+def decorated_columns(spec: TableSpec, connection: DatabaseConnection) -> dict[str, Decorated]:
     """The columns of a table that need their type's processors in this engine, by name."""
-    found = {}
+    dialect, found = connection.sqlalchemy.dialect, {}
     for column in spec.columns:
         type_ = spec.table.c[column.name].type
         if not is_unknown_decorator(type_):
             continue
         stored = logical_type(type_.load_dialect_impl(dialect), column.name)
-        if stored != column.type or stored.kind is Kind.UUID:
-            found[column.name] = Decorated(type_, column.type, stored, dialect)
+        if stored != column.type:
+            found[column.name] = Decorated(
+                type_,
+                _Form(spec, column, _POSTGRESQL, Codec()),
+                _Form(spec, replace(column, type=stored), dialect, connection.codec),
+            )
     return found
 
 
@@ -77,7 +101,7 @@ def repository_of(
     connection: DatabaseConnection, spec: TableSpec, engine: Callable[[DatabaseConnection, TableSpec], TableRepository]
 ) -> TableRepository:
     """An engine's repository of a table, behind the processors of those columns that need them."""
-    decorated = decorated_columns(spec, connection.sqlalchemy.dialect)
+    decorated = decorated_columns(spec, connection)
     stored = engine(connection, _stored_spec(spec, decorated))
     return DecoratedRepository(stored, spec, decorated) if decorated else stored
 
@@ -86,28 +110,56 @@ def _stored_spec(spec: TableSpec, decorated: dict[str, Decorated]) -> TableSpec:
     """The table as this engine stores it."""
     if not decorated:
         return spec
-    columns = [replace(c, type=decorated[c.name].stored) if c.name in decorated else c for c in spec.columns]
+    columns = [decorated[c.name].stored.column if c.name in decorated else c for c in spec.columns]
     return replace(spec, columns=tuple(columns))
 
 
 def as_stored(
-    spec: TableSpec, batch: pa.RecordBatch, dialect: Dialect
+    spec: TableSpec, batch: pa.RecordBatch, connection: DatabaseConnection
 ) -> tuple[TableSpec, pa.RecordBatch]:
     """A batch, which may lack some of the columns, and its table as an engine stores them."""
-    decorated = {} if dialect.name == _POSTGRESQL.name else decorated_columns(spec, dialect)
+    decorated = decorated_columns(spec, connection)
     stored = _stored_spec(spec, decorated)
-    return stored, _converted(batch, stored, decorated, Decorated.to_stored)
+    return stored, _converted(batch, (spec, stored), decorated, Decorated.to_stored)
 
 
 def _converted(
     batch: pa.RecordBatch,
-    spec: TableSpec,
+    specs: tuple[TableSpec, TableSpec],
     decorated: dict[str, Decorated],
     way: Callable[[Decorated, pa.Array], pa.Array],
 ) -> pa.RecordBatch:
-    names = batch.schema.names
-    arrays = [way(decorated[n], batch.column(n)) if n in decorated else batch.column(n) for n in names]
-    return pa.record_batch(arrays, schema=pa.schema([spec.schema.field(name) for name in names]))
+    """A batch of the first of two forms of a table in the second.
+
+    Raises:
+        UnrepresentableValueError: a value that its type does not take, named with its row.
+    """
+    given, wanted = specs
+    arrays = []
+    for name in batch.schema.names:
+        values = batch.column(name)
+        if name in decorated:
+            try:
+                values = way(decorated[name], values)
+            except Exception as error:
+                raise _refused(given, batch, name, partial(way, decorated[name])) or error from error
+        arrays.append(values)
+    return pa.record_batch(arrays, schema=pa.schema([wanted.schema.field(name) for name in batch.schema.names]))
+
+
+def _refused(
+    spec: TableSpec, batch: pa.RecordBatch, name: str, convert: Callable[[pa.Array], pa.Array]
+) -> UnrepresentableValueError | None:
+    values = batch.column(name)
+    for row in range(batch.num_rows):
+        try:
+            convert(values.slice(row, 1))
+        except Exception as error:  # noqa: BLE001 - whatever an application's own type raises
+            type_ = type(spec.table.c[name].type).__name__
+            why = shortened(" ".join(str(error).split()))
+            problem = f"holds {shown(python_scalar(values[row]))}, which its type {type_} does not take ({why})"
+            return UnrepresentableValueError(spec.name, batch_key(spec, batch, row), name, problem)
+    return None
 
 
 class DecoratedRepository(TableRepository):
@@ -121,7 +173,7 @@ class DecoratedRepository(TableRepository):
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order."""
         for batch in self._stored.read(batch_rows, self._stored_keys(keys)):
-            yield self._converted(batch, self.spec, Decorated.to_canonical)
+            yield self._to_canonical(batch)
 
     def lossy_casts(self) -> Mapping[str, LossyCast]:
         """By column, those of which some values would be changed by reading them as what the type stores."""
@@ -130,6 +182,10 @@ class DecoratedRepository(TableRepository):
     def has_key(self) -> bool:
         """Whether the database keeps the key unique."""
         return self._stored.has_key()
+
+    def stored_type(self, column: str) -> LogicalType:
+        """What the database itself holds in a column."""
+        return self._stored.spec.column(column).type
 
     def folded_key(self) -> dict[str, str]:
         """The key columns of which the database takes different values for one."""
@@ -142,7 +198,7 @@ class DecoratedRepository(TableRepository):
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row."""
         for batch in self._stored.read_committed():
-            yield keyed_digests(self.spec, self._converted(batch, self.spec, Decorated.to_canonical))
+            yield keyed_digests(self.spec, self._to_canonical(batch))
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
         """Fill an empty table."""
@@ -184,17 +240,15 @@ class DecoratedRepository(TableRepository):
         """Why these rows could not fill the empty table."""
         return self._stored.why_refused(self._to_stored(batches), error)
 
+    def _to_canonical(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return _converted(batch, (self._stored.spec, self.spec), self._decorated, Decorated.to_canonical)
+
     def _to_stored(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield self._converted(batch, self._stored.spec, Decorated.to_stored)
+            yield _converted(batch, (self.spec, self._stored.spec), self._decorated, Decorated.to_stored)
 
     def _stored_keys(self, keys: pa.Table | None) -> pa.Table | None:
         if keys is None:
             return None
-        (batch,) = keys.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], keys.schema)]
-        return pa.Table.from_batches([self._converted(batch, self._stored.spec, Decorated.to_stored)])
-
-    def _converted(
-        self, batch: pa.RecordBatch, spec: TableSpec, way: Callable[[Decorated, pa.Array], pa.Array]
-    ) -> pa.RecordBatch:
-        return _converted(batch, spec, self._decorated, way)
+        batches = keys.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], keys.schema)]
+        return pa.Table.from_batches(list(self._to_stored(batches)))

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql
 from toolkit.core.digest import StoredDigest, TableDigest, digest_batches, keyed_digests
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, TableSpec, bracketed
+from toolkit.core.types import LogicalType
 from toolkit.core.values import python_scalar, show_key, show_value
 from toolkit.errors import (
     ConditionError,
@@ -78,6 +79,10 @@ class TableRepository:
         found = self.connection.codec.decode_column(spec, [value])
         whole = found.view(pa.int32()) if pa.types.is_date32(found.type) else found.cast(pa.int64())
         return None if value is None else int(whole[0].as_py())
+
+    def stored_type(self, column: str) -> LogicalType:
+        """What the database itself holds in a column: a type of the application's own may hold another there."""
+        return self.spec.column(column).type
 
     def check_condition(self) -> None:
         """Have the database understand each condition that narrows the table, before anything is done by them.

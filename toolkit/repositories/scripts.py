@@ -80,7 +80,7 @@ class Script(ABC):
         Raises:
             UnrepresentableValueError: a value that the engine cannot keep, named with its row.
         """
-        stored_spec, stored = as_stored(spec, batch, self._connection.sqlalchemy.dialect)
+        stored_spec, stored = as_stored(spec, batch, self._connection)
         found = {}
         for name in batch.schema.names:
             column, values = stored_spec.column(name), stored.column(name)

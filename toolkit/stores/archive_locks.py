@@ -120,8 +120,9 @@ def take_lock(store: ObjectStore, kind: LockKind) -> Iterator[Lock]:
     """
     content = msgspec.json.encode(_Holder(kind, _host(), os.getpid(), dt.datetime.now(dt.UTC)))
     key = f"{LOCKS}{kind}-{secrets.token_hex(8)}"
-    store.create(key, content)
     try:
+        # Within: Ctrl-C may come as soon as the lock is there.
+        store.create(key, content)
         _refuse_others(store, key, kind)
         lock = Lock(store, key, content)
         ended = threading.Event()

@@ -6,7 +6,7 @@ import difflib
 import enum
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from operator import attrgetter
@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import default
 
 from toolkit.core.json_columns import parse_column, parse_value
-from toolkit.core.problems import Problems
+from toolkit.core.problems import LIMIT, Problems
+from toolkit.core.stored_texts import unstored
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, Kind
 from toolkit.core.values import shortened
@@ -44,8 +45,8 @@ _DIALECT = default.DefaultDialect()
 def read_schema(spec: TableSpec) -> pa.Schema:
     """The schema of rows read from a file."""
     schema = spec.schema
-    for field in _EXTRA:
-        schema = schema.append(field)
+    for extra in _EXTRA:
+        schema = schema.append(extra)
     return schema
 
 
@@ -69,6 +70,8 @@ class FixtureReader:
     spec: TableSpec
     file: str
     problems: Problems
+    unstored: list[tuple[int, str]] = field(default_factory=list)
+    """By line, the columns that hold something else than their type stores; as many as are told."""
 
     def batches(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[pa.RecordBatch]:
         """The rows in `read_schema`. Problems are noted; a row that has one is left out.
@@ -246,6 +249,7 @@ class FixtureReader:
         if column.type.kind is Kind.ENUM:
             array = self._enum_names(column, lines, array)
         self._check_length(column, lines, array)
+        self._note_unstored(column, lines, array)
         return array
 
     def _check_nulls(self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any], array: pa.Array) -> None:
@@ -266,6 +270,12 @@ class FixtureReader:
                 lines[row],
                 f"column {column.name!r}: {_shown(array[row].as_py())} has {lengths[row]} characters; {longest} fit",
             )
+
+    def _note_unstored(self, column: ColumnSpec, lines: Sequence[int], array: pa.Array) -> None:
+        found = unstored(self.spec.table.c[column.name].type, array)
+        if found is not None and len(self.unstored) <= LIMIT:
+            rows = pc.indices_nonzero(pc.fill_null(found, False)).to_pylist()
+            self.unstored.extend((lines[row], column.name) for row in rows[: LIMIT + 1])
 
     def _enum_names(self, column: ColumnSpec, lines: Sequence[int], array: pa.Array) -> pa.Array:
         """Members of an enumeration by their stored names; `alchemy dump-data` writes their values."""

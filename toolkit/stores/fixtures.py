@@ -13,6 +13,7 @@ from toolkit.core.plan import TransferWarning
 from toolkit.core.problems import Problems
 from toolkit.core.progress import Progress
 from toolkit.core.tables import TableSpec
+from toolkit.core.types import Kind
 from toolkit.errors import FixtureError
 from toolkit.stores.directories import Directory
 from toolkit.stores.fixture_files import FORMS, Compression, FileForm, Format, open_chunks, table_of
@@ -20,17 +21,23 @@ from toolkit.stores.fixture_reader import FixtureReader, read_schema
 from toolkit.stores.fixture_writer import complete, is_unfinished, read_manifest
 from toolkit.stores.spool import SpooledRows
 
+_AS_STORED = (
+    "What is stored is written by toolkit dump-data (alchemy dump-data decrypts it); to load it as it is all the same: "
+    "--as-stored."
+)
+
 
 class FixtureDirectory:
-    """A directory of fixtures to read.
+    """A directory of fixtures to read; `as_stored`: what columns hold is not compared with what their types store.
 
     Raises:
         StoreError: it cannot be read.
         FixtureError: its manifest is damaged.
     """
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, *, as_stored: bool = False) -> None:
         self.directory = directory
+        self._as_stored = as_stored
         if is_unfinished(directory):
             with directory.alone():
                 complete(directory)
@@ -106,9 +113,20 @@ class FixtureDirectory:
                 spec, folder / f"{len(list(folder.iterdir()))}", reader.batches(chunks, form), read_schema(spec)
             )
         listed = self.manifest.tables.get(spec.name)
-        if listed is not None and listed.sha256 != digest.hexdigest():
-            self._note_change(spec, listed, rows.count(), form, progress)
+        # As it was dumped, it holds what was stored.
+        if listed is None or listed.sha256 != digest.hexdigest():
+            self._note_unstored(reader, problems)
+            if listed is not None:
+                self._note_change(spec, listed, rows.count(), form, progress)
         return rows
+
+    def _note_unstored(self, reader: FixtureReader, problems: Problems) -> None:
+        for line, name in [] if self._as_stored else reader.unstored:
+            type_ = type(reader.spec.table.c[name].type).__name__
+            is_cipher = reader.spec.column(name).type.kind is Kind.CIPHERTEXT
+            # Not the text itself: it may be a secret.
+            problem = f"holds what is not {'encrypted' if is_cipher else 'in the form'} as {type_} stores it"
+            problems.add(reader.file, line, f"column {name!r} {problem}", _AS_STORED)
 
     def _note_change(
         self, spec: TableSpec, listed: FixtureFile, rows: int, form: FileForm, progress: Progress

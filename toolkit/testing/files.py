@@ -18,10 +18,14 @@ KEPT_DAYS = 7
 
 
 class FileTemplates:
-    """Templates in a directory that processes share, clones in one of this process's own beside them."""
+    """Templates in a directory that processes share, clones in one of this process's own beside them.
 
-    def __init__(self, database: Database, directory: Path) -> None:
+    With `rebuild`, the name of a run, only templates that were made in it are used.
+    """
+
+    def __init__(self, database: Database, directory: Path, rebuild: str | None = None) -> None:
         self._database = database
+        self._rebuild = rebuild
         self._directory = directory
         self._lock = directory / "directory.lock"
         self._numbers = count()
@@ -36,7 +40,7 @@ class FileTemplates:
     def ensure(self, key: str, fill: Callable[[Database], None]) -> None:
         """See to it that there is a template of that key, made by one process for all."""
         with locked(self._lock):
-            if self._template(key).exists():
+            if self._template(key).exists() and self._rebuild in (None, self._run_of(key)):
                 os.utime(self._template(key))
                 return
             made = self._new()
@@ -45,7 +49,10 @@ class FileTemplates:
                 fill(made)
             finally:
                 made.engine.dispose()
+            self._note(key).unlink(missing_ok=True)
             made.file.replace(self._template(key))
+            if self._rebuild:
+                self._note(key).write_text(self._rebuild)
             self.drop(made)
 
     def clone(self, key: str) -> Database:
@@ -69,6 +76,13 @@ class FileTemplates:
     def _template(self, key: str) -> Path:
         return self._directory / f"{key}.template"
 
+    def _note(self, key: str) -> Path:
+        """Which run a template was made in, if it was made in one that rebuilds."""
+        return self._template(key).with_suffix(".run")
+
+    def _run_of(self, key: str) -> str | None:
+        return self._note(key).read_text() if self._note(key).is_file() else None
+
     def _new(self) -> Database:
         place = self._clones / str(next(self._numbers))
         place.mkdir()
@@ -83,6 +97,7 @@ class FileTemplates:
         for template in self._directory.glob("*.template"):
             if template.stat().st_mtime < time.time() - KEPT_DAYS * 86400:
                 template.unlink(missing_ok=True)
+                template.with_suffix(".run").unlink(missing_ok=True)
 
 
 def _remove(clones: Path) -> None:

@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from toolkit.config.databases import EMBEDDED
-from toolkit.errors import ToolkitError
+from toolkit.config.databases import EMBEDDED, TEST_SERVER
+from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.testing.seeds import Seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from toolkit.config import Config, Database
+
+
+_EMBEDDED = EMBEDDED.rstrip(":")
 
 
 class Templates(Protocol):
@@ -34,11 +37,17 @@ class Templates(Protocol):
 
 
 class Pool:
-    """All databases of this process's tests; `directory` is shared with other processes, and kept between runs."""
+    """All databases of this process's tests; `directory` is shared with other processes, and kept between runs.
 
-    def __init__(self, config: Config, directory: Path) -> None:
+    `server` is the URL of a PostgreSQL database on the server for tests, or `embedded`. With `rebuild`, which names a
+    run, templates that were not made in that run are made anew.
+    """
+
+    def __init__(self, config: Config, directory: Path, server: str | None = None, rebuild: str | None = None) -> None:
         self.config = config
         self._directory = directory
+        self._server = server
+        self._rebuild = rebuild
         self._templates: dict[str, Templates] = {}
         self._keys: dict[tuple[str, Seed], str | ToolkitError] = {}
 
@@ -83,15 +92,32 @@ class Pool:
         from toolkit.testing.postgres import PostgresTemplates
 
         if database.engine_name != "postgresql":
-            return FileTemplates(database, self._directory / database.name)
+            return FileTemplates(database, self._directory / database.name, self._rebuild)
         # Locks are seen by those who are connected to the same database: a project's name includes it.
         place = f"{self.config.root}\n{database.url.database}"
-        return PostgresTemplates(database, hashlib.sha256(place.encode()).hexdigest()[:8])
+        return PostgresTemplates(database, hashlib.sha256(place.encode()).hexdigest()[:8], self._rebuild)
 
     def _database(self, name: str) -> Database:
         # Made by this plugin from the project's own files: tests may read and write others there.
         database = replace(self.config.database(name), external_access=True)
-        if not database.is_embedded:
-            return database
-        # Not the server that the application works with.
-        return replace(database, address=f"{EMBEDDED}{self._directory / 'postgres'}")
+        return self._on_a_server_for_tests(database) if database.engine_name == "postgresql" else database
+
+    def _on_a_server_for_tests(self, database: Database) -> Database:
+        """The database at another address: never the server that the application works with, unless that is named."""
+        if self._server is None and not database.is_embedded:
+            raise ConfigurationError(
+                f"No server is named for tests, and {database.name} is configured as {database.shown_url}: "
+                "databases are made and dropped only where that is meant.",
+                f"Set {TEST_SERVER} (or toolkit_postgres_url of pytest) to a PostgreSQL URL, or to "
+                f"`{_EMBEDDED}` for a server of pytest's own.",
+            )
+        if self._server in (None, _EMBEDDED):
+            return replace(database, address=f"{EMBEDDED}{self._directory / 'postgres'}")
+        assert self._server is not None
+        named = replace(database, address=self._server)
+        if named.engine_name != "postgresql":
+            raise ConfigurationError(
+                f"The server for tests is no PostgreSQL: {named.shown_url}.",
+                f"Correct {TEST_SERVER}, or toolkit_postgres_url of pytest.",
+            )
+        return named

@@ -1,6 +1,6 @@
 """Templates and clones on a PostgreSQL server.
 
-The configured database itself is only connected to. What this module makes has names that begin with
+The database that was named is only connected to. What this module makes has names that begin with
 `toolkit_<project>_`: `…seed_<key>` for templates, `…run_<process>_<number>` for clones. A process holds an advisory
 lock for as long as it runs: whoever gets the lock knows that its clones are leftovers, on whatever machine it ran.
 """
@@ -26,10 +26,14 @@ KEPT_DAYS = 7
 
 
 class PostgresTemplates:
-    """One connection to the server, from which databases are made and dropped."""
+    """One connection to the server, from which databases are made and dropped.
 
-    def __init__(self, database: Database, project: str) -> None:
+    With `rebuild`, the name of a run, only templates that were made in it are used.
+    """
+
+    def __init__(self, database: Database, project: str, rebuild: str | None = None) -> None:
         self._database = database
+        self._rebuild = rebuild
         self._url = database.url
         self._numbers = count()
         self._prefix = f"toolkit_{project}_"
@@ -44,11 +48,13 @@ class PostgresTemplates:
         template = f"{self._prefix}seed_{key}"
         self._rows("SELECT pg_advisory_lock(%s)", self._key_of(key))
         try:
-            if not self._rows("SELECT FROM pg_database WHERE datname = %s", template):
+            made_in = self._run_of(template)
+            if made_in is None or (self._rebuild or made_in) != made_in:
                 self._make(template, fill)
+                made_in = self._rebuild or ""
             # When it was last used: see `_remove_leftovers`.
             [(today,)] = self._rows("SELECT current_date::text")
-            self._run("COMMENT ON DATABASE {} IS {}", Identifier(template), Literal(today))
+            self._run("COMMENT ON DATABASE {} IS {}", Identifier(template), Literal(f"{today} {made_in}"))
         finally:
             self._rows("SELECT pg_advisory_unlock(%s)", self._key_of(key))
 
@@ -84,7 +90,15 @@ class PostgresTemplates:
             made.engine.dispose()
         # Nobody may be connected to a template while it is copied. The name comes last: it says that all is there.
         self._run("ALTER DATABASE {} ALLOW_CONNECTIONS false", Identifier(name))
+        self._drop(template)
         self._run("ALTER DATABASE {} RENAME TO {}", Identifier(name), Identifier(template))
+
+    def _run_of(self, template: str) -> str | None:
+        """The run that a template was made in, empty if that was none that rebuilds; None if there is no template."""
+        found = self._rows(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", template
+        )
+        return (found[0][0] or "").partition(" ")[2] if found else None
 
     def _remove_leftovers(self) -> None:
         """Drop the clones of processes that are gone, and templates that were not used for a week."""
@@ -93,7 +107,7 @@ class PostgresTemplates:
         seeds = f"{self._prefix}seed_"
         old = self._rows(
             "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
-            " AND shobj_description(oid, 'pg_database')::date < current_date - %s",
+            " AND split_part(shobj_description(oid, 'pg_database'), ' ', 1)::date < current_date - %s",
             seeds, KEPT_DAYS,
         )  # fmt: skip
         for (name,) in old:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
-from collections.abc import Iterator
+import sys
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.errors import ConfigurationError
+from toolkit.testing.definitions import definitions
+from toolkit.testing.sources import digest_of, fixture_files, migration_files
 
 if TYPE_CHECKING:
-    from sqlalchemy import Dialect, MetaData
-    from sqlalchemy.schema import ExecutableDDLElement
+    from sqlalchemy import MetaData
 
     from toolkit.config import Config, Database
 
@@ -35,13 +38,14 @@ class Seed:
         from toolkit.models.loader import load_metadata
 
         metadata = load_metadata(self.config.metadata, self.config.root)
-        settings = (self.config.metadata, self.config.version_table, self.tables)
-        digest = hashlib.sha256(f"{version('toolkit')}\n{settings}\n".encode())
-        for statement in _statements(metadata, database.url.get_dialect()()):
-            digest.update(statement.encode())
-        for path in self._files():
-            digest.update(f"\n{path.name}\n".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest = hashlib.sha256(_toolkit().encode())
+        # A default such as "now" is as old as the template.
+        digest.update(f"{_today()}\n".encode())
+        digest.update(f"{(self.config.metadata, self.config.version_table, self.tables)}\n".encode())
+        for definition in definitions(metadata, database.url.get_dialect()()):
+            digest.update(f"{definition}\n".encode())
+        models = _model_files(metadata, self.config.metadata)
+        digest.update(digest_of([*self._fixtures(), *migration_files(self.config, models)], self.config.root).encode())
         return digest.hexdigest()[:16]
 
     def fill(self, database: Database) -> None:
@@ -61,39 +65,34 @@ class Seed:
                 config, database.name, self.tables or (), directory=self.directory, attachments=AttachmentMode.LEAVE
             )
 
-    def _files(self) -> Iterator[Path]:
-        yield from sorted(path for path in self.config.migrations.rglob("*.py") if path.is_file())
+    def _fixtures(self) -> list[Path]:
         if self.tables == ():
-            return
+            return []
         if not self.directory.is_dir():
             raise ConfigurationError(
                 f"There is no directory of fixtures {self.directory}.",
                 "Make it, name another one (toolkit_fixtures), or ask for a database without rows: "
                 "@pytest.mark.toolkit(tables=[]).",
             )
-        yield from sorted(
-            path for path in self.directory.glob("*.json") if self.tables is None or path.stem in self.tables
-        )
+        return fixture_files(self.directory, self.tables)
 
 
-def _statements(metadata: MetaData, dialect: Dialect) -> list[str]:
-    from sqlalchemy.schema import CreateIndex, CreateTable
-
-    found = []
-    for table in metadata.tables.values():
-        found.append(_compiled(CreateTable(table), dialect))
-        found += [_compiled(CreateIndex(index), dialect) for index in table.indexes]
-        # An engine's own enum has only its name in the statement.
-        found += [f"{table.key}.{each.key} {getattr(each.type, 'enums', '')}" for each in table.columns]
-    # A table's indexes are a set, whose order differs from process to process.
-    return sorted(found)
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()
 
 
-def _compiled(element: ExecutableDDLElement, dialect: Dialect) -> str:
-    from sqlalchemy.exc import CompileError
+def _model_files(metadata: MetaData, reference: str) -> set[Path]:
+    """The modules of the models."""
+    from toolkit.models.mappers import mappers_of
 
-    try:
-        return str(element.compile(dialect=dialect))
-    except CompileError:
-        # A type that this engine lacks: its migrations make something else of it.
-        return str(element)
+    names = {reference.partition(":")[0], *(mapper.class_.__module__ for mapper in mappers_of(metadata))}
+    files = (getattr(sys.modules.get(name), "__file__", None) for name in names)
+    return {Path(file).resolve() for file in files if file}
+
+
+@cache
+def _toolkit() -> str:
+    """This package, and those that its work rests on."""
+    package = Path(__file__).parents[1]
+    versions = [version(name) for name in ("sqlalchemy", "alembic", "advanced-alchemy")]
+    return f"{digest_of(sorted(package.rglob('*.py')), package)} {versions}"

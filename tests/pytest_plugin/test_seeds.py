@@ -1,0 +1,276 @@
+"""What a test's database is made from has a name of its own: whatever is edited, tests see new rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from sqlalchemy.dialects import postgresql
+
+from tests.pytest_plugin.conftest import Project
+from toolkit.config import Config, load_config
+from toolkit.testing import seeds
+from toolkit.testing.definitions import definitions
+from toolkit.testing.seeds import Seed
+from toolkit.testing.sources import migration_files
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Config:
+    """A project with migrations in two places and helpers, of which only these files matter."""
+    files = {
+        "toolkit.toml": 'metadata = "tests.models.test_loader:METADATA"',
+        "fixtures/thing.json": "[]",
+        "alembic.ini": "[alembic]\nscript_location = migrations\npath_separator = newline\n"
+                       "version_locations =\n  %(here)s/migrations/versions\n  %(here)s/more versions\n",
+        "migrations/env.py": "from settings import url",
+        "migrations/script.py.mako": "",
+        "migrations/versions/0001.py": "from helpers.rows import insert\nfrom tests.models.test_loader import METADATA",
+        "migrations/versions/rows.sql": "",
+        "more versions/0002.py": "import importlib",
+        "settings.py": "",
+        "helpers/__init__.py": "",
+        "helpers/rows.py": "def insert():\n    from . import values",
+        "helpers/values.py": "import os.path",
+        "helpers/unused.py": "",
+        "tests_of_its_own.py": "import helpers.unused",
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(content)
+    return load_config(tmp_path, {})
+
+
+def digest(config: Config, tables: tuple[str, ...] | None = None) -> str:
+    return Seed(config, config.fixtures, tables).digest(config.database("sqlite"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["thing.json", "thing.jsonl", "thing.csv", "THING.JSON", "Thing.csv", "manifest.json"]
+    + [f"thing.{form}.{packed}" for form in ("json", "jsonl", "csv") for packed in ("gz", "zst", "zip")],
+)
+def test_every_form_of_a_fixture_counts_for_the_tables_that_are_loaded(own: Config, name: str) -> None:
+    names = {digest(own, ("thing",)), digest(own)}
+    for content in ("one", "two"):
+        (own.fixtures / name).write_text(content)
+        names |= {digest(own, ("thing",)), digest(own)}
+    assert len(names) == 6
+    # Nothing is read for a schema without rows, nor of other tables' files.
+    before = digest(own, ()), digest(own, ("thing",))
+    (own.fixtures / name.replace("manifest", "notes").replace("hing", "hings").replace("HING", "HINGS")).write_text("x")
+    (own.fixtures / "README.md").write_text("")
+    assert (digest(own, ()), digest(own, ("thing",))) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["alembic.ini", "migrations/env.py", "migrations/versions/0001.py", "migrations/versions/rows.sql",
+     "more versions/0002.py", "more versions/0003.py", "more versions/rows.csv", "settings.py", "helpers/rows.py",
+     "helpers/values.py", "helpers/__init__.py"],
+)
+def test_migrations_everywhere_and_what_they_import_count(own: Config, name: str) -> None:
+    before = digest(own)
+    with (own.root / name).open("a") as file:
+        file.write("\n# edited")
+    assert digest(own) != before
+
+
+@pytest.mark.parametrize("name", ["migrations/script.py.mako", "helpers/unused.py", "tests_of_its_own.py"])
+def test_what_migrations_do_not_import_does_not_count(own: Config, name: str) -> None:
+    before = digest(own)
+    (own.root / name).write_text("# edited")
+    assert digest(own) == before
+
+
+def test_the_modules_of_models_are_told_by_their_tables_alone(own: Config) -> None:
+    # Beside the migration that imports them, this module's own source would count.
+    files = migration_files(own, {ROOT / "tests" / "models" / "test_loader.py"})
+    assert {path.name for path in files} >= {"env.py", "0001.py", "0002.py", "rows.sql", "values.py", "alembic.ini"}
+    assert not [path for path in files if path.is_relative_to(ROOT)]
+
+
+def test_the_toolkit_and_the_day_count(own: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [digest(own)]
+    monkeypatch.setattr(seeds, "_today", lambda: dt.date(2024, 2, 29))
+    names.append(digest(own))
+    monkeypatch.setattr(seeds, "_toolkit", lambda: "another version")
+    names += [digest(own), digest(replace(own, version_table="other"))]
+    assert len(set(names)) == len(names)
+
+
+# -- models ----------------------------------------------------------------------------------------------------------
+
+MODELS = """
+import datetime as dt
+import enum
+from functools import partial
+
+import sqlalchemy as sa
+
+ZONE = "EU"
+
+class Rank(enum.Enum):
+    LOW = "low"
+
+class Text(sa.types.TypeDecorator):
+    impl = sa.String
+    cache_ok = True
+    def __init__(self, prefix="a"):
+        super().__init__()
+        self.prefix = prefix
+    def process_bind_param(self, value, dialect):
+        return self.prefix + value
+
+class Counter:
+    def __init__(self, start):
+        self.start = start
+    def __call__(self):
+        return self.start + 1
+
+def helper(value):
+    return value + "!" if value in {"a", "b"} else named.__name__
+
+def named():
+    return helper(ZONE)
+
+def closing_over(value):
+    return lambda: value
+
+def made(target, connection, **_):
+    connection.exec_driver_sql("SELECT 1")
+
+metadata = sa.MetaData()
+table = sa.Table(
+    "thing", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("scalar", sa.String, default="one"),
+    sa.Column("number", sa.Integer, default=lambda: 1),
+    sa.Column("named", sa.String, default=named),
+    sa.Column("partial", sa.String, default=partial(helper, "x")),
+    sa.Column("closed", sa.String, default=closing_over("x")),
+    sa.Column("counted", sa.Integer, default=Counter(5)),
+    sa.Column("method", sa.String, default="x".upper),
+    sa.Column("sql", sa.String, default=sa.func.lower("X")),
+    sa.Column("rank", sa.Enum(Rank), default=Rank.LOW),
+    sa.Column("own", Text(), default="x"),
+    sa.Column("at", sa.DateTime, default=dt.datetime.now),
+    sa.Column("loaded_at", sa.DateTime, default=dt.datetime.now()),
+    sa.Column("since", sa.DateTime, default=dt.datetime(2020, 1, 1)),
+    sa.Index("thing_named", "named"),
+    comment="a table",
+)
+sa.event.listen(table, "after_create", made)
+sa.event.listen(metadata, "before_create", sa.DDL("SELECT 2"))
+"""
+
+
+@pytest.fixture
+def defined() -> Iterator[Callable[[str], list[str]]]:
+    """What is told of models with this source; each time of a module of the same name."""
+
+    def define(source: str) -> list[str]:
+        module = sys.modules["models_of_seeds"] = ModuleType("models_of_seeds")
+        exec(compile(source, "models.py", "exec"), vars(module))
+        return definitions(module.metadata, postgresql.dialect())  # type: ignore[no-untyped-call]
+
+    yield define
+    del sys.modules["models_of_seeds"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('default="one"', 'default="two"'),
+        ("lambda: 1", "lambda: 2"),
+        ("return helper(ZONE)", "return ZONE"),
+        ('ZONE = "EU"', 'ZONE = "NORDIC"'),
+        ('value + "!"', 'value + "?"'),
+        ('partial(helper, "x")', 'partial(helper, "y")'),
+        ('closing_over("x")', 'closing_over("y")'),
+        ("Counter(5)", "Counter(6)"),
+        ("self.start + 1", "self.start + 2"),
+        ('"x".upper', '"x".lower'),
+        ("sa.func.lower(", "sa.func.upper("),
+        ('LOW = "low"', 'LOW = "lowest"'),
+        ("self.prefix + value", "value + self.prefix"),
+        ('{"a", "b"}', '{"a", "c"}'),
+        ("Text()", 'Text("b")'),
+        ("default=dt.datetime.now)", "default=dt.datetime.utcnow)"),
+        ("dt.datetime(2020, 1, 1)", "dt.datetime(2020, 1, 1, 1)"),
+        ('"thing_named", "named"', '"thing_named", "partial"'),
+        ("a table", "the table"),
+        ("SELECT 1", "SELECT 3"),
+        ("SELECT 2", "SELECT 3"),
+    ],
+)
+def test_tables_defaults_and_what_they_are_made_of_count(
+    defined: Callable[[str], list[str]], old: str, new: str
+) -> None:
+    before = defined(MODELS)
+    assert defined(MODELS) == before
+    assert MODELS.count(old) == 1
+    assert defined(MODELS.replace(old, new)) != before
+
+
+def test_the_name_of_the_content_is_the_same_in_every_process(tmp_path: Path) -> None:
+    (tmp_path / "models_of_seeds.py").write_text(MODELS)
+    (tmp_path / "toolkit.toml").write_text('metadata = "models_of_seeds:metadata"')
+    code = (
+        "from toolkit.config import load_config; from toolkit.testing.seeds import Seed; c = load_config();"
+        "print(Seed(c, c.fixtures, ()).digest(c.database('sqlite')))"
+    )
+    said = {
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONHASHSEED": seed},
+                       capture_output=True, text=True, check=True).stdout
+        for seed in ("1", "2")
+    }
+    assert len(said) == 1
+
+
+# -- in a run of pytest ----------------------------------------------------------------------------------------------
+
+TEST = """
+    import os
+
+    @pytest.mark.parametrize("number", range(2))
+    def test_name(toolkit_session, number):
+        assert toolkit_session.scalars(text("SELECT name FROM item ORDER BY id")).all() == os.environ["NAMES"].split()
+"""
+DEFAULT = 'Column("name", String(20), default=lambda: os.environ["NAME"])'
+
+
+def test_tests_see_what_was_edited_and_what_cannot_be_seen_when_they_are_told_to(project: Project) -> None:
+    project.test(TEST)
+    models = project.pytester.path / "shop.py"
+    models.write_text(models.read_text().replace('Column("name", String(20))', DEFAULT))
+    item = project.pytester.path / "fixtures" / "item.csv"
+    item.with_suffix(".json").unlink()
+
+    def run(names: str, *arguments: str, **said: str) -> None:
+        for name, value in {"NAMES": names, **said}.items():
+            project.pytester._monkeypatch.setenv(name, value)
+        project.run(*arguments).assert_outcomes(passed=6)
+
+    item.write_text("id,name\n1,bread\n")
+    run("bread")
+    item.write_text("id\n1\n2\n")
+    run("salt salt", NAME="salt")
+    made = len(project.created())
+    # What a default reads of the environment is nowhere to be seen.
+    run("salt salt", NAME="soap")
+    assert len(project.created()) == made
+    run("soap soap", "--toolkit-rebuild")
+    run("soap soap")
+    assert len(project.created()) == made + 3
+    run("soap soap", "--cache-clear")
+    assert len(project.created()) == made + 6

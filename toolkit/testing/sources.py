@@ -1,0 +1,134 @@
+"""The files that a test's database is made from: fixtures, migrations, and modules of the project that these import."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.stores.directories import directory_at
+from toolkit.stores.fixture_files import table_of
+from toolkit.stores.fixtures import FixtureDirectory
+from toolkit.testing.definitions import is_installed
+
+if TYPE_CHECKING:
+    from toolkit.config import Config
+
+_MANIFEST = "manifest.json"
+# Templates of new migrations, and what Python and editors leave.
+_NO_SOURCES = (".mako", ".pyc", "~")
+
+
+def fixture_files(directory: Path, tables: Collection[str] | None) -> list[Path]:
+    """Every file that may be one of these tables', in whatever form, and the manifest, which says what they hold.
+
+    Files that rows point at are not loaded into a test's database; the manifest lists them.
+    """
+    wanted = None if tables is None else {table.lower() for table in tables}
+    # A dump that was killed when all of it was there is put in its place first, as a load does.
+    names = FixtureDirectory(directory_at(directory)).directory.files()
+    found = [name for name in names if name.lower() == _MANIFEST or _holds(name, wanted)]
+    return [directory / name for name in sorted(found)]
+
+
+def _holds(name: str, wanted: Collection[str] | None) -> bool:
+    recognised = table_of(name)
+    return recognised is not None and (wanted is None or recognised[0].lower() in wanted)
+
+
+def migration_files(config: Config, models: Collection[Path]) -> list[Path]:
+    """All files beside migrations, Alembic's settings, and the modules of the project that any of them import.
+
+    `models` are not followed: a schema is told by its tables, and changes less often than the modules it is in.
+    """
+    places = _places(config)
+    beside = {path for place in places for path in _below(place)}
+    scripts = [path for path in beside if path.suffix == ".py"]
+    roots = _import_roots(config, places)
+    return sorted({*beside, *_settings(config), *_imported(scripts, roots, frozenset(models))})
+
+
+def _settings(config: Config) -> list[Path]:
+    return [path for path in (config.root / "alembic.ini", config.migrations / "alembic.ini") if path.is_file()]
+
+
+def _places(config: Config) -> list[Path]:
+    """The directories in which migrations are."""
+    places = [config.migrations]
+    if any("version_locations" in path.read_text(encoding="utf-8", errors="replace") for path in _settings(config)):
+        # Loaded only here: it takes 0.2 s.
+        from alembic.script import ScriptDirectory
+        from alembic.util import coerce_resource_to_filename
+
+        from toolkit.operations.alembic_session import alembic_config, migrating
+
+        with migrating(config):
+            scripts = ScriptDirectory.from_config(alembic_config(config))
+            places += [Path(coerce_resource_to_filename(place)) for place in scripts.version_locations]
+    return places
+
+
+def _below(place: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(place):
+        folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
+        paths = (Path(folder, name) for name in names if not name.startswith(".") and not name.endswith(_NO_SOURCES))
+        yield from (path.resolve() for path in paths if path.is_file())
+
+
+def _import_roots(config: Config, places: Iterable[Path]) -> list[Path]:
+    """Where a project's own modules may be: whatever Python searches, without the installed packages."""
+    searched = [Path(entry) for entry in sys.path if entry]
+    return [path for path in (config.root, config.root / "src", *places, *searched) if not is_installed(path)]
+
+
+def _imported(paths: Iterable[Path], roots: Iterable[Path], models: Collection[Path]) -> set[Path]:
+    """The files of the project that these import, and those that they import."""
+    found: set[Path] = set()
+    waiting = list(paths)
+    while waiting:
+        importer = waiting.pop()
+        for path in _imports(importer, importer.read_bytes(), tuple(roots)):
+            if path not in found and path not in models:
+                found.add(path)
+                waiting.append(path)
+    return found
+
+
+@cache
+def _imports(path: Path, source: bytes, roots: tuple[Path, ...]) -> list[Path]:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        # It fails when it is run, too.
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [_module(root, alias.name) for root in roots for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            bases = [path.parents[node.level - 1]] if 0 < node.level <= len(path.parents) else roots
+            names = ["", *(alias.name for alias in node.names)]
+            found += [_module(root, f"{node.module or ''}.{name}".strip(".")) for root in bases for name in names]
+    return [each for each in found if each is not None]
+
+
+def _module(root: Path, name: str) -> Path | None:
+    """The file of a module below a directory."""
+    place = root.joinpath(*name.split("."))
+    candidates = (place.with_name(f"{place.name}.py"), place / "__init__.py")
+    return next((path.resolve() for path in candidates if path.is_file()), None)
+
+
+def digest_of(paths: Iterable[Path], root: Path) -> str:
+    """A hash of the names of files, seen from a directory, and of their contents."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{os.path.relpath(path, root)}\n{content}\n".encode())
+    return digest.hexdigest()
