@@ -21,6 +21,7 @@ from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.errors import SchemaMismatchError
+from toolkit.operations import migrate
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 TARGETS = ("sqlite2", "postgres", "duckdb")
@@ -239,3 +240,12 @@ def test_the_command_tells_them_on_stderr_and_in_its_document(
     lines = shown.err.splitlines()
     assert lines[0].startswith("t00: sqlite is made without the collation NOCASE of a, which ")
     assert lines[20] == "… and 5 more constraints: --json tells all."
+
+
+def test_what_migrations_make_is_the_migrations_own(config: Config) -> None:
+    migrate.upgrade(config.database("sqlite"), config)
+    execute(config.database("sqlite"), "CREATE UNIQUE INDEX more ON todo (item)")
+    assert sync(config, "sqlite", "sqlite2").warnings == ()
+    assert missing(sync(replace(config, migrations=config.root / "none"), "sqlite", "duckdb")) == {
+        "todo: the unique key more (item)"
+    }

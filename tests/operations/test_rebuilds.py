@@ -253,12 +253,15 @@ with op.batch_alter_table("t") as batch_op:
         ("CREATE TRIGGER tell AFTER DELETE ON t BEGIN INSERT INTO other VALUES (old.gone); END", "the trigger tell"),
         ("CREATE TRIGGER tell AFTER INSERT ON other BEGIN INSERT INTO t (gone) VALUES (1); END", "the trigger tell"),
         ("CREATE TRIGGER tell AFTER UPDATE OF gone ON t BEGIN SELECT 1; END", "the trigger tell"),
+        ("CREATE TABLE child (of INT REFERENCES t (gone))", "the foreign key of child"),
     ],
 )
-def test_a_column_that_a_view_or_trigger_names_does_not_go(
+def test_a_column_that_a_view_a_trigger_or_a_foreign_key_names_does_not_go(
     sqlite: Database, run: Migrate, depending: str, named: str
 ) -> None:
-    execute(sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, gone INT, a INT)", "CREATE TABLE other (x)", depending)
+    execute(
+        sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, gone INT UNIQUE, a INT)", "CREATE TABLE other (x)", depending
+    )
     execute(sqlite, "CREATE VIEW broken_before AS SELECT * FROM nowhere", "INSERT INTO t (gone) VALUES (5)")
     before = definitions(sqlite)
     with pytest.raises(MigrationError, match=f"t cannot be changed in this way: {named} "):
@@ -332,6 +335,12 @@ NAMED = "naming_convention={'uq': 'uq_%(table_name)s_%(column_0_name)s'}"
             "",
             "create_primary_key('pk', ['a'])",
             "a INT, b INT, CONSTRAINT pk PRIMARY KEY (a)",
+        ),
+        (
+            "k VARCHAR(1), CONSTRAINT kind CHECK (k IN ('A'))",
+            "",
+            f"alter_column('k', new_column_name='l', nullable=False, existing_type=sa.Enum('A', {ENUM}))",
+            '"l" VARCHAR(1) NOT NULL, CONSTRAINT kind CHECK ("l" IN (\'A\'))',
         ),
         ("a INT, b INT DEFAULT 4", "", "alter_column('b', server_default=None)", "a INT, b INT"),
     ],

@@ -49,6 +49,10 @@ class SQLiteImpl(AlembicSQLiteImpl):
             dropped = (arguments[0].name for operation, arguments, _ in batch_op.batch if operation == "drop_index")
             self._dropped_indexes.update(dropped)
             batch_op.batch = [each for each in batch_op.batch if each[0] != "drop_index"]
+            for operation, _, options in batch_op.batch:
+                if operation == "alter_column" and options.get("name"):
+                    # Alembic would take away the CHECK of an enum, and count on the type to bring another.
+                    options.pop("existing_type", None)
         return True
 
     def cast_for_batch_migrate(

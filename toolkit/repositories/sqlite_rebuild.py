@@ -25,13 +25,14 @@ from sqlalchemy import (
     case,
     literal_column,
 )
-from sqlalchemy.exc import CompileError, DBAPIError
+from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import DropTable
 
 from toolkit.errors import MigrationError
 from toolkit.repositories.changed_types import lost_as, require_none, require_not_null
 from toolkit.repositories.sqlite_conversions import conversions
 from toolkit.repositories.sqlite_definition import Clause, ColumnDefinition, TableDefinition, identifiers, normalised
+from toolkit.repositories.sqlite_dependents import broken_dependents
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -69,13 +70,14 @@ class Rebuild:
         self._definition = self._read_definition()
         self._counter = self._read_counter()
         self._kept = self._indexes_and_triggers(dropped_indexes)
-        self._broken_before = self._broken()
         self._convert()
         # Renamed at the end, by SQLite itself: then indexes, triggers, views and other tables' foreign keys follow.
         for each in self.new_table.columns:
             each.name = each.key
         self._change_columns()
+        self._takes_keys = bool(self._gone or dropped_indexes)
         self._change_constraints()
+        self._broken_before = self._broken()
 
     # -- what Alembic calls --------------------------------------------------------------------------------
 
@@ -248,6 +250,7 @@ class Rebuild:
             is_unnamed_check = isinstance(constraint, CheckConstraint) and not constraint.name
             if not is_unnamed_check and not isinstance(constraint, PrimaryKeyConstraint):
                 self._remove(constraint)
+                self._takes_keys |= isinstance(constraint, UniqueConstraint)
         for clauses, clause, _ in self._definition.clauses():
             if clause.identifiers & self._gone:
                 clauses.remove(clause)
@@ -284,6 +287,7 @@ class Rebuild:
         counts = self.new_table.dialect_options["sqlite"]["autoincrement"] and not self._definition.is_autoincrement
         if set(present) == set(wanted) and not counts:
             return
+        self._takes_keys = True
         for clauses, clause, _ in self._definition.clauses():
             if clause.kind == "PRIMARY":
                 clauses.remove(clause)
@@ -310,26 +314,7 @@ class Rebuild:
         )
 
     def _broken(self) -> dict[str, str]:
-        """The views that cannot be read, and the tables whose triggers cannot run."""
-        master = self._named("sqlite_master")
-        probes = [
-            (f"the view {name}", f"SELECT * FROM {self._named(name)}")
-            for (name,) in self._rows(f"SELECT name FROM {master} WHERE type = 'view'")
-        ]
-        for name, of in self._rows(f"SELECT name, tbl_name FROM {master} WHERE type = 'trigger' ORDER BY tbl_name"):
-            target = self._named(of)
-            columns = self._rows("SELECT name FROM pragma_table_xinfo(?, ?) WHERE hidden = 0", of, self._schema)
-            sets = ", ".join(f"{self._quote(each)} = {self._quote(each)}" for (each,) in columns)
-            label = f"the trigger {name}"
-            probes += [(label, f"DELETE FROM {target}"), (label, f"INSERT INTO {target} DEFAULT VALUES")]
-            probes += [(label, f"UPDATE {target} SET {sets}")]
-        broken: dict[str, str] = {}
-        for label, statement in probes:
-            try:
-                self._run(f"EXPLAIN {statement}")
-            except DBAPIError as error:
-                broken.setdefault(label, str(error.orig))
-        return broken
+        return broken_dependents(self._connection, self._schema, self._old.name if self._takes_keys else None)
 
     # -- the database --------------------------------------------------------------------------------------
 
