@@ -1,6 +1,6 @@
 """Make a SQLite file with N todos, their users and tags: `python -m tests.benchmarks.generate N FILE`.
 
-The same N makes the same rows every time; `--changed SHARE` gives that share of the todos other values.
+The same N makes the same rows every time.
 """
 
 from __future__ import annotations
@@ -104,22 +104,9 @@ def _todos(
         }
 
 
-def change(path: Path, share: float) -> None:
-    """Give every so-manieth todo another text and time."""
-    with sqlite3.connect(path) as connection:
-        connection.execute(
-            "UPDATE todo SET item = item || ' (changed)', updated_at = ? WHERE rowid % ? = 0",
-            [_time(dt.datetime(2025, 1, 1)), round(1 / share)],
-        )
-    connection.close()
-
-
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser()
     arguments.add_argument("todos", type=int)
     arguments.add_argument("file", type=Path)
-    arguments.add_argument("--changed", type=float, default=0)
     chosen = arguments.parse_args()
     generate(chosen.todos, chosen.file)
-    if chosen.changed:
-        change(chosen.file, chosen.changed)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks.archive import LARGE, SMALL, STARTED, obstore_put, toolkit_push
+from tests.benchmarks.changing import FIRST, SHARES, UNCHANGED, title, toolkit_few_changes
 from tests.benchmarks.comparing import reladiff, select_all, toolkit_diff, toolkit_diff_columns
 from tests.benchmarks.contenders import (
     Contender,
@@ -15,7 +16,6 @@ from tests.benchmarks.contenders import (
     server_copy,
     start,
     toolkit,
-    toolkit_again,
 )
 from tests.benchmarks.fixtures import (
     alchemy_dump,
@@ -41,11 +41,18 @@ class Group:
         return min(wanted, self.most_todos or wanted)
 
 
-_LOAD, _AGAIN, _START = "SQLite → PostgreSQL", "SQLite → PostgreSQL, again", "start-up"
+_LOAD, _START = "SQLite → PostgreSQL", "start-up"
 _DUMP, _LOAD_DATA, _LOAD_DATA_AGAIN = "dump", "load", "load again"
 _DIFF, _DIFF_DUCKDB = "compare SQLite ↔ PostgreSQL", "compare PostgreSQL ↔ DuckDB, 6 columns"
 _SMALL_FILES, _LARGE_FILES = "archive, small files", "archive, large files"
 _ENGINES = ("SQLite", "PostgreSQL", "DuckDB")
+_PAIRS = [(source, target) for source in _ENGINES for target in _ENGINES]
+
+
+def _few_changes(source: str, target: str) -> str:
+    return f"few changes {source} → {target}"
+
+
 GROUPS = (
     Group(
         _LOAD,
@@ -57,7 +64,7 @@ GROUPS = (
             server_copy(),
         ),
     ),
-    Group(_AGAIN, (toolkit_again(),)),
+    *(Group(_few_changes(*pair), (toolkit_few_changes(*pair),)) for pair in _PAIRS),
     Group("SQLite → DuckDB", (toolkit("SQLite", "DuckDB"), dlt("SQLite", "DuckDB", "merge"))),
     Group("PostgreSQL → SQLite", (toolkit("PostgreSQL", "SQLite"), db_to_sqlite())),
     Group("PostgreSQL → DuckDB", (toolkit("PostgreSQL", "DuckDB"), dlt("PostgreSQL", "DuckDB", "merge"))),
@@ -79,8 +86,13 @@ TARGETS: tuple[Target | Limit, ...] = (
     Target(_LOAD, "toolkit sync", "dlt replace", 5, faster=True),
     Target(_LOAD, "toolkit sync --no-verify", "pgloader", 2.5, faster=True),
     Target(_LOAD, "toolkit sync --no-verify", "COPY FROM file", 1.6),
-    Target(_AGAIN, "nothing changed", "first sync", 1),
-    Target(_AGAIN, "1 % changed", "nothing changed", 1.3),
+    *(Target(_few_changes(*pair), UNCHANGED, FIRST, 1) for pair in _PAIRS),
+    # Rows that lie together cost no less to be found and written than those that are scattered.
+    *(
+        Target(_few_changes(*pair), title(share, together=False), title(share, together=True), 1.3)
+        for pair in _PAIRS for share in SHARES
+    ),
+    *(Target(_few_changes(*pair), title(0.001, together=False), UNCHANGED, 1.3) for pair in _PAIRS),
     Target("SQLite → DuckDB", "toolkit sync", "dlt merge", 4, faster=True),
     Target("PostgreSQL → SQLite", "toolkit sync", "db-to-sqlite", 5, faster=True),
     Target("PostgreSQL → DuckDB", "toolkit sync", "dlt merge", 1, faster=True),
