@@ -198,7 +198,8 @@ HEADER, ENTRY = (line.decode() for line in written(entry()).splitlines()[:2])
     ("name", "value"),
     [
         ("size", "99999999999999999999999999"), ("size", "-1"), ("size", "1.5"), ("size", "NaN"), ("size", "9" * 5000),
-        ("stored", str(2**63)), ("index", "-1"), ("sha256", '"../../../../../etc/hostname"'), ("sha256", f'"{HASH}\\n"'),
+        ("stored", str(2**63)), ("index", "-1"), ("sha256", '"../../../../../etc/hostname"'),
+        ("sha256", f'"{HASH}\\n"'),
         ("modified", "1e999"), ("reference", "5"), ("reference", '{"filename": 5}'), ("reference", "[" * 3000),
         ("key", "[" * 1200 + "]" * 1200),
     ],
@@ -213,8 +214,9 @@ def test_a_file_that_no_archive_could_have_is_refused_when_it_is_read(name: str,
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("id", "../../x"), ("id", ""), ("created_at", "0001-01-01T00:00:00+14:00"), ("created_at", "2024-01-01T00:00:00"),
-        ("created_at", "9999-12-31T23:59:59-14:00"), ("files", -1), ("bytes", 2**63), ("objects", 1e300), ("format", "x"),
+        ("id", "../../x"), ("id", ""), ("created_at", "0001-01-01T00:00:00+14:00"),
+        ("created_at", "2024-01-01T00:00:00"), ("created_at", "9999-12-31T23:59:59-14:00"), ("files", -1),
+        ("bytes", 2**63), ("objects", 1e300), ("format", "x"),
     ],
 )  # fmt: skip
 def test_a_snapshot_that_nobody_could_have_made_is_refused_when_it_is_read(name: str, value: object) -> None:

@@ -30,9 +30,10 @@ BEYOND = ["1e-99999999", "1e999999", "1e9999999", "1e999999999999999999", f"1e{'
 @pytest.mark.parametrize("type_", [PRICE, FREE])
 def test_a_number_that_no_engine_holds_is_refused_at_once(text: str, type_: LogicalType) -> None:
     began = time.monotonic()
-    for attempt in (lambda: parse_json_value(type_, text), lambda: parse_decimals(type_, pa.array([text, "1"]))):
-        with pytest.raises(ValueError, match="131,072 digits before the point"):
-            attempt()
+    with pytest.raises(ValueError, match="131,072 digits before the point"):
+        parse_json_value(type_, text)
+    with pytest.raises(ValueError, match="131,072 digits before the point"):
+        parse_decimals(type_, pa.array([text, "1"]))
     with pytest.raises(ValueError, match="digits"):
         decimal_text(text)
     assert time.monotonic() - began < 5
@@ -57,9 +58,10 @@ def test_a_number_of_many_digits_is_exactly_what_it_says(text: str, value: str) 
 
 @pytest.mark.parametrize("text", ["1e-77", "0.001", "123456789", "1e9", "1" * 5000, "NaN", "Infinity"])
 def test_a_number_that_its_column_does_not_hold_is_refused(text: str) -> None:
-    for attempt in (lambda: parse_decimals(PRICE, pa.array([text])), lambda: parse_json_value(PRICE, text)):
-        with pytest.raises(ValueError, match=r"fit|data loss"):
-            attempt()
+    with pytest.raises(ValueError, match=r"fit|data loss"):
+        parse_decimals(PRICE, pa.array([text]))
+    with pytest.raises(ValueError, match="does not fit into its column"):
+        parse_json_value(PRICE, text)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "1_000", "sNaN", "NaN1", "-nan", "0x1", "٣", "1e", "1,5", "--1"])

@@ -129,17 +129,15 @@ def _old_lock(world: Gallery, host: str = "elsewhere") -> str:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"pid": 123456789012345678901234567890}, {"pid": -1}, {"pid": 0.5}, {"began": "2024-01-01T00:00:00"}, {"kind": "x"}],
-)
-@pytest.mark.parametrize("spoilt", [b"", b"\xff", b"[" * 5000])
-def test_a_lock_that_nobody_could_have_written_stands_in_the_way(
-    world: Gallery, change: dict[str, object], spoilt: bytes
-) -> None:
-    holder = {"kind": "push", "host": _host(), "pid": 1, "began": "2024-01-01T00:00:00Z", **change}
+    ("name", "value"),
+    [("pid", "123456789012345678901234567890"), ("pid", "-1"), ("began", '"2024-01-01T00:00:00"'), ("kind", '"\xff"'),
+     ("host", "[" * 5000)],
+)  # fmt: skip
+def test_a_lock_that_nobody_could_have_written_stands_in_the_way(world: Gallery, name: str, value: str) -> None:
+    holder = json.dumps({"kind": "push", "host": _host(), "pid": 1, "began": "2024-01-01T00:00:00Z", name: "@"})
     place = world.folder / "locks" / "push-0123456789abcdef"
     place.parent.mkdir(parents=True)
-    place.write_bytes(spoilt + json.dumps(holder).encode())
+    place.write_bytes(holder.replace('"@"', value).encode("latin-1"))
     with pytest.raises(ArchiveBusyError, match="process 0 on unknown"):
         world.prune(last=1)
 

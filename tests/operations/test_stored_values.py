@@ -24,11 +24,12 @@ from toolkit.operations.sync import sync
 
 MODULE = "values_of_a_test"
 SPACE = sa.MetaData()
-for name, type_ in {
+TYPES: dict[str, Any] = {
     "number": sa.Integer, "price": sa.Numeric(10, 2), "free": sa.Numeric, "double": sa.Double, "text": sa.Text,
     "json": sa.JSON, "length": sa.Interval, "time": sa.Time, "moment": sa.DateTime,
     "list": sa.ARRAY(sa.Integer).with_variant(sa.JSON(), "sqlite"),
-}.items():
+}
+for name, type_ in TYPES.items():
     sa.Table(name, SPACE, sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", type_))
 sa.Table("keyed", SPACE, sa.Column("id", sa.Text, primary_key=True), sa.Column("v", sa.Integer))
 Hold = Callable[[str, str, str], None]
