@@ -209,12 +209,12 @@ def test_keys_of_several_columns_tell_look_alikes_apart(
         ("timestamp", "1700000000", "holds 1700000000, which is no timestamp"),
         ("date", "'2024-02-30'", "holds '2024-02-30', which is no date"),
         ("uuid", "'0123'", "holds '0123', which is no uuid"),
-        ("decimal", "'1,5'", "holds '1,5', which is no decimal"),
-        ("decimal", "1e30", "holds 1e+30, which is no decimal"),
-        ("decimal", "9e999", "holds inf, which is no decimal"),
+        ("decimal", "'1,5'", "holds '1,5', which is no decimal(38, 10)"),
+        ("decimal", "1e30", "holds 1e+30, which is no decimal(38, 10)"),
+        ("decimal", "9e999", "holds inf, which is no decimal(38, 10)"),
         ("float64", "'much'", "holds 'much', which is no float64"),
         (schema.TEXT, "x'ff'", "holds b'\\xff', which is no text"),
-        ("array", "'{}'", "holds '{}', which is no array"),
+        ("array", "'{}'", "holds '{}', which is no array of int32"),
     ],
 )
 @pytest.mark.parametrize("position", [0, 5, 20])
@@ -311,23 +311,6 @@ def test_a_decimal_of_many_digits_that_an_application_stored_in_sqlite_travels(
         target.commit()
     with connect(config.database("sqlite")) as target:
         assert rows(target.repository(spec)).to_batches() == stored
-
-
-@pytest.mark.parametrize("stored", [2.675, 2.665, 0.1 + 0.2, 0.125, 1.005, -2.675, 1234567.895])
-def test_a_double_of_more_decimals_than_its_column_is_the_decimal_that_an_application_reads(
-    config: Config, stored: float
-) -> None:
-    metadata = sa.MetaData()
-    price = sa.Table(
-        "price", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.Numeric(12, 2))
-    )
-    (spec,) = select_tables(metadata)
-    with connected(config.database("sqlite")) as connection:
-        metadata.create_all(connection)
-        connection.exec_driver_sql("INSERT INTO price VALUES (1, ?)", (stored,))
-        read = connection.scalar(sa.select(price.c.n))
-    with connect(config.database("sqlite")) as source:
-        assert rows(source.repository(spec)).to_pylist() == [{"id": 1, "n": read}]
 
 
 def test_a_decimal_beyond_the_target_is_refused_not_rounded(config: Config) -> None:

@@ -195,3 +195,43 @@ def test_several_threads_may_be_the_first_to_read_a_manifest() -> None:
     content = written(entry()).hex()
     for _ in range(3):
         subprocess.run([sys.executable, "-c", _FIRST_IN_THREADS, content], check=True)
+
+
+def signed(*documents: str) -> bytes:
+    """Lines that say of themselves that nothing is wrong with them."""
+    body = "".join(f"{document}\n" for document in documents).encode()
+    trailer = {"sha256": hashlib.sha256(body).hexdigest(), "lines": len(documents)}
+    return body + json.dumps(trailer).encode() + b"\n"
+
+
+HEADER, ENTRY = (line.decode() for line in written(entry()).splitlines()[:2])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size", "99999999999999999999999999"), ("size", "-1"), ("size", "1.5"), ("size", "NaN"), ("size", "9" * 5000),
+        ("stored", str(2**63)), ("index", "-1"), ("sha256", '"../../../../../etc/hostname"'),
+        ("sha256", f'"{HASH}\\n"'),
+        ("modified", "1e999"), ("reference", "5"), ("reference", '{"filename": 5}'), ("reference", "[" * 3000),
+        ("key", "[" * 1200 + "]" * 1200),
+    ],
+)  # fmt: skip
+def test_a_file_that_no_archive_could_have_is_refused_when_it_is_read(name: str, value: str) -> None:
+    fields = {**json.loads(ENTRY), name: "@"}
+    line = json.dumps(fields).replace('"@"', value)
+    with pytest.raises(ManifestError, match="is damaged"):
+        list(decode_manifest([signed(HEADER, line)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("id", "../../x"), ("id", ""), ("created_at", "0001-01-01T00:00:00+14:00"),
+        ("created_at", "2024-01-01T00:00:00"), ("created_at", "9999-12-31T23:59:59-14:00"), ("files", -1),
+        ("bytes", 2**63), ("objects", 1e300), ("format", "x"),
+    ],
+)  # fmt: skip
+def test_a_snapshot_that_nobody_could_have_made_is_refused_when_it_is_read(name: str, value: object) -> None:
+    with pytest.raises(ManifestError, match="is damaged"):
+        decode_header([signed(json.dumps({**json.loads(HEADER), name: value}))])

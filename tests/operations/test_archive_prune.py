@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import time
 from typing import Any
@@ -14,7 +15,7 @@ from toolkit.core.archive_manifest import Header
 from toolkit.errors import ArchiveBusyError, ConfigurationError, LastSnapshotError, LockLostError, StoreError
 from toolkit.operations.archive.listing import list_snapshots, show
 from toolkit.operations.archive.outcomes import Outcome
-from toolkit.stores.archive_locks import HOLDS, LockKind, take_lock
+from toolkit.stores.archive_locks import HOLDS, LockKind, _host, take_lock
 
 
 def three_days(world: Gallery) -> list[str]:
@@ -241,6 +242,20 @@ def _old_lock(world: Gallery, host: str = "elsewhere") -> str:
     old = time.time() - HOLDS.total_seconds() - 10
     os.utime(world.folder / key, (old, old))
     return key
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("pid", "123456789012345678901234567890"), ("pid", "-1"), ("began", '"2024-01-01T00:00:00"'), ("kind", '"\xff"'),
+     ("host", "[" * 5000)],
+)  # fmt: skip
+def test_a_lock_that_nobody_could_have_written_stands_in_the_way(world: Gallery, name: str, value: str) -> None:
+    holder = json.dumps({"kind": "push", "host": _host(), "pid": 1, "began": "2024-01-01T00:00:00Z", name: "@"})
+    place = world.folder / "locks" / "push-0123456789abcdef"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(holder.replace('"@"', value).encode("latin-1"))
+    with pytest.raises(ArchiveBusyError, match="process 0 on unknown"):
+        world.prune(last=1)
 
 
 def test_a_lock_is_void_some_time_after_its_last_sign_of_life(world: Gallery) -> None:

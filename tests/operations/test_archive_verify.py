@@ -8,6 +8,7 @@ from tests.operations.archive_example import Gallery
 from toolkit.core.archive_manifest import address_of
 from toolkit.errors import StoreError
 from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.stores.zstd import compress, decompress
 
 
 def outcomes(findings: tuple[Finding, ...]) -> list[tuple[str, object]]:
@@ -180,3 +181,22 @@ def test_every_row_of_a_damaged_object_is_named_once_whatever_the_number_of_snap
     findings = world.verify(read_data=True).findings
     assert sorted(f.path or "" for f in findings) == ["0.txt", "1.txt", "2.txt"]
     assert address_of(key) is not None
+
+
+def test_the_rows_are_looked_at_although_a_manifest_is_damaged(pushed: Gallery) -> None:
+    pushed.photo(3, "d.txt", b"d")
+    assert pushed.push().complete
+    (first, _) = sorted((pushed.folder / "snapshots").iterdir())
+    content = b"".join(decompress([first.read_bytes()]))
+    first.write_bytes(b"".join(compress([content[:-5] + content[-4:]])))
+    result = pushed.verify(source="sqlite")
+    assert [(each.outcome, each.object) for each in result.findings] == [
+        (Outcome.DAMAGED_MANIFEST, first.name.partition(".")[0])
+    ]
+
+
+def test_a_manifest_under_the_name_of_another_is_none(pushed: Gallery) -> None:
+    (own,) = (pushed.folder / "snapshots").iterdir()
+    own.rename(own.with_name("20200102T030405Z-00000000.jsonl.zst"))
+    (finding,) = pushed.verify().findings
+    assert "is that of snapshot" in (finding.reason or "")

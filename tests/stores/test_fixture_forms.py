@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -391,3 +392,65 @@ def test_a_manifest_that_names_a_file_elsewhere_is_refused(name: str) -> None:
     content = FixtureManifest(None, {"t": FixtureFile(name, 1, 1, "0" * 64)}).encode()
     with pytest.raises(ValueError, match="which is no file of the directory"):
         decode_manifest(content)
+
+
+# -- what means harm -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_could_not_be_unpacked_in_bounds_is_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "us_state.json.zip", "w", method) as archive:
+        archive.writestr("us_state.json", as_json())
+    with pytest.raises(FixtureError, match="method that is not read"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("spoilt", [b"\x80s_state.json", b"us_state.jso\xff"])
+def test_a_zip_with_a_name_that_is_no_text_is_damaged(tmp_path: Path, spoilt: bytes) -> None:
+    content = compressed(as_json(), Compression.ZIP).replace(b"us_state.json", spoilt)
+    flags = content.rindex(b"PK\x01\x02") + 8
+    (tmp_path / "us_state.json.zip").write_bytes(content[:flags] + b"\x00\x08" + content[flags + 2 :])
+    with pytest.raises(FixtureError, match="is damaged"):
+        read(tmp_path)
+
+
+def test_a_row_of_many_pieces_is_read_in_time() -> None:
+    """Each piece was joined to all before it, and the row searched from its beginning again."""
+    content = b'[{"name": "' + b"x" * (4 << 20) + b'"}]'
+    pieces = (content[at : at + 64] for at in range(0, len(content), 64))
+    began = time.monotonic()
+    ((line, row),) = JsonRows(pieces, json.loads, lambda *_: None).array()
+    assert (line, len(row["name"])) == (1, 4 << 20)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("brackets", "problem"), [(b"[", "nested deeper than 10,000 levels"), (b"[],", "more than 5,000,000 strings and")]
+)
+def test_brackets_without_end_are_refused_before_all_are_counted(brackets: bytes, problem: str) -> None:
+    rows = JsonRows(iter([b'[{"facts": ['] + [brackets * (1 << 20)] * 100), json.loads, lambda *_: None)
+    began = time.monotonic()
+    with pytest.raises(RowsError, match=problem):
+        list(rows.array())
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_a_header_in_pieces_is_read_whole(size: int) -> None:
+    content = b"id,code\r\n1,AL\r\n"
+    rows = csv_rows.CsvRows((content[at : at + size] for at in range(0, len(content), size)), lambda *_: None)
+    assert [row for _, row in rows.rows(lambda _, fields: dict(fields))] == [{"id": "1", "code": "AL"}]
+
+
+def test_a_header_that_cannot_be_told_apart_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "us_state.csv").write_bytes(b'id,"code\n",na\x80me\n1,AL,x\n')
+    assert "names of columns cannot be told apart" in "".join(problems_of(tmp_path))
+
+
+def test_a_row_of_another_width_that_is_no_text_prints_no_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "us_state.csv").write_bytes(b"id,code\n1,AL\n2,\xc1,x\n3,AK\n")
+    (problem,) = problems_of(tmp_path)
+    assert "line 2: cannot be read on" in problem
+    assert "Traceback" not in capfd.readouterr().err

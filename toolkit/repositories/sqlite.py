@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, TEXT_KINDS, Kind
+from toolkit.core.types import FLOAT_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import (
     CORRECT_ROW,
     CancelledError,
@@ -25,11 +25,10 @@ from toolkit.errors import (
     DatabaseUnavailableError,
     StatementError,
     ToolkitError,
-    UnrepresentableValueError,
 )
 from toolkit.locks import Turn, take_turn
 from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, stranger
-from toolkit.repositories.codecs import MISFITS, shown
+from toolkit.repositories.codecs import MISFITS
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
@@ -37,6 +36,7 @@ from toolkit.repositories.sqlite_catalogue import constraints, stored_tables
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
 from toolkit.repositories.sqlite_keys import find_twins, folding_collations
 from toolkit.repositories.sqlite_lossy import lossy_condition
+from toolkit.repositories.sqlite_misfits import first_misfit
 
 if TYPE_CHECKING:
     from toolkit.core.constraints import Constraints
@@ -88,7 +88,7 @@ class SqliteConnection(DatabaseConnection):
         super().commit()
 
     def _begin(self) -> None:
-        self._raw.isolation_level = None
+        self.driver.isolation_level = None
         self._run(f"PRAGMA busy_timeout = {_BUSY_STEP}")
         # Referential integrity is checked by query before the commit, for this engine would name no row.
         self._run("PRAGMA foreign_keys = OFF")
@@ -119,23 +119,14 @@ class SqliteConnection(DatabaseConnection):
                         cursor.fetchall()
 
     @property
-    def _raw(self) -> sqlite3.Connection:
+    def driver(self) -> sqlite3.Connection:
+        """The driver's own connection."""
         raw = self.sqlalchemy.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
         return raw
 
     def _run(self, statement: str) -> None:
         self.sqlalchemy.exec_driver_sql(statement)
-
-    @contextmanager
-    def any_text(self) -> Iterator[None]:
-        """Read text that is no UTF-8, too, as text with surrogates in it, which can be shown."""
-        raw = self._raw
-        raw.text_factory = lambda stored: stored.decode(errors="surrogateescape")
-        try:
-            yield
-        finally:
-            raw.text_factory = str
 
     def _take_turn(self) -> None:
         """Be the only toolkit that writes to this file, also between the commits of `--commit-every`."""
@@ -196,7 +187,7 @@ class SqliteConnection(DatabaseConnection):
             yield
         except BaseException:
             # After some errors, as of a full disk, SQLite has rolled back everything by itself.
-            if self._raw.in_transaction:
+            if self.driver.in_transaction:
                 self._run("ROLLBACK TO toolkit")
                 self._run("RELEASE toolkit")
             raise
@@ -348,7 +339,7 @@ class SqliteRepository(TableRepository):
         except StatementError as error:
             if _NO_TEXT not in error.fact:
                 raise
-            raise self._misfit() or error from error
+            raise first_misfit(self) or error from error
 
     def _read(self, batch_rows: int, keys: pa.Table | None) -> Iterator[pa.RecordBatch]:
         if keys is not None:
@@ -486,7 +477,8 @@ class SqliteRepository(TableRepository):
         """The first rows may already hold what is not of the column's type; ADBC then widens the column."""
         wanted = [type_ for column in self.spec.columns for _, type_ in self._expressions(column)]
         if [field.type for field in schema] != wanted:
-            raise self._misfit() or StatementError(self.connection.name, f"{self.spec.name} has columns of odd types")
+            odd = StatementError(self.connection.name, f"{self.spec.name} has columns of odd types")
+            raise first_misfit(self) or odd
 
     def _decoded(self, stream: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         first = True
@@ -497,7 +489,7 @@ class SqliteRepository(TableRepository):
                 return
             except (pa.ArrowException, OSError) as error:
                 known = self.connection.known_error(str(error))
-                raise known if isinstance(known, CancelledError) else self._misfit() or known from error
+                raise known if isinstance(known, CancelledError) else first_misfit(self) or known from error
             yield self._decoded_batch(batch.slice(1) if first else batch)
             first = False
 
@@ -511,41 +503,5 @@ class SqliteRepository(TableRepository):
             try:
                 columns.append(decode(column.type, *parts))
             except MISFITS as error:
-                raise self._misfit() or error from error
+                raise first_misfit(self) or error from error
         return pa.record_batch(columns, schema=self.spec.schema)
-
-    def _misfit(self) -> ToolkitError | None:
-        """The first value that is not of its column's type, found by reading row by row; None if there is none."""
-        with self.connection.any_text():
-            for column in self.spec.columns:
-                if column.type.kind in _STORAGE_CLASSES and (found := self._wrong_class(column)):
-                    return found
-            try:
-                for _ in super().read():
-                    pass
-            except ToolkitError as error:
-                return error
-        return None
-
-    def _wrong_class(self, column: ColumnSpec) -> UnrepresentableValueError | None:
-        cell = self.table.c[column.name]
-        raw = [sa.type_coerce(self.table.c[name], sa.types.NullType()) for name in (*self.spec.key, column.name)]
-        wrong = sa.func.typeof(cell).not_in(["null", *_STORAGE_CLASSES[column.type.kind]])
-        row = self.connection.sqlalchemy.execute(sa.select(*raw).where(wrong).limit(1)).first()
-        if row is None:
-            return None
-        key = self.connection.codec.key_text(self.spec, row[:-1])
-        return UnrepresentableValueError(
-            self.spec.name, key, column.name, f"holds {shown(row[-1])}, which is no {column.type.kind}"
-        )
-
-
-_STORAGE_CLASSES = {
-    **dict.fromkeys(INTEGER_KINDS | {Kind.BOOL}, ("integer",)),
-    **dict.fromkeys(
-        (Kind.TEXT, Kind.ENUM, Kind.CIPHERTEXT, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE, Kind.TIME, Kind.INTERVAL),
-        ("text",),
-    ),
-    Kind.UUID: ("blob", "text"),
-    Kind.BYTES: ("blob",),
-}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -196,7 +197,7 @@ def _limited(chunks: Iterator[bytes], file: _Watched, place: str) -> Iterator[by
             yield chunk
         if not file.bytes:
             raise EOFError("it is empty")  # noqa: TRY301 - told as any other damage
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
         raise FixtureError(place, f"is damaged: it does not decompress ({error})", _RESTORE) from error
 
 
@@ -211,6 +212,9 @@ def _zipped(file: IO[bytes], place: str, form: FileForm) -> Iterator[bytes]:
         if not members:
             raise FixtureError(place, f"holds no .{form.format} file", _RESTORE)
         chosen = next((name for name in members if name.lower() == wanted), members[0])
+        if archive.getinfo(chosen).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # Python's module unpacks these without a bound: a few kilobytes may be gigabytes.
+            raise FixtureError(place, "is packed by a method that is not read", "Use the usual one, deflate, or .zst.")
         with archive.open(chosen) as member:
             while chunk := member.read(_COPIED):
                 yield chunk

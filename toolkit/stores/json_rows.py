@@ -15,7 +15,12 @@ REFUSALS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 # A row of more bytes is refused: it would have to be held in memory several times.
 LARGEST_ROW = 128 << 20
-_BLANK = b" \t\r\n"
+# Of any number: a megabyte of them is a kilobyte of a compressed file.
+_BLANKS = re.compile(rb"[ \t\r\n]++")
+# No document is so deep, and no decoder takes one.
+_MOST_LEVELS = 10_000
+# Each takes half a microsecond; a row as long as one may be could have fifty times as many.
+_MOST_PARTS = 5_000_000
 # A string, or what opens or closes a level. An unfinished string ends the search. Possessive, because the memory of a
 # way back would be a hundred times the string's.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]', re.DOTALL)
@@ -154,7 +159,7 @@ class JsonRows(Generic[T]):
 
     def _object_end(self) -> int:
         """Where the object that begins here ends."""
-        depth, position = 0, self._position
+        depth, position, parts = 0, self._position, 0
         while True:
             for token in _TOKEN.finditer(self._buffer, position):
                 sign = token[0]
@@ -163,6 +168,11 @@ class JsonRows(Generic[T]):
                     break
                 position = token.end()
                 depth += (sign in b"{[") - (sign in b"}]") if len(sign) == 1 else 0
+                parts += 1
+                if depth > _MOST_LEVELS:
+                    raise RowsError(self._line, f"a row is nested deeper than {_MOST_LEVELS:,} levels")
+                if parts > _MOST_PARTS:
+                    raise RowsError(self._line, f"a row of more than {_MOST_PARTS:,} strings and brackets is not read")
                 if not depth:
                     return position
             read = position - self._position
@@ -184,10 +194,10 @@ class JsonRows(Generic[T]):
     def _next(self) -> bytes:
         """The next character that is not blank, which stays; nothing at the end."""
         while True:
-            size = len(self._buffer)
-            while self._position < size and self._buffer[self._position] in _BLANK:
-                self._line += self._buffer[self._position] == _NEWLINE
-                self._position += 1
+            size, found = len(self._buffer), _BLANKS.match(self._buffer, self._position)
+            if found is not None:
+                self._line += self._buffer.count(b"\n", *found.span())
+                self._position = found.end()
             if self._position < size:
                 return self._buffer[self._position : self._position + 1]
             if not self._more():
@@ -206,19 +216,25 @@ class JsonRows(Generic[T]):
             self._position = len(_BOM)
 
     def _more(self) -> bool:
-        """Read on, letting go of what is behind; whether there was more."""
-        if len(self._buffer) - self._position > LARGEST_ROW:
+        """Read on, letting go of what is behind; whether there was more.
+
+        Of a long row as much again as there is of it: a megabyte at a time, it would be copied and searched for each.
+        """
+        parts = [self._buffer[self._position :]]
+        missing = len(parts[0]) or 1
+        if missing > LARGEST_ROW:
             raise RowsError(self._line, f"a row of more than {LARGEST_ROW >> 20} MB is not read")
-        chunk = next(self._chunks, b"")
-        self._buffer = self._buffer[self._position :] + chunk
+        while missing > 0 and (chunk := next(self._chunks, b"")):
+            parts.append(chunk)
+            missing -= len(chunk)
+        self._buffer = b"".join(parts)
         self._line_ends = _UNKNOWN
         self._tried = False
         self._position = 0
-        return bool(chunk)
+        return len(parts) > 1
 
 
 _CUT = "the file ends before its end: it is cut off"
 _OPEN = "the row that begins here has no end: a quote or a bracket is missing, or the file is cut off"
-_NEWLINE = ord("\n")
 # Where a line ends: in no chunk read so far, or not looked for yet.
 _NOWHERE, _UNKNOWN = -1, -2
