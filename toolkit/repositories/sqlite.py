@@ -109,7 +109,7 @@ class SqliteConnection(DatabaseConnection):
         say of, such as json_valid() in 3.40 of Debian. load_extension() is off on every connection, whatever this says.
         """
         with self.translated():
-            if self._raw.execute(_UNSAFE).fetchone() == (0,):
+            if self.driver.execute(_UNSAFE).fetchone() == (0,):
                 self._run("PRAGMA trusted_schema = OFF")
             if self.reader is not None:
                 with self.reader.cursor() as cursor:
