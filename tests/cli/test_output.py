@@ -208,6 +208,9 @@ def test_a_shell_is_offered_no_name_that_it_would_take_for_two(here: Path) -> No
     (here / "toolkit.toml").write_text(
         f'metadata = "{__name__}:metadata"\n[databases]\n"a\\nb" = "sqlite:///x"\n"a\\u001b" = "sqlite:///y"\n'
     )
+    (here / "fixtures").mkdir()
+    (here / "fixtures" / "valued.json").write_text("[]")
+    (here / "fixtures" / "val\nued.json").write_text("[]")
     assert offered("sync", "--from", "a") == []
     assert offered("sync", "") == ["valued"]
 

@@ -170,6 +170,20 @@ def status_databases(told: Told) -> None:
     assert [each["name"] for each in found] == ["sqlite", "other.sqlite3"]
 
 
+def sync_attachments(told: Told) -> None:
+    twice = ["--attachments", "one=first", "--attachments", "one=second"]
+    assert "one" in told.error(*SYNC, *twice)
+    told(*SYNC, "--attachments", "./first", "--attachments", "attachments=./second")
+    assert (list(Path("first").glob("**/*")) if Path("first").exists() else []) == []
+    assert sum(each.is_file() for each in Path("second").glob("**/*")) == 5
+
+
+def restore_to_backend(told: Told) -> None:
+    told("archive", "push")
+    twice = ["--to-backend", "attachments=a", "--to-backend", "attachments=b"]
+    assert "attachments" in told.error("archive", "restore", "latest", *twice)
+
+
 CHECKS: Mapping[str, Callable[[Told], None]] = {
     "sync --where": sync_where, "sync --exclude": sync_exclude, "sync --match": sync_match,
     "sync tables": named_tables(*SYNC),
@@ -182,6 +196,7 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "archive push --where": push_where, "archive push tables": push_tables,
     "archive restore --only": restore_only, "archive prune --adopt": prune_adopt,
     "status databases": status_databases,
+    "sync --attachments": sync_attachments, "archive restore --to-backend": restore_to_backend,
 }  # fmt: skip
 
 
