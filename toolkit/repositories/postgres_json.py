@@ -42,7 +42,8 @@ def _problem(document: str) -> str | None:
     try:
         canonical_document(document)
         for number in numbers(document):
-            parse_decimal(number)
+            if len(number) > LONG or not number.isdecimal():
+                parse_decimal(number)
     except ValueError as error:
         return f"holds a number that {error}" if "digits" in str(error) else "holds no valid JSON"
     return f"is nested deeper than {_MOST_LEVELS:,} levels" if levels(document) > _MOST_LEVELS else None
