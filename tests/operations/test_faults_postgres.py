@@ -26,7 +26,6 @@ from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
 from toolkit.repositories import connect
 from toolkit.repositories.postgres import PostgresConnection
-from toolkit.repositories.postgres_sql import VALUE
 from toolkit.repositories.postgres_table import PostgresRepository
 
 # A cursor of a server that is gone cannot be closed.
@@ -287,23 +286,6 @@ def proxy(shop: Config) -> Iterator[Proxy]:
         yield proxy
 
 
-def test_behind_a_pooler_commits_in_between_are_refused_and_all_else_is_done(shop: Config) -> None:
-    fill(shop.database("sqlite"))
-    create(shop.database("postgres"), metadata)
-    parts = Options(commit_every=1)
-    with in_front_of(socket_of(shop), pooled=True) as pooler:
-        config = remote(shop, pooler)
-        with pytest.raises(DatabaseUnavailableError, match="a pooler such as PgBouncer") as caught:
-            sync(config, "sqlite", "remote", options=parts)
-        assert "leave out --commit-every" in caught.value.advice
-        assert sync(config, "sqlite", "remote", options=parts, dry_run=True).tables[0].inserted == 4
-        assert not any(contents(shop.database("postgres"), metadata).values())
-        require_convergence(config, "sqlite", "remote")
-    # A network alone is no pooler.
-    with in_front_of(socket_of(shop)) as proxy:
-        sync(remote(shop, proxy), "sqlite", "remote", options=parts)
-
-
 def test_a_turn_to_write_ends_with_its_transaction_unless_it_is_kept(shop: Config) -> None:
     database = replace(shop.database("postgres"), lock_seconds=0.1)
     with connect(database, write=True) as first:
@@ -319,20 +301,6 @@ def test_a_turn_to_write_ends_with_its_transaction_unless_it_is_kept(shop: Confi
                 pass
     with connect(database, write=True):
         pass
-
-
-@pytest.mark.parametrize("write", [False, True])
-def test_behind_a_pooler_no_statement_is_prepared_under_a_name_that_others_may_use(
-    shop: Config, write: bool
-) -> None:
-    with in_front_of(socket_of(shop), pooled=True) as pooler:
-        config = remote(shop, pooler)
-        with connect(config.database("remote"), write=write) as connection:
-            assert isinstance(connection, PostgresConnection)
-            for number in range(20):
-                connection.run(f"SELECT {VALUE}", str(number))
-            found = connection.run("SELECT count(*) FROM pg_prepared_statements").fetchone()
-    assert found == (0,)
 
 
 def remote(config: Config, proxy: Proxy) -> Config:

@@ -75,8 +75,6 @@ class PostgresConnection(DatabaseConnection):
 
     def _begin(self) -> None:
         if not self.write:
-            # Hardly any statement is run twice, and a pooler's session may have prepared others under their names.
-            self.raw.prepare_threshold = None
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for setting in self._settings:
             self.sqlalchemy.exec_driver_sql(setting)
@@ -112,8 +110,6 @@ class PostgresConnection(DatabaseConnection):
         assert row is not None
         process_id, is_standby, is_read_only = row
         self._is_pooled = process_id != self.raw.info.backend_pid
-        if self._is_pooled:
-            self.raw.prepare_threshold = None
         if is_standby:
             raise DatabaseUnavailableError(
                 self.name, "the server is a standby, which is read-only", "Write to the primary server."

@@ -37,6 +37,10 @@ _BY_STATE = {
               "Wait until the other sync has ended, or look for it in pg_stat_activity, then run again."),
     "40P01": ("deadlock with another writer", "Run again."),
     "57P01": ("the server closed the connection: {message}", "Run again when it is back."),
+    "pooler full": ("a pooler such as PgBouncer had no connection to the server free in time ({message})",
+                    "Let it have two for one database (default_pool_size), or run again when others have ended."),
+    "pooler": ("a pooler such as PgBouncer refuses the connection ({message})",
+               "Leave that out of the URL and PGOPTIONS: the role may have it on the server (ALTER ROLE … SET …)."),
     "57P03": ("the server is not ready: {message}", "Run again in a moment."),
 }
 # What breaks a stream of rows has no SQLSTATE, and neither has a connection that is refused.
@@ -45,11 +49,17 @@ _IN_STREAM = (
     ("canceling statement due to lock timeout", "55P03"),
     ("terminating connection", "57P01"),
     ("permission denied", "42501"),
+    ("query_wait_timeout", "pooler full"),
 )
+# PgBouncer's SQLSTATE for all that it says is that of a broken protocol.
+_SAYS_NOTHING = ("", "08P01")
 _BY_MESSAGE = (
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
     ("pg_hba.conf", "28"),
+    ("no such user", "28"),
+    ("no such database", "3D000"),
+    ("unsupported startup parameter", "pooler"),
     ('role "', "28"),
     ('database "', "3D000"),
     ("permission denied for database", "42501"),
@@ -70,7 +80,8 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
     diag = getattr(error, "diag", None)
     message = getattr(diag, "message_primary", None) or _first_line(re.split("(?:ERROR|FATAL): ", text)[-1])
     state = getattr(error, "sqlstate", None) or getattr(diag, "sqlstate", None) or ""
-    state = state or next((state for sign, state in _IN_STREAM if sign in text), "")
+    if state in _SAYS_NOTHING:
+        state = next((state for sign, state in _IN_STREAM if sign in text), state)
     if not state and any(sign in text for sign in _CONNECTING):
         message = _first_line(text.rpartition("FATAL:")[2] or text.rpartition("failed:")[2])
         state = next((state for sign, state in _BY_MESSAGE if sign in text), "")
