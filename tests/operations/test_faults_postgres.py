@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.operations.databases import Rows, contents, create, execute, postgres
@@ -269,6 +270,30 @@ def test_a_commit_whose_answer_is_lost_is_an_error_and_the_next_run_finds_it_don
     require_nothing_left(own)
     again = sync(own, "sqlite", "postgres", options=ALL)
     assert not sum(table.inserted + table.updated + table.deleted for table in again.tables)
+
+
+def test_a_standby_is_read_from_and_what_its_primary_does_meanwhile_is_told(own: Config, server: Server) -> None:
+    """It does not wait for readers: what they hold is taken from them, at work or between two statements."""
+    primary = own.database("postgres")
+    fill(primary)
+
+    def change() -> None:
+        execute(primary, "ALTER TABLE purchase_line ALTER COLUMN amount SET DEFAULT 1")
+        with psycopg.connect(primary.address) as writer, psycopg.connect(standby.address, autocommit=True) as reader:
+            place = writer.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
+            for _ in range(5000):
+                if reader.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", place).fetchone() == (True,):
+                    return
+        pytest.fail("the standby does not follow")
+
+    with server.standby(max_standby_streaming_delay="0") as url:
+        standby = replace(primary, address=url.replace("/postgres?", "/own?"))
+        config = replace(own, databases={**own.databases, "postgres": standby})
+        for label in ("compare product", "load customer"):
+            with pytest.raises(DatabaseUnavailableError, match="is a standby") as caught:
+                sync(config, "postgres", "duckdb", progress=Once(label, change))
+            assert "max_standby_streaming_delay" in caught.value.advice
+        assert sync(config, "postgres", "duckdb").verified
 
 
 # -- a network that fails --------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.postgres_conflicts import find_orphans
 from toolkit.repositories.postgres_errors import known_error
+from toolkit.repositories.postgres_locks import locked_table
 from toolkit.repositories.postgres_sql import VALUE, literal, qualified, quoted
 from toolkit.repositories.postgres_table import PostgresRepository
 
@@ -166,6 +167,8 @@ class PostgresConnection(DatabaseConnection):
                 self.run(_lock([table]))
         except (pg.UndefinedTable, pg.InvalidSchemaName, pg.WrongObjectType, pg.InsufficientPrivilege):
             return False
+        except pg.LockNotAvailable as error:
+            raise locked_table(self, table) from error
         return True
 
     def reader(self) -> Any:
