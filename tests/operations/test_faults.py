@@ -484,10 +484,11 @@ def test_a_source_that_is_cut_off_in_mid_sync_is_told_and_nothing_is_kept(shop: 
 
 
 @contextmanager
-def locked(config: Config, table: str) -> Iterator[None]:
-    with psycopg.connect(config.database("postgres").address) as connection:
+def locked(config: Config, table: str) -> Iterator[int]:
+    """A table that nobody else may read; the number of the process that sees to that."""
+    with psycopg.connect(config.database("postgres").address, application_name="an upgrade") as connection:
         connection.execute(f"LOCK TABLE {table}".encode())
-        yield
+        yield connection.info.backend_pid
 
 
 def test_a_source_that_somebody_has_locked_is_told_after_a_while(shop: Config) -> None:
@@ -496,5 +497,7 @@ def test_a_source_that_somebody_has_locked_is_told_after_a_while(shop: Config) -
     fill(shop.database("postgres"))
     impatient = replace(shop.database("postgres"), lock_seconds=0.3)
     shop = replace(shop, databases={**shop.databases, "postgres": impatient})
-    with locked(shop, "purchase_line"), pytest.raises(DatabaseUnavailableError, match="waited for in vain"):
+    with locked(shop, "purchase_line") as holder, pytest.raises(DatabaseUnavailableError) as caught:
         sync(shop, "postgres", "duckdb")
+    assert 'waited for in vain for 0.3 s, on table "purchase_line"' in caught.value.fact
+    assert f"process {holder} of role postgres (an upgrade) has it" in caught.value.fact

@@ -6,10 +6,13 @@ import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import MetaData
 
-from tests.operations.databases import Rows, contents, create, execute, postgres
+from tests.operations.databases import Rows, contents, create, execute
+from tests.operations.kills import everything_in, kill_often, left_behind, project_of, wait_for_the_server
 from tests.operations.processes import Toolkit, toolkit
 from tests.operations.shop import metadata
 from toolkit.config import Config
@@ -18,16 +21,9 @@ from toolkit.scratch import scratch_directory
 ROWS = 1500
 # Of each target.
 KILLS = 3
+# Of each command on each target: 21 of each command.
+LOADS = 7
 AT = "'2024-01-01 00:00:00.000000'"
-
-
-def _settings(config: Config, directory: Path) -> Path:
-    lines = [f'metadata = "{config.metadata}"', 'migrations = "none"']
-    for name, database in config.databases.items():
-        lines += [f"[databases.{name}]", f'url = "{database.address}"']
-    (directory / "toolkit.toml").write_text("\n".join(lines))
-    (directory / "temporary").mkdir()
-    return directory
 
 
 def _start(project: Path, target: str) -> Toolkit:
@@ -54,34 +50,11 @@ def _rows(config: Config, name: str) -> Rows:
     return contents(config.database(name), metadata)
 
 
-def _left_behind(config: Config, project: Path, target: str) -> list[str]:
-    """Files, relations, locks and sessions that nobody asked for."""
-    known = {"one.sqlite3", "two.sqlite3", "one.duckdb", "toolkit.toml", "temporary"}
-    # A file of a turn that was never given back is empty, and whoever comes next takes it over.
-    left = [str(path) for path in (project / "temporary").rglob("*") if path.is_file()]
-    left += [path.name for path in project.iterdir() if path.name not in known and not path.name.startswith("process")]
-    if target == "postgres":
-        with postgres(config) as connection:
-            found = connection.execute(
-                "SELECT relname FROM pg_class WHERE relname LIKE 'toolkit%' UNION ALL "
-                "SELECT 'lock of ' || pid FROM pg_locks WHERE locktype = 'advisory' UNION ALL "
-                "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            ).fetchall()
-            left += [name for (name,) in found]
-    return left
-
-
-def _wait_for_the_server(config: Config) -> None:
-    """Until PostgreSQL has seen that its client is gone and has let go of its lock."""
-    with postgres(config) as connection:
-        connection.execute("SELECT pg_advisory_lock(x'746f6f6c6b6974'::bigint)")
-
-
 @pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
 def test_killed_while_it_inserts_updates_and_deletes_it_leaves_all_or_nothing_and_no_trace(
     shop: Config, tmp_path: Path, target: str
 ) -> None:
-    project = _settings(shop, tmp_path)
+    project = project_of(shop, tmp_path)
     moments = random.Random(target)
     _change(shop, 0)
     assert _start(project, target).end() == 0
@@ -97,7 +70,7 @@ def test_killed_while_it_inserts_updates_and_deletes_it_leaves_all_or_nothing_an
         running.process.kill()
         kills += running.end() == -signal.SIGKILL
         if target == "postgres":
-            _wait_for_the_server(shop)
+            wait_for_the_server(shop)
         found = _rows(shop, target)
         assert found in (before, _rows(shop, "sqlite"))
         before = found
@@ -108,7 +81,45 @@ def test_killed_while_it_inserts_updates_and_deletes_it_leaves_all_or_nothing_an
     again = _start(project, target)
     assert again.end() == 0
     assert not sum(t["inserted"] + t["updated"] + t["deleted"] for t in again.result["tables"])
-    assert _left_behind(shop, project, target) == []
+    assert left_behind(shop, project, target, set()) == []
+
+
+@pytest.mark.parametrize("target", ["sqlite", "postgres", "duckdb"])
+@pytest.mark.parametrize("command", ["database upgrade --database", "load-data --to"])
+def test_an_upgrade_and_a_load_that_are_killed_leave_all_or_nothing_and_the_next_run_completes_them(
+    config: Config, tmp_path: Path, command: str, target: str
+) -> None:
+    project, database = project_of(config, tmp_path), config.database(target)
+    if "load" in command:
+        assert toolkit(project, "database", "upgrade", "--database", target).end() == 0
+    # A file that is there, though empty.
+    create(database, MetaData())
+    prepared = b"" if database.file is None else database.file.read_bytes()
+
+    def start() -> Toolkit:
+        return toolkit(project, *command.split(), target, temporary=project / "temporary")
+
+    def look() -> Any:
+        if target == "postgres":
+            wait_for_the_server(config)
+        return everything_in(database)
+
+    def reset() -> None:
+        if database.file is not None:
+            database.file.write_bytes(prepared)
+        elif "load" in command:
+            execute(database, "TRUNCATE user_account, role, tag CASCADE")
+        else:
+            execute(database, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+
+    kill_often(start, look, reset, LOADS)
+    assert left_behind(config, project, target, {".toolkit"}) == []
+    assert _files(tmp_path / ".toolkit") == (_files(config.fixtures / "attachments") if "load" in command else set())
+
+
+def _files(folder: Path) -> set[bytes]:
+    """The contents of all files in a folder, of whatever name."""
+    return {path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_files_of_a_process_that_was_killed_are_removed_and_those_of_one_at_work_stay(

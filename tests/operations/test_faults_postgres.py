@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.operations.databases import Rows, contents, create, execute, postgres
@@ -26,7 +27,6 @@ from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
 from toolkit.repositories import connect
 from toolkit.repositories.postgres import PostgresConnection
-from toolkit.repositories.postgres_sql import VALUE
 from toolkit.repositories.postgres_table import PostgresRepository
 
 # A cursor of a server that is gone cannot be closed.
@@ -272,6 +272,30 @@ def test_a_commit_whose_answer_is_lost_is_an_error_and_the_next_run_finds_it_don
     assert not sum(table.inserted + table.updated + table.deleted for table in again.tables)
 
 
+def test_a_standby_is_read_from_and_what_its_primary_does_meanwhile_is_told(own: Config, server: Server) -> None:
+    """It does not wait for readers: what they hold is taken from them, at work or between two statements."""
+    primary = own.database("postgres")
+    fill(primary)
+
+    def change() -> None:
+        execute(primary, "ALTER TABLE purchase_line ALTER COLUMN amount SET DEFAULT 1")
+        with psycopg.connect(primary.address) as writer, psycopg.connect(standby.address, autocommit=True) as reader:
+            place = writer.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
+            for _ in range(5000):
+                if reader.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", place).fetchone() == (True,):
+                    return
+        pytest.fail("the standby does not follow")
+
+    with server.standby(max_standby_streaming_delay="0") as url:
+        standby = replace(primary, address=url.replace("/postgres?", "/own?"))
+        config = replace(own, databases={**own.databases, "postgres": standby})
+        for label in ("compare product", "load customer"):
+            with pytest.raises(DatabaseUnavailableError, match="is a standby") as caught:
+                sync(config, "postgres", "duckdb", progress=Once(label, change))
+            assert "max_standby_streaming_delay" in caught.value.advice
+        assert sync(config, "postgres", "duckdb").verified
+
+
 # -- a network that fails --------------------------------------------------------------------------------------
 
 
@@ -285,23 +309,6 @@ def proxy(shop: Config) -> Iterator[Proxy]:
     """A network between the toolkit and the server."""
     with in_front_of(socket_of(shop)) as proxy:
         yield proxy
-
-
-def test_behind_a_pooler_commits_in_between_are_refused_and_all_else_is_done(shop: Config) -> None:
-    fill(shop.database("sqlite"))
-    create(shop.database("postgres"), metadata)
-    parts = Options(commit_every=1)
-    with in_front_of(socket_of(shop), pooled=True) as pooler:
-        config = remote(shop, pooler)
-        with pytest.raises(DatabaseUnavailableError, match="a pooler such as PgBouncer") as caught:
-            sync(config, "sqlite", "remote", options=parts)
-        assert "leave out --commit-every" in caught.value.advice
-        assert sync(config, "sqlite", "remote", options=parts, dry_run=True).tables[0].inserted == 4
-        assert not any(contents(shop.database("postgres"), metadata).values())
-        require_convergence(config, "sqlite", "remote")
-    # A network alone is no pooler.
-    with in_front_of(socket_of(shop)) as proxy:
-        sync(remote(shop, proxy), "sqlite", "remote", options=parts)
 
 
 def test_a_turn_to_write_ends_with_its_transaction_unless_it_is_kept(shop: Config) -> None:
@@ -319,20 +326,6 @@ def test_a_turn_to_write_ends_with_its_transaction_unless_it_is_kept(shop: Confi
                 pass
     with connect(database, write=True):
         pass
-
-
-@pytest.mark.parametrize("write", [False, True])
-def test_behind_a_pooler_no_statement_is_prepared_under_a_name_that_others_may_use(
-    shop: Config, write: bool
-) -> None:
-    with in_front_of(socket_of(shop), pooled=True) as pooler:
-        config = remote(shop, pooler)
-        with connect(config.database("remote"), write=write) as connection:
-            assert isinstance(connection, PostgresConnection)
-            for number in range(20):
-                connection.run(f"SELECT {VALUE}", str(number))
-            found = connection.run("SELECT count(*) FROM pg_prepared_statements").fetchone()
-    assert found == (0,)
 
 
 def remote(config: Config, proxy: Proxy) -> Config:

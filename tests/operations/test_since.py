@@ -15,7 +15,7 @@ from tests.operations.databases import connected, contents, execute
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.errors import ConfigurationError, ToolkitError
-from toolkit.operations import transfer
+from toolkit.operations import transfer, watermarks
 from toolkit.operations.diff import diff
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import Mode, Options
@@ -171,6 +171,31 @@ def test_a_time_still_to_come_does_not_hide_the_rows_before_it(items: Config, so
     counts(items, source, target)
     put(items, source, item(3, 20, "new"))
     assert counts(items, source, target)[0] == 1
+
+
+@pytest.mark.parametrize("first", [-90, 120], ids=["rows before", "no row before"])
+def test_a_clock_that_is_put_back_hides_no_row_and_neither_does_one_that_was_ahead(
+    items: Config, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    def at(minutes: int) -> tuple[int, int, int]:
+        monkeypatch.setattr(watermarks, "clock", lambda: START + dt.timedelta(minutes=minutes))
+        return counts(items, "sqlite", "postgres")
+
+    put(items, "sqlite", item(1, first), item(2, 120))
+    put(items, "postgres")
+    assert at(121) == (2, 0, 0)
+    # An hour back: what is written from now on is before the watermark.
+    assert at(61) == (0, 0, 2)
+    put(items, "sqlite", item(3, 62, "new"), item(1, 63, "changed"))
+    assert at(124)[:2] == (1, 1)
+    assert diff(items, "sqlite", "postgres").equal
+    # And so far ahead, for once.
+    put(items, "sqlite", item(5, 1000))
+    assert at(1001)[0] == 1
+    put(items, "sqlite", item(6, 130))
+    assert at(131)[0] == 1
+    # As usual again: the last row, and the one that is still to come.
+    assert at(132) == (0, 0, 2)
 
 
 def test_a_failed_sync_a_dry_run_and_another_condition_leave_the_watermark_where_it_was(items: Config) -> None:

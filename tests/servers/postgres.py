@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -34,6 +36,29 @@ class Server:
             # By the server itself, which has to own the file.
             connection.execute(f"COPY (SELECT WHERE false) TO '{self._server.pgdata}/standby.signal'".encode())
         self.restart("fast")
+
+    @contextmanager
+    def standby(self, **settings: str) -> Iterator[str]:
+        """Another server that follows this one, and may be read from; its URL."""
+        tools, user = self._server.bin_path, self._server.system_user
+        with tempfile.TemporaryDirectory(prefix="tk-") as name:
+            folder = Path(name)
+            if user is not None:
+                shutil.chown(folder, user)
+
+            def run(tool: str, *arguments: str) -> None:
+                command = [str(tools / tool), "-D", str(folder / "data"), *arguments]
+                subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60, cwd="/", user=user)
+
+            run("pg_basebackup", "-d", self.url, "-R", "-c", "fast")
+            given = {"unix_socket_directories": name, "listen_addresses": "", **settings}
+            with (folder / "data" / "postgresql.auto.conf").open("a") as file:
+                file.writelines(f"{key} = '{value}'\n" for key, value in given.items())
+            run("pg_ctl", "-w", "-l", str(folder / "log"), "start")
+            try:
+                yield self.url.rpartition("=")[0] + f"={name}"
+            finally:
+                run("pg_ctl", "-w", "-m", "immediate", "stop")
 
     def database(self, name: str) -> str:
         """The URL of a new database, dropped before if it is there."""

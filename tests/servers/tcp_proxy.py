@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import selectors
 import socket
 import struct
@@ -13,20 +12,17 @@ from contextlib import closing, contextmanager, suppress
 
 _PIECE = 4096
 _TICK_SECONDS = 0.02
-# The message at the end of a log-in that names the process: its length, 12 bytes, the id, and 4 bytes to cancel with.
-_BACKEND_KEY = re.compile(rb"(K\x00\x00\x00\x0c)....(?=....Z)", re.DOTALL)
 
 
 class Proxy:
     """What a client sees of a network: how much passes, and what happens then.
 
     After the bytes that `limit` allows, every connection is reset, or stays open without a byte more in either
-    direction. With `pooled`, clients are told another process id than their server's, as PgBouncer does.
+    direction.
     """
 
-    def __init__(self, path: str, *, pooled: bool = False) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
-        self._pooled = pooled
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(_TICK_SECONDS)
         self.port: int = self._listener.getsockname()[1]
@@ -84,15 +80,13 @@ class Proxy:
             data = data[: self._left]
             self._left -= len(data)
             self.is_exhausted = self._left == 0
-        if self._pooled and not to_server:
-            data = _BACKEND_KEY.sub(lambda found: found[1] + b"\x7f\xff\xff\xff", data)
         self.passed += len(data)
         target.sendall(data)
         return bool(data)
 
 
 @contextmanager
-def in_front_of(path: str, *, pooled: bool = False) -> Iterator[Proxy]:
+def in_front_of(path: str) -> Iterator[Proxy]:
     """A proxy in front of a Unix socket."""
-    with closing(Proxy(path, pooled=pooled)) as proxy:
+    with closing(Proxy(path)) as proxy:
         yield proxy

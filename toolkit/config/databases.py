@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from toolkit.config.session_options import require_options
 from toolkit.config.settings import SHOWN_TYPES, ill_typed
 from toolkit.errors import (
     ConfigurationError,
@@ -173,7 +174,10 @@ class Database:
 
     def create_engine(self, read_only: bool = False) -> Engine:
         """A new engine, for whoever disposes of it."""
-        return self._sqlalchemy_config(read_only).get_engine()
+        engine = self._sqlalchemy_config(read_only).get_engine()
+        if self.engine_name == "postgresql":
+            require_options(self.name, engine)
+        return engine
 
     def _sqlalchemy_config(self, read_only: bool) -> SQLAlchemySyncConfig:
         from advanced_alchemy.config import EngineConfig, SQLAlchemySyncConfig
@@ -184,7 +188,9 @@ class Database:
             engine_config.connect_args = {"timeout": min(self.lock_seconds, 5)}
         if self.engine_name == "postgresql":
             engine_config = EngineConfig(**{f.name: getattr(self.settings, f.name) for f in fields(self.settings)})
-            engine_config.connect_args = dict(self.keepalives)
+            # Nothing is prepared from the first statement on, whoever connects: a pooler's sessions outlive their
+            # clients, and the next finds what the last has prepared under the names that it would use itself.
+            engine_config.connect_args = {**self.keepalives, "prepare_threshold": None}
         elif self.engine_name == "duckdb":
             # Several processes may read a file, but only one may have it open to write.
             config = {} if self.external_access else dict(_WITHIN_ITS_FILE)

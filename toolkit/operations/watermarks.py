@@ -1,7 +1,8 @@
 """`sync --since`: how far each table was synced the last time, kept in the target, and what has changed since.
 
 What cannot be seen in this way: deleted rows, rows whose column was not set when they changed, rows that somebody
-changed in the target, and rows committed later than the overlap after the time that they carry.
+changed in the target, and rows committed later than the overlap after the time that they carry, as when a clock was put
+back; unless the watermark is still to come when the next sync is run.
 """
 
 from __future__ import annotations
@@ -69,12 +70,15 @@ class Watermarks:
             PrivilegeError: the target's role may not keep what this sync will reach.
         """
         marks = cls(since, source.database.place, {}, {})
-        now = dt.datetime.now(dt.UTC)
+        now = clock()
         growing = [spec for spec in specs if _grows(spec, since.column, source)]
         for spec in growing:
             marks._reach(spec, source, now)
         with _naming_the_right(target):
-            marks = replace(marks, previous=marks._read(target, growing))
+            previous = marks._read(target, growing)
+        for spec in growing:
+            marks._forget_future(spec, previous, now)
+        marks = replace(marks, previous=previous)
         if target.write and marks.moved:
             _require_table(target)
         return marks
@@ -101,6 +105,14 @@ class Watermarks:
             rows = target.sqlalchemy.execute(sa.select(_STATE).where(*self._own())).all()
         wanted = {(spec.name, _narrowing(spec)) for spec in specs}
         return {row.table_name: int(row.watermark) for row in rows if (row.table_name, row.narrowed_by) in wanted}
+
+    def _forget_future(self, spec: TableSpec, previous: dict[str, int], now: dt.datetime) -> None:
+        """Look at all rows if the watermark is still to come: the clock was put back, and rows have come before it."""
+        is_time = spec.column(self.since.column).type.kind in _TIMES
+        if is_time and spec.name in previous and previous[spec.name] > _units(spec, self.since.column, now):
+            del previous[spec.name]
+            # Without a row that is past, the next sync looks at all of them, too: the time may have come by then.
+            self.reached.setdefault(spec.name, self._first(spec))
 
     def window(self, spec: TableSpec) -> str | None:
         """A further condition on the source's rows, in SQL that every engine understands; None for all of them."""
@@ -151,7 +163,11 @@ class Watermarks:
         start, kind = mark - self._overlap(spec), spec.column(self.since.column).type.kind
         if kind in INTEGER_KINDS:
             return start
-        return max(start, _units(spec, self.since.column, dt.datetime.min.replace(tzinfo=dt.UTC)))
+        return max(start, self._first(spec))
+
+    def _first(self, spec: TableSpec) -> int:
+        """Before all times that a column may hold."""
+        return _units(spec, self.since.column, dt.datetime.min.replace(tzinfo=dt.UTC))
 
     def _overlap(self, spec: TableSpec) -> int:
         overlap, kind = self.since.overlap, spec.column(self.since.column).type.kind
@@ -159,6 +175,11 @@ class Watermarks:
             return overlap if isinstance(overlap, int) else 0
         time = overlap if isinstance(overlap, dt.timedelta) else _DEFAULT_OVERLAP
         return -(-time // _DAY) if kind is Kind.DATE else time // dt.timedelta(microseconds=1)
+
+
+def clock() -> dt.datetime:
+    """What this machine's clock says; it may be put back or forward between two runs."""
+    return dt.datetime.now(dt.UTC)
 
 
 def _grows(spec: TableSpec, column: str, source: DatabaseConnection) -> bool:

@@ -20,6 +20,7 @@ from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.postgres_conflicts import find_orphans
 from toolkit.repositories.postgres_errors import known_error
+from toolkit.repositories.postgres_locks import locked_table
 from toolkit.repositories.postgres_sql import VALUE, literal, qualified, quoted
 from toolkit.repositories.postgres_table import PostgresRepository
 
@@ -75,8 +76,6 @@ class PostgresConnection(DatabaseConnection):
 
     def _begin(self) -> None:
         if not self.write:
-            # Hardly any statement is run twice, and a pooler's session may have prepared others under their names.
-            self.raw.prepare_threshold = None
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for setting in self._settings:
             self.sqlalchemy.exec_driver_sql(setting)
@@ -112,8 +111,6 @@ class PostgresConnection(DatabaseConnection):
         assert row is not None
         process_id, is_standby, is_read_only = row
         self._is_pooled = process_id != self.raw.info.backend_pid
-        if self._is_pooled:
-            self.raw.prepare_threshold = None
         if is_standby:
             raise DatabaseUnavailableError(
                 self.name, "the server is a standby, which is read-only", "Write to the primary server."
@@ -170,6 +167,8 @@ class PostgresConnection(DatabaseConnection):
                 self.run(_lock([table]))
         except (pg.UndefinedTable, pg.InvalidSchemaName, pg.WrongObjectType, pg.InsufficientPrivilege):
             return False
+        except pg.LockNotAvailable as error:
+            raise locked_table(self, table) from error
         return True
 
     def reader(self) -> Any:

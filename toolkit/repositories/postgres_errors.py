@@ -37,6 +37,12 @@ _BY_STATE = {
               "Wait until the other sync has ended, or look for it in pg_stat_activity, then run again."),
     "40P01": ("deadlock with another writer", "Run again."),
     "57P01": ("the server closed the connection: {message}", "Run again when it is back."),
+    "standby": ("the server is a standby, and what came from its primary ended the reading: {message}",
+                "Run again, or let it wait for readers (max_standby_streaming_delay), or read from the primary."),
+    "pooler full": ("a pooler such as PgBouncer had no connection to the server free in time ({message})",
+                    "Let it have two for one database (default_pool_size), or run again when others have ended."),
+    "pooler": ("a pooler such as PgBouncer refuses the connection ({message})",
+               "Leave that out of the URL and PGOPTIONS: the role may have it on the server (ALTER ROLE … SET …)."),
     "57P03": ("the server is not ready: {message}", "Run again in a moment."),
 }
 # What breaks a stream of rows has no SQLSTATE, and neither has a connection that is refused.
@@ -45,11 +51,17 @@ _IN_STREAM = (
     ("canceling statement due to lock timeout", "55P03"),
     ("terminating connection", "57P01"),
     ("permission denied", "42501"),
+    ("query_wait_timeout", "pooler full"),
 )
+# PgBouncer's SQLSTATE for all that it says is that of a broken protocol.
+_SAYS_NOTHING = ("", "08P01")
 _BY_MESSAGE = (
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
     ("pg_hba.conf", "28"),
+    ("no such user", "28"),
+    ("no such database", "3D000"),
+    ("unsupported startup parameter", "pooler"),
     ('role "', "28"),
     ('database "', "3D000"),
     ("permission denied for database", "42501"),
@@ -69,8 +81,7 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
     text = str(error)
     diag = getattr(error, "diag", None)
     message = getattr(diag, "message_primary", None) or _first_line(re.split("(?:ERROR|FATAL): ", text)[-1])
-    state = getattr(error, "sqlstate", None) or getattr(diag, "sqlstate", None) or ""
-    state = state or next((state for sign, state in _IN_STREAM if sign in text), "")
+    state = _state_of(error, text)
     if not state and any(sign in text for sign in _CONNECTING):
         message = _first_line(text.rpartition("FATAL:")[2] or text.rpartition("failed:")[2])
         state = next((state for sign, state in _BY_MESSAGE if sign in text), "")
@@ -98,6 +109,15 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
     table = getattr(diag, "table_name", None)
     advice = CORRECT_ROW if isinstance(error, pg.IntegrityError) else "Run with --debug to see the statement."
     return StatementError(database.name, f"{table + ': ' if table else ''}{message}", advice)
+
+
+def _state_of(error: BaseException, text: str) -> str:
+    """The SQLSTATE, or what tells more; empty if there is neither."""
+    if "conflict with recovery" in text:
+        # Its SQLSTATE is that of work which was in another's way.
+        return "standby"
+    state: str = getattr(error, "sqlstate", None) or getattr(getattr(error, "diag", None), "sqlstate", None) or ""
+    return next((each for sign, each in _IN_STREAM if sign in text), state) if state in _SAYS_NOTHING else state
 
 
 def refused_row(database: Database, table: str, key: str, column: str | None, error: psycopg.Error) -> ToolkitError:
