@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from toolkit.core.constraints import Constraints
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
-from toolkit.errors import SchemaMismatchError
-from toolkit.repositories.catalogue import StoredTable
+from toolkit.errors import SchemaMismatchError, ToolkitError
+from toolkit.repositories.catalogue import StoredTable, TableFacts
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.constraints import modelled, reflected
 
@@ -61,6 +61,7 @@ class DatabaseConnection(ABC):
     def __init__(self, database: Database, write: bool = False) -> None:
         self.database = database
         self.write = write
+        self._facts: dict[str, TableFacts | None] = {}
 
     @property
     def name(self) -> str:
@@ -96,6 +97,7 @@ class DatabaseConnection(ABC):
     def commit(self) -> None:
         """Make the transaction's work last, and begin the next."""
         self.stop_reading()
+        self._facts.clear()
         with self.translated():
             self.sqlalchemy.commit()
             self._begin()
@@ -115,12 +117,26 @@ class DatabaseConnection(ABC):
 
     def columns(self, spec: TableSpec) -> dict[str, bool] | None:
         """The columns that the table has in this database, and whether it computes them; None without such a table."""
-        with self.translated():
-            try:
-                columns = sa.inspect(self.sqlalchemy).get_columns(spec.table.name, schema=spec.table.schema)
-            except sa.exc.NoSuchTableError:
-                return None
-        return {column["name"]: "computed" in column for column in columns}
+        facts = self.facts(spec)
+        return None if facts is None else {name: column.is_computed for name, column in facts.columns.items()}
+
+    def facts(self, spec: TableSpec) -> TableFacts | None:
+        """What the catalogue says of a table, None if it is not there; asked once in a transaction."""
+        if spec.name not in self._facts:
+            self._facts[spec.name] = self._read_facts([spec]).get(spec.name)
+        return self._facts[spec.name]
+
+    def look_up(self, specs: Sequence[TableSpec]) -> None:
+        """Ask the catalogue of all these tables at once: for thousands of tables, one by one takes minutes."""
+        unknown = [spec for spec in specs if spec.name not in self._facts]
+        # A table that cannot be asked for is told of when its turn comes.
+        with suppress(ToolkitError), self.savepoint():
+            found = self._read_facts(unknown) if unknown else {}
+            self._facts |= {spec.name: found.get(spec.name) for spec in unknown}
+
+    @abstractmethod
+    def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+        """What the catalogue says of these tables, by name; without those that are not there."""
 
     def views(self, schema: str | None) -> frozenset[str]:
         """The names of the views in a schema."""
@@ -169,8 +185,10 @@ class DatabaseConnection(ABC):
         """What tells this place from one with the same address. Many machines have a file of the same path."""
         return (platform.node(),)
 
-    def hold(self, specs: Sequence[TableSpec]) -> None:  # noqa: B027 - files are nobody else's while they are open
+    def hold(self, specs: Sequence[TableSpec]) -> None:
         """Keep these tables from being altered, emptied or dropped while they are worked on; call it first of all."""
+        # Files are nobody else's while they are open.
+        self.look_up(specs)
 
     def keep_turn(self) -> None:  # noqa: B027 - files are held for as long as they are open
         """Let no other toolkit write in between the commits of this connection; call it before the first of them.
@@ -272,6 +290,7 @@ def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec], 
         ConditionError: a condition on a table that it has is not one to this database.
     """
     problems = []
+    connection.look_up(specs)
     views = {schema: connection.views(schema) for schema in {spec.table.schema for spec in specs} if to_write}
     for spec in specs:
         found = connection.columns(spec)

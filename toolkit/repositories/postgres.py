@@ -16,8 +16,9 @@ from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
 from toolkit.errors import DatabaseUnavailableError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
-from toolkit.repositories.catalogue import StoredTable
+from toolkit.repositories.catalogue import StoredTable, TableFacts
 from toolkit.repositories.codecs import Codec
+from toolkit.repositories.postgres_catalogue import table_facts
 from toolkit.repositories.postgres_conflicts import find_orphans
 from toolkit.repositories.postgres_errors import known_error
 from toolkit.repositories.postgres_sql import VALUE, literal, qualified, quoted
@@ -162,15 +163,20 @@ class PostgresConnection(DatabaseConnection):
         snapshot, as in pg_dump; what cannot be locked (a foreign table) is left.
         """
         with self.translated():
-            self._held = tuple(name for name in (qualified(spec.table) for spec in specs) if self._locked(name))
+            self._held = self._locked(tuple(qualified(spec.table) for spec in specs))
+        self.look_up(specs)
 
-    def _locked(self, table: str) -> bool:
+    def _locked(self, tables: tuple[str, ...]) -> tuple[str, ...]:
+        """Lock these tables, in one statement if there is none among them that cannot be; those that were locked."""
+        if not tables:
+            return ()
         try:
             with self.raw.transaction():
-                self.run(_lock([table]))
+                self.run(_lock(tables))
         except (pg.UndefinedTable, pg.InvalidSchemaName, pg.WrongObjectType, pg.InsufficientPrivilege):
-            return False
-        return True
+            half = len(tables) // 2
+            return self._locked(tables[:half]) + self._locked(tables[half:]) if half else ()
+        return tables
 
     def reader(self) -> Any:
         """The ADBC connection that all tables are read through; a connection that only reads shares its snapshot."""
@@ -280,6 +286,9 @@ class PostgresConnection(DatabaseConnection):
         with self.translated():
             rows = self.sqlalchemy.execute(sa.text(_TABLES)).all()
         return (StoredTable(row.name, row.schema, tuple(row.columns), row.name) for row in rows)
+
+    def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+        return table_facts(self, specs)
 
     def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
         """The constraints that these tables have in this database, by name; without those that are views there."""
