@@ -155,7 +155,10 @@ class _Standing:
 
 
 def _missing_tables(connection: Connection, metadata: MetaData) -> tuple[str, ...]:
-    inspector = inspect(connection)
+    inspector, tables = inspect(connection), metadata.tables.values()
+    # One look for each schema; only what that does not show, such as a view, is asked for by name.
+    there = {schema: {*inspector.get_table_names(schema)} for schema in {each.schema for each in tables}}
     return tuple(
-        each.fullname for each in metadata.tables.values() if not inspector.has_table(each.name, each.schema)
+        each.fullname for each in tables
+        if each.name not in there[each.schema] and not inspector.has_table(each.name, each.schema)
     )

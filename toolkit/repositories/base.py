@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # 8,192 rows of a usual table are 3 MB: as fast as more, and what several threads hold of them at once stays small
 # (a verified load of a million todos peaks at 240 MB; at 16,384 rows, 306 MB).
 BATCH_ROWS = 8_192
+# Of a statement over many tables; DuckDB takes longer for each of 100 of them than for one alone.
+_TABLES_A_QUERY = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class DatabaseConnection(ABC):
         self.database = database
         self.write = write
         self._facts: dict[str, TableFacts | None] = {}
+        self._asked: dict[str, TableSpec] = {}
+        self._rows: dict[str, int | None] = {}
 
     @property
     def name(self) -> str:
@@ -129,10 +133,13 @@ class DatabaseConnection(ABC):
     def look_up(self, specs: Sequence[TableSpec]) -> None:
         """Ask the catalogue of all these tables at once: for thousands of tables, one by one takes minutes."""
         unknown = [spec for spec in specs if spec.name not in self._facts]
+        if not unknown:
+            return
         # A table that cannot be asked for is told of when its turn comes.
         with suppress(ToolkitError), self.savepoint():
-            found = self._read_facts(unknown) if unknown else {}
+            found = self._read_facts(unknown)
             self._facts |= {spec.name: found.get(spec.name) for spec in unknown}
+            self._asked |= {spec.name: spec for spec in unknown}
 
     @abstractmethod
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
@@ -163,6 +170,44 @@ class DatabaseConnection(ABC):
     def compared_name(self, name: str) -> str:
         """A name in the form that is the same for all names that mean one table or column."""
         return name
+
+    def filled(self, specs: Sequence[TableSpec]) -> frozenset[str]:
+        """The names of those tables that have any row, or cannot be read; whatever the conditions that narrow them."""
+        found: dict[str, int] = {}
+        with suppress(ToolkitError), self.savepoint():
+            found = self._counted(specs, most=1)
+        return frozenset(spec.name for spec in specs if found.get(spec.name, 1))
+
+    def counts(self, specs: Sequence[TableSpec]) -> dict[str, int]:
+        """How many rows each of these tables has, by name, whatever the conditions that narrow them."""
+        return self._counted(specs, most=None)
+
+    def known_count(self, spec: TableSpec) -> int | None:
+        """The rows of a table in a snapshot, where nothing changes them, counted together with those of others."""
+        if self.write or spec.name not in self._asked:
+            return None
+        if spec.name not in self._rows:
+            names = list(self._asked)
+            place = names.index(spec.name)
+            part = [self._asked[name] for name in names[place : place + _TABLES_A_QUERY] if self._facts.get(name)]
+            with suppress(ToolkitError), self.savepoint():
+                self._rows |= self.counts(part)
+            # Of tables that cannot be counted together, each is told of when its turn comes.
+            self._rows = dict.fromkeys((each.name for each in part), None) | self._rows
+        return self._rows.get(spec.name)
+
+    def _counted(self, specs: Sequence[TableSpec], most: int | None) -> dict[str, int]:
+        """The rows of each table, or at most so many of them; many tables in one statement."""
+        found: dict[str, int] = {}
+        for start in range(0, len(specs), _TABLES_A_QUERY):
+            part = specs[start : start + _TABLES_A_QUERY]
+            counts: list[sa.Select[Any]] = [
+                sa.select(sa.literal_column(str(place)), sa.func.count()).select_from(_rows(spec.table, most))
+                for place, spec in enumerate(part)
+            ]
+            with self.translated():
+                found |= {part[place].name: int(n) for place, n in self.sqlalchemy.execute(sa.union_all(*counts)).all()}
+        return found
 
     def holds(self, table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> bool:
         """Whether a table has a row that meets these conditions; the first found ends the search."""
@@ -259,6 +304,13 @@ class DatabaseConnection(ABC):
 
     def _is_broken(self) -> bool:
         return False
+
+
+def _rows(table: sa.Table, most: int | None) -> sa.FromClause:
+    """A table, or something with as many rows and no more than so many."""
+    if most is None:
+        return table
+    return sa.select(sa.literal_column("1").label("row")).select_from(table).limit(most).subquery()
 
 
 @contextmanager

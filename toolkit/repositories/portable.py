@@ -65,6 +65,8 @@ class TableRepository:
 
     def count(self) -> int:
         """Number of rows."""
+        if self.spec.where is None and (known := self.connection.known_count(self.spec)) is not None:
+            return known
         with self.connection.translated():
             counted = sa.select(sa.func.count()).select_from(self.table).where(self.within)
             ((rows,),) = self.connection.sqlalchemy.execute(counted).all()
