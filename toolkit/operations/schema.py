@@ -21,6 +21,7 @@ from toolkit.operations.revisions import (
     recorded_revision,
     version_table,
 )
+from toolkit.repositories.postgres_locks import require_room_to_make
 from toolkit.repositories.postgres_types import require_distinct_enums
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
         if not with_history:
             with opened(database, read_only=True) as engine:
                 require_distinct_enums(metadata, engine.dialect)
+                with engine.connect() as connection:
+                    require_room_to_make(database.name, connection, metadata)
         return True
     if with_history and found.is_versioned:
         if found.revision != expected:

@@ -139,6 +139,7 @@ def transfer(
             _refuse_existing(plans, source, destination, options)
         guard(plans, destination, options.max_delete)
         require_keys(destination, (plan.spec for plan in plans if _upserts(plan, destination, options)))
+        destination.require_room([plan.spec for plan in plans if plan.writes and plan.action is not Action.LOAD])
         if dry_run:
             warnings = _lacking_rights(marks, destination, progress)
             return None, tuple(planned(plan) for plan in plans), warnings

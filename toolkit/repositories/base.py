@@ -235,6 +235,13 @@ class DatabaseConnection(ABC):
         # Files are nobody else's while they are open.
         self.look_up(specs)
 
+    def require_room(self, merged: Sequence[TableSpec]) -> None:  # noqa: B027 - files have no table of locks
+        """Check that one transaction may work on the tables that are held, and merge rows into some of them.
+
+        Raises:
+            DatabaseUnavailableError: the server has no room for so many locks.
+        """
+
     def keep_turn(self) -> None:  # noqa: B027 - files are held for as long as they are open
         """Let no other toolkit write in between the commits of this connection; call it before the first of them.
 

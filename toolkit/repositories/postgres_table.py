@@ -21,7 +21,6 @@ from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
 from toolkit.repositories.postgres_conflicts import find_twins, folding_columns, guarded
 from toolkit.repositories.postgres_copy import RowCopy
-from toolkit.repositories.postgres_errors import known_error
 from toolkit.repositories.postgres_indexes import Indexes
 from toolkit.repositories.postgres_json import LONG, UNUSUAL, refused_documents
 from toolkit.repositories.postgres_lossy import lossy_condition
@@ -168,7 +167,7 @@ class PostgresRepository(TableRepository):
             try:
                 yield from cursor.fetch_record_batch()
             except (pa.ArrowException, OSError) as error:
-                raise known_error(self.connection.database, error) from error
+                raise self.connection.known_error(error) from error
 
     def _canonical(self, fetched: pa.RecordBatch) -> pa.RecordBatch:
         try:
@@ -217,7 +216,7 @@ class PostgresRepository(TableRepository):
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
         """Fill an empty table by COPY; from `rebuild_rows` rows its keys and indexes are built afterwards.
 
-        Otherwise through a staging table, where the rows that a key or a foreign key refuses can be looked for.
+        More than a few go through a staging table, where the rows that a key refuses can be looked for.
 
         Raises:
             ChangedSincePlanError: somebody else has put rows there.
@@ -230,7 +229,7 @@ class PostgresRepository(TableRepository):
             rebuild = rows >= self.rebuild_rows and not self.connection.checks_later(self.spec)
             indexes = Indexes.drop(self.connection, self.name) if rebuild else Indexes()
         copy = self._row_copy()
-        written = copy.fill(batches) if indexes.steps else copy.through_stage(batches)
+        written = copy.fill(batches) if indexes.steps else copy.few(batches)
         for step in indexes.steps:
             guarded(self.connection, self.spec, step.sql, self.name)
         return written

@@ -43,17 +43,16 @@ _FOREIGN_KEYS = """
 SELECT id, "table" AS parent, "from" AS "column", on_delete, on_update
 FROM pragma_foreign_key_list(:table) ORDER BY id, seq
 """
-# Of any number of tables, given as JSON: a name here, a table, a schema.
+# Of any number of tables, given as JSON: a name here, a table, a schema. Joined in this order, or some are not found.
 _ALL = """
-SELECT json_extract(given.value, '$[0]') AS place, x.name, x.type, x.hidden, x.pk
-FROM json_each(:tables) AS given,
-     pragma_table_xinfo(json_extract(given.value, '$[1]'), json_extract(given.value, '$[2]')) AS x WHERE x.hidden <> 1
+SELECT json_extract(given.value, '$[0]') AS place, x.name, x.type, x.hidden, x.pk FROM json_each(:tables) AS given
+CROSS JOIN pragma_table_xinfo(json_extract(given.value, '$[1]'), json_extract(given.value, '$[2]')) AS x
+WHERE x.hidden <> 1
 """
 _KEYS = """
-SELECT json_extract(given.value, '$[0]') AS place, i.name AS key, x.name
-FROM json_each(:tables) AS given,
-     pragma_index_list(json_extract(given.value, '$[1]'), json_extract(given.value, '$[2]')) AS i,
-     pragma_index_xinfo(i.name, json_extract(given.value, '$[2]')) AS x
+SELECT json_extract(given.value, '$[0]') AS place, i.name AS key, x.name FROM json_each(:tables) AS given
+CROSS JOIN pragma_index_list(json_extract(given.value, '$[1]'), json_extract(given.value, '$[2]')) AS i
+CROSS JOIN pragma_index_xinfo(i.name, json_extract(given.value, '$[2]')) AS x
 WHERE i."unique" AND NOT i.partial AND x.key
 """
 # How `table_xinfo` marks generated columns, virtual and stored.
