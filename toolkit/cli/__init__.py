@@ -16,7 +16,14 @@ from typing import Any, Self
 import click
 
 from toolkit.cli.options import Commands
-from toolkit.cli.output import flush, give_up_lost, let_libraries_through, open_streams, say, say_all, say_at_once
+from toolkit.cli.output import (
+    give_up_lost,
+    let_libraries_through,
+    open_streams,
+    say,
+    say_all,
+    say_at_once,
+)
 from toolkit.config import DEFAULT_METADATA
 from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, LostOutputError, SchemaMismatchError, ToolkitError
 from toolkit.ownership import TRUST
@@ -105,7 +112,7 @@ def run(arguments: list[str]) -> int:
         try:
             try:
                 result: Any = toolkit.main(arguments, prog_name="toolkit", standalone_mode=False)
-                flush()
+                sys.stdout.flush()
             finally:
                 interrupt.is_over = True
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that can tell the user

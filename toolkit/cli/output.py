@@ -16,7 +16,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -64,12 +64,12 @@ def ask(question: str) -> None:
 
 def print_json(value: Any, indent: int | None = 2) -> None:
     """One JSON document on stdout; on one line without an indent."""
-    _print(json_text(value, indent))
+    click.echo(json_text(value, indent))
 
 
 def print_json_part(document: str) -> None:
     """A part of a JSON document on stdout."""
-    _print(json_escaped(document), end="")
+    click.echo(json_escaped(document), nl=False)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -80,7 +80,7 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 def print_script(script: str) -> None:
     """A script on stdout, as it is."""
-    _print(script)
+    click.echo(script)
 
 
 def script_stream() -> IO[bytes]:
@@ -111,40 +111,35 @@ def open_streams() -> None:
         except OSError:
             os.open(os.devnull, mode)
     sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - as long as the process
-    sys.stdout = sys.stdout or open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
+    sys.stdout = telling_stream(1, sys.stdout)
 
 
-def flush() -> None:
-    """Write what still waits to be.
+def telling_stream(number: int, like: IO[str] | None) -> IO[str]:
+    """A stream to a file descriptor that tells of a loss by an error of ours, whoever writes to it."""
+    file = io.BufferedWriter(_TellingFile(number, "w", closefd=False))
+    return io.TextIOWrapper(
+        file, encoding=getattr(like, "encoding", None) or "utf-8", errors=getattr(like, "errors", None),
+        line_buffering=file.isatty(),
+    )  # fmt: skip
 
-    Raises:
-        LostOutputError: stdout cannot be written to.
-    """
-    with _told():
-        sys.stdout.flush()
+
+class _TellingFile(io.FileIO):
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise LostOutputError(reason, is_unread=isinstance(error, BrokenPipeError)) from error
 
 
 def give_up_lost() -> None:
     """Let Python not try again, at its end, to write what could not be, and change the exit code."""
-    for stream in (sys.stdout, sys.stderr):
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()
-        except (OSError, ValueError):
-            with suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What cannot be written to stdout is an error of ours."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) or "closed file" in str(error):
-            reason = getattr(error, "strerror", None) or str(error)
-            raise LostOutputError(reason, is_unread=isinstance(error, BrokenPipeError)) from error
-        raise
+        except (LostOutputError, OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def let_libraries_through() -> None:
@@ -178,22 +173,9 @@ def _echo(line: str, *, err: bool = False) -> None:
     """Print what was made ready, with escapes for signs that the terminal's encoding lacks."""
     encoding = _encoding(sys.stderr if err else sys.stdout)
     shown = line.encode(encoding, "backslashreplace").decode(encoding)
-    if not err:
-        _print(shown)
-        return
     # Nothing that is done hangs on whether somebody can be told of it.
-    with suppress(OSError, ValueError):
-        click.echo(shown, err=True)
-
-
-def _print(text: str, end: str = "\n") -> None:
-    """Print to stdout.
-
-    Raises:
-        LostOutputError: it cannot be written to.
-    """
-    with _told():
-        click.echo(f"{text}{end}", nl=False)
+    with suppress(OSError, ValueError) if err else nullcontext():
+        click.echo(shown, err=err)
 
 
 def _encoding(stream: IO[str]) -> str:
