@@ -74,6 +74,23 @@ class MissingDriverError(ToolkitError):
         super().__init__(f"{what} needs the package {package!r}, which is not installed.", f"Run: {install}")
 
 
+class LostOutputError(ToolkitError):
+    """Standard output cannot be written to; `done` says what was done nevertheless, `is_unread` that nobody reads."""
+
+    def __init__(self, reason: str, done: str = "", *, is_unread: bool = False) -> None:
+        self.reason, self.done, self.is_unread = reason, done, is_unread
+        lost = f"standard output cannot be written to ({reason})"
+        super().__init__(
+            f"{done}; only the report is lost: {lost}." if done else f"The output is not whole: {lost}.",
+            "There is nothing to repeat; toolkit status and toolkit diff show what is there." if done
+            else "Run again where it can be; what the command did, if anything, stays.",
+        )
+
+    def after(self, done: str) -> LostOutputError:
+        """The same, of a report of what was done."""
+        return LostOutputError(self.reason, done, is_unread=self.is_unread)
+
+
 class DatabaseUnavailableError(ToolkitError):
     """A database cannot be opened: not there, not reachable, refused, locked, read-only or full."""
 

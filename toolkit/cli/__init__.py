@@ -16,9 +16,16 @@ from typing import Any, Self
 import click
 
 from toolkit.cli.options import Commands
-from toolkit.cli.output import let_libraries_through, say, say_all, say_at_once
+from toolkit.cli.output import (
+    give_up_lost,
+    let_libraries_through,
+    open_streams,
+    say,
+    say_all,
+    say_at_once,
+)
 from toolkit.config import DEFAULT_METADATA
-from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, SchemaMismatchError, ToolkitError
+from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, LostOutputError, SchemaMismatchError, ToolkitError
 from toolkit.ownership import TRUST
 
 _SWITCH_SECONDS = 0.0005
@@ -89,8 +96,10 @@ def main(arguments: list[str] | None = None) -> None:
     # The libraries' modules, which never become garbage, are walked through again and again while they load, and once
     # more at the end: a command that takes 1.15 s takes 0.75 s without.
     gc.set_threshold(_COLLECT_EVERY)
+    open_streams()
     let_libraries_through()
     code = run(arguments)
+    give_up_lost()
     # What DuckDB's binding finds uncollected at the end it prints, as its own leaks.
     if "duckdb" not in sys.modules:
         gc.freeze()
@@ -103,6 +112,7 @@ def run(arguments: list[str]) -> int:
         try:
             try:
                 result: Any = toolkit.main(arguments, prog_name="toolkit", standalone_mode=False)
+                sys.stdout.flush()
             finally:
                 interrupt.is_over = True
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that can tell the user
@@ -135,8 +145,6 @@ class _Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
     def _receive(self, number: int, frame: Any) -> None:
-        import logging
-
         if self._at is None:
             self._at = time.monotonic()
         elif time.monotonic() - self._at > _PATIENCE_SECONDS:
@@ -146,8 +154,6 @@ class _Interrupt:
         if self.is_over:
             return
         self.received = True
-        # SQLAlchemy's pool tells of connections that could not be closed in order, which is no news now.
-        logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
         signal.default_int_handler(number, frame)
 
 
@@ -157,6 +163,9 @@ def _tell(error: BaseException, arguments: list[str], interrupt: _Interrupt) -> 
         word = "Interrupted" if interrupt.received else "Aborted"
         say(f"{word}; what was not committed is rolled back.", err=True)
         return EXIT_INTERRUPTED
+    if isinstance(error, LostOutputError) and error.is_unread and not error.done:
+        # Whoever read it has seen enough, as `head` has.
+        return error.exit_code
     if isinstance(error, click.ClickException):
         shown = io.StringIO()
         error.show(shown)

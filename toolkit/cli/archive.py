@@ -107,7 +107,7 @@ def push(
     what was seen, is written when all of it is there. The next push sends only what is new. Files that are gone or
     cannot be read are told, and the exit code is 3.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render_archive import show_push
     from toolkit.operations.archive.push import PushOptions
     from toolkit.operations.archive.push import push as run
@@ -116,7 +116,7 @@ def push(
     with progress_on_stderr() as progress:
         result = run(ctx.obj, source, tables, store=store, where=where, options=options, dry_run=dry_run,
                      progress=progress)
-    print_json(result) if as_json else show_push(result)
+    report(result, show_push, as_json=as_json, done="" if dry_run else "What was pushed is in the archive")
     return 0 if result.complete else EXIT_DIFFERENT
 
 
@@ -233,7 +233,7 @@ def restore(
     rows that were deleted are told, not made again. In a directory, SNAPSHOT.jsonl says which file was which. The exit
     code is 3 when something was left as it was.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render_archive import show_restore
     from toolkit.operations.archive.restore import RestoreOptions
     from toolkit.operations.archive.restore import restore as run
@@ -245,7 +245,7 @@ def restore(
     with progress_on_stderr() as progress:
         result = run(ctx.obj, snapshot, store=store, source=needed, options=options, dry_run=dry_run,
                      progress=progress)
-    print_json(result) if as_json else show_restore(result)
+    report(result, show_restore, as_json=as_json, done="" if dry_run else "What was restored stays")
     return 0 if result.complete else EXIT_DIFFERENT
 
 
@@ -282,7 +282,7 @@ def prune(
     and of the same rows are judged together. Refused (exit code 3) while a push is running, and if no snapshot of its
     kind would be left. Objects that rows were moved to stay.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render_archive import show_prune
     from toolkit.core.retention import Policy
     from toolkit.operations.archive.prune import prune as run
@@ -290,7 +290,7 @@ def prune(
     policy = Policy(keep_last, keep_daily, keep_weekly, keep_monthly, keep_within)
     with progress_on_stderr() as progress:
         result = run(ctx.obj, policy, store=store, source=source, adopt=adopt, dry_run=dry_run, progress=progress)
-    print_json(result) if as_json else show_prune(result)
+    report(result, show_prune, as_json=as_json, done="" if dry_run else "The archive is pruned")
 
 
 @command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from toolkit.cli.options import DATABASE, Commands, general_options
-from toolkit.cli.output import Notes, ask, print_json, print_script, say
+from toolkit.cli.output import Notes, ask, print_json, print_script, report, say
 from toolkit.cli.render import show_error
 from toolkit.errors import EXIT_DIFFERENT, CancelledError, ToolkitError
 from toolkit.shown_text import printable
@@ -376,11 +376,17 @@ def _for_each(
                 say(f"Not tried: {left}.", err=True)
             break
         if not as_json:
-            show(results[-1])
+            report(results[-1], show, as_json=False, done="" if only_looks else _done(results[-1:]))
     if as_json and (every or results):
-        print_json(results if every else results[0])
+        report(results if every else results[0], say, as_json=True, done="" if only_looks else _done(results))
     _raise_last(list(errors.values()))
     return results
+
+
+def _done(results: Sequence[Any]) -> str:
+    """What stays of it; of statements that were only printed, nothing does."""
+    changed = [each.database for each in results if getattr(each, "sql", None) is None]
+    return f"{', '.join(changed)}: it is done and committed" if changed else ""
 
 
 def _raise_last(errors: Sequence[ToolkitError]) -> None:

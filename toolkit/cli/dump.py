@@ -42,7 +42,7 @@ def dump_data(
     One row a line, ordered by primary key, byte for byte the same from whichever engine. The old files stay until all
     new ones are written. Files that rows point at and that could not be read are told, and the exit code is 3.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_dump
     from toolkit.operations.dump import Compression, FileForm, Format
     from toolkit.operations.dump import dump_data as run
@@ -51,5 +51,6 @@ def dump_data(
     with progress_on_stderr() as progress:
         result = run(ctx.obj, source, tables, directory=directory, form=form, where=where, exclude=exclude,
                      attachments=attachments, dry_run=dry_run, progress=progress)
-    print_json(result) if as_json else show_dump(result)
+    done = "" if dry_run else f"The files are written to {result.directory}"
+    report(result, show_dump, as_json=as_json, done=done)
     return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0

@@ -59,7 +59,7 @@ def load_data(
     checked whole before anything is written.
     What the fixtures have of the files that rows point at is put back into the live store.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_transfer
     from toolkit.operations.fixture_attachments import AttachmentMode
     from toolkit.operations.load import load_data as run
@@ -74,4 +74,5 @@ def load_data(
         result = run(ctx.obj, target, tables, directory=directory, exclude=exclude, match=match, dry_run=dry_run,
                      ignore_revision=ignore_revision, as_stored=as_stored, options=options, attachments=attachments,
                      progress=progress)
-    print_json(result) if as_json else show_transfer(result)
+    done = "" if dry_run else f"The rows are written to {result.target} and committed"
+    report(result, show_transfer, as_json=as_json, done=done)

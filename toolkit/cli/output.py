@@ -7,6 +7,7 @@ a server's message or a line of a file may hold any. JSON has escapes of its own
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import logging
 import os
@@ -14,12 +15,13 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from toolkit.errors import LostOutputError
 from toolkit.shown_text import json_escaped, printable, without_secrets
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ def say_all(text: str) -> None:
 
 def say_at_once(line: str) -> None:
     """A line on stderr in the midst of whatever is being written there."""
-    os.write(2, f"{_shown(line)}\n".encode())
+    with suppress(OSError):
+        os.write(2, f"{_shown(line)}\n".encode())
 
 
 def ask(question: str) -> None:
@@ -85,6 +88,60 @@ def script_stream() -> IO[bytes]:
     return sys.stdout.buffer
 
 
+def report(result: Any, show: Callable[[Any], None], *, as_json: bool, done: str = "") -> None:
+    """Print a result, as text or JSON. `done` is said if that cannot be printed: what it tells of stays.
+
+    Raises:
+        LostOutputError: with what was done.
+    """
+    try:
+        print_json(result) if as_json else show(result)
+    except LostOutputError as error:
+        raise error.after(done) from error
+
+
+def open_streams() -> None:
+    """Give closed standard streams a place: what is printed would go into the next file that is opened, a database.
+
+    Of stdout nothing can be written there, so that the loss is told.
+    """
+    for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)
+    sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - as long as the process
+    sys.stderr = sys.stderr or open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
+    sys.stdout = telling_stream(1, sys.stdout)
+
+
+def telling_stream(number: int, like: IO[str] | None) -> IO[str]:
+    """A stream to a file descriptor that tells of a loss by an error of ours, whoever writes to it."""
+    file = io.BufferedWriter(_TellingFile(number, "w", closefd=False))
+    return io.TextIOWrapper(
+        file, encoding=getattr(like, "encoding", None) or "utf-8", errors=getattr(like, "errors", None),
+        line_buffering=file.isatty(),
+    )  # fmt: skip
+
+
+class _TellingFile(io.FileIO):
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise LostOutputError(reason, is_unread=isinstance(error, BrokenPipeError)) from error
+
+
+def give_up_lost() -> None:
+    """Let Python not try again, at its end, to write what could not be, and change the exit code."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except (LostOutputError, OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
 def let_libraries_through() -> None:
     """What libraries say of themselves, too: warnings, logs that nobody asked for, errors of threads.
 
@@ -93,6 +150,9 @@ def let_libraries_through() -> None:
     warnings.showwarning = lambda message, category, *_, **__: say(f"{category.__name__}: {message}", err=True)
     logging.lastResort = _ToStderr(logging.WARNING)
     logging.getLogger("sqlalchemy.engine.Engine").addHandler(_ToStderr())
+    # Of a connection that broke they tell what could not be undone on it: the server has undone it, and we tell why.
+    for name in ("sqlalchemy.pool", "psycopg"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
     threading.excepthook = lambda told: _say_error(told.exc_value)
     sys.unraisablehook = lambda told: _say_error(told.exc_value)
 
@@ -112,7 +172,10 @@ def _say_error(error: BaseException | None) -> None:
 def _echo(line: str, *, err: bool = False) -> None:
     """Print what was made ready, with escapes for signs that the terminal's encoding lacks."""
     encoding = _encoding(sys.stderr if err else sys.stdout)
-    click.echo(line.encode(encoding, "backslashreplace").decode(encoding), err=err)
+    shown = line.encode(encoding, "backslashreplace").decode(encoding)
+    # Nothing that is done hangs on whether somebody can be told of it.
+    with suppress(OSError, ValueError) if err else nullcontext():
+        click.echo(shown, err=err)
 
 
 def _encoding(stream: IO[str]) -> str:
@@ -141,8 +204,35 @@ def progress_on_stderr() -> Iterator[Progress]:
 
     label = TextColumn("{task.description}", markup=False)
     columns = (SpinnerColumn(), label, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    terminal: Any = _Unfailing(sys.stderr)
+    with Progress(*columns, console=Console(file=terminal), transient=True) as bar:
         yield Bars(bar)
+
+
+class _Unfailing(io.TextIOBase):
+    """A stream of which nobody notices that it cannot be written to: a terminal that hangs up in the midst of work."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return _encoding(self._stream)
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class Notes:

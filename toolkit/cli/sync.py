@@ -100,7 +100,7 @@ def sync(
         if writing or attachments or overwrite_attachments:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, where, exclude, as_json=as_json)
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_transfer
     from toolkit.operations.sync import sync as run
     from toolkit.operations.watermarks import Since
@@ -114,7 +114,8 @@ def sync(
         result = run(ctx.obj, source, target, tables, where=where, exclude=exclude, match=match,
                      since=Since(since, overlap) if since else None, dry_run=dry_run, options=options,
                      attachments=attachments, overwrite_attachments=overwrite_attachments, progress=progress)
-    print_json(result) if as_json else show_transfer(result)
+    done = "" if dry_run else f"The rows are written to {result.target} and committed"
+    report(result, show_transfer, as_json=as_json, done=done)
     return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0
 
 

@@ -162,6 +162,11 @@ class Database:
         host = str(self.url.host or self.url.query.get("host") or self.url.query.get("service") or "/")
         return {} if host.startswith("/") else {k: v for k, v in _KEEPALIVES.items() if k not in self.url.query}
 
+    @property
+    def libpq_options(self) -> Mapping[str, str]:
+        """What to tell libpq about a connection; who it is in `pg_stat_activity`, unless the user says otherwise."""
+        return {"fallback_application_name": "toolkit", **self.keepalives}
+
     @cached_property
     def sqlalchemy_config(self) -> SQLAlchemySyncConfig:
         """Advanced Alchemy's configuration of this database, bound under the database's name."""
@@ -190,7 +195,7 @@ class Database:
             engine_config = EngineConfig(**{f.name: getattr(self.settings, f.name) for f in fields(self.settings)})
             # Nothing is prepared from the first statement on, whoever connects: a pooler's sessions outlive their
             # clients, and the next finds what the last has prepared under the names that it would use itself.
-            engine_config.connect_args = {**self.keepalives, "prepare_threshold": None}
+            engine_config.connect_args = {**self.libpq_options, "prepare_threshold": None}
         elif self.engine_name == "duckdb":
             # Several processes may read a file, but only one may have it open to write.
             config = {} if self.external_access else dict(_WITHIN_ITS_FILE)

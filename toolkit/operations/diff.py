@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from toolkit.core.changes import Changes, compare
+from toolkit.core.changes import Changes, compare, compare_rows
 from toolkit.core.json_columns import format_column
 from toolkit.core.plan import TransferWarning
 from toolkit.core.progress import Progress, Silent
@@ -153,6 +153,7 @@ class Comparison:
         self._databases = (config.database(source), config.database(target))
         self._masked = {} if show_pii else personal_columns(load_metadata(config.metadata, config.root))
         self._progress = progress or Silent()
+        self._filled: frozenset[str] = frozenset()
         self.unmodelled: tuple[TransferWarning, ...] = ()
         """What either database holds beside the tables that are compared, from the first of them on."""
 
@@ -185,6 +186,10 @@ class Comparison:
             warning for side in (self.source, self.target)
             for warning in unmodelled(side, self._config, specs, named=bool(names), columns=not columns)
         )
+        self._filled = frozenset().union(*(
+            side.filled([spec for spec in specs if side.column_names(spec) is not None])
+            for side in (self.source, self.target)
+        ))
         for spec in specs:
             yield self._compared(_only(spec, columns) if columns else spec)
 
@@ -216,7 +221,10 @@ class Comparison:
             refuse_schema(require_columns(side, [spec]))
             require_exact(side, [spec])
         source, target = (side.repository(spec) for side in sides)
-        changes = compare(spec, source, target, removed=True)
+        if spec.name in self._filled:
+            changes = compare(spec, source, target, removed=True)
+        else:
+            changes = compare_rows(spec, (), (), removed=True)
         assert changes.removed is not None
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
         return (Status.SAME if equal else Status.DIFFERS), changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import time
 from contextlib import ExitStack, nullcontext
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,7 +41,6 @@ class SideDigest:
 
     def __enter__(self) -> Self:
         self._open = ExitStack()
-        self._folder = self._open.enter_context(scratch_directory())
         self._thread.start()
         return self
 
@@ -64,6 +64,10 @@ class SideDigest:
             file.write_batch(batch)
         self._bytes_on_disk += path.stat().st_size
         self._waiting.put(path)
+
+    @cached_property
+    def _folder(self) -> Path:
+        return self._open.enter_context(scratch_directory())
 
     def result(self) -> TableDigest:
         """The digest of all batches, once the last is done.

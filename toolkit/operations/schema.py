@@ -21,6 +21,7 @@ from toolkit.operations.revisions import (
     recorded_revision,
     version_table,
 )
+from toolkit.repositories.postgres_locks import require_room_to_make
 from toolkit.repositories.postgres_types import require_distinct_enums
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
         if not with_history:
             with opened(database, read_only=True) as engine:
                 require_distinct_enums(metadata, engine.dialect)
+                with engine.connect() as connection:
+                    require_room_to_make(database.name, connection, metadata)
         return True
     if with_history and found.is_versioned:
         if found.revision != expected:
@@ -155,7 +158,10 @@ class _Standing:
 
 
 def _missing_tables(connection: Connection, metadata: MetaData) -> tuple[str, ...]:
-    inspector = inspect(connection)
+    inspector, tables = inspect(connection), metadata.tables.values()
+    # One look for each schema; only what that does not show, such as a view, is asked for by name.
+    there = {schema: {*inspector.get_table_names(schema)} for schema in {each.schema for each in tables}}
     return tuple(
-        each.fullname for each in metadata.tables.values() if not inspector.has_table(each.name, each.schema)
+        each.fullname for each in tables
+        if each.name not in there[each.schema] and not inspector.has_table(each.name, each.schema)
     )

@@ -144,17 +144,16 @@ def _answering_soon(database: Database) -> Database:
 def _contents(
     found: DatabaseStatus, connection: DatabaseConnection, config: Config, specs: Sequence[TableSpec], head: str | None
 ) -> DatabaseStatus:
-    there = [connection.column_names(spec) is not None for spec in specs]
-    tables = tuple(
-        TableStatus(spec.name, connection.repository(spec).count() if is_there else None)
-        for spec, is_there in zip(specs, there, strict=True)
-    )
+    connection.look_up(specs)
+    there = [spec for spec in specs if connection.column_names(spec) is not None]
+    rows = connection.counts(there)
+    tables = tuple(TableStatus(spec.name, rows.get(spec.name)) for spec in specs)
     with connection.translated():
         revision = recorded_revision(connection.sqlalchemy, version_table(config))
     left = unmodelled(connection, config, specs)
     found = replace(found, tables=tables, revision=revision, warnings=left)
     upgrade = f"Run: toolkit database upgrade --database {found.name}"
-    if not any(there):
+    if not there:
         return replace(found, state=State.EMPTY)
     if head is not None and revision is not None and revision != head:
         problem = f"{found.name} is at revision {revision}, the history ends at {head}."

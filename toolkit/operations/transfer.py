@@ -130,11 +130,16 @@ def transfer(
         require_exact(destination, specs)
         source = source_for(destination)
         marks = watermarks_for(destination) if watermarks_for else None
-        plans = [_plan(source, destination, spec, progress, options.mode, marks) for spec in specs]
+        filled = destination.filled(specs)
+        plans = [
+            _plan(source, destination, spec, progress, options.mode, marks, is_empty=spec.name not in filled)
+            for spec in specs
+        ]
         if options.mode is Mode.INSERT:
             _refuse_existing(plans, source, destination, options)
         guard(plans, destination, options.max_delete)
         require_keys(destination, (plan.spec for plan in plans if _upserts(plan, destination, options)))
+        destination.require_room([plan.spec for plan in plans if plan.writes and plan.action is not Action.LOAD])
         if dry_run:
             warnings = _lacking_rights(marks, destination, progress)
             return None, tuple(planned(plan) for plan in plans), warnings
@@ -210,12 +215,14 @@ def _plan(
     progress: Progress,
     mode: Mode,
     marks: Watermarks | None,
+    *,
+    is_empty: bool,
 ) -> TablePlan:
     """Compare one table on both sides, or only what has changed at the source since the last time."""
     repository = target.repository(spec)
     window = marks.window(spec) if marks else None
-    if marks is None or window is None or repository.is_empty():
-        plan = plan_table(source.repository(spec), repository, spec, progress, mode)
+    if marks is None or window is None or is_empty:
+        plan = plan_table(source.repository(spec), None if is_empty else repository, spec, progress, mode)
         return plan if spec.where is None or not plan.deletes else _keep_present(plan, source)
     started = time.perf_counter()
     progress.step(f"compare {spec.name}")
@@ -261,10 +268,10 @@ def plan_table(
     progress: Progress,
     mode: Mode = Mode.UPSERT,
 ) -> TablePlan:
-    """Compare one table on both sides; a target that does not exist yet is None."""
+    """Compare one table on both sides; a target that is empty, or does not exist yet, is None."""
     started = time.perf_counter()
     progress.step(f"compare {spec.name}")
-    if target is None or target.is_empty():
+    if target is None:
         plan = load_plan(spec, source.count())
     else:
         plan = merge_plan(spec, compare(spec, source, target, removed=mode.removes))

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from toolkit.core.constraints import Constraints
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
-from toolkit.errors import SchemaMismatchError
-from toolkit.repositories.catalogue import StoredTable
+from toolkit.errors import SchemaMismatchError, ToolkitError
+from toolkit.repositories.catalogue import StoredTable, TableFacts
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.constraints import modelled, reflected
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # 8,192 rows of a usual table are 3 MB: as fast as more, and what several threads hold of them at once stays small
 # (a verified load of a million todos peaks at 240 MB; at 16,384 rows, 306 MB).
 BATCH_ROWS = 8_192
+# Of a statement over many tables; DuckDB takes longer for each of 100 of them than for one alone.
+_TABLES_A_QUERY = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ class DatabaseConnection(ABC):
     def __init__(self, database: Database, write: bool = False) -> None:
         self.database = database
         self.write = write
+        self._facts: dict[str, TableFacts | None] = {}
+        self._asked: dict[str, TableSpec] = {}
+        self._rows: dict[str, int | None] = {}
 
     @property
     def name(self) -> str:
@@ -96,6 +101,7 @@ class DatabaseConnection(ABC):
     def commit(self) -> None:
         """Make the transaction's work last, and begin the next."""
         self.stop_reading()
+        self._facts.clear()
         with self.translated():
             self.sqlalchemy.commit()
             self._begin()
@@ -115,12 +121,29 @@ class DatabaseConnection(ABC):
 
     def columns(self, spec: TableSpec) -> dict[str, bool] | None:
         """The columns that the table has in this database, and whether it computes them; None without such a table."""
-        with self.translated():
-            try:
-                columns = sa.inspect(self.sqlalchemy).get_columns(spec.table.name, schema=spec.table.schema)
-            except sa.exc.NoSuchTableError:
-                return None
-        return {column["name"]: "computed" in column for column in columns}
+        facts = self.facts(spec)
+        return None if facts is None else {name: column.is_computed for name, column in facts.columns.items()}
+
+    def facts(self, spec: TableSpec) -> TableFacts | None:
+        """What the catalogue says of a table, None if it is not there; asked once in a transaction."""
+        if spec.name not in self._facts:
+            self._facts[spec.name] = self._read_facts([spec]).get(spec.name)
+        return self._facts[spec.name]
+
+    def look_up(self, specs: Sequence[TableSpec]) -> None:
+        """Ask the catalogue of all these tables at once: for thousands of tables, one by one takes minutes."""
+        unknown = [spec for spec in specs if spec.name not in self._facts]
+        if not unknown:
+            return
+        # A table that cannot be asked for is told of when its turn comes.
+        with suppress(ToolkitError), self.savepoint():
+            found = self._read_facts(unknown)
+            self._facts |= {spec.name: found.get(spec.name) for spec in unknown}
+            self._asked |= {spec.name: spec for spec in unknown}
+
+    @abstractmethod
+    def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+        """What the catalogue says of these tables, by name; without those that are not there."""
 
     def views(self, schema: str | None) -> frozenset[str]:
         """The names of the views in a schema."""
@@ -148,6 +171,44 @@ class DatabaseConnection(ABC):
         """A name in the form that is the same for all names that mean one table or column."""
         return name
 
+    def filled(self, specs: Sequence[TableSpec]) -> frozenset[str]:
+        """The names of those tables that have any row, or cannot be read; whatever the conditions that narrow them."""
+        found: dict[str, int] = {}
+        with suppress(ToolkitError), self.savepoint():
+            found = self._counted(specs, most=1)
+        return frozenset(spec.name for spec in specs if found.get(spec.name, 1))
+
+    def counts(self, specs: Sequence[TableSpec]) -> dict[str, int]:
+        """How many rows each of these tables has, by name, whatever the conditions that narrow them."""
+        return self._counted(specs, most=None)
+
+    def known_count(self, spec: TableSpec) -> int | None:
+        """The rows of a table in a snapshot, where nothing changes them, counted together with those of others."""
+        if self.write or spec.name not in self._asked:
+            return None
+        if spec.name not in self._rows:
+            names = list(self._asked)
+            place = names.index(spec.name)
+            part = [self._asked[name] for name in names[place : place + _TABLES_A_QUERY] if self._facts.get(name)]
+            with suppress(ToolkitError), self.savepoint():
+                self._rows |= self.counts(part)
+            # Of tables that cannot be counted together, each is told of when its turn comes.
+            self._rows = dict.fromkeys((each.name for each in part), None) | self._rows
+        return self._rows.get(spec.name)
+
+    def _counted(self, specs: Sequence[TableSpec], most: int | None) -> dict[str, int]:
+        """The rows of each table, or at most so many of them; many tables in one statement."""
+        found: dict[str, int] = {}
+        for start in range(0, len(specs), _TABLES_A_QUERY):
+            part = specs[start : start + _TABLES_A_QUERY]
+            counts: list[sa.Select[Any]] = [
+                sa.select(sa.literal_column(str(place)), sa.func.count()).select_from(_rows(spec.table, most))
+                for place, spec in enumerate(part)
+            ]
+            with self.translated():
+                found |= {part[place].name: int(n) for place, n in self.sqlalchemy.execute(sa.union_all(*counts)).all()}
+        return found
+
     def holds(self, table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> bool:
         """Whether a table has a row that meets these conditions; the first found ends the search."""
         with self.translated():
@@ -169,8 +230,17 @@ class DatabaseConnection(ABC):
         """What tells this place from one with the same address. Many machines have a file of the same path."""
         return (platform.node(),)
 
-    def hold(self, specs: Sequence[TableSpec]) -> None:  # noqa: B027 - files are nobody else's while they are open
+    def hold(self, specs: Sequence[TableSpec]) -> None:
         """Keep these tables from being altered, emptied or dropped while they are worked on; call it first of all."""
+        # Files are nobody else's while they are open.
+        self.look_up(specs)
+
+    def require_room(self, merged: Sequence[TableSpec]) -> None:  # noqa: B027 - files have no table of locks
+        """Check that one transaction may work on the tables that are held, and merge rows into some of them.
+
+        Raises:
+            DatabaseUnavailableError: the server has no room for so many locks.
+        """
 
     def keep_turn(self) -> None:  # noqa: B027 - files are held for as long as they are open
         """Let no other toolkit write in between the commits of this connection; call it before the first of them.
@@ -243,6 +313,13 @@ class DatabaseConnection(ABC):
         return False
 
 
+def _rows(table: sa.Table, most: int | None) -> sa.FromClause:
+    """A table, or something with as many rows and no more than so many."""
+    if most is None:
+        return table
+    return sa.select(sa.literal_column("1").label("row")).select_from(table).limit(most).subquery()
+
+
 @contextmanager
 def _nothing() -> Iterator[None]:
     yield
@@ -272,6 +349,7 @@ def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec], 
         ConditionError: a condition on a table that it has is not one to this database.
     """
     problems = []
+    connection.look_up(specs)
     views = {schema: connection.views(schema) for schema in {spec.table.schema for spec in specs} if to_write}
     for spec in specs:
         found = connection.columns(spec)

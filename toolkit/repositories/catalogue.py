@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,26 @@ class StoredTable:
     def shown(self) -> str:
         """The name as models give it."""
         return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """A column as it is there, its type in the engine's own words: that of what a domain is made of.
+
+    `cast` is the type that values are cast to as they are written. Numbers come from the `sequence`, whose name is
+    quoted; `is_numbered` says that they always do.
+    """
+
+    type: str
+    is_computed: bool = False
+    cast: str = ""
+    is_numbered: bool = False
+    sequence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What a database has of a table that the models know, by name; `keys` are what an upsert can rest on."""
+
+    columns: Mapping[str, ColumnFacts]
+    keys: frozenset[frozenset[str]] = field(default_factory=frozenset)

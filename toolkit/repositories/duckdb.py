@@ -14,10 +14,10 @@ from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
 from toolkit.errors import CORRECT_ROW, DatabaseUnavailableError, StatementError, ToolkitError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
-from toolkit.repositories.catalogue import StoredTable
+from toolkit.repositories.catalogue import StoredTable, TableFacts
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.decorated import repository_of
-from toolkit.repositories.duckdb_catalogue import constraints, stored_tables
+from toolkit.repositories.duckdb_catalogue import constraints, stored_tables, table_facts
 from toolkit.repositories.duckdb_dialect import is_enforced
 from toolkit.repositories.duckdb_reflection import label_of
 from toolkit.repositories.duckdb_table import DuckDBRepository
@@ -59,6 +59,10 @@ class DuckDBConnection(DatabaseConnection):
         """All tables with rows of somebody's; not those of DuckDB itself."""
         with self.translated():
             return stored_tables(self)
+
+    def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+        with self.translated():
+            return table_facts(self, specs)
 
     def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
         """The constraints that these tables have in this database, by name; without those that are views there."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.core.constraints import Check, Constraints, ForeignKey, UniqueKey
 from toolkit.core.tables import TableSpec
-from toolkit.repositories.catalogue import StoredTable
+from toolkit.repositories.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.repositories.constraints import reflected_index
-from toolkit.repositories.duckdb_reflection import check_of, index_of
+from toolkit.repositories.duckdb_reflection import check_of, index_of, plain_column
 
 if TYPE_CHECKING:
     from toolkit.repositories.duckdb import DuckDBConnection
@@ -40,6 +40,44 @@ _INDEXES = """
 SELECT nullif(schema_name, current_schema()), table_name, index_name, CAST(expressions AS VARCHAR[])
 FROM duckdb_indexes() WHERE database_name = current_database() AND is_unique ORDER BY index_name
 """
+
+
+_COLUMNS = """
+SELECT schema_name, table_name, column_name, data_type, is_generated, column_default
+FROM duckdb_columns() WHERE database_name = current_database() AND NOT internal
+AND table_name IN (SELECT unnest(?)) ORDER BY column_index
+"""
+_KEYS = """
+SELECT schema_name, table_name, constraint_column_names FROM duckdb_constraints()
+WHERE database_name = current_database() AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')
+AND table_name IN (SELECT unnest(?))
+UNION ALL
+SELECT schema_name, table_name, CAST(expressions AS VARCHAR[]) FROM duckdb_indexes()
+WHERE database_name = current_database() AND is_unique AND table_name IN (SELECT unnest(?))
+"""
+
+
+def table_facts(connection: DuckDBConnection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+    """What the catalogue says of these tables, by name; without those that are not there."""
+    tables, default = [spec.table.name for spec in specs], connection.sqlalchemy.dialect.default_schema_name
+    columns: dict[tuple[str, str], dict[str, ColumnFacts]] = defaultdict(dict)
+    for schema, table, name, type_, is_generated, value in connection.raw.execute(_COLUMNS, [tables]).fetchall():
+        columns[schema, table][name] = ColumnFacts(type_, bool(is_generated), sequence=_sequence(value or ""))
+    keys: dict[tuple[str, str], set[frozenset[str]]] = defaultdict(set)
+    for schema, table, parts in connection.raw.execute(_KEYS, [tables, tables]).fetchall():
+        names = [plain_column(part, {*columns[schema, table]}) for part in parts]
+        # An expression is no column.
+        keys[schema, table] |= set() if None in names else {frozenset(map(str, names))}
+    places = {spec.name: (spec.table.schema or str(default), spec.table.name) for spec in specs}
+    return {name: TableFacts(columns[place], frozenset(keys[place])) for name, place in places.items()
+            if place in columns}  # fmt: skip
+
+
+def _sequence(default: str) -> str | None:
+    """The sequence that a column's default takes numbers from."""
+    if not default.startswith("nextval("):
+        return None
+    return default.removeprefix("nextval('").removesuffix("')").replace("''", "'")
 
 
 def stored_tables(connection: DuckDBConnection) -> list[StoredTable]:

@@ -352,7 +352,7 @@ def _column(row: Any) -> ReflectedColumn:
 
 def index_of(name: str, unique: bool, expressions: Iterable[str], columns: set[str]) -> ReflectedIndex:
     """An index from what the catalogue lists of it; `columns` are those of its table."""
-    found: list[str | None] = [_plain_column(expression, columns) for expression in expressions]
+    found: list[str | None] = [plain_column(expression, columns) for expression in expressions]
     index: ReflectedIndex = {"name": name, "column_names": found, "unique": unique}
     if None in found:
         index["expressions"] = [
@@ -362,7 +362,8 @@ def index_of(name: str, unique: bool, expressions: Iterable[str], columns: set[s
     return index
 
 
-def _plain_column(expression: str, columns: set[str]) -> str | None:
+def plain_column(expression: str, columns: set[str]) -> str | None:
+    """The column that an expression of an index is; None if it is none of these."""
     if expression in columns:
         return expression
     unquoted = unquoted_identifier(expression)

@@ -148,7 +148,7 @@ class DuckDBRepository(TableRepository):
 
     def update_many(self, rows: pa.Table) -> int:
         """Give rows that are there other values in some columns, in one statement."""
-        types, number = self._catalog("data_type"), len(self.spec.key)
+        types, number = self._types(), len(self.spec.key)
         others = [name for name in rows.column_names if name not in self.spec.key]
         values = rows.select([*self.spec.key, *others])
         changes = ", ".join(
@@ -176,13 +176,12 @@ class DuckDBRepository(TableRepository):
 
     def advance_statements(self) -> list[str]:
         """The statements that do so."""
-        with self.connection.translated():
-            defaults = self._catalog("column_default")
+        facts = self.connection.facts(self.spec)
         statements = []
         for name in (column.name for column in self.spec.columns if column.type.kind in INTEGER_KINDS):
-            default, model = defaults.get(name, ""), self.table.c[name].default
-            if default.startswith("nextval("):
-                sequence = default.removeprefix("nextval('").removesuffix("')").replace("''", "'")
+            known, model = facts and facts.columns.get(name), self.table.c[name].default
+            if known and known.sequence:
+                sequence = known.sequence
             elif isinstance(model, sa.Sequence):
                 sequence = quoted(model.name)
             else:
@@ -196,8 +195,7 @@ class DuckDBRepository(TableRepository):
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """By column, those whose type in the database has values that reading them as the model's would change."""
-        with self.connection.translated():
-            actual = self._catalog("data_type")
+        actual = self._types()
         conditions = {
             c.name: lossy_condition(c.type, actual[c.name], quoted(c.name), sql_type(c.type))
             for c in self.spec.columns if c.name in actual
@@ -206,19 +204,16 @@ class DuckDBRepository(TableRepository):
 
     def decimal_scale(self, column: str) -> int | None:
         """How many decimals a column of decimals keeps; None if it is none here."""
-        return _scale(self._catalog("data_type")[column])
+        return _scale(self._types()[column])
 
-    def _catalog(self, field: str) -> dict[str, str]:
-        """A property of each data column, from DuckDB's catalog."""
-        rows = self.connection.raw.execute(
-            f"SELECT column_name, {field} FROM duckdb_columns() WHERE table_name = ? AND NOT internal "
-            "AND database_name = current_database() AND schema_name = coalesce(?, current_schema())",
-            [self.table.name, self.table.schema],
-        ).fetchall()
-        return {name: value for name, value in rows if name in self.spec.column_names and value is not None}
+    def _types(self) -> dict[str, str]:
+        """The type of each data column, in DuckDB's words."""
+        facts = self.connection.facts(self.spec)
+        known = {} if facts is None else facts.columns
+        return {name: known[name].type for name in self.spec.column_names if name in known}
 
     def _insert_statement(self) -> str:
-        types = self._catalog("data_type")
+        types = self._types()
         names = ", ".join(quoted(name) for name in self.spec.column_names)
         values = ", ".join(
             _stored_expression(c.type, f"c{i}", types[c.name]) for i, c in enumerate(self.spec.columns)
@@ -343,7 +338,7 @@ class DuckDBRepository(TableRepository):
         self, batch: pa.RecordBatch, columns: Sequence[str], labels: Sequence[str], value: str
     ) -> int | None:
         """The first row whose columns have this value, as DuckDB's errors write it: with labels or without."""
-        types = self._catalog("data_type")
+        types = self._types()
         places = [(self.spec.column_names.index(name), name) for name in columns]
         texts = [
             f"CAST({_stored_expression(self.spec.column(name).type, f'c{i}', types[name])} AS VARCHAR)"
@@ -360,7 +355,7 @@ class DuckDBRepository(TableRepository):
 
     def _uncastable(self, batch: pa.RecordBatch) -> ToolkitError | None:
         """The first value that DuckDB cannot cast to its column's type."""
-        types = self._catalog("data_type")
+        types = self._types()
         for i, column in enumerate(self.spec.columns):
             if column.type.kind in (Kind.UUID, Kind.INTERVAL):
                 continue
@@ -377,7 +372,7 @@ class DuckDBRepository(TableRepository):
 
     def _refuse_unlimited(self, batch: pa.Table) -> None:
         """DuckDB rounds a decimal to its column's scale without a word."""
-        types = self._catalog("data_type")
+        types = self._types()
         for column in self.spec.columns:
             if column.type.kind is not Kind.DECIMAL or column.type.precision is not None:
                 continue
@@ -400,7 +395,7 @@ class DuckDBRepository(TableRepository):
         if keys is None:
             yield ""
             return
-        raw, types = self.connection.raw, self._catalog("data_type")
+        raw, types = self.connection.raw, self._types()
         raw.register(_INCOMING, keys.rename_columns([f"k{i}" for i in range(keys.num_columns)]))
         try:
             match = " AND ".join(

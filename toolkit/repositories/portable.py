@@ -28,7 +28,7 @@ from toolkit.errors import (
 )
 from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection, batch_key
 from toolkit.repositories.lossy import LossyCast
-from toolkit.repositories.refusals import as_enforced, first_refused, unique_keys
+from toolkit.repositories.refusals import as_enforced, first_refused
 
 # The smallest limit on bound values among the engines is SQLite's old 999.
 _BOUND_VALUES = 900
@@ -65,6 +65,8 @@ class TableRepository:
 
     def count(self) -> int:
         """Number of rows."""
+        if self.spec.where is None and (known := self.connection.known_count(self.spec)) is not None:
+            return known
         with self.connection.translated():
             counted = sa.select(sa.func.count()).select_from(self.table).where(self.within)
             ((rows,),) = self.connection.sqlalchemy.execute(counted).all()
@@ -156,10 +158,8 @@ class TableRepository:
 
     def has_key(self) -> bool:
         """Whether the database keeps the key unique, by an index that an upsert can rest on."""
-        with self.connection.translated():
-            inspector = sa.inspect(self.connection.sqlalchemy)
-            primary = inspector.get_pk_constraint(self.table.name, self.table.schema)["constrained_columns"]
-            return set(self.spec.key) in (set(primary), *map(set, unique_keys(inspector, self.spec)))
+        facts = self.connection.facts(self.spec)
+        return facts is not None and frozenset(self.spec.key) in facts.keys
 
     def folded_key(self) -> dict[str, str]:
         """The key columns of which the database takes different values for one, each with what makes it do so."""

@@ -14,21 +14,27 @@ from psycopg import errors as pg
 from toolkit.config.databases import for_libpq
 from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
-from toolkit.errors import DatabaseUnavailableError
+from toolkit.errors import DatabaseUnavailableError, ToolkitError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
-from toolkit.repositories.catalogue import StoredTable
+from toolkit.repositories.catalogue import StoredTable, TableFacts
 from toolkit.repositories.codecs import Codec
+from toolkit.repositories.postgres_catalogue import table_facts
 from toolkit.repositories.postgres_conflicts import find_orphans
-from toolkit.repositories.postgres_errors import known_error
-from toolkit.repositories.postgres_locks import locked_table
+from toolkit.repositories.postgres_errors import LockSign, known_error, lock_sign
+from toolkit.repositories.postgres_locks import (
+    STAGE_LOCKS,
+    WRITE_LOCK,
+    crowded_error,
+    lock_room,
+    locked_error,
+    locks_held,
+    require_room,
+)
 from toolkit.repositories.postgres_sql import VALUE, literal, qualified, quoted
 from toolkit.repositories.postgres_table import PostgresRepository
 
 if TYPE_CHECKING:
     from toolkit.repositories.scripts import Script
-
-# Whoever writes with the toolkit holds this advisory lock of the database ("toolkit" in ASCII).
-_WRITE_LOCK = int.from_bytes(b"toolkit", "big")
 
 # What the canonical forms rest on, whatever the role or the database have set.
 _SETTINGS = (
@@ -59,7 +65,9 @@ class PostgresConnection(DatabaseConnection):
     _reader: Any = None
     _is_pooled: bool | None = None
     _deferred: Sequence[TableSpec] = ()
+    _tables: tuple[str, ...] = ()
     _held: tuple[str, ...] = ()
+    _process = 0
 
     def run(self, statement: str, parameter: str | None = None) -> psycopg.Cursor[Any]:
         """Run a statement with at most one value, bound at `VALUE`; a percent sign in a name stays one."""
@@ -85,7 +93,7 @@ class PostgresConnection(DatabaseConnection):
             self._look_at_server()
             # Of the transaction: behind a pooler, a session's lock outlives its client. After the commit nobody writes
             # any more, unless the turn is kept.
-            self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
+            self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
         if self._held:
             self.run(_lock(self._held))
 
@@ -97,7 +105,7 @@ class PostgresConnection(DatabaseConnection):
                 "server", "Connect to the server itself, or leave out --commit-every.",
             )
         with self.translated():
-            self.run(f"SELECT pg_advisory_lock({_WRITE_LOCK})")
+            self.run(f"SELECT pg_advisory_lock({WRITE_LOCK})")
 
     def _look_at_server(self) -> None:
         """See whether it can be written to, and how it is reached, before anything is read.
@@ -109,8 +117,8 @@ class PostgresConnection(DatabaseConnection):
             "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
         ).fetchone()
         assert row is not None
-        process_id, is_standby, is_read_only = row
-        self._is_pooled = process_id != self.raw.info.backend_pid
+        self._process, is_standby, is_read_only = row
+        self._is_pooled = self._process != self.raw.info.backend_pid
         if is_standby:
             raise DatabaseUnavailableError(
                 self.name, "the server is a standby, which is read-only", "Write to the primary server."
@@ -158,18 +166,33 @@ class PostgresConnection(DatabaseConnection):
         A table that is rewritten or truncated looks empty to every older snapshot, so the lock comes before the
         snapshot, as in pg_dump; what cannot be locked (a foreign table) is left.
         """
+        self._tables = tuple(qualified(spec.table) for spec in specs)
         with self.translated():
-            self._held = tuple(name for name in (qualified(spec.table) for spec in specs) if self._locked(name))
+            self._held = self._locked(self._tables)
+        self.look_up(specs)
+        self.require_room(())
 
-    def _locked(self, table: str) -> bool:
+    def require_room(self, merged: Sequence[TableSpec]) -> None:
+        """Check that one transaction may hold all the locks: those of the tables, and of what rows are merged through.
+
+        Raises:
+            DatabaseUnavailableError: with the setting that is needed.
+        """
+        with self.translated():
+            needed = locks_held(self.raw, self._held) + STAGE_LOCKS * len(merged)
+            require_room(self.name, lock_room(self.raw), len(self._held), needed)
+
+    def _locked(self, tables: tuple[str, ...]) -> tuple[str, ...]:
+        """Lock these tables, in one statement if there is none among them that cannot be; those that were locked."""
+        if not tables:
+            return ()
         try:
             with self.raw.transaction():
-                self.run(_lock([table]))
+                self.run(_lock(tables))
         except (pg.UndefinedTable, pg.InvalidSchemaName, pg.WrongObjectType, pg.InsufficientPrivilege):
-            return False
-        except pg.LockNotAvailable as error:
-            raise locked_table(self, table) from error
-        return True
+            half = len(tables) // 2
+            return self._locked(tables[:half]) + self._locked(tables[half:]) if half else ()
+        return tables
 
     def reader(self) -> Any:
         """The ADBC connection that all tables are read through; a connection that only reads shares its snapshot."""
@@ -177,7 +200,7 @@ class PostgresConnection(DatabaseConnection):
             import adbc_driver_postgresql.dbapi
 
             snapshot = None if self.write else self.run("SELECT pg_export_snapshot()").fetchone()
-            url = self.database.url.update_query_dict(self.database.keepalives)
+            url = self.database.url.update_query_dict(self.database.libpq_options)
             self._reader = adbc_driver_postgresql.dbapi.connect(for_libpq(url))
             with self._reader.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -209,9 +232,20 @@ class PostgresConnection(DatabaseConnection):
         try:
             yield
         except sa.exc.DBAPIError as error:
-            raise known_error(self.database, error.orig or error) from error
+            raise self.known_error(error.orig or error) from error
         except (psycopg.Error, adbc_driver_manager.Error) as error:
-            raise known_error(self.database, error) from error
+            raise self.known_error(error) from error
+
+    def known_error(self, error: BaseException) -> ToolkitError:
+        """The error to raise in place of the driver's: of locks, with whoever holds them."""
+        known = known_error(self.database, error)
+        sign = lock_sign(error)
+        found: ToolkitError | None = None
+        if sign is LockSign.HELD:
+            found = locked_error(self.database, self._tables, self._process)
+        elif sign is LockSign.NO_ROOM:
+            found = crowded_error(self.database, self._tables)
+        return found or known
 
     def _is_broken(self) -> bool:
         return self.sqlalchemy.closed or self.sqlalchemy.invalidated or self.raw.broken
@@ -258,7 +292,7 @@ class PostgresConnection(DatabaseConnection):
                     self.run("SET CONSTRAINTS ALL IMMEDIATE")
             except pg.ForeignKeyViolation as error:
                 found = (find_orphans(self, spec, qualified(spec.table)) for spec in specs)
-                raise next(filter(None, found), None) or known_error(self.database, error) from error
+                raise next(filter(None, found), None) or self.known_error(error) from error
 
     def lacking_right(self, table: sa.Table, rights: Sequence[str]) -> str | None:
         """Why this role may not do so with a table, or make it where it is not, in the server's words."""
@@ -279,6 +313,9 @@ class PostgresConnection(DatabaseConnection):
         with self.translated():
             rows = self.sqlalchemy.execute(sa.text(_TABLES)).all()
         return (StoredTable(row.name, row.schema, tuple(row.columns), row.name) for row in rows)
+
+    def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+        return table_facts(self, specs)
 
     def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
         """The constraints that these tables have in this database, by name; without those that are views there."""

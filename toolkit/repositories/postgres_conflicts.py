@@ -13,7 +13,7 @@ from psycopg import errors as pg
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.types import TEXT_KINDS
 from toolkit.errors import MissingParentError, RefusedRowError, ToolkitError, UniqueConflictError
-from toolkit.repositories.postgres_errors import known_error, refused_row, value_of_key
+from toolkit.repositories.postgres_errors import refused_row, value_of_key
 from toolkit.repositories.postgres_sql import VALUE, literal, qualified, quoted
 from toolkit.repositories.refusals import undone
 
@@ -38,12 +38,12 @@ def guarded(
     except (pg.ForeignKeyViolation, pg.UniqueViolation) as error:
         find = find_orphans if isinstance(error, pg.ForeignKeyViolation) else find_duplicates
         named = find(connection, spec, rows) or find_named(connection, spec, rows, error)
-        raise named or known_error(connection.database, error) from error
+        raise named or connection.known_error(error) from error
     except (pg.DataError, pg.IntegrityError) as error:
         found = only and find_refused(connection, spec, rows, only, error)
-        raise found or known_error(connection.database, error) from error
+        raise found or connection.known_error(error) from error
     except (psycopg.Error, sa.exc.DBAPIError) as error:
-        raise known_error(connection.database, getattr(error, "orig", None) or error) from error
+        raise connection.known_error(getattr(error, "orig", None) or error) from error
 
 
 def find_orphans(connection: PostgresConnection, spec: TableSpec, rows: str) -> MissingParentError | None:

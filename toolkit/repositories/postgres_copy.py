@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -14,10 +15,10 @@ from psycopg import errors as pg
 
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS, TEXT_KINDS, Kind
-from toolkit.errors import ToolkitError, UnrepresentableValueError
+from toolkit.errors import RefusedRowError, StatementError, ToolkitError, UnrepresentableValueError
 from toolkit.repositories.base import batch_key, refuse_schema
 from toolkit.repositories.postgres_conflicts import guarded
-from toolkit.repositories.postgres_errors import known_error, refused_row, row_of_copy
+from toolkit.repositories.postgres_errors import refused_row, row_of_copy
 from toolkit.repositories.postgres_json import NULL_CHARACTER, holds_null_character, refused_documents
 from toolkit.repositories.postgres_sql import (
     encoder,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 # Numbers the staging tables of this process: two may live in one transaction.
 _STAGES = itertools.count(1)
+_FEW_BYTES = 1_000_000
 
 
 class RowCopy:
@@ -53,9 +55,29 @@ class RowCopy:
 
     def fill(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Copy rows straight into the table, where its types travel as they are; the number written."""
-        if all(same_wire(wire, self._types[name]) for name, wire in self._wires.items()):
+        if self._is_same_wire:
             return self._copy(qualified(self._spec.table), batches)
         return self.through_stage(batches)
+
+    def few(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """Copy rows straight into the table if they are as few as they should be; the number written.
+
+        A staging table of each of thousands of tables takes longer than the rows, and five locks until the commit. Rows
+        that are refused are sent again through one, where they can be looked for.
+        """
+        if not self._is_same_wire:
+            return self.through_stage(batches)
+        incoming = iter(batches)
+        kept, is_all = _within(incoming, _FEW_BYTES)
+        if is_all:
+            # What is refused is told with the rows below.
+            with suppress(RefusedRowError, StatementError, UnrepresentableValueError), self._connection.savepoint():
+                return self._copy(qualified(self._spec.table), kept)
+        return self.through_stage(itertools.chain(kept, incoming))
+
+    @property
+    def _is_same_wire(self) -> bool:
+        return all(same_wire(wire, self._types[name]) for name, wire in self._wires.items())
 
     def through_stage(self, batches: Iterable[pa.RecordBatch], conflict: str = "") -> int:
         """Copy rows into a staging table and insert them from there, with this clause; the number written.
@@ -112,7 +134,7 @@ class RowCopy:
         except (pg.DataError, pg.IntegrityError, pg.StatementTooComplex) as error:
             raise self._refused(error, recent) from error
         except psycopg.Error as error:
-            raise known_error(self._connection.database, error) from error
+            raise self._connection.known_error(error) from error
         return written
 
     def _refused(self, error: psycopg.Error, recent: Iterable[tuple[int, pa.RecordBatch]]) -> ToolkitError:
@@ -122,7 +144,7 @@ class RowCopy:
             if number is not None and first < number <= first + batch.num_rows:
                 key = batch_key(self._spec, batch, number - first - 1)
                 return refused_row(self._connection.database, self._spec.name, key, column, error)
-        return known_error(self._connection.database, error)
+        return self._connection.known_error(error)
 
     def _refuse_unkeepable(self, batch: pa.RecordBatch) -> None:
         for column in self._spec.columns:
@@ -143,3 +165,14 @@ class RowCopy:
         else:
             return ()
         return [(row, f"holds {NULL_CHARACTER}") for row in pc.indices_nonzero(found).to_pylist()]
+
+
+def _within(batches: Iterator[pa.RecordBatch], size: int) -> tuple[list[pa.RecordBatch], bool]:
+    """The first batches, and whether these, of no more than so many bytes, are all."""
+    kept, taken = [], 0
+    for batch in batches:
+        kept.append(batch)
+        taken += batch.nbytes
+        if taken > size:
+            return kept, False
+    return kept, True

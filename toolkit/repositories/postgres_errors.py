@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from psycopg import errors as pg
@@ -32,7 +33,9 @@ _BY_STATE = {
               "If it is a standby, write to the primary; else turn off default_transaction_read_only."),
     "53100": ("the server's disk is full: {message}", "Make room there, then run again."),
     "58030": ("the server cannot write its files: {message}", "Make room there, then run again."),
-    "53300": ("the server takes no more connections", "Close some, or raise max_connections."),
+    "53200": ("the server is out of memory: {message}", "If it says so of locks, raise max_locks_per_transaction."),
+    "53300": ("the server takes no more connections: {message}",
+              "Close some, or raise the limit: max_connections, or CONNECTION LIMIT of the role or the database."),
     "55P03": ("another writer holds a lock, waited for in vain for {seconds:g} s",
               "Wait until the other sync has ended, or look for it in pg_stat_activity, then run again."),
     "40P01": ("deadlock with another writer", "Run again."),
@@ -62,11 +65,14 @@ _BY_MESSAGE = (
     ("no such user", "28"),
     ("no such database", "3D000"),
     ("unsupported startup parameter", "pooler"),
-    ('role "', "28"),
-    ('database "', "3D000"),
-    ("permission denied for database", "42501"),
+    # Before those that are told by the name of a role or a database, which these have, too.
+    ("too many connections for", "53300"),
     ("too many clients", "53300"),
     ("connection slots", "53300"),
+    ("permission denied for database", "42501"),
+    ("not currently accepting connections", "57P03"),
+    ('role "', "28"),
+    ('database "', "3D000"),
     ("the database system is", "57P03"),
 )
 _CONNECTING = ("connection failed", "connection to server", "Failed to connect", "could not translate host name",
@@ -74,6 +80,22 @@ _CONNECTING = ("connection failed", "connection to server", "Failed to connect",
 # A quota or a limit on the size of files has no SQLSTATE of its own.
 _FULL = ("could not extend file", "could not write to file", "No space left on device")
 _LOST = ("server closed the connection", "connection is lost", "connection is closed", "consuming input failed")
+
+
+class LockSign(Enum):
+    """What an error says of locks: one was waited for in vain, or the server has no room for another."""
+
+    HELD = auto()
+    NO_ROOM = auto()
+
+
+def lock_sign(error: BaseException) -> LockSign | None:
+    """Whether an error is of locks."""
+    text = str(error)
+    if _state_of(error, text) == "55P03":
+        return LockSign.HELD
+    hint = getattr(getattr(error, "diag", None), "message_hint", None) or text
+    return LockSign.NO_ROOM if "max_locks_per_transaction" in hint else None
 
 
 def known_error(database: Database, error: BaseException) -> ToolkitError:

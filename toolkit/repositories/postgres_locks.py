@@ -1,33 +1,205 @@
-"""Who stands before a table that this connection waits for in vain."""
+"""PostgreSQL's locks: who holds one that was waited for in vain, and how many a transaction over many tables needs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import psycopg
+import sqlalchemy as sa
+
+from toolkit.config.databases import for_libpq
 from toolkit.errors import DatabaseUnavailableError
-from toolkit.repositories.postgres_sql import VALUE
 
 if TYPE_CHECKING:
-    from toolkit.repositories.postgres import PostgresConnection
+    from toolkit.config import Database
 
-# Only such a lock keeps readers out; and who waits for one, behind others who read, lets nobody pass either.
-_HOLDER = f"""
-SELECT pid, usename, application_name, granted FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE relation = to_regclass({VALUE}) AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid()
-ORDER BY granted DESC, pid LIMIT 1
+WRITE_LOCK = int.from_bytes(b"toolkit", "big")
+"""Whoever writes with the toolkit holds this advisory lock of the database ("toolkit" in ASCII)."""
+STAGE_LOCKS = 5
+"""Of a staging table: it, its TOAST table with an index, and two types, all of them until the transaction ends."""
+_TOAST = 2
+# Such values are told as multiples of this.
+_STEP = 32
+_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LockRoom:
+    """The locks that a server has room for: so many for each session that it may have. Others have `taken` some."""
+
+    per_transaction: int
+    sessions: int
+    taken: int = 0
+
+    @property
+    def locks(self) -> int:
+        """All of them."""
+        return self.per_transaction * self.sessions
+
+    def setting_for(self, needed: int) -> int | None:
+        """The max_locks_per_transaction with which there is room for so many; None if there is as it is."""
+        if needed + self.taken <= self.locks:
+            return None
+        return _STEP * ceil((needed + self.taken) / self.sessions / _STEP)
+
+
+def require_room(database: str, room: LockRoom, tables: int, needed: int) -> None:
+    """Check that there is room for the locks that so many tables need.
+
+    Raises:
+        DatabaseUnavailableError: with the setting that is needed.
+    """
+    if room.setting_for(needed) is not None:
+        raise _no_room(database, room, tables, needed)
+
+
+def _no_room(database: str, room: LockRoom, tables: int, needed: int) -> DatabaseUnavailableError:
+    others = f", of which others hold {room.taken:,}" if room.taken else ""
+    return DatabaseUnavailableError(
+        database,
+        f"{tables:,} tables and what belongs to them need {needed:,} locks in one transaction, and the server has "
+        f"room for {room.locks:,}{others} (max_locks_per_transaction is {room.per_transaction})",
+        f"Set max_locks_per_transaction = {room.setting_for(needed)} in postgresql.conf and restart the server, or "
+        "name some of the tables at a time.",
+    )
+
+
+def lock_room(connection: psycopg.Connection[Any]) -> LockRoom:
+    """What the server has."""
+    row = connection.execute(_ROOM).fetchone()
+    assert row is not None
+    return LockRoom(*row)
+
+
+def locks_held(connection: psycopg.Connection[Any], tables: Sequence[str]) -> int:
+    """How many locks it takes to work on these tables: theirs, and those of their partitions, indexes and sequences."""
+    row = connection.execute(_OBJECTS, {"tables": list(tables)}).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def locks_to_make(metadata: sa.MetaData) -> int:
+    """How many locks it takes at least to make these tables: theirs, and those of what is made with them."""
+    return sum(map(_locks_of, metadata.tables.values()))
+
+
+def _locks_of(table: sa.Table) -> int:
+    keys = sum(isinstance(each, sa.PrimaryKeyConstraint | sa.UniqueConstraint) and bool(each.columns)
+               for each in table.constraints)  # fmt: skip
+    has_texts = any(isinstance(column.type, sa.String | sa.LargeBinary | sa.JSON) for column in table.columns)
+    return 1 + keys + len(table.indexes) + _TOAST * has_texts + (table.autoincrement_column is not None)
+
+
+def require_room_to_make(name: str, connection: sa.Connection, metadata: sa.MetaData) -> None:
+    """Check that all tables of the models can be made in one transaction, where a server counts locks.
+
+    Raises:
+        DatabaseUnavailableError: with the setting that is needed.
+    """
+    raw = connection.connection.driver_connection
+    if isinstance(raw, psycopg.Connection):
+        require_room(name, lock_room(raw), len(metadata.tables), locks_to_make(metadata))
+
+
+class Holder(NamedTuple):
+    """A session that holds a lock; of another role's, a server may say neither its state nor since when."""
+
+    table: str | None
+    process: int
+    user: str | None
+    application: str | None
+    state: str | None
+    seconds: float | None
+    is_toolkit: bool
+
+    @property
+    def shown(self) -> str:
+        """In words."""
+        since = None if self.seconds is None else f"for {self.seconds:,.0f} s"
+        state = " ".join(filter(None, (self.state, since)))
+        parts = (f"process {self.process}", self.user and f"user {self.user}", self.application, state)
+        return f"{'another toolkit' if self.is_toolkit else 'another session'} ({', '.join(filter(None, parts))})"
+
+
+def locked_error(database: Database, tables: Sequence[str], ours: int) -> DatabaseUnavailableError | None:
+    """Who holds what our session waited for in vain: one of these tables, or the right to write; None if nobody does.
+
+    By a connection of its own: the one that waited is in a transaction that has failed.
+    """
+    with suppress(psycopg.Error):
+        with psycopg.connect(for_libpq(database.url), connect_timeout=_SECONDS, autocommit=True) as connection:
+            row = connection.execute(
+                _HOLDER, {"tables": list(tables), "ours": ours, "high": WRITE_LOCK >> 32, "low": WRITE_LOCK & 2**32 - 1}
+            ).fetchone()
+        if row is not None:
+            return _told(database, Holder(*row))
+    return None
+
+
+def crowded_error(database: Database, tables: Sequence[str]) -> DatabaseUnavailableError | None:
+    """What a server is told that had no more room for the locks on these tables; None if it cannot be asked."""
+    with suppress(psycopg.Error):
+        with psycopg.connect(for_libpq(database.url), connect_timeout=_SECONDS, autocommit=True) as connection:
+            room, needed = lock_room(connection), locks_held(connection, tables)
+        # What others hold, and what is locked beside, is not known any more.
+        return _no_room(database.name, room, len(tables), max(needed, room.locks + 1))
+    return None
+
+
+def _told(database: Database, holder: Holder) -> DatabaseUnavailableError:
+    what = "the right to write" if holder.table is None else f"a lock on {holder.table}"
+    advice = (
+        "Wait until it has ended, then run again."
+        if holder.is_toolkit else
+        f"Let it commit, or end it (SELECT pg_terminate_backend({holder.process})), then run again."
+    )
+    return DatabaseUnavailableError(
+        database.name, f"{holder.shown} holds {what}, waited for in vain for {database.lock_seconds:g} s", advice
+    )
+
+
+# As InitializeMaxBackends has it, or a few sessions more: whoever is refused by it would have failed.
+_ROOM = """
+SELECT current_setting('max_locks_per_transaction')::int, (
+    SELECT sum(current_setting(name)::int) + 2 FROM unnest(ARRAY['max_connections', 'autovacuum_max_workers',
+        'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions']) AS name
+)::int, (
+    SELECT count(DISTINCT (locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid,
+                           objsubid)) FROM pg_locks WHERE NOT fastpath AND pid <> pg_backend_pid()
+)::int
 """
 
+_OBJECTS = """
+WITH RECURSIVE places AS (
+    SELECT to_regclass(name)::oid AS id FROM unnest(%(tables)s::text[]) AS name
+    UNION SELECT inhrelid FROM places JOIN pg_inherits ON inhparent = id
+)
+SELECT (SELECT count(id) FROM places) + (SELECT count(*) FROM pg_index JOIN places ON indrelid = id)
+     + (SELECT count(*) FROM pg_depend JOIN places ON refobjid = id AND refclassid = 'pg_class'::regclass
+        JOIN pg_class ON pg_class.oid = objid AND relkind = 'S' WHERE classid = 'pg_class'::regclass)
+"""
 
-def locked_table(connection: PostgresConnection, table: str) -> DatabaseUnavailableError:
-    """The error for a table that is kept from readers; it names who does so, if that is still so."""
-    found = connection.run(_HOLDER, table).fetchone()
-    who = ""
-    if found is not None:
-        process, role, application, is_held = found
-        name = f" ({application})" if application else ""
-        who = f": process {process} of role {role}{name} {'has' if is_held else 'waits for'} it"
-    return DatabaseUnavailableError(
-        connection.name,
-        f"another writer holds a lock, waited for in vain for {connection.database.lock_seconds:g} s, on table "
-        f"{table}{who}", "Wait until it has ended, or look for it in pg_stat_activity, then run again.",
-    )
+# Two modes are in nobody's way here. Who waits for ACCESS EXCLUSIVE is in the way of all who come later. Whoever holds
+# the strongest lock stands first, and of several the one that has held it longest.
+_HOLDER = """
+SELECT CASE WHEN locktype = 'relation' THEN relation::regclass::text END, pid, usename::text, application_name, state,
+       extract(epoch FROM clock_timestamp() - xact_start)::float8, EXISTS (
+           SELECT 1 FROM pg_locks AS turn WHERE turn.pid = l.pid AND turn.locktype = 'advisory' AND turn.granted
+           AND turn.classid = %(high)s::oid AND turn.objid = %(low)s::oid AND turn.objsubid = 1
+       ) OR application_name LIKE 'toolkit%%'
+FROM pg_locks AS l LEFT JOIN pg_stat_activity USING (pid)
+WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND pid NOT IN (%(ours)s, pg_backend_pid())
+AND (granted OR mode = 'AccessExclusiveLock') AND CASE cardinality(%(tables)s::text[])
+    WHEN 0 THEN locktype = 'advisory' AND classid = %(high)s::oid AND objid = %(low)s::oid AND objsubid = 1
+    ELSE locktype = 'relation' AND mode NOT IN ('AccessShareLock', 'RowShareLock')
+         AND relation IN (SELECT to_regclass(name)::oid FROM unnest(%(tables)s::text[]) AS name)
+END
+ORDER BY array_position(ARRAY['AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock',
+                              'ShareUpdateExclusiveLock', 'RowExclusiveLock'], mode), xact_start NULLS LAST
+LIMIT 1
+"""

@@ -46,10 +46,9 @@ def _advance(spec: TableSpec, sequence: str, highest: str) -> str:
 
 def _sequence_of(connection: PostgresConnection, spec: TableSpec, column: str) -> str | None:
     """The sequence of a serial or identity column, or the one that the model takes its values from."""
-    name = literal(qualified(spec.table))
-    owned = connection.run(f"SELECT pg_get_serial_sequence({name}, {literal(column)})").fetchone()
-    if owned and owned[0]:
-        return str(owned[0])
+    facts = connection.facts(spec)
+    if facts is not None and column in facts.columns and (owned := facts.columns[column].sequence):
+        return owned
     default = spec.table.c[column].default
     if not isinstance(default, sa.Sequence):
         return None

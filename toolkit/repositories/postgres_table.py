@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-import sqlalchemy as sa
 
 from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.segments import SegmentTotals
 from toolkit.core.types import JSON_KINDS, Kind
 from toolkit.errors import ChangedSincePlanError, CollationConflictError, StatementError, UnrepresentableValueError
 from toolkit.repositories.base import BATCH_ROWS
+from toolkit.repositories.catalogue import ColumnFacts
 from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
 from toolkit.repositories.postgres_conflicts import find_twins, folding_columns, guarded
 from toolkit.repositories.postgres_copy import RowCopy
-from toolkit.repositories.postgres_errors import known_error
 from toolkit.repositories.postgres_indexes import Indexes
 from toolkit.repositories.postgres_json import LONG, UNUSUAL, refused_documents
 from toolkit.repositories.postgres_lossy import lossy_condition
@@ -33,7 +32,6 @@ from toolkit.repositories.postgres_sql import (
     digest_word,
     fetch_expression,
     key_documents,
-    literal,
     qualified,
     quoted,
     row_digest_expression,
@@ -169,7 +167,7 @@ class PostgresRepository(TableRepository):
             try:
                 yield from cursor.fetch_record_batch()
             except (pa.ArrowException, OSError) as error:
-                raise known_error(self.connection.database, error) from error
+                raise self.connection.known_error(error) from error
 
     def _canonical(self, fetched: pa.RecordBatch) -> pa.RecordBatch:
         try:
@@ -197,8 +195,7 @@ class PostgresRepository(TableRepository):
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """By column, those whose type in the database has values that reading them as the model's would change."""
-        with self.connection.translated():
-            actual = dict(self.connection.sqlalchemy.execute(sa.text(_BASE_TYPES), {"table": self.name}).tuples().all())
+        actual = {name: column.type for name, column in self._columns().items()}
         version = self.connection.raw.info.server_version
         conditions = {
             c.name: lossy_condition(c.type, actual[c.name], quoted(c.name), version)
@@ -207,24 +204,19 @@ class PostgresRepository(TableRepository):
         return {name: LossyCast(actual[name], found) for name, found in conditions.items() if found is not None}
 
     def column_types(self) -> dict[str, str]:
-        """Each column's type in the database, as `format_type` writes it, without a length or precision.
+        """Each column's type in the database, as values are cast to it: without a length or precision."""
+        return {name: column.cast for name, column in self._columns().items()}
 
-        A cast to `varchar(10)` would cut a longer text; an assignment refuses it.
-        """
-        with self.connection.translated():
-            rows = self.connection.sqlalchemy.execute(
-                sa.text("SELECT attname, format_type(atttypid, -1) FROM pg_attribute "
-                        "WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped"),
-                {"table": self.name},
-            )
-            return {row.attname: row.format_type for row in rows}
+    def _columns(self) -> Mapping[str, ColumnFacts]:
+        facts = self.connection.facts(self.spec)
+        return {} if facts is None else facts.columns
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
         """Fill an empty table by COPY; from `rebuild_rows` rows its keys and indexes are built afterwards.
 
-        Otherwise through a staging table, where the rows that a key or a foreign key refuses can be looked for.
+        More than a few go through a staging table, where the rows that a key refuses can be looked for.
 
         Raises:
             ChangedSincePlanError: somebody else has put rows there.
@@ -237,7 +229,7 @@ class PostgresRepository(TableRepository):
             rebuild = rows >= self.rebuild_rows and not self.connection.checks_later(self.spec)
             indexes = Indexes.drop(self.connection, self.name) if rebuild else Indexes()
         copy = self._row_copy()
-        written = copy.fill(batches) if indexes.steps else copy.through_stage(batches)
+        written = copy.fill(batches) if indexes.steps else copy.few(batches)
         for step in indexes.steps:
             guarded(self.connection, self.spec, step.sql, self.name)
         return written
@@ -252,29 +244,10 @@ class PostgresRepository(TableRepository):
 
     def _numbered(self) -> set[str]:
         """The columns that PostgreSQL numbers itself, always: it lets them be inserted, but never updated."""
-        with self.connection.translated():
-            rows = self.connection.run(
-                f"SELECT attname FROM pg_attribute WHERE attrelid = to_regclass({literal(self.name)}) "
-                "AND attidentity = 'a' AND NOT attisdropped"
-            ).fetchall()
-        return {str(name) for (name,) in rows}
+        return {name for name, column in self._columns().items() if column.is_numbered}
 
     def _row_copy(self) -> RowCopy:
         return RowCopy(self.connection, self.spec, self.column_types())
-
-    def has_key(self) -> bool:
-        """Whether there is an index that an upsert can rest on: not deferrable, of all rows and of columns alone."""
-        query = sa.text(
-            "SELECT ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = indrelid "
-            "AND attnum = ANY(indkey[0 : indnkeyatts - 1])), indimmediate FROM pg_index "
-            "WHERE indrelid = to_regclass(:table) AND indisunique AND indisvalid AND indpred IS NULL "
-            "AND indexprs IS NULL"
-        )
-        with self.connection.translated():
-            rows = self.connection.sqlalchemy.execute(query, {"table": self.name}).all()
-        # A deferrable one is refused even beside one that is not.
-        usable = [is_immediate for columns, is_immediate in rows if set(columns) == set(self.spec.key)]
-        return bool(usable) and all(usable)
 
     def folded_key(self) -> dict[str, str]:
         """The key columns of which PostgreSQL takes different values for one, each with what makes it do so."""
@@ -322,16 +295,3 @@ class PostgresRepository(TableRepository):
         with self.connection.translated():
             numbers = next_numbers(self.connection, self.spec, column, count, above)
         return super().reserve_numbers(column, count, above) if numbers is None else numbers
-
-
-# Each column's type, or what its domain is made of: a domain's own length counts, else that of what it rests on.
-_BASE_TYPES = """
-WITH RECURSIVE base AS (
-    SELECT attname, atttypid AS type, atttypmod AS modifier FROM pg_attribute
-    WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped
-    UNION ALL
-    SELECT attname, typbasetype, CASE WHEN modifier <> -1 THEN modifier ELSE typtypmod END
-    FROM base JOIN pg_type ON pg_type.oid = type AND typtype = 'd'
-)
-SELECT attname, format_type(type, modifier) FROM base JOIN pg_type ON pg_type.oid = type WHERE typtype <> 'd'
-"""

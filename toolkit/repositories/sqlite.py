@@ -32,7 +32,7 @@ from toolkit.repositories.codecs import MISFITS
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
-from toolkit.repositories.sqlite_catalogue import constraints, stored_tables
+from toolkit.repositories.sqlite_catalogue import constraints, stored_tables, table_facts
 from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
 from toolkit.repositories.sqlite_keys import find_twins, folding_collations
 from toolkit.repositories.sqlite_lossy import lossy_condition
@@ -40,7 +40,7 @@ from toolkit.repositories.sqlite_misfits import first_misfit
 
 if TYPE_CHECKING:
     from toolkit.core.constraints import Constraints
-    from toolkit.repositories.catalogue import StoredTable
+    from toolkit.repositories.catalogue import StoredTable, TableFacts
     from toolkit.repositories.scripts import Script
 
 # SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
@@ -207,6 +207,9 @@ class SqliteConnection(DatabaseConnection):
         """All tables with rows of somebody's; not those of SQLite itself."""
         return stored_tables(self)
 
+    def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+        return table_facts(self, specs)
+
     def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
         """The constraints that these tables have, from SQLite's own catalogue: reflection loses some."""
         with self.translated():
@@ -317,12 +320,8 @@ class SqliteRepository(TableRepository):
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """Columns that may hold what the Arrow reader would change: numbers among bytes, doubles among texts."""
-        with self.connection.translated():
-            declared = dict(
-                self.connection.sqlalchemy.execute(
-                    sa.text("SELECT name, type FROM pragma_table_xinfo(:table)"), {"table": self.table.name}
-                ).tuples().all()
-            )
+        facts = self.connection.facts(self.spec)
+        declared = {} if facts is None else {name: column.type for name, column in facts.columns.items()}
         conditions = {c.name: lossy_condition(c.type, declared.get(c.name, ""), c.name) for c in self.spec.columns}
         return {
             name: LossyCast(declared.get(name) or "no type", found)

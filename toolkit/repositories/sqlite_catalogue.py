@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ import sqlalchemy as sa
 from toolkit.core.constraints import Check, Constraints, ForeignKey, UniqueKey
 from toolkit.core.sql_text import clauses, index_parts
 from toolkit.core.tables import TableSpec
-from toolkit.repositories.catalogue import StoredTable
+from toolkit.repositories.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.repositories.constraints import option_texts
 
 if TYPE_CHECKING:
@@ -41,6 +43,20 @@ _FOREIGN_KEYS = """
 SELECT id, "table" AS parent, "from" AS "column", on_delete, on_update
 FROM pragma_foreign_key_list(:table) ORDER BY id, seq
 """
+# Of any number of tables, given as JSON: a name here, a table, a schema. Joined in this order, or some are not found.
+_ALL = """
+SELECT json_extract(given.value, '$[0]') AS place, x.name, x.type, x.hidden, x.pk FROM json_each(:tables) AS given
+CROSS JOIN pragma_table_xinfo(json_extract(given.value, '$[1]'), json_extract(given.value, '$[2]')) AS x
+WHERE x.hidden <> 1
+"""
+_KEYS = """
+SELECT json_extract(given.value, '$[0]') AS place, i.name AS key, x.name FROM json_each(:tables) AS given
+CROSS JOIN pragma_index_list(json_extract(given.value, '$[1]'), json_extract(given.value, '$[2]')) AS i
+CROSS JOIN pragma_index_xinfo(i.name, json_extract(given.value, '$[2]')) AS x
+WHERE i."unique" AND NOT i.partial AND x.key
+"""
+# How `table_xinfo` marks generated columns, virtual and stored.
+_COMPUTED = (2, 3)
 
 
 def stored_tables(connection: SqliteConnection) -> Iterator[StoredTable]:
@@ -54,6 +70,28 @@ def stored_tables(connection: SqliteConnection) -> Iterator[StoredTable]:
             yield StoredTable(row.name, None, tuple(row.columns), row.name)
         elif row.is_virtual and (content := f"{row.name}_content") in names:
             yield StoredTable(row.name, None, (), content)
+
+
+def table_facts(connection: SqliteConnection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+    """What the catalogue says of these tables, by name; without those that are not there."""
+    names = [(spec.name, spec.table.name, spec.table.schema or "main") for spec in specs]
+    with connection.translated():
+        bound = {"tables": json.dumps(names)}
+        columns, indexed = (connection.sqlalchemy.execute(sa.text(query), bound).all() for query in (_ALL, _KEYS))
+    found: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)
+    parts: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for row in columns:
+        found[row.place][row.name] = ColumnFacts(row.type, row.hidden in _COMPUTED)
+        if row.pk:
+            # A key of one integer is the row's own number, and has no index.
+            parts[row.place, ""].add(row.name)
+    for row in indexed:
+        parts[row.place, row.key].add(row.name)
+    keys: dict[str, set[frozenset[str]]] = defaultdict(set)
+    for (place, _), key in parts.items():
+        # An expression has no name.
+        keys[place] |= set() if None in key else {frozenset(map(str, key))}
+    return {place: TableFacts(facts, frozenset(keys[place])) for place, facts in found.items()}
 
 
 def constraints(connection: SqliteConnection, spec: TableSpec) -> Constraints | None:
