@@ -561,17 +561,26 @@ def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(
 
 
 @pytest.mark.parametrize(
-    "lock", ["SELECT pg_advisory_lock(x'746f6f6c6b6974'::bigint)", "LOCK TABLE customer"]
-)
-def test_a_postgres_that_another_writer_holds_is_told(shop: Config, tell: Tell, lock: str) -> None:
+    ("lock", "fact", "advice"),
+    [
+        ("SELECT pg_advisory_lock(x'746f6f6c6b6974'::bigint)", "another toolkit (process {}, user postgres, ",
+         "Wait until it has ended"),
+        ("LOCK TABLE customer", "another session (process {}, user postgres, ", "pg_terminate_backend({})"),
+    ],
+)  # fmt: skip
+def test_a_postgres_that_another_writer_holds_is_told(
+    shop: Config, tell: Tell, lock: str, fact: str, advice: str
+) -> None:
     fill(shop.database("sqlite"))
     create(shop.database("postgres"), metadata)
     with psycopg.connect(shop.database("postgres").address) as other:
         other.execute(lock.encode())
         told = sync_into(tell, "postgres")
+        process = other.info.backend_pid
     require_two_lines(told)
-    assert "another writer holds a lock, waited for in vain for 0.3 s" in told.fact
-    assert "pg_stat_activity" in told.advice
+    assert fact.format(process) in told.fact
+    assert "waited for in vain for 0.3 s" in told.fact
+    assert advice.format(process) in told.advice
 
 
 # -- full disks --------------------------------------------------------------------------------------------
