@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.changes import compare_rows
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.streams import only
@@ -19,7 +20,7 @@ from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.core.values import show_key
 from toolkit.errors import AmbiguousMatchError, ConfigurationError, UnknownNameError
-from toolkit.repositories.base import BATCH_ROWS, batch_key
+from toolkit.repositories.base import batch_key
 
 if TYPE_CHECKING:
     from toolkit.operations.transfer import RowSource

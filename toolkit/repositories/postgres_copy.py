@@ -95,7 +95,7 @@ class RowCopy:
         """Send rows by binary COPY; an error that the server finds is told with the row's key."""
         columns = ", ".join(quoted(name) for name in self._spec.column_names)
         encode, schema = encoder(self._spec, self._wires), wire_schema(self._spec)
-        # The server reports an error by row number, at most what the sockets hold later.
+        # The server reports an error by row number, at most what the sockets hold later; the row is told by its key.
         recent: deque[tuple[int, pa.RecordBatch]] = deque(maxlen=4)
         written = 0
         statement = f"COPY {target} ({columns}) FROM STDIN (FORMAT BINARY)"
@@ -104,7 +104,7 @@ class RowCopy:
                 copy.write(encode.write_header())
                 for batch in batches:
                     self._refuse_unkeepable(batch)
-                    recent.append((written, batch))
+                    recent.append((written, batch.select(list(self._spec.key))))
                     arrays = [wire_array(c.type, batch.column(c.name)) for c in self._spec.columns]
                     copy.write(encode.write_batch(pa.record_batch(arrays, schema=schema)))
                     written += batch.num_rows

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import default
 
+from toolkit.core.batches import fitting_rows, pieces
 from toolkit.core.json_columns import parse_column, parse_value
 from toolkit.core.problems import LIMIT, Problems
 from toolkit.core.stored_texts import unstored
@@ -27,8 +27,8 @@ from toolkit.core.values import shortened
 from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
 from toolkit.stores.fixture_files import FileForm, Format
 from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
+from toolkit.stores.row_parts import Counted, parts
 
-BATCH_ROWS = 8_192
 # Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
 # all were), and the natural keys of its parents (a JSON object; NULL when there are none).
 LINE, GIVEN, PARENTS = "toolkit_line", "toolkit_given", "toolkit_parents"
@@ -79,11 +79,12 @@ class FixtureReader:
         Raises:
             FixtureProblemsError: there are too many problems to go on.
         """
-        rows = self._rows(chunks, form)
-        while part := list(islice(rows, BATCH_ROWS)):
+        most = fitting_rows(len(self.spec.columns))
+        counted = Counted(chunks)
+        for part in parts(self._rows(counted, form), most, counted):
             batch = self._batch([line for line, _ in part], [row for _, row in part])
             if batch is not None:
-                yield batch
+                yield from pieces(batch, most)
 
     def _rows(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[tuple[int, Any]]:
         try:
