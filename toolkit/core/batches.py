@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -46,6 +46,12 @@ def pieces(batch: pa.RecordBatch, rows: int = BATCH_ROWS, size: int = BATCH_BYTE
     """A batch cut into pieces of at most `rows` and `size` bytes, none of them empty; they share its memory."""
     for start in range(0, batch.num_rows, rows):
         yield from _halved(batch.slice(start, rows), size)
+
+
+def copied(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """Some columns in memory of their own: what drivers and files give is let go of as a whole only."""
+    columns = [pa.concat_arrays([batch.column(name)]) for name in names]
+    return pa.record_batch(columns, schema=pa.schema([batch.schema.field(name) for name in names]))
 
 
 def gathered(batches: Iterable[pa.RecordBatch], rows: int, size: int) -> Iterator[pa.Table]:

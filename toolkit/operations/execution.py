@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from toolkit.core.batches import BATCH_ROWS
+from toolkit.core.batches import BATCH_ROWS, copied
 from toolkit.core.changes import compare_rows
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, keyed_digests, passing, sum_digests
 from toolkit.core.plan import Action, TablePlan, TableResult, merge_plan, planned
@@ -290,7 +290,7 @@ def _noting_keys(
     spec: TableSpec, batches: Iterator[pa.RecordBatch], keys: list[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        keys.append(batch.select(list(spec.key)))
+        keys.append(copied(batch, spec.key))
         yield batch
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, fitting_rows, has_fixed_width, pieces, sized
+from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, copied, fitting_rows, has_fixed_width, pieces, sized
 from toolkit.core.digest import StoredDigest, TableDigest, digest_batches, keyed_digests
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, TableSpec, bracketed
@@ -386,7 +386,7 @@ class TableRepository:
         for batch in batches:
             if found := enforcing.null_in(batch):
                 return found
-            seen.append(batch.select(names))
+            seen.append(copied(batch, names))
         rows = pa.Table.from_batches(seen).combine_chunks().to_batches()
         return enforcing.twice_within(rows[0]) if rows else None
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import errors as pg
 
+from toolkit.core.batches import copied
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import ToolkitError, UnrepresentableValueError
@@ -104,7 +105,7 @@ class RowCopy:
                 copy.write(encode.write_header())
                 for batch in batches:
                     self._refuse_unkeepable(batch)
-                    recent.append((written, batch.select(list(self._spec.key))))
+                    recent.append((written, copied(batch, self._spec.key)))
                     arrays = [wire_array(c.type, batch.column(c.name)) for c in self._spec.columns]
                     copy.write(encode.write_batch(pa.record_batch(arrays, schema=schema)))
                     written += batch.num_rows
