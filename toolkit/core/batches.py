@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import pyarrow as pa
+
+T = TypeVar("T")
 
 # 8,192 rows of a usual table are 3 MB: as fast as more, and what several threads hold of them at once stays small
 # (a verified load of a million todos peaks at 240 MB; at 16,384 rows, 306 MB).
@@ -46,6 +49,20 @@ def pieces(batch: pa.RecordBatch, rows: int = BATCH_ROWS, size: int = BATCH_BYTE
     """A batch cut into pieces of at most `rows` and `size` bytes, none of them empty; they share its memory."""
     for start in range(0, batch.num_rows, rows):
         yield from _halved(batch.slice(start, rows), size)
+
+
+def parts(rows: Iterable[T], most: int, size_of: Callable[[T], int], size: int = BATCH_BYTES) -> Iterator[list[T]]:
+    """The same rows in lists of at most `most`, each ended by the row with which it has `size` bytes."""
+    part: list[T] = []
+    held = 0
+    for row in rows:
+        part.append(row)
+        held += size_of(row)
+        if len(part) == most or held >= size:
+            yield part
+            part, held = [], 0
+    if part:
+        yield part
 
 
 def copied(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:

@@ -131,20 +131,21 @@ class TableRepository:
         rows = self._fitting_rows(batch_rows)
         columns = [self.connection.codec.select(c, self.table.c[c.name]) for c in self.spec.columns]
         width = self._width().label("toolkit_width")
-        query = sa.select(*columns, width).order_by(width.desc()).execution_options(yield_per=rows)
+        query = sa.select(*columns, width)
         found = (
             batch for condition in self._conditions(keys)
-            for batch in self._widest_first(query.where(condition, self.within), rows)
+            for batch in self._in_batches(query.where(condition, self.within), width, rows)
         )
         return sized(found, rows, self.batch_bytes)
 
-    def _widest_first(self, query: Any, most: int) -> Iterator[pa.RecordBatch]:
+    def _in_batches(self, query: Any, width: sa.Label[int], most: int) -> Iterator[pa.RecordBatch]:
         """The rows of a query, whose last column is each one's width, in batches that are known to fit beforehand.
 
         A driver fetches by the number of rows: of those that are left, none is wider than the last one fetched.
         """
         rows = 1
-        with self.connection.translated(), closing(self.connection.sqlalchemy.execute(query)) as result:
+        widest_first = query.order_by(width.desc()).execution_options(yield_per=most)
+        with self.connection.translated(), closing(self.connection.sqlalchemy.execute(widest_first)) as result:
             while fetched := result.fetchmany(rows):
                 *columns, widths = zip(*fetched, strict=True)
                 yield self.connection.codec.decode(self.spec, columns)

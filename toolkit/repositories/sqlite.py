@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, has_fixed_width, sized
+from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, has_fixed_width, parts, sized
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import (
@@ -407,6 +407,13 @@ class SqliteRepository(TableRepository):
             cursor.execute(f"SELECT {names} FROM {self.source(self._name)} WHERE {condition}")
             while fetched := cursor.fetchmany(rows):
                 yield self.connection.codec.decode(self.spec, list(zip(*fetched, strict=True)))
+
+    def _in_batches(self, query: Any, width: sa.Label[int], most: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, not sorted: SQLite computes each when it is asked for."""
+        with self.connection.translated(), closing(self.connection.sqlalchemy.execute(query)) as result:
+            for rows in parts(result, most, lambda row: int(row[-1]), self.batch_bytes):
+                *columns, _ = zip(*rows, strict=True)
+                yield self.connection.codec.decode(self.spec, columns)
 
     @property
     def _name(self) -> str:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import default
 
-from toolkit.core.batches import fitting_rows, pieces
+from toolkit.core.batches import fitting_rows, parts, pieces
 from toolkit.core.json_columns import parse_column, parse_value
 from toolkit.core.problems import LIMIT, Problems
 from toolkit.core.stored_texts import unstored
@@ -27,7 +27,6 @@ from toolkit.core.values import shortened
 from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
 from toolkit.stores.fixture_files import FileForm, Format
 from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
-from toolkit.stores.row_parts import Counted, parts
 
 # Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
 # all were), and the natural keys of its parents (a JSON object; NULL when there are none).
@@ -80,8 +79,8 @@ class FixtureReader:
             FixtureProblemsError: there are too many problems to go on.
         """
         most = fitting_rows(len(self.spec.columns))
-        counted = Counted(chunks)
-        for part in parts(self._rows(counted, form), most, counted):
+        read = _Counted(chunks)
+        for part in parts(self._rows(read, form), most, lambda _: read.taken()):
             batch = self._batch([line for line, _ in part], [row for _, row in part])
             if batch is not None:
                 yield from pieces(batch, most)
@@ -307,6 +306,27 @@ class FixtureReader:
         ]
         texts = [msgspec.json.encode(each).decode("utf-8", "replace") if each else None for each in found]
         return pa.array(texts, pa.string())
+
+
+class _Counted:
+    """Counts the bytes of chunks as they are read."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self._chunks)
+        self._bytes += len(chunk)
+        return chunk
+
+    def taken(self) -> int:
+        """The bytes read since the last time."""
+        taken, self._bytes = self._bytes, 0
+        return taken
 
 
 def _json_type(column: ColumnSpec) -> Any:
