@@ -59,10 +59,10 @@ def test_a_consumer_that_leaves_stops_the_thread_and_closes_the_source() -> None
 
 @given(st.lists(st.lists(st.integers(0, 100), max_size=7), max_size=6), st.integers(1, 9))
 def test_cutting_keeps_rows_and_order_and_fills_every_part_but_the_last(lists: list[list[int]], rows: int) -> None:
-    parts = list(cut((numbers(*values) for values in lists), rows))
-    assert flat(iter(parts)) == [value for values in lists for value in values]
-    assert all(part.num_rows == rows for part in parts[:-1])
-    assert not parts or 0 < parts[-1].num_rows <= rows
+    parts = [flat(part) for part in cut((numbers(*values) for values in lists), rows)]
+    assert [value for part in parts for value in part] == [value for values in lists for value in values]
+    assert all(len(part) == rows for part in parts[:-1])
+    assert not parts or 0 < len(parts[-1]) <= rows
 
 
 @given(st.lists(st.integers(0, 9)), st.sets(st.integers(0, 9), min_size=1))

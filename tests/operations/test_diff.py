@@ -17,6 +17,7 @@ from toolkit.errors import UnknownNameError
 from toolkit.operations.diff import MASK, Status, diff
 from toolkit.operations.load import load_data
 from toolkit.operations.sync import sync
+from toolkit.repositories.portable import TableRepository
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 
@@ -42,7 +43,9 @@ def test_every_pair_of_engines_is_compared_a_database_with_itself_too(
         assert row.columns["name"][0] == "other"
 
 
-def test_rows_are_told_in_the_order_of_their_keys_and_as_many_as_wanted(shop: Config) -> None:
+def test_rows_are_told_in_the_order_of_their_keys_and_as_many_as_wanted(
+    shop: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("sqlite", "duckdb"):
         create(shop.database(name), metadata)
     values = {"sqlite": [(1, "a"), (3, "c"), (4, "d"), (6, "f")], "duckdb": [(1, "a"), (2, "b"), (4, "x"), (5, "e")]}
@@ -55,6 +58,9 @@ def test_rows_are_told_in_the_order_of_their_keys_and_as_many_as_wanted(shop: Co
     assert kinds == [(2, "removed"), (3, "added"), (4, "changed"), (5, "removed"), (6, "added")]
     assert found.rows[0].columns["name"] == ("b", None)
     assert found.rows[1].columns["name"] == (None, "c")
+    monkeypatch.setattr(TableRepository, "batch_bytes", 1)
+    (looked_up_alone,) = diff(shop, "sqlite", "duckdb", ["category"], rows=None).tables
+    assert looked_up_alone.rows == found.rows
     (limited,) = diff(shop, "sqlite", "duckdb", ["category"], rows=2).tables
     assert limited.rows == found.rows[:2]
 

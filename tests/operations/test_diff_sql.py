@@ -41,6 +41,7 @@ from toolkit.operations.diff import diff
 from toolkit.operations.diff_sql import diff_sql
 from toolkit.operations.sync import sync
 from toolkit.repositories.literals import sqlite_literal
+from toolkit.repositories.portable import TableRepository
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 SOURCE = "sqlite2"
@@ -397,6 +398,9 @@ def test_a_script_names_only_what_differs_in_the_order_of_keys(
         # Statements of one row each, and lookups of one key each, do the same.
         monkeypatch.setattr(module, "_STATEMENT_ROWS", 1)
         monkeypatch.setattr(module, "BATCH_ROWS", 1)
+        made_equal(shop, target, script)
+        monkeypatch.setattr(module, "BATCH_ROWS", 8_192)
+        monkeypatch.setattr(TableRepository, "batch_bytes", 1)
         made_equal(shop, target, script)
         monkeypatch.undo()
         text = made_equal(shop, target, script)

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toolkit.core.batches import copied
 from toolkit.core.canonical_json import canonical_document, canonical_documents
 from toolkit.core.decimals import decimal_text
 from toolkit.core.tables import TableSpec
@@ -75,8 +76,8 @@ def row_digests(spec: TableSpec, batch: pa.RecordBatch) -> pa.Array:
 
 def keyed_digests(spec: TableSpec, batch: pa.RecordBatch) -> pa.RecordBatch:
     """The key columns of a batch and the digest of each row."""
-    keys = [batch.column(name) for name in spec.key]
-    return pa.record_batch([*keys, row_digests(spec, batch)], schema=digest_schema(spec))
+    keys = copied(batch, spec.key)
+    return pa.record_batch([*keys.columns, row_digests(spec, batch)], schema=digest_schema(spec))
 
 
 def digest_schema(spec: TableSpec) -> pa.Schema:

@@ -111,22 +111,22 @@ def _offer(pipe: queue.Queue[object], item: object, stopped: threading.Event) ->
     return False
 
 
-def cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of exactly `rows`, the last one smaller."""
-    waiting: list[pa.RecordBatch] = []
-    count = 0
-    for batch in batches:
-        rest = batch
-        while count + rest.num_rows >= rows:
-            take = rows - count
-            yield pa.concat_batches([*waiting, rest.slice(0, take)])
-            rest = rest.slice(take)
-            waiting, count = [], 0
-        if rest.num_rows:
-            waiting.append(rest)
-            count += rest.num_rows
-    if waiting:
-        yield pa.concat_batches(waiting)
+def cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[Iterator[pa.RecordBatch]]:
+    """The same rows in parts of exactly `rows`, the last one smaller; each is to be read to its end before the next."""
+    incoming = (batch for batch in batches if batch.num_rows)
+    rest: pa.RecordBatch | None = next(incoming, None)
+
+    def part() -> Iterator[pa.RecordBatch]:
+        nonlocal rest
+        left = rows
+        while rest is not None and left:
+            taken = rest.slice(0, left)
+            left -= taken.num_rows
+            rest = rest.slice(taken.num_rows) if taken.num_rows < rest.num_rows else next(incoming, None)
+            yield taken
+
+    while rest is not None:
+        yield part()
 
 
 def only(batches: Iterable[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.RecordBatch]:

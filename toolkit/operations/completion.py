@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from toolkit.core.batches import copied
 from toolkit.core.json_columns import parse_value
 from toolkit.core.key_checks import KeyChecks, comparable
 from toolkit.core.problems import LIMIT, Problems
@@ -113,17 +114,17 @@ class Completion:
         self.problems.raise_if_any()
 
     def _check_keys(self, spec: TableSpec, checks: KeyChecks) -> None:
-        lines = (batch.select([*spec.key, LINE]) for batch in self.rows[spec.name].whole())
+        lines = (copied(batch, [*spec.key, LINE]) for batch in self.rows[spec.name].whole())
         for first, last in checks.duplicates(lines, LIMIT):
             self.problems.add(self.files[spec.name], last, f"has the same {', '.join(spec.key)} as line {first}")
 
     def _check_parents(self, spec: TableSpec, foreign_key: ForeignKeySpec, checks: KeyChecks) -> None:
-        pointing = (batch.select([*foreign_key.columns, LINE]) for batch in self.rows[spec.name].whole())
+        pointing = (copied(batch, [*foreign_key.columns, LINE]) for batch in self.rows[spec.name].whole())
         parent = self.specs.get(foreign_key.parent)
         if parent is None:
             return
         own = self.rows.get(parent.name)
-        parents = (batch.select(foreign_key.parent_columns) for batch in own.whole()) if own else iter(())
+        parents = (copied(batch, foreign_key.parent_columns) for batch in own.whole()) if own else iter(())
         lost = checks.orphans(pointing, parents, LIMIT if self.replaces and own else _MANY)
         if lost and self.target is not None and not (self.replaces and own):
             keys = _key_table(parent, foreign_key.parent_columns, [row[:-1] for row in lost])

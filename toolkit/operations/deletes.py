@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toolkit.core.batches import copied
 from toolkit.core.digest import digest_batches
 from toolkit.core.plan import TablePlan
 from toolkit.core.tables import TableSpec, children_of, soft_delete_columns
@@ -159,7 +160,7 @@ def _values(plan: TablePlan, names: Sequence[str], target: DatabaseConnection) -
     assert plan.removals is not None
     if set(names) <= set(plan.spec.key):
         return plan.removals.select(list(names))
-    batches = [batch.select(list(names)) for batch in target.repository(plan.spec).read(keys=plan.removals)]
+    batches = [copied(batch, names) for batch in target.repository(plan.spec).read(keys=plan.removals)]
     schema = pa.schema([plan.spec.schema.field(name) for name in names])
     return pa.Table.from_batches(batches, schema).drop_null()
 

@@ -21,6 +21,7 @@ from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata
 from toolkit.models.personal_data import personal_columns
+from toolkit.operations.fitting import fitting_keys
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 from toolkit.repositories import connect
@@ -242,8 +243,9 @@ class Comparison:
         ordered = pa.concat_tables(parts).combine_chunks()
         ordered = ordered.take(pc.sort_indices(ordered, [(name, "ascending") for name in names]))
         ordered = ordered if limit is None else ordered.slice(0, limit)
-        for start in range(0, ordered.num_rows, _ROWS):
-            yield from self._described(spec, ordered.slice(start, _ROWS))
+        whole = replace(spec, conditions=())
+        for part in fitting_keys(ordered, [side.repository(whole) for side in (self.source, self.target)], _ROWS):
+            yield from self._described(spec, part)
 
     def _described(self, spec: TableSpec, part: pa.Table) -> Iterator[RowDiff]:
         keys = part.select(list(spec.key)).combine_chunks()

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.changes import Changes, compare_rows
 from toolkit.core.digest import keyed_digests
 from toolkit.core.json_columns import format_column
@@ -30,9 +31,9 @@ from toolkit.errors import ScriptError
 from toolkit.operations.deletes import guard, has_to_wait
 from toolkit.operations.diff import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.execution import rows_with_keys
+from toolkit.operations.fitting import fitting_keys
 from toolkit.operations.moved_values import passing_values
 from toolkit.operations.transfer import without_present
-from toolkit.repositories.base import BATCH_ROWS
 from toolkit.repositories.scripts import Script, TableScript, qualified, quoted
 from toolkit.stores.whole_file import whole_file
 
@@ -248,7 +249,8 @@ class _Writer:
         self._changed_rows += changes.changed.num_rows
 
         def lines() -> Iterator[tuple[list[pa.Array], pa.Array]]:
-            for keys in _slices(changes.changed.select(list(spec.key))):
+            sides = [side.repository(replace(spec, conditions=())) for side in (self._source, self._target)]
+            for keys in fitting_keys(changes.changed.select(list(spec.key)), sides, BATCH_ROWS):
                 new, old = (self._rows(side, spec, keys) for side in (self._source, self._target))
                 yield [new.column(name) for name in spec.key], pa.array(self._update_texts(spec, new, old))
                 self._progress.advance(new.num_rows)
@@ -330,11 +332,6 @@ def _table_script(spec: TableSpec, changes: Changes) -> TableScript:
     updates, deletes = changes.changed.num_rows, changes.removed.num_rows
     total = updates + changes.unchanged + deletes if spec.where is None else None
     return TableScript(spec, changes.new.num_rows, updates, deletes, total)
-
-
-def _slices(keys: pa.Table) -> Iterator[pa.Table]:
-    for start in range(0, keys.num_rows, BATCH_ROWS):
-        yield keys.slice(start, BATCH_ROWS).combine_chunks()
 
 
 def _with_ends(

@@ -12,13 +12,14 @@ from typing import Self
 
 import pyarrow as pa
 
+from toolkit.core.batches import BATCH_BYTES
 from toolkit.core.digest import StoredDigest, TableDigest, row_digests, sum_digests
 from toolkit.core.streams import Worker
 from toolkit.core.tables import TableSpec
 from toolkit.scratch import scratch_directory
 
-# So many batches wait in memory; more go to a temporary file each, up to so many bytes in all.
-_IN_MEMORY = 4
+# So many bytes of batches wait in memory; more go to a temporary file each, up to so many in all.
+_IN_MEMORY = 2 * BATCH_BYTES
 _ON_DISK = 1 << 30
 
 
@@ -34,7 +35,7 @@ class SideDigest:
         self._as_stored = as_stored
         self._total = TableDigest()
         self._waiting: queue.Queue[pa.RecordBatch | Path | None] = queue.Queue()
-        self._bytes_on_disk = 0
+        self._bytes_in_memory = self._bytes_on_disk = 0
         self._failure: BaseException | None = None
         self._abandoned = False
         self._thread = Worker(self._work, "digest")
@@ -56,7 +57,8 @@ class SideDigest:
         """Take a batch over; returns at once unless the disk space is used up."""
         while self._bytes_on_disk > _ON_DISK and self._thread.is_alive():
             time.sleep(0.01)
-        if self._waiting.qsize() < _IN_MEMORY:
+        if self._bytes_in_memory + batch.nbytes <= _IN_MEMORY:
+            self._bytes_in_memory += batch.nbytes
             self._waiting.put(batch)
             return
         path = self._folder / str(time.monotonic_ns())
@@ -85,12 +87,16 @@ class SideDigest:
         try:
             with StoredDigest() if self._as_stored else nullcontext() as stored:
                 while (item := self._waiting.get()) is not None and not self._abandoned:
-                    batch = self._taken(item) if isinstance(item, Path) else item
+                    batch = self._read_back(item) if isinstance(item, Path) else self._taken(item)
                     self._total += stored.of(batch) if stored else sum_digests(row_digests(self._spec, batch))
         except BaseException as error:  # noqa: BLE001 - raised by `result`
             self._failure = error
 
-    def _taken(self, path: Path) -> pa.RecordBatch:
+    def _taken(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self._bytes_in_memory -= batch.nbytes
+        return batch
+
+    def _read_back(self, path: Path) -> pa.RecordBatch:
         with pa.ipc.open_file(path) as file:
             batch = file.get_batch(0)
         self._bytes_on_disk -= path.stat().st_size

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.fixture_manifest import Attachments, FixtureManifest
 from toolkit.core.plan import FileCopy, TableDump, TransferWarning
 from toolkit.core.progress import Progress, Silent
@@ -20,7 +21,7 @@ from toolkit.operations.revisions import current_revision
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 from toolkit.repositories import connect
-from toolkit.repositories.base import BATCH_ROWS, check_schema
+from toolkit.repositories.base import check_schema
 from toolkit.repositories.lossy import require_exact
 from toolkit.stores.directories import Directory, directory_at
 from toolkit.stores.fixture_files import Compression, FileForm, Format

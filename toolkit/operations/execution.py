@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from toolkit.core.batches import BATCH_ROWS, copied
 from toolkit.core.changes import compare_rows
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, keyed_digests, passing, sum_digests
 from toolkit.core.plan import Action, TablePlan, TableResult, merge_plan, planned
@@ -21,7 +22,6 @@ from toolkit.errors import UnnamedRowError, VerificationError
 from toolkit.operations.deletes import delete_first, delete_rest, mark_removed, require_rest
 from toolkit.operations.digesting import SideDigest
 from toolkit.operations.moved_values import passing_values
-from toolkit.repositories.base import BATCH_ROWS
 
 if TYPE_CHECKING:
     from toolkit.operations.transfer import Options, RowSource, Source
@@ -273,16 +273,25 @@ def _in_parts(
         for part in cut(batches, options.commit_every):
             repository = target.repository(plan.spec)
             seen: list[TableDigest] = []
-            repository.upsert_many(passing(plan.spec, [part], seen.append))
+            keys: list[pa.RecordBatch] = []
+            repository.upsert_many(_noting_keys(plan.spec, passing(plan.spec, part, seen.append), keys))
+            passed = sum(seen, TableDigest())
             if options.verify:
-                keys = pa.Table.from_batches([part]).select(list(plan.spec.key))
-                _verified(plan, target, seen[0], found := repository.digest(keys=keys))
-                sent, arrived = sent + seen[0], arrived + found
+                _verified(plan, target, passed, found := repository.digest(keys=pa.Table.from_batches(keys)))
+                sent, arrived = sent + passed, arrived + found
             target.check_parents([plan.spec])
             repository.advance_sequences()
             target.commit()
-            progress.advance(part.num_rows)
+            progress.advance(passed.rows)
     return (sent, arrived) if options.verify else (None, None)
+
+
+def _noting_keys(
+    spec: TableSpec, batches: Iterator[pa.RecordBatch], keys: list[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        keys.append(copied(batch, spec.key))
+        yield batch
 
 
 def _verified(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toolkit.core.batches import BATCH_ROWS, copied
 from toolkit.core.changes import compare_rows
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.streams import only
@@ -19,7 +20,7 @@ from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.core.values import show_key
 from toolkit.errors import AmbiguousMatchError, ConfigurationError, UnknownNameError
-from toolkit.repositories.base import BATCH_ROWS, batch_key
+from toolkit.repositories.base import batch_key
 
 if TYPE_CHECKING:
     from toolkit.operations.transfer import RowSource
@@ -134,7 +135,7 @@ class MatchedSource:
         rows, held = self.repository(wide), target.repository(replace(narrow, conditions=()))
 
         def source() -> Iterator[pa.RecordBatch]:
-            return (batch.select(list(names)) for batch in rows.read(BATCH_ROWS))
+            return (copied(batch, names) for batch in rows.read(BATCH_ROWS))
 
         by_value = replace(narrow, key=by)
         changes = compare_rows(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
+from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.changes import Changes, compare, compare_rows
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, keyed_digests
 from toolkit.core.plan import Action, TablePlan, TableResult, TransferWarning, load_plan, merge_plan, planned
@@ -21,7 +22,7 @@ from toolkit.operations.deletes import DeleteLimit, guard, soften
 from toolkit.operations.execution import execute
 from toolkit.operations.revisions import has_history
 from toolkit.repositories import connect
-from toolkit.repositories.base import BATCH_ROWS, batch_key, check_schema, refuse_schema, require_keys
+from toolkit.repositories.base import batch_key, check_schema, refuse_schema, require_keys
 from toolkit.repositories.lossy import require_exact
 
 if TYPE_CHECKING:

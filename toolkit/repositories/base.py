@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from toolkit.repositories.portable import TableRepository
     from toolkit.repositories.scripts import Script
 
-# 8,192 rows of a usual table are 3 MB: as fast as more, and what several threads hold of them at once stays small
-# (a verified load of a million todos peaks at 240 MB; at 16,384 rows, 306 MB).
-BATCH_ROWS = 8_192
 # Of a statement over many tables; DuckDB takes longer for each of 100 of them than for one alone.
 _TABLES_A_QUERY = 25
 

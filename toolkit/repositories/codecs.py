@@ -40,6 +40,12 @@ class Codec:
             return sa.cast(source, sa.Text)
         return sa.type_coerce(source, sa.types.NullType())
 
+    def length(self, column: ColumnSpec, source: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        """The expression of how many characters, or bytes, a stored value of no fixed length has."""
+        cell = sa.type_coerce(source, sa.types.NullType())
+        is_bytes = column.type.kind is Kind.BYTES
+        return sa.func.octet_length(cell) if is_bytes else sa.func.length(sa.cast(cell, sa.Text))
+
     def decode(self, spec: TableSpec, columns: Sequence[Sequence[Any]]) -> pa.RecordBatch:
         """Fetched columns as a batch in the canonical schema.
 

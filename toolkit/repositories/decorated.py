@@ -16,12 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
 
+from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import keyed_digests
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import FLOAT_KINDS, Kind, LogicalType, is_unknown_decorator, logical_type
 from toolkit.core.values import python_scalar, shortened
 from toolkit.errors import ToolkitError, UnnamedRowError, UnrepresentableValueError
-from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection, batch_key
+from toolkit.repositories.base import DatabaseConnection, batch_key
 from toolkit.repositories.codecs import Codec, from_canonical, shown
 from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
@@ -174,6 +175,12 @@ class DecoratedRepository(TableRepository):
         """The rows (or those with these keys) in the canonical schema, in no particular order."""
         for batch in self._stored.read(batch_rows, self._stored_keys(keys)):
             yield self._to_canonical(batch)
+
+    def width(self, keys: pa.Table) -> int:
+        """The characters and bytes of all values of any length in the rows with these keys."""
+        stored = self._stored_keys(keys)
+        assert stored is not None
+        return self._stored.width(stored)
 
     def lossy_casts(self) -> Mapping[str, LossyCast]:
         """By column, those of which some values would be changed by reading them as what the type stores."""

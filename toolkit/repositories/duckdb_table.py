@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
+from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, sized
 from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.digest import TableDigest
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
 from toolkit.core.values import NO_LENGTH
 from toolkit.errors import RefusedRowError, ToolkitError, UnnamedRowError, UnrepresentableValueError
-from toolkit.repositories.base import BATCH_ROWS, batch_key
+from toolkit.repositories.base import batch_key
 from toolkit.repositories.duckdb_lossy import lossy_condition
 from toolkit.repositories.literals import quoted_text as literal
 from toolkit.repositories.lossy import LossyCast
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # A row group of DuckDB's storage; smaller inserts leave half-filled ones.
 _ROW_GROUP = 122_880
+# What DuckDB reads at a time, whatever is asked for: it has all of these rows in memory.
+_VECTOR = 2_048
 _INCOMING = "toolkit_incoming"
 _MONTHS = -(2**63)
 _DAY = 86_400_000_000
@@ -101,6 +104,8 @@ class DuckDBRepository(TableRepository):
     _refusals = (duckdb.IntegrityError, duckdb.DataError, sa.exc.IntegrityError, sa.exc.DataError)
     row_group = _ROW_GROUP
     """Rows of one statement; loads of fewer are done in one piece."""
+    group_bytes: ClassVar[int] = 8 * BATCH_BYTES
+    """What the rows of one statement take at most, about."""
 
     @property
     def name(self) -> str:
@@ -115,9 +120,8 @@ class DuckDBRepository(TableRepository):
         )
         with self.connection.translated(), self._incoming_keys(keys) as join:
             stream = self.connection.raw.sql(f"SELECT {fields} FROM {self.source(self.name)} AS t{join}")
-            for fetched in stream.to_arrow_reader(batch_rows):
-                if fetched.num_rows:
-                    yield self._canonical(fetched)
+            found = map(self._canonical, stream.to_arrow_reader(min(batch_rows, _VECTOR)))
+            yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
         """Fill an empty table; from a row group on in one streaming statement.
@@ -255,7 +259,7 @@ class DuckDBRepository(TableRepository):
     def _insert_all(self, batches: Iterable[pa.RecordBatch], conflict: str) -> int:
         statement = self._insert_statement() + conflict
         written = 0
-        for batch in _grouped(batches, self.row_group):
+        for batch in gathered(batches, self.row_group, self.group_bytes):
             self._refuse_unlimited(batch)
             self._run_over(batch, statement)
             written += batch.num_rows
@@ -285,7 +289,7 @@ class DuckDBRepository(TableRepository):
         """Why these rows could not fill the empty table."""
         if _SECOND_KEY.search(error.reason):
             return super().why_refused(batches, error)
-        statement, groups = self._insert_statement(), _grouped(batches, self.row_group)
+        statement, groups = self._insert_statement(), gathered(batches, self.row_group, self.group_bytes)
         refused = (group.combine_chunks().to_batches()[0] for group in groups if self._refuses(group, statement))
         return next(filter(None, (self._why(rows, statement, error.reason) for rows in refused)), None)
 
@@ -436,15 +440,3 @@ def _view(type_: LogicalType, values: pa.Array) -> pa.Array:
     if type_.kind in TEXT_KINDS or type_.kind in JSON_KINDS:
         return values.cast(pa.string())
     return values.cast(type_.arrow)
-
-
-def _grouped(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """The same rows in tables of at least `rows`, the last one smaller."""
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(b.num_rows for b in waiting) >= rows:
-            yield pa.Table.from_batches(waiting)
-            waiting = []
-    if waiting:
-        yield pa.Table.from_batches(waiting)

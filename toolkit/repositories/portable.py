@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, copied, fitting_rows, has_fixed_width, pieces, sized
 from toolkit.core.digest import StoredDigest, TableDigest, digest_batches, keyed_digests
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, TableSpec, bracketed
@@ -26,7 +30,7 @@ from toolkit.errors import (
     UnnamedRowError,
     UnrepresentableValueError,
 )
-from toolkit.repositories.base import BATCH_ROWS, DatabaseConnection, batch_key
+from toolkit.repositories.base import DatabaseConnection, batch_key
 from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.refusals import as_enforced, first_refused
 
@@ -41,6 +45,8 @@ class TableRepository:
     _insert: ClassVar[Any] = staticmethod(postgresql.insert)
     # What the driver raises for a row that breaks a constraint, or whose value its column does not take.
     _refusals: ClassVar[tuple[type[Exception], ...]] = (sa.exc.IntegrityError, sa.exc.DataError)
+    batch_bytes: ClassVar[int] = BATCH_BYTES
+    """What a batch of several rows takes at most."""
 
     def __init__(self, connection: DatabaseConnection, spec: TableSpec) -> None:
         self.connection = connection
@@ -124,12 +130,46 @@ class TableRepository:
         Raises:
             UnrepresentableValueError: a value that is not of its column's type, named with its row.
         """
+        rows = self._fitting_rows(batch_rows)
         columns = [self.connection.codec.select(c, self.table.c[c.name]) for c in self.spec.columns]
-        for condition in self._conditions(keys):
-            query = sa.select(*columns).where(condition, self.within).execution_options(yield_per=batch_rows)
-            with self.connection.translated(), closing(self.connection.sqlalchemy.execute(query)) as result:
-                for rows in result.partitions(batch_rows):
-                    yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
+        width = self._width().label("toolkit_width")
+        query = sa.select(*columns, width)
+        found = (
+            batch for condition in self._conditions(keys)
+            for batch in self._in_batches(query.where(condition, self.within), width, rows)
+        )
+        return sized(found, rows, self.batch_bytes)
+
+    def _in_batches(self, query: Any, width: sa.Label[int], most: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, whose last column is each one's width, in batches that are known to fit beforehand.
+
+        A driver fetches by the number of rows: of those that are left, none is wider than the last one fetched.
+        """
+        rows = 1
+        widest_first = query.order_by(width.desc()).execution_options(yield_per=most)
+        with self.connection.translated(), closing(self.connection.sqlalchemy.execute(widest_first)) as result:
+            while fetched := result.fetchmany(rows):
+                *columns, widths = zip(*fetched, strict=True)
+                yield self.connection.codec.decode(self.spec, columns)
+                rows = max(1, min(most, self.batch_bytes // max(1, widths[-1])))
+
+    def _fitting_rows(self, batch_rows: int) -> int:
+        return fitting_rows(len(self.spec.columns), batch_rows, self.batch_bytes)
+
+    def _width(self) -> sa.ColumnElement[int]:
+        """The characters and bytes of a row's values of any length."""
+        columns = (c for c in self.spec.columns if not has_fixed_width(c.type.arrow))
+        lengths = (sa.func.coalesce(self.connection.codec.length(c, self.table.c[c.name]), 0) for c in columns)
+        return functools.reduce(operator.add, lengths, sa.literal_column("0", sa.Integer))
+
+    def width(self, keys: pa.Table) -> int:
+        """The characters and bytes of all values of any length in the rows with these keys."""
+        total = sa.select(sa.func.coalesce(sa.func.sum(self._width()), 0))
+        with self.connection.translated():
+            return sum(
+                int(self.connection.sqlalchemy.execute(total.where(condition, self.within)).all()[0][0])
+                for condition in self._conditions(keys)
+            )
 
     def first_repeated(self, columns: Sequence[str]) -> str | None:
         """Values of these columns, none of them NULL, that several rows have, for a message; None if there are none."""
@@ -213,9 +253,8 @@ class TableRepository:
             self._execute_many(statement, self.connection.codec.encode(self.spec, batch, self.connection.name))
 
         written = 0
-        for batch in batches:
-            if not batch.num_rows:
-                continue
+        rows = self._fitting_rows(BATCH_ROWS)
+        for batch in chain.from_iterable(pieces(each, rows, self.batch_bytes) for each in batches):
             with self.connection.translated():
                 try:
                     with self.connection.savepoint():
@@ -234,7 +273,7 @@ class TableRepository:
         others = {name: value for name, value in bound.items() if name not in spec.key}
         statement = sa.update(storage).where(*matches).values(others)
         with self.connection.translated():
-            for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
+            for batch in rows.to_batches(max_chunksize=self._fitting_rows(BATCH_ROWS)):
                 self._execute_many(statement, self.connection.codec.encode(spec, batch, self.connection.name))
         return int(rows.num_rows)
 
@@ -348,7 +387,7 @@ class TableRepository:
         for batch in batches:
             if found := enforcing.null_in(batch):
                 return found
-            seen.append(batch.select(names))
+            seen.append(copied(batch, names))
         rows = pa.Table.from_batches(seen).combine_chunks().to_batches()
         return enforcing.twice_within(rows[0]) if rows else None
 

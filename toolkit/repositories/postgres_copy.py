@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import errors as pg
 
+from toolkit.core.batches import copied
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import RefusedRowError, StatementError, ToolkitError, UnrepresentableValueError
@@ -117,7 +118,7 @@ class RowCopy:
         """Send rows by binary COPY; an error that the server finds is told with the row's key."""
         columns = ", ".join(quoted(name) for name in self._spec.column_names)
         encode, schema = encoder(self._spec, self._wires), wire_schema(self._spec)
-        # The server reports an error by row number, at most what the sockets hold later.
+        # The server reports an error by row number, at most what the sockets hold later; the row is told by its key.
         recent: deque[tuple[int, pa.RecordBatch]] = deque(maxlen=4)
         written = 0
         statement = f"COPY {target} ({columns}) FROM STDIN (FORMAT BINARY)"
@@ -126,7 +127,7 @@ class RowCopy:
                 copy.write(encode.write_header())
                 for batch in batches:
                     self._refuse_unkeepable(batch)
-                    recent.append((written, batch))
+                    recent.append((written, copied(batch, self._spec.key)))
                     arrays = [wire_array(c.type, batch.column(c.name)) for c in self._spec.columns]
                     copy.write(encode.write_batch(pa.record_batch(arrays, schema=schema)))
                     written += batch.num_rows

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from toolkit.core.batches import BATCH_ROWS, sized
 from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.segments import SegmentTotals
 from toolkit.core.types import JSON_KINDS, Kind
 from toolkit.errors import ChangedSincePlanError, CollationConflictError, StatementError, UnrepresentableValueError
-from toolkit.repositories.base import BATCH_ROWS
 from toolkit.repositories.catalogue import ColumnFacts
 from toolkit.repositories.lossy import LossyCast
 from toolkit.repositories.portable import TableRepository
@@ -70,11 +70,11 @@ class PostgresRepository(TableRepository):
             yield from super().read(batch_rows, keys)
             return
         fields = ", ".join(fetch_expression(c, f"t.{quoted(c.name)}") for c in self.spec.columns)
-        for condition, parameter in self._key_joins(keys):
-            for fetched in self._fetch(f"SELECT {fields} FROM {self.source(self.name)} AS t{condition}", parameter):
-                batch = self._canonical(fetched)
-                for start in range(0, batch.num_rows, batch_rows):
-                    yield batch.slice(start, batch_rows)
+        found = (
+            self._canonical(fetched) for condition, parameter in self._key_joins(keys)
+            for fetched in self._fetch(f"SELECT {fields} FROM {self.source(self.name)} AS t{condition}", parameter)
+        )
+        yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
 
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row; the digests are computed by the server."""

@@ -7,7 +7,7 @@ import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, has_fixed_width, parts, sized
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import FLOAT_KINDS, TEXT_KINDS, Kind
 from toolkit.errors import (
@@ -27,7 +28,7 @@ from toolkit.errors import (
     ToolkitError,
 )
 from toolkit.locks import Turn, take_turn
-from toolkit.repositories.base import BATCH_ROWS, Capabilities, DatabaseConnection, stranger
+from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
 from toolkit.repositories.codecs import MISFITS
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.lossy import LossyCast
@@ -49,6 +50,9 @@ _BUSY_STEP = 100
 _SNAPSHOT_ATTEMPTS = 100
 # Rows are sorted so many at a time: in order, random keys are inserted several times faster.
 _SORTED_ROWS = 32_768
+_SORTED_BYTES = 2 * BATCH_BYTES
+# Of rows that are too wide for whole batches, so many times fewer are read at a time; of the widest, one.
+_FEWER = 64
 # The values of a first row that fixes each column's type: ADBC infers types from the first rows it meets, and one
 # that starts with NULLs would be an integer for good.
 _SAMPLES = {pa.binary(): "x''", pa.int64(): "0", pa.float64(): "0.0", pa.string(): "''"}
@@ -344,24 +348,69 @@ class SqliteRepository(TableRepository):
         if keys is not None:
             yield from super().read(batch_rows, keys)
             return
-        if self.connection.reader is None:
-            yield from self._read_own(batch_rows)
-            return
+        yield from sized(self._by_width(batch_rows), self._fitting_rows(batch_rows), self.batch_bytes)
+
+    def _by_width(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows, narrow ones first: both drivers read a number of rows, however wide these are.
+
+        Each scan leaves rows of other widths to the next, and the number of rows says whether there is a next: for
+        usual tables there is none. Nobody else's write comes in between, here as in one statement.
+
+        Raises:
+            StatementError: a view that gives other rows at each reading.
+        """
+        scan = self._scan_own if self.connection.reader is None else self._scan
+        left = self.count()
+        for condition, rows in self._widths(self._fitting_rows(batch_rows)):
+            for batch in scan(condition, rows):
+                left -= batch.num_rows
+                yield batch
+            if not left:
+                return
+        fact = f"{self.spec.name} has other rows each time that it is read"
+        raise StatementError(self.connection.name, fact, "Leave it out, or make a table of the view.")
+
+    def _widths(self, rows: int) -> Iterator[tuple[str, int]]:
+        """Conditions of which each row meets one, with how many of its rows fit into a batch."""
+        # Of texts and bytes that are stored apart, the first function needs only the length; it is of SQLite 3.43.
+        form = "length(CAST({0} AS BLOB))" if self.connection.reader is None else "octet_length({0})"
+        names = [self._quoted(c.name) for c in self.spec.columns if not has_fixed_width(c.type.arrow)]
+        width = " + ".join(f"ifnull({form.format(name)}, 0)" for name in names) or "0"
+        fewer = max(1, rows // _FEWER)
+        narrow, wide = self.batch_bytes // rows, self.batch_bytes // fewer
+        yield f"{width} <= {narrow}", rows
+        yield f"{width} > {narrow} AND {width} <= {wide}", fewer
+        yield f"{width} > {max(narrow, wide)}", 1
+
+    def _scan(self, condition: str, rows: int) -> Iterator[pa.RecordBatch]:
         with self.connection.translated(), self.connection.reader.cursor() as cursor:
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(batch_rows)})
-            cursor.execute(self._statement())
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
+            cursor.execute(self._statement(condition))
             stream = cursor.fetch_record_batch()
             self._check_types(stream.schema)
             yield from self._decoded(stream)
 
-    def _read_own(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def _scan_own(self, condition: str, rows: int) -> Iterator[pa.RecordBatch]:
         """The rows as this transaction sees them, by the driver alone: SQLAlchemy's rows take half as long again."""
-        quote = sqlite.dialect().identifier_preparer
-        names = ", ".join(quote.quote_identifier(column.name) for column in self.spec.columns)
+        names = ", ".join(self._quoted(column.name) for column in self.spec.columns)
         with self.connection.translated(), closing(self.connection.sqlalchemy.connection.cursor()) as cursor:
-            cursor.execute(f"SELECT {names} FROM {self.source(quote.format_table(self.table))}")
-            while rows := cursor.fetchmany(batch_rows):
-                yield self.connection.codec.decode(self.spec, list(zip(*rows, strict=True)))
+            cursor.execute(f"SELECT {names} FROM {self.source(self._name)} WHERE {condition}")
+            while fetched := cursor.fetchmany(rows):
+                yield self.connection.codec.decode(self.spec, list(zip(*fetched, strict=True)))
+
+    def _in_batches(self, query: Any, width: sa.Label[int], most: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, not sorted: SQLite computes each when it is asked for."""
+        with self.connection.translated(), closing(self.connection.sqlalchemy.execute(query)) as result:
+            for rows in parts(result, most, lambda row: int(row[-1]), self.batch_bytes):
+                *columns, _ = zip(*rows, strict=True)
+                yield self.connection.codec.decode(self.spec, columns)
+
+    @property
+    def _name(self) -> str:
+        return sqlite.dialect().identifier_preparer.format_table(self.table)
+
+    def _quoted(self, name: str) -> str:
+        return sqlite.dialect().identifier_preparer.quote_identifier(name)
 
     def _told_apart(self, cell: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """A column without its collation, which may take different values for one."""
@@ -426,20 +475,13 @@ class SqliteRepository(TableRepository):
         return [row.sql for row in rows]
 
     def _sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        waiting: list[pa.RecordBatch] = []
-        for batch in batches:
-            waiting.append(batch)
-            if sum(b.num_rows for b in waiting) >= _SORTED_ROWS:
-                yield from self._by_key(waiting)
-                waiting = []
-        if waiting:
-            yield from self._by_key(waiting)
+        return chain.from_iterable(map(self._by_key, gathered(batches, _SORTED_ROWS, _SORTED_BYTES)))
 
-    def _by_key(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-        table = pa.Table.from_batches(batches).combine_chunks()
+    def _by_key(self, rows: pa.Table) -> list[pa.RecordBatch]:
         with suppress(pa.ArrowNotImplementedError):
-            table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in self.spec.key]))
-        return list(table.to_batches(max_chunksize=BATCH_ROWS))
+            rows = rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in self.spec.key]))
+        batches: list[pa.RecordBatch] = rows.combine_chunks().to_batches()
+        return batches
 
     def _execute_many(self, statement: Any, columns: Sequence[Sequence[Any]]) -> None:
         """One prepared statement for all rows, past SQLAlchemy's work on every single one of them."""
@@ -453,18 +495,18 @@ class SqliteRepository(TableRepository):
         finally:
             cursor.close()
 
-    def _statement(self) -> str:
-        """The query of all rows, behind a first row that fixes each column's type."""
+    def _statement(self, condition: str) -> str:
+        """The query of the rows that meet a condition, behind a first row that fixes each column's type."""
         expressions, samples = [], []
         for column in self.spec.columns:
             for expression, type_ in self._expressions(column):
                 expressions.append(expression)
                 samples.append(_SAMPLES[type_])
-        table = sqlite.dialect().identifier_preparer.format_table(self.table)
-        return f"SELECT {', '.join(samples)} UNION ALL SELECT {', '.join(expressions)} FROM {self.source(table)}"
+        rows = f"SELECT {', '.join(expressions)} FROM {self.source(self._name)} WHERE {condition}"
+        return f"SELECT {', '.join(samples)} UNION ALL {rows}"
 
     def _expressions(self, column: ColumnSpec) -> list[tuple[str, pa.DataType]]:
-        name = sqlite.dialect().identifier_preparer.quote_identifier(column.name)
+        name = self._quoted(column.name)
         if column.type.kind not in SPLIT_KINDS:
             return [(name, stored_arrow_type(column.type))]
         return [

@@ -58,6 +58,10 @@ class SqliteCodec(Codec):
         """The stored value as it is; the driver returns each with its own storage class."""
         return sa.type_coerce(source, sa.types.NullType())
 
+    def length(self, column: ColumnSpec, source: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        """The expression of how many bytes a stored value has: SQLite counts a text's characters to its first NUL."""
+        return sa.func.length(sa.cast(self.select(column, source), sa.BLOB))
+
     def decode_column(self, column: ColumnSpec, values: Sequence[Any]) -> pa.Array:
         """Stored Python values as an Arrow array of the column's canonical type."""
         if column.type.kind not in SPLIT_KINDS:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import default
 
+from toolkit.core.batches import fitting_rows, parts, pieces
 from toolkit.core.json_columns import parse_column, parse_value
 from toolkit.core.problems import LIMIT, Problems
 from toolkit.core.stored_texts import unstored
@@ -28,7 +28,6 @@ from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
 from toolkit.stores.fixture_files import FileForm, Format
 from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
 
-BATCH_ROWS = 8_192
 # Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
 # all were), and the natural keys of its parents (a JSON object; NULL when there are none).
 LINE, GIVEN, PARENTS = "toolkit_line", "toolkit_given", "toolkit_parents"
@@ -79,11 +78,12 @@ class FixtureReader:
         Raises:
             FixtureProblemsError: there are too many problems to go on.
         """
-        rows = self._rows(chunks, form)
-        while part := list(islice(rows, BATCH_ROWS)):
+        most = fitting_rows(len(self.spec.columns))
+        read = _Counted(chunks)
+        for part in parts(self._rows(read, form), most, lambda _: read.taken()):
             batch = self._batch([line for line, _ in part], [row for _, row in part])
             if batch is not None:
-                yield batch
+                yield from pieces(batch, most)
 
     def _rows(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[tuple[int, Any]]:
         try:
@@ -306,6 +306,27 @@ class FixtureReader:
         ]
         texts = [msgspec.json.encode(each).decode("utf-8", "replace") if each else None for each in found]
         return pa.array(texts, pa.string())
+
+
+class _Counted:
+    """Counts the bytes of chunks as they are read."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self._chunks)
+        self._bytes += len(chunk)
+        return chunk
+
+    def taken(self) -> int:
+        """The bytes read since the last time."""
+        taken, self._bytes = self._bytes, 0
+        return taken
 
 
 def _json_type(column: ColumnSpec) -> Any:

@@ -11,11 +11,11 @@ import msgspec
 import pyarrow as pa
 
 from toolkit.core.archive_manifest import one_line
+from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.tables import Conditions, TableSpec, choose_tables, narrowed, table_spec
 from toolkit.core.types import Kind, logical_type
 from toolkit.core.values import json_value, parse_json_value
 from toolkit.errors import ConfigurationError
-from toolkit.repositories.base import BATCH_ROWS
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
