@@ -15,7 +15,7 @@ import pyarrow as pa
 from toolkit.core.digest import StoredDigest, TableDigest, row_digests, sum_digests
 from toolkit.core.streams import Worker
 from toolkit.core.tables import TableSpec
-from toolkit.scratch import scratch_directory
+from toolkit.scratch import scratch_directory, told_if_full
 
 # So many batches wait in memory; more go to a temporary file each, up to so many bytes in all.
 _IN_MEMORY = 4
@@ -60,7 +60,7 @@ class SideDigest:
             self._waiting.put(batch)
             return
         path = self._folder / str(time.monotonic_ns())
-        with pa.ipc.new_file(path, batch.schema) as file:
+        with told_if_full(), pa.ipc.new_file(path, batch.schema) as file:
             file.write_batch(batch)
         self._bytes_on_disk += path.stat().st_size
         self._waiting.put(path)
