@@ -74,6 +74,17 @@ class MissingDriverError(ToolkitError):
         super().__init__(f"{what} needs the package {package!r}, which is not installed.", f"Run: {install}")
 
 
+class TemporaryFilesError(ToolkitError):
+    """There is no room for temporary files."""
+
+    def __init__(self, directory: str, reason: str) -> None:
+        self.directory, self.reason = directory, reason
+        super().__init__(
+            f"There is no room for temporary files in {directory}: {reason.removesuffix('.')}.",
+            "Make room there, or set TMPDIR to a directory that has some, then run again.",
+        )
+
+
 class LostOutputError(ToolkitError):
     """Standard output cannot be written to; `done` says what was done nevertheless, `is_unread` that nobody reads."""
 

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from toolkit.errors import TemporaryFilesError, ToolkitError
 from toolkit.locks import own_folder, try_lock
 
 _LOCK = ".lock"
+
+
+# Of DuckDB, which offloads what does not fit into its memory.
+_OFFLOADING = ("max_temp_directory_size", "duckdb_temp_storage")
+
+
+@contextmanager
+def told_if_full() -> Iterator[None]:
+    """Let a full disk be told as that of temporary files, in a block that writes no other file itself.
+
+    Raises:
+        TemporaryFilesError: there is no room for them.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise TemporaryFilesError(tempfile.gettempdir(), os.strerror(error.errno)) from error
+    except Exception as error:
+        if isinstance(error, ToolkitError) or not any(sign in str(error) for sign in _OFFLOADING):
+            raise
+        raise TemporaryFilesError(tempfile.gettempdir(), str(error).partition("\n")[0]) from error
 
 
 @contextmanager
@@ -19,12 +46,15 @@ def scratch_directory() -> Iterator[Path]:
     """An empty directory of this user's alone, for as long as the block lasts.
 
     A file beside it holds a lock, which the kernel releases however its process ends: who gets it may remove the rest.
+
+    Raises:
+        TemporaryFilesError: there is no room for what the block writes there.
     """
     folder = own_folder()
     for file in folder.glob(f"scratch-*{_LOCK}"):
         _remove_if_left(file)
     file, lock = _claimed(folder)
-    with closing(lock):
+    with told_if_full(), closing(lock):
         try:
             file.with_suffix("").mkdir(mode=0o700)
             yield file.with_suffix("")

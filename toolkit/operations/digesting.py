@@ -16,7 +16,7 @@ from toolkit.core.batches import BATCH_BYTES
 from toolkit.core.digest import StoredDigest, TableDigest, row_digests, sum_digests
 from toolkit.core.streams import Worker
 from toolkit.core.tables import TableSpec
-from toolkit.scratch import scratch_directory
+from toolkit.scratch import scratch_directory, told_if_full
 
 # So many bytes of batches wait in memory; more go to a temporary file each, up to so many in all.
 _IN_MEMORY = 2 * BATCH_BYTES
@@ -62,7 +62,7 @@ class SideDigest:
             self._waiting.put(batch)
             return
         path = self._folder / str(time.monotonic_ns())
-        with pa.ipc.new_file(path, batch.schema) as file:
+        with told_if_full(), pa.ipc.new_file(path, batch.schema) as file:
             file.write_batch(batch)
         self._bytes_on_disk += path.stat().st_size
         self._waiting.put(path)

@@ -27,7 +27,6 @@ from toolkit.repositories.postgres_locks import (
     crowded_error,
     lock_room,
     locked_error,
-    locks_held,
     require_room,
 )
 from toolkit.repositories.postgres_sql import VALUE, literal, qualified, quoted
@@ -179,8 +178,8 @@ class PostgresConnection(DatabaseConnection):
             DatabaseUnavailableError: with the setting that is needed.
         """
         with self.translated():
-            needed = locks_held(self.raw, self._held) + STAGE_LOCKS * len(merged)
-            require_room(self.name, lock_room(self.raw), len(self._held), needed)
+            room, needed = lock_room(self.raw, self._held)
+        require_room(self.name, room, len(self._held), needed + STAGE_LOCKS * len(merged))
 
     def _locked(self, tables: tuple[str, ...]) -> tuple[str, ...]:
         """Lock these tables, in one statement if there is none among them that cannot be; those that were locked."""

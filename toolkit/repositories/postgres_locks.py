@@ -68,18 +68,16 @@ def _no_room(database: str, room: LockRoom, tables: int, needed: int) -> Databas
     )
 
 
-def lock_room(connection: psycopg.Connection[Any]) -> LockRoom:
-    """What the server has."""
-    row = connection.execute(_ROOM).fetchone()
-    assert row is not None
-    return LockRoom(*row)
+def lock_room(connection: psycopg.Connection[Any], tables: Sequence[str] = ()) -> tuple[LockRoom, int]:
+    """What the server has, and how many locks it takes to work on these tables.
 
-
-def locks_held(connection: psycopg.Connection[Any], tables: Sequence[str]) -> int:
-    """How many locks it takes to work on these tables: theirs, and those of their partitions, indexes and sequences."""
-    row = connection.execute(_OBJECTS, {"tables": list(tables)}).fetchone()
+    Theirs, and those of their partitions, indexes and sequences. None of them counts as taken, whoever holds it: a lock
+    has one place for all its holders.
+    """
+    row = connection.execute(_ROOM, {"tables": list(tables)}).fetchone()
     assert row is not None
-    return int(row[0])
+    *room, needed = row
+    return LockRoom(*room), needed
 
 
 def locks_to_make(metadata: sa.MetaData) -> int:
@@ -102,7 +100,7 @@ def require_room_to_make(name: str, connection: sa.Connection, metadata: sa.Meta
     """
     raw = connection.connection.driver_connection
     if isinstance(raw, psycopg.Connection):
-        require_room(name, lock_room(raw), len(metadata.tables), locks_to_make(metadata))
+        require_room(name, lock_room(raw)[0], len(metadata.tables), locks_to_make(metadata))
 
 
 class Holder(NamedTuple):
@@ -144,7 +142,7 @@ def crowded_error(database: Database, tables: Sequence[str]) -> DatabaseUnavaila
     """What a server is told that had no more room for the locks on these tables; None if it cannot be asked."""
     with suppress(psycopg.Error):
         with psycopg.connect(for_libpq(database.url), connect_timeout=_SECONDS, autocommit=True) as connection:
-            room, needed = lock_room(connection), locks_held(connection, tables)
+            room, needed = lock_room(connection, tables)
         # What others hold, and what is locked beside, is not known any more.
         return _no_room(database.name, room, len(tables), max(needed, room.locks + 1))
     return None
@@ -164,23 +162,23 @@ def _told(database: Database, holder: Holder) -> DatabaseUnavailableError:
 
 # As InitializeMaxBackends has it, or a few sessions more: whoever is refused by it would have failed.
 _ROOM = """
+WITH RECURSIVE places AS (
+    SELECT to_regclass(name)::oid AS id FROM unnest(%(tables)s::text[]) AS name
+    UNION SELECT inhrelid FROM places JOIN pg_inherits ON inhparent = id
+), objects AS (
+    SELECT id FROM places WHERE id IS NOT NULL
+    UNION SELECT indexrelid FROM pg_index JOIN places ON indrelid = id
+    UNION SELECT objid FROM pg_depend JOIN places ON refobjid = id AND refclassid = 'pg_class'::regclass
+    JOIN pg_class ON pg_class.oid = objid AND relkind = 'S' WHERE classid = 'pg_class'::regclass
+)
 SELECT current_setting('max_locks_per_transaction')::int, (
     SELECT sum(current_setting(name)::int) + 2 FROM unnest(ARRAY['max_connections', 'autovacuum_max_workers',
         'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions']) AS name
 )::int, (
     SELECT count(DISTINCT (locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid,
-                           objsubid)) FROM pg_locks WHERE NOT fastpath AND pid <> pg_backend_pid()
-)::int
-"""
-
-_OBJECTS = """
-WITH RECURSIVE places AS (
-    SELECT to_regclass(name)::oid AS id FROM unnest(%(tables)s::text[]) AS name
-    UNION SELECT inhrelid FROM places JOIN pg_inherits ON inhparent = id
-)
-SELECT (SELECT count(id) FROM places) + (SELECT count(*) FROM pg_index JOIN places ON indrelid = id)
-     + (SELECT count(*) FROM pg_depend JOIN places ON refobjid = id AND refclassid = 'pg_class'::regclass
-        JOIN pg_class ON pg_class.oid = objid AND relkind = 'S' WHERE classid = 'pg_class'::regclass)
+                           objsubid)) FROM pg_locks
+    WHERE NOT fastpath AND pid <> pg_backend_pid() AND NOT EXISTS (SELECT 1 FROM objects WHERE id = relation)
+)::int, (SELECT count(*) FROM objects)::int
 """
 
 # Two modes are in nobody's way here. Who waits for ACCESS EXCLUSIVE is in the way of all who come later. Whoever holds

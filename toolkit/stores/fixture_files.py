@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from toolkit.core.fixture_manifest import MANIFEST
 from toolkit.errors import FixtureError
+from toolkit.scratch import told_if_full
 
 if TYPE_CHECKING:
     from toolkit.stores.directories import Directory
@@ -150,8 +151,9 @@ def open_chunks(directory: Directory, name: str, form: FileForm, seen: Any = Non
             yield iter(lambda: watched.read(_COPIED), b"")
         elif form.compression is Compression.ZIP:
             with tempfile.TemporaryFile() as copy:
-                while chunk := watched.read(_COPIED):
-                    copy.write(chunk)
+                with told_if_full():
+                    while chunk := watched.read(_COPIED):
+                        copy.write(chunk)
                 yield _limited(_zipped(copy, place, form), watched, place)
         else:
             stream = pa.CompressedInputStream(pa.PythonFile(watched, "r"), _CODECS[form.compression])

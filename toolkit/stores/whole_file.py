@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from toolkit.errors import StoreError
+from toolkit.scratch import told_if_full
 
 
 @contextmanager
@@ -26,8 +27,9 @@ def whole_file(place: Path | IO[bytes]) -> Iterator[IO[bytes]]:
     """
     if not isinstance(place, Path):
         with tempfile.TemporaryFile(prefix="toolkit-") as file:
-            yield file
-            file.seek(0)
+            with told_if_full():
+                yield file
+                file.seek(0)
             shutil.copyfileobj(file, place)
             place.flush()
         return
