@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.core import canonical_json
@@ -70,6 +70,7 @@ def test_what_is_no_number_is_refused(text: str) -> None:
         parse_decimals(FREE, pa.array([text]))
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**8) + 1, max_value=10**8 - 1))
 def test_every_way_to_write_a_number_is_one_number(number: Decimal) -> None:
     texts = [str(number), format(number, "e"), f"{number:f}{'0' * 60}", f"  {number}"]
@@ -122,6 +123,7 @@ parts = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(parts)
 def test_both_ways_to_the_canonical_form_agree(document: object) -> None:
     text = json.dumps(document, indent=1)
