@@ -77,7 +77,8 @@ class PostgresConnection(DatabaseConnection):
     @property
     def raw(self) -> psycopg.Connection[Any]:
         """The psycopg connection underneath SQLAlchemy's; both share the transaction."""
-        connection = self.sqlalchemy.connection.driver_connection
+        with self._told_if_lost():
+            connection = self.sqlalchemy.connection.driver_connection
         assert isinstance(connection, psycopg.Connection)
         return connection
 
@@ -233,11 +234,21 @@ class PostgresConnection(DatabaseConnection):
         import adbc_driver_manager
 
         try:
-            yield
+            with self._told_if_lost():
+                yield
         except sa.exc.DBAPIError as error:
             raise self.known_error(error.orig or error) from error
         except (psycopg.Error, adbc_driver_manager.Error) as error:
             raise self.known_error(error) from error
+
+    @contextmanager
+    def _told_if_lost(self) -> Iterator[None]:
+        """SQLAlchemy has an error of its own for whoever goes on with a connection that was lost."""
+        try:
+            yield
+        except sa.exc.PendingRollbackError as error:
+            advice = "Run again when the server is back."
+            raise DatabaseUnavailableError(self.name, "the connection was lost before", advice) from error
 
     def known_error(self, error: BaseException) -> ToolkitError:
         """The error to raise in place of the driver's: of locks, with whoever holds them."""
