@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from toolkit.core.constraints import Constraints
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
-from toolkit.errors import SchemaMismatchError, ToolkitError
-from toolkit.repositories.catalogue import StoredTable, TableFacts
+from toolkit.errors import SchemaMismatchError
+from toolkit.repositories.catalogue import StoredTable
 from toolkit.repositories.codecs import Codec
 from toolkit.repositories.constraints import modelled, reflected
+from toolkit.repositories.many_tables import ManyTables
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from toolkit.repositories.portable import TableRepository
     from toolkit.repositories.scripts import Script
 
-# Of a statement over many tables; DuckDB takes longer for each of 100 of them than for one alone.
-_TABLES_A_QUERY = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Capabilities:
     """Tables that are made have the foreign keys of their models."""
 
 
-class DatabaseConnection(ABC):
+class DatabaseConnection(ManyTables):
     """One transaction on one database. Leaving the block without `commit` rolls it back.
 
     For reading it is one snapshot over all tables; for writing nobody else's toolkit writes at the same time.
@@ -58,11 +57,9 @@ class DatabaseConnection(ABC):
     codec: ClassVar[Codec]
 
     def __init__(self, database: Database, write: bool = False) -> None:
+        super().__init__()
         self.database = database
         self.write = write
-        self._facts: dict[str, TableFacts | None] = {}
-        self._asked: dict[str, TableSpec] = {}
-        self._rows: dict[str, int | None] = {}
 
     @property
     def name(self) -> str:
@@ -98,12 +95,12 @@ class DatabaseConnection(ABC):
     def commit(self) -> None:
         """Make the transaction's work last, and begin the next."""
         self.stop_reading()
-        self._facts.clear()
+        self.forget()
         with self.translated():
             self.sqlalchemy.commit()
             self._begin()
 
-    def stop_reading(self) -> None:  # noqa: B027 - most engines read through the transaction itself
+    def stop_reading(self) -> None:
         """Close what a fast engine opened beside the transaction to read: its locks would stop our own writes."""
 
     def has_tables(self) -> bool:
@@ -120,27 +117,6 @@ class DatabaseConnection(ABC):
         """The columns that the table has in this database, and whether it computes them; None without such a table."""
         facts = self.facts(spec)
         return None if facts is None else {name: column.is_computed for name, column in facts.columns.items()}
-
-    def facts(self, spec: TableSpec) -> TableFacts | None:
-        """What the catalogue says of a table, None if it is not there; asked once in a transaction."""
-        if spec.name not in self._facts:
-            self._facts[spec.name] = self._read_facts([spec]).get(spec.name)
-        return self._facts[spec.name]
-
-    def look_up(self, specs: Sequence[TableSpec]) -> None:
-        """Ask the catalogue of all these tables at once: for thousands of tables, one by one takes minutes."""
-        unknown = [spec for spec in specs if spec.name not in self._facts]
-        if not unknown:
-            return
-        # A table that cannot be asked for is told of when its turn comes.
-        with suppress(ToolkitError), self.savepoint():
-            found = self._read_facts(unknown)
-            self._facts |= {spec.name: found.get(spec.name) for spec in unknown}
-            self._asked |= {spec.name: spec for spec in unknown}
-
-    @abstractmethod
-    def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
-        """What the catalogue says of these tables, by name; without those that are not there."""
 
     def views(self, schema: str | None) -> frozenset[str]:
         """The names of the views in a schema."""
@@ -168,44 +144,6 @@ class DatabaseConnection(ABC):
         """A name in the form that is the same for all names that mean one table or column."""
         return name
 
-    def filled(self, specs: Sequence[TableSpec]) -> frozenset[str]:
-        """The names of those tables that have any row, or cannot be read; whatever the conditions that narrow them."""
-        found: dict[str, int] = {}
-        with suppress(ToolkitError), self.savepoint():
-            found = self._counted(specs, most=1)
-        return frozenset(spec.name for spec in specs if found.get(spec.name, 1))
-
-    def counts(self, specs: Sequence[TableSpec]) -> dict[str, int]:
-        """How many rows each of these tables has, by name, whatever the conditions that narrow them."""
-        return self._counted(specs, most=None)
-
-    def known_count(self, spec: TableSpec) -> int | None:
-        """The rows of a table in a snapshot, where nothing changes them, counted together with those of others."""
-        if self.write or spec.name not in self._asked:
-            return None
-        if spec.name not in self._rows:
-            names = list(self._asked)
-            place = names.index(spec.name)
-            part = [self._asked[name] for name in names[place : place + _TABLES_A_QUERY] if self._facts.get(name)]
-            with suppress(ToolkitError), self.savepoint():
-                self._rows |= self.counts(part)
-            # Of tables that cannot be counted together, each is told of when its turn comes.
-            self._rows = dict.fromkeys((each.name for each in part), None) | self._rows
-        return self._rows.get(spec.name)
-
-    def _counted(self, specs: Sequence[TableSpec], most: int | None) -> dict[str, int]:
-        """The rows of each table, or at most so many of them; many tables in one statement."""
-        found: dict[str, int] = {}
-        for start in range(0, len(specs), _TABLES_A_QUERY):
-            part = specs[start : start + _TABLES_A_QUERY]
-            counts: list[sa.Select[Any]] = [
-                sa.select(sa.literal_column(str(place)), sa.func.count()).select_from(_rows(spec.table, most))
-                for place, spec in enumerate(part)
-            ]
-            with self.translated():
-                found |= {part[place].name: int(n) for place, n in self.sqlalchemy.execute(sa.union_all(*counts)).all()}
-        return found
-
     def holds(self, table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> bool:
         """Whether a table has a row that meets these conditions; the first found ends the search."""
         with self.translated():
@@ -232,14 +170,14 @@ class DatabaseConnection(ABC):
         # Files are nobody else's while they are open.
         self.look_up(specs)
 
-    def require_room(self, merged: Sequence[TableSpec]) -> None:  # noqa: B027 - files have no table of locks
+    def require_room(self, merged: Sequence[TableSpec]) -> None:
         """Check that one transaction may work on the tables that are held, and merge rows into some of them.
 
         Raises:
             DatabaseUnavailableError: the server has no room for so many locks.
         """
 
-    def keep_turn(self) -> None:  # noqa: B027 - files are held for as long as they are open
+    def keep_turn(self) -> None:
         """Let no other toolkit write in between the commits of this connection; call it before the first of them.
 
         Raises:
@@ -261,10 +199,6 @@ class DatabaseConnection(ABC):
     @abstractmethod
     def script(self) -> Script:
         """How a script for the engine's own client is written."""
-
-    @abstractmethod
-    def translated(self) -> AbstractContextManager[None]:
-        """Turn the driver's errors into this package's."""
 
     def reason(self, error: BaseException) -> str:
         """Why a row was refused, in the database's own words."""
@@ -301,20 +235,6 @@ class DatabaseConnection(ABC):
     def follows_updates(self, spec: TableSpec) -> bool:
         """Whether the database changes rows of the table by itself when what they point at is changed."""
         return False
-
-    def savepoint(self) -> AbstractContextManager[Any]:
-        """Undo what the block did if it fails, and only that where the engine can."""
-        return self.sqlalchemy.begin_nested()
-
-    def _is_broken(self) -> bool:
-        return False
-
-
-def _rows(table: sa.Table, most: int | None) -> sa.FromClause:
-    """A table, or something with as many rows and no more than so many."""
-    if most is None:
-        return table
-    return sa.select(sa.literal_column("1").label("row")).select_from(table).limit(most).subquery()
 
 
 @contextmanager

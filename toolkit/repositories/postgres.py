@@ -18,7 +18,7 @@ from toolkit.errors import DatabaseUnavailableError, ToolkitError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
 from toolkit.repositories.catalogue import StoredTable, TableFacts
 from toolkit.repositories.codecs import Codec
-from toolkit.repositories.postgres_catalogue import table_facts
+from toolkit.repositories.postgres_catalogue import FOREIGN_KEYS, TABLES, UNUSUAL, table_facts
 from toolkit.repositories.postgres_conflicts import find_orphans
 from toolkit.repositories.postgres_errors import LockSign, known_error, lock_sign
 from toolkit.repositories.postgres_locks import (
@@ -77,7 +77,8 @@ class PostgresConnection(DatabaseConnection):
     @property
     def raw(self) -> psycopg.Connection[Any]:
         """The psycopg connection underneath SQLAlchemy's; both share the transaction."""
-        connection = self.sqlalchemy.connection.driver_connection
+        with self._told_if_lost():
+            connection = self.sqlalchemy.connection.driver_connection
         assert isinstance(connection, psycopg.Connection)
         return connection
 
@@ -229,11 +230,21 @@ class PostgresConnection(DatabaseConnection):
         import adbc_driver_manager
 
         try:
-            yield
+            with self._told_if_lost():
+                yield
         except sa.exc.DBAPIError as error:
             raise self.known_error(error.orig or error) from error
         except (psycopg.Error, adbc_driver_manager.Error) as error:
             raise self.known_error(error) from error
+
+    @contextmanager
+    def _told_if_lost(self) -> Iterator[None]:
+        """SQLAlchemy has an error of its own for whoever goes on with a connection that was lost."""
+        try:
+            yield
+        except sa.exc.PendingRollbackError as error:
+            advice = "Run again when the server is back."
+            raise DatabaseUnavailableError(self.name, "the connection was lost before", advice) from error
 
     def known_error(self, error: BaseException) -> ToolkitError:
         """The error to raise in place of the driver's: of locks, with whoever holds them."""
@@ -310,7 +321,7 @@ class PostgresConnection(DatabaseConnection):
     def stored_tables(self) -> Iterator[StoredTable]:
         """All tables with rows of somebody's that may be read; not those of the server or of an extension."""
         with self.translated():
-            rows = self.sqlalchemy.execute(sa.text(_TABLES)).all()
+            rows = self.sqlalchemy.execute(sa.text(TABLES)).all()
         return (StoredTable(row.name, row.schema, tuple(row.columns), row.name) for row in rows)
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
@@ -320,7 +331,7 @@ class PostgresConnection(DatabaseConnection):
         """The constraints that these tables have in this database, by name; without those that are views there."""
         found, places = super().constraints(specs), {qualified(spec.table): spec.name for spec in specs}
         with self.translated():
-            rows = self.sqlalchemy.execute(sa.text(_UNUSUAL), {"tables": list(places)}).all()
+            rows = self.sqlalchemy.execute(sa.text(UNUSUAL), {"tables": list(places)}).all()
         for row in (row for row in rows if places[row.place] in found):
             table = found[name := places[row.place]]
             unusual: dict[str, Any] = (
@@ -338,7 +349,7 @@ class PostgresConnection(DatabaseConnection):
     def strangers(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""
         with self.translated():
-            rows = self.sqlalchemy.execute(sa.text(_FOREIGN_KEYS), {"table": qualified(spec.table)}).all()
+            rows = self.sqlalchemy.execute(sa.text(FOREIGN_KEYS), {"table": qualified(spec.table)}).all()
         known = spec.table.metadata.tables
         return tuple(
             stranger(spec, row.name, list(zip(row.columns, row.parent_columns, strict=True)), row.schema)
@@ -369,42 +380,6 @@ class PostgresConnection(DatabaseConnection):
         """Whether foreign keys from or to the table are not to be touched: rows may lack their parents for now."""
         parents = {foreign_key.parent for deferred in self._deferred for foreign_key in deferred.foreign_keys}
         return spec in self._deferred or spec.name in parents
-
-
-# Rows of partitions and of inheriting tables are read as their parent's; those that a policy hides, not at all.
-_TABLES = """
-SELECT relname AS name, CASE WHEN NOT pg_table_is_visible(c.oid) THEN nspname END AS schema,
-       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
-             ORDER BY attnum) AS columns
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
-WHERE relkind IN ('r', 'p') AND relpersistence <> 't' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
-  AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = c.oid)
-  AND NOT EXISTS (SELECT 1 FROM pg_depend
-                  WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
-  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)
-ORDER BY nspname, relname
-"""
-
-# What two values may be equal by though they differ, and exclusion constraints.
-_UNUSUAL = """
-SELECT place, attname::text AS name, collname::text AS collation
-FROM unnest(CAST(:tables AS text[])) AS place JOIN pg_attribute ON attrelid = to_regclass(place)
-JOIN pg_collation AS c ON c.oid = attcollation WHERE attnum > 0 AND NOT attisdropped AND NOT collisdeterministic
-UNION ALL
-SELECT place, conname::text, NULL FROM unnest(CAST(:tables AS text[])) AS place
-JOIN pg_constraint ON conrelid = to_regclass(place) WHERE contype = 'x'
-"""
-
-_FOREIGN_KEYS = """
-SELECT nspname AS schema, relname AS name,
-       ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS k(n, place)
-             JOIN pg_attribute ON attrelid = conrelid AND attnum = n ORDER BY place) AS columns,
-       ARRAY(SELECT attname::text FROM unnest(confkey) WITH ORDINALITY AS k(n, place)
-             JOIN pg_attribute ON attrelid = confrelid AND attnum = n ORDER BY place) AS parent_columns
-FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
-WHERE confrelid = to_regclass(:table) AND contype = 'f' AND conparentid = 0 AND conrelid <> confrelid
-ORDER BY nspname, relname, conname
-"""
 
 
 def _lock(tables: Iterable[str]) -> str:

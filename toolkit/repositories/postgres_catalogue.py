@@ -65,3 +65,38 @@ SELECT name, ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = indre
 FROM unnest(CAST(:tables AS text[])) AS name JOIN pg_index ON indrelid = to_regclass(name)
 WHERE indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL
 """
+
+# Rows of partitions and of inheriting tables are read as their parent's; those that a policy hides, not at all.
+TABLES = """
+SELECT relname AS name, CASE WHEN NOT pg_table_is_visible(c.oid) THEN nspname END AS schema,
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+             ORDER BY attnum) AS columns
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'p') AND relpersistence <> 't' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+  AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = c.oid)
+  AND NOT EXISTS (SELECT 1 FROM pg_depend
+                  WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
+  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)
+ORDER BY nspname, relname
+"""
+
+# What two values may be equal by though they differ, and exclusion constraints.
+UNUSUAL = """
+SELECT place, attname::text AS name, collname::text AS collation
+FROM unnest(CAST(:tables AS text[])) AS place JOIN pg_attribute ON attrelid = to_regclass(place)
+JOIN pg_collation AS c ON c.oid = attcollation WHERE attnum > 0 AND NOT attisdropped AND NOT collisdeterministic
+UNION ALL
+SELECT place, conname::text, NULL FROM unnest(CAST(:tables AS text[])) AS place
+JOIN pg_constraint ON conrelid = to_regclass(place) WHERE contype = 'x'
+"""
+
+FOREIGN_KEYS = """
+SELECT nspname AS schema, relname AS name,
+       ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS k(n, place)
+             JOIN pg_attribute ON attrelid = conrelid AND attnum = n ORDER BY place) AS columns,
+       ARRAY(SELECT attname::text FROM unnest(confkey) WITH ORDINALITY AS k(n, place)
+             JOIN pg_attribute ON attrelid = confrelid AND attnum = n ORDER BY place) AS parent_columns
+FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE confrelid = to_regclass(:table) AND contype = 'f' AND conparentid = 0 AND conrelid <> confrelid
+ORDER BY nspname, relname, conname
+"""
