@@ -251,14 +251,15 @@ class AmbiguousMatchError(ToolkitError):
 
 
 class VerificationError(ToolkitError):
-    """What arrived is not what was sent."""
+    """What arrived is not what was sent; `evidence` is the first row that shows it."""
 
-    def __init__(self, database: str, table: str, fact: str) -> None:
-        self.database, self.table = database, table
+    def __init__(self, database: str, table: str, fact: str, evidence: str = "") -> None:
+        self.database, self.table, self.evidence = database, table, evidence
+        first = f" First: {evidence}." if evidence else ""
         super().__init__(
-            f"{table}: {fact} in {database}; the transaction was rolled back.",
-            "A trigger, rule or generated column may change rows as they are written: "
-            "disable it for the sync, or pass --no-verify to accept its work.",
+            f"{table}: {fact} in {database}; the transaction was rolled back.{first}",
+            f"See what changes rows of {table} as they are written: a narrower type, a trigger, a rule, a generated column "
+            f"or another program. Change that there, or leave the table out: --exclude {table}.",
         )
 
 

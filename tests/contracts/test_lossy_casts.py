@@ -18,7 +18,7 @@ from toolkit.config import Config, Database
 from toolkit.core.json_columns import format_column, parse_column
 from toolkit.core.progress import Silent
 from toolkit.core.tables import select_tables
-from toolkit.errors import UnrepresentableValueError
+from toolkit.errors import UnrepresentableValueError, VerificationError
 from toolkit.operations.diff import Status, diff
 from toolkit.operations.dump import dump_data
 from toolkit.operations.execution import execute
@@ -196,7 +196,8 @@ def own_text(database: Database, table: str) -> Any:
     shown = f"typeof({QUOTED}) || ' ' || {QUOTED}" if database.engine_name == "sqlite" else f"CAST({QUOTED} AS VARCHAR)"
     with connected(database) as connection:
         raw: Any = connection.connection.driver_connection
-        return raw.execute(f"SELECT {shown} FROM {table} WHERE id = 7").fetchall()[0][0]
+        found = raw.execute(f"SELECT {shown} FROM {table} WHERE id = 7").fetchall()
+    return found[0][0] if found else None
 
 
 def refusals(database: Database, metadata: sa.MetaData, read: bool = False) -> list[str]:
@@ -348,3 +349,26 @@ def test_sqlite_keeps_no_text_that_is_no_json_in_a_column_of_json(config: Config
         pytest.raises(UnrepresentableValueError, match=r"id=7: column .* holds 'x\{1,2\}'"),
     ):
         target.repository(spec).upsert_many([rows])
+
+
+@pytest.mark.parametrize(
+    ("options", "rows"), [(Options(), 3), (Options(commit_every=2), 3), (Options(), 3000)], ids=["one", "parts", "many"]
+)
+def test_a_target_that_keeps_another_value_than_it_was_sent_is_told_by_row_and_column(
+    config: Config, options: Options, rows: int
+) -> None:
+    fill(config.database("duckdb"), [("DECIMAL(12,4)", None)])
+    fill(config.database("postgres"), [("numeric(12,2)", None)])
+    with connected(config.database("duckdb")) as connection:
+        raw: Any = connection.connection.driver_connection
+        raw.execute(f"INSERT INTO t0 SELECT i, CASE i WHEN 2 THEN 1.005 ELSE 1.5 END FROM range(1, {rows + 1}) AS t(i)")
+    (spec,) = select_tables(models([sa.Numeric(12, 4)]))
+
+    with (
+        connect(config.database("duckdb")) as origin,
+        connect(config.database("postgres"), write=True) as target,
+        pytest.raises(VerificationError, match=r"First: id=2: .* '1\.0050' was sent, '1\.0[01]00' is there"),
+    ):
+        plan = plan_table(origin.repository(spec), target.repository(spec), spec, Silent())
+        execute([plan], origin, target, options, Silent())
+    assert own_text(config.database("postgres"), "t0") is None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -21,12 +22,14 @@ from toolkit.core.tables import TableSpec, in_cycle
 from toolkit.errors import UnnamedRowError, VerificationError
 from toolkit.operations.deletes import delete_first, delete_rest, mark_removed, require_rest
 from toolkit.operations.digesting import SideDigest
+from toolkit.operations.evidence import first_difference
 from toolkit.operations.moved_values import passing_values
 
 if TYPE_CHECKING:
     from toolkit.operations.transfer import Options, RowSource, Source
     from toolkit.operations.watermarks import Watermarks
     from toolkit.repositories.base import DatabaseConnection
+    from toolkit.repositories.portable import TableRepository
 
 # Above this share of a table it is faster to read all of it once more than to look rows up by key.
 _READ_ALL_SHARE = 0.1
@@ -94,7 +97,8 @@ def _undo_cascades(
         if again.writes:
             repository.upsert_many(_differing(again, source, options))
             keys, expected = _expected(again)
-            _verified(again, target, expected, repository.digest(keys=keys))
+            _verified(partial(_differing, again, source, options), repository, expected, repository.digest(keys=keys),
+                      keys)
 
 
 def _lost_parents(plan: TablePlan, plans: Sequence[TablePlan]) -> bool:
@@ -203,7 +207,7 @@ def _load(
         if not options.verify:
             return None, None
         arrived = repository.stored_digest() if as_stored else repository.digest()
-        return _verified(plan, target, sent.result(), arrived)
+        return _verified(partial(origin.read, options.batch_rows), repository, sent.result(), arrived)
 
 
 def _is_verified_as_stored(plan: TablePlan, target: DatabaseConnection) -> bool:
@@ -228,7 +232,8 @@ def _merge(
     if not options.verify:
         return None, None
     keys, expected = _expected(plan)
-    sent, arrived = _verified(plan, target, expected, repository.digest(keys=keys))
+    found = repository.digest(keys=keys)
+    sent, arrived = _verified(partial(_differing, plan, source, options), repository, expected, found, keys)
     return _whole(plan, sent), _whole(plan, arrived)
 
 
@@ -277,7 +282,10 @@ def _in_parts(
             repository.upsert_many(_noting_keys(plan.spec, passing(plan.spec, part, seen.append), keys))
             passed = sum(seen, TableDigest())
             if options.verify:
-                _verified(plan, target, passed, found := repository.digest(keys=pa.Table.from_batches(keys)))
+                held = pa.Table.from_batches(keys)
+                found = repository.digest(keys=held)
+                again = partial(source.repository(plan.spec).read, options.batch_rows, keys=held)
+                _verified(again, repository, passed, found, held)
                 sent, arrived = sent + passed, arrived + found
             target.check_parents([plan.spec])
             repository.advance_sequences()
@@ -295,15 +303,22 @@ def _noting_keys(
 
 
 def _verified(
-    plan: TablePlan, target: DatabaseConnection, sent: TableDigest, arrived: TableDigest
-) -> tuple[TableDigest, TableDigest]:
-    if sent.rows != arrived.rows:
-        raise VerificationError(
-            target.name, plan.spec.name, f"{sent.rows} rows were sent, but {arrived.rows} of them are"
-        )
-    if sent != arrived:
-        raise VerificationError(target.name, plan.spec.name, "rows are there, but with other values than were sent,")
-    return sent, arrived
+    rows: Callable[[], Iterator[pa.RecordBatch]], repository: TableRepository, sent: TableDigest, arrived: TableDigest,
+    keys: pa.Table | None = None,
+) -> tuple[TableDigest, TableDigest]:  # fmt: skip
+    """Both digests, if they are equal; `rows` are those that were sent.
+
+    Raises:
+        VerificationError: they are not, with the first row that shows it.
+    """
+    if sent == arrived:
+        return sent, arrived
+    target, spec = repository.connection, repository.spec
+    fact = (
+        f"{sent.rows} rows were sent, but {arrived.rows} of them are" if sent.rows != arrived.rows
+        else "rows are there, but with other values than were sent,"
+    )
+    raise VerificationError(target.name, spec.name, fact, first_difference(rows, repository, keys))
 
 
 def _points_at_itself(spec: TableSpec) -> bool:
