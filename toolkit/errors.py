@@ -258,8 +258,8 @@ class VerificationError(ToolkitError):
         first = f" First: {evidence}." if evidence else ""
         super().__init__(
             f"{table}: {fact} in {database}; the transaction was rolled back.{first}",
-            f"See what changes rows of {table} as they are written: a narrower type, a trigger, a rule, a generated column "
-            f"or another program. Change that there, or leave the table out: --exclude {table}.",
+            f"See what changes rows of {table} as they are written: a narrower type, a trigger, a rule, a generated "
+            f"column or another program. Change that there, or leave the table out: --exclude {table}.",
         )
 
 
