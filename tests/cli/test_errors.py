@@ -11,7 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -26,7 +26,10 @@ from tests.operations.shop import Category, Customer, Product, metadata
 from tests.servers.postgres import running
 from toolkit.cli import run
 from toolkit.config import Config, load_config
+from toolkit.repositories import connect
 from toolkit.repositories.duckdb_table import DuckDBRepository
+from toolkit.repositories.postgres import PostgresConnection
+from toolkit.repositories.postgres_locks import WRITE_LOCK
 from toolkit.repositories.postgres_table import PostgresRepository
 
 ROOT = Path(__file__).parent.parent.parent
@@ -560,27 +563,74 @@ def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(
             assert told.advice == "Let that process close the file, then run again."
 
 
+WAITING = "Wait until it has ended, then run again."
+ENDING = "Let it commit, or end it (SELECT pg_terminate_backend({pid})), then run again."
+
+
 @pytest.mark.parametrize(
-    ("lock", "fact", "advice"),
+    ("lock", "application", "holder", "what", "advice"),
     [
-        ("SELECT pg_advisory_lock(x'746f6f6c6b6974'::bigint)", "another toolkit (process {}, user postgres, ",
-         "Wait until it has ended"),
-        ("LOCK TABLE customer", "another session (process {}, user postgres, ", "pg_terminate_backend({})"),
+        (f"SELECT pg_advisory_lock({WRITE_LOCK})", "cron", "another toolkit", "the right to write", WAITING),
+        ("LOCK TABLE customer", "psql", "another session", "a lock on customer", ENDING),
+        # A row that is being written stands in the way of filling the table.
+        ("INSERT INTO customer VALUES (9, '9@x', 'x', now(), now())", "toolkit", "another toolkit",
+         "a lock on customer", WAITING),
     ],
 )  # fmt: skip
-def test_a_postgres_that_another_writer_holds_is_told(
-    shop: Config, tell: Tell, lock: str, fact: str, advice: str
+def test_a_postgres_that_another_writer_holds_is_told_with_the_table_and_who_holds_it(
+    shop: Config, tell: Tell, lock: str, application: str, holder: str, what: str, advice: str
 ) -> None:
     fill(shop.database("sqlite"))
     create(shop.database("postgres"), metadata)
-    with psycopg.connect(shop.database("postgres").address) as other:
+    with psycopg.connect(shop.database("postgres").address, application_name=application) as other:
         other.execute(lock.encode())
         told = sync_into(tell, "postgres")
-        process = other.info.backend_pid
+        pid = str(other.info.backend_pid)
     require_two_lines(told)
-    assert fact.format(process) in told.fact
-    assert "waited for in vain for 0.3 s" in told.fact
-    assert advice.format(process) in told.advice
+    assert re.fullmatch(
+        rf"postgres: {holder} \(process {pid}, user \w+, {application}, idle in transaction for \d+ s\) holds {what}, "
+        r"waited for in vain for 0\.3 s", told.fact.removesuffix(".")
+    ), told.fact
+    assert told.advice == advice.replace("{pid}", pid)
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("ROLE limited CONNECTION LIMIT 0", 'too many connections for role "limited"'),
+        ("DATABASE {database} CONNECTION LIMIT 0", 'too many connections for database "{database}"'),
+        ("DATABASE {database} ALLOW_CONNECTIONS false", 'database "{database}" is not currently accepting connections'),
+    ],
+)
+def test_a_limit_of_connections_is_no_refused_login(
+    shop: Config, tell: Tell, postgres_server: str, limit: str, message: str
+) -> None:
+    fill(shop.database("sqlite"))
+    address = shop.database("postgres").address
+    name = address.partition("@/")[2].partition("?")[0]
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(b"CREATE ROLE limited LOGIN")
+        admin.execute(f"ALTER {limit.format(database=name)}".encode())
+        try:
+            told = sync_into(tell, address.replace("postgres:@", "limited@").replace("postgres@", "limited@"))
+        finally:
+            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true CONNECTION LIMIT -1".encode())
+            admin.execute(b"DROP ROLE limited")
+    require_two_lines(told)
+    assert message.format(database=name) in told.fact
+    assert "pg_hba" not in told.advice
+    assert "createdb" not in told.advice
+
+
+def test_a_session_of_the_toolkit_is_known_by_its_name_unless_the_user_gives_another(shop: Config) -> None:
+    database = shop.database("postgres")
+    for address, name in ((database.address, "toolkit"), (f"{database.address}&application_name=mine", "mine")):
+        with connect(replace(database, address=address)) as opened:
+            assert isinstance(opened, PostgresConnection)
+            assert opened.run("SHOW application_name").fetchone() == (name,)
+            with opened.reader().cursor() as cursor:
+                cursor.execute("SELECT current_setting('application_name')")
+                assert cursor.fetchone() == (name,)
 
 
 # -- full disks --------------------------------------------------------------------------------------------
