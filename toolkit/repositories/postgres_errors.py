@@ -10,6 +10,7 @@ from psycopg import errors as pg
 from toolkit.errors import (
     CORRECT_ROW,
     CancelledError,
+    ContentionError,
     DatabaseUnavailableError,
     PrivilegeError,
     RefusedRowError,
@@ -35,14 +36,20 @@ _BY_STATE = {
     "53300": ("the server takes no more connections", "Close some, or raise max_connections."),
     "55P03": ("another writer holds a lock, waited for in vain for {seconds:g} s",
               "Wait until the other sync has ended, or look for it in pg_stat_activity, then run again."),
-    "40P01": ("deadlock with another writer", "Run again."),
     "57P01": ("the server closed the connection: {message}", "Run again when it is back."),
     "57P03": ("the server is not ready: {message}", "Run again in a moment."),
+}
+# The server has rolled one of two writers back, and takes the same work when the other is done.
+_CONTENDED = {
+    "40P01": "deadlock with another writer",
+    "40001": "another writer changed the same rows: {message}",
 }
 # What breaks a stream of rows has no SQLSTATE, and neither has a connection that is refused.
 _IN_STREAM = (
     ("canceling statement due to user request", "57014"),
     ("canceling statement due to lock timeout", "55P03"),
+    ("deadlock detected", "40P01"),
+    ("could not serialize access", "40001"),
     ("terminating connection", "57P01"),
     ("permission denied", "42501"),
 )
@@ -86,6 +93,8 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
         state = "53100"
     if state == "42501":
         return PrivilegeError(database.name, message)
+    if state in _CONTENDED:
+        return ContentionError(database.name, _CONTENDED[state].format(message=message), "Run again.")
     for known in (state, state[:2]):
         if known in _BY_STATE:
             fact, advice = _BY_STATE[known]
