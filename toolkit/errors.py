@@ -82,6 +82,10 @@ class DatabaseUnavailableError(ToolkitError):
         super().__init__(f"{database}: {fact}", advice)
 
 
+class ContentionError(DatabaseUnavailableError):
+    """Another writer stood in the way, so that the database gave up; the same work may succeed when it is repeated."""
+
+
 class PrivilegeError(DatabaseUnavailableError):
     """A role may not do in a database what was to be done; `reason` is the server's."""
 
@@ -223,14 +227,15 @@ class AmbiguousMatchError(ToolkitError):
 
 
 class VerificationError(ToolkitError):
-    """What arrived is not what was sent."""
+    """What arrived is not what was sent; `evidence` is the first row that shows it."""
 
-    def __init__(self, database: str, table: str, fact: str) -> None:
-        self.database, self.table = database, table
+    def __init__(self, database: str, table: str, fact: str, evidence: str = "") -> None:
+        self.database, self.table, self.evidence = database, table, evidence
+        first = f" First: {evidence}." if evidence else ""
         super().__init__(
-            f"{table}: {fact} in {database}; the transaction was rolled back.",
-            "A trigger, rule or generated column may change rows as they are written: "
-            "disable it for the sync, or pass --no-verify to accept its work.",
+            f"{table}: {fact} in {database}; the transaction was rolled back.{first}",
+            f"See what changes rows of {table} as they are written: a trigger, a rule, a generated column or another "
+            f"program. Disable it there for the sync, or leave the table out (--exclude {table}).",
         )
 
 
@@ -337,12 +342,14 @@ class ScriptError(ToolkitError):
 
 
 class ChangedSincePlanError(ToolkitError):
-    """The target was changed by somebody else between the plan and its execution."""
+    """The target was changed by somebody else between the plan and its execution; `table` may not be known."""
 
-    def __init__(self, database: str, table: str) -> None:
-        self.database, self.table = database, table
+    def __init__(self, database: str, table: str | None = None, found: str = "") -> None:
+        self.database, self.table, self.found = database, table, found
+        place = f"{table}: {database}" if table else database
         super().__init__(
-            f"{table}: {database} was written to by somebody else since the plan was made; nothing was written.",
+            f"{place} was written to by somebody else since the plan was made{f' ({found})' if found else ''}; "
+            "nothing was written.",
             "Run again: a new plan is made from what is there now.",
         )
 

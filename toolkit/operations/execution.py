@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from toolkit.core.tables import TableSpec, in_cycle
 from toolkit.errors import UnnamedRowError, VerificationError
 from toolkit.operations.deletes import delete_first, delete_rest, mark_removed, require_rest
 from toolkit.operations.digesting import SideDigest
+from toolkit.operations.evidence import first_difference
 from toolkit.operations.moved_values import passing_values
 from toolkit.repositories.base import BATCH_ROWS
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer import Options, RowSource, Source
     from toolkit.operations.watermarks import Watermarks
     from toolkit.repositories.base import DatabaseConnection
+    from toolkit.repositories.portable import TableRepository
 
 # Above this share of a table it is faster to read all of it once more than to look rows up by key.
 _READ_ALL_SHARE = 0.1
@@ -94,7 +97,8 @@ def _undo_cascades(
         if again.writes:
             repository.upsert_many(_differing(again, source, options))
             keys, expected = _expected(again)
-            _verified(again, target, expected, repository.digest(keys=keys))
+            _verified(partial(_differing, again, source, options), repository, expected, repository.digest(keys=keys),
+                      keys)
 
 
 def _lost_parents(plan: TablePlan, plans: Sequence[TablePlan]) -> bool:
@@ -203,7 +207,7 @@ def _load(
         if not options.verify:
             return None, None
         arrived = repository.stored_digest() if as_stored else repository.digest()
-        return _verified(plan, target, sent.result(), arrived)
+        return _verified(partial(origin.read, options.batch_rows), repository, sent.result(), arrived)
 
 
 def _is_verified_as_stored(plan: TablePlan, target: DatabaseConnection) -> bool:
@@ -228,7 +232,8 @@ def _merge(
     if not options.verify:
         return None, None
     keys, expected = _expected(plan)
-    sent, arrived = _verified(plan, target, expected, repository.digest(keys=keys))
+    found = repository.digest(keys=keys)
+    sent, arrived = _verified(partial(_differing, plan, source, options), repository, expected, found, keys)
     return _whole(plan, sent), _whole(plan, arrived)
 
 
@@ -276,7 +281,7 @@ def _in_parts(
             repository.upsert_many(passing(plan.spec, [part], seen.append))
             if options.verify:
                 keys = pa.Table.from_batches([part]).select(list(plan.spec.key))
-                _verified(plan, target, seen[0], found := repository.digest(keys=keys))
+                _verified(partial(iter, [part]), repository, seen[0], found := repository.digest(keys=keys), keys)
                 sent, arrived = sent + seen[0], arrived + found
             target.check_parents([plan.spec])
             repository.advance_sequences()
@@ -286,15 +291,22 @@ def _in_parts(
 
 
 def _verified(
-    plan: TablePlan, target: DatabaseConnection, sent: TableDigest, arrived: TableDigest
-) -> tuple[TableDigest, TableDigest]:
-    if sent.rows != arrived.rows:
-        raise VerificationError(
-            target.name, plan.spec.name, f"{sent.rows} rows were sent, but {arrived.rows} of them are"
-        )
-    if sent != arrived:
-        raise VerificationError(target.name, plan.spec.name, "rows are there, but with other values than were sent,")
-    return sent, arrived
+    rows: Callable[[], Iterator[pa.RecordBatch]], repository: TableRepository, sent: TableDigest, arrived: TableDigest,
+    keys: pa.Table | None = None,
+) -> tuple[TableDigest, TableDigest]:  # fmt: skip
+    """Both digests, if they are equal; `rows` are those that were sent.
+
+    Raises:
+        VerificationError: they are not, with the first row that shows it.
+    """
+    if sent == arrived:
+        return sent, arrived
+    target, spec = repository.connection, repository.spec
+    fact = (
+        f"{sent.rows} rows were sent, but {arrived.rows} of them are" if sent.rows != arrived.rows
+        else "rows are there, but with other values than were sent,"
+    )
+    raise VerificationError(target.name, spec.name, fact, first_difference(rows, repository, keys))
 
 
 def _points_at_itself(spec: TableSpec) -> bool:
