@@ -27,7 +27,7 @@ ALLOWED = {
     "ownership": {"errors"},
     "locks": {"ownership"},
     "scratch": {"locks"},
-    "repositories": {"core", "config", "locks", "errors"},
+    "repositories": {"core", "config", "locks", "scratch", "errors"},
     "stores": {"core", "config", "locks", "errors", "shown_text"},
     "operations": {"repositories", "stores", "core", "config", "models", "scratch", "ownership", "errors"},
     "cli": {"operations", "config", "core", "ownership", "errors", "shown_text"},

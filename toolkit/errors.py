@@ -110,6 +110,10 @@ class DatabaseUnavailableError(ToolkitError):
         super().__init__(f"{database}: {fact}", advice)
 
 
+class ContentionError(DatabaseUnavailableError):
+    """Another writer stood in the way, so that the database gave up; the same work may succeed when it is repeated."""
+
+
 class PrivilegeError(DatabaseUnavailableError):
     """A role may not do in a database what was to be done; `reason` is the server's."""
 
@@ -366,12 +370,14 @@ class ScriptError(ToolkitError):
 
 
 class ChangedSincePlanError(ToolkitError):
-    """The target was changed by somebody else between the plan and its execution."""
+    """The target was changed by somebody else between the plan and its execution; `table` may not be known."""
 
-    def __init__(self, database: str, table: str) -> None:
-        self.database, self.table = database, table
+    def __init__(self, database: str, table: str | None = None, found: str = "") -> None:
+        self.database, self.table, self.found = database, table, found
+        place = f"{table}: {database}" if table else database
         super().__init__(
-            f"{table}: {database} was written to by somebody else since the plan was made; nothing was written.",
+            f"{place} was written to by somebody else since the plan was made{f' ({found})' if found else ''}; "
+            "nothing was written.",
             "Run again: a new plan is made from what is there now.",
         )
 

@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.cli.privileges import file_permissions_hold
-from tests.operations.databases import contents, create, execute, insert
+from tests.operations.databases import connected, contents, create, execute, insert
 from tests.operations.example import EARLY, fill
 from tests.operations.processes import toolkit
 from tests.operations.shop import Category, Customer, Product, metadata
@@ -691,6 +691,9 @@ def test_a_full_disk_is_told_and_nothing_is_kept(
     shop: Config, tell: Tell, tmp_path: Path, engine: str, full: str
 ) -> None:
     _fill_with_large_rows(shop, 4)
+    with connected(shop.database("sqlite")) as connection:
+        # Or its copy would be too large, too.
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     (tmp_path / "disk").mkdir()
     target = f"{engine}:///disk/file"
     with ExitStack() as stack:

@@ -189,8 +189,8 @@ class Database:
 
         engine_config = EngineConfig(echo=self.settings.echo)
         if self.engine_name == "sqlite":
-            # The driver waits without hearing Ctrl-C: not for long, whoever waits longer tries again.
-            engine_config.connect_args = {"timeout": min(self.lock_seconds, 5)}
+            # The driver waits without hearing Ctrl-C: `SqliteConnection`, which reads and writes rows, in short steps.
+            engine_config.connect_args = {"timeout": self.lock_seconds}
         if self.engine_name == "postgresql":
             engine_config = EngineConfig(**{f.name: getattr(self.settings, f.name) for f in fields(self.settings)})
             # Nothing is prepared from the first statement on, whoever connects: a pooler's sessions outlive their

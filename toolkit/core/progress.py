@@ -41,3 +41,6 @@ class Silent:
 
     def note(self, message: str) -> None:
         """Say nothing."""
+
+
+SILENT = Silent()

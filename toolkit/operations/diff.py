@@ -181,7 +181,7 @@ class Comparison:
         metadata = load_metadata(self._config.metadata, self._config.root)
         specs = narrowed(select_tables(metadata, names, exclude), where or {})
         for side in (self.source, self.target):
-            side.hold(specs)
+            side.hold(specs, self._progress)
             told_views(side, specs, self._progress)
         self.unmodelled = tuple(
             warning for side in (self.source, self.target)

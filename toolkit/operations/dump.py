@@ -73,11 +73,11 @@ def dump_data(
     specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables, exclude), where or {})
     place = directory_at(config.fixtures if directory is None else directory)
     revision = current_revision(database, config)
+    progress = progress or Silent()
     with connect(database) as origin:
-        origin.hold(specs)
+        origin.hold(specs, progress)
         check_schema(origin, specs)
         require_exact(origin, specs)
-        progress = progress or Silent()
         left = (*told_views(origin, specs, progress), *unmodelled(origin, config, specs, named=bool(tables)))
         run = _Dump(config, origin, specs, FixtureWriter(place, form or FileForm()), attachments, progress)
         if dry_run:

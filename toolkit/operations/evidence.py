@@ -12,6 +12,7 @@ from toolkit.core.changes import compare_rows
 from toolkit.core.digest import DIGEST_FIELD, keyed_digests
 from toolkit.core.streams import only
 from toolkit.core.values import python_scalar, show_value
+from toolkit.models.personal_data import personal_columns
 from toolkit.repositories.base import batch_key
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ def _told(spec: TableSpec, sent: pa.RecordBatch | None, there: pa.RecordBatch | 
         return "" if sent is None else f"{batch_key(spec, sent, 0)} was sent and is not there"
     if sent is None:
         return f"{batch_key(spec, there, 0)} is there and was not sent"
+    hidden = personal_columns(spec.table.metadata).get(spec.name, frozenset())
     values = (
-        f"{column.name} {_shown(spec, sent, column.name)} was sent, {_shown(spec, there, column.name)} is there"
-        for column in spec.columns
-        if not _is_same(spec, sent, there, column.name)
+        f"{name} is another than was sent" if name in hidden
+        else f"{name} {_shown(spec, sent, name)} was sent, {_shown(spec, there, name)} is there"
+        for name in spec.column_names if not _is_same(spec, sent, there, name)
     )
     return f"{batch_key(spec, sent, 0)}: {'; '.join(values)}"
 

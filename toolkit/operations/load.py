@@ -81,7 +81,8 @@ def load_data(
         if blank:  # No schema is made for rows that cannot be loaded into it.
             completed(None)
         schema_from, results, warnings = transfer(completed, database, config, specs, dry_run=dry_run, options=options,
-                                                  progress=progress, before_rows=files.put if files else None)
+                                                  progress=progress, before_rows=files.put if files else None,
+                                                  follows_target=True)
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
     return SyncResult(fixtures.name, database.name, dry_run, schema_from is not None, verified, results, elapsed,
                       copied, (*left, *warnings), schema_from)  # fmt: skip

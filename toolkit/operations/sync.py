@@ -75,9 +75,9 @@ def sync(
         require_column(since, specs)
     match = matches({spec.name: spec for spec in specs}, match or {})
     with _guarding(options.mode.removes), connect(source_database) as origin:
+        origin.hold(specs, progress)
         if options.mode.removes:
             _require_one_revision(source_database, target_database, config)
-        origin.hold(specs)
         lacking = require_columns(origin, specs)
         if not lacking:
             require_exact(origin, specs)
@@ -91,6 +91,7 @@ def sync(
             watermarks_for=(lambda destination: Watermarks.between(since, origin, destination, specs))
             if since else None,
             before_models=lambda: made_constraints(origin, target_database, specs, progress),
+            follows_target=bool(match),
         )  # fmt: skip
     verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
     return SyncResult(source_database.name, target_database.name, dry_run, schema_from is not None, verified, results,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,10 +17,12 @@ from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, keyed_
 from toolkit.core.plan import Action, TablePlan, TableResult, TransferWarning, load_plan, merge_plan, planned
 from toolkit.core.progress import Progress
 from toolkit.core.tables import TableSpec
-from toolkit.errors import ExistingRowsError
+from toolkit.errors import ChangedSincePlanError, ExistingRowsError
 from toolkit.operations import schema
+from toolkit.operations.attempts import Attempts
 from toolkit.operations.deletes import DeleteLimit, guard, soften
 from toolkit.operations.execution import execute
+from toolkit.operations.prepared import prepared
 from toolkit.operations.revisions import has_history
 from toolkit.repositories import connect
 from toolkit.repositories.base import batch_key, check_schema, refuse_schema, require_keys
@@ -101,6 +104,7 @@ def transfer(
     watermarks_for: Callable[[DatabaseConnection], Watermarks] | None = None,
     before_rows: Callable[[], None] | None = None,
     before_models: Callable[[], tuple[TransferWarning, ...]] | None = None,
+    follows_target: bool = False,
 ) -> tuple[str | None, tuple[TableResult, ...], tuple[TransferWarning, ...]]:
     """Plan and, unless it is a dry run, execute.
 
@@ -110,6 +114,9 @@ def transfer(
     `problems` is what the source lacks; it is told together with what the target lacks. `watermarks_for` gives how far
     the last sync from this source went, if only what changed since is to be looked at. `before_rows` is called when
     nothing is left to refuse, before any row is written; `before_models` before tables are made from the models.
+    `follows_target`: what the source gives depends on the target's rows.
+
+    Where other writers spoil it, it is repeated (see `Attempts`).
 
     Raises:
         RevisionMismatchError, SchemaMismatchError: before anything is written.
@@ -123,17 +130,126 @@ def transfer(
     if created:
         schema.make_schema(target, config)
         progress.note(f"{target.name} had no tables: its schema was created.")
-    with connect(target, write=not dry_run) as destination:
-        if options.commit_every and not dry_run:
-            destination.keep_turn()
-        destination.hold(specs)
+    run = _Run(source_for, target, specs, options, progress, watermarks_for, before_rows,
+               follows_target=follows_target, is_new=created)
+    if dry_run:
+        results, warnings = run.dry()
+        return None, results, warnings
+    results, warnings = run.attempts.run(run.once, run.may_repeat)
+    return schema_from, results, (*made, *run.attempts.warnings, *warnings)
+
+
+Outcome = tuple[tuple[TableResult, ...], tuple[TransferWarning, ...]]
+
+
+class _Run:
+    """One transfer into a target that has its tables."""
+
+    def __init__(
+        self,
+        source_for: Callable[[DatabaseConnection | None], Source],
+        target: Database,
+        specs: Sequence[TableSpec],
+        options: Options,
+        progress: Progress,
+        watermarks_for: Callable[[DatabaseConnection], Watermarks] | None,
+        before_rows: Callable[[], None] | None,
+        *,
+        follows_target: bool,
+        is_new: bool,
+    ) -> None:
+        self._source_for, self._watermarks_for, self._before_rows = source_for, watermarks_for, before_rows
+        self._target, self._specs, self._options, self._progress = target, specs, options, progress
+        # Rows that others came to write since a plan was made may be left to the next sync only where each row is
+        # updated by its own key, whatever else there is.
+        self._is_exact = follows_target or options.mode is not Mode.UPSERT
+        self._is_new, self._began = is_new, False
+        self.attempts = Attempts(target.name, progress)
+
+    def may_repeat(self) -> bool:
+        """Whether nothing was committed: it would not be counted again."""
+        return not (self._began and self._options.commit_every)
+
+    def dry(self) -> Outcome:
+        """The plans as results, and what a real run would lack."""
+        with connect(self._target) as destination:
+            _, plans, marks = self._plans(destination)
+            return tuple(planned(plan) for plan in plans), _lacking_rights(marks, destination, self._progress)
+
+    def once(self) -> Outcome:
+        """Compare, write, verify and commit."""
+        attempts, options, progress = self.attempts, self._options, self._progress
+        with connect(self._target, write=True) as destination:
+            attempts.has_one_writer = destination.capabilities.has_one_writer
+            if options.commit_every:
+                destination.keep_turn()
+            locks_first = self._is_new or (attempts.is_last and (self._is_exact or attempts.is_brief))
+            if not locks_first:
+                destination.look_first()
+            started = time.perf_counter()
+            source, plans, marks = self._plans(destination, locks_first=locks_first)
+            attempts.planned(plans, time.perf_counter() - started)
+            if self._before_rows is not None:
+                self._before_rows()
+                self._before_rows = None
+            with self._ready(source, plans, destination) as rows:
+                stale = self._begin_writing(plans, destination)
+                if attempts.number > 1 and not locks_first:
+                    destination.exclude_writers([plan.spec for plan in plans if plan.writes or plan.deletes])
+                self._began = True
+                results = execute(plans, rows, destination, options, progress, marks)
+            return results, (*stale, *_unlike_numbers(destination, self._specs, results, progress))
+
+    def _ready(
+        self, source: Source, plans: Sequence[TablePlan], destination: DatabaseConnection
+    ) -> AbstractContextManager[Source]:
+        """The source, with the rows to write at hand where others will wait for us."""
+        if destination.write:
+            return nullcontext(source)
+        return prepared(source, plans, self._options.batch_rows, self._progress)
+
+    def _begin_writing(
+        self, plans: Sequence[TablePlan], destination: DatabaseConnection
+    ) -> tuple[TransferWarning, ...]:
+        """Take the write lock, and see whether the plans still hold; what is to be told if they do not quite.
+
+        Raises:
+            ChangedSincePlanError: they do not.
+        """
+        if destination.begin_writing():
+            return ()
+        filled = [
+            plan.spec.name for plan in plans
+            if plan.action is Action.LOAD and not destination.repository(plan.spec).is_empty()
+        ]
+        if filled or self._is_exact or not self.attempts.is_last:
+            raise ChangedSincePlanError(destination.name, filled[0] if filled else None)
+        reason = (
+            f"{destination.name} was written to by others whenever it was compared: rows that they changed since then, "
+            "and that are not among those written here, are left to the next sync."
+        )
+        self._progress.note(reason)
+        return (TransferWarning("changed meanwhile", "", reason, database=destination.name),)
+
+    def _plans(
+        self, destination: DatabaseConnection, *, locks_first: bool = False
+    ) -> tuple[Source, list[TablePlan], Watermarks | None]:
+        """Compare each table, and refuse what cannot be done.
+
+        Raises:
+            SchemaMismatchError, DeleteGuardError, ReferencedRowsError, ExistingRowsError: nothing was written.
+        """
+        specs, options = self._specs, self._options
+        destination.hold(specs, self._progress)
         check_schema(destination, specs, to_write=True)
+        if locks_first:
+            destination.exclude_writers(specs)
         require_exact(destination, specs)
-        source = source_for(destination)
-        marks = watermarks_for(destination) if watermarks_for else None
+        source = self._source_for(destination)
+        marks = self._watermarks_for(destination) if self._watermarks_for else None
         filled = destination.filled(specs)
         plans = [
-            _plan(source, destination, spec, progress, options.mode, marks, is_empty=spec.name not in filled)
+            _plan(source, destination, spec, self._progress, options.mode, marks, is_empty=spec.name not in filled)
             for spec in specs
         ]
         if options.mode is Mode.INSERT:
@@ -141,13 +257,7 @@ def transfer(
         guard(plans, destination, options.max_delete)
         require_keys(destination, (plan.spec for plan in plans if _upserts(plan, destination, options)))
         destination.require_room([plan.spec for plan in plans if plan.writes and plan.action is not Action.LOAD])
-        if dry_run:
-            warnings = _lacking_rights(marks, destination, progress)
-            return None, tuple(planned(plan) for plan in plans), warnings
-        if before_rows is not None:
-            before_rows()
-        results = execute(plans, source, destination, options, progress, marks)
-        return schema_from, results, (*made, *_unlike_numbers(destination, specs, results, progress))
+        return source, plans, marks
 
 
 def _lacking_rights(

@@ -144,6 +144,7 @@ class Watermarks:
         moved = self.moved
         if not moved:
             return
+        _require_table(target)
         with target.translated():
             for spec in specs:
                 if spec.name not in moved:

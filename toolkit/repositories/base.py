@@ -14,6 +14,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from toolkit.core.constraints import Constraints
+from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
 from toolkit.errors import SchemaMismatchError
@@ -41,6 +42,8 @@ class Capabilities:
     """Rows come back as they were sent, to the letter, so that a load can be verified without reading JSON."""
     loads_without_key: bool
     """An empty table is filled without the index that an upsert rests on."""
+    has_one_writer: bool = True
+    """While a transaction writes, nobody else does."""
     keeps_foreign_keys: bool = True
     """Tables that are made have the foreign keys of their models."""
 
@@ -165,10 +168,22 @@ class DatabaseConnection(ManyTables):
         """What tells this place from one with the same address. Many machines have a file of the same path."""
         return (platform.node(),)
 
-    def hold(self, specs: Sequence[TableSpec]) -> None:
-        """Keep these tables from being altered, emptied or dropped while they are worked on; call it first of all."""
-        # Files are nobody else's while they are open.
+    def hold(self, specs: Sequence[TableSpec], progress: Progress = SILENT) -> None:
+        """Keep these tables from being altered, emptied or dropped while they are worked on, and others from waiting.
+
+        Call it first of all: what is read later is as of now.
+        """
         self.look_up(specs)
+
+    def look_first(self) -> None:
+        """Keep nobody from writing until `begin_writing`; call it before anything is read."""
+
+    def begin_writing(self) -> bool:
+        """Take what writing needs; whether all that was read since `look_first` is as it was, as far as is known."""
+        return True
+
+    def exclude_writers(self, specs: Sequence[TableSpec]) -> None:
+        """Let nobody else write to these tables until the end of the transaction, waiting for those who do."""
 
     def require_room(self, merged: Sequence[TableSpec]) -> None:
         """Check that one transaction may work on the tables that are held, and merge rows into some of them.

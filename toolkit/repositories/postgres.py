@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from psycopg import errors as pg
 
 from toolkit.config.databases import for_libpq
 from toolkit.core.constraints import Constraints
+from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import TableSpec
 from toolkit.errors import DatabaseUnavailableError, ToolkitError
 from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
@@ -58,7 +59,9 @@ _END_WITH_CLIENT = (
 class PostgresConnection(DatabaseConnection):
     """One transaction on a PostgreSQL database. Whoever writes waits for the one toolkit writer before it."""
 
-    capabilities = Capabilities(enforces_foreign_keys=True, keeps_text_of_json=False, loads_without_key=True)
+    capabilities = Capabilities(
+        enforces_foreign_keys=True, keeps_text_of_json=False, loads_without_key=True, has_one_writer=False
+    )
     codec = Codec()
 
     _reader: Any = None
@@ -160,12 +163,13 @@ class PostgresConnection(DatabaseConnection):
 
         return PostgresScript(self)
 
-    def hold(self, specs: Sequence[TableSpec]) -> None:
+    def hold(self, specs: Sequence[TableSpec], progress: Progress = SILENT) -> None:
         """Keep these tables from being altered, emptied or dropped while they are worked on; call it first of all.
 
         A table that is rewritten or truncated looks empty to every older snapshot, so the lock comes before the
         snapshot, as in pg_dump; what cannot be locked (a foreign table) is left.
         """
+        del progress
         self._tables = tuple(qualified(spec.table) for spec in specs)
         with self.translated():
             self._held = self._locked(self._tables)
@@ -193,6 +197,16 @@ class PostgresConnection(DatabaseConnection):
             half = len(tables) // 2
             return self._locked(tables[:half]) + self._locked(tables[half:]) if half else ()
         return tables
+
+    def exclude_writers(self, specs: Sequence[TableSpec]) -> None:
+        """Let nobody else write to these tables until the end of the transaction, waiting for those who do.
+
+        A table that this role may not lock, it may hardly write to either.
+        """
+        with self.translated():
+            for spec in specs:
+                with suppress(pg.InsufficientPrivilege), self.raw.transaction():
+                    self.run(f"LOCK TABLE {qualified(spec.table)} IN SHARE ROW EXCLUSIVE MODE")
 
     def reader(self) -> Any:
         """The ADBC connection that all tables are read through; a connection that only reads shares its snapshot."""

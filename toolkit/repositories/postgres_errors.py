@@ -11,6 +11,7 @@ from psycopg import errors as pg
 from toolkit.errors import (
     CORRECT_ROW,
     CancelledError,
+    ContentionError,
     DatabaseUnavailableError,
     PrivilegeError,
     RefusedRowError,
@@ -38,7 +39,6 @@ _BY_STATE = {
               "Close some, or raise the limit: max_connections, or CONNECTION LIMIT of the role or the database."),
     "55P03": ("another writer holds a lock, waited for in vain for {seconds:g} s",
               "Wait until the other sync has ended, or look for it in pg_stat_activity, then run again."),
-    "40P01": ("deadlock with another writer", "Run again."),
     "57P01": ("the server closed the connection: {message}", "Run again when it is back."),
     "standby": ("the server is a standby, and what came from its primary ended the reading: {message}",
                 "Run again, or let it wait for readers (max_standby_streaming_delay), or read from the primary."),
@@ -48,10 +48,17 @@ _BY_STATE = {
                "Leave that out of the URL and PGOPTIONS: the role may have it on the server (ALTER ROLE … SET …)."),
     "57P03": ("the server is not ready: {message}", "Run again in a moment."),
 }
+# The server has rolled one of two writers back, and takes the same work when the other is done.
+_CONTENDED = {
+    "40P01": "deadlock with another writer",
+    "40001": "another writer changed the same rows: {message}",
+}
 # What breaks a stream of rows has no SQLSTATE, and neither has a connection that is refused.
 _IN_STREAM = (
     ("canceling statement due to user request", "57014"),
     ("canceling statement due to lock timeout", "55P03"),
+    ("deadlock detected", "40P01"),
+    ("could not serialize access", "40001"),
     ("terminating connection", "57P01"),
     ("permission denied", "42501"),
     ("query_wait_timeout", "pooler full"),
@@ -119,6 +126,8 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
         state = "53100"
     if state == "42501":
         return PrivilegeError(database.name, message)
+    if state in _CONTENDED:
+        return ContentionError(database.name, _CONTENDED[state].format(message=message), "Run again.")
     for known in (state, state[:2]):
         if known in _BY_STATE:
             fact, advice = _BY_STATE[known]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import string
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import chain, groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -27,8 +25,7 @@ from toolkit.errors import (
     StatementError,
     ToolkitError,
 )
-from toolkit.locks import Turn, take_turn
-from toolkit.repositories.base import Capabilities, DatabaseConnection, stranger
+from toolkit.repositories.base import Capabilities, stranger
 from toolkit.repositories.codecs import MISFITS
 from toolkit.repositories.decorated import repository_of
 from toolkit.repositories.lossy import LossyCast
@@ -38,16 +35,13 @@ from toolkit.repositories.sqlite_codec import SPLIT_KINDS, SqliteCodec, decode_s
 from toolkit.repositories.sqlite_keys import find_twins, folding_collations
 from toolkit.repositories.sqlite_lossy import lossy_condition
 from toolkit.repositories.sqlite_misfits import first_misfit
+from toolkit.repositories.sqlite_snapshot import BUSY_STEP, LOCKED, SqliteSnapshot
 
 if TYPE_CHECKING:
     from toolkit.core.constraints import Constraints
     from toolkit.repositories.catalogue import StoredTable, TableFacts
     from toolkit.repositories.scripts import Script
 
-# SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
-_BUSY_STEP = 100
-# How often a snapshot may be spoilt by another's commit in the microseconds that it takes.
-_SNAPSHOT_ATTEMPTS = 100
 # Rows are sorted so many at a time: in order, random keys are inserted several times faster.
 _SORTED_ROWS = 32_768
 _SORTED_BYTES = 2 * BATCH_BYTES
@@ -58,32 +52,12 @@ _FEWER = 64
 _SAMPLES = {pa.binary(): "x''", pa.int64(): "0", pa.float64(): "0.0", pa.string(): "''"}
 
 
-class SqliteConnection(DatabaseConnection):
-    """One transaction on a SQLite file. Writing takes the write lock at once, and waits for it.
-
-    Only a connection that reads has an ADBC connection beside it. ADBC brings a SQLite library of its own, and a
-    process's second library gives up the locks of the first: the operating system counts them by process and
-    drops them all when either closes the file (see "How To Corrupt An SQLite Database File", section 2.2.1).
-    For the same reason ADBC's connection outlives ours.
-    """
+class SqliteConnection(SqliteSnapshot):
+    """One transaction on a SQLite file. Writing waits for the write lock: at once, unless it looks first."""
 
     capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False)
     codec = SqliteCodec()
     options_of = "sqlite"
-
-    _turn: Turn | None = None
-    reader: Any = None
-    """The ADBC connection of a connection that reads; it sees the same snapshot."""
-
-    def close(self) -> None:
-        """Roll back what was not committed and let go of the file."""
-        try:
-            super().close()
-        finally:
-            if self.reader is not None:
-                self.reader.close()
-            if self._turn is not None:
-                self._turn.close()
 
     def commit(self) -> None:
         """Make the transaction's work last, waiting for readers that stand in the way, and begin the next."""
@@ -93,7 +67,7 @@ class SqliteConnection(DatabaseConnection):
 
     def _begin(self) -> None:
         self.driver.isolation_level = None
-        self._run(f"PRAGMA busy_timeout = {_BUSY_STEP}")
+        self._run(f"PRAGMA busy_timeout = {BUSY_STEP}")
         # Referential integrity is checked by query before the commit, for this engine would name no row.
         self._run("PRAGMA foreign_keys = OFF")
         if self.write:
@@ -105,83 +79,6 @@ class SqliteConnection(DatabaseConnection):
             self._in_time(self._begin_snapshot)
         self._restrain()
 
-    def _restrain(self) -> None:
-        """Let views, triggers and expressions of the file call no function but those that SQLite takes for harmless.
-
-        A file that uses others is left as it is, or its triggers and checks would fail: of those that there are, none
-        reads a file. They are virtual tables, what SQLAlchemy defines (regexp and floor), and what the library does not
-        say of, such as json_valid() in 3.40 of Debian. load_extension() is off on every connection, whatever this says.
-        """
-        with self.translated():
-            if self.driver.execute(_UNSAFE).fetchone() == (0,):
-                self._run("PRAGMA trusted_schema = OFF")
-            if self.reader is not None:
-                with self.reader.cursor() as cursor:
-                    cursor.execute(_UNSAFE)
-                    if cursor.fetchone() == (0,):
-                        cursor.execute("PRAGMA trusted_schema = OFF")
-                        cursor.fetchall()
-
-    @property
-    def driver(self) -> sqlite3.Connection:
-        """The driver's own connection."""
-        raw = self.sqlalchemy.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        return raw
-
-    def _run(self, statement: str) -> None:
-        self.sqlalchemy.exec_driver_sql(statement)
-
-    def _take_turn(self) -> None:
-        """Be the only toolkit that writes to this file, also between the commits of `--commit-every`."""
-        if self._turn is not None and self._turn.is_ours:
-            return
-        if self._turn is not None:
-            self._turn.close()
-        self._turn = take_turn(self._file, self.database.lock_seconds)
-        if self._turn is None:
-            raise self.known_error(_LOCKED)
-
-    def _begin_snapshot(self) -> None:
-        """Begin our transaction and ADBC's on the same snapshot: nobody committed between the two."""
-        uri = f"{self._file.as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, timeout=_BUSY_STEP / 1000, uri=True)) as watch:
-            for _ in range(_SNAPSHOT_ATTEMPTS):
-                self.sqlalchemy.connection.rollback()
-                before = watch.execute("PRAGMA data_version").fetchall()
-                self._run("BEGIN")
-                self.sqlalchemy.exec_driver_sql("SELECT count(*) FROM sqlite_schema").all()
-                self._begin_reader()
-                if watch.execute("PRAGMA data_version").fetchall() == before:
-                    return
-                self.reader.rollback()
-        raise DatabaseUnavailableError(
-            self.name, f"{self._file} is written to without a pause", "Run again when it is quieter."
-        )
-
-    def _begin_reader(self) -> None:
-        if self.reader is None:
-            import adbc_driver_sqlite.dbapi
-
-            self.reader = adbc_driver_sqlite.dbapi.connect(f"{self._file.as_uri()}?mode=ro")
-        with self.reader.cursor() as cursor:
-            for statement in (f"PRAGMA busy_timeout = {_BUSY_STEP}", "SELECT count(*) FROM sqlite_schema"):
-                cursor.execute(statement)
-                cursor.fetchall()
-
-    def _in_time(self, attempt: Callable[[], Any]) -> None:
-        """Try what others' locks may forbid until they are gone, or the time is up."""
-        deadline = time.monotonic() + self.database.lock_seconds
-        while True:
-            try:
-                attempt()
-            except (sa.exc.OperationalError, sqlite3.OperationalError) as error:
-                if _LOCKED not in str(error) or time.monotonic() > deadline:
-                    raise
-                # SQLite itself waits, unless it sees that waiting is in vain.
-                time.sleep(0.01)
-            else:
-                return
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -261,11 +158,6 @@ class SqliteConnection(DatabaseConnection):
             bound = query.bindparams(sa.bindparam("names", names, expanding=True))
             return bool(self.sqlalchemy.execute(bound).scalar_one())
 
-    @property
-    def _file(self) -> Path:
-        assert self.database.file is not None
-        return self.database.file.resolve()
-
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn errors of sqlite3 and ADBC into this package's."""
@@ -292,18 +184,10 @@ class SqliteConnection(DatabaseConnection):
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
 
-# How many objects of the schema name a function that is neither innocuous (0x200000) nor kept from schemas anyhow
-# (0x80000), or are virtual tables: sqlite3.h, "Function Flags".
-_UNSAFE = """
-SELECT count(*) FROM sqlite_schema AS found WHERE sql LIKE '%virtual table%' OR EXISTS (
-    SELECT 1 FROM pragma_function_list AS known WHERE known.flags & 0x280000 = 0 AND instr(lower(found.sql), known.name)
-)
-"""
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-_LOCKED = "database is locked"
 _NO_TEXT = "Could not decode to UTF-8"
 _KNOWN_ERRORS = (
-    (_LOCKED, "{file} is locked by another process that is writing (waited {seconds:g} s)",
+    (LOCKED, "{file} is locked by another process that is writing (waited {seconds:g} s)",
      "Let that process commit or close the file, then run again."),
     ("readonly database", "{file} or its folder cannot be written to", "Give yourself write permission on both."),
     ("unable to open database file", "{file} cannot be opened",
@@ -348,6 +232,7 @@ class SqliteRepository(TableRepository):
         if keys is not None:
             yield from super().read(batch_rows, keys)
             return
+        self.connection.hold([self.spec])
         yield from sized(self._by_width(batch_rows), self._fitting_rows(batch_rows), self.batch_bytes)
 
     def _by_width(self, batch_rows: int) -> Iterator[pa.RecordBatch]:

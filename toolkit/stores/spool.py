@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 
@@ -23,6 +25,12 @@ class SpooledRows:
             for batch in batches:
                 stream.write_batch(batch)
                 self._rows += batch.num_rows
+
+    def of(self, spec: TableSpec) -> Self:
+        """The same rows, of some of the columns."""
+        found = copy(self)
+        found.spec = spec
+        return found
 
     def count(self) -> int:
         """Number of rows."""
