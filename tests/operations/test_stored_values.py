@@ -129,7 +129,8 @@ def test_documents_that_python_cannot_hold_arrive(space: Config, hold: Hold, val
     hold("sqlite", "json", value)
     assert sync(space, "sqlite", target, ["json"]).verified
     (compared,) = diff(space, "sqlite", target, ["json"]).tables
-    assert compared.status is Status.SAME
+    assert compared.status is Status.FAILED
+    assert "holds 1 mon, of type interval" in str(compared.reason)
 
 
 @pytest.mark.parametrize("target", ["sqlite2", "postgres"])
@@ -167,7 +168,7 @@ def test_what_only_postgres_has_is_told_apart_and_not_carried(
     assert stored(space, "postgres", table) != stored(space, "postgres2", table)
 
 
-def test_the_same_months_in_postgres_are_the_same(space: Config, hold: Hold) -> None:
+def test_months_which_have_no_length_are_not_compared(space: Config, hold: Hold) -> None:
     for database in ("postgres", "postgres2"):
         hold(database, "length", "'1 month'")
     (compared,) = diff(space, "postgres", "postgres2", ["length"]).tables
@@ -189,7 +190,7 @@ def test_a_document_that_postgres_cannot_compare_is_named(space: Config, hold: H
 
 def test_an_interval_too_long_to_count_is_named_in_duckdb(space: Config, hold: Hold) -> None:
     hold("duckdb", "length", "INTERVAL 2147483647 days")
-    assert "292,271 years" in refused(space, "duckdb", "length", "sqlite")
+    assert "column 'v' holds 2147483647 days, of type INTERVAL" in refused(space, "duckdb", "length", "sqlite")
 
 
 @pytest.mark.parametrize("source", ["duckdb", "postgres"])
@@ -204,6 +205,6 @@ def test_the_end_of_a_day_is_not_its_beginning(space: Config, hold: Hold, source
 
 @pytest.mark.parametrize("source", ["duckdb", "postgres"])
 def test_the_longest_interval_is_dumped_and_loaded(space: Config, hold: Hold, source: str) -> None:
-    hold(source, "length", "INTERVAL '-9223372036854775807 microseconds'")
+    hold(source, "length", "INTERVAL '-106751991 days'")
     dump_data(space, source, ["length"], directory=space.root / "dumped")
     assert load_data(space, "duckdb2", ["length"], directory=space.root / "dumped").verified

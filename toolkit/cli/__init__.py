@@ -17,6 +17,7 @@ import click
 
 from toolkit.cli.options import Commands
 from toolkit.cli.output import (
+    flush_results,
     give_up_lost,
     let_libraries_through,
     open_streams,
@@ -112,7 +113,7 @@ def run(arguments: list[str]) -> int:
         try:
             try:
                 result: Any = toolkit.main(arguments, prog_name="toolkit", standalone_mode=False)
-                sys.stdout.flush()
+                flush_results()
             finally:
                 interrupt.is_over = True
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that can tell the user

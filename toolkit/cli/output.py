@@ -83,6 +83,11 @@ def print_script(script: str) -> None:
     click.echo(script)
 
 
+def flush_results() -> None:
+    """Have stdout written out while an error of that can still be told."""
+    sys.stdout.flush()
+
+
 def script_stream() -> IO[bytes]:
     """Stdout, for a script that is written as it comes, as it is."""
     return sys.stdout.buffer
@@ -159,6 +164,9 @@ def let_libraries_through() -> None:
 
 class _ToStderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and isinstance(record.exc_info[1], KeyboardInterrupt):
+            # Of a connection that Ctrl-C met as it was closed; the interruption itself is told at the end.
+            return
         say(record.getMessage(), err=True)
         if record.exc_info:
             _say_error(record.exc_info[1])

@@ -103,8 +103,9 @@ def _not_a_number(actual: str, value: str) -> str:
 def _interval(value: str) -> str:
     """DuckDB keeps months, days and microseconds apart; a `timedelta` has days, and less than one in the rest."""
     months = f"date_part('year', {value}) * 12 + date_part('month', {value})"
-    rest = f"epoch_us({value}) - date_part('day', {value}) * {_DAY}"
-    return f"({months} <> 0 OR NOT ({rest} >= 0 AND {rest} < {_DAY}))"
+    # Of the longest there is no number of microseconds.
+    rest = f"TRY(epoch_us({value})) - date_part('day', {value}) * {_DAY}"
+    return f"({months} <> 0 OR coalesce(NOT ({rest} >= 0 AND {rest} < {_DAY}), true))"
 
 
 def _array(type_: LogicalType, actual: str) -> str | None:

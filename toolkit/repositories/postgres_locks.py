@@ -175,7 +175,7 @@ SELECT current_setting('max_locks_per_transaction')::int, (
     SELECT sum(current_setting(name)::int) + 2 FROM unnest(ARRAY['max_connections', 'autovacuum_max_workers',
         'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions']) AS name
 )::int, (
-    SELECT count(DISTINCT (locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid,
+    SELECT count(DISTINCT (locktype, database, relation, page, tuple, virtualxid, transactionid::text, classid, objid,
                            objsubid)) FROM pg_locks
     WHERE NOT fastpath AND pid <> pg_backend_pid() AND NOT EXISTS (SELECT 1 FROM objects WHERE id = relation)
 )::int, (SELECT count(*) FROM objects)::int
