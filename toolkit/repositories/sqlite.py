@@ -7,7 +7,7 @@ import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -544,14 +544,13 @@ class SqliteRepository(TableRepository):
             first = False
 
     def _decoded_batch(self, stored: pa.RecordBatch) -> pa.RecordBatch:
-        columns, position = [], 0
+        columns, fetched = [], iter(stored.columns)
         for column in self.spec.columns:
-            width = len(self._expressions(column))
-            parts = stored.columns[position : position + width]
-            position += width
-            decode = decode_split if width > 1 else decode_stored
+            is_split = column.type.kind in SPLIT_KINDS
+            values = list(islice(fetched, 2 if is_split else 1))
+            decode = decode_split if is_split else decode_stored
             try:
-                columns.append(decode(column.type, *parts))
+                columns.append(decode(column.type, *values))
             except MISFITS as error:
                 raise self._misfit() or error from error
         return pa.record_batch(columns, schema=self.spec.schema)
