@@ -22,8 +22,8 @@ sa.Table(
     "page", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("body", sa.Text),
     sa.Column("raw", sa.LargeBinary),
 )
-# 85 rows of three columns, as they count without their texts: of the widest row, fewer than one.
-BYTES = 85 * 3 * 64
+# 340 rows of three columns, as they count without their texts: of the widest row, fewer than one.
+BYTES = 340 * 3 * 16
 
 
 @pytest.fixture(autouse=True)

@@ -106,8 +106,12 @@ def _one_by_one(type_: LogicalType, values: pa.Array) -> pa.Array:
     return pa.array([None if v is None else json_text(type_, v) for v in values.to_pylist()], pa.string())
 
 
+# Arrow takes 36 µs to make one of these of a Python text: more than to join a thousand rows.
+_QUOTE, _NOTHING = pa.scalar('"'), pa.scalar("")
+
+
 def _quoted(text: pa.Array) -> pa.Array:
-    return pc.binary_join_element_wise('"', text, '"', "")
+    return pc.binary_join_element_wise(_QUOTE, text, _QUOTE, _NOTHING)
 
 
 def _format_text(_: LogicalType, values: pa.Array) -> pa.Array:

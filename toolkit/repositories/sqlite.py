@@ -6,7 +6,7 @@ import sqlite3
 import string
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -420,14 +420,13 @@ class SqliteRepository(TableRepository):
             first = False
 
     def _decoded_batch(self, stored: pa.RecordBatch) -> pa.RecordBatch:
-        columns, position = [], 0
+        columns, fetched = [], iter(stored.columns)
         for column in self.spec.columns:
-            width = len(self._expressions(column))
-            parts = stored.columns[position : position + width]
-            position += width
-            decode = decode_split if width > 1 else decode_stored
+            is_split = column.type.kind in SPLIT_KINDS
+            values = list(islice(fetched, 2 if is_split else 1))
+            decode = decode_split if is_split else decode_stored
             try:
-                columns.append(decode(column.type, *parts))
+                columns.append(decode(column.type, *values))
             except MISFITS as error:
                 raise first_misfit(self) or error from error
         return pa.record_batch(columns, schema=self.spec.schema)
