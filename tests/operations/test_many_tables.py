@@ -27,7 +27,7 @@ from toolkit.repositories.postgres import PostgresConnection
 from toolkit.repositories.postgres_locks import LockRoom, locks_to_make
 from toolkit.repositories.sqlite import SqliteConnection
 
-TABLES = 60
+TABLES = 90
 metadata = sa.MetaData()
 for _number in range(TABLES):
     sa.Table(

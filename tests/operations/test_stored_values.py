@@ -129,8 +129,7 @@ def test_documents_that_python_cannot_hold_arrive(space: Config, hold: Hold, val
     hold("sqlite", "json", value)
     assert sync(space, "sqlite", target, ["json"]).verified
     (compared,) = diff(space, "sqlite", target, ["json"]).tables
-    assert compared.status is Status.FAILED
-    assert "holds 1 mon, of type interval" in str(compared.reason)
+    assert compared.status is Status.SAME
 
 
 @pytest.mark.parametrize("target", ["sqlite2", "postgres"])
@@ -168,11 +167,12 @@ def test_what_only_postgres_has_is_told_apart_and_not_carried(
     assert stored(space, "postgres", table) != stored(space, "postgres2", table)
 
 
-def test_months_which_have_no_length_are_not_compared(space: Config, hold: Hold) -> None:
+def test_months_in_postgres_which_have_no_length_are_not_compared(space: Config, hold: Hold) -> None:
     for database in ("postgres", "postgres2"):
         hold(database, "length", "'1 month'")
     (compared,) = diff(space, "postgres", "postgres2", ["length"]).tables
-    assert compared.status is Status.SAME
+    assert compared.status is Status.FAILED
+    assert "holds 1 mon, of type interval" in str(compared.reason)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_document_that_postgres_cannot_compare_is_named(space: Config, hold: H
 
 def test_an_interval_too_long_to_count_is_named_in_duckdb(space: Config, hold: Hold) -> None:
     hold("duckdb", "length", "INTERVAL 2147483647 days")
-    assert "column 'v' holds 2147483647 days, of type INTERVAL" in refused(space, "duckdb", "length", "sqlite")
+    assert "holds 2147483647 days, of type INTERVAL" in refused(space, "duckdb", "length", "sqlite")
 
 
 @pytest.mark.parametrize("source", ["duckdb", "postgres"])
