@@ -27,7 +27,7 @@ from toolkit.repositories.postgres import PostgresConnection
 from toolkit.repositories.postgres_locks import LockRoom, locks_to_make
 from toolkit.repositories.sqlite import SqliteConnection
 
-TABLES = 90
+TABLES = 60
 metadata = sa.MetaData()
 for _number in range(TABLES):
     sa.Table(
@@ -73,6 +73,11 @@ def fill(config: Config, name: str) -> None:
             connection.execute(sa.insert(table).values(id=1, a="x"))
 
 
+def beside_settings(statements: list[str]) -> list[str]:
+    """Without what each connection sets once, however many tables there are."""
+    return [each for each in statements if not each.startswith("SET ")]
+
+
 @pytest.mark.parametrize("engine", ["sqlite2", "postgres", "duckdb"])
 def test_a_look_at_many_tables_takes_fewer_statements_than_there_are_tables(
     many: Config, engine: str, asked: list[str]
@@ -96,7 +101,7 @@ def test_a_look_at_many_tables_takes_fewer_statements_than_there_are_tables(
     fill(many, "sqlite")
     asked.clear()
     assert sum(table.inserted for table in sync(many, "sqlite", engine, dry_run=True).tables) == TABLES
-    assert len(asked) < TABLES, asked
+    assert len(beside_settings(asked)) < TABLES, asked
     sync(many, "sqlite", engine)
     assert diff(many, "sqlite", engine).equal
     found = status(many, [engine]).databases[0]
