@@ -22,8 +22,8 @@ sa.Table(
     "page", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("body", sa.Text),
     sa.Column("raw", sa.LargeBinary),
 )
-# 340 rows of three columns, as they count without their texts: of the widest row, fewer than one.
-BYTES = 340 * 3 * 16
+# 170 rows of three columns, as they count without their texts: of the widest row, fewer than one.
+BYTES = 170 * 3 * 32
 
 
 @pytest.fixture(autouse=True)

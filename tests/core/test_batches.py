@@ -65,7 +65,7 @@ def test_rows_are_taken_until_they_are_so_many_or_so_wide(widths: list[int], lim
 
 
 def test_a_table_of_many_columns_is_read_in_fewer_rows() -> None:
-    assert fitting_rows(2) == fitting_rows(64) == 8_192
+    assert fitting_rows(2) == fitting_rows(32) == 8_192
     assert fitting_rows(300) * 300 * CELL_BYTES <= 8 << 20
     assert fitting_rows(100_000, 10, 1) == 1
 

@@ -14,13 +14,13 @@ T = TypeVar("T")
 BATCH_ROWS = 8_192
 # A dozen copies of a batch may live at once: read, waiting, encoded, sent, digested. A single row may be larger.
 BATCH_BYTES = 8 << 20
-# What a value counts beside its characters. As a Python object it takes four times as much, but every column of every
+# What a value counts beside its characters. As a Python object it takes twice as much, but every column of every
 # batch costs time too: at 64 bytes each, tables of 300 columns took twice as long.
-CELL_BYTES = 16
+CELL_BYTES = 32
 
 
 def fitting_rows(columns: int, rows: int = BATCH_ROWS, size: int = BATCH_BYTES) -> int:
-    """How many rows of so many columns a batch may have; fewer than `rows` from 65 columns on."""
+    """How many rows of so many columns a batch may have; fewer than `rows` from 33 columns on."""
     return max(1, min(rows, size // (CELL_BYTES * columns)))
 
 
