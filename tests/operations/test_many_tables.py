@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg import errors as pg
 from sqlalchemy import event
 
 from tests.operations.databases import connected
@@ -123,15 +125,16 @@ def test_a_table_that_cannot_be_asked_with_others_leaves_them_to_be_asked_alone(
             opened.repository(next(spec for spec in specs if spec.name == "t7")).count()
 
 
-def test_the_setting_that_is_told_has_room_for_the_locks_and_no_more_than_is_needed() -> None:
+def test_the_setting_that_is_told_promises_room_for_the_locks() -> None:
     room = LockRoom(per_transaction=64, sessions=123)
-    assert room.setting_for(7_872) is None
+    assert room.promises(7_872)
+    assert not room.promises(7_873)
+    assert not LockRoom(64, 123, taken=1).promises(7_872)
     assert room.setting_for(7_873) == 96
-    assert LockRoom(64, 123, taken=1).setting_for(7_872) == 96
     for needed in (7_873, 12_000, 1_000_000):
-        setting = room.setting_for(needed)
-        assert setting is not None
-        assert LockRoom(setting, 123).setting_for(needed) is None
+        assert LockRoom(room.setting_for(needed), 123).promises(needed)
+    # It ran out of them in spite of that.
+    assert room.setting_for(10) == 96
 
 
 def test_the_locks_that_making_tables_takes_are_those_that_a_server_counts(many: Config) -> None:
@@ -141,14 +144,35 @@ def test_the_locks_that_making_tables_takes_are_those_that_a_server_counts(many:
         assert connection.exec_driver_sql(count).scalar_one() == locks_to_make(metadata) == 4 * TABLES
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def small_server() -> Iterator[Server]:
     """A server with room for few locks."""
-    settings = {"max_connections": 10, "max_worker_processes": 1, "max_wal_senders": 1, "autovacuum_max_workers": 1}
     with running() as server:
-        server.configure(max_locks_per_transaction="10", **{name: str(value) for name, value in settings.items()})
+        server.configure(
+            max_locks_per_transaction="10", max_connections="10", max_worker_processes="1", max_wal_senders="1",
+            autovacuum_max_workers="1",
+        )  # fmt: skip
         server.restart("fast")
         yield server
+
+
+def take(connection: psycopg.Connection[Any], locks: int) -> None:
+    connection.execute("SELECT count(pg_advisory_xact_lock(n)) FROM generate_series(1, %s::int) AS n", (locks,))
+
+
+@contextmanager
+def leaving(url: str, free: int) -> Iterator[int]:
+    """Hold all locks that a server has room for, which is more than it promises, but so many; how many these are."""
+    with psycopg.connect(url) as connection:
+        held = free
+        with suppress(pg.OutOfMemory):
+            while True:
+                take(connection, held + 1)
+                held += 1
+        connection.rollback()
+        take(connection, held - free)
+        yield held - free
+        connection.rollback()
 
 
 def test_a_server_without_room_for_the_locks_is_told_with_the_setting_that_it_needs(
@@ -158,24 +182,27 @@ def test_a_server_without_room_for_the_locks_is_told_with_the_setting_that_it_ne
         metadata.create_all(connection)
     fill(many, "sqlite")
     target = small_server.database("crowded")
-    with psycopg.connect(target) as connection, pytest.raises(DatabaseUnavailableError) as refused:
-        sync(many, "sqlite", target)
-    with psycopg.connect(target) as connection:
-        assert connection.execute("SELECT to_regclass('t0')").fetchone() == (None,)
-        for table in metadata.sorted_tables:
-            connection.execute(str(sa.schema.CreateTable(table)).encode())
-            connection.commit()
-    assert "60 tables and what belongs to them need 240 locks" in refused.value.fact
-    # Rows of few bytes need no locks but those of the tables and their keys, and fit in.
-    assert sum(table.inserted for table in sync(many, "sqlite", target).tables) == TABLES
-    with connected(many.database("sqlite")) as changing:
-        for table in metadata.sorted_tables:
-            changing.execute(sa.update(table).values(a="y"))
-    with pytest.raises(DatabaseUnavailableError, match="need 420 locks") as refused:
-        sync(many, "sqlite", target, dry_run=True)
+    with leaving(small_server.url, 220) as others:
+        with pytest.raises(DatabaseUnavailableError, match="60 tables and what belongs to them need 240 locks"):
+            sync(many, "sqlite", target)
+        with psycopg.connect(target) as making:
+            assert making.execute("SELECT to_regclass('t0')").fetchone() == (None,)
+            for table in metadata.sorted_tables:
+                making.execute(str(sa.schema.CreateTable(table)).encode())
+                making.commit()
+        # Rows of few bytes need no locks but those of the tables and their keys, and fit in.
+        assert sum(table.inserted for table in sync(many, "sqlite", target).tables) == TABLES
+        with connected(many.database("sqlite")) as changing:
+            for table in metadata.sorted_tables:
+                changing.execute(sa.update(table).values(a="y"))
+        # A dry run reads by two connections: whichever comes first, their locks or those of 60 staging tables.
+        with pytest.raises(DatabaseUnavailableError, match=r"need (120|420) locks") as refused:
+            sync(many, "sqlite", target, dry_run=True)
+        assert sum(table.updated for table in sync(many, "sqlite", target, ["t1", "t3"]).tables) == 2
     setting = re.search(r"max_locks_per_transaction = (\d+)", refused.value.advice)
     assert setting is not None
-    assert sum(table.updated for table in sync(many, "sqlite", target, ["t1", "t3"]).tables) == 2
     small_server.configure(max_locks_per_transaction=setting[1])
     small_server.restart("fast")
-    assert sum(table.updated for table in sync(many, "sqlite", target).tables) == TABLES - 2
+    with psycopg.connect(small_server.url) as hog:
+        take(hog, others)
+        assert sum(table.updated for table in sync(many, "sqlite", target).tables) == TABLES - 2

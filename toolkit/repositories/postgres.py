@@ -23,12 +23,12 @@ from toolkit.repositories.postgres_catalogue import FOREIGN_KEYS, TABLES, UNUSUA
 from toolkit.repositories.postgres_conflicts import find_orphans
 from toolkit.repositories.postgres_errors import LockSign, known_error, lock_sign
 from toolkit.repositories.postgres_locks import (
-    STAGE_LOCKS,
     WRITE_LOCK,
     crowded_error,
     lock_room,
     locked_error,
     require_room,
+    stage_locks,
 )
 from toolkit.repositories.postgres_sql import VALUE, literal, qualified, quoted
 from toolkit.repositories.postgres_table import PostgresRepository
@@ -174,7 +174,7 @@ class PostgresConnection(DatabaseConnection):
         with self.translated():
             self._held = self._locked(self._tables)
         self.look_up(specs)
-        self.require_room(())
+        self._require_room(0, to_write=self.write)
 
     def require_room(self, merged: Sequence[TableSpec]) -> None:
         """Check that one transaction may hold all the locks: those of the tables, and of what rows are merged through.
@@ -182,9 +182,12 @@ class PostgresConnection(DatabaseConnection):
         Raises:
             DatabaseUnavailableError: with the setting that is needed.
         """
+        self._require_room(sum(map(stage_locks, merged)), to_write=True)
+
+    def _require_room(self, more: int, *, to_write: bool) -> None:
         with self.translated():
-            room, needed = lock_room(self.raw, self._held)
-        require_room(self.name, room, len(self._held), needed + STAGE_LOCKS * len(merged))
+            room, needed = lock_room(self.raw, self._held, to_write=to_write)
+            require_room(self.name, self.raw, room, len(self._held), needed + more, len(self._held))
 
     def _locked(self, tables: tuple[str, ...]) -> tuple[str, ...]:
         """Lock these tables, in one statement if there is none among them that cannot be; those that were locked."""

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
+from psycopg import errors as pg
 
 from toolkit.config.databases import for_libpq
+from toolkit.core.tables import TableSpec
+from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
 from toolkit.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
@@ -19,9 +22,15 @@ if TYPE_CHECKING:
 
 WRITE_LOCK = int.from_bytes(b"toolkit", "big")
 """Whoever writes with the toolkit holds this advisory lock of the database ("toolkit" in ASCII)."""
-STAGE_LOCKS = 5
-"""Of a staging table: it, its TOAST table with an index, and two types, all of them until the transaction ends."""
-_TOAST = 2
+# Of a staging table: it and two types, all of them until the transaction ends; and a TOAST table with an index, unless
+# all its columns are of fixed length.
+_STAGE, _TOAST = 3, 2
+_FIXED_LENGTH = (
+    INTEGER_KINDS | FLOAT_KINDS
+    | {Kind.UUID, Kind.BOOL, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL}
+)
+# Beside the locks of applications: "lock" in ASCII.
+_TRIED = int.from_bytes(b"lock", "big")
 # Such values are told as multiples of this.
 _STEP = 32
 _SECONDS = 5
@@ -35,46 +44,69 @@ class LockRoom:
     sessions: int
     taken: int = 0
 
-    @property
-    def locks(self) -> int:
-        """All of them."""
-        return self.per_transaction * self.sessions
+    def promises(self, needed: int) -> bool:
+        """Whether there is room for so many for certain; mostly there is for half as many more."""
+        return needed + self.taken <= self.per_transaction * self.sessions
 
-    def setting_for(self, needed: int) -> int | None:
-        """The max_locks_per_transaction with which there is room for so many; None if there is as it is."""
-        if needed + self.taken <= self.locks:
-            return None
-        return _STEP * ceil((needed + self.taken) / self.sessions / _STEP)
+    def setting_for(self, needed: int) -> int:
+        """The max_locks_per_transaction with which there is room for so many, and for more than now."""
+        setting = ceil((needed + self.taken) / self.sessions)
+        return _STEP * ceil(max(setting, self.per_transaction + 1) / _STEP)
 
 
-def require_room(database: str, room: LockRoom, tables: int, needed: int) -> None:
-    """Check that there is room for the locks that so many tables need.
+def require_room(
+    database: str, connection: psycopg.Connection[Any], room: LockRoom, tables: int, needed: int, held: int = 0
+) -> None:
+    """Check that there is room for the locks that so many tables need, of which the transaction has `held`.
 
     Raises:
         DatabaseUnavailableError: with the setting that is needed.
     """
-    if room.setting_for(needed) is not None:
+    if not room.promises(needed) and not _finds_room(connection, needed - held):
         raise _no_room(database, room, tables, needed)
 
 
+def _finds_room(connection: psycopg.Connection[Any], locks: int) -> bool:
+    """Whether a server has room for so many locks beyond what it promises: as many others are taken and given back."""
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(
+                "SELECT count(pg_try_advisory_xact_lock_shared(%s, number)) FROM generate_series(1, %s::int) AS number",
+                (_TRIED, locks),
+            )
+    except pg.OutOfMemory:
+        return False
+    return True
+
+
 def _no_room(database: str, room: LockRoom, tables: int, needed: int) -> DatabaseUnavailableError:
-    others = f", of which others hold {room.taken:,}" if room.taken else ""
+    others = f", others hold {room.taken:,}" if room.taken else ""
+    fact = (
+        f"{tables:,} tables and what belongs to them need {needed:,} locks in one transaction, more than the server "
+        "has room for" if tables else "the server has no room for more locks"
+    )
     return DatabaseUnavailableError(
         database,
-        f"{tables:,} tables and what belongs to them need {needed:,} locks in one transaction, and the server has "
-        f"room for {room.locks:,}{others} (max_locks_per_transaction is {room.per_transaction})",
+        f"{fact} (max_locks_per_transaction is {room.per_transaction}{others})",
         f"Set max_locks_per_transaction = {room.setting_for(needed)} in postgresql.conf and restart the server, or "
         "name some of the tables at a time.",
     )
 
 
-def lock_room(connection: psycopg.Connection[Any], tables: Sequence[str] = ()) -> tuple[LockRoom, int]:
+def stage_locks(spec: TableSpec) -> int:
+    """How many locks a staging table of these rows takes."""
+    return _STAGE + _TOAST * any(column.type.kind not in _FIXED_LENGTH for column in spec.columns)
+
+
+def lock_room(
+    connection: psycopg.Connection[Any], tables: Sequence[str] = (), *, to_write: bool = True
+) -> tuple[LockRoom, int]:
     """What the server has, and how many locks it takes to work on these tables.
 
-    Theirs, and those of their partitions, indexes and sequences. None of them counts as taken, whoever holds it: a lock
-    has one place for all its holders.
+    Theirs, those of their partitions and indexes, and, `to_write`, of their sequences. None of them counts as taken,
+    whoever holds it: a lock has one place for all its holders.
     """
-    row = connection.execute(_ROOM, {"tables": list(tables)}).fetchone()
+    row = connection.execute(_ROOM, {"tables": list(tables), "to_write": to_write}).fetchone()
     assert row is not None
     *room, needed = row
     return LockRoom(*room), needed
@@ -100,7 +132,8 @@ def require_room_to_make(name: str, connection: sa.Connection, metadata: sa.Meta
     """
     raw = connection.connection.driver_connection
     if isinstance(raw, psycopg.Connection):
-        require_room(name, lock_room(raw)[0], len(metadata.tables), locks_to_make(metadata))
+        needed = locks_to_make(metadata)
+        require_room(name, raw, lock_room(raw)[0], len(metadata.tables), needed)
 
 
 class Holder(NamedTuple):
@@ -139,12 +172,11 @@ def locked_error(database: Database, tables: Sequence[str], ours: int) -> Databa
 
 
 def crowded_error(database: Database, tables: Sequence[str]) -> DatabaseUnavailableError | None:
-    """What a server is told that had no more room for the locks on these tables; None if it cannot be asked."""
+    """What a server needs that had no more room for the locks on these tables; None if it cannot be asked."""
     with suppress(psycopg.Error):
         with psycopg.connect(for_libpq(database.url), connect_timeout=_SECONDS, autocommit=True) as connection:
             room, needed = lock_room(connection, tables)
-        # What others hold, and what is locked beside, is not known any more.
-        return _no_room(database.name, room, len(tables), max(needed, room.locks + 1))
+        return _no_room(database.name, room, len(tables), needed)
     return None
 
 
@@ -160,7 +192,7 @@ def _told(database: Database, holder: Holder) -> DatabaseUnavailableError:
     )
 
 
-# As InitializeMaxBackends has it, or a few sessions more: whoever is refused by it would have failed.
+# As InitializeMaxBackends has it, or a few sessions more.
 _ROOM = """
 WITH RECURSIVE places AS (
     SELECT to_regclass(name)::oid AS id FROM unnest(%(tables)s::text[]) AS name
@@ -169,14 +201,14 @@ WITH RECURSIVE places AS (
     SELECT id FROM places WHERE id IS NOT NULL
     UNION SELECT indexrelid FROM pg_index JOIN places ON indrelid = id
     UNION SELECT objid FROM pg_depend JOIN places ON refobjid = id AND refclassid = 'pg_class'::regclass
-    JOIN pg_class ON pg_class.oid = objid AND relkind = 'S' WHERE classid = 'pg_class'::regclass
+    JOIN pg_class ON pg_class.oid = objid AND relkind = 'S' WHERE classid = 'pg_class'::regclass AND %(to_write)s
 )
 SELECT current_setting('max_locks_per_transaction')::int, (
     SELECT sum(current_setting(name)::int) + 2 FROM unnest(ARRAY['max_connections', 'autovacuum_max_workers',
         'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions']) AS name
 )::int, (
-    SELECT count(DISTINCT (locktype, database, relation, page, tuple, virtualxid, transactionid::text, classid, objid,
-                           objsubid)) FROM pg_locks
+    SELECT count(DISTINCT (locktype, database, relation, page, tuple, virtualxid, transactionid::text, classid,
+                           objid, objsubid)) FROM pg_locks
     WHERE NOT fastpath AND pid <> pg_backend_pid() AND NOT EXISTS (SELECT 1 FROM objects WHERE id = relation)
 )::int, (SELECT count(*) FROM objects)::int
 """
