@@ -126,7 +126,10 @@ def _run(
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     from toolkit.cli import run
+    from toolkit.cli.output import let_libraries_through
 
+    # As `main` does: of a connection that Ctrl-C meets as it is closed, SQLAlchemy's pool would print a traceback.
+    let_libraries_through()
     code = run(list(arguments))
     sys.stdout.flush()
     sys.stderr.flush()
