@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 import toolkit
 from tests.operations.databases import connected, create, execute, postgres
+from toolkit.cli.render import show_transfer
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.core.progress import Silent
@@ -253,7 +254,7 @@ def test_the_application_of_a_sqlite_target_commits_until_rows_are_written_and_t
 
 @pytest.mark.parametrize("brief", [0.5, -1.0])
 def test_of_a_sqlite_target_that_is_never_left_alone_all_is_proved_or_it_is_told_what_is_not(
-    items: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brief: float
+    items: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], brief: float
 ) -> None:
     """A brief comparison is made under the lock in the end; one that takes longer keeps nobody waiting."""
     monkeypatch.setattr(attempts, "BRIEF_SECONDS", brief)
@@ -271,10 +272,15 @@ def test_of_a_sqlite_target_that_is_never_left_alone_all_is_proved_or_it_is_told
     if brief > 0:
         assert refused == ["database is locked"]
         assert outcomes == ["compared again"] * 2
+        assert result.verified
         assert rows(items, "sqlite2") == rows(items, "sqlite")
     else:
         assert not refused
         assert outcomes == ["compared again", "compared again", "changed meanwhile"]
+        assert not result.verified
+        assert [(table.verified, table.target_digest) for table in result.tables] == [(False, None)]
+        show_transfer(result)
+        assert "Verified" not in capsys.readouterr().out
         assert rows(items, "sqlite2", f"id < {ROWS - 1}") == rows(items, "sqlite", f"id < {ROWS - 1}")
         assert not sync(items, "sqlite", "sqlite2").warnings
         assert rows(items, "sqlite2") == rows(items, "sqlite")

@@ -71,10 +71,16 @@ def show_transfer(result: SyncResult) -> None:
         say(f"Not copied, for the models do not know it: {left}.")
     if result.dry_run and result.created_schema:
         say(f"{result.target} has no tables: they would be created first, from {result.schema_from}.")
-    written = inserted + updated + sum(table.deleted + table.marked for table in result.tables)
+    _conclude(result, inserted + updated + sum(table.deleted + table.marked for table in result.tables))
+
+
+def _conclude(result: SyncResult, written: int) -> None:
+    """What so many written rows amount to: a proof, or what to do next."""
     files = result.attachments.copied if result.attachments else 0
     if result.dry_run and (written or files or result.created_schema):
         say("Run again without --dry-run to write this.")
+    elif result.is_overtaken:
+        say(f"Not verified as a whole: others wrote to {result.target} meanwhile. Run again.")
     elif not written:
         limited = any(table.since for table in result.tables)
         looked_at = "changed since the last such sync" if limited else "of the source"

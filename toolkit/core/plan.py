@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -121,6 +122,7 @@ class TransferWarning:
 
 
 NOT_IN_MODELS = "not in the models"
+CHANGED_MEANWHILE = "changed meanwhile"
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,16 @@ class SyncResult:
     attachments: FileCopy | None = None
     warnings: tuple[TransferWarning, ...] = ()
     schema_from: str | None = None
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether others wrote to the target since it was compared, so that nothing is proved of it as a whole."""
+        return is_overtaken(self.warnings)
+
+
+def is_overtaken(warnings: Iterable[TransferWarning]) -> bool:
+    """Whether one of these says that rows changed after they were compared."""
+    return any(warning.outcome == CHANGED_MEANWHILE for warning in warnings)
 
 
 @dataclass(frozen=True, slots=True)

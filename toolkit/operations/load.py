@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.core.plan import SyncResult, TransferWarning
+from toolkit.core.plan import SyncResult, TransferWarning, is_overtaken
 from toolkit.core.problems import Problems
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import TableSpec, choose_tables, select_tables, usable_tables
@@ -83,7 +83,8 @@ def load_data(
         schema_from, results, warnings = transfer(completed, database, config, specs, dry_run=dry_run, options=options,
                                                   progress=progress, before_rows=files.put if files else None,
                                                   follows_target=True)
-    verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
+    verified = options.verify and not dry_run and not is_overtaken(warnings)
+    elapsed = time.perf_counter() - started
     return SyncResult(fixtures.name, database.name, dry_run, schema_from is not None, verified, results, elapsed,
                       copied, (*left, *warnings), schema_from)  # fmt: skip
 

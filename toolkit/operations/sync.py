@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolkit.core.plan import FileCopy, SyncResult
+from toolkit.core.plan import FileCopy, SyncResult, is_overtaken
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
@@ -93,7 +93,8 @@ def sync(
             before_models=lambda: made_constraints(origin, target_database, specs, progress),
             follows_target=bool(match),
         )  # fmt: skip
-    verified, elapsed = options.verify and not dry_run, time.perf_counter() - started
+    verified = options.verify and not dry_run and not is_overtaken(warnings)
+    elapsed = time.perf_counter() - started
     return SyncResult(source_database.name, target_database.name, dry_run, schema_from is not None, verified, results,
                       elapsed, copied, (*views, *left, *warnings), schema_from)  # fmt: skip
 

@@ -14,7 +14,16 @@ import pyarrow as pa
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.changes import Changes, compare, compare_rows
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, keyed_digests
-from toolkit.core.plan import Action, TablePlan, TableResult, TransferWarning, load_plan, merge_plan, planned
+from toolkit.core.plan import (
+    CHANGED_MEANWHILE,
+    Action,
+    TablePlan,
+    TableResult,
+    TransferWarning,
+    load_plan,
+    merge_plan,
+    planned,
+)
 from toolkit.core.progress import Progress
 from toolkit.core.tables import TableSpec
 from toolkit.errors import ChangedSincePlanError, ExistingRowsError
@@ -198,6 +207,9 @@ class _Run:
                     destination.exclude_writers([plan.spec for plan in plans if plan.writes or plan.deletes])
                 self._began = True
                 results = execute(plans, rows, destination, options, progress, marks)
+            if stale:
+                # Of rows that were equal when they were compared, nobody knows what they hold now.
+                results = tuple(replace(each, verified=False, target_digest=None) for each in results)
             return results, (*stale, *_unlike_numbers(destination, self._specs, results, progress))
 
     def _ready(
@@ -229,7 +241,7 @@ class _Run:
             "and that are not among those written here, are left to the next sync."
         )
         self._progress.note(reason)
-        return (TransferWarning("changed meanwhile", "", reason, database=destination.name),)
+        return (TransferWarning(CHANGED_MEANWHILE, "", reason, database=destination.name),)
 
     def _plans(
         self, destination: DatabaseConnection, *, locks_first: bool = False

@@ -112,6 +112,8 @@ class SqliteSnapshot(DatabaseConnection):
         if not (self.write or self._has_log or self._is_held):
             self._is_held = True
             self._hold_copy(progress)
+            # A copy that was begun anew is of a later moment than what was asked before.
+            self.forget()
         self.look_up(specs)
 
     def _hold_copy(self, progress: Progress) -> None:
