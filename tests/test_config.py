@@ -39,9 +39,7 @@ def test_without_any_setting_there_are_three_databases_beside_the_bundled_schema
 
 
 @pytest.mark.parametrize("name", ["toolkit.toml", "pyproject.toml"])
-def test_a_file_comes_before_the_defaults_and_the_environment_before_the_file(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_file_comes_before_the_defaults_and_the_environment_before_the_file(tmp_path: Path, name: str) -> None:
     text = 'metadata = "a:b"\nfixtures = "elsewhere"\n[databases]\n'
     text += 'sqlite = "sqlite:///file.db"\nnew = "sqlite:///new.db"'
     if name == "pyproject.toml":
@@ -355,8 +353,10 @@ def test_the_usual_variables_stand_for_what_was_not_set(tmp_path: Path, monkeypa
     assert config.store("s3://b").client_options == {**usual, "allow_http": "true", "timeout": "3s"}
     assert config.store("set").client_options == {**usual, "allow_http": False, "timeout": timedelta(seconds=1)}
     assert config.store("az://b").client_options == {
-        **usual, "proxy_url": "http://proxy", "timeout": timedelta(seconds=300),
-    }  # fmt: skip
+        **usual,
+        "proxy_url": "http://proxy",
+        "timeout": timedelta(seconds=300),
+    }
 
 
 def test_a_signature_in_an_address_is_not_shown() -> None:
@@ -468,10 +468,13 @@ def test_what_follows_an_unescaped_at_sign_of_a_password_is_neither_shown_nor_as
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://me@corp:pw@host/db", "postgresql://me@host/a@b", "postgresql://me:p%40@host/db?user=me@corp",
-        "postgresql://me:p@/db?host=@socket&application_name=a@b", "sqlite:///a:b@c@d.db",
+        "postgresql://me@corp:pw@host/db",
+        "postgresql://me@host/a@b",
+        "postgresql://me:p%40@host/db?user=me@corp",
+        "postgresql://me:p@/db?host=@socket&application_name=a@b",
+        "sqlite:///a:b@c@d.db",
     ],
-)  # fmt: skip
+)
 def test_an_at_sign_elsewhere_is_no_part_of_a_password(url: str) -> None:
     assert Database("x", url).url.render_as_string(hide_password=False)
 

@@ -19,7 +19,7 @@ from sqlalchemy import URL
 
 from toolkit.cli import run
 from toolkit.config import Config, load_config
-from toolkit.config import embedded as module
+from toolkit.engines.postgresql import embedded as module
 from toolkit.errors import DatabaseUnavailableError
 
 LONG = "/".join(["a-folder-with-a-long-name"] * 5)
@@ -61,7 +61,7 @@ def answered(url: URL, password: str | None) -> str:
 
 
 # As another user if that can be, which is root's to try, else as this one: to reach it, and to be let in by it.
-STRANGER = """
+UNRECOGNISED = """
     import os, socket, sys
     if os.geteuid() == 0:
         os.setgroups([]); os.setgid(65534); os.setuid(65534)
@@ -96,7 +96,7 @@ def test_nobody_else_reaches_the_server_whatever_its_path_and_the_umask_are(
     meeting = folder / "meeting"
     meeting.mkdir()
     meeting.chmod(0o777)
-    ran = [sys.executable, "-c", textwrap.dedent(STRANGER), str(socket), str(meeting)]
+    ran = [sys.executable, "-c", textwrap.dedent(UNRECOGNISED), str(socket), str(meeting)]
     said = subprocess.run(ran, capture_output=True, text=True, check=True).stdout.split()
     assert said == ["reached", "PermissionError" if os.geteuid() == 0 else "reached"]
     # Whoever does reach it is not let in, but for the password, which only its user may read.

@@ -13,7 +13,7 @@ from click.shell_completion import ShellComplete
 from toolkit.cli import run, toolkit
 from toolkit.ownership import TRUST, foreign_module
 
-STRANGER = 4_000_000
+UNRECOGNISED = 4_000_000
 Give = Callable[..., None]
 
 
@@ -53,12 +53,12 @@ def give_away(monkeypatch: pytest.MonkeyPatch) -> Give:
             def lstat(path: Path) -> os.stat_result:
                 status = found(path)
                 fields = list(status)
-                fields[4] = STRANGER if status.st_ino in theirs else fields[4]
+                fields[4] = UNRECOGNISED if status.st_ino in theirs else fields[4]
                 return os.stat_result(fields)
 
             monkeypatch.setattr(Path, "lstat", lstat)
         for path in paths if not os.getuid() else ():
-            os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
+            os.chown(path, UNRECOGNISED, UNRECOGNISED, follow_symlinks=False)
 
     return give
 
@@ -89,7 +89,7 @@ def test_settings_and_modules_of_another_user_are_run_only_when_trusted(
     capsys.readouterr()
     assert run(["status"]) == 2
     told = capsys.readouterr().err
-    assert f"{project / which} belongs to user {STRANGER}" in told
+    assert f"{project / which} belongs to user {UNRECOGNISED}" in told
     assert "--trust, or TOOLKIT_TRUST=1" in told
     assert not was_run(project)
     for words in (["--trust", "status"], ["status", "--trust"]):
@@ -111,7 +111,7 @@ def test_migrations_of_another_user_are_run_only_when_trusted(
         capsys.readouterr()
         for words in (["database", "upgrade"], ["database", "history"], ["status"]):
             assert run(words) == 2
-            assert f"{path} belongs to user {STRANGER}" in capsys.readouterr().err
+            assert f"{path} belongs to user {UNRECOGNISED}" in capsys.readouterr().err
         assert not Path("ran").exists()
         path.unlink()
         path.write_text(content)
@@ -131,14 +131,14 @@ def test_where_modules_are_not_all_ours_none_are_looked_for(
     give_away(project / "data")
     assert foreign_module(project) is None
     give_away(project / "pandas_here.py")
-    assert foreign_module(project) == (project / "pandas_here.py", f"user {STRANGER}")
+    assert foreign_module(project) == (project / "pandas_here.py", f"user {UNRECOGNISED}")
     # What needs none of them works; what does is told why not.
     assert run(["status"]) == 0
     capsys.readouterr()
     assert run(["--metadata", "pandas_here:metadata", "status"]) == 2
-    assert f"{project}/pandas_here.py belongs to user {STRANGER}" in capsys.readouterr().err
+    assert f"{project}/pandas_here.py belongs to user {UNRECOGNISED}" in capsys.readouterr().err
     assert run(["--metadata", "models_here:metadata", "status"]) == 2
-    assert f"{project}/pandas_here.py belongs to user {STRANGER}" in capsys.readouterr().err
+    assert f"{project}/pandas_here.py belongs to user {UNRECOGNISED}" in capsys.readouterr().err
     (project / "pandas_here.py").unlink()
     project.chmod(0o1777)
     assert foreign_module(project) == (project, "everybody")
@@ -168,8 +168,8 @@ def test_a_shell_that_asks_for_names_runs_nothing_of_the_project(project: Path) 
 def test_the_user_who_called_sudo_is_trusted_by_root(
     project: Path, give_away: Give, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caller = os.getuid() or STRANGER
-    if caller == STRANGER:
+    caller = os.getuid() or UNRECOGNISED
+    if caller == UNRECOGNISED:
         give_away(project / "models_here.py")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setenv("SUDO_UID", str(caller))

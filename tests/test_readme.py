@@ -68,7 +68,12 @@ def run_by_the_shell(command: str, folder: Path) -> str:
     """Run a command with this environment's programs; what it wrote to stderr."""
     program = command.replace("uv run ", "")
     result = subprocess.run(
-        ["bash", "-ec", program], cwd=folder, capture_output=True, text=True, check=False, timeout=60,
+        ["bash", "-ec", program],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
     assert result.returncode == 0, f"{command}\n{result.stderr}"

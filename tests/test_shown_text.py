@@ -100,9 +100,7 @@ EVIL = "a\x1b]0;b\x07\x9b31m\x7f\r\n\u202e\u2066\u2028\u200b\ufeff\udc80\U000e00
 
 def test_signs_that_do_not_show_are_escaped_and_all_others_stay() -> None:
     shown = printable(EVIL)
-    assert shown == (
-        r"a\x1b]0;b\x07\x9b31m\x7f\r\n\u202e\u2066\u2028\u200b\ufeff\udc80\U000e0001" + "é日本\xa0🙂"
-    )
+    assert shown == (r"a\x1b]0;b\x07\x9b31m\x7f\r\n\u202e\u2066\u2028\u200b\ufeff\udc80\U000e0001" + "é日本\xa0🙂")
     assert printable(shown) == shown
 
 

@@ -14,26 +14,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toolkit.config import Config, Database, load_config
     from toolkit.errors import ToolkitError
-    from toolkit.operations.diff import diff
-    from toolkit.operations.dump import dump_data
-    from toolkit.operations.load import load_data
+    from toolkit.operations.diff.compare import diff
+    from toolkit.operations.fixtures.dump import dump_data
+    from toolkit.operations.fixtures.load import load_data
     from toolkit.operations.status import status
     from toolkit.operations.sync import sync
-    from toolkit.operations.transfer import Options
+    from toolkit.operations.transfer.run import Options
 
-__all__ = ["Config", "Database", "Options", "ToolkitError", "diff", "dump_data", "load_config", "load_data", "status",
-           "sync"]
+__all__ = [
+    "Config",
+    "Database",
+    "Options",
+    "ToolkitError",
+    "diff",
+    "dump_data",
+    "load_config",
+    "load_data",
+    "status",
+    "sync",
+]
 
 # Loaded when asked for: the libraries behind them take longer to import than `toolkit --help` may take.
 _MODULES = {
     "Config": "toolkit.config",
     "Database": "toolkit.config",
-    "Options": "toolkit.operations.transfer",
+    "Options": "toolkit.operations.transfer.run",
     "ToolkitError": "toolkit.errors",
-    "diff": "toolkit.operations.diff",
-    "dump_data": "toolkit.operations.dump",
+    "diff": "toolkit.operations.diff.compare",
+    "dump_data": "toolkit.operations.fixtures.dump",
     "load_config": "toolkit.config",
-    "load_data": "toolkit.operations.load",
+    "load_data": "toolkit.operations.fixtures.load",
     "status": "toolkit.operations.status",
     "sync": "toolkit.operations.sync",
 }

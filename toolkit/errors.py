@@ -93,7 +93,8 @@ class LostOutputError(ToolkitError):
         lost = f"standard output cannot be written to ({reason})"
         super().__init__(
             f"{done}; only the report is lost: {lost}." if done else f"The output is not whole: {lost}.",
-            "There is nothing to repeat; toolkit status and toolkit diff show what is there." if done
+            "There is nothing to repeat; toolkit status and toolkit diff show what is there."
+            if done
             else "Run again where it can be; what the command did, if anything, stays.",
         )
 
@@ -429,9 +430,10 @@ class DamagedObjectError(StoreError):
     def __init__(self, place: str, key: str, problem: str) -> None:
         self.key = key
         super().__init__(
-            f"{place}: {key}", problem,
+            f"{place}: {key}",
+            problem,
             "Run 'toolkit archive verify --read-data'; a push repairs it while the file is still in the live store.",
-        )  # fmt: skip
+        )
 
 
 class ArchiveBusyError(ToolkitError):

@@ -47,8 +47,8 @@ def try_lock(path: Path, seconds: float = 0) -> sqlite3.Connection | None:
     return connection
 
 
-def take_turn(place: Path, seconds: float) -> Turn | None:
-    """The turn to write to a place, waiting so long for whoever has it; None if that is not enough.
+def take_writer_lock(place: Path, seconds: float) -> WriterLock | None:
+    """The lock of whoever writes to a place, waiting so long for whoever has it; None if that is not enough.
 
     A directory has its lock in itself: whoever shares it meets there, whatever user, container or folder of temporary
     files is theirs. Where its file system has no locks, and for a file, it is one of this user on this machine.
@@ -62,20 +62,20 @@ def take_turn(place: Path, seconds: float) -> Turn | None:
     return _taken(own_folder() / f"{status.st_dev:x}-{status.st_ino:x}.lock", seconds)
 
 
-def _taken(path: Path, seconds: float) -> Turn | None:
+def _taken(path: Path, seconds: float) -> WriterLock | None:
     deadline = time.monotonic() + seconds
     while True:
-        turn = Turn(path)
+        lock = WriterLock(path)
         try:
-            turn.take()
+            lock.take()
         except sqlite3.OperationalError as error:
             # Another user's lock may be all but written to.
             if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY):
-                turn.close()
+                lock.close()
                 raise
-        if turn.is_ours:
-            return turn
-        turn.close()
+        if lock.is_ours:
+            return lock
+        lock.close()
         if time.monotonic() > deadline:
             return None
 
@@ -93,14 +93,14 @@ def own_folder() -> Path:
     return private_folder(Path(tempfile.gettempdir(), f"toolkit-{os.getuid()}"), os.getuid())
 
 
-class Turn:
+class WriterLock:
     """The right of a toolkit to write to a file or a directory: a lock on an empty file that is there for that."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with suppress(FileExistsError):
             self._path.touch(exist_ok=False)
-            # Whoever may write to the folder may have the next turn, also if this process is killed.
+            # Whoever may write to the folder may have the lock next, also if this process is killed.
             self._path.chmod(path.parent.stat().st_mode & 0o666)
         self._require_lock()
         self._inode = self._found()

@@ -47,7 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "cache. TOOLKIT_TEST_POSTGRES_URL goes before it.",
     )
     parser.getgroup("toolkit").addoption(
-        "--toolkit-rebuild", action="store_true",
+        "--toolkit-rebuild",
+        action="store_true",
         help="Make the databases anew that tests get a copy of, whether or not what they are made from has changed.",
     )
 
@@ -132,7 +133,9 @@ def _toolkit_pool(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPath
 
     with _in_two_lines():
         pool = Pool(
-            _config(pytestconfig), _directory(pytestconfig, tmp_path_factory), _server(pytestconfig),
+            _config(pytestconfig),
+            _directory(pytestconfig, tmp_path_factory),
+            _server(pytestconfig),
             _rebuild(pytestconfig),
         )
     yield pool

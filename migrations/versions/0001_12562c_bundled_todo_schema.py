@@ -113,9 +113,7 @@ def schema_upgrades() -> None:
         sa.Column("sa_orm_sentinel", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTimeUTC(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTimeUTC(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["role_id"], ["role.id"], name=op.f("fk_user_role_role_id_role"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["role_id"], ["role.id"], name=op.f("fk_user_role_role_id_role"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["user_id"],
             ["user_account.id"],
@@ -136,9 +134,7 @@ def schema_upgrades() -> None:
         sa.Column("sa_orm_sentinel", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTimeUTC(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTimeUTC(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["todo_id"], ["todo.id"], name=op.f("fk_attachment_todo_id_todo"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["todo_id"], ["todo.id"], name=op.f("fk_attachment_todo_id_todo"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attachment")),
     )
     op.create_index(op.f("ix_attachment_todo_id"), "attachment", ["todo_id"])
@@ -151,12 +147,8 @@ def schema_upgrades() -> None:
         sa.Column("sa_orm_sentinel", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTimeUTC(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTimeUTC(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tag_id"], ["tag.id"], name=op.f("fk_todo_tag_tag_id_tag"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["todo_id"], ["todo.id"], name=op.f("fk_todo_tag_todo_id_todo"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["tag_id"], ["tag.id"], name=op.f("fk_todo_tag_tag_id_tag"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["todo_id"], ["todo.id"], name=op.f("fk_todo_tag_todo_id_todo"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_todo_tag")),
         sa.UniqueConstraint("todo_id", "tag_id", name=op.f("uq_todo_tag_todo_id")),
     )

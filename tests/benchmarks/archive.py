@@ -82,12 +82,21 @@ def toolkit_push(files: Files) -> Contender:
 
     def run(stage: Stage) -> Samples:
         with _server(stage) as (server, processes):
-            command = [*TOOLKIT, "--metadata", "tests.operations.gallery:metadata", "archive", "push",
-                       "--jobs", str(THREADS), "--json"]
+            command = [
+                *TOOLKIT,
+                "--metadata",
+                "tests.operations.gallery:metadata",
+                "archive",
+                "push",
+                "--jobs",
+                str(THREADS),
+                "--json",
+            ]
             environment = {
                 "TOOLKIT_SQLITE_URL": f"sqlite:///{files.database(stage)}",
                 "TOOLKIT_ATTACHMENTS_STORE": str(files.directory(stage)),
-                "TOOLKIT_ARCHIVE_STORE": f"s3://{_BUCKET}", **server.environment,
+                "TOOLKIT_ARCHIVE_STORE": f"s3://{_BUCKET}",
+                **server.environment,
             }
             for name, sent in (("toolkit archive push", files.count(stage)), ("push again", 0)):
                 wait_until_quiet()

@@ -118,9 +118,7 @@ def toolkit(source: str, target: str, *options: str) -> Contender:
     return Contender(title, run, is_ours=True)
 
 
-def sync(
-    stage: Stage, source: str, target: str, *options: str, wanted: tuple[int, int] | None = None
-) -> Sample:
+def sync(stage: Stage, source: str, target: str, *options: str, wanted: tuple[int, int] | None = None) -> Sample:
     """Sync and check how many todos were inserted and updated; all are inserted unless said otherwise."""
     sample, output = stage.measure([*TOOLKIT, "sync", "--from", source, "--to", target, "--json", *options])
     require(wanted or (stage.todos, 0), transferred(output)["todo"])

@@ -70,8 +70,9 @@ def _from_duckdb(file: str) -> list[Any]:
 
 def _batches(connection: duckdb.DuckDBPyConnection, table: str) -> Iterator[pa.RecordBatch]:
     columns = connection.sql(f'DESCRIBE "{table}"').fetchall()
-    fields = (f'"{name}"::VARCHAR AS "{name}"' if type_ in {"UUID", "JSON"} else f'"{name}"'
-              for name, type_, *_ in columns)
+    fields = (
+        f'"{name}"::VARCHAR AS "{name}"' if type_ in {"UUID", "JSON"} else f'"{name}"' for name, type_, *_ in columns
+    )
     yield from connection.cursor().sql(f'SELECT {", ".join(fields)} FROM "{table}"').to_arrow_reader(50_000)
 
 

@@ -18,8 +18,22 @@ import sqlalchemy as sa
 from toolkit.models.todo import metadata
 
 _WORDS = (
-    "review", "plan", "order", "write", "call", "water", "ship", "paint",
-    "measure", "answer", "sort", "clean", "pack", "ask", "book", "draw",
+    "review",
+    "plan",
+    "order",
+    "write",
+    "call",
+    "water",
+    "ship",
+    "paint",
+    "measure",
+    "answer",
+    "sort",
+    "clean",
+    "pack",
+    "ask",
+    "book",
+    "draw",
 )
 _START = dt.datetime(2024, 1, 1)
 
@@ -36,8 +50,11 @@ def generate(todos: int, path: Path, seed: int = 1) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         _insert(connection, "user_account", _users(users))
-        _insert(connection, "tag", ({"id": key, "name": f"tag {number}", "user_id": user, **_audit(chance)}
-                                    for key, user, number in tags))
+        _insert(
+            connection,
+            "tag",
+            ({"id": key, "name": f"tag {number}", "user_id": user, **_audit(chance)} for key, user, number in tags),
+        )
         _insert(connection, "todo", _todos(todos, users, chance, keys))
         _insert(connection, "todo_tag", _todo_tags(keys[::5], [key for key, *_ in tags], chance))
     connection.close()
@@ -64,8 +81,15 @@ def _audit(chance: random.Random) -> dict[str, object]:
 def _users(keys: list[bytes]) -> Iterator[dict[str, object]]:
     chance = random.Random(2)
     for number, key in enumerate(keys):
-        yield {"id": key, "email": f"user{number}@example.org", "name": f"User Número {number}",
-               "is_active": 1, "is_superuser": 0, "joined_at": "2024-02-29", **_audit(chance)}
+        yield {
+            "id": key,
+            "email": f"user{number}@example.org",
+            "name": f"User Número {number}",
+            "is_active": 1,
+            "is_superuser": 0,
+            "joined_at": "2024-02-29",
+            **_audit(chance),
+        }
 
 
 def _todo_tags(todos: list[bytes], tags: list[bytes], chance: random.Random) -> Iterator[dict[str, object]]:
@@ -77,9 +101,7 @@ def _description(chance: random.Random) -> str:
     return " ".join(chance.choices(_WORDS, k=chance.randrange(5, 20)))
 
 
-def _todos(
-    count: int, users: list[bytes], chance: random.Random, keys: list[bytes]
-) -> Iterator[dict[str, object]]:
+def _todos(count: int, users: list[bytes], chance: random.Random, keys: list[bytes]) -> Iterator[dict[str, object]]:
     for number in range(count):
         start = _START + dt.timedelta(microseconds=chance.randrange(3 * 10**13))
         details = {

@@ -56,8 +56,12 @@ def measure(
     os.sync()
     busy, served, started = _busy_seconds(), _served_seconds(server), time.perf_counter()
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, **(environment or {})}, cwd=ROOT,
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **(environment or {})},
+        cwd=ROOT,
     ) as process:
         assert process.stdout is not None
         output = process.stdout.read().decode(errors="replace")

@@ -90,7 +90,8 @@ TARGETS: tuple[Target | Limit, ...] = (
     # Rows that lie together cost no less to be found and written than those that are scattered.
     *(
         Target(_few_changes(*pair), title(share, together=False), title(share, together=True), 1.3)
-        for pair in _PAIRS for share in SHARES
+        for pair in _PAIRS
+        for share in SHARES
     ),
     *(Target(_few_changes(*pair), title(0.001, together=False), UNCHANGED, 1.3) for pair in _PAIRS),
     Target("SQLite → DuckDB", "toolkit sync", "dlt merge", 4, faster=True),

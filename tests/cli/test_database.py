@@ -156,9 +156,7 @@ def test_other_warnings_stay_warnings(project: Config) -> None:
 
 
 def test_a_url_in_the_place_of_a_name(project: Config, tmp_path: Path) -> None:
-    assert run(project, "upgrade", "--database", f"sqlite:///{tmp_path}/other.db").stdout.startswith(
-        "other.db: "
-    )
+    assert run(project, "upgrade", "--database", f"sqlite:///{tmp_path}/other.db").stdout.startswith("other.db: ")
     assert (tmp_path / "other.db").exists()
 
 
@@ -200,9 +198,7 @@ def test_sql_goes_to_stdout(project: Config) -> None:
     written = run(project, "upgrade", "--sql", "--all")
     assert written.stdout.count("CREATE TABLE thing") == 2
     assert (
-        json.loads(run(project, "downgrade", "head:base", "--sql", "--json").stdout)["sql"].count(
-            "DROP TABLE thing"
-        )
+        json.loads(run(project, "downgrade", "head:base", "--sql", "--json").stdout)["sql"].count("DROP TABLE thing")
         == 1
     )
     assert not (project.root / "one.sqlite3").exists()

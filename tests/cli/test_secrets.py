@@ -106,7 +106,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     (tmp_path / "unimportable.py").write_text(
         f"url = 'postgresql://me:{SECRET}@host'\n"
-        f"raise ValueError('1 error for Settings\\ndb\\n  missing [input_value={{\"db_password\": \"{SECRET}\"}}]')"
+        f'raise ValueError(\'1 error for Settings\\ndb\\n  missing [input_value={{"db_password": "{SECRET}"}}]\')'
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PGPASSWORD", f"{SECRET}11")
@@ -159,9 +159,7 @@ def test_no_command_that_succeeds_tells_a_secret(reached: Place, capfd: pytest.C
 
 
 @pytest.mark.parametrize("place", FAILING)
-def test_no_command_that_fails_tells_a_secret(
-    capfd: pytest.CaptureFixture[str], place: str
-) -> None:
+def test_no_command_that_fails_tells_a_secret(capfd: pytest.CaptureFixture[str], place: str) -> None:
     succeeded = set()
     for words in IN_ORDER:
         for options in forms(words):

@@ -13,7 +13,7 @@ from tests.operations.databases import create, execute
 from tests.operations.example import fill
 from tests.operations.shop import metadata
 from toolkit.config import Config, Database
-from toolkit.repositories import connect
+from toolkit.engines import connect
 
 __all__ = ["guarded_role", "shop", "tell"]
 VALUE = "hunter2"
@@ -38,8 +38,12 @@ def test_neither_a_password_nor_a_rows_value_is_in_the_log_of_a_server_that_logs
     before = log.stat().st_size
     execute(shop.database("postgres"), f"ALTER DATABASE {name} SET log_statement = 'all'")
     url = as_role(shop, role, SECRET)
-    for verb in (["sync", "--from", "sqlite", "--to", url], ["diff", "--from", url, "--to", "sqlite", "--rows", "5"],
-                 ["dump-data", "--from", url, "--dir", "out"], ["load-data", "--to", url, "--dir", "out"]):  # fmt: skip
+    for verb in (
+        ["sync", "--from", "sqlite", "--to", url],
+        ["diff", "--from", url, "--to", "sqlite", "--rows", "5"],
+        ["dump-data", "--from", url, "--dir", "out"],
+        ["load-data", "--to", url, "--dir", "out"],
+    ):
         assert tell(*verb).code == 0
     # Rows that are there already, and take another way.
     execute(shop.database("sqlite"), f"UPDATE customer SET name = '{VALUE} and more'")
@@ -74,9 +78,10 @@ def test_a_connection_service_is_a_place_of_its_own_and_its_password_is_not_show
     monkeypatch.delenv("PGPASSWORD", raising=False)
     assert Database("", "postgresql:///?service=a").place != Database("", "postgresql:///?service=b").place
     for name, code, said in (
-        ("there", 0, "Verified"), ("wrong", 1, "the password was refused"),
+        ("there", 0, "Verified"),
+        ("wrong", 1, "the password was refused"),
         ("nowhere", 1, "no PostgreSQL server answers at service nowhere"),
-    ):  # fmt: skip
+    ):
         told = tell("sync", "--from", "sqlite", "--to", f"postgresql:///?service={name}", "--debug")
         assert told.code == code, told
         assert said in told.out + told.err

@@ -18,8 +18,8 @@ import pytest
 
 from toolkit.cli import run
 from toolkit.cli.output import let_libraries_through, report, say, telling_stream
+from toolkit.compute.scratch import scratch_directory
 from toolkit.errors import LostOutputError, TemporaryFilesError
-from toolkit.scratch import scratch_directory
 
 MODELS = """
 import sqlalchemy as sa
@@ -79,9 +79,11 @@ def test_whoever_reads_a_part_of_a_report_is_told_of_what_was_written_alone(
     reading, writing = os.pipe()
     os.close(reading)
     for arguments, told in (
-        (["status"], ""), (["--help"], ""), (["diff", "--from", "sqlite:///a.db", "--to", "sqlite:///a2.db"], ""),
+        (["status"], ""),
+        (["--help"], ""),
+        (["diff", "--from", "sqlite:///a.db", "--to", "sqlite:///a2.db"], ""),
         (["sync", "--from", "sqlite:///a.db", "--to", "sqlite:///b.db", "--json"], f"{WRITTEN} (Broken pipe)."),
-    ):  # fmt: skip
+    ):
         Path("a2.db").write_bytes(Path("a.db").read_bytes())
         monkeypatch.setattr(sys, "stdout", telling_stream(writing, None))
         assert run(arguments) == 1
@@ -124,8 +126,12 @@ def test_a_dry_run_whose_report_is_lost_has_written_nothing(monkeypatch: pytest.
 def test_what_libraries_say_of_a_connection_that_broke_is_not_shown(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for place, name in ((logging, "lastResort"), (warnings, "showwarning"), (threading, "excepthook"),
-                        (sys, "unraisablehook")):  # fmt: skip
+    for place, name in (
+        (logging, "lastResort"),
+        (warnings, "showwarning"),
+        (threading, "excepthook"),
+        (sys, "unraisablehook"),
+    ):
         monkeypatch.setattr(place, name, getattr(place, name))
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     let_libraries_through()

@@ -15,7 +15,7 @@ import pytest
 
 from toolkit.cli import run
 from toolkit.config import load_config
-from toolkit.operations.migrate import head_revision
+from toolkit.operations.migrations.migrate import head_revision
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -31,23 +31,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def command(*arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command line as a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "toolkit", *arguments], capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "toolkit", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, **(environ or {})},
     )
 
 
-def test_each_table_has_a_line_and_the_end_says_what_was_proved(
-    here: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_each_table_has_a_line_and_the_end_says_what_was_proved(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["load-data"]) == 0
     assert run(["sync", "--from", "sqlite", "--to", "duckdb"]) == 0
     out, err = capfd.readouterr()
     text = out[out.index("sqlite -> duckdb") :]
     assert [line.split()[:2] for line in text.splitlines() if line.startswith("todo ")] == [["todo", "40"]]
     assert text.splitlines()[-1] == "Verified: rows and digest of every table written are equal."
-    assert err == (
-        "sqlite had no tables: its schema was created.\nduckdb had no tables: its schema was created.\n"
-    )
+    assert err == ("sqlite had no tables: its schema was created.\nduckdb had no tables: its schema was created.\n")
 
     for options in ([], ["--dry-run"]):
         assert run(["sync", "--from", "sqlite", "--to", "duckdb", *options]) == 0
@@ -99,8 +98,11 @@ def test_a_dry_run_says_what_would_make_the_tables(here: Path, capfd: pytest.Cap
     assert run(["load-data", "--dry-run"]) == 0
     out = capfd.readouterr().out
     head = re.escape(head_revision(load_config(here)))
-    assert re.search(rf"^sqlite has no tables: they would be created first, from \d+ migrations? to revision {head}\.$",
-                     out, re.MULTILINE)  # fmt: skip
+    assert re.search(
+        rf"^sqlite has no tables: they would be created first, from \d+ migrations? to revision {head}\.$",
+        out,
+        re.MULTILINE,
+    )
     assert list(here.iterdir()) == [here / "toolkit.toml"]
 
 
@@ -140,10 +142,15 @@ BETWEEN = ["sync", "--from", "sqlite", "--to", "duckdb"]
 
 @pytest.mark.parametrize(
     "arguments",
-    [["sync"], ["sync", "--from", "sqlite"], ["nonsense"], ["sync", "--from", "a", "--to", "b", "--batch-rows", "0"],
-     [*BETWEEN, "--attachments", "./one", "--attachments", "./two"],
-     [*BETWEEN, "--attachments", "pages=./one", "--attachments", "pages=./two"],
-     [*BETWEEN, "--overwrite-attachments"]],
+    [
+        ["sync"],
+        ["sync", "--from", "sqlite"],
+        ["nonsense"],
+        ["sync", "--from", "a", "--to", "b", "--batch-rows", "0"],
+        [*BETWEEN, "--attachments", "./one", "--attachments", "./two"],
+        [*BETWEEN, "--attachments", "pages=./one", "--attachments", "pages=./two"],
+        [*BETWEEN, "--overwrite-attachments"],
+    ],
 )
 def test_wrong_usage_is_exit_code_2(here: Path, arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
@@ -168,9 +175,7 @@ def test_a_fixture_with_a_broken_row_is_refused_with_file_line_and_column(
     assert "there is no file for tag" in capfd.readouterr().err
 
 
-def test_the_metadata_may_be_chosen_before_or_behind_the_command(
-    here: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_metadata_may_be_chosen_before_or_behind_the_command(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     wrong = "nowhere.at_all:metadata"
     for arguments in (["--metadata", wrong, "load-data"], ["load-data", "--metadata", wrong]):
         assert run(arguments) == 2

@@ -11,11 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-STRANGER = 54321
+UNRECOGNISED = 54321
 # What a user may do who has nothing but what they are given; Python itself may lie in root's home, hence the reading.
 _MAY = "--inh-caps=-all,+dac_read_search"
 _AS_STRANGER = (
-    "setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups", _MAY, _MAY.replace("inh", "ambient"),
+    "setpriv",
+    f"--reuid={UNRECOGNISED}",
+    f"--regid={UNRECOGNISED}",
+    "--clear-groups",
+    _MAY,
+    _MAY.replace("inh", "ambient"),
 )
 _RUN = """
 import sys
@@ -42,11 +47,15 @@ def unprivileged(project: Path, home: Path, commands: Sequence[str]) -> subproce
     temporary.mkdir()
     if os.geteuid() == 0:
         for path in (project, *project.rglob("*")):
-            os.chown(path, STRANGER, STRANGER)
+            os.chown(path, UNRECOGNISED, UNRECOGNISED)
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(temporary)}
     return subprocess.run(
         [*(_AS_STRANGER if os.geteuid() == 0 else ()), sys.executable, "-c", _RUN, str(home), *commands],
-        cwd=project, env=environment, capture_output=True, text=True, check=False,
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -56,13 +65,26 @@ def test_a_user_with_a_home_that_is_only_to_be_read_works_on_all_that_is_theirs_
     project = tmp_path / "project"
     project.mkdir()
     (project / "toolkit.toml").write_text("".join(f'{key} = "{ROOT / key}"\n' for key in ("migrations", "fixtures")))
-    done = unprivileged(project, home, [
-        "load-data --to sqlite", "sync --from sqlite --to duckdb", "dump-data --from duckdb --dir out --attachments",
-        "archive push --from sqlite", "archive verify --from sqlite", "status sqlite duckdb",
-    ])
+    done = unprivileged(
+        project,
+        home,
+        [
+            "load-data --to sqlite",
+            "sync --from sqlite --to duckdb",
+            "dump-data --from duckdb --dir out --attachments",
+            "archive push --from sqlite",
+            "archive verify --from sqlite",
+            "status sqlite duckdb",
+        ],
+    )
     assert done.returncode == 0, done.stderr
     assert not list(home.iterdir())
     assert [path.name for path in (project / "temporary").rglob("*") if path.stat().st_size and path.is_file()] == []
     assert {path.name for path in project.iterdir()} == {
-        "toolkit.toml", "temporary", "todo.sqlite3", "todo.duckdb", "out", ".toolkit",
+        "toolkit.toml",
+        "temporary",
+        "todo.sqlite3",
+        "todo.duckdb",
+        "out",
+        ".toolkit",
     }

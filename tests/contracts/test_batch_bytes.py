@@ -8,18 +8,22 @@ import sqlalchemy as sa
 
 from tests.contracts.test_repository import repository
 from tests.operations.databases import create
+from toolkit.compute.stored_digest import StoredDigest
 from toolkit.config import Config, Database
-from toolkit.core.digest import StoredDigest, digest_batches
+from toolkit.core.digest import digest_batches
 from toolkit.core.tables import TableSpec, select_tables
+from toolkit.engines import connect
+from toolkit.engines.duckdb.table import DuckDBRepository
+from toolkit.engines.portable.table import TableRepository
+from toolkit.engines.sqlite.connection import SqliteRepository
 from toolkit.errors import StatementError
-from toolkit.repositories import connect
-from toolkit.repositories.duckdb_table import DuckDBRepository
-from toolkit.repositories.portable import TableRepository
-from toolkit.repositories.sqlite import SqliteRepository
 
 METADATA = sa.MetaData()
 sa.Table(
-    "page", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("body", sa.Text),
+    "page",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("body", sa.Text),
     sa.Column("raw", sa.LargeBinary),
 )
 # 170 rows of three columns, as they count without their texts: of the widest row, fewer than one.
@@ -30,7 +34,7 @@ BYTES = 170 * 3 * 32
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TableRepository, "batch_bytes", BYTES)
     monkeypatch.setattr(DuckDBRepository, "group_bytes", BYTES)
-    monkeypatch.setattr("toolkit.repositories.sqlite._SORTED_BYTES", BYTES)
+    monkeypatch.setattr("toolkit.engines.sqlite.connection._SORTED_BYTES", BYTES)
 
 
 @pytest.fixture

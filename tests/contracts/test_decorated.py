@@ -21,7 +21,7 @@ from tests.operations.databases import connected, execute
 from toolkit.config import Config
 from toolkit.core.tables import select_tables
 from toolkit.errors import UnrepresentableValueError
-from toolkit.operations.diff_sql import diff_sql
+from toolkit.operations.diff.script import diff_sql
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 
@@ -109,7 +109,8 @@ def moment_of(seconds: int) -> dt.datetime:
 
 metadata = sa.MetaData()
 price = sa.Table(
-    "price", metadata,
+    "price",
+    metadata,
     sa.Column("id", TextualUuid, primary_key=True),
     sa.Column("amount", Cents),
     sa.Column("token", Token),
@@ -122,8 +123,13 @@ price = sa.Table(
 )
 MOMENT = dt.datetime(2024, 2, 29, 12, 30, 1)
 FULL = {
-    "token": f"token_{7:032x}", "moment": MOMENT, "seconds": seconds_of(MOMENT), "day": MOMENT.toordinal(),
-    "cost": Decimal("12345678901234567890.1234567890"), "extra": {"a": [1, "C:\\u0000"]}, "rate": None,
+    "token": f"token_{7:032x}",
+    "moment": MOMENT,
+    "seconds": seconds_of(MOMENT),
+    "day": MOMENT.toordinal(),
+    "cost": Decimal("12345678901234567890.1234567890"),
+    "extra": {"a": [1, "C:\\u0000"]},
+    "rate": None,
 }
 EMPTY = dict.fromkeys(FULL)
 ROWS: list[dict[str, Any]] = [

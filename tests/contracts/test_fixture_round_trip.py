@@ -17,15 +17,18 @@ from toolkit.config import Config
 from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.problems import Problems
 from toolkit.core.types import JSON_KINDS
-from toolkit.operations.dump import FileForm, Format, dump_data
-from toolkit.operations.load import load_data
+from toolkit.operations.fixtures.dump import FileForm, Format, dump_data
+from toolkit.operations.fixtures.load import load_data
 from toolkit.stores.fixture_files import Compression
 from toolkit.stores.fixture_reader import FixtureReader
 from toolkit.stores.fixture_writer import format_rows
 
 SPEC = schema.spec()
-FORMS = [FileForm(format_, compression) for format_ in (Format.JSON, Format.JSONL)
-         for compression in (Compression.NONE, Compression.GZIP, Compression.ZSTD)]
+FORMS = [
+    FileForm(format_, compression)
+    for format_ in (Format.JSON, Format.JSONL)
+    for compression in (Compression.NONE, Compression.GZIP, Compression.ZSTD)
+]
 
 
 @pytest.fixture
@@ -78,9 +81,7 @@ def test_every_form_is_the_same_from_run_to_run_and_loads(matrix: Config, tmp_pa
     assert dump(matrix, "duckdb", tmp_path / "third", form) == first
 
 
-def test_rows_are_in_the_order_of_their_keys_bytes_whatever_the_collation(
-    matrix: Config, tmp_path: Path
-) -> None:
+def test_rows_are_in_the_order_of_their_keys_bytes_whatever_the_collation(matrix: Config, tmp_path: Path) -> None:
     write(matrix, "postgres", SPEC, schema.batch().take(pa.array([3, 1, 2, 0])))
     (content,) = [c for n, c in dump(matrix, "postgres", tmp_path / "fixtures").items() if n != "manifest.json"]
     keys = [row["key"] for row in json.loads(content)]

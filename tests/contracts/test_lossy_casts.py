@@ -18,14 +18,14 @@ from toolkit.config import Config, Database
 from toolkit.core.json_columns import format_column, parse_column
 from toolkit.core.progress import Silent
 from toolkit.core.tables import select_tables
+from toolkit.engines import connect
+from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import UnrepresentableValueError, VerificationError
-from toolkit.operations.diff import Status, diff
-from toolkit.operations.dump import dump_data
-from toolkit.operations.execution import execute
+from toolkit.operations.diff.compare import Status, diff
+from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Options, plan_table
-from toolkit.repositories import connect
-from toolkit.repositories.lossy import require_exact
+from toolkit.operations.transfer.execution import execute
+from toolkit.operations.transfer.run import Options, plan_table
 
 Type = sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]]
 INTEGERS = sa.ARRAY(sa.Integer)

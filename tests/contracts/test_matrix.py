@@ -14,9 +14,9 @@ from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.progress import Silent
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import JSON_KINDS
-from toolkit.operations.execution import execute
-from toolkit.operations.transfer import Options, plan_table
-from toolkit.repositories import connect
+from toolkit.engines import connect
+from toolkit.operations.transfer.execution import execute
+from toolkit.operations.transfer.run import Options, plan_table
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 PAIRS = list(itertools.product(ENGINES, ENGINES))

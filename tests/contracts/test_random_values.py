@@ -19,7 +19,7 @@ from tests.operations.databases import create
 from toolkit.config import Database, load_config
 from toolkit.core.canonical_json import canonical_document, canonical_documents
 from toolkit.core.digest import digest_batches
-from toolkit.repositories import connect
+from toolkit.engines import connect
 
 SPEC = schema.spec()
 SETTINGS = settings(
@@ -108,11 +108,14 @@ def databases(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("random")
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute("CREATE DATABASE random_values")
-    config = load_config(folder, {
-        "TOOLKIT_POSTGRES_URL": postgres_server.replace("/postgres?", "/random_values?"),
-        "TOOLKIT_SQLITE_URL": f"sqlite:///{folder}/random.sqlite3",
-        "TOOLKIT_DUCKDB_URL": f"duckdb:///{folder}/random.duckdb",
-    })
+    config = load_config(
+        folder,
+        {
+            "TOOLKIT_POSTGRES_URL": postgres_server.replace("/postgres?", "/random_values?"),
+            "TOOLKIT_SQLITE_URL": f"sqlite:///{folder}/random.sqlite3",
+            "TOOLKIT_DUCKDB_URL": f"duckdb:///{folder}/random.duckdb",
+        },
+    )
     databases = [config.database(name) for name in ("sqlite", "duckdb", "postgres")]
     for database in databases:
         create(database, schema.metadata)

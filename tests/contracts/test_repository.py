@@ -17,10 +17,10 @@ from tests.operations.databases import connected, create
 from toolkit.config import Config, Database
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.tables import TableSpec, select_tables
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import DatabaseConnection
+from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import UnrepresentableValueError
-from toolkit.repositories import connect
-from toolkit.repositories.base import DatabaseConnection
-from toolkit.repositories.portable import TableRepository
 
 SPEC, BATCH = schema.spec(), schema.batch()
 
@@ -171,7 +171,7 @@ composite = sa.Table(
     sa.Column("c", sa.DateTime(timezone=True), primary_key=True),
     sa.Column("value", sa.Text),
 )
-KEYS = [("x ", 1), ("x", 1), ("X", 1), ("é", 2), ("e\u0301", 2), ('"quote\'', -(2**63)), ("", 0)]
+KEYS = [("x ", 1), ("x", 1), ("X", 1), ("é", 2), ("e\u0301", 2), ("\"quote'", -(2**63)), ("", 0)]
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_a_value_that_sqlite_let_in_is_refused_by_table_key_and_column(
         for number in range(22):
             value = stored if number == position else "NULL"
             key = uuid.UUID(int=number).hex
-            connection.exec_driver_sql(f'INSERT INTO {name} ("key", {cell}) VALUES (x\'{key}\', {value})')
+            connection.exec_driver_sql(f"INSERT INTO {name} (\"key\", {cell}) VALUES (x'{key}', {value})")
     with connect(database) as opened, pytest.raises(UnrepresentableValueError) as raised:
         for _ in opened.repository(SPEC).read(batch_rows=4):
             pass

@@ -18,19 +18,22 @@ from tests.contracts import schema
 from tests.contracts.test_repository import BATCH, SPEC, filled
 from tests.operations.databases import create
 from tests.servers.tcp_proxy import in_front_of
+from toolkit.compute.changes import compare, compare_rows
+from toolkit.compute.segments import SegmentedDigests, SpooledDigests, segment_count
 from toolkit.config import Config, Database
-from toolkit.core.changes import compare, compare_rows
 from toolkit.core.digest import keyed_digests
-from toolkit.core.segments import SegmentedDigests, SpooledDigests, segment_count
 from toolkit.core.tables import select_tables
-from toolkit.repositories import connect
-from toolkit.repositories.portable import TableRepository
-from toolkit.repositories.postgres import PostgresConnection
+from toolkit.engines import connect
+from toolkit.engines.portable.table import TableRepository
+from toolkit.engines.postgresql.connection import PostgresConnection
 
 METADATA = sa.MetaData()
 sa.Table(
-    "pair", METADATA, sa.Column("a", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("b", sa.Text, primary_key=True), sa.Column("v", sa.Text),
+    "pair",
+    METADATA,
+    sa.Column("a", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("b", sa.Text, primary_key=True),
+    sa.Column("v", sa.Text),
 )
 PAIR = select_tables(METADATA)[0]
 KEYS = st.tuples(st.integers(-3, 3), st.sampled_from(["", "x", "X ", "é", "\U0001f41f"]))
@@ -82,13 +85,15 @@ def test_segments_find_what_a_comparison_of_all_rows_finds(
 ) -> None:
     ours, theirs = rows
     with (
-        patch("toolkit.core.segments._FEWEST_SEGMENTS", 2),
+        patch("toolkit.compute.segments._FEWEST_SEGMENTS", 2),
         holding(config.database(source), ours) as left,
         holding(config.database(target), ours if source == target else theirs) as right,
     ):
         found = compare(PAIR, left, right, removed=True, segment_rows=1)
     expected = compare_rows(
-        PAIR, [keyed_digests(PAIR, batch(ours))], [keyed_digests(PAIR, batch(ours if source == target else theirs))],
+        PAIR,
+        [keyed_digests(PAIR, batch(ours))],
+        [keyed_digests(PAIR, batch(ours if source == target else theirs))],
         removed=True,
     )
     for name in ("new", "changed", "removed"):
@@ -99,8 +104,6 @@ def test_segments_find_what_a_comparison_of_all_rows_finds(
 
 def test_segments_are_a_power_of_two_and_worth_their_while() -> None:
     assert [segment_count(rows) for rows in (0, 4095, 4096, 4160, 1_000_000, 10**9)] == [1, 1, 64, 128, 16384, 65536]
-
-
 
 
 def test_equal_tables_move_less_than_a_byte_a_row_and_scattered_changes_little_more(

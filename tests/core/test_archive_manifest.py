@@ -39,17 +39,34 @@ HASH = hashlib.sha256(b"x").hexdigest()
 
 def header(**changes: Any) -> Header:
     values = {
-        "id": "20240229T153000Z-0123abcd", "created_at": NOW, "database": "sqlite", "revision": "0001",
-        "scope": Scope(("attachment",), {"attachment": "size > 3"}, "90d"), "files": 1, "objects": 1, "bytes": 5,
+        "id": "20240229T153000Z-0123abcd",
+        "created_at": NOW,
+        "database": "sqlite",
+        "revision": "0001",
+        "scope": Scope(("attachment",), {"attachment": "size > 3"}, "90d"),
+        "files": 1,
+        "objects": 1,
+        "bytes": 5,
     }
     return Header(**{**values, **changes})
 
 
 def entry(**changes: Any) -> FileEntry:
     values = {
-        "table": "attachment", "column": "file", "key": {"id": "018df57c"}, "index": None, "backend": "attachments",
-        "path": "2024/a.pdf", "name": "a.pdf", "content_type": "application/pdf", "size": 5, "sha256": HASH,
-        "stored": None, "modified": 1709220599.25, "etag": '"e"', "metadata": msgspec.Raw(b'{"pages": "17"}'),
+        "table": "attachment",
+        "column": "file",
+        "key": {"id": "018df57c"},
+        "index": None,
+        "backend": "attachments",
+        "path": "2024/a.pdf",
+        "name": "a.pdf",
+        "content_type": "application/pdf",
+        "size": 5,
+        "sha256": HASH,
+        "stored": None,
+        "modified": 1709220599.25,
+        "etag": '"e"',
+        "metadata": msgspec.Raw(b'{"pages": "17"}'),
         "reference": msgspec.Raw(b'{"filename": "2024/a.pdf"}'),
     }
     return FileEntry(**{**values, **changes})
@@ -71,10 +88,17 @@ documents = st.recursive(
 )
 entries = st.builds(
     entry,
-    table=texts, key=st.dictionaries(texts, st.none() | st.integers(-(2**63), 2**63 - 1) | texts, max_size=3),
-    index=st.none() | st.integers(0, 9), backend=texts, path=texts, name=texts, content_type=st.none() | texts,
-    size=st.integers(0, 2**60), stored=st.none() | st.integers(0, 2**60),
-    modified=st.none() | st.floats(0, 2**33), etag=st.none() | texts,
+    table=texts,
+    key=st.dictionaries(texts, st.none() | st.integers(-(2**63), 2**63 - 1) | texts, max_size=3),
+    index=st.none() | st.integers(0, 9),
+    backend=texts,
+    path=texts,
+    name=texts,
+    content_type=st.none() | texts,
+    size=st.integers(0, 2**60),
+    stored=st.none() | st.integers(0, 2**60),
+    modified=st.none() | st.floats(0, 2**33),
+    etag=st.none() | texts,
     metadata=documents.map(lambda each: one_line(json.dumps(each, indent=1))),
 )
 
@@ -210,13 +234,22 @@ HEADER, ENTRY = (line.decode() for line in written(entry()).splitlines()[:2])
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("size", "99999999999999999999999999"), ("size", "-1"), ("size", "1.5"), ("size", "NaN"), ("size", "9" * 5000),
-        ("stored", str(2**63)), ("index", "-1"), ("sha256", '"../../../../../etc/hostname"'),
+        ("size", "99999999999999999999999999"),
+        ("size", "-1"),
+        ("size", "1.5"),
+        ("size", "NaN"),
+        ("size", "9" * 5000),
+        ("stored", str(2**63)),
+        ("index", "-1"),
+        ("sha256", '"../../../../../etc/hostname"'),
         ("sha256", f'"{HASH}\\n"'),
-        ("modified", "1e999"), ("reference", "5"), ("reference", '{"filename": 5}'), ("reference", "[" * 3000),
+        ("modified", "1e999"),
+        ("reference", "5"),
+        ("reference", '{"filename": 5}'),
+        ("reference", "[" * 3000),
         ("key", "[" * 1200 + "]" * 1200),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_no_archive_could_have_is_refused_when_it_is_read(name: str, value: str) -> None:
     fields = {**json.loads(ENTRY), name: "@"}
     line = json.dumps(fields).replace('"@"', value)
@@ -227,11 +260,17 @@ def test_a_file_that_no_archive_could_have_is_refused_when_it_is_read(name: str,
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("id", "../../x"), ("id", ""), ("created_at", "0001-01-01T00:00:00+14:00"),
-        ("created_at", "2024-01-01T00:00:00"), ("created_at", "9999-12-31T23:59:59-14:00"), ("files", -1),
-        ("bytes", 2**63), ("objects", 1e300), ("format", "x"),
+        ("id", "../../x"),
+        ("id", ""),
+        ("created_at", "0001-01-01T00:00:00+14:00"),
+        ("created_at", "2024-01-01T00:00:00"),
+        ("created_at", "9999-12-31T23:59:59-14:00"),
+        ("files", -1),
+        ("bytes", 2**63),
+        ("objects", 1e300),
+        ("format", "x"),
     ],
-)  # fmt: skip
+)
 def test_a_snapshot_that_nobody_could_have_made_is_refused_when_it_is_read(name: str, value: object) -> None:
     with pytest.raises(ManifestError, match="is damaged"):
         decode_header([signed(json.dumps({**json.loads(HEADER), name: value}))])

@@ -7,7 +7,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from toolkit.repositories.postgres_json import holds_null_character
+from toolkit.engines.postgresql.json import holds_null_character
 
 
 @pytest.mark.parametrize("before", ["", "a", "\\", "\\\\", 'quote"\\', "\x00", "\n"])

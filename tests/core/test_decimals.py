@@ -22,8 +22,18 @@ from toolkit.core.values import parse_json_value
 PRICE = LogicalType(Kind.DECIMAL, 10, 2)
 FREE = LogicalType(Kind.DECIMAL)
 JSON = LogicalType(Kind.JSON)
-BEYOND = ["1e-99999999", "1e999999", "1e9999999", "1e999999999999999999", f"1e{'9' * 400}", "1e131072", "1e-16384",
-          "0e-16384", "-0e-999999999", "1" * 200_001]  # fmt: skip
+BEYOND = [
+    "1e-99999999",
+    "1e999999",
+    "1e9999999",
+    "1e999999999999999999",
+    f"1e{'9' * 400}",
+    "1e131072",
+    "1e-16384",
+    "0e-16384",
+    "-0e-999999999",
+    "1" * 200_001,
+]
 
 
 @pytest.mark.parametrize("text", BEYOND)
@@ -47,9 +57,17 @@ def test_a_number_that_postgres_holds_is_taken(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [(f"1.{'0' * 77}", "1.00"), (f"1.23{'0' * 75}", "1.23"), ("0e999999999", "0.00"), (" 5 ", "5.00"),
-     ("1e7", "10000000.00"), ("-0", "0.00"), (".5", "0.50"), ("0" * 5000 + "7", "7.00")],
-)  # fmt: skip
+    [
+        (f"1.{'0' * 77}", "1.00"),
+        (f"1.23{'0' * 75}", "1.23"),
+        ("0e999999999", "0.00"),
+        (" 5 ", "5.00"),
+        ("1e7", "10000000.00"),
+        ("-0", "0.00"),
+        (".5", "0.50"),
+        ("0" * 5000 + "7", "7.00"),
+    ],
+)
 def test_a_number_of_many_digits_is_exactly_what_it_says(text: str, value: str) -> None:
     """Arrow alone makes 0.00 of the first two, and ends the process for some."""
     assert parse_decimals(PRICE, pa.array([text])).to_pylist() == [Decimal(value)]
@@ -91,23 +109,36 @@ WHOLE = "1" + "0" * 5000
 @pytest.mark.parametrize(
     ("document", "canonical"),
     [
-        (WHOLE, WHOLE), (f'{{"b": {WHOLE}, "a": [-0, 1e2]}}', f'{{"a": [0, 100], "b": {WHOLE}}}'),
-        ("1e400", "1" + "0" * 400), ("1e1000000000", "1e1000000000"), ("[0e1000000000]", "[0]"),
+        (WHOLE, WHOLE),
+        (f'{{"b": {WHOLE}, "a": [-0, 1e2]}}', f'{{"a": [0, 100], "b": {WHOLE}}}'),
+        ("1e400", "1" + "0" * 400),
+        ("1e1000000000", "1e1000000000"),
+        ("[0e1000000000]", "[0]"),
         ("9" * 140_000, "9" * 140_000),
         ("[ " * 3000 + "1.50" + "]" * 3000, "[" * 3000 + "1.50" + "]" * 3000),
         ('{"b":1,"a":' * 1500 + "null" + "}" * 1500, '{"a": ' * 1500 + "null" + ', "b": 1}' * 1500),
     ],
-)  # fmt: skip
+)
 def test_documents_of_any_size_have_a_canonical_form(document: str, canonical: str) -> None:
     assert canonical_document(document) == canonical
 
 
 @pytest.mark.parametrize(
     "document",
-    ["[" * 10**6, "[" * 1100 + '"' + '\\"' * 10**6, f"[{WHOLE}", f"[{WHOLE} 1]", f"- {WHOLE}", f"{WHOLE}x",
-     f"[{WHOLE}.]", f"{{1: {WHOLE}}}", "[" * 1300 + "] []" + "]" * 1299, "[" * 1300 + "- []" + "]" * 1300,
-     "[" * 30_000 + "]" * 30_000],
-)  # fmt: skip
+    [
+        "[" * 10**6,
+        "[" * 1100 + '"' + '\\"' * 10**6,
+        f"[{WHOLE}",
+        f"[{WHOLE} 1]",
+        f"- {WHOLE}",
+        f"{WHOLE}x",
+        f"[{WHOLE}.]",
+        f"{{1: {WHOLE}}}",
+        "[" * 1300 + "] []" + "]" * 1299,
+        "[" * 1300 + "- []" + "]" * 1300,
+        "[" * 30_000 + "]" * 30_000,
+    ],
+)
 def test_what_is_no_document_is_found_out_at_once(document: str) -> None:
     began = time.monotonic()
     with pytest.raises(ValueError, match="JSON"):

@@ -57,7 +57,8 @@ def test_months_of_different_years_are_different() -> None:
 def test_the_day_is_that_of_utc() -> None:
     east = dt.timezone(dt.timedelta(hours=10))
     snapshots = [
-        Made(dt.datetime(2024, 3, 2, 5, tzinfo=east)), Made(dt.datetime(2024, 3, 2, 11, tzinfo=east)),
+        Made(dt.datetime(2024, 3, 2, 5, tzinfo=east)),
+        Made(dt.datetime(2024, 3, 2, 11, tzinfo=east)),
         Made(dt.datetime(2024, 3, 2, 12, tzinfo=east)),
     ]
     assert [v.kept for v in apply_policy(snapshots, Policy(daily=5), NOW)] == [True, False, True]
@@ -113,8 +114,12 @@ def test_a_second_application_keeps_all_that_the_first_kept(found: list[dt.datet
 @pytest.mark.parametrize(
     ("text", "length"),
     [
-        ("90d", dt.timedelta(days=90)), ("12h", dt.timedelta(hours=12)), ("5m", dt.timedelta(minutes=5)),
-        ("2w", dt.timedelta(days=14)), ("6mo", dt.timedelta(days=180)), ("1y6mo", dt.timedelta(days=545)),
+        ("90d", dt.timedelta(days=90)),
+        ("12h", dt.timedelta(hours=12)),
+        ("5m", dt.timedelta(minutes=5)),
+        ("2w", dt.timedelta(days=14)),
+        ("6mo", dt.timedelta(days=180)),
+        ("1y6mo", dt.timedelta(days=545)),
         ("0d", dt.timedelta()),
     ],
 )

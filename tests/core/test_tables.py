@@ -11,8 +11,13 @@ from toolkit.models.todo import metadata
 
 
 def test_the_orms_sentinel_and_generated_columns_are_no_data() -> None:
-    made = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True),
-                    sa.Column("twice", sa.Integer, sa.Computed("id * 2")), sa.Column("sa_orm_sentinel", sa.Integer))
+    made = sa.Table(
+        "t",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("twice", sa.Integer, sa.Computed("id * 2")),
+        sa.Column("sa_orm_sentinel", sa.Integer),
+    )
     assert table_spec(made).column_names == ("id",)
     todo = next(spec for spec in select_tables(metadata) if spec.name == "todo")
     assert "sa_orm_sentinel" not in todo.column_names
@@ -36,8 +41,14 @@ def test_tables_that_point_at_each_other_are_a_cycle() -> None:
 
 
 def test_a_unique_key_serves_a_table_without_a_primary_key() -> None:
-    made = sa.Table("t", sa.MetaData(), sa.Column("code", sa.Text, nullable=False), sa.Column("x", sa.Text),
-                    sa.UniqueConstraint("code"), sa.UniqueConstraint("x"))
+    made = sa.Table(
+        "t",
+        sa.MetaData(),
+        sa.Column("code", sa.Text, nullable=False),
+        sa.Column("x", sa.Text),
+        sa.UniqueConstraint("code"),
+        sa.UniqueConstraint("x"),
+    )
     assert table_spec(made).key == ("code",)
 
 

@@ -53,7 +53,11 @@ def _is_survived(name: str, number: int, examples: int, keep: Path) -> bool:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         done = subprocess.run(
             [sys.executable, "-m", "tests.fuzz", "--target", name, "--seed", str(number), "--examples", str(examples)],
-            env={**os.environ, "TMPDIR": folder}, capture_output=True, text=True, errors="replace", check=False,
+            env={**os.environ, "TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
         if done.returncode == 0:
             return True

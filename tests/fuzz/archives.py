@@ -18,28 +18,72 @@ from hypothesis import strategies as st
 from tests.operations.archive_example import gallery
 from toolkit.cli import run
 from toolkit.config import load_config
-from toolkit.operations.dump import dump_data
+from toolkit.operations.fixtures.dump import dump_data
 from toolkit.stores.archive_locks import _host
 from toolkit.stores.zstd import compress, decompress
 
 COMMANDS = (
-    "archive list", "archive list --json", "archive show latest", "archive show latest --json",
-    "archive verify --all --read-data --from sqlite", "archive restore latest --to restored",
-    "archive restore latest --from sqlite", "archive restore latest --from sqlite --overwrite --rowless",
-    "archive audit --from sqlite", "archive prune --keep-daily 1 --from sqlite",
-    "archive prune --keep-within 1d --dry-run", "archive push --from sqlite",
+    "archive list",
+    "archive list --json",
+    "archive show latest",
+    "archive show latest --json",
+    "archive verify --all --read-data --from sqlite",
+    "archive restore latest --to restored",
+    "archive restore latest --from sqlite",
+    "archive restore latest --from sqlite --overwrite --rowless",
+    "archive audit --from sqlite",
+    "archive prune --keep-daily 1 --from sqlite",
+    "archive prune --keep-within 1d --dry-run",
+    "archive push --from sqlite",
     "load-data --to sqlite:///new.sqlite3 --dir dumped",
-)  # fmt: skip
+)
 VALUES = (
-    "-1", "0", "1", "2147483648", "9223372036854775807", "9223372036854775808", "1" * 400, "9" * 5000, "1e308",
-    "1e999999", "-0.0", "1.5", "NaN", '""', '".."', '"../../x"', '"/etc/passwd"', '"\\u0000"', '"\\u001b[2J"',
-    '"\\ud800"', f'"{"a" * 5000}"', '"attachments"', '"a.txt"', '"archive"', f'"{"0" * 64}"', '"photo"', '"file"',
-    '"0001-01-01T00:00:00+14:00"', '"9999-12-31T23:59:59-14:00"', '"2024-01-01T00:00:00"', '"1970-01-01T00:00:00Z"',
-    '"9998-12-31T23:59:59.999999Z"', "null", "true", "[]", "{}", '{"id": 1}', '{"id": [1]}', '{"id": 1e400}',
-    "[" * 1200 + "]" * 1200, '{"filename": "a.txt", "backend": "attachments"}', '{"filename": 5}',
-    '{"filename": "a.txt", "metadata": {"archived_from": 5}}', f'{{"filename": "x", "size": {"9" * 99}}}',
+    "-1",
+    "0",
+    "1",
+    "2147483648",
+    "9223372036854775807",
+    "9223372036854775808",
+    "1" * 400,
+    "9" * 5000,
+    "1e308",
+    "1e999999",
+    "-0.0",
+    "1.5",
+    "NaN",
+    '""',
+    '".."',
+    '"../../x"',
+    '"/etc/passwd"',
+    '"\\u0000"',
+    '"\\u001b[2J"',
+    '"\\ud800"',
+    f'"{"a" * 5000}"',
+    '"attachments"',
+    '"a.txt"',
+    '"archive"',
+    f'"{"0" * 64}"',
+    '"photo"',
+    '"file"',
+    '"0001-01-01T00:00:00+14:00"',
+    '"9999-12-31T23:59:59-14:00"',
+    '"2024-01-01T00:00:00"',
+    '"1970-01-01T00:00:00Z"',
+    '"9998-12-31T23:59:59.999999Z"',
+    "null",
+    "true",
+    "[]",
+    "{}",
+    '{"id": 1}',
+    '{"id": [1]}',
+    '{"id": 1e400}',
+    "[" * 1200 + "]" * 1200,
+    '{"filename": "a.txt", "backend": "attachments"}',
+    '{"filename": 5}',
+    '{"filename": "a.txt", "metadata": {"archived_from": 5}}',
+    f'{{"filename": "x", "size": {"9" * 99}}}',
     '{"filename": "b.txt", "metadata": {"archived_from": {"backend": "..", "filename": ".."}}}',
-)  # fmt: skip
+)
 values = st.one_of(st.sampled_from(VALUES), st.integers().map(str), st.text(max_size=3).map(json.dumps))
 # No command has more to do here than this.
 _SECONDS = 20
@@ -143,9 +187,12 @@ class Harm:
 
 
 harms = st.builds(
-    Harm, st.integers(0, 9), st.lists(st.integers(0, 20), min_size=1, max_size=4).map(tuple), values,
+    Harm,
+    st.integers(0, 9),
+    st.lists(st.integers(0, 20), min_size=1, max_size=4).map(tuple),
+    values,
     st.sampled_from((False, False, False, False, True)),
-)  # fmt: skip
+)
 
 
 def require_word_of_ours(world: World, harm: Harm, command: str) -> None:

@@ -14,9 +14,9 @@ import pyarrow as pa
 from tests.fuzz.tables import CHILD
 from toolkit.core.digest import digest_batches
 from toolkit.core.problems import Problems
+from toolkit.engines.postgresql.sql import encoder, wire_array, wire_schema, wire_type
+from toolkit.engines.sqlite.codec import SqliteCodec
 from toolkit.errors import FixtureProblemsError, UnrepresentableValueError
-from toolkit.repositories.postgres_sql import encoder, wire_array, wire_schema, wire_type
-from toolkit.repositories.sqlite_codec import SqliteCodec
 from toolkit.stores.fixture_files import FileForm, Format
 from toolkit.stores.fixture_reader import FixtureReader
 from toolkit.stores.fixture_writer import format_rows

@@ -16,6 +16,9 @@ EXAMPLES = {"json": 150, "lines": 150, "csv": 150, "archives": 60}
 def test_files_that_mean_harm_are_read_or_refused(name: str, tmp_path: Path) -> None:
     check = TARGETS[name](tmp_path)
     settings(
-        max_examples=EXAMPLES[name], deadline=None, database=None, derandomize=True,
+        max_examples=EXAMPLES[name],
+        deadline=None,
+        database=None,
+        derandomize=True,
         suppress_health_check=list(HealthCheck),
-    )(check)()  # fmt: skip
+    )(check)()

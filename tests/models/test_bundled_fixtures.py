@@ -148,9 +148,7 @@ def test_every_attachment_has_its_file_of_the_size_that_its_row_says() -> None:
 
 def test_a_todo_and_its_tags_belong_to_the_same_user() -> None:
     owner_of = {row["id"]: row["user_id"] for name in ("todo", "tag") for row in read(metadata.tables[name])}
-    assert all(
-        owner_of[row["todo_id"]] == owner_of[row["tag_id"]] for row in read(metadata.tables["todo_tag"])
-    )
+    assert all(owner_of[row["todo_id"]] == owner_of[row["tag_id"]] for row in read(metadata.tables["todo_tag"]))
 
 
 def load_fixtures(engine: Engine) -> None:
@@ -164,9 +162,7 @@ def load_fixtures(engine: Engine) -> None:
                 connection.execute(insert(table).values(values))
 
 
-def test_every_engine_takes_the_files_and_gives_back_the_same(
-    engine: Engine, attachments_backend: None
-) -> None:
+def test_every_engine_takes_the_files_and_gives_back_the_same(engine: Engine, attachments_backend: None) -> None:
     load_fixtures(engine)
     with engine.connect() as connection:
         for table in metadata.sorted_tables:

@@ -73,8 +73,11 @@ def test_migrations_in_a_package_alembic_do_not_hide_alembic(tmp_path: Path) -> 
     load = "from toolkit.models.loader import *; load_metadata('using_alembic_for_loader:metadata', Path(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; from pathlib import Path; {load}", str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -251,9 +251,7 @@ def test_an_attachment_stores_a_reference_and_finds_the_bytes_again(
     assert found.get_content() == b"remember the milk"
 
 
-def test_an_attachment_is_read_without_a_registered_storage(
-    session: Session, attachments_backend: None
-) -> None:
+def test_an_attachment_is_read_without_a_registered_storage(session: Session, attachments_backend: None) -> None:
     session.add(Attachment(name="a.txt", file=a_file("a.txt"), todo=Todo(item="Plan", user=a_user())))
     session.commit()
     session.expunge_all()
@@ -313,9 +311,7 @@ def test_duplicates_are_refused(session: Session, add_duplicates: Callable[[Sess
 
 
 def test_two_users_may_use_the_same_tag_name(session: Session) -> None:
-    session.add_all(
-        [Tag(name="work", user=a_user("a@example.com")), Tag(name="work", user=a_user("b@example.com"))]
-    )
+    session.add_all([Tag(name="work", user=a_user("a@example.com")), Tag(name="work", user=a_user("b@example.com"))])
     session.commit()
     assert count(session, Tag) == 2
 
@@ -330,16 +326,10 @@ def add_one_of_everything(session: Session) -> None:
 
 
 def remaining(session: Session) -> set[str]:
-    return {
-        name
-        for name, table in metadata.tables.items()
-        if session.scalar(select(func.count()).select_from(table))
-    }
+    return {name for name, table in metadata.tables.items() if session.scalar(select(func.count()).select_from(table))}
 
 
-@pytest.mark.parametrize(
-    "engine", ["sqlite", "postgres"], indirect=True
-)  # the tables in DuckDB have no foreign keys
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"], indirect=True)  # the tables in DuckDB have no foreign keys
 @pytest.mark.parametrize(
     ("parent", "left"),
     [

@@ -86,14 +86,10 @@ def test_an_unknown_todo_is_not_found(todos: TodoService, owner: User) -> None:
         pytest.param(NINE, TEN + TICK, id="into its first microsecond"),
         pytest.param(ELEVEN - TICK, TWELVE, id="from its last microsecond"),
         pytest.param(NINE.replace(year=1970), NINE.replace(year=9999), id="centuries"),
-        pytest.param(
-            TEN.astimezone(timezone(timedelta(hours=9))), ELEVEN, id="the same, one end in another zone"
-        ),
+        pytest.param(TEN.astimezone(timezone(timedelta(hours=9))), ELEVEN, id="the same, one end in another zone"),
     ],
 )
-def test_overlapping_intervals_conflict(
-    todos: TodoService, owner: User, start: datetime, end: datetime
-) -> None:
+def test_overlapping_intervals_conflict(todos: TodoService, owner: User, start: datetime, end: datetime) -> None:
     todo = a_todo(todos, owner, start_time=TEN, end_time=ELEVEN)
     assert todos.check_time_conflict(owner.id, start, end) == [todo]
 
@@ -154,9 +150,7 @@ def test_todos_that_take_up_no_time_do_not_conflict(
 
 
 @pytest.mark.parametrize("end", [TEN, NINE], ids=["empty", "reversed"])
-def test_asking_about_an_interval_of_no_length_is_an_error(
-    todos: TodoService, owner: User, end: datetime
-) -> None:
+def test_asking_about_an_interval_of_no_length_is_an_error(todos: TodoService, owner: User, end: datetime) -> None:
     with pytest.raises(ValueError, match="must be after its start"):
         todos.check_time_conflict(owner.id, TEN, end)
 
@@ -206,9 +200,7 @@ def tagged_todo(session: Session, todos: TodoService, owner: User, attachments_b
     return todo
 
 
-def test_what_the_services_create_is_listed_together(
-    todos: TodoService, owner: User, tagged_todo: Todo
-) -> None:
+def test_what_the_services_create_is_listed_together(todos: TodoService, owner: User, tagged_todo: Todo) -> None:
     found, total = todos.get_many_and_count(user_id=owner.id)
     assert (found, total) == ([tagged_todo], 1)
     assert tagged_todo.details == {"room": 3}
@@ -223,9 +215,7 @@ def test_an_update_changes_what_it_names_and_leaves_the_rest(todos: TodoService,
     assert [tag.name for tag in tagged_todo.tags] == ["work"]
 
 
-def test_a_todo_can_be_deleted_once_its_links_are(
-    session: Session, todos: TodoService, tagged_todo: Todo
-) -> None:
+def test_a_todo_can_be_deleted_once_its_links_are(session: Session, todos: TodoService, tagged_todo: Todo) -> None:
     AttachmentService(session).delete_where(todo_id=tagged_todo.id)
     TodoTagService(session).delete_where(todo_id=tagged_todo.id)
     session.expire_all()

@@ -33,9 +33,13 @@ from toolkit.stores.archive import Archive
 LONG_AGO = dt.datetime(2020, 1, 2, 3, 4, 5, 678901, dt.UTC)
 # In place of the models' own types, so that rows can hold anything.
 PHOTO = sa.table(
-    "photo", sa.column("id", sa.Integer), sa.column("title", sa.String), sa.column("file", sa.Text),
-    sa.column("created_at", sa.DateTime(timezone=True)), sa.column("updated_at", sa.DateTime(timezone=True)),
-)  # fmt: skip
+    "photo",
+    sa.column("id", sa.Integer),
+    sa.column("title", sa.String),
+    sa.column("file", sa.Text),
+    sa.column("created_at", sa.DateTime(timezone=True)),
+    sa.column("updated_at", sa.DateTime(timezone=True)),
+)
 
 
 @dataclass
@@ -131,9 +135,7 @@ class Gallery:
         self, *tables: str, where: dict[str, str] | None = None, dry_run: bool = False, **options: Any
     ) -> PushResult:
         chosen = PushOptions(**options)
-        return push(
-            self.config, self.database, tables, store=self.store, where=where, options=chosen, dry_run=dry_run
-        )
+        return push(self.config, self.database, tables, store=self.store, where=where, options=chosen, dry_run=dry_run)
 
     def restore(self, snapshot: str = "latest", *, dry_run: bool = False, **options: Any) -> RestoreResult:
         directory = options.get("directory")
@@ -173,16 +175,34 @@ class Gallery:
             self.archive.write(address, [content], len(content))
             entries.append(
                 FileEntry(
-                    table="photo", column="file", key={"id": number}, index=None, backend="attachments", path=path,
-                    name=path, content_type=None, size=len(content), sha256=address.sha256, stored=None, modified=None,
-                    etag=None, metadata=msgspec.Raw(b"{}"), reference=msgspec.Raw(json.dumps(reference(path, content))),
+                    table="photo",
+                    column="file",
+                    key={"id": number},
+                    index=None,
+                    backend="attachments",
+                    path=path,
+                    name=path,
+                    content_type=None,
+                    size=len(content),
+                    sha256=address.sha256,
+                    stored=None,
+                    modified=None,
+                    etag=None,
+                    metadata=msgspec.Raw(b"{}"),
+                    reference=msgspec.Raw(json.dumps(reference(path, content))),
                 )
             )
         now = dt.datetime.now(dt.UTC)
         header = Header(
-            id=new_snapshot_id(now), created_at=now, database=database, revision=None, scope=Scope(),
-            files=len(entries), objects=len(entries), bytes=sum(map(len, files.values())),
-        )  # fmt: skip
+            id=new_snapshot_id(now),
+            created_at=now,
+            database=database,
+            revision=None,
+            scope=Scope(),
+            files=len(entries),
+            objects=len(entries),
+            bytes=sum(map(len, files.values())),
+        )
         self.archive.write_snapshot(header, entries)
         yield
 
@@ -202,8 +222,15 @@ def reference(path: str, content: bytes | None, backend: str = "attachments", **
     """What Advanced Alchemy would have written into a row."""
     size = None if content is None else len(content)
     usual: dict[str, Any] = {
-        "filename": path, "content_type": "application/octet-stream", "size": size, "last_modified": 1709220599.25,
-        "checksum": None, "etag": None, "version_id": None, "metadata": {}, "backend": backend,
+        "filename": path,
+        "content_type": "application/octet-stream",
+        "size": size,
+        "last_modified": 1709220599.25,
+        "checksum": None,
+        "etag": None,
+        "version_id": None,
+        "metadata": {},
+        "backend": backend,
     }
     return usual | more
 
@@ -211,8 +238,10 @@ def reference(path: str, content: bytes | None, backend: str = "attachments", **
 def gallery(config: Config, database: str, **stores: str) -> Gallery:
     """An empty one; `stores` are more of them, or others in place of the usual ones."""
     own = replace(
-        config, metadata="tests.operations.gallery:metadata", migrations=config.root / "no migrations",
+        config,
+        metadata="tests.operations.gallery:metadata",
+        migrations=config.root / "no migrations",
         stores={**config.stores, **{name: Store(name, url, config.root) for name, url in stores.items()}},
-    )  # fmt: skip
+    )
     databases.create(own.database(database), metadata)
     return Gallery(own, database)

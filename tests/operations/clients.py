@@ -41,8 +41,9 @@ def for_clients(config: Config) -> None:
 def run_script(database: Database, script: Path, *, stop: bool = True) -> subprocess.CompletedProcess[str]:
     """Let the client of the database run a script; `stop` at the first error, or go on as clients do by default."""
     if database.engine_name == "postgresql":
-        return _run([psql(), "-X", "-q", *(["-v", "ON_ERROR_STOP=1"] if stop else []), "-f", str(script),
-                     database.address])
+        return _run(
+            [psql(), "-X", "-q", *(["-v", "ON_ERROR_STOP=1"] if stop else []), "-f", str(script), database.address]
+        )
     client = shutil.which("sqlite3") or ""
     if database.engine_name == "sqlite" and not client:
         return _run_by_library(database, script)

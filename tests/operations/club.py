@@ -41,9 +41,7 @@ class Member(Base):
     name: Mapped[str | None] = mapped_column(String(10))
     rank: Mapped[Rank] = mapped_column(sa.Enum(Rank, native_enum=False), default=Rank.LOW)
     level: Mapped[Level | None] = mapped_column(sa.Enum(Level, native_enum=False))
-    created_at: Mapped[dt.datetime] = mapped_column(
-        sa.DateTime(timezone=True), default=lambda: dt.datetime.now(dt.UTC)
-    )
+    created_at: Mapped[dt.datetime] = mapped_column(sa.DateTime(timezone=True), default=lambda: dt.datetime.now(dt.UTC))
     joined_at: Mapped[dt.datetime] = mapped_column(sa.DateTime(timezone=True), server_default=sa.func.now())
     is_active: Mapped[bool] = mapped_column(server_default=sa.true())
     is_paid: Mapped[bool] = mapped_column(server_default=sa.text("false"))

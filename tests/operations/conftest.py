@@ -11,7 +11,7 @@ import pytest
 from tests.operations.archive_example import Gallery, gallery
 from tests.servers.swift import S3Server
 from toolkit.config import Config, Store, load_config
-from toolkit.repositories.postgres_table import PostgresRepository
+from toolkit.engines.postgresql.table import PostgresRepository
 
 
 @pytest.fixture

@@ -25,9 +25,7 @@ def project_of(config: Config, directory: Path) -> Path:
     return directory
 
 
-def kill_often(
-    start: Callable[[], Toolkit], look: Callable[[], Any], reset: Callable[[], None], kills: int
-) -> None:
+def kill_often(start: Callable[[], Toolkit], look: Callable[[], Any], reset: Callable[[], None], kills: int) -> None:
     """Kill so many runs, early and late: what `look` sees is as before or as after, and the next run completes it.
 
     What a killed run leaves is where the next one begins; `reset` takes back what one has done.

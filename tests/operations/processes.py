@@ -33,17 +33,17 @@ _LOADED = [
     "toolkit.operations.archive.push",
     "toolkit.operations.archive.restore",
     "toolkit.operations.archive.verify",
-    "toolkit.operations.diff",
-    "toolkit.operations.dump",
-    "toolkit.operations.load",
+    "toolkit.operations.diff.compare",
+    "toolkit.operations.fixtures.dump",
+    "toolkit.operations.fixtures.load",
     "toolkit.operations.status",
     "toolkit.operations.sync",
-    "toolkit.repositories.duckdb",
-    "toolkit.repositories.duckdb_alembic",
-    "toolkit.repositories.duckdb_dialect",
-    "toolkit.repositories.postgres",
-    "toolkit.repositories.sqlite",
-    "toolkit.repositories.sqlite_alembic",
+    "toolkit.engines.duckdb.connection",
+    "toolkit.engines.duckdb.alembic",
+    "toolkit.engines.duckdb.dialect",
+    "toolkit.engines.postgresql.connection",
+    "toolkit.engines.sqlite.connection",
+    "toolkit.engines.sqlite.alembic",
     "toolkit.models.todo",
     "adbc_driver_postgresql.dbapi",
     "adbc_driver_sqlite.dbapi",
@@ -94,9 +94,7 @@ class Toolkit:
         return json.loads(self.out)
 
 
-def toolkit(
-    project: Path, *arguments: str, temporary: Path | None = None, largest_file: int | None = None
-) -> Toolkit:
+def toolkit(project: Path, *arguments: str, temporary: Path | None = None, largest_file: int | None = None) -> Toolkit:
     """Start the command line in the directory of a project, and return as it begins.
 
     `temporary` is where its temporary files and its locks go, in place of the place that all processes share.

@@ -22,9 +22,7 @@ class Customer(Base):
     email: Mapped[str] = mapped_column(String(100), unique=True)
     name: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True), default=func.now())
-    updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), default=func.now(), onupdate=func.now()
-    )
+    updated_at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True), default=func.now(), onupdate=func.now())
 
 
 class Category(Base):
@@ -72,9 +70,7 @@ class Author(Cyclic):
     __tablename__ = "author"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    best_book_id: Mapped[int | None] = mapped_column(
-        ForeignKey("book.id", name="fk_best_book", use_alter=True)
-    )
+    best_book_id: Mapped[int | None] = mapped_column(ForeignKey("book.id", name="fk_best_book", use_alter=True))
 
 
 class Book(Cyclic):

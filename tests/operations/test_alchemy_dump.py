@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from tests.operations.databases import Rows, connected
 from toolkit.config import Config, Database
 from toolkit.models.todo import ATTACHMENTS_BACKEND, Attachment, metadata
-from toolkit.operations.load import load_data
+from toolkit.operations.fixtures.load import load_data
 
 ROOT = Path(__file__).parent.parent.parent
 # Advanced Alchemy dumps the models of its own registry; the bundled ones are in one of their own.
@@ -52,12 +52,18 @@ def stored(database: Database) -> Rows:
     with connected(database) as connection:
         return {
             table.name: sorted(
-                (tuple(map(_plain, row)) for row in connection.exec_driver_sql(
-                    f'SELECT {", ".join(c.name for c in table.columns if c.name != "sa_orm_sentinel")} FROM "{table}"'
-                )), key=repr,
+                (
+                    tuple(map(_plain, row))
+                    for row in connection.exec_driver_sql(f'SELECT {_data_columns(table)} FROM "{table}"')
+                ),
+                key=repr,
             )
             for table in metadata.tables.values()
-        }  # fmt: skip
+        }
+
+
+def _data_columns(table: Any) -> str:
+    return ", ".join(column.name for column in table.columns if column.name != "sa_orm_sentinel")
 
 
 def _plain(value: Any) -> Any:
@@ -79,9 +85,14 @@ def dumped(config: Config, tmp_path: Path) -> Path:
     assert command is not None
     done = subprocess.run(
         [command, "--config", "settings.configs", "dump-data", "--table", "*", "--dir", "dumped"],
-        cwd=tmp_path, input="y\n", capture_output=True, text=True, check=False, timeout=60,
+        cwd=tmp_path,
+        input="y\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}", "PYTHONWARNINGS": "ignore"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return tmp_path / "dumped"
 

@@ -17,7 +17,7 @@ from advanced_alchemy.types import GUID
 from tests.operations.databases import connected, execute
 from toolkit.config import Config, Database
 from toolkit.errors import MigrationError, StatementError
-from toolkit.operations import history, migrate
+from toolkit.operations.migrations import history, migrate
 
 TEMPLATES = Path(advanced_alchemy.alembic.__file__).parent / "templates"
 

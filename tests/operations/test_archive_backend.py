@@ -37,9 +37,7 @@ def _delete(world: Gallery) -> None:
 
 def _delete_async(world: Gallery) -> None:
     async def delete() -> None:
-        config = SQLAlchemyAsyncConfig(
-            connection_string=f"sqlite+aiosqlite:///{world.config.database('sqlite').file}"
-        )
+        config = SQLAlchemyAsyncConfig(connection_string=f"sqlite+aiosqlite:///{world.config.database('sqlite').file}")
         async with config.get_session() as session:
             await session.delete(await session.get_one(Photo, 1))
             await session.commit()

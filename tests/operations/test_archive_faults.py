@@ -21,7 +21,7 @@ from toolkit.errors import EXIT_FAILURE
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.places import Backends
 from toolkit.stores.archive import Archive
-from toolkit.stores.archive_locks import HOLDS
+from toolkit.stores.archive_locks import LOCK_TTL
 from toolkit.stores.objects import ObjectInfo
 
 FILES = 40
@@ -99,7 +99,7 @@ def no_snapshot_lies(world: Gallery) -> None:
 
 def time_passes(world: Gallery) -> None:
     """Let files that somebody was killed writing be so old that nobody can be at it still."""
-    before = time.time() - HOLDS.total_seconds() - 60
+    before = time.time() - LOCK_TTL.total_seconds() - 60
     for path in world.config.root.joinpath(".toolkit").rglob("*#*"):
         os.utime(path, (before, before))
 
@@ -157,8 +157,11 @@ def test_a_restore_that_is_killed_leaves_whole_files_and_rows_that_find_them(pro
         project.push(move=True)
         killed(project, moments, usual, "restore", "latest")
         assert readable(project) == contents
-        assert all(content == contents[int(path.partition("/")[2])] for path, content in project.live_files().items()
-                   if "#" not in path)
+        assert all(
+            content == contents[int(path.partition("/")[2])]
+            for path, content in project.live_files().items()
+            if "#" not in path
+        )
         assert project.restore().complete
         assert project.rows() == rows
         assert readable(project) == contents
@@ -180,8 +183,9 @@ def test_a_prune_that_is_killed_takes_no_object_of_a_snapshot_that_is_there(proj
     project.prune(last=1)
     assert project.verify(read_data=True).whole
     assert len(project.objects()) == FILES / 2
-    assert {key[0]: found for (_, key, _), found in project.contents(
-        project.archive.find("latest").id).items()} == contents
+    assert {
+        key[0]: found for (_, key, _), found in project.contents(project.archive.find("latest").id).items()
+    } == contents
     is_tidy(project)
 
 

@@ -15,9 +15,9 @@ from tests.operations.archive_example import Gallery, gallery
 from tests.operations.gallery import metadata
 from toolkit.config import Config, load_config
 from toolkit.core.archive_manifest import Header
+from toolkit.engines import connect
 from toolkit.errors import ConfigurationError, UnknownNameError
 from toolkit.operations.archive.prune import KeptMoves
-from toolkit.repositories import connect
 
 
 def identity(world: Gallery) -> str:

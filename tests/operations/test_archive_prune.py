@@ -15,7 +15,7 @@ from toolkit.core.archive_manifest import Header
 from toolkit.errors import ArchiveBusyError, ConfigurationError, LastSnapshotError, LockLostError, StoreError
 from toolkit.operations.archive.listing import list_snapshots, show
 from toolkit.operations.archive.outcomes import Outcome
-from toolkit.stores.archive_locks import HOLDS, LockKind, _host, take_lock
+from toolkit.stores.archive_locks import LOCK_TTL, LockKind, _host, take_lock
 
 
 def three_days(world: Gallery) -> list[str]:
@@ -51,7 +51,9 @@ def test_the_plan_says_why_each_stays_or_goes_and_is_what_happens(world: Gallery
     ids = three_days(world)
     plan = world.prune(last=1, daily=2, dry_run=True)
     assert [(v.snapshot.id, v.reasons) for v in plan.snapshots] == [
-        (ids[2], ("last 1 of 1", "daily 1 of 2")), (ids[1], ("daily 2 of 2",)), (ids[0], ()),
+        (ids[2], ("last 1 of 1", "daily 1 of 2")),
+        (ids[1], ("daily 2 of 2",)),
+        (ids[0], ()),
     ]
     assert (plan.removed_objects, plan.kept_objects) == (0, 3)
     assert left(world) == ids
@@ -164,7 +166,8 @@ def test_a_snapshot_from_the_future_neither_pushes_out_others_nor_is_it_the_late
     assert world.archive.find("latest").id == now
     result = world.prune(last=1)
     assert {each.snapshot.id: each.reasons for each in result.snapshots if each.kept} == {
-        future: ("made in the future",), now: ("last 1 of 1",)
+        future: ("made in the future",),
+        now: ("last 1 of 1",),
     }
     assert set(left(world)) == {future, now}
 
@@ -239,16 +242,21 @@ def _old_lock(world: Gallery, host: str = "elsewhere") -> str:
     key = "locks/push-0123456789abcdef"
     content = f'{{"kind":"push","host":"{host}","pid":1,"began":"2024-01-01T00:00:00Z"}}'
     world.archive.store.write(key, [content.encode()])
-    old = time.time() - HOLDS.total_seconds() - 10
+    old = time.time() - LOCK_TTL.total_seconds() - 10
     os.utime(world.folder / key, (old, old))
     return key
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("pid", "123456789012345678901234567890"), ("pid", "-1"), ("began", '"2024-01-01T00:00:00"'), ("kind", '"\xff"'),
-     ("host", "[" * 5000)],
-)  # fmt: skip
+    [
+        ("pid", "123456789012345678901234567890"),
+        ("pid", "-1"),
+        ("began", '"2024-01-01T00:00:00"'),
+        ("kind", '"\xff"'),
+        ("host", "[" * 5000),
+    ],
+)
 def test_a_lock_that_nobody_could_have_written_stands_in_the_way(world: Gallery, name: str, value: str) -> None:
     holder = json.dumps({"kind": "push", "host": _host(), "pid": 1, "began": "2024-01-01T00:00:00Z", name: "@"})
     place = world.folder / "locks" / "push-0123456789abcdef"
@@ -262,7 +270,7 @@ def test_a_lock_is_void_some_time_after_its_last_sign_of_life(world: Gallery) ->
     world.photo(1, "a", b"A")
     world.push()
     key = _old_lock(world)
-    fresh = time.time() - HOLDS.total_seconds() / 2
+    fresh = time.time() - LOCK_TTL.total_seconds() / 2
     os.utime(world.folder / key, (fresh, fresh))
     with pytest.raises(ArchiveBusyError):
         world.prune(last=1)
@@ -271,9 +279,7 @@ def test_a_lock_is_void_some_time_after_its_last_sign_of_life(world: Gallery) ->
     assert world.archive.store.info(key) is None
 
 
-def test_a_lock_goes_with_ctrl_c_in_the_moment_that_it_is_made(
-    world: Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_goes_with_ctrl_c_in_the_moment_that_it_is_made(world: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     store = world.archive.store
     create = store.create
 
@@ -336,11 +342,17 @@ def test_an_audit_names_what_has_no_counterpart(world: Gallery) -> None:
     result = world.audit()
     found = {(f.outcome, f.path, f.size) for f in result.findings}
     assert found == {
-        (Outcome.DANGLING, "gone", None), (Outcome.ORPHAN, "alone/file", 5), (Outcome.SIZE_DIFFERS, "grown", 3)
+        (Outcome.DANGLING, "gone", None),
+        (Outcome.ORPHAN, "alone/file", 5),
+        (Outcome.SIZE_DIFFERS, "grown", 3),
     }
     (backend,) = result.backends
     assert (backend.backend, backend.rows, backend.files, backend.unreferenced, backend.dangling) == (
-        "attachments", 4, 4, 1, 1
+        "attachments",
+        4,
+        4,
+        1,
+        1,
     )
 
 

@@ -40,8 +40,10 @@ def test_every_file_is_archived_once_and_the_snapshot_says_whose(config: Config,
     assert len(world.objects()) == 2
     assert result.snapshot is not None
     assert world.contents(result.snapshot) == {
-        ("album", ("me", 7), 0): b"X", ("album", ("me", 7), 1): b"A" * 1000,
-        ("photo", (1,), None): b"A" * 1000, ("photo", (2,), None): b"A" * 1000,
+        ("album", ("me", 7), 0): b"X",
+        ("album", ("me", 7), 1): b"A" * 1000,
+        ("photo", (1,), None): b"A" * 1000,
+        ("photo", (2,), None): b"A" * 1000,
     }
     again = world.push()
     assert (again.read, again.sent, again.unchanged) == (0, 0, 3)
@@ -69,7 +71,9 @@ def test_a_move_points_rows_at_the_archive_and_removes_live_files(config: Config
     again = world.push(move=True)
     assert (again.archived, again.moved, again.removed) == (3, 0, 0)
     assert {(e.backend, e.path) for e in world.archive.entries(again.snapshot or "")} == {
-        ("attachments", "a.jpg"), ("attachments", "b.jpg"), ("attachments", "x"),
+        ("attachments", "a.jpg"),
+        ("attachments", "b.jpg"),
+        ("attachments", "x"),
     }
 
 
@@ -80,7 +84,13 @@ def test_a_dry_run_says_what_a_push_does_and_writes_nothing(world: Gallery) -> N
     assert not world.folder.exists()
     done = world.push()
     assert (plan.columns, plan.files, plan.objects, plan.bytes, plan.read, plan.read_bytes, plan.findings) == (
-        done.columns, done.files, done.objects, done.bytes, done.read, done.read_bytes, done.findings
+        done.columns,
+        done.files,
+        done.objects,
+        done.bytes,
+        done.read,
+        done.read_bytes,
+        done.findings,
     )
     assert (plan.dry_run, plan.snapshot, done.dry_run) == (True, None, False)
 
@@ -98,7 +108,10 @@ def test_the_manifest_has_all_that_the_row_said(world: Gallery) -> None:
     (entry,) = world.archive.entries(result.snapshot or "")
     assert (entry.table, entry.column, entry.key, entry.index) == ("photo", "file", {"id": 1}, None)
     assert (entry.backend, entry.path, entry.name, entry.content_type) == (
-        "attachments", "dir/a b.jpg", "a b.jpg", "image/jpeg"
+        "attachments",
+        "dir/a b.jpg",
+        "a b.jpg",
+        "image/jpeg",
     )
     assert (entry.size, json.loads(bytes(entry.metadata))) == (3, {"n": 1})
     assert json.loads(bytes(entry.reference)) == world.rows()[1]
@@ -117,7 +130,9 @@ def test_what_cannot_be_archived_is_told_and_stops_nothing(world: Gallery) -> No
     world.row(21, json.dumps(json.dumps(reference("a", b"A"))))
     result = world.push()
     assert {(f.key["id"], f.outcome) for f in result.findings} == {
-        (2, Outcome.DANGLING), (3, Outcome.UNREADABLE), (4, Outcome.UNREADABLE),
+        (2, Outcome.DANGLING),
+        (3, Outcome.UNREADABLE),
+        (4, Outcome.UNREADABLE),
         *((number, Outcome.MALFORMED) for number in (5, 6, 7, 8)),
     }
     assert all(f.reason for f in result.findings)
@@ -148,7 +163,8 @@ def test_files_are_old_by_their_row_or_else_by_their_last_modification(world: Ga
     result = world.push(older_than=dt.timedelta(days=90))
     assert {e.path for e in world.archive.entries(result.snapshot or "")} == {"old row", "old file"}
     assert {(c.table, c.files, c.younger, c.age_by) for c in result.columns} == {
-        ("photo", 1, 1, "photo.created_at"), ("album", 1, 1, "last modification of the live file"),
+        ("photo", 1, 1, "photo.created_at"),
+        ("album", 1, 1, "last modification of the live file"),
     }
     assert world.archive.find("latest").scope.older_than == "90d"
 
@@ -211,7 +227,8 @@ def test_what_gets_smaller_is_compressed_and_comes_back_as_it_was(world: Gallery
     assert sorted(key.endswith(".zst") for key in sizes) == [False, True, True]
     assert sum(sizes.values()) < 60_000
     assert world.contents(result.snapshot or "") == {
-        ("photo", (1,), None): b"text " * 10_000, ("photo", (2,), None): noise,
+        ("photo", (1,), None): b"text " * 10_000,
+        ("photo", (2,), None): noise,
         ("photo", (3,), None): b"large " * 1_000_000,
     }
     assert world.verify(read_data=True).whole

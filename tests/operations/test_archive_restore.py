@@ -244,8 +244,17 @@ def test_a_row_that_points_at_a_store_that_cannot_be_asked_has_lost_nothing(alon
     world = gallery(alone, "sqlite", far="s3://far")
     world.photo(1, "a.jpg", b"A")
     world.push()
-    far = Store("far", "s3://far", options={"endpoint": "http://127.0.0.1:9", "allow_http": True, "retries": 0,
-                                            "access_key_id": "a", "secret_access_key": "b"})  # fmt: skip
+    far = Store(
+        "far",
+        "s3://far",
+        options={
+            "endpoint": "http://127.0.0.1:9",
+            "allow_http": True,
+            "retries": 0,
+            "access_key_id": "a",
+            "secret_access_key": "b",
+        },
+    )
     world.config = replace(world.config, stores={**world.config.stores, "far": far})
     for backend in ("far", "nobody"):
         world.run(f"UPDATE photo SET file = '{json.dumps(reference('b.jpg', b'N', backend))}'")
@@ -279,9 +288,24 @@ def test_an_object_that_cannot_be_read_is_told_apart_from_a_file_that_cannot_be_
 
 
 HOSTILE = [
-    "a b.txt", "#7", "x#7", "ä-nfc", "a\u0308-nfd", "percent%20sign%", "日本語", "n" * 200, "quote\"'`", "🐟.jpg",
-    "con", "dot.", "e" * 100 + "/" + "f" * 100, "CASE", "case", "snapshots/x", "objects/ab/cd",
-]  # fmt: skip
+    "a b.txt",
+    "#7",
+    "x#7",
+    "ä-nfc",
+    "a\u0308-nfd",
+    "percent%20sign%",
+    "日本語",
+    "n" * 200,
+    "quote\"'`",
+    "🐟.jpg",
+    "con",
+    "dot.",
+    "e" * 100 + "/" + "f" * 100,
+    "CASE",
+    "case",
+    "snapshots/x",
+    "objects/ab/cd",
+]
 
 
 def test_files_of_any_name_are_archived_and_come_back_exactly(world: Gallery, tmp_path: Path) -> None:
@@ -308,8 +332,22 @@ def _to_directory(world: Gallery, folder: Path) -> dict[str, bytes]:
 
 
 def test_a_restore_to_a_directory_stays_in_it_whatever_the_names_are(world: Gallery, tmp_path: Path) -> None:
-    evil = ["../../escape", "/etc/escape", "a/../../../b", "nul\0l", "back\\slash", "x" * 300, "", "a//b", "con", "./x",
-            "trailing ", "new\nline", "\u202egpj.exe", *HOSTILE]
+    evil = [
+        "../../escape",
+        "/etc/escape",
+        "a/../../../b",
+        "nul\0l",
+        "back\\slash",
+        "x" * 300,
+        "",
+        "a//b",
+        "con",
+        "./x",
+        "trailing ",
+        "new\nline",
+        "\u202egpj.exe",
+        *HOSTILE,
+    ]
     with world.archive_of({path: f"content of {path}".encode() for path in evil}):
         found = _to_directory(world, tmp_path / "out")
     assert found == {path: f"content of {path}".encode() for path in evil}

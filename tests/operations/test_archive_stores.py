@@ -181,9 +181,7 @@ def test_a_store_that_loses_an_object_and_says_nothing_gets_no_snapshot_that_nam
     assert world.verify(read_data=True).whole
 
 
-def test_a_slow_store_only_takes_longer(
-    stored: Callable[[str, str], Gallery], unreliable_s3: UnreliableProxy
-) -> None:
+def test_a_slow_store_only_takes_longer(stored: Callable[[str, str], Gallery], unreliable_s3: UnreliableProxy) -> None:
     world = stored("archive", "unreliable")
     unreliable_s3.reliable()
     unreliable_s3.delay = 0.05

@@ -114,7 +114,7 @@ def test_objects_in_no_snapshot_are_orphans(pushed: Gallery) -> None:
     pushed.archive.store.write(orphan, [b"left behind"])
     (pushed.folder / "objects" / "stray").write_bytes(b"?")
     findings = pushed.verify().findings
-    assert outcomes(findings) == [("no object of an archive", "objects/stray"), ("orphan object", orphan)]
+    assert outcomes(findings) == [("unrecognised object", "objects/stray"), ("orphan object", orphan)]
     assert {f.size for f in findings} == {11, 1}
     assert pushed.verify("latest").whole
 
@@ -165,8 +165,9 @@ def test_only_the_named_snapshot_is_looked_at(pushed: Gallery) -> None:
     pushed.photo(9, "new.txt", b"new")
     second = pushed.push().snapshot
     assert second is not None
-    pushed.archive.remove([key for key in pushed.objects() if key not in {e.address.key for e in
-                                                                         pushed.archive.entries(first)}])
+    pushed.archive.remove(
+        [key for key in pushed.objects() if key not in {e.address.key for e in pushed.archive.entries(first)}]
+    )
     assert pushed.verify(first).whole
     assert outcomes(pushed.verify(second).findings) == [("missing", "new.txt")]
 

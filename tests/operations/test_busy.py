@@ -26,13 +26,15 @@ from toolkit.cli.render import show_transfer
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.core.progress import Silent
+from toolkit.engines.sqlite import copy as sqlite_copy
+from toolkit.engines.sqlite import snapshot as sqlite_snapshot
 from toolkit.errors import DatabaseUnavailableError, ExistingRowsError, VerificationError
 from toolkit.models.personal_data import ATTRIBUTE
-from toolkit.operations import attempts, transfer
-from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
-from toolkit.repositories import sqlite_copy, sqlite_snapshot
+from toolkit.operations.transfer import attempts
+from toolkit.operations.transfer import run as transfer
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.run import Mode, Options
 
 MODULE = "items_of_a_test"
 ROWS = 40
@@ -40,7 +42,10 @@ ALL = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0))
 JOURNALS = pytest.mark.parametrize("journal", ["delete", "wal"])
 metadata = sa.MetaData()
 sa.Table(
-    "item", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Integer),
+    "item",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("v", sa.Integer),
     sa.Column("code", sa.Integer, unique=True),
 )
 Row = tuple[int, int, int]
@@ -435,7 +440,9 @@ def test_no_message_of_the_package_advises_to_switch_the_proof_off() -> None:
     """The option itself is declared in one place, with what it does."""
     package = Path(toolkit.__file__).parent
     found = [
-        path.name for path in package.rglob("*.py") for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        path.name
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and "--no-verify" in str(node.value)
     ]
     assert set(found) <= {"options.py"}

@@ -18,10 +18,10 @@ from toolkit.errors import (
     SchemaMismatchError,
     VerificationError,
 )
-from toolkit.operations.deletes import DeleteLimit
-from toolkit.operations.load import load_data
+from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.run import Mode, Options
 
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
@@ -98,9 +98,12 @@ def test_an_empty_source_deletes_nothing_whatever_the_limit(shop: Config, target
 @pytest.mark.parametrize(
     ("limit", "deletes", "allowed"),
     [
-        (DeleteLimit(), 100, True), (DeleteLimit(), 101, False),
-        (DeleteLimit(5, 0), 5, True), (DeleteLimit(5, 0), 6, False),
-        (DeleteLimit(0, 0.5), 75, True), (DeleteLimit(0, 0.5), 76, False),
+        (DeleteLimit(), 100, True),
+        (DeleteLimit(), 101, False),
+        (DeleteLimit(5, 0), 5, True),
+        (DeleteLimit(5, 0), 6, False),
+        (DeleteLimit(0, 0.5), 75, True),
+        (DeleteLimit(0, 0.5), 76, False),
     ],
 )
 def test_a_limit_is_a_number_or_a_share_of_the_table(limit: DeleteLimit, deletes: int, allowed: bool) -> None:
@@ -197,7 +200,7 @@ def test_a_row_that_the_source_has_outside_of_the_condition_stays(shop: Config, 
         insert(shop.database(name), Category, [{"id": 1, "name": text}, {"id": 2, "name": "in"}])
     insert(shop.database(target), Category, [{"id": 3, "name": "in"}])
     options = Options(mode=mode, max_delete=DeleteLimit(0, 1.0))
-    for deleted in ((1, 0) if mode is Mode.REPLACE else (0, 0)):
+    for deleted in (1, 0) if mode is Mode.REPLACE else (0, 0):
         result = sync(shop, "sqlite", target, where={"category": "name = 'in'"}, options=options)
         assert next(t.deleted for t in result.tables if t.table == "category") == deleted
     assert names(shop, target) == ([1, 2] if mode is Mode.REPLACE else [1, 2, 3])
@@ -278,5 +281,3 @@ def test_verify_only_compares_and_writes_nothing(
     assert run([*command, "--delete"]) == 2
     assert names(shop, "duckdb") == [1, 2, 3]
     assert "changed" not in str(contents(shop.database("duckdb"), metadata))
-
-

@@ -13,11 +13,11 @@ from tests.operations.example import fill
 from tests.operations.shop import metadata
 from toolkit.cli import run
 from toolkit.config import Config
+from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import UnknownNameError
-from toolkit.operations.diff import MASK, Status, diff
-from toolkit.operations.load import load_data
+from toolkit.operations.diff.compare import MASK, Status, diff
+from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
-from toolkit.repositories.portable import TableRepository
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 
@@ -27,9 +27,7 @@ def statuses(config: Config, source: str, target: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(ENGINES, ENGINES)))
-def test_every_pair_of_engines_is_compared_a_database_with_itself_too(
-    shop: Config, source: str, target: str
-) -> None:
+def test_every_pair_of_engines_is_compared_a_database_with_itself_too(shop: Config, source: str, target: str) -> None:
     fill(shop.database(source))
     if source != target:
         sync(shop, source, target)

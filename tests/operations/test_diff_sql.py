@@ -35,13 +35,13 @@ from toolkit.config import Config, Database
 from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.tables import select_tables
 from toolkit.core.types import JSON_KINDS
+from toolkit.engines.portable.literals import sqlite_literal
+from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import ReferencedRowsError, ScriptError, StoreError, ToolkitError, UnrepresentableValueError
-from toolkit.operations import diff_sql as module
-from toolkit.operations.diff import diff
-from toolkit.operations.diff_sql import diff_sql
+from toolkit.operations.diff import script as module
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.sync import sync
-from toolkit.repositories.literals import sqlite_literal
-from toolkit.repositories.portable import TableRepository
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 SOURCE = "sqlite2"
@@ -111,8 +111,18 @@ def test_sqlite_reads_every_double_back_in_every_bit() -> None:
     doubles = [struct.unpack("d", generator.randbytes(8))[0] for _ in range(10_000)]
     doubles += [generator.random() * 10 ** generator.randrange(-5, 9) for _ in range(10_000)]
     doubles += [round(value, digits) for value in doubles[10_000:] for digits in (2, 6)]
-    doubles += [0.0, 5e-324, 2.2250738585072014e-308, sys.float_info.max, 2.0**53, 2.0**63, 1e22, 1e23,
-                math.inf, -math.inf]
+    doubles += [
+        0.0,
+        5e-324,
+        2.2250738585072014e-308,
+        sys.float_info.max,
+        2.0**53,
+        2.0**63,
+        1e22,
+        1e23,
+        math.inf,
+        -math.inf,
+    ]
     finite = [value for value in doubles if not math.isnan(value)]
     with closing(sqlite3.connect(":memory:")) as connection:
         found = [connection.execute(f"SELECT {sqlite_literal(value)}").fetchone()[0] for value in finite]
@@ -147,22 +157,59 @@ def test_infinite_dates_and_those_of_far_years_are_written_exactly(config: Confi
 
 
 notes = sa.MetaData()
-sa.Table("note", notes, sa.Column("id", sa.Integer, primary_key=True, autoincrement=False), sa.Column("body", sa.Text),
-         sa.Column("document", sa.JSON))
+sa.Table(
+    "note",
+    notes,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.Text),
+    sa.Column("document", sa.JSON),
+)
 AWKWARD = [
-    "it's", "\\! touch x", "\n\\! touch x\n\\q\n", "'\n.quit\n'", "\n/\ngo\n;\n", ":x :'x' :\"x\"", "%s %% $1 ${x}",
-    "E'\\n'", "$$ $a$", "--", "/* ", "*/", "\r\n", "\r", "\\", "\\n", "\\\n", "\\\\n\n~\n^\n|", "\\~^|\U00010000\n",
-    "\x1a\x04\x1b\x7f\x85\u2028", "\ufeff", "\u202e", "é e\u0301 🎉", "{", "X'00'", "\t", " ", ";\n" * 50, "'" * 9,
+    "it's",
+    "\\! touch x",
+    "\n\\! touch x\n\\q\n",
+    "'\n.quit\n'",
+    "\n/\ngo\n;\n",
+    ":x :'x' :\"x\"",
+    "%s %% $1 ${x}",
+    "E'\\n'",
+    "$$ $a$",
+    "--",
+    "/* ",
+    "*/",
+    "\r\n",
+    "\r",
+    "\\",
+    "\\n",
+    "\\\n",
+    "\\\\n\n~\n^\n|",
+    "\\~^|\U00010000\n",
+    "\x1a\x04\x1b\x7f\x85\u2028",
+    "\ufeff",
+    "\u202e",
+    "é e\u0301 🎉",
+    "{",
+    "X'00'",
+    "\t",
+    " ",
+    ";\n" * 50,
+    "'" * 9,
 ]
-texts = st.text(st.one_of(st.sampled_from("'\"\\\n\r\t.;:%$!/-*`~^|\x1a "), st.characters(
-    exclude_characters="\x00", exclude_categories=["Cs"])), max_size=30)
+texts = st.text(
+    st.one_of(
+        st.sampled_from("'\"\\\n\r\t.;:%$!/-*`~^|\x1a "),
+        st.characters(exclude_characters="\x00", exclude_categories=["Cs"]),
+    ),
+    max_size=30,
+)
 
 
 def as_rows(bodies: Sequence[str | None]) -> pa.RecordBatch:
     (spec,) = select_tables(notes)
     numbers = pa.array(range(len(bodies)), pa.int32())
-    return pa.record_batch([numbers, pa.array(bodies, pa.string()), pa.nulls(len(bodies), pa.string())],
-                           schema=spec.schema)
+    return pa.record_batch(
+        [numbers, pa.array(bodies, pa.string()), pa.nulls(len(bodies), pa.string())], schema=spec.schema
+    )
 
 
 @pytest.mark.usefixtures("_readable")
@@ -210,8 +257,11 @@ def test_no_setting_of_the_server_or_of_psql_changes_a_value(
     write(config, "postgres", spec, batch.slice(0, 0))
     diff_sql(config, SOURCE, "postgres", tmp_path / "script.sql")
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
-    monkeypatch.setenv("PGOPTIONS", "-c standard_conforming_strings=off -c DateStyle=SQL,DMY "
-                                    "-c IntervalStyle=sql_standard -c TimeZone=Asia/Tokyo -c bytea_output=escape")
+    monkeypatch.setenv(
+        "PGOPTIONS",
+        "-c standard_conforming_strings=off -c DateStyle=SQL,DMY "
+        "-c IntervalStyle=sql_standard -c TimeZone=Asia/Tokyo -c bytea_output=escape",
+    )
     ran = run_script(config.database("postgres"), tmp_path / "script.sql")
     monkeypatch.undo()
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -258,9 +308,10 @@ def test_types_that_go_through_their_own_processors_are_written_as_the_engine_st
 # -- names ---------------------------------------------------------------------------------------------------------
 
 hostile = sa.MetaData()
-NAME = 'a"b;--\n.quit\n\\! \\q :x %s \'$$'
+NAME = "a\"b;--\n.quit\n\\! \\q :x %s '$$"
 sa.Table(
-    NAME, hostile,
+    NAME,
+    hostile,
     sa.Column('k"1\n.quit', sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("k2'; DROP TABLE x;--", sa.String(20), primary_key=True),
     sa.Column("select\n\\q", sa.Text),
@@ -274,8 +325,10 @@ def test_names_are_quoted_whatever_they_hold(config: Config, tmp_path: Path) -> 
     config = of(config, f"{__name__}:hostile")
     rows = [[1, 2, 3], ["a", "b'", "c\n"], ["x", "y", "z"]]
     others = [[2, 3, 4, 5], ["b'", "d", "e", "\n"], ["changed"] * 4]
-    as_batch = [pa.record_batch([pa.array(v, t) for v, t in zip(side, spec.schema.types, strict=True)],
-                                schema=spec.schema) for side in (rows, others)]
+    as_batch = [
+        pa.record_batch([pa.array(v, t) for v, t in zip(side, spec.schema.types, strict=True)], schema=spec.schema)
+        for side in (rows, others)
+    ]
     write(config, SOURCE, spec, as_batch[0])
     for target in ENGINES:
         write(config, target, spec, as_batch[1])
@@ -303,12 +356,21 @@ def test_a_database_is_filled_emptied_and_filled_again(shop: Config, tmp_path: P
 def test_tables_that_point_at_each_other_are_written_and_removed(cyclic: Config, tmp_path: Path, target: str) -> None:
     for name in (SOURCE, target, "duckdb2"):
         create(cyclic.database(name), Cyclic.metadata)
-    execute(cyclic.database(SOURCE), "INSERT INTO author VALUES (1, 10), (2, 11)",
-            "INSERT INTO book VALUES (10, 2), (11, 1)", "INSERT INTO review VALUES (1, 10)")
+    execute(
+        cyclic.database(SOURCE),
+        "INSERT INTO author VALUES (1, 10), (2, 11)",
+        "INSERT INTO book VALUES (10, 2), (11, 1)",
+        "INSERT INTO review VALUES (1, 10)",
+    )
     made_equal(cyclic, target, tmp_path / "script.sql")
-    execute(cyclic.database(SOURCE), "UPDATE author SET best_book_id = 12 WHERE id = 1",
-            "INSERT INTO book VALUES (12, 3)", "INSERT INTO author VALUES (3, 12)", "UPDATE review SET book_id = 12",
-            "DELETE FROM book WHERE id = 10")
+    execute(
+        cyclic.database(SOURCE),
+        "UPDATE author SET best_book_id = 12 WHERE id = 1",
+        "INSERT INTO book VALUES (12, 3)",
+        "INSERT INTO author VALUES (3, 12)",
+        "UPDATE review SET book_id = 12",
+        "DELETE FROM book WHERE id = 10",
+    )
     made_equal(cyclic, target, tmp_path / "script.sql")
     made_equal(cyclic, target, tmp_path / "script.sql", "duckdb2")
     if target == "postgres":
@@ -325,11 +387,16 @@ def test_unique_values_move_between_rows_that_others_point_at(shop: Config, tmp_
     for name in (SOURCE, target):
         fill(shop.database(name))
     # A ring of three, and one that takes the value of a row that goes.
-    execute(shop.database(SOURCE), "UPDATE customer SET email = 'x' || id", "UPDATE customer SET email = CASE id "
-            "WHEN 1 THEN 'c2@example.com' WHEN 2 THEN 'c40@example.com' WHEN 40 THEN 'c1@example.com' END "
-            "WHERE id <> 3", "DELETE FROM customer WHERE id = 3",
-            "INSERT INTO customer (id, email, created_at, updated_at) SELECT 99, 'c3@example.com', created_at, "
-            "updated_at FROM customer WHERE id = 1")
+    execute(
+        shop.database(SOURCE),
+        "UPDATE customer SET email = 'x' || id",
+        "UPDATE customer SET email = CASE id "
+        "WHEN 1 THEN 'c2@example.com' WHEN 2 THEN 'c40@example.com' WHEN 40 THEN 'c1@example.com' END "
+        "WHERE id <> 3",
+        "DELETE FROM customer WHERE id = 3",
+        "INSERT INTO customer (id, email, created_at, updated_at) SELECT 99, 'c3@example.com', created_at, "
+        "updated_at FROM customer WHERE id = 1",
+    )
     text = made_equal(shop, target, tmp_path / "script.sql")
     assert sum(line.startswith('UPDATE "customer"') for line in text.splitlines()) == 6
 
@@ -339,17 +406,29 @@ def test_a_row_goes_after_what_points_at_it_was_pointed_elsewhere(shop: Config, 
     for name in (SOURCE, target):
         fill(shop.database(name))
     # PostgreSQL would take the lines of customer 40 with it: they go to its successor, which has its e-mail address.
-    execute(shop.database(SOURCE), "PRAGMA foreign_keys = OFF", "UPDATE customer SET email = 'old' WHERE id = 40",
-            "INSERT INTO customer (id, email, created_at, updated_at) SELECT 41, 'c40@example.com', created_at, "
-            "updated_at FROM customer WHERE id = 40", "UPDATE category SET parent_id = 2 WHERE id = 1",
-            "DELETE FROM customer WHERE id = 40", "UPDATE product SET category_id = 2 WHERE category_id = 9",
-            "UPDATE purchase_line SET customer_id = 41 WHERE customer_id = 40", "DELETE FROM category WHERE id = 9")
+    execute(
+        shop.database(SOURCE),
+        "PRAGMA foreign_keys = OFF",
+        "UPDATE customer SET email = 'old' WHERE id = 40",
+        "INSERT INTO customer (id, email, created_at, updated_at) SELECT 41, 'c40@example.com', created_at, "
+        "updated_at FROM customer WHERE id = 40",
+        "UPDATE category SET parent_id = 2 WHERE id = 1",
+        "DELETE FROM customer WHERE id = 40",
+        "UPDATE product SET category_id = 2 WHERE category_id = 9",
+        "UPDATE purchase_line SET customer_id = 41 WHERE customer_id = 40",
+        "DELETE FROM category WHERE id = 9",
+    )
     made_equal(shop, target, tmp_path / "script.sql")
 
 
 fixed = sa.MetaData()
-sa.Table("seat", fixed, sa.Column("id", sa.Integer, primary_key=True), sa.Column("side", sa.Boolean, nullable=False),
-         sa.UniqueConstraint("side"))
+sa.Table(
+    "seat",
+    fixed,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("side", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("side"),
+)
 
 
 def test_unique_values_that_can_be_nothing_else_in_between_are_refused(config: Config, tmp_path: Path) -> None:
@@ -388,9 +467,11 @@ def test_a_script_names_only_what_differs_in_the_order_of_keys(
         first = script.read_text()
         overriding = " OVERRIDING SYSTEM VALUE" if target == "postgres" else ""
         assert changed_lines(first) == [
-            'DELETE FROM "category" WHERE "id" IN (5,', 'UPDATE "category" SET "name" = \'c\' WHERE "id" = 3;',
+            'DELETE FROM "category" WHERE "id" IN (5,',
+            'UPDATE "category" SET "name" = \'c\' WHERE "id" = 3;',
             f'INSERT INTO "category" ("id", "parent_id", "name"){overriding} VALUES',
-            "(1, NULL, 'a'),", "(20, NULL, 't');",
+            "(1, NULL, 'a'),",
+            "(20, NULL, 't');",
         ]
         assert str(tmp_path) not in first
         diff_sql(shop, SOURCE, target, script)
@@ -424,9 +505,13 @@ def test_a_script_that_fails_changes_nothing_though_the_client_goes_on(
     shop: Config, tmp_path: Path, target: str
 ) -> None:
     fill(shop.database(SOURCE))
-    execute(shop.database(SOURCE), "INSERT INTO customer (id, email, created_at, updated_at) SELECT 77, "
-            "'c77@example.com', created_at, updated_at FROM customer WHERE id = 1",
-            "INSERT INTO product VALUES (8, 9, 1)", "UPDATE customer SET name = 'new' WHERE id = 1")
+    execute(
+        shop.database(SOURCE),
+        "INSERT INTO customer (id, email, created_at, updated_at) SELECT 77, "
+        "'c77@example.com', created_at, updated_at FROM customer WHERE id = 1",
+        "INSERT INTO product VALUES (8, 9, 1)",
+        "UPDATE customer SET name = 'new' WHERE id = 1",
+    )
     fill(shop.database(target))
     script = tmp_path / "script.sql"
     diff_sql(shop, SOURCE, target, script)
@@ -455,8 +540,10 @@ def _restore(database: Database, content: bytes | None) -> None:
 def _whole(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     """Every row as text, by whichever columns there are."""
     with connected(database) as connection:
-        return {name: sorted(map(tuple, connection.exec_driver_sql(f"SELECT * FROM {name}")), key=repr)
-                for name in metadata.tables}
+        return {
+            name: sorted(map(tuple, connection.exec_driver_sql(f"SELECT * FROM {name}")), key=repr)
+            for name in metadata.tables
+        }
 
 
 def test_no_cascade_takes_rows_that_were_added_meanwhile(shop: Config, tmp_path: Path) -> None:
@@ -476,10 +563,14 @@ def test_a_condition_narrows_the_script_too(shop: Config, tmp_path: Path, target
     for name in (SOURCE, target):
         fill(shop.database(name))
     # Row 1 meets the condition in the source only: it is there, and is updated.
-    execute(shop.database(target), "UPDATE customer SET name = 'other', email = 'o' WHERE id = 1",
-            "UPDATE customer SET name = 'x' WHERE id = 40")
-    text = made_equal(shop, target, tmp_path / "script.sql", tables=["customer"],
-                      where={"customer": "email <> 'o' AND id < 40"})
+    execute(
+        shop.database(target),
+        "UPDATE customer SET name = 'other', email = 'o' WHERE id = 1",
+        "UPDATE customer SET name = 'x' WHERE id = 40",
+    )
+    text = made_equal(
+        shop, target, tmp_path / "script.sql", tables=["customer"], where={"customer": "email <> 'o' AND id < 40"}
+    )
     assert [line.partition(" SET ")[0] for line in changed_lines(text)] == ['UPDATE "customer"']
     assert not diff(shop, SOURCE, target).equal
 
@@ -523,8 +614,10 @@ def test_the_command_writes_a_file_of_its_owner_s_or_stdout(
 def test_no_script_is_left_of_what_cannot_be_compared_or_written(project: Config, tmp_path: Path) -> None:
     (tmp_path / "old.sql").write_text("old")
     execute(project.database("duckdb"), "UPDATE customer SET name = 'other' WHERE id = 1")
-    for harm, message in (("ALTER TABLE product DROP COLUMN price", "product: could not be compared"),
-                          ("DROP TABLE product", "product: is only in source")):
+    for harm, message in (
+        ("ALTER TABLE product DROP COLUMN price", "product: could not be compared"),
+        ("DROP TABLE product", "product: is only in source"),
+    ):
         execute(project.database("duckdb"), harm)
         for name in ("old.sql", "new.sql"):
             with pytest.raises(ScriptError, match=message):

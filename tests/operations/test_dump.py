@@ -32,8 +32,8 @@ from toolkit.errors import (
     UnknownNameError,
     UnrepresentableValueError,
 )
-from toolkit.operations.dump import dump_data
-from toolkit.operations.load import load_data
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
 from toolkit.stores.directories import LocalDirectory, directory_at
 from toolkit.stores.fixture_files import FileForm, file_name, table_of
 from toolkit.stores.fixture_writer import STAGING, FixtureWriter
@@ -113,9 +113,18 @@ def test_a_wrong_condition_is_an_error_and_changes_nothing(shop: Config, tmp_pat
     dump_data(shop, engine, directory=tmp_path / "out")
     before = files_in(tmp_path / "out")
     conditions: list[str | list[str]] = [
-        ["1=1) OR (1=1", "id > 0"], ["(id > 0", "id > 0)"],
-        "no_such_column = 1", "1=1); DROP TABLE category; --", "id >", "1=1) OR (1=1", "1=1; DROP TABLE category",
-        "1=1); DROP TABLE category; SELECT (1", "1=1) --", "1=1 ORDER BY id", "1=1 /*", "1=1) OR (1=1 /*",
+        ["1=1) OR (1=1", "id > 0"],
+        ["(id > 0", "id > 0)"],
+        "no_such_column = 1",
+        "1=1); DROP TABLE category; --",
+        "id >",
+        "1=1) OR (1=1",
+        "1=1; DROP TABLE category",
+        "1=1); DROP TABLE category; SELECT (1",
+        "1=1) --",
+        "1=1 ORDER BY id",
+        "1=1 /*",
+        "1=1) OR (1=1 /*",
     ]
     for condition in conditions:
         with pytest.raises(ConditionError):
@@ -133,7 +142,8 @@ def test_a_table_can_be_left_out_and_its_old_file_stays(filled: Config, tmp_path
     assert files_in(tmp_path / "out") == before
     dump_data(filled, "sqlite", ["customer"], directory=tmp_path / "out")
     assert {name for name, content in files_in(tmp_path / "out").items() if content != before[name]} == {
-        "customer.json", MANIFEST,
+        "customer.json",
+        MANIFEST,
     }
 
 
@@ -144,7 +154,7 @@ def test_a_dry_run_counts_and_writes_nothing(filled: Config, tmp_path: Path) -> 
 
 
 def test_another_form_takes_the_place_of_the_old_one(filled: Config, tmp_path: Path) -> None:
-    from toolkit.operations.dump import Compression, Format
+    from toolkit.operations.fixtures.dump import Compression, Format
 
     dump_data(filled, "sqlite", directory=tmp_path / "out")
     dump_data(filled, "sqlite", directory=tmp_path / "out", form=FileForm(Format.JSONL, Compression.ZSTD))
@@ -179,8 +189,22 @@ def test_ciphertext_is_dumped_as_it_is_stored(config: Config, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "table",
-    ["todo", "a/b", "../x", ".hidden", "manifest", "MANIFEST", "Ünïcode", "a\x00b", "x%41", "con", "a.json",
-     "sales.order", "tab\there", 'q"uote'],
+    [
+        "todo",
+        "a/b",
+        "../x",
+        ".hidden",
+        "manifest",
+        "MANIFEST",
+        "Ünïcode",
+        "a\x00b",
+        "x%41",
+        "con",
+        "a.json",
+        "sales.order",
+        "tab\there",
+        'q"uote',
+    ],
 )
 def test_a_table_s_name_makes_a_harmless_file_name_and_comes_back(table: str) -> None:
     name = file_name(table, FileForm())
@@ -259,7 +283,7 @@ def test_a_set_that_was_written_but_not_moved_to_its_end_is_completed_by_the_nex
             super().move(source, target)
 
     from toolkit.core.tables import select_tables
-    from toolkit.repositories import connect
+    from toolkit.engines import connect
 
     writer = FixtureWriter(Interrupted(directory), FileForm())
     with connect(filled.database("sqlite")) as origin:
@@ -316,9 +340,7 @@ def test_a_dump_into_a_prefix_where_another_writes_is_refused(
     assert not list(ObjectStore(Store("", place)).list("locks"))
 
 
-def test_the_lock_of_a_dump_is_renewed_while_it_is_held(
-    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lock_of_a_dump_is_renewed_while_it_is_held(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("toolkit.stores.archive_locks._RENEWED_SECONDS", 0.01)
@@ -369,8 +391,12 @@ def test_a_full_disk_is_told_and_leaves_the_old_set(shop: Config, tmp_path: Path
 
     done = subprocess.run(
         [sys.executable, "-m", "toolkit", "dump-data"],
-        cwd=project, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        preexec_fn=limit, capture_output=True, text=True, check=False,
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -414,7 +440,7 @@ def test_a_set_in_an_object_store_is_dumped_and_loaded(filled: Config, monkeypat
 def test_a_set_in_s3_is_dumped_changed_and_loaded(
     filled: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from toolkit.operations.dump import Compression, Format
+    from toolkit.operations.fixtures.dump import Compression, Format
 
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
@@ -458,5 +484,3 @@ def test_the_command_tells_each_file(
         ("customer", 1, "customer.json.gz")
     ]
     assert run(["dump-data", "--where", "nonsense"]) == 2
-
-

@@ -23,10 +23,10 @@ from tests.operations.shop import metadata
 from toolkit.config import Config
 from toolkit.core.progress import Silent
 from toolkit.core.tables import select_tables
+from toolkit.engines import connect
 from toolkit.errors import DatabaseUnavailableError
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Options
-from toolkit.repositories import connect
+from toolkit.operations.transfer.run import Options
 
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
@@ -120,9 +120,7 @@ def _leftovers(config: Config, target: str) -> list[str]:
         with postgres(config) as other:
             names |= {
                 name
-                for (name,) in other.execute(
-                    "SELECT relname FROM pg_class WHERE relname LIKE 'toolkit%'"
-                ).fetchall()
+                for (name,) in other.execute("SELECT relname FROM pg_class WHERE relname LIKE 'toolkit%'").fetchall()
             }
     return sorted(names - set(metadata.tables))
 
@@ -159,9 +157,7 @@ def _killed_at_random_moments(
 
 
 @EVERY_TARGET
-def test_killed_at_any_moment_the_target_is_as_before_or_as_after(
-    shop: Config, project: Path, target: str
-) -> None:
+def test_killed_at_any_moment_the_target_is_as_before_or_as_after(shop: Config, project: Path, target: str) -> None:
     _fill_many(shop)
     seen: list[dict[str, dict[str, int]]] = [{"customer": {"round 0": ROWS}, "category": {"round 0": ROWS}}]
 
@@ -175,9 +171,7 @@ def test_killed_at_any_moment_the_target_is_as_before_or_as_after(
 
 
 @EVERY_TARGET
-def test_killed_between_commits_the_target_holds_whole_batches(
-    shop: Config, project: Path, target: str
-) -> None:
+def test_killed_between_commits_the_target_holds_whole_batches(shop: Config, project: Path, target: str) -> None:
     _fill_many(shop)
 
     def check(number: int) -> None:
@@ -195,9 +189,7 @@ _CONSTRAINTS = (
 )
 
 
-def test_killed_while_it_fills_empty_tables_of_postgres_every_key_is_still_there(
-    shop: Config, project: Path
-) -> None:
+def test_killed_while_it_fills_empty_tables_of_postgres_every_key_is_still_there(shop: Config, project: Path) -> None:
     """With more rows than `rebuild_rows`, so that keys and indexes are dropped and made again meanwhile."""
     create(shop.database("postgres"), metadata)
     _fill_many(shop)
@@ -229,9 +221,7 @@ def test_killed_while_it_fills_empty_tables_of_postgres_every_key_is_still_there
 
 
 @EVERY_TARGET
-def test_killed_while_it_makes_the_tables_the_next_run_completes(
-    config: Config, tmp_path: Path, target: str
-) -> None:
+def test_killed_while_it_makes_the_tables_the_next_run_completes(config: Config, tmp_path: Path, target: str) -> None:
     _write_settings(config, tmp_path, (tmp_path / "toolkit.toml").read_text())
     for delay in (0.1, 0.25, 0.45):
         running = toolkit(tmp_path, "load-data", "--to", target)
@@ -287,9 +277,7 @@ def test_ctrl_c_rolls_back_and_is_exit_code_130(shop: Config, project: Path, tar
     assert 130 in codes
 
 
-def test_ctrl_c_is_heard_while_another_writer_is_waited_for(
-    shop: Config, project: Path, tmp_path: Path
-) -> None:
+def test_ctrl_c_is_heard_while_another_writer_is_waited_for(shop: Config, project: Path, tmp_path: Path) -> None:
     fill(shop.database("sqlite"))
     for target in ("sqlite2", "postgres"):
         create(shop.database(target), metadata)
@@ -360,10 +348,7 @@ def test_a_second_sync_into_duckdb_stops_with_the_process_that_has_it(shop: Conf
     sync(shop, "sqlite", "duckdb", progress=companion)
     assert companion.second is not None
     assert companion.second.end() == 1
-    assert (
-        f"one.duckdb is open in {sys.executable}" in companion.second.err
-        or str(os.getpid()) in companion.second.err
-    )
+    assert f"one.duckdb is open in {sys.executable}" in companion.second.err or str(os.getpid()) in companion.second.err
     assert _digests(shop, "duckdb") == _digests(shop, "sqlite")
 
 

@@ -15,8 +15,8 @@ from tests.operations.databases import Rows, contents, create, execute
 from tests.operations.kills import everything_in, kill_often, left_behind, project_of, wait_for_the_server
 from tests.operations.processes import Toolkit, toolkit
 from tests.operations.shop import metadata
+from toolkit.compute.scratch import scratch_directory
 from toolkit.config import Config
-from toolkit.scratch import scratch_directory
 
 ROWS = 1500
 # Of each target.
@@ -131,7 +131,7 @@ def test_the_files_of_a_process_that_was_killed_are_removed_and_those_of_one_at_
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code = (
-        "from toolkit.scratch import scratch_directory\n"
+        "from toolkit.compute.scratch import scratch_directory\n"
         "with scratch_directory() as folder:\n"
         "    (folder / 'large').write_text('x'); print('ready', flush=True); input()"
     )

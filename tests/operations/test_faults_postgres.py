@@ -21,13 +21,13 @@ from tests.servers.tcp_proxy import Proxy, in_front_of
 from toolkit.config import Config, Database
 from toolkit.core.progress import Silent
 from toolkit.core.tables import select_tables
+from toolkit.engines import connect
+from toolkit.engines.postgresql.connection import PostgresConnection
+from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.errors import DatabaseUnavailableError
-from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
-from toolkit.repositories import connect
-from toolkit.repositories.postgres import PostgresConnection
-from toolkit.repositories.postgres_table import PostgresRepository
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.run import Mode, Options
 
 # A cursor of a server that is gone cannot be closed.
 pytestmark = pytest.mark.filterwarnings("ignore:.*ServerCursor:ResourceWarning")
@@ -190,9 +190,11 @@ def test_a_server_process_that_ends_between_statements_leaves_everything_as_it_w
     ("label", "which", "is_needed"),
     [
         ("compare product", slice(1, None), True),
-        ("delete category", slice(1, None), True), ("merge customer", slice(1, None), True),
+        ("delete category", slice(1, None), True),
+        ("merge customer", slice(1, None), True),
         # Rows are read by the other, and counted in advance.
-        ("compare product", slice(0, 1), False), ("load purchase_line", slice(0, 1), False),
+        ("compare product", slice(0, 1), False),
+        ("load purchase_line", slice(0, 1), False),
     ],
 )
 def test_a_source_that_loses_either_of_its_connections_leaves_everything_as_it_was(
@@ -318,7 +320,7 @@ def test_a_turn_to_write_ends_with_its_transaction_unless_it_is_kept(shop: Confi
             pass
         first.commit()
         with connect(database, write=True) as second:
-            second.keep_turn()
+            second.hold_writer_lock()
             second.commit()
             # Whoever is done is not held up by the next.
             first.commit()

@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from tests.operations.databases import connected, create, execute
 from toolkit.config import Config
 from toolkit.errors import DatabaseUnavailableError, ToolkitError
-from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.run import Mode, Options
 
 ALL = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0), batch_rows=50)
 MODULE = "accounts_of_a_test"
@@ -128,8 +128,6 @@ def test_of_a_source_that_never_rests_the_target_has_one_moment_in_both_tables(
 # -- SQLite that is busy ---------------------------------------------------------------------------------------
 
 
-
-
 @pytest.mark.parametrize("is_reader", [False, True])
 def test_a_sqlite_lock_is_waited_for_as_long_as_it_may_take_and_no_longer(
     accounts: Config, tmp_path: Path, is_reader: bool
@@ -142,8 +140,10 @@ def test_a_sqlite_lock_is_waited_for_as_long_as_it_may_take_and_no_longer(
     other.execute("BEGIN" if is_reader else "BEGIN IMMEDIATE")
     other.execute("SELECT count(*) FROM giro").fetchall()
     impatient, patient = (
-        replace(accounts, databases={**accounts.databases, "sqlite2": replace(
-            accounts.database("sqlite2"), lock_seconds=seconds)})
+        replace(
+            accounts,
+            databases={**accounts.databases, "sqlite2": replace(accounts.database("sqlite2"), lock_seconds=seconds)},
+        )
         for seconds in (0.2, 60)
     )
     with pytest.raises(DatabaseUnavailableError, match=r"two\.sqlite3 is locked .*waited 0\.2 s"):

@@ -38,10 +38,10 @@ from toolkit.errors import (
     UnknownNameError,
 )
 from toolkit.operations.archive.places import Backends
-from toolkit.operations.dump import DumpResult, dump_data
-from toolkit.operations.fixture_attachments import AttachmentMode
-from toolkit.operations.load import load_data
-from toolkit.operations.transfer import Mode, Options
+from toolkit.operations.fixtures.attachments import AttachmentMode
+from toolkit.operations.fixtures.dump import DumpResult, dump_data
+from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.transfer.run import Mode, Options
 from toolkit.stores.directories import directory_at
 from toolkit.stores.fixture_writer import STAGING
 from toolkit.testing.seeds import Seed
@@ -178,8 +178,8 @@ def test_a_dump_without_attachments_says_nothing_of_them_and_keeps_those_that_ar
 
 
 def test_content_that_no_row_points_at_any_more_goes_and_other_files_stay(kept: Gallery) -> None:
-    strangers = {ATTACHMENTS + "README", ATTACHMENTS + "0" * 63}
-    for name in strangers:
+    strange_files = {ATTACHMENTS + "README", ATTACHMENTS + "0" * 63}
+    for name in strange_files:
         (kept.config.root / "out" / name).write_bytes(b"mine")
     # As a dump leaves it that was killed.
     (kept.config.root / "out" / ATTACHMENTS / ("0" * 64)).write_bytes(b"left over")
@@ -221,9 +221,12 @@ def test_files_that_are_gone_or_cannot_be_read_are_told_and_the_rest_is_dumped(
     assert result is not None
     assert (result.files, result.copied, result.there) == (7, 1, 2)
     assert [problem.partition(": ")[0] for problem in result.problems] == [
-        "There is no store 'no store'.", f"attachments ({kept.live})", "attachments:'c'", "attachments:'never'",
+        "There is no store 'no store'.",
+        f"attachments ({kept.live})",
+        "attachments:'c'",
+        "attachments:'never'",
         "photo id=7",
-    ]  # fmt: skip
+    ]
     assert ["stays" in problem for problem in result.problems] == [False, False, True, False, False]
     assert objects(kept) == [b"A", b"CC", b"D"]
     monkeypatch.chdir(kept.config.root)
@@ -409,7 +412,7 @@ def test_damaged_content_is_named_and_nothing_is_written(
 def test_content_that_is_damaged_while_it_is_written_leaves_no_file_and_no_row(
     kept: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from toolkit.operations import fixture_attachments
+    from toolkit.operations.fixtures import attachments as fixture_attachments
 
     lost(kept)
     place = kept.config.root / "out" / ATTACHMENTS / hashlib.sha256(b"CC").hexdigest()
@@ -449,9 +452,7 @@ def test_rows_that_are_refused_bring_no_file(kept: Gallery) -> None:
     lost(kept)
     kept.photo(3, None)
     with pytest.raises(ExistingRowsError):
-        load_data(
-            kept.config, "sqlite", directory=kept.config.root / "out", options=Options(mode=Mode.INSERT)
-        )
+        load_data(kept.config, "sqlite", directory=kept.config.root / "out", options=Options(mode=Mode.INSERT))
     assert kept.live_files() == {}
 
 

@@ -16,12 +16,12 @@ from tests.operations.databases import contents
 from toolkit.config import Config, load_config
 from toolkit.core.progress import Silent
 from toolkit.core.tables import select_tables
+from toolkit.engines import connect
+from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.errors import StatementError
-from toolkit.operations.diff import Status, diff
-from toolkit.operations.dump import dump_data
+from toolkit.operations.diff.compare import Status, diff
+from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.sync import sync
-from toolkit.repositories import connect
-from toolkit.repositories.sqlite import SqliteConnection
 
 MODULE = "notes_of_a_test"
 

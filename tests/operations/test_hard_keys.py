@@ -12,12 +12,12 @@ import pytest
 from tests.operations import hard_keys
 from tests.operations.databases import create
 from tests.operations.outcomes import counts
+from toolkit.compute import changes
 from toolkit.config import Config, Database
-from toolkit.core import changes
-from toolkit.operations.deletes import DeleteLimit
+from toolkit.engines import connect
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
-from toolkit.repositories import connect
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.run import Mode, Options
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 PAIRS = [(a, b if a != b else f"{b}2") for a, b in itertools.product(ENGINES, ENGINES)]

@@ -25,6 +25,8 @@ from toolkit.cli.load import load_data as load_command
 from toolkit.cli.sync import sync as sync_command
 from toolkit.config import Config
 from toolkit.core.progress import Silent
+from toolkit.engines import connect
+from toolkit.engines.duckdb.connection import DuckDBConnection
 from toolkit.errors import (
     ConfigurationError,
     DatabaseUnavailableError,
@@ -38,16 +40,14 @@ from toolkit.errors import (
     UnrepresentableValueError,
     VerificationError,
 )
-from toolkit.operations.deletes import DeleteLimit
-from toolkit.operations.diff import diff
-from toolkit.operations.diff_sql import diff_sql
-from toolkit.operations.dump import dump_data
-from toolkit.operations.load import load_data
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.diff.script import diff_sql
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.status import State, status
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
-from toolkit.repositories import connect
-from toolkit.repositories.duckdb import DuckDBConnection
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.run import Mode, Options
 
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
@@ -117,9 +117,13 @@ def test_two_enums_of_one_name_are_refused_before_postgres_makes_one_type_of_the
 
 def test_enums_that_share_a_name_with_good_reason_are_accepted(using: Using) -> None:
     metadata = plain("one", sa.Column("kind", sa.Enum("A", "B", name="kind")))
-    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True),
-             sa.Column("same", sa.Enum("A", "B", name="kind")),
-             sa.Column("text", sa.Enum("A", "C", name="kind", native_enum=False)))
+    sa.Table(
+        "two",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("same", sa.Enum("A", "B", name="kind")),
+        sa.Column("text", sa.Enum("A", "C", name="kind", native_enum=False)),
+    )
     assert sync(using(metadata), "sqlite", "postgres").created_schema
 
 
@@ -178,13 +182,21 @@ def test_a_table_that_is_refused_stops_no_command_that_does_without_it(
 @EVERY_TARGET
 def test_all_tables_but_one_are_synced_and_compared(using: Using, tmp_path: Path, target: str) -> None:
     metadata = plain("parent", sa.Column("v", sa.Text))
-    sa.Table("child", metadata, sa.Column("id", sa.Integer, primary_key=True),
-             sa.Column("parent_id", sa.ForeignKey("parent.id")))
+    sa.Table(
+        "child",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("parent_id", sa.ForeignKey("parent.id")),
+    )
     sa.Table("log", metadata, sa.Column("parent_id", sa.ForeignKey("parent.id")))
     config = using(metadata)
     create(config.database(target), metadata)
-    execute(config.database("sqlite"), "INSERT INTO parent VALUES (1, 'a'), (2, 'b')",
-            "INSERT INTO child VALUES (1, 1)", "INSERT INTO log VALUES (1)")
+    execute(
+        config.database("sqlite"),
+        "INSERT INTO parent VALUES (1, 'a'), (2, 'b')",
+        "INSERT INTO child VALUES (1, 1)",
+        "INSERT INTO log VALUES (1)",
+    )
     for refused in (sync, diff):
         with pytest.raises(ConfigurationError, match=r"log has neither .*\n.*--exclude log\."):
             refused(config, "sqlite", target)
@@ -204,7 +216,8 @@ def test_all_tables_but_one_are_synced_and_compared(using: Using, tmp_path: Path
         diff_sql(config, "sqlite", target, tmp_path / "script.sql", exclude=["log"])
     execute(config.database(target), "DELETE FROM log")
     assert counts(sync(config, "sqlite", target, exclude=["log"], options=ALL)) == {
-        "parent": (0, 0, 1, 1), "child": (0, 0, 1, 0)
+        "parent": (0, 0, 1, 1),
+        "child": (0, 0, 1, 0),
     }
 
 
@@ -215,16 +228,23 @@ def test_the_commands_take_tables_to_exclude(using: Using) -> None:
     execute(config.database("sqlite"), "INSERT INTO keyed VALUES (1, 'a')")
 
     def run(command: click.Command, *options: str) -> str:
-        result = CliRunner().invoke(command, ["--from", "sqlite", "--to", "duckdb", *options, "--exclude", "loose"],
-                                    obj=config, standalone_mode=False, catch_exceptions=False)
+        result = CliRunner().invoke(
+            command,
+            ["--from", "sqlite", "--to", "duckdb", *options, "--exclude", "loose"],
+            obj=config,
+            standalone_mode=False,
+            catch_exceptions=False,
+        )
         assert result.return_value == 0
         return result.stdout
 
     assert "Verified" in run(sync_command)
     for command, options in (
-        (sync_command, ("--verify-only",)), (diff_command, ()), (diff_command, ("--json-lines",)),
+        (sync_command, ("--verify-only",)),
+        (diff_command, ()),
+        (diff_command, ("--json-lines",)),
         (diff_command, ("--sql", "-")),
-    ):  # fmt: skip
+    ):
         shown = run(command, *options)
         assert ("loose" in shown, bool(shown)) == (False, True)
 
@@ -310,7 +330,8 @@ def test_rows_of_a_table_that_nobody_knows_keep_the_rows_that_they_point_at(
 def test_an_update_that_cascades_to_rows_that_stay_is_undone(using: Using, options: Options, to_itself: bool) -> None:
     """What `child` points at is another row's by now: ON UPDATE CASCADE would take it along to where it never was."""
     metadata = plain(
-        "parent", sa.Column("code", sa.Text, unique=True, nullable=False),
+        "parent",
+        sa.Column("code", sa.Text, unique=True, nullable=False),
         *([sa.Column("like_code", sa.ForeignKey("parent.code", onupdate="CASCADE"))] if to_itself else []),
     )
     code = sa.ForeignKey("parent.code", onupdate="CASCADE")
@@ -334,8 +355,11 @@ def test_rows_that_a_policy_hides_are_not_taken_for_rows_that_are_gone(using: Us
     config = using(metadata)
     create(config.database("postgres"), metadata)
     execute(
-        config.database("postgres"), "INSERT INTO parent VALUES (1), (2)", "CREATE ROLE half_blind LOGIN",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON parent TO half_blind", "ALTER TABLE parent ENABLE ROW LEVEL SECURITY",
+        config.database("postgres"),
+        "INSERT INTO parent VALUES (1), (2)",
+        "CREATE ROLE half_blind LOGIN",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON parent TO half_blind",
+        "ALTER TABLE parent ENABLE ROW LEVEL SECURITY",
         "CREATE POLICY half ON parent USING (id > 1)",
     )
     try:
@@ -521,7 +545,8 @@ def test_a_column_that_only_the_target_computes_and_a_view_in_place_of_a_table_a
     with pytest.raises(SchemaMismatchError) as caught:
         sync(config, "sqlite", target, dry_run=dry_run)
     assert set(caught.value.problems) == {
-        f"{target}.t computes twice, the model does not", f"{target}.seen is a view, no table"
+        f"{target}.t computes twice, the model does not",
+        f"{target}.seen is a view, no table",
     }
     # To read from one is as good as from a table.
     execute(config.database(target), "INSERT INTO base VALUES (1, 3)")
@@ -531,10 +556,16 @@ def test_a_column_that_only_the_target_computes_and_a_view_in_place_of_a_table_a
 @pytest.mark.usefixtures("small_rebuilds")
 def test_columns_that_postgres_numbers_itself_take_the_numbers_of_the_source(using: Using) -> None:
     metadata = sa.MetaData()
-    sa.Table("t", metadata, sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True),
-             sa.Column("v", sa.Text))
-    sa.Table("aside", metadata, sa.Column("k", sa.Text, primary_key=True), sa.Column("n", sa.Integer),
-             sa.Column("v", sa.Text))
+    sa.Table(
+        "t", metadata, sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True), sa.Column("v", sa.Text)
+    )
+    sa.Table(
+        "aside",
+        metadata,
+        sa.Column("k", sa.Text, primary_key=True),
+        sa.Column("n", sa.Integer),
+        sa.Column("v", sa.Text),
+    )
     config = using(metadata)
     execute(
         config.database("postgres"),
@@ -616,7 +647,10 @@ def test_decimals_without_a_precision_arrive_by_value(using: Using, target: str)
 # -- DDL while a sync is at work -------------------------------------------------------------------------------
 
 DDL = (
-    "ALTER TABLE t DROP COLUMN v", "ALTER TABLE t ALTER v TYPE varchar(90) USING v || ''", "DROP TABLE t", "TRUNCATE t"
+    "ALTER TABLE t DROP COLUMN v",
+    "ALTER TABLE t ALTER v TYPE varchar(90) USING v || ''",
+    "DROP TABLE t",
+    "TRUNCATE t",
 )
 
 
@@ -640,9 +674,13 @@ def test_a_null_in_a_key_of_sqlite_is_refused_by_name(using: Using, rows: int) -
     config = using(metadata)
     for name in ("sqlite", "sqlite2"):
         create_again = ("DROP TABLE IF EXISTS loose", "CREATE TABLE loose (code TEXT PRIMARY KEY, v TEXT)")
-        execute(config.database(name), *create_again, "INSERT INTO loose VALUES (NULL, 'x')",
-                f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows}) "
-                "INSERT INTO loose SELECT 'c' || n, 'y' FROM n")
+        execute(
+            config.database(name),
+            *create_again,
+            "INSERT INTO loose VALUES (NULL, 'x')",
+            f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows}) "
+            "INSERT INTO loose SELECT 'c' || n, 'y' FROM n",
+        )
     with pytest.raises(UnrepresentableValueError, match="code=NULL"):
         sync(config, "sqlite", "sqlite2")
 
@@ -650,8 +688,12 @@ def test_a_null_in_a_key_of_sqlite_is_refused_by_name(using: Using, rows: int) -
 @EVERY_TARGET
 def test_uuids_in_columns_of_32_characters_arrive_and_are_found_again(using: Using, target: str) -> None:
     metadata = sa.MetaData()
-    table = sa.Table("old", metadata, sa.Column("id", sa.Uuid(native_uuid=False), primary_key=True),
-                     sa.Column("code", sa.CHAR(4), unique=True))
+    table = sa.Table(
+        "old",
+        metadata,
+        sa.Column("id", sa.Uuid(native_uuid=False), primary_key=True),
+        sa.Column("code", sa.CHAR(4), unique=True),
+    )
     config = using(metadata)
     keys = [uuid.UUID(int=number) for number in range(1, 5)]
     with connected(config.database("sqlite")) as connection:
@@ -689,9 +731,7 @@ def test_whoever_alters_a_table_of_postgres_waits_until_the_sync_has_ended(
     config = using(metadata)
     source, target = ("postgres", "sqlite") if side == "source" else ("sqlite", "postgres")
     create(config.database("postgres"), metadata)
-    execute(
-        config.database(source), "INSERT INTO before VALUES (1), (2)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')"
-    )
+    execute(config.database(source), "INSERT INTO before VALUES (1), (2)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
     refused = []
 
     class Altering(Silent):

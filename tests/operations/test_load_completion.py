@@ -32,8 +32,8 @@ from toolkit.errors import (
     ToolkitError,
     UniqueConflictError,
 )
-from toolkit.operations.load import load_data
-from toolkit.operations.transfer import Mode, Options
+from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.transfer.run import Mode, Options
 
 ROWS = 1000
 
@@ -164,8 +164,12 @@ def test_keys_are_counted_up_past_those_of_the_files_and_the_database(load: Load
     assert {slug: row["id"] for slug, row in by(database, "team", "slug").items()} == {"seven": 7, "a": 8, "b": 9}
     load(team=[{"slug": "c"}, {"id": 20, "slug": "twenty"}, {"slug": "a"}])
     assert {slug: row["id"] for slug, row in by(database, "team", "slug").items()} == {
-        "seven": 7, "a": 8, "b": 9, "twenty": 20, "c": 21,
-    }  # fmt: skip
+        "seven": 7,
+        "a": 8,
+        "b": 9,
+        "twenty": 20,
+        "c": 21,
+    }
     with connected(database) as connection:
         connection.execute(sa.insert(Team).values(slug="the application's"))
     assert by(database, "team", "slug")["the application's"]["id"] == 22
@@ -211,17 +215,21 @@ def test_parents_are_found_in_the_files_and_in_the_database(load: Load, database
 def test_a_parent_that_is_missing_or_is_several_rows_is_named(load: Load, database: Database) -> None:
     member = [{"email": "a", "name": "same"}, {"email": "b", "name": "same"}, {"email": "c"}]
     told = problems(
-        load, member=member,
+        load,
+        member=member,
         post=[
-            {"title": "1", "author": {"name": "same"}}, {"title": "2", "author": {"email": "z"}},
-            {"title": "3", "author": {"name": None}}, {"title": "4", "author": {}}, {"title": "5", "author": None},
+            {"title": "1", "author": {"name": "same"}},
+            {"title": "2", "author": {"email": "z"}},
+            {"title": "3", "author": {"name": None}},
+            {"title": "4", "author": {}},
+            {"title": "5", "author": None},
         ],
-    )  # fmt: skip
+    )
     assert sorted(line.partition(": ")[2] for line in told) == [
         "'author' is not an object of columns of member",
         "'author' is null, but 'author_id' may not be",
-        "'author': {\"email\":\"z\"} is no row of member",
-        "'author': {\"name\":\"same\"} is several rows of member",
+        '\'author\': {"email":"z"} is no row of member',
+        '\'author\': {"name":"same"} is several rows of member',
         "'author': {\"name\":null} is no row of member",
     ]
 
@@ -239,23 +247,31 @@ def test_rows_recognised_by_chosen_columns_take_their_children_with_them(load: L
     load(
         match={"team": ["slug"], "member": ["email"]},
         team=[
-            {"id": 1, "slug": "root"}, {"id": 2, "slug": "leaf", "parent_id": 1},
-            {"id": 9, "slug": "new", "parent_id": 2}, {"slug": "named", "parent": {"slug": "root"}},
+            {"id": 1, "slug": "root"},
+            {"id": 2, "slug": "leaf", "parent_id": 1},
+            {"id": 9, "slug": "new", "parent_id": 2},
+            {"slug": "named", "parent": {"slug": "root"}},
         ],
         member=[{"id": ada, "email": "ada"}, {"id": bob, "email": "bob", "referrer_id": ada}],
         post=[
             {"id": ada, "title": "a", "author_id": ada, "team_id": 2},
             {"id": bob, "title": "b", "author": {"email": "bob"}, "team_id": 9},
         ],
-    )  # fmt: skip
+    )
     members, teams = by(database, "member", "email"), by(database, "team", "slug")
     posts = by(database, "post", "title")
     assert {slug: teams[slug]["id"] for slug in ("other", "root", "leaf", "new")} == {
-        "other": 1, "root": 2, "leaf": 3, "new": 9,
-    }  # fmt: skip
+        "other": 1,
+        "root": 2,
+        "leaf": 3,
+        "new": 9,
+    }
     assert {slug: teams[slug]["parent_id"] for slug in ("root", "leaf", "new", "named")} == {
-        "root": None, "leaf": 2, "new": 3, "named": 2,
-    }  # fmt: skip
+        "root": None,
+        "leaf": 2,
+        "new": 3,
+        "named": 2,
+    }
     assert members["bob"]["referrer_id"] == members["ada"]["id"] == uuid.UUID(bob)
     assert (posts["a"]["author_id"], posts["a"]["team_id"]) == (members["ada"]["id"], 3)
     assert (posts["b"]["author_id"], posts["b"]["team_id"]) == (members["bob"]["id"], 9)
@@ -304,9 +320,13 @@ def _three_of_each(load: Load) -> None:
 def test_replace_deletes_what_is_not_in_the_files_children_first(load: Load, database: Database) -> None:
     _three_of_each(load)
     kept = {"member": [{"email": "a"}], "team": [{"slug": "a", "title": "t"}], "post": []}
-    assert counts(load(Mode.REPLACE, dry_run=True, **kept)) == (expected := {
-        "member": (0, 0, 1, 2), "team": (0, 1, 0, 2), "post": (0, 0, 0, 3),
-    })  # fmt: skip
+    assert counts(load(Mode.REPLACE, dry_run=True, **kept)) == (
+        expected := {
+            "member": (0, 0, 1, 2),
+            "team": (0, 1, 0, 2),
+            "post": (0, 0, 0, 3),
+        }
+    )
     assert len(rows_of(database, "post")) == 3
     assert counts(load(Mode.REPLACE, **kept)) == expected
     assert [row["email"] for row in rows_of(database, "member")] == ["a"]
@@ -332,9 +352,7 @@ def test_replace_changes_a_table_that_points_at_itself(load: Load, database: Dat
     assert (teams["c"]["parent_id"], teams["d"]["parent_id"]) == (None, teams["c"]["id"])
 
 
-def test_replace_deletes_no_row_of_a_table_that_is_not_named(
-    club: Config, database: Database, tmp_path: Path
-) -> None:
+def test_replace_deletes_no_row_of_a_table_that_is_not_named(club: Config, database: Database, tmp_path: Path) -> None:
     """A user goes, whose todos were given to another; the todos' attachments are not among the files."""
     bundled = Path(__file__).parent.parent.parent / "fixtures"
     todos = replace(club, metadata="toolkit.models.todo:metadata", fixtures=bundled)
@@ -472,7 +490,6 @@ def test_a_database_that_may_only_be_read_is_told(club: Config) -> None:
     Path(str(club.fixtures), "team.json").write_text('[{"slug": "a"}]')
     with file_permissions_hold(), pytest.raises(DatabaseUnavailableError, match="cannot be written to"):
         load_data(club, "sqlite")
-
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres", "duckdb"])

@@ -145,7 +145,7 @@ def test_a_file_that_is_broken_is_told_by_its_line(load: Load, name: str, conten
         ({"rank": "?"}, "column 'rank': '?' is none of its names (LOW, HIGH)"),
         ({"rank": 7}, "column 'rank': '7' is none of its names (LOW, HIGH)"),
         ({"referrer_id": M3}, f"referrer_id={M3} points at no row of member"),
-        ({"referrer": {"email": "nobody"}}, "'referrer': {\"email\":\"nobody\"} is no row of member"),
+        ({"referrer": {"email": "nobody"}}, '\'referrer\': {"email":"nobody"} is no row of member'),
         ({"referrer": {"emial": "nobody"}}, "'referrer': member has no column 'emial'"),
         ({"referrer": "m1@x"}, "'referrer' is not an object of columns of member"),
         ({"referrer": {"id": "1"}}, "'referrer', column 'id': '1' is not a UUID"),
@@ -159,8 +159,10 @@ def test_a_row_that_cannot_be_is_told_and_no_schema_is_made(
     require_refusal(told)
     assert told.problems == [f"member.json, line 3: {problem}".replace("xxx…", "x" * 41)]
     if engine == "postgres":
-        execute(club.database(engine), "DO $$ BEGIN ASSERT (SELECT count(*) = 0 FROM pg_tables "
-                                       "WHERE schemaname = 'public'); END $$")  # fmt: skip
+        execute(
+            club.database(engine),
+            "DO $$ BEGIN ASSERT (SELECT count(*) = 0 FROM pg_tables WHERE schemaname = 'public'); END $$",
+        )
     assert not list(Path().glob("*.sqlite3")) + list(Path().glob("*.duckdb"))
 
 
@@ -192,10 +194,14 @@ def test_a_natural_key_that_is_in_a_file_twice_is_told_with_both_lines(load: Loa
 def test_the_first_row_that_points_nowhere_is_told_for_each_key(club: Config, load: Load, engine: str) -> None:
     create(club.database(engine), metadata)
     put("member.json", [member(1)])
-    put("post.json", [
-        {"id": M1, "title": "a", "author_id": M1}, {"id": M2, "title": "b", "author_id": M2},
-        {"id": M3, "title": "c", "author_id": M2, "team_id": 9},
-    ])  # fmt: skip
+    put(
+        "post.json",
+        [
+            {"id": M1, "title": "a", "author_id": M1},
+            {"id": M2, "title": "b", "author_id": M2},
+            {"id": M3, "title": "c", "author_id": M2, "team_id": 9},
+        ],
+    )
     before = contents(club.database(engine), metadata)
     told = load("--to", engine)
     require_refusal(told)
@@ -242,7 +248,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("c_array", '[1, "a"]', "is not an integer"),
     ("c_array", "[99999999999]", "does not fit into its column"),
     ("c_array", "[1e999]", "does not fit into its column"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("column", "value", "expected"), WRONG)
@@ -300,21 +306,30 @@ def test_utf_16_is_told(load: Load) -> None:
 def test_members_of_enumerations_by_name_by_value_and_by_number_are_stored_by_name(
     club: Config, load: Load, engine: str
 ) -> None:
-    put("member.json", [
-        member(1, rank="the lowest of all ranks", level=1), member(2, rank="h", level="SECOND"),
-        member(3, rank="HIGH", level="2"), member(4, rank="LOW", level=None),
-    ])  # fmt: skip
+    put(
+        "member.json",
+        [
+            member(1, rank="the lowest of all ranks", level=1),
+            member(2, rank="h", level="SECOND"),
+            member(3, rank="HIGH", level="2"),
+            member(4, rank="LOW", level=None),
+        ],
+    )
     assert load("--to", engine).code == 0
     put("member.json", "")
     put("member.csv", f"id,email,rank,level\n{member(5)['id']},five,the lowest of all ranks,2\n")
     (Path("fixtures") / "member.json").unlink()
     assert load("--to", engine).code == 0
-    found = sorted((row[1], row[3].name, row[4] and row[4].name) for row in
-                   contents(club.database(engine), metadata)["member"])  # fmt: skip
+    found = sorted(
+        (row[1], row[3].name, row[4] and row[4].name) for row in contents(club.database(engine), metadata)["member"]
+    )
     assert found == [
-        ("five", "LOW", "SECOND"), ("m1@x", "LOW", "FIRST"), ("m2@x", "HIGH", "SECOND"),
-        ("m3@x", "HIGH", "SECOND"), ("m4@x", "LOW", None),
-    ]  # fmt: skip
+        ("five", "LOW", "SECOND"),
+        ("m1@x", "LOW", "FIRST"),
+        ("m2@x", "HIGH", "SECOND"),
+        ("m3@x", "HIGH", "SECOND"),
+        ("m4@x", "LOW", None),
+    ]
 
 
 # -- too much --------------------------------------------------------------------------------------------------------

@@ -16,19 +16,21 @@ from tests.operations.databases import connected
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.errors import FixtureProblemsError
-from toolkit.operations.dump import dump_data
-from toolkit.operations.load import load_data
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
 
 METADATA = sa.MetaData()
 ACCOUNT = sa.Table(
-    "account", METADATA,
+    "account",
+    METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("token", EncryptedText(key="k" * 32)),
     sa.Column("other", EncryptedText(key="k" * 32), default="by default"),
 )
 IN_THE_DATABASE = sa.MetaData()
 sa.Table(
-    "account", IN_THE_DATABASE,
+    "account",
+    IN_THE_DATABASE,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("token", EncryptedText(key="k" * 32, backend=PGCryptoBackend), default="by default"),
 )

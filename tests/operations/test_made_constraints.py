@@ -21,7 +21,7 @@ from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.errors import SchemaMismatchError
-from toolkit.operations import migrate
+from toolkit.operations.migrations import migrate
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 TARGETS = ("sqlite2", "postgres", "duckdb")
@@ -69,9 +69,11 @@ LOSSY = (
         id INTEGER PRIMARY KEY, a INTEGER REFERENCES p ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
         b INTEGER REFERENCES p (id), c INTEGER, CONSTRAINT fk FOREIGN KEY (c) REFERENCES p (id) ON DELETE SET NULL
     )""",
-    "INSERT INTO p VALUES (1, 'a@b', 's')", "INSERT INTO lowered VALUES (1, 'A'), (2, 'a1')",
-    "INSERT INTO folded VALUES (1, 'A', 'x')", "INSERT INTO c1 VALUES (1, 1, 1, 1)",
-)  # fmt: skip
+    "INSERT INTO p VALUES (1, 'a@b', 's')",
+    "INSERT INTO lowered VALUES (1, 'A'), (2, 'a1')",
+    "INSERT INTO folded VALUES (1, 'A', 'x')",
+    "INSERT INTO c1 VALUES (1, 1, 1, 1)",
+)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -80,8 +82,10 @@ def test_what_reflection_loses_is_told_by_name_before_the_tables_are_made(
 ) -> None:
     lossy = using(reflected(config, "sqlite", *LOSSY))
     expected = {
-        "p: the unique key (email)", "lowered: the unique key name_lower (lower(name))",
-        "folded: the collation NOCASE of name", "folded: the collation RTRIM of a",
+        "p: the unique key (email)",
+        "lowered: the unique key name_lower (lower(name))",
+        "folded: the collation NOCASE of name",
+        "folded: the collation RTRIM of a",
         "c1: ON DELETE CASCADE and DEFERRABLE INITIALLY DEFERRED of the foreign key (a) to p",
     }
     if target == "duckdb":  # Its tables have no foreign keys.
@@ -120,11 +124,14 @@ def test_a_partial_key_that_would_hold_for_rows_that_break_it_is_refused_before_
     assert (result.warnings, result.tables[0].inserted) == ((), 4)
 
 
-@pytest.mark.parametrize(("target", "outcome", "reason"), [
-    ("sqlite2", None, None),
-    ("postgres", "constraint stronger", "over all rows, as the models say; sqlite has it only where gone IS NULL."),
-    ("duckdb", "constraint missing", "without the unique key u_live (name) where gone IS NULL, which"),
-])
+@pytest.mark.parametrize(
+    ("target", "outcome", "reason"),
+    [
+        ("sqlite2", None, None),
+        ("postgres", "constraint stronger", "over all rows, as the models say; sqlite has it only where gone IS NULL."),
+        ("duckdb", "constraint missing", "without the unique key u_live (name) where gone IS NULL, which"),
+    ],
+)
 def test_a_partial_key_is_kept_or_its_change_is_told_where_no_row_breaks_it(
     config: Config, using: Using, target: str, outcome: str | None, reason: str | None
 ) -> None:
@@ -134,9 +141,7 @@ def test_a_partial_key_is_kept_or_its_change_is_told_where_no_row_breaks_it(
     assert all(str(reason) in each.reason for each in found)
 
 
-def test_a_partial_key_of_postgres_is_refused_where_sqlite_would_have_a_whole_one(
-    config: Config, using: Using
-) -> None:
+def test_a_partial_key_of_postgres_is_refused_where_sqlite_would_have_a_whole_one(config: Config, using: Using) -> None:
     partial = using(reflected(config, "postgres", *PARTIAL))
     with pytest.raises(SchemaMismatchError, match=r"only where \(gone IS NULL\), and several rows have name=x"):
         sync(partial, "postgres", "sqlite")
@@ -145,14 +150,23 @@ def test_a_partial_key_of_postgres_is_refused_where_sqlite_would_have_a_whole_on
 def thing(*constraints: sa.schema.SchemaItem) -> sa.MetaData:
     """A table as a user's models may have it."""
     metadata = sa.MetaData()
-    sa.Table("thing", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-             sa.Column("a", sa.Text), sa.Column("b", sa.Text), *constraints)
+    sa.Table(
+        "thing",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("a", sa.Text),
+        sa.Column("b", sa.Text),
+        *constraints,
+    )
     return metadata
 
 
 def test_two_values_that_sqlite_takes_for_one_are_not_one_elsewhere(config: Config, using: Using) -> None:
-    execute(config.database("sqlite"), "CREATE TABLE thing (id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE, b TEXT)",
-            "INSERT INTO thing VALUES (1, 'A', NULL), (2, 'a', NULL), (3, NULL, NULL), (4, NULL, NULL)")
+    execute(
+        config.database("sqlite"),
+        "CREATE TABLE thing (id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE, b TEXT)",
+        "INSERT INTO thing VALUES (1, 'A', NULL), (2, 'a', NULL), (3, NULL, NULL), (4, NULL, NULL)",
+    )
     result = sync(using(thing(sa.UniqueConstraint("a"))), "sqlite", "duckdb")
     assert {each.outcome for each in result.warnings} == {"constraint missing", "constraint stronger"}
     assert result.tables[0].inserted == 4
@@ -178,8 +192,10 @@ def test_what_models_leave_out_is_told_whatever_the_engine_that_has_it(
     config: Config, using: Using, engine: str
 ) -> None:
     full = thing(
-        sa.CheckConstraint("b <> ')'", "fine"), sa.CheckConstraint("id > 0 AND id < 9", "small"),
-        sa.UniqueConstraint("a", "b"), sa.Index("one_b", "b", unique=True),
+        sa.CheckConstraint("b <> ')'", "fine"),
+        sa.CheckConstraint("id > 0 AND id < 9", "small"),
+        sa.UniqueConstraint("a", "b"),
+        sa.Index("one_b", "b", unique=True),
         sa.Index("lower_b", sa.text("lower(b)"), unique=True),
     )
     full.tables["thing"].c.a.nullable = False
@@ -209,16 +225,22 @@ def test_nothing_is_told_of_tables_that_were_made_from_the_same_models(
 ) -> None:
     same = using(metadata)
     create(config.database(source), metadata)
-    for target in {"sqlite": ("sqlite2", "postgres", "duckdb"), "postgres": ("sqlite", "duckdb"),
-                   "duckdb": ("duckdb2", "postgres", "sqlite")}[source]:
+    for target in {
+        "sqlite": ("sqlite2", "postgres", "duckdb"),
+        "postgres": ("sqlite", "duckdb"),
+        "duckdb": ("duckdb2", "postgres", "sqlite"),
+    }[source]:
         assert sync(same, source, target).warnings == ()
 
 
-def test_only_what_is_synced_is_told_and_views_are_not_looked_at(
-    config: Config, using: Using
-) -> None:
-    metadata = reflected(config, "sqlite", *LOSSY, "CREATE TABLE v0 (id INTEGER, a TEXT, b TEXT)",
-                         "CREATE VIEW thing AS SELECT * FROM v0")
+def test_only_what_is_synced_is_told_and_views_are_not_looked_at(config: Config, using: Using) -> None:
+    metadata = reflected(
+        config,
+        "sqlite",
+        *LOSSY,
+        "CREATE TABLE v0 (id INTEGER, a TEXT, b TEXT)",
+        "CREATE VIEW thing AS SELECT * FROM v0",
+    )
     metadata.remove(metadata.tables["v0"])
     lossy = using(metadata)
     assert missing(sync(lossy, "sqlite", "duckdb", ["p"])) == {"p: the unique key (email)"}

@@ -19,23 +19,26 @@ from tests.operations.databases import connected
 from tests.servers.postgres import Server, running
 from toolkit.config import Config
 from toolkit.core.tables import select_tables
+from toolkit.engines import connect
+from toolkit.engines.duckdb.connection import DuckDBConnection
+from toolkit.engines.postgresql.connection import PostgresConnection
+from toolkit.engines.postgresql.locks import LockRoom, locks_to_make
+from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.errors import DatabaseUnavailableError, StatementError
-from toolkit.operations.diff import diff
+from toolkit.operations.diff.compare import diff
 from toolkit.operations.status import status
 from toolkit.operations.sync import sync
-from toolkit.repositories import connect
-from toolkit.repositories.duckdb import DuckDBConnection
-from toolkit.repositories.postgres import PostgresConnection
-from toolkit.repositories.postgres_locks import LockRoom, locks_to_make
-from toolkit.repositories.sqlite import SqliteConnection
 
 TABLES = 60
 metadata = sa.MetaData()
 for _number in range(TABLES):
     sa.Table(
-        f"t{_number}", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("parent", sa.Integer, *([sa.ForeignKey("t0.id")] if _number % 2 else [])), sa.Column("a", sa.Text),
-    )  # fmt: skip
+        f"t{_number}",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("parent", sa.Integer, *([sa.ForeignKey("t0.id")] if _number % 2 else [])),
+        sa.Column("a", sa.Text),
+    )
 ENGINES = [SqliteConnection, PostgresConnection, DuckDBConnection]
 
 
@@ -118,7 +121,7 @@ def test_a_table_that_cannot_be_asked_with_others_leaves_them_to_be_asked_alone(
         connection.exec_driver_sql("INSERT INTO other VALUES (1, NULL, 'x')")
         connection.exec_driver_sql("CREATE VIEW t7 AS SELECT * FROM other WHERE 1 / (id - 1) > 0")
     with connect(database) as opened:
-        opened.hold(specs)
+        opened.lock_tables(specs)
         assert opened.filled(specs) == metadata.tables.keys()
         assert opened.repository(specs[0]).count() == 0
         with pytest.raises(StatementError, match="division by zero"):
@@ -149,9 +152,12 @@ def small_server() -> Iterator[Server]:
     """A server with room for few locks."""
     with running() as server:
         server.configure(
-            max_locks_per_transaction="10", max_connections="10", max_worker_processes="1", max_wal_senders="1",
+            max_locks_per_transaction="10",
+            max_connections="10",
+            max_worker_processes="1",
+            max_wal_senders="1",
             autovacuum_max_workers="1",
-        )  # fmt: skip
+        )
         server.restart("fast")
         yield server
 

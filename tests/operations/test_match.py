@@ -17,23 +17,33 @@ from tests.operations.databases import connected, contents
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.errors import AmbiguousMatchError, ConfigurationError, UniqueConflictError, UnknownNameError
-from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.run import Mode, Options
 
 METADATA = sa.MetaData()
 PERSON = sa.Table(
-    "person", METADATA, sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("email", sa.String(50), unique=True), sa.Column("boss_id", sa.ForeignKey("person.id")),
+    "person",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("email", sa.String(50), unique=True),
+    sa.Column("boss_id", sa.ForeignKey("person.id")),
     sa.Column("name", sa.Text),
 )
 TAG = sa.Table(
-    "tag", METADATA, sa.Column("id", sa.Uuid, primary_key=True), sa.Column("person_id", sa.ForeignKey("person.id")),
-    sa.Column("name", sa.Text, nullable=False), sa.UniqueConstraint("person_id", "name"),
+    "tag",
+    METADATA,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("person_id", sa.ForeignKey("person.id")),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.UniqueConstraint("person_id", "name"),
 )
 LINK = sa.Table(
-    "link", METADATA, sa.Column("person_id", sa.ForeignKey("person.id"), primary_key=True),
-    sa.Column("tag_id", sa.ForeignKey("tag.id"), primary_key=True), sa.Column("note", sa.Text),
+    "link",
+    METADATA,
+    sa.Column("person_id", sa.ForeignKey("person.id"), primary_key=True),
+    sa.Column("tag_id", sa.ForeignKey("tag.id"), primary_key=True),
+    sa.Column("note", sa.Text),
 )
 EVERY_TARGET = pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
 MATCH = {"person": ("email",), "tag": ("person_id", "name")}
@@ -72,14 +82,20 @@ def test_without_it_the_same_natural_key_under_another_key_is_a_named_error(peop
 @EVERY_TARGET
 def test_the_targets_keys_stay_and_foreign_keys_follow_them(people: Config, target: str) -> None:
     put(
-        people, "sqlite",
+        people,
+        "sqlite",
         person=[(1, "a@x", None, "A"), (2, "b@x", 1, "B"), (3, None, 1, "no mail"), (4, "d@x", 2, "D")],
         tag=[(A, 1, "red"), (B, 2, "red"), (C, 1, "new")],
         link=[(1, A, "one"), (2, A, "two"), (2, B, None)],
     )
     theirs = uuid.UUID(int=99)
-    put(people, target, person=[(2, "a@x", None, "old"), (9, "z@x", 2, "only here"), (4, "y@x", None, "other")],
-        tag=[(theirs, 2, "red")], link=[(2, theirs, "old")])
+    put(
+        people,
+        target,
+        person=[(2, "a@x", None, "old"), (9, "z@x", 2, "only here"), (4, "y@x", None, "other")],
+        tag=[(theirs, 2, "red")],
+        link=[(2, theirs, "old")],
+    )
     assert written(people, target) > 0
     found = contents(people.database(target), METADATA)
     keys = {row[1]: row[0] for row in found["person"]}
@@ -88,8 +104,12 @@ def test_the_targets_keys_stay_and_foreign_keys_follow_them(people: Config, targ
     assert len({keys["b@x"], keys["d@x"], 2, 3, 4, 9}) == 6
     people_found = {row[1]: row[2:] for row in found["person"]}
     assert people_found == {
-        "a@x": (None, "A"), "b@x": (2, "B"), None: (2, "no mail"), "d@x": (keys["b@x"], "D"),
-        "z@x": (2, "only here"), "y@x": (None, "other"),
+        "a@x": (None, "A"),
+        "b@x": (2, "B"),
+        None: (2, "no mail"),
+        "d@x": (keys["b@x"], "D"),
+        "z@x": (2, "only here"),
+        "y@x": (None, "other"),
     }
     assert {row[:3] for row in found["tag"]} == {(theirs, 2, "red"), (B, keys["b@x"], "red"), (C, 2, "new")}
     assert set(found["link"]) == {(2, theirs, "one"), (keys["b@x"], theirs, "two"), (keys["b@x"], B, None)}
@@ -144,24 +164,37 @@ def test_a_key_that_is_made_up_is_nobodys_even_where_a_sequence_was_never_used(p
 
 TENANTS = sa.MetaData()
 sa.Table(
-    "tenant", TENANTS, sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    "tenant",
+    TENANTS,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("slug", sa.Text, unique=True),
 )
 sa.Table(
-    "project", TENANTS, sa.Column("tenant_id", sa.ForeignKey("tenant.id"), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True), sa.Column("code", sa.Text, unique=True),
+    "project",
+    TENANTS,
+    sa.Column("tenant_id", sa.ForeignKey("tenant.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("code", sa.Text, unique=True),
 )
 # It points at its tenant through its project alone, by columns in another order than the key's, of a narrower type.
 sa.Table(
-    "step", TENANTS, sa.Column("id", sa.Integer, primary_key=True), sa.Column("number", sa.Integer),
-    sa.Column("tenant", sa.Integer), sa.Column("label", sa.Text),
+    "step",
+    TENANTS,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer),
+    sa.Column("tenant", sa.Integer),
+    sa.Column("label", sa.Text),
     sa.ForeignKeyConstraint(["number", "tenant"], ["project.number", "project.tenant_id"]),
     sa.UniqueConstraint("tenant", "label"),
 )
 # The key of what this points at is only a part of the foreign key.
 sa.Table(
-    "note", TENANTS, sa.Column("id", sa.Integer, primary_key=True), sa.Column("step_id", sa.Integer),
-    sa.Column("step_label", sa.Text), sa.ForeignKeyConstraint(["step_id", "step_label"], ["step.id", "step.label"]),
+    "note",
+    TENANTS,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("step_id", sa.Integer),
+    sa.Column("step_label", sa.Text),
+    sa.ForeignKeyConstraint(["step_id", "step_label"], ["step.id", "step.label"]),
 )
 TENANTS.tables["step"].append_constraint(sa.UniqueConstraint("id", "label"))
 
@@ -179,12 +212,20 @@ def put_tenants(config: Config, name: str, **rows: list[tuple[Any, ...]]) -> Con
 @EVERY_TARGET
 def test_keys_are_followed_through_any_number_of_tables_and_columns(shop: Config, target: str) -> None:
     put_tenants(
-        shop, "sqlite", tenant=[(1, "one"), (2, "two")], project=[(1, 1, "a"), (2, 1, "b"), (2, 2, "c")],
-        step=[(1, 1, 1, "x"), (2, 1, 2, "x"), (3, 2, 2, "y")], note=[(1, 1, "x"), (2, 2, "x"), (3, 3, "y")],
+        shop,
+        "sqlite",
+        tenant=[(1, "one"), (2, "two")],
+        project=[(1, 1, "a"), (2, 1, "b"), (2, 2, "c")],
+        step=[(1, 1, 1, "x"), (2, 1, 2, "x"), (3, 2, 2, "y")],
+        note=[(1, 1, "x"), (2, 2, "x"), (3, 3, "y")],
     )
     tenants = put_tenants(
-        shop, target, tenant=[(2, "one"), (3, "two")], project=[(2, 5, "a"), (3, 1, "b")],
-        step=[(1, 1, 3, "x"), (2, 5, 2, "x")], note=[(9, 1, "x")],
+        shop,
+        target,
+        tenant=[(2, "one"), (3, "two")],
+        project=[(2, 5, "a"), (3, 1, "b")],
+        step=[(1, 1, 3, "x"), (2, 5, 2, "x")],
+        note=[(9, 1, "x")],
     )
     match = {"tenant": ["slug"], "project": ["code"], "step": ["tenant", "label"]}
     sync(tenants, "sqlite", target, match=match)
@@ -200,8 +241,11 @@ def test_keys_are_followed_through_any_number_of_tables_and_columns(shop: Config
 
 CODES = sa.MetaData()
 sa.Table(
-    "part", CODES, sa.Column("plant", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False, unique=True), sa.Column("name", sa.Text),
+    "part",
+    CODES,
+    sa.Column("plant", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False, unique=True),
+    sa.Column("name", sa.Text),
 )
 sa.Table("use", CODES, sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.ForeignKey("part.number")))
 
@@ -240,7 +284,7 @@ def test_new_rows_that_share_their_values_are_refused_at_once_not_by_the_next_sy
 
 
 def test_columns_that_point_at_rows_yet_to_be_matched_are_refused_and_one_named_twice_counts_once(
-    people: Config
+    people: Config,
 ) -> None:
     put(people, "sqlite", person=[(1, "a@x", 1, "A")])
     put(people, "sqlite2", person=[(2, "a@x", 2, "A")])

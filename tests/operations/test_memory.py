@@ -15,8 +15,8 @@ from toolkit.config import Config
 from toolkit.core.digest import digest_batches
 from toolkit.core.problems import Problems
 from toolkit.core.tables import select_tables
-from toolkit.operations import digesting
-from toolkit.operations.digesting import SideDigest
+from toolkit.operations.transfer import background_digest as digesting
+from toolkit.operations.transfer.background_digest import BackgroundDigest
 from toolkit.stores.fixture_files import FileForm, Format
 from toolkit.stores.fixture_reader import FixtureReader
 
@@ -87,7 +87,7 @@ def test_batches_that_wait_for_their_digest_wait_on_disk_from_so_many_bytes_on(m
     batches = [pa.record_batch([pa.array([n], pa.int32()), ["x" * n]], schema=spec.schema) for n in range(50)]
     for most in (0, 100, 1 << 20):
         monkeypatch.setattr(digesting, "_IN_MEMORY", most)
-        with SideDigest(spec, as_stored=False) as digest:
+        with BackgroundDigest(spec, as_stored=False) as digest:
             for batch in batches:
                 digest.add(batch)
             assert digest.result() == digest_batches(spec, batches)

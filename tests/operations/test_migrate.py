@@ -34,7 +34,7 @@ from toolkit.errors import (
     SchemaMismatchError,
     StatementError,
 )
-from toolkit.operations import environments, history, migrate, revisions, schema
+from toolkit.operations.migrations import environments, history, migrate, revisions, schema
 
 ROOT = Path(__file__).parent.parent.parent
 CONVENTION = {
@@ -200,9 +200,7 @@ def of(project: Config, name: str) -> Config:
 
 def write_revision(project: Config, body: str, message: str, **options: Any) -> str:
     """Write a migration by hand; its identifier."""
-    made = history.make_migrations(
-        project.database("sqlite"), project, message, autogenerate=False, **options
-    )
+    made = history.make_migrations(project.database("sqlite"), project, message, autogenerate=False, **options)
     assert made is not None
     text = made.path.read_text()
     made.path.write_text(text[: text.index("def schema_upgrades")] + body.lstrip())
@@ -245,9 +243,7 @@ def fill(database: Database) -> None:
 
 def items(database: Database, name: str) -> list[tuple[Any, ...]]:
     """Read what the items hold, as the models see it."""
-    table = sa.Table(
-        name, sa.MetaData(), *(sa.Column(each.name, each.type) for each in FIRST.tables["item"].c)
-    )
+    table = sa.Table(name, sa.MetaData(), *(sa.Column(each.name, each.type) for each in FIRST.tables["item"].c))
     read = ("id", "owner_id", "name", "price", "details", "blob", "size", "flag", "created_at")
     with connected(database) as connection:
         rows = connection.execute(sa.select(*(table.c[each] for each in read)).order_by(table.c.name)).all()
@@ -399,9 +395,7 @@ def data_downgrades(): ...
         found = connection.execute(sa.text("SELECT slug, extent FROM item"))
         assert [tuple(row) for row in found] == [("s-n1", 50)]
         inspector = sa.inspect(connection)
-        assert {"ck_item_kind", "ck_item_small"} == {
-            each["name"] for each in inspector.get_check_constraints("item")
-        }
+        assert {"ck_item_kind", "ck_item_small"} == {each["name"] for each in inspector.get_check_constraints("item")}
     with pytest.raises(sa.exc.DBAPIError), connected(database) as connection:
         connection.execute(sa.text("UPDATE item SET extent = 100"))
 
@@ -478,9 +472,7 @@ def test_stamp_records_and_purges(project: Config, database: Database) -> None:
     assert migrate.stamp(database, project, "head").after == second
     assert migrate.show_current_revision(database, project).is_head
     assert migrate.stamp(database, project, first).after == first
-    assert migrate.show_current_revision(database, project) == migrate.CurrentRevision(
-        database.name, first, second
-    )
+    assert migrate.show_current_revision(database, project) == migrate.CurrentRevision(database.name, first, second)
     assert table_names(database) == set()
     with connected(database) as connection:
         connection.execute(sa.text("UPDATE alembic_versions SET version_num = 'unknown'"))
@@ -656,9 +648,7 @@ def test_mistakes_are_told(project: Config, tmp_path: Path) -> None:
     write_revision(project, NOTHING, "same")
     with pytest.raises(MigrationError, match="already"):
         write_revision(project, NOTHING, "same", head="base", splice=True)
-    unreachable = replace(
-        database, name="far", address="postgresql://u:hunter2@127.0.0.1:1/x?connect_timeout=1"
-    )
+    unreachable = replace(database, name="far", address="postgresql://u:hunter2@127.0.0.1:1/x?connect_timeout=1")
     with pytest.raises(DatabaseUnavailableError) as caught:
         migrate.upgrade(unreachable, project)
     assert "hunter2" not in str(caught.value)
@@ -690,9 +680,7 @@ def alchemy(config: Config, engine: sa.Engine) -> AlembicCommands:
     """Configure Advanced Alchemy as an application does, under a bind key of its own."""
     alembic_config = AlembicSyncConfig(script_location=str(config.migrations))
     return AlembicCommands(
-        SQLAlchemySyncConfig(
-            engine_instance=engine, bind_key="app", metadata=FIRST, alembic_config=alembic_config
-        )
+        SQLAlchemySyncConfig(engine_instance=engine, bind_key="app", metadata=FIRST, alembic_config=alembic_config)
     )
 
 
@@ -956,6 +944,6 @@ def test_the_table_of_versions_may_be_in_another_schema(application: Application
 
 
 def test_an_environment_that_is_no_python_is_told(project: Config) -> None:
-    (project.migrations / "env.py").write_text("from toolkit.operations.migration_environment import (")
+    (project.migrations / "env.py").write_text("from toolkit.migration_environment import (")
     with pytest.raises(MigrationError, match="SyntaxError"):
         migrate.upgrade(project.database("sqlite"), project)

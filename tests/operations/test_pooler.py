@@ -26,15 +26,15 @@ from tests.operations.test_faults_postgres import (
 from tests.servers import pgbouncer
 from tests.servers.tcp_proxy import in_front_of
 from toolkit.config import Config, Database
+from toolkit.engines import connect
 from toolkit.errors import DatabaseUnavailableError
-from toolkit.operations.diff import diff
-from toolkit.operations.dump import dump_data
-from toolkit.operations.load import load_data
-from toolkit.operations.migrate import check, downgrade, upgrade
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.migrations.migrate import check, downgrade, upgrade
 from toolkit.operations.status import State, status
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Options
-from toolkit.repositories import connect
+from toolkit.operations.transfer.run import Options
 
 # Of the server, for each database: two processes at once need two each.
 SESSIONS = 4
@@ -103,9 +103,12 @@ def test_whatever_is_done_through_a_pooler_neither_uses_nor_leaves_anything_in_i
     pooled = through(config, port)
     database = pooled.database("postgres")
     for work in (
-        lambda: upgrade(database, pooled), lambda: downgrade(database, pooled, "base"),
-        lambda: load_data(pooled, "postgres"), lambda: load_data(pooled, "postgres"),
-        lambda: sync(pooled, "postgres", "sqlite"), lambda: dump_data(pooled, "postgres", directory=tmp_path / "dump"),
+        lambda: upgrade(database, pooled),
+        lambda: downgrade(database, pooled, "base"),
+        lambda: load_data(pooled, "postgres"),
+        lambda: load_data(pooled, "postgres"),
+        lambda: sync(pooled, "postgres", "sqlite"),
+        lambda: dump_data(pooled, "postgres", directory=tmp_path / "dump"),
     ):
         use_as_others_do(pooled)
         work()
@@ -184,11 +187,19 @@ def require_idle(config: Config) -> None:
 @pytest.mark.parametrize(
     ("settings", "parameters", "fact", "advice"),
     [
-        ({"default_pool_size": 1, "query_wait_timeout": 1}, "", "no connection to the server free in time",
-         "default_pool_size"),
+        (
+            {"default_pool_size": 1, "query_wait_timeout": 1},
+            "",
+            "no connection to the server free in time",
+            "default_pool_size",
+        ),
         ({}, "?options=-csearch_path%3Dapp", "refuses the connection (unsupported startup parameter", "ALTER ROLE"),
-        ({"ignore_startup_parameters": "options"}, "?options=-c%20statement_timeout%3D9%20-c%20search_path%3Dapp",
-         "leaves out the connection's options: search_path is \"$user\", public, not app", "ALTER ROLE"),
+        (
+            {"ignore_startup_parameters": "options"},
+            "?options=-c%20statement_timeout%3D9%20-c%20search_path%3Dapp",
+            'leaves out the connection\'s options: search_path is "$user", public, not app',
+            "ALTER ROLE",
+        ),
     ],
     ids=["too few connections", "options refused", "options left out"],
 )

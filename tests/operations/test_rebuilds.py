@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from tests.operations.databases import connected, execute
 from toolkit.config import Config, Database
 from toolkit.errors import MigrationError, ToolkitError, UnrepresentableValueError
-from toolkit.operations import history, migrate
+from toolkit.operations.migrations import history, migrate
 
 NONE = sa.MetaData()
 sa.Table("unused", NONE, sa.Column("id", sa.Integer, primary_key=True))

@@ -16,15 +16,15 @@ from tests.operations.databases import connected, contents, execute
 from tests.operations.processes import toolkit
 from toolkit.config import Config
 from toolkit.core.tables import table_spec
+from toolkit.engines import connect
+from toolkit.engines.duckdb.table import DuckDBRepository
+from toolkit.engines.portable.refusals import first_refused
+from toolkit.engines.portable.table import TableRepository
+from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.errors import ToolkitError
-from toolkit.operations.load import load_data
+from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Options
-from toolkit.repositories import connect
-from toolkit.repositories.duckdb_table import DuckDBRepository
-from toolkit.repositories.portable import TableRepository
-from toolkit.repositories.postgres_table import PostgresRepository
-from toolkit.repositories.refusals import first_refused
+from toolkit.operations.transfer.run import Options
 
 METADATA = sa.MetaData()
 PARENT = sa.Table("parent", METADATA, sa.Column("id", sa.Integer, primary_key=True))
@@ -66,34 +66,62 @@ class Case:
 
 REFUSED = f"item id={BAD} is refused: "
 CASES = {
-    "check": Case({}, {"amount": -5}, f"{REFUSED}*positive", "CONSTRAINT positive CHECK (amount > 0)",
-                  telling=("sqlite", "postgres")),
+    "check": Case(
+        {},
+        {"amount": -5},
+        f"{REFUSED}*positive",
+        "CONSTRAINT positive CHECK (amount > 0)",
+        telling=("sqlite", "postgres"),
+    ),
     # DuckDB keeps no names of checks.
     "check without a name": Case({"amount": "INTEGER CHECK (amount > 0)"}, {"amount": -5}, f"{REFUSED}*amount"),
     "check of two columns": Case({}, {"amount": 10}, f"{REFUSED}*", "CHECK (amount < top)"),
     "not null": Case({"kind": "TEXT NOT NULL"}, {"kind": None}, f"item id={BAD}: column 'kind' is NULL"),
-    "unique": Case({"email": "TEXT UNIQUE"}, {"email": "e1"},
-                   f"item: unique email = e1 belongs to different rows: id=1 and id={BAD}"),
-    "unique in the target alone": Case({"nick": "TEXT UNIQUE"}, {"nick": "n1"},
-                                       f"item: unique nick = n1 belongs to different rows: id=1 and id={BAD}"),
-    "unique index in the target alone": Case({}, {"nick": "n1"},
-                                             f"item: unique nick = n1 belongs to different rows: id=1 and id={BAD}",
-                                             index="(nick)"),
-    "unique expression": Case({}, {"nick": "N1"}, "item id=[15] is refused: *odd", index="(lower(nick))",
-                              telling=("sqlite", "postgres")),
-    "foreign key": Case({"parent_id": "INTEGER REFERENCES parent (id)"}, {"parent_id": 7}, f"*parent*id={BAD}",
-                        telling=("sqlite", "postgres")),
-    "foreign key of DuckDB": Case({"parent_id": "INTEGER REFERENCES parent (id)"}, {"parent_id": 7},
-                                  f"{REFUSED}parent_id points*", telling=("duckdb",)),
-    "foreign key in the target alone": Case({"other_id": "INTEGER REFERENCES parent (id)"}, {"other_id": 7},
-                                            f"{REFUSED}*other_id*", telling=("postgres", "duckdb")),
-    "too long": Case({"kind": "VARCHAR(5)"}, {"kind": "too long"}, f"item id={BAD}: column 'kind' is refused",
-                     telling=("postgres",)),
-    "out of range": Case({"amount": "SMALLINT"}, {"amount": 70_000}, f"item id={BAD}: column 'amount' is refused",
-                         telling=("postgres", "duckdb")),
-    "enum": Case({"kind": "kinds"}, {"kind": "bad"}, f"item id={BAD}: column 'kind' is refused",
-                 telling=("postgres", "duckdb")),
-}  # fmt: skip
+    "unique": Case(
+        {"email": "TEXT UNIQUE"},
+        {"email": "e1"},
+        f"item: unique email = e1 belongs to different rows: id=1 and id={BAD}",
+    ),
+    "unique in the target alone": Case(
+        {"nick": "TEXT UNIQUE"}, {"nick": "n1"}, f"item: unique nick = n1 belongs to different rows: id=1 and id={BAD}"
+    ),
+    "unique index in the target alone": Case(
+        {}, {"nick": "n1"}, f"item: unique nick = n1 belongs to different rows: id=1 and id={BAD}", index="(nick)"
+    ),
+    "unique expression": Case(
+        {}, {"nick": "N1"}, "item id=[15] is refused: *odd", index="(lower(nick))", telling=("sqlite", "postgres")
+    ),
+    "foreign key": Case(
+        {"parent_id": "INTEGER REFERENCES parent (id)"},
+        {"parent_id": 7},
+        f"*parent*id={BAD}",
+        telling=("sqlite", "postgres"),
+    ),
+    "foreign key of DuckDB": Case(
+        {"parent_id": "INTEGER REFERENCES parent (id)"},
+        {"parent_id": 7},
+        f"{REFUSED}parent_id points*",
+        telling=("duckdb",),
+    ),
+    "foreign key in the target alone": Case(
+        {"other_id": "INTEGER REFERENCES parent (id)"},
+        {"other_id": 7},
+        f"{REFUSED}*other_id*",
+        telling=("postgres", "duckdb"),
+    ),
+    "too long": Case(
+        {"kind": "VARCHAR(5)"}, {"kind": "too long"}, f"item id={BAD}: column 'kind' is refused", telling=("postgres",)
+    ),
+    "out of range": Case(
+        {"amount": "SMALLINT"},
+        {"amount": 70_000},
+        f"item id={BAD}: column 'amount' is refused",
+        telling=("postgres", "duckdb"),
+    ),
+    "enum": Case(
+        {"kind": "kinds"}, {"kind": "bad"}, f"item id={BAD}: column 'kind' is refused", telling=("postgres", "duckdb")
+    ),
+}
 PATHS = {
     "few into an empty table": Options(batch_rows=3),
     "many into an empty table": Options(batch_rows=3),
@@ -104,10 +132,12 @@ PATHS = {
 IN_PARTS = ("check without a name", "not null", "unique in the target alone")
 TOLD = [
     (name, engine, path)
-    for name, case in CASES.items() for engine in case.telling for path in PATHS
+    for name, case in CASES.items()
+    for engine in case.telling
+    for path in PATHS
     # SQLite writes many rows as it writes few, and parts are written as all rows are.
     if not (engine == "sqlite" and path.startswith("many")) and (not path.startswith("in parts") or name in IN_PARTS)
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -192,9 +222,7 @@ def test_a_row_of_a_fixture_that_breaks_a_constraint_is_named_with_it(
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres", "duckdb"])
-def test_a_key_of_text_and_a_quote_in_the_value_are_named_as_they_are(
-    strict: Config, engine: str
-) -> None:
+def test_a_key_of_text_and_a_quote_in_the_value_are_named_as_they_are(strict: Config, engine: str) -> None:
     value = """it's "a) = (b", 50 %"""
     fill(strict, [row(1, nick=value), row(2), row(3, nick=value)])
     make_strict(strict, engine, CASES["unique in the target alone"], filled=False)

@@ -15,15 +15,17 @@ from tests.operations.databases import connected, contents, execute
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.errors import ConfigurationError, ToolkitError
-from toolkit.operations import transfer, watermarks
-from toolkit.operations.diff import diff
+from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
-from toolkit.operations.watermarks import Since
+from toolkit.operations.transfer import run as transfer
+from toolkit.operations.transfer import watermarks
+from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.watermarks import Since
 
 METADATA = sa.MetaData()
 ITEM = sa.Table(
-    "item", METADATA,
+    "item",
+    METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text),
     sa.Column("updated_at", sa.DateTime(timezone=True)),
@@ -56,13 +58,15 @@ class Moment(sa.types.TypeDecorator[dt.datetime]):
 
 
 OF_THEIR_OWN = sa.MetaData()
-EVENT = sa.Table(
-    "event", OF_THEIR_OWN, sa.Column("id", sa.Integer, primary_key=True), sa.Column("updated_at", Moment)
-)
+EVENT = sa.Table("event", OF_THEIR_OWN, sa.Column("id", sa.Integer, primary_key=True), sa.Column("updated_at", Moment))
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 ENGINES = ["sqlite", "postgres", "duckdb"]
-PAIRS = [(source, f"{target}2" if target == source else target) for source in ENGINES for target in ENGINES
-         if not source == target == "postgres"]
+PAIRS = [
+    (source, f"{target}2" if target == source else target)
+    for source in ENGINES
+    for target in ENGINES
+    if not source == target == "postgres"
+]
 SINCE = Since()
 
 
@@ -74,8 +78,13 @@ def items(shop: Config) -> Config:
 def item(key: int, minutes: int | None, name: str = "old") -> dict[str, Any]:
     at = None if minutes is None else START + dt.timedelta(minutes=minutes, microseconds=123)
     return {
-        "id": key, "name": name, "updated_at": at, "local": at and at.replace(tzinfo=None),
-        "day": at and at.date() + dt.timedelta(days=minutes or 0), "version": minutes, "price": 1,
+        "id": key,
+        "name": name,
+        "updated_at": at,
+        "local": at and at.replace(tzinfo=None),
+        "day": at and at.date() + dt.timedelta(days=minutes or 0),
+        "version": minutes,
+        "price": 1,
     }
 
 
@@ -146,8 +155,10 @@ def test_a_condition_of_any_length_has_a_watermark_and_an_overlap_may_reach_befo
     for condition in conditions:
         result = sync(items, "sqlite", target, ["item"], since=SINCE, where={"item": condition})
         assert result.tables[0].since is None
-    again = [sync(items, "sqlite", target, ["item"], since=since, where={"item": conditions[0]}).tables[0]
-             for since in (SINCE, ages, replace(ages, column="day"))]
+    again = [
+        sync(items, "sqlite", target, ["item"], since=since, where={"item": conditions[0]}).tables[0]
+        for since in (SINCE, ages, replace(ages, column="day"))
+    ]
     assert [table.since for table in again] == ["2024-01-01 00:05:00", "0001-01-01 00:00:00", None]
     last = sync(items, "sqlite", target, ["item"], since=replace(ages, column="day"), where={"item": conditions[0]})
     assert [(table.since, table.unchanged) for table in last.tables] == [("0001-01-01", 1)]

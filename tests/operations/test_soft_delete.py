@@ -12,24 +12,29 @@ import sqlalchemy as sa
 from tests.operations.databases import connected, contents, execute
 from toolkit.config import Config
 from toolkit.errors import DeleteGuardError
-from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.run import Mode, Options
 
 METADATA = sa.MetaData()
 TASK = sa.Table(
-    "task", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text, nullable=False),
-    sa.Column("is_deleted", sa.Boolean, nullable=False), sa.Column("deleted_at", sa.DateTime(timezone=True)),
+    "task",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("is_deleted", sa.Boolean, nullable=False),
+    sa.Column("deleted_at", sa.DateTime(timezone=True)),
 )
-DATED = sa.Table(
-    "dated", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("deleted_at", sa.DateTime)
-)
+DATED = sa.Table("dated", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("deleted_at", sa.DateTime))
 FLAGGED = sa.Table(
     "flagged", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("is_deleted", sa.Boolean)
 )
 # The name alone does not make a column one of these.
 PLAIN = sa.Table(
-    "plain", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("deleted_at", sa.Text),
+    "plain",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("deleted_at", sa.Text),
     sa.Column("task_id", sa.ForeignKey("task.id", ondelete="CASCADE")),
 )
 EVERY_TARGET = pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
@@ -67,7 +72,10 @@ def test_rows_that_only_the_target_has_are_marked_and_a_second_run_writes_nothin
     before = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     result = sync(tasks, "sqlite", target, options=SOFT)
     assert {t.table: (t.marked, t.deleted, t.target_only) for t in result.tables} == {
-        "task": (2, 0, 0), "dated": (2, 0, 0), "flagged": (2, 0, 0), "plain": (0, 0, 2),
+        "task": (2, 0, 0),
+        "dated": (2, 0, 0),
+        "flagged": (2, 0, 0),
+        "plain": (0, 0, 2),
     }
     assert marked(tasks, target) == {"task": [4, 5], "dated": [4, 5], "flagged": [4, 5], "plain": []}
     held = contents(tasks.database(target), METADATA)

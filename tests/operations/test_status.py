@@ -13,7 +13,7 @@ from toolkit import load_data, status
 from toolkit.cli import run
 from toolkit.config import Config, Database
 from toolkit.errors import UnknownNameError
-from toolkit.operations import migrate
+from toolkit.operations.migrations import migrate
 from toolkit.operations.status import DatabaseStatus, State
 
 ENGINES = ("sqlite", "postgres", "duckdb")
@@ -96,6 +96,8 @@ def test_the_command_makes_nothing_and_tells_by_its_exit_code(
     assert run(["status", "--json"]) == 3
     out = capsys.readouterr().out
     assert {each["name"]: each["state"] for each in json.loads(out)["databases"]} == {
-        "sqlite": "ready", "duckdb": "not there yet", "postgres": "not available",
-    }  # fmt: skip
+        "sqlite": "ready",
+        "duckdb": "not there yet",
+        "postgres": "not available",
+    }
     assert "hunter2" not in out

@@ -17,16 +17,23 @@ import sqlalchemy as sa
 from tests.operations.databases import connected, create
 from toolkit.config import Config, load_config
 from toolkit.errors import UnrepresentableValueError
-from toolkit.operations.diff import Status, diff
-from toolkit.operations.dump import dump_data
-from toolkit.operations.load import load_data
+from toolkit.operations.diff.compare import Status, diff
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
 
 MODULE = "values_of_a_test"
 SPACE = sa.MetaData()
 TYPES: dict[str, Any] = {
-    "number": sa.Integer, "price": sa.Numeric(10, 2), "free": sa.Numeric, "double": sa.Double, "text": sa.Text,
-    "json": sa.JSON, "length": sa.Interval, "time": sa.Time, "moment": sa.DateTime,
+    "number": sa.Integer,
+    "price": sa.Numeric(10, 2),
+    "free": sa.Numeric,
+    "double": sa.Double,
+    "text": sa.Text,
+    "json": sa.JSON,
+    "length": sa.Interval,
+    "time": sa.Time,
+    "moment": sa.DateTime,
     "list": sa.ARRAY(sa.Integer).with_variant(sa.JSON(), "sqlite"),
 }
 for name, type_ in TYPES.items():
@@ -150,10 +157,12 @@ def test_a_number_without_end_is_compared_as_it_is_written(space: Config, hold: 
 @pytest.mark.parametrize(
     ("table", "one", "other"),
     [
-        ("length", "'1 month'", "'2 months'"), ("length", "'1000000000 days'", "'1000000001 days'"),
-        ("list", "'{{1,2},{3,4}}'", "'{1,2,3,4}'"), ("list", "'[5:6]={1,2}'", "'{1,2}'"),
+        ("length", "'1 month'", "'2 months'"),
+        ("length", "'1000000000 days'", "'1000000001 days'"),
+        ("list", "'{{1,2},{3,4}}'", "'{1,2,3,4}'"),
+        ("list", "'[5:6]={1,2}'", "'{1,2}'"),
     ],
-)  # fmt: skip
+)
 def test_what_only_postgres_has_is_told_apart_and_not_carried(
     space: Config, hold: Hold, table: str, one: str, other: str
 ) -> None:

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 
 from tests.operations.databases import connected, contents, execute
 from toolkit.config import Config
+from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.errors import UniqueConflictError
-from toolkit.operations.diff import diff
+from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
-from toolkit.repositories.duckdb_table import DuckDBRepository
+from toolkit.operations.transfer.run import Mode, Options
 
 METADATA = sa.MetaData()
 SEAT = sa.Table(
-    "seat", METADATA,
+    "seat",
+    METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("label", sa.String(20), nullable=False, unique=True),
     sa.Column("guest", sa.Text, unique=True),
@@ -33,7 +34,8 @@ SEAT = sa.Table(
     sa.UniqueConstraint("row", "place"),
 )
 NOTE = sa.Table(
-    "note", METADATA,
+    "note",
+    METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("seat_id", sa.ForeignKey("seat.id", ondelete="CASCADE"), nullable=False),
 )
@@ -44,8 +46,13 @@ Move = Callable[[list[int]], list[int]]
 def seat(number: int, value: int) -> dict[str, Any]:
     """A row whose unique values are all those of one number."""
     return {
-        "id": number, "label": f"L{value}", "guest": None if value == 9 else f"guest {value}", "row": 1,
-        "place": value, "token": uuid.UUID(int=value), "badge": bytes([value]),
+        "id": number,
+        "label": f"L{value}",
+        "guest": None if value == 9 else f"guest {value}",
+        "row": 1,
+        "place": value,
+        "token": uuid.UUID(int=value),
+        "badge": bytes([value]),
     }
 
 
@@ -86,7 +93,11 @@ def put(config: Config, name: str, values: dict[int, int]) -> None:
     ids=["swap", "cycle of three", "cycle with NULL", "taken by a new row"],
 )
 def test_unique_values_that_rows_exchange_arrive(
-    seats: Config, row_by_row: None, target: str, commit_every: int | None, before: dict[int, int],
+    seats: Config,
+    row_by_row: None,
+    target: str,
+    commit_every: int | None,
+    before: dict[int, int],
     after: dict[int, int],
 ) -> None:
     put(seats, target, before)

@@ -45,9 +45,9 @@ from toolkit.errors import (
     UnknownNameError,
     VerificationError,
 )
-from toolkit.operations.load import load_data
+from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Options
+from toolkit.operations.transfer.run import Options
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 PAIRS = [(a, b) for a in ENGINES for b in ENGINES if a != b] + [("sqlite", "sqlite2"), ("duckdb", "duckdb2")]
@@ -86,9 +86,7 @@ def test_the_first_run_copies_every_row_exactly_and_the_second_writes_none(
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS[:6])
-def test_only_what_differs_is_written_and_rows_of_the_target_alone_stay(
-    shop: Config, source: str, target: str
-) -> None:
+def test_only_what_differs_is_written_and_rows_of_the_target_alone_stay(shop: Config, source: str, target: str) -> None:
     fill(shop.database(source))
     sync(shop, source, target)
     extra = {"id": 1000, "email": "only@target", "name": "stays", "created_at": EARLY, "updated_at": EARLY}
@@ -192,12 +190,8 @@ def test_named_tables_need_no_other_table_in_the_target(shop: Config) -> None:
     assert counts(sync(shop, "sqlite", "postgres", ["customer"])) == {"customer": (4, 0, 0, 0)}
 
 
-@pytest.mark.parametrize(
-    ("target", "batch_rows"), [("sqlite2", 1), ("duckdb", 1), ("postgres", 1), ("postgres", 1000)]
-)
-def test_a_parent_may_come_after_its_child_whatever_the_batches(
-    shop: Config, target: str, batch_rows: int
-) -> None:
+@pytest.mark.parametrize(("target", "batch_rows"), [("sqlite2", 1), ("duckdb", 1), ("postgres", 1), ("postgres", 1000)])
+def test_a_parent_may_come_after_its_child_whatever_the_batches(shop: Config, target: str, batch_rows: int) -> None:
     fill(shop.database("sqlite"))
     options = Options(batch_rows=batch_rows)
     sync(shop, "sqlite", target, ["category"], options=options)
@@ -222,9 +216,7 @@ def _fill_cycle(config: Config, name: str) -> None:
 @pytest.mark.parametrize("commit_every", [None, 1])
 @pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
 @pytest.mark.usefixtures("small_rebuilds")
-def test_tables_that_refer_to_each_other_are_copied(
-    cyclic: Config, target: str, commit_every: int | None
-) -> None:
+def test_tables_that_refer_to_each_other_are_copied(cyclic: Config, target: str, commit_every: int | None) -> None:
     _fill_cycle(cyclic, "sqlite")
     options = Options(commit_every=commit_every)
     sync(cyclic, "sqlite", target, options=options)
@@ -251,9 +243,7 @@ _CONSTRAINTS = """
 
 @pytest.mark.parametrize("deferrable", ["NOT DEFERRABLE", "DEFERRABLE INITIALLY IMMEDIATE"])
 @pytest.mark.usefixtures("small_rebuilds")
-def test_foreign_keys_of_a_cycle_are_afterwards_as_deferrable_as_before(
-    cyclic: Config, deferrable: str
-) -> None:
+def test_foreign_keys_of_a_cycle_are_afterwards_as_deferrable_as_before(cyclic: Config, deferrable: str) -> None:
     _fill_cycle(cyclic, "sqlite")
     create(cyclic.database("postgres"), Cyclic.metadata)
     with postgres(cyclic) as connection:
@@ -294,9 +284,7 @@ def test_all_that_either_side_lacks_is_named_in_one_error(shop: Config, dry_run:
         "DROP TABLE purchase_line",
     )
     create(shop.database("postgres"), metadata)
-    execute(
-        shop.database("postgres"), "DROP TABLE product CASCADE", "ALTER TABLE category DROP COLUMN parent_id"
-    )
+    execute(shop.database("postgres"), "DROP TABLE product CASCADE", "ALTER TABLE category DROP COLUMN parent_id")
     with pytest.raises(SchemaMismatchError) as caught:
         sync(shop, "sqlite", "postgres", dry_run=dry_run)
     assert set(caught.value.problems) == {
@@ -382,7 +370,7 @@ def test_a_dry_run_tells_what_the_real_run_does_and_writes_nothing(shop: Config,
 @EVERY_TARGET
 def test_a_dry_run_sees_a_database_without_tables_as_the_real_run_does(config: Config, target: str) -> None:
     """A downgrade to nothing leaves the record of the revision behind."""
-    from toolkit.operations import migrate
+    from toolkit.operations.migrations import migrate
 
     load_data(config, "sqlite")
     migrate.upgrade(config.database(target), config)
@@ -396,7 +384,7 @@ def test_a_dry_run_sees_a_database_without_tables_as_the_real_run_does(config: C
 
 
 def test_a_dry_run_refuses_migrations_that_cannot_be_run(config: Config, tmp_path: Path) -> None:
-    from toolkit.operations import history
+    from toolkit.operations.migrations import history
 
     load_data(config, "sqlite")
     empty = replace(config, migrations=tmp_path / "new")
@@ -476,9 +464,7 @@ def test_a_trigger_that_changes_an_updated_row_is_caught_and_nothing_kept(shop: 
     sync(shop, "sqlite", "postgres")
     execute(shop.database("postgres"), _CHANGES_THE_ROW["postgres"])
     before = contents(shop.database("postgres"), metadata)
-    execute(
-        shop.database("sqlite"), "UPDATE customer SET name = 'x' WHERE id = 1", "DELETE FROM purchase_line"
-    )
+    execute(shop.database("sqlite"), "UPDATE customer SET name = 'x' WHERE id = 1", "DELETE FROM purchase_line")
     with pytest.raises(VerificationError, match="customer: rows are there, but with other values"):
         sync(shop, "sqlite", "postgres")
     assert contents(shop.database("postgres"), metadata) == before
@@ -499,10 +485,7 @@ def test_a_trigger_that_leaves_the_values_alone_does_no_harm(shop: Config, targe
 def test_commits_in_between_keep_whole_batches_when_a_later_one_fails(shop: Config, target: str) -> None:
     database = shop.database("sqlite")
     create(database, metadata)
-    rows = [
-        {"id": n, "email": f"{n}@x", "name": None, "created_at": EARLY, "updated_at": LATE}
-        for n in range(1, 8)
-    ]
+    rows = [{"id": n, "email": f"{n}@x", "name": None, "created_at": EARLY, "updated_at": LATE} for n in range(1, 8)]
     insert(database, Customer, rows)
     insert(database, Category, [{"id": 1, "name": "c"}])
     insert(database, Product, [{"id": 1, "category_id": 1, "price": 1}])
@@ -550,9 +533,7 @@ def test_sequences_of_postgres_go_past_the_highest_copied_key_and_stay_where_the
     shop: Config,
 ) -> None:
     fill(shop.database("sqlite"))
-    execute(
-        shop.database("sqlite"), "DELETE FROM purchase_line", "DELETE FROM product", "DELETE FROM category"
-    )
+    execute(shop.database("sqlite"), "DELETE FROM purchase_line", "DELETE FROM product", "DELETE FROM category")
     create(shop.database("postgres"), metadata)
     execute(shop.database("postgres"), "ALTER TABLE product ALTER id SET GENERATED ALWAYS")
     sync(shop, "sqlite", "postgres")
@@ -615,15 +596,11 @@ def _keys(config: Config, *, oids: bool = False) -> list[tuple[Any, ...]]:
     """Every index and constraint as PostgreSQL itself writes it, or which objects the indexes are."""
     with postgres(config) as connection:
         if oids:
-            return connection.execute(
-                "SELECT indexrelid FROM pg_index WHERE indexrelid > 16384 ORDER BY 1"
-            ).fetchall()
+            return connection.execute("SELECT indexrelid FROM pg_index WHERE indexrelid > 16384 ORDER BY 1").fetchall()
         return [*connection.execute(_INDEXES).fetchall(), *connection.execute(_CONSTRAINTS).fetchall()]
 
 
-def _sync_into_rich_tables(
-    config: Config, *statements: str, name: str = "postgres"
-) -> tuple[bool, list[Any]]:
+def _sync_into_rich_tables(config: Config, *statements: str, name: str = "postgres") -> tuple[bool, list[Any]]:
     """Sync into empty tables with all sorts of keys: whether any index was built anew, and all keys before."""
     fill(config.database("sqlite"))
     create(config.database("postgres"), metadata)
@@ -733,9 +710,7 @@ _MEDDLING = (
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_what_is_written_to_sqlite_after_the_sync_began_is_not_seen(
-    shop: Config, tmp_path: Path, again: bool
-) -> None:
+def test_what_is_written_to_sqlite_after_the_sync_began_is_not_seen(shop: Config, tmp_path: Path, again: bool) -> None:
     fill(shop.database("sqlite"))
     with connected(shop.database("sqlite")) as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")

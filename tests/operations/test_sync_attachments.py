@@ -46,7 +46,8 @@ def test_what_cannot_be_copied_is_told_and_the_rows_are_synced(alone: Config) ->
     assert result.attachments is not None
     assert result.attachments.copied == 1
     assert [problem.partition(": ")[0] for problem in result.attachments.problems] == [
-        "attachments:'gone'", result.attachments.store
+        "attachments:'gone'",
+        result.attachments.store,
     ]
     assert (alone.root / ".toolkit/copy/other").read_bytes() == b"the target's own"
     assert Gallery(world.config, two).rows() == world.rows()

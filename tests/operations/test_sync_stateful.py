@@ -18,25 +18,31 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.operations.databases import connected, contents
+from toolkit.compute.changes import compare
 from toolkit.config import Config, load_config
-from toolkit.core.changes import compare
+from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.errors import DeleteGuardError, UniqueConflictError
-from toolkit.operations.deletes import DeleteLimit
-from toolkit.operations.diff import diff
+from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
-from toolkit.repositories.duckdb_table import DuckDBRepository
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.run import Mode, Options
 
 METADATA = sa.MetaData()
 OWNER = sa.Table(
-    "owner", METADATA, sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("code", sa.String(40), nullable=False, unique=True), sa.Column("name", sa.Text),
+    "owner",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("code", sa.String(40), nullable=False, unique=True),
+    sa.Column("name", sa.Text),
     sa.Column("is_deleted", sa.Boolean, nullable=False),
 )
 PET = sa.Table(
-    "pet", METADATA, sa.Column("name", sa.String(20), primary_key=True),
+    "pet",
+    METADATA,
+    sa.Column("name", sa.String(20), primary_key=True),
     sa.Column("owner_id", sa.ForeignKey("owner.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("next", sa.ForeignKey("pet.name")), sa.Column("facts", sa.JSON),
+    sa.Column("next", sa.ForeignKey("pet.name")),
+    sa.Column("facts", sa.JSON),
 )
 TARGETS = ("sqlite2", "postgres", "duckdb")
 EVERYTHING = DeleteLimit(0, 1.0)
@@ -133,8 +139,9 @@ class Syncing(RuleBasedStateMachine):
                 side.set_owner(data.draw(ids), data.draw(codes), data.draw(st.sampled_from([None, "x", ""])))
                 if side.owners:
                     following = data.draw(st.none() | names)
-                    side.set_pet(data.draw(names), data.draw(st.sampled_from(sorted(side.owners))), following,
-                                 data.draw(facts))
+                    side.set_pet(
+                        data.draw(names), data.draw(st.sampled_from(sorted(side.owners))), following, data.draw(facts)
+                    )
 
         self._change(name, some)
 
@@ -156,9 +163,12 @@ class Syncing(RuleBasedStateMachine):
             self._write("sqlite")
 
     @rule(
-        to=st.sampled_from(TARGETS), mode=st.sampled_from([Mode.UPSERT, Mode.REPLACE, Mode.SOFT_DELETE]),
-        commit_every=st.sampled_from([None, None, 1, 2]), batch_rows=st.sampled_from([1, 2, 1000]),
-        segments=st.booleans(), verify=st.booleans(),
+        to=st.sampled_from(TARGETS),
+        mode=st.sampled_from([Mode.UPSERT, Mode.REPLACE, Mode.SOFT_DELETE]),
+        commit_every=st.sampled_from([None, None, 1, 2]),
+        batch_rows=st.sampled_from([1, 2, 1000]),
+        segments=st.booleans(),
+        verify=st.booleans(),
     )
     def sync(
         self, to: str, mode: Mode, commit_every: int | None, batch_rows: int, segments: bool, verify: bool
@@ -168,7 +178,7 @@ class Syncing(RuleBasedStateMachine):
         with ExitStack() as stack:
             stack.enter_context(patch.object(DuckDBRepository, "row_group", 1 if batch_rows == 1 else 122_880))
             if segments:
-                stack.enter_context(patch("toolkit.core.segments._FEWEST_SEGMENTS", 1))
+                stack.enter_context(patch("toolkit.compute.segments._FEWEST_SEGMENTS", 1))
                 stack.enter_context(patch.dict(compare.__kwdefaults__, segment_rows=1))
             try:
                 result = sync(self.config, "sqlite", to, options=options)
@@ -222,8 +232,12 @@ class Syncing(RuleBasedStateMachine):
 def test_after_any_history_a_sync_leaves_what_its_options_promise(postgres_url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "toolkit.toml").write_text(f'metadata = "{__name__}:METADATA"\nmigrations = "none"\n')
-        urls = {"sqlite": f"sqlite:///{folder}/1.db", "sqlite2": f"sqlite:///{folder}/2.db",
-                "duckdb": f"duckdb:///{folder}/3.db", "postgres": postgres_url}
+        urls = {
+            "sqlite": f"sqlite:///{folder}/1.db",
+            "sqlite2": f"sqlite:///{folder}/2.db",
+            "duckdb": f"duckdb:///{folder}/3.db",
+            "postgres": postgres_url,
+        }
         environment = {f"TOOLKIT_{name.upper()}_URL": url for name, url in urls.items()}
 
         class Here(Syncing):
@@ -231,9 +245,13 @@ def test_after_any_history_a_sync_leaves_what_its_options_promise(postgres_url: 
 
         run_state_machine_as_test(
             # A failure takes ten minutes to shrink; the steps that led to it are told anyway.
-            Here, settings=settings(deadline=None, max_examples=9, stateful_step_count=12, print_blob=True,
-                                    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-                                    suppress_health_check=list(HealthCheck)),
+            Here,
+            settings=settings(
+                deadline=None,
+                max_examples=9,
+                stateful_step_count=12,
+                print_blob=True,
+                phases=(Phase.explicit, Phase.reuse, Phase.generate),
+                suppress_health_check=list(HealthCheck),
+            ),
         )
-
-

@@ -11,17 +11,18 @@ import sqlalchemy as sa
 from tests.operations.databases import contents, execute
 from toolkit.config import Config
 from toolkit.errors import CollationConflictError, SchemaMismatchError, UniqueConflictError
-from toolkit.operations.deletes import DeleteLimit
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import Mode, Options
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.run import Mode, Options
 
 METADATA = sa.MetaData()
 sa.Table(
-    "word", METADATA,
+    "word",
+    METADATA,
     sa.Column("lang", sa.Text, primary_key=True),
     sa.Column("Word", sa.Text, primary_key=True),
     sa.Column("email", sa.Text, unique=True),
-)  # fmt: skip
+)
 # The extension's type, made by SQL alone: the embedded server comes without it, and without ICU's collations.
 CITEXT = """
 CREATE TYPE citext;

@@ -18,9 +18,9 @@ from toolkit import diff, dump_data, load_data, status, sync
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.plan import TransferWarning
-from toolkit.operations.diff_sql import diff_sql
+from toolkit.engines import connect
+from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.status import State
-from toolkit.repositories import connect
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
@@ -31,15 +31,21 @@ sa.Table("thing", METADATA, sa.Column("id", sa.Integer, primary_key=True, autoin
 sa.Table("other", METADATA, sa.Column("id", sa.Integer, primary_key=True, autoincrement=False))
 
 MORE = (
-    'ALTER TABLE thing ADD COLUMN "Old note" TEXT', "ALTER TABLE thing ADD COLUMN unused TEXT",
+    'ALTER TABLE thing ADD COLUMN "Old note" TEXT',
+    "ALTER TABLE thing ADD COLUMN unused TEXT",
     "INSERT INTO thing (id, a) VALUES (1, 'a'), (2, 'b'), (3, NULL)",
     """UPDATE thing SET "Old note" = 'precious' WHERE id = 2""",
-    'CREATE TABLE "Gone" (x INTEGER)', 'INSERT INTO "Gone" VALUES (1)', "CREATE TABLE never_used (x INTEGER)",
-    "CREATE TABLE alembic_version (version_num TEXT)", "INSERT INTO alembic_version VALUES ('abc')",
-    "CREATE TABLE toolkit_sync_state (source TEXT)", "INSERT INTO toolkit_sync_state VALUES ('abc')",
-    'CREATE TABLE "__EFMigrationsHistory" (x TEXT)', """INSERT INTO "__EFMigrationsHistory" VALUES ('abc')""",
+    'CREATE TABLE "Gone" (x INTEGER)',
+    'INSERT INTO "Gone" VALUES (1)',
+    "CREATE TABLE never_used (x INTEGER)",
+    "CREATE TABLE alembic_version (version_num TEXT)",
+    "INSERT INTO alembic_version VALUES ('abc')",
+    "CREATE TABLE toolkit_sync_state (source TEXT)",
+    "INSERT INTO toolkit_sync_state VALUES ('abc')",
+    'CREATE TABLE "__EFMigrationsHistory" (x TEXT)',
+    """INSERT INTO "__EFMigrationsHistory" VALUES ('abc')""",
     "CREATE VIEW seen AS SELECT * FROM thing",
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -104,24 +110,34 @@ def test_what_a_database_computes_by_itself_is_no_value(things: Config, engine: 
     execute(
         things.database(engine),
         f"CREATE TABLE thing (id INTEGER PRIMARY KEY, a TEXT, b TEXT GENERATED ALWAYS AS (a || '!') {kind})",
-        "CREATE TABLE other (id INTEGER PRIMARY KEY)", "INSERT INTO thing (id, a) VALUES (1, 'a')",
+        "CREATE TABLE other (id INTEGER PRIMARY KEY)",
+        "INSERT INTO thing (id, a) VALUES (1, 'a')",
     )
     assert sync(things, engine, "sqlite2").warnings == ()
 
 
 def test_indexes_of_sqlite_are_no_data_but_texts_that_are_nowhere_else_are(things: Config) -> None:
     filled(
-        things, "sqlite",
+        things,
+        "sqlite",
         "CREATE VIRTUAL TABLE thing_index USING fts5(a, content='thing', content_rowid='id')",
-        "INSERT INTO thing VALUES (1, 'a')", "INSERT INTO thing_index (thing_index) VALUES ('rebuild')",
-        "CREATE VIRTUAL TABLE place USING rtree(id, x1, x2)", "INSERT INTO place VALUES (1, 1, 2)",
-        "CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT)", "INSERT INTO counted VALUES (1)",
-        "DELETE FROM counted", "CREATE INDEX thing_a ON thing (a)", "ANALYZE",
+        "INSERT INTO thing VALUES (1, 'a')",
+        "INSERT INTO thing_index (thing_index) VALUES ('rebuild')",
+        "CREATE VIRTUAL TABLE place USING rtree(id, x1, x2)",
+        "INSERT INTO place VALUES (1, 1, 2)",
+        "CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+        "INSERT INTO counted VALUES (1)",
+        "DELETE FROM counted",
+        "CREATE INDEX thing_a ON thing (a)",
+        "ANALYZE",
     )
     assert sync(things, "sqlite", "sqlite2").warnings == ()
     execute(
-        things.database("sqlite"), "CREATE VIRTUAL TABLE note USING fts5(body)", "INSERT INTO note VALUES ('text')",
-        "CREATE VIRTUAL TABLE empty USING fts5(body)", "CREATE TABLE thing_index_notes (x)",
+        things.database("sqlite"),
+        "CREATE VIRTUAL TABLE note USING fts5(body)",
+        "INSERT INTO note VALUES ('text')",
+        "CREATE VIRTUAL TABLE empty USING fts5(body)",
+        "CREATE TABLE thing_index_notes (x)",
         "INSERT INTO thing_index_notes VALUES (1)",
     )
     expected = {("sqlite", "note"), ("sqlite", "thing_index_notes")}
@@ -130,8 +146,10 @@ def test_indexes_of_sqlite_are_no_data_but_texts_that_are_nowhere_else_are(thing
 
 def test_names_that_sqlite_takes_for_one_are_one(things: Config) -> None:
     execute(
-        things.database("sqlite"), "CREATE TABLE Thing (id INTEGER PRIMARY KEY, a TEXT)",
-        "CREATE TABLE OTHER (id INTEGER PRIMARY KEY)", "INSERT INTO thing VALUES (1, 'a')",
+        things.database("sqlite"),
+        "CREATE TABLE Thing (id INTEGER PRIMARY KEY, a TEXT)",
+        "CREATE TABLE OTHER (id INTEGER PRIMARY KEY)",
+        "INSERT INTO thing VALUES (1, 'a')",
         "INSERT INTO other VALUES (1)",
     )
     assert sync(things, "sqlite", "sqlite2").warnings == ()
@@ -141,14 +159,23 @@ def test_of_postgres_partitions_children_and_what_may_not_be_read_are_not_told_a
     things: Config,
 ) -> None:
     filled(
-        things, "postgres",
+        things,
+        "postgres",
         "CREATE TABLE parted (id INTEGER) PARTITION BY LIST (id)",
-        "CREATE TABLE part PARTITION OF parted FOR VALUES IN (1)", "INSERT INTO parted VALUES (1)",
-        "CREATE TABLE child () INHERITS (thing)", "INSERT INTO child VALUES (1, 'a')",
-        "CREATE SCHEMA audit", "CREATE TABLE audit.log (x INTEGER)", "INSERT INTO audit.log VALUES (1)",
-        "CREATE TABLE audit.thing (x INTEGER)", "INSERT INTO audit.thing VALUES (1)",
-        "CREATE SCHEMA closed", "CREATE TABLE closed.log (x INTEGER)", "INSERT INTO closed.log VALUES (1)",
-        "CREATE TABLE hidden (x INTEGER)", "INSERT INTO hidden VALUES (1)",
+        "CREATE TABLE part PARTITION OF parted FOR VALUES IN (1)",
+        "INSERT INTO parted VALUES (1)",
+        "CREATE TABLE child () INHERITS (thing)",
+        "INSERT INTO child VALUES (1, 'a')",
+        "CREATE SCHEMA audit",
+        "CREATE TABLE audit.log (x INTEGER)",
+        "INSERT INTO audit.log VALUES (1)",
+        "CREATE TABLE audit.thing (x INTEGER)",
+        "INSERT INTO audit.thing VALUES (1)",
+        "CREATE SCHEMA closed",
+        "CREATE TABLE closed.log (x INTEGER)",
+        "INSERT INTO closed.log VALUES (1)",
+        "CREATE TABLE hidden (x INTEGER)",
+        "INSERT INTO hidden VALUES (1)",
         "ALTER TABLE hidden ENABLE ROW LEVEL SECURITY",
     )
     expected = {("postgres", name) for name in ("parted", "audit.log", "audit.thing", "closed.log", "hidden")}

@@ -15,10 +15,10 @@ import asyncpg  # noqa: F401
 import psycopg
 import pytest
 
-import toolkit.operations.load
-import toolkit.repositories.duckdb
-import toolkit.repositories.postgres
-import toolkit.repositories.sqlite
+import toolkit.engines.duckdb.connection
+import toolkit.engines.postgresql.connection
+import toolkit.engines.sqlite.connection
+import toolkit.operations.fixtures.load
 import toolkit.testing.asynchronous
 import toolkit.testing.files
 import toolkit.testing.pool

@@ -110,7 +110,9 @@ def test_the_example_in_the_readme_runs(project: Project) -> None:
     )
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Seeding test databases")[2]
     [example] = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
-    project.test(example + "\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
-                 "\n\ndef test_migrated(toolkit_session):\n"
-                 "    assert toolkit_session.scalar(text('SELECT version_num FROM alembic_versions'))\n")  # fmt: skip
+    project.test(
+        example + "\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
+        "\n\ndef test_migrated(toolkit_session):\n"
+        "    assert toolkit_session.scalar(text('SELECT version_num FROM alembic_versions'))\n"
+    )
     project.run().assert_outcomes(passed=6)

@@ -31,7 +31,7 @@ def own(tmp_path: Path) -> Config:
         "toolkit.toml": 'metadata = "tests.models.test_loader:METADATA"',
         "fixtures/thing.json": "[]",
         "alembic.ini": "[alembic]\nscript_location = migrations\npath_separator = newline\n"
-                       "version_locations =\n  %(here)s/migrations/versions\n  %(here)s/more versions\n",
+        "version_locations =\n  %(here)s/migrations/versions\n  %(here)s/more versions\n",
         "migrations/env.py": "from settings import url",
         "migrations/script.py.mako": "",
         "migrations/versions/0001.py": "from helpers.rows import insert\nfrom tests.models.test_loader import METADATA",
@@ -74,9 +74,19 @@ def test_every_form_of_a_fixture_counts_for_the_tables_that_are_loaded(own: Conf
 
 @pytest.mark.parametrize(
     "name",
-    ["alembic.ini", "migrations/env.py", "migrations/versions/0001.py", "migrations/versions/rows.sql",
-     "more versions/0002.py", "more versions/0003.py", "more versions/rows.csv", "settings.py", "helpers/rows.py",
-     "helpers/values.py", "helpers/__init__.py"],
+    [
+        "alembic.ini",
+        "migrations/env.py",
+        "migrations/versions/0001.py",
+        "migrations/versions/rows.sql",
+        "more versions/0002.py",
+        "more versions/0003.py",
+        "more versions/rows.csv",
+        "settings.py",
+        "helpers/rows.py",
+        "helpers/values.py",
+        "helpers/__init__.py",
+    ],
 )
 def test_migrations_everywhere_and_what_they_import_count(own: Config, name: str) -> None:
     before = digest(own)
@@ -230,8 +240,14 @@ def test_the_name_of_the_content_is_the_same_in_every_process(tmp_path: Path) ->
         "print(Seed(c, c.fixtures, ()).digest(c.database('sqlite')))"
     )
     said = {
-        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONHASHSEED": seed},
-                       capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         for seed in ("1", "2")
     }
     assert len(said) == 1

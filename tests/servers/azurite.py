@@ -56,9 +56,12 @@ class AzureServer:
         digest = hmac.digest(base64.b64decode(self.key), signed.encode(), hashlib.sha256)
         signature = base64.b64encode(digest).decode()
         request = urllib.request.Request(
-            f"{self.endpoint}/{name}?restype=container", method="PUT",
+            f"{self.endpoint}/{name}?restype=container",
+            method="PUT",
             headers={
-                "x-ms-date": date, "x-ms-version": _API, "Authorization": f"SharedKey {ACCOUNT}:{signature}",
+                "x-ms-date": date,
+                "x-ms-version": _API,
+                "Authorization": f"SharedKey {ACCOUNT}:{signature}",
             },
         )
         urllib.request.urlopen(request).close()
@@ -84,8 +87,17 @@ def installed() -> Path:
 def _install(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     quick_to_fail = ["--fetch-retries=1", "--fetch-timeout=30000"]
-    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", *quick_to_fail, "--prefix", str(folder),
-               f"azurite@{VERSION}"]
+    command = [
+        "npm",
+        "install",
+        "--silent",
+        "--no-audit",
+        "--no-fund",
+        *quick_to_fail,
+        "--prefix",
+        str(folder),
+        f"azurite@{VERSION}",
+    ]
     subprocess.run(command, cwd=folder, check=True)
 
 
@@ -98,10 +110,18 @@ def running(root: Path) -> Iterator[AzureServer]:
     with (root / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                "node", installed() / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js",
-                "--inMemoryPersistence", "--silent", "--disableTelemetry", "--blobPort", str(port),
+                "node",
+                installed() / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js",
+                "--inMemoryPersistence",
+                "--silent",
+                "--disableTelemetry",
+                "--blobPort",
+                str(port),
             ],
-            stdout=log, stderr=log, cwd=root, env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"},
+            stdout=log,
+            stderr=log,
+            cwd=root,
+            env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"},
         )
     try:
         wait_for(port, root / "log")

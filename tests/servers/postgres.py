@@ -27,7 +27,12 @@ class Server:
         user = {} if self._server.system_user is None else {"user": self._server.system_user}
         subprocess.run(
             [*command, "-m", mode, "-l", str(self._server.log), "restart"],
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, cwd="/", **user,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=60,
+            cwd="/",
+            **user,
         )
 
     def become_standby(self) -> None:

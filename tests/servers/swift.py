@@ -19,7 +19,16 @@ REQUIREMENTS = ("swift==2.38.3", "setuptools<81")
 USER, SECRET = "test:tester", "testsecret"
 _SERVICES = ("object", "container", "account", "proxy")
 _FILTERS = (
-    "catch_errors", "gatekeeper", "listing_formats", "bulk", "s3api", "tempauth", "slo", "dlo", "copy", "symlink",
+    "catch_errors",
+    "gatekeeper",
+    "listing_formats",
+    "bulk",
+    "s3api",
+    "tempauth",
+    "slo",
+    "dlo",
+    "copy",
+    "symlink",
 )
 _OPTIONS = {
     "tempauth": "user_test_tester = testsecret .admin",
@@ -113,7 +122,10 @@ def running(root: Path) -> Iterator[S3Server]:
         processes = [
             subprocess.Popen(
                 [*arguments, python.parent / f"swift-{name}-server", root / "etc" / f"{name}-server.conf"],
-                stdout=log, stderr=log, cwd=root, env={**os.environ, "SWIFT_DIR": str(root / "etc")},
+                stdout=log,
+                stderr=log,
+                cwd=root,
+                env={**os.environ, "SWIFT_DIR": str(root / "etc")},
             )
             for name in _SERVICES
         ]

@@ -130,9 +130,18 @@ def test_every_form_is_read_under_names_of_every_case(tmp_path: Path, form: File
 
 
 ALCHEMY = [
-    "us_state.json", "US_STATE.json.gz", "us_state.json.gz", "US_STATE.json.zip", "us_state.json.zip",
-    "us_state.csv", "US_STATE.csv", "US_STATE.csv.gz", "us_state.csv.gz", "US_STATE.csv.zip", "us_state.csv.zip",
-]  # fmt: skip
+    "us_state.json",
+    "US_STATE.json.gz",
+    "us_state.json.gz",
+    "US_STATE.json.zip",
+    "us_state.json.zip",
+    "us_state.csv",
+    "US_STATE.csv",
+    "US_STATE.csv.gz",
+    "us_state.csv.gz",
+    "US_STATE.csv.zip",
+    "us_state.csv.zip",
+]
 
 
 def _simple(name: str, number: int) -> bytes:

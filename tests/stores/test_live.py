@@ -188,8 +188,11 @@ def test_a_name_that_is_not_taken_is_an_error_of_that_file_and_never_outside(
     live: LiveBackend, kind: str, tmp_path: Path
 ) -> None:
     calls: tuple[Callable[[str], object], ...] = (
-        lambda name: live.write(name, [b"broken"]), live.delete, live.info, lambda name: list(live.read(name)),
-    )  # fmt: skip
+        lambda name: live.write(name, [b"broken"]),
+        live.delete,
+        live.info,
+        lambda name: list(live.read(name)),
+    )
     for name in ("..", "../outside/secret", "a/../../outside/secret", "a//b", "a\x00b", "a\nb", "", ".", "\ud800"):
         refused = kind[0] != "f" and name not in ("", "\ud800")
         for call in calls:

@@ -13,21 +13,21 @@ from obstore.store import LocalStore, MemoryStore
 
 from toolkit.config import Store
 from toolkit.stores import locations
-from toolkit.stores.access import Access, access_to
+from toolkit.stores.client import Access, client_for
 from toolkit.stores.live import FsspecBackend
 
 KEYS = {"access_key_id": "a", "secret_access_key": "b"}
 
 
 def s3(url: str, **options: Any) -> str:
-    return access_to(Store("s", url, options={**KEYS, **options})).location()
+    return client_for(Store("s", url, options={**KEYS, **options})).location()
 
 
 def test_a_directory_is_one_place_through_links_slashes_and_libraries(tmp_path: Path) -> None:
     (tmp_path / "real/deep").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "real")
     spelt = [f"{tmp_path}/real", f"{tmp_path}/real/", f"file://{tmp_path}/link", f"{tmp_path}/real/deep/.."]
-    stores = [access_to(Store("s", address)) for address in spelt]
+    stores = [client_for(Store("s", address)) for address in spelt]
     files = FSSpecBackend(key="s", fs=fsspec.filesystem("file"), prefix=f"{tmp_path}/link")
     registered = Access("s", LocalStore(tmp_path / "real"))
     found: list[Access | FsspecBackend] = [*stores, registered, FsspecBackend("s", files)]
@@ -51,8 +51,10 @@ def test_a_bucket_is_one_place_however_it_is_written(monkeypatch: pytest.MonkeyP
 
 def test_memory_is_a_place_of_its_own() -> None:
     store = Store("s", "memory://")
-    assert access_to(store).location("a") == access_to(store).location("/a")
-    assert access_to(store).location() != access_to(replace(store)).location() != Access("s", MemoryStore()).location()
+    assert client_for(store).location("a") == client_for(store).location("/a")
+    assert (
+        client_for(store).location() != client_for(replace(store)).location() != Access("s", MemoryStore()).location()
+    )
 
 
 def test_names_that_a_file_system_takes_for_one_are_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from tests.servers.swift import SECRET, S3Server
 from tests.servers.unreliable import Fault, UnreliableProxy
 from toolkit.config import Store
 from toolkit.errors import MissingObjectError, StoreError
-from toolkit.stores.access import access_to
+from toolkit.stores.client import client_for
 from toolkit.stores.objects import ObjectStore
 
 FAULTS = (Fault.UNAVAILABLE, Fault.CUT, Fault.LOST_ANSWER, Fault.HALF_ANSWER)
@@ -241,9 +241,29 @@ def test_many_threads_share_a_store(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["", "/", "/a", "a/", "a//b", "..", "a/../b", ".hidden", "a b", "ü", "a#7", "a%20b", "a\x00", "a\nb", "a?b",
-            "-rf", "x" * 513, "a\\b", "~"],
-)  # fmt: skip
+    "key",
+    [
+        "",
+        "/",
+        "/a",
+        "a/",
+        "a//b",
+        "..",
+        "a/../b",
+        ".hidden",
+        "a b",
+        "ü",
+        "a#7",
+        "a%20b",
+        "a\x00",
+        "a\nb",
+        "a?b",
+        "-rf",
+        "x" * 513,
+        "a\\b",
+        "~",
+    ],
+)
 def test_a_key_that_is_not_for_every_store_is_refused(local: Place, key: str) -> None:
     for call in (local.objects.info, local.objects.read, lambda key: local.objects.write(key, [b""])):
         with pytest.raises(ValueError, match="is no key for every store"):
@@ -400,7 +420,7 @@ def test_a_wrong_secret_is_told_without_it(s3: Place, make: Callable[[str], Plac
 
 def test_what_obstore_says_is_told_without_secrets(s3: Place) -> None:
     message = r"no idea what \*\*\* and http://me:\*\*\*@h are\."
-    with pytest.raises(StoreError, match=message) as caught, access_to(s3.store).translated("a"):
+    with pytest.raises(StoreError, match=message) as caught, client_for(s3.store).translated("a"):
         raise ValueError(f"no idea what {SECRET} and http://me:hunter2@h are\nDebug source: {SECRET}")
     assert caught.value.__cause__ is None
 

@@ -44,9 +44,13 @@ def _duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.ti
 
 
 store_option = click.option(
-    "--store", "store", default=_STORE, show_default=True, **STORE,
+    "--store",
+    "store",
+    default=_STORE,
+    show_default=True,
+    **STORE,
     help="The archive: a configured store, a URL, or a directory's path.",
-)  # fmt: skip
+)
 from_option = functools.partial(click.option, "--from", "source", **DATABASE)
 jobs_option = click.option(
     "--jobs", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help="Files under way at once."
@@ -72,18 +76,33 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
 @command()
 @click.argument("tables", **TABLES)
 @from_option(default=_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL.")
-@click.option("--to", "--store", "store", default=_STORE, show_default=True, **STORE,
-              help="The archive: a configured store, a URL, or a directory's path.")
-@click.option("--older-than", metavar="AGE", callback=_duration,
-              help="Only files of rows made so long ago (90d, 12h, 2w, 6mo), by their created_at; where a table has "
-              "no such column, files last written so long ago.")
+@click.option(
+    "--to",
+    "--store",
+    "store",
+    default=_STORE,
+    show_default=True,
+    **STORE,
+    help="The archive: a configured store, a URL, or a directory's path.",
+)
+@click.option(
+    "--older-than",
+    metavar="AGE",
+    callback=_duration,
+    help="Only files of rows made so long ago (90d, 12h, 2w, 6mo), by their created_at; where a table has "
+    "no such column, files last written so long ago.",
+)
 @where_option
-@click.option("--move", is_flag=True,
-              help="Afterwards point the rows at the archive, and remove the live files that no row needs any more. "
-              "The application finds them by a backend of the store's name: register a toolkit.archive.ArchiveBackend.")
+@click.option(
+    "--move",
+    is_flag=True,
+    help="Afterwards point the rows at the archive, and remove the live files that no row needs any more. "
+    "The application finds them by a backend of the store's name: register a toolkit.archive.ArchiveBackend.",
+)
 @click.option("--compress", is_flag=True, help="Store what gets smaller by it compressed (zstd).")
-@click.option("--rehash", is_flag=True,
-              help="Read every file, also those that have the size, time and tag of the last snapshot.")
+@click.option(
+    "--rehash", is_flag=True, help="Read every file, also those that have the size, time and tag of the last snapshot."
+)
 @jobs_option
 @dry_run_option
 @json_option
@@ -114,8 +133,9 @@ def push(
 
     options = PushOptions(older_than, move, compress, rehash, jobs)
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, source, tables, store=store, where=where, options=options, dry_run=dry_run,
-                     progress=progress)
+        result = run(
+            ctx.obj, source, tables, store=store, where=where, options=options, dry_run=dry_run, progress=progress
+        )
     report(result, show_push, as_json=as_json, done="" if dry_run else "What was pushed is in the archive")
     return 0 if result.complete else EXIT_DIFFERENT
 
@@ -203,11 +223,19 @@ def _has_files(config: Config) -> bool:
 @store_option
 @from_option(default=_DATABASE, show_default=True, help="The database whose rows point at the files.")
 @to_backend_option
-@click.option("--to", "directory", type=click.Path(path_type=Path, file_okay=False), metavar="DIRECTORY",
-              help="Into a directory: rows are neither needed nor changed.")
+@click.option(
+    "--to",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIRECTORY",
+    help="Into a directory: rows are neither needed nor changed.",
+)
 @only_option
-@click.option("--overwrite", is_flag=True,
-              help="Also replace files of other content, and references to other files that are there.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Also replace files of other content, and references to other files that are there.",
+)
 @click.option("--rowless", is_flag=True, help="Also files whose rows are gone.")
 @jobs_option
 @dry_run_option
@@ -243,8 +271,7 @@ def restore(
     options = RestoreOptions(backend, directory, only, overwrite, rowless, jobs)
     needed = None if directory is not None and not only else source
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, snapshot, store=store, source=needed, options=options, dry_run=dry_run,
-                     progress=progress)
+        result = run(ctx.obj, snapshot, store=store, source=needed, options=options, dry_run=dry_run, progress=progress)
     report(result, show_restore, as_json=as_json, done="" if dry_run else "What was restored stays")
     return 0 if result.complete else EXIT_DIFFERENT
 
@@ -254,13 +281,15 @@ def restore(
 @click.option("--keep-last", type=click.IntRange(0), default=0, metavar="N", help="The newest N.")
 @click.option("--keep-daily", type=click.IntRange(0), default=0, metavar="N", help="The newest of each of N days.")
 @click.option("--keep-weekly", type=click.IntRange(0), default=0, metavar="N", help="The newest of each of N weeks.")
-@click.option("--keep-monthly", type=click.IntRange(0), default=0, metavar="N",
-              help="The newest of each of N months.")
+@click.option("--keep-monthly", type=click.IntRange(0), default=0, metavar="N", help="The newest of each of N months.")
 @click.option("--keep-within", metavar="AGE", callback=_duration, help="All that are not older (90d, 12h, 2w, 6mo).")
 @from_option(help="The database of rows that were moved: objects that none of them points at any more go too.")
-@click.option("--adopt", multiple=True, metavar="PLACE",
-              help="That database was at PLACE before (a prune names it): what was pushed there is its own; may be "
-              "repeated.")
+@click.option(
+    "--adopt",
+    multiple=True,
+    metavar="PLACE",
+    help="That database was at PLACE before (a prune names it): what was pushed there is its own; may be repeated.",
+)
 @dry_run_option
 @json_option
 def prune(

@@ -14,21 +14,32 @@ from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 if TYPE_CHECKING:
     from toolkit.config import Config
     from toolkit.core.tables import Conditions
-    from toolkit.operations.diff import Status
+    from toolkit.operations.diff.compare import Status
 
 
 @click.command()
 @click.argument("tables", **TABLES)
 @click.option("--from", "source", required=True, **DATABASE, help="One database: a name, or a URL.")
 @click.option("--to", "target", required=True, **DATABASE, help="The other, which a sync would change.")
-@click.option("--rows", type=click.IntRange(0), default=0, show_default=True, metavar="N",
-              help="Show so many rows of each table that differ, with their columns: old → new.")
+@click.option(
+    "--rows",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Show so many rows of each table that differ, with their columns: old → new.",
+)
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
 @where_option
 @exclude_option
-@click.option("--sql", "script", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
-              help="Write the statements that would make the second database equal, for psql, sqlite3 or duckdb. The "
-                   "script holds all values unmasked. - is stdout, without a report.")
+@click.option(
+    "--sql",
+    "script",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write the statements that would make the second database equal, for psql, sqlite3 or duckdb. The "
+    "script holds all values unmasked. - is stdout, without a report.",
+)
 @click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with all rows that differ.")
 @click.option("--json-lines", is_flag=True, help="Print each table and each row that differs as a line of JSON.")
@@ -55,13 +66,33 @@ def diff(
     """
     if script is not None:
         _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
-        return _write_script(ctx.obj, source, target, script, tables, where, exclude, show_pii=show_pii,
-                             rows=None if as_json else rows, as_json=as_json)
+        return _write_script(
+            ctx.obj,
+            source,
+            target,
+            script,
+            tables,
+            where,
+            exclude,
+            show_pii=show_pii,
+            rows=None if as_json else rows,
+            as_json=as_json,
+        )
     if not json_lines:
-        return compare(ctx.obj, source, target, tables, where, exclude, columns=columns, show_pii=show_pii,
-                       rows=None if as_json else rows, as_json=as_json)
+        return compare(
+            ctx.obj,
+            source,
+            target,
+            tables,
+            where,
+            exclude,
+            columns=columns,
+            show_pii=show_pii,
+            rows=None if as_json else rows,
+            as_json=as_json,
+        )
     from toolkit.cli.output import print_json
-    from toolkit.operations.diff import Comparison
+    from toolkit.operations.diff.compare import Comparison
 
     statuses = set()
     with Comparison(ctx.obj, source, target, show_pii=show_pii) as comparison:
@@ -91,11 +122,21 @@ def compare(
     """Compare, show what was found, and give the exit code."""
     from toolkit.cli.output import print_json, progress_on_stderr
     from toolkit.cli.render import show_diff
-    from toolkit.operations.diff import diff as run
+    from toolkit.operations.diff.compare import diff as run
 
     with progress_on_stderr() as progress:
-        result = run(config, source, target, tables, where=where, exclude=exclude, columns=columns, show_pii=show_pii,
-                     rows=rows, progress=progress)
+        result = run(
+            config,
+            source,
+            target,
+            tables,
+            where=where,
+            exclude=exclude,
+            columns=columns,
+            show_pii=show_pii,
+            rows=rows,
+            progress=progress,
+        )
     print_json(result) if as_json else show_diff(result)
     return _exit_code({table.status for table in result.tables})
 
@@ -116,19 +157,29 @@ def _write_script(
     """Write the script, show what was found unless the script has stdout to itself, and give the exit code."""
     from toolkit.cli.output import print_json, progress_on_stderr, script_stream
     from toolkit.cli.render import show_diff
-    from toolkit.operations.diff_sql import diff_sql
+    from toolkit.operations.diff.script import diff_sql
 
     place: Path | IO[bytes] = script_stream() if script == "-" else Path(script)
     with progress_on_stderr() as progress:
-        result = diff_sql(config, source, target, place, tables, where=where, exclude=exclude, show_pii=show_pii,
-                          rows=rows, progress=progress)
+        result = diff_sql(
+            config,
+            source,
+            target,
+            place,
+            tables,
+            where=where,
+            exclude=exclude,
+            show_pii=show_pii,
+            rows=rows,
+            progress=progress,
+        )
     if script != "-":
         print_json(result) if as_json else show_diff(result)
     return _exit_code({table.status for table in result.tables})
 
 
 def _exit_code(statuses: Collection[Status]) -> int:
-    from toolkit.operations.diff import Status
+    from toolkit.operations.diff.compare import Status
 
     if Status.FAILED in statuses:
         return EXIT_FAILURE

@@ -10,12 +10,20 @@ from toolkit.errors import EXIT_DIFFERENT
 
 @click.command("dump-data")
 @click.argument("tables", **TABLES)
-@click.option("--from", "source", default="sqlite", show_default=True, **DATABASE,
-              help="Source: a database's name, or a URL.")
-@click.option("--dir", "directory", metavar="DIR",
-              help="Where to: a directory, or an object store's URL.  [default: fixtures]")
-@click.option("--format", "format_", type=click.Choice(["json", "jsonl"]), default="json", show_default=True,
-              help="An array of objects, one a line, or only the lines.")
+@click.option(
+    "--from", "source", default="sqlite", show_default=True, **DATABASE, help="Source: a database's name, or a URL."
+)
+@click.option(
+    "--dir", "directory", metavar="DIR", help="Where to: a directory, or an object store's URL.  [default: fixtures]"
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["json", "jsonl"]),
+    default="json",
+    show_default=True,
+    help="An array of objects, one a line, or only the lines.",
+)
 @click.option("--compress", type=click.Choice(["none", "gz", "zst"]), default="none", show_default=True)
 @where_option
 @exclude_option
@@ -44,13 +52,23 @@ def dump_data(
     """
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_dump
-    from toolkit.operations.dump import Compression, FileForm, Format
-    from toolkit.operations.dump import dump_data as run
+    from toolkit.operations.fixtures.dump import Compression, FileForm, Format
+    from toolkit.operations.fixtures.dump import dump_data as run
 
     form = FileForm(Format(format_), Compression(compress))
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, source, tables, directory=directory, form=form, where=where, exclude=exclude,
-                     attachments=attachments, dry_run=dry_run, progress=progress)
+        result = run(
+            ctx.obj,
+            source,
+            tables,
+            directory=directory,
+            form=form,
+            where=where,
+            exclude=exclude,
+            attachments=attachments,
+            dry_run=dry_run,
+            progress=progress,
+        )
     done = "" if dry_run else f"The files are written to {result.directory}"
     report(result, show_dump, as_json=as_json, done=done)
     return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0

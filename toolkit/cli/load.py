@@ -17,21 +17,33 @@ from toolkit.cli.options import (
 
 @click.command("load-data")
 @click.argument("tables", **TABLES)
-@click.option("--to", "target", default="sqlite", show_default=True, **DATABASE,
-              help="Target: a database's name, or a URL.")
-@click.option("--dir", "directory", metavar="DIR",
-              help="Where the fixtures are: a directory, or an object store's URL.  [default: fixtures]")
-@click.option("--mode", type=click.Choice(["upsert", "insert", "replace"]), default="upsert", show_default=True,
-              help="Insert or update; only insert, and refuse rows that are there; or also delete all other rows of "
-                   "these tables.")
+@click.option(
+    "--to", "target", default="sqlite", show_default=True, **DATABASE, help="Target: a database's name, or a URL."
+)
+@click.option(
+    "--dir",
+    "directory",
+    metavar="DIR",
+    help="Where the fixtures are: a directory, or an object store's URL.  [default: fixtures]",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["upsert", "insert", "replace"]),
+    default="upsert",
+    show_default=True,
+    help="Insert or update; only insert, and refuse rows that are there; or also delete all other rows of "
+    "these tables.",
+)
 @exclude_option
 @match_option
 @click.option("--ignore-revision", is_flag=True, help="Load what was dumped at another schema revision.")
-@click.option("--as-stored", is_flag=True,
-              help="Take what is given for encrypted columns as it is, encrypted or not.")
+@click.option("--as-stored", is_flag=True, help="Take what is given for encrypted columns as it is, encrypted or not.")
 @click.option("--no-attachments", is_flag=True, help="Leave the files that rows point at alone.")
-@click.option("--overwrite-attachments", is_flag=True,
-              help="Replace files of the live store that have other content than those of the fixtures.")
+@click.option(
+    "--overwrite-attachments",
+    is_flag=True,
+    help="Replace files of the live store that have other content than those of the fixtures.",
+)
 @transfer_options
 @general_options
 @click.pass_context
@@ -61,8 +73,8 @@ def load_data(
     """
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_transfer
-    from toolkit.operations.fixture_attachments import AttachmentMode
-    from toolkit.operations.load import load_data as run
+    from toolkit.operations.fixtures.attachments import AttachmentMode
+    from toolkit.operations.fixtures.load import load_data as run
 
     if no_attachments and overwrite_attachments:
         raise click.UsageError("Either --no-attachments or --overwrite-attachments.")
@@ -71,8 +83,19 @@ def load_data(
         attachments = AttachmentMode.LEAVE if no_attachments else AttachmentMode.OVERWRITE
     options = make_options(no_verify, batch_rows, commit_every, mode)
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, target, tables, directory=directory, exclude=exclude, match=match, dry_run=dry_run,
-                     ignore_revision=ignore_revision, as_stored=as_stored, options=options, attachments=attachments,
-                     progress=progress)
+        result = run(
+            ctx.obj,
+            target,
+            tables,
+            directory=directory,
+            exclude=exclude,
+            match=match,
+            dry_run=dry_run,
+            ignore_revision=ignore_revision,
+            as_stored=as_stored,
+            options=options,
+            attachments=attachments,
+            progress=progress,
+        )
     done = "" if dry_run else f"The rows are written to {result.target} and committed"
     report(result, show_transfer, as_json=as_json, done=done)

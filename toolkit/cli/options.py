@@ -16,8 +16,8 @@ from toolkit.shown_text import printable
 
 if TYPE_CHECKING:
     from toolkit.config import Config
-    from toolkit.operations.deletes import DeleteLimit
-    from toolkit.operations.transfer import Options
+    from toolkit.operations.transfer.deletes import DeleteLimit
+    from toolkit.operations.transfer.run import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,8 +46,12 @@ def transfer_options(command: F) -> F:
             click.option("--dry-run", is_flag=True, help="Print the plan and write nothing."),
             click.option("--no-verify", is_flag=True, help="Do not compare digests before the commit."),
             click.option("--batch-rows", type=click.IntRange(1), metavar="N", help="Rows held in memory at a time."),
-            click.option("--commit-every", type=click.IntRange(1), metavar="N",
-                         help="Commit after every N rows; an interrupted run leaves whole batches."),
+            click.option(
+                "--commit-every",
+                type=click.IntRange(1),
+                metavar="N",
+                help="Commit after every N rows; an interrupted run leaves whole batches.",
+            ),
             click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
         )
     ):
@@ -68,29 +72,48 @@ def _by_table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 
 def where_option(command: F) -> F:
     """--where TABLE:CONDITION, as a mapping."""
-    return click.option("--where", multiple=True, metavar="TABLE:CONDITION", callback=_by_table,
-                        help="Only rows that meet a condition in the database's own SQL; may be repeated: all for one "
-                             "table hold together.")(command)
+    return click.option(
+        "--where",
+        multiple=True,
+        metavar="TABLE:CONDITION",
+        callback=_by_table,
+        help="Only rows that meet a condition in the database's own SQL; may be repeated: all for one "
+        "table hold together.",
+    )(command)
 
 
 def exclude_option(command: F) -> F:
     """--exclude TABLE, beside the argument of tables."""
-    return click.option("--exclude", multiple=True, metavar="TABLE", shell_complete=table_names,
-                        help="All tables but this one; may be repeated.")(command)
+    return click.option(
+        "--exclude",
+        multiple=True,
+        metavar="TABLE",
+        shell_complete=table_names,
+        help="All tables but this one; may be repeated.",
+    )(command)
 
 
 def only_option(command: F) -> F:
     """--only TABLE:CONDITION, as a mapping."""
-    return click.option("--only", multiple=True, metavar="TABLE:CONDITION", callback=_by_table,
-                        help="Only files of rows that meet a condition in the database's own SQL; may be repeated: all "
-                             "for one table hold together.")(command)
+    return click.option(
+        "--only",
+        multiple=True,
+        metavar="TABLE:CONDITION",
+        callback=_by_table,
+        help="Only files of rows that meet a condition in the database's own SQL; may be repeated: all "
+        "for one table hold together.",
+    )(command)
 
 
 def match_option(command: F) -> F:
     """--match TABLE:COL,COL, as a mapping."""
-    return click.option("--match", multiple=True, metavar="TABLE:COL,COL", callback=_columns_by_table,
-                        help="Recognise rows by these columns instead of the primary key; may be repeated, for another "
-                             "table.")(command)
+    return click.option(
+        "--match",
+        multiple=True,
+        metavar="TABLE:COL,COL",
+        callback=_columns_by_table,
+        help="Recognise rows by these columns instead of the primary key; may be repeated, for another table.",
+    )(command)
 
 
 def _columns_by_table(
@@ -123,17 +146,27 @@ def _by_backend(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
 
 def attachments_option(command: F) -> F:
     """--attachments STORE, or BACKEND=STORE, as a mapping."""
-    return click.option("--attachments", multiple=True, metavar="[BACKEND=]STORE", callback=_by_backend,
-                        shell_complete=store_names,
-                        help="Also copy files that the rows point at and this store of the target lacks; may be "
-                        "repeated, with a store for each backend.")(command)
+    return click.option(
+        "--attachments",
+        multiple=True,
+        metavar="[BACKEND=]STORE",
+        callback=_by_backend,
+        shell_complete=store_names,
+        help="Also copy files that the rows point at and this store of the target lacks; may be "
+        "repeated, with a store for each backend.",
+    )(command)
 
 
 def to_backend_option(command: F) -> F:
     """--to-backend KEY, or BACKEND=KEY, as a mapping."""
-    return click.option("--to-backend", "backend", multiple=True, metavar="[BACKEND=]KEY", callback=_by_backend,
-                        help="Into this live store, not where each file was; may be repeated, with one for each "
-                        "backend.")(command)
+    return click.option(
+        "--to-backend",
+        "backend",
+        multiple=True,
+        metavar="[BACKEND=]KEY",
+        callback=_by_backend,
+        help="Into this live store, not where each file was; may be repeated, with one for each backend.",
+    )(command)
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -152,8 +185,13 @@ def general_options(command: F) -> F:
     """--metadata, --trust and --debug, which may stand before the command's name or behind it; help has them last."""
     debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
     trust = click.option("--trust", is_flag=True, expose_value=False, help="Use settings and modules of another user.")
-    metadata = click.option("--metadata", metavar="MODULE:ATTR", expose_value=False, callback=_choose_metadata,
-                            help="The tables to work on, instead of the bundled todo schema.")
+    metadata = click.option(
+        "--metadata",
+        metavar="MODULE:ATTR",
+        expose_value=False,
+        callback=_choose_metadata,
+        help="The tables to work on, instead of the bundled todo schema.",
+    )
     # Click shows the options of a function in the reverse of the order in which it was given them.
     given: list[click.Parameter] = metadata(trust(debug(command))).__click_params__  # type: ignore[attr-defined]
     given[:] = given[-3:] + given[:-3]
@@ -174,7 +212,7 @@ def make_options(
     max_delete: DeleteLimit | None = None,
 ) -> Options:
     """The options of a transfer, from what the command line gave."""
-    from toolkit.operations.transfer import Mode, Options
+    from toolkit.operations.transfer.run import Mode, Options
 
     default = Options()
     return Options(not no_verify, batch_rows or default.batch_rows, commit_every, Mode(mode), max_delete)

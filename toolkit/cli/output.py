@@ -124,9 +124,11 @@ def telling_stream(number: int, like: IO[str] | None) -> IO[str]:
     """A stream to a file descriptor that tells of a loss by an error of ours, whoever writes to it."""
     file = io.BufferedWriter(_TellingFile(number, "w", closefd=False))
     return io.TextIOWrapper(
-        file, encoding=getattr(like, "encoding", None) or "utf-8", errors=getattr(like, "errors", None),
+        file,
+        encoding=getattr(like, "encoding", None) or "utf-8",
+        errors=getattr(like, "errors", None),
         line_buffering=file.isatty(),
-    )  # fmt: skip
+    )
 
 
 class _TellingFile(io.FileIO):

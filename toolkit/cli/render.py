@@ -11,8 +11,8 @@ from toolkit.shown_text import printable
 if TYPE_CHECKING:
     from toolkit.core.plan import FileCopy, SyncResult, TransferWarning
     from toolkit.errors import ToolkitError
-    from toolkit.operations.diff import DiffResult, RowDiff
-    from toolkit.operations.dump import DumpResult
+    from toolkit.operations.diff.compare import DiffResult, RowDiff
+    from toolkit.operations.fixtures.dump import DumpResult
 
 
 # Of files that are not copied; `--json` tells all.

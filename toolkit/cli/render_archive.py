@@ -139,9 +139,7 @@ def show_restore(result: RestoreResult) -> None:
         say(f"      {_places(repair.old)} → {_places(repair.new)}")
     if result.repairs:
         more = len(result.repairs) - _SHOWN
-        say(
-            f"{_rows(len(result.repairs))} {would}repaired{f' ({more:,} more; --json shows all)' if more > 0 else ''}."
-        )
+        say(f"{_rows(len(result.repairs))} {would}repaired{f' ({more:,} more; --json shows all)' if more > 0 else ''}.")
     show_findings(result.findings)
     if result.mapping and not result.dry_run:
         say(f"Which file was which: {result.mapping}")
@@ -153,9 +151,17 @@ def show_prune(result: PruneResult) -> None:
     say(f"{result.archive}{' (dry run: nothing was removed)' if result.dry_run else ''}")
     show_table(
         ("snapshot", "made (UTC)", "of", "", "why"),
-        [(v.snapshot.id, f"{v.snapshot.created_at:%Y-%m-%d %H:%M:%S}", v.group, "keep" if v.kept else "remove",
-          ", ".join(v.reasons) or "no rule keeps it") for v in result.snapshots],
-    )  # fmt: skip
+        [
+            (
+                v.snapshot.id,
+                f"{v.snapshot.created_at:%Y-%m-%d %H:%M:%S}",
+                v.group,
+                "keep" if v.kept else "remove",
+                ", ".join(v.reasons) or "no rule keeps it",
+            )
+            for v in result.snapshots
+        ],
+    )
     would = "Would remove" if result.dry_run else "Removed"
     say(
         f"{would} {plural(result.removed_snapshots, 'snapshot')} and {_objects(result.removed_objects)}, "
@@ -185,9 +191,11 @@ def show_audit(result: AuditResult) -> None:
     """A line for each live store, and every row or file without its counterpart."""
     show_table(
         ("store", "rows", "files", "bytes", "without row", "bytes", "rows without file"),
-        [(each.backend, each.rows, each.files, each.bytes, each.unreferenced, each.unreferenced_bytes, each.dangling)
-         for each in result.backends],
-    )  # fmt: skip
+        [
+            (each.backend, each.rows, each.files, each.bytes, each.unreferenced, each.unreferenced_bytes, each.dangling)
+            for each in result.backends
+        ],
+    )
     show_findings(result.findings)
     verdict = "Every row has its file, and every file a row" if result.clean else _counted(result.findings)
     say(f"{result.source}: {verdict}. {result.seconds:.2f} s")

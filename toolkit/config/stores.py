@@ -48,12 +48,23 @@ _HOSTS: Mapping[str, str] = {
 # What can be set of a store over the network (the types, and the variables that stand for it), then each kind's own
 # settings and what obstore calls them.
 _CLIENT_SETTINGS: Mapping[str, type] = {
-    "allow_http": bool, "proxy_url": str, "retries": int, "connect_timeout": float, "timeout": float,
-}  # fmt: skip
+    "allow_http": bool,
+    "proxy_url": str,
+    "retries": int,
+    "connect_timeout": float,
+    "timeout": float,
+}
 _CLIENT_VARIABLES = (
-    "allow_http", "allow_invalid_certificates", "connect_timeout", "proxy_ca_certificate", "proxy_excludes",
-    "proxy_url", "read_timeout", "timeout", "user_agent",
-)  # fmt: skip
+    "allow_http",
+    "allow_invalid_certificates",
+    "connect_timeout",
+    "proxy_ca_certificate",
+    "proxy_excludes",
+    "proxy_url",
+    "read_timeout",
+    "timeout",
+    "user_agent",
+)
 _VARIABLES: Mapping[str, str] = {"s3": "AWS_", "azure": "AZURE_", "gcs": "GOOGLE_"}
 _STORE_SETTINGS: Mapping[str, Mapping[str, str]] = {
     "file": {},

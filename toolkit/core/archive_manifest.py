@@ -202,9 +202,7 @@ def one_line(document: str | bytes) -> msgspec.Raw:
     return msgspec.Raw(text.replace(b"\n", b" ").replace(b"\r", b" "))
 
 
-def encode_manifest(
-    header: Header, entries: Iterable[FileEntry], lacking: Iterable[Lacking] = ()
-) -> Iterator[bytes]:
+def encode_manifest(header: Header, entries: Iterable[FileEntry], lacking: Iterable[Lacking] = ()) -> Iterator[bytes]:
     """The manifest, in chunks; there are as many `lacking` as its header says."""
     digest, lines = hashlib.sha256(), 0
     encoder = msgspec.json.Encoder()

@@ -106,7 +106,8 @@ def changes(there: Constraints, made: Constraints) -> Iterator[Change]:
     yield from _foreign_keys(there, made)
     yield from (Missing(str(check)) for check in _missing_checks(list(there.checks), list(made.checks)))
     yield from (
-        Missing(f"the collation {collation} of {name}") for name, collation in there.collations.items()
+        Missing(f"the collation {collation} of {name}")
+        for name, collation in there.collations.items()
         if {n.lower(): c.lower() for n, c in made.collations.items()}.get(name.lower()) != collation.lower()
     )
     yield from (Missing(each) for each in there.others if each not in made.others)
@@ -115,7 +116,8 @@ def changes(there: Constraints, made: Constraints) -> Iterator[Change]:
     yield from (Missing(f"NOT NULL of {name}") for name in sorted(there.not_null) if name.lower() in theirs - ours)
     yield from (
         Stronger(f"NOT NULL of {name}", (name,), not_null=True)
-        for name in sorted(made.not_null) if name.lower() in ours - theirs
+        for name in sorted(made.not_null)
+        if name.lower() in ours - theirs
     )
 
 

@@ -13,7 +13,6 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -107,38 +106,13 @@ def digest_batches(spec: TableSpec, batches: Iterable[pa.RecordBatch]) -> TableD
     return total
 
 
-def passing(
+def digest_passthrough(
     spec: TableSpec, batches: Iterable[pa.RecordBatch], seen: Callable[[TableDigest], None]
 ) -> Iterator[pa.RecordBatch]:
     """Hand batches on unchanged and report the digest of each as it passes."""
     for batch in batches:
         seen(sum_digests(row_digests(spec, batch)))
         yield batch
-
-
-class StoredDigest:
-    """Digests of rows as they are stored, JSON by its text: the sum of DuckDB's hashes of all values of each row.
-
-    Many times faster than the canonical digest, and good for one thing: to see that an engine which keeps the text
-    of JSON has what it was sent.
-    """
-
-    def __enter__(self) -> Self:
-        import duckdb
-
-        self._calculator = duckdb.connect(config={"threads": 1})
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._calculator.close()
-
-    def of(self, batch: pa.RecordBatch) -> TableDigest:
-        """The digest of a batch."""
-        names = [f"c{i}" for i in range(batch.num_columns)]
-        columns = [c.view(pa.int64()) if pa.types.is_duration(c.type) else c for c in batch.columns]
-        rows = self._calculator.from_arrow(pa.Table.from_arrays(columns, names=names))
-        ((count, total),) = rows.aggregate(f"count(*), coalesce(sum(hash({', '.join(names)})), 0)").fetchall()
-        return TableDigest(int(count), int(total))
 
 
 def row_bytes(spec: TableSpec, batch: pa.RecordBatch) -> pa.Array:

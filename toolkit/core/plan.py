@@ -192,6 +192,14 @@ def merge_plan(spec: TableSpec, changes: Changes) -> TablePlan:
 def planned(plan: TablePlan) -> TableResult:
     """A plan as the result that it would have."""
     return TableResult(
-        plan.spec.name, plan.inserts, plan.updates, plan.unchanged, plan.target_only, plan.seconds, verified=False,
-        deleted=0 if plan.marks else plan.deletes, marked=plan.deletes if plan.marks else 0, since=plan.since,
+        plan.spec.name,
+        plan.inserts,
+        plan.updates,
+        plan.unchanged,
+        plan.target_only,
+        plan.seconds,
+        verified=False,
+        deleted=0 if plan.marks else plan.deletes,
+        marked=plan.deletes if plan.marks else 0,
+        since=plan.since,
     )

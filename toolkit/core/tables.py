@@ -77,12 +77,18 @@ class TableSpec:
         """The column of that name."""
         return next(c for c in self.columns if c.name == name)
 
+    def project(self, names: Iterable[str]) -> TableSpec:
+        """The same rows with these columns alone, each once, in this order."""
+        return replace(self, columns=tuple(self.column(name) for name in dict.fromkeys(names)))
+
+    def without_conditions(self) -> TableSpec:
+        """The whole table."""
+        return replace(self, conditions=())
+
 
 def soft_delete_columns(spec: TableSpec) -> tuple[str, ...]:
     """The columns that mark a row as deleted: `is_deleted`, `deleted_at`, or both; none where rows cannot be marked."""
-    return tuple(
-        column.name for column in spec.columns if column.type.kind in _SOFT_DELETE_KINDS.get(column.name, ())
-    )
+    return tuple(column.name for column in spec.columns if column.type.kind in _SOFT_DELETE_KINDS.get(column.name, ()))
 
 
 _SOFT_DELETE_KINDS = {"is_deleted": (Kind.BOOL,), "deleted_at": (Kind.TIMESTAMPTZ, Kind.TIMESTAMP)}
@@ -270,5 +276,3 @@ def in_cycle(specs: Sequence[TableSpec]) -> frozenset[str]:
     return frozenset(
         spec.name for spec in specs for fk in spec.foreign_keys if place.get(fk.parent, -1) > place[spec.name]
     )
-
-

@@ -94,9 +94,7 @@ class User(Base):
     todos: Mapped[list["Todo"]] = relationship(
         back_populates="user", lazy="raise", cascade=_OWNED, passive_deletes=True
     )
-    tags: Mapped[list["Tag"]] = relationship(
-        back_populates="user", lazy="raise", cascade=_OWNED, passive_deletes=True
-    )
+    tags: Mapped[list["Tag"]] = relationship(back_populates="user", lazy="raise", cascade=_OWNED, passive_deletes=True)
 
 
 class Role(SlugKey, Base):
@@ -137,9 +135,7 @@ class Todo(Base):
 
     item: Mapped[str] = mapped_column(String(100), index=True)
     description: Mapped[str | None] = mapped_column(String(1024))
-    importance: Mapped[Importance] = mapped_column(
-        Enum(Importance, native_enum=False), default=Importance.NONE
-    )
+    importance: Mapped[Importance] = mapped_column(Enum(Importance, native_enum=False), default=Importance.NONE)
     user_id: Mapped[UUID] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
     start_time: Mapped[datetime | None]
     end_time: Mapped[datetime | None]

@@ -13,16 +13,16 @@ from toolkit.core.plan import FileCopy
 from toolkit.errors import CollidingFilesError, DamagedObjectError, ToolkitError
 from toolkit.operations.archive.places import JOBS, Backends
 from toolkit.operations.archive.rows import file_columns, narrow, read_cells
-from toolkit.stores.access import access_to
 from toolkit.stores.catalogue import Catalogue
+from toolkit.stores.client import client_for
 from toolkit.stores.live import ObstoreBackend
 
 if TYPE_CHECKING:
     from toolkit.config import Config
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
+    from toolkit.engines.portable.connection import DatabaseConnection
     from toolkit.operations.archive.rows import Reference
-    from toolkit.repositories.base import DatabaseConnection
     from toolkit.stores.live import LiveBackend
 
 _SCHEMA = """
@@ -180,14 +180,12 @@ def copy_files(
                 counts[done.state] += 1
                 size += done.bytes
             progress.advance(1)
-    return FileCopy(
-        run.name, files, counts["copied"], size, counts["there"], tuple(sorted(problems)), archived
-    )  # fmt: skip
+    return FileCopy(run.name, files, counts["copied"], size, counts["there"], tuple(sorted(problems)), archived)
 
 
 def _opened(config: Config, store: str) -> ObstoreBackend:
     found = config.store(store)
-    return ObstoreBackend(found.name or store, access_to(found))
+    return ObstoreBackend(found.name or store, client_for(found))
 
 
 def _require_backends(run: _Copy, catalogue: Catalogue) -> None:
@@ -201,9 +199,11 @@ def _require_backends(run: _Copy, catalogue: Catalogue) -> None:
 def _refuse_collisions(catalogue: Catalogue) -> None:
     """Refuse two files that are not one where they are, but would be where they go, whatever they hold today."""
     refuse_collisions(
-        catalogue, "target", "origin",
+        catalogue,
+        "target",
+        "origin",
         "Give each backend a store of its own (--attachments BACKEND=STORE for each), or rename one of the files.",
-    )  # fmt: skip
+    )
 
 
 def refuse_collisions(catalogue: Catalogue, place: str, what: str, advice: str) -> None:
@@ -218,11 +218,14 @@ def refuse_collisions(catalogue: Catalogue, place: str, what: str, advice: str) 
         return
     found = catalogue.all(f"SELECT {place} {several} ORDER BY 1 LIMIT {NAMED}")
     files = {
-        where: [f"{key}:{path!r}" for key, path in catalogue.all(
-            f"SELECT backend, path FROM file WHERE {place} = ? GROUP BY {what} ORDER BY backend, path", where
-        )]
+        where: [
+            f"{key}:{path!r}"
+            for key, path in catalogue.all(
+                f"SELECT backend, path FROM file WHERE {place} = ? GROUP BY {what} ORDER BY backend, path", where
+            )
+        ]
         for (where,) in found
-    }  # fmt: skip
+    }
     raise CollidingFilesError(files, count, advice)
 
 

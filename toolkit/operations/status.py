@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.plan import TransferWarning
 from toolkit.core.tables import usable_tables
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import require_columns
 from toolkit.errors import ToolkitError
 from toolkit.models.loader import load_metadata
-from toolkit.operations.migrate import heads_of
-from toolkit.operations.revisions import has_history, recorded_revision, version_table
+from toolkit.operations.migrations.migrate import heads_of
+from toolkit.operations.migrations.revisions import has_history, recorded_revision, version_table
 from toolkit.operations.unmodelled import unmodelled
-from toolkit.repositories import connect
-from toolkit.repositories.base import require_columns
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database, Store
     from toolkit.core.tables import TableSpec
-    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.engines.portable.connection import DatabaseConnection
 
 # A server that does not answer is told of after so many seconds, not after the minutes that a system waits.
 _CONNECT_SECONDS = "5"
@@ -111,17 +111,19 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
     specs, refusals = usable_tables(load_metadata(config.metadata, config.root))
     head = heads_of(config) if has_history(config) else None
     return Status(
-        config.root, config.metadata, tuple(spec.name for spec in specs),
-        config.migrations if has_history(config) else None, head, config.fixtures,
+        config.root,
+        config.metadata,
+        tuple(spec.name for spec in specs),
+        config.migrations if has_history(config) else None,
+        head,
+        config.fixtures,
         tuple(_database(each, config, specs, head) for each in databases),
         tuple(_store(each) for each in config.stores.values()),
         tuple(f"{each.fact} {each.advice}" for each in refusals),
-    )  # fmt: skip
+    )
 
 
-def _database(
-    database: Database, config: Config, specs: Sequence[TableSpec], head: str | None
-) -> DatabaseStatus:
+def _database(database: Database, config: Config, specs: Sequence[TableSpec], head: str | None) -> DatabaseStatus:
     folder = Path(database.place) if database.is_embedded else database.file
     place = database.shown_url if folder is None else str(folder)
     found = DatabaseStatus(database.name, database.engine_name, place, State.ABSENT)

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 from toolkit.core.plan import FileCopy, SyncResult, is_overtaken
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import refuse_schema, require_columns
+from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.attachments import copy_files
-from toolkit.operations.deletes import DeleteLimit
-from toolkit.operations.made_constraints import made_constraints
-from toolkit.operations.matching import MatchedSource, matches
-from toolkit.operations.revisions import current_revision, mismatch
-from toolkit.operations.transfer import Mode, Options, transfer
+from toolkit.operations.migrations.revisions import current_revision, mismatch
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.made_constraints import made_constraints
+from toolkit.operations.transfer.matching import MatchedSource, matches
+from toolkit.operations.transfer.run import Mode, Options, transfer
+from toolkit.operations.transfer.watermarks import Since, Watermarks, require_column
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
-from toolkit.operations.watermarks import Since, Watermarks, require_column
-from toolkit.repositories import connect
-from toolkit.repositories.base import refuse_schema, require_columns
-from toolkit.repositories.lossy import require_exact
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
-    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.engines.portable.connection import DatabaseConnection
 
 
 def sync(
@@ -75,7 +75,7 @@ def sync(
         require_column(since, specs)
     match = matches({spec.name: spec for spec in specs}, match or {})
     with _guarding(options.mode.removes), connect(source_database) as origin:
-        origin.hold(specs, progress)
+        origin.lock_tables(specs, progress)
         if options.mode.removes:
             _require_one_revision(source_database, target_database, config)
         lacking = require_columns(origin, specs)
@@ -83,20 +83,45 @@ def sync(
             require_exact(origin, specs)
         views = told_views(origin, specs, progress)
         left = () if lacking else unmodelled(origin, config, specs, named=bool(tables))
-        copied = _copied_files(config, origin, specs, attachments, lacking, overwrite=overwrite_attachments,
-                               dry_run=dry_run, progress=progress)
+        copied = _copied_files(
+            config,
+            origin,
+            specs,
+            attachments,
+            lacking,
+            overwrite=overwrite_attachments,
+            dry_run=dry_run,
+            progress=progress,
+        )
         schema_from, results, warnings = transfer(
             lambda destination: MatchedSource(origin, destination, specs, match) if match and destination else origin,
-            target_database, config, specs, dry_run=dry_run, options=options, progress=progress, problems=lacking,
+            target_database,
+            config,
+            specs,
+            dry_run=dry_run,
+            options=options,
+            progress=progress,
+            problems=lacking,
             watermarks_for=(lambda destination: Watermarks.between(since, origin, destination, specs))
-            if since else None,
+            if since
+            else None,
             before_models=lambda: made_constraints(origin, target_database, specs, progress),
             follows_target=bool(match),
-        )  # fmt: skip
+        )
     verified = options.verify and not dry_run and not is_overtaken(warnings)
     elapsed = time.perf_counter() - started
-    return SyncResult(source_database.name, target_database.name, dry_run, schema_from is not None, verified, results,
-                      elapsed, copied, (*views, *left, *warnings), schema_from)  # fmt: skip
+    return SyncResult(
+        source_database.name,
+        target_database.name,
+        dry_run,
+        schema_from is not None,
+        verified,
+        results,
+        elapsed,
+        copied,
+        (*views, *left, *warnings),
+        schema_from,
+    )
 
 
 def _effective(options: Options, since: Since | None) -> Options:
@@ -138,9 +163,16 @@ def _require_one_revision(source: Database, target: Database, config: Config) ->
 
 
 def _copied_files(
-    config: Config, source: DatabaseConnection, specs: Sequence[TableSpec], stores: str | Mapping[str, str] | None,
-    lacking: Sequence[str], *, overwrite: bool, dry_run: bool, progress: Progress,
-) -> FileCopy | None:  # fmt: skip
+    config: Config,
+    source: DatabaseConnection,
+    specs: Sequence[TableSpec],
+    stores: str | Mapping[str, str] | None,
+    lacking: Sequence[str],
+    *,
+    overwrite: bool,
+    dry_run: bool,
+    progress: Progress,
+) -> FileCopy | None:
     """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""
     if not stores:
         return None

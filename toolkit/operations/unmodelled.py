@@ -10,24 +10,43 @@ import sqlalchemy as sa
 from toolkit.core.plan import NOT_IN_MODELS, TransferWarning
 from toolkit.core.tables import TableSpec, bracketed
 from toolkit.errors import DatabaseUnavailableError, StatementError
-from toolkit.operations.revisions import is_bookkeeping, version_table
+from toolkit.operations.migrations.revisions import is_bookkeeping, version_table
 
 if TYPE_CHECKING:
     from toolkit.config import Config
-    from toolkit.repositories.base import DatabaseConnection
-    from toolkit.repositories.catalogue import StoredTable
+    from toolkit.engines.portable.catalogue import StoredTable
+    from toolkit.engines.portable.connection import DatabaseConnection
 
 # Where migration tools record what they did, in lower case: the target has, or needs, a record of its own.
-_RECORDS = frozenset({
-    "__diesel_schema_migrations", "__drizzle_migrations", "__efmigrationshistory", "__efmigrationslock",
-    "_prisma_migrations", "_sqlx_migrations", "ar_internal_metadata", "databasechangelog", "databasechangeloglock",
-    "django_migrations", "flyway_schema_history", "goose_db_version", "knex_migrations", "knex_migrations_lock",
-    "migration_log", "schema_migrations", "versioninfo",
-})  # fmt: skip
+_RECORDS = frozenset(
+    {
+        "__diesel_schema_migrations",
+        "__drizzle_migrations",
+        "__efmigrationshistory",
+        "__efmigrationslock",
+        "_prisma_migrations",
+        "_sqlx_migrations",
+        "ar_internal_metadata",
+        "databasechangelog",
+        "databasechangeloglock",
+        "django_migrations",
+        "flyway_schema_history",
+        "goose_db_version",
+        "knex_migrations",
+        "knex_migrations_lock",
+        "migration_log",
+        "schema_migrations",
+        "versioninfo",
+    }
+)
 
 
 def unmodelled(
-    connection: DatabaseConnection, config: Config, specs: Sequence[TableSpec], *, named: bool = False,
+    connection: DatabaseConnection,
+    config: Config,
+    specs: Sequence[TableSpec],
+    *,
+    named: bool = False,
     columns: bool = True,
 ) -> tuple[TransferWarning, ...]:
     """What the database holds beside what the models of these tables know.

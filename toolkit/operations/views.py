@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import TransferWarning
-from toolkit.repositories.base import view_names
+from toolkit.engines.portable.connection import view_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.engines.portable.connection import DatabaseConnection
 
 
 def told_views(

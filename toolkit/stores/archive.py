@@ -263,10 +263,11 @@ class Archive:
 
     def _damaged_manifest(self, key: str, problem: str) -> StoreError:
         return StoreError(
-            f"{self.name}: {key}", f"the manifest {problem}",
+            f"{self.name}: {key}",
+            f"the manifest {problem}",
             "Update toolkit if a later version wrote it; if it is damaged, restore it from a copy of the archive, or "
             "use another snapshot (toolkit archive list).",
-        )  # fmt: skip
+        )
 
 
 class _Counted:

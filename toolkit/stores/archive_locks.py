@@ -26,9 +26,9 @@ from toolkit.errors import ArchiveBusyError, LockLostError, MissingObjectError, 
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 
 LOCKS = "locks/"
-HOLDS = dt.timedelta(minutes=15)
+LOCK_TTL = dt.timedelta(minutes=15)
 # Three failures to renew are survived.
-_RENEWED_SECONDS = HOLDS.total_seconds() / 5
+_RENEWED_SECONDS = LOCK_TTL.total_seconds() / 5
 
 
 class LockKind(StrEnum):
@@ -87,7 +87,7 @@ class Lock:
         """
         if not self._lost and time.time() - self._renewed > _RENEWED_SECONDS:
             self.renew()
-        if self._lost or time.time() - self._renewed > HOLDS.total_seconds() / 2:
+        if self._lost or time.time() - self._renewed > LOCK_TTL.total_seconds() / 2:
             raise LockLostError(self._store.name)
 
     def require_still_there(self) -> None:
@@ -165,13 +165,13 @@ def _refuse_others(store: ObjectStore, own: str, kind: LockKind) -> None:
         if _is_void(lock, holder, now):
             void.append(lock.key)
         elif kind.excludes(holder.kind):
-            raise ArchiveBusyError(store.name, holder.kind, holder.shown, lock.key, HOLDS // dt.timedelta(minutes=1))
+            raise ArchiveBusyError(store.name, holder.kind, holder.shown, lock.key, LOCK_TTL // dt.timedelta(minutes=1))
     # Whoever comes to life again sees by this that its time was over.
     store.delete(void)
 
 
 def _is_void(lock: ObjectInfo, holder: _Holder, now: dt.datetime) -> bool:
-    return now - lock.last_modified > HOLDS or holder.is_dead
+    return now - lock.last_modified > LOCK_TTL or holder.is_dead
 
 
 def _holder(store: ObjectStore, key: str) -> _Holder | None:

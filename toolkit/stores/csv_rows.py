@@ -80,7 +80,10 @@ class CsvRows:
                 csv.ReadOptions(block_size=_BLOCK, use_threads=False),
                 csv.ParseOptions(newlines_in_values=True, invalid_row_handler=self._skip),
                 csv.ConvertOptions(
-                    check_utf8=False, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
+                    check_utf8=False,
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
                     column_types=dict.fromkeys(self.header, pa.string()),
                 ),
             )

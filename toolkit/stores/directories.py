@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from toolkit.config import Store
 from toolkit.errors import ArchiveBusyError, StoreError
-from toolkit.locks import take_turn
-from toolkit.stores.access import access_to
+from toolkit.locks import take_writer_lock
 from toolkit.stores.archive_locks import LockKind, take_lock
+from toolkit.stores.client import client_for
 from toolkit.stores.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -148,10 +148,10 @@ class LocalDirectory:
         """Be the only toolkit of this user that changes the directory; a killed one does not count."""
         with self._translated():
             self.path.mkdir(parents=True, exist_ok=True)
-            turn = take_turn(self.path, _WAIT_SECONDS)
-        if turn is None:
+            lock = take_writer_lock(self.path, _WAIT_SECONDS)
+        if lock is None:
             raise StoreError(self.name, _BUSY, "Let it end, then run again.")
-        with closing(turn):
+        with closing(lock):
             yield _nothing  # The kernel takes it from nobody who lives.
 
     def _within(self, name: str) -> Path:
@@ -163,7 +163,8 @@ class LocalDirectory:
         path = self.path / name
         if not path.parent.resolve().is_relative_to(self.path.resolve()):
             raise StoreError(
-                str(path.parent), f"leads out of {self.path}, where nothing is written",
+                str(path.parent),
+                f"leads out of {self.path}, where nothing is written",
                 "Remove the link, or name another directory.",
             )
         return path
@@ -180,7 +181,7 @@ class ObjectDirectory:
     """A prefix in an object store."""
 
     def __init__(self, store: Store) -> None:
-        access = access_to(store)
+        access = client_for(store)
         self._objects = ObjectStore(store)
         self.name = access.name
         self._store: OpenedStore = access.opened()

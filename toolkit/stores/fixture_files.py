@@ -17,9 +17,9 @@ from urllib.parse import quote, unquote
 
 import pyarrow as pa
 
+from toolkit.compute.scratch import told_if_full
 from toolkit.core.fixture_manifest import MANIFEST
 from toolkit.errors import FixtureError
-from toolkit.scratch import told_if_full
 
 if TYPE_CHECKING:
     from toolkit.stores.directories import Directory

@@ -12,6 +12,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toolkit.compute.sorting import in_key_order
 from toolkit.core.fixture_manifest import (
     ATTACHMENTS,
     MANIFEST,
@@ -22,7 +23,6 @@ from toolkit.core.fixture_manifest import (
     decode_manifest,
 )
 from toolkit.core.json_columns import format_column
-from toolkit.core.sorting import in_key_order
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec
 from toolkit.core.values import python_scalar, show_key

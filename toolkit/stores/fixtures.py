@@ -65,7 +65,8 @@ class FixtureDirectory:
         """The name and form of a table's file: the manifest's, or the first that Advanced Alchemy would take."""
         found = [
             (FORMS.index(form), _rank(stem, table, form), name, form)
-            for stem, files in self._files.items() if stem.lower() == table.lower()
+            for stem, files in self._files.items()
+            if stem.lower() == table.lower()
             for name, form in files
         ]
         listed = self.manifest.tables.get(table)
@@ -74,7 +75,8 @@ class FixtureDirectory:
                 return name, form
         if listed is not None:
             raise FixtureError(
-                f"{self.name}/{listed.file}", "is in the manifest, but not in the directory",
+                f"{self.name}/{listed.file}",
+                "is in the manifest, but not in the directory",
                 "Restore the file, or dump again; nothing was written.",
             )
         return None
@@ -128,13 +130,12 @@ class FixtureDirectory:
             problem = f"holds what is not {'encrypted' if is_cipher else 'in the form'} as {type_} stores it"
             problems.add(reader.file, line, f"column {name!r} {problem}", _AS_STORED)
 
-    def _note_change(
-        self, spec: TableSpec, listed: FixtureFile, rows: int, form: FileForm, progress: Progress
-    ) -> None:
+    def _note_change(self, spec: TableSpec, listed: FixtureFile, rows: int, form: FileForm, progress: Progress) -> None:
         if form.format is not Format.JSON and rows < listed.rows:
             # An array that is cut off has no end; lines could be.
             raise FixtureError(
-                f"{self.name}/{listed.file}", f"has {rows:,} rows of the {listed.rows:,} that were dumped",
+                f"{self.name}/{listed.file}",
+                f"has {rows:,} rows of the {listed.rows:,} that were dumped",
                 f"Restore it; if they were removed on purpose, remove {spec.name!r} from manifest.json.",
             )
         progress.note(f"{listed.file} was changed since it was dumped; it is loaded as it is now.")

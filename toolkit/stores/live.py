@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from toolkit.config import Config
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError
 from toolkit.stores import locations
-from toolkit.stores.access import Access, ObjectInfo, access_to
 from toolkit.stores.chunks import CHUNK_BYTES, Source, first_bytes
+from toolkit.stores.client import Access, ObjectInfo, client_for
 from toolkit.stores.store_errors import secrets_in, without
 
 
@@ -83,7 +83,7 @@ def live_backend(config: Config, key: str) -> LiveBackend:
     store = config.stores.get(key)
     registered = storages.is_registered(key)
     if store is not None and not (store.is_default and registered):
-        return ObstoreBackend(key, access_to(store))
+        return ObstoreBackend(key, client_for(store))
     if not registered:
         raise UnknownNameError("store", key, {*config.stores, *storages.registered_backends()})
     backend: Any = storages.get_backend(key)
@@ -91,9 +91,7 @@ def live_backend(config: Config, key: str) -> LiveBackend:
         return ObstoreBackend(key, Access(f"backend {key}", backend.fs))
     if backend.driver == "fsspec":
         return FsspecBackend(key, backend)
-    raise StoreError(
-        f"backend {key}", f"its driver {backend.driver!r} is not known", f"Configure a store named {key}."
-    )
+    raise StoreError(f"backend {key}", f"its driver {backend.driver!r} is not known", f"Configure a store named {key}.")
 
 
 def is_registered(key: str) -> bool:

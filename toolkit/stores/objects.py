@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from toolkit.config import Store
-from toolkit.stores.access import PART_BYTES, ObjectInfo, access_to
+from toolkit.stores.client import PART_BYTES, ObjectInfo, client_for
 
 __all__ = ["ObjectInfo", "ObjectStore"]
 
@@ -28,7 +28,7 @@ class ObjectStore:
         Raises:
             StoreError: its address or a setting cannot be used.
         """
-        self._access = access_to(store, part_bytes)
+        self._access = client_for(store, part_bytes)
         self.name = self._access.name
 
     @property

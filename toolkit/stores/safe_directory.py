@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError
-from toolkit.stores.access import ObjectInfo
 from toolkit.stores.chunks import CHUNK_BYTES
+from toolkit.stores.client import ObjectInfo
 
 HASHED = "by-hash"
 """The folder of files whose own names no file system should be given."""

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from toolkit.compute.scratch import told_if_full
 from toolkit.errors import StoreError
-from toolkit.scratch import told_if_full
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def decompress(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield content
 
 
-def is_worth(sample: bytes) -> bool:
+def is_compressible(sample: bytes) -> bool:
     """Whether content that begins like this gets smaller."""
     import pyarrow as pa
 

@@ -20,7 +20,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from toolkit.config import Database
 from toolkit.config.databases import for_libpq
-from toolkit.repositories.postgres_errors import known_error
+from toolkit.engines.postgresql.errors import known_error
 
 KEPT_DAYS = 7
 
@@ -95,9 +95,7 @@ class PostgresTemplates:
 
     def _run_of(self, template: str) -> str | None:
         """The run that a template was made in, empty if that was none that rebuilds; None if there is no template."""
-        found = self._rows(
-            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", template
-        )
+        found = self._rows("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", template)
         return (found[0][0] or "").partition(" ")[2] if found else None
 
     def _remove_leftovers(self) -> None:
@@ -108,8 +106,9 @@ class PostgresTemplates:
         old = self._rows(
             "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
             " AND split_part(shobj_description(oid, 'pg_database'), ' ', 1)::date < current_date - %s",
-            seeds, KEPT_DAYS,
-        )  # fmt: skip
+            seeds,
+            KEPT_DAYS,
+        )
         for (name,) in old:
             self._drop_unlocked(name, name.removeprefix(seeds))
 

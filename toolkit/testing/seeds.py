@@ -53,9 +53,9 @@ class Seed:
 
         Files that rows point at are left alone: the live store may be one that is not for tests.
         """
-        from toolkit.operations.fixture_attachments import AttachmentMode
-        from toolkit.operations.load import load_data
-        from toolkit.operations.schema import ensure_schema
+        from toolkit.operations.fixtures.attachments import AttachmentMode
+        from toolkit.operations.fixtures.load import load_data
+        from toolkit.operations.migrations.schema import ensure_schema
 
         config = replace(self.config, databases={**self.config.databases, database.name: database})
         if self.tables == ():

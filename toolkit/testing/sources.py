@@ -65,7 +65,7 @@ def _places(config: Config) -> list[Path]:
         from alembic.script import ScriptDirectory
         from alembic.util import coerce_resource_to_filename
 
-        from toolkit.operations.alembic_session import alembic_config, migrating
+        from toolkit.operations.migrations.alembic_session import alembic_config, migrating
 
         with migrating(config):
             scripts = ScriptDirectory.from_config(alembic_config(config))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from toolkit.core.archive_manifest import OBJECT_GLOB
 from toolkit.core.parallel import in_order
 from toolkit.core.progress import Progress, Silent
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ToolkitError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting
@@ -19,18 +21,19 @@ from toolkit.operations.archive.collecting import LISTED_PATH, Collector
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.rows import default_backend, file_columns, file_tables
-from toolkit.repositories import connect
-from toolkit.repositories.base import check_schema
 from toolkit.stores.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
 
-_SCHEMA = collecting.SCHEMA + """
+_SCHEMA = (
+    collecting.SCHEMA
+    + """
 -- A live store's files, under the names that it lists.
 CREATE TABLE listed (backend TEXT, path TEXT, size INTEGER, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 CREATE TABLE place (backend TEXT, path TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 """
+)
 # What an archive keeps, and what its snapshots are called, as SQLite's GLOB.
 _OF_ARCHIVES = ("snapshots/*", "moved/*", "damaged/*", "locks/*", OBJECT_GLOB)
 _SNAPSHOT = "snapshots/????????T??????Z-????????.jsonl.zst"
@@ -117,9 +120,15 @@ class _Audit:
             key for spec in specs for column in file_columns(spec) if (key := default_backend(spec, column)) is not None
         }
         collector = Collector(
-            self.catalogue, open_archive(self.config, self.store), self.backends, older_than=None, rehash=True,
-            plain_only=False, jobs=self.jobs, progress=self.progress,
-        )  # fmt: skip
+            self.catalogue,
+            open_archive(self.config, self.store),
+            self.backends,
+            older_than=None,
+            rehash=True,
+            plain_only=False,
+            jobs=self.jobs,
+            progress=self.progress,
+        )
         with connect(self.database) as connection:
             check_schema(connection, specs)
             malformed = collector.rows(connection, specs, dt.datetime.now(dt.UTC))
@@ -156,8 +165,12 @@ class _Audit:
                 self.catalogue.run(
                     "DELETE FROM listed WHERE backend = ? AND substr(path, 1, ?) = ? AND substr(path, ?) GLOB ? "
                     "AND (backend, path) NOT IN (SELECT backend, path FROM place)",
-                    key, len(folder), folder, len(folder) + 1, kept,
-                )  # fmt: skip
+                    key,
+                    len(folder),
+                    folder,
+                    len(folder) + 1,
+                    kept,
+                )
 
     def compare(self, key: str, problem: str | None) -> Iterator[Finding]:
         """Rows without files, files of another size than their row says, files without rows."""
@@ -172,9 +185,15 @@ class _Audit:
             key,
         ):
             yield Finding(
-                Outcome.SIZE_DIFFERS, table, column, json.loads(row), key, path, size=size,
+                Outcome.SIZE_DIFFERS,
+                table,
+                column,
+                json.loads(row),
+                key,
+                path,
+                size=size,
                 reason=f"{size} bytes, but the row says {said}",
-            )  # fmt: skip
+            )
         for path, size in self.catalogue.stream(
             "SELECT path, size FROM listed WHERE backend = ? AND (backend, path) NOT IN "
             "(SELECT backend, path FROM place) ORDER BY path",
@@ -211,8 +230,13 @@ class _Audit:
         alone = [finding for finding in found if finding.outcome is Outcome.ORPHAN]
         dangling = sum(finding.outcome in (Outcome.DANGLING, Outcome.UNREADABLE) for finding in found)
         return BackendAudit(
-            key, place, rows, files, int(size), len(alone), sum(each.size or 0 for each in alone),
-            0 if problem else dangling, problem,
-        )  # fmt: skip
-
-
+            key,
+            place,
+            rows,
+            files,
+            int(size),
+            len(alone),
+            sum(each.size or 0 for each in alone),
+            0 if problem else dangling,
+            problem,
+        )

@@ -17,8 +17,8 @@ from toolkit.operations.archive.rows import age_column, read_cells
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
+    from toolkit.engines.portable.connection import DatabaseConnection
     from toolkit.operations.archive.places import Backends
-    from toolkit.repositories.base import DatabaseConnection
     from toolkit.stores.archive import Archive
     from toolkit.stores.catalogue import Catalogue
 
@@ -117,18 +117,30 @@ class Collector:
                 self._malformed.append(
                     Finding(Outcome.MALFORMED, cell.table, cell.column, cell.key, reason=cell.problem)
                 )
-            if self.older_than is not None and by_row and cell.references and (
-                cell.created_at is None or now - cell.created_at < self.older_than
-            ):  # fmt: skip
+            if (
+                self.older_than is not None
+                and by_row
+                and cell.references
+                and (cell.created_at is None or now - cell.created_at < self.older_than)
+            ):
                 self._count_younger(cell.table, cell.column, len(cell.references))
                 continue
             key = json.dumps(cell.key, ensure_ascii=False)
             for index, each in enumerate(cell.references):
                 yield (
-                    cell.table, cell.column, key, index if cell.multiple else None, each.backend, each.path,
-                    *each.home, each.content_type, each.size, bytes(each.metadata).decode(),
-                    bytes(each.raw).decode(), not by_row,
-                )  # fmt: skip
+                    cell.table,
+                    cell.column,
+                    key,
+                    index if cell.multiple else None,
+                    each.backend,
+                    each.path,
+                    *each.home,
+                    each.content_type,
+                    each.size,
+                    bytes(each.metadata).decode(),
+                    bytes(each.raw).decode(),
+                    not by_row,
+                )
 
     def _count_younger(self, table: str, column: str, files: int) -> None:
         self._younger[table, column] = self._younger.get((table, column), 0) + files
@@ -171,9 +183,16 @@ class Collector:
             self.catalogue.run(
                 "UPDATE live SET state = ?, size = ?, modified = ?, etag = ?, sha = ?, stored = ?, outcome = ?, "
                 "reason = ? WHERE id = ?",
-                found.state, found.size, found.modified, found.etag, found.sha, found.stored, found.outcome,
-                found.reason, found.id,
-            )  # fmt: skip
+                found.state,
+                found.size,
+                found.modified,
+                found.etag,
+                found.sha,
+                found.stored,
+                found.outcome,
+                found.reason,
+                found.id,
+            )
             self.progress.advance(1)
         if self.older_than is not None:
             # Seconds before the year 1 are still seconds.
@@ -202,8 +221,12 @@ class Collector:
         """Digest and stored size of a file that is as the last snapshot saw it, and whose object is as it should be."""
         known = self.catalogue.one(
             "SELECT sha, stored FROM known WHERE backend = ? AND path = ? AND size = ? AND modified = ? AND etag IS ?",
-            backend, path, size, modified, etag,
-        )  # fmt: skip
+            backend,
+            path,
+            size,
+            modified,
+            etag,
+        )
         if known is None:
             return None
         sha, stored = known
@@ -212,8 +235,9 @@ class Collector:
         key = Address(sha, stored is not None).key
         whole = self.catalogue.one(
             "SELECT 1 FROM object WHERE key = ? AND size = ? AND key NOT IN (SELECT key FROM damaged)",
-            key, size if stored is None else stored,
-        )  # fmt: skip
+            key,
+            size if stored is None else stored,
+        )
         return (sha, stored) if whole else None
 
     def _examine_archived(self, number: int, backend: str, path: str, address: Address) -> _Examined:
@@ -222,9 +246,7 @@ class Collector:
         if present is None:
             reason = "its object is not in the archive"
             return _Examined(number, State.FAILED, outcome=Outcome.DANGLING, reason=reason)
-        (said,) = self.catalogue.one(
-            "SELECT max(said_size) FROM file WHERE backend = ? AND path = ?", backend, path
-        )  # fmt: skip
+        (said,) = self.catalogue.one("SELECT max(said_size) FROM file WHERE backend = ? AND path = ?", backend, path)
         if said is not None and said != present[0]:
             reason = f"{present[0]} bytes in the archive, but {said} should be"
             return _Examined(number, State.FAILED, outcome=Outcome.SIZE_DIFFERS, reason=reason)
@@ -248,9 +270,7 @@ def list_of_known(archive: Archive, snapshot: str, limit: float) -> Iterator[tup
     """What a snapshot says of the live files that had been left alone for a while when it saw them."""
     for entry in archive.entries(snapshot):
         if entry.modified is not None and entry.modified <= limit:
-            yield (
-                entry.backend, entry.path, entry.size, entry.modified, entry.etag, entry.sha256, entry.stored
-            )  # fmt: skip
+            yield (entry.backend, entry.path, entry.size, entry.modified, entry.etag, entry.sha256, entry.stored)
 
 
 def _parents(headers: Sequence[Header], database: str, place: str, scope: Scope) -> list[Header]:

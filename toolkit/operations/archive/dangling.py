@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import check_schema
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive.collecting import Collector, State
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import file_tables
-from toolkit.repositories import connect
-from toolkit.repositories.base import check_schema
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData

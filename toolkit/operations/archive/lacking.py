@@ -38,23 +38,39 @@ def lacking_files(catalogue: Catalogue, malformed: Sequence[Finding]) -> Iterato
     for finding in malformed:
         # SQLAlchemy's names are a kind of text that msgspec does not take.
         yield Lacking(
-            table=str(finding.table), column=str(finding.column), key=dict(finding.key), outcome=finding.outcome,
+            table=str(finding.table),
+            column=str(finding.column),
+            key=dict(finding.key),
+            outcome=finding.outcome,
             reason=finding.reason,
-        )  # fmt: skip
+        )
     for table, column, key, index, backend, path, outcome, reason in catalogue.stream(
         "SELECT tbl, col, key, idx, home_backend, home_path, outcome, reason FROM file JOIN live USING (backend, path) "
         "WHERE state = ? ORDER BY tbl, col, key, idx",
         State.FAILED,
     ):
         yield Lacking(
-            table=table, column=column, key=json.loads(key), index=index, backend=backend, path=path, outcome=outcome,
+            table=table,
+            column=column,
+            key=json.loads(key),
+            index=index,
+            backend=backend,
+            path=path,
+            outcome=outcome,
             reason=reason,
-        )  # fmt: skip
+        )
     for finding, said, index in _of_other_size(catalogue):
         yield Lacking(
-            table=str(finding.table), column=str(finding.column), key=dict(finding.key), index=index,
-            backend=finding.backend, path=finding.path, size=said, outcome=finding.outcome, reason=finding.reason,
-        )  # fmt: skip
+            table=str(finding.table),
+            column=str(finding.column),
+            key=dict(finding.key),
+            index=index,
+            backend=finding.backend,
+            path=finding.path,
+            size=said,
+            outcome=finding.outcome,
+            reason=finding.reason,
+        )
 
 
 def of_other_size(catalogue: Catalogue) -> Iterator[Finding]:
@@ -85,11 +101,21 @@ class _Lacks:
             "INSERT INTO lacked (snapshot, owner, tbl, col, key, backend, path, size, reason) "
             "VALUES (?, ?, ?, ?, ?, ?, trim(?, '/'), ?, ?)",
             (
-                (header.id, owner, each.table, each.column, _key(each.key), each.backend, each.path, each.size,
-                 each.reason)
-                for each in self._archive.lacking(header) if wanted(each)
+                (
+                    header.id,
+                    owner,
+                    each.table,
+                    each.column,
+                    _key(each.key),
+                    each.backend,
+                    each.path,
+                    each.size,
+                    each.reason,
+                )
+                for each in self._archive.lacking(header)
+                if wanted(each)
             ),
-        )  # fmt: skip
+        )
 
     @property
     def open(self) -> int:
@@ -160,13 +186,18 @@ def told(archive: Archive, header: Header, wanted: Callable[[Lacking], bool]) ->
             lacks.find_in(each, header.database)
         return [
             Finding(
-                Outcome.LACKING, table, column, json.loads(key), backend, path,
+                Outcome.LACKING,
+                table,
+                column,
+                json.loads(key),
+                backend,
+                path,
                 reason=f"when it was made: {reason}; {_where(holder)}",
             )
             for table, column, key, backend, path, reason, holder in catalogue.stream(
                 "SELECT tbl, col, key, backend, path, reason, holder FROM lacked ORDER BY id"
             )
-        ]  # fmt: skip
+        ]
 
 
 def _is_of_one_database(one: Header, other: Header) -> bool:

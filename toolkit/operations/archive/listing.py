@@ -58,9 +58,18 @@ class SnapshotFiles:
 def described(header: Header) -> SnapshotInfo:
     """What a header says."""
     return SnapshotInfo(
-        header.id, header.created_at, header.database, header.revision, header.scope, header.files, header.objects,
-        header.bytes, header.moved, header.place, header.lacking,
-    )  # fmt: skip
+        header.id,
+        header.created_at,
+        header.database,
+        header.revision,
+        header.scope,
+        header.files,
+        header.objects,
+        header.bytes,
+        header.moved,
+        header.place,
+        header.lacking,
+    )
 
 
 def damaged_manifests(problems: dict[str, str]) -> tuple[Finding, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.core.archive_manifest import Address, address_of
 from toolkit.core.parallel import Stop, in_parallel
+from toolkit.engines import connect
 from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
 from toolkit.operations.archive.collecting import State
 from toolkit.operations.archive.outcomes import Finding, Outcome
@@ -25,7 +26,6 @@ from toolkit.operations.archive.rows import (
     swap_cells,
 )
 from toolkit.operations.archive.sharing import anywhere, needed_places
-from toolkit.repositories import connect
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
+    from toolkit.engines.portable.connection import DatabaseConnection
     from toolkit.operations.archive.places import Backends
-    from toolkit.repositories.base import DatabaseConnection
     from toolkit.stores.archive import Archive
     from toolkit.stores.archive_locks import Lock
     from toolkit.stores.catalogue import Catalogue
@@ -78,8 +78,9 @@ class Mover:
         )
         count, size = self.catalogue.one(
             "SELECT count(*), total(size) FROM (SELECT DISTINCT sha, size FROM live WHERE state IN (?, ?))",
-            State.SENT, State.UNCHANGED,
-        )  # fmt: skip
+            State.SENT,
+            State.UNCHANGED,
+        )
         self.progress.files("read back", count, int(size))
         for address, problem in in_parallel(self._proved, (Address(sha) for (sha,) in pages), self.jobs, self._stop):
             if problem is None:
@@ -155,8 +156,12 @@ class Mover:
         rows = self.catalogue.all(
             "SELECT reference, sha, size FROM file JOIN live USING (backend, path) "
             f"WHERE tbl = ? AND col = ? AND key = ? AND {_IS_MOVABLE}",
-            table, column, key, State.SENT, State.UNCHANGED,
-        )  # fmt: skip
+            table,
+            column,
+            key,
+            State.SENT,
+            State.UNCHANGED,
+        )
         return {reference: (sha, size) for reference, sha, size in rows if self._is_proved(sha)}
 
     def _is_proved(self, sha: str) -> bool:
@@ -188,8 +193,11 @@ class Mover:
             self.catalogue.run(
                 "INSERT OR IGNORE INTO left_behind (backend, path, size, sha) "
                 "SELECT backend, path, size, sha FROM live WHERE backend = ? AND path = ? AND state IN (?, ?)",
-                reference.backend, reference.path, State.SENT, State.UNCHANGED,
-            )  # fmt: skip
+                reference.backend,
+                reference.path,
+                State.SENT,
+                State.UNCHANGED,
+            )
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -249,10 +257,7 @@ class Mover:
 
 # A file that is not what its row says is not taken for it.
 _IS_MOVABLE = "state IN (?, ?) AND coalesce(said_size, size) = size"
-_MOVABLE = (
-    "SELECT DISTINCT tbl, col, key FROM file JOIN live USING (backend, path) "
-    f"WHERE {_IS_MOVABLE}"
-)
+_MOVABLE = f"SELECT DISTINCT tbl, col, key FROM file JOIN live USING (backend, path) WHERE {_IS_MOVABLE}"
 _MOVABLE_STATES = (State.SENT, State.UNCHANGED)
 
 __all__ = ["Mover", "Reference"]

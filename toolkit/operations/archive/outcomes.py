@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     UNWRITABLE = "unwritable"
     LACKING = "not in the snapshot"
     DAMAGED_MANIFEST = "damaged manifest"
-    STRANGER = "no object of an archive"
+    UNRECOGNISED = "unrecognised object"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import Address, address_of
 from toolkit.errors import ToolkitError
-from toolkit.stores.access import access_to
 from toolkit.stores.archive import Archive
+from toolkit.stores.client import client_for
 from toolkit.stores.live import LiveBackend, live_backend
 from toolkit.stores.objects import ObjectStore
 
@@ -40,7 +40,7 @@ class Backends:
         self._lock = threading.Lock()
         self._found: dict[str, LiveBackend | ToolkitError] = {}
         self._is_archive: dict[str, bool] = {}
-        self.archive_location = None if archive is None else access_to(config.store(archive)).location()
+        self.archive_location = None if archive is None else client_for(config.store(archive)).location()
 
     def get(self, key: str) -> LiveBackend:
         """The backend of a key.

@@ -14,15 +14,15 @@ from toolkit.core.archive_manifest import FileEntry, Header, address_of
 from toolkit.core.archive_origins import UNMARKED, Origins, Owner
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.retention import Policy, Verdict, apply_policy, is_future
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError, LastSnapshotError, StoreError, UnknownNameError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive.lacking import spared
 from toolkit.operations.archive.listing import SnapshotInfo, described
 from toolkit.operations.archive.places import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
-from toolkit.repositories import connect
-from toolkit.repositories.base import check_schema
-from toolkit.stores.archive_locks import HOLDS, LockKind
+from toolkit.stores.archive_locks import LOCK_TTL, LockKind
 from toolkit.stores.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -187,10 +187,11 @@ class _Prune:
         headers, problems = self.archive.snapshots()
         for snapshot, problem in problems.items():
             raise StoreError(
-                f"{self.archive.name}: snapshot {snapshot}", f"its manifest {problem}; nothing was removed",
+                f"{self.archive.name}: snapshot {snapshot}",
+                f"its manifest {problem}; nothing was removed",
                 "Nobody knows which objects it needs. Update toolkit if a later version wrote it; if it is damaged, "
                 "restore it from a copy of the archive, or remove it.",
-            )  # fmt: skip
+            )
         origins = self._origins(headers)
         verdicts = self._sparing(tuple(self._verdicts(headers, origins, policy)), headers, origins)
         for verdict in verdicts:
@@ -217,7 +218,7 @@ class _Prune:
             self.archive.remove(keys)
             self.progress.advance(len(keys))
         self._forget_damage()
-        self.archive.store.remove_unfinished(dt.datetime.now(dt.UTC) - HOLDS)
+        self.archive.store.remove_unfinished(dt.datetime.now(dt.UTC) - LOCK_TTL)
 
     def _origins(self, snapshots: Sequence[Header]) -> Origins:
         headers = [*snapshots, *(header for header, _ in self.archive.moved())]

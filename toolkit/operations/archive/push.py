@@ -15,6 +15,8 @@ import msgspec
 from toolkit.core.archive_manifest import FORMAT, OBJECT_GLOB, FileEntry, Header, Scope, new_snapshot_id
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.retention import show_duration
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting, moving
@@ -27,9 +29,7 @@ from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, ope
 from toolkit.operations.archive.rows import AGE_COLUMN, age_column, file_columns, file_tables
 from toolkit.operations.archive.sending import Sender
 from toolkit.operations.archive.sharing import other_databases, require_apart, require_readable
-from toolkit.operations.revisions import current_revision
-from toolkit.repositories import connect
-from toolkit.repositories.base import check_schema
+from toolkit.operations.migrations.revisions import current_revision
 from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
 from toolkit.stores.live import is_registered
@@ -192,9 +192,15 @@ class _Push:
         """Find out what is to be done; nothing is written, and no file is read."""
         self._now = dt.datetime.now(dt.UTC)
         self._collector = Collector(
-            self._catalogue, self._archive, self._backends, self._options.older_than, self._options.rehash,
-            self._options.move, self._options.jobs, self._progress,
-        )  # fmt: skip
+            self._catalogue,
+            self._archive,
+            self._backends,
+            self._options.older_than,
+            self._options.rehash,
+            self._options.move,
+            self._options.jobs,
+            self._progress,
+        )
         with connect(self._database) as connection:
             check_schema(connection, self._specs)
             self._place = connection.identity()
@@ -204,8 +210,9 @@ class _Push:
             named = self._catalogue.all(
                 "SELECT backend FROM file WHERE path NOT GLOB ? UNION "
                 "SELECT home_backend FROM file WHERE home_path NOT GLOB ?",
-                OBJECT_GLOB, OBJECT_GLOB,
-            )  # fmt: skip
+                OBJECT_GLOB,
+                OBJECT_GLOB,
+            )
             require_apart(self._backends, self._metadata, (key for (key,) in named))
             require_readable(self._others, self._metadata)
         self._collector.archive_contents(self._database.name, self._place, self._scope)
@@ -216,9 +223,14 @@ class _Push:
         """Send what is to be sent, write the snapshot, and move rows if that was asked for."""
         planned = self.plan()
         sender = Sender(
-            self._catalogue, self._archive, self._backends, self._options.compress, self._options.move,
-            self._options.jobs, self._progress,
-        )  # fmt: skip
+            self._catalogue,
+            self._archive,
+            self._backends,
+            self._options.compress,
+            self._options.move,
+            self._options.jobs,
+            self._progress,
+        )
         sender.send()
         sender.require_arrived()
         lock.require_still_there()
@@ -266,12 +278,19 @@ class _Push:
         )
         lacking = sum(1 for _ in lacking_files(self._catalogue, self._malformed))
         return Header(
-            format=FORMAT if lacking else 1, lacking=lacking,
-            id=new_snapshot_id(self._now), created_at=self._now, database=self._database.name,
-            revision=current_revision(self._database, self._config), scope=self._scope,
-            files=files, objects=objects, bytes=int(size), moved=self._options.move,
+            format=FORMAT if lacking else 1,
+            lacking=lacking,
+            id=new_snapshot_id(self._now),
+            created_at=self._now,
+            database=self._database.name,
+            revision=current_revision(self._database, self._config),
+            scope=self._scope,
+            files=files,
+            objects=objects,
+            bytes=int(size),
+            moved=self._options.move,
             place=self._place,
-        )  # fmt: skip
+        )
 
     def _entries(self, moved_only: bool = False) -> Iterator[FileEntry]:
         states = (State.SENT, State.UNCHANGED) if moved_only else State.DONE
@@ -286,9 +305,17 @@ class _Push:
 
     def _move(self, header: Header, lock: Lock) -> Mover:
         mover = Mover(
-            self._catalogue, self._archive, self._backends, self._database, self._others, self._metadata, self._store,
-            self._options.jobs, self._progress, lock,
-        )  # fmt: skip
+            self._catalogue,
+            self._archive,
+            self._backends,
+            self._database,
+            self._others,
+            self._metadata,
+            self._store,
+            self._options.jobs,
+            self._progress,
+            lock,
+        )
         mover.prove()
         # From here on prune keeps these objects, whatever becomes of the snapshot: rows point at them.
         self._archive.write_moved(header, self._entries(moved_only=True))
@@ -304,7 +331,11 @@ class _Push:
         counts = {state: counted.get(state, (0, 0)) for state in (State.READ, *State.DONE)}
         columns = tuple(self._column(spec, column) for spec in self._specs for column in file_columns(spec))
         return PushResult(
-            self._database.name, self._archive.name, True, None, columns,
+            self._database.name,
+            self._archive.name,
+            True,
+            None,
+            columns,
             files=sum(column.files for column in columns),
             objects=sum(count for count, _ in counts.values()),
             bytes=sum(size for _, size in counts.values()),
@@ -314,7 +345,7 @@ class _Push:
             read_bytes=counts[State.READ][1],
             findings=tuple(self._findings()),
             notes=tuple(self._notes()),
-        )  # fmt: skip
+        )
 
     def _notes(self) -> Iterator[str]:
         """The application may register its backends later than the metadata is loaded: this is no reason to refuse."""
@@ -328,14 +359,15 @@ class _Push:
         files, size = self._catalogue.one(
             "SELECT count(*), total(size) FROM file JOIN live USING (backend, path) "
             f"WHERE tbl = ? AND col = ? AND state IN ({_MARKS}, ?)",
-            spec.name, column, *State.DONE, State.READ,
-        )  # fmt: skip
+            spec.name,
+            column,
+            *State.DONE,
+            State.READ,
+        )
         age_by = None
         if self._options.older_than is not None:
             age_by = f"{spec.name}.{AGE_COLUMN}" if age_column(spec) else "last modification of the live file"
-        return ColumnPush(
-            spec.name, column, files, int(size), self._collector.younger(spec.name, column), age_by
-        )  # fmt: skip
+        return ColumnPush(spec.name, column, files, int(size), self._collector.younger(spec.name, column), age_by)
 
     def _findings(self) -> Iterator[Finding]:
         yield from self._malformed
@@ -349,8 +381,19 @@ _MARKS = ", ".join("?" for _ in State.DONE)
 def _entry(row: tuple[Any, ...]) -> FileEntry:
     table, column, key, index, backend, path, content_type, size, sha, stored, modified, etag, metadata, reference = row
     return FileEntry(
-        table=table, column=column, key=json.loads(key), index=index, backend=backend, path=path,
-        name=path.rstrip("/").rpartition("/")[2], content_type=content_type, size=size, sha256=sha, stored=stored,
-        modified=modified, etag=etag, metadata=msgspec.Raw(metadata.encode()),
+        table=table,
+        column=column,
+        key=json.loads(key),
+        index=index,
+        backend=backend,
+        path=path,
+        name=path.rstrip("/").rpartition("/")[2],
+        content_type=content_type,
+        size=size,
+        sha256=sha,
+        stored=stored,
+        modified=modified,
+        etag=etag,
+        metadata=msgspec.Raw(metadata.encode()),
         reference=msgspec.Raw(reference.encode()),
-    )  # fmt: skip
+    )

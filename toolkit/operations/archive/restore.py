@@ -15,6 +15,8 @@ import msgspec
 from toolkit.core.archive_manifest import Address, FileEntry, Header, Lacking, Scope, decode_entry
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_order, in_parallel
 from toolkit.core.progress import Progress, Silent
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, ToolkitError, UnknownNameError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import lacking, targets
@@ -24,8 +26,6 @@ from toolkit.operations.archive.repairing import Repairer
 from toolkit.operations.archive.rows import Cell, cell_of, file_columns, file_tables, read_cells, swap_cells
 from toolkit.operations.archive.sharing import present
 from toolkit.operations.archive.targets import DONE, FAILED, NEW, OTHER, SAME, Targets
-from toolkit.repositories import connect
-from toolkit.repositories.base import check_schema
 from toolkit.stores.catalogue import Catalogue
 from toolkit.stores.safe_directory import SafeDirectory
 
@@ -191,7 +191,7 @@ class _Restore:
         self._repairer = Repairer(options.backend_of, options.overwrite, self._backends.archived, self._is_gone)
         self._targets = Targets(
             catalogue, self._backends, self._directory, self._repairer.place, options.jobs, progress, self._stop
-        )  # fmt: skip
+        )
 
     # -- the plan ----------------------------------------------------------------------------------------------------
 
@@ -391,8 +391,9 @@ class _Restore:
         for line, path in self._catalogue.stream(
             "SELECT line, path FROM entry JOIN use ON entry.id = use.entry JOIN target ON target.id = use.target "
             "WHERE state IN (?, ?) ORDER BY entry.id",
-            DONE, SAME,
-        ):  # fmt: skip
+            DONE,
+            SAME,
+        ):
             yield b'{"restored_to":' + msgspec.json.encode(path) + b"," + line.encode()[1:] + b"\n"
 
     def _repair_rows(self) -> None:
@@ -429,9 +430,12 @@ class _Restore:
     def result(self, dry_run: bool, started: float) -> RestoreResult:
         """What the catalogue says now."""
         written = NEW if dry_run else DONE
-        counts = {state: (number, int(size)) for state, number, size in self._catalogue.all(
-            "SELECT state, count(*), total(size) FROM target GROUP BY state"
-        )}  # fmt: skip
+        counts = {
+            state: (number, int(size))
+            for state, number, size in self._catalogue.all(
+                "SELECT state, count(*), total(size) FROM target GROUP BY state"
+            )
+        }
         repairs = self._repaired
         if repairs is None:
             planned = self._catalogue.stream(f"{_REPAIRS} ORDER BY tbl, col, key", NEW, SAME)
@@ -461,9 +465,16 @@ class _Restore:
             "WHERE outcome NOT NULL ORDER BY tbl, col, key, idx"
         ):
             yield Finding(
-                Outcome(outcome), table, column, json.loads(key), backend or None, path,
-                Address(sha, bool(compressed)).key, size, reason,
-            )  # fmt: skip
+                Outcome(outcome),
+                table,
+                column,
+                json.loads(key),
+                backend or None,
+                path,
+                Address(sha, bool(compressed)).key,
+                size,
+                reason,
+            )
 
 
 # The rows none of whose files failed: a row is not pointed at a file that is not there.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
     from sqlalchemy.types import TypeEngine
 
-    from toolkit.operations.transfer import Source
-    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.operations.transfer.run import Source
 
 AGE_COLUMN = "created_at"
 ORIGIN = "archived_from"
@@ -121,7 +121,7 @@ def _is_file(type_: TypeEngine[Any]) -> bool:
 def narrow(spec: TableSpec) -> TableSpec:
     """A table with its columns of files, its key and its age alone."""
     wanted = {*spec.key, *file_columns(spec), *age_column(spec)}
-    return replace(spec, columns=tuple(column for column in spec.columns if column.name in wanted))
+    return spec.project(name for name in spec.column_names if name in wanted)
 
 
 def age_column(spec: TableSpec) -> tuple[str, ...]:
@@ -154,9 +154,7 @@ def read_cells(source: Source, spec: TableSpec, keys: pa.Table | None = None) ->
             key = {c.name: json_value(c.type, column[row]) for c, column in zip(key_columns, values, strict=True)}
             for name in names:
                 found, problem = _parsed(held[name][row], backends[name])
-                yield Cell(
-                    spec.name, name, key, held[name][row], _in_utc(ages[row]), found, multiple[name], problem
-                )  # fmt: skip
+                yield Cell(spec.name, name, key, held[name][row], _in_utc(ages[row]), found, multiple[name], problem)
 
 
 def cell_of(spec: TableSpec, column: str, key: Mapping[str, Any], held: str | None) -> Cell:
@@ -262,7 +260,7 @@ def swap_cells(
 ) -> list[bool]:
     """Give columns of files new texts, where they still hold what they did; which took."""
     keys = keys_table(spec, [cell.key for cell, _ in cells])
-    return connection.repository(spec).swap_values(
+    return connection.repository(spec).compare_and_set(
         column, keys, [cell.held for cell, _ in cells], pa.array([text for _, text in cells], pa.string())
     )
 

@@ -14,7 +14,7 @@ from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_p
 from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
 from toolkit.operations.archive.collecting import State
 from toolkit.operations.archive.outcomes import Outcome
-from toolkit.stores.zstd import is_worth
+from toolkit.stores.zstd import is_compressible
 
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
@@ -98,9 +98,16 @@ class Sender:
             self.catalogue.run(
                 "UPDATE live SET state = ?, size = ?, modified = ?, etag = ?, sha = ?, stored = ?, outcome = ?, "
                 "reason = ? WHERE id = ?",
-                State.FAILED if done.outcome else State.SENT, done.item.size, done.item.modified, done.item.etag,
-                done.sha, done.stored, done.outcome, done.reason, done.item.id,
-            )  # fmt: skip
+                State.FAILED if done.outcome else State.SENT,
+                done.item.size,
+                done.item.modified,
+                done.item.etag,
+                done.sha,
+                done.stored,
+                done.outcome,
+                done.reason,
+                done.item.id,
+            )
             self.progress.advance_file(1, 0)
         self.archive.store.settle()
 
@@ -204,12 +211,12 @@ class Sender:
 
     def _stored(self, sha: str, size: int, sample: bytes, again: Again) -> int | None:
         """The size as zstd of content in the archive, None for a plain object; it is sent if it is not there."""
-        with self._turn(sha):
+        with self._writer_lock(sha):
             for address in (Address(sha), Address(sha, compressed=True)):
                 present = self._present(address, size)
                 if present is not None:
                     return present if address.compressed else None
-            compressed = self.compress and not self.plain_only and is_worth(sample)
+            compressed = self.compress and not self.plain_only and is_compressible(sample)
             address = Address(sha, compressed)
             stored = self.archive.write(address, again(), size)
             self._note(address, stored)
@@ -223,7 +230,7 @@ class Sender:
             "SELECT object.size, packed.stored FROM object LEFT JOIN packed USING (key) WHERE key = ? "
             "AND key NOT IN (SELECT key FROM damaged)",
             address.key,
-        )  # fmt: skip
+        )
         if row is None:
             return None
         there, said = row
@@ -258,7 +265,7 @@ class Sender:
                 self.repaired += 1
 
     @contextmanager
-    def _turn(self, sha: str) -> Iterator[None]:
+    def _writer_lock(self, sha: str) -> Iterator[None]:
         """Two files of the same content are sent once: the second waits and finds it there."""
         with self._turns:
             self._turns.wait_for(lambda: sha not in self._busy)

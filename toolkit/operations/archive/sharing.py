@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from toolkit.engines import connect
 from toolkit.errors import SharedFilesError, ToolkitError
 from toolkit.operations.archive.places import UNKNOWN, Backends
 from toolkit.operations.archive.rows import default_backend, file_columns, file_tables, read_cells
-from toolkit.repositories import connect
 from toolkit.stores.locations import meet
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config, Database
     from toolkit.core.tables import TableSpec
-    from toolkit.repositories.base import DatabaseConnection
+    from toolkit.engines.portable.connection import DatabaseConnection
 
 
 def require_apart(backends: Backends, metadata: MetaData, named: Iterable[str]) -> None:
@@ -107,6 +106,6 @@ def present(connection: DatabaseConnection, metadata: MetaData) -> Iterator[Tabl
         if names is None:
             continue
         wanted = {*names, *spec.key}
-        found = replace(spec, columns=tuple(each for each in spec.columns if each.name in wanted))
+        found = spec.project(name for name in spec.column_names if name in wanted)
         if file_columns(found):
             yield found

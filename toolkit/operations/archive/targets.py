@@ -65,8 +65,14 @@ class Targets:
         self.catalogue.run(
             "INSERT OR IGNORE INTO target (location, backend, path, sha, compressed, size, content_type, state) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, '')",
-            location, backend, path, entry.sha256, entry.address.compressed, entry.size, entry.content_type,
-        )  # fmt: skip
+            location,
+            backend,
+            path,
+            entry.sha256,
+            entry.address.compressed,
+            entry.size,
+            entry.content_type,
+        )
         (target,) = self.catalogue.one("SELECT id FROM target WHERE (location, sha) = (?, ?)", location, entry.sha256)
         self.catalogue.run("INSERT INTO use VALUES (?, ?, ?)", number, target, is_pointed_at)
 
@@ -80,10 +86,11 @@ class Targets:
             "WHERE location IN (SELECT location FROM target GROUP BY location HAVING count(*) > 1) "
             "AND id NOT IN (SELECT max(target) FROM use JOIN target ON target.id = use.target WHERE pointed "
             "GROUP BY location HAVING count(DISTINCT target) = 1)",
-            FAILED, Outcome.COLLIDES,
+            FAILED,
+            Outcome.COLLIDES,
             "another file of the snapshot would have this place, so that it was not written: give each backend one of "
             "its own (--to-backend BACKEND=KEY), or restore to a directory (--to)",
-        )  # fmt: skip
+        )
 
     def _file_name(self, entry: FileEntry) -> str:
         """A name in the directory that no other file of the snapshot has, nor a folder of one."""
@@ -140,14 +147,17 @@ class Targets:
         """
         self.catalogue.run_many(
             "INSERT INTO pointer VALUES (?, ?, ?, ?)",
-            (each for each in pointers if self.catalogue.one(
-                "SELECT 1 FROM target WHERE state = ? AND location = ?", OTHER, each[0]
-            )),
-        )  # fmt: skip
+            (
+                each
+                for each in pointers
+                if self.catalogue.one("SELECT 1 FROM target WHERE state = ? AND location = ?", OTHER, each[0])
+            ),
+        )
         self.catalogue.run(
             f"UPDATE target SET state = ?, outcome = NULL, reason = NULL WHERE state = ? AND NOT {_IS_OTHERS}",
-            NEW, OTHER,
-        )  # fmt: skip
+            NEW,
+            OTHER,
+        )
         self.catalogue.run(
             "UPDATE target SET reason = reason || ', which another row points at that would read this one (restore to "
             "another place: --to-backend, --to)' WHERE state = ?",

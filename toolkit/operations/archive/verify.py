@@ -26,13 +26,16 @@ if TYPE_CHECKING:
     from toolkit.config import Config
     from toolkit.stores.archive import Archive
 
-_SCHEMA = collecting.SCHEMA + """
+_SCHEMA = (
+    collecting.SCHEMA
+    + """
 -- What snapshots name, each object once; `stored` is its size as zstd. `outcome` is empty as long as all is well.
 CREATE TABLE wanted (key TEXT PRIMARY KEY, size INTEGER, stored INTEGER, outcome TEXT, reason TEXT) WITHOUT ROWID;
 -- What others need: rows were pointed at it, or a snapshot that was written meanwhile names it.
 CREATE TABLE needed (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE told (key TEXT, tbl TEXT, col TEXT, row TEXT, PRIMARY KEY (key, tbl, col, row)) WITHOUT ROWID;
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +104,19 @@ def verify(
             run.progress.step(f"rows of {rows_of}")
             findings += examine_rows(
                 catalogue, archive, Backends(config, store), database, metadata, jobs, run.progress
-            )  # fmt: skip
+            )
     return VerifyResult(
-        archive.name, tuple(chosen), read_data, rows_of, count, int(size), good, tuple(findings),
-        tuple(pushes), time.perf_counter() - started,
-    )  # fmt: skip
+        archive.name,
+        tuple(chosen),
+        read_data,
+        rows_of,
+        count,
+        int(size),
+        good,
+        tuple(findings),
+        tuple(pushes),
+        time.perf_counter() - started,
+    )
 
 
 @dataclass
@@ -147,9 +158,7 @@ class _Verification:
         return chosen
 
     def _want(self, snapshot: str) -> None:
-        rows = (
-            (entry.address.key, entry.size, entry.stored) for entry in self.archive.entries(snapshot)
-        )  # fmt: skip
+        rows = ((entry.address.key, entry.size, entry.stored) for entry in self.archive.entries(snapshot))
         self.catalogue.run_many("INSERT OR IGNORE INTO wanted (key, size, stored) VALUES (?, ?, ?)", rows)
 
     def compare(self) -> None:
@@ -233,9 +242,16 @@ class _Verification:
                 if self.catalogue.one("SELECT 1 FROM told WHERE (key, tbl, col, row) = (?, ?, ?, ?)", *row) is None:
                     self.catalogue.run("INSERT INTO told VALUES (?, ?, ?, ?)", *row)
                     yield Finding(
-                        Outcome(bad[0]), entry.table, entry.column, entry.key, entry.backend, entry.path,
-                        entry.address.key, entry.size, bad[1],
-                    )  # fmt: skip
+                        Outcome(bad[0]),
+                        entry.table,
+                        entry.column,
+                        entry.key,
+                        entry.backend,
+                        entry.path,
+                        entry.address.key,
+                        entry.size,
+                        bad[1],
+                    )
 
     def pushes_meanwhile(self) -> list[str]:
         """Who is pushing; what was pushed since the snapshots were read is wanted, too.
@@ -249,12 +265,10 @@ class _Verification:
         return at_work
 
     def _need(self, entries: Iterable[FileEntry]) -> None:
-        self.catalogue.run_many(
-            "INSERT OR IGNORE INTO needed VALUES (?)", ((entry.address.key,) for entry in entries)
-        )  # fmt: skip
+        self.catalogue.run_many("INSERT OR IGNORE INTO needed VALUES (?)", ((entry.address.key,) for entry in entries))
 
     def orphans(self, told: bool) -> Iterator[Finding]:
-        """Objects that no snapshot needs and no row was pointed at; strangers only, if orphans are not `told`."""
+        """Objects that no snapshot needs and no row was pointed at; the unrecognised alone if others are not `told`."""
         try:
             for _, entries in self.archive.moved():
                 self._need(entries)
@@ -266,6 +280,8 @@ class _Verification:
             "AND key NOT IN (SELECT key FROM needed) ORDER BY key"
         ):
             if address_of(key) is None:
-                yield Finding(Outcome.STRANGER, object=key, size=size, reason="its name is none that an archive gives")
+                yield Finding(
+                    Outcome.UNRECOGNISED, object=key, size=size, reason="its name is none that an archive gives"
+                )
             elif told:
                 yield Finding(Outcome.ORPHAN, object=key, size=size, reason="in no snapshot: a prune removes it")

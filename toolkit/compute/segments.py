@@ -1,0 +1,106 @@
+"""Digests of parts of a table, so that equal parts of two tables need not be compared row by row.
+
+A row belongs to the segment that the first bits of its key's MD5 say: the same in every engine, whatever order it sorts
+keys in, and as even for keys that look alike as for random ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, digest_words, row_digests
+from toolkit.core.streams import ended
+from toolkit.core.tables import TableSpec
+
+SEGMENT_ROWS = 64
+"""Rows of a segment, about: a segment's digest takes as many bytes on the wire as that of a row."""
+_MOST_SEGMENTS = 1 << 16
+_FEWEST_SEGMENTS = 64
+_SEGMENT = "toolkit_segment"
+
+
+@runtime_checkable
+class SegmentedDigests(Protocol):
+    """A side whose digests are computed elsewhere, so that it is worth while not to send them all."""
+
+    def count(self) -> int:
+        """Number of rows."""
+
+    def segment_totals(self, count: int) -> SegmentTotals:
+        """The rows and digests of so many segments."""
+
+    def digests_within(self, count: int, segments: Collection[int]) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of the rows in these segments of so many."""
+
+
+def segment_count(rows: int, segment_rows: int = SEGMENT_ROWS) -> int:
+    """How many segments, a power of two, such a table is cut into; 1 if it is not worth while."""
+    wanted = rows // segment_rows
+    return 1 if wanted < _FEWEST_SEGMENTS else min(1 << (wanted - 1).bit_length(), _MOST_SEGMENTS)
+
+
+def segment_numbers(spec: TableSpec, batch: pa.RecordBatch, count: int) -> np.ndarray:
+    """The segment of each row, by the first 16 bits of the MD5 of its key's canonical bytes."""
+    key = spec.project(spec.key)
+    return (digest_words(row_digests(key, batch)).view(np.uint64) >> np.uint64(48)).astype(np.int32) & (count - 1)
+
+
+@dataclass(frozen=True)
+class SegmentTotals:
+    """For each segment the number of its rows and the sum of their digests' first 64 bits, modulo 2**64."""
+
+    rows: np.ndarray
+    totals: np.ndarray
+
+    @classmethod
+    def empty(cls, count: int) -> Self:
+        """No rows in so many segments."""
+        return cls(np.zeros(count, np.int64), np.zeros(count, np.uint64))
+
+    def add(self, segments: np.ndarray, digests: pa.Array) -> None:
+        """Count the rows with these digests into their segments."""
+        np.add.at(self.rows, segments, 1)
+        np.add.at(self.totals, segments, digest_words(digests).view(np.uint64))
+
+    @property
+    def digest(self) -> TableDigest:
+        """The digest of the table."""
+        return TableDigest(int(self.rows.sum()), int(self.totals.sum()))
+
+    def differing(self, other: SegmentTotals) -> list[int]:
+        """The segments whose rows are not the same."""
+        unlike = (self.rows != other.rows) | (self.totals != other.totals)
+        return [int(segment) for segment in np.flatnonzero(unlike)]
+
+    def rows_without(self, segments: Collection[int]) -> int:
+        """The rows outside these segments."""
+        return int(self.rows.sum()) - int(self.rows[list(segments)].sum())
+
+
+class SpooledDigests:
+    """The keyed digests of one side in a temporary file, with the segment of each."""
+
+    def __init__(self, spec: TableSpec, batches: Iterable[pa.RecordBatch], count: int, path: Path) -> None:
+        self._path = path
+        self._schema = digest_schema(spec)
+        self.totals = SegmentTotals.empty(count)
+        schema = self._schema.append(pa.field(_SEGMENT, pa.int32()))
+        with ended(batches), pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
+            for batch in batches:
+                segments = segment_numbers(spec, batch, count)
+                self.totals.add(segments, batch.column(DIGEST_FIELD))
+                stream.write_batch(pa.record_batch([*batch.columns, pa.array(segments)], schema=schema))
+
+    def within(self, segments: Collection[int]) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of the rows in these segments."""
+        chosen = np.zeros(len(self.totals.rows), bool)
+        chosen[list(segments)] = True
+        with pa.OSFile(str(self._path), "rb") as file, pa.ipc.open_stream(file) as stream:
+            for batch in stream:
+                yield batch.filter(pa.array(chosen[batch.column(_SEGMENT).to_numpy()])).select(self._schema.names)

@@ -1,0 +1,1 @@
+"""DuckDB, all of it."""

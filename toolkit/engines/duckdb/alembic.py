@@ -1,0 +1,394 @@
+"""Alembic for DuckDB.
+
+DuckDB changes a table in place only while no index depends on it, adds no CHECK to it, and takes no
+constraint away. What it cannot do in place is done by a rebuild, as for SQLite: a new table beside the old
+one, its rows copied, the old one dropped, the new one renamed, its indexes made again. DDL is transactional
+in DuckDB, so a migration that fails leaves nothing behind. Foreign keys are not kept on DuckDB: adding or
+dropping one does nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+# Advanced Alchemy registers an implementation for DuckDB that does nothing. The last one registered is used,
+# so that module has to be imported before the class below is made.
+import advanced_alchemy.alembic.commands  # noqa: F401
+from alembic.ddl.impl import ComparisonResult, DefaultImpl
+from alembic.operations.batch import ApplyBatchImpl
+from alembic.util import CommandError
+from alembic.util.sqla_compat import is_expression_index
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Constraint,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    Sequence,
+    Table,
+    UniqueConstraint,
+    cast,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.schema import DDL, CreateSequence, DropSequence
+
+from toolkit.engines.duckdb.dialect import is_enforced, next_value
+from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_rebuildable
+from toolkit.engines.duckdb.reflection import sequence_of
+from toolkit.engines.portable.alembic_batch import follow_columns
+from toolkit.engines.portable.changed_types import require_round_trip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from alembic.operations.batch import BatchOperationsImpl
+    from sqlalchemy import Connection, Inspector
+    from sqlalchemy.types import TypeEngine
+
+
+class DuckDBImpl(DefaultImpl):
+    """Carries out and compares migrations on DuckDB."""
+
+    __dialect__ = "duckdb"
+    transactional_ddl = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The tables, as schema and name, that got an index in this run, also if they lost it again. When a
+        # transaction indexes a table and then renames it, DuckDB 2.0 cannot read its write-ahead log back
+        # after a crash ("Failure while replaying WAL file"): the file could not be opened again. So those are
+        # renamed by copying.
+        self._indexed: set[tuple[str | None, str]] = set()
+        # The tables that were made in this run, a rebuild included: none of their rows is older.
+        self._made: set[tuple[str | None, str]] = set()
+        # The tables that got a column in place.
+        self._widened: set[tuple[str | None, str]] = set()
+
+    # -- operations ----------------------------------------------------------------------------------------
+
+    def add_column(self, table_name: str, column: Column[Any], *, schema: str | None = None, **options: Any) -> None:
+        """In place, unless something is asked of the column's values."""
+        if not _is_constrained(column):
+            super().add_column(table_name, column, schema=schema, **options)
+            self._widened.add((schema, table_name))
+            return
+        # Its unique constraint and its index are separate operations, which follow this one.
+        column.unique = column.index = False
+        self._rebuild(table_name, schema, lambda batch: batch.add_column(table_name, column))
+
+    def drop_column(self, table_name: str, column: Column[Any], *, schema: str | None = None, **options: Any) -> None:
+        """Always by a rebuild: DuckDB refuses it in place when any index has a later column."""
+        self._rebuild(table_name, schema, lambda batch: batch.drop_column(table_name, column))
+
+    def alter_column(self, table_name: str, column_name: str, *, schema: str | None = None, **options: Any) -> None:
+        """In place when only the default or the comment change, or the name in a table without indexes."""
+        if not self._alters_in_place(table_name, column_name, schema=schema, **options):
+            self._rebuild(table_name, schema, lambda batch: batch.alter_column(table_name, column_name, **options))
+            return
+        # They are as wanted: DuckDB would refuse to set even the same type while there is an index.
+        options |= {"type_": None, "nullable": None}
+        super().alter_column(table_name, column_name, schema=schema, **options)
+
+    def add_constraint(self, const: Any, **_: Any) -> None:
+        """A unique index for a named unique constraint, nothing for a foreign key, a rebuild for others."""
+        rule = const._create_rule  # noqa: SLF001 - as Alembic's own implementation asks
+        if isinstance(const, ForeignKeyConstraint) or (rule is not None and not rule(self)):
+            return
+        if becomes_index(const):
+            self.create_index(index_of(const))
+        else:
+            self._rebuild(const.table.name, const.table.schema, lambda batch: batch.add_constraint(const))
+
+    def drop_constraint(self, const: Any, **_: Any) -> None:
+        """The index of a named unique constraint, nothing for a foreign key, a rebuild for others."""
+        known = self._resolve(const)
+        if isinstance(known, Index):
+            self.drop_index(known)
+        elif known is not None:
+            self._rebuild(const.table.name, const.table.schema, lambda batch: batch.drop_constraint(known))
+
+    def create_table(self, table: Table, **options: Any) -> None:
+        """The table; its named unique constraints are indexes."""
+        super().create_table(table, **options)
+        self._made.add((table.schema, table.name))
+        if table.indexes or any(becomes_index(each) for each in table.constraints):
+            self._indexed.add((table.schema, table.name))
+
+    def create_index(self, index: Index, **options: Any) -> None:
+        """The index, after a rebuild where rows that this transaction changed would be in its way."""
+        table = index.table
+        assert table is not None
+        if not self.as_sql and self._may_have_changed_rows(table, bool(index.unique)):
+            self._rebuild(table.name, table.schema)
+        super().create_index(index, **options)
+        self._indexed.add((table.schema, table.name))
+
+    def rename_table(self, old_table_name: str, new_table_name: str, schema: str | None = None) -> None:
+        """The table with its indexes, and with the sequences that number its rows."""
+        if self.as_sql:
+            super().rename_table(old_table_name, new_table_name, schema)
+            return
+        if (schema, old_table_name) in self._indexed or self._inspector.get_indexes(old_table_name, schema):
+            self._copy_table(old_table_name, new_table_name, schema)
+        else:
+            super().rename_table(old_table_name, new_table_name, schema)
+            if (schema, old_table_name) in self._made:
+                self._made.add((schema, new_table_name))
+        for column in self._inspector.get_columns(new_table_name, schema):
+            old = Sequence(f"{old_table_name}_{column['name']}_seq", schema=schema)
+            if self._is_default(old, column["default"]):
+                new = Sequence(f"{new_table_name}_{column['name']}_seq", schema=schema)
+                self._replace_sequence(new_table_name, column["name"], old, new)
+
+    def drop_table(self, table: Table, **options: Any) -> None:
+        """The table, and the sequences that numbered its rows unless another table uses them by now."""
+        owned = self._owned_sequences(table)
+        super().drop_table(table, **options)
+        self._indexed.discard((table.schema, table.name))
+        self._made.discard((table.schema, table.name))
+        if owned:
+            defaults = self._connection.scalars(text("SELECT column_default FROM duckdb_columns()")).all()
+            for sequence in owned:
+                if not any(self._is_default(sequence, each) for each in defaults):
+                    self._exec(DropSequence(sequence, if_exists=True))
+
+    # -- batches -------------------------------------------------------------------------------------------
+
+    def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
+        """Whether one of the operations needs a rebuild; then a single one does them all."""
+        if self.as_sql or not any(self._needs_rebuild(batch_op.schema, *each) for each in batch_op.batch):
+            return False
+        batch_op.batch = [done for each in batch_op.batch if (done := self._for_rebuild(*each)) is not None]
+        return True
+
+    def _needs_rebuild(
+        self, schema: str | None, operation: str, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> bool:
+        match operation:
+            case "add_column":
+                return _is_constrained(arguments[1])
+            case "alter_column":
+                return not self._alters_in_place(*arguments, **{"schema": schema, **options})
+            case "add_constraint":
+                return not isinstance(arguments[0], ForeignKeyConstraint) and not becomes_index(arguments[0])
+            case "drop_constraint":
+                return isinstance(self._resolve(arguments[0]), Constraint)
+        return operation == "drop_column"
+
+    def _for_rebuild(
+        self, operation: str, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[str, tuple[Any, ...], dict[str, Any]] | None:
+        """The operation on what reflection shows: no foreign keys, indexes for named unique constraints."""
+        match operation:
+            case "add_column":
+                arguments[1].unique = arguments[1].index = False
+            case "add_constraint" if isinstance(arguments[0], ForeignKeyConstraint):
+                return None
+            case "add_constraint" if becomes_index(arguments[0]):
+                return "create_index", (index_of(arguments[0]),), {}
+            case "create_table_comment" | "drop_table_comment":
+                # Alembic counts on the new table to bring it; a rebuild here keeps the one that is there.
+                getattr(self, operation)(*arguments)
+                return None
+            case "drop_constraint":
+                known = self._resolve(arguments[0])
+                if known is None:
+                    return None
+                return ("drop_index" if isinstance(known, Index) else operation), (known,), {}
+        return operation, arguments, options
+
+    def _alters_in_place(
+        self,
+        table_name: str,
+        column_name: str,
+        *,
+        schema: str | None = None,
+        nullable: bool | None = None,
+        name: str | None = None,
+        type_: TypeEngine[Any] | None = None,
+        **_: Any,
+    ) -> bool:
+        """Whether no rebuild is needed, because the column is as wanted or DuckDB can do it."""
+        columns = {column["name"]: column for column in self._inspector.get_columns(table_name, schema)}
+        if column_name not in columns:
+            raise CommandError(f"{table_name} has no column {column_name!r}.")
+        current = columns[column_name]
+        if nullable is not None and nullable != current["nullable"]:
+            return False
+        if type_ is not None and self._definition(type_) != self._definition(current["type"]):
+            return False
+        return name is None or not self._inspector.get_indexes(table_name, schema)
+
+    def _resolve(self, constraint: Any) -> Constraint | Index | None:
+        """What DuckDB has for a constraint that is to be dropped; None for a foreign key, which it has not.
+
+        Raises:
+            CommandError: there is no such constraint.
+        """
+        if isinstance(constraint, ForeignKeyConstraint):
+            return None
+        table = self._reflect(constraint.table.name, constraint.table.schema)
+        if isinstance(constraint, PrimaryKeyConstraint):
+            return table.primary_key
+        known: list[Constraint | Index] = [*table.indexes, *table.constraints]
+        for each in known:
+            if each.name == constraint.name:
+                return each
+        if not isinstance(constraint, UniqueConstraint | CheckConstraint):
+            # Its kind was not given. Only a foreign key's name is unknown here.
+            return None
+        raise CommandError(f"{table.name} has no constraint {constraint.name!r}.")
+
+    # -- comparison ----------------------------------------------------------------------------------------
+
+    def correct_for_autogen_constraints(
+        self,
+        conn_uniques: set[Any],
+        conn_indexes: set[Any],
+        metadata_unique_constraints: set[Any],
+        metadata_indexes: set[Any],
+    ) -> None:
+        """A nameless `UNIQUE` in a table is the models' constraint over the same columns."""
+        models = {frozenset(each.columns.keys()): each.name for each in metadata_unique_constraints}
+        present = {each.name for each in conn_uniques}
+        for unique in conn_uniques:
+            name = models.get(frozenset(unique.columns.keys()))
+            if name is not None and name not in present:
+                unique.name = name
+
+    def correct_for_autogen_foreignkeys(self, conn_fks: set[Any], metadata_fks: set[Any]) -> None:
+        """None are compared."""
+        conn_fks.clear()
+        metadata_fks.clear()
+
+    def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
+        """By columns. DuckDB rewrites expressions, so indexes over some are equal when their names are."""
+        if is_expression_index(metadata_index) or is_expression_index(reflected_index):
+            return ComparisonResult.Skip("DuckDB rewrites expressions")
+        return super().compare_indexes(metadata_index, reflected_index)
+
+    def _compare_index_unique(self, metadata_index: Index, reflected_index: Index) -> str | None:
+        if is_enforced(metadata_index) == bool(reflected_index.unique):
+            return None
+        return super()._compare_index_unique(metadata_index, reflected_index)
+
+    # -- rebuilding ----------------------------------------------------------------------------------------
+
+    def cast_for_batch_migrate(
+        self, existing: Column[Any], existing_transfer: dict[str, Any], new_type: TypeEngine[Any]
+    ) -> None:
+        """Always say the new type: DuckDB casts few types by itself. It rounds and cuts: that is refused."""
+        column = existing_transfer["expr"]
+        types = self._definition(existing.type), self._definition(new_type)
+        if types[0] != types[1]:
+            require_round_trip(self._connection, column.table, column.name, types, cast="TRY_CAST")
+        existing_transfer["expr"] = cast(existing_transfer["expr"], new_type)
+
+    def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
+        """Keep the comment, copy no computed column, and let expressions and indexes follow the columns."""
+        assert batch_impl.new_table is not None
+        require_rebuildable(self._connection, batch_impl, table)
+        batch_impl.new_table.comment = table.comment
+        for key, column in batch_impl.columns.items():
+            if column.computed is not None:
+                batch_impl.column_transfers[key].pop("expr", None)
+        follow_columns(batch_impl, table)
+
+    def _rebuild(
+        self, table_name: str, schema: str | None, change: Callable[[ApplyBatchImpl], None] = lambda _: None
+    ) -> None:
+        batch = ApplyBatchImpl(self, self._reflect(table_name, schema), (), {}, reflected=True)
+        change(batch)
+        batch._create(self)  # noqa: SLF001 - what Alembic's batch mode itself does at its end
+
+    def _copy_table(self, old_name: str, new_name: str, schema: str | None) -> None:
+        """Make the table of the new name, fill it and drop the old one."""
+        old = self._reflect(old_name, schema)
+        new = old.to_metadata(MetaData(), name=new_name)
+        indexes = sorted(new.indexes, key=lambda each: str(each.name))
+        new.indexes.clear()
+        self.create_table(new)
+        names = [column.name for column in old.columns if column.computed is None]
+        self._exec(new.insert().inline().from_select(names, select(*(old.columns[name] for name in names))))
+        self.drop_table(old)
+        for index in indexes:
+            self.create_index(index)
+
+    def _may_have_changed_rows(self, table: Table, unique: bool) -> bool:
+        """Whether DuckDB 2.0 might fail to index the table's rows.
+
+        It does so where a column was updated ("outstanding updates"). Of an indexed column an update is a
+        deletion and an insertion, after which a unique index finds the row twice; and an index on a new column
+        meets an internal error for rows deleted before. The catalog shows only the first one.
+        """
+        key = table.schema, table.name
+        if key in self._made:
+            return False
+        if unique or key in self._widened:
+            return True
+        name = self.dialect.identifier_preparer.format_table(table)
+        query = text("SELECT coalesce(bool_or(has_updates), false) FROM pragma_storage_info(:name)")
+        return bool(self._connection.scalar(query, {"name": name}))
+
+    # -- sequences -----------------------------------------------------------------------------------------
+
+    def _owned_sequences(self, table: Table) -> list[Sequence]:
+        """Those that number the table's rows, by the names that the dialect gives them."""
+        if self.as_sql or not self._inspector.has_table(table.name, table.schema):
+            return []
+        columns = self._inspector.get_columns(table.name, table.schema)
+        named = [(Sequence(f"{table.name}_{each['name']}_seq", schema=table.schema), each) for each in columns]
+        return [sequence for sequence, each in named if self._is_default(sequence, each["default"])]
+
+    def _is_default(self, sequence: Sequence, default: str | None) -> bool:
+        return sequence_of(default) == self.dialect.identifier_preparer.format_sequence(sequence)
+
+    def _replace_sequence(self, table_name: str, column_name: str, old: Sequence, new: Sequence) -> None:
+        """Let the column go on with another sequence where the old one is; DuckDB cannot rename one."""
+        preparer = self.dialect.identifier_preparer
+        state = text(
+            "SELECT coalesce(last_value + increment_by, start_value), increment_by FROM duckdb_sequences() "
+            "WHERE sequence_name = :name AND schema_name = coalesce(:schema, current_schema())"
+        )
+        found = self._connection.execute(state, {"name": old.name, "schema": old.schema}).one()
+        new.start, new.increment = found
+        self._exec(DropSequence(new, if_exists=True))
+        self._exec(CreateSequence(new))
+        table = Table(table_name, MetaData(), schema=new.schema)
+        # As DDL and not as text(), which takes a colon in a name for a parameter.
+        names = {
+            "of": preparer.format_table(table),
+            "column": preparer.quote(column_name),
+            "value": next_value(preparer, new),
+        }
+        statement = "ALTER TABLE %(of)s ALTER COLUMN %(column)s SET DEFAULT %(value)s"
+        self._exec(DDL(statement, context=names))  # type: ignore[no-untyped-call]
+        self._exec(DropSequence(old))
+
+    # -- the database --------------------------------------------------------------------------------------
+
+    def _reflect(self, table_name: str, schema: str | None) -> Table:
+        return Table(table_name, MetaData(), schema=schema, autoload_with=self._connection)
+
+    def _definition(self, type_: TypeEngine[Any]) -> str:
+        return self.dialect.type_compiler_instance.process(type_)
+
+    @property
+    def _connection(self) -> Connection:
+        if self.as_sql or self.connection is None:
+            raise CommandError("DuckDB makes this change by copying the table: run it without --sql.")
+        return self.connection
+
+    @property
+    def _inspector(self) -> Inspector:
+        """A fresh one each time: what it shows changes as migrations run."""
+        return inspect(self._connection)
+
+
+def _is_constrained(column: Column[Any]) -> bool:
+    """Whether a new column brings more than a type and a default."""
+    return bool(not column.nullable or column.computed or column.identity or column.primary_key)

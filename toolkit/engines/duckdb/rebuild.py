@@ -1,0 +1,50 @@
+"""What of a table a rebuild on DuckDB can keep, and in which form."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Column, Constraint, Index, MetaData, Table, UniqueConstraint, text
+
+from toolkit.engines.portable.changed_types import require_not_null
+from toolkit.errors import MigrationError
+
+if TYPE_CHECKING:
+    from alembic.operations.batch import ApplyBatchImpl
+    from sqlalchemy import Connection
+
+_DEFINITION = text(
+    "SELECT sql FROM duckdb_tables() WHERE table_name = :name AND schema_name = coalesce(:schema, current_schema())"
+)
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
+
+
+def require_rebuildable(connection: Connection, batch: ApplyBatchImpl, table: Table) -> None:
+    """See that its rows fit, and that nothing is said of it that DuckDB's catalogue has in no other form than SQL.
+
+    Raises:
+        UnrepresentableValueError: a row has no value for a column that is to have one.
+        MigrationError: a column has a collation.
+    """
+    definition = str(connection.scalar(_DEFINITION, {"name": table.name, "schema": table.schema}))
+    if re.search(r"\bCOLLATE\b", _QUOTED.sub("", definition)):
+        raise MigrationError(
+            f"{table.fullname} cannot be changed in this way: DuckDB would make it anew, without a column's collation.",
+            "Write the statements yourself, with op.execute.",
+        )
+    for key, column in batch.columns.items():
+        if key in table.columns and table.columns[key].nullable and not column.nullable:
+            require_not_null(connection, table, key)
+
+
+def becomes_index(constraint: Constraint) -> bool:
+    """Whether DuckDB has an index for it: only that can be added and dropped."""
+    return isinstance(constraint, UniqueConstraint) and constraint.name is not None
+
+
+def index_of(constraint: UniqueConstraint) -> Index:
+    """The unique index that stands for a named unique constraint, on a table of its own."""
+    columns = [Column(column.name, column.type) for column in constraint.columns]
+    table = Table(constraint.table.name, MetaData(), *columns, schema=constraint.table.schema)
+    return Index(str(constraint.name), *table.columns, unique=True)

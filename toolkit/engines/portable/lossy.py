@@ -1,0 +1,102 @@
+"""Which values of a column would change if they were read as the model's type: looked for before anything is read.
+
+A database's column may be of another type than the model says (an older migration, a table made by hand). Most such
+types hold nothing that the model's cannot; for the others an engine gives a condition that the values in question meet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from toolkit.core.tables import TableSpec
+from toolkit.core.types import Kind, LogicalType
+from toolkit.core.values import shortened
+from toolkit.errors import UnrepresentableValueError
+
+if TYPE_CHECKING:
+    from toolkit.engines.portable.connection import DatabaseConnection
+
+BITS = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
+# How an integer is written: what else a text holds (a leading zero, a plus sign) would be lost.
+INTEGER_TEXT = "^(0|-?[1-9][0-9]*)$"
+NUMBER_TEXT = r"^-?[0-9]+(\.[0-9]+)?$"
+_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?"
+# A zone in a text is dropped by a cast to a timestamp without one.
+TIMESTAMP_TEXT = f"{_TIMESTAMP}$"
+TIMESTAMPTZ_TEXT = f"{_TIMESTAMP}(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)?$"
+DATE_TEXT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+TIME_TEXT = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?$"
+ANY_VALUE = "1 = 1"
+"""The condition where no value of a type can be read as the model's."""
+
+_DECIMAL = re.compile(r"(?:numeric|decimal)\((\d+),(-?\d+)\)", re.IGNORECASE)
+_LENGTH = re.compile(r"\(\d+(?:,-?\d+)?\)")
+
+
+@dataclass(frozen=True, slots=True)
+class LossyCast:
+    """A column's type in the database, and the condition, in its SQL, of the values that the model's type changes."""
+
+    actual: str
+    condition: str
+
+
+def bare(actual: str) -> str:
+    """A type's name without its length or precision."""
+    return _LENGTH.sub("", actual)
+
+
+def holds_decimals(type_: LogicalType, actual: str) -> bool:
+    """Whether a decimal of the model has a place for every digit that one of this type may have."""
+    if type_.precision is None:
+        return True
+    if (found := _DECIMAL.fullmatch(actual)) is None:
+        return False
+    precision, scale = int(found[1]), int(found[2])
+    wanted = type_.scale or 0
+    return max(scale, 0) <= wanted and precision - scale <= type_.precision - wanted
+
+
+def require_exact(connection: DatabaseConnection, specs: Iterable[TableSpec]) -> None:
+    """Check that every value of these tables, within their conditions, can be read as the model's type unchanged.
+
+    Tables whose columns are of the model's types are not read; of others, the columns in doubt, once.
+
+    Raises:
+        UnrepresentableValueError: the first value that cannot, named with its row.
+    """
+    for spec in specs:
+        if casts := connection.repository(spec).lossy_casts():
+            _require_none(connection, spec, casts)
+
+
+def _require_none(connection: DatabaseConnection, spec: TableSpec, casts: Mapping[str, LossyCast]) -> None:
+    raw = {name: sa.type_coerce(spec.table.c[name], sa.types.NullType()) for name in spec.column_names}
+    changed = {
+        name: sa.and_(raw[name].is_not(None), sa.literal_column(f"({cast.condition})")) for name, cast in casts.items()
+    }
+    query = sa.select(
+        sa.case(*((condition, sa.literal(name)) for name, condition in changed.items())),
+        sa.case(*((condition, sa.cast(raw[name], sa.Text)) for name, condition in changed.items())),
+        *(sa.cast(raw[name], sa.Text) for name in spec.key),
+    ).where(sa.or_(*changed.values()), connection.repository(spec).within)
+    with connection.translated():
+        # Fetched to the end: DuckDB does nothing else while a result is unfinished.
+        rows = connection.sqlalchemy.execute(query.limit(1)).all()
+    for column, value, *key in rows:
+        shown = ", ".join(f"{name}={shortened(str(part))}" for name, part in zip(spec.key, key, strict=True))
+        type_, actual = spec.column(column).type, casts[column].actual
+        raise UnrepresentableValueError(
+            spec.name,
+            shown,
+            column,
+            f"holds {shortened(str(value))}, of type {actual} in {connection.name}, "
+            f"which the model's {type_} cannot hold as it is",
+            f"Correct the value, give the model's column the type that {connection.name} has, declare it as String to "
+            f"have it carried as text, or leave the table out: --exclude {spec.name}.",
+        )

@@ -1,0 +1,516 @@
+"""The portable repository: right on every engine through SQLAlchemy. The fast ones override single methods."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import chain
+from typing import Any, ClassVar, Self
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from toolkit.compute.stored_digest import StoredDigest
+from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, copied, fitting_rows, has_fixed_width, pieces, sized
+from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
+from toolkit.core.streams import read_ahead
+from toolkit.core.tables import ForeignKeySpec, TableSpec, bracketed
+from toolkit.core.types import LogicalType
+from toolkit.core.values import python_scalar, show_key, show_value
+from toolkit.engines.portable.connection import DatabaseConnection, batch_key
+from toolkit.engines.portable.lossy import LossyCast
+from toolkit.engines.portable.refusals import as_enforced, first_refused
+from toolkit.errors import (
+    ConditionError,
+    MissingParentError,
+    RefusedRowError,
+    StatementError,
+    ToolkitError,
+    UniqueConflictError,
+    UnnamedRowError,
+    UnrepresentableValueError,
+)
+
+# The smallest limit on bound values among the engines is SQLite's old 999.
+_BOUND_VALUES = 900
+
+
+class TableRepository:
+    """Upsert-capable access to one table of one database; takes and returns record batches."""
+
+    # The construct with ON CONFLICT; DuckDB's is PostgreSQL's.
+    _insert: ClassVar[Any] = staticmethod(postgresql.insert)
+    # What the driver raises for a row that breaks a constraint, or whose value its column does not take.
+    _refusals: ClassVar[tuple[type[Exception], ...]] = (sa.exc.IntegrityError, sa.exc.DataError)
+    batch_bytes: ClassVar[int] = BATCH_BYTES
+    """What a batch of several rows takes at most."""
+
+    def __init__(self, connection: DatabaseConnection, spec: TableSpec) -> None:
+        self.connection = connection
+        self.spec = spec
+        self.table = spec.table
+
+    @property
+    def within(self) -> sa.ColumnElement[bool]:
+        """The conditions that narrow the table, as their user wrote them."""
+        # Of no type: SQLAlchemy would compare a boolean with 1 on SQLite, where every number but 0 is true.
+        return sa.true() if self.spec.where is None else sa.literal_column(bracketed(self.spec.where))
+
+    def source(self, name: str) -> str:
+        """What to read from instead of the table, whose quoted name this is, when a condition narrows it."""
+        return name if self.spec.where is None else f"(SELECT * FROM {name} WHERE {bracketed(self.spec.where)})"
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def lossy_casts(self) -> Mapping[str, LossyCast]:
+        """By column, those whose type in the database has values that reading them as the model's would change."""
+        return {}
+
+    def count(self) -> int:
+        """Number of rows."""
+        if self.spec.where is None and (known := self.connection.known_count(self.spec)) is not None:
+            return known
+        with self.connection.translated():
+            counted = sa.select(sa.func.count()).select_from(self.table).where(self.within)
+            ((rows,),) = self.connection.sqlalchemy.execute(counted).all()
+        return int(rows)
+
+    def maximum(self, column: str) -> int | None:
+        """The greatest value of a column of whole numbers or times, as Arrow counts it; None if there is none."""
+        spec = self.spec.column(column)
+        greatest = sa.func.max(self.connection.codec.select(spec, self.table.c[column]))
+        with self.connection.translated():
+            ((value,),) = self.connection.sqlalchemy.execute(sa.select(greatest).where(self.within)).all()
+        found = self.connection.codec.decode_column(spec, [value])
+        whole = found.view(pa.int32()) if pa.types.is_date32(found.type) else found.cast(pa.int64())
+        return None if value is None else int(whole[0].as_py())
+
+    def stored_type(self, column: str) -> LogicalType:
+        """What the database itself holds in a column: a type of the application's own may hold another there."""
+        return self.spec.column(column).type
+
+    def check_condition(self) -> None:
+        """Have the database understand each condition that narrows the table, before anything is done by them.
+
+        With brackets around it, what has none of its own is refused (`… LIMIT 1`); without, what would close them
+        (`a = 1) OR (b = 1`): each condition is whole in itself, so that all of them hold together. The bound values
+        keep it to one statement.
+
+        Raises:
+            ConditionError: it does not understand one of them.
+        """
+        for condition in self.spec.conditions:
+            self._check_condition(condition)
+
+    def _check_condition(self, condition: str) -> None:
+        try:
+            with self.connection.translated():
+                for text in (bracketed(condition), f"{condition}\n"):
+                    whole: sa.ColumnElement[bool] = sa.literal_column(text)
+                    one = sa.select(sa.literal(1)).select_from(self.table).where(whole).limit(0)
+                    self.connection.sqlalchemy.execute(one).all()
+        except StatementError as error:
+            reason, name = error.fact.removeprefix(f"{self.connection.name}: "), self.spec.name
+            columns = [column.name for column in self.table.columns]
+            raise ConditionError(self.connection.name, name, condition, reason, columns) from error
+
+    def is_empty(self) -> bool:
+        """Whether there is no row at all, whatever the condition that narrows the table."""
+        with self.connection.translated():
+            one = sa.select(sa.literal(1)).select_from(self.table).limit(1)
+            # Fetched to the end: DuckDB does nothing else while a result is unfinished.
+            return not self.connection.sqlalchemy.execute(one).all()
+
+    def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows (or those with these keys) in the canonical schema, in no particular order.
+
+        Raises:
+            UnrepresentableValueError: a value that is not of its column's type, named with its row.
+        """
+        rows = self._fitting_rows(batch_rows)
+        columns = [self.connection.codec.select(c, self.table.c[c.name]) for c in self.spec.columns]
+        width = self._width().label("toolkit_width")
+        query = sa.select(*columns, width)
+        found = (
+            batch
+            for condition in self._conditions(keys)
+            for batch in self._in_batches(query.where(condition, self.within), width, rows)
+        )
+        return sized(found, rows, self.batch_bytes)
+
+    def _in_batches(self, query: Any, width: sa.Label[int], most: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, whose last column is each one's width, in batches that are known to fit beforehand.
+
+        A driver fetches by the number of rows: of those that are left, none is wider than the last one fetched.
+        """
+        rows = 1
+        widest_first = query.order_by(width.desc()).execution_options(yield_per=most)
+        with self.connection.translated(), closing(self.connection.sqlalchemy.execute(widest_first)) as result:
+            while fetched := result.fetchmany(rows):
+                *columns, widths = zip(*fetched, strict=True)
+                yield self.connection.codec.decode(self.spec, columns)
+                rows = max(1, min(most, self.batch_bytes // max(1, widths[-1])))
+
+    def _fitting_rows(self, batch_rows: int) -> int:
+        return fitting_rows(len(self.spec.columns), batch_rows, self.batch_bytes)
+
+    def _width(self) -> sa.ColumnElement[int]:
+        """The characters and bytes of a row's values of any length."""
+        columns = (c for c in self.spec.columns if not has_fixed_width(c.type.arrow))
+        lengths = (sa.func.coalesce(self.connection.codec.length(c, self.table.c[c.name]), 0) for c in columns)
+        return functools.reduce(operator.add, lengths, sa.literal_column("0", sa.Integer))
+
+    def width(self, keys: pa.Table) -> int:
+        """The characters and bytes of all values of any length in the rows with these keys."""
+        total = sa.select(sa.func.coalesce(sa.func.sum(self._width()), 0))
+        with self.connection.translated():
+            return sum(
+                int(self.connection.sqlalchemy.execute(total.where(condition, self.within)).all()[0][0])
+                for condition in self._conditions(keys)
+            )
+
+    def first_repeated(self, columns: Sequence[str]) -> str | None:
+        """Values of these columns, none of them NULL, that several rows have, for a message; None if there are none."""
+        specs = [self.spec.column(name) for name in columns]
+        cells = [self.table.c[name] for name in columns]
+        shown = (self.connection.codec.select(spec, cell) for spec, cell in zip(specs, cells, strict=True))
+        several = (
+            sa.select(*shown)
+            .where(self.within, *(cell.is_not(None) for cell in cells))
+            .group_by(*map(self._told_apart, cells))
+            .having(sa.func.count() > 1)
+            .limit(1)
+        )
+        with self.connection.translated():
+            rows = self.connection.sqlalchemy.execute(several).all()
+        if not rows:
+            return None
+        decoded = (self.connection.codec.decode_column(spec, [v]) for spec, v in zip(specs, rows[0], strict=True))
+        types = tuple(spec.type for spec in specs)
+        return show_key(tuple(columns), types, tuple(python_scalar(each[0]) for each in decoded))
+
+    def _told_apart(self, cell: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """A column such that values that differ are not taken for one."""
+        return cell
+
+    def read_committed(self) -> Iterator[pa.RecordBatch]:
+        """The rows as they were before this transaction wrote any."""
+        return self.read()
+
+    def has_key(self) -> bool:
+        """Whether the database keeps the key unique, by an index that an upsert can rest on."""
+        facts = self.connection.facts(self.spec)
+        return facts is not None and frozenset(self.spec.key) in facts.keys
+
+    def collated_key(self) -> dict[str, str]:
+        """The key columns of which the database takes different values for one, each with what makes it do so."""
+        return {}
+
+    def require_distinct(self, keys: Iterable[pa.RecordBatch]) -> None:
+        """Check that these keys, of rows to insert, are different to the database too, from one another and its own.
+
+        Raises:
+            CollationConflictError: two are not, and one row would be written over another.
+        """
+
+    def row_digests(self) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of every row, before this transaction wrote any."""
+        with read_ahead(self.read_committed()) as batches:
+            for batch in batches:
+                yield keyed_digests(self.spec, batch)
+
+    def digest(self, keys: pa.Table | None = None) -> TableDigest:
+        """The digest of all rows, or of those with these keys, as this transaction sees them."""
+        with read_ahead(self.read(keys=keys)) as batches:
+            return digest_batches(self.spec, batches)
+
+    def stored_digest(self) -> TableDigest:
+        """The digest of all rows as they are stored; comparable with `StoredDigest` of what was sent, and only that."""
+        with StoredDigest() as digest, read_ahead(self.read()) as batches:
+            return sum((digest.of(batch) for batch in batches), TableDigest())
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
+        """Fill the table, which must be empty, with about `rows` rows; the number written.
+
+        Raises:
+            RefusedRowError, UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
+            UnnamedRowError: `why_refused` finds the rows in a second reading.
+        """
+        return self.upsert_many(batches)
+
+    def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """Insert rows, or update all other columns of the rows with the same keys; the number written.
+
+        Nothing fires on the way: neither defaults nor `onupdate`.
+
+        Raises:
+            RefusedRowError, UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
+        """
+        statement = self.upsert_statement()
+
+        def write(batch: pa.RecordBatch) -> None:
+            self._execute_many(statement, self.connection.codec.encode(self.spec, batch, self.connection.name))
+
+        written = 0
+        rows = self._fitting_rows(BATCH_ROWS)
+        for batch in chain.from_iterable(pieces(each, rows, self.batch_bytes) for each in batches):
+            with self.connection.translated():
+                try:
+                    with self.connection.savepoint():
+                        write(batch)
+                except self._refusals as error:
+                    raise self._refusal(batch, write) or error from error
+            written += batch.num_rows
+        return written
+
+    def update_many(self, rows: pa.Table) -> int:
+        """Give rows that are there other values in some columns: `rows` holds these and the key; the number of rows."""
+        spec = self.spec.project(rows.column_names)
+        storage = self.connection.codec.storage_table(self.spec)
+        bound = {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(spec.column_names)}
+        matches = [storage.c[name] == bound[name] for name in spec.key]
+        others = {name: value for name, value in bound.items() if name not in spec.key}
+        statement = sa.update(storage).where(*matches).values(others)
+        with self.connection.translated():
+            for batch in rows.to_batches(max_chunksize=self._fitting_rows(BATCH_ROWS)):
+                self._execute_many(statement, self.connection.codec.encode(spec, batch, self.connection.name))
+        return int(rows.num_rows)
+
+    def delete_many(self, keys: pa.Table) -> int:
+        """Delete the rows with these keys; the number that were there."""
+        deleted = 0
+        with self.connection.translated():
+            for condition in self._conditions(keys):
+                deleted += self.connection.sqlalchemy.execute(sa.delete(self.table).where(condition)).rowcount
+        return deleted
+
+    def compare_and_set(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
+        """Give one column of the rows with these keys new values, each only if it still holds that text; which took.
+
+        `held` is what `read` gave, of a column that travels as text. Nothing else of the rows is written: neither
+        other columns nor what `onupdate` would set.
+        """
+        storage = self.connection.codec.storage_table(self.spec)
+        encode = self.connection.codec.encode_stored
+        new = encode(self.spec, self.spec.column(column), values)
+        rows = keys.combine_chunks().to_batches()[0]
+        names = keys.column_names
+        encoded = zip(*(encode(self.spec, self.spec.column(name), rows.column(name)) for name in names), strict=True)
+        cell = storage.c[column]
+        took = []
+        for key, old, value in zip(encoded, held, new, strict=True):
+            own = [storage.c[name] == part for name, part in zip(names, key, strict=True)]
+            unchanged = cell.is_(None) if old is None else sa.cast(cell, sa.Text) == old
+            statement: Any = sa.update(storage).where(*own, unchanged).values({column: value})
+            statement = statement.returning(sa.literal_column("1"))
+            with self.connection.translated():
+                took.append(bool(self.connection.sqlalchemy.execute(statement).all()))
+        return took
+
+    def advance_sequences(self) -> None:
+        """Move the generators of key values past the highest value in the table."""
+
+    def advance_statements(self) -> list[str]:
+        """The statements that do so, of which each may be run at any time."""
+        return []
+
+    def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
+        """So many numbers that no row has in this column, all of them greater than `above`."""
+        with self.connection.translated():
+            ((top,),) = self.connection.sqlalchemy.execute(sa.select(sa.func.max(self.table.c[column]))).all()
+        start = max(int(top or 0), above) + 1
+        return list(range(start, start + count))
+
+    def upsert_statement(self) -> Any:
+        """`INSERT … ON CONFLICT (key) DO UPDATE` of every data column, the values bound in column order."""
+        storage = self.connection.codec.storage_table(self.spec)
+        names = self.spec.column_names
+        statement = self._insert(storage).values(
+            {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(names)}
+        )
+        others = {name: statement.excluded[name] for name in names if name not in self.spec.key}
+        if not others:
+            return statement.on_conflict_do_nothing(index_elements=list(self.spec.key))
+        return statement.on_conflict_do_update(index_elements=list(self.spec.key), set_=others)
+
+    def _execute_many(self, statement: Any, columns: Sequence[Sequence[Any]]) -> None:
+        names = [f"p{i}" for i in range(len(columns))]
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        self.connection.sqlalchemy.execute(statement, rows)
+
+    # -- checks ----------------------------------------------------------------------------------------------------
+
+    def require_parents(self, foreign_key: ForeignKeySpec) -> None:
+        """Check that every row's parent is there.
+
+        Raises:
+            MissingParentError: with the number of rows and the first key.
+        """
+        child = self.table.alias("child")
+        metadata = self.table.metadata
+        parent = metadata.tables[foreign_key.parent].alias("parent")
+        pairs = list(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
+        joined = child.outerjoin(parent, sa.and_(*(child.c[a] == parent.c[b] for a, b in pairs)))
+        orphaned = sa.and_(
+            parent.c[foreign_key.parent_columns[0]].is_(None), *(child.c[a].is_not(None) for a, _ in pairs)
+        )
+        execute = self.connection.sqlalchemy.execute
+        with self.connection.translated():
+            ((count,),) = execute(sa.select(sa.func.count()).select_from(joined).where(orphaned)).all()
+            if not count:
+                return
+            key = [self.connection.codec.select(self.spec.column(n), child.c[n]) for n in self.spec.key]
+            row = execute(sa.select(*key).select_from(joined).where(orphaned).order_by(*key).limit(1)).all()[0]
+        raise MissingParentError(
+            self.connection.name,
+            self.spec.name,
+            ", ".join(foreign_key.columns),
+            foreign_key.parent,
+            int(count),
+            self.show_row(row),
+        )
+
+    def show_row(self, raw_key: Sequence[Any]) -> str:
+        """A row's key, as the codec's selection gives it, for a message."""
+        key_spec = [self.spec.column(name) for name in self.spec.key]
+        values = [
+            python_scalar(self.connection.codec.decode_column(column, [value])[0])
+            for column, value in zip(key_spec, raw_key, strict=True)
+        ]
+        return show_key(self.spec.key, tuple(c.type for c in key_spec), tuple(values))
+
+    def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
+        """Why these rows could not fill the empty table: a NULL, or a unique value in two of them."""
+        enforcing = self.enforcing()
+        names = list(dict.fromkeys(name for key in (self.spec.key, *enforcing.spec.unique_keys) for name in key))
+        seen: list[pa.RecordBatch] = []
+        for batch in batches:
+            if found := enforcing.null_in(batch):
+                return found
+            seen.append(copied(batch, names))
+        rows = pa.Table.from_batches(seen).combine_chunks().to_batches()
+        return enforcing.twice_within(rows[0]) if rows else None
+
+    def enforcing(self) -> Self:
+        """The same table with the constraints that the database has, beside those of the model."""
+        return type(self)(self.connection, as_enforced(self.connection, self.spec))
+
+    def _refusal(self, batch: pa.RecordBatch, write: Callable[[pa.RecordBatch], None]) -> ToolkitError | None:
+        """Why a batch was refused, with the row; `write` writes some of it."""
+        return self.enforcing().conflict(batch) or self._first_refused(batch, write)
+
+    def _first_refused(self, batch: pa.RecordBatch, write: Callable[[pa.RecordBatch], None]) -> ToolkitError | None:
+        """The first row that the database does not take, found by writing halves."""
+
+        def refusal(first: int, rows: int) -> Exception | None:
+            try:
+                with self.connection.savepoint():
+                    write(batch.slice(first, rows))
+            except self._refusals as error:
+                return error
+            return None
+
+        found = first_refused(self.connection, batch.num_rows, refusal)
+        if found is None:
+            return None
+        row, error = found
+        reason = self.connection.reason(error)
+        return RefusedRowError(self.connection.name, self.spec.name, batch_key(self.spec, batch, row), reason)
+
+    def conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
+        """Why a batch was refused: a NULL, or a unique value in two rows of it, or in one and one of the table."""
+        return self.null_in(batch) or self.twice_within(batch) or self._claimed(batch)
+
+    def null_in(self, batch: pa.RecordBatch) -> ToolkitError | None:
+        """The first NULL in a column that takes none."""
+        for column in self.spec.columns:
+            if not column.nullable and batch.column(column.name).null_count:
+                row = batch.column(column.name).is_null().index(True).as_py()
+                problem = f"is NULL, which {self.connection.name} does not allow"
+                return UnrepresentableValueError(self.spec.name, batch_key(self.spec, batch, row), column.name, problem)
+        return None
+
+    def twice_within(self, batch: pa.RecordBatch) -> ToolkitError | None:
+        """Two rows of a batch with one unique value."""
+        return self._first_conflict(lambda columns: self._twice_in(batch, columns))
+
+    def _claimed(self, batch: pa.RecordBatch) -> ToolkitError | None:
+        return self._first_conflict(lambda columns: self._elsewhere(batch, columns))
+
+    def _first_conflict(
+        self, find: Callable[[tuple[str, ...]], tuple[str, str, str] | None]
+    ) -> UniqueConflictError | None:
+        for columns in self.spec.unique_keys:
+            if columns != self.spec.key and (rows := find(columns)):
+                value, first, second = rows
+                return UniqueConflictError(
+                    self.connection.name, self.spec.name, ", ".join(columns), value, (first, second)
+                )
+        return None
+
+    def _twice_in(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
+        seen: dict[tuple[Any, ...], int] = {}
+        for number, value in enumerate(zip(*(batch.column(c).to_pylist() for c in columns), strict=True)):
+            if None not in value and seen.setdefault(value, number) != number:
+                return (
+                    self._show(columns, value),
+                    batch_key(self.spec, batch, seen[value]),
+                    batch_key(self.spec, batch, number),
+                )
+        return None
+
+    def _elsewhere(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
+        """A row of the table that holds a unique value of the batch under another key, and best is not in the batch."""
+        moving = {batch_key(self.spec, batch, number) for number in range(batch.num_rows)}
+        found = list(self._holders(batch, columns))
+        return next((rows for rows in found if rows[2] not in moving), found[0] if found else None)
+
+    def _holders(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+        wanted = pa.Table.from_batches([batch]).select(list(columns))
+        own = {value: n for n, value in enumerate(zip(*(batch.column(c).to_pylist() for c in columns), strict=True))}
+        names = [*columns, *self.spec.key]
+        selected = [self.connection.codec.select(self.spec.column(n), self.table.c[n]) for n in names]
+        for condition in self._conditions(wanted):
+            # Fetched to the end: DuckDB does nothing else while a result is unfinished.
+            for row in self.connection.sqlalchemy.execute(sa.select(*selected).where(condition)).all():
+                value = tuple(
+                    self.connection.codec.decode_column(self.spec.column(n), [raw])[0].as_py()
+                    for n, raw in zip(columns, row, strict=False)
+                )
+                number = own.get(value)
+                theirs = self.show_row(row[len(columns) :])
+                if number is not None and batch_key(self.spec, batch, number) != theirs:
+                    yield self._show(columns, value), batch_key(self.spec, batch, number), theirs
+
+    def _show(self, columns: tuple[str, ...], value: tuple[Any, ...]) -> str:
+        return ", ".join(show_value(self.spec.column(c).type, v) for c, v in zip(columns, value, strict=True))
+
+    def _conditions(self, keys: pa.Table | None) -> Iterator[Any]:
+        """WHERE clauses that together select the rows whose columns have these values."""
+        if keys is None:
+            yield sa.true()
+            return
+        storage = self.connection.codec.storage_table(self.spec)
+        columns = [self.spec.column(name) for name in keys.column_names]
+        step = max(1, _BOUND_VALUES // len(columns))
+        for batch in keys.to_batches(max_chunksize=step):
+            if not batch.num_rows:
+                continue
+            encode = self.connection.codec.encode_stored
+            values = [encode(self.spec, column, batch.column(column.name)) for column in columns]
+            if len(columns) == 1:
+                yield storage_column(self.table, storage, columns[0].name).in_(values[0])
+            else:
+                rows = zip(*values, strict=True)
+                cells = [storage_column(self.table, storage, c.name) for c in columns]
+                yield sa.or_(*(sa.and_(*(c == v for c, v in zip(cells, row, strict=True))) for row in rows))
+
+
+def storage_column(table: sa.Table, storage: sa.Table, name: str) -> Any:
+    """The table's column compared at storage level, past its own type's processors."""
+    return sa.type_coerce(table.c[name], storage.c[name].type)

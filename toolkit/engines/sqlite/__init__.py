@@ -1,0 +1,1 @@
+"""SQLite, all of it."""

@@ -1,0 +1,151 @@
+"""SQLite's catalogue: `sqlite_schema` and its PRAGMAs, which know more than SQLAlchemy's reflection."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from toolkit.core.constraints import Check, Constraints, ForeignKey, UniqueKey
+from toolkit.core.sql_text import clauses, index_parts
+from toolkit.core.tables import TableSpec
+from toolkit.engines.portable.catalogue import ColumnFacts, StoredTable, TableFacts
+from toolkit.engines.portable.constraints import option_texts
+
+if TYPE_CHECKING:
+    from toolkit.engines.sqlite.connection import SqliteConnection
+
+# Without virtual tables, whose columns only their module knows, which may not be there.
+_TABLES = r"""
+SELECT t.name, t.sql LIKE 'CREATE VIRTUAL TABLE%' AS is_virtual, (
+    SELECT json_group_array(x.name)
+    FROM pragma_table_xinfo(CASE WHEN t.sql LIKE 'CREATE VIRTUAL TABLE%' THEN '' ELSE t.name END) AS x
+) AS columns FROM sqlite_schema AS t WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY t.name
+"""
+# What FTS3 to FTS5 and R*Tree keep their index in, in tables beside their own.
+_SHADOWS = (
+    "_config",
+    "_content",
+    "_data",
+    "_docsize",
+    "_idx",
+    "_node",
+    "_parent",
+    "_rowid",
+    "_segdir",
+    "_segments",
+    "_stat",
+)
+
+_BINARY = "BINARY"
+_TABLE = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(:table)"
+_COLUMNS = 'SELECT name, pk, "notnull" FROM pragma_table_xinfo(:table)'
+_UNIQUE = """
+SELECT i.name AS "index", x.name AS "column", upper(x.coll) AS collation, s.sql
+FROM pragma_index_list(:table) AS i JOIN pragma_index_xinfo(i.name) AS x
+LEFT JOIN sqlite_schema AS s ON s.type = 'index' AND s.name = i.name
+WHERE i."unique" AND i.origin <> 'pk' AND x.key ORDER BY i.seq, x.seqno
+"""
+_FOREIGN_KEYS = """
+SELECT id, "table" AS parent, "from" AS "column", on_delete, on_update
+FROM pragma_foreign_key_list(:table) ORDER BY id, seq
+"""
+# Of any number of tables, given as JSON: a name here, a table, a schema. Joined in this order, or some are not found.
+_ALL = """
+SELECT json_extract(given.value, '$[0]') AS place, x.name, x.type, x.hidden, x.pk FROM json_each(:tables) AS given
+CROSS JOIN pragma_table_xinfo(json_extract(given.value, '$[1]'), json_extract(given.value, '$[2]')) AS x
+WHERE x.hidden <> 1
+"""
+_KEYS = """
+SELECT json_extract(given.value, '$[0]') AS place, i.name AS key, x.name FROM json_each(:tables) AS given
+CROSS JOIN pragma_index_list(json_extract(given.value, '$[1]'), json_extract(given.value, '$[2]')) AS i
+CROSS JOIN pragma_index_xinfo(i.name, json_extract(given.value, '$[2]')) AS x
+WHERE i."unique" AND NOT i.partial AND x.key
+"""
+# How `table_xinfo` marks generated columns, virtual and stored.
+_COMPUTED = (2, 3)
+
+
+def stored_tables(connection: SqliteConnection) -> Iterator[StoredTable]:
+    """All tables but SQLite's own and an index's; a full-text table only where the text itself is in it."""
+    with connection.translated():
+        rows = connection.sqlalchemy.execute(sa.text(_TABLES).columns(columns=sa.JSON)).all()
+    names = {row.name for row in rows}
+    shadows = {f"{row.name}{suffix}" for row in rows if row.is_virtual for suffix in _SHADOWS}
+    for row in rows:
+        if not row.is_virtual and row.name not in shadows:
+            yield StoredTable(row.name, None, tuple(row.columns), row.name)
+        elif row.is_virtual and (content := f"{row.name}_content") in names:
+            yield StoredTable(row.name, None, (), content)
+
+
+def table_facts(connection: SqliteConnection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+    """What the catalogue says of these tables, by name; without those that are not there."""
+    names = [(spec.name, spec.table.name, spec.table.schema or "main") for spec in specs]
+    with connection.translated():
+        bound = {"tables": json.dumps(names)}
+        columns, indexed = (connection.sqlalchemy.execute(sa.text(query), bound).all() for query in (_ALL, _KEYS))
+    found: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)
+    parts: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for row in columns:
+        found[row.place][row.name] = ColumnFacts(row.type, row.hidden in _COMPUTED)
+        if row.pk:
+            # A key of one integer is the row's own number, and has no index.
+            parts[row.place, ""].add(row.name)
+    for row in indexed:
+        parts[row.place, row.key].add(row.name)
+    keys: dict[str, set[frozenset[str]]] = defaultdict(set)
+    for (place, _), key in parts.items():
+        # An expression has no name.
+        keys[place] |= set() if None in key else {frozenset(map(str, key))}
+    return {place: TableFacts(facts, frozenset(keys[place])) for place, facts in found.items()}
+
+
+def constraints(connection: SqliteConnection, spec: TableSpec) -> Constraints | None:
+    """All of a table, with what is only in the text of its CREATE TABLE: checks, collations, when keys are checked.
+
+    None if it is a view.
+    """
+    sql, columns, indexes, foreign_keys = (
+        connection.sqlalchemy.execute(sa.text(query), {"table": spec.table.name}).all()
+        for query in (_TABLE, _COLUMNS, _UNIQUE, _FOREIGN_KEYS)
+    )
+    if not sql:
+        return None
+    parts = list(clauses(sql[0].sql))
+    key = [column.name for column in sorted(columns, key=lambda column: column.pk) if column.pk]
+    collations = {part.column: part.collation for part in parts if part.column and part.collation}
+    collations |= {row.column: row.collation for row in indexes if row.column and row.collation != _BINARY}
+    later = [each for part in parts for each in part.references]
+    return Constraints(
+        key=frozenset(key),
+        unique=(*([UniqueKey(tuple(key))] if key else []), *_unique_keys(indexes)),
+        foreign_keys=tuple(_foreign_keys(foreign_keys, later[::-1])),
+        checks=tuple(Check(text, name) for part in parts for name, text in part.checks),
+        not_null=frozenset(column.name for column in columns if column.notnull),
+        collations={name: each for name, each in collations.items() if each.upper() != _BINARY},
+    )
+
+
+def _unique_keys(indexes: Sequence[Any]) -> Iterator[UniqueKey]:
+    for name, group in groupby(indexes, lambda row: row.index):
+        rows = list(group)
+        if rows[0].sql is None:
+            yield UniqueKey(tuple(row.column for row in rows))
+            continue
+        parts, condition = index_parts(rows[0].sql)
+        columns = tuple(part if row.column is None else row.column for row, part in zip(rows, parts, strict=True))
+        yield UniqueKey(columns, name, condition, any(row.column is None for row in rows))
+
+
+def _foreign_keys(rows: Sequence[Any], later: Sequence[bool]) -> Iterator[ForeignKey]:
+    """SQLite numbers them from the last that the table was declared with to the first, as `later` is."""
+    for number, group in groupby(rows, lambda row: row.id):
+        parts = list(group)
+        options = {"ondelete": parts[0].on_delete, "onupdate": parts[0].on_update}
+        options |= {"deferrable": later[number], "initially": "DEFERRED"} if number < len(later) else {}
+        yield ForeignKey(tuple(part.column for part in parts), parts[0].parent, tuple(option_texts(options)))

@@ -1,0 +1,54 @@
+"""SQL scripts for `sqlite3`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from toolkit.core.tables import ColumnSpec, TableSpec
+from toolkit.engines.portable.literals import replaced_text, sqlite_literal
+from toolkit.engines.portable.script import Script, TableScript
+
+_CHECKS = "temp.toolkit_checks"
+
+
+class SqliteScript(Script):
+    """Foreign keys are not enforced row by row, but checked at the end, as in a sync.
+
+    The client goes on after an error, so the end checks that every statement did its work, and rolls back otherwise.
+    """
+
+    engine = "SQLite"
+    usage = "sqlite3 -bail DATABASE < FILE"
+
+    def begin(self, tables: Sequence[TableScript]) -> Iterator[str]:
+        """Foreign keys can be switched only outside of a transaction; the checks are rows that a table refuses."""
+        yield "PRAGMA foreign_keys = OFF"
+        yield "BEGIN"
+        yield (
+            f"CREATE TEMPORARY TABLE {_CHECKS.removeprefix('temp.')} (before INTEGER, "
+            'all_statements_ran INTEGER CONSTRAINT "a statement failed, or the target has changed since" '
+            'CHECK (all_statements_ran), parents INTEGER CONSTRAINT "a row points at one that is not there" '
+            "CHECK (parents))"
+        )
+        yield f"INSERT INTO {_CHECKS} (before) SELECT total_changes()"
+
+    def end(self, tables: Sequence[TableScript], changes: int) -> Iterator[str]:
+        """Roll back unless so many rows were changed, and unless every row has its parents."""
+        if not self._connection.has_triggers_or_rules([table.spec for table in tables]):
+            # The row of `begin` counts too.
+            yield (
+                f"INSERT OR ROLLBACK INTO {_CHECKS} (all_statements_ran) "
+                f"SELECT total_changes() - before = {changes + 1} FROM {_CHECKS}"
+            )
+        for spec in self._checked(tables):
+            yield (
+                f"INSERT OR ROLLBACK INTO {_CHECKS} (parents) "
+                f"SELECT 0 FROM pragma_foreign_key_check({replaced_text(spec.table.name, 'char')}) LIMIT 1"
+            )
+        yield f"DROP TABLE {_CHECKS}"
+        yield "COMMIT"
+
+    def _column(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[str]:
+        return [sqlite_literal(value) for value in self._connection.codec.encode_stored(spec, column, values)]

@@ -1,0 +1,271 @@
+"""What a SQLite connection sees: one snapshot, read so that others may write meanwhile, until it is to write itself."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from toolkit.compute.scratch import scratch_directory
+from toolkit.core.progress import SILENT, Progress
+from toolkit.core.tables import TableSpec
+from toolkit.engines.portable.connection import DatabaseConnection
+from toolkit.engines.sqlite.copy import NeverQuietError, copy_file, has_room
+from toolkit.errors import DatabaseUnavailableError, ToolkitError
+from toolkit.locks import WriterLock, take_writer_lock
+
+if TYPE_CHECKING:
+    from toolkit.config import Database
+
+# SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
+BUSY_STEP = 100
+# How often a snapshot may be spoilt by another's commit in the microseconds that it takes.
+_SNAPSHOT_ATTEMPTS = 100
+# A copy of fewer takes no time.
+_SHOWN_BYTES = 50 << 20
+LOCKED = "database is locked"
+# How many objects of the schema name a function that is neither innocuous (0x200000) nor kept from schemas anyhow
+# (0x80000), or are virtual tables: sqlite3.h, "Function Flags".
+_UNSAFE = """
+SELECT count(*) FROM sqlite_schema AS found WHERE sql LIKE '%virtual table%' OR EXISTS (
+    SELECT 1 FROM pragma_function_list AS known WHERE known.flags & 0x280000 = 0 AND instr(lower(found.sql), known.name)
+)
+"""
+
+
+class SqliteSnapshot(DatabaseConnection):
+    """A connection to a SQLite file that reads beside others who write.
+
+    Whoever reads beside a rollback journal keeps everybody from committing, so that whole tables are read from a copy
+    (`lock_tables`); a write-ahead log keeps the snapshot itself.
+
+    Only a connection that never writes has an ADBC connection to the same file beside it. ADBC brings a SQLite library
+    of its own, and a process's second library gives up the locks of the first: the operating system counts them by
+    process and drops them all when either closes the file (see "How To Corrupt An SQLite Database File", section
+    2.2.1). For the same reason ADBC's connection outlives ours.
+    """
+
+    _writer_lock: WriterLock | None = None
+    reader: Any = None
+    """The ADBC connection of a connection that reads; it sees the same snapshot."""
+
+    _looks: bool = False
+    _has_log: bool = False
+    _is_held: bool = False
+    _version: int | None = None
+    _live: sa.Connection | None = None
+    """The connection to the file itself while a copy is read."""
+
+    def __init__(self, database: Database, write: bool = False) -> None:
+        super().__init__(database, write)
+        self._copy = ExitStack()
+
+    def close(self) -> None:
+        """Roll back what was not committed and let go of the file."""
+        try:
+            self._leave_copy()
+            super().close()
+        finally:
+            self._close_reader()
+            if self._writer_lock is not None:
+                self._writer_lock.close()
+
+    def _close_reader(self) -> None:
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
+
+    def look_first(self) -> None:
+        """Read one snapshot, and let others write, until `begin_writing`; no other toolkit writes meanwhile."""
+        self.write, self._looks = False, True
+        self._begin_again()
+
+    def _begin_again(self) -> None:
+        with self.translated():
+            self._in_time(self._begin_snapshot)
+
+    def begin_writing(self) -> bool:
+        """Take the write lock for what was looked at before; whether nobody has written since."""
+        if self.write:
+            return True
+        self._leave_copy()
+        self.forget()
+        self.write, self._looks = True, False
+        with self.translated():
+            self.sqlalchemy.connection.rollback()
+            self._in_time(lambda: self._run("BEGIN IMMEDIATE"))
+            return self._version == self._data_version()
+
+    def _data_version(self) -> int:
+        """A number that is another as soon as another connection has committed."""
+        return int(self.driver.execute("PRAGMA data_version").fetchone()[0])
+
+    def lock_tables(self, specs: Sequence[TableSpec], progress: Progress = SILENT) -> None:
+        """Let others write while these tables are read: from a copy, where they could not beside a reader."""
+        if not (self.write or self._has_log or self._is_held):
+            self._is_held = True
+            self._hold_copy(progress)
+            # A copy that was begun anew is of a later moment than what was asked before.
+            self.forget()
+        self.look_up(specs)
+
+    def _hold_copy(self, progress: Progress) -> None:
+        size, folder = self._file.stat().st_size, self._copy.enter_context(scratch_directory())
+        copy = folder / "copy.sqlite3"
+        try:
+            if has_room(size, folder):
+                if size > _SHOWN_BYTES:
+                    progress.step(f"copy {self._file.name}")
+                copy_file(self.driver, copy, self._begin_again)
+                self._enter_copy(copy)
+                return
+        except NeverQuietError as error:
+            raise DatabaseUnavailableError(
+                self.name,
+                f"{self._file} is written to all the time, and to copy it takes longer than others can wait",
+                "Run again when it is quieter, or let the application keep a write-ahead log (PRAGMA journal_mode = "
+                "WAL), beside which it is read without a copy.",
+            ) from error
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise self.known_error(str(error)) from error
+        self._copy.close()
+        self._hold_up_others(size, folder, progress)
+
+    def _hold_up_others(self, size: int, folder: Path, progress: Progress) -> None:
+        progress.note(
+            f"{self.name}: nobody else can write to {self._file.name} while it is read, as there is no room for a copy "
+            f"of its {size:,} bytes in {folder.parent}: set TMPDIR to where there is, or let the application keep a "
+            "write-ahead log (PRAGMA journal_mode = WAL)."
+        )
+        if self._looks:
+            self.begin_writing()
+        else:
+            self._begin_again()
+
+    def _enter_copy(self, copy: Path) -> None:
+        """Read from the copy from here on; the file itself is free."""
+        self._version = self._data_version()
+        self.driver.rollback()
+        engine = replace(self.database, address=f"sqlite:///{copy}").create_engine(read_only=True)
+        self._copy.callback(engine.dispose)
+        with self.translated():
+            self._live, self.sqlalchemy = self.sqlalchemy, engine.connect()
+            self.driver.isolation_level = None
+            self._run("BEGIN")
+            self._begin_reader(copy)
+        self._restrain()
+
+    def _leave_copy(self) -> None:
+        """Go back to the file itself, if a copy is read, and remove that."""
+        if self._live is not None:
+            self._close_reader()
+            self.sqlalchemy.close()
+            self.sqlalchemy, self._live = self._live, None
+        self._copy.close()
+
+    @abstractmethod
+    def known_error(self, message: str) -> ToolkitError:
+        """The error to raise in place of SQLite's."""
+
+    @property
+    def driver(self) -> sqlite3.Connection:
+        """The driver's own connection."""
+        raw = self.sqlalchemy.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        return raw
+
+    def _run(self, statement: str) -> None:
+        self.sqlalchemy.exec_driver_sql(statement)
+
+    def _take_turn(self) -> None:
+        """Be the only toolkit that writes to this file, also between the commits of `--commit-every`."""
+        if self._writer_lock is not None and self._writer_lock.is_ours:
+            return
+        if self._writer_lock is not None:
+            self._writer_lock.close()
+        self._writer_lock = take_writer_lock(self._file, self.database.lock_seconds)
+        if self._writer_lock is None:
+            raise self.known_error(LOCKED)
+
+    def _restrain(self) -> None:
+        """Let views, triggers and expressions of the file call no function but those that SQLite takes for harmless.
+
+        A file that uses others is left as it is, or its triggers and checks would fail: of those that there are, none
+        reads a file. They are virtual tables, what SQLAlchemy defines (regexp and floor), and what the library does not
+        say of, such as json_valid() in 3.40 of Debian. load_extension() is off on every connection, whatever this says.
+        """
+        with self.translated():
+            if self.driver.execute(_UNSAFE).fetchone() == (0,):
+                self._run("PRAGMA trusted_schema = OFF")
+            if self.reader is not None:
+                with self.reader.cursor() as cursor:
+                    cursor.execute(_UNSAFE)
+                    if cursor.fetchone() == (0,):
+                        cursor.execute("PRAGMA trusted_schema = OFF")
+                        cursor.fetchall()
+
+    def _begin_snapshot(self) -> None:
+        """Begin a transaction that reads, and with a write-ahead log one of ADBC's on the same snapshot."""
+        self.sqlalchemy.connection.rollback()
+        self._run("BEGIN")
+        self.sqlalchemy.exec_driver_sql("SELECT count(*) FROM sqlite_schema").all()
+        self._has_log = self.driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        self._version = self._data_version()
+        if self._has_log and not self._looks:
+            self._begin_both()
+
+    def _begin_both(self) -> None:
+        """Begin our transaction and ADBC's on the same snapshot: nobody committed between the two."""
+        uri = f"{self._file.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, timeout=BUSY_STEP / 1000, uri=True)) as watch:
+            for _ in range(_SNAPSHOT_ATTEMPTS):
+                self.sqlalchemy.connection.rollback()
+                before = watch.execute("PRAGMA data_version").fetchall()
+                self._run("BEGIN")
+                self.sqlalchemy.exec_driver_sql("SELECT count(*) FROM sqlite_schema").all()
+                self._begin_reader(self._file)
+                if watch.execute("PRAGMA data_version").fetchall() == before:
+                    return
+                self.reader.rollback()
+        raise DatabaseUnavailableError(
+            self.name, f"{self._file} is written to without a pause", "Run again when it is quieter."
+        )
+
+    def _begin_reader(self, file: Path) -> None:
+        if self.reader is None:
+            import adbc_driver_sqlite.dbapi
+
+            self.reader = adbc_driver_sqlite.dbapi.connect(f"{file.as_uri()}?mode=ro")
+        with self.reader.cursor() as cursor:
+            for statement in (f"PRAGMA busy_timeout = {BUSY_STEP}", "SELECT count(*) FROM sqlite_schema"):
+                cursor.execute(statement)
+                cursor.fetchall()
+
+    def _in_time(self, attempt: Callable[[], Any]) -> None:
+        """Try what others' locks may forbid until they are gone, or the time is up."""
+        import adbc_driver_manager
+
+        deadline = time.monotonic() + self.database.lock_seconds
+        while True:
+            try:
+                attempt()
+            except (sa.exc.OperationalError, sqlite3.OperationalError, adbc_driver_manager.Error) as error:
+                if LOCKED not in str(error) or time.monotonic() > deadline:
+                    raise
+                # SQLite itself waits, unless it sees that waiting is in vain.
+                time.sleep(0.01)
+            else:
+                return
+
+    @property
+    def _file(self) -> Path:
+        assert self.database.file is not None
+        return self.database.file.resolve()

@@ -1,0 +1,1 @@
+"""What differs between two databases, as a report or as a script."""

@@ -1,0 +1,306 @@
+"""`toolkit diff`: what differs between the tables of two databases, down to rows and columns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from toolkit.compute.changes import compare, compare_rows
+from toolkit.core.changes import Changes
+from toolkit.core.json_columns import format_column
+from toolkit.core.plan import TransferWarning
+from toolkit.core.progress import Progress, Silent
+from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import refuse_schema, require_columns
+from toolkit.engines.portable.lossy import require_exact
+from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
+from toolkit.models.loader import load_metadata
+from toolkit.models.personal_data import personal_columns
+from toolkit.operations.diff.fitting import fitting_keys
+from toolkit.operations.unmodelled import unmodelled
+from toolkit.operations.views import told_views
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from toolkit.config import Config
+    from toolkit.engines.portable.connection import DatabaseConnection
+
+# Rows looked up at a time on both sides, to show how they differ.
+_ROWS = 500
+MASK = "***"
+
+
+class Status(StrEnum):
+    """How a table of one database compares with that of another."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    ONLY_IN_SOURCE = "only in source"
+    ONLY_IN_TARGET = "only in target"
+    FAILED = "could not be compared"
+
+
+@dataclass(frozen=True, slots=True)
+class RowDiff:
+    """One row: `added` is in the source only, `removed` in the target only, `changed` has other values.
+
+    `columns` holds the JSON values of those that differ: the target's (old) and the source's (new).
+    """
+
+    table: str
+    kind: str
+    key: Mapping[str, Any]
+    columns: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TableDiff:
+    """One table, in rows, with the digests of both sides. `reason` says why it could not be compared."""
+
+    table: str
+    status: Status
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    reason: str | None = None
+    seconds: float = 0.0
+    rows: tuple[RowDiff, ...] = ()
+    source_digest: str | None = None
+    target_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiffResult:
+    """What was found; an error is never a difference, nor equality. `warnings` tell what was not compared."""
+
+    source: str
+    target: str
+    tables: tuple[TableDiff, ...]
+    seconds: float
+    warnings: tuple[TransferWarning, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether some table could not be compared."""
+        return any(table.status is Status.FAILED for table in self.tables)
+
+    @property
+    def equal(self) -> bool:
+        """Whether all tables are the same."""
+        return all(table.status is Status.SAME for table in self.tables)
+
+
+def diff(
+    config: Config,
+    source: str,
+    target: str,
+    tables: Sequence[str] = (),
+    *,
+    where: Conditions | None = None,
+    exclude: Collection[str] = (),
+    columns: Collection[str] = (),
+    rows: int | None = 0,
+    show_pii: bool = False,
+    progress: Progress | None = None,
+) -> DiffResult:
+    """Compare tables by digest: all, or those named, without those to `exclude`.
+
+    `rows` of each that differs are shown with their columns (None: all of them).
+
+    Raises:
+        ToolkitError: a database that cannot be opened, or a name that is not known.
+    """
+    started = time.perf_counter()
+    with Comparison(config, source, target, show_pii=show_pii, progress=progress) as comparison:
+        found = tuple(
+            replace(table, rows=tuple(differences(rows)))
+            for table, differences in comparison.tables(tables, where, columns, exclude)
+        )
+        return DiffResult(
+            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.unmodelled
+        )
+
+
+@dataclass(frozen=True)
+class Differences:
+    """A table's rows that differ; called, it yields so many of them, ordered by key. No changes: not in both."""
+
+    spec: TableSpec
+    changes: Changes | None
+    _describe: Callable[[TableSpec, Changes, int | None], Iterator[RowDiff]]
+
+    def __call__(self, limit: int | None) -> Iterator[RowDiff]:
+        """At most `limit` rows; all of them for None."""
+        return iter(()) if self.changes is None else self._describe(self.spec, self.changes, limit)
+
+
+class Comparison:
+    """Two databases, each in one snapshot, for use in a `with` block."""
+
+    def __init__(
+        self, config: Config, source: str, target: str, *, show_pii: bool = False, progress: Progress | None = None
+    ) -> None:
+        self._config = config
+        self._databases = (config.database(source), config.database(target))
+        self._masked = {} if show_pii else personal_columns(load_metadata(config.metadata, config.root))
+        self._progress = progress or Silent()
+        self._filled: frozenset[str] = frozenset()
+        self.unmodelled: tuple[TransferWarning, ...] = ()
+        """What either database holds beside the tables that are compared, from the first of them on."""
+
+    def __enter__(self) -> Self:
+        self._stack = ExitStack()
+        with ExitStack() as opening:
+            self.source, self.target = (opening.enter_context(connect(each)) for each in self._databases)
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def tables(
+        self,
+        names: Sequence[str] = (),
+        where: Conditions | None = None,
+        columns: Collection[str] = (),
+        exclude: Collection[str] = (),
+    ) -> Iterator[tuple[TableDiff, Differences]]:
+        """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
+        metadata = load_metadata(self._config.metadata, self._config.root)
+        specs = narrowed(select_tables(metadata, names, exclude), where or {})
+        for side in (self.source, self.target):
+            side.lock_tables(specs, self._progress)
+            told_views(side, specs, self._progress)
+        self.unmodelled = tuple(
+            warning
+            for side in (self.source, self.target)
+            for warning in unmodelled(side, self._config, specs, named=bool(names), columns=not columns)
+        )
+        self._filled = frozenset().union(
+            *(
+                side.filled([spec for spec in specs if side.column_names(spec) is not None])
+                for side in (self.source, self.target)
+            )
+        )
+        for spec in specs:
+            yield self._compared(_only(spec, columns) if columns else spec)
+
+    def _compared(self, spec: TableSpec) -> tuple[TableDiff, Differences]:
+        started = time.perf_counter()
+        self._progress.step(f"compare {spec.name}")
+        try:
+            status, changes = self._changes(spec)
+        except ToolkitError as error:
+            return TableDiff(spec.name, Status.FAILED, reason=error.fact), Differences(spec, None, self._rows)
+        if changes is None:
+            return TableDiff(spec.name, status), Differences(spec, None, self._rows)
+        removed = 0 if changes.removed is None else changes.removed.num_rows
+        found = TableDiff(
+            spec.name,
+            status,
+            changes.new.num_rows,
+            changes.changed.num_rows,
+            removed,
+            changes.unchanged,
+            seconds=time.perf_counter() - started,
+            source_digest=changes.source.text,
+            target_digest=changes.target.text,
+        )
+        return found, Differences(spec, changes, self._rows)
+
+    def _changes(self, spec: TableSpec) -> tuple[Status, Changes | None]:
+        sides = (self.source, self.target)
+        lacking = [side.column_names(spec) is None for side in sides]
+        if all(lacking):
+            raise SchemaMismatchError([f"neither database has table {spec.name}"], "")
+        if any(lacking):
+            return (Status.ONLY_IN_TARGET if lacking[0] else Status.ONLY_IN_SOURCE), None
+        for side in sides:
+            refuse_schema(require_columns(side, [spec]))
+            require_exact(side, [spec])
+        source, target = (side.repository(spec) for side in sides)
+        if spec.name in self._filled:
+            changes = compare(spec, source, target, removed=True)
+        else:
+            changes = compare_rows(spec, (), (), removed=True)
+        assert changes.removed is not None
+        equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
+        return (Status.SAME if equal else Status.DIFFERS), changes
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    def _rows(self, spec: TableSpec, changes: Changes, limit: int | None) -> Iterator[RowDiff]:
+        names = list(spec.key)
+        assert changes.removed is not None
+        kinds = (("added", changes.new), ("changed", changes.changed), ("removed", changes.removed))
+        parts = [
+            keys.select(names).append_column("kind", pa.array([kind] * keys.num_rows, pa.string()))
+            for kind, keys in kinds
+        ]
+        ordered = pa.concat_tables(parts).combine_chunks()
+        ordered = ordered.take(pc.sort_indices(ordered, [(name, "ascending") for name in names]))
+        ordered = ordered if limit is None else ordered.slice(0, limit)
+        whole = replace(spec, conditions=())
+        for part in fitting_keys(ordered, [side.repository(whole) for side in (self.source, self.target)], _ROWS):
+            yield from self._described(spec, part)
+
+    def _described(self, spec: TableSpec, part: pa.Table) -> Iterator[RowDiff]:
+        keys = part.select(list(spec.key)).combine_chunks()
+        new, old = (_texts_by_key(side, spec, keys) for side in (self.source, self.target))
+        masked = self._masked.get(spec.name, frozenset())
+        shown = (row for batch in keys.to_batches() for row in _texts(spec, spec.key, batch))
+        for key, kind in zip(shown, part.column("kind").to_pylist(), strict=True):
+            before, after = (side.get(key, {}) for side in (old, new))
+            differing = [n for n in spec.column_names if n not in spec.key and before.get(n) != after.get(n)]
+            yield RowDiff(
+                spec.name,
+                kind,
+                {name: _value(text, name in masked) for name, text in zip(spec.key, key, strict=True)},
+                {n: (_value(before.get(n), n in masked), _value(after.get(n), n in masked)) for n in differing},
+            )
+
+
+def _only(spec: TableSpec, columns: Collection[str]) -> TableSpec:
+    """The table with its key and these columns alone."""
+    for name in columns:
+        if name not in spec.column_names:
+            raise UnknownNameError("column", name, spec.column_names, spec.name)
+    return spec.project(name for name in spec.column_names if name in columns or name in spec.key)
+
+
+def _texts_by_key(side: DatabaseConnection, spec: TableSpec, keys: pa.Table) -> dict[tuple[str, ...], dict[str, str]]:
+    """The JSON texts of the rows with these keys by column, by the texts of their keys."""
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for batch in side.repository(replace(spec, conditions=())).read(keys=keys):
+        rows = (dict(zip(spec.column_names, row, strict=True)) for row in _texts(spec, spec.column_names, batch))
+        found |= dict(zip(_texts(spec, spec.key, batch), rows, strict=True))
+    return found
+
+
+def _texts(spec: TableSpec, names: Sequence[str], batch: pa.RecordBatch) -> Iterator[tuple[str, ...]]:
+    """These columns of each row as JSON text."""
+    columns = [format_column(spec.column(name).type, batch.column(name)).to_pylist() for name in names]
+    return zip(*columns, strict=True)
+
+
+def _value(text: str | None, masked: bool) -> Any:
+    if text is None or masked:
+        return text and MASK
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        # A document that Python has no value for: an integer of thousands of digits, 1e400, a thousand levels.
+        return text

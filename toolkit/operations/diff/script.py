@@ -1,0 +1,378 @@
+"""`toolkit diff --sql`: the statements that would make the target equal to the source, for the target's own client.
+
+One transaction: rows that only the target has go first, children before parents; then each table's changed rows and
+new rows, parents before children; all ordered by key, so that the same difference gives the same script. A unique value
+that moves from one changed row to another is set free first. Rows pass through in batches, sorted on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from toolkit.compute.changes import compare_rows
+from toolkit.compute.sorting import in_key_order
+from toolkit.core.batches import BATCH_ROWS
+from toolkit.core.changes import Changes
+from toolkit.core.digest import keyed_digests
+from toolkit.core.json_columns import format_column
+from toolkit.core.plan import merge_plan
+from toolkit.core.progress import Progress, Silent
+from toolkit.core.streams import only, read_ahead
+from toolkit.core.tables import Conditions, TableSpec
+from toolkit.engines.portable.script import Script, TableScript, qualified, quoted
+from toolkit.errors import ScriptError
+from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
+from toolkit.operations.diff.fitting import fitting_keys
+from toolkit.operations.transfer.deletes import guard, has_to_wait
+from toolkit.operations.transfer.execution import rows_with_keys
+from toolkit.operations.transfer.moved_values import temporary_unique_values
+from toolkit.operations.transfer.run import without_present
+from toolkit.stores.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from toolkit.config import Config
+    from toolkit.engines.portable.connection import DatabaseConnection
+
+# Rows and bytes of one statement: a hundred rows take a client hardly longer than one.
+_STATEMENT_ROWS = 100
+_STATEMENT_BYTES = 1 << 20
+
+
+def diff_sql(
+    config: Config,
+    source: str,
+    target: str,
+    script: Path | IO[bytes],
+    tables: Sequence[str] = (),
+    *,
+    where: Conditions | None = None,
+    exclude: Collection[str] = (),
+    rows: int | None = 0,
+    show_pii: bool = False,
+    progress: Progress | None = None,
+) -> DiffResult:
+    """What `diff` finds, and in `script` the statements that make the target equal, with all values unmasked.
+
+    The script is there when it is complete, or not at all.
+
+    Raises:
+        ScriptError: a table that could not be compared, or is not in both databases.
+        ReferencedRowsError: rows of other tables point at rows that would be deleted.
+        UnrepresentableValueError: a value that the target cannot keep.
+        StoreError: the script cannot be written.
+    """
+    started = time.perf_counter()
+    with Comparison(config, source, target, show_pii=show_pii, progress=progress) as comparison:
+        compared = list(comparison.tables(tables, where, exclude=exclude))
+        for table, _ in compared:
+            _require_compared(table)
+        writer = _Writer(
+            comparison, [_sorted_out(differences, comparison) for _, differences in compared], progress or Silent()
+        )
+        # Of a database given by its URL neither host nor path is told.
+        one, other = (_shown(name) if name in config.databases else "a database" for name in (source, target))
+        with whole_file(script) as file:
+            for part in writer.parts(one, other, [each.place for each in comparison.unmodelled]):
+                file.write(part)
+        found = tuple(replace(table, rows=tuple(differences(rows))) for table, differences in compared)
+        return DiffResult(
+            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.unmodelled
+        )
+
+
+def _require_compared(table: TableDiff) -> None:
+    way_out = f"or leave it out: --exclude {table.table}."
+    if table.status is Status.FAILED:
+        reason = (table.reason or "").rstrip(".")
+        raise ScriptError(table.table, f"could not be compared ({reason})", f"Correct that, {way_out}")
+    if table.status in (Status.ONLY_IN_SOURCE, Status.ONLY_IN_TARGET):
+        raise ScriptError(
+            table.table,
+            f"is {table.status}",
+            f"Bring both to one schema (toolkit database upgrade), {way_out}",
+        )
+
+
+Part = tuple[TableSpec, Changes]
+
+
+def _sorted_out(differences: Differences, comparison: Comparison) -> Part:
+    """A table's changes; a new row that the target has outside of the condition is a changed one.
+
+    And a row that the source has outside of it is none to remove.
+    """
+    spec, changes = differences.spec, differences.changes
+    assert changes is not None
+    if spec.where is None:
+        return spec, changes
+    assert changes.removed is not None
+    changes = replace(changes, removed=without_present(spec, changes.removed, comparison.source))
+    if not changes.new.num_rows:
+        return spec, changes
+    whole = spec.without_conditions().project(spec.key)
+    keys = changes.new.select(list(spec.key))
+    there = pa.Table.from_batches(comparison.target.repository(whole).read(keys=keys), spec.key_schema)
+    moved = pa.Table.from_batches(only(changes.new.to_batches(), there), changes.new.schema)
+    known = {tuple(row.values()) for row in there.to_pylist()}
+    mask = pa.array([tuple(row.values()) not in known for row in keys.to_pylist()], pa.bool_())
+    return spec, replace(changes, new=changes.new.filter(mask), changed=pa.concat_tables([changes.changed, moved]))
+
+
+class _Writer:
+    """Writes the script of tables in the order of parents before children."""
+
+    def __init__(self, comparison: Comparison, parts: Sequence[Part], progress: Progress) -> None:
+        self._source, self._target = comparison.source, comparison.target
+        self._parts = parts
+        self._progress = progress
+        self._script: Script = comparison.target.script()
+        self._changed_rows = 0
+
+    def parts(self, source: str, target: str, unmodelled: Sequence[str]) -> Iterator[bytes]:
+        """The script, piece by piece; `unmodelled` is what no model knows, and what it therefore leaves alone."""
+        plans = [merge_plan(spec, changes) for spec, changes in self._parts]
+        guard(plans, self._target, None)
+        for spec, changes in self._parts:
+            self._require_steady(spec, changes)
+        waiting = self._waiting()
+        tables = [_table_script(spec, changes) for spec, changes in self._parts]
+        differing = [table for table in tables if table.writes + table.deletes]
+        yield from self._header(source, target, differing, unmodelled)
+        yield from _statements(self._script.begin(tables))
+        for spec, changes in reversed(self._parts):
+            if spec.name not in waiting:
+                yield from self._deletes(spec, changes)
+        for spec, changes in self._parts:
+            self._progress.step(f"write {spec.name}", changes.new.num_rows + changes.changed.num_rows)
+            yield from self._frees(spec, changes, spec.name in waiting)
+            yield from self._updates(spec, changes)
+            yield from self._inserts(spec, changes)
+        for spec, changes in reversed(self._parts):
+            if spec.name in waiting:
+                yield from self._deletes(spec, changes)
+        yield from _statements(self._script.end(tables, self._changed_rows))
+
+    def _require_steady(self, spec: TableSpec, changes: Changes) -> None:
+        """Refuse values to change that rows of another table would follow by themselves (ON UPDATE CASCADE)."""
+        keys = changes.changed.select(list(spec.key))
+        for child, _ in self._parts:
+            for fk in child.foreign_keys:
+                follows = fk.parent == spec.name and not set(fk.parent_columns) <= set(spec.key)
+                if not (follows and keys.num_rows and self._target.has_update_cascades(child)):
+                    continue
+                names = dict.fromkeys((*spec.key, *fk.parent_columns))
+                narrow = spec.without_conditions().project(names)
+                ours, theirs = (
+                    [keyed_digests(narrow, batch) for batch in side.repository(narrow).read(BATCH_ROWS, keys=keys)]
+                    for side in (self._source, self._target)
+                )
+                if compare_rows(narrow, ours, theirs).changed.num_rows:
+                    raise ScriptError(
+                        child.name,
+                        f"would follow the values of {', '.join(fk.parent_columns)} that change in "
+                        f"{spec.name} (ON UPDATE CASCADE)",
+                        "Use toolkit sync, which puts its rows right again.",
+                    )
+
+    def _waiting(self) -> Collection[str]:
+        """The tables whose rows can be deleted only when what points at them has been changed."""
+        waiting: set[str] = set()
+        if not self._target.capabilities.enforces_foreign_keys:
+            return waiting
+        plans = [merge_plan(spec, changes) for spec, changes in self._parts]
+        for plan in reversed(plans):
+            if plan.deletes and has_to_wait(plan, plans, waiting, self._target):
+                waiting.add(plan.spec.name)
+        return waiting
+
+    def _header(
+        self, source: str, target: str, tables: Sequence[TableScript], unmodelled: Sequence[str]
+    ) -> Iterator[bytes]:
+        script = self._script
+        lines = [
+            f"Makes {target} ({script.engine}) equal to {source}; written by toolkit diff --sql.",
+            "All values are as they are, those of personal data too: keep this file as you keep the database.",
+            f"One transaction, all or nothing: {script.usage}",
+        ]
+        if tables and self._target.has_triggers_or_rules([table.spec for table in tables]):
+            lines.append("Triggers of these tables will run, and may change more than is written here.")
+        if not tables:
+            lines.append("Nothing differs.")
+        lines += [f"Not compared, for the models do not know it: {_shown(each)}" for each in unmodelled]
+        lines += [
+            f"{_shown(each.spec.name)}: {each.deletes} to delete, {each.updates} to update, {each.inserts} to insert"
+            for each in tables
+        ]
+        yield "".join(f"-- {line}\n" for line in lines).encode()
+
+    # -- statements ------------------------------------------------------------------------------------------------
+
+    def _deletes(self, spec: TableSpec, changes: Changes) -> Iterator[bytes]:
+        removed = changes.removed
+        assert removed is not None
+        self._changed_rows += removed.num_rows
+        begin = f"DELETE FROM {qualified(spec.table)} WHERE "
+
+        def lines() -> Iterator[tuple[list[pa.Array], pa.Array]]:
+            for batch in removed.to_batches(BATCH_ROWS):
+                keys = self._script.literals(spec, batch)
+                texts = keys[spec.key[0]] if len(spec.key) == 1 else [begin + c for c in _conditions(spec, keys)]
+                yield batch.columns, pa.array(texts)
+
+        if len(spec.key) > 1:
+            yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
+            return
+        listed = _in_key_order(spec, _with_ends(lines(), "\n"))
+        yield from _grouped(f"{begin}{quoted(spec.key[0])} IN (", ")", listed)
+
+    def _inserts(self, spec: TableSpec, changes: Changes) -> Iterator[bytes]:
+        self._changed_rows += changes.new.num_rows
+        names = ", ".join(quoted(name) for name in spec.column_names)
+        begin = f"INSERT INTO {qualified(spec.table)} ({names}){self._script.overriding} VALUES\n"
+
+        def lines() -> Iterator[tuple[list[pa.Array], pa.Array]]:
+            new = changes.new.select(list(spec.key))
+            with read_ahead(rows_with_keys(self._source.repository(spec), new)) as batches:
+                for batch in batches:
+                    cells = self._script.literals(spec, batch)
+                    rows = zip(*(cells[name] for name in spec.column_names), strict=True)
+                    yield [batch.column(n) for n in spec.key], pa.array([f"({', '.join(row)})" for row in rows])
+                    self._progress.advance(batch.num_rows)
+
+        yield from _grouped(begin, "", _in_key_order(spec, _with_ends(lines(), "\n")))
+
+    def _updates(self, spec: TableSpec, changes: Changes) -> Iterator[bytes]:
+        self._changed_rows += changes.changed.num_rows
+
+        def lines() -> Iterator[tuple[list[pa.Array], pa.Array]]:
+            sides = [side.repository(replace(spec, conditions=())) for side in (self._source, self._target)]
+            for keys in fitting_keys(changes.changed.select(list(spec.key)), sides, BATCH_ROWS):
+                new, old = (self._rows(side, spec, keys) for side in (self._source, self._target))
+                yield [new.column(name) for name in spec.key], pa.array(self._update_texts(spec, new, old))
+                self._progress.advance(new.num_rows)
+
+        yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
+
+    def _rows(self, side: DatabaseConnection, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
+        """The rows with these keys, in the order of the texts of their keys, so that two sides match."""
+        batches = side.repository(replace(spec, conditions=())).read(keys=keys)
+        found = pa.Table.from_batches(batches, spec.schema)
+        if found.num_rows != keys.num_rows:
+            raise ScriptError(spec.name, "rows cannot be told apart by their keys", "Make its keys unique.")
+        (batch,) = found.combine_chunks().to_batches()
+        texts = pa.table([format_column(spec.column(n).type, batch.column(n)) for n in spec.key], list(spec.key))
+        return batch.take(pc.sort_indices(texts, [(name, "ascending") for name in spec.key]))
+
+    def _update_texts(self, spec: TableSpec, new: pa.RecordBatch, old: pa.RecordBatch) -> list[str]:
+        cells = self._script.literals(spec, new)
+        conditions = _conditions(spec, cells)
+        others = [name for name in spec.column_names if name not in spec.key]
+        differs = {
+            name: pc.not_equal(
+                *(format_column(spec.column(name).type, side.column(name)) for side in (new, old))
+            ).to_pylist()
+            for name in others
+        }
+        begin = f"UPDATE {qualified(spec.table)} SET "
+        texts = []
+        for row, condition in enumerate(conditions):
+            names = [name for name in others if differs[name][row]] or others
+            texts.append(begin + ", ".join(f"{quoted(n)} = {cells[n][row]}" for n in names) + f" WHERE {condition}")
+        return texts
+
+    # -- unique values that move -----------------------------------------------------------------------------------
+
+    def _frees(self, spec: TableSpec, changes: Changes, waits: bool) -> Iterator[bytes]:
+        """Take unique values that another row is given from the rows that have them."""
+        batches = [batch for rows in self._passing(spec, changes, waits) for batch in rows.to_batches()]
+        self._changed_rows += sum(batch.num_rows for batch in batches)
+
+        def lines() -> Iterator[tuple[list[pa.Array], pa.Array]]:
+            for batch in batches:
+                cells = self._script.literals(spec, batch)
+                (column,) = (name for name in batch.schema.names if name not in spec.key)
+                texts = [
+                    f"UPDATE {qualified(spec.table)} SET {quoted(column)} = {literal} WHERE {condition}"
+                    for literal, condition in zip(cells[column], _conditions(spec, cells), strict=True)
+                ]
+                yield [batch.column(name) for name in spec.key], pa.array(texts)
+
+        yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
+
+    def _passing(self, spec: TableSpec, changes: Changes, waits: bool) -> Iterator[pa.Table]:
+        names = list(spec.key)
+        assert changes.removed is not None
+        held, written = changes.changed.select(names), changes.changed.select(names)
+        if waits:
+            held = pa.concat_tables([held, changes.removed.select(names)])
+            written = pa.concat_tables([written, changes.new.select(names)])
+        if not held.num_rows:
+            return
+        source = self._source.repository(replace(spec, conditions=()))
+        for unique, rows in temporary_unique_values(
+            spec, held, lambda: source.read(BATCH_ROWS, keys=written), self._target
+        ):
+            if rows is None:
+                raise ScriptError(
+                    spec.name,
+                    f"unique values of {', '.join(unique)} move between rows, and can be neither NULL nor "
+                    "anything else in between",
+                    "Change one of the rows by hand, then run again.",
+                )
+            yield rows
+
+
+def _conditions(spec: TableSpec, cells: Mapping[str, Sequence[str]]) -> list[str]:
+    """What selects each row by its key."""
+    columns = [[f"{quoted(name)} = {literal}" for literal in cells[name]] for name in spec.key]
+    return [" AND ".join(row) for row in zip(*columns, strict=True)]
+
+
+def _table_script(spec: TableSpec, changes: Changes) -> TableScript:
+    assert changes.removed is not None
+    updates, deletes = changes.changed.num_rows, changes.removed.num_rows
+    total = updates + changes.unchanged + deletes if spec.where is None else None
+    return TableScript(spec, changes.new.num_rows, updates, deletes, total)
+
+
+def _with_ends(rows: Iterable[tuple[list[pa.Array], pa.Array]], end: str) -> Iterator[tuple[list[pa.Array], pa.Array]]:
+    for keys, texts in rows:
+        yield keys, pc.binary_join_element_wise(texts.cast(pa.string()), end, "")
+
+
+def _in_key_order(spec: TableSpec, rows: Iterable[tuple[list[pa.Array], pa.Array]]) -> Iterator[bytes]:
+    """The lines in the order of their keys; the sorter is started only if there are any."""
+    remaining = iter(rows)
+    for first in remaining:
+        yield from in_key_order(spec.key_schema, chain([first], remaining))
+
+
+def _grouped(begin: str, end: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Lists of values, a line each, as statements of so many of them. No literal holds a line break."""
+    rows = size = 0
+    for line in chain.from_iterable(block.split(b"\n")[:-1] for block in blocks):
+        if rows == _STATEMENT_ROWS or size > _STATEMENT_BYTES:
+            yield f"{end};\n".encode()
+            rows = size = 0
+        yield (",\n" if rows else begin).encode() + line
+        rows, size = rows + 1, size + len(line)
+    if rows:
+        yield f"{end};\n".encode()
+
+
+def _statements(texts: Iterable[str]) -> Iterator[bytes]:
+    return (f"{text};\n".encode() for text in texts)
+
+
+def _shown(name: str) -> str:
+    """A name in a comment, on one line."""
+    return json.dumps(name)

@@ -1,0 +1,245 @@
+"""Moving a database through the history of its schema, and comparing it with the models.
+
+Nothing here prints, asks or exits. All engines share one history; an upgrade or downgrade is one transaction.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import inspect
+from sqlalchemy.exc import SAWarning
+
+from toolkit.errors import MigrationError
+from toolkit.models.loader import load_metadata
+from toolkit.operations.migrations.alembic_session import (
+    Session,
+    alembic_session,
+    require_one_database,
+    scripts_of,
+    transaction,
+)
+from toolkit.operations.migrations.application_filters import unasked_filter, without_bookkeeping
+from toolkit.operations.migrations.revisions import current_revision, exists, joined, mismatch, version_table
+from toolkit.operations.migrations.schema_changes import describe_change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from toolkit.config import Config, Database
+    from toolkit.core.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What an upgrade, a downgrade or a stamp did; with `sql` nothing, and these are the statements."""
+
+    database: str
+    before: str | None
+    after: str | None
+    steps: tuple[str, ...]
+    sql: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentRevision:
+    """Where a database stands, and where an upgrade leads; `None` is before the first migration."""
+
+    database: str
+    revision: str | None
+    head: str | None
+
+    @property
+    def is_head(self) -> bool:
+        """Whether there is nothing to upgrade."""
+        return self.revision == self.head
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The differences between a database and the models, in words."""
+
+    database: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The tables that were there and are no more."""
+
+    database: str
+    tables: tuple[str, ...]
+
+
+# -- changing a database -----------------------------------------------------------------------------------
+
+
+def upgrade(
+    database: Database,
+    config: Config,
+    revision: str = "head",
+    *,
+    sql: bool = False,
+    tag: str | None = None,
+    progress: Progress | None = None,
+) -> Migration:
+    """Run the migrations up to a revision, all of them in one transaction; with `sql`, only write them out.
+
+    Raises:
+        MigrationError: no such revision, or a migration that fails; the database is as before, or the error
+            says what an `autocommit_block` committed.
+        DatabaseUnavailableError, StatementError: from the engine; the same.
+    """
+    require_one_database(config)
+    with alembic_session(database, config, progress) as session:
+        return _migrate(session, lambda: session.commands.upgrade(revision, sql=sql, tag=tag), sql)
+
+
+def downgrade(
+    database: Database,
+    config: Config,
+    revision: str = "-1",
+    *,
+    sql: bool = False,
+    tag: str | None = None,
+    progress: Progress | None = None,
+) -> Migration:
+    """Undo migrations down to a revision (`base`: all), in one transaction; with `sql`, only write that out.
+
+    Raises:
+        MigrationError: no such revision, or a migration that fails; the database is as before, or the error
+            says what an `autocommit_block` committed.
+        DatabaseUnavailableError, StatementError: from the engine; the same.
+    """
+    require_one_database(config)
+    with alembic_session(database, config, progress) as session:
+        return _migrate(session, lambda: session.commands.downgrade(revision, sql=sql, tag=tag), sql)
+
+
+def stamp(
+    database: Database,
+    config: Config,
+    revision: str,
+    *,
+    sql: bool = False,
+    tag: str | None = None,
+    purge: bool = False,
+) -> Migration:
+    """Record that a database stands at a revision, and run nothing; `purge` forgets what was recorded.
+
+    Raises:
+        MigrationError: no such revision.
+        DatabaseUnavailableError, StatementError: from the engine.
+    """
+    with alembic_session(database, config) as session:
+        return _migrate(session, lambda: session.commands.stamp(revision, sql=sql, tag=tag, purge=purge), sql)
+
+
+def drop_all(database: Database, config: Config) -> Dropped:
+    """Drop the models' tables and the record of the revision, and no other table, in one transaction.
+
+    Raises:
+        DatabaseUnavailableError, StatementError: from the engine; nothing was dropped.
+    """
+    metadata = load_metadata(config.metadata, config.root)
+    if not exists(database):
+        return Dropped(database.name, ())
+    tables = [*metadata.tables.values(), version_table(config)]
+    with transaction(database, config) as connection, warnings.catch_warnings():
+        # Tables that refer to one another have no order; where that matters, PostgreSQL says so.
+        warnings.simplefilter("ignore", SAWarning)
+        present = [table for table in tables if inspect(connection).has_table(table.name, table.schema)]
+        metadata.drop_all(connection)
+        tables[-1].drop(connection, checkfirst=True)
+    return Dropped(database.name, tuple(sorted(table.fullname for table in present)))
+
+
+# -- looking at a database ---------------------------------------------------------------------------------
+
+
+def head_revision(config: Config) -> str:
+    """The revision that an upgrade leads to.
+
+    Raises:
+        MigrationError: there is no history, it is empty, or it has several heads.
+    """
+    found = scripts_of(config).get_heads()
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise MigrationError(f"{config.migrations} holds no migrations.", "Make one: toolkit database make-migrations")
+    raise MigrationError(
+        f"The history has {len(found)} heads: {', '.join(sorted(found))}.",
+        "Merge them: toolkit database merge-migrations",
+    )
+
+
+def heads_of(config: Config) -> str | None:
+    """Where the history ends (several are joined by a comma), None if it is empty.
+
+    Raises:
+        MigrationError: there is no history.
+    """
+    return joined(scripts_of(config).get_heads())
+
+
+def show_current_revision(database: Database, config: Config) -> CurrentRevision:
+    """Where a database stands in the history.
+
+    Raises:
+        MigrationError: there is no history.
+        DatabaseUnavailableError, StatementError: from the engine.
+    """
+    return CurrentRevision(database.name, current_revision(database, config), heads_of(config))
+
+
+def check(database: Database, config: Config, progress: Progress | None = None) -> Check:
+    """Compare a database with the models, as the next `make-migrations` would; notes say what cannot be compared.
+
+    Raises:
+        RevisionMismatchError: migrations are still to be run.
+        DatabaseUnavailableError, StatementError: from the engine.
+    """
+    require_head(database, config)
+    changes: list[str] = []
+
+    def describe(_: Any, __: Any, directives: list[Any]) -> None:
+        without_bookkeeping(directives[0].upgrade_ops)
+        changes.extend(describe_change(each) for each in directives[0].upgrade_ops.as_diffs())
+        directives.clear()
+
+    # Alembic's own check puts the repr of every difference into its error, and the repr of a `StoredObject`
+    # fails where its backend is not registered.
+    with alembic_session(database, config, progress, only_reads=True) as session:
+        session.commands.revision(autogenerate=True, process_revision_directives=describe)
+    unasked = unasked_filter(config) if changes else None
+    if unasked and progress is not None:
+        progress.note(f"{database.name}: {unasked} is not asked, as env.py connects by itself: all is compared.")
+    return Check(database.name, tuple(changes))
+
+
+def require_head(database: Database, config: Config) -> None:
+    """See that no migrations are still to be run.
+
+    Raises:
+        RevisionMismatchError: some are.
+        MigrationError: there is no history.
+    """
+    found = show_current_revision(database, config)
+    if not found.is_head:
+        raise mismatch(database, found.revision, found.head)
+
+
+# -- in common ---------------------------------------------------------------------------------------------
+
+
+def _migrate(session: Session, run: Callable[[], None], sql: bool) -> Migration:
+    """Run a command that changes the database, or with `sql` writes down how."""
+    if sql:
+        run()
+        return Migration(session.database.name, None, None, (), session.output.getvalue())
+    before = session.recorded_revision()
+    run()
+    return Migration(session.database.name, before, session.recorded_revision(), tuple(session.steps))

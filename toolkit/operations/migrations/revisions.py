@@ -1,0 +1,107 @@
+"""Which revision of the history a database stands at, without Alembic: to load it takes longer than to look."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, select
+
+from toolkit.engines import connect
+from toolkit.engines.postgresql.types import accept_foreign_types
+from toolkit.errors import RevisionMismatchError
+from toolkit.operations.migrations.environments import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection, Engine
+
+    from toolkit.config import Config, Database
+
+# The tables in which Alembic, Advanced Alchemy and this package keep their own records.
+BOOKKEEPING = ("toolkit_", "alembic_version")
+
+
+def has_history(config: Config) -> bool:
+    """Whether there is a directory of migrations."""
+    return (config.migrations / "env.py").is_file()
+
+
+def version_table(config: Config) -> Table:
+    """Where Alembic records the revision: as `env.py` or the setting says, else by whose `env.py` it is."""
+    environment = Environment.of(config)
+    return Table(
+        environment.version_table,
+        MetaData(),
+        Column("version_num", String(32), primary_key=True),
+        schema=environment.version_table_schema,
+    )
+
+
+def current_revision(database: Database, config: Config) -> str | None:
+    """The revision that a database stands at (several are joined by a comma); None without a record or a history.
+
+    Raises:
+        DatabaseUnavailableError, StatementError: from the engine.
+    """
+    if not has_history(config):
+        return None
+    with reading(database) as connection:
+        return recorded_revision(connection, version_table(config))
+
+
+def recorded_revision(connection: Connection, table: Table) -> str | None:
+    """The revision that a database records in the table of versions."""
+    if not inspect(connection).has_table(table.name, table.schema):
+        return None
+    return joined(connection.scalars(select(table.c.version_num)).all())
+
+
+def joined(revisions: Sequence[str]) -> str | None:
+    """Several revisions as one text; None without any."""
+    return ", ".join(sorted(revisions)) or None
+
+
+def is_bookkeeping(table_name: str) -> bool:
+    """Whether a table belongs to the tools rather than to the models."""
+    return table_name.startswith(BOOKKEEPING)
+
+
+def exists(database: Database) -> bool:
+    """Whether there is anything to read: to look, SQLite and DuckDB would make an empty file."""
+    return database.file is None or database.file.exists()
+
+
+@contextmanager
+def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
+    """An engine for the block; where there is nothing to read, an empty one in memory."""
+    if read_only and not exists(database):
+        engine = create_engine(database.url.set(database=":memory:"))
+    else:
+        engine = database.create_engine(read_only=read_only)
+    accept_foreign_types(engine)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def mismatch(database: Database, found: str | None, expected: str | None) -> RevisionMismatchError:
+    """What to say of a database that stands at another revision than it should."""
+    on = f"--database {database.name}"
+    advice = f"Run: toolkit database upgrade {on}"
+    if found is None and expected is not None:
+        advice += f"; where its tables are there already: toolkit database stamp-migration REVISION {on}"
+    return RevisionMismatchError(database.name, found, expected, advice)
+
+
+@contextmanager
+def reading(database: Database) -> Iterator[Connection]:
+    """A connection to look at what is there."""
+    with (
+        connect(database, write=True).translated(),
+        opened(database, read_only=True) as engine,
+        engine.connect() as connection,
+    ):
+        yield connection

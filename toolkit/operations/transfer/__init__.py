@@ -1,0 +1,1 @@
+"""Rows into a database: options, comparing and planning, writing, verifying."""

@@ -1,0 +1,337 @@
+"""What the plans say, done: rows written, verified by digest, and committed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from toolkit.compute.changes import compare_rows
+from toolkit.core.batches import BATCH_ROWS, copied
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_passthrough, keyed_digests, sum_digests
+from toolkit.core.plan import Action, TablePlan, TableResult, merge_plan, planned
+from toolkit.core.progress import Progress
+from toolkit.core.streams import cut, only, read_ahead
+from toolkit.core.tables import TableSpec, in_cycle
+from toolkit.errors import UnnamedRowError, VerificationError
+from toolkit.operations.transfer.background_digest import BackgroundDigest
+from toolkit.operations.transfer.deletes import delete_first, delete_rest, mark_removed, require_rest
+from toolkit.operations.transfer.evidence import first_difference
+from toolkit.operations.transfer.moved_values import temporary_unique_values
+
+if TYPE_CHECKING:
+    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.portable.table import TableRepository
+    from toolkit.operations.transfer.run import Options, RowSource, Source
+    from toolkit.operations.transfer.watermarks import Watermarks
+
+# Above this share of a table it is faster to read all of it once more than to look rows up by key.
+_READ_ALL_SHARE = 0.1
+# From here on DuckDB's hashes, which take 20 ms to begin, are faster than the canonical digest (10 µs a row).
+_MANY_ROWS = 2_000
+
+
+def execute(
+    plans: Sequence[TablePlan],
+    source: Source,
+    target: DatabaseConnection,
+    options: Options,
+    progress: Progress,
+    marks: Watermarks | None = None,
+) -> tuple[TableResult, ...]:
+    """Write what the plans say, in their order, with the watermarks that were reached, and commit.
+
+    Raises:
+        VerificationError: what arrived is not what was sent; nothing is kept.
+        MissingParentError, UniqueConflictError, UnrepresentableValueError: named with the rows; nothing is kept.
+    """
+    target.stop_reading()
+    specs = [plan.spec for plan in plans]
+    written = [plan for plan in plans if plan.action is not Action.NOTHING]
+    cyclic = in_cycle(specs)
+    with ExitStack() as stack:
+        if any(plan.spec.name in cyclic for plan in plans if plan.writes or plan.deletes):
+            stack.enter_context(target.defer_foreign_keys([spec for spec in specs if spec.name in cyclic]))
+            # A commit in between would find children whose parents are still to come.
+            options = _in_one_piece(options, cyclic, progress)
+        rest = delete_first(plans, target, progress)
+        results = tuple(_write(plan, source, target, options, progress, rest.get(plan.spec.name)) for plan in plans)
+        delete_rest(plans, rest, target)
+        _undo_cascades(plans, source, target, options)
+    mark_removed(plans, target, dt.datetime.now(dt.UTC))
+    target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
+    require_rest(plans, target, verify=options.verify)
+    if options.verify and not options.commit_every and target.has_triggers_or_rules(specs):
+        _verify_again(written, results, target)
+    for spec in specs:
+        target.repository(spec).advance_sequences()
+    if marks is not None:
+        marks.write(target, specs)
+    target.commit()
+    return results
+
+
+def _undo_cascades(plans: Sequence[TablePlan], source: Source, target: DatabaseConnection, options: Options) -> None:
+    """Write rows again that the database changed by itself as what they point at got another value.
+
+    A value that went from one row to another took them along (ON UPDATE CASCADE), though they point where they did.
+    """
+    updated = {plan.spec.name: plan.spec for plan in plans if plan.updates}
+    for plan in plans:
+        spec = plan.spec
+        parents = ((updated[fk.parent], fk) for fk in spec.foreign_keys if fk.parent in updated)
+        if all(set(fk.parent_columns) <= set(parent.key) for parent, fk in parents) or not target.has_update_cascades(
+            spec
+        ):
+            continue
+        repository = target.repository(spec)
+        held = (keyed_digests(spec, batch) for batch in repository.read())
+        found = compare_rows(spec, source.repository(spec).row_digests(), held)
+        again = merge_plan(spec, found)
+        if again.writes:
+            repository.upsert_many(_differing(again, source, options))
+            keys, expected = _expected(again)
+            _verified(
+                partial(_differing, again, source, options), repository, expected, repository.digest(keys=keys), keys
+            )
+
+
+def _lost_parents(plan: TablePlan, plans: Sequence[TablePlan]) -> bool:
+    parents = {foreign_key.parent for foreign_key in plan.spec.foreign_keys}
+    return any(other.deletes and not other.marks for other in plans if other.spec.name in parents)
+
+
+def _in_one_piece(options: Options, cyclic: Collection[str], progress: Progress) -> Options:
+    if options.commit_every:
+        progress.note(f"{', '.join(sorted(cyclic))}: refer to tables after them, so all is one commit.")
+    return replace(options, commit_every=None)
+
+
+def _verify_again(written: Sequence[TablePlan], results: Sequence[TableResult], target: DatabaseConnection) -> None:
+    """See that no trigger on a table written later has changed one that was verified before."""
+    verified = {result.table: result.target_digest for result in results}
+    for plan in written:
+        if _written_digest(plan, target).text != verified[plan.spec.name]:
+            raise VerificationError(target.name, plan.spec.name, "rows were changed by a trigger of another table")
+
+
+def _written_digest(plan: TablePlan, target: DatabaseConnection) -> TableDigest:
+    """The digest of the source's rows as the target has them now, of the kind that `_load` or `_merge` gave."""
+    repository = target.repository(plan.spec)
+    if plan.changes is None:
+        return repository.stored_digest() if _is_verified_as_stored(plan, target) else repository.digest()
+    return _whole(plan, repository.digest(keys=_expected(plan)[0]))
+
+
+def _whole(plan: TablePlan, written: TableDigest) -> TableDigest:
+    """The digest of all rows of the source, with this one for those that were written."""
+    assert plan.digest is not None
+    return plan.digest - _expected(plan)[1] + written
+
+
+def _write(
+    plan: TablePlan,
+    source: Source,
+    target: DatabaseConnection,
+    options: Options,
+    progress: Progress,
+    leaving: pa.Table | None,
+) -> TableResult:
+    started = time.perf_counter()
+    sent = arrived = plan.digest if options.verify and plan.action is Action.NOTHING else None
+    if plan.action is not Action.NOTHING:
+        progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
+        if plan.inserts and target.repository(plan.spec).collated_key():
+            target.repository(plan.spec).require_distinct(_keys_to_write(plan, source))
+        parked = _assign_temporary_values(plan, lambda: _differing(plan, source, options), target, leaving)
+        if options.commit_every and not parked and not _points_at_itself(plan.spec):
+            sent, arrived = _in_parts(plan, source, target, options, progress)
+        elif plan.action is Action.LOAD:
+            sent, arrived = _load(plan, source, target, options, progress)
+        else:
+            sent, arrived = _merge(plan, source, target, options, progress)
+    return replace(
+        planned(plan),
+        seconds=plan.seconds + time.perf_counter() - started,
+        verified=sent is not None,
+        source_digest=sent.text if sent else None,
+        target_digest=arrived.text if arrived else None,
+    )
+
+
+def _assign_temporary_values(
+    plan: TablePlan,
+    incoming: Callable[[], Iterator[pa.RecordBatch]],
+    target: DatabaseConnection,
+    leaving: pa.Table | None,
+) -> bool:
+    """Give rows passing values where another takes theirs; whether there were any.
+
+    Rows to be updated, and `leaving`, the keys of those to be deleted only later. Where nothing else can stand in
+    between, the engine is left to refuse the value.
+    """
+    if plan.changes is None or not (plan.updates or leaving):
+        return False
+    keys = plan.changes.select(list(plan.spec.key))
+    held = pa.concat_tables([keys, leaving]) if leaving else keys
+    parked = [rows for _, rows in temporary_unique_values(plan.spec, held, incoming, target) if rows is not None]
+    for rows in parked:
+        target.repository(plan.spec).update_many(rows)
+    return bool(parked)
+
+
+Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
+
+
+def _load(plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress) -> Digests:
+    """Fill an empty table; digest what is sent on the side, and what arrived where it lies."""
+    origin, repository = source.repository(plan.spec), target.repository(plan.spec)
+    as_stored = _is_verified_as_stored(plan, target)
+    with BackgroundDigest(plan.spec, as_stored) as sent, read_ahead(origin.read(options.batch_rows)) as batches:
+
+        def passing() -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                if options.verify:
+                    sent.add(batch)
+                yield batch
+                progress.advance(batch.num_rows)
+
+        try:
+            repository.load(passing(), plan.inserts)
+        except UnnamedRowError as error:
+            raise repository.why_refused(origin.read(options.batch_rows), error) or error from error
+        if not options.verify:
+            return None, None
+        arrived = repository.stored_digest() if as_stored else repository.digest()
+        return _verified(partial(origin.read, options.batch_rows), repository, sent.result(), arrived)
+
+
+def _is_verified_as_stored(plan: TablePlan, target: DatabaseConnection) -> bool:
+    """Whether there are enough rows for the digest that takes 20 ms to begin, and they come back to the letter.
+
+    Of a decimal without precision an engine keeps the value, not the text.
+    """
+    return (
+        plan.inserts >= _MANY_ROWS
+        and target.capabilities.keeps_text_of_json
+        and not any(column.type.is_free_decimal for column in plan.spec.columns)
+    )
+
+
+def _merge(
+    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
+) -> Digests:
+    """Write the rows that differ; the plan has their digests."""
+    repository = target.repository(plan.spec)
+    with read_ahead(_differing(plan, source, options)) as batches:
+        repository.upsert_many(_counted(batches, progress))
+    if not options.verify:
+        return None, None
+    keys, expected = _expected(plan)
+    found = repository.digest(keys=keys)
+    sent, arrived = _verified(partial(_differing, plan, source, options), repository, expected, found, keys)
+    return _whole(plan, sent), _whole(plan, arrived)
+
+
+def _expected(plan: TablePlan) -> tuple[pa.Table, TableDigest]:
+    assert plan.changes is not None
+    digests = plan.changes.column(DIGEST_FIELD).combine_chunks()
+    return plan.changes.drop_columns([DIGEST_FIELD]), sum_digests(digests)
+
+
+def _keys_to_write(plan: TablePlan, source: Source) -> Iterator[pa.RecordBatch]:
+    if plan.changes is not None:
+        yield from plan.changes.select(list(plan.spec.key)).to_batches()
+        return
+    narrow = plan.spec.project(plan.spec.key)
+    for batch in source.repository(narrow).read(BATCH_ROWS):
+        yield batch.select(list(plan.spec.key))
+
+
+def _differing(plan: TablePlan, source: Source, options: Options) -> Iterator[pa.RecordBatch]:
+    return rows_with_keys(source.repository(plan.spec), _expected(plan)[0], options.batch_rows)
+
+
+def rows_with_keys(rows: RowSource, keys: pa.Table, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+    """The rows with these keys; for a large share of them, all rows are read once."""
+    if keys.num_rows > _READ_ALL_SHARE * rows.count():
+        return only(rows.read(batch_rows), keys)
+    return rows.read(batch_rows, keys=keys)
+
+
+def _in_parts(
+    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
+) -> Digests:
+    """Write and commit so many rows at a time, each part verified before its commit."""
+    assert options.commit_every is not None
+    rows = (
+        source.repository(plan.spec).read(options.batch_rows)
+        if plan.action is Action.LOAD
+        else _differing(plan, source, options)
+    )
+    sent, arrived = TableDigest(), TableDigest()
+    with read_ahead(rows) as batches:
+        for part in cut(batches, options.commit_every):
+            repository = target.repository(plan.spec)
+            seen: list[TableDigest] = []
+            keys: list[pa.RecordBatch] = []
+            repository.upsert_many(_noting_keys(plan.spec, digest_passthrough(plan.spec, part, seen.append), keys))
+            passed = sum(seen, TableDigest())
+            if options.verify:
+                held = pa.Table.from_batches(keys)
+                found = repository.digest(keys=held)
+                again = partial(source.repository(plan.spec).read, options.batch_rows, keys=held)
+                _verified(again, repository, passed, found, held)
+                sent, arrived = sent + passed, arrived + found
+            target.check_parents([plan.spec])
+            repository.advance_sequences()
+            target.commit()
+            progress.advance(passed.rows)
+    return (sent, arrived) if options.verify else (None, None)
+
+
+def _noting_keys(
+    spec: TableSpec, batches: Iterator[pa.RecordBatch], keys: list[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        keys.append(copied(batch, spec.key))
+        yield batch
+
+
+def _verified(
+    rows: Callable[[], Iterator[pa.RecordBatch]],
+    repository: TableRepository,
+    sent: TableDigest,
+    arrived: TableDigest,
+    keys: pa.Table | None = None,
+) -> tuple[TableDigest, TableDigest]:
+    """Both digests, if they are equal; `rows` are those that were sent.
+
+    Raises:
+        VerificationError: they are not, with the first row that shows it.
+    """
+    if sent == arrived:
+        return sent, arrived
+    target, spec = repository.connection, repository.spec
+    fact = (
+        f"{sent.rows} rows were sent, but {arrived.rows} of them are"
+        if sent.rows != arrived.rows
+        else "rows are there, but with other values than were sent,"
+    )
+    raise VerificationError(target.name, spec.name, fact, first_difference(rows, repository, keys))
+
+
+def _points_at_itself(spec: TableSpec) -> bool:
+    return any(foreign_key.parent == spec.name for foreign_key in spec.foreign_keys)
+
+
+def _counted(batches: Iterator[pa.RecordBatch], progress: Progress) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch
+        progress.advance(batch.num_rows)
