@@ -114,7 +114,7 @@ def test_objects_in_no_snapshot_are_orphans(pushed: Gallery) -> None:
     pushed.archive.store.write(orphan, [b"left behind"])
     (pushed.folder / "objects" / "stray").write_bytes(b"?")
     findings = pushed.verify().findings
-    assert outcomes(findings) == [("unrecognised object", "objects/stray"), ("orphan object", orphan)]
+    assert outcomes(findings) == [("orphan object", orphan), ("unrecognised object", "objects/stray")]
     assert {f.size for f in findings} == {11, 1}
     assert pushed.verify("latest").whole
 
