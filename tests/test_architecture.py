@@ -27,7 +27,7 @@ ALLOWED = {
     "models": {"ownership", "errors"},
     "ownership": {"errors"},
     "locks": {"ownership"},
-    "engines": {"compute", "core", "config", "locks", "ownership", "errors"},
+    "engines": {"compute", "core", "locks", "ownership", "errors", "shown_text"},
     "stores": {"compute", "core", "config", "locks", "errors", "shown_text"},
     "operations": {
         "engines",
@@ -42,7 +42,7 @@ ALLOWED = {
     },
     "cli": {"operations", "config", "core", "ownership", "errors", "shown_text"},
     "testing": {"operations", "engines", "stores", "config", "models", "errors", "locks"},
-    "pytest_plugin": {"testing", "config", "errors", "shown_text"},
+    "pytest_plugin": {"testing", "config", "engines", "errors", "shown_text"},
     # The public API: the same verbs, so it may name anything.
     "__init__": {"operations", "config", "errors"},
     "archive": {"operations", "core", "models"},

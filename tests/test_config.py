@@ -10,7 +10,7 @@ import pytest
 
 from toolkit.cli import run
 from toolkit.config import Config, Database, Store, load_config
-from toolkit.config.databases import EngineSettings
+from toolkit.engines.contract import EngineSettings
 from toolkit.errors import ConfigurationError, StoreError, ToolkitError, UnknownNameError
 
 

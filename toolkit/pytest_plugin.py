@@ -221,7 +221,7 @@ def _config(pytestconfig: pytest.Config) -> Config:
 
 
 def _server(pytestconfig: pytest.Config) -> str | None:
-    from toolkit.config.databases import TEST_SERVER
+    from toolkit.engines.registry import TEST_SERVER
 
     return os.environ.get(TEST_SERVER) or pytestconfig.getini("toolkit_postgres_url") or None
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from toolkit.cli.database import database as group
 from toolkit.config import Config, Database
-from toolkit.config.databases import EngineSettings
+from toolkit.engines.contract import EngineSettings
 from toolkit.errors import DatabaseUnavailableError, MigrationError, RevisionMismatchError, UnknownNameError
 
 BEFORE, AFTER = sa.MetaData(), sa.MetaData()

@@ -18,6 +18,7 @@ from toolkit.config import Config, Database
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.tables import TableSpec, select_tables
 from toolkit.engines import connect
+from toolkit.engines.contract import Connection, Table
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import UnrepresentableValueError
@@ -38,16 +39,12 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def repository(connection: DatabaseConnection, kind: str, spec: TableSpec = SPEC) -> TableRepository:
+def repository(connection: Connection, kind: str, spec: TableSpec = SPEC) -> Table:
     """The engine's own repository, or the portable one on the same connection."""
     if kind == "fast":
         return connection.repository(spec)
-
-    # The engine's construct for an upsert is part of its SQL, not of its speed.
-    class Portable(TableRepository):
-        _insert = staticmethod(type(connection.repository(spec))._insert)
-
-    return Portable(connection, spec)
+    assert isinstance(connection, DatabaseConnection)
+    return TableRepository(connection, spec)
 
 
 def filled(database: Database, kind: str, batch: pa.RecordBatch = BATCH, spec: TableSpec = SPEC) -> None:
@@ -57,7 +54,7 @@ def filled(database: Database, kind: str, batch: pa.RecordBatch = BATCH, spec: T
         connection.commit()
 
 
-def rows(repository: TableRepository, keys: pa.Table | None = None, batch_rows: int = 3) -> pa.Table:
+def rows(repository: Table, keys: pa.Table | None = None, batch_rows: int = 3) -> pa.Table:
     """All rows (or those with these keys), ordered by key."""
     batches = list(repository.read(batch_rows=batch_rows, keys=keys))
     assert all(batch.num_rows <= batch_rows for batch in batches)

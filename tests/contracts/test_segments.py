@@ -24,7 +24,7 @@ from toolkit.config import Config, Database
 from toolkit.core.digest import keyed_digests
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
-from toolkit.engines.portable.table import TableRepository
+from toolkit.engines.contract import Table
 from toolkit.engines.postgresql.connection import PostgresConnection
 
 METADATA = sa.MetaData()
@@ -64,7 +64,7 @@ def batch(rows: dict[tuple[int, str], str]) -> pa.RecordBatch:
 
 
 @contextmanager
-def holding(database: Database, rows: dict[tuple[int, str], str]) -> Iterator[TableRepository]:
+def holding(database: Database, rows: dict[tuple[int, str], str]) -> Iterator[Table]:
     """A database that holds just these rows."""
     with connect(database, write=True) as connection:
         METADATA.create_all(connection.sqlalchemy)

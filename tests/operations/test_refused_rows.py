@@ -18,6 +18,7 @@ from toolkit.config import Config
 from toolkit.core.tables import table_spec
 from toolkit.engines import connect
 from toolkit.engines.duckdb.table import DuckDBRepository
+from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.portable.refusals import first_refused
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.table import PostgresRepository
@@ -238,6 +239,7 @@ def test_the_portable_repository_names_the_row_too(strict: Config, engine: str) 
     make_strict(strict, engine, case, filled=False)
     spec = table_spec(ITEM)
     with connect(strict.database("sqlite2")) as source, connect(strict.database(engine), write=True) as target:
+        assert isinstance(target, DatabaseConnection)
         with pytest.raises(ToolkitError) as caught:
             TableRepository(target, spec).upsert_many(source.repository(spec).read())
         assert not TableRepository(target, spec).count()

@@ -15,15 +15,6 @@ import asyncpg  # noqa: F401
 import psycopg
 import pytest
 
-import toolkit.engines.duckdb.connection
-import toolkit.engines.postgresql.connection
-import toolkit.engines.sqlite.connection
-import toolkit.operations.fixtures.load
-import toolkit.testing.asynchronous
-import toolkit.testing.files
-import toolkit.testing.pool
-import toolkit.testing.postgres  # noqa: F401
-
 SHOP = """
     import os
 

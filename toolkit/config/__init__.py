@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from toolkit.config.databases import TEST_SERVER, Database, name_of, parse_databases
+from toolkit.config.databases import name_of, parse_databases
 from toolkit.config.settings import find_settings, from_environment, text
 from toolkit.config.stores import Store, moved, parse_stores
+from toolkit.engines.database import Database
+from toolkit.engines.registry import TEST_SERVER, scheme_of_file
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 __all__ = ["DEFAULT_METADATA", "Config", "Database", "Store", "load_config"]
@@ -50,9 +52,9 @@ class Config:
                 "Write it like postgresql://user@host/name.",
             )
         if re.search(r"[./\\]", name_or_url):
-            engine = "duckdb" if re.search(r"\.d(uck)?db$", name_or_url) else "sqlite"
+            scheme = scheme_of_file(name_or_url)
             raise ConfigurationError(
-                f"There is no database {name_or_url!r}.", f"A file is given as a URL: {engine}:///{name_or_url}"
+                f"There is no database {name_or_url!r}.", f"A file is given as a URL: {scheme}:///{name_or_url}"
             )
         raise UnknownNameError("database", name_or_url, self.databases)
 

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from toolkit.errors import ConfigurationError, DatabaseUnavailableError, UnknownNameError
+from toolkit.errors import ConfigurationError, DatabaseUnavailableError
 
 if TYPE_CHECKING:
-    from toolkit.config import Database
-    from toolkit.engines.portable.connection import DatabaseConnection
-
-# Loaded only when a database of that engine is opened.
-_ENGINES = {
-    "sqlite": ("toolkit.engines.sqlite.connection", "SqliteConnection"),
-    "postgresql": ("toolkit.engines.postgresql.connection", "PostgresConnection"),
-    "duckdb": ("toolkit.engines.duckdb.connection", "DuckDBConnection"),
-}
+    from toolkit.engines.contract import Connection
+    from toolkit.engines.database import Database
 
 
-def connect(database: Database, *, write: bool = False) -> DatabaseConnection:
+def connect(database: Database, *, write: bool = False) -> Connection:
     """One transaction on a database, for use in a `with` block: a snapshot, or (`write`) the right to write.
 
     Raises:
         ConfigurationError: the database is in memory.
         DatabaseUnavailableError: it is a directory, or there is no file to read; entering the block has other causes.
     """
-    if database.engine_name not in _ENGINES:
-        raise UnknownNameError("engine", database.engine_name, _ENGINES)
     if database.is_in_memory:
         raise ConfigurationError(
             f"{database.name} is a database in memory, which ends with each connection.",
-            f"Give it a file, behind three slashes: {database.engine_name}:///file.",
+            f"Give it a file, behind three slashes: {database.kind.name}:///file.",
         )
     if database.file is not None and database.file.is_dir():
         raise DatabaseUnavailableError(database.name, f"{database.file} is a directory", "Name a file in it.")
@@ -41,6 +31,4 @@ def connect(database: Database, *, write: bool = False) -> DatabaseConnection:
             f"there is no file {database.file}",
             "Check the path and the working directory, or fill it first (toolkit load-data).",
         )
-    module, name = _ENGINES[database.engine_name]
-    connection: DatabaseConnection = getattr(import_module(module), name)(database, write)
-    return connection
+    return database.kind.connection(database, write=write)

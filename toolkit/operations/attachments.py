@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from toolkit.config import Config
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
     from toolkit.operations.archive.rows import Reference
     from toolkit.stores.live import LiveBackend
 
@@ -139,7 +139,7 @@ def _passing(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
 
 def copy_files(
     config: Config,
-    origin: DatabaseConnection,
+    origin: Connection,
     specs: Sequence[TableSpec],
     stores: str | Mapping[str, str],
     *,

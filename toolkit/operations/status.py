@@ -21,10 +21,10 @@ from toolkit.operations.unmodelled import unmodelled
 if TYPE_CHECKING:
     from toolkit.config import Config, Database, Store
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
 
 # A server that does not answer is told of after so many seconds, not after the minutes that a system waits.
-_CONNECT_SECONDS = "5"
+_CONNECT_SECONDS = 5
 
 
 class State(StrEnum):
@@ -124,27 +124,21 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
 
 
 def _database(database: Database, config: Config, specs: Sequence[TableSpec], head: str | None) -> DatabaseStatus:
-    folder = Path(database.place) if database.is_embedded else database.file
+    folder = database.file if database.directory is None else database.directory.resolve()
     place = database.shown_url if folder is None else str(folder)
     found = DatabaseStatus(database.name, database.engine_name, place, State.ABSENT)
     if folder is not None and not folder.exists():
         return found
     try:
-        with connect(_answering_soon(database)) as connection:
+        address = database.kind.answering_soon(database, _CONNECT_SECONDS)
+        with connect(database.at(address)) as connection:
             return _contents(found, connection, config, specs, head)
     except ToolkitError as error:
         return replace(found, state=State.UNAVAILABLE, problems=(error.fact,), advice=error.advice)
 
 
-def _answering_soon(database: Database) -> Database:
-    if database.is_embedded or database.engine_name != "postgresql" or "connect_timeout" in database.url.query:
-        return database
-    url = database.url.update_query_dict({"connect_timeout": _CONNECT_SECONDS})
-    return replace(database, address=url.render_as_string(hide_password=False))
-
-
 def _contents(
-    found: DatabaseStatus, connection: DatabaseConnection, config: Config, specs: Sequence[TableSpec], head: str | None
+    found: DatabaseStatus, connection: Connection, config: Config, specs: Sequence[TableSpec], head: str | None
 ) -> DatabaseStatus:
     connection.look_up(specs)
     there = [spec for spec in specs if connection.column_names(spec) is not None]

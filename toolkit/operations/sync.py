@@ -28,7 +28,7 @@ from toolkit.operations.views import told_views
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
 
 
 def sync(
@@ -164,7 +164,7 @@ def _require_one_revision(source: Database, target: Database, config: Config) ->
 
 def _copied_files(
     config: Config,
-    source: DatabaseConnection,
+    source: Connection,
     specs: Sequence[TableSpec],
     stores: str | Mapping[str, str] | None,
     lacking: Sequence[str],

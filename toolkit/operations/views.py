@@ -12,12 +12,10 @@ if TYPE_CHECKING:
 
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
 
 
-def told_views(
-    source: DatabaseConnection, specs: Sequence[TableSpec], progress: Progress
-) -> tuple[TransferWarning, ...]:
+def told_views(source: Connection, specs: Sequence[TableSpec], progress: Progress) -> tuple[TransferWarning, ...]:
     """Say which of these tables are views where their rows are read from, in a line and as warnings."""
     names = view_names(source, specs)
     if names:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from toolkit.engines.registry import engine_of_dialect
 from toolkit.errors import ConfigurationError, MissingDriverError
 
 if TYPE_CHECKING:
@@ -18,21 +19,17 @@ if TYPE_CHECKING:
 
 
 def async_url(database: Database) -> URL:
-    """The URL with an asynchronous driver: asyncpg if the database is configured with it, else psycopg; aiosqlite.
+    """The URL with an asynchronous driver.
 
     Raises:
         ConfigurationError: the engine has no asynchronous driver.
         MissingDriverError: the driver is not installed.
     """
-    from sqlalchemy import make_url
-
-    if database.engine_name == "duckdb":
-        raise ConfigurationError("DuckDB has no asynchronous driver.", "Use toolkit_session, or another database.")
-    url = make_url(database.address)
-    if database.engine_name == "sqlite":
-        url = database.url.set(drivername="sqlite+aiosqlite")
-    elif not url.drivername.endswith("+asyncpg"):
-        url = database.url
+    url = database.kind.async_url(database)
+    if url is None:
+        raise ConfigurationError(
+            f"{database.kind.title} has no asynchronous driver.", "Use toolkit_session, or another database."
+        )
     driver = url.drivername.partition("+")[2]
     if find_spec(driver) is None:
         raise MissingDriverError(f"An asynchronous engine for {database.name}", driver)
@@ -50,8 +47,8 @@ class AsyncDatabase:
         self.engine = SQLAlchemyAsyncConfig(
             connection_string=url.render_as_string(hide_password=False), engine_config=EngineConfig(poolclass=NullPool)
         ).get_engine()
-        if self.engine.driver == "psycopg":
-            _terminate_at_once(self.engine.dialect)
+        if (kind := engine_of_dialect(self.engine.dialect.name)) is not None:
+            kind.let_terminate(self.engine.dialect)
         self._open: dict[Any, asyncio.AbstractEventLoop] = {}
         self._waiting: list[AsyncGenerator[None]] = []
         event.listen(self.engine.sync_engine, "connect", self._opened)
@@ -88,9 +85,3 @@ class AsyncDatabase:
             # Not twice: aiosqlite would wait for a thread that has ended.
             if self._open.pop(connection, None):
                 await connection.close()
-
-
-def _terminate_at_once(dialect: Any) -> None:
-    # SQLAlchemy ends connections of the other drivers without an event loop, but does not know how to with psycopg.
-    dialect.has_terminate = True
-    dialect.do_terminate = lambda connection: connection.driver_connection.pgconn.finish()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.core.constraints import Check, Constraints, ForeignKey, UniqueKey
 from toolkit.core.tables import TableSpec
+from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.engines.duckdb.reflection import check_of, index_of, plain_column
-from toolkit.engines.portable.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.engines.portable.constraints import reflected_index
 
 if TYPE_CHECKING:

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
+from toolkit.engines.catalogue import StoredTable, TableFacts
+from toolkit.engines.contract import Capabilities
 from toolkit.engines.duckdb.catalogue import constraints, stored_tables, table_facts
 from toolkit.engines.duckdb.dialect import is_enforced
 from toolkit.engines.duckdb.reflection import label_of
 from toolkit.engines.duckdb.table import DuckDBRepository
-from toolkit.engines.portable.catalogue import StoredTable, TableFacts
 from toolkit.engines.portable.codec import Codec
-from toolkit.engines.portable.connection import Capabilities, DatabaseConnection, unmapped_child
+from toolkit.engines.portable.connection import DatabaseConnection, unmapped_child
 from toolkit.engines.portable.decorated import repository_of
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import CORRECT_ROW, DatabaseUnavailableError, StatementError, ToolkitError
@@ -36,6 +38,9 @@ class DuckDBConnection(DatabaseConnection):
         enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=True, keeps_foreign_keys=False
     )
     codec = Codec()
+    # Its dialect is derived from PostgreSQL's, whose construct and options it takes.
+    insert = staticmethod(postgresql.insert)
+    options_of = "postgresql"
 
     @property
     def raw(self) -> DuckDBPyConnection:

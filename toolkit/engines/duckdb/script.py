@@ -10,8 +10,9 @@ import pyarrow as pa
 from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import Kind
+from toolkit.engines.contract import TableScript
 from toolkit.engines.portable.literals import duckdb_literals, replaced_text
-from toolkit.engines.portable.script import Script, TableScript, qualified, quoted
+from toolkit.engines.portable.script import Script, qualified, quoted
 
 
 class DuckDBScript(Script):

@@ -7,8 +7,8 @@ import platform
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -17,7 +17,8 @@ from toolkit.core.constraints import Constraints
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
-from toolkit.engines.portable.catalogue import StoredTable
+from toolkit.engines.catalogue import StoredTable
+from toolkit.engines.contract import Capabilities, Configured, Connection, Script, Table
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.constraints import modelled, reflected
 from toolkit.engines.portable.many_tables import ManyTables
@@ -25,26 +26,6 @@ from toolkit.errors import SchemaMismatchError
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from toolkit.config import Database
-    from toolkit.engines.portable.script import Script
-    from toolkit.engines.portable.table import TableRepository
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What an engine does by itself, so that callers need not ask which engine it is."""
-
-    enforces_foreign_keys: bool
-    """Rows without a parent are refused by the engine; elsewhere they are looked for before the commit."""
-    keeps_text_of_json: bool
-    """Rows come back as they were sent, to the letter, so that a load can be verified without reading JSON."""
-    loads_without_key: bool
-    """An empty table is filled without the index that an upsert rests on."""
-    has_one_writer: bool = True
-    """While a transaction writes, nobody else does."""
-    keeps_foreign_keys: bool = True
-    """Tables that are made have the foreign keys of their models."""
 
 
 class DatabaseConnection(ManyTables):
@@ -54,11 +35,13 @@ class DatabaseConnection(ManyTables):
     """
 
     capabilities: ClassVar[Capabilities]
-    options_of: ClassVar[str] = "postgresql"
+    options_of: ClassVar[str]
     """Which options of the models are meant for this engine, by the name of SQLAlchemy's dialect."""
     codec: ClassVar[Codec]
+    insert: ClassVar[Any]
+    """The dialect's INSERT with `on_conflict_do_update`; where there is none, the repository's `upsert_statement`."""
 
-    def __init__(self, database: Database, write: bool = False) -> None:
+    def __init__(self, database: Configured, write: bool = False) -> None:
         super().__init__()
         self.database = database
         self.write = write
@@ -207,7 +190,7 @@ class DatabaseConnection(ManyTables):
         return None
 
     @abstractmethod
-    def repository(self, spec: TableSpec) -> TableRepository:
+    def repository(self, spec: TableSpec) -> Table:
         """Access to one table within this transaction."""
 
     @abstractmethod
@@ -274,7 +257,7 @@ def batch_key(spec: TableSpec, batch: pa.RecordBatch, row: int) -> str:
     return show_key(spec.key, types, tuple(python_scalar(batch.column(name)[row]) for name in spec.key))
 
 
-def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec], *, to_write: bool = False) -> list[str]:
+def require_columns(connection: Connection, specs: Sequence[TableSpec], *, to_write: bool = False) -> list[str]:
     """What this database lacks of these tables, one sentence each; and, `to_write`, what in them cannot be written.
 
     Raises:
@@ -298,14 +281,14 @@ def require_columns(connection: DatabaseConnection, specs: Sequence[TableSpec], 
     return problems
 
 
-def view_names(connection: DatabaseConnection, specs: Sequence[TableSpec]) -> tuple[str, ...]:
+def view_names(connection: Connection, specs: Sequence[TableSpec]) -> tuple[str, ...]:
     """Which of these tables are views in this database."""
     views = {schema: connection.views(schema) for schema in {spec.table.schema for spec in specs}}
     return tuple(spec.name for spec in specs if spec.table.name in views[spec.table.schema])
 
 
 def check_schema(
-    connection: DatabaseConnection, specs: Sequence[TableSpec], others: Sequence[str] = (), *, to_write: bool = False
+    connection: Connection, specs: Sequence[TableSpec], others: Sequence[str] = (), *, to_write: bool = False
 ) -> None:
     """Check that a database has every table with every column, `to_write` all of them; `others` was found elsewhere.
 
@@ -315,7 +298,7 @@ def check_schema(
     refuse_schema([*others, *require_columns(connection, specs, to_write=to_write)])
 
 
-def require_keys(connection: DatabaseConnection, specs: Iterable[TableSpec]) -> None:
+def require_keys(connection: Connection, specs: Iterable[TableSpec]) -> None:
     """Check that rows of these tables can be upserted by their keys.
 
     Raises:

@@ -21,9 +21,9 @@ from toolkit.core.digest import keyed_digests
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import FLOAT_KINDS, Kind, LogicalType, is_unknown_decorator, logical_type
 from toolkit.core.values import python_scalar, shortened
+from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.codec import Codec, from_canonical, shown
 from toolkit.engines.portable.connection import DatabaseConnection, batch_key
-from toolkit.engines.portable.lossy import LossyCast
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import ToolkitError, UnnamedRowError, UnrepresentableValueError
 

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind, LogicalType
 from toolkit.core.values import shortened
+from toolkit.engines.contract import Connection, LossyCast
 from toolkit.errors import UnrepresentableValueError
-
-if TYPE_CHECKING:
-    from toolkit.engines.portable.connection import DatabaseConnection
 
 BITS = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
 # How an integer is written: what else a text holds (a leading zero, a plus sign) would be lost.
@@ -38,14 +34,6 @@ _DECIMAL = re.compile(r"(?:numeric|decimal)\((\d+),(-?\d+)\)", re.IGNORECASE)
 _LENGTH = re.compile(r"\(\d+(?:,-?\d+)?\)")
 
 
-@dataclass(frozen=True, slots=True)
-class LossyCast:
-    """A column's type in the database, and the condition, in its SQL, of the values that the model's type changes."""
-
-    actual: str
-    condition: str
-
-
 def bare(actual: str) -> str:
     """A type's name without its length or precision."""
     return _LENGTH.sub("", actual)
@@ -62,7 +50,7 @@ def holds_decimals(type_: LogicalType, actual: str) -> bool:
     return max(scale, 0) <= wanted and precision - scale <= type_.precision - wanted
 
 
-def require_exact(connection: DatabaseConnection, specs: Iterable[TableSpec]) -> None:
+def require_exact(connection: Connection, specs: Iterable[TableSpec]) -> None:
     """Check that every value of these tables, within their conditions, can be read as the model's type unchanged.
 
     Tables whose columns are of the model's types are not read; of others, the columns in doubt, once.
@@ -75,7 +63,7 @@ def require_exact(connection: DatabaseConnection, specs: Iterable[TableSpec]) ->
             _require_none(connection, spec, casts)
 
 
-def _require_none(connection: DatabaseConnection, spec: TableSpec, casts: Mapping[str, LossyCast]) -> None:
+def _require_none(connection: Connection, spec: TableSpec, casts: Mapping[str, LossyCast]) -> None:
     raw = {name: sa.type_coerce(spec.table.c[name], sa.types.NullType()) for name in spec.column_names}
     changed = {
         name: sa.and_(raw[name].is_not(None), sa.literal_column(f"({cast.condition})")) for name, cast in casts.items()

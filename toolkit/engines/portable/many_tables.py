@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from toolkit.core.tables import TableSpec
-from toolkit.engines.portable.catalogue import TableFacts
+from toolkit.engines.catalogue import TableFacts
 from toolkit.errors import ToolkitError
 
 # Of a statement over many tables; DuckDB takes longer for each of 100 of them than for one alone.

@@ -6,18 +6,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
 from toolkit.core.tables import ForeignKeySpec, TableSpec
-
-if TYPE_CHECKING:
-    from toolkit.engines.portable.connection import DatabaseConnection
+from toolkit.engines.contract import Connection
 
 
 def first_refused(
-    connection: DatabaseConnection, rows: int, refusal: Callable[[int, int], Exception | None]
+    connection: Connection, rows: int, refusal: Callable[[int, int], Exception | None]
 ) -> tuple[int, Exception] | None:
     """The first of so many rows that is refused, and why; None if all are taken after all. Nothing of them stays.
 
@@ -41,14 +39,14 @@ class _UndoneError(Exception):
 
 
 @contextmanager
-def undone(connection: DatabaseConnection) -> Iterator[None]:
+def undone(connection: Connection) -> Iterator[None]:
     """Undo what the block does, however it ends."""
     with suppress(_UndoneError), connection.savepoint():
         yield
         raise _UndoneError
 
 
-def as_enforced(connection: DatabaseConnection, spec: TableSpec) -> TableSpec:
+def as_enforced(connection: Connection, spec: TableSpec) -> TableSpec:
     """The table with what the database itself demands of its columns: no NULLs, unique keys, foreign keys."""
     inspector = sa.inspect(connection.sqlalchemy)
     name, schema = spec.table.name, spec.table.schema

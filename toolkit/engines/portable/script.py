@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.values import python_scalar
+from toolkit.engines.contract import TableScript
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.decorated import as_stored
@@ -18,22 +18,6 @@ from toolkit.errors import UnrepresentableValueError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-
-
-@dataclass(frozen=True)
-class TableScript:
-    """What a script does to one table, in rows; `total` is how many it had, None if only some were compared."""
-
-    spec: TableSpec
-    inserts: int
-    updates: int
-    deletes: int
-    total: int | None
-
-    @property
-    def writes(self) -> int:
-        """Rows that are inserted or updated."""
-        return self.inserts + self.updates
 
 
 def quoted(name: str) -> str:

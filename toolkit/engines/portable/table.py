@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from toolkit.compute.stored_digest import StoredDigest
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, copied, fitting_rows, has_fixed_width, pieces, sized
@@ -20,8 +19,8 @@ from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, TableSpec, bracketed
 from toolkit.core.types import LogicalType
 from toolkit.core.values import python_scalar, show_key, show_value
+from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.connection import DatabaseConnection, batch_key
-from toolkit.engines.portable.lossy import LossyCast
 from toolkit.engines.portable.refusals import as_enforced, first_refused
 from toolkit.errors import (
     ConditionError,
@@ -41,8 +40,6 @@ _BOUND_VALUES = 900
 class TableRepository:
     """Upsert-capable access to one table of one database; takes and returns record batches."""
 
-    # The construct with ON CONFLICT; DuckDB's is PostgreSQL's.
-    _insert: ClassVar[Any] = staticmethod(postgresql.insert)
     # What the driver raises for a row that breaks a constraint, or whose value its column does not take.
     _refusals: ClassVar[tuple[type[Exception], ...]] = (sa.exc.IntegrityError, sa.exc.DataError)
     batch_bytes: ClassVar[int] = BATCH_BYTES
@@ -306,11 +303,14 @@ class TableRepository:
         for key, old, value in zip(encoded, held, new, strict=True):
             own = [storage.c[name] == part for name, part in zip(names, key, strict=True)]
             unchanged = cell.is_(None) if old is None else sa.cast(cell, sa.Text) == old
-            statement: Any = sa.update(storage).where(*own, unchanged).values({column: value})
-            statement = statement.returning(sa.literal_column("1"))
+            statement = sa.update(storage).where(*own, unchanged).values({column: value})
             with self.connection.translated():
-                took.append(bool(self.connection.sqlalchemy.execute(statement).all()))
+                took.append(self._updated(statement) == 1)
         return took
+
+    def _updated(self, statement: sa.Update) -> int:
+        """The number of rows that a statement updates."""
+        return self.connection.sqlalchemy.execute(statement).rowcount
 
     def advance_sequences(self) -> None:
         """Move the generators of key values past the highest value in the table."""
@@ -330,7 +330,7 @@ class TableRepository:
         """`INSERT … ON CONFLICT (key) DO UPDATE` of every data column, the values bound in column order."""
         storage = self.connection.codec.storage_table(self.spec)
         names = self.spec.column_names
-        statement = self._insert(storage).values(
+        statement = self.connection.insert(storage).values(
             {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(names)}
         )
         others = {name: statement.excluded[name] for name in names if name not in self.spec.key}

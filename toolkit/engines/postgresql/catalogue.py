@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from toolkit.core.tables import TableSpec
-from toolkit.engines.portable.catalogue import ColumnFacts, TableFacts
+from toolkit.engines.catalogue import ColumnFacts, TableFacts
 from toolkit.engines.postgresql.sql import qualified
 
 if TYPE_CHECKING:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import sqlalchemy as sa
 from psycopg import errors as pg
+from sqlalchemy.dialects import postgresql
 
-from toolkit.config.databases import for_libpq
 from toolkit.core.constraints import Constraints
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import TableSpec
-from toolkit.engines.portable.catalogue import StoredTable, TableFacts
+from toolkit.engines.catalogue import StoredTable, TableFacts
+from toolkit.engines.contract import Capabilities
 from toolkit.engines.portable.codec import Codec
-from toolkit.engines.portable.connection import Capabilities, DatabaseConnection, unmapped_child
+from toolkit.engines.portable.connection import DatabaseConnection, unmapped_child
 from toolkit.engines.postgresql.catalogue import FOREIGN_KEYS, TABLES, UNUSUAL, table_facts
 from toolkit.engines.postgresql.conflicts import find_orphans
 from toolkit.engines.postgresql.errors import LockSign, known_error, lock_sign
@@ -31,6 +32,7 @@ from toolkit.engines.postgresql.locks import (
 )
 from toolkit.engines.postgresql.sql import VALUE, literal, qualified, quoted
 from toolkit.engines.postgresql.table import PostgresRepository
+from toolkit.engines.postgresql.urls import for_libpq, libpq_options
 from toolkit.errors import DatabaseUnavailableError, ToolkitError
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ class PostgresConnection(DatabaseConnection):
         enforces_foreign_keys=True, keeps_text_of_json=False, loads_without_key=True, has_one_writer=False
     )
     codec = Codec()
+    insert = staticmethod(postgresql.insert)
+    options_of = "postgresql"
 
     _reader: Any = None
     _is_pooled: bool | None = None
@@ -219,7 +223,7 @@ class PostgresConnection(DatabaseConnection):
             import adbc_driver_postgresql.dbapi
 
             snapshot = None if self.write else self.run("SELECT pg_export_snapshot()").fetchone()
-            url = self.database.url.update_query_dict(self.database.libpq_options)
+            url = self.database.url.update_query_dict(libpq_options(self.database.url))
             self._reader = adbc_driver_postgresql.dbapi.connect(for_libpq(url))
             with self._reader.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import errors as pg
 
+from toolkit.engines.postgresql.urls import server_of
 from toolkit.errors import (
     CORRECT_ROW,
     CancelledError,
@@ -23,7 +24,7 @@ from toolkit.errors import (
 if TYPE_CHECKING:
     import psycopg
 
-    from toolkit.config import Database
+    from toolkit.engines.contract import Configured
 
 # By SQLSTATE, or by its class of two characters.
 _BY_STATE = {
@@ -124,7 +125,7 @@ def lock_sign(error: BaseException) -> LockSign | None:
     return LockSign.NO_ROOM if "max_locks_per_transaction" in hint else None
 
 
-def known_error(database: Database, error: BaseException) -> ToolkitError:
+def known_error(database: Configured, error: BaseException) -> ToolkitError:
     """The error to raise in place of the driver's; never with a password, nor with a row's content."""
     text = str(error)
     diag = getattr(error, "diag", None)
@@ -136,7 +137,7 @@ def known_error(database: Database, error: BaseException) -> ToolkitError:
         if not state:
             return DatabaseUnavailableError(
                 database.name,
-                f"no PostgreSQL server answers at {database.server} ({message})",
+                f"no PostgreSQL server answers at {server_of(database.url)} ({message})",
                 "Check that it runs, the host and the port.",
             )
     if state == "57014":
@@ -170,7 +171,7 @@ def _state_of(error: BaseException, text: str) -> str:
     return next((each for sign, each in _IN_STREAM if sign in text), state) if state in _SAYS_NOTHING else state
 
 
-def refused_row(database: Database, table: str, key: str, column: str | None, error: psycopg.Error) -> ToolkitError:
+def refused_row(database: Configured, table: str, key: str, column: str | None, error: psycopg.Error) -> ToolkitError:
     """The server's refusal of one row, with its key and, where that is known, its column."""
     column = column or error.diag.column_name
     if column is None:

@@ -12,13 +12,13 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import errors as pg
 
-from toolkit.config.databases import for_libpq
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
+from toolkit.engines.postgresql.urls import for_libpq
 from toolkit.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
-    from toolkit.config import Database
+    from toolkit.engines.contract import Configured
 
 WRITE_LOCK = int.from_bytes(b"toolkit", "big")
 """Whoever writes with the toolkit holds this advisory lock of the database ("toolkit" in ASCII)."""
@@ -161,7 +161,7 @@ class Holder(NamedTuple):
         return f"{'another toolkit' if self.is_toolkit else 'another session'} ({', '.join(filter(None, parts))})"
 
 
-def locked_error(database: Database, tables: Sequence[str], ours: int) -> DatabaseUnavailableError | None:
+def locked_error(database: Configured, tables: Sequence[str], ours: int) -> DatabaseUnavailableError | None:
     """Who holds what our session waited for in vain: one of these tables, or the right to write; None if nobody does.
 
     By a connection of its own: the one that waited is in a transaction that has failed.
@@ -176,7 +176,7 @@ def locked_error(database: Database, tables: Sequence[str], ours: int) -> Databa
     return None
 
 
-def crowded_error(database: Database, tables: Sequence[str]) -> DatabaseUnavailableError | None:
+def crowded_error(database: Configured, tables: Sequence[str]) -> DatabaseUnavailableError | None:
     """What a server needs that had no more room for the locks on these tables; None if it cannot be asked."""
     with suppress(psycopg.Error):
         with psycopg.connect(for_libpq(database.url), connect_timeout=_SECONDS, autocommit=True) as connection:
@@ -185,7 +185,7 @@ def crowded_error(database: Database, tables: Sequence[str]) -> DatabaseUnavaila
     return None
 
 
-def _told(database: Database, holder: Holder) -> DatabaseUnavailableError:
+def _told(database: Configured, holder: Holder) -> DatabaseUnavailableError:
     what = "the right to write" if holder.table is None else f"a lock on {holder.table}"
     advice = (
         "Wait until it has ended, then run again."

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS
+from toolkit.engines.contract import TableScript
 from toolkit.engines.portable.literals import postgres_literals, postgres_text
-from toolkit.engines.portable.script import Script, TableScript, qualified
+from toolkit.engines.portable.script import Script, qualified
 from toolkit.engines.postgresql.json import holds_null_character
 
 # What the literals rest on, whatever the role or the client has set.

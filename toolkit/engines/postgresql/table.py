@@ -14,8 +14,8 @@ from toolkit.compute.segments import SegmentTotals
 from toolkit.core.batches import BATCH_ROWS, sized
 from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.types import JSON_KINDS, Kind
-from toolkit.engines.portable.catalogue import ColumnFacts
-from toolkit.engines.portable.lossy import LossyCast
+from toolkit.engines.catalogue import ColumnFacts
+from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns, guarded
 from toolkit.engines.postgresql.copy import RowCopy

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from toolkit.core.constraints import Check, Constraints, ForeignKey, UniqueKey
 from toolkit.core.sql_text import clauses, index_parts
 from toolkit.core.tables import TableSpec
-from toolkit.engines.portable.catalogue import ColumnFacts, StoredTable, TableFacts
+from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.engines.portable.constraints import option_texts
 
 if TYPE_CHECKING:

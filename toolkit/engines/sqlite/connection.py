@@ -17,10 +17,10 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, has_fixed_width, parts, sized
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import FLOAT_KINDS, TEXT_KINDS, Kind
+from toolkit.engines.contract import Capabilities, LossyCast
 from toolkit.engines.portable.codec import MISFITS
-from toolkit.engines.portable.connection import Capabilities, unmapped_child
+from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.portable.decorated import repository_of
-from toolkit.engines.portable.lossy import LossyCast
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import constraints, stored_tables, table_facts
 from toolkit.engines.sqlite.codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
@@ -39,7 +39,7 @@ from toolkit.errors import (
 
 if TYPE_CHECKING:
     from toolkit.core.constraints import Constraints
-    from toolkit.engines.portable.catalogue import StoredTable, TableFacts
+    from toolkit.engines.catalogue import StoredTable, TableFacts
     from toolkit.engines.portable.script import Script
 
 # Rows are sorted so many at a time: in order, random keys are inserted several times faster.
@@ -57,6 +57,7 @@ class SqliteConnection(SqliteSnapshot):
 
     capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False)
     codec = SqliteCodec()
+    insert = staticmethod(sqlite.insert)
     options_of = "sqlite"
 
     def commit(self) -> None:
@@ -214,7 +215,6 @@ class SqliteRepository(TableRepository):
     """One table of a SQLite file."""
 
     connection: SqliteConnection
-    _insert = staticmethod(sqlite.insert)
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """Columns that may hold what the Arrow reader would change: numbers among bytes, doubles among texts."""

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from toolkit.core.tables import ColumnSpec, TableSpec
+from toolkit.engines.contract import TableScript
 from toolkit.engines.portable.literals import replaced_text, sqlite_literal
-from toolkit.engines.portable.script import Script, TableScript
+from toolkit.engines.portable.script import Script
 
 _CHECKS = "temp.toolkit_checks"
 

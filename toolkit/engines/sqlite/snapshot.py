@@ -7,7 +7,6 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from toolkit.errors import DatabaseUnavailableError, ToolkitError
 from toolkit.locks import WriterLock, take_writer_lock
 
 if TYPE_CHECKING:
-    from toolkit.config import Database
+    from toolkit.engines.contract import Configured
 
 # SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
 BUSY_STEP = 100
@@ -63,7 +62,7 @@ class SqliteSnapshot(DatabaseConnection):
     _live: sa.Connection | None = None
     """The connection to the file itself while a copy is read."""
 
-    def __init__(self, database: Database, write: bool = False) -> None:
+    def __init__(self, database: Configured, write: bool = False) -> None:
         super().__init__(database, write)
         self._copy = ExitStack()
 
@@ -154,7 +153,7 @@ class SqliteSnapshot(DatabaseConnection):
         """Read from the copy from here on; the file itself is free."""
         self._version = self._data_version()
         self.driver.rollback()
-        engine = replace(self.database, address=f"sqlite:///{copy}").create_engine(read_only=True)
+        engine = self.database.at(f"sqlite:///{copy}").create_engine(read_only=True)
         self._copy.callback(engine.dispose)
         with self.translated():
             self._live, self.sqlalchemy = self.sqlalchemy, engine.connect()

@@ -17,7 +17,7 @@ from toolkit.operations.archive.rows import age_column, read_cells
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
     from toolkit.operations.archive.places import Backends
     from toolkit.stores.archive import Archive
     from toolkit.stores.catalogue import Catalogue
@@ -86,7 +86,7 @@ class Collector:
     jobs: int
     progress: Progress
 
-    def rows(self, connection: DatabaseConnection, specs: Sequence[TableSpec], now: dt.datetime) -> list[Finding]:
+    def rows(self, connection: Connection, specs: Sequence[TableSpec], now: dt.datetime) -> list[Finding]:
         """Note what every row points at; the references that say nothing are returned."""
         self._malformed: list[Finding] = []
         self._younger: dict[tuple[str, str], int] = {}
@@ -108,9 +108,7 @@ class Collector:
         """How many references of a column were left out because of their age."""
         return self._younger.get((table, column), 0)
 
-    def _references(
-        self, connection: DatabaseConnection, spec: TableSpec, now: dt.datetime
-    ) -> Iterator[tuple[Any, ...]]:
+    def _references(self, connection: Connection, spec: TableSpec, now: dt.datetime) -> Iterator[tuple[Any, ...]]:
         by_row = bool(age_column(spec))
         for cell in read_cells(connection, spec):
             if cell.problem is not None:

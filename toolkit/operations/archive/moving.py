@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
     from toolkit.operations.archive.places import Backends
     from toolkit.stores.archive import Archive
     from toolkit.stores.archive_locks import Lock
@@ -144,9 +144,7 @@ class Mover:
             self._row_changed(spec.name, column, json.loads(key))
         self.progress.advance(len(keys))
 
-    def _present(
-        self, connection: DatabaseConnection, spec: TableSpec, column: str, keys: Sequence[str]
-    ) -> Iterator[Cell]:
+    def _present(self, connection: Connection, spec: TableSpec, column: str, keys: Sequence[str]) -> Iterator[Cell]:
         cells = read_cells(connection, spec, keys_table(spec, [json.loads(key) for key in keys]))
         # Read to the end before anything is written: DuckDB does nothing else while a result is unfinished.
         yield from [cell for cell in cells if cell.column == column]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
     from sqlalchemy.types import TypeEngine
 
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
     from toolkit.operations.transfer.run import Source
 
 AGE_COLUMN = "created_at"
@@ -255,9 +255,7 @@ def column_text(references: Sequence[bytes], multiple: bool) -> str:
     return f"[{', '.join(reference.decode() for reference in references)}]"
 
 
-def swap_cells(
-    connection: DatabaseConnection, spec: TableSpec, column: str, cells: Sequence[tuple[Cell, str]]
-) -> list[bool]:
+def swap_cells(connection: Connection, spec: TableSpec, column: str, cells: Sequence[tuple[Cell, str]]) -> list[bool]:
     """Give columns of files new texts, where they still hold what they did; which took."""
     keys = keys_table(spec, [cell.key for cell, _ in cells])
     return connection.repository(spec).compare_and_set(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config, Database
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
 
 
 def require_apart(backends: Backends, metadata: MetaData, named: Iterable[str]) -> None:
@@ -99,7 +99,7 @@ def anywhere(path: str) -> str:
     return f"{UNKNOWN}{path.strip('/')}"
 
 
-def present(connection: DatabaseConnection, metadata: MetaData) -> Iterator[TableSpec]:
+def present(connection: Connection, metadata: MetaData) -> Iterator[TableSpec]:
     """The tables of files that a database has, with those columns that it has: it may be at another revision."""
     for spec in file_tables(metadata):
         names = connection.column_names(spec)

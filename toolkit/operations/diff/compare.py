@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from toolkit.config import Config
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
 
 # Rows looked up at a time on both sides, to show how they differ.
 _ROWS = 500
@@ -281,7 +281,7 @@ def _only(spec: TableSpec, columns: Collection[str]) -> TableSpec:
     return spec.project(name for name in spec.column_names if name in columns or name in spec.key)
 
 
-def _texts_by_key(side: DatabaseConnection, spec: TableSpec, keys: pa.Table) -> dict[tuple[str, ...], dict[str, str]]:
+def _texts_by_key(side: Connection, spec: TableSpec, keys: pa.Table) -> dict[tuple[str, ...], dict[str, str]]:
     """The JSON texts of the rows with these keys by column, by the texts of their keys."""
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for batch in side.repository(replace(spec, conditions=())).read(keys=keys):

@@ -28,7 +28,8 @@ from toolkit.core.plan import merge_plan
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import only, read_ahead
 from toolkit.core.tables import Conditions, TableSpec
-from toolkit.engines.portable.script import Script, TableScript, qualified, quoted
+from toolkit.engines.contract import Connection, Script, TableScript
+from toolkit.engines.portable.script import qualified, quoted
 from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.diff.fitting import fitting_keys
@@ -40,7 +41,6 @@ from toolkit.stores.whole_file import whole_file
 
 if TYPE_CHECKING:
     from toolkit.config import Config
-    from toolkit.engines.portable.connection import DatabaseConnection
 
 # Rows and bytes of one statement: a hundred rows take a client hardly longer than one.
 _STATEMENT_ROWS = 100
@@ -262,7 +262,7 @@ class _Writer:
 
         yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
 
-    def _rows(self, side: DatabaseConnection, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
+    def _rows(self, side: Connection, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
         """The rows with these keys, in the order of the texts of their keys, so that two sides match."""
         batches = side.repository(replace(spec, conditions=())).read(keys=keys)
         found = pa.Table.from_batches(batches, spec.schema)

@@ -21,7 +21,7 @@ from toolkit.engines import connect
 from toolkit.errors import MigrationError, ToolkitError
 from toolkit.models.loader import importable_from, load_metadata
 from toolkit.operations.migrations.committed import Committed
-from toolkit.operations.migrations.environment import introduce, transactional_ddl, with_transactional_ddl
+from toolkit.operations.migrations.environment import transactional_ddl, with_transactional_ddl
 from toolkit.operations.migrations.environments import OWN_ENVIRONMENT, Environment
 from toolkit.operations.migrations.revisions import has_history, joined, opened, recorded_revision, version_table
 from toolkit.ownership import require_ours
@@ -124,7 +124,7 @@ def _commands(database: Database, config: Config, engine: Engine, metadata: Meta
     from advanced_alchemy.alembic.commands import AlembicCommands
     from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
 
-    introduce(database.engine_name)
+    database.kind.introduce_to_alembic()
     environment = Environment.of(config)
     commands = AlembicCommands(
         SQLAlchemySyncConfig(

@@ -16,23 +16,21 @@ from advanced_alchemy.types import (
     StoredObject,
 )
 from alembic import context
-from sqlalchemy import JSON, event, make_url, text
+from sqlalchemy import JSON, event, make_url
 from sqlalchemy.sql.elements import False_, True_
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
+from toolkit.engines.registry import engine_of_dialect
 from toolkit.errors import ConfigurationError
 from toolkit.operations.migrations.revisions import is_bookkeeping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from alembic.autogenerate.api import AutogenContext
     from sqlalchemy import Connection, Engine, MetaData
     from sqlalchemy.ext.asyncio import AsyncEngine
-
-# Any number, as long as it is always the same: two upgrades of one PostgreSQL database wait for one another.
-_ADVISORY_LOCK = 0x746F6F6C6B6974
 
 
 def run_migrations(**options: Any) -> None:
@@ -41,18 +39,6 @@ def run_migrations(**options: Any) -> None:
         _run_offline(options)
     else:
         _run_online(options)
-
-
-def introduce(engine_name: str) -> None:
-    """Let Alembic learn of an engine's ways, which is by importing them; DuckDB's only for DuckDB: it takes 0.3 s.
-
-    Whoever's `env.py` is run: what Alembic does by itself on SQLite and PostgreSQL loses values.
-    """
-    from toolkit.engines.postgresql import alembic as postgres_alembic  # noqa: F401
-    from toolkit.engines.sqlite import alembic as sqlite_alembic  # noqa: F401
-
-    if engine_name == "duckdb":
-        from toolkit.engines.duckdb import alembic as duckdb_alembic  # noqa: F401
 
 
 def _run_online(options: Mapping[str, Any]) -> None:
@@ -75,21 +61,26 @@ async def _run_awaiting(engine: AsyncEngine, options: Mapping[str, Any]) -> None
 
 def _run_on(connection: Connection, options: Mapping[str, Any]) -> None:
     config: Any = context.config
-    introduce(connection.dialect.name)
+    kind = engine_of_dialect(connection.dialect.name)
+    if kind is not None:
+        # Whoever's `env.py` is run.
+        kind.introduce_to_alembic()
     only_reads = bool(config.attributes.get("only_reads"))
     before_commit = config.attributes.get("before_commit")
     with transactional_ddl(connection, only_reads):
         context.configure(**{"connection": connection, "dont_mutate": only_reads, **_options(), **options})
         with context.begin_transaction():
-            if connection.dialect.name == "postgresql" and not only_reads:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            if kind is not None and not only_reads:
+                kind.lock_migrations(connection)
             context.run_migrations()
             if before_commit is not None:
                 before_commit(connection)
 
 
 def _run_offline(options: Mapping[str, Any]) -> None:
-    introduce(make_url(context.config.db_url).get_backend_name())  # type: ignore[attr-defined]
+    kind = engine_of_dialect(make_url(context.config.db_url).get_backend_name())  # type: ignore[attr-defined]
+    if kind is not None:
+        kind.introduce_to_alembic()
     offline = {
         "url": context.config.db_url,  # type: ignore[attr-defined]
         "literal_binds": True,
@@ -139,63 +130,29 @@ def _target_metadata(config: Any) -> MetaData:
 
 @contextmanager
 def transactional_ddl(connection: Connection, only_reads: bool = False) -> Iterator[None]:
-    """On SQLite, let all statements be in transactions, and no foreign key be acted on meanwhile."""
-    if connection.dialect.name != "sqlite":
+    """Let all statements be in transactions, and no foreign key be acted on, where an engine must be told."""
+    kind = engine_of_dialect(connection.dialect.name)
+    if kind is None:
         yield
         return
-    give_back = _take_over(connection, only_reads)
+    undo = kind.begin_migrations(connection, only_reads=only_reads)
     try:
         yield
     finally:
-        give_back()
+        undo()
 
 
 def with_transactional_ddl(engine: Engine, only_reads: bool = False) -> Engine:
     """The same for every connection of an engine, for an `env.py` that does not do it itself."""
     taken = engine.execution_options()
+    kind = engine_of_dialect(engine.dialect.name)
 
-    def take_over(connection: Connection) -> None:
-        _take_over(connection, only_reads)
+    def begin(connection: Connection) -> None:
+        if kind is not None:
+            kind.begin_migrations(connection, only_reads=only_reads)
 
-    if engine.dialect.name == "sqlite":
-        event.listen(taken, "engine_connect", take_over)
+    event.listen(taken, "engine_connect", begin)
     return taken
-
-
-def _take_over(connection: Connection, only_reads: bool) -> Callable[[], None]:
-    """Begin SQLite's transactions in the driver's place; what gives that back.
-
-    Python's driver begins a transaction only before rows are changed, so a migration that fails would leave
-    half of its tables. And dropping a table, which is how one is altered, would delete its rows' children.
-    """
-    driver: Any = connection.connection.dbapi_connection
-    # An asynchronous driver is behind an adapter, which has only cursors.
-    innermost: Any = connection.connection.driver_connection
-
-    def run(statement: str) -> Any:
-        cursor = driver.cursor()
-        cursor.execute(statement)
-        row = cursor.fetchone() if cursor.description else None
-        cursor.close()
-        return row
-
-    level, driver.isolation_level = driver.isolation_level, None
-    (enforced,) = run("PRAGMA foreign_keys")
-    run("PRAGMA foreign_keys = OFF")
-
-    def begin(_: Connection) -> None:
-        if not innermost.in_transaction:
-            run("BEGIN" if only_reads else "BEGIN IMMEDIATE")
-
-    def give_back() -> None:
-        event.remove(connection, "begin", begin)
-        # Within a transaction the pragma would do nothing.
-        connection.rollback()
-        run(f"PRAGMA foreign_keys = {enforced}")
-        driver.isolation_level = level
-
-    event.listen(connection, "begin", begin)
-    return give_back
 
 
 def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | bool | None:
@@ -216,11 +173,9 @@ def _render_default(value: Any, autogenerate: AutogenContext) -> str | bool | No
             return "sa.true()"
         case FunctionElement() if not value.clauses.clauses:
             return f"sa.func.{value.name}()"
-    # DuckDB's dialect gives columns that number themselves such a default; each engine has its own way.
-    numbered = autogenerate.dialect is not None and autogenerate.dialect.name == "duckdb"
-    from toolkit.engines.duckdb.reflection import sequence_of
-
-    return None if numbered and sequence_of(str(value)) else False
+    kind = None if autogenerate.dialect is None else engine_of_dialect(autogenerate.dialect.name)
+    # Each engine has its own way to number rows.
+    return None if kind is not None and kind.is_numbering(str(value)) else False
 
 
 def _render_type(type_: TypeEngine[Any], autogenerate: AutogenContext) -> str | bool:

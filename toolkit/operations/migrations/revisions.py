@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, select
 
 from toolkit.engines import connect
-from toolkit.engines.postgresql.types import accept_foreign_types
 from toolkit.errors import RevisionMismatchError
 from toolkit.operations.migrations.environments import Environment
 
@@ -80,7 +79,7 @@ def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
         engine = create_engine(database.url.set(database=":memory:"))
     else:
         engine = database.create_engine(read_only=read_only)
-    accept_foreign_types(engine)
+    database.kind.accept_types(engine)
     try:
         yield engine
     finally:

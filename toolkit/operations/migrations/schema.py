@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
 
-from toolkit.engines.postgresql.locks import require_room_to_make
-from toolkit.engines.postgresql.types import require_distinct_enums
 from toolkit.errors import SchemaMismatchError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database, scripts_of, transaction
@@ -93,10 +91,8 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
                 f"If it is new, forget the record: toolkit database stamp-migration base --database {database.name}",
             )
         if not with_history:
-            with opened(database, read_only=True) as engine:
-                require_distinct_enums(metadata, engine.dialect)
-                with engine.connect() as connection:
-                    require_room_to_make(database.name, connection, metadata)
+            with opened(database, read_only=True) as engine, engine.connect() as connection:
+                database.kind.require_makeable(database.name, connection, metadata)
         return True
     if with_history and found.is_versioned:
         if found.revision != expected:

@@ -19,8 +19,7 @@ from toolkit.errors import DeleteGuardError, ReferencedRowsError, VerificationEr
 
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
-    from toolkit.engines.portable.connection import DatabaseConnection
-    from toolkit.engines.portable.table import TableRepository
+    from toolkit.engines.contract import Connection, Table
 
 
 Key = tuple[Any, ...]
@@ -42,7 +41,7 @@ class DeleteLimit:
         return " or ".join([*limits, *([f"{self.share:.0%}"] if self.share else [])])
 
 
-def guard(plans: Sequence[TablePlan], target: DatabaseConnection, limit: DeleteLimit | None) -> None:
+def guard(plans: Sequence[TablePlan], target: Connection, limit: DeleteLimit | None) -> None:
     """Refuse a plan that would delete too much, or rows that others point at.
 
     Raises:
@@ -74,7 +73,7 @@ def guard(plans: Sequence[TablePlan], target: DatabaseConnection, limit: DeleteL
                 )
 
 
-def _way_around(plan: TablePlan, target: DatabaseConnection) -> str:
+def _way_around(plan: TablePlan, target: Connection) -> str:
     """How all rows of a table go, which no limit allows; a load would also delete what a condition leaves out."""
     if plan.marks or plan.spec.where is not None:
         return f"{'mark' if plan.marks else 'delete'} them in {target.name} yourself: no limit allows that here"
@@ -85,7 +84,7 @@ def _way_around(plan: TablePlan, target: DatabaseConnection) -> str:
     )
 
 
-def soften(plan: TablePlan, target: TableRepository | None) -> TablePlan:
+def soften(plan: TablePlan, target: Table | None) -> TablePlan:
     """The same plan with rows marked instead of deleted, those that are not yet; none where they cannot be marked."""
     columns = soft_delete_columns(plan.spec)
     if plan.removals is None or target is None:
@@ -110,7 +109,7 @@ def _unmarked(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
     return batch.filter(pc.invert(reduce(pc.or_, flags)))
 
 
-def mark_removed(plans: Sequence[TablePlan], target: DatabaseConnection, now: dt.datetime) -> None:
+def mark_removed(plans: Sequence[TablePlan], target: Connection, now: dt.datetime) -> None:
     """Mark rows as deleted, as of `now`, and see that they are.
 
     Raises:
@@ -131,9 +130,7 @@ def mark_removed(plans: Sequence[TablePlan], target: DatabaseConnection, now: dt
             raise VerificationError(target.name, plan.spec.name, "rows that were marked as deleted are not as marked")
 
 
-def _pointing(
-    plan: TablePlan, plans: Sequence[TablePlan], target: DatabaseConnection
-) -> Iterator[tuple[TableSpec, int]]:
+def _pointing(plan: TablePlan, plans: Sequence[TablePlan], target: Connection) -> Iterator[tuple[TableSpec, int]]:
     """The tables with rows that point at rows to be deleted, and how many, without those that `plans` delete too."""
     assert plan.removals is not None
     going = {
@@ -155,7 +152,7 @@ def _pointing(
                 yield child, rows
 
 
-def _values(plan: TablePlan, names: Sequence[str], target: DatabaseConnection) -> pa.Table:
+def _values(plan: TablePlan, names: Sequence[str], target: Connection) -> pa.Table:
     """What the rows to be deleted have in these columns, which need not be their key."""
     assert plan.removals is not None
     if set(names) <= set(plan.spec.key):
@@ -178,7 +175,7 @@ def _keys(table: pa.Table, names: Sequence[str]) -> frozenset[Key]:
     return frozenset(key for batch in table.to_batches() for key in _rows(batch, names))
 
 
-def delete_first(plans: Sequence[TablePlan], target: DatabaseConnection, progress: Progress) -> dict[str, pa.Table]:
+def delete_first(plans: Sequence[TablePlan], target: Connection, progress: Progress) -> dict[str, pa.Table]:
     """Delete, children before parents, what only the target has and no row that stays points at; by table, the rest.
 
     First, for another row may be about to take a unique value that goes. The rest has to wait until the rows that
@@ -196,16 +193,14 @@ def delete_first(plans: Sequence[TablePlan], target: DatabaseConnection, progres
     return rest
 
 
-def has_to_wait(
-    plan: TablePlan, plans: Sequence[TablePlan], waiting: Collection[str], target: DatabaseConnection
-) -> bool:
+def has_to_wait(plan: TablePlan, plans: Sequence[TablePlan], waiting: Collection[str], target: Connection) -> bool:
     """Whether a row that stays, or is of a table whose deletes are `waiting`, points at one to be deleted."""
     # Rows that wait themselves are still there, and what they point at waits with them.
     gone = [other for other in plans if other.spec.name not in waiting]
     return any(True for _ in _pointing(plan, gone, target))
 
 
-def delete_rest(plans: Sequence[TablePlan], rest: dict[str, pa.Table], target: DatabaseConnection) -> None:
+def delete_rest(plans: Sequence[TablePlan], rest: dict[str, pa.Table], target: Connection) -> None:
     """Delete what had to wait.
 
     Raises:
@@ -219,7 +214,7 @@ def delete_rest(plans: Sequence[TablePlan], rest: dict[str, pa.Table], target: D
         target.repository(plan.spec).delete_many(rest[plan.spec.name])
 
 
-def require_rest(plans: Sequence[TablePlan], target: DatabaseConnection, *, verify: bool) -> None:
+def require_rest(plans: Sequence[TablePlan], target: Connection, *, verify: bool) -> None:
     """See that exactly the rows that should be are left where some were deleted; `verify`: also by their digest.
 
     Raises:
@@ -238,7 +233,7 @@ def require_rest(plans: Sequence[TablePlan], target: DatabaseConnection, *, veri
             raise VerificationError(target.name, plan.spec.name, "rows other than those of the source are")
 
 
-def _still_within(plan: TablePlan, target: DatabaseConnection) -> int:
+def _still_within(plan: TablePlan, target: Connection) -> int:
     """How many of the rows that were marked still meet the condition, which may be of the very columns that mark."""
     if plan.spec.where is None or plan.removals is None:
         return plan.deletes

@@ -16,14 +16,12 @@ from toolkit.models.personal_data import personal_columns
 
 if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.table import TableRepository
+    from toolkit.engines.contract import Table
 
 _SHOWN = 60
 
 
-def first_difference(
-    rows: Callable[[], Iterable[pa.RecordBatch]], target: TableRepository, keys: pa.Table | None = None
-) -> str:
+def first_difference(rows: Callable[[], Iterable[pa.RecordBatch]], target: Table, keys: pa.Table | None = None) -> str:
     """What was sent and what is there of the first row in which these rows and the target's (of these keys) differ."""
     spec = target.spec
     found = compare_rows(spec, _digests(spec, rows()), _digests(spec, target.read(keys=keys)), removed=True)

@@ -26,8 +26,7 @@ from toolkit.operations.transfer.evidence import first_difference
 from toolkit.operations.transfer.moved_values import temporary_unique_values
 
 if TYPE_CHECKING:
-    from toolkit.engines.portable.connection import DatabaseConnection
-    from toolkit.engines.portable.table import TableRepository
+    from toolkit.engines.contract import Connection, Table
     from toolkit.operations.transfer.run import Options, RowSource, Source
     from toolkit.operations.transfer.watermarks import Watermarks
 
@@ -40,7 +39,7 @@ _MANY_ROWS = 2_000
 def execute(
     plans: Sequence[TablePlan],
     source: Source,
-    target: DatabaseConnection,
+    target: Connection,
     options: Options,
     progress: Progress,
     marks: Watermarks | None = None,
@@ -77,7 +76,7 @@ def execute(
     return results
 
 
-def _undo_cascades(plans: Sequence[TablePlan], source: Source, target: DatabaseConnection, options: Options) -> None:
+def _undo_cascades(plans: Sequence[TablePlan], source: Source, target: Connection, options: Options) -> None:
     """Write rows again that the database changed by itself as what they point at got another value.
 
     A value that went from one row to another took them along (ON UPDATE CASCADE), though they point where they did.
@@ -113,7 +112,7 @@ def _in_one_piece(options: Options, cyclic: Collection[str], progress: Progress)
     return replace(options, commit_every=None)
 
 
-def _verify_again(written: Sequence[TablePlan], results: Sequence[TableResult], target: DatabaseConnection) -> None:
+def _verify_again(written: Sequence[TablePlan], results: Sequence[TableResult], target: Connection) -> None:
     """See that no trigger on a table written later has changed one that was verified before."""
     verified = {result.table: result.target_digest for result in results}
     for plan in written:
@@ -121,7 +120,7 @@ def _verify_again(written: Sequence[TablePlan], results: Sequence[TableResult], 
             raise VerificationError(target.name, plan.spec.name, "rows were changed by a trigger of another table")
 
 
-def _written_digest(plan: TablePlan, target: DatabaseConnection) -> TableDigest:
+def _written_digest(plan: TablePlan, target: Connection) -> TableDigest:
     """The digest of the source's rows as the target has them now, of the kind that `_load` or `_merge` gave."""
     repository = target.repository(plan.spec)
     if plan.changes is None:
@@ -138,7 +137,7 @@ def _whole(plan: TablePlan, written: TableDigest) -> TableDigest:
 def _write(
     plan: TablePlan,
     source: Source,
-    target: DatabaseConnection,
+    target: Connection,
     options: Options,
     progress: Progress,
     leaving: pa.Table | None,
@@ -168,7 +167,7 @@ def _write(
 def _assign_temporary_values(
     plan: TablePlan,
     incoming: Callable[[], Iterator[pa.RecordBatch]],
-    target: DatabaseConnection,
+    target: Connection,
     leaving: pa.Table | None,
 ) -> bool:
     """Give rows passing values where another takes theirs; whether there were any.
@@ -189,7 +188,7 @@ def _assign_temporary_values(
 Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
 
 
-def _load(plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress) -> Digests:
+def _load(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Fill an empty table; digest what is sent on the side, and what arrived where it lies."""
     origin, repository = source.repository(plan.spec), target.repository(plan.spec)
     as_stored = _is_verified_as_stored(plan, target)
@@ -212,7 +211,7 @@ def _load(plan: TablePlan, source: Source, target: DatabaseConnection, options: 
         return _verified(partial(origin.read, options.batch_rows), repository, sent.result(), arrived)
 
 
-def _is_verified_as_stored(plan: TablePlan, target: DatabaseConnection) -> bool:
+def _is_verified_as_stored(plan: TablePlan, target: Connection) -> bool:
     """Whether there are enough rows for the digest that takes 20 ms to begin, and they come back to the letter.
 
     Of a decimal without precision an engine keeps the value, not the text.
@@ -224,9 +223,7 @@ def _is_verified_as_stored(plan: TablePlan, target: DatabaseConnection) -> bool:
     )
 
 
-def _merge(
-    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
-) -> Digests:
+def _merge(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Write the rows that differ; the plan has their digests."""
     repository = target.repository(plan.spec)
     with read_ahead(_differing(plan, source, options)) as batches:
@@ -265,9 +262,7 @@ def rows_with_keys(rows: RowSource, keys: pa.Table, batch_rows: int = BATCH_ROWS
     return rows.read(batch_rows, keys=keys)
 
 
-def _in_parts(
-    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
-) -> Digests:
+def _in_parts(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Write and commit so many rows at a time, each part verified before its commit."""
     assert options.commit_every is not None
     rows = (
@@ -306,7 +301,7 @@ def _noting_keys(
 
 def _verified(
     rows: Callable[[], Iterator[pa.RecordBatch]],
-    repository: TableRepository,
+    repository: Table,
     sent: TableDigest,
     arrived: TableDigest,
     keys: pa.Table | None = None,

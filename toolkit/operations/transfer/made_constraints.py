@@ -19,14 +19,14 @@ from toolkit.errors import SchemaMismatchError
 
 if TYPE_CHECKING:
     from toolkit.config import Database
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
 
 # So many are told one by one; a document has all of them.
 _TOLD = 20
 
 
 def made_constraints(
-    source: DatabaseConnection, target: Database, specs: Sequence[TableSpec], progress: Progress
+    source: Connection, target: Database, specs: Sequence[TableSpec], progress: Progress
 ) -> tuple[TransferWarning, ...]:
     """How the constraints of tables that are yet to be made differ from those of the source, told at once.
 
@@ -60,7 +60,7 @@ def made_constraints(
     return told
 
 
-def _refused(source: DatabaseConnection, spec: TableSpec, change: Stronger) -> str | None:
+def _refused(source: Connection, spec: TableSpec, change: Stronger) -> str | None:
     """Which rows of the source it would refuse; None if there are none."""
     known = [name for name in change.columns if name in spec.column_names]
     if len(known) < len(change.columns):
@@ -77,7 +77,7 @@ def _there(change: Stronger) -> str:
     return "does not have it" if change.condition is None else f"has it only where {change.condition}"
 
 
-def _warning(source: DatabaseConnection, target: Database, spec: TableSpec, change: Change) -> TransferWarning:
+def _warning(source: Connection, target: Database, spec: TableSpec, change: Change) -> TransferWarning:
     if isinstance(change, Stronger):
         reason = f"{target.name} is given {change.what}, as the models say; {source.name} {_there(change)}."
         return TransferWarning("constraint stronger", spec.name, reason)

@@ -23,8 +23,7 @@ from toolkit.engines.portable.connection import batch_key
 from toolkit.errors import AmbiguousMatchError, ConfigurationError, UnknownNameError
 
 if TYPE_CHECKING:
-    from toolkit.engines.portable.connection import DatabaseConnection
-    from toolkit.engines.portable.table import TableRepository
+    from toolkit.engines.contract import Connection, Table
     from toolkit.operations.transfer.run import RowSource
 
 Key = tuple[Any, ...]
@@ -59,8 +58,8 @@ class MatchedSource:
 
     def __init__(
         self,
-        origin: DatabaseConnection,
-        target: DatabaseConnection,
+        origin: Connection,
+        target: Connection,
         specs: Sequence[TableSpec],
         match: Mapping[str, Sequence[str]],
     ) -> None:
@@ -130,7 +129,7 @@ class MatchedSource:
             found |= zip(names, keys.applied([found[name] for name in names]), strict=True)
         return found
 
-    def _keys(self, spec: TableSpec, by: tuple[str, ...], target: DatabaseConnection) -> KeyMap:
+    def _keys(self, spec: TableSpec, by: tuple[str, ...], target: Connection) -> KeyMap:
         names = tuple(dict.fromkeys((*spec.key, *by)))
         # A foreign key of several columns is rewritten only as a whole.
         pointing = (fk.columns for fk in spec.foreign_keys if set(fk.columns) & set(names))
@@ -159,9 +158,7 @@ class MatchedSource:
 class MatchedRows:
     """One table's rows, with other keys in some columns."""
 
-    def __init__(
-        self, rows: TableRepository, rewritten: Callable[[Mapping[str, pa.Array]], Mapping[str, pa.Array]]
-    ) -> None:
+    def __init__(self, rows: Table, rewritten: Callable[[Mapping[str, pa.Array]], Mapping[str, pa.Array]]) -> None:
         self._rows = rows
         self._rewritten = rewritten
         self.spec = rows.spec
@@ -227,9 +224,7 @@ def _ambiguous(by_value: TableSpec, value: Key) -> AmbiguousMatchError:
     return AmbiguousMatchError(by_value.name, shown, ", ".join(by_value.key))
 
 
-def _require_free_keys(
-    spec: TableSpec, by: Sequence[str], rows: Iterable[pa.RecordBatch], held: TableRepository
-) -> None:
+def _require_free_keys(spec: TableSpec, by: Sequence[str], rows: Iterable[pa.RecordBatch], held: Table) -> None:
     """Refuse a row that has nothing to be recognised by, but the key of a row of the target that has."""
     for batch in rows:
         nameless = batch.filter(pc.invert(_complete(batch, by)))
@@ -272,7 +267,7 @@ def _by_value(
     return found
 
 
-def _taken(spec: TableSpec, rows: Iterable[pa.RecordBatch], held: TableRepository) -> list[Key]:
+def _taken(spec: TableSpec, rows: Iterable[pa.RecordBatch], held: Table) -> list[Key]:
     """The keys of those of these rows that another row of the target has."""
     keys = (pa.Table.from_batches([batch]).select(list(spec.key)) for batch in rows)
     return [
@@ -283,7 +278,7 @@ def _taken(spec: TableSpec, rows: Iterable[pa.RecordBatch], held: TableRepositor
     ]
 
 
-def _fresh_keys(spec: TableSpec, count: int, source: TableRepository, target: TableRepository) -> list[Key]:
+def _fresh_keys(spec: TableSpec, count: int, source: Table, target: Table) -> list[Key]:
     """Keys that nobody has, for rows that are new to the target where another row has their own."""
     if not count:
         return []

@@ -22,8 +22,7 @@ from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 
 if TYPE_CHECKING:
-    from toolkit.engines.portable.connection import DatabaseConnection
-    from toolkit.engines.portable.table import TableRepository
+    from toolkit.engines.contract import Connection, Table
 
 Batches = Iterable[pa.RecordBatch]
 # Shorter texts may be taken; longer ones are not needed.
@@ -32,7 +31,7 @@ _LONGEST_TEXT = 32
 
 
 def temporary_unique_values(
-    spec: TableSpec, held: pa.Table, incoming: Callable[[], Batches], target: DatabaseConnection
+    spec: TableSpec, held: pa.Table, incoming: Callable[[], Batches], target: Connection
 ) -> Iterator[tuple[tuple[str, ...], pa.Table | None]]:
     """For each unique key, rows with a value for the time between, as their key and one column.
 
@@ -86,9 +85,7 @@ def _length(spec: TableSpec, column: ColumnSpec) -> int:
     return min(getattr(spec.table.c[column.name].type, "length", None) or _LONGEST_TEXT, _LONGEST_TEXT)
 
 
-def _values(
-    column: ColumnSpec, keys: pa.Table, repository: TableRepository, incoming: Callable[[], Batches]
-) -> pa.Array:
+def _values(column: ColumnSpec, keys: pa.Table, repository: Table, incoming: Callable[[], Batches]) -> pa.Array:
     """Values that no row has; those of texts and UUIDs are hashes of the row's key, so always the same."""
     type_ = column.type.arrow
     if column.nullable:

@@ -40,8 +40,7 @@ from toolkit.operations.transfer.prepared import prepared
 
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
-    from toolkit.engines.portable.connection import DatabaseConnection
-    from toolkit.engines.portable.table import TableRepository
+    from toolkit.engines.contract import Connection, Table
     from toolkit.operations.transfer.watermarks import Watermarks
 
 # So many rows that changed since the last sync are looked up in the target by key; for more it is read whole.
@@ -102,7 +101,7 @@ class Options:
 
 
 def transfer(
-    source_for: Callable[[DatabaseConnection | None], Source],
+    source_for: Callable[[Connection | None], Source],
     target: Database,
     config: Config,
     specs: Sequence[TableSpec],
@@ -111,7 +110,7 @@ def transfer(
     options: Options,
     progress: Progress,
     problems: Sequence[str] = (),
-    watermarks_for: Callable[[DatabaseConnection], Watermarks] | None = None,
+    watermarks_for: Callable[[Connection], Watermarks] | None = None,
     before_rows: Callable[[], None] | None = None,
     before_models: Callable[[], tuple[TransferWarning, ...]] | None = None,
     follows_target: bool = False,
@@ -166,12 +165,12 @@ class _Run:
 
     def __init__(
         self,
-        source_for: Callable[[DatabaseConnection | None], Source],
+        source_for: Callable[[Connection | None], Source],
         target: Database,
         specs: Sequence[TableSpec],
         options: Options,
         progress: Progress,
-        watermarks_for: Callable[[DatabaseConnection], Watermarks] | None,
+        watermarks_for: Callable[[Connection], Watermarks] | None,
         before_rows: Callable[[], None] | None,
         *,
         follows_target: bool,
@@ -223,16 +222,14 @@ class _Run:
             return results, (*stale, *_unlike_numbers(destination, self._specs, results, progress))
 
     def _ready(
-        self, source: Source, plans: Sequence[TablePlan], destination: DatabaseConnection
+        self, source: Source, plans: Sequence[TablePlan], destination: Connection
     ) -> AbstractContextManager[Source]:
         """The source, with the rows to write at hand where others will wait for us."""
         if destination.write:
             return nullcontext(source)
         return prepared(source, plans, self._options.batch_rows, self._progress)
 
-    def _begin_writing(
-        self, plans: Sequence[TablePlan], destination: DatabaseConnection
-    ) -> tuple[TransferWarning, ...]:
+    def _begin_writing(self, plans: Sequence[TablePlan], destination: Connection) -> tuple[TransferWarning, ...]:
         """Take the write lock, and see whether the plans still hold; what is to be told if they do not quite.
 
         Raises:
@@ -255,7 +252,7 @@ class _Run:
         return (TransferWarning(CHANGED_MEANWHILE, "", reason, database=destination.name),)
 
     def _plans(
-        self, destination: DatabaseConnection, *, locks_first: bool = False
+        self, destination: Connection, *, locks_first: bool = False
     ) -> tuple[Source, list[TablePlan], Watermarks | None]:
         """Compare each table, and refuse what cannot be done.
 
@@ -283,9 +280,7 @@ class _Run:
         return source, plans, marks
 
 
-def _lacking_rights(
-    marks: Watermarks | None, target: DatabaseConnection, progress: Progress
-) -> tuple[TransferWarning, ...]:
+def _lacking_rights(marks: Watermarks | None, target: Connection, progress: Progress) -> tuple[TransferWarning, ...]:
     """What the run that a dry run stands for could not do, though it may read everything."""
     error = marks.lacking_right(target) if marks else None
     if marks is None or error is None:
@@ -296,7 +291,7 @@ def _lacking_rights(
 
 
 def _unlike_numbers(
-    target: DatabaseConnection, specs: Sequence[TableSpec], results: Sequence[TableResult], progress: Progress
+    target: Connection, specs: Sequence[TableSpec], results: Sequence[TableResult], progress: Progress
 ) -> tuple[TransferWarning, ...]:
     """In which columns the target now stores digits as bytes."""
     written = {result.table for result in results if result.inserted + result.updated}
@@ -310,7 +305,7 @@ def _unlike_numbers(
     )
 
 
-def _upserts(plan: TablePlan, target: DatabaseConnection, options: Options) -> bool:
+def _upserts(plan: TablePlan, target: Connection, options: Options) -> bool:
     """Whether rows will be written by an upsert, which rests on the table's key."""
     if plan.action is Action.LOAD:
         return bool(options.commit_every) or not target.capabilities.loads_without_key
@@ -327,7 +322,7 @@ def _lacks_schema(target: Database, config: Config, specs: Sequence[TableSpec], 
     return blank
 
 
-def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: DatabaseConnection, options: Options) -> None:
+def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: Connection, options: Options) -> None:
     for plan in plans:
         rows = plan.updates + plan.unchanged
         if not rows:
@@ -342,7 +337,7 @@ def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: Databas
 
 def _plan(
     source: Source,
-    target: DatabaseConnection,
+    target: Connection,
     spec: TableSpec,
     progress: Progress,
     mode: Mode,
@@ -386,7 +381,7 @@ def _tuples(batch: pa.RecordBatch, spec: TableSpec) -> list[tuple[Any, ...]]:
     return list(zip(*(batch.column(name).to_pylist() for name in spec.key), strict=True))
 
 
-def _compare_found(digests: Iterable[pa.RecordBatch], target: TableRepository, spec: TableSpec) -> Changes:
+def _compare_found(digests: Iterable[pa.RecordBatch], target: Table, spec: TableSpec) -> Changes:
     """Compare these rows, few enough to be held, with those of the same keys."""
     found = pa.Table.from_batches(digests, digest_schema(spec))
     held = target.read(keys=found.drop_columns([DIGEST_FIELD]))
@@ -395,7 +390,7 @@ def _compare_found(digests: Iterable[pa.RecordBatch], target: TableRepository, s
 
 def plan_table(
     source: RowSource,
-    target: TableRepository | None,
+    target: Table | None,
     spec: TableSpec,
     progress: Progress,
     mode: Mode = Mode.UPSERT,

@@ -24,7 +24,7 @@ from toolkit.core.values import timestamp_text
 from toolkit.errors import ConfigurationError, PrivilegeError
 
 if TYPE_CHECKING:
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
 
 _TIMES = frozenset({Kind.TIMESTAMPTZ, Kind.TIMESTAMP, Kind.DATE})
 _DEFAULT_OVERLAP = dt.timedelta(minutes=5)
@@ -62,9 +62,7 @@ class Watermarks:
     reached: dict[str, int]
 
     @classmethod
-    def between(
-        cls, since: Since, source: DatabaseConnection, target: DatabaseConnection, specs: Sequence[TableSpec]
-    ) -> Watermarks:
+    def between(cls, since: Since, source: Connection, target: Connection, specs: Sequence[TableSpec]) -> Watermarks:
         """The watermarks of the last sync of a pair, and how far the source goes now.
 
         Raises:
@@ -94,12 +92,12 @@ class Watermarks:
         """What is to be kept: the watermarks that are not where they were."""
         return {name: mark for name, mark in self.reached.items() if self.previous.get(name) != mark}
 
-    def lacking_right(self, target: DatabaseConnection) -> PrivilegeError | None:
+    def lacking_right(self, target: Connection) -> PrivilegeError | None:
         """What stops the target's role from keeping what this sync will reach, found without writing anything."""
         reason = target.lacking_right(_STATE, ("SELECT", "INSERT", "DELETE")) if self.moved else None
         return None if reason is None else _lacking_right(target, reason)
 
-    def _read(self, target: DatabaseConnection, specs: Sequence[TableSpec]) -> dict[str, int]:
+    def _read(self, target: Connection, specs: Sequence[TableSpec]) -> dict[str, int]:
         with target.translated():
             if not sa.inspect(target.sqlalchemy).has_table(_STATE.name):
                 return {}
@@ -127,7 +125,7 @@ class Watermarks:
         """From where on rows are looked at."""
         return _literal(spec, self.since.column, self._start(spec, self.previous[spec.name])).strip("'")
 
-    def _reach(self, spec: TableSpec, source: DatabaseConnection, now: dt.datetime) -> None:
+    def _reach(self, spec: TableSpec, source: Connection, now: dt.datetime) -> None:
         """Note how far the source goes; a time that is still to come does not count, for others come before it."""
         column = spec.column(self.since.column)
         bounds = list(spec.conditions)
@@ -140,7 +138,7 @@ class Watermarks:
         if mark is not None:
             self.reached[spec.name] = mark
 
-    def write(self, target: DatabaseConnection, specs: Sequence[TableSpec]) -> None:
+    def write(self, target: Connection, specs: Sequence[TableSpec]) -> None:
         """Keep what was reached, in the transaction of the rows."""
         moved = self.moved
         if not moved:
@@ -189,14 +187,14 @@ def clock() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _grows(spec: TableSpec, column: str, source: DatabaseConnection) -> bool:
+def _grows(spec: TableSpec, column: str, source: Connection) -> bool:
     """Whether the source itself can tell which rows changed since; a type of the application's own may hide it."""
     if column not in spec.column_names:
         return False
     return source.repository(spec).stored_type(column) == spec.column(column).type
 
 
-def _require_table(target: DatabaseConnection) -> None:
+def _require_table(target: Connection) -> None:
     """See to it that the table is there and may be written to, by making it and by writing nothing."""
     changes = (
         sa.delete(_STATE).where(sa.false()),
@@ -209,14 +207,14 @@ def _require_table(target: DatabaseConnection) -> None:
 
 
 @contextmanager
-def _naming_the_right(target: DatabaseConnection) -> Iterator[None]:
+def _naming_the_right(target: Connection) -> Iterator[None]:
     try:
         yield
     except PrivilegeError as error:
         raise _lacking_right(target, error.reason) from error
 
 
-def _lacking_right(target: DatabaseConnection, reason: str) -> PrivilegeError:
+def _lacking_right(target: Connection, reason: str) -> PrivilegeError:
     """What the role needs, in the statements that its owner, or the schema's, can run."""
     dialect = target.sqlalchemy.dialect
     quote = dialect.identifier_preparer.quote

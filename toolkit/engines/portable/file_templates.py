@@ -1,4 +1,4 @@
-"""Templates and clones of a database that is one file."""
+"""Templates and clones for tests of a database that is one file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from toolkit.config import Database
+from toolkit.engines.contract import Configured
+from toolkit.engines.urls import parsed_url
 from toolkit.locks import locked, try_lock
 
 KEPT_DAYS = 7
@@ -23,8 +23,9 @@ class FileTemplates:
     With `rebuild`, the name of a run, only templates that were made in it are used.
     """
 
-    def __init__(self, database: Database, directory: Path, rebuild: str | None = None) -> None:
+    def __init__(self, database: Configured, directory: Path, suffix: str, rebuild: str | None = None) -> None:
         self._database = database
+        self._suffix = suffix
         self._rebuild = rebuild
         self._directory = directory
         self._lock = directory / "directory.lock"
@@ -37,35 +38,29 @@ class FileTemplates:
             self._held = try_lock(self._clones.with_suffix(".lock"))
         self._clones.mkdir()
 
-    def ensure(self, key: str, fill: Callable[[Database], None]) -> None:
+    def ensure(self, key: str, fill: Callable[[str], None]) -> None:
         """See to it that there is a template of that key, made by one process for all."""
         with locked(self._lock):
             if self._template(key).exists() and self._rebuild in (None, self._run_of(key)):
                 os.utime(self._template(key))
                 return
             made = self._new()
-            assert made.file is not None
-            try:
-                fill(made)
-            finally:
-                made.engine.dispose()
+            fill(self._address(made))
             self._note(key).unlink(missing_ok=True)
-            made.file.replace(self._template(key))
+            made.replace(self._template(key))
             if self._rebuild:
                 self._note(key).write_text(self._rebuild)
-            self.drop(made)
+            _remove_with_company(made)
 
-    def clone(self, key: str) -> Database:
-        """A new database like the template."""
+    def clone(self, key: str) -> str:
+        """The address of a new database like the template."""
         clone = self._new()
-        assert clone.file is not None
-        shutil.copyfile(self._template(key), clone.file)
-        return clone
+        shutil.copyfile(self._template(key), clone)
+        return self._address(clone)
 
-    def drop(self, database: Database) -> None:
+    def drop(self, address: str) -> None:
         """Remove a clone with all that its engine put beside it."""
-        assert database.file is not None
-        shutil.rmtree(database.file.parent, ignore_errors=True)
+        _remove_with_company(Path(parsed_url(self._database.name, address).database or ""))
 
     def close(self) -> None:
         """Remove what this process made, except for templates."""
@@ -83,11 +78,16 @@ class FileTemplates:
     def _run_of(self, key: str) -> str | None:
         return self._note(key).read_text() if self._note(key).is_file() else None
 
-    def _new(self) -> Database:
+    def _new(self) -> Path:
+        """A file in a folder of its own."""
         place = self._clones / str(next(self._numbers))
         place.mkdir()
-        url = self._database.url.set(database=str(place / f"test.{self._database.engine_name}"))
-        return replace(self._database, address=url.render_as_string(hide_password=False))
+        return place / f"test.{self._suffix}"
+
+    def _address(self, file: Path) -> str:
+        # As it was written: its scheme is the engine's, and what is set of it stays.
+        url = parsed_url(self._database.name, self._database.address).set(database=str(file))
+        return url.render_as_string(hide_password=False)
 
     def _remove_leftovers(self) -> None:
         for lock in self._directory.glob("run-*.lock"):
@@ -98,6 +98,11 @@ class FileTemplates:
             if template.stat().st_mtime < time.time() - KEPT_DAYS * 86400:
                 template.unlink(missing_ok=True)
                 template.with_suffix(".run").unlink(missing_ok=True)
+
+
+def _remove_with_company(file: Path) -> None:
+    """Remove a clone's folder."""
+    shutil.rmtree(file.parent, ignore_errors=True)
 
 
 def _remove(clones: Path) -> None:

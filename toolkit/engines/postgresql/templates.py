@@ -1,4 +1,4 @@
-"""Templates and clones on a PostgreSQL server.
+"""Templates and clones of databases for tests on a PostgreSQL server.
 
 The database that was named is only connected to. What this module makes has names that begin with
 `toolkit_<project>_`: `…seed_<key>` for templates, `…run_<process>_<number>` for clones. A process holds an advisory
@@ -11,18 +11,49 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
-from toolkit.config import Database
-from toolkit.config.databases import for_libpq
+from toolkit.engines.contract import Configured
+from toolkit.engines.database import Database
+from toolkit.engines.postgresql.engine import EMBEDDED, ENGINE
 from toolkit.engines.postgresql.errors import known_error
+from toolkit.engines.postgresql.urls import for_libpq
+from toolkit.engines.registry import TEST_SERVER
+from toolkit.engines.urls import parsed_url
+from toolkit.errors import ConfigurationError
 
 KEPT_DAYS = 7
+_SERVER_OF_TESTS = EMBEDDED.rstrip(":")
+
+
+def address_for_tests(database: Configured, server: str | None, directory: Path) -> str:
+    """The database on the server for tests: `server`, a URL, or `embedded` for one in this directory.
+
+    Raises:
+        ConfigurationError: none is named, and the application works with one of its own.
+    """
+    if server is None and not database.address.startswith(EMBEDDED):
+        raise ConfigurationError(
+            f"No server is named for tests, and {database.name} is configured as {database.shown_url}: "
+            "databases are made and dropped only where that is meant.",
+            f"Set {TEST_SERVER} (or toolkit_postgres_url of pytest) to a PostgreSQL URL, or to "
+            f"`{_SERVER_OF_TESTS}` for a server of pytest's own.",
+        )
+    if server in (None, _SERVER_OF_TESTS):
+        return f"{EMBEDDED}{directory / 'postgres'}"
+    assert server is not None
+    named = Database(database.name, server, database.root)
+    if named.kind is not ENGINE:
+        raise ConfigurationError(
+            f"The server for tests is no PostgreSQL: {named.shown_url}.",
+            f"Correct {TEST_SERVER}, or toolkit_postgres_url of pytest.",
+        )
+    return server
 
 
 class PostgresTemplates:
@@ -31,19 +62,21 @@ class PostgresTemplates:
     With `rebuild`, the name of a run, only templates that were made in it are used.
     """
 
-    def __init__(self, database: Database, project: str, rebuild: str | None = None) -> None:
+    def __init__(self, database: Configured, rebuild: str | None = None) -> None:
         self._database = database
         self._rebuild = rebuild
         self._url = database.url
         self._numbers = count()
-        self._prefix = f"toolkit_{project}_"
+        # Locks are seen by those who are connected to the same database: a project's name includes it.
+        place = f"{database.root}\n{self._url.database}"
+        self._prefix = f"toolkit_{hashlib.sha256(place.encode()).hexdigest()[:8]}_"
         self._process = secrets.token_hex(4)
         with self._in_own_words():
             self._connection = psycopg.connect(for_libpq(self._url), autocommit=True)
         self._rows("SELECT pg_advisory_lock(%s)", self._key_of(self._process))
         self._remove_leftovers()
 
-    def ensure(self, key: str, fill: Callable[[Database], None]) -> None:
+    def ensure(self, key: str, fill: Callable[[str], None]) -> None:
         """See to it that there is a template of that key, made by one process for all."""
         template = f"{self._prefix}seed_{key}"
         self._rows("SELECT pg_advisory_lock(%s)", self._key_of(key))
@@ -58,17 +91,17 @@ class PostgresTemplates:
         finally:
             self._rows("SELECT pg_advisory_unlock(%s)", self._key_of(key))
 
-    def clone(self, key: str) -> Database:
-        """A new database like the template."""
+    def clone(self, key: str) -> str:
+        """The address of a new database like the template."""
         # No STRATEGY: the server's own default since version 15, WAL_LOG, takes 17 ms where FILE_COPY takes 51
         # (PostgreSQL 18 with default settings, the bundled fixtures); versions before know no other.
         name = self._new_name()
         self._run("CREATE DATABASE {} TEMPLATE {}", Identifier(name), Identifier(f"{self._prefix}seed_{key}"))
         return self._at(name)
 
-    def drop(self, database: Database) -> None:
+    def drop(self, address: str) -> None:
         """Drop a clone, whoever is still connected to it."""
-        self._drop(database.url.database or "")
+        self._drop(parsed_url(self._database.name, address).database or "")
 
     def close(self) -> None:
         """Drop what this process made, except for templates."""
@@ -77,17 +110,14 @@ class PostgresTemplates:
                 self._drop(name)
             self._connection.close()
 
-    def _make(self, template: str, fill: Callable[[Database], None]) -> None:
+    def _make(self, template: str, fill: Callable[[str], None]) -> None:
         name = self._new_name()
         self._run("CREATE DATABASE {}", Identifier(name))
-        made = self._at(name)
         try:
-            fill(made)
+            fill(self._at(name))
         except BaseException:
             self._drop(name)
             raise
-        finally:
-            made.engine.dispose()
         # Nobody may be connected to a template while it is copied. The name comes last: it says that all is there.
         self._run("ALTER DATABASE {} ALLOW_CONNECTIONS false", Identifier(name))
         self._drop(template)
@@ -128,12 +158,11 @@ class PostgresTemplates:
     def _new_name(self) -> str:
         return f"{self._prefix}run_{self._process}_{next(self._numbers)}"
 
-    def _at(self, name: str) -> Database:
-        from sqlalchemy import make_url
-
+    def _at(self, name: str) -> str:
         # The address, not the URL made from it: an application's own driver and its options stay.
-        url = self._url if self._database.is_embedded else make_url(self._database.address)
-        return replace(self._database, address=url.set(database=name).render_as_string(hide_password=False))
+        address = self._database.address
+        url = self._url if address.startswith(EMBEDDED) else parsed_url(self._database.name, address)
+        return url.set(database=name).render_as_string(hide_password=False)
 
     def _key_of(self, name: str) -> int:
         digest = hashlib.sha256(f"{self._prefix}{name}".encode()).digest()

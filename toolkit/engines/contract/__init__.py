@@ -1,0 +1,25 @@
+"""What an engine is to all others: what each must bring, and what it may.
+
+To add one: a package beside `sqlite/` with a module whose `ENGINE` is an `Engine`, and an entry in `registry.ENGINES`.
+`portable/` has all that is needed to begin with, right on any engine that SQLAlchemy has a dialect for: an `Engine` for
+databases that are one file (`FileEngine`), a connection (`DatabaseConnection`) and a repository (`TableRepository`). A
+package overrides single methods of these where its engine differs or does better; whoever uses an engine asks what is
+declared here, never for its name. `tests/contracts` is what it has to pass, `tests/engines/fourth` a short example.
+"""
+
+from toolkit.engines.contract.configured import Configured, EngineSettings
+from toolkit.engines.contract.connection import Capabilities, Connection, LossyCast, Script, Table, TableScript
+from toolkit.engines.contract.engine import Engine, Templates
+
+__all__ = [
+    "Capabilities",
+    "Configured",
+    "Connection",
+    "Engine",
+    "EngineSettings",
+    "LossyCast",
+    "Script",
+    "Table",
+    "TableScript",
+    "Templates",
+]

@@ -1,0 +1,385 @@
+"""A connection, which is one transaction on one database, and its tables: what is asked of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from toolkit.core.progress import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+    from toolkit.core.constraints import Constraints
+    from toolkit.core.digest import TableDigest
+    from toolkit.core.progress import Progress
+    from toolkit.core.tables import ForeignKeySpec, TableSpec
+    from toolkit.core.types import LogicalType
+    from toolkit.engines.catalogue import StoredTable, TableFacts
+    from toolkit.engines.contract.configured import Configured
+    from toolkit.errors import ToolkitError, UnnamedRowError
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine does by itself, so that callers need not ask which engine it is."""
+
+    enforces_foreign_keys: bool
+    """Rows without a parent are refused by the engine; elsewhere they are looked for before the commit."""
+    keeps_text_of_json: bool
+    """Rows come back as they were sent, to the letter, so that a load can be verified without reading JSON."""
+    loads_without_key: bool
+    """An empty table is filled without the index that an upsert rests on."""
+    has_one_writer: bool = True
+    """While a transaction writes, nobody else does."""
+    keeps_foreign_keys: bool = True
+    """Tables that are made have the foreign keys of their models."""
+
+
+class Connection(Protocol):
+    """One transaction on one database. Leaving the block without `commit` rolls it back.
+
+    For reading it is one snapshot over all tables; for writing nobody else's toolkit writes at the same time.
+    `portable.connection.DatabaseConnection` has all of it but for `repository`, `script` and how a transaction begins.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the engine does by itself."""
+
+    @property
+    def database(self) -> Configured:
+        """Where it is connected to."""
+
+    @property
+    def name(self) -> str:
+        """The database's name, for messages."""
+
+    @property
+    def write(self) -> bool:
+        """Whether it may write, by now."""
+
+    @property
+    def sqlalchemy(self) -> sa.Connection:
+        """SQLAlchemy's connection, which shares the transaction; its errors are told by `translated`."""
+
+    @property
+    def options_of(self) -> str:
+        """Which options of the models are meant for this engine, by the name of SQLAlchemy's dialect."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Roll back what was not committed and let go of the database."""
+
+    def repository(self, spec: TableSpec) -> Table:
+        """Access to one table within this transaction."""
+
+    def script(self) -> Script:
+        """How a script for the engine's own client is written."""
+
+    def commit(self) -> None:
+        """Make the transaction's work last, and begin the next."""
+
+    def savepoint(self) -> AbstractContextManager[Any]:
+        """Undo what the block did if it fails. An engine without savepoints ends the transaction and begins another."""
+
+    def translated(self) -> AbstractContextManager[None]:
+        """Turn the driver's errors into this package's."""
+
+    def reason(self, error: BaseException) -> str:
+        """Why a row was refused, in the database's own words."""
+
+    def identity(self) -> str:
+        """Sixteen hexadecimal digits for where these rows are; no secret."""
+
+    # -- what is there ---------------------------------------------------------------------------------------------
+
+    def look_up(self, specs: Sequence[TableSpec]) -> None:
+        """Ask the catalogue of all these tables at once: for thousands of tables, one by one takes minutes."""
+
+    def facts(self, spec: TableSpec) -> TableFacts | None:
+        """What the catalogue says of a table, None if it is not there; asked once in a transaction."""
+
+    def column_names(self, spec: TableSpec) -> frozenset[str] | None:
+        """The columns that the table has in this database; None when there is no such table."""
+
+    def columns(self, spec: TableSpec) -> dict[str, bool] | None:
+        """The columns that the table has, and whether the database computes them; None without such a table."""
+
+    def views(self, schema: str | None) -> frozenset[str]:
+        """The names of the views in a schema."""
+
+    def stored_tables(self) -> Iterable[StoredTable]:
+        """All tables with rows of somebody's that may be read, whoever made them; not those of the engine itself."""
+
+    def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+        """The constraints that these tables have in this database, by name; without those that are views there."""
+
+    def made_constraints(self, table: sa.Table) -> Constraints:
+        """The constraints that it will have when it is made from its model; nothing needs to be connected for that."""
+
+    def compared_name(self, name: str) -> str:
+        """A name in the form that is the same for all names that mean one table or column."""
+
+    def filled(self, specs: Sequence[TableSpec]) -> frozenset[str]:
+        """The names of those tables that have any row, or cannot be read; whatever the conditions that narrow them."""
+
+    def counts(self, specs: Sequence[TableSpec]) -> dict[str, int]:
+        """How many rows each of these tables has, by name, whatever the conditions that narrow them."""
+
+    def holds(self, table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> bool:
+        """Whether a table has a row that meets these conditions; the first found ends the search."""
+
+    # -- abilities: an engine without them keeps the portable default ----------------------------------------------
+
+    def lock_tables(self, specs: Sequence[TableSpec], progress: Progress = SILENT) -> None:
+        """Keep these tables from being altered while they are worked on; call it first. Default: they are looked up."""
+
+    def look_first(self) -> None:
+        """Keep nobody from writing until `begin_writing`; call it before anything is read. Default: nothing."""
+
+    def begin_writing(self) -> bool:
+        """Take what writing needs; whether all that was read since `look_first` is as it was. Default: it is."""
+
+    def exclude_writers(self, specs: Sequence[TableSpec]) -> None:
+        """Let nobody else write to these tables until the end. Default: nothing, for engines of one writer."""
+
+    def hold_writer_lock(self) -> None:
+        """Let no other toolkit write in between the commits of this connection. Default: nothing, as above.
+
+        Raises:
+            DatabaseUnavailableError: this connection cannot do so.
+        """
+
+    def require_room(self, merged: Sequence[TableSpec]) -> None:
+        """Check that one transaction may merge rows into all of these tables. Default: it may.
+
+        Raises:
+            DatabaseUnavailableError: the server has no room for so many locks.
+        """
+
+    def lacking_right(self, table: sa.Table, rights: Sequence[str], /) -> str | None:
+        """Why this role may not do so with a table, or make it where it is not. Default: None, it may."""
+
+    def defer_foreign_keys(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """Check the foreign keys of these tables at the end of the block. Default: nothing, they are not checked."""
+
+    def check_parents(self, specs: Sequence[TableSpec]) -> None:
+        """Check the foreign keys that were not checked as rows were written. Default: by a query for each.
+
+        Raises:
+            MissingParentError: with the number of rows and the first key.
+        """
+
+    def unmapped_children(self, spec: TableSpec) -> tuple[TableSpec, ...]:
+        """Tables unknown to the model that the database lets point at this one. Default: none."""
+
+    def has_triggers_or_rules(self, specs: Sequence[TableSpec]) -> bool:
+        """Whether a write to one of these tables may run the application's trigger or rule. Default: no."""
+
+    def has_update_cascades(self, spec: TableSpec) -> bool:
+        """Whether the database changes rows of the table when what they point at is changed. Default: no."""
+
+    def unlike_numbers(self, specs: Sequence[TableSpec], /) -> dict[tuple[str, str], int]:
+        """By table and column, how many values SQLAlchemy's type does not read as they are stored. Default: none."""
+
+    def stop_reading(self) -> None:
+        """Close what was opened beside the transaction to read: its locks would stop our own writes."""
+
+
+class Table(Protocol):
+    """Upsert-capable access to one table of one database, within a transaction.
+
+    `portable.table.TableRepository` has all of it. A faster one overrides single methods, and must agree with it value
+    by value. One that computes digests where the rows are is `compute.segments.SegmentedDigests` too: then equal parts
+    of two tables are not sent to be compared.
+    """
+
+    @property
+    def connection(self) -> Connection:
+        """The transaction."""
+
+    @property
+    def spec(self) -> TableSpec:
+        """The table as the models have it."""
+
+    @property
+    def batch_bytes(self) -> int:
+        """What a batch of several rows takes at most."""
+
+    @property
+    def within(self) -> sa.ColumnElement[bool]:
+        """The conditions that narrow the table, as their user wrote them."""
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def read(self, batch_rows: int = ..., keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows (or those with these keys) in the canonical schema, in no particular order.
+
+        Raises:
+            UnrepresentableValueError: a value that is not of its column's type, named with its row.
+        """
+
+    def count(self) -> int:
+        """Number of rows."""
+
+    def is_empty(self) -> bool:
+        """Whether there is no row at all, whatever the condition that narrows the table."""
+
+    def width(self, keys: pa.Table) -> int:
+        """The characters and bytes of all values of any length in the rows with these keys."""
+
+    def maximum(self, column: str) -> int | None:
+        """The greatest value of a column of whole numbers or times, as Arrow counts it; None if there is none."""
+
+    def first_repeated(self, columns: Sequence[str]) -> str | None:
+        """Values of these columns, none of them NULL, that several rows have, for a message; None if there are none."""
+
+    def stored_type(self, column: str) -> LogicalType:
+        """What the database itself holds in a column: a type of the application's own may hold another there."""
+
+    def row_digests(self) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of every row, before this transaction wrote any."""
+
+    def digest(self, keys: pa.Table | None = None) -> TableDigest:
+        """The digest of all rows, or of those with these keys, as this transaction sees them."""
+
+    def stored_digest(self) -> TableDigest:
+        """The digest of all rows as they are stored; comparable with `StoredDigest` of what was sent, and only that."""
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
+        """Fill the table, which must be empty, with about `rows` rows; the number written.
+
+        Raises:
+            UnnamedRowError: a row is refused; `why_refused` finds it.
+            RefusedRowError, UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
+        """
+
+    def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
+        """Why these rows could not fill the empty table."""
+
+    def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """Insert rows, or update all other columns of the rows with the same keys; the number written.
+
+        Raises:
+            RefusedRowError, UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
+        """
+
+    def update_many(self, rows: pa.Table) -> int:
+        """Give rows that are there other values in some columns: `rows` holds these and the key; the number of rows."""
+
+    def delete_many(self, keys: pa.Table) -> int:
+        """Delete the rows with these keys; the number that were there."""
+
+    def compare_and_set(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
+        """Give one column of the rows with these keys new values, each only if it still holds that text; which took."""
+
+    # -- checks ----------------------------------------------------------------------------------------------------
+
+    def has_key(self) -> bool:
+        """Whether the database keeps the key unique, by an index that an upsert can rest on."""
+
+    def check_condition(self) -> None:
+        """Have the database understand each condition that narrows the table, before anything is done by them.
+
+        Raises:
+            ConditionError: it does not understand one of them.
+        """
+
+    def require_parents(self, foreign_key: ForeignKeySpec) -> None:
+        """Check that every row's parent is there.
+
+        Raises:
+            MissingParentError: with the number of rows and the first key.
+        """
+
+    # -- abilities: an engine without them keeps the portable default ----------------------------------------------
+
+    def lossy_casts(self) -> Mapping[str, LossyCast]:
+        """By column, those whose type there has values that reading them as the model's would change. Default: none."""
+
+    def collated_key(self) -> dict[str, str]:
+        """The key columns of which the database takes different values for one, each with what does so. Default: none.
+
+        An engine with such collations also has `require_distinct`.
+        """
+
+    def require_distinct(self, keys: Iterable[pa.RecordBatch]) -> None:
+        """Check that keys to insert are different to the database too, from one another and its own.
+
+        Raises:
+            CollationConflictError: two are not, and one row would be written over another.
+        """
+
+    def advance_sequences(self) -> None:
+        """Move the generators of key values past the highest value in the table. Default: there are none."""
+
+    def advance_statements(self) -> list[str]:
+        """The statements that do so, of which each may be run at any time."""
+
+    def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
+        """So many numbers that no row has in this column, all greater than `above`. Default: those that follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossyCast:
+    """A column's type in the database, and the condition, in its SQL, of the values that the model's type changes."""
+
+    actual: str
+    condition: str
+
+
+@dataclass(frozen=True)
+class TableScript:
+    """What a script does to one table, in rows; `total` is how many it had, None if only some were compared."""
+
+    spec: TableSpec
+    inserts: int
+    updates: int
+    deletes: int
+    total: int | None
+
+    @property
+    def writes(self) -> int:
+        """Rows that are inserted or updated."""
+        return self.inserts + self.updates
+
+
+class Script(Protocol):
+    """How a script for the engine's own client begins and ends, and how values stand in it."""
+
+    @property
+    def engine(self) -> str:
+        """The engine, in a sentence."""
+
+    @property
+    def usage(self) -> str:
+        """How the client is told to run a FILE, and to stop at an error."""
+
+    @property
+    def overriding(self) -> str:
+        """What lets an INSERT give values that a column makes itself."""
+
+    def begin(self, tables: Sequence[TableScript]) -> Iterator[str]:
+        """The statements before the first that changes a row."""
+
+    def end(self, tables: Sequence[TableScript], changes: int) -> Iterator[str]:
+        """The statements behind the last of them, which together change so many rows: checks, then COMMIT."""
+
+    def literals(self, spec: TableSpec, batch: pa.RecordBatch) -> Mapping[str, list[str]]:
+        """The columns of a batch, which holds the key and may lack others, as SQL literals.
+
+        Raises:
+            UnrepresentableValueError: a value that the engine cannot keep, named with its row.
+        """

@@ -1,0 +1,141 @@
+"""An engine: where its databases are, how they are opened, migrated, and made for tests."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import URL, Dialect, MetaData
+    from sqlalchemy import Connection as SQLAlchemyConnection
+    from sqlalchemy import Engine as SQLAlchemyEngine
+
+    from toolkit.engines.contract.configured import Configured
+    from toolkit.engines.contract.connection import Connection
+
+
+class Engine(ABC):
+    """All that is an engine's, in one value without state: the `ENGINE` of its module, which loads nothing heavy."""
+
+    name: ClassVar[str]
+    """How users know it."""
+    title: ClassVar[str]
+    """How it is written in a sentence."""
+    dialect: ClassVar[str]
+    """The name of SQLAlchemy's dialect."""
+
+    # -- where a database is ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def url(self, database: Configured) -> URL:
+        """The SQLAlchemy URL with the driver that the toolkit uses, whichever the application does.
+
+        Raises:
+            ConfigurationError: the address is none of this engine's.
+        """
+
+    def file(self, database: Configured) -> Path | None:
+        """The one file that a database is, if it is one."""
+        return None
+
+    def directory(self, database: Configured) -> Path | None:
+        """The directory of a server that the toolkit itself starts, if it is one."""
+        return None
+
+    def is_in_memory(self, database: Configured) -> bool:
+        """Whether it ends with each connection."""
+        return False
+
+    def place(self, database: Configured) -> str:
+        """Where the rows are, where that is neither a file nor a directory: equal for two names of one database."""
+        return self.shown_url(database)
+
+    @abstractmethod
+    def shown_url(self, database: Configured) -> str:
+        """The address as it may be printed: without its password."""
+
+    def answering_soon(self, database: Configured, seconds: int) -> str:
+        """The address, so that a server that does not answer is given up after so many seconds."""
+        return database.address
+
+    # -- opening it ------------------------------------------------------------------------------------------------
+
+    def engine_options(self, database: Configured, *, read_only: bool) -> dict[str, Any]:
+        """Arguments of Advanced Alchemy's `EngineConfig`."""
+        return {}
+
+    def watch_connections(self, database: Configured, engine: SQLAlchemyEngine) -> None:
+        """Let an engine refuse connections that are not what the address asks for."""
+
+    @abstractmethod
+    def connection(self, database: Configured, *, write: bool) -> Connection:
+        """One transaction on a database, for use in a `with` block."""
+
+    # -- migrations ------------------------------------------------------------------------------------------------
+
+    def introduce_to_alembic(self) -> None:
+        """Load what Alembic has to know of the engine, which is by importing it."""
+
+    def begin_migrations(self, connection: SQLAlchemyConnection, *, only_reads: bool) -> Callable[[], None]:
+        """Let all statements be in transactions, and no foreign key be acted on meanwhile; what undoes this."""
+        return lambda: None
+
+    def lock_migrations(self, connection: SQLAlchemyConnection) -> None:
+        """Wait for another upgrade of the same database, where the engine itself does not."""
+
+    def accept_types(self, engine: SQLAlchemyEngine) -> None:
+        """Let an engine make columns of types that schemas for other engines have."""
+
+    def require_makeable(self, name: str, connection: SQLAlchemyConnection, metadata: MetaData) -> None:
+        """See that a schema can be made as it is.
+
+        Raises:
+            ConfigurationError, DatabaseUnavailableError: it cannot.
+        """
+
+    def is_numbering(self, default: str) -> bool:
+        """Whether a column's default, as reflected, is only how this engine numbers rows."""
+        return False
+
+    # -- databases for tests ---------------------------------------------------------------------------------------
+
+    def address_for_tests(self, database: Configured, server: str | None, directory: Path) -> str:
+        """Where databases for tests may be made: never on a server of the application's, unless it is `server`.
+
+        Raises:
+            ConfigurationError: that is nowhere.
+        """
+        return database.address
+
+    @abstractmethod
+    def templates(self, database: Configured, directory: Path, rebuild: str | None) -> Templates:
+        """Templates and clones of databases, in a directory that processes share, or beside `database` on its server.
+
+        With `rebuild`, the name of a run, only templates that were made in it are used.
+        """
+
+    def async_url(self, database: Configured) -> URL | None:
+        """The URL with an asynchronous driver; None if there is none."""
+        return None
+
+    def let_terminate(self, dialect: Dialect) -> None:
+        """Let an asynchronous dialect end connections whose event loop is gone, if it does not know how."""
+
+
+class Templates(Protocol):
+    """The templates and clones of one engine's databases for tests, told apart by their addresses."""
+
+    def ensure(self, key: str, fill: Callable[[str], None]) -> None:
+        """See to it that there is a template of that key, made by one process for all."""
+
+    def clone(self, key: str) -> str:
+        """The address of a new database like the template."""
+
+    def drop(self, address: str) -> None:
+        """Remove a clone, to which nobody is connected."""
+
+    def close(self) -> None:
+        """Remove what this process made, except for templates."""

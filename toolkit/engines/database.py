@@ -1,0 +1,134 @@
+"""Databases: where rows live. What differs between engines is asked of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit.engines.contract import EngineSettings
+from toolkit.engines.registry import engine_of, schemes
+from toolkit.engines.urls import parsed_url
+from toolkit.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from advanced_alchemy.config import SQLAlchemySyncConfig
+    from sqlalchemy import URL
+    from sqlalchemy import Engine as SQLAlchemyEngine
+
+    from toolkit.engines.contract import Engine
+
+LOCK_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Database:
+    """A named place where rows live. `repr` and `shown_url` never hold a password."""
+
+    name: str
+    address: str = field(repr=False)
+    root: Path = field(default_factory=Path.cwd)
+    settings: EngineSettings = field(default_factory=EngineSettings)
+    lock_seconds: float = LOCK_SECONDS
+    """How long to wait for another writer before giving up."""
+    identity: str | None = None
+    """What an archive knows it by, wherever it is; None: by where it is."""
+    external_access: bool = False
+    """Whether what is in a file, such as its views, may read other files and load extensions."""
+
+    def at(self, address: str) -> Database:
+        """The same settings at another address."""
+        return replace(self, address=address)
+
+    @cached_property
+    def kind(self) -> Engine:
+        """The engine behind it, which says what differs between engines.
+
+        Raises:
+            ConfigurationError: the address is no URL, or its engine is not supported.
+        """
+        found = engine_of(self.address)
+        if found is None:
+            raise UnknownNameError("engine", parsed_url(self.name, self.address).get_backend_name(), schemes())
+        return found
+
+    @cached_property
+    def url(self) -> URL:
+        """The SQLAlchemy URL with its synchronous driver; starts the server if it is one that the toolkit starts.
+
+        Raises:
+            ConfigurationError: the address is no URL, or its engine is not supported.
+            DatabaseUnavailableError: the server cannot be started.
+            MissingDriverError: what starts it is not installed.
+        """
+        return self.kind.url(self)
+
+    @property
+    def engine_name(self) -> str:
+        """`sqlite`, `postgresql`, `duckdb`, or what another engine is called."""
+        return self.kind.name
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a file database, None for a server or a database in memory."""
+        return self.kind.file(self)
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory of a server that the toolkit itself starts and stops, None for any other."""
+        return self.kind.directory(self)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether this is a server that the toolkit itself starts and stops."""
+        return self.directory is not None
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether this is a database that nobody else can ever see."""
+        return self.kind.is_in_memory(self)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a database to look into, as far as files tell: a server's is always taken to be."""
+        on_disk = self.directory or self.file
+        return not self.is_in_memory and (on_disk is None or on_disk.exists())
+
+    @property
+    def place(self) -> str:
+        """Where the rows are, whoever logs in and by whichever driver: equal for two names of one database."""
+        on_disk = self.directory or self.file
+        return self.kind.place(self) if on_disk is None else str(on_disk.resolve())
+
+    @property
+    def shown_url(self) -> str:
+        """The address as it may be printed: without its password."""
+        return self.kind.shown_url(self)
+
+    @cached_property
+    def sqlalchemy_config(self) -> SQLAlchemySyncConfig:
+        """Advanced Alchemy's configuration of this database, bound under the database's name."""
+        return self._sqlalchemy_config(read_only=False)
+
+    @property
+    def engine(self) -> SQLAlchemyEngine:
+        """The SQLAlchemy engine of that configuration, made once and pooled."""
+        return self.sqlalchemy_config.get_engine()
+
+    def create_engine(self, read_only: bool = False) -> SQLAlchemyEngine:
+        """A new engine, for whoever disposes of it."""
+        engine = self._sqlalchemy_config(read_only).get_engine()
+        self.kind.watch_connections(self, engine)
+        return engine
+
+    def _sqlalchemy_config(self, read_only: bool) -> SQLAlchemySyncConfig:
+        from advanced_alchemy.config import EngineConfig, SQLAlchemySyncConfig
+
+        options: Mapping[str, Any] = self.kind.engine_options(self, read_only=read_only)
+        return SQLAlchemySyncConfig(
+            connection_string=self.url.render_as_string(hide_password=False),
+            bind_key=self.name,
+            engine_config=EngineConfig(**{"echo": self.settings.echo, **options}),
+        )

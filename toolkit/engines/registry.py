@@ -1,0 +1,66 @@
+"""The engines that there are. A new one is a package and one entry here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.engines.contract import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An engine: which addresses mean it, and the module whose `ENGINE` it is, loaded only when one is used.
+
+    `schemes` begin an address, the first of them in what is advised; files of a database usually end in `suffixes`.
+    """
+
+    schemes: tuple[str, ...]
+    module: str
+    suffixes: tuple[str, ...] = ()
+
+    def load(self) -> Engine:
+        """The engine itself."""
+        engine: Engine = import_module(self.module).ENGINE
+        return engine
+
+
+ENGINES: tuple[Entry, ...] = (
+    Entry(("sqlite",), "toolkit.engines.sqlite.engine"),
+    Entry(("postgresql", "postgres", "embedded"), "toolkit.engines.postgresql.engine"),
+    Entry(("duckdb",), "toolkit.engines.duckdb.engine", (".duckdb", ".ddb")),
+)
+TEST_SERVER = "TOOLKIT_TEST_POSTGRES_URL"
+"""Where the pytest plugin may make and drop databases; no database of a name, as other such variables are."""
+
+
+def engine_of(address: str) -> Engine | None:
+    """The engine that an address means by its scheme, whichever driver it names; None if there is no such engine."""
+    scheme = address.partition(":")[0].partition("+")[0]
+    return next((entry.load() for entry in ENGINES if scheme in entry.schemes), None)
+
+
+def engine_of_dialect(name: str) -> Engine | None:
+    """The engine whose databases SQLAlchemy speaks to by the dialect of that name."""
+    return next((engine for engine in map(Entry.load, _by_scheme(name)) if engine.dialect == name), None)
+
+
+def _by_scheme(name: str) -> Iterator[Entry]:
+    """All entries, the one of a scheme of that name first: the others need not be loaded then."""
+    yield from (entry for entry in ENGINES if name in entry.schemes)
+    yield from (entry for entry in ENGINES if name not in entry.schemes)
+
+
+def schemes() -> list[str]:
+    """What addresses may begin with."""
+    return [scheme for entry in ENGINES for scheme in entry.schemes]
+
+
+def scheme_of_file(path: str) -> str:
+    """What the URL of a file begins with, as far as its name tells; the first engine's if it does not."""
+    found = (entry for entry in ENGINES if path.endswith(entry.suffixes))
+    return next(found, ENGINES[0]).schemes[0]

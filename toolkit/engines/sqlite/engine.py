@@ -1,0 +1,48 @@
+"""SQLite: the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from toolkit.engines.contract import Configured, Connection
+from toolkit.engines.portable.engine import FileEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import URL
+    from sqlalchemy import Connection as SQLAlchemyConnection
+
+
+class Sqlite(FileEngine):
+    """SQLite, by Python's own driver."""
+
+    name = dialect = driver = "sqlite"
+    title = "SQLite"
+
+    def engine_options(self, database: Configured, *, read_only: bool) -> dict[str, Any]:
+        """The driver waits without hearing Ctrl-C: `SqliteConnection`, which reads and writes rows, in short steps."""
+        return {"connect_args": {"timeout": database.lock_seconds}}
+
+    def connection(self, database: Configured, *, write: bool) -> Connection:
+        """One transaction."""
+        from toolkit.engines.sqlite.connection import SqliteConnection
+
+        return SqliteConnection(database, write)
+
+    def introduce_to_alembic(self) -> None:
+        """What Alembic does by itself loses values."""
+        from toolkit.engines.sqlite import alembic  # noqa: F401
+
+    def begin_migrations(self, connection: SQLAlchemyConnection, *, only_reads: bool) -> Callable[[], None]:
+        """Begin transactions in the driver's place."""
+        from toolkit.engines.sqlite.transactional_ddl import begin_transactions
+
+        return begin_transactions(connection, only_reads=only_reads)
+
+    def async_url(self, database: Configured) -> URL:
+        """With aiosqlite."""
+        return database.url.set(drivername="sqlite+aiosqlite")
+
+
+ENGINE = Sqlite()

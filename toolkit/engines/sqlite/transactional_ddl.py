@@ -1,0 +1,48 @@
+"""Migrations of SQLite in transactions, which Python's driver begins only before rows are changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+
+def begin_transactions(connection: Connection, *, only_reads: bool) -> Callable[[], None]:
+    """Begin SQLite's transactions in the driver's place, without foreign keys; what gives that back.
+
+    A migration that fails would leave half of its tables. And dropping a table, which is how one is altered, would
+    delete its rows' children.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    # An asynchronous driver is behind an adapter, which has only cursors.
+    innermost: Any = connection.connection.driver_connection
+
+    def run(statement: str) -> Any:
+        cursor = driver.cursor()
+        cursor.execute(statement)
+        row = cursor.fetchone() if cursor.description else None
+        cursor.close()
+        return row
+
+    level, driver.isolation_level = driver.isolation_level, None
+    (enforced,) = run("PRAGMA foreign_keys")
+    run("PRAGMA foreign_keys = OFF")
+
+    def begin(_: Connection) -> None:
+        if not innermost.in_transaction:
+            run("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+
+    def give_back() -> None:
+        event.remove(connection, "begin", begin)
+        # Within a transaction the pragma would do nothing.
+        connection.rollback()
+        run(f"PRAGMA foreign_keys = {enforced}")
+        driver.isolation_level = level
+
+    event.listen(connection, "begin", begin)
+    return give_back
