@@ -15,7 +15,7 @@ from toolkit.core.tables import TableSpec, select_tables
 from toolkit.engines import connect
 from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.engines.portable.table import TableRepository
-from toolkit.engines.sqlite.connection import SqliteRepository
+from toolkit.engines.sqlite.table import SqliteRepository
 from toolkit.errors import StatementError
 
 METADATA = sa.MetaData()
@@ -34,7 +34,7 @@ BYTES = 170 * 3 * 32
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TableRepository, "batch_bytes", BYTES)
     monkeypatch.setattr(DuckDBRepository, "group_bytes", BYTES)
-    monkeypatch.setattr("toolkit.engines.sqlite.connection._SORTED_BYTES", BYTES)
+    monkeypatch.setattr("toolkit.engines.sqlite.table._SORTED_BYTES", BYTES)
 
 
 @pytest.fixture

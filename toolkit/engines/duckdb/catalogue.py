@@ -13,7 +13,7 @@ from toolkit.engines.duckdb.reflection import check_of, index_of, plain_column
 from toolkit.engines.portable.constraints import reflected_index
 
 if TYPE_CHECKING:
-    from toolkit.engines.duckdb.connection import DuckDBConnection
+    from toolkit.engines.duckdb.session import DuckDBSession
 
 Place = tuple[str | None, str]
 
@@ -57,7 +57,7 @@ WHERE database_name = current_database() AND is_unique AND table_name IN (SELECT
 """
 
 
-def table_facts(connection: DuckDBConnection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+def table_facts(connection: DuckDBSession, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
     """What the catalogue says of these tables, by name; without those that are not there."""
     tables, default = [spec.table.name for spec in specs], connection.sqlalchemy.dialect.default_schema_name
     columns: dict[tuple[str, str], dict[str, ColumnFacts]] = defaultdict(dict)
@@ -81,13 +81,13 @@ def _sequence(default: str) -> str | None:
     return default.removeprefix("nextval('").removesuffix("')").replace("''", "'")
 
 
-def stored_tables(connection: DuckDBConnection) -> list[StoredTable]:
+def stored_tables(connection: DuckDBSession) -> list[StoredTable]:
     """All tables but DuckDB's own."""
     rows = connection.raw.execute(_TABLES).fetchall()
     return [StoredTable(name, schema, tuple(columns), name) for name, schema, columns in rows]
 
 
-def constraints(connection: DuckDBConnection, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
+def constraints(connection: DuckDBSession, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
     """The constraints of these tables, without those that are views."""
     default = connection.sqlalchemy.dialect.default_schema_name
     columns = {(each.schema, each.name): set(each.columns) for each in stored_tables(connection)}

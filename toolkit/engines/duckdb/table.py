@@ -26,7 +26,7 @@ from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import RefusedRowError, ToolkitError, UnnamedRowError, UnrepresentableValueError
 
 if TYPE_CHECKING:
-    from toolkit.engines.duckdb.connection import DuckDBConnection
+    from toolkit.engines.duckdb.session import DuckDBSession
 
 # A row group of DuckDB's storage; smaller inserts leave half-filled ones.
 _ROW_GROUP = 122_880
@@ -100,7 +100,7 @@ _SECOND_KEY = re.compile('[Dd]uplicate key "(.*)"', re.DOTALL)
 class DuckDBRepository(TableRepository):
     """One table of a DuckDB file."""
 
-    connection: DuckDBConnection
+    connection: DuckDBSession
     _refusals = (duckdb.IntegrityError, duckdb.DataError, sa.exc.IntegrityError, sa.exc.DataError)
     row_group = _ROW_GROUP
     """Rows of one statement; loads of fewer are done in one piece."""

@@ -13,10 +13,10 @@ from toolkit.engines.catalogue import ColumnFacts, TableFacts
 from toolkit.engines.postgresql.sql import qualified
 
 if TYPE_CHECKING:
-    from toolkit.engines.postgresql.connection import PostgresConnection
+    from toolkit.engines.postgresql.session import PostgresSession
 
 
-def table_facts(connection: PostgresConnection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+def table_facts(connection: PostgresSession, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
     """What the catalogue says of these tables, by name; without those that are not there."""
     tables = {qualified(spec.table): spec.name for spec in specs}
     columns: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)

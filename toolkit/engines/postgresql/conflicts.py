@@ -18,11 +18,11 @@ from toolkit.engines.postgresql.sql import VALUE, literal, qualified, quoted
 from toolkit.errors import MissingParentError, RefusedRowError, ToolkitError, UniqueConflictError
 
 if TYPE_CHECKING:
-    from toolkit.engines.postgresql.connection import PostgresConnection
+    from toolkit.engines.postgresql.session import PostgresSession
 
 
 def guarded(
-    connection: PostgresConnection,
+    connection: PostgresSession,
     spec: TableSpec,
     statement: str,
     rows: str,
@@ -46,7 +46,7 @@ def guarded(
         raise connection.known_error(getattr(error, "orig", None) or error) from error
 
 
-def find_orphans(connection: PostgresConnection, spec: TableSpec, rows: str) -> MissingParentError | None:
+def find_orphans(connection: PostgresSession, spec: TableSpec, rows: str) -> MissingParentError | None:
     """The rows of the relation `rows` (the table, or a staging table for it) whose parent is missing."""
     for foreign_key in spec.foreign_keys:
         count, first = _missing(connection, spec, rows, foreign_key)
@@ -56,9 +56,7 @@ def find_orphans(connection: PostgresConnection, spec: TableSpec, rows: str) -> 
     return None
 
 
-def _missing(
-    connection: PostgresConnection, spec: TableSpec, rows: str, foreign_key: ForeignKeySpec
-) -> tuple[int, str]:
+def _missing(connection: PostgresSession, spec: TableSpec, rows: str, foreign_key: ForeignKeySpec) -> tuple[int, str]:
     parents = [qualified(spec.table.metadata.tables[foreign_key.parent])]
     if foreign_key.parent == spec.name and rows not in parents:
         parents.append(rows)
@@ -72,7 +70,7 @@ def _missing(
     return int(row[0]), str(row[1])
 
 
-def find_duplicates(connection: PostgresConnection, spec: TableSpec, rows: str) -> UniqueConflictError | None:
+def find_duplicates(connection: PostgresSession, spec: TableSpec, rows: str) -> UniqueConflictError | None:
     """Two rows with one unique value: both in the relation `rows`, or one there and one in the table."""
     table = qualified(spec.table)
     other_key = " OR ".join(f"a.{quoted(name)} IS DISTINCT FROM b.{quoted(name)}" for name in spec.key)
@@ -90,7 +88,7 @@ def find_duplicates(connection: PostgresConnection, spec: TableSpec, rows: str) 
 
 
 def _pair(
-    connection: PostgresConnection, spec: TableSpec, columns: tuple[str, ...], rows: str, relation: str, differs: str
+    connection: PostgresSession, spec: TableSpec, columns: tuple[str, ...], rows: str, relation: str, differs: str
 ) -> tuple[str, str, str] | None:
     folding = folding_columns(connection, spec, columns)
     one, other = (
@@ -110,7 +108,7 @@ def _pair(
     return value, str(row[2]), str(row[3])
 
 
-def _joined(connection: PostgresConnection, query: str) -> tuple[Any, ...] | None:
+def _joined(connection: PostgresSession, query: str) -> tuple[Any, ...] | None:
     """The first row of a join of relations that have no statistics yet.
 
     For `LIMIT 1` the planner expects to meet a pair soon, and compares each row with each: it takes hours to find two
@@ -137,7 +135,7 @@ class Folding:
     suffix: str
 
 
-def folding_columns(connection: PostgresConnection, spec: TableSpec, columns: Sequence[str]) -> dict[str, Folding]:
+def folding_columns(connection: PostgresSession, spec: TableSpec, columns: Sequence[str]) -> dict[str, Folding]:
     """Those of these columns that have a nondeterministic collation, or are of the type citext."""
     if not any(spec.column(name).type.kind in TEXT_KINDS for name in columns):
         return {}
@@ -157,7 +155,7 @@ def folding_columns(connection: PostgresConnection, spec: TableSpec, columns: Se
 
 
 def find_named(
-    connection: PostgresConnection, spec: TableSpec, rows: str, error: pg.IntegrityError
+    connection: PostgresSession, spec: TableSpec, rows: str, error: pg.IntegrityError
 ) -> ToolkitError | None:
     """The rows, of the relation `rows` or else of the table, with the value that broke a key the model does not have.
 
@@ -195,7 +193,7 @@ def find_named(
     return RefusedRowError(connection.name, spec.name, rest[0], reason)
 
 
-def find_collation_duplicates(connection: PostgresConnection, spec: TableSpec, stage: str) -> tuple[str, str] | None:
+def find_collation_duplicates(connection: PostgresSession, spec: TableSpec, stage: str) -> tuple[str, str] | None:
     """Two different keys, both in a staging table or one in the table, that the table's columns take for one."""
     same = _same(spec.key, folding_columns(connection, spec, spec.key))
     differ = " OR ".join(f'a.{quoted(name)}::text <> b.{quoted(name)}::text COLLATE "C"' for name in spec.key)
@@ -211,7 +209,7 @@ def find_collation_duplicates(connection: PostgresConnection, spec: TableSpec, s
 
 
 def find_refused(
-    connection: PostgresConnection,
+    connection: PostgresSession,
     spec: TableSpec,
     stage: str,
     insert: Callable[[str], str],
@@ -240,7 +238,7 @@ def find_refused(
     return None
 
 
-def _is_refused(connection: PostgresConnection, statement: str, error: psycopg.Error) -> bool:
+def _is_refused(connection: PostgresSession, statement: str, error: psycopg.Error) -> bool:
     try:
         with connection.raw.transaction(force_rollback=True):
             connection.run(statement)
@@ -249,7 +247,7 @@ def _is_refused(connection: PostgresConnection, statement: str, error: psycopg.E
     return False
 
 
-def _too_long(connection: PostgresConnection, spec: TableSpec, stage: str, place: str) -> str | None:
+def _too_long(connection: PostgresSession, spec: TableSpec, stage: str, place: str) -> str | None:
     """The column of a row whose text is longer than its declared length: the server's error does not name it."""
     limits = connection.run(
         f"SELECT attname, atttypmod - 4 FROM pg_attribute WHERE attrelid = {literal(qualified(spec.table))}::regclass "
@@ -264,7 +262,7 @@ def _too_long(connection: PostgresConnection, spec: TableSpec, stage: str, place
 
 
 def _uncastable(
-    connection: PostgresConnection, spec: TableSpec, stage: str, place: str, error: psycopg.Error
+    connection: PostgresSession, spec: TableSpec, stage: str, place: str, error: psycopg.Error
 ) -> str | None:
     """The column of a row whose value its type does not take: the server's error names a value at most."""
     types = connection.run(
@@ -278,7 +276,7 @@ def _uncastable(
     return None
 
 
-def _row(connection: PostgresConnection, query: str) -> tuple[Any, ...]:
+def _row(connection: PostgresSession, query: str) -> tuple[Any, ...]:
     row = connection.run(query).fetchone()
     assert row is not None
     return tuple(row)

@@ -32,7 +32,7 @@ from toolkit.engines.postgresql.sql import (
 from toolkit.errors import RefusedRowError, StatementError, ToolkitError, UnrepresentableValueError
 
 if TYPE_CHECKING:
-    from toolkit.engines.postgresql.connection import PostgresConnection
+    from toolkit.engines.postgresql.session import PostgresSession
 
 # Numbers the staging tables of this process: two may live in one transaction.
 _STAGES = itertools.count(1)
@@ -46,7 +46,7 @@ class RowCopy:
         SchemaMismatchError: the table lacks columns by now.
     """
 
-    def __init__(self, connection: PostgresConnection, spec: TableSpec, types: Mapping[str, str]) -> None:
+    def __init__(self, connection: PostgresSession, spec: TableSpec, types: Mapping[str, str]) -> None:
         if lacking := [name for name in spec.column_names if name not in types]:
             refuse_schema([f"{connection.name}.{spec.name} lacks {', '.join(lacking)} by now"])
         self._connection = connection

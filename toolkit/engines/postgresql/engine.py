@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.engines.contract import Configured, Connection, Engine, Templates
-from toolkit.engines.postgresql.urls import hiding_password, libpq_options, server_of, without_asyncpg
+from toolkit.engines.postgresql.urls import EMBEDDED, hiding_password, libpq_options, server_of, without_asyncpg
 from toolkit.engines.urls import parsed_url
 from toolkit.errors import DatabaseUnavailableError, MissingDriverError
 from toolkit.shown_text import without_secrets
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine as SQLAlchemyEngine
 
 _DRIVER = "postgresql+psycopg"
-EMBEDDED = "embedded:"
-"""What the address of a server begins with that the toolkit starts; the rest is its directory."""
 # Any number, as long as it is always the same: two upgrades of one database wait for one another.
 _MIGRATION_LOCK = 0x746F6F6C6B6974
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from psycopg import errors as pg
 
 if TYPE_CHECKING:
-    from toolkit.engines.postgresql.connection import PostgresConnection
+    from toolkit.engines.postgresql.session import PostgresSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Indexes:
     steps: tuple[Step, ...] = ()
 
     @classmethod
-    def drop(cls, postgres: PostgresConnection, table: str) -> Indexes:
+    def drop(cls, postgres: PostgresSession, table: str) -> Indexes:
         """Drop the keys and indexes of a table, with the foreign keys from and to it.
 
         Where that is not allowed (another owner, a view that needs the key, a reader's lock for longer than

@@ -11,10 +11,10 @@ from toolkit.core.types import INTEGER_KINDS
 from toolkit.engines.postgresql.sql import literal, qualified, quoted
 
 if TYPE_CHECKING:
-    from toolkit.engines.postgresql.connection import PostgresConnection
+    from toolkit.engines.postgresql.session import PostgresSession
 
 
-def statements_to_advance(connection: PostgresConnection, spec: TableSpec) -> list[str]:
+def statements_to_advance(connection: PostgresSession, spec: TableSpec) -> list[str]:
     """The statements that move the table's sequences past the highest value."""
     numbered = [c.name for c in spec.columns if c.type.kind in INTEGER_KINDS]
     sequences = {name: _sequence_of(connection, spec, name) for name in numbered}
@@ -23,9 +23,7 @@ def statements_to_advance(connection: PostgresConnection, spec: TableSpec) -> li
     ]
 
 
-def next_numbers(
-    connection: PostgresConnection, spec: TableSpec, column: str, count: int, above: int
-) -> list[int] | None:
+def next_numbers(connection: PostgresSession, spec: TableSpec, column: str, count: int, above: int) -> list[int] | None:
     """So many numbers from the column's sequence, all of them greater than `above`; None if it has none."""
     sequence = _sequence_of(connection, spec, column)
     if sequence is None:
@@ -44,7 +42,7 @@ def _advance(spec: TableSpec, sequence: str, highest: str) -> str:
     )
 
 
-def _sequence_of(connection: PostgresConnection, spec: TableSpec, column: str) -> str | None:
+def _sequence_of(connection: PostgresSession, spec: TableSpec, column: str) -> str | None:
     """The sequence of a serial or identity column, or the one that the model takes its values from."""
     facts = connection.facts(spec)
     if facts is not None and column in facts.columns and (owned := facts.columns[column].sequence):

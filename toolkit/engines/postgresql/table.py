@@ -40,7 +40,7 @@ from toolkit.engines.postgresql.sql import (
 from toolkit.errors import ChangedSincePlanError, CollationConflictError, StatementError, UnrepresentableValueError
 
 if TYPE_CHECKING:
-    from toolkit.engines.postgresql.connection import PostgresConnection
+    from toolkit.engines.postgresql.session import PostgresSession
 
 _KEYS_A_QUERY = 10_000
 _READ_BYTES = 4_000_000
@@ -49,7 +49,7 @@ _READ_BYTES = 4_000_000
 class PostgresRepository(TableRepository):
     """One table of a PostgreSQL database."""
 
-    connection: PostgresConnection
+    connection: PostgresSession
     rebuild_rows: ClassVar[int] = 20_000
     """From so many rows it is faster to build an index anew than to keep it up to date row by row."""
 

@@ -20,9 +20,8 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from toolkit.engines.contract import Configured
 from toolkit.engines.database import Database
-from toolkit.engines.postgresql.engine import EMBEDDED, ENGINE
 from toolkit.engines.postgresql.errors import known_error
-from toolkit.engines.postgresql.urls import for_libpq
+from toolkit.engines.postgresql.urls import EMBEDDED, for_libpq
 from toolkit.engines.registry import TEST_SERVER
 from toolkit.engines.urls import parsed_url
 from toolkit.errors import ConfigurationError
@@ -48,7 +47,7 @@ def address_for_tests(database: Configured, server: str | None, directory: Path)
         return f"{EMBEDDED}{directory / 'postgres'}"
     assert server is not None
     named = Database(database.name, server, database.root)
-    if named.kind is not ENGINE:
+    if named.engine_name != "postgresql":
         raise ConfigurationError(
             f"The server for tests is no PostgreSQL: {named.shown_url}.",
             f"Correct {TEST_SERVER}, or toolkit_postgres_url of pytest.",

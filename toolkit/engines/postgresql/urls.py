@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+EMBEDDED = "embedded:"
+"""What the address of a server begins with that the toolkit starts; the rest is its directory."""
 # What only asyncpg understands in a URL, and the name that libpq has for it, if any.
 _ASYNCPG_OPTIONS: Mapping[str, str | None] = {
     "ssl": "sslmode",

@@ -17,7 +17,7 @@ from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.engines.portable.constraints import option_texts
 
 if TYPE_CHECKING:
-    from toolkit.engines.sqlite.connection import SqliteConnection
+    from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
 # Without virtual tables, whose columns only their module knows, which may not be there.
 _TABLES = r"""
@@ -70,7 +70,7 @@ WHERE i."unique" AND NOT i.partial AND x.key
 _COMPUTED = (2, 3)
 
 
-def stored_tables(connection: SqliteConnection) -> Iterator[StoredTable]:
+def stored_tables(connection: SqliteSnapshot) -> Iterator[StoredTable]:
     """All tables but SQLite's own and an index's; a full-text table only where the text itself is in it."""
     with connection.translated():
         rows = connection.sqlalchemy.execute(sa.text(_TABLES).columns(columns=sa.JSON)).all()
@@ -83,7 +83,7 @@ def stored_tables(connection: SqliteConnection) -> Iterator[StoredTable]:
             yield StoredTable(row.name, None, (), content)
 
 
-def table_facts(connection: SqliteConnection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+def table_facts(connection: SqliteSnapshot, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
     """What the catalogue says of these tables, by name; without those that are not there."""
     names = [(spec.name, spec.table.name, spec.table.schema or "main") for spec in specs]
     with connection.translated():
@@ -105,7 +105,7 @@ def table_facts(connection: SqliteConnection, specs: Sequence[TableSpec]) -> dic
     return {place: TableFacts(facts, frozenset(keys[place])) for place, facts in found.items()}
 
 
-def constraints(connection: SqliteConnection, spec: TableSpec) -> Constraints | None:
+def constraints(connection: SqliteSnapshot, spec: TableSpec) -> Constraints | None:
     """All of a table, with what is only in the text of its CREATE TABLE: checks, collations, when keys are checked.
 
     None if it is a view.

@@ -1,37 +1,30 @@
-"""SQLite: reads through ADBC straight into Arrow, writes sorted rows through one prepared upsert."""
+"""SQLite: one transaction on a file, and its errors in our words."""
 
 from __future__ import annotations
 
 import sqlite3
 import string
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from itertools import chain, groupby, islice
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, has_fixed_width, parts, sized
-from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.types import FLOAT_KINDS, TEXT_KINDS, Kind
-from toolkit.engines.contract import Capabilities, LossyCast
-from toolkit.engines.portable.codec import MISFITS
+from toolkit.core.tables import TableSpec
+from toolkit.core.types import FLOAT_KINDS, Kind
+from toolkit.engines.contract import Capabilities
 from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.portable.decorated import repository_of
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import constraints, stored_tables, table_facts
-from toolkit.engines.sqlite.codec import SPLIT_KINDS, SqliteCodec, decode_split, decode_stored, stored_arrow_type
-from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
-from toolkit.engines.sqlite.lossy import lossy_condition
-from toolkit.engines.sqlite.misfits import first_misfit
+from toolkit.engines.sqlite.codec import SqliteCodec
 from toolkit.engines.sqlite.snapshot import BUSY_STEP, LOCKED, SqliteSnapshot
+from toolkit.engines.sqlite.table import SqliteRepository
 from toolkit.errors import (
     CORRECT_ROW,
     CancelledError,
-    CollationConflictError,
     DatabaseUnavailableError,
     StatementError,
     ToolkitError,
@@ -41,15 +34,6 @@ if TYPE_CHECKING:
     from toolkit.core.constraints import Constraints
     from toolkit.engines.catalogue import StoredTable, TableFacts
     from toolkit.engines.portable.script import Script
-
-# Rows are sorted so many at a time: in order, random keys are inserted several times faster.
-_SORTED_ROWS = 32_768
-_SORTED_BYTES = 2 * BATCH_BYTES
-# Of rows that are too wide for whole batches, so many times fewer are read at a time; of the widest, one.
-_FEWER = 64
-# The values of a first row that fixes each column's type: ADBC infers types from the first rows it meets, and one
-# that starts with NULLs would be an integer for good.
-_SAMPLES = {pa.binary(): "x''", pa.int64(): "0", pa.float64(): "0.0", pa.string(): "''"}
 
 
 class SqliteConnection(SqliteSnapshot):
@@ -187,7 +171,6 @@ class SqliteConnection(SqliteSnapshot):
 
 
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-_NO_TEXT = "Could not decode to UTF-8"
 _KNOWN_ERRORS = (
     (
         LOCKED,
@@ -209,237 +192,3 @@ _KNOWN_ERRORS = (
         "Make room or raise the limit (ulimit -f), then run again.",
     ),
 )
-
-
-class SqliteRepository(TableRepository):
-    """One table of a SQLite file."""
-
-    connection: SqliteConnection
-
-    def lossy_casts(self) -> dict[str, LossyCast]:
-        """Columns that may hold what the Arrow reader would change: numbers among bytes, doubles among texts."""
-        facts = self.connection.facts(self.spec)
-        declared = {} if facts is None else {name: column.type for name, column in facts.columns.items()}
-        conditions = {c.name: lossy_condition(c.type, declared.get(c.name, ""), c.name) for c in self.spec.columns}
-        return {
-            name: LossyCast(declared.get(name) or "no type", found)
-            for name, found in conditions.items()
-            if found is not None
-        }
-
-    def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows (or those with these keys) in the canonical schema, in no particular order.
-
-        A connection that writes reads through its own transaction, so that it sees what it wrote.
-        """
-        try:
-            yield from self._read(batch_rows, keys)
-        except StatementError as error:
-            if _NO_TEXT not in error.fact:
-                raise
-            raise first_misfit(self) or error from error
-
-    def _read(self, batch_rows: int, keys: pa.Table | None) -> Iterator[pa.RecordBatch]:
-        if keys is not None:
-            yield from super().read(batch_rows, keys)
-            return
-        self.connection.lock_tables([self.spec])
-        yield from sized(self._by_width(batch_rows), self._fitting_rows(batch_rows), self.batch_bytes)
-
-    def _by_width(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows, narrow ones first: both drivers read a number of rows, however wide these are.
-
-        Each scan leaves rows of other widths to the next, and the number of rows says whether there is a next: for
-        usual tables there is none. Nobody else's write comes in between, here as in one statement.
-
-        Raises:
-            StatementError: a view that gives other rows at each reading.
-        """
-        scan = self._scan_own if self.connection.reader is None else self._scan
-        left = self.count()
-        for condition, rows in self._widths(self._fitting_rows(batch_rows)):
-            for batch in scan(condition, rows):
-                left -= batch.num_rows
-                yield batch
-            if not left:
-                return
-        fact = f"{self.spec.name} has other rows each time that it is read"
-        raise StatementError(self.connection.name, fact, "Leave it out, or make a table of the view.")
-
-    def _widths(self, rows: int) -> Iterator[tuple[str, int]]:
-        """Conditions of which each row meets one, with how many of its rows fit into a batch."""
-        # Of texts and bytes that are stored apart, the first function needs only the length; it is of SQLite 3.43.
-        form = "length(CAST({0} AS BLOB))" if self.connection.reader is None else "octet_length({0})"
-        names = [self._quoted(c.name) for c in self.spec.columns if not has_fixed_width(c.type.arrow)]
-        width = " + ".join(f"ifnull({form.format(name)}, 0)" for name in names) or "0"
-        fewer = max(1, rows // _FEWER)
-        narrow, wide = self.batch_bytes // rows, self.batch_bytes // fewer
-        yield f"{width} <= {narrow}", rows
-        yield f"{width} > {narrow} AND {width} <= {wide}", fewer
-        yield f"{width} > {max(narrow, wide)}", 1
-
-    def _scan(self, condition: str, rows: int) -> Iterator[pa.RecordBatch]:
-        with self.connection.translated(), self.connection.reader.cursor() as cursor:
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
-            cursor.execute(self._statement(condition))
-            stream = cursor.fetch_record_batch()
-            self._check_types(stream.schema)
-            yield from self._decoded(stream)
-
-    def _scan_own(self, condition: str, rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows as this transaction sees them, by the driver alone: SQLAlchemy's rows take half as long again."""
-        names = ", ".join(self._quoted(column.name) for column in self.spec.columns)
-        with self.connection.translated(), closing(self.connection.sqlalchemy.connection.cursor()) as cursor:
-            cursor.execute(f"SELECT {names} FROM {self.source(self._name)} WHERE {condition}")
-            while fetched := cursor.fetchmany(rows):
-                yield self.connection.codec.decode(self.spec, list(zip(*fetched, strict=True)))
-
-    def _in_batches(self, query: Any, width: sa.Label[int], most: int) -> Iterator[pa.RecordBatch]:
-        """The rows of a query, not sorted: SQLite computes each when it is asked for."""
-        with self.connection.translated(), closing(self.connection.sqlalchemy.execute(query)) as result:
-            for rows in parts(result, most, lambda row: int(row[-1]), self.batch_bytes):
-                *columns, _ = zip(*rows, strict=True)
-                yield self.connection.codec.decode(self.spec, columns)
-
-    @property
-    def _name(self) -> str:
-        return sqlite.dialect().identifier_preparer.format_table(self.table)
-
-    def _quoted(self, name: str) -> str:
-        return sqlite.dialect().identifier_preparer.quote_identifier(name)
-
-    def _told_apart(self, cell: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-        """A column without its collation, which may take different values for one."""
-        return sa.collate(sa.type_coerce(cell, sa.String), "BINARY")
-
-    def collated_key(self) -> dict[str, str]:
-        """The key columns of which SQLite takes different values for one, each with what makes it do so."""
-        if not any(self.spec.column(name).type.kind in TEXT_KINDS for name in self.spec.key):
-            return {}
-        found = folding_collations(self.connection, self.spec, self.spec.key)
-        return {name: f"the collation {collation}" for name, collation in found.items()}
-
-    def require_distinct(self, keys: Iterable[pa.RecordBatch]) -> None:
-        """Check that these keys, of rows to insert, are different to SQLite too, from one another and its own."""
-        collations = folding_collations(self.connection, self.spec, self.spec.key)
-        twins = find_collation_duplicates(self.connection, self.spec, self.spec.key, self.spec.key, collations, keys)
-        if twins:
-            rows = [self.show_row(key) for key in twins]
-            raise CollationConflictError(self.connection.name, self.spec.name, rows, self.collated_key())
-
-    def conflict(self, batch: pa.RecordBatch) -> ToolkitError | None:
-        """Why a batch was refused, also where SQLite takes two different unique values for one."""
-        return super().conflict(batch) or self._first_conflict(lambda columns: self._folded(batch, columns))
-
-    def _folded(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
-        collations = folding_collations(self.connection, self.spec, columns)
-        names = tuple(dict.fromkeys((*columns, *self.spec.key)))
-        twins = collations and find_collation_duplicates(
-            self.connection, self.spec, columns, names, collations, [batch.select(names)]
-        )
-        if not twins:
-            return None
-        one, other = (dict(zip(names, row, strict=True)) for row in twins)
-        value = " and ".join(", ".join(str(row[name]) for name in columns) for row in (one, other))
-        causes = ", ".join(f"the collation {collation}" for collation in collations.values())
-        first, second = (self.show_row([row[name] for name in self.spec.key]) for row in (one, other))
-        return f"{value} (one value to {causes})", first, second
-
-    def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
-        """Insert or update rows, sorted by key as far as memory allows."""
-        return super().upsert_many(self._sorted(batches))
-
-    def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
-        """Fill an empty table; its plain indexes are built afterwards."""
-        dropped = self._drop_indexes() if rows > _SORTED_ROWS else []
-        written = self.upsert_many(batches)
-        with self.connection.translated():
-            for statement in dropped:
-                self.connection.sqlalchemy.exec_driver_sql(statement)
-        return written
-
-    def _drop_indexes(self) -> list[str]:
-        """Drop the indexes that are no constraints; the statements that make them again."""
-        execute = self.connection.sqlalchemy.execute
-        quote = sqlite.dialect().identifier_preparer.quote_identifier
-        with self.connection.translated():
-            rows = execute(
-                sa.text("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = :table AND sql <> ''"),
-                {"table": self.table.name},
-            ).all()
-            rows = [row for row in rows if not row.sql.upper().startswith("CREATE UNIQUE")]
-            for row in rows:
-                self.connection.sqlalchemy.exec_driver_sql(f"DROP INDEX {quote(row.name)}")
-        return [row.sql for row in rows]
-
-    def _sorted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return chain.from_iterable(map(self._by_key, gathered(batches, _SORTED_ROWS, _SORTED_BYTES)))
-
-    def _by_key(self, rows: pa.Table) -> list[pa.RecordBatch]:
-        with suppress(pa.ArrowNotImplementedError):
-            rows = rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in self.spec.key]))
-        batches: list[pa.RecordBatch] = rows.combine_chunks().to_batches()
-        return batches
-
-    def _execute_many(self, statement: Any, columns: Sequence[Sequence[Any]]) -> None:
-        """One prepared statement for all rows, past SQLAlchemy's work on every single one of them."""
-        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
-        order = [int(name.removeprefix("p")) for name in compiled.positiontup]
-        cursor = self.connection.sqlalchemy.connection.cursor()
-        try:
-            cursor.executemany(str(compiled), list(zip(*(columns[i] for i in order), strict=True)))
-        except sqlite3.IntegrityError as error:
-            raise sa.exc.IntegrityError(str(compiled), None, error) from error
-        finally:
-            cursor.close()
-
-    def _statement(self, condition: str) -> str:
-        """The query of the rows that meet a condition, behind a first row that fixes each column's type."""
-        expressions, samples = [], []
-        for column in self.spec.columns:
-            for expression, type_ in self._expressions(column):
-                expressions.append(expression)
-                samples.append(_SAMPLES[type_])
-        rows = f"SELECT {', '.join(expressions)} FROM {self.source(self._name)} WHERE {condition}"
-        return f"SELECT {', '.join(samples)} UNION ALL {rows}"
-
-    def _expressions(self, column: ColumnSpec) -> list[tuple[str, pa.DataType]]:
-        name = self._quoted(column.name)
-        if column.type.kind not in SPLIT_KINDS:
-            return [(name, stored_arrow_type(column.type))]
-        return [
-            (f"CASE WHEN typeof({name}) = 'real' THEN {name} END", pa.float64()),
-            (f"CASE WHEN typeof({name}) <> 'real' THEN CAST({name} AS TEXT) END", pa.string()),
-        ]
-
-    def _check_types(self, schema: pa.Schema) -> None:
-        """The first rows may already hold what is not of the column's type; ADBC then widens the column."""
-        wanted = [type_ for column in self.spec.columns for _, type_ in self._expressions(column)]
-        if [field.type for field in schema] != wanted:
-            odd = StatementError(self.connection.name, f"{self.spec.name} has columns of odd types")
-            raise first_misfit(self) or odd
-
-    def _decoded(self, stream: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-        first = True
-        while True:
-            try:
-                batch = stream.read_next_batch()
-            except StopIteration:
-                return
-            except (pa.ArrowException, OSError) as error:
-                known = self.connection.known_error(str(error))
-                raise known if isinstance(known, CancelledError) else first_misfit(self) or known from error
-            yield self._decoded_batch(batch.slice(1) if first else batch)
-            first = False
-
-    def _decoded_batch(self, stored: pa.RecordBatch) -> pa.RecordBatch:
-        columns, fetched = [], iter(stored.columns)
-        for column in self.spec.columns:
-            is_split = column.type.kind in SPLIT_KINDS
-            values = list(islice(fetched, 2 if is_split else 1))
-            decode = decode_split if is_split else decode_stored
-            try:
-                columns.append(decode(column.type, *values))
-            except MISFITS as error:
-                raise first_misfit(self) or error from error
-        return pa.record_batch(columns, schema=self.spec.schema)

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.tables import TableSpec
 
 if TYPE_CHECKING:
-    from toolkit.engines.sqlite.connection import SqliteConnection
+    from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
 _BINARY = "BINARY"
 _COLLATIONS = """
@@ -23,7 +23,7 @@ WHERE i."unique" AND NOT i.partial AND x.key ORDER BY i.name, x.seqno
 """
 
 
-def folding_collations(connection: SqliteConnection, spec: TableSpec, columns: Sequence[str]) -> dict[str, str]:
+def folding_collations(connection: SqliteSnapshot, spec: TableSpec, columns: Sequence[str]) -> dict[str, str]:
     """Of these columns, which are unique together, those that are compared by another collation than bytes, with it."""
     with connection.translated():
         rows = connection.sqlalchemy.execute(sa.text(_COLLATIONS), {"table": spec.table.name}).all()
@@ -35,7 +35,7 @@ def folding_collations(connection: SqliteConnection, spec: TableSpec, columns: S
 
 
 def find_collation_duplicates(
-    connection: SqliteConnection,
+    connection: SqliteSnapshot,
     spec: TableSpec,
     columns: Sequence[str],
     names: Sequence[str],
@@ -66,7 +66,7 @@ def find_collation_duplicates(
 
 
 @contextmanager
-def _staged(connection: SqliteConnection, spec: TableSpec, rows: Iterable[pa.RecordBatch]) -> Iterator[str]:
+def _staged(connection: SqliteSnapshot, spec: TableSpec, rows: Iterable[pa.RecordBatch]) -> Iterator[str]:
     table = "temp.toolkit_keys"
     run = connection.sqlalchemy.exec_driver_sql
     columns = [_quoted(name) for name in spec.column_names]
@@ -82,7 +82,7 @@ def _staged(connection: SqliteConnection, spec: TableSpec, rows: Iterable[pa.Rec
             run(f"DROP TABLE {table}")
 
 
-def _rows(connection: SqliteConnection, query: str, *values: Any) -> Sequence[sa.Row[Any]]:
+def _rows(connection: SqliteSnapshot, query: str, *values: Any) -> Sequence[sa.Row[Any]]:
     return connection.sqlalchemy.exec_driver_sql(query, values).all()
 
 

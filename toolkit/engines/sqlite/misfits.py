@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -13,14 +12,13 @@ from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.table import TableRepository
+from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 from toolkit.errors import ToolkitError, UnrepresentableValueError
 
-if TYPE_CHECKING:
-    from toolkit.engines.sqlite.connection import SqliteRepository
 
-
-def first_misfit(repository: SqliteRepository) -> ToolkitError | None:
+def first_misfit(repository: TableRepository) -> ToolkitError | None:
     """The first value that is not of its column's type, found by reading row by row; None if there is none."""
+    assert isinstance(repository.connection, SqliteSnapshot)
     with _any_text(repository.connection.driver):
         for column in repository.spec.columns:
             if column.type.kind in _STORAGE_CLASSES and (found := _wrong_class(repository, column)):
@@ -43,7 +41,7 @@ def _any_text(driver: sqlite3.Connection) -> Iterator[None]:
         driver.text_factory = str
 
 
-def _wrong_class(repository: SqliteRepository, column: ColumnSpec) -> UnrepresentableValueError | None:
+def _wrong_class(repository: TableRepository, column: ColumnSpec) -> UnrepresentableValueError | None:
     spec, table, connection = repository.spec, repository.table, repository.connection
     cell = table.c[column.name]
     raw = [sa.type_coerce(table.c[name], sa.types.NullType()) for name in (*spec.key, column.name)]
