@@ -23,6 +23,8 @@ from toolkit.config import Config, Database, load_config
 
 # The pytest plugin is tested by runs of pytest; only a topmost conftest may say so.
 pytest_plugins = ["pytester"]
+# Its tests are run from other modules.
+pytest.register_assert_rewrite("tests.contracts.suite")
 
 LEFT_OUT = pytest.StashKey[str]()
 ENGINES = ("sqlite", "postgres", "duckdb")

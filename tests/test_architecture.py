@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
 
@@ -80,6 +81,28 @@ def test_nothing_imports_upwards(path: Path) -> None:
     assert own in ALLOWED, f"{own} is a room that the design does not name"
     wrong = [(line, other) for line, other in imported_rooms(path) if other not in ALLOWED[own] | {own}]
     assert not wrong
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of this package that a module imports, wherever in it: for types alone, too."""
+    names = {".".join(("toolkit", *each.relative_to(PACKAGE).with_suffix("").parts)): each for each in modules()}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {name for alias in node.names if (name := f"{node.module}.{alias.name}") in names} or {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name.removesuffix(".__init__") for name in found if name in names or f"{name}.__init__" in names}
+
+
+def test_no_two_modules_of_engines_and_configuration_import_each_other() -> None:
+    graph = {}
+    for path in modules():
+        if room(path) in ("config", "engines"):
+            name = ".".join(("toolkit", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+            graph[name] = imported_modules(path) - {name}
+    # Raises, with the circle, if there is one.
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)
 
 
 @pytest.mark.parametrize(

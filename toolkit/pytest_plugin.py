@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from toolkit.testing.seeds import Seed
 
 DATABASES = ("sqlite", "postgres", "duckdb")
-ASYNCHRONOUS = ("sqlite", "postgres")
 MARKER = (
     "toolkit(tables=[...], fixtures='directory', databases=[...]): what the toolkit_* fixtures of a test hold; "
     "tables=[] for a schema without rows."
@@ -39,7 +38,8 @@ MARKER = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the settings."""
     parser.addini("toolkit_fixtures", "Directory of JSON fixtures (default: the toolkit's configuration).")
-    parser.addini("toolkit_databases", "Of sqlite, postgres, duckdb: a test runs on each.", "args", ["sqlite"])
+    names = ", ".join(DATABASES)
+    parser.addini("toolkit_databases", f"Of {names}: a test runs on each.", "args", ["sqlite"])
     parser.addini("toolkit_metadata", "MODULE:ATTR of the tables (default: the toolkit's configuration).")
     parser.addini(
         "toolkit_postgres_url",
@@ -99,14 +99,23 @@ def _databases(node: pytest.Item, *, is_async: bool) -> Sequence[str]:
     problem = _problem_with_databases(names)
     if problem:
         _fail(f"@pytest.mark.toolkit(databases=…): {problem}")
-    usable = [name for name in names if name in ASYNCHRONOUS] if is_async else list(names)
+    usable = [name for name in names if not is_async or _has_async_driver(name)]
     # What the project asks for in general is narrowed to what can be; what a test asks for has to be.
     if not usable or (marked is not None and len(usable) < len(names)):
+        lacking = next(name for name in names if name not in usable)
         _fail(
-            f"{node.name} asks for an asynchronous duckdb, which has no asynchronous driver.\n"
-            "Use toolkit_session, or name others: @pytest.mark.toolkit(databases=['sqlite'])."
+            f"{node.name} asks for an asynchronous {lacking}, which has no asynchronous driver.\n"
+            f"Use toolkit_session, or name others: @pytest.mark.toolkit(databases=['sqlite'])."
         )
     return usable
+
+
+def _has_async_driver(name: str) -> bool:
+    from toolkit.config.databases import DEFAULT_DATABASES
+    from toolkit.engines.registry import engine_of
+
+    engine = engine_of(DEFAULT_DATABASES[name])
+    return engine is not None and engine.has_async_driver
 
 
 def _marked(node: pytest.Item) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from tests.contracts.test_repository import repository
+from tests.contracts.suite import repository
 from tests.operations.databases import create
 from toolkit.compute.stored_digest import StoredDigest
 from toolkit.config import Config, Database

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.contracts import schema
-from tests.contracts.test_repository import BATCH, SPEC, filled
+from tests.contracts.suite import BATCH, SPEC, filled
 from tests.operations.databases import create
 from tests.servers.tcp_proxy import in_front_of
 from toolkit.compute.changes import compare, compare_rows

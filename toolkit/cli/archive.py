@@ -19,6 +19,7 @@ from toolkit.cli.options import (
     to_backend_option,
     where_option,
 )
+from toolkit.config import DEFAULT_DATABASE
 from toolkit.errors import EXIT_DIFFERENT, ToolkitError
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _STORE = "archive"
-_DATABASE = "sqlite"
 
 
 def _duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.timedelta | None:
@@ -75,7 +75,9 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
 
 @command()
 @click.argument("tables", **TABLES)
-@from_option(default=_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL.")
+@from_option(
+    default=DEFAULT_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL."
+)
 @click.option(
     "--to",
     "--store",
@@ -200,7 +202,7 @@ def verify(
     if snapshot is not None and every:
         raise click.UsageError("Name a snapshot, or give --all.")
     if source is None and _has_files(ctx.obj):
-        source = _DATABASE
+        source = DEFAULT_DATABASE
     with progress_on_stderr() as progress:
         result = run(ctx.obj, snapshot, store=store, source=source, read_data=read_data, jobs=jobs, progress=progress)
     print_json(result) if as_json else show_verification(result)
@@ -212,7 +214,7 @@ def _has_files(config: Config) -> bool:
     from toolkit.operations.archive.dangling import require_rows
 
     try:
-        require_rows(config, _DATABASE)
+        require_rows(config, DEFAULT_DATABASE)
     except ToolkitError:
         return False
     return True
@@ -221,7 +223,7 @@ def _has_files(config: Config) -> bool:
 @command()
 @click.argument("snapshot")
 @store_option
-@from_option(default=_DATABASE, show_default=True, help="The database whose rows point at the files.")
+@from_option(default=DEFAULT_DATABASE, show_default=True, help="The database whose rows point at the files.")
 @to_backend_option
 @click.option(
     "--to",
@@ -323,7 +325,9 @@ def prune(
 
 
 @command()
-@from_option(default=_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL.")
+@from_option(
+    default=DEFAULT_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL."
+)
 @store_option
 @jobs_option
 @json_option

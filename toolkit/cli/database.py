@@ -11,6 +11,7 @@ import click
 from toolkit.cli.options import DATABASE, Commands, general_options
 from toolkit.cli.output import Notes, ask, print_json, print_script, report, say
 from toolkit.cli.render import show_error
+from toolkit.config import DEFAULT_DATABASE
 from toolkit.errors import EXIT_DIFFERENT, CancelledError, ToolkitError
 from toolkit.shown_text import printable
 
@@ -28,7 +29,7 @@ one_database = click.option(
     "--database",
     "name",
     **DATABASE,
-    default="sqlite",
+    default=DEFAULT_DATABASE,
     show_default=True,
     help="A configured database, or a URL.",
 )

@@ -5,13 +5,19 @@ from __future__ import annotations
 import click
 
 from toolkit.cli.options import DATABASE, TABLES, exclude_option, general_options, where_option
+from toolkit.config import DEFAULT_DATABASE
 from toolkit.errors import EXIT_DIFFERENT
 
 
 @click.command("dump-data")
 @click.argument("tables", **TABLES)
 @click.option(
-    "--from", "source", default="sqlite", show_default=True, **DATABASE, help="Source: a database's name, or a URL."
+    "--from",
+    "source",
+    default=DEFAULT_DATABASE,
+    show_default=True,
+    **DATABASE,
+    help="Source: a database's name, or a URL.",
 )
 @click.option(
     "--dir", "directory", metavar="DIR", help="Where to: a directory, or an object store's URL.  [default: fixtures]"

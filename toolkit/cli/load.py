@@ -13,12 +13,18 @@ from toolkit.cli.options import (
     match_option,
     transfer_options,
 )
+from toolkit.config import DEFAULT_DATABASE
 
 
 @click.command("load-data")
 @click.argument("tables", **TABLES)
 @click.option(
-    "--to", "target", default="sqlite", show_default=True, **DATABASE, help="Target: a database's name, or a URL."
+    "--to",
+    "target",
+    default=DEFAULT_DATABASE,
+    show_default=True,
+    **DATABASE,
+    help="Target: a database's name, or a URL.",
 )
 @click.option(
     "--dir",

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from toolkit.config.databases import name_of, parse_databases
+from toolkit.config.databases import DEFAULT_DATABASE, name_of, parse_databases
 from toolkit.config.settings import find_settings, from_environment, text
 from toolkit.config.stores import Store, moved, parse_stores
 from toolkit.engines.database import Database
 from toolkit.engines.registry import TEST_SERVER, scheme_of_file
 from toolkit.errors import ConfigurationError, UnknownNameError
 
-__all__ = ["DEFAULT_METADATA", "Config", "Database", "Store", "load_config"]
+__all__ = ["DEFAULT_DATABASE", "DEFAULT_METADATA", "Config", "Database", "Store", "load_config"]
 
 DEFAULT_METADATA = "toolkit.models.todo:metadata"
 

@@ -17,6 +17,8 @@ DEFAULT_DATABASES: Mapping[str, str] = {
     "duckdb": "duckdb:///todo.duckdb",
     "postgres": "embedded:.toolkit/postgres",
 }
+DEFAULT_DATABASE = "sqlite"
+"""Which of them commands work on that are not told."""
 
 
 def parse_databases(entries: Any, root: Path, source: str) -> dict[str, Database]:

@@ -25,11 +25,11 @@ def async_url(database: Database) -> URL:
         ConfigurationError: the engine has no asynchronous driver.
         MissingDriverError: the driver is not installed.
     """
-    url = database.kind.async_url(database)
-    if url is None:
+    if not database.kind.has_async_driver:
         raise ConfigurationError(
             f"{database.kind.title} has no asynchronous driver.", "Use toolkit_session, or another database."
         )
+    url = database.kind.async_url(database)
     driver = url.drivername.partition("+")[2]
     if find_spec(driver) is None:
         raise MissingDriverError(f"An asynchronous engine for {database.name}", driver)

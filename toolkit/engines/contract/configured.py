@@ -71,6 +71,10 @@ class Configured(Protocol):
         """A new SQLAlchemy engine, for whoever disposes of it."""
 
     @property
+    def engine_name(self) -> str:
+        """The `Engine.name`."""
+
+    @property
     def shown_url(self) -> str:
         """What `Engine.shown_url` gave."""
 

@@ -45,7 +45,7 @@ class Connection(Protocol):
     """One transaction on one database. Leaving the block without `commit` rolls it back.
 
     For reading it is one snapshot over all tables; for writing nobody else's toolkit writes at the same time.
-    `portable.connection.DatabaseConnection` has all of it but for `repository`, `script` and how a transaction begins.
+    `portable.connection.DatabaseConnection` has all of it but for `repository` and how a transaction begins.
     """
 
     @property
@@ -84,7 +84,11 @@ class Connection(Protocol):
         """Access to one table within this transaction."""
 
     def script(self) -> Script:
-        """How a script for the engine's own client is written."""
+        """How a script for the engine's own client is written. Default: refused, there is none.
+
+        Raises:
+            ConfigurationError: as said.
+        """
 
     def commit(self) -> None:
         """Make the transaction's work last, and begin the next."""

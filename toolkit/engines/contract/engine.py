@@ -26,6 +26,8 @@ class Engine(ABC):
     """How it is written in a sentence."""
     dialect: ClassVar[str]
     """The name of SQLAlchemy's dialect."""
+    has_async_driver: ClassVar[bool] = False
+    """Whether applications can use it by an asynchronous driver."""
 
     # -- where a database is ---------------------------------------------------------------------------------------
 
@@ -117,9 +119,9 @@ class Engine(ABC):
         With `rebuild`, the name of a run, only templates that were made in it are used.
         """
 
-    def async_url(self, database: Configured) -> URL | None:
-        """The URL with an asynchronous driver; None if there is none."""
-        return None
+    def async_url(self, database: Configured) -> URL:
+        """The URL with an asynchronous driver, if `has_async_driver`."""
+        raise NotImplementedError
 
     def let_terminate(self, dialect: Dialect) -> None:
         """Let an asynchronous dialect end connections whose event loop is gone, if it does not know how."""

@@ -17,12 +17,13 @@ from toolkit.core.constraints import Constraints
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
-from toolkit.engines.catalogue import StoredTable
+from toolkit.engines.catalogue import StoredTable, TableFacts
 from toolkit.engines.contract import Capabilities, Configured, Connection, Script, Table
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.constraints import modelled, reflected
 from toolkit.engines.portable.many_tables import ManyTables
-from toolkit.errors import SchemaMismatchError
+from toolkit.engines.portable.reflection import reflected_facts, reflected_tables
+from toolkit.errors import ConfigurationError, SchemaMismatchError, StatementError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -108,9 +109,22 @@ class DatabaseConnection(ManyTables):
         with self.translated():
             return frozenset(sa.inspect(self.sqlalchemy).get_view_names(schema=schema))
 
-    @abstractmethod
     def stored_tables(self) -> Iterable[StoredTable]:
         """All tables with rows of somebody's that may be read, whoever made them; not those of the engine itself."""
+        with self.translated():
+            return list(reflected_tables(self.sqlalchemy))
+
+    def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+        with self.translated():
+            return reflected_facts(self.sqlalchemy, specs)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn the driver's errors into this package's."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise StatementError(self.name, self.reason(error), "Run with --debug to see the statement.") from error
 
     def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
         """The constraints that these tables have in this database, by name; without those that are views there."""
@@ -193,9 +207,16 @@ class DatabaseConnection(ManyTables):
     def repository(self, spec: TableSpec) -> Table:
         """Access to one table within this transaction."""
 
-    @abstractmethod
     def script(self) -> Script:
-        """How a script for the engine's own client is written."""
+        """How a script for the engine's own client is written.
+
+        Raises:
+            ConfigurationError: nobody has said how.
+        """
+        title = self.database.engine_name
+        raise ConfigurationError(
+            f"{self.name}: there are no scripts for a client of {title}.", "Use toolkit sync, which writes the rows."
+        )
 
     def reason(self, error: BaseException) -> str:
         """Why a row was refused, in the database's own words."""

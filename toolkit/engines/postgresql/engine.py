@@ -27,6 +27,7 @@ class PostgreSQL(Engine):
 
     name = dialect = "postgresql"
     title = "PostgreSQL"
+    has_async_driver = True
 
     # -- where a database is ---------------------------------------------------------------------------------------
 
