@@ -105,6 +105,31 @@ def test_no_two_modules_of_engines_and_configuration_import_each_other() -> None
     assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)
 
 
+# Within engines: the contract is the ground, portable code knows no engine, and no engine another.
+GROUND = {"contract", "catalogue", "urls"}
+ENGINE_ROOMS = {
+    "contract": {"catalogue"},
+    "catalogue": set(),
+    "urls": set(),
+    "registry": {"contract"},
+    "database": {"contract", "registry", "urls"},
+    "__init__": {"contract", "database"},
+    "portable": GROUND,
+    **{name: GROUND | {"portable", "registry", "database"} for name in ("sqlite", "postgresql", "duckdb")},
+}
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in modules() if room(p) == "engines"], ids=lambda p: str(p.relative_to(PACKAGE))
+)
+def test_an_engine_rests_on_the_contract_and_on_portable_code_and_on_no_other_engine(path: Path) -> None:
+    own = path.relative_to(PACKAGE / "engines").parts[0].removesuffix(".py")
+    imported = {name.split(".")[2] for name in imported_modules(path) if name.startswith("toolkit.engines.")}
+    # A script's literal of an array is what is sent for one.
+    is_literal_of_an_array = path.name == "literals.py" and imported - ENGINE_ROOMS[own] == {"postgresql"}
+    assert is_literal_of_an_array or not imported - ENGINE_ROOMS[own] - {own}
+
+
 @pytest.mark.parametrize(
     "path", [p for p in modules() if room(p) not in ("cli", "__main__")], ids=lambda p: str(p.relative_to(PACKAGE))
 )

@@ -7,6 +7,8 @@ A module that gives an engine takes it all (`from tests.contracts.suite import *
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -22,6 +24,7 @@ from toolkit.engines import connect
 from toolkit.engines.contract import Connection, Table
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.portable.table import TableRepository
+from toolkit.errors import ToolkitError
 
 SPEC, BATCH = schema.spec(), schema.batch()
 
@@ -158,6 +161,65 @@ def test_a_connection_sees_what_it_wrote_itself(table: Database, kind: str) -> N
     with connect(table, write=True) as connection:
         repository(connection, kind).upsert_many([BATCH])
         assert repository(connection, kind).digest() == digest_batches(SPEC, [BATCH])
+
+
+def test_the_catalogue_is_known(table: Database) -> None:
+    with connect(table, write=True) as connection:
+        connection.look_up([SPEC])
+        assert connection.columns(SPEC) == dict.fromkeys(SPEC.column_names, False)
+        assert connection.repository(SPEC).has_key()
+        assert connection.facts(replace(SPEC, name="none", table=sa.Table("none", sa.MetaData()))) is None
+        assert SPEC.table.name not in connection.views(None)
+        (stored,) = (each for each in connection.stored_tables() if each.name == SPEC.table.name)
+        assert sorted(stored.columns) == sorted(SPEC.column_names)
+        assert not connection.filled([SPEC])
+        assert connection.counts([SPEC]) == {SPEC.name: 0}
+        connection.repository(SPEC).upsert_many([BATCH])
+        assert connection.filled([SPEC]) == {SPEC.name}
+        assert connection.counts([SPEC]) == {SPEC.name: BATCH.num_rows}
+
+
+def test_the_constraints_are_those_that_the_model_says_will_be_made(table: Database) -> None:
+    with connect(table) as connection:
+        made, found = connection.made_constraints(SPEC.table), connection.constraints([SPEC])[SPEC.name]
+    assert (found.key, found.not_null | found.key) == (made.key, made.not_null | made.key)
+
+
+def test_a_failed_savepoint_keeps_nothing_and_its_error_is_in_our_words(table: Database) -> None:
+    with connect(table, write=True) as connection:
+
+        def fail() -> None:
+            with connection.translated(), connection.savepoint():
+                connection.repository(SPEC).upsert_many([BATCH])
+                connection.sqlalchemy.exec_driver_sql("SELEC")
+
+        with pytest.raises(ToolkitError) as told:
+            fail()
+        assert table.name in told.value.fact
+        assert connection.repository(SPEC).is_empty()
+
+
+def test_an_address_is_one_place_and_is_shown_without_a_password(database: Database) -> None:
+    again = replace(database, name="another")
+    assert (again.place, again.engine_name, again.is_in_memory) == (database.place, database.kind.name, False)
+    secret = database.at(database.address + ("&" if "?" in database.address else "?") + "password=secret")
+    assert "secret" not in secret.shown_url + repr(secret)
+
+
+def test_a_clone_for_tests_is_like_its_template_and_is_gone_when_it_is_dropped(table: Database, tmp_path: Path) -> None:
+    def fill(address: str) -> None:
+        create(table.at(address), schema.metadata)
+        filled(table.at(address), "fast")
+
+    templates = table.kind.templates(table, tmp_path / "templates", None)
+    templates.ensure("one", fill)
+    clone = table.at(templates.clone("one"))
+    with connect(clone) as connection:
+        assert connection.repository(SPEC).count() == BATCH.num_rows
+    templates.drop(clone.address)
+    with pytest.raises(ToolkitError), connect(clone):
+        pass
+    templates.close()
 
 
 composite = sa.Table(

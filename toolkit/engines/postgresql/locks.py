@@ -130,15 +130,14 @@ def _locks_of(table: sa.Table) -> int:
 
 
 def require_room_to_make(name: str, connection: sa.Connection, metadata: sa.MetaData) -> None:
-    """Check that all tables of the models can be made in one transaction, where a server counts locks.
+    """Check that all tables of the models can be made in one transaction.
 
     Raises:
         DatabaseUnavailableError: with the setting that is needed.
     """
     raw = connection.connection.driver_connection
-    if isinstance(raw, psycopg.Connection):
-        needed = locks_to_make(metadata)
-        require_room(name, raw, lock_room(raw)[0], len(metadata.tables), needed)
+    assert isinstance(raw, psycopg.Connection)
+    require_room(name, raw, lock_room(raw)[0], len(metadata.tables), locks_to_make(metadata))
 
 
 class Holder(NamedTuple):

@@ -27,19 +27,18 @@ class _TypeCompiler(PGTypeCompiler):
 
 
 def accept_foreign_types(engine: Engine) -> None:
-    """Let an engine of PostgreSQL make columns of types such as NVARCHAR and BLOB; of others, nothing is changed."""
-    if engine.dialect.name == "postgresql":
-        engine.dialect.type_compiler_instance = _TypeCompiler(engine.dialect)
+    """Let an engine make columns of types such as NVARCHAR and BLOB."""
+    engine.dialect.type_compiler_instance = _TypeCompiler(engine.dialect)
 
 
 def require_distinct_enums(metadata: MetaData, dialect: Dialect) -> None:
-    """See that enums of one name are one type, where enums are types: the first made would be that of all.
+    """See that enums of one name are one type: the first made would be that of all.
 
     Raises:
         ConfigurationError: two columns give one name to different labels.
     """
     named: dict[tuple[str | None, str | None], tuple[Column[Any], ENUM]] = {}
-    for table in metadata.tables.values() if dialect.supports_native_enum else ():
+    for table in metadata.tables.values():
         for column in table.columns:
             enum = _enum(column.type, dialect)
             if enum is None:
