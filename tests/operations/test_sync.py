@@ -47,7 +47,7 @@ from toolkit.errors import (
 )
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer.run import Options
+from toolkit.operations.transfer.options import Options
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 PAIRS = [(a, b) for a in ENGINES for b in ENGINES if a != b] + [("sqlite", "sqlite2"), ("duckdb", "duckdb2")]

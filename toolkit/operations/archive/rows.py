@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from toolkit.engines.portable.connection import DatabaseConnection
-    from toolkit.operations.transfer.run import Source
+    from toolkit.operations.transfer.sources import Source
 
 AGE_COLUMN = "created_at"
 ORIGIN = "archived_from"

@@ -25,7 +25,7 @@ from toolkit.errors import AmbiguousMatchError, ConfigurationError, UnknownNameE
 if TYPE_CHECKING:
     from toolkit.engines.portable.connection import DatabaseConnection
     from toolkit.engines.portable.table import TableRepository
-    from toolkit.operations.transfer.run import RowSource
+    from toolkit.operations.transfer.sources import RowSource
 
 Key = tuple[Any, ...]
 
