@@ -21,9 +21,9 @@ from toolkit.engines import connect
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
-from toolkit.models.loader import load_metadata
 from toolkit.operations.attachments import copy_files
-from toolkit.operations.migrations.revisions import current_revision, mismatch
+from toolkit.operations.migrations.revisions import mismatch, recorded_revision, revision_of
+from toolkit.operations.project import Project
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.options import Mode, Options
@@ -68,12 +68,13 @@ def sync(
     """
     started = time.perf_counter()
     databases = config.database(source), config.database(target)
-    specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables, exclude), where or {})
+    project = Project(config)
+    specs = narrowed(select_tables(project.metadata, tables, exclude), where or {})
     _require_two(*databases)
     if since is not None:
         require_column(since, specs)
     return _Sync(
-        config,
+        project,
         *databases,
         specs,
         matches({spec.name: spec for spec in specs}, match or {}),
@@ -99,7 +100,7 @@ class _Attachments:
 class _Sync:
     """One sync, as it was asked for. `named`: the tables were, so that nobody is told of others."""
 
-    config: Config
+    project: Project
     source: Database
     target: Database
     specs: Sequence[TableSpec]
@@ -118,12 +119,12 @@ class _Sync:
         with _guarding(removes), connect(self.source) as origin:
             origin.lock_tables(specs, progress)
             if removes:
-                _require_one_revision(self.source, self.target, self.config)
+                _require_one_revision(origin, self.target, self.project)
             lacking = require_columns(origin, specs)
             if not lacking:
                 require_exact(origin, specs)
             views = told_views(origin, specs, progress)
-            left = () if lacking else unmodelled(origin, self.config, specs, named=self.named)
+            left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
             copied = self._copied_files(origin, lacking)
             request = Transfer(
                 DatabaseOrigin(origin, specs, self.match),
@@ -134,7 +135,7 @@ class _Sync:
                 lacking,
                 self.since,
             )
-            found = transfer(request, self.config, progress)
+            found = transfer(request, self.project, progress)
         return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
 
     def _copied_files(self, source: DatabaseConnection, lacking: Sequence[str]) -> FileCopy | None:
@@ -143,7 +144,7 @@ class _Sync:
             return None
         refuse_schema(lacking)
         return copy_files(
-            self.config,
+            self.project.config,
             source,
             self.specs,
             self.attachments.stores,
@@ -184,8 +185,12 @@ def _require_two(source: Database, target: Database) -> None:
         )
 
 
-def _require_one_revision(source: Database, target: Database, config: Config) -> None:
+def _require_one_revision(source: DatabaseConnection, target: Database, project: Project) -> None:
     """Refuse to delete by a source of another schema revision, whose tables may mean something else."""
-    found, expected = (current_revision(database, config) for database in (source, target))
-    if found is not None and expected is not None and found != expected:
-        raise mismatch(source, found, expected)
+    if not project.has_history:
+        return
+    with source.translated():
+        found = recorded_revision(source.sqlalchemy, project.version_table)
+    expected = None if found is None else revision_of(target, project)
+    if expected is not None and found != expected:
+        raise mismatch(source.database, found, expected)

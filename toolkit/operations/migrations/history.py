@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 from alembic import command
 
 from toolkit.errors import MigrationError
-from toolkit.operations.migrations.alembic_session import (
-    alembic_config,
-    alembic_session,
-    migrating,
-    require_one_database,
-    scripts_of,
-)
+from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
 from toolkit.operations.migrations.application_filters import require_nothing_protected_goes, without_bookkeeping
 from toolkit.operations.migrations.environments import OWN_ENVIRONMENT
 from toolkit.operations.migrations.migrate import require_head
-from toolkit.operations.migrations.revisions import current_revision
+from toolkit.operations.migrations.revisions import revision_of
+from toolkit.operations.migrations.scripts import alembic_config, migrating
+from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,8 +73,9 @@ def make_migrations(
             database has all tables already; or it would drop what the application may leave out of the comparison.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    scripts = scripts_of(config)
-    require_one_database(config)
+    project = Project(config)
+    scripts = project.scripts
+    require_one_database(project)
     arguments: dict[str, Any] = {
         "message": message,
         "head": head,
@@ -89,8 +86,8 @@ def make_migrations(
     with migrating(config):
         arguments["rev_id"] = rev_id or _new_identifier(scripts, head, message)
         if not autogenerate:
-            return _described(config, command.revision(alembic_config(config), **arguments))
-    require_head(database, config)
+            return _described(config, command.revision(alembic_config(config, project.environment), **arguments))
+    require_head(database, project)
 
     def review(_: Any, __: Any, directives: list[Any]) -> None:
         upgrade = directives[0].upgrade_ops
@@ -98,9 +95,9 @@ def make_migrations(
         if upgrade.is_empty():
             directives.clear()
         else:
-            require_nothing_protected_goes(config, upgrade)
+            require_nothing_protected_goes(project, upgrade)
 
-    with alembic_session(database, config, progress, only_reads=True) as session:
+    with alembic_session(database, project, progress, only_reads=True) as session:
         made = session.commands.revision(**arguments, autogenerate=True, process_revision_directives=review)
         described = _described(config, made)
     if described is None and not scripts.get_heads():
@@ -125,7 +122,8 @@ def merge(
     Raises:
         MigrationError: no such revisions, or fewer than two.
     """
-    scripts = scripts_of(config)
+    project = Project(config)
+    scripts = project.scripts
     with migrating(config):
         parents = tuple(script.revision for script in scripts.get_revisions(tuple(revisions.split(","))))
         if len(parents) <= 1:
@@ -134,7 +132,9 @@ def merge(
                 "See: toolkit database heads",
             )
         identifier = rev_id or _new_identifier(scripts, parents, message)
-        made = command.merge(alembic_config(config), parents, message, branch_label=branch_label, rev_id=identifier)
+        made = command.merge(
+            alembic_config(config, project.environment), parents, message, branch_label=branch_label, rev_id=identifier
+        )
     described = _described(config, made)
     assert described is not None
     return described
@@ -152,10 +152,11 @@ def revisions(config: Config, between: str = ":", database: Database | None = No
     start, colon, end = between.partition(":")
     if not colon:
         raise MigrationError(f"{between!r} is no range of revisions.", "Write it like 0001:0004, :0004 or current:.")
-    current = None if database is None else current_revision(database, config)
+    project = Project(config)
+    current = None if database is None else revision_of(database, project)
     with migrating(config):
         ends = [current if each == "current" else each for each in (start, end)]
-        scripts = list(scripts_of(config).walk_revisions(ends[0] or "base", ends[1] or "heads"))
+        scripts = list(project.scripts.walk_revisions(ends[0] or "base", ends[1] or "heads"))
     return tuple(_revision(script, current) for script in scripts)
 
 
@@ -165,7 +166,7 @@ def heads(config: Config, *, resolve_dependencies: bool = False) -> tuple[Revisi
     Raises:
         MigrationError: there is no history.
     """
-    scripts = scripts_of(config)
+    scripts = Project(config).scripts
     with migrating(config):
         found = scripts.get_revisions("heads" if resolve_dependencies else scripts.get_heads())
     return tuple(_revision(script) for script in found)
@@ -178,7 +179,7 @@ def branches(config: Config) -> tuple[Revision, ...]:
         MigrationError: there is no history.
     """
     with migrating(config):
-        return tuple(_revision(script) for script in scripts_of(config).walk_revisions() if script.is_branch_point)
+        return tuple(_revision(script) for script in Project(config).scripts.walk_revisions() if script.is_branch_point)
 
 
 def show(config: Config, revision: str, database: Database | None = None) -> tuple[Revision, ...]:
@@ -188,11 +189,12 @@ def show(config: Config, revision: str, database: Database | None = None) -> tup
         MigrationError: no such revision.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    current = None if database is None else current_revision(database, config)
+    project = Project(config)
+    current = None if database is None else revision_of(database, project)
     if revision == "current":
         revision = current or "base"
     with migrating(config):
-        found = scripts_of(config).get_revisions(tuple(revision.split(",")))
+        found = project.scripts.get_revisions(tuple(revision.split(",")))
     return tuple(_revision(script, current) for script in found if script is not None)
 
 
@@ -229,7 +231,8 @@ def _new_identifier(scripts: ScriptDirectory, parents: str | tuple[str, ...], me
 def _described(config: Config, made: Any) -> Revision | None:
     scripts: Sequence[Any] = made if isinstance(made, list) else [made]
     found = [script for script in scripts if script is not None]
-    return _revision(scripts_of(config).get_revision(found[0].revision)) if found else None
+    # Of the history with what was just written to it.
+    return _revision(Project(config).scripts.get_revision(found[0].revision)) if found else None
 
 
 def _revision(script: Script, current: str | None = None) -> Revision:

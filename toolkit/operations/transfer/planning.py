@@ -43,13 +43,14 @@ class Plans:
 
 
 def plan(request: Transfer, destination: DatabaseConnection, progress: Progress, *, locks_first: bool = False) -> Plans:
-    """Compare each table, and refuse what cannot be done. `locks_first`: nobody else writes from here on.
+    """Compare each table of those that were locked, and refuse what cannot be done.
+
+    `locks_first`: nobody else writes from here on.
 
     Raises:
         SchemaMismatchError, DeleteGuardError, ReferencedRowsError, ExistingRowsError: nothing was written.
     """
     specs, options = request.specs, request.options
-    destination.lock_tables(specs, progress)
     check_schema(destination, specs, to_write=True)
     if locks_first:
         destination.exclude_writers(specs)

@@ -12,8 +12,8 @@ from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWa
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
 from toolkit.errors import ChangedSincePlanError
-from toolkit.operations.migrations import schema
-from toolkit.operations.migrations.revisions import has_history
+from toolkit.operations.migrations.revisions import exists, reading
+from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
 from toolkit.operations.transfer.made_constraints import made_constraints
@@ -22,62 +22,88 @@ from toolkit.operations.transfer.prepared import prepared
 from toolkit.operations.transfer.request import Transfer, TransferResult
 
 if TYPE_CHECKING:
-    from toolkit.config import Config
     from toolkit.core.plan import TablePlan
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
     from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.operations.project import Project
     from toolkit.operations.transfer.sources import Source
     from toolkit.operations.transfer.watermarks import Watermarks
 
 
-def transfer(request: Transfer, config: Config, progress: Progress) -> TransferResult:
+def transfer(request: Transfer, project: Project, progress: Progress) -> TransferResult:
     """Plan and, unless it is a dry run, execute. Where other writers spoil it, it is repeated (see `Attempts`).
+
+    A target without any tables is closed again, as the migrations run in a transaction of their own.
 
     Raises:
         RevisionMismatchError, SchemaMismatchError: before anything is written.
     """
-    created, schema_from = _lacks_schema(request, config), None
-    told: tuple[TransferWarning, ...] = ()
-    if created:
-        # No schema is made for rows that cannot be loaded into it.
-        source = request.origin.against(None)
-        schema_from = schema.schema_from(config)
-        told = () if has_history(config) else _told_constraints(request, progress)
-        if request.dry_run:
-            plans = plan_into_nothing(source, request.specs, progress)
-            return TransferResult(tuple(map(planned, plans)), told, schema_from)
-        schema.make_schema(request.target, config)
-        progress.note(f"{request.target.name} had no tables: its schema was created.")
-    run = _Run(request, progress, is_new=created)
+    if request.problems:
+        _refuse(request, project)
+    if exists(request.target):
+        found = _Run(request, project, progress).result()
+        if found is not None:
+            return found
+    else:
+        with reading(request.target) as nothing:
+            lacks_schema(nothing, request.target, project)
+    return _into_new_tables(request, project, progress)
+
+
+def _into_new_tables(request: Transfer, project: Project, progress: Progress) -> TransferResult:
+    """Make the target's tables, and transfer."""
+    # No schema is made for rows that cannot be loaded into it.
+    source, schema_from = request.origin.against(None), made_from(project)
+    told = () if project.has_history else _told_constraints(request, progress)
     if request.dry_run:
-        return run.dry()
-    result = run.attempts.run(run.once, run.may_repeat)
-    return replace(result, schema_from=schema_from, warnings=(*told, *run.attempts.warnings, *result.warnings))
+        plans = plan_into_nothing(source, request.specs, progress)
+        return TransferResult(tuple(map(planned, plans)), told, schema_from)
+    make_schema(request.target, project)
+    progress.note(f"{request.target.name} had no tables: its schema was created.")
+    result = _Run(request, project, progress, is_new=True).result()
+    assert result is not None, "the tables were just made"
+    return replace(result, schema_from=schema_from, warnings=(*told, *result.warnings))
 
 
 class _Run:
-    """One transfer into a target that has its tables."""
+    """One transfer, into the tables that the target has."""
 
-    def __init__(self, request: Transfer, progress: Progress, *, is_new: bool) -> None:
-        self._request, self._progress = request, progress
-        self._is_new, self._began, self._has_files = is_new, False, False
-        self.attempts = Attempts(request.target.name, progress)
+    def __init__(self, request: Transfer, project: Project, progress: Progress, *, is_new: bool = False) -> None:
+        self._request, self._project, self._progress = request, project, progress
+        self._is_new, self._has_tables, self._began, self._has_files = is_new, is_new, False, False
+        self._attempts = Attempts(request.target.name, progress)
 
-    def may_repeat(self) -> bool:
+    def result(self) -> TransferResult | None:
+        """What was done, or would be; None for a target without any tables, of which nothing was asked."""
+        if self._request.dry_run:
+            return self._dry()
+        found = self._attempts.run(self._once, self._may_repeat)
+        return found and replace(found, warnings=(*self._attempts.warnings, *found.warnings))
+
+    def _may_repeat(self) -> bool:
         """Whether nothing was committed: it would not be counted again."""
         return not (self._began and self._request.options.commit_every)
 
-    def dry(self) -> TransferResult:
+    def _dry(self) -> TransferResult | None:
         """The plans as results, and what a real run would lack."""
         with connect(self._request.target) as destination:
+            if self._is_blank(destination):
+                return None
             plans = plan(self._request, destination, self._progress)
             lacking = _lacking_rights(plans.watermarks, destination, self._progress)
             return TransferResult(tuple(map(planned, plans.tables)), lacking)
 
-    def once(self) -> TransferResult:
+    def _is_blank(self, destination: DatabaseConnection) -> bool:
+        """Whether the target lacks all tables, as it was opened; they are locked, which has to come first of all."""
+        destination.lock_tables(self._request.specs, self._progress)
+        if not self._has_tables:
+            self._has_tables = not _lacks_schema(destination, self._project)
+        return not self._has_tables
+
+    def _once(self) -> TransferResult | None:
         """Compare, write, verify and commit."""
-        attempts, options = self.attempts, self._request.options
+        attempts, options = self._attempts, self._request.options
         with connect(self._request.target, write=True) as destination:
             attempts.has_one_writer = destination.capabilities.has_one_writer
             if options.commit_every:
@@ -86,6 +112,8 @@ class _Run:
             if not locks_first:
                 destination.look_first()
             started = time.perf_counter()
+            if self._is_blank(destination):
+                return None
             plans = plan(self._request, destination, self._progress, locks_first=locks_first)
             attempts.planned(plans.tables, time.perf_counter() - started)
             self._write_files()
@@ -128,7 +156,7 @@ class _Run:
             for each in plans
             if each.action is Action.LOAD and not destination.repository(each.spec).is_empty()
         ]
-        if filled or self._request.is_exact or not self.attempts.is_last:
+        if filled or self._request.is_exact or not self._attempts.is_last:
             raise ChangedSincePlanError(destination.name, filled[0] if filled else None)
         reason = (
             f"{destination.name} was written to by others whenever it was compared: rows that they changed since then, "
@@ -171,11 +199,19 @@ def _unlike_numbers(
     )
 
 
-def _lacks_schema(request: Transfer, config: Config) -> bool:
-    """Whether a target is without any tables, which are then to be made; what either side lacks is refused."""
-    blank = schema.lacks_schema(request.target, config, accept_missing=True)
-    if request.problems and not blank:
+def _lacks_schema(destination: DatabaseConnection, project: Project) -> bool:
+    with destination.translated():
+        return lacks_schema(destination.sqlalchemy, destination.database, project, accept_missing=True)
+
+
+def _refuse(request: Transfer, project: Project) -> None:
+    """Tell what the source lacks, together with what a target that has tables lacks.
+
+    Raises:
+        RevisionMismatchError, SchemaMismatchError: always.
+    """
+    if exists(request.target):
         with connect(request.target) as destination:
-            check_schema(destination, request.specs, request.problems, to_write=True)
+            if not _lacks_schema(destination, project):
+                check_schema(destination, request.specs, request.problems, to_write=True)
     refuse_schema(request.problems)
-    return blank
