@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.outcomes import Finding
     from toolkit.operations.archive.prune import KeptMoves, PruneResult
     from toolkit.operations.archive.push import PushResult
-    from toolkit.operations.archive.restore import RestoreResult
+    from toolkit.operations.archive.restore_values import RestoreResult
     from toolkit.operations.archive.verify import VerifyResult
 
 # Of each outcome; `--json` tells all.

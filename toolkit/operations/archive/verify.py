@@ -94,28 +94,15 @@ def verify(
         pushes = run.pushes_meanwhile() if snapshot is None else []
         if snapshot is None:
             findings += run.orphans(told=not pushes and not run.broken)
-        count, size, good = catalogue.one(
-            "SELECT count(*), total(size), count(*) FILTER (WHERE outcome IS NULL) FROM wanted"
-        )
-        rows_of = None
-        if source is not None:
-            metadata, database = load_metadata(config.metadata, config.root), config.database(source)
-            rows_of = database.name
-            run.progress.step(f"rows of {rows_of}")
-            findings += examine_rows(
-                catalogue, archive, Backends(config, store), database, metadata, jobs, run.progress
-            )
+        count, size, good = run.totals()
+        database = None if source is None else config.database(source)
+        if database is not None:
+            metadata, backends = load_metadata(config.metadata, config.root), Backends(config, store)
+            run.progress.step(f"rows of {database.name}")
+            findings += examine_rows(catalogue, archive, backends, database, metadata, jobs, run.progress)
+    elapsed, rows_of = time.perf_counter() - started, None if database is None else database.name
     return VerifyResult(
-        archive.name,
-        tuple(chosen),
-        read_data,
-        rows_of,
-        count,
-        int(size),
-        good,
-        tuple(findings),
-        tuple(pushes),
-        time.perf_counter() - started,
+        archive.name, tuple(chosen), read_data, rows_of, count, size, good, tuple(findings), tuple(pushes), elapsed
     )
 
 
@@ -156,6 +143,13 @@ class _Verification:
                 continue
             chosen.append(header.id)
         return chosen
+
+    def totals(self) -> tuple[int, int, int]:
+        """How many objects are wanted, their bytes, and how many of them are as they should be."""
+        count, size, good = self.catalogue.one(
+            "SELECT count(*), total(size), count(*) FILTER (WHERE outcome IS NULL) FROM wanted"
+        )
+        return count, int(size), good
 
     def _want(self, snapshot: str) -> None:
         rows = ((entry.address.key, entry.size, entry.stored) for entry in self.archive.entries(snapshot))

@@ -20,7 +20,7 @@ from toolkit.operations.migrations.scripts import alembic_config, migrating
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from alembic.script import Script, ScriptDirectory
 
@@ -88,6 +88,20 @@ def make_migrations(
         if not autogenerate:
             return _described(config, command.revision(alembic_config(config, project.environment), **arguments))
     require_head(database, project)
+    described = _compared(database, project, progress, arguments)
+    if described is None and not scripts.get_heads():
+        raise MigrationError(
+            f"{database.name} has the models' tables already, so there is nothing to begin a history with.",
+            "Compare with an empty database: toolkit database make-migrations --database sqlite:///empty.sqlite3; then "
+            f"record that the tables are there: toolkit database stamp-migration head --database {database.name}",
+        )
+    return described
+
+
+def _compared(
+    database: Database, project: Project, progress: Progress | None, arguments: Mapping[str, Any]
+) -> Revision | None:
+    """Write the migration that makes the database like the models, if it is not."""
 
     def review(_: Any, __: Any, directives: list[Any]) -> None:
         upgrade = directives[0].upgrade_ops
@@ -99,14 +113,7 @@ def make_migrations(
 
     with alembic_session(database, project, progress, only_reads=True) as session:
         made = session.commands.revision(**arguments, autogenerate=True, process_revision_directives=review)
-        described = _described(config, made)
-    if described is None and not scripts.get_heads():
-        raise MigrationError(
-            f"{database.name} has the models' tables already, so there is nothing to begin a history with.",
-            "Compare with an empty database: toolkit database make-migrations --database sqlite:///empty.sqlite3; then "
-            f"record that the tables are there: toolkit database stamp-migration head --database {database.name}",
-        )
-    return described
+        return _described(project.config, made)
 
 
 def merge(
