@@ -37,7 +37,7 @@ from toolkit.errors import (
     StoreError,
     UnknownNameError,
 )
-from toolkit.operations.archive.places import Backends
+from toolkit.operations.archive.backends import Backends
 from toolkit.operations.fixtures.attachments import AttachmentMode
 from toolkit.operations.fixtures.dump import DumpResult, dump_data
 from toolkit.operations.fixtures.load import load_data

@@ -432,7 +432,7 @@ _CHANGES_ANOTHER_TABLE = {
     ("triggers", "message"),
     [
         (_CHANGES_THE_ROW, "customer: rows are there, but with other values"),
-        (_DROPS_THE_ROW, "customer: 4 rows were sent, but 3"),
+        (_DROPS_THE_ROW, "customer: row count differs: 4 rows were sent, but 3"),
         (_CHANGES_ANOTHER_TABLE, "customer: rows were changed by a trigger of another table"),
     ],
 )

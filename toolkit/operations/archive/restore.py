@@ -12,8 +12,8 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.engines import connect
 from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata
+from toolkit.operations.archive.backends import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.outcomes import Finding, Outcome
-from toolkit.operations.archive.places import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.restore_plan import RestorePlan
 from toolkit.operations.archive.restore_run import SCHEMA, RestoreRun
 from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult, RowRepair

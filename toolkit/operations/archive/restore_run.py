@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.core.parallel import Stop
 from toolkit.errors import ToolkitError
 from toolkit.operations.archive import targets
-from toolkit.operations.archive.places import Backends
+from toolkit.operations.archive.backends import Backends
 from toolkit.operations.archive.repairing import Repairer
 from toolkit.operations.archive.rows import Cell, cell_of, file_tables
 from toolkit.operations.archive.targets import Targets

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from toolkit.operations.archive.places import JOBS
+from toolkit.operations.archive.backends import JOBS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,10 +15,10 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.errors import DamagedObjectError, MissingObjectError, StoreError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting
+from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.dangling import examine_rows
 from toolkit.operations.archive.listing import damaged_manifests
 from toolkit.operations.archive.outcomes import Finding, Outcome
-from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
 
@@ -43,8 +43,8 @@ class VerifyResult:
     """What was looked at, and all that is not as it should be.
 
     `files` and `bytes` are those of the snapshots, each object once; `read_data` says that each was read and hashed,
-    `rows_of` which database's rows were looked at. Orphans were only looked for when all snapshots were and could be
-    read, and nobody was pushing (`pushes` says who): objects of a push wait for their snapshot.
+    `rows_of` which database's rows were looked at. The orphan check is skipped unless all snapshots were looked at
+    and could be read, and nobody was pushing (`pushes` says who): objects of a push wait for their snapshot.
     """
 
     archive: str

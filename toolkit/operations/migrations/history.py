@@ -222,7 +222,7 @@ def init(directory: Path) -> NewDirectory:
 
 
 def _new_identifier(scripts: ScriptDirectory, parents: str | tuple[str, ...], message: str) -> str:
-    """Its place in the history and what it says: the same on every machine, different on every branch."""
+    """Its number in the history and what it says: the same on every machine, different on every branch."""
     names = sorted(script.revision for script in scripts.get_revisions(parents) if script is not None)
     older = {script.revision for script in scripts.iterate_revisions(tuple(names), "base")} if names else set()
     digest = hashlib.sha256("\n".join([*names, message]).encode()).hexdigest()

@@ -149,8 +149,8 @@ def _write(
         progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
         if plan.inserts and target.repository(plan.spec).collated_key():
             target.repository(plan.spec).require_distinct(_keys_to_write(plan, source))
-        parked = _assign_temporary_values(plan, lambda: _differing(plan, source, options), target, leaving)
-        if options.commit_every and not parked and not _points_at_itself(plan.spec):
+        moved = _assign_temporary_values(plan, lambda: _differing(plan, source, options), target, leaving)
+        if options.commit_every and not moved and not _points_at_itself(plan.spec):
             sent, arrived = _in_parts(plan, source, target, options, progress)
         elif plan.action is Action.LOAD:
             sent, arrived = _load(plan, source, target, options, progress)
@@ -180,10 +180,10 @@ def _assign_temporary_values(
         return False
     keys = plan.changes.select(list(plan.spec.key))
     held = pa.concat_tables([keys, leaving]) if leaving else keys
-    parked = [rows for _, rows in temporary_unique_values(plan.spec, held, incoming, target) if rows is not None]
-    for rows in parked:
+    moved = [rows for _, rows in temporary_unique_values(plan.spec, held, incoming, target) if rows is not None]
+    for rows in moved:
         target.repository(plan.spec).update_many(rows)
-    return bool(parked)
+    return bool(moved)
 
 
 Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
@@ -313,7 +313,7 @@ def _verified(
         return sent, arrived
     target, spec = repository.connection, repository.spec
     fact = (
-        f"{sent.rows} rows were sent, but {arrived.rows} of them are"
+        f"row count differs: {sent.rows} rows were sent, but {arrived.rows} of them are"
         if sent.rows != arrived.rows
         else "rows are there, but with other values than were sent,"
     )

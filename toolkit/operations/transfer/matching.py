@@ -46,7 +46,7 @@ class KeyMap:
             return [pc.coalesce(new.take(pc.index_in(wide, value_set=old)), wide).cast(values.type)]
         found = dict(zip(_rows(self.old), _rows(self.new), strict=True))
         rows = [found.get(row, row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
-        return [pa.array([row[place] for row in rows], column.type) for place, column in enumerate(columns)]
+        return [pa.array([row[number] for row in rows], column.type) for number, column in enumerate(columns)]
 
 
 class MatchedSource:

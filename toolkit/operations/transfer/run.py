@@ -1,4 +1,8 @@
-"""The one way rows get into a database: its tables made if it has none; then compared, written, verified, committed."""
+"""The one way rows get into a database: its tables made if it has none; then compared, written, verified, committed.
+
+Atomic: one transaction, verified before its commit, unless `commit_every` asks for commits in between. Idempotent: of
+rows that are there already, a second transfer writes none.
+"""
 
 from __future__ import annotations
 
