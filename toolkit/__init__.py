@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from toolkit.operations.fixtures.load import load_data
     from toolkit.operations.status import status
     from toolkit.operations.sync import sync
-    from toolkit.operations.transfer.run import Options
+    from toolkit.operations.transfer.options import Options
 
 __all__ = [
     "Config",
@@ -38,7 +38,7 @@ __all__ = [
 _MODULES = {
     "Config": "toolkit.config",
     "Database": "toolkit.config",
-    "Options": "toolkit.operations.transfer.run",
+    "Options": "toolkit.operations.transfer.options",
     "ToolkitError": "toolkit.errors",
     "diff": "toolkit.operations.diff.compare",
     "dump_data": "toolkit.operations.fixtures.dump",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.outcomes import Finding, Outcome
     from toolkit.operations.archive.prune import KeptMoves, PruneResult, prune
     from toolkit.operations.archive.push import PushOptions, PushResult, push
-    from toolkit.operations.archive.restore import RestoreOptions, RestoreResult, restore
+    from toolkit.operations.archive.restore import restore
+    from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult
     from toolkit.operations.archive.verify import VerifyResult, verify
 
 __all__ = [
@@ -57,8 +58,8 @@ _MODULES = {
     "PruneResult": "toolkit.operations.archive.prune",
     "PushOptions": "toolkit.operations.archive.push",
     "PushResult": "toolkit.operations.archive.push",
-    "RestoreOptions": "toolkit.operations.archive.restore",
-    "RestoreResult": "toolkit.operations.archive.restore",
+    "RestoreOptions": "toolkit.operations.archive.restore_values",
+    "RestoreResult": "toolkit.operations.archive.restore_values",
     "SnapshotFiles": "toolkit.operations.archive.listing",
     "SnapshotList": "toolkit.operations.archive.listing",
     "VerifyResult": "toolkit.operations.archive.verify",

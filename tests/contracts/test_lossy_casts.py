@@ -25,7 +25,8 @@ from toolkit.operations.diff.compare import Status, diff
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.execution import execute
-from toolkit.operations.transfer.run import Options, plan_table
+from toolkit.operations.transfer.options import Options
+from toolkit.operations.transfer.planning import plan_table
 
 Type = sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]]
 INTEGERS = sa.ARRAY(sa.Integer)

@@ -16,7 +16,8 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.types import JSON_KINDS
 from toolkit.engines import connect
 from toolkit.operations.transfer.execution import execute
-from toolkit.operations.transfer.run import Options, plan_table
+from toolkit.operations.transfer.options import Options
+from toolkit.operations.transfer.planning import plan_table
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 PAIRS = list(itertools.product(ENGINES, ENGINES))

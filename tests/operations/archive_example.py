@@ -23,10 +23,11 @@ from toolkit.config import Config, Store
 from toolkit.core.archive_manifest import Address, FileEntry, Header, Scope, new_snapshot_id
 from toolkit.core.retention import Policy
 from toolkit.operations.archive.audit import AuditResult, audit
-from toolkit.operations.archive.places import open_archive
+from toolkit.operations.archive.backends import open_archive
 from toolkit.operations.archive.prune import PruneResult, prune
 from toolkit.operations.archive.push import PushOptions, PushResult, push
-from toolkit.operations.archive.restore import RestoreOptions, RestoreResult, restore
+from toolkit.operations.archive.restore import restore
+from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult
 from toolkit.operations.archive.verify import VerifyResult, verify
 from toolkit.stores.archive import Archive
 

@@ -18,8 +18,8 @@ from tests.operations.archive_example import Gallery
 from tests.operations.processes import Toolkit, toolkit
 from toolkit.config import Store
 from toolkit.errors import EXIT_FAILURE
+from toolkit.operations.archive.backends import Backends
 from toolkit.operations.archive.outcomes import Outcome
-from toolkit.operations.archive.places import Backends
 from toolkit.stores.archive import Archive
 from toolkit.stores.archive_locks import LOCK_TTL
 from toolkit.stores.objects import ObjectInfo

@@ -18,7 +18,7 @@ from tests.operations.archive_example import LONG_AGO, Gallery, gallery, referen
 from tests.operations.gallery import metadata
 from toolkit.config import Config, Database, Store
 from toolkit.errors import ConfigurationError, SharedFilesError, StoreError, UnknownNameError
-from toolkit.operations.archive import places, sending
+from toolkit.operations.archive import backends, sending
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.push import push
 from toolkit.stores.live import LiveBackend, live_backend
@@ -420,7 +420,7 @@ def meddling(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], None]
     """Have something happen whenever a live file was read."""
 
     def meddle(act: Callable[[str], None]) -> None:
-        monkeypatch.setattr(places, "live_backend", lambda config, key: _Live(live_backend(config, key), act))
+        monkeypatch.setattr(backends, "live_backend", lambda config, key: _Live(live_backend(config, key), act))
 
     return meddle
 

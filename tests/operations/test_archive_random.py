@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.operations.archive_example import Gallery, gallery
 from toolkit.config import load_config
-from toolkit.operations.archive.places import Backends
+from toolkit.operations.archive.backends import Backends
 
 numbers = st.integers(0, 3)
 # Few contents, so that files share them; one large enough to be worth compressing.

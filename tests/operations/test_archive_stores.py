@@ -17,7 +17,7 @@ from tests.servers.azurite import AzureServer
 from tests.servers.unreliable import Fault, UnreliableProxy
 from toolkit.config import Config, Store
 from toolkit.errors import MissingObjectError, StoreError
-from toolkit.operations.archive.places import Backends
+from toolkit.operations.archive.backends import Backends
 
 FAULTS = (Fault.UNAVAILABLE, Fault.CUT, Fault.LOST_ANSWER, Fault.HALF_ANSWER)
 

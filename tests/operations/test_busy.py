@@ -31,10 +31,9 @@ from toolkit.engines.sqlite import snapshot as sqlite_snapshot
 from toolkit.errors import DatabaseUnavailableError, ExistingRowsError, VerificationError
 from toolkit.models.personal_data import ATTRIBUTE
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import attempts
-from toolkit.operations.transfer import run as transfer
+from toolkit.operations.transfer import attempts, planning
 from toolkit.operations.transfer.deletes import DeleteLimit
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 MODULE = "items_of_a_test"
 ROWS = 40
@@ -372,7 +371,7 @@ def test_rows_that_the_application_of_postgres_adds_or_deletes_meanwhile_are_com
                 refused.append(number)
 
     if is_restless:
-        monkeypatch.setattr(transfer, "guard", write)
+        monkeypatch.setattr(planning, "guard", write)
     application = Meanwhile(write, "merge", times=0 if is_restless else 1)
     result = sync(items, "sqlite", "postgres", options=ALL, progress=application)
     assert result.verified

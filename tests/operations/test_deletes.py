@@ -21,7 +21,7 @@ from toolkit.errors import (
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)

@@ -26,7 +26,7 @@ from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.errors import DatabaseUnavailableError
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer.run import Options
+from toolkit.operations.transfer.options import Options
 
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)

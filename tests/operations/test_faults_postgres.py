@@ -27,7 +27,7 @@ from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.errors import DatabaseUnavailableError
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 # A cursor of a server that is gone cannot be closed.
 pytestmark = pytest.mark.filterwarnings("ignore:.*ServerCursor:ResourceWarning")

@@ -22,7 +22,7 @@ from toolkit.config import Config
 from toolkit.errors import DatabaseUnavailableError, ToolkitError
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 ALL = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0), batch_rows=50)
 MODULE = "accounts_of_a_test"

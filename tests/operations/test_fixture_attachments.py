@@ -37,11 +37,11 @@ from toolkit.errors import (
     StoreError,
     UnknownNameError,
 )
-from toolkit.operations.archive.places import Backends
+from toolkit.operations.archive.backends import Backends
 from toolkit.operations.fixtures.attachments import AttachmentMode
 from toolkit.operations.fixtures.dump import DumpResult, dump_data
 from toolkit.operations.fixtures.load import load_data
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 from toolkit.stores.directories import directory_at
 from toolkit.stores.fixture_writer import STAGING
 from toolkit.testing.seeds import Seed

@@ -17,7 +17,7 @@ from toolkit.config import Config, Database
 from toolkit.engines import connect
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 PAIRS = [(a, b if a != b else f"{b}2") for a, b in itertools.product(ENGINES, ENGINES)]

@@ -47,7 +47,7 @@ from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.status import State, status
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
@@ -451,7 +451,7 @@ def test_a_trigger_that_keeps_rows_from_being_deleted_is_caught_and_nothing_is_k
     create(config.database(target), metadata)
     execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'new')")
     execute(config.database(target), "INSERT INTO t VALUES (1, 'old'), (2, 'stays')", _KEEPS_ROWS[target])
-    with pytest.raises(VerificationError, match="t: 2 rows, but 1 should be"):
+    with pytest.raises(VerificationError, match="t: row count differs: 2 rows, but 1 should be"):
         sync(config, "sqlite", target, options=replace(ALL, verify=verify))
     assert rows(config, target, "SELECT * FROM t") == [(1, "old"), (2, "stays")]
 

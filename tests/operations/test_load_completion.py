@@ -33,7 +33,7 @@ from toolkit.errors import (
     UniqueConflictError,
 )
 from toolkit.operations.fixtures.load import load_data
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 ROWS = 1000
 

@@ -35,6 +35,7 @@ from toolkit.errors import (
     StatementError,
 )
 from toolkit.operations.migrations import environments, history, migrate, revisions, schema
+from toolkit.operations.project import Project
 
 ROOT = Path(__file__).parent.parent.parent
 CONVENTION = {
@@ -875,7 +876,7 @@ def test_an_environment_for_asynchronous_engines_is_left_to_the_application(conf
     assert not migrate.show_current_revision(database, own).is_head
     migrate.upgrade(database, own)
     assert table_names(database) == {"kept", "alembic_version"}
-    assert revisions.version_table(own).name == "alembic_versions"
+    assert Project(own).version_table.name == "alembic_versions"
     assert migrate.show_current_revision(database, own).is_head
 
 

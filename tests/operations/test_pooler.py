@@ -34,7 +34,7 @@ from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.migrations.migrate import check, downgrade, upgrade
 from toolkit.operations.status import State, status
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer.run import Options
+from toolkit.operations.transfer.options import Options
 
 # Of the server, for each database: two processes at once need two each.
 SESSIONS = 4

@@ -25,7 +25,7 @@ from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.errors import ToolkitError
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer.run import Options
+from toolkit.operations.transfer.options import Options
 
 METADATA = sa.MetaData()
 PARENT = sa.Table("parent", METADATA, sa.Column("id", sa.Integer, primary_key=True))

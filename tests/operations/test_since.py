@@ -17,9 +17,8 @@ from toolkit.config import Config
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer import run as transfer
-from toolkit.operations.transfer import watermarks
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer import planning, watermarks
+from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.watermarks import Since
 
 METADATA = sa.MetaData()
@@ -240,7 +239,7 @@ def test_tables_without_the_column_are_compared_whole_and_many_changed_rows_too(
     execute(items.database("sqlite"), "INSERT INTO plain VALUES (1, 'one')")
     sync(items, "sqlite", "postgres", since=SINCE)
     execute(items.database("sqlite"), "UPDATE plain SET name = 'two'", "UPDATE item SET name = 'x' WHERE id > 5")
-    monkeypatch.setattr(transfer, "_LOOKED_UP_ROWS", 3)
+    monkeypatch.setattr(planning, "_LOOKED_UP_ROWS", 3)
     result = {table.table: table for table in sync(items, "sqlite", "postgres", since=SINCE).tables}
     assert (result["plain"].updated, result["item"].updated, result["item"].unchanged) == (1, 24, 5)
     assert (result["plain"].since, result["item"].since) == (None, "2024-01-01 00:05:00")

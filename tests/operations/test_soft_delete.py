@@ -14,7 +14,7 @@ from toolkit.config import Config
 from toolkit.errors import DeleteGuardError
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 METADATA = sa.MetaData()
 TASK = sa.Table(

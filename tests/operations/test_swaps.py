@@ -18,7 +18,7 @@ from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.errors import UniqueConflictError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 METADATA = sa.MetaData()
 SEAT = sa.Table(

@@ -25,7 +25,7 @@ from toolkit.errors import DeleteGuardError, UniqueConflictError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 METADATA = sa.MetaData()
 OWNER = sa.Table(

@@ -13,7 +13,7 @@ from toolkit.config import Config
 from toolkit.errors import CollationConflictError, SchemaMismatchError, UniqueConflictError
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
-from toolkit.operations.transfer.run import Mode, Options
+from toolkit.operations.transfer.options import Mode, Options
 
 METADATA = sa.MetaData()
 sa.Table(

@@ -265,8 +265,8 @@ def restore(
     """
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render_archive import show_restore
-    from toolkit.operations.archive.restore import RestoreOptions
     from toolkit.operations.archive.restore import restore as run
+    from toolkit.operations.archive.restore_values import RestoreOptions
 
     if backend and directory is not None:
         raise click.UsageError("--to-backend and --to exclude each other.")

@@ -17,7 +17,7 @@ from toolkit.shown_text import printable
 if TYPE_CHECKING:
     from toolkit.config import Config
     from toolkit.operations.transfer.deletes import DeleteLimit
-    from toolkit.operations.transfer.run import Options
+    from toolkit.operations.transfer.options import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -212,7 +212,7 @@ def make_options(
     max_delete: DeleteLimit | None = None,
 ) -> Options:
     """The options of a transfer, from what the command line gave."""
-    from toolkit.operations.transfer.run import Mode, Options
+    from toolkit.operations.transfer.options import Mode, Options
 
     default = Options()
     return Options(not no_verify, batch_rows or default.batch_rows, commit_every, Mode(mode), max_delete)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.outcomes import Finding
     from toolkit.operations.archive.prune import KeptMoves, PruneResult
     from toolkit.operations.archive.push import PushResult
-    from toolkit.operations.archive.restore import RestoreResult
+    from toolkit.operations.archive.restore_values import RestoreResult
     from toolkit.operations.archive.verify import VerifyResult
 
 # Of each outcome; `--json` tells all.
@@ -116,9 +116,9 @@ def show_verification(result: VerifyResult) -> None:
         f"{result.bytes:,} bytes; {result.ok:,} ok, {how}."
     )
     if result.pushes:
-        say(f"Orphans were not looked for: a push is at work ({'; '.join(result.pushes)}).")
+        say(f"Orphan check skipped: a push is at work ({'; '.join(result.pushes)}).")
     elif any(finding.outcome == "damaged manifest" for finding in result.findings):
-        say("Orphans were not looked for: nobody knows which objects a damaged manifest needs.")
+        say("Orphan check skipped: nobody knows which objects a damaged manifest needs.")
     rows = f"Rows of {result.rows_of} were looked at" if result.rows_of else "Rows were not looked at (--from NAME)"
     say(f"{rows}. {'All is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 

@@ -11,7 +11,7 @@ from toolkit.core.archive_manifest import address_of
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_parallel
 from toolkit.core.plan import FileCopy
 from toolkit.errors import CollidingFilesError, DamagedObjectError, ToolkitError
-from toolkit.operations.archive.places import JOBS, Backends
+from toolkit.operations.archive.backends import JOBS, Backends
 from toolkit.operations.archive.rows import file_columns, narrow, read_cells
 from toolkit.stores.catalogue import Catalogue
 from toolkit.stores.client import client_for
@@ -64,7 +64,7 @@ class _Copy:
         """The store for the files of a backend."""
         return self.targets.get(key, self.targets.get(EVERY))
 
-    def place(self, reference: Reference) -> tuple[str, str, bool, str, str | None]:
+    def noted(self, reference: Reference) -> tuple[str, str, bool, str, str | None]:
         """What the catalogue is to know of a file."""
         key, path, target = reference.backend, reference.path, self.target(reference.backend)
         origin = self.backends.location(key, path)
@@ -165,7 +165,7 @@ def copy_files(
         for spec in (narrow(each) for each in specs if file_columns(each)):
             catalogue.run_many(
                 "INSERT OR IGNORE INTO file (backend, path, is_archived, origin, target) VALUES (?, ?, ?, ?, ?)",
-                (run.place(each) for cell in read_cells(origin, spec) for each in cell.references),
+                (run.noted(each) for cell in read_cells(origin, spec) for each in cell.references),
             )
         archived = set_archived_aside(catalogue)
         _require_backends(run, catalogue)
@@ -206,22 +206,22 @@ def _refuse_collisions(catalogue: Catalogue) -> None:
     )
 
 
-def refuse_collisions(catalogue: Catalogue, place: str, what: str, advice: str) -> None:
-    """Refuse files of a catalogue's table `file` that have one `place`, but differ by the column `what`.
+def refuse_collisions(catalogue: Catalogue, location: str, content: str, advice: str) -> None:
+    """Refuse files of a catalogue's table `file` that have one `location`, but differ by the column `content`.
 
     Raises:
         CollidingFilesError: there are some.
     """
-    several = f"FROM file WHERE {place} NOT NULL GROUP BY {place} HAVING count(DISTINCT {what}) > 1"
+    several = f"FROM file WHERE {location} NOT NULL GROUP BY {location} HAVING count(DISTINCT {content}) > 1"
     (count,) = catalogue.one(f"SELECT count(*) FROM (SELECT 1 {several})")
     if not count:
         return
-    found = catalogue.all(f"SELECT {place} {several} ORDER BY 1 LIMIT {NAMED}")
+    found = catalogue.all(f"SELECT {location} {several} ORDER BY 1 LIMIT {NAMED}")
     files = {
         where: [
             f"{key}:{path!r}"
             for key, path in catalogue.all(
-                f"SELECT backend, path FROM file WHERE {place} = ? GROUP BY {what} ORDER BY backend, path", where
+                f"SELECT backend, path FROM file WHERE {location} = ? GROUP BY {content} ORDER BY backend, path", where
             )
         ]
         for (where,) in found

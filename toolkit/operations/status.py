@@ -13,9 +13,8 @@ from toolkit.core.tables import usable_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import require_columns
 from toolkit.errors import ToolkitError
-from toolkit.models.loader import load_metadata
-from toolkit.operations.migrations.migrate import heads_of
-from toolkit.operations.migrations.revisions import has_history, recorded_revision, version_table
+from toolkit.operations.migrations.revisions import joined, recorded_revision
+from toolkit.operations.project import Project
 from toolkit.operations.unmodelled import unmodelled
 
 if TYPE_CHECKING:
@@ -108,45 +107,49 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
         UnknownNameError: no such database.
     """
     databases = [config.database(name) for name in dict.fromkeys(names or config.databases)]
-    specs, refusals = usable_tables(load_metadata(config.metadata, config.root))
-    head = heads_of(config) if has_history(config) else None
+    project = Project(config)
+    specs, refusals = usable_tables(project.metadata)
+    head = joined(project.scripts.get_heads()) if project.has_history else None
     return Status(
         config.root,
         config.metadata,
         tuple(spec.name for spec in specs),
-        config.migrations if has_history(config) else None,
+        config.migrations if project.has_history else None,
         head,
         config.fixtures,
-        tuple(_database(each, config, specs, head) for each in databases),
+        tuple(_database(each, project, specs, head) for each in databases),
         tuple(_store(each) for each in config.stores.values()),
         tuple(f"{each.fact} {each.advice}" for each in refusals),
     )
 
 
-def _database(database: Database, config: Config, specs: Sequence[TableSpec], head: str | None) -> DatabaseStatus:
-    folder = database.file if database.directory is None else database.directory.resolve()
+def _database(database: Database, project: Project, specs: Sequence[TableSpec], head: str | None) -> DatabaseStatus:
+    folder = Path(database.place) if database.is_embedded else database.file
     place = database.shown_url if folder is None else str(folder)
     found = DatabaseStatus(database.name, database.engine_name, place, State.ABSENT)
     if folder is not None and not folder.exists():
         return found
     try:
-        address = database.kind.answering_soon(database, _CONNECT_SECONDS)
-        with connect(database.at(address)) as connection:
-            return _contents(found, connection, config, specs, head)
+        with connect(_answering_soon(database)) as connection:
+            return _contents(found, connection, project, specs, head)
     except ToolkitError as error:
         return replace(found, state=State.UNAVAILABLE, problems=(error.fact,), advice=error.advice)
 
 
 def _contents(
-    found: DatabaseStatus, connection: Connection, config: Config, specs: Sequence[TableSpec], head: str | None
+    found: DatabaseStatus,
+    connection: DatabaseConnection,
+    project: Project,
+    specs: Sequence[TableSpec],
+    head: str | None,
 ) -> DatabaseStatus:
     connection.look_up(specs)
     there = [spec for spec in specs if connection.column_names(spec) is not None]
     rows = connection.counts(there)
     tables = tuple(TableStatus(spec.name, rows.get(spec.name)) for spec in specs)
     with connection.translated():
-        revision = recorded_revision(connection.sqlalchemy, version_table(config))
-    left = unmodelled(connection, config, specs)
+        revision = recorded_revision(connection.sqlalchemy, project.version_table)
+    left = unmodelled(connection, project, specs)
     found = replace(found, tables=tables, revision=revision, warnings=left)
     upgrade = f"Run: toolkit database upgrade --database {found.name}"
     if not there:

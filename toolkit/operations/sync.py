@@ -1,28 +1,36 @@
-"""`toolkit sync`: bring the tables of one database to another, so that both hold the same rows."""
+"""`toolkit sync`: bring the tables of one database to another, so that both hold the same rows.
+
+One transaction, verified before it commits; reading is one snapshot. A target without any tables is migrated first. As
+a dry run nothing is written, and the counts are what a real run would write. Of a table, at most `max_delete` rows are
+deleted or marked as deleted (by default a tenth, or 100). Files that the target's store lacks are copied there first;
+what has another content there is told, and replaced only where that was asked for.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toolkit.core.plan import FileCopy, SyncResult, is_overtaken
+from toolkit.core.plan import FileCopy, SyncResult
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
-from toolkit.models.loader import load_metadata
 from toolkit.operations.attachments import copy_files
-from toolkit.operations.migrations.revisions import current_revision, mismatch
+from toolkit.operations.migrations.revisions import mismatch, recorded_revision, revision_of
+from toolkit.operations.project import Project
 from toolkit.operations.transfer.deletes import DeleteLimit
-from toolkit.operations.transfer.made_constraints import made_constraints
-from toolkit.operations.transfer.matching import MatchedSource, matches
-from toolkit.operations.transfer.run import Mode, Options, transfer
-from toolkit.operations.transfer.watermarks import Since, Watermarks, require_column
+from toolkit.operations.transfer.matching import matches
+from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.origins import DatabaseOrigin
+from toolkit.operations.transfer.request import Transfer, transferred
+from toolkit.operations.transfer.run import transfer
+from toolkit.operations.transfer.watermarks import Since, require_column
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 
@@ -50,78 +58,100 @@ def sync(
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
     All tables, or those named, without those to `exclude`. `where` holds, by table, a condition in SQL that both
-    databases understand, or several that hold together: only rows that meet it are compared.
-    With `Mode.REPLACE` or `Mode.SOFT_DELETE`, at most `options.max_delete` rows of a table are deleted or marked (by
-    default a tenth, or 100).
-
-    `match` names, by table, columns by which rows are recognised instead of the primary key: the target's keys stay,
-    and foreign keys are rewritten. `since` limits the sync to rows changed since the last one that was given a `since`.
-    `attachments` is the store that the target's rows find their files in, or a store for each backend that they name
-    (`""`: for all others): files that it lacks are copied there first. What has another content there is told, and
-    replaced only with `overwrite_attachments`.
-
-    One transaction, verified before it commits; reading is one snapshot. A target without any tables is migrated
-    first. With `dry_run` nothing is written and the counts are what a real run would write.
+    databases understand, or several that hold together: only rows that meet it are compared. `match` names, by table,
+    columns by which rows are recognised instead of the primary key: the target's keys stay, and foreign keys are
+    rewritten. `since` limits the sync to rows changed since the last one that was given a `since`. `attachments` is the
+    store that the target's rows find their files in, or one for each backend that they name (`""`: for all others).
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
     """
     started = time.perf_counter()
-    options, progress = _effective(options or Options(), since), progress or Silent()
-    specs = narrowed(select_tables(load_metadata(config.metadata, config.root), tables, exclude), where or {})
-    source_database, target_database = config.database(source), config.database(target)
-    _require_two(source_database, target_database)
+    databases = config.database(source), config.database(target)
+    project = Project(config)
+    specs = narrowed(select_tables(project.metadata, tables, exclude), where or {})
+    _require_two(*databases)
     if since is not None:
         require_column(since, specs)
-    match = matches({spec.name: spec for spec in specs}, match or {})
-    with _guarding(options.mode.removes), connect(source_database) as origin:
-        origin.lock_tables(specs, progress)
-        if options.mode.removes:
-            _require_one_revision(source_database, target_database, config)
-        lacking = require_columns(origin, specs)
-        if not lacking:
-            require_exact(origin, specs)
-        views = told_views(origin, specs, progress)
-        left = () if lacking else unmodelled(origin, config, specs, named=bool(tables))
-        copied = _copied_files(
-            config,
-            origin,
-            specs,
-            attachments,
-            lacking,
-            overwrite=overwrite_attachments,
-            dry_run=dry_run,
-            progress=progress,
+    return _Sync(
+        project,
+        *databases,
+        specs,
+        matches({spec.name: spec for spec in specs}, match or {}),
+        since,
+        _effective(options or Options(), since),
+        _Attachments(attachments, overwrite_attachments),
+        progress or Silent(),
+        started,
+        dry_run=dry_run,
+        named=bool(tables),
+    ).done()
+
+
+@dataclass(frozen=True, slots=True)
+class _Attachments:
+    """Where the files that rows point at are copied to, if anywhere."""
+
+    stores: str | Mapping[str, str] | None
+    overwrite: bool
+
+
+@dataclass(frozen=True)
+class _Sync:
+    """One sync, as it was asked for. `named`: the tables were, so that nobody is told of others."""
+
+    project: Project
+    source: Database
+    target: Database
+    specs: Sequence[TableSpec]
+    match: Mapping[str, Sequence[str]]
+    since: Since | None
+    options: Options
+    attachments: _Attachments
+    progress: Progress
+    started: float
+    dry_run: bool
+    named: bool
+
+    def done(self) -> SyncResult:
+        """Look at the source, copy its files, and transfer its rows."""
+        removes, specs, progress = self.options.mode.removes, self.specs, self.progress
+        with _guarding(removes), connect(self.source) as origin:
+            origin.lock_tables(specs, progress)
+            if removes:
+                _require_one_revision(origin, self.target, self.project)
+            lacking = require_columns(origin, specs)
+            if not lacking:
+                require_exact(origin, specs)
+            views = told_views(origin, specs, progress)
+            left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
+            copied = self._copied_files(origin, lacking)
+            request = Transfer(
+                DatabaseOrigin(origin, specs, self.match),
+                self.target,
+                specs,
+                self.options,
+                self.dry_run,
+                lacking,
+                self.since,
+            )
+            found = transfer(request, self.project, progress)
+        return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
+
+    def _copied_files(self, source: DatabaseConnection, lacking: Sequence[str]) -> FileCopy | None:
+        """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""
+        if not self.attachments.stores:
+            return None
+        refuse_schema(lacking)
+        return copy_files(
+            self.project.config,
+            source,
+            self.specs,
+            self.attachments.stores,
+            overwrite=self.attachments.overwrite,
+            dry_run=self.dry_run,
+            progress=self.progress,
         )
-        schema_from, results, warnings = transfer(
-            lambda destination: MatchedSource(origin, destination, specs, match) if match and destination else origin,
-            target_database,
-            config,
-            specs,
-            dry_run=dry_run,
-            options=options,
-            progress=progress,
-            problems=lacking,
-            watermarks_for=(lambda destination: Watermarks.between(since, origin, destination, specs))
-            if since
-            else None,
-            before_models=lambda: made_constraints(origin, target_database, specs, progress),
-            follows_target=bool(match),
-        )
-    verified = options.verify and not dry_run and not is_overtaken(warnings)
-    elapsed = time.perf_counter() - started
-    return SyncResult(
-        source_database.name,
-        target_database.name,
-        dry_run,
-        schema_from is not None,
-        verified,
-        results,
-        elapsed,
-        copied,
-        (*views, *left, *warnings),
-        schema_from,
-    )
 
 
 def _effective(options: Options, since: Since | None) -> Options:
@@ -155,26 +185,12 @@ def _require_two(source: Database, target: Database) -> None:
         )
 
 
-def _require_one_revision(source: Database, target: Database, config: Config) -> None:
+def _require_one_revision(source: DatabaseConnection, target: Database, project: Project) -> None:
     """Refuse to delete by a source of another schema revision, whose tables may mean something else."""
-    found, expected = (current_revision(database, config) for database in (source, target))
-    if found is not None and expected is not None and found != expected:
-        raise mismatch(source, found, expected)
-
-
-def _copied_files(
-    config: Config,
-    source: Connection,
-    specs: Sequence[TableSpec],
-    stores: str | Mapping[str, str] | None,
-    lacking: Sequence[str],
-    *,
-    overwrite: bool,
-    dry_run: bool,
-    progress: Progress,
-) -> FileCopy | None:
-    """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""
-    if not stores:
-        return None
-    refuse_schema(lacking)
-    return copy_files(config, source, specs, stores, overwrite=overwrite, dry_run=dry_run, progress=progress)
+    if not project.has_history:
+        return
+    with source.translated():
+        found = recorded_revision(source.sqlalchemy, project.version_table)
+    expected = None if found is None else revision_of(target, project)
+    if expected is not None and found != expected:
+        raise mismatch(source.database, found, expected)

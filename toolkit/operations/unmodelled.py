@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from toolkit.core.plan import NOT_IN_MODELS, TransferWarning
 from toolkit.core.tables import TableSpec, bracketed
 from toolkit.errors import DatabaseUnavailableError, StatementError
-from toolkit.operations.migrations.revisions import is_bookkeeping, version_table
+from toolkit.operations.migrations.revisions import is_bookkeeping
 
 if TYPE_CHECKING:
-    from toolkit.config import Config
-    from toolkit.engines.catalogue import StoredTable
-    from toolkit.engines.contract import Connection
+    from toolkit.engines.portable.catalogue import StoredTable
+    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.operations.project import Project
 
 # Where migration tools record what they did, in lower case: the target has, or needs, a record of its own.
 _RECORDS = frozenset(
@@ -42,8 +42,8 @@ _RECORDS = frozenset(
 
 
 def unmodelled(
-    connection: Connection,
-    config: Config,
+    connection: DatabaseConnection,
+    project: Project,
     specs: Sequence[TableSpec],
     *,
     named: bool = False,
@@ -54,17 +54,17 @@ def unmodelled(
     Other tables than these are looked at only if the user `named` none, and of these only those that no model knows.
     Without `columns`, the columns of these tables are the user's own choice.
     """
-    return tuple(_Search(connection, config, specs).run(named=named, columns=columns)) if specs else ()
+    return tuple(_Search(connection, project, specs).run(named=named, columns=columns)) if specs else ()
 
 
 class _Search:
     """One look at one database."""
 
-    def __init__(self, connection: Connection, config: Config, specs: Sequence[TableSpec]) -> None:
+    def __init__(self, connection: DatabaseConnection, project: Project, specs: Sequence[TableSpec]) -> None:
         self._connection = connection
         self._specs = {self._name(spec.table): spec for spec in specs}
         self._known = {self._name(table) for table in specs[0].table.metadata.tables.values()}
-        self._record = self._name(version_table(config))
+        self._record = self._name(project.version_table)
 
     def run(self, *, named: bool, columns: bool) -> Iterator[TransferWarning]:
         for stored in self._connection.stored_tables():

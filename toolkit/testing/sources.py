@@ -65,10 +65,11 @@ def _places(config: Config) -> list[Path]:
         from alembic.script import ScriptDirectory
         from alembic.util import coerce_resource_to_filename
 
-        from toolkit.operations.migrations.alembic_session import alembic_config, migrating
+        from toolkit.operations.migrations.environments import Environment
+        from toolkit.operations.migrations.scripts import alembic_config, migrating
 
         with migrating(config):
-            scripts = ScriptDirectory.from_config(alembic_config(config))
+            scripts = ScriptDirectory.from_config(alembic_config(config, Environment.of(config)))
             places += [Path(coerce_resource_to_filename(place)) for place in scripts.version_locations]
     return places
 

@@ -17,9 +17,9 @@ from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ToolkitError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting
+from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.collecting import LISTED_PATH, Collector
 from toolkit.operations.archive.outcomes import Finding, Outcome
-from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.rows import default_backend, file_columns, file_tables
 from toolkit.stores.catalogue import Catalogue
 

@@ -17,8 +17,8 @@ from toolkit.operations.archive.rows import age_column, read_cells
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.contract import Connection
-    from toolkit.operations.archive.places import Backends
+    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.operations.archive.backends import Backends
     from toolkit.stores.archive import Archive
     from toolkit.stores.catalogue import Catalogue
 

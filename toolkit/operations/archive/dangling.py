@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
-    from toolkit.operations.archive.places import Backends
+    from toolkit.operations.archive.backends import Backends
     from toolkit.stores.archive import Archive
     from toolkit.stores.catalogue import Catalogue
 

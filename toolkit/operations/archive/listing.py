@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import FileEntry, Header, Lacking, Scope
+from toolkit.operations.archive.backends import DEFAULT_STORE, open_archive
 from toolkit.operations.archive.outcomes import Finding, Outcome
-from toolkit.operations.archive.places import DEFAULT_STORE, open_archive
 
 if TYPE_CHECKING:
     from toolkit.config import Config

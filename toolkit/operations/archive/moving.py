@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.contract import Connection
-    from toolkit.operations.archive.places import Backends
+    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.operations.archive.backends import Backends
     from toolkit.stores.archive import Archive
     from toolkit.stores.archive_locks import Lock
     from toolkit.stores.catalogue import Catalogue
@@ -225,8 +225,8 @@ class Mover:
         """Whether some row points there, under whatever name; or an archive's snapshots do, whose prune takes it."""
         if address_of("/".join(path.strip("/").split("/")[-_OBJECT_PARTS:])) is not None:
             return True
-        places = self.backends.location(backend, path), anywhere(path)
-        return self.catalogue.one("SELECT 1 FROM needed WHERE location IN (?, ?)", *places) is not None
+        locations = self.backends.location(backend, path), anywhere(path)
+        return self.catalogue.one("SELECT 1 FROM needed WHERE location IN (?, ?)", *locations) is not None
 
     def _remove_file(self, row: tuple[Any, ...]) -> tuple[int, Finding | None]:
         """Remove a live file, if it still is what was archived: that is read once more, for there is no way back."""

@@ -18,9 +18,9 @@ from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError, LastSnapshotError, StoreError, UnknownNameError
 from toolkit.models.loader import load_metadata
+from toolkit.operations.archive.backends import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.lacking import spared
 from toolkit.operations.archive.listing import SnapshotInfo, described
-from toolkit.operations.archive.places import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
 from toolkit.stores.archive_locks import LOCK_TTL, LockKind
 from toolkit.stores.catalogue import Catalogue

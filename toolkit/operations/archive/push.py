@@ -20,12 +20,12 @@ from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting, moving
+from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.collecting import Collector, State
 from toolkit.operations.archive.dangling import failed
 from toolkit.operations.archive.lacking import lacking_files, of_other_size
 from toolkit.operations.archive.moving import Mover
 from toolkit.operations.archive.outcomes import Finding
-from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.rows import AGE_COLUMN, age_column, file_columns, file_tables
 from toolkit.operations.archive.sending import Sender
 from toolkit.operations.archive.sharing import other_databases, require_apart, require_readable

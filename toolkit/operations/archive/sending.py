@@ -18,7 +18,7 @@ from toolkit.stores.zstd import is_compressible
 
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
-    from toolkit.operations.archive.places import Backends
+    from toolkit.operations.archive.backends import Backends
     from toolkit.stores.archive import Archive
     from toolkit.stores.catalogue import Catalogue
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.engines import connect
 from toolkit.errors import SharedFilesError, ToolkitError
-from toolkit.operations.archive.places import UNKNOWN, Backends
+from toolkit.operations.archive.backends import UNKNOWN, Backends
 from toolkit.operations.archive.rows import default_backend, file_columns, file_tables, read_cells
 from toolkit.stores.locations import meet
 
@@ -31,8 +31,8 @@ def require_apart(backends: Backends, metadata: MetaData, named: Iterable[str]) 
     """
     declared = {default_backend(spec, column) for spec in file_tables(metadata) for column in file_columns(spec)}
     keys = sorted({*named, *filter(None, declared)})
-    places = {key: backends.location(key) for key in keys}
-    known = {f"backend {key!r}": place for key, place in places.items() if not place.startswith(UNKNOWN)}
+    locations = {key: backends.location(key) for key in keys}
+    known = {f"backend {key!r}": location for key, location in locations.items() if not location.startswith(UNKNOWN)}
     if backends.archive_location is not None:
         known["the archive"] = backends.archive_location
     for one, other in combinations(known, 2):

@@ -16,7 +16,7 @@ from toolkit.stores.safe_directory import hashed_name, safe_name
 if TYPE_CHECKING:
     from toolkit.core.archive_manifest import FileEntry
     from toolkit.core.progress import Progress
-    from toolkit.operations.archive.places import Backends
+    from toolkit.operations.archive.backends import Backends
     from toolkit.stores.catalogue import Catalogue
     from toolkit.stores.live import LiveBackend
     from toolkit.stores.safe_directory import SafeDirectory

@@ -15,10 +15,10 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.errors import DamagedObjectError, MissingObjectError, StoreError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting
+from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.dangling import examine_rows
 from toolkit.operations.archive.listing import damaged_manifests
 from toolkit.operations.archive.outcomes import Finding, Outcome
-from toolkit.operations.archive.places import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
 
@@ -43,8 +43,8 @@ class VerifyResult:
     """What was looked at, and all that is not as it should be.
 
     `files` and `bytes` are those of the snapshots, each object once; `read_data` says that each was read and hashed,
-    `rows_of` which database's rows were looked at. Orphans were only looked for when all snapshots were and could be
-    read, and nobody was pushing (`pushes` says who): objects of a push wait for their snapshot.
+    `rows_of` which database's rows were looked at. The orphan check is skipped unless all snapshots were looked at
+    and could be read, and nobody was pushing (`pushes` says who): objects of a push wait for their snapshot.
     """
 
     archive: str
@@ -94,28 +94,15 @@ def verify(
         pushes = run.pushes_meanwhile() if snapshot is None else []
         if snapshot is None:
             findings += run.orphans(told=not pushes and not run.broken)
-        count, size, good = catalogue.one(
-            "SELECT count(*), total(size), count(*) FILTER (WHERE outcome IS NULL) FROM wanted"
-        )
-        rows_of = None
-        if source is not None:
-            metadata, database = load_metadata(config.metadata, config.root), config.database(source)
-            rows_of = database.name
-            run.progress.step(f"rows of {rows_of}")
-            findings += examine_rows(
-                catalogue, archive, Backends(config, store), database, metadata, jobs, run.progress
-            )
+        count, size, good = run.totals()
+        database = None if source is None else config.database(source)
+        if database is not None:
+            metadata, backends = load_metadata(config.metadata, config.root), Backends(config, store)
+            run.progress.step(f"rows of {database.name}")
+            findings += examine_rows(catalogue, archive, backends, database, metadata, jobs, run.progress)
+    elapsed, rows_of = time.perf_counter() - started, None if database is None else database.name
     return VerifyResult(
-        archive.name,
-        tuple(chosen),
-        read_data,
-        rows_of,
-        count,
-        int(size),
-        good,
-        tuple(findings),
-        tuple(pushes),
-        time.perf_counter() - started,
+        archive.name, tuple(chosen), read_data, rows_of, count, size, good, tuple(findings), tuple(pushes), elapsed
     )
 
 
@@ -156,6 +143,13 @@ class _Verification:
                 continue
             chosen.append(header.id)
         return chosen
+
+    def totals(self) -> tuple[int, int, int]:
+        """How many objects are wanted, their bytes, and how many of them are as they should be."""
+        count, size, good = self.catalogue.one(
+            "SELECT count(*), total(size), count(*) FILTER (WHERE outcome IS NULL) FROM wanted"
+        )
+        return count, int(size), good
 
     def _want(self, snapshot: str) -> None:
         rows = ((entry.address.key, entry.size, entry.stored) for entry in self.archive.entries(snapshot))

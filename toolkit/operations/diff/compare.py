@@ -23,9 +23,9 @@ from toolkit.engines import connect
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
-from toolkit.models.loader import load_metadata
 from toolkit.models.personal_data import personal_columns
 from toolkit.operations.diff.fitting import fitting_keys
+from toolkit.operations.project import Project
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 
@@ -151,9 +151,9 @@ class Comparison:
     def __init__(
         self, config: Config, source: str, target: str, *, show_pii: bool = False, progress: Progress | None = None
     ) -> None:
-        self._config = config
+        self._project = Project(config)
         self._databases = (config.database(source), config.database(target))
-        self._masked = {} if show_pii else personal_columns(load_metadata(config.metadata, config.root))
+        self._masked = {} if show_pii else personal_columns(self._project.metadata)
         self._progress = progress or Silent()
         self._filled: frozenset[str] = frozenset()
         self.unmodelled: tuple[TransferWarning, ...] = ()
@@ -179,15 +179,14 @@ class Comparison:
         exclude: Collection[str] = (),
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
-        metadata = load_metadata(self._config.metadata, self._config.root)
-        specs = narrowed(select_tables(metadata, names, exclude), where or {})
+        specs = narrowed(select_tables(self._project.metadata, names, exclude), where or {})
         for side in (self.source, self.target):
             side.lock_tables(specs, self._progress)
             told_views(side, specs, self._progress)
         self.unmodelled = tuple(
             warning
             for side in (self.source, self.target)
-            for warning in unmodelled(side, self._config, specs, named=bool(names), columns=not columns)
+            for warning in unmodelled(side, self._project, specs, named=bool(names), columns=not columns)
         )
         self._filled = frozenset().union(
             *(

@@ -34,9 +34,8 @@ from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.transfer.deletes import guard, has_to_wait
-from toolkit.operations.transfer.execution import rows_with_keys
 from toolkit.operations.transfer.moved_values import temporary_unique_values
-from toolkit.operations.transfer.run import without_present
+from toolkit.operations.transfer.sources import rows_with_keys, without_present
 from toolkit.stores.whole_file import whole_file
 
 if TYPE_CHECKING:

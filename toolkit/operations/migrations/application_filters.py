@@ -12,44 +12,43 @@ from typing import TYPE_CHECKING, Any
 from alembic.operations import ops
 
 from toolkit.errors import MigrationError
-from toolkit.operations.migrations.environments import Environment
 from toolkit.operations.migrations.revisions import is_bookkeeping
 
 if TYPE_CHECKING:
-    from toolkit.config import Config
+    from toolkit.operations.project import Project
 
 _FILTERS = re.compile(r"\b(include_object|include_name)\b")
 _SHOWN = 5
 _OTHERS_CODE = {"node_modules", "site-packages", "__pycache__"}
 
 
-def unasked_filter(config: Config) -> str | None:
+def unasked_filter(project: Project) -> str | None:
     """Where an application says what is not to be compared, if that is not asked; None without.
 
     In its `env.py`, or in any module where that takes its arguments from elsewhere (as Flask-Migrate's does).
     """
-    if Environment.of(config).takes_engine:
+    if project.environment.takes_engine:
         return None
-    path = config.migrations / "env.py"
+    path = project.config.migrations / "env.py"
     text = _read(path)
     if found := _FILTERS.search(_code(text)):
         return f"{found[1]} in {path}"
     if _says_all(text):
         return None
-    for module in _modules(config.root):
+    for module in _modules(project.config.root):
         if found := _FILTERS.search(_code(_read(module))):
             return f"{found[1]} in {module}"
     return None
 
 
-def require_nothing_protected_goes(config: Config, upgrade: ops.UpgradeOps) -> None:
+def require_nothing_protected_goes(project: Project, upgrade: ops.UpgradeOps) -> None:
     """See that a migration to be written drops nothing that the application may leave out of the comparison.
 
     Raises:
         MigrationError: it would; names what.
     """
     dropped = _dropped(upgrade)
-    where = unasked_filter(config) if dropped else None
+    where = unasked_filter(project) if dropped else None
     if where is None:
         return
     more = f" and {len(dropped) - _SHOWN} more" if len(dropped) > _SHOWN else ""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Column, MetaData, String, Table
+
 if TYPE_CHECKING:
     from toolkit.config import Config
 
@@ -44,6 +46,16 @@ class Environment:
             version_table=given.get("version_table") or config.version_table or default,
             version_table_schema=given.get("version_table_schema"),
         )
+
+    def versions(self) -> Table:
+        """Where Alembic records the revision that a database stands at."""
+        version = Column("version_num", String(32), primary_key=True)
+        return Table(self.version_table, MetaData(), version, schema=self.version_table_schema)
+
+
+def has_history(config: Config) -> bool:
+    """Whether there is a directory of migrations."""
+    return (config.migrations / "env.py").is_file()
 
 
 def _text_arguments(source: str) -> dict[str, str]:

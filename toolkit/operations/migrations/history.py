@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING, Any
 from alembic import command
 
 from toolkit.errors import MigrationError
-from toolkit.operations.migrations.alembic_session import (
-    alembic_config,
-    alembic_session,
-    migrating,
-    require_one_database,
-    scripts_of,
-)
+from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
 from toolkit.operations.migrations.application_filters import require_nothing_protected_goes, without_bookkeeping
 from toolkit.operations.migrations.environments import OWN_ENVIRONMENT
 from toolkit.operations.migrations.migrate import require_head
-from toolkit.operations.migrations.revisions import current_revision
+from toolkit.operations.migrations.revisions import revision_of
+from toolkit.operations.migrations.scripts import alembic_config, migrating
+from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from alembic.script import Script, ScriptDirectory
 
@@ -77,8 +73,9 @@ def make_migrations(
             database has all tables already; or it would drop what the application may leave out of the comparison.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    scripts = scripts_of(config)
-    require_one_database(config)
+    project = Project(config)
+    scripts = project.scripts
+    require_one_database(project)
     arguments: dict[str, Any] = {
         "message": message,
         "head": head,
@@ -89,20 +86,9 @@ def make_migrations(
     with migrating(config):
         arguments["rev_id"] = rev_id or _new_identifier(scripts, head, message)
         if not autogenerate:
-            return _described(config, command.revision(alembic_config(config), **arguments))
-    require_head(database, config)
-
-    def review(_: Any, __: Any, directives: list[Any]) -> None:
-        upgrade = directives[0].upgrade_ops
-        without_bookkeeping(upgrade)
-        if upgrade.is_empty():
-            directives.clear()
-        else:
-            require_nothing_protected_goes(config, upgrade)
-
-    with alembic_session(database, config, progress, only_reads=True) as session:
-        made = session.commands.revision(**arguments, autogenerate=True, process_revision_directives=review)
-        described = _described(config, made)
+            return _described(config, command.revision(alembic_config(config, project.environment), **arguments))
+    require_head(database, project)
+    described = _compared(database, project, progress, arguments)
     if described is None and not scripts.get_heads():
         raise MigrationError(
             f"{database.name} has the models' tables already, so there is nothing to begin a history with.",
@@ -110,6 +96,24 @@ def make_migrations(
             f"record that the tables are there: toolkit database stamp-migration head --database {database.name}",
         )
     return described
+
+
+def _compared(
+    database: Database, project: Project, progress: Progress | None, arguments: Mapping[str, Any]
+) -> Revision | None:
+    """Write the migration that makes the database like the models, if it is not."""
+
+    def review(_: Any, __: Any, directives: list[Any]) -> None:
+        upgrade = directives[0].upgrade_ops
+        without_bookkeeping(upgrade)
+        if upgrade.is_empty():
+            directives.clear()
+        else:
+            require_nothing_protected_goes(project, upgrade)
+
+    with alembic_session(database, project, progress, only_reads=True) as session:
+        made = session.commands.revision(**arguments, autogenerate=True, process_revision_directives=review)
+        return _described(project.config, made)
 
 
 def merge(
@@ -125,7 +129,8 @@ def merge(
     Raises:
         MigrationError: no such revisions, or fewer than two.
     """
-    scripts = scripts_of(config)
+    project = Project(config)
+    scripts = project.scripts
     with migrating(config):
         parents = tuple(script.revision for script in scripts.get_revisions(tuple(revisions.split(","))))
         if len(parents) <= 1:
@@ -134,7 +139,9 @@ def merge(
                 "See: toolkit database heads",
             )
         identifier = rev_id or _new_identifier(scripts, parents, message)
-        made = command.merge(alembic_config(config), parents, message, branch_label=branch_label, rev_id=identifier)
+        made = command.merge(
+            alembic_config(config, project.environment), parents, message, branch_label=branch_label, rev_id=identifier
+        )
     described = _described(config, made)
     assert described is not None
     return described
@@ -152,10 +159,11 @@ def revisions(config: Config, between: str = ":", database: Database | None = No
     start, colon, end = between.partition(":")
     if not colon:
         raise MigrationError(f"{between!r} is no range of revisions.", "Write it like 0001:0004, :0004 or current:.")
-    current = None if database is None else current_revision(database, config)
+    project = Project(config)
+    current = None if database is None else revision_of(database, project)
     with migrating(config):
         ends = [current if each == "current" else each for each in (start, end)]
-        scripts = list(scripts_of(config).walk_revisions(ends[0] or "base", ends[1] or "heads"))
+        scripts = list(project.scripts.walk_revisions(ends[0] or "base", ends[1] or "heads"))
     return tuple(_revision(script, current) for script in scripts)
 
 
@@ -165,7 +173,7 @@ def heads(config: Config, *, resolve_dependencies: bool = False) -> tuple[Revisi
     Raises:
         MigrationError: there is no history.
     """
-    scripts = scripts_of(config)
+    scripts = Project(config).scripts
     with migrating(config):
         found = scripts.get_revisions("heads" if resolve_dependencies else scripts.get_heads())
     return tuple(_revision(script) for script in found)
@@ -178,7 +186,7 @@ def branches(config: Config) -> tuple[Revision, ...]:
         MigrationError: there is no history.
     """
     with migrating(config):
-        return tuple(_revision(script) for script in scripts_of(config).walk_revisions() if script.is_branch_point)
+        return tuple(_revision(script) for script in Project(config).scripts.walk_revisions() if script.is_branch_point)
 
 
 def show(config: Config, revision: str, database: Database | None = None) -> tuple[Revision, ...]:
@@ -188,11 +196,12 @@ def show(config: Config, revision: str, database: Database | None = None) -> tup
         MigrationError: no such revision.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    current = None if database is None else current_revision(database, config)
+    project = Project(config)
+    current = None if database is None else revision_of(database, project)
     if revision == "current":
         revision = current or "base"
     with migrating(config):
-        found = scripts_of(config).get_revisions(tuple(revision.split(",")))
+        found = project.scripts.get_revisions(tuple(revision.split(",")))
     return tuple(_revision(script, current) for script in found if script is not None)
 
 
@@ -213,7 +222,7 @@ def init(directory: Path) -> NewDirectory:
 
 
 def _new_identifier(scripts: ScriptDirectory, parents: str | tuple[str, ...], message: str) -> str:
-    """Its place in the history and what it says: the same on every machine, different on every branch."""
+    """Its number in the history and what it says: the same on every machine, different on every branch."""
     names = sorted(script.revision for script in scripts.get_revisions(parents) if script is not None)
     older = {script.revision for script in scripts.iterate_revisions(tuple(names), "base")} if names else set()
     digest = hashlib.sha256("\n".join([*names, message]).encode()).hexdigest()
@@ -229,7 +238,8 @@ def _new_identifier(scripts: ScriptDirectory, parents: str | tuple[str, ...], me
 def _described(config: Config, made: Any) -> Revision | None:
     scripts: Sequence[Any] = made if isinstance(made, list) else [made]
     found = [script for script in scripts if script is not None]
-    return _revision(scripts_of(config).get_revision(found[0].revision)) if found else None
+    # Of the history with what was just written to it.
+    return _revision(Project(config).scripts.get_revision(found[0].revision)) if found else None
 
 
 def _revision(script: Script, current: str | None = None) -> Revision:

@@ -13,17 +13,16 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import SAWarning
 
 from toolkit.errors import MigrationError
-from toolkit.models.loader import load_metadata
 from toolkit.operations.migrations.alembic_session import (
     Session,
     alembic_session,
     require_one_database,
-    scripts_of,
     transaction,
 )
 from toolkit.operations.migrations.application_filters import unasked_filter, without_bookkeeping
-from toolkit.operations.migrations.revisions import current_revision, exists, joined, mismatch, version_table
+from toolkit.operations.migrations.revisions import exists, joined, mismatch, revision_of
 from toolkit.operations.migrations.schema_changes import describe_change
+from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,8 +91,9 @@ def upgrade(
             says what an `autocommit_block` committed.
         DatabaseUnavailableError, StatementError: from the engine; the same.
     """
-    require_one_database(config)
-    with alembic_session(database, config, progress) as session:
+    project = Project(config)
+    require_one_database(project)
+    with alembic_session(database, project, progress) as session:
         return _migrate(session, lambda: session.commands.upgrade(revision, sql=sql, tag=tag), sql)
 
 
@@ -113,8 +113,9 @@ def downgrade(
             says what an `autocommit_block` committed.
         DatabaseUnavailableError, StatementError: from the engine; the same.
     """
-    require_one_database(config)
-    with alembic_session(database, config, progress) as session:
+    project = Project(config)
+    require_one_database(project)
+    with alembic_session(database, project, progress) as session:
         return _migrate(session, lambda: session.commands.downgrade(revision, sql=sql, tag=tag), sql)
 
 
@@ -133,7 +134,7 @@ def stamp(
         MigrationError: no such revision.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    with alembic_session(database, config) as session:
+    with alembic_session(database, Project(config)) as session:
         return _migrate(session, lambda: session.commands.stamp(revision, sql=sql, tag=tag, purge=purge), sql)
 
 
@@ -143,10 +144,11 @@ def drop_all(database: Database, config: Config) -> Dropped:
     Raises:
         DatabaseUnavailableError, StatementError: from the engine; nothing was dropped.
     """
-    metadata = load_metadata(config.metadata, config.root)
+    project = Project(config)
+    metadata = project.metadata
     if not exists(database):
         return Dropped(database.name, ())
-    tables = [*metadata.tables.values(), version_table(config)]
+    tables = [*metadata.tables.values(), project.version_table]
     with transaction(database, config) as connection, warnings.catch_warnings():
         # Tables that refer to one another have no order; where that matters, PostgreSQL says so.
         warnings.simplefilter("ignore", SAWarning)
@@ -160,29 +162,25 @@ def drop_all(database: Database, config: Config) -> Dropped:
 
 
 def head_revision(config: Config) -> str:
+    """The revision that an upgrade leads to. Raises what `head_of` does."""
+    return head_of(Project(config))
+
+
+def head_of(project: Project) -> str:
     """The revision that an upgrade leads to.
 
     Raises:
         MigrationError: there is no history, it is empty, or it has several heads.
     """
-    found = scripts_of(config).get_heads()
+    found, migrations = project.scripts.get_heads(), project.config.migrations
     if len(found) == 1:
         return found[0]
     if not found:
-        raise MigrationError(f"{config.migrations} holds no migrations.", "Make one: toolkit database make-migrations")
+        raise MigrationError(f"{migrations} holds no migrations.", "Make one: toolkit database make-migrations")
     raise MigrationError(
         f"The history has {len(found)} heads: {', '.join(sorted(found))}.",
         "Merge them: toolkit database merge-migrations",
     )
-
-
-def heads_of(config: Config) -> str | None:
-    """Where the history ends (several are joined by a comma), None if it is empty.
-
-    Raises:
-        MigrationError: there is no history.
-    """
-    return joined(scripts_of(config).get_heads())
 
 
 def show_current_revision(database: Database, config: Config) -> CurrentRevision:
@@ -192,7 +190,11 @@ def show_current_revision(database: Database, config: Config) -> CurrentRevision
         MigrationError: there is no history.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    return CurrentRevision(database.name, current_revision(database, config), heads_of(config))
+    return _standing(database, Project(config))
+
+
+def _standing(database: Database, project: Project) -> CurrentRevision:
+    return CurrentRevision(database.name, revision_of(database, project), joined(project.scripts.get_heads()))
 
 
 def check(database: Database, config: Config, progress: Progress | None = None) -> Check:
@@ -202,7 +204,8 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
         RevisionMismatchError: migrations are still to be run.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    require_head(database, config)
+    project = Project(config)
+    require_head(database, project)
     changes: list[str] = []
 
     def describe(_: Any, __: Any, directives: list[Any]) -> None:
@@ -212,22 +215,22 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
 
     # Alembic's own check puts the repr of every difference into its error, and the repr of a `StoredObject`
     # fails where its backend is not registered.
-    with alembic_session(database, config, progress, only_reads=True) as session:
+    with alembic_session(database, project, progress, only_reads=True) as session:
         session.commands.revision(autogenerate=True, process_revision_directives=describe)
-    unasked = unasked_filter(config) if changes else None
+    unasked = unasked_filter(project) if changes else None
     if unasked and progress is not None:
         progress.note(f"{database.name}: {unasked} is not asked, as env.py connects by itself: all is compared.")
     return Check(database.name, tuple(changes))
 
 
-def require_head(database: Database, config: Config) -> None:
+def require_head(database: Database, project: Project) -> None:
     """See that no migrations are still to be run.
 
     Raises:
         RevisionMismatchError: some are.
         MigrationError: there is no history.
     """
-    found = show_current_revision(database, config)
+    found = _standing(database, project)
     if not found.is_head:
         raise mismatch(database, found.revision, found.head)
 

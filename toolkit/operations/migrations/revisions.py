@@ -5,37 +5,21 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, select
+from sqlalchemy import create_engine, inspect, select
 
 from toolkit.engines import connect
 from toolkit.errors import RevisionMismatchError
-from toolkit.operations.migrations.environments import Environment
+from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Table
 
     from toolkit.config import Config, Database
 
 # The tables in which Alembic, Advanced Alchemy and this package keep their own records.
 BOOKKEEPING = ("toolkit_", "alembic_version")
-
-
-def has_history(config: Config) -> bool:
-    """Whether there is a directory of migrations."""
-    return (config.migrations / "env.py").is_file()
-
-
-def version_table(config: Config) -> Table:
-    """Where Alembic records the revision: as `env.py` or the setting says, else by whose `env.py` it is."""
-    environment = Environment.of(config)
-    return Table(
-        environment.version_table,
-        MetaData(),
-        Column("version_num", String(32), primary_key=True),
-        schema=environment.version_table_schema,
-    )
 
 
 def current_revision(database: Database, config: Config) -> str | None:
@@ -44,10 +28,15 @@ def current_revision(database: Database, config: Config) -> str | None:
     Raises:
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    if not has_history(config):
+    return revision_of(database, Project(config))
+
+
+def revision_of(database: Database, project: Project) -> str | None:
+    """The same, of a project that is loaded already."""
+    if not project.has_history:
         return None
     with reading(database) as connection:
-        return recorded_revision(connection, version_table(config))
+        return recorded_revision(connection, project.version_table)
 
 
 def recorded_revision(connection: Connection, table: Table) -> str | None:

@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect
 
 from toolkit.errors import SchemaMismatchError
-from toolkit.models.loader import load_metadata
-from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database, scripts_of, transaction
-from toolkit.operations.migrations.migrate import head_revision
-from toolkit.operations.migrations.revisions import (
-    has_history,
-    is_bookkeeping,
-    joined,
-    mismatch,
-    opened,
-    reading,
-    recorded_revision,
-    version_table,
-)
+from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database, transaction
+from toolkit.operations.migrations.migrate import head_of
+from toolkit.operations.migrations.revisions import is_bookkeeping, joined, mismatch, reading, recorded_revision
+from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, MetaData, Table
+    from sqlalchemy import Connection, MetaData
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
@@ -37,36 +28,16 @@ def ensure_schema(
     Raises:
         MigrationError, StatementError: as from `upgrade`; also if the migrations do not make the models' tables.
     """
-    if not lacks_schema(database, config, accept_missing=accept_missing):
-        return False
-    make_schema(database, config, progress)
-    return True
+    project = Project(config)
+    with reading(database) as connection:
+        lacks = lacks_schema(connection, database, project, accept_missing=accept_missing)
+    if lacks:
+        make_schema(database, project, progress)
+    return lacks
 
 
-def make_schema(database: Database, config: Config, progress: Progress | None = None) -> None:
-    """Make the models' tables in a database that lacks all of them.
-
-    Raises:
-        MigrationError, StatementError: as from `ensure_schema`.
-    """
-    _make_tables(database, config, load_metadata(config.metadata, config.root), has_history(config), progress)
-
-
-def schema_from(config: Config) -> str:
-    """What `ensure_schema` would make the tables from, in words; nothing is run.
-
-    Raises:
-        MigrationError: from migrations that are none, have several heads, or are of several databases.
-    """
-    if not has_history(config):
-        return "the models"
-    require_one_database(config)
-    head, migrations = head_revision(config), len(list(scripts_of(config).walk_revisions()))
-    return f"{migrations} migration{'' if migrations == 1 else 's'} to revision {head}"
-
-
-def lacks_schema(database: Database, config: Config, *, accept_missing: bool = False) -> bool:
-    """Whether a database is without any of the models' tables, so that `ensure_schema` would make them.
+def lacks_schema(connection: Connection, database: Database, project: Project, *, accept_missing: bool = False) -> bool:
+    """Whether a database is without any of the models' tables, so that `make_schema` would make them.
 
     - Without any table (the tools' own do not count): the migrations would be run, or without a migrations
       directory the tables made from the models. If it was stamped, they would make none, and it is refused.
@@ -81,9 +52,8 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
         ConfigurationError: they would be made from models that the engine cannot have as they are.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    with_history, metadata = has_history(config), load_metadata(config.metadata, config.root)
-    found = _SchemaState.of(database, metadata, version_table(config))
-    expected = joined(scripts_of(config).get_heads()) if with_history and found.is_versioned else None
+    with_history, found = project.has_history, _SchemaState.of(connection, project)
+    expected = joined(project.scripts.get_heads()) if with_history and found.is_versioned else None
     if found.is_empty:
         if expected is not None and found.revision == expected:
             raise SchemaMismatchError(
@@ -91,8 +61,8 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
                 f"If it is new, forget the record: toolkit database stamp-migration base --database {database.name}",
             )
         if not with_history:
-            with opened(database, read_only=True) as engine, engine.connect() as connection:
-                database.kind.require_makeable(database.name, connection, metadata)
+            require_distinct_enums(project.metadata, connection.dialect)
+            require_room_to_make(database.name, connection, project.metadata)
         return True
     if with_history and found.is_versioned:
         if found.revision != expected:
@@ -106,9 +76,27 @@ def lacks_schema(database: Database, config: Config, *, accept_missing: bool = F
     return False
 
 
-def _make_tables(
-    database: Database, config: Config, metadata: MetaData, has_history: bool, progress: Progress | None
-) -> None:
+def made_from(project: Project) -> str:
+    """What `make_schema` would make the tables from, in words; nothing is run.
+
+    Raises:
+        MigrationError: from migrations that are none, have several heads, or are of several databases.
+    """
+    if not project.has_history:
+        return "the models"
+    require_one_database(project)
+    head, migrations = head_of(project), len(list(project.scripts.walk_revisions()))
+    return f"{migrations} migration{'' if migrations == 1 else 's'} to revision {head}"
+
+
+def make_schema(database: Database, project: Project, progress: Progress | None = None) -> None:
+    """Make the models' tables in a database that lacks all of them.
+
+    Raises:
+        MigrationError, StatementError: as from `ensure_schema`.
+    """
+    config, metadata = project.config, project.metadata
+
     def require_tables(connection: Connection) -> None:
         missing = _missing_tables(connection, metadata)
         if missing:
@@ -118,9 +106,9 @@ def _make_tables(
                 "toolkit database make-migrations. Nothing was changed.",
             )
 
-    if has_history:
-        require_one_database(config)
-        with alembic_session(database, config, progress, before_commit=require_tables) as session:
+    if project.has_history:
+        require_one_database(project)
+        with alembic_session(database, project, progress, before_commit=require_tables) as session:
             session.commands.upgrade()
     else:
         with transaction(database, config) as connection:
@@ -137,18 +125,17 @@ class _SchemaState:
     missing: tuple[str, ...]
 
     @classmethod
-    def of(cls, database: Database, metadata: MetaData, versions: Table) -> _SchemaState:
+    def of(cls, connection: Connection, project: Project) -> _SchemaState:
         """Read it."""
-        with reading(database) as connection:
-            inspector = inspect(connection)
-            names = set(inspector.get_table_names()) - {versions.name}
-            missing = _missing_tables(connection, metadata)
-            return cls(
-                is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
-                is_versioned=inspector.has_table(versions.name, versions.schema),
-                revision=recorded_revision(connection, versions),
-                missing=missing,
-            )
+        inspector, metadata, versions = inspect(connection), project.metadata, project.version_table
+        names = set(inspector.get_table_names()) - {versions.name}
+        missing = _missing_tables(connection, metadata)
+        return cls(
+            is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
+            is_versioned=inspector.has_table(versions.name, versions.schema),
+            revision=recorded_revision(connection, versions),
+            missing=missing,
+        )
 
 
 def _missing_tables(connection: Connection, metadata: MetaData) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Work on a target to which its application writes meanwhile: repeated, with a bound, and each time less in its way."""
+"""Retries under contention: work on a target to which others write, repeated a few times, with ever more locks."""
 
 from __future__ import annotations
 

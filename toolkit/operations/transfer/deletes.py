@@ -227,7 +227,9 @@ def require_rest(plans: Sequence[TablePlan], target: Connection, *, verify: bool
         stay = plan.target_only + (_still_within(plan, target) if plan.marks else 0)
         expected = plan.inserts + plan.updates + plan.unchanged + stay
         if (rows := repository.count()) != expected:
-            raise VerificationError(target.name, plan.spec.name, f"{rows} rows, but {expected} should be,")
+            raise VerificationError(
+                target.name, plan.spec.name, f"row count differs: {rows} rows, but {expected} should be,"
+            )
         is_equal = plan.deletes and not plan.target_only and not plan.marks
         if verify and is_equal and repository.digest() != plan.digest:
             raise VerificationError(target.name, plan.spec.name, "rows other than those of the source are")

@@ -17,21 +17,22 @@ from toolkit.core.batches import BATCH_ROWS, copied
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_passthrough, keyed_digests, sum_digests
 from toolkit.core.plan import Action, TablePlan, TableResult, merge_plan, planned
 from toolkit.core.progress import Progress
-from toolkit.core.streams import cut, only, read_ahead
+from toolkit.core.streams import cut, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
 from toolkit.errors import UnnamedRowError, VerificationError
 from toolkit.operations.transfer.background_digest import BackgroundDigest
 from toolkit.operations.transfer.deletes import delete_first, delete_rest, mark_removed, require_rest
 from toolkit.operations.transfer.evidence import first_difference
 from toolkit.operations.transfer.moved_values import temporary_unique_values
+from toolkit.operations.transfer.sources import rows_with_keys
 
 if TYPE_CHECKING:
-    from toolkit.engines.contract import Connection, Table
-    from toolkit.operations.transfer.run import Options, RowSource, Source
+    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.portable.table import TableRepository
+    from toolkit.operations.transfer.options import Options
+    from toolkit.operations.transfer.sources import Source
     from toolkit.operations.transfer.watermarks import Watermarks
 
-# Above this share of a table it is faster to read all of it once more than to look rows up by key.
-_READ_ALL_SHARE = 0.1
 # From here on DuckDB's hashes, which take 20 ms to begin, are faster than the canonical digest (10 µs a row).
 _MANY_ROWS = 2_000
 
@@ -42,7 +43,7 @@ def execute(
     target: Connection,
     options: Options,
     progress: Progress,
-    marks: Watermarks | None = None,
+    watermarks: Watermarks | None = None,
 ) -> tuple[TableResult, ...]:
     """Write what the plans say, in their order, with the watermarks that were reached, and commit.
 
@@ -70,8 +71,8 @@ def execute(
         _verify_again(written, results, target)
     for spec in specs:
         target.repository(spec).advance_sequences()
-    if marks is not None:
-        marks.write(target, specs)
+    if watermarks is not None:
+        watermarks.write(target, specs)
     target.commit()
     return results
 
@@ -148,8 +149,8 @@ def _write(
         progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
         if plan.inserts and target.repository(plan.spec).collated_key():
             target.repository(plan.spec).require_distinct(_keys_to_write(plan, source))
-        parked = _assign_temporary_values(plan, lambda: _differing(plan, source, options), target, leaving)
-        if options.commit_every and not parked and not _points_at_itself(plan.spec):
+        moved = _assign_temporary_values(plan, lambda: _differing(plan, source, options), target, leaving)
+        if options.commit_every and not moved and not _points_at_itself(plan.spec):
             sent, arrived = _in_parts(plan, source, target, options, progress)
         elif plan.action is Action.LOAD:
             sent, arrived = _load(plan, source, target, options, progress)
@@ -170,7 +171,7 @@ def _assign_temporary_values(
     target: Connection,
     leaving: pa.Table | None,
 ) -> bool:
-    """Give rows passing values where another takes theirs; whether there were any.
+    """Give rows temporary values where another takes theirs; whether there were any.
 
     Rows to be updated, and `leaving`, the keys of those to be deleted only later. Where nothing else can stand in
     between, the engine is left to refuse the value.
@@ -179,10 +180,10 @@ def _assign_temporary_values(
         return False
     keys = plan.changes.select(list(plan.spec.key))
     held = pa.concat_tables([keys, leaving]) if leaving else keys
-    parked = [rows for _, rows in temporary_unique_values(plan.spec, held, incoming, target) if rows is not None]
-    for rows in parked:
+    moved = [rows for _, rows in temporary_unique_values(plan.spec, held, incoming, target) if rows is not None]
+    for rows in moved:
         target.repository(plan.spec).update_many(rows)
-    return bool(parked)
+    return bool(moved)
 
 
 Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
@@ -255,14 +256,9 @@ def _differing(plan: TablePlan, source: Source, options: Options) -> Iterator[pa
     return rows_with_keys(source.repository(plan.spec), _expected(plan)[0], options.batch_rows)
 
 
-def rows_with_keys(rows: RowSource, keys: pa.Table, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-    """The rows with these keys; for a large share of them, all rows are read once."""
-    if keys.num_rows > _READ_ALL_SHARE * rows.count():
-        return only(rows.read(batch_rows), keys)
-    return rows.read(batch_rows, keys=keys)
-
-
-def _in_parts(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
+def _in_parts(
+    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
+) -> Digests:
     """Write and commit so many rows at a time, each part verified before its commit."""
     assert options.commit_every is not None
     rows = (
@@ -315,7 +311,7 @@ def _verified(
         return sent, arrived
     target, spec = repository.connection, repository.spec
     fact = (
-        f"{sent.rows} rows were sent, but {arrived.rows} of them are"
+        f"row count differs: {sent.rows} rows were sent, but {arrived.rows} of them are"
         if sent.rows != arrived.rows
         else "rows are there, but with other values than were sent,"
     )

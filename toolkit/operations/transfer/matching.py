@@ -23,8 +23,9 @@ from toolkit.engines.portable.connection import batch_key
 from toolkit.errors import AmbiguousMatchError, ConfigurationError, UnknownNameError
 
 if TYPE_CHECKING:
-    from toolkit.engines.contract import Connection, Table
-    from toolkit.operations.transfer.run import RowSource
+    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.portable.table import TableRepository
+    from toolkit.operations.transfer.sources import RowSource
 
 Key = tuple[Any, ...]
 
@@ -45,7 +46,7 @@ class KeyMap:
             return [pc.coalesce(new.take(pc.index_in(wide, value_set=old)), wide).cast(values.type)]
         found = dict(zip(_rows(self.old), _rows(self.new), strict=True))
         rows = [found.get(row, row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
-        return [pa.array([row[place] for row in rows], column.type) for place, column in enumerate(columns)]
+        return [pa.array([row[number] for row in rows], column.type) for number, column in enumerate(columns)]
 
 
 class MatchedSource:

@@ -15,14 +15,14 @@ import pyarrow as pa
 from toolkit.compute.scratch import scratch_directory
 from toolkit.core.plan import Action
 from toolkit.core.streams import read_ahead
-from toolkit.operations.transfer.execution import rows_with_keys
+from toolkit.operations.transfer.sources import rows_with_keys
 from toolkit.stores.spool import SpooledRows
 
 if TYPE_CHECKING:
     from toolkit.core.plan import TablePlan
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.operations.transfer.run import RowSource, Source
+    from toolkit.operations.transfer.sources import RowSource, Source
 
 # Others need some of the disk, too.
 _SPARE_BYTES = 256 << 20

@@ -1,233 +1,149 @@
-"""The one way rows get into a database: compare and plan here; `execution` writes, verifies and commits."""
+"""The one way rows get into a database: its tables made if it has none; then compared, written, verified, committed.
+
+Atomic: one transaction, verified before its commit, unless `commit_every` asks for commits in between. Idempotent: of
+rows that are there already, a second transfer writes none.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from toolkit.compute.changes import compare, compare_rows
-from toolkit.core.batches import BATCH_ROWS
-from toolkit.core.changes import Changes
-from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, keyed_digests
-from toolkit.core.plan import (
-    CHANGED_MEANWHILE,
-    Action,
-    TablePlan,
-    TableResult,
-    TransferWarning,
-    load_plan,
-    merge_plan,
-    planned,
-)
-from toolkit.core.progress import Progress
-from toolkit.core.tables import TableSpec
+from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWarning, planned
 from toolkit.engines import connect
-from toolkit.engines.portable.connection import batch_key, check_schema, refuse_schema, require_keys
-from toolkit.engines.portable.lossy import require_exact
-from toolkit.errors import ChangedSincePlanError, ExistingRowsError
-from toolkit.operations.migrations import schema
-from toolkit.operations.migrations.revisions import has_history
+from toolkit.engines.portable.connection import check_schema, refuse_schema
+from toolkit.errors import ChangedSincePlanError
+from toolkit.operations.migrations.revisions import exists, reading
+from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema
 from toolkit.operations.transfer.attempts import Attempts
-from toolkit.operations.transfer.deletes import DeleteLimit, guard, soften
 from toolkit.operations.transfer.execution import execute
+from toolkit.operations.transfer.made_constraints import made_constraints
+from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.prepared import prepared
+from toolkit.operations.transfer.request import Transfer, TransferResult
 
 if TYPE_CHECKING:
-    from toolkit.config import Config, Database
-    from toolkit.engines.contract import Connection, Table
+    from toolkit.core.plan import TablePlan
+    from toolkit.core.progress import Progress
+    from toolkit.core.tables import TableSpec
+    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.operations.project import Project
+    from toolkit.operations.transfer.sources import Source
     from toolkit.operations.transfer.watermarks import Watermarks
 
-# So many rows that changed since the last sync are looked up in the target by key; for more it is read whole.
-_LOOKED_UP_ROWS = 100_000
 
+def transfer(request: Transfer, project: Project, progress: Progress) -> TransferResult:
+    """Plan and, unless it is a dry run, execute. Where other writers spoil it, it is repeated (see `Attempts`).
 
-class RowSource(Protocol):
-    """One table's rows at the source: a repository, or a fixture file."""
-
-    def count(self) -> int:
-        """Number of rows."""
-
-    def read(self, batch_rows: int, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows, or those with these keys, in the canonical schema."""
-
-    def row_digests(self) -> Iterator[pa.RecordBatch]:
-        """Key columns and digest of every row."""
-
-    def digest(self) -> TableDigest:
-        """The digest of all rows."""
-
-
-class Source(Protocol):
-    """Where rows come from, as one snapshot of all tables."""
-
-    def repository(self, spec: TableSpec) -> RowSource:
-        """One table's rows."""
-
-
-class Mode(StrEnum):
-    """What becomes of rows that the target has already."""
-
-    UPSERT = "upsert"
-    INSERT = "insert"
-    REPLACE = "replace"
-    SOFT_DELETE = "soft-delete"
-
-    @property
-    def removes(self) -> bool:
-        """Whether rows that only the target has are deleted, or marked as deleted."""
-        return self in (Mode.REPLACE, Mode.SOFT_DELETE)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to write. `commit_every` (rows) trades all-or-nothing for commits in between.
-
-    `mode`: by default rows are inserted or updated, and those that only the target has stay; `insert` refuses rows
-    that are there already, `replace` also deletes those that only the target has, of each table `max_delete` at most,
-    and `soft-delete` marks them as deleted where the table has columns for that.
-    """
-
-    verify: bool = True
-    batch_rows: int = BATCH_ROWS
-    commit_every: int | None = None
-    mode: Mode = Mode.UPSERT
-    max_delete: DeleteLimit | None = None
-
-
-def transfer(
-    source_for: Callable[[Connection | None], Source],
-    target: Database,
-    config: Config,
-    specs: Sequence[TableSpec],
-    *,
-    dry_run: bool,
-    options: Options,
-    progress: Progress,
-    problems: Sequence[str] = (),
-    watermarks_for: Callable[[Connection], Watermarks] | None = None,
-    before_rows: Callable[[], None] | None = None,
-    before_models: Callable[[], tuple[TransferWarning, ...]] | None = None,
-    follows_target: bool = False,
-) -> tuple[str | None, tuple[TableResult, ...], tuple[TransferWarning, ...]]:
-    """Plan and, unless it is a dry run, execute.
-
-    Gives what the schema was created from (or would be), None if it was there; the results; and warnings: of what the
-    target now holds, or of what a real run would lack.
-    `source_for` gives the source once the target is open; it is given None for a target that is yet to be made.
-    `problems` is what the source lacks; it is told together with what the target lacks. `watermarks_for` gives how far
-    the last sync from this source went, if only what changed since is to be looked at. `before_rows` is called when
-    nothing is left to refuse, before any row is written; `before_models` before tables are made from the models.
-    `follows_target`: what the source gives depends on the target's rows.
-
-    Where other writers spoil it, it is repeated (see `Attempts`).
+    A target without any tables is closed again, as the migrations run in a transaction of their own.
 
     Raises:
         RevisionMismatchError, SchemaMismatchError: before anything is written.
     """
-    created = _lacks_schema(target, config, specs, problems)
-    schema_from = schema.schema_from(config) if created else None
-    made = before_models() if created and before_models and not has_history(config) else ()
-    if created and dry_run:
-        source = source_for(None)
-        return schema_from, tuple(planned(plan_table(source.repository(s), None, s, progress)) for s in specs), made
-    if created:
-        schema.make_schema(target, config)
-        progress.note(f"{target.name} had no tables: its schema was created.")
-    run = _Run(
-        source_for,
-        target,
-        specs,
-        options,
-        progress,
-        watermarks_for,
-        before_rows,
-        follows_target=follows_target,
-        is_new=created,
-    )
-    if dry_run:
-        results, warnings = run.dry()
-        return None, results, warnings
-    results, warnings = run.attempts.run(run.once, run.may_repeat)
-    return schema_from, results, (*made, *run.attempts.warnings, *warnings)
+    if request.problems:
+        _refuse(request, project)
+    if exists(request.target):
+        found = _Run(request, project, progress).result()
+        if found is not None:
+            return found
+    else:
+        with reading(request.target) as nothing:
+            lacks_schema(nothing, request.target, project)
+    return _into_new_tables(request, project, progress)
 
 
-Outcome = tuple[tuple[TableResult, ...], tuple[TransferWarning, ...]]
+def _into_new_tables(request: Transfer, project: Project, progress: Progress) -> TransferResult:
+    """Make the target's tables, and transfer."""
+    # No schema is made for rows that cannot be loaded into it.
+    source, schema_from = request.origin.against(None), made_from(project)
+    told = () if project.has_history else _told_constraints(request, progress)
+    if request.dry_run:
+        plans = plan_into_nothing(source, request.specs, progress)
+        return TransferResult(tuple(map(planned, plans)), told, schema_from)
+    make_schema(request.target, project)
+    progress.note(f"{request.target.name} had no tables: its schema was created.")
+    result = _Run(request, project, progress, is_new=True).result()
+    assert result is not None, "the tables were just made"
+    return replace(result, schema_from=schema_from, warnings=(*told, *result.warnings))
 
 
 class _Run:
-    """One transfer into a target that has its tables."""
+    """One transfer, into the tables that the target has."""
 
-    def __init__(
-        self,
-        source_for: Callable[[Connection | None], Source],
-        target: Database,
-        specs: Sequence[TableSpec],
-        options: Options,
-        progress: Progress,
-        watermarks_for: Callable[[Connection], Watermarks] | None,
-        before_rows: Callable[[], None] | None,
-        *,
-        follows_target: bool,
-        is_new: bool,
-    ) -> None:
-        self._source_for, self._watermarks_for, self._before_rows = source_for, watermarks_for, before_rows
-        self._target, self._specs, self._options, self._progress = target, specs, options, progress
-        # Rows that others came to write since a plan was made may be left to the next sync only where each row is
-        # updated by its own key, whatever else there is.
-        self._is_exact = follows_target or options.mode is not Mode.UPSERT
-        self._is_new, self._began = is_new, False
-        self.attempts = Attempts(target.name, progress)
+    def __init__(self, request: Transfer, project: Project, progress: Progress, *, is_new: bool = False) -> None:
+        self._request, self._project, self._progress = request, project, progress
+        self._is_new, self._has_tables, self._began, self._has_files = is_new, is_new, False, False
+        self._attempts = Attempts(request.target.name, progress)
 
-    def may_repeat(self) -> bool:
+    def result(self) -> TransferResult | None:
+        """What was done, or would be; None for a target without any tables, of which nothing was asked."""
+        if self._request.dry_run:
+            return self._dry()
+        found = self._attempts.run(self._once, self._may_repeat)
+        return found and replace(found, warnings=(*self._attempts.warnings, *found.warnings))
+
+    def _may_repeat(self) -> bool:
         """Whether nothing was committed: it would not be counted again."""
-        return not (self._began and self._options.commit_every)
+        return not (self._began and self._request.options.commit_every)
 
-    def dry(self) -> Outcome:
+    def _dry(self) -> TransferResult | None:
         """The plans as results, and what a real run would lack."""
-        with connect(self._target) as destination:
-            _, plans, marks = self._plans(destination)
-            return tuple(planned(plan) for plan in plans), _lacking_rights(marks, destination, self._progress)
+        with connect(self._request.target) as destination:
+            if self._is_blank(destination):
+                return None
+            plans = plan(self._request, destination, self._progress)
+            lacking = _lacking_rights(plans.watermarks, destination, self._progress)
+            return TransferResult(tuple(map(planned, plans.tables)), lacking)
 
-    def once(self) -> Outcome:
+    def _is_blank(self, destination: DatabaseConnection) -> bool:
+        """Whether the target lacks all tables, as it was opened; they are locked, which has to come first of all."""
+        destination.lock_tables(self._request.specs, self._progress)
+        if not self._has_tables:
+            self._has_tables = not _lacks_schema(destination, self._project)
+        return not self._has_tables
+
+    def _once(self) -> TransferResult | None:
         """Compare, write, verify and commit."""
-        attempts, options, progress = self.attempts, self._options, self._progress
-        with connect(self._target, write=True) as destination:
+        attempts, options = self._attempts, self._request.options
+        with connect(self._request.target, write=True) as destination:
             attempts.has_one_writer = destination.capabilities.has_one_writer
             if options.commit_every:
                 destination.hold_writer_lock()
-            locks_first = self._is_new or (attempts.is_last and (self._is_exact or attempts.is_brief))
+            locks_first = self._is_new or (attempts.is_last and (self._request.is_exact or attempts.is_brief))
             if not locks_first:
                 destination.look_first()
             started = time.perf_counter()
-            source, plans, marks = self._plans(destination, locks_first=locks_first)
-            attempts.planned(plans, time.perf_counter() - started)
-            if self._before_rows is not None:
-                self._before_rows()
-                self._before_rows = None
-            with self._ready(source, plans, destination) as rows:
-                stale = self._begin_writing(plans, destination)
+            if self._is_blank(destination):
+                return None
+            plans = plan(self._request, destination, self._progress, locks_first=locks_first)
+            attempts.planned(plans.tables, time.perf_counter() - started)
+            self._write_files()
+            with self._ready(plans, destination) as rows:
+                stale = self._begin_writing(plans.tables, destination)
                 if attempts.number > 1 and not locks_first:
-                    destination.exclude_writers([plan.spec for plan in plans if plan.writes or plan.deletes])
+                    destination.exclude_writers([each.spec for each in plans.tables if each.writes or each.deletes])
                 self._began = True
-                results = execute(plans, rows, destination, options, progress, marks)
+                results = execute(plans.tables, rows, destination, options, self._progress, plans.watermarks)
             if stale:
                 # Of rows that were equal when they were compared, nobody knows what they hold now.
                 results = tuple(replace(each, verified=False, target_digest=None) for each in results)
-            return results, (*stale, *_unlike_numbers(destination, self._specs, results, progress))
+            unlike = _unlike_numbers(destination, self._request.specs, results, self._progress)
+            return TransferResult(results, (*stale, *unlike), is_checked=options.verify)
 
-    def _ready(
-        self, source: Source, plans: Sequence[TablePlan], destination: Connection
-    ) -> AbstractContextManager[Source]:
+    def _write_files(self) -> None:
+        """Once, whatever is repeated: nothing is left to refuse."""
+        if self._request.files is not None and not self._has_files:
+            self._request.files.put()
+            self._has_files = True
+
+    def _ready(self, plans: Plans, destination: DatabaseConnection) -> AbstractContextManager[Source]:
         """The source, with the rows to write at hand where others will wait for us."""
         if destination.write:
-            return nullcontext(source)
-        return prepared(source, plans, self._options.batch_rows, self._progress)
+            return nullcontext(plans.source)
+        return prepared(plans.source, plans.tables, self._request.options.batch_rows, self._progress)
 
     def _begin_writing(self, plans: Sequence[TablePlan], destination: Connection) -> tuple[TransferWarning, ...]:
         """Take the write lock, and see whether the plans still hold; what is to be told if they do not quite.
@@ -238,11 +154,11 @@ class _Run:
         if destination.begin_writing():
             return ()
         filled = [
-            plan.spec.name
-            for plan in plans
-            if plan.action is Action.LOAD and not destination.repository(plan.spec).is_empty()
+            each.spec.name
+            for each in plans
+            if each.action is Action.LOAD and not destination.repository(each.spec).is_empty()
         ]
-        if filled or self._is_exact or not self.attempts.is_last:
+        if filled or self._request.is_exact or not self._attempts.is_last:
             raise ChangedSincePlanError(destination.name, filled[0] if filled else None)
         reason = (
             f"{destination.name} was written to by others whenever it was compared: rows that they changed since then, "
@@ -251,43 +167,23 @@ class _Run:
         self._progress.note(reason)
         return (TransferWarning(CHANGED_MEANWHILE, "", reason, database=destination.name),)
 
-    def _plans(
-        self, destination: Connection, *, locks_first: bool = False
-    ) -> tuple[Source, list[TablePlan], Watermarks | None]:
-        """Compare each table, and refuse what cannot be done.
 
-        Raises:
-            SchemaMismatchError, DeleteGuardError, ReferencedRowsError, ExistingRowsError: nothing was written.
-        """
-        specs, options = self._specs, self._options
-        destination.lock_tables(specs, self._progress)
-        check_schema(destination, specs, to_write=True)
-        if locks_first:
-            destination.exclude_writers(specs)
-        require_exact(destination, specs)
-        source = self._source_for(destination)
-        marks = self._watermarks_for(destination) if self._watermarks_for else None
-        filled = destination.filled(specs)
-        plans = [
-            _plan(source, destination, spec, self._progress, options.mode, marks, is_empty=spec.name not in filled)
-            for spec in specs
-        ]
-        if options.mode is Mode.INSERT:
-            _refuse_existing(plans, source, destination, options)
-        guard(plans, destination, options.max_delete)
-        require_keys(destination, (plan.spec for plan in plans if _upserts(plan, destination, options)))
-        destination.require_room([plan.spec for plan in plans if plan.writes and plan.action is not Action.LOAD])
-        return source, plans, marks
+def _told_constraints(request: Transfer, progress: Progress) -> tuple[TransferWarning, ...]:
+    """How the tables that are about to be made from the models differ from those of a source that is a database."""
+    source = request.origin.connection
+    return () if source is None else made_constraints(source, request.target, request.specs, progress)
 
 
-def _lacking_rights(marks: Watermarks | None, target: Connection, progress: Progress) -> tuple[TransferWarning, ...]:
+def _lacking_rights(
+    watermarks: Watermarks | None, target: DatabaseConnection, progress: Progress
+) -> tuple[TransferWarning, ...]:
     """What the run that a dry run stands for could not do, though it may read everything."""
-    error = marks.lacking_right(target) if marks else None
-    if marks is None or error is None:
+    error = watermarks.lacking_right(target) if watermarks else None
+    if watermarks is None or error is None:
         return ()
     reason = f"{error.fact} {error.advice}"
     progress.note(f"Without --dry-run this would fail: {reason}")
-    return (TransferWarning("right lacking", marks.table, reason),)
+    return (TransferWarning("right lacking", watermarks.table, reason),)
 
 
 def _unlike_numbers(
@@ -305,103 +201,19 @@ def _unlike_numbers(
     )
 
 
-def _upserts(plan: TablePlan, target: Connection, options: Options) -> bool:
-    """Whether rows will be written by an upsert, which rests on the table's key."""
-    if plan.action is Action.LOAD:
-        return bool(options.commit_every) or not target.capabilities.loads_without_key
-    return bool(plan.writes)
+def _lacks_schema(destination: DatabaseConnection, project: Project) -> bool:
+    with destination.translated():
+        return lacks_schema(destination.sqlalchemy, destination.database, project, accept_missing=True)
 
 
-def _lacks_schema(target: Database, config: Config, specs: Sequence[TableSpec], problems: Sequence[str]) -> bool:
-    """Whether a target is without any tables, which are then to be made; what either side lacks is refused."""
-    blank = schema.lacks_schema(target, config, accept_missing=True)
-    if problems and not blank:
-        with connect(target) as destination:
-            check_schema(destination, specs, problems, to_write=True)
-    refuse_schema(problems)
-    return blank
+def _refuse(request: Transfer, project: Project) -> None:
+    """Tell what the source lacks, together with what a target that has tables lacks.
 
-
-def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: Connection, options: Options) -> None:
-    for plan in plans:
-        rows = plan.updates + plan.unchanged
-        if not rows:
-            continue
-        repository = target.repository(plan.spec)
-        for batch in source.repository(plan.spec).read(options.batch_rows):
-            keys = pa.Table.from_batches([batch]).select(list(plan.spec.key))
-            found = next((part for part in repository.read(keys=keys) if part.num_rows), None)
-            if found is not None:
-                raise ExistingRowsError(target.name, plan.spec.name, rows, batch_key(plan.spec, found, 0))
-
-
-def _plan(
-    source: Source,
-    target: Connection,
-    spec: TableSpec,
-    progress: Progress,
-    mode: Mode,
-    marks: Watermarks | None,
-    *,
-    is_empty: bool,
-) -> TablePlan:
-    """Compare one table on both sides, or only what has changed at the source since the last time."""
-    repository = target.repository(spec)
-    window = marks.window(spec) if marks else None
-    if marks is None or window is None or is_empty:
-        plan = plan_table(source.repository(spec), None if is_empty else repository, spec, progress, mode)
-        return plan if spec.where is None or not plan.deletes else _keep_present(plan, source)
-    started = time.perf_counter()
-    progress.step(f"compare {spec.name}")
-    changed = source.repository(replace(spec, conditions=(*spec.conditions, window)))
-    held = target.repository(replace(spec, conditions=()))
-    few = changed.count() <= _LOOKED_UP_ROWS
-    changes = _compare_found(changed.row_digests(), held, spec) if few else compare(spec, changed, held)
-    plan = merge_plan(spec, replace(changes, target_only=0))
-    return replace(plan, seconds=time.perf_counter() - started, since=marks.shown(spec))
-
-
-def _keep_present(plan: TablePlan, source: Source) -> TablePlan:
-    """The same plan without deleting rows that the source has, only not within the condition."""
-    assert plan.removals is not None
-    gone = without_present(plan.spec, plan.removals, source)
-    kept = plan.deletes - gone.num_rows
-    return replace(plan, removals=gone, deletes=gone.num_rows, target_only=plan.target_only + kept)
-
-
-def without_present(spec: TableSpec, keys: pa.Table, source: Source) -> pa.Table:
-    """Those of these keys that the source has no row of, whatever the condition that narrows the table."""
-    whole = spec.without_conditions().project(spec.key)
-    present = {row for batch in source.repository(whole).read(BATCH_ROWS, keys=keys) for row in _tuples(batch, spec)}
-    mask = [row not in present for batch in keys.to_batches() for row in _tuples(batch, spec)]
-    return keys.filter(pa.array(mask, pa.bool_()))
-
-
-def _tuples(batch: pa.RecordBatch, spec: TableSpec) -> list[tuple[Any, ...]]:
-    return list(zip(*(batch.column(name).to_pylist() for name in spec.key), strict=True))
-
-
-def _compare_found(digests: Iterable[pa.RecordBatch], target: Table, spec: TableSpec) -> Changes:
-    """Compare these rows, few enough to be held, with those of the same keys."""
-    found = pa.Table.from_batches(digests, digest_schema(spec))
-    held = target.read(keys=found.drop_columns([DIGEST_FIELD]))
-    return compare_rows(spec, found.to_batches(), (keyed_digests(spec, batch) for batch in held))
-
-
-def plan_table(
-    source: RowSource,
-    target: Table | None,
-    spec: TableSpec,
-    progress: Progress,
-    mode: Mode = Mode.UPSERT,
-) -> TablePlan:
-    """Compare one table on both sides; a target that is empty, or does not exist yet, is None."""
-    started = time.perf_counter()
-    progress.step(f"compare {spec.name}")
-    if target is None:
-        plan = load_plan(spec, source.count())
-    else:
-        plan = merge_plan(spec, compare(spec, source, target, removed=mode.removes))
-        if mode is Mode.SOFT_DELETE:
-            plan = soften(plan, target)
-    return replace(plan, seconds=time.perf_counter() - started)
+    Raises:
+        RevisionMismatchError, SchemaMismatchError: always.
+    """
+    if exists(request.target):
+        with connect(request.target) as destination:
+            if not _lacks_schema(destination, project):
+                check_schema(destination, request.specs, request.problems, to_write=True)
+    refuse_schema(request.problems)

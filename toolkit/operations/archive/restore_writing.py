@@ -1,0 +1,128 @@
+"""A restore as it was planned: files written, each compared with its hash, then rows that lost them repaired."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from toolkit.core.archive_manifest import Address
+from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, in_parallel
+from toolkit.engines import connect
+from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
+from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.operations.archive.restore_values import RowRepair
+from toolkit.operations.archive.rows import swap_cells
+from toolkit.operations.archive.targets import DONE, FAILED, NEW, SAME
+
+if TYPE_CHECKING:
+    from toolkit.operations.archive.restore_run import RestoreRun
+    from toolkit.stores.safe_directory import SafeDirectory
+
+_ROWS = 500
+# The rows none of whose files failed: a row is not pointed at a file that is not there.
+REPAIRS = (
+    "SELECT tbl, col, key, old, new FROM repair WHERE NOT EXISTS (SELECT 1 FROM entry JOIN use ON entry.id = use.entry "
+    "JOIN target ON target.id = use.target WHERE (entry.tbl, entry.col, entry.key) = (repair.tbl, repair.col, "
+    "repair.key) AND state NOT IN (?, ?))"
+)
+
+
+class _NotReadError(Exception):
+    """An object of the archive that cannot be read, as opposed to a file that cannot be written."""
+
+
+@dataclass
+class RestoreWriting:
+    """Writes what the plan in the catalogue says; `repaired` are the rows that were changed."""
+
+    run: RestoreRun
+    repaired: list[RowRepair] = field(default_factory=list)
+    memory: Memory = field(default_factory=lambda: Memory(MEMORY_BYTES))
+
+    def write(self) -> None:
+        """Write the files, then change the rows whose files are there."""
+        count, size = self.run.catalogue.one("SELECT count(*), total(size) FROM target WHERE state = ?", NEW)
+        self.run.progress.files("restore", count, int(size))
+        rows = self.run.catalogue.pages(
+            "SELECT id, backend, path, sha, compressed, size, content_type FROM target WHERE state = ? AND id > ? "
+            "ORDER BY id",
+            NEW,
+        )
+        for number, outcome, reason in in_parallel(self._write, rows, self.run.options.jobs, self.run.stop):
+            self.run.targets.note(number, FAILED if outcome else DONE, outcome, reason)
+            self.run.progress.advance_file(1, 0)
+        if self.run.directory is not None:
+            self._write_mapping(self.run.directory)
+        self._repair_rows()
+
+    def _write(self, row: tuple[Any, ...]) -> tuple[int, Outcome | None, str | None]:
+        number, backend, path, sha, compressed, size, content_type = row
+        address = Address(sha, bool(compressed))
+        try:
+            with self.memory.taken(min(size, STREAM_BYTES)):
+                self.run.targets.live(backend).write(path, self._content(address), size=size, content_type=content_type)
+        except MissingObjectError as error:
+            return number, Outcome.MISSING, error.fact
+        except DamagedObjectError as error:
+            return number, Outcome.CORRUPT, error.problem
+        except _NotReadError as error:
+            return number, Outcome.UNREADABLE, str(error)
+        except ToolkitError as error:
+            return number, Outcome.UNWRITABLE, error.fact
+        return number, None, None
+
+    def _content(self, address: Address) -> Iterator[bytes]:
+        """An object's content; that it has its hash is known before its last piece is accepted as such."""
+        try:
+            for chunk in self.run.stop.watched(self.run.archive.read(address)):
+                self.run.progress.advance_file(0, len(chunk))
+                yield chunk
+        except (MissingObjectError, DamagedObjectError):
+            raise
+        except ToolkitError as error:
+            raise _NotReadError(error.fact) from error
+
+    def _write_mapping(self, directory: SafeDirectory) -> None:
+        directory.write(self.run.mapping, self._mapped())
+
+    def _mapped(self) -> Iterator[bytes]:
+        """A line for each file of the snapshot that is in the directory: where, and all that the manifest says."""
+        for line, path in self.run.catalogue.stream(
+            "SELECT line, path FROM entry JOIN use ON entry.id = use.entry JOIN target ON target.id = use.target "
+            "WHERE state IN (?, ?) ORDER BY entry.id",
+            DONE,
+            SAME,
+        ):
+            yield b'{"restored_to":' + msgspec.json.encode(path) + b"," + line.encode()[1:] + b"\n"
+
+    def _repair_rows(self) -> None:
+        """Change rows, a few in each transaction, if they still hold what they did and their files are there."""
+        rows = self.run.catalogue.stream(f"{REPAIRS} ORDER BY tbl, col, key", DONE, SAME)
+        for (table, column), group in groupby(rows, key=lambda row: (row[0], row[1])):
+            waiting: list[tuple[str, str | None, str]] = []
+            for _, _, key, old, new in group:
+                waiting.append((key, old, new))
+                if len(waiting) == _ROWS:
+                    self._swap(table, column, waiting)
+                    waiting = []
+            if waiting:
+                self._swap(table, column, waiting)
+
+    def _swap(self, table: str, column: str, changes: Sequence[tuple[str, str | None, str]]) -> None:
+        assert self.run.database is not None
+        self.run.progress.step(f"repair rows of {table}", len(changes))
+        cells = [(self.run.cell(table, column, json.loads(key), old), new) for key, old, new in changes]
+        with connect(self.run.database, write=True) as connection:
+            took = swap_cells(connection, self.run.specs[table], column, cells)
+            connection.commit()
+        for (cell, new), done in zip(cells, took, strict=True):
+            if done:
+                self.repaired.append(RowRepair(table, column, cell.key, cell.held, new))
+            else:
+                reason = "it was changed or deleted since it was read, and left as it is"
+                self.run.findings.append(Finding(Outcome.ROW_CHANGED, table, column, cell.key, reason=reason))

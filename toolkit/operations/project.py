@@ -1,0 +1,55 @@
+"""What one command works on: the models, the migrations and their `env.py`, each loaded once, when it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from toolkit.models.loader import load_metadata
+from toolkit.operations.migrations.environments import Environment, has_history
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import MetaData, Table
+
+    from toolkit.config import Config
+
+
+@dataclass(frozen=True)
+class Project:
+    """A configuration with what it names, as of when it was first looked at.
+
+    A verb makes one of the configuration that it is given, and hands it on. It does not see what is written to the
+    project's files meanwhile: who adds a migration looks with a new one.
+    """
+
+    config: Config
+
+    @cached_property
+    def metadata(self) -> MetaData:
+        """The models' tables. Raises what `load_metadata` does."""
+        return load_metadata(self.config.metadata, self.config.root)
+
+    @cached_property
+    def has_history(self) -> bool:
+        """Whether there is a directory of migrations."""
+        return has_history(self.config)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Whose `env.py` it has."""
+        return Environment.of(self.config)
+
+    @cached_property
+    def version_table(self) -> Table:
+        """Where Alembic records the revision: as `env.py` or the setting says, else by whose `env.py` it is."""
+        return self.environment.versions()
+
+    @cached_property
+    def scripts(self) -> ScriptDirectory:
+        """The migrations. Raises what `load_scripts` does."""
+        # Alembic takes longer to load than to look at a database: who only asks for its revision does without.
+        from toolkit.operations.migrations.scripts import load_scripts
+
+        return load_scripts(self.config, self.environment)

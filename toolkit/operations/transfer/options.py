@@ -1,0 +1,39 @@
+"""How a transfer writes: what becomes of rows that are there, and what is one commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from toolkit.core.batches import BATCH_ROWS
+from toolkit.operations.transfer.deletes import DeleteLimit
+
+
+class Mode(StrEnum):
+    """What becomes of rows that the target has already."""
+
+    UPSERT = "upsert"
+    INSERT = "insert"
+    REPLACE = "replace"
+    SOFT_DELETE = "soft-delete"
+
+    @property
+    def removes(self) -> bool:
+        """Whether rows that only the target has are deleted, or marked as deleted."""
+        return self in (Mode.REPLACE, Mode.SOFT_DELETE)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to write. `commit_every` (rows) trades all-or-nothing for commits in between.
+
+    `mode`: by default rows are inserted or updated, and those that only the target has stay; `insert` refuses rows
+    that are there already, `replace` also deletes those that only the target has, of each table `max_delete` at most,
+    and `soft-delete` marks them as deleted where the table has columns for that.
+    """
+
+    verify: bool = True
+    batch_rows: int = BATCH_ROWS
+    commit_every: int | None = None
+    mode: Mode = Mode.UPSERT
+    max_delete: DeleteLimit | None = None

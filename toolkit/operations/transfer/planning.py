@@ -1,0 +1,164 @@
+"""What a transfer would do, found out by comparing, and refused where it cannot or may not be done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from toolkit.compute.changes import compare, compare_rows
+from toolkit.core.digest import DIGEST_FIELD, digest_schema, keyed_digests
+from toolkit.core.plan import Action, TablePlan, load_plan, merge_plan
+from toolkit.engines.portable.connection import batch_key, check_schema, require_keys
+from toolkit.engines.portable.lossy import require_exact
+from toolkit.errors import ExistingRowsError
+from toolkit.operations.transfer.deletes import guard, soften
+from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.sources import without_present
+from toolkit.operations.transfer.watermarks import Watermarks
+
+if TYPE_CHECKING:
+    from toolkit.core.changes import Changes
+    from toolkit.core.progress import Progress
+    from toolkit.core.tables import TableSpec
+    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.portable.table import TableRepository
+    from toolkit.operations.transfer.request import Transfer
+    from toolkit.operations.transfer.sources import RowSource, Source
+
+# So many rows that changed since the last sync are looked up in the target by key; for more it is read whole.
+_LOOKED_UP_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Plans:
+    """What is to be written from where, table by table, and how far the source has come."""
+
+    source: Source
+    tables: Sequence[TablePlan]
+    watermarks: Watermarks | None = None
+
+
+def plan(request: Transfer, destination: DatabaseConnection, progress: Progress, *, locks_first: bool = False) -> Plans:
+    """Compare each table of those that were locked, and refuse what cannot be done.
+
+    `locks_first`: nobody else writes from here on.
+
+    Raises:
+        SchemaMismatchError, DeleteGuardError, ReferencedRowsError, ExistingRowsError: nothing was written.
+    """
+    specs, options = request.specs, request.options
+    check_schema(destination, specs, to_write=True)
+    if locks_first:
+        destination.exclude_writers(specs)
+    require_exact(destination, specs)
+    source, watermarks = request.origin.against(destination), _watermarks(request, destination)
+    comparison = _Comparison(source, destination, options.mode, watermarks, progress)
+    filled = destination.filled(specs)
+    tables = [comparison.plan(spec, is_empty=spec.name not in filled) for spec in specs]
+    if options.mode is Mode.INSERT:
+        _refuse_existing(tables, source, destination, options)
+    guard(tables, destination, options.max_delete)
+    require_keys(destination, (each.spec for each in tables if _upserts(each, destination, options)))
+    destination.require_room([each.spec for each in tables if each.writes and each.action is not Action.LOAD])
+    return Plans(source, tables, watermarks)
+
+
+def plan_into_nothing(source: Source, specs: Sequence[TableSpec], progress: Progress) -> list[TablePlan]:
+    """What would be written to a target that is yet to be made."""
+    return [plan_table(source.repository(spec), None, spec, progress) for spec in specs]
+
+
+def plan_table(
+    source: RowSource,
+    target: TableRepository | None,
+    spec: TableSpec,
+    progress: Progress,
+    mode: Mode = Mode.UPSERT,
+) -> TablePlan:
+    """Compare one table on both sides; a target that is empty, or does not exist yet, is None."""
+    started = time.perf_counter()
+    progress.step(f"compare {spec.name}")
+    if target is None:
+        found = load_plan(spec, source.count())
+    else:
+        found = merge_plan(spec, compare(spec, source, target, removed=mode.removes))
+        if mode is Mode.SOFT_DELETE:
+            found = soften(found, target)
+    return replace(found, seconds=time.perf_counter() - started)
+
+
+def _watermarks(request: Transfer, destination: DatabaseConnection) -> Watermarks | None:
+    if request.since is None:
+        return None
+    source = request.origin.connection
+    assert source is not None, "rows of files have no watermarks"
+    return Watermarks.between(request.since, source, destination, request.specs)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """A source and a target, table by table."""
+
+    source: Source
+    target: DatabaseConnection
+    mode: Mode
+    watermarks: Watermarks | None
+    progress: Progress
+
+    def plan(self, spec: TableSpec, *, is_empty: bool) -> TablePlan:
+        """Compare one table on both sides, or only what has changed at the source since the last time."""
+        window = self.watermarks.window(spec) if self.watermarks else None
+        if self.watermarks is None or window is None or is_empty:
+            repository = self.target.repository(spec)
+            held = None if is_empty else repository
+            found = plan_table(self.source.repository(spec), held, spec, self.progress, self.mode)
+            return found if spec.where is None or not found.deletes else self._keep_present(found)
+        return self._plan_window(spec, window, self.watermarks.shown(spec))
+
+    def _plan_window(self, spec: TableSpec, window: str, since: str) -> TablePlan:
+        started = time.perf_counter()
+        self.progress.step(f"compare {spec.name}")
+        changed = self.source.repository(replace(spec, conditions=(*spec.conditions, window)))
+        held = self.target.repository(replace(spec, conditions=()))
+        few = changed.count() <= _LOOKED_UP_ROWS
+        changes = _compare_found(changed.row_digests(), held, spec) if few else compare(spec, changed, held)
+        found = merge_plan(spec, replace(changes, target_only=0))
+        return replace(found, seconds=time.perf_counter() - started, since=since)
+
+    def _keep_present(self, found: TablePlan) -> TablePlan:
+        """The same plan without deleting rows that the source has, only not within the condition."""
+        assert found.removals is not None
+        gone = without_present(found.spec, found.removals, self.source)
+        kept = found.deletes - gone.num_rows
+        return replace(found, removals=gone, deletes=gone.num_rows, target_only=found.target_only + kept)
+
+
+def _compare_found(digests: Iterable[pa.RecordBatch], target: TableRepository, spec: TableSpec) -> Changes:
+    """Compare these rows, few enough to be held, with those of the same keys."""
+    found = pa.Table.from_batches(digests, digest_schema(spec))
+    held = target.read(keys=found.drop_columns([DIGEST_FIELD]))
+    return compare_rows(spec, found.to_batches(), (keyed_digests(spec, batch) for batch in held))
+
+
+def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: DatabaseConnection, options: Options) -> None:
+    for each in plans:
+        rows = each.updates + each.unchanged
+        if not rows:
+            continue
+        repository = target.repository(each.spec)
+        for batch in source.repository(each.spec).read(options.batch_rows):
+            keys = pa.Table.from_batches([batch]).select(list(each.spec.key))
+            found = next((part for part in repository.read(keys=keys) if part.num_rows), None)
+            if found is not None:
+                raise ExistingRowsError(target.name, each.spec.name, rows, batch_key(each.spec, found, 0))
+
+
+def _upserts(plan: TablePlan, target: DatabaseConnection, options: Options) -> bool:
+    """Whether rows will be written by an upsert, which rests on the table's key."""
+    if plan.action is Action.LOAD:
+        return bool(options.commit_every) or not target.capabilities.loads_without_key
+    return bool(plan.writes)

@@ -1,0 +1,88 @@
+"""What one transfer is told, and what it says when it is done: values, so that nothing is called back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toolkit.core.plan import FileCopy, SyncResult, TableResult, TransferWarning, is_overtaken
+from toolkit.operations.transfer.options import Mode, Options
+
+if TYPE_CHECKING:
+    from toolkit.config import Database
+    from toolkit.core.tables import TableSpec
+    from toolkit.operations.transfer.origins import Files, Origin
+    from toolkit.operations.transfer.watermarks import Since
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The rows of these tables, into a database.
+
+    `problems` is what the source lacks; it is told together with what the target lacks. With `since`, only rows of a
+    database that changed since the last transfer from it are looked at. `files` are written when nothing is left to
+    refuse, before any row is.
+    """
+
+    origin: Origin
+    target: Database
+    specs: Sequence[TableSpec]
+    options: Options
+    dry_run: bool = False
+    problems: Sequence[str] = ()
+    since: Since | None = None
+    files: Files | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a plan holds only for the very rows that it was made against.
+
+        Rows that others came to write since a plan was made may be left to the next sync only where each row is
+        updated by its own key, whatever else there is.
+        """
+        return self.origin.depends_on_target or self.options.mode is not Mode.UPSERT
+
+
+@dataclass(frozen=True)
+class TransferResult:
+    """What a transfer did or, as a dry run, would do.
+
+    `schema_from` says what a target without tables got them from, or would get them; None if they were there.
+    `warnings` are of what the target now holds, or of what a real run would lack.
+    """
+
+    tables: tuple[TableResult, ...]
+    warnings: tuple[TransferWarning, ...] = ()
+    schema_from: str | None = None
+    is_checked: bool = False
+    """Whether what arrived was compared with what was sent."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the target was proved to hold the source's rows when it was done."""
+        return self.is_checked and not is_overtaken(self.warnings)
+
+
+def transferred(
+    source: str,
+    request: Transfer,
+    result: TransferResult,
+    started: float,
+    attachments: FileCopy | None,
+    warnings: Sequence[TransferWarning],
+) -> SyncResult:
+    """What a command that `started` then says of its transfer from `source`; `warnings` were found before."""
+    return SyncResult(
+        source,
+        request.target.name,
+        request.dry_run,
+        result.schema_from is not None,
+        result.verified,
+        result.tables,
+        time.perf_counter() - started,
+        attachments,
+        (*warnings, *result.warnings),
+        result.schema_from,
+    )
