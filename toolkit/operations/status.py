@@ -124,13 +124,14 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
 
 
 def _database(database: Database, project: Project, specs: Sequence[TableSpec], head: str | None) -> DatabaseStatus:
-    folder = Path(database.place) if database.is_embedded else database.file
+    folder = database.file if database.directory is None else database.directory.resolve()
     place = database.shown_url if folder is None else str(folder)
     found = DatabaseStatus(database.name, database.engine_name, place, State.ABSENT)
     if folder is not None and not folder.exists():
         return found
     try:
-        with connect(_answering_soon(database)) as connection:
+        address = database.kind.answering_soon(database, _CONNECT_SECONDS)
+        with connect(database.at(address)) as connection:
             return _contents(found, connection, project, specs, head)
     except ToolkitError as error:
         return replace(found, state=State.UNAVAILABLE, problems=(error.fact,), advice=error.advice)
@@ -138,7 +139,7 @@ def _database(database: Database, project: Project, specs: Sequence[TableSpec], 
 
 def _contents(
     found: DatabaseStatus,
-    connection: DatabaseConnection,
+    connection: Connection,
     project: Project,
     specs: Sequence[TableSpec],
     head: str | None,

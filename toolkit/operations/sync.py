@@ -138,7 +138,7 @@ class _Sync:
             found = transfer(request, self.project, progress)
         return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
 
-    def _copied_files(self, source: DatabaseConnection, lacking: Sequence[str]) -> FileCopy | None:
+    def _copied_files(self, source: Connection, lacking: Sequence[str]) -> FileCopy | None:
         """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""
         if not self.attachments.stores:
             return None
@@ -185,7 +185,7 @@ def _require_two(source: Database, target: Database) -> None:
         )
 
 
-def _require_one_revision(source: DatabaseConnection, target: Database, project: Project) -> None:
+def _require_one_revision(source: Connection, target: Database, project: Project) -> None:
     """Refuse to delete by a source of another schema revision, whose tables may mean something else."""
     if not project.has_history:
         return

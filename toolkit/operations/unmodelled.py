@@ -13,8 +13,8 @@ from toolkit.errors import DatabaseUnavailableError, StatementError
 from toolkit.operations.migrations.revisions import is_bookkeeping
 
 if TYPE_CHECKING:
-    from toolkit.engines.portable.catalogue import StoredTable
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.catalogue import StoredTable
+    from toolkit.engines.contract import Connection
     from toolkit.operations.project import Project
 
 # Where migration tools record what they did, in lower case: the target has, or needs, a record of its own.
@@ -42,7 +42,7 @@ _RECORDS = frozenset(
 
 
 def unmodelled(
-    connection: DatabaseConnection,
+    connection: Connection,
     project: Project,
     specs: Sequence[TableSpec],
     *,
@@ -60,7 +60,7 @@ def unmodelled(
 class _Search:
     """One look at one database."""
 
-    def __init__(self, connection: DatabaseConnection, project: Project, specs: Sequence[TableSpec]) -> None:
+    def __init__(self, connection: Connection, project: Project, specs: Sequence[TableSpec]) -> None:
         self._connection = connection
         self._specs = {self._name(spec.table): spec for spec in specs}
         self._known = {self._name(table) for table in specs[0].table.metadata.tables.values()}

@@ -17,7 +17,7 @@ from toolkit.operations.archive.rows import age_column, read_cells
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
     from toolkit.operations.archive.backends import Backends
     from toolkit.stores.archive import Archive
     from toolkit.stores.catalogue import Catalogue

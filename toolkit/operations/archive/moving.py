@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
     from toolkit.operations.archive.backends import Backends
     from toolkit.stores.archive import Archive
     from toolkit.stores.archive_locks import Lock

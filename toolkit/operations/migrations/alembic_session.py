@@ -15,7 +15,7 @@ from toolkit.core.progress import Silent
 from toolkit.engines import connect
 from toolkit.errors import MigrationError
 from toolkit.operations.migrations.committed import Committed
-from toolkit.operations.migrations.environment import introduce, transactional_ddl, with_transactional_ddl
+from toolkit.operations.migrations.environment import transactional_ddl, with_transactional_ddl
 from toolkit.operations.migrations.revisions import joined, opened, recorded_revision
 from toolkit.operations.migrations.scripts import migrating, point_at_migrations, quiet, settings_file
 
@@ -116,7 +116,7 @@ def _commands(database: Database, project: Project, engine: Engine) -> AlembicCo
     from advanced_alchemy.alembic.commands import AlembicCommands
     from advanced_alchemy.config import AlembicSyncConfig, SQLAlchemySyncConfig
 
-    introduce(database.engine_name)
+    database.kind.introduce_to_alembic()
     environment = project.environment
     commands = AlembicCommands(
         SQLAlchemySyncConfig(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
 
     from toolkit.config import Config, Database
+    from toolkit.engines.contract import Configured
 
 # The tables in which Alembic, Advanced Alchemy and this package keep their own records.
 BOOKKEEPING = ("toolkit_", "alembic_version")
@@ -75,7 +76,7 @@ def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
         engine.dispose()
 
 
-def mismatch(database: Database, found: str | None, expected: str | None) -> RevisionMismatchError:
+def mismatch(database: Configured, found: str | None, expected: str | None) -> RevisionMismatchError:
     """What to say of a database that stands at another revision than it should."""
     on = f"--database {database.name}"
     advice = f"Run: toolkit database upgrade {on}"

@@ -61,8 +61,7 @@ def lacks_schema(connection: Connection, database: Database, project: Project, *
                 f"If it is new, forget the record: toolkit database stamp-migration base --database {database.name}",
             )
         if not with_history:
-            require_distinct_enums(project.metadata, connection.dialect)
-            require_room_to_make(database.name, connection, project.metadata)
+            database.kind.require_makeable(database.name, connection, project.metadata)
         return True
     if with_history and found.is_versioned:
         if found.revision != expected:

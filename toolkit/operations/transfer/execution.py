@@ -27,8 +27,7 @@ from toolkit.operations.transfer.moved_values import temporary_unique_values
 from toolkit.operations.transfer.sources import rows_with_keys
 
 if TYPE_CHECKING:
-    from toolkit.engines.portable.connection import DatabaseConnection
-    from toolkit.engines.portable.table import TableRepository
+    from toolkit.engines.contract import Connection, Table
     from toolkit.operations.transfer.options import Options
     from toolkit.operations.transfer.sources import Source
     from toolkit.operations.transfer.watermarks import Watermarks
@@ -256,9 +255,7 @@ def _differing(plan: TablePlan, source: Source, options: Options) -> Iterator[pa
     return rows_with_keys(source.repository(plan.spec), _expected(plan)[0], options.batch_rows)
 
 
-def _in_parts(
-    plan: TablePlan, source: Source, target: DatabaseConnection, options: Options, progress: Progress
-) -> Digests:
+def _in_parts(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Write and commit so many rows at a time, each part verified before its commit."""
     assert options.commit_every is not None
     rows = (

@@ -23,8 +23,7 @@ from toolkit.engines.portable.connection import batch_key
 from toolkit.errors import AmbiguousMatchError, ConfigurationError, UnknownNameError
 
 if TYPE_CHECKING:
-    from toolkit.engines.portable.connection import DatabaseConnection
-    from toolkit.engines.portable.table import TableRepository
+    from toolkit.engines.contract import Connection, Table
     from toolkit.operations.transfer.sources import RowSource
 
 Key = tuple[Any, ...]

@@ -10,7 +10,7 @@ from toolkit.operations.transfer.matching import MatchedSource
 
 if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
     from toolkit.operations.transfer.sources import Source
 
 
@@ -18,14 +18,14 @@ class Origin(Protocol):
     """Rows that get their final form against the target."""
 
     @property
-    def connection(self) -> DatabaseConnection | None:
+    def connection(self) -> Connection | None:
         """The database that they come from; None if they come from files."""
 
     @property
     def depends_on_target(self) -> bool:
         """Whether what is given rests on the target's rows, so that it does not hold for others."""
 
-    def against(self, target: DatabaseConnection | None) -> Source:
+    def against(self, target: Connection | None) -> Source:
         """The rows with the keys and values that they will have; None for a target that is yet to be made.
 
         Raises:
@@ -44,7 +44,7 @@ class Files(Protocol):
 class DatabaseOrigin:
     """Rows of an open database; `match` names, by table, the columns that recognise them instead of the primary key."""
 
-    connection: DatabaseConnection
+    connection: Connection
     specs: Sequence[TableSpec]
     match: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -53,7 +53,7 @@ class DatabaseOrigin:
         """Whether rows are given the target's keys."""
         return bool(self.match)
 
-    def against(self, target: DatabaseConnection | None) -> Source:
+    def against(self, target: Connection | None) -> Source:
         """The rows with the keys that the target knows them by. Raises what `MatchedSource` does."""
         if target is None or not self.match:
             return self.connection

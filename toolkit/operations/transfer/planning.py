@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from toolkit.core.changes import Changes
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
-    from toolkit.engines.portable.table import TableRepository
+    from toolkit.engines.contract import Connection, Table
     from toolkit.operations.transfer.request import Transfer
     from toolkit.operations.transfer.sources import RowSource, Source
 
@@ -42,7 +41,7 @@ class Plans:
     watermarks: Watermarks | None = None
 
 
-def plan(request: Transfer, destination: DatabaseConnection, progress: Progress, *, locks_first: bool = False) -> Plans:
+def plan(request: Transfer, destination: Connection, progress: Progress, *, locks_first: bool = False) -> Plans:
     """Compare each table of those that were locked, and refuse what cannot be done.
 
     `locks_first`: nobody else writes from here on.
@@ -74,7 +73,7 @@ def plan_into_nothing(source: Source, specs: Sequence[TableSpec], progress: Prog
 
 def plan_table(
     source: RowSource,
-    target: TableRepository | None,
+    target: Table | None,
     spec: TableSpec,
     progress: Progress,
     mode: Mode = Mode.UPSERT,
@@ -91,7 +90,7 @@ def plan_table(
     return replace(found, seconds=time.perf_counter() - started)
 
 
-def _watermarks(request: Transfer, destination: DatabaseConnection) -> Watermarks | None:
+def _watermarks(request: Transfer, destination: Connection) -> Watermarks | None:
     if request.since is None:
         return None
     source = request.origin.connection
@@ -104,7 +103,7 @@ class _Comparison:
     """A source and a target, table by table."""
 
     source: Source
-    target: DatabaseConnection
+    target: Connection
     mode: Mode
     watermarks: Watermarks | None
     progress: Progress
@@ -137,14 +136,14 @@ class _Comparison:
         return replace(found, removals=gone, deletes=gone.num_rows, target_only=found.target_only + kept)
 
 
-def _compare_found(digests: Iterable[pa.RecordBatch], target: TableRepository, spec: TableSpec) -> Changes:
+def _compare_found(digests: Iterable[pa.RecordBatch], target: Table, spec: TableSpec) -> Changes:
     """Compare these rows, few enough to be held, with those of the same keys."""
     found = pa.Table.from_batches(digests, digest_schema(spec))
     held = target.read(keys=found.drop_columns([DIGEST_FIELD]))
     return compare_rows(spec, found.to_batches(), (keyed_digests(spec, batch) for batch in held))
 
 
-def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: DatabaseConnection, options: Options) -> None:
+def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: Connection, options: Options) -> None:
     for each in plans:
         rows = each.updates + each.unchanged
         if not rows:
@@ -157,7 +156,7 @@ def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: Databas
                 raise ExistingRowsError(target.name, each.spec.name, rows, batch_key(each.spec, found, 0))
 
 
-def _upserts(plan: TablePlan, target: DatabaseConnection, options: Options) -> bool:
+def _upserts(plan: TablePlan, target: Connection, options: Options) -> bool:
     """Whether rows will be written by an upsert, which rests on the table's key."""
     if plan.action is Action.LOAD:
         return bool(options.commit_every) or not target.capabilities.loads_without_key

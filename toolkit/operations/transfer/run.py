@@ -26,10 +26,11 @@ from toolkit.operations.transfer.prepared import prepared
 from toolkit.operations.transfer.request import Transfer, TransferResult
 
 if TYPE_CHECKING:
+    from toolkit.config import Database
     from toolkit.core.plan import TablePlan
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.portable.connection import DatabaseConnection
+    from toolkit.engines.contract import Connection
     from toolkit.operations.project import Project
     from toolkit.operations.transfer.sources import Source
     from toolkit.operations.transfer.watermarks import Watermarks
@@ -98,11 +99,11 @@ class _Run:
             lacking = _lacking_rights(plans.watermarks, destination, self._progress)
             return TransferResult(tuple(map(planned, plans.tables)), lacking)
 
-    def _is_blank(self, destination: DatabaseConnection) -> bool:
+    def _is_blank(self, destination: Connection) -> bool:
         """Whether the target lacks all tables, as it was opened; they are locked, which has to come first of all."""
         destination.lock_tables(self._request.specs, self._progress)
         if not self._has_tables:
-            self._has_tables = not _lacks_schema(destination, self._project)
+            self._has_tables = not _lacks_schema(destination, self._request.target, self._project)
         return not self._has_tables
 
     def _once(self) -> TransferResult | None:
@@ -139,7 +140,7 @@ class _Run:
             self._request.files.put()
             self._has_files = True
 
-    def _ready(self, plans: Plans, destination: DatabaseConnection) -> AbstractContextManager[Source]:
+    def _ready(self, plans: Plans, destination: Connection) -> AbstractContextManager[Source]:
         """The source, with the rows to write at hand where others will wait for us."""
         if destination.write:
             return nullcontext(plans.source)
@@ -175,7 +176,7 @@ def _told_constraints(request: Transfer, progress: Progress) -> tuple[TransferWa
 
 
 def _lacking_rights(
-    watermarks: Watermarks | None, target: DatabaseConnection, progress: Progress
+    watermarks: Watermarks | None, target: Connection, progress: Progress
 ) -> tuple[TransferWarning, ...]:
     """What the run that a dry run stands for could not do, though it may read everything."""
     error = watermarks.lacking_right(target) if watermarks else None
@@ -201,9 +202,9 @@ def _unlike_numbers(
     )
 
 
-def _lacks_schema(destination: DatabaseConnection, project: Project) -> bool:
+def _lacks_schema(destination: Connection, target: Database, project: Project) -> bool:
     with destination.translated():
-        return lacks_schema(destination.sqlalchemy, destination.database, project, accept_missing=True)
+        return lacks_schema(destination.sqlalchemy, target, project, accept_missing=True)
 
 
 def _refuse(request: Transfer, project: Project) -> None:
@@ -214,6 +215,6 @@ def _refuse(request: Transfer, project: Project) -> None:
     """
     if exists(request.target):
         with connect(request.target) as destination:
-            if not _lacks_schema(destination, project):
+            if not _lacks_schema(destination, request.target, project):
                 check_schema(destination, request.specs, request.problems, to_write=True)
     refuse_schema(request.problems)
