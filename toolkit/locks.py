@@ -1,6 +1,8 @@
 """Locks between processes, which the kernel releases when their holder ends, however it ends.
 
-They are SQLite's own: portable, and no package more.
+They are SQLite's own locks of a file, one mechanism for exclusive and shared ones. `filelock` (4.3 was looked at) takes
+its shared locks from SQLite, too, and its exclusive ones from flock(), of another mechanism, with a file that has to be
+writable though another user may have made it, and a fallback whose lock outlives its process.
 """
 
 from __future__ import annotations

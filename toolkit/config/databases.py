@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from toolkit.config.settings import SHOWN_TYPES, ill_typed
+from toolkit.config.settings import ill_typed, typed
 from toolkit.engines.contract import EngineSettings
 from toolkit.engines.database import LOCK_SECONDS, Database
 from toolkit.errors import ConfigurationError, UnknownNameError
@@ -41,18 +40,14 @@ def parse_databases(entries: Any, root: Path, source: str) -> dict[str, Database
     return found
 
 
-_ACCEPTED: Mapping[str, tuple[type, ...]] = {"float": (int, float), "bool": (bool,), "int": (int,), "str": (str,)}
-
-
 def _settings(name: str, entry: dict[str, Any], source: str) -> tuple[EngineSettings, float, str | None, bool]:
-    own = {"lock_seconds": "float", "identity": "str", "external_access": "bool"}
-    types = {f.name: str(f.type) for f in fields(EngineSettings)} | own
+    own: dict[str, type] = {"lock_seconds": float, "identity": str, "external_access": bool}
+    types = get_type_hints(EngineSettings) | own
     for key, value in entry.items():
         if key not in types:
             raise UnknownNameError("setting", key, ("url", *types), f"{source} databases.{name}")
-        if not isinstance(value, _ACCEPTED[types[key]]) or isinstance(value, bool) != (types[key] == "bool"):
-            raise ill_typed(source, f"databases.{name}.{key}", SHOWN_TYPES[types[key]], value)
-    lock_seconds, identity = float(entry.pop("lock_seconds", LOCK_SECONDS)), entry.pop("identity", None)
+        entry[key] = typed(types[key], value, source, f"databases.{name}.{key}")
+    lock_seconds, identity = entry.pop("lock_seconds", LOCK_SECONDS), entry.pop("identity", None)
     external_access = entry.pop("external_access", False)
     return EngineSettings(**entry), lock_seconds, identity or None, external_access
 

@@ -6,10 +6,12 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from toolkit.errors import ConfigurationError
 from toolkit.ownership import foreign_owner, require_ours
+
+T = TypeVar("T")
 
 _SAYS = "says which modules are run and which databases are used"
 SHOWN_TYPES = {"str": "string", "float": "number", "int": "whole number", "bool": "truth value (true or false)"}
@@ -63,10 +65,21 @@ def text(table: Mapping[str, Any], key: str, source: str, default: str) -> str:
     Raises:
         ConfigurationError: it is none.
     """
-    value = table.get(key, default)
-    if not isinstance(value, str):
-        raise ill_typed(source, key, "string", value)
-    return value
+    return typed(str, table.get(key, default), source, key)
+
+
+def typed(wanted: type[T], value: Any, source: str, key: str) -> T:
+    """A setting's value, if it is of the type that is wanted of it; a whole number is a fraction, too.
+
+    Raises:
+        ConfigurationError: it is of another.
+    """
+    import msgspec
+
+    try:
+        return msgspec.convert(value, wanted)
+    except msgspec.ValidationError:
+        raise ill_typed(source, key, SHOWN_TYPES[wanted.__name__], value) from None
 
 
 def from_environment(environ: Mapping[str, str], suffix: str, known: Iterable[str]) -> dict[str, str]:

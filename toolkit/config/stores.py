@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from toolkit.config.settings import SHOWN_TYPES, ill_typed
+from toolkit.config.settings import ill_typed, typed
 from toolkit.errors import ConfigurationError, StoreError, UnknownNameError
 from toolkit.shown_text import address_without_secrets
 
@@ -217,10 +217,7 @@ def _check_store(url: str, entry: Mapping[str, Any], source: str, name: str) -> 
     for key, value in entry.items():
         if key not in known:
             raise UnknownNameError("setting", key, ("url", *known), f"{source} stores.{name}")
-        wanted = bool if key in _FLAGS else _CLIENT_SETTINGS.get(key, str)
-        accepted = (int, float) if wanted is float else (wanted,)
-        if not isinstance(value, accepted) or isinstance(value, bool) != (wanted is bool):
-            raise ill_typed(source, f"stores.{name}.{key}", SHOWN_TYPES[wanted.__name__], value)
+        typed(bool if key in _FLAGS else _CLIENT_SETTINGS.get(key, str), value, source, f"stores.{name}.{key}")
 
 
 def _kind_of(address: str) -> str | None:

@@ -2,100 +2,63 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
+    from compression.zstd import compress as compressed
+else:
+    from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
+    from backports.zstd import compress as compressed
 
 _CHUNK = 1 << 20
+# The fastest: what is archived is large, and read once in a while.
+_LEVEL = 1
 # What does not get smaller by a tenth is kept plain: photographs, videos, archives.
 _WORTH = 0.9
 
 
 def compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The chunks as one zstd frame."""
-    import pyarrow as pa
-
-    sink = _Sink()
-    with pa.CompressedOutputStream(pa.PythonFile(sink, "w"), "zstd") as stream:
-        for chunk in chunks:
-            stream.write(chunk)
-            yield from sink.taken()
-    yield from sink.taken()
+    frame = ZstdCompressor(_LEVEL)
+    for chunk in chunks:
+        if content := frame.compress(chunk):
+            yield content
+    yield frame.flush()
 
 
 def decompress(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """What was compressed, in chunks of a megabyte.
+    """What was compressed, in one frame or several, in chunks of a megabyte.
 
     Raises:
         ValueError: it is no zstd, or damaged.
     """
-    import pyarrow as pa
+    frame: ZstdDecompressor | None = None
+    for chunk in chunks:
+        rest = chunk
+        while rest:
+            frame = ZstdDecompressor() if frame is None or frame.eof else frame
+            yield from _decompressed(frame, rest)
+            rest = frame.unused_data if frame.eof else b""
+    if frame is not None and not frame.eof:
+        raise ValueError("does not decompress (it ends in the middle)")
 
-    source = _Source(chunks)
-    stream = pa.CompressedInputStream(pa.PythonFile(source, "r"), "zstd")
+
+def _decompressed(frame: ZstdDecompressor, chunk: bytes) -> Iterator[bytes]:
+    """What a part of a frame holds, in chunks of a megabyte."""
     while True:
         try:
-            content = stream.read(_CHUNK)
-        except (pa.ArrowException, OSError) as error:
-            if source.error is not None:
-                raise source.error from None
+            content = frame.decompress(chunk, _CHUNK)
+        except ZstdError as error:
             raise ValueError(f"does not decompress ({error})") from error
-        if not content:
+        if content:
+            yield content
+        if frame.eof or frame.needs_input:
             return
-        yield content
+        chunk = b""
 
 
 def is_compressible(sample: bytes) -> bool:
     """Whether content that begins like this gets smaller."""
-    import pyarrow as pa
-
-    return bool(sample) and len(pa.compress(sample, "zstd", asbytes=True)) < _WORTH * len(sample)
-
-
-class _Sink:
-    """A file whose content is taken away as it comes."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def write(self, content: Any) -> int:
-        self._parts.append(bytes(content))
-        return len(content)
-
-    def flush(self) -> None:
-        """Nothing waits here."""
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def taken(self) -> list[bytes]:
-        parts, self._parts = self._parts, []
-        return parts
-
-
-class _Source:
-    """Chunks as a file; their own error is kept, for Arrow tells it as one of its own."""
-
-    closed = False
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self.error: Exception | None = None
-        self._chunks = iter(chunks)
-        self._rest = b""
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._rest) < size:
-            try:
-                chunk = next(self._chunks, b"")
-            except Exception as error:
-                self.error = error
-                raise
-            if not chunk:
-                break
-            self._rest += chunk
-        content, self._rest = self._rest[:size], self._rest[size:]
-        return content
-
-    def close(self) -> None:
-        """Nothing to close."""
+    return bool(sample) and len(compressed(sample, _LEVEL)) < _WORTH * len(sample)
