@@ -27,7 +27,7 @@ _WHOLE = frozenset(
 )
 _SECONDS = {"TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
 # For each kind, the types whose every value it holds.
-_EXACT: Mapping[Kind, frozenset[str]] = {
+_EXACT: Mapping[str, frozenset[str]] = {
     Kind.UUID: frozenset({"UUID"}),
     Kind.TIMESTAMP: frozenset(_SECONDS),
     Kind.TIMESTAMPTZ: frozenset(_SECONDS),
@@ -43,7 +43,7 @@ _EXACT: Mapping[Kind, frozenset[str]] = {
     Kind.JSON: frozenset({"JSON"}),
     Kind.FILE: frozenset({"JSON"}),
 }
-_TEXT_PATTERNS = {
+_TEXT_PATTERNS: dict[str, str] = {
     **dict.fromkeys(INTEGER_KINDS, INTEGER_TEXT),
     Kind.UUID: ".",
     Kind.BOOL: "^(t|f|true|false|TRUE|FALSE|0|1)$",

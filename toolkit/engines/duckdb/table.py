@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, sized
 from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.digest import TableDigest
+from toolkit.core.moments import NO_LENGTH
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
-from toolkit.core.values import NO_LENGTH
 from toolkit.engines.duckdb.lossy import lossy_condition
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.literals import quoted_text as literal
@@ -37,7 +37,7 @@ _MONTHS = -(2**63)
 _DAY = 86_400_000_000
 _NAMES = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 
-_SQL_TYPES: dict[Kind, str] = {
+_SQL_TYPES: dict[str, str] = {
     Kind.UUID: "UUID",
     Kind.TIMESTAMP: "TIMESTAMP",
     Kind.TIMESTAMPTZ: "TIMESTAMPTZ",

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from toolkit.core.decimals import at_scale, parse_decimal
+from toolkit.core.moments import DAY
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import JSON_KINDS, Kind, LogicalType
-from toolkit.core.values import DAY, python_scalar, shortened, show_key, show_value
+from toolkit.core.values import python_scalar, shortened, show_key, show_value
 from toolkit.errors import UnrepresentableValueError
 
 # What decoders and Arrow raise for a value that is none of the wanted type.

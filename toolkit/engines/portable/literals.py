@@ -10,14 +10,16 @@ import math
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from toolkit.core.moments import date_text, timestamp_text
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
-from toolkit.core.values import json_value, python_scalar, timestamp_text
+from toolkit.core.values import json_value, python_scalar
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _POSTGRES_ESCAPED = re.compile(r"[\x01-\x1f\x7f\\']")
@@ -186,9 +188,11 @@ def _plain(type_: LogicalType, values: pa.Array) -> list[str]:
 def _dates(type_: LogicalType, values: pa.Array, era: str, *, at_end: bool) -> list[str]:
     """Dates and timestamps of any year; `era` tells those before the first, behind the date or at the end."""
     whole = values.view(pa.int32() if type_.kind is Kind.DATE else pa.int64())
+    offset = "+00:00" if type_.kind is Kind.TIMESTAMPTZ else ""
+    show = date_text if type_.kind is Kind.DATE else partial(timestamp_text, offset=offset)
 
     def literal(number: int) -> str:
-        text = timestamp_text(type_, number).removeprefix("+")
+        text = show(number).removeprefix("+")
         if text.endswith("infinity"):
             return f"'{text}'"
         before = text.startswith("-")

@@ -21,7 +21,7 @@ from toolkit.errors import UnrepresentableValueError
 if TYPE_CHECKING:
     from toolkit.engines.portable.connection import DatabaseConnection
 
-BITS = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
+BITS: dict[str, int] = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
 # How an integer is written: what else a text holds (a leading zero, a plus sign) would be lost.
 INTEGER_TEXT = "^(0|-?[1-9][0-9]*)$"
 NUMBER_TEXT = r"^-?[0-9]+(\.[0-9]+)?$"

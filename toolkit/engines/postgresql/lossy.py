@@ -27,7 +27,7 @@ _INTEGERS = {"smallint": 16, "integer": 32, "bigint": 64}
 _FLOATS = {"real": Kind.FLOAT32, "double precision": Kind.FLOAT64}
 _TIMESTAMP, _TIMESTAMPTZ = "timestamp without time zone", "timestamp with time zone"
 # The smallest and the greatest numbers that single and double precision hold, 0 apart; beyond, a cast is an error.
-_FLOAT_RANGES = {
+_FLOAT_RANGES: dict[str, tuple[str, str, str]] = {
     Kind.FLOAT32: ("real", "1.4e-45", "3.4028235e38"),
     Kind.FLOAT64: ("double precision", "5e-324", "1.797693134862315e308"),
 }
@@ -205,7 +205,7 @@ def _array(type_: LogicalType, actual: str, value: str) -> str | None:
     return f"(array_ndims({value}) > 1 OR array_lower({value}, 1) <> 1)"
 
 
-_CONDITIONS: dict[Kind, Callable[[LogicalType, str, str], str | None]] = {
+_CONDITIONS: dict[str, Callable[[LogicalType, str, str], str | None]] = {
     **dict.fromkeys(INTEGER_KINDS, _integer),
     **dict.fromkeys(FLOAT_KINDS, _float),
     Kind.DECIMAL: _decimal,

@@ -20,8 +20,9 @@ from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
 from psycopg.sql import Identifier
 
+from toolkit.core.canonical_bytes import postgres_date, postgres_timestamp
 from toolkit.core.decimals import parse_decimals
-from toolkit.core.digest import postgres_date, postgres_timestamp
+from toolkit.core.moments import DAY, NO_LENGTH
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import (
     FLOAT_KINDS,
@@ -33,7 +34,7 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
-from toolkit.core.values import DAY, NO_LENGTH, parse_json_value, shortened
+from toolkit.core.values import parse_json_value, shortened
 from toolkit.engines.portable.codec import MISFITS
 
 # An interval with months has no length in microseconds; this stands for it until the row can be named.
@@ -152,7 +153,7 @@ def within_segments(spec: TableSpec, count: int, segments: Collection[int], quot
     return f"get_bit('\\x{bitmap}'::bytea, {segment_expression(spec, count, quoted)}) = 1"
 
 
-_WIRE: dict[Kind, str] = {
+_WIRE: dict[str, str] = {
     Kind.UUID: "uuid",
     Kind.TIMESTAMP: "timestamp",
     Kind.TIMESTAMPTZ: "timestamptz",

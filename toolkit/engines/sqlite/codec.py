@@ -20,6 +20,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from toolkit.core.decimals import EXACT, parse_decimal, parse_decimals
+from toolkit.core.logical import json_encoded
+from toolkit.core.moments import is_end_of_day
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import (
     FLOAT_KINDS,
@@ -31,7 +33,7 @@ from toolkit.core.types import (
     Kind,
     LogicalType,
 )
-from toolkit.core.values import is_end_of_day, json_text, parse_json_value
+from toolkit.core.values import json_value, parse_json_value
 from toolkit.engines.portable.codec import Codec
 
 # Kinds whose column may hold doubles beside text: read as two columns, as no driver here returns mixed ones.
@@ -302,7 +304,7 @@ def _json_forms(values: pa.Array) -> list[Any]:
     return [None if text is None else _json_form(text) for text in texts]
 
 
-_COLUMN_FORMS: dict[Kind, Callable[[pa.Array], list[Any]]] = {
+_COLUMN_FORMS: dict[str, Callable[[pa.Array], list[Any]]] = {
     Kind.UUID: _raw_bytes,
     Kind.BOOL: _flags,
     Kind.JSON: _json_forms,
@@ -351,10 +353,10 @@ def _json_form(value: str) -> str | bytes:
 
 
 def _array_form(type_: LogicalType, value: list[Any]) -> str:
-    return json_text(type_, value)
+    return json_encoded(json_value(type_, value))
 
 
-_VALUE_FORMS: dict[Kind, Callable[[LogicalType, Any], Any]] = {
+_VALUE_FORMS: dict[str, Callable[[LogicalType, Any], Any]] = {
     Kind.FLOAT32: _float_form,
     Kind.FLOAT64: _float_form,
     Kind.DECIMAL: _decimal_form,

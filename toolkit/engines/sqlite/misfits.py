@@ -57,7 +57,7 @@ def _wrong_class(repository: SqliteRepository, column: ColumnSpec) -> Unrepresen
     )
 
 
-_STORAGE_CLASSES = {
+_STORAGE_CLASSES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(INTEGER_KINDS | {Kind.BOOL}, ("integer",)),
     **dict.fromkeys(
         (Kind.TEXT, Kind.ENUM, Kind.CIPHERTEXT, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE, Kind.TIME, Kind.INTERVAL),
