@@ -12,14 +12,13 @@ import sqlalchemy as sa
 
 from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
+from toolkit.engines.duckdb.adapters import DuckDBCodec
 from toolkit.engines.duckdb.catalogue import constraints, stored_tables, table_facts
 from toolkit.engines.duckdb.dialect import is_enforced
 from toolkit.engines.duckdb.reflection import label_of
 from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.engines.portable.catalogue import StoredTable, TableFacts
-from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.connection import Capabilities, DatabaseConnection, unmapped_child
-from toolkit.engines.portable.decorated import repository_of
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import CORRECT_ROW, DatabaseUnavailableError, StatementError, ToolkitError
 
@@ -35,7 +34,7 @@ class DuckDBConnection(DatabaseConnection):
     capabilities = Capabilities(
         enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=True, keeps_foreign_keys=False
     )
-    codec = Codec()
+    codec = DuckDBCodec()
 
     @property
     def raw(self) -> DuckDBPyConnection:
@@ -48,7 +47,7 @@ class DuckDBConnection(DatabaseConnection):
 
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table."""
-        return repository_of(self, spec, DuckDBRepository)
+        return DuckDBRepository(self, spec)
 
     def script(self) -> Script:
         """How a script for the engine's own client is written."""

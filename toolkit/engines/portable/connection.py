@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -56,7 +56,7 @@ class DatabaseConnection(ManyTables):
     capabilities: ClassVar[Capabilities]
     options_of: ClassVar[str] = "postgresql"
     """Which options of the models are meant for this engine, by the name of SQLAlchemy's dialect."""
-    codec: ClassVar[Codec]
+    codec: ClassVar[Codec[Any]]
 
     def __init__(self, database: Database, write: bool = False) -> None:
         super().__init__()

@@ -31,6 +31,7 @@ TIMESTAMP_TEXT = f"{_TIMESTAMP}$"
 TIMESTAMPTZ_TEXT = f"{_TIMESTAMP}(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)?$"
 DATE_TEXT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 TIME_TEXT = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?$"
+BOOL_TEXT = "^(t|f|true|false|TRUE|FALSE|0|1)$"
 ANY_VALUE = "1 = 1"
 """The condition where no value of a type can be read as the model's."""
 

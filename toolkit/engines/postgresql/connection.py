@@ -16,8 +16,8 @@ from toolkit.core.constraints import Constraints
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import TableSpec
 from toolkit.engines.portable.catalogue import StoredTable, TableFacts
-from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.connection import Capabilities, DatabaseConnection, unmapped_child
+from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.catalogue import FOREIGN_KEYS, TABLES, UNUSUAL, table_facts
 from toolkit.engines.postgresql.conflicts import find_orphans
 from toolkit.engines.postgresql.errors import LockSign, known_error, lock_sign
@@ -62,7 +62,7 @@ class PostgresConnection(DatabaseConnection):
     capabilities = Capabilities(
         enforces_foreign_keys=True, keeps_text_of_json=False, loads_without_key=True, has_one_writer=False
     )
-    codec = Codec()
+    codec = CODEC
 
     _reader: Any = None
     _is_pooled: bool | None = None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from toolkit.core.tables import ColumnSpec
-from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import ToolkitError, UnrepresentableValueError
@@ -23,7 +22,7 @@ def first_misfit(repository: SqliteRepository) -> ToolkitError | None:
     """The first value that is not of its column's type, found by reading row by row; None if there is none."""
     with _any_text(repository.connection.driver):
         for column in repository.spec.columns:
-            if column.type.kind in _STORAGE_CLASSES and (found := _wrong_class(repository, column)):
+            if found := _wrong_class(repository, column):
                 return found
         try:
             for _ in TableRepository.read(repository):
@@ -45,24 +44,16 @@ def _any_text(driver: sqlite3.Connection) -> Iterator[None]:
 
 def _wrong_class(repository: SqliteRepository, column: ColumnSpec) -> UnrepresentableValueError | None:
     spec, table, connection = repository.spec, repository.table, repository.connection
+    adapter = connection.codec.adapter(column)
+    if not adapter.classes:
+        return None
     cell = table.c[column.name]
     raw = [sa.type_coerce(table.c[name], sa.types.NullType()) for name in (*spec.key, column.name)]
-    wrong = sa.func.typeof(cell).not_in(["null", *_STORAGE_CLASSES[column.type.kind]])
+    wrong = sa.func.typeof(cell).not_in(["null", *adapter.classes])
     row = connection.sqlalchemy.execute(sa.select(*raw).where(wrong).limit(1)).first()
     if row is None:
         return None
     key = connection.codec.key_text(spec, row[:-1])
     return UnrepresentableValueError(
-        spec.name, key, column.name, f"holds {shown(row[-1])}, which is no {column.type.kind}"
+        spec.name, key, column.name, f"holds {shown(row[-1])}, which is no {adapter.type.kind}"
     )
-
-
-_STORAGE_CLASSES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(INTEGER_KINDS | {Kind.BOOL}, ("integer",)),
-    **dict.fromkeys(
-        (Kind.TEXT, Kind.ENUM, Kind.CIPHERTEXT, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE, Kind.TIME, Kind.INTERVAL),
-        ("text",),
-    ),
-    Kind.UUID: ("blob", "text"),
-    Kind.BYTES: ("blob",),
-}

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import pyarrow as pa
-
-from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.engines.portable.literals import replaced_text, sqlite_literal
+from toolkit.engines.portable.literals import replaced_text
 from toolkit.engines.portable.script import Script, TableScript
 
 _CHECKS = "temp.toolkit_checks"
@@ -49,6 +46,3 @@ class SqliteScript(Script):
             )
         yield f"DROP TABLE {_CHECKS}"
         yield "COMMIT"
-
-    def _column(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[str]:
-        return [sqlite_literal(value) for value in self._connection.codec.encode_stored(spec, column, values)]
