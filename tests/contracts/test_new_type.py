@@ -22,7 +22,8 @@ from toolkit.core.logical import Kind, LogicalType, TypeAdapter, register, unreg
 from toolkit.core.tables import table_spec
 from toolkit.engines import connect
 from toolkit.engines.portable.literals import each
-from toolkit.engines.postgresql.adapters import ADAPTERS, PostgresAdapter
+from toolkit.engines.postgresql.adapter import PostgresAdapter
+from toolkit.engines.postgresql.adapters import ADAPTERS
 from toolkit.errors import ConfigurationError, FixtureProblemsError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.diff.script import diff_sql
@@ -100,7 +101,7 @@ class PostgresSteps(PostgresAdapter):
         return f"string_to_array({name}, '.')::{actual}"
 
     def text(self, value: Any) -> str:
-        return "{" + value.replace(".", ",") + "}"
+        return f"{{{value.replace('.', ',')}}}"
 
     def lossy(self, actual: str, value: str, version: int) -> str | None:
         return None
