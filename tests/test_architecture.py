@@ -189,7 +189,7 @@ def test_nothing_starts_a_process_whose_arguments_and_environment_others_could_s
 def test_core_knows_no_driver_and_no_command_line() -> None:
     forbidden = {"psycopg", "sqlite3", "duckdb", "adbc_driver_postgresql", "adbc_driver_sqlite", "obstore"}
     forbidden |= {"click", "rich", "alembic", "tempfile"}
-    for path in (PACKAGE / "core").glob("*.py"):
+    for path in (PACKAGE / "core").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []

@@ -1,4 +1,4 @@
-"""The contract of an engine: what every repository keeps, by its fast way and by the portable one.
+"""The contract of an engine: what every repository keeps, by its fast way, by the portable one, and decorated.
 
 A module that gives an engine takes it all (`from tests.contracts.suite import *`) and has one fixture of its own:
 `database`, an empty database of that engine.
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from tests.contracts import schema
 from tests.contracts.test_matrix import exact
 from tests.operations.databases import create
+from toolkit.compute.stored_digest import StoredDigest
 from toolkit.config import Database
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.tables import TableSpec, select_tables
@@ -27,30 +28,37 @@ from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import ToolkitError
 
 SPEC, BATCH = schema.spec(), schema.batch()
+DECORATED = schema.decorated_spec()
 
 
-@pytest.fixture
-def table(database: Database) -> Database:
-    """A database with the table of every type, empty."""
-    create(database, schema.metadata)
-    return database
-
-
-@pytest.fixture(params=["fast", "portable"])
+@pytest.fixture(params=["fast", "portable", "decorated"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Which repository to use."""
+    """Which repository to use, or that the columns are of an application's own type."""
     return str(request.param)
 
 
-def repository(connection: Connection, kind: str, spec: TableSpec = SPEC) -> Table:
+@pytest.fixture
+def table(database: Database, kind: str) -> Database:
+    """A database with the table of every type, empty."""
+    create(database, schema.decorated_metadata if kind == "decorated" else schema.metadata)
+    return database
+
+
+def of(kind: str) -> TableSpec:
+    """What the table is."""
+    return DECORATED if kind == "decorated" else SPEC
+
+
+def repository(connection: Connection, kind: str, spec: TableSpec | None = None) -> Table:
     """The engine's own repository, or the portable one on the same connection."""
-    if kind == "fast":
-        return connection.repository(spec)
+    wanted = of(kind) if spec is None else spec
+    if kind != "portable":
+        return connection.repository(wanted)
     assert isinstance(connection, DatabaseConnection)
-    return TableRepository(connection, spec)
+    return TableRepository(connection, wanted)
 
 
-def filled(database: Database, kind: str, batch: pa.RecordBatch = BATCH, spec: TableSpec = SPEC) -> None:
+def filled(database: Database, kind: str, batch: pa.RecordBatch = BATCH, spec: TableSpec | None = None) -> None:
     """Write rows and commit."""
     with connect(database, write=True) as connection:
         assert repository(connection, kind, spec).upsert_many([batch]) == batch.num_rows
@@ -76,7 +84,7 @@ def test_what_was_written_is_read_back_by_both_ways(table: Database, kind: str) 
     filled(table, kind)
     with connect(table) as connection:
         for way in ("fast", "portable"):
-            assert same(rows(repository(connection, way)), pa.Table.from_batches([BATCH]).sort_by("key"))
+            assert same(rows(repository(connection, way, of(kind))), pa.Table.from_batches([BATCH]).sort_by("key"))
 
 
 def test_digests_are_those_of_the_canonical_rows(table: Database, kind: str) -> None:
@@ -145,6 +153,26 @@ def test_rows_are_deleted_by_key(table: Database, kind: str) -> None:
         connection.commit()
     with connect(table) as connection:
         assert repository(connection, kind).count() == BATCH.num_rows - 3
+
+
+def test_values_are_given_to_rows_that_are_there(table: Database, kind: str) -> None:
+    filled(table, kind)
+    names = ["key", "int32", "timestamp", schema.TEXT]
+    position = SPEC.column_names.index("int32")
+    changed = BATCH.set_column(position, SPEC.schema.field("int32"), pa.array(range(BATCH.num_rows), pa.int32()))
+    given = pa.Table.from_batches([changed.select(names)])
+    with connect(table, write=True) as connection:
+        assert repository(connection, kind).update_many(given) == changed.num_rows
+        connection.commit()
+    with connect(table) as connection:
+        assert same(rows(repository(connection, kind)), pa.Table.from_batches([changed]).sort_by("key"))
+
+
+def test_what_is_stored_is_digested_as_what_was_sent(table: Database, kind: str) -> None:
+    filled(table, kind)
+    with connect(table) as connection, StoredDigest() as sent:
+        if connection.capabilities.keeps_text_of_json:  # Nobody asks another.
+            assert repository(connection, kind).stored_digest() == sent.of(BATCH)
 
 
 def test_leaving_without_a_commit_keeps_nothing(table: Database, kind: str) -> None:

@@ -14,15 +14,16 @@ import pyarrow as pa
 from tests.fuzz.tables import CHILD
 from toolkit.core.digest import digest_batches
 from toolkit.core.problems import Problems
-from toolkit.engines.postgresql.sql import encoder, wire_array, wire_schema, wire_type
-from toolkit.engines.sqlite.codec import SqliteCodec
+from toolkit.engines.postgresql.adapters import CODEC
+from toolkit.engines.postgresql.sql import copy_schema, encoder
+from toolkit.engines.sqlite.adapters import SqliteCodec
 from toolkit.errors import FixtureProblemsError, UnrepresentableValueError
 from toolkit.stores.fixture_files import FileForm, Format
 from toolkit.stores.fixture_reader import FixtureReader
 from toolkit.stores.fixture_writer import format_rows
 
 _CODEC = SqliteCodec()
-_WIRES = {column.name: wire_type(column.type, "jsonb") for column in CHILD.columns}
+_WIRES = {column.name: CODEC.adapter(column).wire_for("jsonb") for column in CHILD.columns}
 
 
 def read_json(content: bytes, size: int = 1 << 20) -> int:
@@ -68,7 +69,7 @@ def _require_same(batch: pa.RecordBatch) -> None:
     with suppress(UnrepresentableValueError):
         stored = _CODEC.encode(CHILD, batch, "sqlite")
         assert digest_batches(CHILD, [_CODEC.decode(CHILD, stored)]) == digest, "as SQLite keeps it"
-    wire = pa.record_batch([wire_array(c.type, batch.column(c.name)) for c in CHILD.columns], schema=wire_schema(CHILD))
+    wire = pa.record_batch(CODEC.outgoing(CHILD, batch, "postgres").columns, schema=copy_schema(CHILD))
     wires = encoder(CHILD, _WIRES)
     wires.write_header()
     wires.write_batch(wire)

@@ -35,8 +35,8 @@ from toolkit.config import Config, Database
 from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.tables import select_tables
 from toolkit.core.types import JSON_KINDS
-from toolkit.engines.portable.literals import sqlite_literal
 from toolkit.engines.portable.table import TableRepository
+from toolkit.engines.sqlite.literals import sqlite_literal
 from toolkit.errors import ReferencedRowsError, ScriptError, StoreError, ToolkitError, UnrepresentableValueError
 from toolkit.operations.diff import script as module
 from toolkit.operations.diff.compare import diff

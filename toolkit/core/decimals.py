@@ -13,7 +13,7 @@ from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOpera
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from toolkit.core.types import MAX_DECIMAL_DIGITS, LogicalType
+from toolkit.core.logical import MAX_DECIMAL_DIGITS, LogicalType
 
 MAX_WHOLE_DIGITS = 131_072
 MAX_FRACTION_DIGITS = 16_383

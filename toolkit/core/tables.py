@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Column, Computed, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 from sqlalchemy.sql.ddl import sort_tables_and_constraints
+from sqlalchemy.types import TypeEngine
 
 from toolkit.core.types import Kind, LogicalType, logical_type
 from toolkit.errors import ConfigurationError, UnknownNameError
@@ -25,6 +26,8 @@ class ColumnSpec:
     name: str
     type: LogicalType
     nullable: bool
+    declared: TypeEngine[Any] = field(repr=False, compare=False)
+    """The model's own type, which may say how an engine stores the logical one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def _column(column: Column[Any]) -> ColumnSpec:
             f"{where} goes by the key {column.key!r} in its table, and is not found by its name.",
             f"Leave the key out, or the table: --exclude {column.table.fullname}.",
         )
-    return ColumnSpec(column.name, logical_type(column.type, where), bool(column.nullable))
+    return ColumnSpec(column.name, logical_type(column.type, where), bool(column.nullable), column.type)
 
 
 def _unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:

@@ -22,7 +22,7 @@ from toolkit.core.json_columns import parse_column, parse_value
 from toolkit.core.problems import LIMIT, Problems
 from toolkit.core.stored_texts import unstored
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
-from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, Kind
+from toolkit.core.types import Kind
 from toolkit.core.values import shortened
 from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
 from toolkit.stores.fixture_files import FileForm, Format
@@ -32,10 +32,7 @@ from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
 # all were), and the natural keys of its parents (a JSON object; NULL when there are none).
 LINE, GIVEN, PARENTS = "toolkit_line", "toolkit_given", "toolkit_parents"
 _EXTRA = (pa.field(LINE, pa.int64()), pa.field(GIVEN, pa.binary()), pa.field(PARENTS, pa.string()))
-_NESTED_KINDS = JSON_KINDS | {Kind.ARRAY}
-_RAW_KINDS = _NESTED_KINDS | {Kind.DECIMAL}
 _ABSENT = msgspec.UNSET
-_DIGITS = 100
 # Characters that msgspec allows in no field's name.
 _UNUSUAL = re.compile(r'["\\\x00-\x1f]')
 _DIALECT = default.DefaultDialect()
@@ -111,7 +108,7 @@ class FixtureReader:
 
         Others write the sentinel too, and columns that the database computes.
         """
-        types = [(column.name, _json_type(column)) for column in self.spec.columns]
+        types = [(column.name, _decoded_type(column)) for column in self.spec.columns]
         types += [(name, msgspec.Raw | msgspec.UnsetType) for name in self._naturals]
         types += [(column.name, Any) for column in self.spec.table.columns if column.name not in self.spec.column_names]
         return {str(name): (f"f{i}", type_) for i, (name, type_) in enumerate(types)}
@@ -147,15 +144,15 @@ class FixtureReader:
         """A row of text as the structure; text that is no JSON of its column's type is left to the column's parser."""
         fields: dict[str, Any] = {}
         for name, text in row.items():
-            kind = None
+            adapter = None
             if name in self.spec.column_names:
-                kind = self.spec.column(name).type.kind
+                adapter = self.spec.column(name).type.adapter
             elif name not in self._naturals:
                 continue
-            if kind is None or kind in _NESTED_KINDS:
+            if adapter is None or adapter.is_nested:
                 value: Any = self._nested(line, name, text)
             else:
-                value = _from_text(kind, text)
+                value = None if text is None else adapter.from_csv(text)
             fields[self._fields[name][0]] = value
         return self._row_type(**fields)
 
@@ -329,19 +326,10 @@ class _Counted:
         return taken
 
 
-def _json_type(column: ColumnSpec) -> Any:
-    kind = column.type.kind
-    if kind in _RAW_KINDS:
-        return msgspec.Raw | msgspec.UnsetType
-    if kind is Kind.ENUM:
-        return str | bool | int | float | None | msgspec.UnsetType
-    if kind is Kind.BOOL:
-        return bool | None | msgspec.UnsetType
-    if kind in INTEGER_KINDS or kind is Kind.INTERVAL:
-        return int | None | msgspec.UnsetType
-    if kind in FLOAT_KINDS:
-        return float | str | None | msgspec.UnsetType
-    return str | None | msgspec.UnsetType
+def _decoded_type(column: ColumnSpec) -> Any:
+    given = column.type.adapter.json_type
+    # An undecoded value may be null already.
+    return (given if given is msgspec.Raw else given | None) | msgspec.UnsetType
 
 
 def _given(columns: Sequence[Sequence[Any]]) -> pa.Array:
@@ -363,21 +351,6 @@ def _members(type_: sa.types.TypeEngine[Any]) -> tuple[list[str], dict[str, str]
     stored = type_.bind_processor(_DIALECT)  # type: ignore[no-untyped-call]
     members = list(type_.enum_class) if type_.enum_class and issubclass(type_.enum_class, enum.Enum) else []
     return list(type_.enums), {str(member.value): stored(member) for member in members if stored is not None}
-
-
-def _from_text(kind: Kind, text: str | None) -> Any:
-    """A CSV field as JSON would have it."""
-    if text is None:
-        return None
-    if kind is Kind.BOOL:
-        return _TRUTHS.get(text.lower(), text)
-    if kind in INTEGER_KINDS or kind is Kind.INTERVAL:
-        # No column holds a number of so many digits, and Python refuses to read one of thousands.
-        return int(text) if text.removeprefix("-").isdecimal() and len(text) < _DIGITS else text
-    return text
-
-
-_TRUTHS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
 
 
 def _shown(value: Any) -> str:

@@ -7,11 +7,10 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.tables import TableSpec
 from toolkit.engines.contract import Capabilities, Configured, Connection, Table
 from toolkit.engines.portable.connection import DatabaseConnection
-from toolkit.engines.portable.decorated import repository_of
 from toolkit.engines.portable.engine import FileEngine
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.registry import Entry
-from toolkit.engines.sqlite.codec import SqliteCodec
+from toolkit.engines.sqlite.adapters import SqliteCodec
 
 ENTRY = Entry(("fourth",), __name__, (".fourth",))
 """What the registry has to hold."""
@@ -32,7 +31,7 @@ class FourthConnection(DatabaseConnection):
         self.sqlalchemy.exec_driver_sql("BEGIN IMMEDIATE" if self.write else "BEGIN")
 
     def repository(self, spec: TableSpec) -> Table:
-        return repository_of(self, spec, TableRepository)
+        return TableRepository(self, spec)
 
 
 class Fourth(FileEngine):

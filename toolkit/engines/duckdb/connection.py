@@ -14,7 +14,6 @@ from toolkit.engines.duckdb.catalogue import constraints, stored_tables, table_f
 from toolkit.engines.duckdb.dialect import is_enforced
 from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.engines.portable.connection import unmapped_child
-from toolkit.engines.portable.decorated import repository_of
 from toolkit.engines.portable.table import TableRepository
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class DuckDBConnection(DuckDBSession):
 
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table."""
-        return repository_of(self, spec, DuckDBRepository)
+        return DuckDBRepository(self, spec)
 
     def script(self) -> Script:
         """How a script for the engine's own client is written."""

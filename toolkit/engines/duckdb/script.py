@@ -9,9 +9,8 @@ import pyarrow as pa
 
 from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
-from toolkit.core.types import Kind
 from toolkit.engines.contract import TableScript
-from toolkit.engines.portable.literals import duckdb_literals, replaced_text
+from toolkit.engines.portable.literals import replaced_text
 from toolkit.engines.portable.script import Script, qualified, quoted
 
 
@@ -46,13 +45,14 @@ class DuckDBScript(Script):
                 yield key
 
     def _column(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[str]:
-        if column.type.kind is Kind.DECIMAL and column.type.precision is None:
+        adapter = self._connection.codec.adapter(column)
+        if adapter.type.is_free_decimal:
             scale = self._connection.repository(spec).decimal_scale(column.name)
-            for text in values.drop_null().to_pylist():
+            for text in adapter.outgoing(values).drop_null().to_pylist():
                 number = parse_decimal(text)
                 if scale is not None and (not number.is_finite() or fraction_digits(number) > scale):
                     raise ValueError("more decimals than the column has")
-        return duckdb_literals(column.type, values)
+        return super()._column(spec, column, values)
 
 
 def _silent(query: str) -> str:

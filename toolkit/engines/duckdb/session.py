@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from toolkit.engines.contract import Capabilities
+from toolkit.engines.duckdb.adapters import DuckDBCodec
 from toolkit.engines.duckdb.reflection import label_of
-from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.errors import CORRECT_ROW, DatabaseUnavailableError, StatementError, ToolkitError
 
@@ -27,7 +27,7 @@ class DuckDBSession(DatabaseConnection):
     capabilities = Capabilities(
         enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=True, keeps_foreign_keys=False
     )
-    codec = Codec()
+    codec = DuckDBCodec()
     # Its dialect is derived from PostgreSQL's, whose construct and options it takes.
     insert = staticmethod(postgresql.insert)
     options_of = "postgresql"

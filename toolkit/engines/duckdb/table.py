@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
@@ -15,10 +16,10 @@ from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, sized
 from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.digest import TableDigest
 from toolkit.core.tables import ColumnSpec
-from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
-from toolkit.core.values import NO_LENGTH
+from toolkit.core.types import INTEGER_KINDS
 from toolkit.engines.contract import LossyCast
-from toolkit.engines.duckdb.lossy import lossy_condition
+from toolkit.engines.duckdb.adapters import DuckDBAdapter
+from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.literals import quoted_text as literal
 from toolkit.engines.portable.refusals import undone
@@ -33,64 +34,12 @@ _ROW_GROUP = 122_880
 # What DuckDB reads at a time, whatever is asked for: it has all of these rows in memory.
 _VECTOR = 2_048
 _INCOMING = "toolkit_incoming"
-_MONTHS = -(2**63)
-_DAY = 86_400_000_000
 _NAMES = re.compile(r'"(?:[^"]|"")*"|[^".]+')
-
-_SQL_TYPES: dict[Kind, str] = {
-    Kind.UUID: "UUID",
-    Kind.TIMESTAMP: "TIMESTAMP",
-    Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
-    Kind.DATE: "DATE",
-    Kind.TIME: "TIME",
-    Kind.BOOL: "BOOLEAN",
-    Kind.INT16: "SMALLINT",
-    Kind.INT32: "INTEGER",
-    Kind.INT64: "BIGINT",
-    Kind.FLOAT32: "FLOAT",
-    Kind.FLOAT64: "DOUBLE",
-    Kind.BYTES: "BLOB",
-}
 
 
 def quoted(name: str) -> str:
     """A quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def _canonical_expression(type_: LogicalType, value: str) -> str:
-    """The expression whose Arrow form is the canonical one, or becomes it by a view."""
-    kind = type_.kind
-    if kind is Kind.UUID:
-        return f"CAST(CAST({value} AS UUID) AS BLOB)"
-    if kind is Kind.INTERVAL:
-        months = f"date_part('year', {value}) * 12 + date_part('month', {value})"
-        whole = f"CASE WHEN {value} IS NOT NULL THEN coalesce(TRY(epoch_us({value})), {_MONTHS}) END"
-        return f"CASE WHEN {months} <> 0 THEN ({_MONTHS})::BIGINT ELSE {whole} END"
-    if kind is Kind.ARRAY:
-        assert type_.element is not None
-        return f"list_transform({value}, lambda part: {_canonical_expression(type_.element, 'part')})"
-    return f"CAST({value} AS {sql_type(type_)})"
-
-
-def sql_type(type_: LogicalType) -> str:
-    """DuckDB's type for the canonical values of a logical one."""
-    if type_.kind is Kind.DECIMAL and type_.precision is not None:
-        return f"DECIMAL({type_.precision}, {type_.scale})"
-    return _SQL_TYPES.get(type_.kind, "VARCHAR")
-
-
-def _stored_expression(type_: LogicalType, value: str, actual: str) -> str:
-    """The expression that turns an incoming canonical value into the column's type."""
-    if type_.kind is Kind.INTERVAL:
-        # As a `timedelta` has it: days of either sign, and from none to less than one day more. DuckDB's own division
-        # and remainder go towards zero.
-        whole = f"epoch_us({value})"
-        rest = f"(({whole} % {_DAY}) + {_DAY}) % {_DAY}"
-        return f"to_days(CAST(({whole} - {rest}) // {_DAY} AS INTEGER)) + to_microseconds({rest})"
-    if type_.kind is Kind.UUID:
-        return f"CAST(CAST({value} AS UUID) AS {actual})"
-    return f"CAST({value} AS {actual})"
 
 
 _UNKNOWN_KEY = re.compile('foreign key constraint because key "(.*)" does not exist', re.DOTALL)
@@ -113,10 +62,13 @@ class DuckDBRepository(TableRepository):
         schema = f"{quoted(self.table.schema)}." if self.table.schema else ""
         return schema + quoted(self.table.name)
 
+    def _adapter(self, column: ColumnSpec) -> DuckDBAdapter:
+        return self.connection.codec.adapter(column)
+
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order."""
         fields = ", ".join(
-            f"{_canonical_expression(c.type, f't.{quoted(c.name)}')} AS c{i}" for i, c in enumerate(self.spec.columns)
+            f"{self._adapter(c).read(f't.{quoted(c.name)}')} AS c{i}" for i, c in enumerate(self.spec.columns)
         )
         with self.connection.translated(), self._incoming_keys(keys) as join:
             stream = self.connection.raw.sql(f"SELECT {fields} FROM {self.source(self.name)} AS t{join}")
@@ -130,13 +82,15 @@ class DuckDBRepository(TableRepository):
         for a million todos. Its indexes stay: DuckDB fills them at the commit, and needs 2.6 s for those of a million
         todos, but 4.8 s for indexes that the same transaction dropped and made.
         """
-        if rows < self.row_group or any(c.type == LogicalType(Kind.DECIMAL) for c in self.spec.columns):
+        if rows < self.row_group or any(self.stored_type(c.name).is_free_decimal for c in self.spec.columns):
             return self._insert_all(batches, "")
         return self._insert_stream(batches)
 
     def stored_digest(self) -> TableDigest:
         """The digest of all rows as they are stored, computed by DuckDB."""
-        fields = ", ".join(_canonical_expression(c.type, quoted(c.name)) for c in self.spec.columns)
+        if any(self._adapter(c).converts for c in self.spec.columns):
+            return super().stored_digest()
+        fields = ", ".join(self._adapter(c).read(quoted(c.name)) for c in self.spec.columns)
         with self.connection.translated():
             ((rows, total),) = self.connection.raw.execute(
                 f"SELECT count(*), coalesce(sum(hash({fields})), 0) FROM {self.source(self.name)}"
@@ -156,7 +110,7 @@ class DuckDBRepository(TableRepository):
         others = [name for name in rows.column_names if name not in self.spec.key]
         values = rows.select([*self.spec.key, *others])
         changes = ", ".join(
-            f"{quoted(name)} = {_stored_expression(self.spec.column(name).type, f'k.k{i}', types[name])}"
+            f"{quoted(name)} = {self._adapter(self.spec.column(name)).write(f'k.k{i}', types[name])}"
             for i, name in enumerate(others, number)
         )
         with self.connection.translated(), self._incoming_keys(values, number) as join:
@@ -186,7 +140,7 @@ class DuckDBRepository(TableRepository):
         """The statements that do so."""
         facts = self.connection.facts(self.spec)
         statements = []
-        for name in (column.name for column in self.spec.columns if column.type.kind in INTEGER_KINDS):
+        for name in (n for n in self.spec.column_names if self.stored_type(n).carrier in INTEGER_KINDS):
             known, model = facts and facts.columns.get(name), self.table.c[name].default
             if known and known.sequence:
                 sequence = known.sequence
@@ -205,7 +159,7 @@ class DuckDBRepository(TableRepository):
         """By column, those whose type in the database has values that reading them as the model's would change."""
         actual = self._types()
         conditions = {
-            c.name: lossy_condition(c.type, actual[c.name], quoted(c.name), sql_type(c.type))
+            c.name: self._adapter(c).lossy(actual[c.name], quoted(c.name))
             for c in self.spec.columns
             if c.name in actual
         }
@@ -224,7 +178,7 @@ class DuckDBRepository(TableRepository):
     def _insert_statement(self) -> str:
         types = self._types()
         names = ", ".join(quoted(name) for name in self.spec.column_names)
-        values = ", ".join(_stored_expression(c.type, f"c{i}", types[c.name]) for i, c in enumerate(self.spec.columns))
+        values = ", ".join(self._adapter(c).write(f"c{i}", types[c.name]) for i, c in enumerate(self.spec.columns))
         return f"INSERT INTO {self.name} ({names}) SELECT {values} FROM {_INCOMING}"
 
     def _insert_stream(self, batches: Iterable[pa.RecordBatch]) -> int:
@@ -237,7 +191,7 @@ class DuckDBRepository(TableRepository):
             try:
                 for batch in batches:
                     written += batch.num_rows
-                    yield batch.rename_columns(names)
+                    yield self._outgoing(batch).rename_columns(names)
             except GeneratorExit:  # DuckDB wants no more.
                 raise
             except BaseException as error:
@@ -245,7 +199,7 @@ class DuckDBRepository(TableRepository):
                 failure.append(error)
                 raise
 
-        schema = pa.schema([field.with_name(name) for field, name in zip(self.spec.schema, names, strict=True)])
+        schema = self._outgoing(self.spec.schema.empty_table()).rename_columns(names).schema
         statement, raw = self._insert_statement(), self.connection.raw
         raw.register(_INCOMING, pa.RecordBatchReader.from_batches(schema, incoming()))
         try:
@@ -280,7 +234,7 @@ class DuckDBRepository(TableRepository):
 
     def _run(self, batch: pa.Table | pa.RecordBatch, statement: str) -> list[tuple[Any, ...]]:
         raw = self.connection.raw
-        raw.register(_INCOMING, batch.rename_columns([f"c{i}" for i in range(batch.num_columns)]))
+        raw.register(_INCOMING, self._outgoing(batch).rename_columns([f"c{i}" for i in range(batch.num_columns)]))
         try:
             # Nothing can be unregistered in a transaction that has failed.
             with self.connection.savepoint():
@@ -346,7 +300,7 @@ class DuckDBRepository(TableRepository):
         types = self._types()
         places = [(self.spec.column_names.index(name), name) for name in columns]
         texts = [
-            f"CAST({_stored_expression(self.spec.column(name).type, f'c{i}', types[name])} AS VARCHAR)"
+            f"CAST({self._adapter(self.spec.column(name)).write(f'c{i}', types[name])} AS VARCHAR)"
             for i, name in places
         ]
         plain = " || ', ' || ".join(texts)
@@ -362,7 +316,7 @@ class DuckDBRepository(TableRepository):
         """The first value that DuckDB cannot cast to its column's type."""
         types = self._types()
         for i, column in enumerate(self.spec.columns):
-            if column.type.kind in (Kind.UUID, Kind.INTERVAL):
+            if not self._adapter(column).is_cast:
                 continue
             row = self._run(
                 batch,
@@ -379,13 +333,12 @@ class DuckDBRepository(TableRepository):
         """DuckDB rounds a decimal to its column's scale without a word."""
         types = self._types()
         for column in self.spec.columns:
-            if column.type.kind is not Kind.DECIMAL or column.type.precision is not None:
-                continue
-            self._require_scale(column, batch, types[column.name])
+            if self.stored_type(column.name).is_free_decimal:
+                self._require_scale(column, batch, types[column.name])
 
     def _require_scale(self, column: ColumnSpec, batch: pa.Table, actual: str) -> None:
         scale = _scale(actual)
-        for row, text in enumerate(batch.column(column.name).to_pylist()):
+        for row, text in enumerate(self._outgoing(batch.select([column.name])).column(0).to_pylist()):
             value = None if text is None else parse_decimal(text)
             if value is None or scale is None:
                 continue
@@ -401,23 +354,32 @@ class DuckDBRepository(TableRepository):
             yield ""
             return
         raw, types = self.connection.raw, self._types()
-        raw.register(_INCOMING, keys.rename_columns([f"k{i}" for i in range(keys.num_columns)]))
+        raw.register(_INCOMING, self._outgoing(keys).rename_columns([f"k{i}" for i in range(keys.num_columns)]))
         try:
             match = " AND ".join(
-                f"t.{quoted(name)} = {_stored_expression(self.spec.column(name).type, f'k.k{i}', types[name])}"
+                f"t.{quoted(name)} = {self._adapter(self.spec.column(name)).write(f'k.k{i}', types[name])}"
                 for i, name in enumerate(keys.column_names[:matched])
             )
             yield f" JOIN {_INCOMING} AS k ON {match}"
         finally:
             raw.unregister(_INCOMING)
 
+    def _outgoing(self, rows: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
+        """Rows, which may lack some of the columns, with their values as this engine takes them."""
+        outgoing = partial(self.connection.codec.outgoing, self.spec, database=self.connection.name)
+        if isinstance(rows, pa.RecordBatch):
+            return outgoing(rows)
+        batches = rows.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], rows.schema)]
+        return pa.Table.from_batches(list(map(outgoing, batches)))
+
     def _canonical(self, fetched: pa.RecordBatch) -> pa.RecordBatch:
         columns = []
         for column, values in zip(self.spec.columns, fetched.columns, strict=True):
-            if column.type.kind is Kind.INTERVAL and (found := values.index(_MONTHS).as_py()) >= 0:
-                key = ", ".join(f"{n}={fetched.columns[self.spec.column_names.index(n)][found]}" for n in self.spec.key)
-                raise UnrepresentableValueError(self.spec.name, key, column.name, NO_LENGTH)
-            columns.append(_view(column.type, values))
+            try:
+                columns.append(self._adapter(column).incoming(values))
+            except MisfitError as error:
+                rows = (f"{n}={fetched.columns[self.spec.column_names.index(n)][error.row]}" for n in self.spec.key)
+                raise UnrepresentableValueError(self.spec.name, ", ".join(rows), column.name, error.problem) from error
         return pa.record_batch(columns, schema=self.spec.schema)
 
 
@@ -429,13 +391,3 @@ def _last_name(qualified: str) -> str:
 
 def _scale(actual: str) -> int | None:
     return int(actual.partition(",")[2].rstrip(")") or 0) if actual.startswith("DECIMAL") else None
-
-
-def _view(type_: LogicalType, values: pa.Array) -> pa.Array:
-    if isinstance(values, pa.ExtensionArray):
-        values = values.storage
-    if type_.kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL):
-        return values.view(pa.int64()).view(type_.arrow)
-    if type_.kind in TEXT_KINDS or type_.kind in JSON_KINDS:
-        return values.cast(pa.string())
-    return values.cast(type_.arrow)

@@ -1,32 +1,46 @@
-"""How values look in an engine's driver, and how they become canonical Arrow columns and back.
-
-This is the portable codec: drivers whose values are Python's own types (psycopg, DuckDB). An engine without some
-of the types overrides what it stores differently.
-"""
+"""Between an engine's values and canonical Arrow batches: each column's adapter, and the row of what does not fit."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Sequence
-from decimal import Decimal
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
 
-from toolkit.core.decimals import at_scale, parse_decimal
 from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.types import JSON_KINDS, Kind, LogicalType
-from toolkit.core.values import DAY, python_scalar, shortened, show_key, show_value
+from toolkit.core.types import LogicalType, is_unknown_decorator, logical_type
+from toolkit.core.values import python_scalar, shortened, show_key, show_value
+from toolkit.engines.portable.adapters import Adapter, MisfitError
+from toolkit.engines.portable.decorated import Decorated
 from toolkit.errors import UnrepresentableValueError
 
+A = TypeVar("A", bound=Adapter)
 # What decoders and Arrow raise for a value that is none of the wanted type.
 MISFITS = (pa.ArrowException, ValueError, TypeError, OverflowError, RecursionError)
 
 
-class Codec:
-    """Between a driver's Python values and canonical Arrow columns."""
+class Codec(Generic[A]):
+    """The adapters of an engine, by its own table of them."""
+
+    adapters: ClassVar[Mapping[str, type[Any]]]
+    """By logical type; of one that is not here, that of its carrier."""
+    dialect: ClassVar[Dialect]
+    """SQLAlchemy's, for the processors of an application's own types."""
+
+    def adapter(self, column: ColumnSpec) -> A:
+        """How a column's values stand in this engine."""
+        declared = column.declared
+        if is_unknown_decorator(declared):
+            stored = logical_type(declared.load_dialect_impl(self.dialect), column.name)
+            if stored != column.type:
+                return cast("A", Decorated(self._of(stored, declared), column.type, declared, self.dialect))
+        return self._of(column.type, declared)
+
+    def _of(self, type_: LogicalType, declared: sa.types.TypeEngine[Any] | None = None) -> A:
+        adapter: type[A] = self.adapters.get(type_.kind) or self.adapters[type_.carrier]
+        return adapter(type_, declared, None if type_.element is None else self._of(type_.element))
 
     def storage_table(self, spec: TableSpec) -> sa.Table:
         """The table with columns of no type: values are bound as they are, past the model's processors."""
@@ -36,15 +50,19 @@ class Codec:
 
     def select(self, column: ColumnSpec, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """The expression that fetches a column's stored values."""
-        if column.type.kind in JSON_KINDS:
-            return sa.cast(source, sa.Text)
-        return sa.type_coerce(source, sa.types.NullType())
+        return self.adapter(column).select(source)
 
     def length(self, column: ColumnSpec, source: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         """The expression of how many characters, or bytes, a stored value of no fixed length has."""
-        cell = sa.type_coerce(source, sa.types.NullType())
-        is_bytes = column.type.kind is Kind.BYTES
-        return sa.func.octet_length(cell) if is_bytes else sa.func.length(sa.cast(cell, sa.Text))
+        return self.adapter(column).length(source)
+
+    def decode_column(self, column: ColumnSpec, values: Sequence[Any]) -> pa.Array:
+        """Stored values as an Arrow array of the column's canonical type."""
+        return self.adapter(column).decode(values)
+
+    def encode_column(self, column: ColumnSpec, values: pa.Array) -> list[Any]:
+        """An Arrow array of the column's canonical type as values to bind."""
+        return self.adapter(column).encode(values)
 
     def decode(self, spec: TableSpec, columns: Sequence[Sequence[Any]]) -> pa.RecordBatch:
         """Fetched columns as a batch in the canonical schema.
@@ -57,12 +75,8 @@ class Codec:
             try:
                 decoded.append(self.decode_column(column, values))
             except MISFITS as error:
-                raise self._undecodable(spec, column, columns) or error from error
+                raise self._undecodable(spec, column, columns, error) or error from error
         return pa.record_batch(decoded, schema=spec.schema)
-
-    def decode_column(self, column: ColumnSpec, values: Sequence[Any]) -> pa.Array:
-        """Stored values as an Arrow array of the column's canonical type."""
-        return pa.array([to_canonical(column.type, value) for value in values], column.type.arrow)
 
     def encode(self, spec: TableSpec, batch: pa.RecordBatch, database: str) -> list[list[Any]]:
         """A batch as columns of values to bind.
@@ -72,61 +86,48 @@ class Codec:
         """
         encoded = []
         for column in spec.columns:
-            values = batch.column(column.name)
+            encode = self.adapter(column).encode
             try:
-                encoded.append(self.encode_stored(spec, column, values))
+                encoded.append(encode(batch.column(column.name)))
             except MISFITS as error:
-                raise self._unencodable(spec, column, batch, database) or error from error
+                raise unkept(spec, column, batch, encode, database, error) or error from error
         return encoded
 
-    def encode_stored(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[Any]:
-        """An Arrow array of a table's column as values to bind, in the form that the column's own type has."""
-        encoded = self.encode_column(column, values)
-        type_ = spec.table.c[column.name].type
-        if isinstance(type_, sa.types.TypeDecorator):
-            type_ = type_.impl_instance
-        if isinstance(type_, sa.Uuid) and not type_.native_uuid:
-            return [None if value is None else value.hex for value in encoded]
-        return encoded
+    def outgoing(self, spec: TableSpec, batch: pa.RecordBatch, database: str) -> pa.RecordBatch:
+        """A batch, which may lack some of the columns, as the engine's bulk writer takes it.
 
-    def encode_column(self, column: ColumnSpec, values: pa.Array) -> list[Any]:
-        """An Arrow array of the column's canonical type as values to bind."""
-        if column.type.kind is Kind.TIME and (pc.max(values.view(pa.int64())).as_py() or 0) >= DAY:
-            # Python has no such time, and Arrow makes it the beginning of the day.
-            whole = zip(values.to_pylist(), values.view(pa.int64()).to_pylist(), strict=True)
-            return ["24:00:00" if number == DAY else value for value, number in whole]
-        return [from_canonical(column.type, value) for value in values.to_pylist()]
+        Raises:
+            UnrepresentableValueError: a value that cannot be stored, named with its row.
+        """
+        arrays = []
+        for name in batch.schema.names:
+            column = spec.column(name)
+            convert = self.adapter(column).outgoing
+            try:
+                arrays.append(convert(batch.column(name)))
+            except MISFITS as error:
+                raise unkept(spec, column, batch, convert, database, error) or error from error
+        return pa.record_batch(arrays, names=batch.schema.names)
 
     def _undecodable(
-        self, spec: TableSpec, column: ColumnSpec, columns: Sequence[Sequence[Any]]
+        self, spec: TableSpec, column: ColumnSpec, columns: Sequence[Sequence[Any]], error: Exception
     ) -> UnrepresentableValueError | None:
-        position = spec.column_names.index(column.name)
-        for row, value in enumerate(columns[position]):
-            if _fails(lambda value=value: self.decode_column(column, [value])):  # type: ignore[misc]
-                key = self.key_text(spec, [columns[spec.column_names.index(name)][row] for name in spec.key])
-                return UnrepresentableValueError(
-                    spec.name,
-                    key,
-                    column.name,
-                    f"holds {shown(value)}, which is no {column.type}",
-                    "Correct the value, give the model's column a type that has a place for it, or leave the table "
-                    f"out: --exclude {spec.name}.",
-                )
-        return None
-
-    def _unencodable(
-        self, spec: TableSpec, column: ColumnSpec, batch: pa.RecordBatch, database: str
-    ) -> UnrepresentableValueError | None:
-        values = batch.column(column.name)
-        for row in range(batch.num_rows):
-            if _fails(lambda row=row: self.encode_column(column, values.slice(row, 1))):  # type: ignore[misc]
-                types = tuple(spec.column(name).type for name in spec.key)
-                key = show_key(spec.key, types, tuple(python_scalar(batch.column(n)[row]) for n in spec.key))
-                held = shown(python_scalar(values[row]))
-                return UnrepresentableValueError(
-                    spec.name, key, column.name, f"holds {held}, which {database} cannot keep"
-                )
-        return None
+        values = columns[spec.column_names.index(column.name)]
+        found = _misfit(error, len(values), lambda row: self.decode_column(column, [values[row]]))
+        if found is None:
+            return None
+        row, problem = found
+        key = self.key_text(spec, [columns[spec.column_names.index(name)][row] for name in spec.key])
+        if problem is not None:
+            return UnrepresentableValueError(spec.name, key, column.name, problem)
+        return UnrepresentableValueError(
+            spec.name,
+            key,
+            column.name,
+            f"holds {shown(values[row])}, which is no {self.adapter(column).type}",
+            "Correct the value, give the model's column a type that has a place for it, or leave the table "
+            f"out: --exclude {spec.name}.",
+        )
 
     def key_text(self, spec: TableSpec, values: Sequence[Any]) -> str:
         """A key for a message, even if a part of it is what cannot be decoded."""
@@ -141,43 +142,39 @@ class Codec:
         return ", ".join(parts)
 
 
+def unkept(
+    spec: TableSpec,
+    column: ColumnSpec,
+    batch: pa.RecordBatch,
+    convert: Callable[[pa.Array], Any],
+    database: str,
+    error: Exception,
+) -> UnrepresentableValueError | None:
+    """The first value of a batch's column whose conversion for a database fails, if it fails by itself."""
+    values = batch.column(column.name)
+    found = _misfit(error, len(values), lambda row: convert(values.slice(row, 1)))
+    if found is None:
+        return None
+    row, problem = found
+    problem = problem or f"holds {shown(python_scalar(values[row]))}, which {database} cannot keep"
+    names = tuple(name for name in spec.key if name in batch.schema.names) or tuple(batch.schema.names)
+    types = tuple(spec.column(name).type for name in names)
+    key = show_key(names, types, tuple(python_scalar(batch.column(name)[row]) for name in names))
+    return UnrepresentableValueError(spec.name, key, column.name, problem)
+
+
+def _misfit(error: Exception, rows: int, attempt: Callable[[int], Any]) -> tuple[int, str | None] | None:
+    """The first row that does not fit, and what is wrong with it if the error says so."""
+    if isinstance(error, MisfitError):
+        return error.row, error.problem
+    for row in range(rows):
+        try:
+            attempt(row)
+        except MISFITS as own:
+            return row, own.problem if isinstance(own, MisfitError) else None
+    return None
+
+
 def shown(value: Any) -> str:
     """A stored value for a message, at most 80 characters."""
     return shortened(repr(value))
-
-
-def _fails(attempt: Callable[[], Any]) -> bool:
-    try:
-        attempt()
-    except MISFITS:
-        return True
-    return False
-
-
-def to_canonical(type_: LogicalType, value: Any) -> Any:
-    """A driver's Python value as the one that Arrow takes for this type."""
-    if value is None:
-        return None
-    if type_.kind is Kind.UUID:
-        return (value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))).bytes
-    if type_.kind is Kind.DECIMAL:
-        number = parse_decimal(str(value))
-        return str(number) if type_.precision is None else at_scale(type_, number)
-    if type_.kind is Kind.ARRAY:
-        assert type_.element is not None
-        return [to_canonical(type_.element, part) for part in value]
-    return value
-
-
-def from_canonical(type_: LogicalType, value: Any) -> Any:
-    """A value as Arrow gives it as the one that a driver takes."""
-    if value is None:
-        return None
-    if type_.kind is Kind.UUID:
-        return uuid.UUID(bytes=value)
-    if type_.kind is Kind.DECIMAL:
-        return Decimal(value)
-    if type_.kind is Kind.ARRAY:
-        assert type_.element is not None
-        return [from_canonical(type_.element, part) for part in value]
-    return value

@@ -38,7 +38,7 @@ class DatabaseConnection(ManyTables):
     capabilities: ClassVar[Capabilities]
     options_of: ClassVar[str]
     """Which options of the models are meant for this engine, by the name of SQLAlchemy's dialect."""
-    codec: ClassVar[Codec]
+    codec: ClassVar[Codec[Any]]
     insert: ClassVar[Any]
     """The dialect's INSERT with `on_conflict_do_update`; where there is none, the repository's `upsert_statement`."""
 

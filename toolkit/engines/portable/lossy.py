@@ -17,7 +17,7 @@ from toolkit.core.values import shortened
 from toolkit.engines.contract import Connection, LossyCast
 from toolkit.errors import UnrepresentableValueError
 
-BITS = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
+BITS: dict[str, int] = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
 # How an integer is written: what else a text holds (a leading zero, a plus sign) would be lost.
 INTEGER_TEXT = "^(0|-?[1-9][0-9]*)$"
 NUMBER_TEXT = r"^-?[0-9]+(\.[0-9]+)?$"
@@ -27,6 +27,7 @@ TIMESTAMP_TEXT = f"{_TIMESTAMP}$"
 TIMESTAMPTZ_TEXT = f"{_TIMESTAMP}(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)?$"
 DATE_TEXT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 TIME_TEXT = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?$"
+BOOL_TEXT = "^(t|f|true|false|TRUE|FALSE|0|1)$"
 ANY_VALUE = "1 = 1"
 """The condition where no value of a type can be read as the model's."""
 

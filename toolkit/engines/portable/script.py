@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
 from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.values import python_scalar
 from toolkit.engines.contract import TableScript
-from toolkit.engines.portable.codec import shown
-from toolkit.engines.portable.connection import batch_key
-from toolkit.engines.portable.decorated import as_stored
-from toolkit.errors import UnrepresentableValueError
+from toolkit.engines.portable.codec import unkept
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -50,13 +47,14 @@ class Script(ABC):
     def end(self, tables: Sequence[TableScript], changes: int) -> Iterator[str]:
         """The statements behind the last of them, which together change so many rows: checks, then COMMIT."""
 
-    @abstractmethod
     def _column(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[str]:
-        """A stored column as literals.
+        """A column as literals.
 
         Raises:
             ValueError, OverflowError, pyarrow.ArrowException: a value that the engine cannot keep.
         """
+        literals: list[str] = self._connection.codec.adapter(column).literals(values)
+        return literals
 
     def literals(self, spec: TableSpec, batch: pa.RecordBatch) -> dict[str, list[str]]:
         """The columns of a batch, which holds the key and may lack others, as SQL literals.
@@ -64,31 +62,15 @@ class Script(ABC):
         Raises:
             UnrepresentableValueError: a value that the engine cannot keep, named with its row.
         """
-        stored_spec, stored = as_stored(spec, batch, self._connection)
-        found = {}
+        found, keeper = {}, f"{self._connection.name} ({self.engine})"
         for name in batch.schema.names:
-            column, values = stored_spec.column(name), stored.column(name)
+            column = spec.column(name)
+            convert = partial(self._column, spec, column)
             try:
-                found[name] = self._column(stored_spec, column, values)
+                found[name] = convert(batch.column(name))
             except (ValueError, OverflowError, pa.ArrowException) as error:
-                raise self._refused(spec, stored_spec, column, batch, values) or error from error
+                raise unkept(spec, column, batch, convert, keeper, error) or error from error
         return found
-
-    def _refused(
-        self, spec: TableSpec, stored: TableSpec, column: ColumnSpec, batch: pa.RecordBatch, values: pa.Array
-    ) -> UnrepresentableValueError | None:
-        for row in range(batch.num_rows):
-            try:
-                self._column(stored, column, values.slice(row, 1))
-            except (ValueError, OverflowError, pa.ArrowException):
-                held = shown(python_scalar(values[row]))
-                return UnrepresentableValueError(
-                    spec.name,
-                    batch_key(spec, batch, row),
-                    column.name,
-                    f"holds {held}, which {self._connection.name} ({self.engine}) cannot keep",
-                )
-        return None
 
     def _checked(self, tables: Sequence[TableScript]) -> Iterator[TableSpec]:
         """The tables whose rows may have lost their parents, or were never given any, and whose parents are there."""

@@ -74,7 +74,8 @@ class TableRepository(ConflictFinder):
 
     def stored_type(self, column: str) -> LogicalType:
         """What the database itself holds in a column: a type of the application's own may hold another there."""
-        return self.spec.column(column).type
+        stored: LogicalType = self.connection.codec.adapter(self.spec.column(column)).type
+        return stored
 
     def check_condition(self) -> None:
         """Have the database understand each condition that narrows the table, before anything is done by them.
@@ -143,7 +144,7 @@ class TableRepository(ConflictFinder):
 
     def _width(self) -> sa.ColumnElement[int]:
         """The characters and bytes of a row's values of any length."""
-        columns = (c for c in self.spec.columns if not has_fixed_width(c.type.arrow))
+        columns = (c for c in self.spec.columns if not has_fixed_width(self.stored_type(c.name).arrow))
         lengths = (sa.func.coalesce(self.connection.codec.length(c, self.table.c[c.name]), 0) for c in columns)
         return functools.reduce(operator.add, lengths, sa.literal_column("0", sa.Integer))
 
@@ -280,11 +281,11 @@ class TableRepository(ConflictFinder):
         other columns nor what `onupdate` would set.
         """
         storage = self.connection.codec.storage_table(self.spec)
-        encode = self.connection.codec.encode_stored
-        new = encode(self.spec, self.spec.column(column), values)
+        encode = self.connection.codec.encode_column
+        new = encode(self.spec.column(column), values)
         rows = keys.combine_chunks().to_batches()[0]
         names = keys.column_names
-        encoded = zip(*(encode(self.spec, self.spec.column(name), rows.column(name)) for name in names), strict=True)
+        encoded = zip(*(encode(self.spec.column(name), rows.column(name)) for name in names), strict=True)
         cell = storage.c[column]
         took = []
         for key, old, value in zip(encoded, held, new, strict=True):
@@ -373,8 +374,8 @@ class TableRepository(ConflictFinder):
         for batch in keys.to_batches(max_chunksize=step):
             if not batch.num_rows:
                 continue
-            encode = self.connection.codec.encode_stored
-            values = [encode(self.spec, column, batch.column(column.name)) for column in columns]
+            wanted = self.spec.project(keys.column_names)
+            values = self.connection.codec.encode(wanted, batch, self.connection.name)
             if len(columns) == 1:
                 yield storage_column(self.table, storage, columns[0].name).in_(values[0])
             else:

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from psycopg import errors as pg
 
 from toolkit.core.tables import ForeignKeySpec, TableSpec
-from toolkit.core.types import TEXT_KINDS
 from toolkit.engines.portable.refusals import undone
 from toolkit.engines.postgresql.errors import refused_row, value_of_key
 from toolkit.engines.postgresql.sql import VALUE, literal, qualified, quoted
@@ -137,7 +136,7 @@ class Folding:
 
 def folding_columns(connection: PostgresSession, spec: TableSpec, columns: Sequence[str]) -> dict[str, Folding]:
     """Those of these columns that have a nondeterministic collation, or are of the type citext."""
-    if not any(spec.column(name).type.kind in TEXT_KINDS for name in columns):
+    if not any(spec.column(name).type.is_text for name in columns):
         return {}
     query = sa.text(
         "SELECT attname, typname = 'citext' AS is_citext, format_type(atttypid, -1) AS type, "

@@ -10,25 +10,15 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pyarrow as pa
-import pyarrow.compute as pc
 from psycopg import errors as pg
 
 from toolkit.core.batches import copied
 from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.types import JSON_KINDS, TEXT_KINDS, Kind
 from toolkit.engines.portable.connection import batch_key, refuse_schema
+from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.conflicts import guarded
 from toolkit.engines.postgresql.errors import refused_row, row_of_copy
-from toolkit.engines.postgresql.json import NULL_CHARACTER, holds_null_character, refused_documents
-from toolkit.engines.postgresql.sql import (
-    encoder,
-    qualified,
-    quoted,
-    same_wire,
-    wire_array,
-    wire_schema,
-    wire_type,
-)
+from toolkit.engines.postgresql.sql import copy_schema, encoder, qualified, quoted
 from toolkit.errors import RefusedRowError, StatementError, ToolkitError, UnrepresentableValueError
 
 if TYPE_CHECKING:
@@ -52,7 +42,7 @@ class RowCopy:
         self._connection = connection
         self._spec = spec
         self._types = types
-        self._wires = {c.name: wire_type(c.type, types[c.name]) for c in spec.columns}
+        self._wires = {c.name: CODEC.adapter(c).wire_for(types[c.name]) for c in spec.columns}
 
     def fill(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Copy rows straight into the table, where its types travel as they are; the number written."""
@@ -78,7 +68,7 @@ class RowCopy:
 
     @property
     def _is_same_wire(self) -> bool:
-        return all(same_wire(wire, self._types[name]) for name, wire in self._wires.items())
+        return all(CODEC.adapter(c).takes(self._types[c.name]) for c in self._spec.columns)
 
     def through_stage(self, batches: Iterable[pa.RecordBatch], conflict: str = "") -> int:
         """Copy rows into a staging table and insert them from there, with this clause; the number written.
@@ -108,16 +98,12 @@ class RowCopy:
 
     def _stored(self, column: ColumnSpec) -> str:
         """A column of the staging table as the type that it has in the database."""
-        name, actual = quoted(column.name), self._types[column.name]
-        if column.type.kind is Kind.UUID and actual == "bpchar":
-            # SQLAlchemy's own form of a UUID for engines without the type: 32 digits.
-            return f"replace({name}::text, '-', '')"
-        return f"{name}::{actual}"
+        return CODEC.adapter(column).store(quoted(column.name), self._types[column.name])
 
     def _copy(self, target: str, batches: Iterable[pa.RecordBatch]) -> int:
         """Send rows by binary COPY; an error that the server finds is told with the row's key."""
         columns = ", ".join(quoted(name) for name in self._spec.column_names)
-        encode, schema = encoder(self._spec, self._wires), wire_schema(self._spec)
+        encode, schema = encoder(self._spec, self._wires), copy_schema(self._spec)
         # The server reports an error by row number, at most what the sockets hold later; the row is told by its key.
         recent: deque[tuple[int, pa.RecordBatch]] = deque(maxlen=4)
         written = 0
@@ -128,8 +114,8 @@ class RowCopy:
                 for batch in batches:
                     self._refuse_unkeepable(batch)
                     recent.append((written, copied(batch, self._spec.key)))
-                    arrays = [wire_array(c.type, batch.column(c.name)) for c in self._spec.columns]
-                    copy.write(encode.write_batch(pa.record_batch(arrays, schema=schema)))
+                    sent = CODEC.outgoing(self._spec, batch.select(self._spec.column_names), self._connection.name)
+                    copy.write(encode.write_batch(pa.record_batch(sent.columns, schema=schema)))
                     written += batch.num_rows
                 copy.write(encode.finish())
         except (pg.DataError, pg.IntegrityError, pg.StatementTooComplex) as error:
@@ -149,25 +135,14 @@ class RowCopy:
 
     def _refuse_unkeepable(self, batch: pa.RecordBatch) -> None:
         for column in self._spec.columns:
-            for row, problem in self._unkeepable(column, batch.column(column.name)):
+            values = batch.column(column.name)
+            for row, problem in CODEC.adapter(column).unkeepable(values, self._wires[column.name]):
                 raise UnrepresentableValueError(
                     self._spec.name,
                     batch_key(self._spec, batch, row),
                     column.name,
                     f"{problem}, which {self._connection.name} (PostgreSQL) cannot keep",
                 )
-
-    def _unkeepable(self, column: ColumnSpec, values: pa.Array) -> Iterable[tuple[int, str]]:
-        """The rows that PostgreSQL would refuse without naming them, and why."""
-        if self._wires[column.name] == "json":
-            return refused_documents(values)
-        if column.type.kind in TEXT_KINDS:
-            found = pc.match_substring(values, "\x00")
-        elif column.type.kind in JSON_KINDS:
-            found = holds_null_character(values)
-        else:
-            return ()
-        return [(row, f"holds {NULL_CHARACTER}") for row in pc.indices_nonzero(found).to_pylist()]
 
 
 def _within(batches: Iterator[pa.RecordBatch], size: int) -> tuple[list[pa.RecordBatch], bool]:

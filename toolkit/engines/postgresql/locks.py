@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from psycopg import errors as pg
 
 from toolkit.core.tables import TableSpec
-from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
+from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.urls import for_libpq
 from toolkit.errors import DatabaseUnavailableError
 
@@ -25,11 +25,6 @@ WRITE_LOCK = int.from_bytes(b"toolkit", "big")
 # Of a staging table: it and two types, all of them until the transaction ends; and a TOAST table with an index, unless
 # all its columns are of fixed length.
 _STAGE, _TOAST = 3, 2
-_FIXED_LENGTH = (
-    INTEGER_KINDS
-    | FLOAT_KINDS
-    | {Kind.UUID, Kind.BOOL, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL}
-)
 # Beside the locks of applications: "lock" in ASCII.
 _TRIED = int.from_bytes(b"lock", "big")
 # Such values are told as multiples of this.
@@ -98,7 +93,7 @@ def _no_room(database: str, room: LockRoom, tables: int, needed: int) -> Databas
 
 def stage_locks(spec: TableSpec) -> int:
     """How many locks a staging table of these rows takes."""
-    return _STAGE + _TOAST * any(column.type.kind not in _FIXED_LENGTH for column in spec.columns)
+    return _STAGE + _TOAST * (not all(CODEC.adapter(column).is_short for column in spec.columns))
 
 
 def lock_room(

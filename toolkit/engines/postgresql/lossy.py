@@ -6,9 +6,7 @@ a timestamp's time and a time's offset are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, LogicalType
+from toolkit.core.types import Kind, LogicalType
 from toolkit.engines.portable.lossy import (
     ANY_VALUE,
     BITS,
@@ -27,26 +25,13 @@ _INTEGERS = {"smallint": 16, "integer": 32, "bigint": 64}
 _FLOATS = {"real": Kind.FLOAT32, "double precision": Kind.FLOAT64}
 _TIMESTAMP, _TIMESTAMPTZ = "timestamp without time zone", "timestamp with time zone"
 # The smallest and the greatest numbers that single and double precision hold, 0 apart; beyond, a cast is an error.
-_FLOAT_RANGES = {
+_FLOAT_RANGES: dict[str, tuple[str, str, str]] = {
     Kind.FLOAT32: ("real", "1.4e-45", "3.4028235e38"),
     Kind.FLOAT64: ("double precision", "5e-324", "1.797693134862315e308"),
 }
 # Greater integers, cast to a double and back, may be out of range.
 _SAFE_INTEGER = 2**62
 _KNOWS_JSON = 160_000
-
-
-def lossy_condition(type_: LogicalType, actual: str, value: str, version: int) -> str | None:
-    """The condition that values of the type `actual` meet if reading them as `type_` changes them; None if none does.
-
-    `actual` is what `format_type` gives for the column, or for what its domain is made of; `value` is quoted already;
-    `version` is the server's, such as 180004.
-    """
-    if type_.kind in TEXT_KINDS:
-        return None
-    if type_.kind in JSON_KINDS:
-        return _json(actual, value, version)
-    return _CONDITIONS[type_.kind](type_, actual, value)
 
 
 def _matching(pattern: str, value: str, otherwise: str = "false") -> str:
@@ -59,17 +44,18 @@ def _unlike_number(value: str, beyond: str, wire: str) -> str:
     return _matching(NUMBER_TEXT, value, f"CASE WHEN {beyond} THEN true ELSE {value}::{wire}::text <> {value} END")
 
 
-def _integer(type_: LogicalType, actual: str, value: str) -> str | None:
-    bits, name = BITS[type_.kind], bare(actual)
+def integer(type_: LogicalType, actual: str, value: str) -> str | None:
+    """The condition of values that an integer of the model changes."""
+    bits, name = BITS[type_.carrier], bare(actual)
     if name in _INTEGERS:
         return None if _INTEGERS[name] <= bits else _beyond_bits(value, bits)
     if name in ("numeric", *_FLOATS):
         return f"({_beyond_bits(value, bits)} OR {value} <> trunc({value}))"
-    if name == "oid" and type_.kind is not Kind.INT16:
+    if name == "oid" and type_.carrier is not Kind.INT16:
         return _beyond_bits(f"{value}::bigint", bits)
     if name in _TEXTS:
         return _matching(INTEGER_TEXT, value, _beyond_bits(f"{value}::numeric", bits))
-    return None if name == "boolean" and type_.kind is Kind.INT32 else ANY_VALUE
+    return None if name == "boolean" and type_.carrier is Kind.INT32 else ANY_VALUE
 
 
 def _beyond_bits(number: str, bits: int) -> str:
@@ -77,28 +63,29 @@ def _beyond_bits(number: str, bits: int) -> str:
     return f"NOT ({number} >= {-(2 ** (bits - 1))} AND {number} < {2 ** (bits - 1)})"
 
 
-def _float(type_: LogicalType, actual: str, value: str) -> str | None:
+def floating(type_: LogicalType, actual: str, value: str) -> str | None:
+    """The condition of values that a float of the model changes."""
     name = bare(actual)
-    if _FLOATS.get(name) in (type_.kind, Kind.FLOAT32):
+    if _FLOATS.get(name) in (type_.carrier, Kind.FLOAT32):
         return None
     if name in _INTEGERS:
-        exact = type_.kind is Kind.FLOAT64 and _INTEGERS[name] <= 32  # noqa: PLR2004 - bits
+        exact = type_.carrier is Kind.FLOAT64 and _INTEGERS[name] <= 32  # noqa: PLR2004 - bits
         if exact:
             return None
-        wire = _FLOAT_RANGES[type_.kind][0]
+        wire = _FLOAT_RANGES[type_.carrier][0]
         changed = f"{value}::{wire}::bigint <> {value}"
         return f"CASE WHEN abs({value}::numeric) < {_SAFE_INTEGER} THEN {changed} ELSE true END"
     if name in ("numeric", "double precision"):
         return _rounded(type_, name, value)
     if name in _TEXTS:
-        wire = _FLOAT_RANGES[type_.kind][0]
+        wire = _FLOAT_RANGES[type_.carrier][0]
         return _unlike_number(value, _rounded(type_, "numeric", f"{value}::numeric"), wire)
     return ANY_VALUE
 
 
 def _rounded(type_: LogicalType, name: str, value: str) -> str:
     """The condition of numbers that a float has no equal of, or none of the same digits."""
-    wire, least, most = _FLOAT_RANGES[type_.kind]
+    wire, least, most = _FLOAT_RANGES[type_.carrier]
     # By its shortest text: PostgreSQL's own cast of a float to numeric rounds to 6 or 15 digits.
     back = f"{value}::{wire}::text::numeric" if name == "numeric" else f"{value}::{wire}::{name}"
     return (
@@ -107,7 +94,8 @@ def _rounded(type_: LogicalType, name: str, value: str) -> str:
     )
 
 
-def _decimal(type_: LogicalType, actual: str, value: str) -> str | None:
+def decimal(type_: LogicalType, actual: str, value: str) -> str | None:
+    """The condition of values that a decimal of the model changes."""
     name = bare(actual)
     if name == "numeric":
         return None if holds_decimals(type_, actual) else _beyond(type_, value)
@@ -136,22 +124,25 @@ def _beyond(type_: LogicalType, number: str) -> str:
     return f"NOT (abs({number}) < 1e{type_.precision - scale} AND round({number}, {scale}) = {number})"
 
 
-def _date(_: LogicalType, actual: str, value: str) -> str | None:
+def date(actual: str, value: str) -> str | None:
+    """The condition of values that a date changes."""
     name = bare(actual)
     if name in (_TIMESTAMP, _TIMESTAMPTZ):
         return f"{value}::date::{name} <> {value}"
     return None if name == "date" else _matching(DATE_TEXT, value) if name in _TEXTS else ANY_VALUE
 
 
-def _timestamp(type_: LogicalType, actual: str, value: str) -> str | None:
+def timestamp(type_: LogicalType, actual: str, value: str) -> str | None:
+    """The condition of values that a timestamp of the model changes."""
     name = bare(actual)
     if name in (_TIMESTAMP, _TIMESTAMPTZ, "date"):
         return None
-    pattern = TIMESTAMPTZ_TEXT if type_.kind is Kind.TIMESTAMPTZ else TIMESTAMP_TEXT
+    pattern = TIMESTAMPTZ_TEXT if type_.carrier is Kind.TIMESTAMPTZ else TIMESTAMP_TEXT
     return _matching(pattern, value) if name in _TEXTS else ANY_VALUE
 
 
-def _time(_: LogicalType, actual: str, value: str) -> str | None:
+def time(actual: str, value: str) -> str | None:
+    """The condition of values that a time changes."""
     name = bare(actual)
     if name == "time with time zone":
         return f"extract(timezone FROM {value}) <> 0"
@@ -160,7 +151,7 @@ def _time(_: LogicalType, actual: str, value: str) -> str | None:
     return _matching(TIME_TEXT, value) if name in _TEXTS else ANY_VALUE
 
 
-def _interval(_: LogicalType, actual: str, value: str) -> str | None:
+def interval(actual: str, value: str) -> str | None:
     """PostgreSQL keeps months, days and microseconds apart; a `timedelta` has days, and less than one in the rest."""
     if not actual.startswith("interval"):
         return ANY_VALUE
@@ -171,7 +162,8 @@ def _interval(_: LogicalType, actual: str, value: str) -> str | None:
     )
 
 
-def _bool(_: LogicalType, actual: str, value: str) -> str | None:
+def boolean(actual: str, value: str) -> str | None:
+    """The condition of values that are neither true nor false."""
     name = bare(actual)
     if name == "boolean":
         return None
@@ -180,42 +172,16 @@ def _bool(_: LogicalType, actual: str, value: str) -> str | None:
     return _matching("^(t|f|true|false|TRUE|FALSE|0|1)$", value) if name in _TEXTS else ANY_VALUE
 
 
-def _uuid(_: LogicalType, actual: str, value: str) -> str | None:
+def uuid(actual: str, value: str) -> str | None:
+    """The condition of values that are no UUID."""
     name = bare(actual)
     pattern = r"^\s*[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}\s*$"
     return None if name == "uuid" else _matching(pattern, value) if name in _TEXTS else ANY_VALUE
 
 
-def _bytes(_: LogicalType, actual: str, __: str) -> str | None:
-    return None if actual == "bytea" else ANY_VALUE
-
-
-def _json(actual: str, value: str, version: int) -> str | None:
+def json(actual: str, value: str, version: int) -> str | None:
+    """The condition of values that are no JSON."""
     if bare(actual) in _TEXTS:
         # An older server says of no text whether it is JSON, but refuses to cast what is not.
         return f"NOT ({value} IS JSON)" if version >= _KNOWS_JSON else f"{value}::jsonb IS NULL"
     return None if actual in ("json", "jsonb") else ANY_VALUE
-
-
-def _array(type_: LogicalType, actual: str, value: str) -> str | None:
-    """Arrays travel as flat lists, which begin at 1; of elements that are exactly the model's."""
-    assert type_.element is not None
-    if not actual.endswith("[]") or lossy_condition(type_.element, actual.removesuffix("[]"), value, 0) is not None:
-        return ANY_VALUE
-    return f"(array_ndims({value}) > 1 OR array_lower({value}, 1) <> 1)"
-
-
-_CONDITIONS: dict[Kind, Callable[[LogicalType, str, str], str | None]] = {
-    **dict.fromkeys(INTEGER_KINDS, _integer),
-    **dict.fromkeys(FLOAT_KINDS, _float),
-    Kind.DECIMAL: _decimal,
-    Kind.DATE: _date,
-    Kind.TIMESTAMP: _timestamp,
-    Kind.TIMESTAMPTZ: _timestamp,
-    Kind.TIME: _time,
-    Kind.INTERVAL: _interval,
-    Kind.BOOL: _bool,
-    Kind.UUID: _uuid,
-    Kind.BYTES: _bytes,
-    Kind.ARRAY: _array,
-}

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.types import JSON_KINDS
+from toolkit.core.tables import TableSpec
 from toolkit.engines.contract import TableScript
-from toolkit.engines.portable.literals import postgres_literals, postgres_text
 from toolkit.engines.portable.script import Script, qualified
-from toolkit.engines.postgresql.json import holds_null_character
+from toolkit.engines.postgresql.literals import postgres_text
 
 # What the literals rest on, whatever the role or the client has set.
 _SETTINGS = (
@@ -59,11 +54,6 @@ class PostgresScript(Script):
                     # In a block of its own, so that nothing is printed.
                     yield _block(f"PERFORM {statement.removeprefix('SELECT ')};")
         yield "COMMIT"
-
-    def _column(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[str]:
-        if column.type.kind in JSON_KINDS and pc.any(holds_null_character(values)).as_py():
-            raise ValueError("the character U+0000")
-        return postgres_literals(column.type, values)
 
 
 def _out_of_order(tables: Sequence[TableScript]) -> list[TableSpec]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def statements_to_advance(connection: PostgresSession, spec: TableSpec) -> list[str]:
     """The statements that move the table's sequences past the highest value."""
-    numbered = [c.name for c in spec.columns if c.type.kind in INTEGER_KINDS]
+    numbered = [c.name for c in spec.columns if c.type.carrier in INTEGER_KINDS]
     sequences = {name: _sequence_of(connection, spec, name) for name in numbered}
     return [
         _advance(spec, sequence, f"max({quoted(name)})") for name, sequence in sequences.items() if sequence is not None

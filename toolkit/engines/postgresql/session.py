@@ -14,8 +14,8 @@ from sqlalchemy.dialects import postgresql
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import TableSpec
 from toolkit.engines.contract import Capabilities
-from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.connection import DatabaseConnection
+from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.errors import LockSign, known_error, lock_sign
 from toolkit.engines.postgresql.locks import (
     WRITE_LOCK,
@@ -55,7 +55,7 @@ class PostgresSession(DatabaseConnection):
     capabilities = Capabilities(
         enforces_foreign_keys=True, keeps_text_of_json=False, loads_without_key=True, has_one_writer=False
     )
-    codec = Codec()
+    codec = CODEC
     insert = staticmethod(postgresql.insert)
     options_of = "postgresql"
 

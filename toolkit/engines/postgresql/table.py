@@ -13,22 +13,20 @@ import pyarrow as pa
 from toolkit.compute.segments import SegmentTotals
 from toolkit.core.batches import BATCH_ROWS, sized
 from toolkit.core.digest import TableDigest, digest_schema
-from toolkit.core.types import JSON_KINDS, Kind
 from toolkit.engines.catalogue import ColumnFacts
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.table import TableRepository
+from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns, guarded
 from toolkit.engines.postgresql.copy import RowCopy
 from toolkit.engines.postgresql.indexes import Indexes
 from toolkit.engines.postgresql.json import LONG, UNUSUAL, refused_documents
-from toolkit.engines.postgresql.lossy import lossy_condition
 from toolkit.engines.postgresql.sequences import next_numbers, statements_to_advance
 from toolkit.engines.postgresql.sql import (
     VALUE,
     UncarriedValueError,
     canonical_batch,
     digest_word,
-    fetch_expression,
     key_documents,
     qualified,
     quoted,
@@ -68,7 +66,7 @@ class PostgresRepository(TableRepository):
         if self.connection.write and not self.connection.is_reading:
             yield from super().read(batch_rows, keys)
             return
-        fields = ", ".join(fetch_expression(c, f"t.{quoted(c.name)}") for c in self.spec.columns)
+        fields = ", ".join(CODEC.adapter(c).fetch(f"t.{quoted(c.name)}") for c in self.spec.columns)
         found = (
             self._canonical(fetched)
             for condition, parameter in self._key_joins(keys)
@@ -91,7 +89,7 @@ class PostgresRepository(TableRepository):
     def _unkept_document(self) -> UnrepresentableValueError | None:
         """The first document in a column of `json` that cannot be compared with any other, as one of `jsonb` can."""
         types = self.column_types()
-        for name in (c.name for c in self.spec.columns if c.type.kind in JSON_KINDS and types[c.name] == "json"):
+        for name in (c.name for c in self.spec.columns if c.type.is_document and types[c.name] == "json"):
             text = f"t.{quoted(name)}::text"
             query = f"{self._keys_from('', f', {text}')} WHERE {text} ~ '{UNUSUAL}' OR length({text}) > {LONG}"
             with self.connection.translated():
@@ -110,7 +108,7 @@ class PostgresRepository(TableRepository):
         return UnrepresentableValueError(self.spec.name, key, column, problem)
 
     def _keyed_digests(self, condition: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
-        keys = ", ".join(fetch_expression(self.spec.column(n), quoted(n)) for n in self.spec.key)
+        keys = ", ".join(CODEC.adapter(self.spec.column(n)).fetch(quoted(n)) for n in self.spec.key)
         digest = row_digest_expression(self.spec, quoted)
         key_spec = self.spec.project(self.spec.key)
         schema = digest_schema(self.spec)
@@ -184,10 +182,9 @@ class PostgresRepository(TableRepository):
         types = self.column_types()
         fields, matches = [], []
         for i, name in enumerate(keys.column_names):
-            # UUIDs in a column of characters are written in several ways.
-            as_uuid = "::uuid" if self.spec.column(name).type.kind is Kind.UUID and types[name] != "uuid" else ""
-            fields.append(f"k{i} {'uuid' if as_uuid else types[name]}")
-            matches.append(f"t.{quoted(name)}{as_uuid} = k.k{i}")
+            cell, type_ = CODEC.adapter(self.spec.column(name)).matched(f"t.{quoted(name)}", types[name])
+            fields.append(f"k{i} {type_}")
+            matches.append(f"{cell} = k.k{i}")
         for chunk in keys.to_batches(max_chunksize=_KEYS_A_QUERY):
             documents = json.dumps(key_documents(self.spec, pa.Table.from_batches([chunk])), ensure_ascii=False)
             given = f"jsonb_to_recordset({VALUE}::jsonb) AS k({', '.join(fields)})"
@@ -198,7 +195,7 @@ class PostgresRepository(TableRepository):
         actual = {name: column.type for name, column in self._columns().items()}
         version = self.connection.raw.info.server_version
         conditions = {
-            c.name: lossy_condition(c.type, actual[c.name], quoted(c.name), version)
+            c.name: CODEC.adapter(c).lossy(actual[c.name], quoted(c.name), version)
             for c in self.spec.columns
             if c.name in actual
         }

@@ -16,10 +16,8 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.types import FLOAT_KINDS, Kind
 from toolkit.engines.contract import Capabilities
 from toolkit.engines.portable.connection import unmapped_child
-from toolkit.engines.portable.decorated import repository_of
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import constraints, stored_tables, table_facts
-from toolkit.engines.sqlite.codec import SqliteCodec
 from toolkit.engines.sqlite.snapshot import BUSY_STEP, LOCKED, SqliteSnapshot
 from toolkit.engines.sqlite.table import SqliteRepository
 from toolkit.errors import (
@@ -40,7 +38,6 @@ class SqliteConnection(SqliteSnapshot):
     """One transaction on a SQLite file. Writing waits for the write lock: at once, unless it looks first."""
 
     capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False)
-    codec = SqliteCodec()
     insert = staticmethod(sqlite.insert)
     options_of = "sqlite"
 
@@ -80,7 +77,7 @@ class SqliteConnection(SqliteSnapshot):
 
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table."""
-        return repository_of(self, spec, SqliteRepository)
+        return SqliteRepository(self, spec)
 
     def script(self) -> Script:
         """How a script for the engine's own client is written."""
@@ -127,7 +124,7 @@ class SqliteConnection(SqliteSnapshot):
         """Decimals and floats that are stored as bytes of their text: one scan of each table that could have some."""
         found = {}
         for spec in specs:
-            names = [c.name for c in spec.columns if c.type.kind in FLOAT_KINDS | {Kind.DECIMAL}]
+            names = [c.name for c in spec.columns if c.type.carrier in FLOAT_KINDS | {Kind.DECIMAL}]
             blobs = [sa.case((sa.func.typeof(spec.table.c[name]) == "blob", 1)) for name in names]
             counts: list[Any] = [sa.func.count(each) for each in blobs]
             if counts:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from toolkit.core.tables import ColumnSpec
-from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -21,7 +20,7 @@ def first_misfit(repository: TableRepository) -> ToolkitError | None:
     assert isinstance(repository.connection, SqliteSnapshot)
     with _any_text(repository.connection.driver):
         for column in repository.spec.columns:
-            if column.type.kind in _STORAGE_CLASSES and (found := _wrong_class(repository, column)):
+            if found := _wrong_class(repository, column):
                 return found
         try:
             for _ in TableRepository.read(repository):
@@ -43,24 +42,16 @@ def _any_text(driver: sqlite3.Connection) -> Iterator[None]:
 
 def _wrong_class(repository: TableRepository, column: ColumnSpec) -> UnrepresentableValueError | None:
     spec, table, connection = repository.spec, repository.table, repository.connection
+    adapter = connection.codec.adapter(column)
+    if not adapter.classes:
+        return None
     cell = table.c[column.name]
     raw = [sa.type_coerce(table.c[name], sa.types.NullType()) for name in (*spec.key, column.name)]
-    wrong = sa.func.typeof(cell).not_in(["null", *_STORAGE_CLASSES[column.type.kind]])
+    wrong = sa.func.typeof(cell).not_in(["null", *adapter.classes])
     row = connection.sqlalchemy.execute(sa.select(*raw).where(wrong).limit(1)).first()
     if row is None:
         return None
     key = connection.codec.key_text(spec, row[:-1])
     return UnrepresentableValueError(
-        spec.name, key, column.name, f"holds {shown(row[-1])}, which is no {column.type.kind}"
+        spec.name, key, column.name, f"holds {shown(row[-1])}, which is no {adapter.type.kind}"
     )
-
-
-_STORAGE_CLASSES = {
-    **dict.fromkeys(INTEGER_KINDS | {Kind.BOOL}, ("integer",)),
-    **dict.fromkeys(
-        (Kind.TEXT, Kind.ENUM, Kind.CIPHERTEXT, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE, Kind.TIME, Kind.INTERVAL),
-        ("text",),
-    ),
-    Kind.UUID: ("blob", "text"),
-    Kind.BYTES: ("blob",),
-}

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import pyarrow as pa
-
-from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.engines.contract import TableScript
-from toolkit.engines.portable.literals import replaced_text, sqlite_literal
+from toolkit.engines.portable.literals import replaced_text
 from toolkit.engines.portable.script import Script
 
 _CHECKS = "temp.toolkit_checks"
@@ -50,6 +47,3 @@ class SqliteScript(Script):
             )
         yield f"DROP TABLE {_CHECKS}"
         yield "COMMIT"
-
-    def _column(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[str]:
-        return [sqlite_literal(value) for value in self._connection.codec.encode_stored(spec, column, values)]

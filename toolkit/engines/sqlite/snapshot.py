@@ -16,6 +16,7 @@ from toolkit.compute.scratch import scratch_directory
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import TableSpec
 from toolkit.engines.portable.connection import DatabaseConnection
+from toolkit.engines.sqlite.adapters import SqliteCodec
 from toolkit.engines.sqlite.copy import NeverQuietError, copy_file, has_room
 from toolkit.errors import DatabaseUnavailableError, ToolkitError
 from toolkit.locks import WriterLock, take_writer_lock
@@ -51,6 +52,7 @@ class SqliteSnapshot(DatabaseConnection):
     2.2.1). For the same reason ADBC's connection outlives ours.
     """
 
+    codec = SqliteCodec()
     _writer_lock: WriterLock | None = None
     reader: Any = None
     """The ADBC connection of a connection that reads; it sees the same snapshot."""

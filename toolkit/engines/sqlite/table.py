@@ -15,13 +15,10 @@ from sqlalchemy.dialects import sqlite
 
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, has_fixed_width, parts, sized
 from toolkit.core.tables import ColumnSpec
-from toolkit.core.types import TEXT_KINDS
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.table import TableRepository
-from toolkit.engines.sqlite.codec import SPLIT_KINDS, decode_split, decode_stored, stored_arrow_type
 from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
-from toolkit.engines.sqlite.lossy import lossy_condition
 from toolkit.engines.sqlite.misfits import first_misfit
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 from toolkit.errors import (
@@ -51,7 +48,10 @@ class SqliteRepository(TableRepository):
         """Columns that may hold what the Arrow reader would change: numbers among bytes, doubles among texts."""
         facts = self.connection.facts(self.spec)
         declared = {} if facts is None else {name: column.type for name, column in facts.columns.items()}
-        conditions = {c.name: lossy_condition(c.type, declared.get(c.name, ""), c.name) for c in self.spec.columns}
+        adapter = self.connection.codec.adapter
+        conditions = {
+            c.name: adapter(c).lossy(declared.get(c.name, ""), self._quoted(c.name)) for c in self.spec.columns
+        }
         return {
             name: LossyCast(declared.get(name) or "no type", found)
             for name, found in conditions.items()
@@ -101,7 +101,7 @@ class SqliteRepository(TableRepository):
         """Conditions of which each row meets one, with how many of its rows fit into a batch."""
         # Of texts and bytes that are stored apart, the first function needs only the length; it is of SQLite 3.43.
         form = "length(CAST({0} AS BLOB))" if self.connection.reader is None else "octet_length({0})"
-        names = [self._quoted(c.name) for c in self.spec.columns if not has_fixed_width(c.type.arrow)]
+        names = [self._quoted(n) for n in self.spec.column_names if not has_fixed_width(self.stored_type(n).arrow)]
         width = " + ".join(f"ifnull({form.format(name)}, 0)" for name in names) or "0"
         fewer = max(1, rows // _FEWER)
         narrow, wide = self.batch_bytes // rows, self.batch_bytes // fewer
@@ -145,7 +145,7 @@ class SqliteRepository(TableRepository):
 
     def collated_key(self) -> dict[str, str]:
         """The key columns of which SQLite takes different values for one, each with what makes it do so."""
-        if not any(self.spec.column(name).type.kind in TEXT_KINDS for name in self.spec.key):
+        if not any(self.stored_type(name).is_text for name in self.spec.key):
             return {}
         found = folding_collations(self.connection, self.spec, self.spec.key)
         return {name: f"the collation {collation}" for name, collation in found.items()}
@@ -235,13 +235,7 @@ class SqliteRepository(TableRepository):
         return f"SELECT {', '.join(samples)} UNION ALL {rows}"
 
     def _expressions(self, column: ColumnSpec) -> list[tuple[str, pa.DataType]]:
-        name = self._quoted(column.name)
-        if column.type.kind not in SPLIT_KINDS:
-            return [(name, stored_arrow_type(column.type))]
-        return [
-            (f"CASE WHEN typeof({name}) = 'real' THEN {name} END", pa.float64()),
-            (f"CASE WHEN typeof({name}) <> 'real' THEN CAST({name} AS TEXT) END", pa.string()),
-        ]
+        return self.connection.codec.adapter(column).expressions(self._quoted(column.name))
 
     def _check_types(self, schema: pa.Schema) -> None:
         """The first rows may already hold what is not of the column's type; ADBC then widens the column."""
@@ -266,11 +260,9 @@ class SqliteRepository(TableRepository):
     def _decoded_batch(self, stored: pa.RecordBatch) -> pa.RecordBatch:
         columns, fetched = [], iter(stored.columns)
         for column in self.spec.columns:
-            is_split = column.type.kind in SPLIT_KINDS
-            values = list(islice(fetched, 2 if is_split else 1))
-            decode = decode_split if is_split else decode_stored
+            values = list(islice(fetched, len(self._expressions(column))))
             try:
-                columns.append(decode(column.type, *values))
+                columns.append(self.connection.codec.adapter(column).incoming(*values))
             except MISFITS as error:
                 raise first_misfit(self) or error from error
         return pa.record_batch(columns, schema=self.spec.schema)

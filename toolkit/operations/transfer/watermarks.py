@@ -18,9 +18,9 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
+from toolkit.core.moments import date_text
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
-from toolkit.core.values import timestamp_text
 from toolkit.errors import ConfigurationError, PrivilegeError
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def _literal(spec: TableSpec, column: str, mark: int) -> str:
     if type_.kind in INTEGER_KINDS:
         return str(mark)
     if type_.kind is Kind.DATE:
-        return f"'{timestamp_text(type_, mark)}'"
+        return f"'{date_text(mark)}'"
     moment: Any = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=mark // 1_000_000)  # noqa: DTZ001 - sessions are UTC
     return f"'{moment.isoformat(' ', 'seconds')}'"
 

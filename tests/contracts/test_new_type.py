@@ -1,0 +1,221 @@
+"""A logical type that nobody knew: one adapter, registered, takes it through all pairs of engines and all commands."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+
+from tests.operations.clients import for_clients, run_script
+from tests.operations.databases import connected, create, execute
+from toolkit.config import Config
+from toolkit.core.logical import Kind, LogicalType, TypeAdapter, register, unregister
+from toolkit.core.tables import table_spec
+from toolkit.engines import connect
+from toolkit.engines.portable.literals import each
+from toolkit.engines.postgresql.adapter import PostgresAdapter
+from toolkit.engines.postgresql.adapters import ADAPTERS
+from toolkit.errors import ConfigurationError, FixtureProblemsError
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.diff.script import diff_sql
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.sync import sync
+
+ENGINES = ("sqlite", "postgres", "duckdb")
+PAIRS = list(itertools.product(ENGINES, ENGINES))
+
+
+class Version(sa.types.UserDefinedType[str]):
+    """A semantic version, as the text `1.20.3`."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **options: Any) -> str:
+        return "VARCHAR(40)"
+
+
+class Steps(Version):
+    """The same, kept in PostgreSQL as an array of numbers."""
+
+    cache_ok = True
+
+
+@compiles(Steps, "postgresql")
+def _steps(*_: Any, **__: Any) -> str:
+    return "INTEGER[]"
+
+
+class VersionAdapter(TypeAdapter):
+    """A list of numbers in fixtures; a text everywhere else."""
+
+    kind = "version"
+    carrier = Kind.TEXT
+
+    @classmethod
+    def recognise(cls, declared: sa.types.TypeEngine[Any]) -> LogicalType | None:
+        return LogicalType(cls.kind) if type(declared) is Version else None
+
+    def json_value(self, value: Any) -> Any:
+        return [int(part) for part in value.split(".")]
+
+    def parse_json(self, value: Any) -> Any:
+        if not isinstance(value, list) or not all(type(part) is int for part in value):
+            raise ValueError("is not a list of numbers")
+        return ".".join(map(str, value))
+
+
+class StepsAdapter(VersionAdapter):
+    kind = "steps"
+
+    @classmethod
+    def recognise(cls, declared: sa.types.TypeEngine[Any]) -> LogicalType | None:
+        return LogicalType(cls.kind) if type(declared) is Steps else None
+
+
+class PostgresSteps(PostgresAdapter):
+    """What PostgreSQL alone does otherwise."""
+
+    wire = "text"
+    is_short = False
+
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.func.array_to_string(sa.type_coerce(source, sa.types.NullType()), ".")
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        return [None if value is None else [int(part) for part in value.split(".")] for value in values.to_pylist()]
+
+    def fetch(self, name: str) -> str:
+        return f"array_to_string({name}, '.')"
+
+    def store(self, name: str, actual: str) -> str:
+        return f"string_to_array({name}, '.')::{actual}"
+
+    def text(self, value: Any) -> str:
+        return f"{{{value.replace('.', ',')}}}"
+
+    def lossy(self, actual: str, value: str, version: int) -> str | None:
+        return None
+
+    def literals(self, values: pa.Array) -> list[str]:
+        return each(values, lambda value: f"'{self.text(value)}'")
+
+
+metadata = sa.MetaData()
+sa.Table(
+    "release",
+    metadata,
+    sa.Column("version", Version, primary_key=True),
+    sa.Column("needs", Version),
+    sa.Column("steps", Steps),
+    sa.Column("earlier", Steps, nullable=True),
+)
+ROWS = [("1.0.0", None, "1.0.0", None), ("1.20.3", "1.0.0", "10.2", "1.0.0"), ("10.0.0", "1.20.3", "7", "0")]
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The types are known while a test runs."""
+    for adapter in (VersionAdapter, StepsAdapter):
+        register(adapter)
+    monkeypatch.setitem(ADAPTERS, "steps", PostgresSteps)
+    yield
+    for adapter in (VersionAdapter, StepsAdapter):
+        unregister(adapter)
+
+
+@pytest.fixture
+def config(config: Config, second_postgres_url: str) -> Config:
+    """A second database of each engine, and the table's model."""
+    databases = {**config.databases, "postgres2": replace(config.database(second_postgres_url), name="postgres2")}
+    return replace(config, metadata=f"{__name__}:metadata", databases=databases)
+
+
+def fill(config: Config, name: str, rows: list[tuple[Any, ...]] = ROWS) -> None:
+    """The table in a database, with these rows, as an application writes them."""
+    database = config.database(name)
+    create(database, metadata)
+    numbers = "string_to_array('{}', '.')::int[]" if database.engine_name == "postgresql" else "'{}'"
+    for *versions, steps, earlier in rows:
+        plain = ["NULL" if each is None else f"'{each}'" for each in versions]
+        stepped = ["NULL" if each is None else numbers.format(each) for each in (steps, earlier)]
+        execute(database, f"INSERT INTO release VALUES ({', '.join([*plain, *stepped])})")
+
+
+def found(config: Config, name: str) -> list[tuple[Any, ...]]:
+    """What an application finds there."""
+    with connected(config.database(name)) as connection:
+        rows = connection.execute(sa.text("SELECT version, needs, steps, earlier FROM release ORDER BY 1")).all()
+    return [tuple(".".join(map(str, cell)) if isinstance(cell, list) else cell for cell in row) for row in rows]
+
+
+@pytest.mark.parametrize(("source", "other"), PAIRS)
+def test_it_goes_from_every_engine_to_every_other(config: Config, source: str, other: str) -> None:
+    target = f"{other}2"
+    fill(config, source)
+    create(config.database(target), metadata)
+    first = sync(config, source, target)
+    assert (first.tables[0].inserted, first.tables[0].verified) == (3, True)
+    assert found(config, target) == ROWS
+    execute(config.database(target), "UPDATE release SET needs = '9.9.9' WHERE version = '10.0.0'")
+    execute(config.database(target), "UPDATE release SET steps = earlier WHERE version = '1.20.3'")
+    assert diff(config, source, target).tables[0].changed == 2
+    assert sync(config, source, target).tables[0].updated == 2
+    assert found(config, target) == ROWS
+    assert sync(config, source, target).tables[0].unchanged == 3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_it_is_dumped_in_its_own_form_and_loaded_again(config: Config, tmp_path: Path, engine: str) -> None:
+    target = f"{engine}2"
+    fill(config, engine)
+    create(config.database(target), metadata)
+    dump_data(config, engine, directory=tmp_path / "fixtures")
+    text = (tmp_path / "fixtures" / "release.json").read_text()
+    assert json.loads(text)[1] == {"version": [1, 20, 3], "needs": [1, 0, 0], "steps": [10, 2], "earlier": [1, 0, 0]}
+
+    load_data(config, target, directory=tmp_path / "fixtures")
+    assert found(config, target) == ROWS
+
+    (tmp_path / "fixtures" / "release.json").write_text(text.replace("20", '"20"'))
+    with pytest.raises(FixtureProblemsError, match=r"column 'version': \[1, *\"20\", *3\] is not a list of numbers"):
+        load_data(config, target, directory=tmp_path / "fixtures")
+
+
+@pytest.mark.parametrize("target", ENGINES)
+def test_a_script_writes_it(config: Config, tmp_path: Path, target: str) -> None:
+    for_clients(config)
+    fill(config, "sqlite2")
+    fill(config, target, [("1.0.0", "3", "3", "3"), ("8.8.8", None, "1", None)])
+    diff_sql(config, "sqlite2", target, tmp_path / "script.sql")
+    assert run_script(config.database(target), tmp_path / "script.sql").returncode == 0
+    assert found(config, target) == ROWS
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rows_are_found_by_such_a_key(config: Config, engine: str) -> None:
+    fill(config, engine)
+    spec = table_spec(metadata.tables["release"])
+    keys = pa.table({"version": pa.array(["10.0.0", "1.0.0"])})
+    for write in (False, True):
+        with connect(config.database(engine), write=write) as connection:
+            batches = list(connection.repository(spec).read(keys=keys))
+        assert sorted(row["steps"] for batch in batches for row in batch.to_pylist()) == ["1.0.0", "7"]
+
+
+def test_without_its_adapter_it_is_refused(config: Config) -> None:
+    unregister(VersionAdapter)
+    try:
+        with pytest.raises(ConfigurationError, match=re.escape("release.version has type Version()")):
+            table_spec(metadata.tables["release"])
+    finally:
+        register(VersionAdapter)

@@ -1,0 +1,72 @@
+"""Texts, and what travels as text: the stored names of enums, ciphertext."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import types as sqltypes
+
+from toolkit.core.adapters.built_in import BuiltIn, Parser, quoted, same
+from toolkit.core.canonical_bytes import OID_TEXT, variable
+from toolkit.core.logical import Kind, LogicalType
+
+# What JSON wants escaped in a string.
+_SPECIAL = r'["\\\x00-\x1f]'
+
+
+class TextAdapter(BuiltIn):
+    """Characters, of whatever collation."""
+
+    kind: ClassVar[str] = Kind.TEXT
+    carrier = Kind.TEXT
+    storage = pa.string()
+    parser = Parser(same, "a string", str)
+    json_type = str
+    plain = str
+    in_arrays = True
+
+    @classmethod
+    def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
+        """Strings of any length, and hashes of passwords."""
+        from advanced_alchemy.types import PasswordHash
+
+        return LogicalType(cls.kind) if isinstance(declared, sqltypes.String | PasswordHash) else None
+
+    def format(self, values: pa.Array) -> pa.Array:
+        """A string each; only those with special characters are made by Python."""
+        if not pc.any(pc.match_substring_regex(values, _SPECIAL)).as_py():
+            return quoted(values)
+        encode = msgspec.json.encode
+        return pa.array([None if v is None else encode(v).decode() for v in values.to_pylist()], pa.string())
+
+    def canonical(self, values: pa.Array) -> list[pa.Array]:
+        """PostgreSQL's `text`."""
+        return variable(OID_TEXT, values)
+
+
+class EnumAdapter(TextAdapter):
+    """An enum's stored name."""
+
+    kind = Kind.ENUM
+    json_type = str | bool | int | float
+
+    @classmethod
+    def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
+        """Enums, native or not."""
+        return LogicalType(cls.kind) if isinstance(declared, sqltypes.Enum) else None
+
+
+class CiphertextAdapter(TextAdapter):
+    """What Advanced Alchemy encrypted: never decrypted on the way."""
+
+    kind = Kind.CIPHERTEXT
+
+    @classmethod
+    def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
+        """Advanced Alchemy's encrypted types."""
+        from advanced_alchemy.types import EncryptedString, EncryptedText
+
+        return LogicalType(cls.kind) if isinstance(declared, EncryptedString | EncryptedText) else None

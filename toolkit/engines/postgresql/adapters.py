@@ -1,0 +1,240 @@
+"""The types of PostgreSQL, each with its adapter."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy.dialects import postgresql
+
+from toolkit.core.decimals import parse_decimals
+from toolkit.core.types import Kind
+from toolkit.engines.portable.codec import Codec
+from toolkit.engines.portable.literals import each
+from toolkit.engines.portable.lossy import ANY_VALUE, bare
+from toolkit.engines.postgresql import lossy, times
+from toolkit.engines.postgresql.adapter import Misfits, PostgresAdapter, require
+from toolkit.engines.postgresql.json import NULL_CHARACTER, holds_null_character, refused_documents
+from toolkit.engines.postgresql.literals import postgres_text
+
+
+class _Text(PostgresAdapter):
+    wire = "text"
+    alike = frozenset({"character varying", "character"})
+    is_short = False
+    reads_lists = True
+
+    def lossy(self, actual: str, value: str, version: int) -> str | None:
+        return None
+
+    def unkeepable(self, values: pa.Array, wire: str) -> Misfits:
+        found = pc.match_substring(values, "\x00")
+        return [(row, f"holds {NULL_CHARACTER}") for row in pc.indices_nonzero(found).to_pylist()]
+
+    def literals(self, values: pa.Array) -> list[str]:
+        return each(values, postgres_text)
+
+
+class _Json(_Text):
+    wire = "jsonb"
+    alike = frozenset()
+    reads_lists = False
+
+    def fetch(self, name: str) -> str:
+        return f"{name}::text"
+
+    def digest(self, name: str) -> str:
+        return f"{name}::jsonb::text"
+
+    def lossy(self, actual: str, value: str, version: int) -> str | None:
+        return lossy.json(actual, value, version)
+
+    def wire_for(self, actual: str) -> str:
+        return "json" if actual == "json" else self.wire
+
+    def unkeepable(self, values: pa.Array, wire: str) -> Misfits:
+        if wire == "json":
+            return refused_documents(values)
+        return [
+            (row, f"holds {NULL_CHARACTER}") for row in pc.indices_nonzero(holds_null_character(values)).to_pylist()
+        ]
+
+    def literals(self, values: pa.Array) -> list[str]:
+        if pc.any(holds_null_character(values)).as_py():
+            raise ValueError("the character U+0000")
+        return super().literals(values)
+
+
+class _Uuid(PostgresAdapter):
+    wire = "uuid"
+
+    def lossy(self, actual: str, value: str, version: int) -> str | None:
+        return lossy.uuid(actual, value)
+
+    def store(self, name: str, actual: str) -> str:
+        # SQLAlchemy's own form of a UUID for engines without the type: 32 digits.
+        return f"replace({name}::text, '-', '')" if actual == "bpchar" else super().store(name, actual)
+
+    def text(self, value: Any) -> str:
+        return str(self.type.adapter.json_value(value))
+
+    def matched(self, name: str, actual: str) -> tuple[str, str]:
+        # UUIDs in a column of characters are written in several ways.
+        return (name, actual) if actual == "uuid" else (f"{name}::uuid", "uuid")
+
+
+class _Bytes(PostgresAdapter):
+    wire = "bytea"
+    is_short = False
+
+    def lossy(self, actual: str, value: str, version: int) -> str | None:
+        return None if actual == "bytea" else ANY_VALUE
+
+    def text(self, value: Any) -> str:
+        return f"\\x{value.hex()}"
+
+    def literals(self, values: pa.Array) -> list[str]:
+        return each(values, lambda raw: f"E'\\\\x{raw.hex()}'")
+
+
+class _Bool(PostgresAdapter):
+    wire = "boolean"
+    reads_lists = True
+
+    def lossy(self, actual: str, value: str, version: int) -> str | None:
+        return lossy.boolean(actual, value)
+
+
+class _Int32(PostgresAdapter):
+    wire = "integer"
+    reads_lists = True
+
+    def digest(self, name: str) -> str:
+        return f"{name}::int8"
+
+    def lossy(self, actual: str, value: str, version: int) -> str | None:
+        return lossy.integer(self.type, actual, value)
+
+
+class _Int16(_Int32):
+    wire = "smallint"
+
+
+class _Int64(_Int32):
+    wire = "bigint"
+
+
+class _Double(PostgresAdapter):
+    wire = "double precision"
+    reads_lists = True
+
+    def digest(self, name: str) -> str:
+        # NaN has many bit patterns in PostgreSQL and one in the canonical form.
+        return f"CASE WHEN {name}::float8 = 'NaN' THEN 'NaN'::float8 ELSE {name}::float8 END"
+
+    def lossy(self, actual: str, value: str, version: int) -> str | None:
+        return lossy.floating(self.type, actual, value)
+
+
+class _Single(_Double):
+    wire = "real"
+
+
+class _Decimal(PostgresAdapter):
+    wire = "numeric"
+    is_short = False
+
+    def fetch(self, name: str) -> str:
+        return f"{name}::text"
+
+    def digest(self, name: str) -> str:
+        return f"trim_scale({name}::numeric)::text"
+
+    def _canonical(self, values: pa.Array) -> pa.Array:
+        if self.type.precision is None:
+            return super()._canonical(values)
+        require(pc.match_substring_regex(values, "^[-0-9.]+$"), "is not a finite number")
+        return parse_decimals(self.type, values)
+
+    def lossy(self, actual: str, value: str, version: int) -> str | None:
+        return lossy.decimal(self.type, actual, value)
+
+    def wire_for(self, actual: str) -> str:
+        return "text" if self.type.precision is None else self.wire
+
+    def takes(self, actual: str) -> bool:
+        return super().takes(actual) or (self.type.precision is None and bare(actual) in _Text.alike)
+
+
+class _Array(PostgresAdapter):
+    """By its text, in which every element is quoted, so that none needs to be looked at."""
+
+    wire = "text"
+    alike = _Text.alike
+    copied_as = pa.string()
+    is_short = False
+
+    def fetch(self, name: str) -> str:
+        return name if self.element.reads_lists else f"to_jsonb({name})::text"
+
+    def digest(self, name: str) -> str:
+        return f"to_jsonb({name})::text"
+
+    def _canonical(self, values: pa.Array) -> pa.Array:
+        if self.element.reads_lists:
+            return super()._canonical(values)
+        parse = self.type.adapter.parse_json
+        parsed = [None if v is None else parse(json.loads(v)) for v in values.to_pylist()]
+        return pa.array(parsed, self.type.arrow)
+
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        return pa.array([None if v is None else self.text(v) for v in values.to_pylist()], pa.string())
+
+    def text(self, value: Any) -> str:
+        return "{" + ",".join("NULL" if part is None else self._quoted(part) for part in value) + "}"
+
+    def _quoted(self, part: Any) -> str:
+        escaped = self.element.text(part).replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+
+    def lossy(self, actual: str, value: str, version: int) -> str | None:
+        """Arrays travel as flat lists, which begin at 1; of elements that are exactly the model's."""
+        if not actual.endswith("[]") or self.element.lossy(actual.removesuffix("[]"), value, version) is not None:
+            return ANY_VALUE
+        return f"(array_ndims({value}) > 1 OR array_lower({value}, 1) <> 1)"
+
+    def literals(self, values: pa.Array) -> list[str]:
+        return each(self.outgoing(values), postgres_text)
+
+
+ADAPTERS: dict[str, type[PostgresAdapter]] = {
+    Kind.TEXT: _Text,
+    Kind.JSON: _Json,
+    Kind.UUID: _Uuid,
+    Kind.BYTES: _Bytes,
+    Kind.BOOL: _Bool,
+    Kind.INT16: _Int16,
+    Kind.INT32: _Int32,
+    Kind.INT64: _Int64,
+    Kind.FLOAT32: _Single,
+    Kind.FLOAT64: _Double,
+    Kind.DECIMAL: _Decimal,
+    Kind.TIMESTAMP: times.Timestamp,
+    Kind.TIMESTAMPTZ: times.Timestamptz,
+    Kind.DATE: times.Date,
+    Kind.TIME: times.Time,
+    Kind.INTERVAL: times.Interval,
+    Kind.ARRAY: _Array,
+}
+
+
+class PostgresCodec(Codec[PostgresAdapter]):
+    """Between PostgreSQL's values and canonical batches."""
+
+    adapters = ADAPTERS
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+CODEC = PostgresCodec()

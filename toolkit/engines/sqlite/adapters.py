@@ -1,0 +1,357 @@
+"""How values are stored in SQLite, which knows only integers, doubles, text and bytes.
+
+Forms are those of SQLAlchemy's and Advanced Alchemy's types, so applications read what we write. What SQLite would
+change silently is stored as bytes of its text instead, and read back from there: a decimal that no double holds
+(NUMERIC affinity rounds it), a bare JSON number like `1.10`, -0.0 (its sign is dropped) and NaN (becomes NULL).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from toolkit.core.decimals import parse_decimals
+from toolkit.core.logical import json_encoded
+from toolkit.core.moments import is_end_of_day
+from toolkit.core.types import INFINITE_DATE, INFINITE_TIMESTAMP, Kind
+from toolkit.engines.portable.adapters import Adapter
+from toolkit.engines.portable.codec import Codec
+from toolkit.engines.sqlite.literals import sqlite_literal
+from toolkit.engines.sqlite.numbers import (
+    as_decimal,
+    decimal_form,
+    doubles,
+    float_form,
+    json_form,
+    require_doubles,
+    require_single,
+)
+
+_DIALECT = sqlite.dialect()
+# What `DateTime` can hold: years 1 to 9999, in microseconds and in days since 1970.
+_TIMESTAMPS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+_DATES = (-719_162, 2_932_896)
+_UUID_BYTES = 16
+# How a JSON document begins; NaN and the infinities as Python writes them.
+_DOCUMENT = r"^\s*[\[{\"tfnNI0-9-]"
+_BARE_NUMBER = r"^\s*[-0-9]"
+# What is declared so has TEXT affinity, and turns every number into text ("Datatypes In SQLite", section 3.1); of
+# the names that come before, INT wins.
+_TEXT_NAMES = ("CHAR", "CLOB", "TEXT")
+
+
+class SqliteAdapter(Adapter):
+    """Values that are all of one storage class: text, in this one."""
+
+    arrow: ClassVar[pa.DataType] = pa.string()
+    """What the Arrow reader makes of them."""
+    classes: ClassVar[tuple[str, ...]] = ("text",)
+    """The storage classes that a value may be of; none where the decoder itself says what does not fit."""
+
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """The stored value as it is; the driver returns each with its own storage class."""
+        return sa.type_coerce(source, sa.types.NullType())
+
+    def length(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        """The expression of how many bytes a stored value has: SQLite counts a text's characters to its first NUL."""
+        return sa.func.length(sa.cast(self.select(source), sa.BLOB))
+
+    def expressions(self, name: str) -> list[tuple[str, pa.DataType]]:
+        """What the Arrow reader fetches of a column, whose quoted name this is, and the types that it comes in."""
+        return [(name, self.arrow)]
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        """Stored Python values as an array."""
+        return self.incoming(self._as_fetched(values))
+
+    def _as_fetched(self, values: Sequence[Any]) -> pa.Array:
+        """Stored values as the Arrow reader gives them."""
+        return pa.array(values, self.arrow)
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        """What the Arrow reader gave."""
+        (values,) = fetched
+        return values.cast(self.type.arrow)
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        """An array as values to bind."""
+        listed: list[Any] = values.to_pylist()
+        return listed
+
+    def literals(self, values: pa.Array) -> list[str]:
+        """For `sqlite3`."""
+        return [sqlite_literal(value) for value in self.encode(values)]
+
+    def lossy(self, declared: str, value: str) -> str | None:
+        """The condition of the stored values that reading them would change; None if none would be.
+
+        Any column may hold any class. The Arrow reader refuses most of what is not its column's, but writes numbers as
+        text (doubles with seven digits), and takes text for bytes.
+        """
+        return None
+
+
+class _Exact(SqliteAdapter):
+    """Integers and bytes: Arrow would cut 5.5 to 5 where an integer stands beside it, and make bytes of text."""
+
+    def _as_fetched(self, values: Sequence[Any]) -> pa.Array:
+        stored = pa.array(values)
+        if stored.type not in (self.arrow, pa.null()):
+            raise ValueError(f"not {self.arrow}")
+        return stored.cast(self.arrow)
+
+
+class _Text(SqliteAdapter):
+    def _as_fetched(self, values: Sequence[Any]) -> pa.Array:
+        # What is declared as STRING has SQLite turn texts of digits into integers.
+        return pa.array([str(value) if type(value) is int else value for value in values], self.arrow)
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        fetched[0].validate(full=True)
+        return super().incoming(*fetched)
+
+    def lossy(self, declared: str, value: str) -> str | None:
+        upper = declared.upper()
+        is_text = "INT" not in upper and any(part in upper for part in _TEXT_NAMES)
+        return None if is_text else f"typeof({value}) = 'real'"
+
+
+class _Integer(_Exact):
+    arrow = pa.int64()
+    classes = ("integer",)
+
+
+class _Bool(_Integer):
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        (stored,) = fetched
+        if not pc.all(pc.is_in(stored, pa.array([0, 1, None], pa.int64()))).as_py() and len(stored):
+            raise ValueError("neither 0 nor 1")
+        return stored.cast(pa.bool_())
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        flags: list[Any] = values.cast(pa.int8()).to_pylist()
+        return flags
+
+
+class _Bytes(_Exact):
+    arrow = pa.binary()
+    classes = ("blob",)
+
+    def lossy(self, declared: str, value: str) -> str | None:
+        return f"typeof({value}) <> 'blob'"
+
+
+class _Uuid(SqliteAdapter):
+    """Sixteen bytes or 32 digits, by the column's own type."""
+
+    arrow = pa.binary()
+    classes = ("blob", "text")
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        (stored,) = fetched
+        lengths = pc.min_max(pc.binary_length(stored)).as_py()
+        if lengths["min"] in (16, None) and lengths["max"] in (16, None):
+            return stored.cast(pa.binary(16))
+        parsed = [
+            None if value is None else value if len(value) == _UUID_BYTES else uuid.UUID(value.decode("ascii")).bytes
+            for value in stored.to_pylist()
+        ]
+        return pa.array(parsed, pa.binary(16))
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        # Arrow makes Python values of variable length eight times faster than those of fixed length.
+        raw: list[Any] = values.cast(pa.binary()).to_pylist()
+        return raw if self._is_binary else [None if value is None else value.hex() for value in raw]
+
+    @property
+    def _is_binary(self) -> bool:
+        """Whether the column's type is stored as bytes (Advanced Alchemy's GUID), not as hexadecimal digits."""
+        if self.declared is None:
+            return True
+        implementation = self.declared.dialect_impl(_DIALECT)
+        if isinstance(implementation, sa.types.TypeDecorator):
+            implementation = implementation.load_dialect_impl(_DIALECT)
+        return isinstance(implementation, sa.BINARY | sa.LargeBinary)
+
+
+class _Timestamp(SqliteAdapter):
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        (stored,) = fetched
+        try:
+            naive = stored.cast(pa.timestamp("us"))
+        except pa.ArrowInvalid:
+            # Forms other than SQLAlchemy's own, with an offset for one: slower, by Python.
+            parse = self.type.adapter.parse_json
+            return pa.array([None if text is None else parse(text) for text in stored.to_pylist()], self.type.arrow)
+        return naive.view(pa.int64()).view(self.type.arrow)
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        return _timestamp_texts(values)
+
+
+class _Date(SqliteAdapter):
+    def encode(self, values: pa.Array) -> list[Any]:
+        _require_within(values.view(pa.int32()), _DATES, INFINITE_DATE)
+        return [None if day is None else day.isoformat() for day in values.to_pylist()]
+
+
+class _Time(SqliteAdapter):
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        # Arrow parses no times, but timestamps: that of the first day of 1970 is its time.
+        dated = pc.binary_join_element_wise("1970-01-01", *fetched, " ")
+        return dated.cast(pa.timestamp("us")).view(pa.int64()).view(self.type.arrow)
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        if pc.any(is_end_of_day(values)).as_py():
+            raise ValueError("24:00, which no time of Python's is")
+        return [None if time is None else time.isoformat("microseconds") for time in values.to_pylist()]
+
+
+class _Interval(SqliteAdapter):
+    """A timestamp as far from 1970, as SQLAlchemy has it."""
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        return fetched[0].cast(pa.timestamp("us")).view(pa.int64()).view(self.type.arrow)
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        return _timestamp_texts(values)
+
+
+def _require_within(whole: pa.Array, limits: tuple[int, int], infinite: int) -> None:
+    extremes = pc.min_max(whole).as_py()
+    if extremes["min"] is not None and (extremes["min"] < limits[0] or extremes["max"] > limits[1]):
+        raise ValueError("beyond years 1 to 9999" if abs(extremes["max"]) != infinite else "infinite")
+
+
+def _timestamp_texts(values: pa.Array) -> list[Any]:
+    whole = values.view(pa.int64())
+    _require_within(whole, _TIMESTAMPS, INFINITE_TIMESTAMP)
+    # Arrow writes all six digits of the microseconds, as SQLAlchemy does, and six times faster than by strftime.
+    texts: list[Any] = whole.view(pa.timestamp("us")).cast(pa.string()).to_pylist()
+    return texts
+
+
+class _Array(SqliteAdapter):
+    """A JSON list."""
+
+    classes = ()
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        parse = self.type.adapter.parse_json
+        parsed = [None if text is None else parse(json.loads(text)) for text in fetched[0].to_pylist()]
+        return pa.array(parsed, self.type.arrow)
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        form = self.type.adapter.json_value
+        return [None if value is None else json_encoded(form(value)) for value in values.to_pylist()]
+
+
+class _Split(SqliteAdapter):
+    """Doubles beside text: read as two columns, as no driver here returns mixed ones."""
+
+    classes = ()
+
+    def expressions(self, name: str) -> list[tuple[str, pa.DataType]]:
+        return [
+            (f"CASE WHEN typeof({name}) = 'real' THEN {name} END", pa.float64()),
+            (f"CASE WHEN typeof({name}) <> 'real' THEN CAST({name} AS TEXT) END", pa.string()),
+        ]
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        try:
+            only_texts = pa.array(values, pa.string())
+        except pa.ArrowException:
+            pass
+        else:
+            return self.incoming(pa.nulls(len(values), pa.float64()), only_texts)
+        numbers = [v if isinstance(v, float) else None for v in values]
+        texts = [
+            None if v is None or isinstance(v, float) else v if isinstance(v, str | bytes) else str(v) for v in values
+        ]
+        return self.incoming(pa.array(numbers, pa.float64()), pa.array(texts, pa.string()))
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        numbers, texts = fetched
+        if numbers.null_count != len(numbers):
+            as_text = [None if number is None else self._number_text(number) for number in numbers.to_pylist()]
+            texts = pc.coalesce(pa.array(as_text, pa.string()), texts)
+        return self._parsed(texts)
+
+    def _number_text(self, number: float) -> str:
+        return repr(number)
+
+    def _parsed(self, texts: pa.Array) -> pa.Array:
+        texts.validate(full=True)
+        return texts.cast(self.type.arrow)
+
+
+class _Float(_Split):
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        numbers, texts = fetched
+        require_doubles(texts)
+        merged = pc.coalesce(numbers, doubles(texts))
+        narrow = merged.cast(self.type.arrow)
+        # A double in a column declared single is rounded by every engine that has single floats.
+        if self.type.carrier is Kind.FLOAT32 and not narrow.cast(pa.float64()).equals(merged):
+            require_single(merged, narrow)
+        return narrow
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        return [None if value is None else float_form(value) for value in values.to_pylist()]
+
+
+class _Decimal(_Split):
+    def _number_text(self, number: float) -> str:
+        return repr(number) if self.type.precision is None else str(as_decimal(self.type, repr(number)))
+
+    def _parsed(self, texts: pa.Array) -> pa.Array:
+        return parse_decimals(self.type, texts)
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        return [None if value is None else decimal_form(self.type, value) for value in values.to_pylist()]
+
+
+class _Json(_Split):
+    def encode(self, values: pa.Array) -> list[Any]:
+        """Text, except bare numbers, which the column's NUMERIC affinity would turn into one and round."""
+        texts: list[Any] = values.to_pylist()
+        if pc.any(pc.invert(pc.match_substring_regex(values, _DOCUMENT))).as_py():
+            raise ValueError("no JSON")
+        if not pc.any(pc.match_substring_regex(values, _BARE_NUMBER)).as_py():
+            return texts
+        return [None if text is None else json_form(text) for text in texts]
+
+
+ADAPTERS: dict[str, type[SqliteAdapter]] = {
+    Kind.TEXT: _Text,
+    Kind.JSON: _Json,
+    Kind.UUID: _Uuid,
+    Kind.BYTES: _Bytes,
+    Kind.BOOL: _Bool,
+    Kind.INT16: _Integer,
+    Kind.INT32: _Integer,
+    Kind.INT64: _Integer,
+    Kind.FLOAT32: _Float,
+    Kind.FLOAT64: _Float,
+    Kind.DECIMAL: _Decimal,
+    Kind.TIMESTAMP: _Timestamp,
+    Kind.TIMESTAMPTZ: _Timestamp,
+    Kind.DATE: _Date,
+    Kind.TIME: _Time,
+    Kind.INTERVAL: _Interval,
+    Kind.ARRAY: _Array,
+}
+
+
+class SqliteCodec(Codec[SqliteAdapter]):
+    """Between SQLite's storage classes and canonical batches."""
+
+    adapters = ADAPTERS
+    dialect = _DIALECT
