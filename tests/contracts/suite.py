@@ -7,6 +7,7 @@ A module that gives an engine takes it all (`from tests.contracts.suite import *
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +146,29 @@ def test_rows_are_deleted_by_key(table: Database, kind: str) -> None:
         connection.commit()
     with connect(table) as connection:
         assert repository(connection, kind).count() == BATCH.num_rows - 3
+
+
+def test_a_value_is_set_only_where_the_one_that_was_read_still_is(table: Database, kind: str) -> None:
+    filled(table, kind)
+    keys = [*BATCH.column("key").to_pylist()[:2], BATCH.column("key")[-1].as_py(), uuid.UUID(int=1).bytes]
+    asked = pa.table({"key": pa.array(keys, SPEC.column("key").type.arrow)})
+    new = schema.VALUES["file"][0].replace("a.txt", "b.txt")
+    values = pa.array([new] * 4, SPEC.column("file").type.arrow)
+    with connect(table, write=True) as connection:
+        own = repository(connection, kind)
+        held = {row["key"]: row["file"] for row in rows(own).to_pylist()}
+        connection.stop_reading()
+        # As it is, another, none as it is, and of no row.
+        assert own.compare_and_set("file", asked, [held[keys[0]], "{}", None, "{}"], values) == [
+            True,
+            False,
+            True,
+            False,
+        ]
+        connection.commit()
+    with connect(table) as connection:
+        now = {row["key"]: row["file"] for row in rows(connection.repository(SPEC)).to_pylist()}
+    assert {key for key in held if now[key] != held[key]} == {keys[0], keys[2]}
 
 
 def test_leaving_without_a_commit_keeps_nothing(table: Database, kind: str) -> None:
