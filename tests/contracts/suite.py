@@ -7,6 +7,7 @@ A module that gives an engine takes it all (`from tests.contracts.suite import *
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 def table(database: Database, kind: str) -> Database:
     """A database with the table of every type, empty."""
     create(database, schema.decorated_metadata if kind == "decorated" else schema.metadata)
+    return database
+
+
+@pytest.fixture
+def plain(database: Database) -> Database:
+    """The same of no application's types, where it does not matter how it is accessed."""
+    create(database, schema.metadata)
     return database
 
 
@@ -175,6 +183,29 @@ def test_what_is_stored_is_digested_as_what_was_sent(table: Database, kind: str)
             assert repository(connection, kind).stored_digest() == sent.of(BATCH)
 
 
+def test_a_value_is_set_only_where_the_one_that_was_read_still_is(table: Database, kind: str) -> None:
+    filled(table, kind)
+    keys = [*BATCH.column("key").to_pylist()[:2], BATCH.column("key")[-1].as_py(), uuid.UUID(int=1).bytes]
+    asked = pa.table({"key": pa.array(keys, SPEC.column("key").type.arrow)})
+    new = schema.VALUES["file"][0].replace("a.txt", "b.txt")
+    values = pa.array([new] * 4, SPEC.column("file").type.arrow)
+    with connect(table, write=True) as connection:
+        own = repository(connection, kind)
+        held = {row["key"]: row["file"] for row in rows(own).to_pylist()}
+        connection.stop_reading()
+        # As it is, another, none as it is, and of no row.
+        assert own.compare_and_set("file", asked, [held[keys[0]], "{}", None, "{}"], values) == [
+            True,
+            False,
+            True,
+            False,
+        ]
+        connection.commit()
+    with connect(table) as connection:
+        now = {row["key"]: row["file"] for row in rows(connection.repository(of(kind))).to_pylist()}
+    assert {key for key in held if now[key] != held[key]} == {keys[0], keys[2]}
+
+
 def test_leaving_without_a_commit_keeps_nothing(table: Database, kind: str) -> None:
     with connect(table, write=True) as connection:
         repository(connection, kind).upsert_many([BATCH])
@@ -191,8 +222,8 @@ def test_a_connection_sees_what_it_wrote_itself(table: Database, kind: str) -> N
         assert repository(connection, kind).digest() == digest_batches(SPEC, [BATCH])
 
 
-def test_the_catalogue_is_known(table: Database) -> None:
-    with connect(table, write=True) as connection:
+def test_the_catalogue_is_known(plain: Database) -> None:
+    with connect(plain, write=True) as connection:
         connection.look_up([SPEC])
         assert connection.columns(SPEC) == dict.fromkeys(SPEC.column_names, False)
         assert connection.repository(SPEC).has_key()
@@ -207,14 +238,14 @@ def test_the_catalogue_is_known(table: Database) -> None:
         assert connection.counts([SPEC]) == {SPEC.name: BATCH.num_rows}
 
 
-def test_the_constraints_are_those_that_the_model_says_will_be_made(table: Database) -> None:
-    with connect(table) as connection:
+def test_the_constraints_are_those_that_the_model_says_will_be_made(plain: Database) -> None:
+    with connect(plain) as connection:
         made, found = connection.made_constraints(SPEC.table), connection.constraints([SPEC])[SPEC.name]
     assert (found.key, found.not_null | found.key) == (made.key, made.not_null | made.key)
 
 
-def test_a_failed_savepoint_keeps_nothing_and_its_error_is_in_our_words(table: Database) -> None:
-    with connect(table, write=True) as connection:
+def test_a_failed_savepoint_keeps_nothing_and_its_error_is_in_our_words(plain: Database) -> None:
+    with connect(plain, write=True) as connection:
 
         def fail() -> None:
             with connection.translated(), connection.savepoint():
@@ -223,7 +254,7 @@ def test_a_failed_savepoint_keeps_nothing_and_its_error_is_in_our_words(table: D
 
         with pytest.raises(ToolkitError) as told:
             fail()
-        assert table.name in told.value.fact
+        assert plain.name in told.value.fact
         assert connection.repository(SPEC).is_empty()
 
 
@@ -234,14 +265,14 @@ def test_an_address_is_one_place_and_is_shown_without_a_password(database: Datab
     assert "secret" not in secret.shown_url + repr(secret)
 
 
-def test_a_clone_for_tests_is_like_its_template_and_is_gone_when_it_is_dropped(table: Database, tmp_path: Path) -> None:
+def test_a_clone_for_tests_is_like_its_template_and_is_gone_when_it_is_dropped(plain: Database, tmp_path: Path) -> None:
     def fill(address: str) -> None:
-        create(table.at(address), schema.metadata)
-        filled(table.at(address), "fast")
+        create(plain.at(address), schema.metadata)
+        filled(plain.at(address), "fast")
 
-    templates = table.kind.templates(table, tmp_path / "templates", None)
+    templates = plain.kind.templates(plain, tmp_path / "templates", None)
     templates.ensure("one", fill)
-    clone = table.at(templates.clone("one"))
+    clone = plain.at(templates.clone("one"))
     with connect(clone) as connection:
         assert connection.repository(SPEC).count() == BATCH.num_rows
     templates.drop(clone.address)

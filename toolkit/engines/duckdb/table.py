@@ -118,10 +118,6 @@ class DuckDBRepository(TableRepository):
             ((updated,),) = self.connection.raw.execute(f"UPDATE {self.name} AS t SET {changes}{source}").fetchall()
         return int(updated)
 
-    def _updated(self, statement: sa.Update) -> int:
-        """Counted by what it returns: the driver does not tell."""
-        return len(self.connection.sqlalchemy.execute(statement.returning(sa.literal_column("1"))).all())
-
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""
         with self.connection.translated(), self._incoming_keys(keys) as join:

@@ -293,12 +293,8 @@ class TableRepository(ConflictFinder):
             unchanged = cell.is_(None) if old is None else sa.cast(cell, sa.Text) == old
             statement = sa.update(storage).where(*own, unchanged).values({column: value})
             with self.connection.translated():
-                took.append(self._updated(statement) == 1)
+                took.append(self.connection.sqlalchemy.execute(statement).rowcount == 1)
         return took
-
-    def _updated(self, statement: sa.Update) -> int:
-        """The number of rows that a statement updates."""
-        return self.connection.sqlalchemy.execute(statement).rowcount
 
     def advance_sequences(self) -> None:
         """Move the generators of key values past the highest value in the table."""
