@@ -13,7 +13,7 @@ from obstore.store import LocalStore, MemoryStore
 
 from toolkit.config import Store
 from toolkit.stores import locations
-from toolkit.stores.client import Access, client_for
+from toolkit.stores.client import ObjectStoreClient, client_for
 from toolkit.stores.live import FsspecBackend
 
 KEYS = {"access_key_id": "a", "secret_access_key": "b"}
@@ -29,8 +29,8 @@ def test_a_directory_is_one_place_through_links_slashes_and_libraries(tmp_path: 
     spelt = [f"{tmp_path}/real", f"{tmp_path}/real/", f"file://{tmp_path}/link", f"{tmp_path}/real/deep/.."]
     stores = [client_for(Store("s", address)) for address in spelt]
     files = FSSpecBackend(key="s", fs=fsspec.filesystem("file"), prefix=f"{tmp_path}/link")
-    registered = Access("s", LocalStore(tmp_path / "real"))
-    found: list[Access | FsspecBackend] = [*stores, registered, FsspecBackend("s", files)]
+    registered = ObjectStoreClient("s", LocalStore(tmp_path / "real"))
+    found: list[ObjectStoreClient | FsspecBackend] = [*stores, registered, FsspecBackend("s", files)]
     assert len({each.location() for each in found}) == 1
     assert {each.location("/deep/x") for each in found} == {stores[0].location("deep/x")}
     assert not locations.meet(stores[0].location("deep"), stores[0].location("deeper"))
@@ -53,7 +53,9 @@ def test_memory_is_a_place_of_its_own() -> None:
     store = Store("s", "memory://")
     assert client_for(store).location("a") == client_for(store).location("/a")
     assert (
-        client_for(store).location() != client_for(replace(store)).location() != Access("s", MemoryStore()).location()
+        client_for(store).location()
+        != client_for(replace(store)).location()
+        != ObjectStoreClient("s", MemoryStore()).location()
     )
 
 

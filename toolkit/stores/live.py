@@ -17,7 +17,8 @@ from toolkit.config import Config
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError
 from toolkit.stores import locations
 from toolkit.stores.chunks import CHUNK_BYTES, Source, first_bytes
-from toolkit.stores.client import Access, ObjectInfo, client_for
+from toolkit.stores.client import ObjectStoreClient, client_for
+from toolkit.stores.object_reader import ObjectInfo
 from toolkit.stores.store_errors import secrets_in, without
 
 
@@ -88,7 +89,7 @@ def live_backend(config: Config, key: str) -> LiveBackend:
         raise UnknownNameError("store", key, {*config.stores, *storages.registered_backends()})
     backend: Any = storages.get_backend(key)
     if backend.driver == "obstore":
-        return ObstoreBackend(key, Access(f"backend {key}", backend.fs))
+        return ObstoreBackend(key, ObjectStoreClient(f"backend {key}", backend.fs))
     if backend.driver == "fsspec":
         return FsspecBackend(key, backend)
     raise StoreError(f"backend {key}", f"its driver {backend.driver!r} is not known", f"Configure a store named {key}.")
@@ -104,7 +105,7 @@ def is_registered(key: str) -> bool:
 class ObstoreBackend:
     """Files in an obstore store, under whatever names it takes."""
 
-    def __init__(self, key: str, access: Access) -> None:
+    def __init__(self, key: str, access: ObjectStoreClient) -> None:
         self.key = key
         self.name = access.name
         self._access = access

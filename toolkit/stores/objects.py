@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from toolkit.config import Store
-from toolkit.stores.client import PART_BYTES, ObjectInfo, client_for
+from toolkit.stores.client import PART_BYTES, client_for
+from toolkit.stores.object_reader import ObjectInfo
 
 __all__ = ["ObjectInfo", "ObjectStore"]
 
@@ -64,7 +65,7 @@ class ObjectStore:
         return self._access.read(_checked(key))
 
     def write(self, key: str, chunks: Iterable[bytes] | memoryview, *, size: int | None = None) -> None:
-        """Store an object, in place of what has the key; nobody ever sees a part of it (see `Access.write`).
+        """Store an object, in place of what has the key; nobody ever sees a part of it (see `ObjectStoreClient.write`).
 
         Raises:
             StoreError: it cannot be written, or other than `size` bytes came.

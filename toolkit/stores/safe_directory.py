@@ -18,7 +18,7 @@ from pathlib import Path
 
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError
 from toolkit.stores.chunks import CHUNK_BYTES
-from toolkit.stores.client import ObjectInfo
+from toolkit.stores.object_reader import ObjectInfo
 
 HASHED = "by-hash"
 """The folder of files whose own names no file system should be given."""
