@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
@@ -52,9 +53,16 @@ ALLOWED = {
 }
 
 
+@cache
 def modules() -> list[Path]:
     """Every module of the package that is code (the template of a migration environment is data)."""
     return sorted(path for path in PACKAGE.rglob("*.py") if "template" not in str(path.parent))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A module, read once for all tests."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def room(path: Path) -> str:
@@ -65,7 +73,7 @@ def room(path: Path) -> str:
 
 def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
     """Rooms of this package that a module imports from, wherever in it, with the line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module == "toolkit":
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("toolkit."):
@@ -87,7 +95,7 @@ def imported_modules(path: Path) -> set[str]:
     """Modules of this package that a module imports, wherever in it: for types alone, too."""
     names = {".".join(("toolkit", *each.relative_to(PACKAGE).with_suffix("").parts)): each for each in modules()}
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {name for alias in node.names if (name := f"{node.module}.{alias.name}") in names} or {node.module}
         elif isinstance(node, ast.Import):
@@ -95,14 +103,30 @@ def imported_modules(path: Path) -> set[str]:
     return {name.removesuffix(".__init__") for name in found if name in names or f"{name}.__init__" in names}
 
 
-def test_no_two_modules_of_engines_and_configuration_import_each_other() -> None:
+def test_no_two_modules_import_each_other() -> None:
     graph = {}
     for path in modules():
-        if room(path) in ("config", "engines"):
-            name = ".".join(("toolkit", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
-            graph[name] = imported_modules(path) - {name}
+        name = ".".join(("toolkit", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        graph[name] = imported_modules(path) - {name}
     # Raises, with the circle, if there is one.
     assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)
+
+
+LINES_OF_A_MODULE, LINES_OF_A_FUNCTION = 400, 50
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_and_functions_are_small(path: Path) -> None:
+    """Of a function count its docstring and what it does: decorators and parameters have a line each."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_OF_A_MODULE
+    functions = [each for each in ast.walk(parsed(path)) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert [each.name for each in functions if _lines(each) > LINES_OF_A_FUNCTION] == []
+
+
+def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    last = function.end_lineno
+    assert last is not None
+    return last - function.body[0].lineno + 1
 
 
 # Within engines: the contract is the ground, portable code knows no engine, and no engine another.
@@ -134,7 +158,7 @@ def test_an_engine_rests_on_the_contract_and_on_portable_code_and_on_no_other_en
     "path", [p for p in modules() if room(p) not in ("cli", "__main__")], ids=lambda p: str(p.relative_to(PACKAGE))
 )
 def test_library_code_neither_prints_nor_exits(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             assert called not in ("print", "exit", "quit", "sys.exit", "os._exit", "click.echo"), node.lineno
@@ -162,7 +186,7 @@ def test_the_command_line_prints_only_through_its_gate(path: Path) -> None:
             "get_binary_stream",
         )
     }
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Name | ast.Attribute):
             assert gate or ast.unparse(node) not in forbidden, node.lineno
         if isinstance(node, ast.ImportFrom) and node.module in ("click", "rich", "rich.console", "sys"):
@@ -177,7 +201,7 @@ def test_nothing_starts_a_process_whose_arguments_and_environment_others_could_s
     for path in modules():
         if path == PACKAGE / "engines" / "postgresql" / "embedded.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Import):
                 assert not starting & {alias.name.split(".")[0] for alias in node.names}, path
             if isinstance(node, ast.ImportFrom) and node.module in starting:
@@ -190,7 +214,7 @@ def test_core_knows_no_driver_and_no_command_line() -> None:
     forbidden = {"psycopg", "sqlite3", "duckdb", "adbc_driver_postgresql", "adbc_driver_sqlite", "obstore"}
     forbidden |= {"click", "rich", "alembic", "tempfile"}
     for path in (PACKAGE / "core").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             assert not forbidden & {name.split(".")[0] for name in names}, path

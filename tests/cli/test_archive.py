@@ -126,7 +126,7 @@ def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.Ca
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["push", "--older-than", "soon"], 2, "no length of time"),
+        (["push", "--older-than", "soon"], 2, "no duration"),
         (["push", "role"], 2, "no column of files"),
         (["push", "--to", "nowhere"], 2, "There is no store 'nowhere'"),
         (["push", "--move", "--to", "./elsewhere"], 2, "has a name"),

@@ -6,11 +6,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.core.retention import Policy, apply_policy, parse_duration, show_duration
+from toolkit.core.retention import Policy, apply_policy
 
 NOW = dt.datetime(2024, 3, 15, 12, tzinfo=dt.UTC)
 
@@ -109,31 +108,3 @@ def test_a_second_application_keeps_all_that_the_first_kept(found: list[dt.datet
     policy = Policy(last=count, daily=count, weekly=count, monthly=count)
     left = [v.snapshot for v in apply_policy([Made(time) for time in found], policy, NOW) if v.kept]
     assert all(v.kept for v in apply_policy(left, policy, NOW))
-
-
-@pytest.mark.parametrize(
-    ("text", "length"),
-    [
-        ("90d", dt.timedelta(days=90)),
-        ("12h", dt.timedelta(hours=12)),
-        ("5m", dt.timedelta(minutes=5)),
-        ("2w", dt.timedelta(days=14)),
-        ("6mo", dt.timedelta(days=180)),
-        ("1y6mo", dt.timedelta(days=545)),
-        ("0d", dt.timedelta()),
-    ],
-)
-def test_a_length_of_time_is_read(text: str, length: dt.timedelta) -> None:
-    assert parse_duration(text) == length
-
-
-@pytest.mark.parametrize("text", ["", "90", "d", "90 d", "-1d", "1.5d", "9x", "1d9", "99999999999y"])
-def test_what_is_no_length_of_time_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no length of time|too long"):
-        parse_duration(text)
-
-
-@given(st.integers(0, 10**6))
-def test_a_length_is_shown_as_it_is_read(minutes: int) -> None:
-    length = dt.timedelta(minutes=minutes)
-    assert parse_duration(show_duration(length)) == length

@@ -14,6 +14,7 @@ from toolkit.cli.options import (
     STORE,
     TABLES,
     Commands,
+    duration,
     general_options,
     only_option,
     to_backend_option,
@@ -30,17 +31,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _STORE = "archive"
-
-
-def _duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.timedelta | None:
-    if value is None:
-        return None
-    from toolkit.core.retention import parse_duration
-
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from error
 
 
 store_option = click.option(
@@ -89,9 +79,9 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
 )
 @click.option(
     "--older-than",
-    metavar="AGE",
-    callback=_duration,
-    help="Only files of rows made so long ago (90d, 12h, 2w, 6mo), by their created_at; where a table has "
+    metavar="DURATION",
+    callback=duration,
+    help="Only files of rows made so long ago (12h, 7d, 2w, 6mo, 1y), by their created_at; where a table has "
     "no such column, files last written so long ago.",
 )
 @where_option
@@ -284,7 +274,7 @@ def restore(
 @click.option("--keep-daily", type=click.IntRange(0), default=0, metavar="N", help="The newest of each of N days.")
 @click.option("--keep-weekly", type=click.IntRange(0), default=0, metavar="N", help="The newest of each of N weeks.")
 @click.option("--keep-monthly", type=click.IntRange(0), default=0, metavar="N", help="The newest of each of N months.")
-@click.option("--keep-within", metavar="AGE", callback=_duration, help="All that are not older (90d, 12h, 2w, 6mo).")
+@click.option("--keep-within", metavar="DURATION", callback=duration, help="All that are not older (12h, 7d, 6mo, 1y).")
 @from_option(help="The database of rows that were moved: objects that none of them points at any more go too.")
 @click.option(
     "--adopt",

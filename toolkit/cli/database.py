@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from toolkit.cli.options import DATABASE, Commands, general_options
-from toolkit.cli.output import Notes, ask, print_json, print_script, report, say
+from toolkit.cli.output import Notes, ask, print_json, report, say
 from toolkit.cli.render import show_error
+from toolkit.cli.render_database import (
+    show_check,
+    show_current,
+    show_dropped,
+    show_history,
+    show_migration,
+)
 from toolkit.config import DEFAULT_DATABASE
 from toolkit.errors import EXIT_DIFFERENT, CancelledError, ToolkitError
-from toolkit.shown_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from toolkit.config import Config, Database
-    from toolkit.operations.migrations.history import Revision
     from toolkit.operations.migrations.migrate import Check, CurrentRevision, Dropped, Migration
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -79,7 +84,7 @@ def upgrade(config: Config, /, revision: str, name: str, every: bool, as_json: b
     def run(each: Database) -> Migration:
         return migrate.upgrade(each, config, revision, progress=Notes(), **options)
 
-    _for_each(_chosen(config, name, every), run, _show_migration, as_json, every)
+    _for_each(_chosen(config, name, every), run, show_migration, as_json, every)
 
 
 @command()
@@ -109,7 +114,7 @@ def downgrade(
     def run(each: Database) -> Migration:
         return migrate.downgrade(each, config, revision, progress=Notes(), **options)
 
-    _for_each(chosen, run, _show_migration, as_json, every)
+    _for_each(chosen, run, show_migration, as_json, every)
 
 
 @command("stamp-migration")
@@ -131,7 +136,7 @@ def stamp_migration(config: Config, /, revision: str, name: str, every: bool, as
     def run(each: Database) -> Migration:
         return migrate.stamp(each, config, revision, **options)
 
-    _for_each(_chosen(config, name, every), run, _show_migration, as_json, every)
+    _for_each(_chosen(config, name, every), run, show_migration, as_json, every)
 
 
 @command("show-current-revision")
@@ -146,7 +151,7 @@ def show_current_revision(config: Config, /, name: str, every: bool, as_json: bo
     def run(each: Database) -> CurrentRevision:
         return migrate.show_current_revision(each, config)
 
-    _for_each(_chosen(config, name, every), run, _show_current, as_json, every, only_looks=True)
+    _for_each(_chosen(config, name, every), run, show_current, as_json, every, only_looks=True)
 
 
 @command()
@@ -166,7 +171,7 @@ def check(context: click.Context, name: str, every: bool, as_json: bool) -> None
     def run(each: Database) -> Check:
         return migrate.check(each, config, Notes())
 
-    found = _for_each(_chosen(config, name, every), run, _show_check, as_json, every, only_looks=True)
+    found = _for_each(_chosen(config, name, every), run, show_check, as_json, every, only_looks=True)
     if any(each.changes for each in found):
         context.exit(EXIT_DIFFERENT)
 
@@ -191,7 +196,7 @@ def drop_all(config: Config, /, name: str, every: bool, no_prompt: bool, as_json
     def run(each: Database) -> Dropped:
         return migrate.drop_all(each, config)
 
-    _for_each(chosen, run, _show_dropped, as_json, every)
+    _for_each(chosen, run, show_dropped, as_json, every)
 
 
 @command("make-migrations")
@@ -215,7 +220,7 @@ def make_migrations(config: Config, /, name: str, as_json: bool, **options: Any)
 
     made = history.make_migrations(config.database(name), config, progress=Notes(), **options)
     if as_json or made is not None:
-        _show(made, [made] if made else [], as_json, verbose=True)
+        show_history(made, [made] if made else [], as_json, verbose=True)
     else:
         say(f"{name}: nothing to do, it is like the models (an empty migration: --no-autogenerate).", err=True)
 
@@ -236,7 +241,7 @@ def merge_migrations(config: Config, /, revisions: str, as_json: bool, **options
     from toolkit.operations.migrations import history
 
     made = history.merge(config, revisions, **options)
-    _show(made, [made], as_json, verbose=True)
+    show_history(made, [made], as_json, verbose=True)
 
 
 @command()
@@ -252,7 +257,7 @@ def history(config: Config, /, rev_range: str, indicate_current: bool, name: str
 
     asked = config.database(name) if indicate_current or "current" in rev_range else None
     found = history.revisions(config, rev_range, asked)
-    _show(found, found, as_json, verbose)
+    show_history(found, found, as_json, verbose)
 
 
 @command()
@@ -265,7 +270,7 @@ def heads(config: Config, /, resolve_dependencies: bool, verbose: bool, as_json:
     from toolkit.operations.migrations import history
 
     found = history.heads(config, resolve_dependencies=resolve_dependencies)
-    _show(found, found, as_json, verbose)
+    show_history(found, found, as_json, verbose)
 
 
 @command()
@@ -277,7 +282,7 @@ def branches(config: Config, /, verbose: bool, as_json: bool) -> None:
     from toolkit.operations.migrations import history
 
     found = history.branches(config)
-    _show(found, found, as_json, verbose)
+    show_history(found, found, as_json, verbose)
 
 
 @command()
@@ -293,7 +298,7 @@ def show(config: Config, /, revision: str, name: str, as_json: bool) -> None:
     from toolkit.operations.migrations import history
 
     found = history.show(config, revision, config.database(name) if revision == "current" else None)
-    _show(found, found, as_json, verbose=True)
+    show_history(found, found, as_json, verbose=True)
 
 
 @command()
@@ -376,57 +381,3 @@ def _raise_last(errors: Sequence[ToolkitError]) -> None:
         show_error(error)
     if errors:
         raise errors[-1]
-
-
-def _show(result: Any, revisions: Sequence[Revision], as_json: bool, verbose: bool) -> None:
-    if as_json:
-        print_json(result)
-        return
-    for revision in revisions:
-        _show_revision(revision, verbose)
-
-
-def _show_migration(done: Migration) -> None:
-    if done.sql is not None:
-        print_script(f"-- {printable(done.database)}\n{done.sql.rstrip()}")
-    elif done.before == done.after:
-        say(f"{done.database}: at {done.after or 'no revision'}, nothing to do")
-    else:
-        say(f"{done.database}: {done.before or 'no revision'} -> {done.after or 'no revision'}")
-
-
-def _show_current(found: CurrentRevision) -> None:
-    standing = "head" if found.is_head else f"head: {found.head or 'none'}"
-    say(f"{found.database}: {found.revision or 'no revision'} ({standing})")
-
-
-def _show_check(found: Check) -> None:
-    if not found.changes:
-        say(f"{found.database}: no differences")
-    for change in found.changes:
-        say(f"{found.database}: {change}")
-
-
-def _show_dropped(done: Dropped) -> None:
-    say(f"{done.database}: dropped {', '.join(done.tables) or 'nothing'}")
-
-
-def _show_revision(found: Revision, verbose: bool) -> None:
-    marks = [
-        mark
-        for mark, holds in (
-            ("head", found.is_head),
-            ("current", found.is_current),
-            ("branch point", len(found.children) > 1),
-            ("merge", len(found.parents) > 1),
-            *((label, True) for label in found.labels),
-        )
-        if holds
-    ]
-    shown = f" ({', '.join(marks)})" if marks else ""
-    say(f"{found.revision}  {found.message}{shown}")
-    if verbose:
-        say(f"  follows {', '.join(found.parents) or 'nothing'}")
-        if found.children:
-            say(f"  followed by {', '.join(found.children)}")
-        say(f"  {found.path}")

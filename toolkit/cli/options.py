@@ -169,16 +169,21 @@ def to_backend_option(command: F) -> F:
     )(command)
 
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.timedelta | None:
+    """`90s`, `15m`, `7d` or `6mo` as a duration."""
+    from toolkit.core.durations import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
 
 
-def duration(_: click.Context, __: click.Parameter, value: str | None) -> dt.timedelta | int | None:
-    """`90s`, `5m`, `2h`, `1d` or `3w` as a time; a bare number as one."""
-    if value is None or value.isdigit():
-        return value if value is None else int(value)
-    if value[:-1].isdigit() and value[-1] in _UNITS:
-        return dt.timedelta(**{_UNITS[value[-1]]: int(value[:-1])})
-    raise click.BadParameter(f"{value!r} is neither a number nor a time such as 90s, 5m, 2h or 1d")
+def duration_or_number(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> dt.timedelta | int | None:
+    """The same, and a bare number as one."""
+    return int(value) if value is not None and value.isdigit() else duration(context, parameter, value)
 
 
 def general_options(command: F) -> F:

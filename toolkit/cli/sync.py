@@ -13,7 +13,7 @@ from toolkit.cli.options import (
     DATABASE,
     TABLES,
     attachments_option,
-    duration,
+    duration_or_number,
     exclude_option,
     general_options,
     make_options,
@@ -59,9 +59,9 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 )
 @click.option(
     "--overlap",
-    metavar="TIME|N",
-    callback=duration,
-    help="Look so far back behind that, for rows committed late.  [default: 5m, or 0 for numbers]",
+    metavar="DURATION|N",
+    callback=duration_or_number,
+    help="Look so far back behind that (90s, 15m, 2h, 1d), for rows committed late.  [default: 5m, or 0 for numbers]",
 )
 @click.option("--delete", is_flag=True, help="Also delete rows that only the target has.")
 @click.option(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DAYS = {"mo": 30, "y": 365}
+from toolkit.core.durations import show_duration
+
 _CLOCKS_DIFFER = dt.timedelta(minutes=5)
-_DURATION = re.compile(r"(\d+)(mo|[mhdwy])")
 
 
 class Dated(Protocol):
@@ -102,30 +100,3 @@ def _recent(snapshot: Dated, policy: Policy, now: dt.datetime) -> tuple[str, ...
     if policy.within is None or now - snapshot.created_at > policy.within:
         return ()
     return (f"within {show_duration(policy.within)}",)
-
-
-def parse_duration(text: str) -> dt.timedelta:
-    """A length of time: `90d`, `12h`, `5m` (minutes), `2w`, `6mo` (of 30 days), `1y` (of 365), or several: `1y6mo`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
-        raise ValueError(f"{text!r} is no length of time; write it like 90d, 12h, 5m, 2w, 6mo or 1y")
-    try:
-        return sum((_length(int(number), unit) for number, unit in parts), dt.timedelta())
-    except OverflowError as error:
-        raise ValueError(f"{text!r} is too long") from error
-
-
-def _length(number: int, unit: str) -> dt.timedelta:
-    return dt.timedelta(days=number * _DAYS[unit]) if unit in _DAYS else dt.timedelta(**{_UNITS[unit]: number})
-
-
-def show_duration(length: dt.timedelta) -> str:
-    """A length of time as `parse_duration` takes it, in whole minutes."""
-    minutes = length // dt.timedelta(minutes=1)
-    days, minutes = divmod(minutes, 24 * 60)
-    parts = [(days, "d"), (minutes // 60, "h"), (minutes % 60, "m")]
-    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0m"
