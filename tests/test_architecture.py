@@ -149,9 +149,7 @@ ENGINE_ROOMS = {
 def test_an_engine_rests_on_the_contract_and_on_portable_code_and_on_no_other_engine(path: Path) -> None:
     own = path.relative_to(PACKAGE / "engines").parts[0].removesuffix(".py")
     imported = {name.split(".")[2] for name in imported_modules(path) if name.startswith("toolkit.engines.")}
-    # A script's literal of an array is what is sent for one.
-    is_literal_of_an_array = path.name == "literals.py" and imported - ENGINE_ROOMS[own] == {"postgresql"}
-    assert is_literal_of_an_array or not imported - ENGINE_ROOMS[own] - {own}
+    assert not imported - ENGINE_ROOMS[own] - {own}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_architecture import PACKAGE, modules
+from tests.test_architecture import PACKAGE, modules, parsed
 
 ENGINES = {
     "sqlite": r"sqlite",
@@ -30,7 +30,6 @@ EXCEPTIONS = {
     "config/databases.py": "the databases that there are by default",
     "core/": CANONICAL,
     "engines/portable/decorated.py": CANONICAL,
-    "engines/portable/literals.py": "the literals of all scripts share how characters are escaped",
     "engines/duckdb/dialect.py": "it is derived from PostgreSQL's",
     "engines/duckdb/session.py": "its dialect takes PostgreSQL's constructs and options",
     "engines/postgresql/embedded.py": LOCK_FILE,
@@ -63,7 +62,7 @@ def foreign_names(path: Path) -> list[tuple[int, str]]:
     parts = path.relative_to(PACKAGE).parts
     own = parts[1] if parts[0] == "engines" else None
     others = re.compile("|".join(pattern for name, pattern in ENGINES.items() if name != own), re.IGNORECASE)
-    found = names_in(ast.parse(path.read_text(encoding="utf-8")))
+    found = names_in(parsed(path))
     return [(line, name) for line, name in found if others.search(name)]
 
 
