@@ -67,6 +67,7 @@ def sync(
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
     """
     started = time.perf_counter()
+    options = _effective(options or Options(), since)
     databases = config.database(source), config.database(target)
     project = Project(config)
     specs = narrowed(select_tables(project.metadata, tables, exclude), where or {})
@@ -79,7 +80,7 @@ def sync(
         specs,
         matches({spec.name: spec for spec in specs}, match or {}),
         since,
-        _effective(options or Options(), since),
+        options,
         _Attachments(attachments, overwrite_attachments),
         progress or Silent(),
         started,
