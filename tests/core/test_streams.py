@@ -98,8 +98,13 @@ def test_ctrl_c_again_and_again_does_not_leave_the_thread_behind() -> None:
                 begun.set()
 
     presser = threading.Thread(target=press)
-    presser.start()
-    with pytest.raises(KeyboardInterrupt):
-        consume()
+    # A shell lets what it starts in the background ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        presser.start()
+        with pytest.raises(KeyboardInterrupt):
+            consume()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended.is_set()
     presser.join()

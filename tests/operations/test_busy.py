@@ -228,7 +228,9 @@ def test_an_application_in_another_process_waits_for_no_more_than_a_part_of_a_sy
         for number in range(2):
             began = time.monotonic()
             execute(items.database("sqlite"), f"UPDATE item SET v = {number + 5} WHERE id = 2")
-            assert sync(items, "sqlite", "sqlite2").verified
+            result = sync(items, "sqlite", "sqlite2")
+            # On a machine that compares for longer than the application can wait, it is told what is not proved.
+            assert result.verified or result.is_overtaken
             seconds.append(time.monotonic() - began)
     assert told["commits"] > 10
     assert told["longest"] < max(seconds), (told, seconds)
