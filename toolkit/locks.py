@@ -49,18 +49,18 @@ def try_lock(path: Path, seconds: float = 0) -> sqlite3.Connection | None:
     return connection
 
 
-def take_writer_lock(place: Path, seconds: float) -> WriterLock | None:
+def take_writer_lock(target: Path, seconds: float) -> WriterLock | None:
     """The lock of whoever writes to a place, waiting so long for whoever has it; None if that is not enough.
 
     A directory has its lock in itself: whoever shares it meets there, whatever user, container or folder of temporary
     files is theirs. Where its file system has no locks, and for a file, it is one of this user on this machine.
     """
-    if place.is_dir():
+    if target.is_dir():
         try:
-            return _taken(place / _LOCK, seconds)
+            return _taken(target / _LOCK, seconds)
         except sqlite3.OperationalError:
             pass
-    status = place.stat()
+    status = target.stat()
     return _taken(own_folder() / f"{status.st_dev:x}-{status.st_ino:x}.lock", seconds)
 
 

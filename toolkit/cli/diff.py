@@ -159,13 +159,13 @@ def _write_script(
     from toolkit.cli.render import show_diff
     from toolkit.operations.diff.script import diff_sql
 
-    place: Path | IO[bytes] = script_stream() if script == "-" else Path(script)
+    output: Path | IO[bytes] = script_stream() if script == "-" else Path(script)
     with progress_on_stderr() as progress:
         result = diff_sql(
             config,
             source,
             target,
-            place,
+            output,
             tables,
             where=where,
             exclude=exclude,

@@ -1,4 +1,7 @@
-"""Put rows of any number and width in the order of their keys, in bounded memory."""
+"""Put rows of any number and width in the order of their keys, in bounded memory.
+
+By sorted runs of its own: DuckDB's ORDER BY, and Arrow's, hold whole rows, and rows here may be megabytes wide.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one form of a JSON document: what PostgreSQL prints for it as `jsonb`.
+"""The one form of a JSON document: what PostgreSQL prints for it as `jsonb`, which no library of Python's makes.
 
 Keys ordered by length, then by bytes; the last of duplicate keys wins; `, ` and `: ` between parts; numbers
 written out without an exponent and otherwise as they were, of any size. PostgreSQL makes this form by

@@ -1,4 +1,7 @@
-"""Which snapshots to keep, and why: the policies of backup programs (restic's `ApplyPolicy`), without a clock."""
+"""Which snapshots to keep, and why: the policies of backup programs (restic's `ApplyPolicy`), without a clock.
+
+They are parts of such programs, not of a library.
+"""
 
 from __future__ import annotations
 

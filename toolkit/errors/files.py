@@ -10,27 +10,27 @@ from toolkit.errors.base import EXIT_DIFFERENT, ToolkitError
 class StoreError(ToolkitError):
     """A file or an object that cannot be read or written."""
 
-    def __init__(self, place: str, problem: str, advice: str = "") -> None:
-        self.place, self.problem = place, problem
+    def __init__(self, subject: str, problem: str, advice: str = "") -> None:
+        self.subject, self.problem = subject, problem
         usual = "Check the path, the permissions on it, and the space left there."
-        super().__init__(f"{place}: {problem}.", advice or usual)
+        super().__init__(f"{subject}: {problem}.", advice or usual)
 
 
 class MissingObjectError(StoreError):
     """An object that is not there."""
 
-    def __init__(self, place: str, key: str) -> None:
+    def __init__(self, subject: str, key: str) -> None:
         self.key = key
-        super().__init__(place, f"there is no object {key!r}", "Check the name, and that it is the right store.")
+        super().__init__(subject, f"there is no object {key!r}", "Check the name, and that it is the right store.")
 
 
 class DamagedObjectError(StoreError):
     """An object of an archive that is not what its name, or its manifest, says."""
 
-    def __init__(self, place: str, key: str, problem: str) -> None:
+    def __init__(self, subject: str, key: str, problem: str) -> None:
         self.key = key
         super().__init__(
-            f"{place}: {key}",
+            f"{subject}: {key}",
             problem,
             "Run 'toolkit archive verify --read-data'; a push repairs it while the file is still in the live store.",
         )
@@ -60,7 +60,7 @@ class CollidingFilesError(ToolkitError):
 
     def __init__(self, places: Mapping[str, Sequence[str]], count: int, advice: str) -> None:
         self.places, self.count = dict(places), count
-        shown = "; ".join(f"{place} of {' and '.join(files)}" for place, files in places.items())
+        shown = "; ".join(f"{subject} of {' and '.join(files)}" for subject, files in places.items())
         more = f"; and {count - len(places):,} more" if count > len(places) else ""
         super().__init__(
             f"{count:,} {'file' if count == 1 else 'files'} would be what several are: {shown}{more}.",

@@ -12,12 +12,12 @@ CHUNK_BYTES = 1 << 20
 class Source:
     """Chunks on their way into a store: counted (bytes), and their own errors kept apart from the store's."""
 
-    def __init__(self, chunks: Iterable[bytes], size: int | None, place: str, key: str) -> None:
+    def __init__(self, chunks: Iterable[bytes], size: int | None, store: str, key: str) -> None:
         self.error: BaseException | None = None
         self.ended = False
         self.count = 0
         self.chunks = iter(chunks)
-        self._size, self._place, self._key = size, place, key
+        self._size, self._store, self._key = size, store, key
 
     def take(self, count: int) -> bytes:
         """At least `count` bytes, or all."""
@@ -47,7 +47,7 @@ class Source:
         if self._size is None or self.count == self._size or (self.count < self._size and not ended):
             return
         self.error = StoreError(
-            self._place,
+            self._store,
             f"{self._key!r} should have {self._size} bytes, but {self.count}{'' if ended else ' and more'} came",
             "It changed while it was read, or is damaged: nothing was written. Run again.",
         )

@@ -68,15 +68,15 @@ class Directory(Protocol):
         """
 
 
-def directory_at(place: str | Path | Store) -> Directory:
+def directory_at(given: str | Path | Store) -> Directory:
     """The directory of a path, of an object store's URL (`s3://bucket/prefix`, `az://…`, `gs://…`), or of a store.
 
     Raises:
         StoreError: the URL is none that is known, or lacks credentials.
     """
-    if isinstance(place, Path) or (isinstance(place, str) and "://" not in place):
-        return LocalDirectory(Path(place))
-    store = place if isinstance(place, Store) else Store("", place)
+    if isinstance(given, Path) or (isinstance(given, str) and "://" not in given):
+        return LocalDirectory(Path(given))
+    store = given if isinstance(given, Store) else Store("", given)
     return ObjectDirectory(store) if store.directory is None else LocalDirectory(store.directory)
 
 

@@ -144,7 +144,7 @@ def open_chunks(directory: Directory, name: str, form: FileForm, seen: Any = Non
         StoreError: it cannot be read.
         FixtureError: it is damaged, or decompresses to far more than any data would.
     """
-    place = f"{directory.name.rstrip('/')}/{name}"
+    shown = f"{directory.name.rstrip('/')}/{name}"
     with directory.open(name) as file:
         watched = _Watched(file, seen)
         if form.compression is Compression.NONE:
@@ -154,10 +154,10 @@ def open_chunks(directory: Directory, name: str, form: FileForm, seen: Any = Non
                 with told_if_full():
                     while chunk := watched.read(_COPIED):
                         copy.write(chunk)
-                yield _limited(_zipped(copy, place, form), watched, place)
+                yield _limited(_zipped(copy, shown, form), watched, shown)
         else:
             stream = pa.CompressedInputStream(pa.PythonFile(watched, "r"), _CODECS[form.compression])
-            yield _limited(iter(lambda: stream.read(_COPIED), b""), watched, place)
+            yield _limited(iter(lambda: stream.read(_COPIED), b""), watched, shown)
         watched.read_rest()
 
 
@@ -185,14 +185,14 @@ class _Watched:
         """The file itself is closed by whoever opened it."""
 
 
-def _limited(chunks: Iterator[bytes], file: _Watched, place: str) -> Iterator[bytes]:
+def _limited(chunks: Iterator[bytes], file: _Watched, shown: str) -> Iterator[bytes]:
     total = 0
     try:
         for chunk in chunks:
             total += len(chunk)
             if total > max(_FREE_BYTES, _LARGEST_RATIO * file.bytes):
                 raise FixtureError(
-                    place,
+                    shown,
                     f"decompresses to more than {total >> 20} MB, over {_LARGEST_RATIO} times its size",
                     "If it is really that large, decompress it yourself, then run again.",
                 )
@@ -200,23 +200,23 @@ def _limited(chunks: Iterator[bytes], file: _Watched, place: str) -> Iterator[by
         if not file.bytes:
             raise EOFError("it is empty")  # noqa: TRY301 - told as any other damage
     except (OSError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
-        raise FixtureError(place, f"is damaged: it does not decompress ({error})", _RESTORE) from error
+        raise FixtureError(shown, f"is damaged: it does not decompress ({error})", _RESTORE) from error
 
 
 _RESTORE = "Restore the file, or dump it again; nothing was written."
 
 
-def _zipped(file: IO[bytes], place: str, form: FileForm) -> Iterator[bytes]:
+def _zipped(file: IO[bytes], shown: str, form: FileForm) -> Iterator[bytes]:
     """The member of an archive that has the file's own name, or else the first of its format."""
     with zipfile.ZipFile(file) as archive:
         members = [name for name in archive.namelist() if name.lower().endswith(f".{form.format}")]
-        wanted = place.rpartition("/")[2][: -len(".zip")].lower()
+        wanted = shown.rpartition("/")[2][: -len(".zip")].lower()
         if not members:
-            raise FixtureError(place, f"holds no .{form.format} file", _RESTORE)
+            raise FixtureError(shown, f"holds no .{form.format} file", _RESTORE)
         chosen = next((name for name in members if name.lower() == wanted), members[0])
         if archive.getinfo(chosen).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             # Python's module unpacks these without a bound: a few kilobytes may be gigabytes.
-            raise FixtureError(place, "is packed by a method that is not read", "Use the usual one, deflate, or .zst.")
+            raise FixtureError(shown, "is packed by a method that is not read", "Use the usual one, deflate, or .zst.")
         with archive.open(chosen) as member:
             while chunk := member.read(_COPIED):
                 yield chunk

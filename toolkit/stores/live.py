@@ -163,19 +163,21 @@ class FsspecBackend:
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are."""
         with self._translated(path):
-            place = str(self._fs._strip_protocol(self._place(path)))  # noqa: SLF001 - it has no public name.
-        return locations.in_file_system(self._backend.protocol, getattr(self._fs, "storage_options", None) or {}, place)
+            full_path = str(self._fs._strip_protocol(self._full_path(path)))  # noqa: SLF001 - it has no public name.
+        return locations.in_file_system(
+            self._backend.protocol, getattr(self._fs, "storage_options", None) or {}, full_path
+        )
 
     def info(self, path: str) -> ObjectInfo | None:
         """What is known of a file, None if there is none."""
         with suppress(MissingObjectError), self._translated(path):
-            found = self._fs.info(self._place(path))
+            found = self._fs.info(self._full_path(path))
             return None if found.get("type") == "directory" else _described(path, found)
         return None
 
     def read(self, path: str) -> Iterator[bytes]:
         """A file's content in chunks of about a megabyte."""
-        with self._translated(path), self._fs.open(self._place(path), "rb") as file:
+        with self._translated(path), self._fs.open(self._full_path(path), "rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
 
@@ -187,15 +189,15 @@ class FsspecBackend:
         self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
     ) -> None:
         """Write a file, in place of what has the name; an interrupted write leaves what was there."""
-        place = self._inside(path)
+        full_path = self._inside(path)
         source = Source(chunks, size, self.name, path)
         if self._backend.protocol == "memory":
             # It shows a file from its first byte on, and holds it all anyway.
             content = b"".join(source)
             with self._translated(path):
-                self._fs.pipe_file(place, content)
+                self._fs.pipe_file(full_path, content)
             return
-        file = self._create(path, place)
+        file = self._create(path, full_path)
         try:
             for chunk in source:
                 with self._translated(path):
@@ -209,12 +211,12 @@ class FsspecBackend:
                 file.discard()
             raise
 
-    def _create(self, path: str, place: str) -> Any:
+    def _create(self, path: str, full_path: str) -> Any:
         """A file that appears when it is committed."""
         with self._translated(path):
             with suppress(NotImplementedError):
-                self._fs.makedirs(self._fs._parent(place), exist_ok=True)  # noqa: SLF001 - it has no public name.
-            file = self._fs.open(place, "wb", autocommit=False)
+                self._fs.makedirs(self._fs._parent(full_path), exist_ok=True)  # noqa: SLF001 - it has no public name.
+            file = self._fs.open(full_path, "wb", autocommit=False)
             # It is ours to commit, not the next transaction's.
             with suppress(ValueError):
                 self._fs.transaction.files.remove(file)
@@ -222,9 +224,9 @@ class FsspecBackend:
 
     def delete(self, path: str) -> None:
         """Remove a file that may not be there."""
-        place = self._inside(path)
+        full_path = self._inside(path)
         with self._translated(path), suppress(FileNotFoundError):
-            self._fs.rm_file(place)
+            self._fs.rm_file(full_path)
 
     def list(self) -> Iterator[ObjectInfo]:
         """Every file, in no particular order, a folder at a time."""
@@ -235,7 +237,7 @@ class FsspecBackend:
                     name = str(found["name"]).lstrip("/")
                     yield _described(name.removeprefix(base).lstrip("/"), found)
 
-    def _place(self, path: str) -> str:
+    def _full_path(self, path: str) -> str:
         return str(self._backend._prepare_path(path))  # noqa: SLF001 - where Advanced Alchemy looks for it.
 
     def _inside(self, path: str) -> str:
@@ -245,7 +247,7 @@ class FsspecBackend:
         if self._backend.protocol in ("file", "local") and self._backend.prefix:
             with self._translated(path):
                 _refuse_outside(self.name, Path(self._backend.prefix), path)
-        return self._place(path)
+        return self._full_path(path)
 
     @contextmanager
     def _translated(self, path: str | None = None) -> Iterator[None]:
@@ -257,9 +259,9 @@ class FsspecBackend:
             raise MissingObjectError(self.name, path or "") from None
         except Exception as error:  # noqa: BLE001 - every file system has errors of its own.
             text = without(self._secrets, str(error).partition("\n")[0])
-            place = self.name if path is None else f"{self.name}: {path!r}"
+            shown = self.name if path is None else f"{self.name}: {path!r}"
             problem = getattr(error, "strerror", None) or f"{type(error).__name__}: {text}"
-            raise StoreError(place, problem.rstrip(".")) from None
+            raise StoreError(shown, problem.rstrip(".")) from None
 
 
 def _described(path: str, found: dict[str, Any]) -> ObjectInfo:

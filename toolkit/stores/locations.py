@@ -23,11 +23,11 @@ _TRIED = 20
 def in_directory(root: Path, path: str = "") -> str:
     """The location of a file in a directory of this machine: links on the way are followed."""
     try:
-        place = os.path.realpath(root / path.strip("/"))
+        found = os.path.realpath(root / path.strip("/"))
     except (OSError, ValueError):
         # A name that no file has.
-        place = f"{root}/{path}"
-    return f"file:{same_name(place) if ignores_case(root) else place}"
+        found = f"{root}/{path}"
+    return f"file:{same_name(found) if ignores_case(root) else found}"
 
 
 def in_store(store: ObjectStore | None, path: str = "") -> str:
@@ -88,14 +88,14 @@ def _joined(*parts: str) -> str:
 @lru_cache(maxsize=256)
 def ignores_case(folder: Path) -> bool:
     """Whether a folder's file system takes `A` and `a` for one name, as far as names that are there can tell."""
-    for place in (folder, *folder.parents):
+    for found in (folder, *folder.parents):
         try:
-            with os.scandir(place) as entries:
+            with os.scandir(found) as entries:
                 names = [entry.name for _, entry in zip(range(_TRIED), entries, strict=False)]
             for name in names:
-                other = place / name.swapcase()
+                other = found / name.swapcase()
                 if other.name != name and other.name not in names:
-                    return other.exists() and other.samefile(place / name)
+                    return other.exists() and other.samefile(found / name)
         except OSError:
             continue
     return False

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def name_of(store: Store) -> str:
     """How a store is called in messages."""
-    place = str(store.directory) if store.kind == "file" else store.shown_url
-    return f"{store.name} ({place})" if store.name else place
+    address = str(store.directory) if store.kind == "file" else store.shown_url
+    return f"{store.name} ({address})" if store.name else address
 
 
 def opened(store: Store) -> ObjectStore | None:

@@ -16,7 +16,7 @@ from toolkit.errors import StoreError
 
 
 @contextmanager
-def whole_file(place: Path | IO[bytes]) -> Iterator[IO[bytes]]:
+def whole_file(target: Path | IO[bytes]) -> Iterator[IO[bytes]]:
     """A file to write, which takes its place when the block ends; after an error in it, the place is as it was.
 
     A file takes the place of an older one in one step, with that one's permissions; a new one only its owner may read.
@@ -25,30 +25,30 @@ def whole_file(place: Path | IO[bytes]) -> Iterator[IO[bytes]]:
     Raises:
         StoreError: it cannot be written.
     """
-    if not isinstance(place, Path):
+    if not isinstance(target, Path):
         with tempfile.TemporaryFile(prefix="toolkit-") as file:
             with told_if_full():
                 yield file
                 file.seek(0)
-            shutil.copyfileobj(file, place)
-            place.flush()
+            shutil.copyfileobj(file, target)
+            target.flush()
         return
-    with _translated(place):
-        path = place.resolve()
+    with _translated(target):
+        path = target.resolve()
         mode = path.stat().st_mode if path.exists() else None
         if mode is not None and not stat.S_ISREG(mode):
-            with place.open("wb") as device, whole_file(device) as file:
+            with target.open("wb") as device, whole_file(device) as file:
                 yield file
             return
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
-        with _translated(place), os.fdopen(descriptor, "wb") as file:
+        with _translated(target), os.fdopen(descriptor, "wb") as file:
             yield file
             if mode is not None:
                 os.fchmod(file.fileno(), stat.S_IMODE(mode))
             file.flush()
             os.fsync(file.fileno())
-        with _translated(place):
+        with _translated(target):
             Path(name).replace(path)
     except BaseException:
         with suppress(OSError):
@@ -57,8 +57,8 @@ def whole_file(place: Path | IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _translated(place: Path) -> Iterator[None]:
+def _translated(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(str(place), error.strerror or str(error)) from error
+        raise StoreError(str(target), error.strerror or str(error)) from error

@@ -268,7 +268,7 @@ class _Verification:
                 self._need(entries)
         except StoreError as error:
             told = False
-            yield Finding(Outcome.DAMAGED_MANIFEST, object=error.place, reason=error.problem)
+            yield Finding(Outcome.DAMAGED_MANIFEST, object=error.subject, reason=error.problem)
         for key, size in self.catalogue.stream(
             "SELECT key, size FROM object WHERE key NOT IN (SELECT key FROM wanted) "
             "AND key NOT IN (SELECT key FROM needed) ORDER BY key"
