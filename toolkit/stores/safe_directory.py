@@ -1,7 +1,7 @@
 """A directory that nothing is ever written outside of, whatever the names and whatever lies in it already.
 
 Each folder on the way is opened by itself, without following links, and what is in it is reached from there: no link
-can be put in between. `pathlib` and obstore resolve a whole path at a time; libraries of archives look, and write later.
+can be put in between. `pathlib` and obstore resolve a whole path at a time; libraries of archives look, then write.
 """
 
 from __future__ import annotations
