@@ -158,12 +158,16 @@ def test_a_script_writes_them_as_the_application_does(config: Config, tmp_path: 
     require_arrived(config, target)
 
 
-def test_a_value_that_its_type_does_not_take_is_told_by_row_and_column(config: Config) -> None:
+@pytest.mark.parametrize(("source", "target"), [("sqlite", "duckdb"), ("duckdb", "sqlite")])
+def test_a_value_that_its_type_does_not_take_is_told_by_row_and_column(
+    config: Config, source: str, target: str
+) -> None:
     (spec,) = select_tables(metadata)
-    fill(config, "sqlite", "duckdb")
-    execute(config.database("sqlite"), f"UPDATE price SET amount = 'much' WHERE id = '{ROWS[3]['id']}'")
+    fill(config, source, target)
+    key = str(ROWS[3]["id"]).upper()
+    execute(config.database(source), f"UPDATE price SET amount = 'much' WHERE id = '{key}'")
     with pytest.raises(UnrepresentableValueError, match=r"column 'amount' holds 'much', which its type") as caught:
-        copy(config, "sqlite", "duckdb", spec)
+        copy(config, source, target, spec)
     assert str(ROWS[3]["id"]) in caught.value.fact
 
 

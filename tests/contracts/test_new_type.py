@@ -55,6 +55,41 @@ def _steps(*_: Any, **__: Any) -> str:
     return "INTEGER[]"
 
 
+class Tags(sa.types.UserDefinedType[str]):
+    """A list of words."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **options: Any) -> str:
+        return "TEXT[]"
+
+
+@compiles(Tags, "sqlite")
+def _tags(*_: Any, **__: Any) -> str:
+    return "JSON"
+
+
+class TagsAdapter(TypeAdapter):
+    """One string in fixtures, an array to every engine."""
+
+    kind = "tags"
+    carrier = Kind.ARRAY
+
+    @classmethod
+    def recognise(cls, declared: sa.types.TypeEngine[Any]) -> LogicalType | None:
+        return LogicalType(cls.kind, element=LogicalType(Kind.TEXT)) if isinstance(declared, Tags) else None
+
+    @property
+    def is_nested(self) -> bool:
+        return False
+
+    def json_value(self, value: Any) -> Any:
+        return " ".join(value)
+
+    def parse_json(self, value: Any) -> Any:
+        return value.split()
+
+
 class VersionAdapter(TypeAdapter):
     """A list of numbers in fixtures; a text everywhere else."""
 
@@ -118,18 +153,24 @@ sa.Table(
     sa.Column("needs", Version),
     sa.Column("steps", Steps),
     sa.Column("earlier", Steps, nullable=True),
+    sa.Column("tags", Tags),
 )
-ROWS = [("1.0.0", None, "1.0.0", None), ("1.20.3", "1.0.0", "10.2", "1.0.0"), ("10.0.0", "1.20.3", "7", "0")]
+ROWS = [
+    ("1.0.0", None, "1.0.0", None, ("first", "old")),
+    ("1.20.3", "1.0.0", "10.2", "1.0.0", None),
+    ("10.0.0", "1.20.3", "7", "0", ("new",)),
+]
+KINDS = (VersionAdapter, StepsAdapter, TagsAdapter)
 
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The types are known while a test runs."""
-    for adapter in (VersionAdapter, StepsAdapter):
+    for adapter in KINDS:
         register(adapter)
     monkeypatch.setitem(ADAPTERS, "steps", PostgresSteps)
     yield
-    for adapter in (VersionAdapter, StepsAdapter):
+    for adapter in KINDS:
         unregister(adapter)
 
 
@@ -145,17 +186,28 @@ def fill(config: Config, name: str, rows: list[tuple[Any, ...]] = ROWS) -> None:
     database = config.database(name)
     create(database, metadata)
     numbers = "string_to_array('{}', '.')::int[]" if database.engine_name == "postgresql" else "'{}'"
-    for *versions, steps, earlier in rows:
+    for *versions, steps, earlier, tags in rows:
         plain = ["NULL" if each is None else f"'{each}'" for each in versions]
         stepped = ["NULL" if each is None else numbers.format(each) for each in (steps, earlier)]
-        execute(database, f"INSERT INTO release VALUES ({', '.join([*plain, *stepped])})")
+        brackets = "{}" if database.engine_name == "postgresql" else "[]"
+        words = None if tags is None else ",".join(f'"{tag}"' for tag in tags)
+        tagged = "NULL" if words is None else f"'{brackets[0]}{words}{brackets[1]}'"
+        execute(database, f"INSERT INTO release VALUES ({', '.join([*plain, *stepped, tagged])})")
 
 
 def found(config: Config, name: str) -> list[tuple[Any, ...]]:
     """What an application finds there."""
     with connected(config.database(name)) as connection:
-        rows = connection.execute(sa.text("SELECT version, needs, steps, earlier FROM release ORDER BY 1")).all()
-    return [tuple(".".join(map(str, cell)) if isinstance(cell, list) else cell for cell in row) for row in rows]
+        rows = connection.execute(sa.text("SELECT version, needs, steps, earlier, tags FROM release ORDER BY 1")).all()
+    return [(*map(_dotted, row[:-1]), _listed(row[-1])) for row in rows]
+
+
+def _dotted(cell: Any) -> Any:
+    return ".".join(map(str, cell)) if isinstance(cell, list) else cell
+
+
+def _listed(cell: Any) -> Any:
+    return None if cell is None else tuple(json.loads(cell) if isinstance(cell, str) else cell)
 
 
 @pytest.mark.parametrize(("source", "other"), PAIRS)
@@ -181,7 +233,9 @@ def test_it_is_dumped_in_its_own_form_and_loaded_again(config: Config, tmp_path:
     create(config.database(target), metadata)
     dump_data(config, engine, directory=tmp_path / "fixtures")
     text = (tmp_path / "fixtures" / "release.json").read_text()
-    assert json.loads(text)[1] == {"version": [1, 20, 3], "needs": [1, 0, 0], "steps": [10, 2], "earlier": [1, 0, 0]}
+    versions = {"version": [1, 20, 3], "needs": [1, 0, 0], "steps": [10, 2], "earlier": [1, 0, 0]}
+    assert json.loads(text)[1] == {**versions, "tags": None}
+    assert json.loads(text)[0]["tags"] == "first old"
 
     load_data(config, target, directory=tmp_path / "fixtures")
     assert found(config, target) == ROWS
@@ -195,7 +249,7 @@ def test_it_is_dumped_in_its_own_form_and_loaded_again(config: Config, tmp_path:
 def test_a_script_writes_it(config: Config, tmp_path: Path, target: str) -> None:
     for_clients(config)
     fill(config, "sqlite2")
-    fill(config, target, [("1.0.0", "3", "3", "3"), ("8.8.8", None, "1", None)])
+    fill(config, target, [("1.0.0", "3", "3", "3", ("x",)), ("8.8.8", None, "1", None, None)])
     diff_sql(config, "sqlite2", target, tmp_path / "script.sql")
     assert run_script(config.database(target), tmp_path / "script.sql").returncode == 0
     assert found(config, target) == ROWS

@@ -6,9 +6,10 @@ column as its ciphertext. `infinity` dates and times travel as the largest and s
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
@@ -88,6 +89,11 @@ class LogicalType:
     def carrier(self) -> Kind:
         """The type of every engine's in whose form the values stand where nothing else is said."""
         return _ADAPTERS[self.kind].carrier
+
+    @property
+    def carried(self) -> LogicalType:
+        """The carrier, with this type's details: what an engine that has no adapter for this type takes it for."""
+        return replace(self, kind=self.carrier)
 
     @property
     def is_text(self) -> bool:
@@ -218,7 +224,7 @@ class TypeAdapter(ABC):
 
     @property
     def _carried(self) -> TypeAdapter:
-        return _adapter(LogicalType(self.carrier))
+        return self.type.carried.adapter
 
 
 # In the order in which they are asked whether a type is theirs.
@@ -310,6 +316,4 @@ def decoded(raw: msgspec.Raw) -> Any:
 
 def json_encoded(value: Any) -> str:
     """What `json_value` gave as text."""
-    import json
-
     return json.dumps(value, ensure_ascii=False)

@@ -374,8 +374,8 @@ class DuckDBRepository(TableRepository):
             try:
                 columns.append(self._adapter(column).incoming(values))
             except MisfitError as error:
-                rows = (f"{n}={fetched.columns[self.spec.column_names.index(n)][error.row]}" for n in self.spec.key)
-                raise UnrepresentableValueError(self.spec.name, ", ".join(rows), column.name, error.problem) from error
+                key = self.connection.codec.fetched_key(self.spec, fetched, error.row)
+                raise UnrepresentableValueError(self.spec.name, key, column.name, error.problem) from error
         return pa.record_batch(columns, schema=self.spec.schema)
 
 

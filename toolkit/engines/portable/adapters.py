@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import pyarrow as pa
 import sqlalchemy as sa
 
-from toolkit.core.types import Kind, LogicalType
+from toolkit.core.types import Kind, LogicalType, TypeAdapter
 
 
 class MisfitError(ValueError):
@@ -36,6 +36,11 @@ class Adapter:
         self.type = type_
         """What the database holds; `element` is that of what is in an array."""
         self.declared, self._element = declared, element
+
+    @property
+    def form(self) -> TypeAdapter:
+        """What the stored values look like: those of a type that the engine does not know, its carrier's."""
+        return self.type.carried.adapter
 
     @property
     def element(self) -> Self:
@@ -61,7 +66,7 @@ class Adapter:
         Raises:
             ValueError, TypeError, OverflowError, RecursionError, pyarrow.ArrowException: some are none of the type.
         """
-        read = self.type.adapter.from_python
+        read = self.form.from_python
         return pa.array([None if value is None else read(value) for value in values], self.type.arrow)
 
     def encode(self, values: pa.Array) -> list[Any]:
@@ -70,7 +75,7 @@ class Adapter:
         Raises:
             ValueError, pyarrow.ArrowException: some cannot be stored.
         """
-        encoded = self.type.adapter.to_pythons(values)
+        encoded = self.form.to_pythons(values)
         if self.type.carrier is Kind.UUID and self._has_digits:
             return [None if value is None else value.hex for value in encoded]
         return encoded

@@ -129,6 +129,18 @@ class Codec(Generic[A]):
             f"out: --exclude {spec.name}.",
         )
 
+    def fetched_key(self, spec: TableSpec, fetched: pa.RecordBatch, row: int) -> str:
+        """The key of a row that a bulk reader gave, for a message, even if a part of it is what does not fit."""
+        parts = []
+        for name in spec.key:
+            column, raw = spec.column(name), fetched.columns[spec.column_names.index(name)].slice(row, 1)
+            try:
+                text = show_value(column.type, python_scalar(self.adapter(column).incoming(raw)[0]))
+            except MISFITS:
+                text = shortened(str(raw[0]))
+            parts.append(f"{name}={text}")
+        return ", ".join(parts)
+
     def key_text(self, spec: TableSpec, values: Sequence[Any]) -> str:
         """A key for a message, even if a part of it is what cannot be decoded."""
         parts = []

@@ -65,22 +65,22 @@ class Decorated:
     def _to_stored(self, values: pa.Array) -> pa.Array:
         return self._each(values, lambda part: self._written(self._stored, self._read(self._canonical, part)))
 
-    def _read(self, form: Adapter, values: pa.Array) -> list[Any]:
+    def _read(self, side: Adapter, values: pa.Array) -> list[Any]:
         """The application's values of those in one of the two forms."""
-        dialect = self._dialect_of(form)
+        dialect = self._dialect_of(side)
         process = self._decorator.dialect_impl(dialect).result_processor(dialect, None) or _same
         # Numbers that an engine would change are stored in ways that no type's processor reads.
-        drive = form.type.adapter.to_pythons if form.type.carrier in _NUMBER_KINDS else form.encode
+        drive = side.form.to_pythons if side.type.carrier in _NUMBER_KINDS else side.encode
         return [None if value is None else process(value) for value in drive(values)]
 
-    def _written(self, form: Adapter, values: list[Any]) -> pa.Array:
+    def _written(self, side: Adapter, values: list[Any]) -> pa.Array:
         """The application's values in one of the two forms."""
-        dialect = self._dialect_of(form)
+        dialect = self._dialect_of(side)
         process = self._decorator.dialect_impl(dialect).bind_processor(dialect) or _same
-        return form.decode([None if value is None else process(value) for value in values])
+        return side.decode([None if value is None else process(value) for value in values])
 
-    def _dialect_of(self, form: Adapter) -> Dialect:
-        return _POSTGRESQL if form is self._canonical else self._dialect
+    def _dialect_of(self, side: Adapter) -> Dialect:
+        return _POSTGRESQL if side is self._canonical else self._dialect
 
     def _each(self, values: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> pa.Array:
         """The whole array converted, or the first value that cannot be.

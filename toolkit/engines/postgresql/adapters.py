@@ -78,7 +78,7 @@ class _Uuid(PostgresAdapter):
         return f"replace({name}::text, '-', '')" if actual == "bpchar" else super().store(name, actual)
 
     def text(self, value: Any) -> str:
-        return str(self.type.adapter.json_value(value))
+        return str(self.form.json_value(value))
 
     def matched(self, name: str, actual: str) -> tuple[str, str]:
         # UUIDs in a column of characters are written in several ways.
@@ -185,7 +185,7 @@ class _Array(PostgresAdapter):
     def _canonical(self, values: pa.Array) -> pa.Array:
         if self.element.reads_lists:
             return super()._canonical(values)
-        parse = self.type.adapter.parse_json
+        parse = self.form.parse_json
         parsed = [None if v is None else parse(json.loads(v)) for v in values.to_pylist()]
         return pa.array(parsed, self.type.arrow)
 

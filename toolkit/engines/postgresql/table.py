@@ -171,7 +171,7 @@ class PostgresRepository(TableRepository):
         try:
             return canonical_batch(self.spec, fetched)
         except UncarriedValueError as error:
-            key = ", ".join(f"{n}={fetched.columns[self.spec.column_names.index(n)][error.row]}" for n in self.spec.key)
+            key = CODEC.fetched_key(self.spec, fetched, error.row)
             raise UnrepresentableValueError(self.spec.name, key, error.column, error.problem) from error
 
     def _key_joins(self, keys: pa.Table | None) -> Iterator[tuple[str, str | None]]:

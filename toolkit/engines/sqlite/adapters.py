@@ -188,7 +188,7 @@ class _Timestamp(SqliteAdapter):
             naive = stored.cast(pa.timestamp("us"))
         except pa.ArrowInvalid:
             # Forms other than SQLAlchemy's own, with an offset for one: slower, by Python.
-            parse = self.type.adapter.parse_json
+            parse = self.form.parse_json
             return pa.array([None if text is None else parse(text) for text in stored.to_pylist()], self.type.arrow)
         return naive.view(pa.int64()).view(self.type.arrow)
 
@@ -244,12 +244,12 @@ class _Array(SqliteAdapter):
     classes = ()
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        parse = self.type.adapter.parse_json
+        parse = self.form.parse_json
         parsed = [None if text is None else parse(json.loads(text)) for text in fetched[0].to_pylist()]
         return pa.array(parsed, self.type.arrow)
 
     def encode(self, values: pa.Array) -> list[Any]:
-        form = self.type.adapter.json_value
+        form = self.form.json_value
         return [None if value is None else json_encoded(form(value)) for value in values.to_pylist()]
 
 
