@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -62,9 +63,15 @@ def room(path: Path) -> str:
     return first.removesuffix(".py")
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a module, which is parsed once for all tests."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
     """Rooms of this package that a module imports from, wherever in it, with the line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module == "toolkit":
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("toolkit."):
@@ -86,7 +93,7 @@ def test_nothing_imports_upwards(path: Path) -> None:
     "path", [p for p in modules() if room(p) not in ("cli", "__main__")], ids=lambda p: str(p.relative_to(PACKAGE))
 )
 def test_library_code_neither_prints_nor_exits(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             assert called not in ("print", "exit", "quit", "sys.exit", "os._exit", "click.echo"), node.lineno
@@ -114,7 +121,7 @@ def test_the_command_line_prints_only_through_its_gate(path: Path) -> None:
             "get_binary_stream",
         )
     }
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Name | ast.Attribute):
             assert gate or ast.unparse(node) not in forbidden, node.lineno
         if isinstance(node, ast.ImportFrom) and node.module in ("click", "rich", "rich.console", "sys"):
@@ -129,7 +136,7 @@ def test_nothing_starts_a_process_whose_arguments_and_environment_others_could_s
     for path in modules():
         if path == PACKAGE / "engines" / "postgresql" / "embedded.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Import):
                 assert not starting & {alias.name.split(".")[0] for alias in node.names}, path
             if isinstance(node, ast.ImportFrom) and node.module in starting:
@@ -142,7 +149,7 @@ def test_core_knows_no_driver_and_no_command_line() -> None:
     forbidden = {"psycopg", "sqlite3", "duckdb", "adbc_driver_postgresql", "adbc_driver_sqlite", "obstore"}
     forbidden |= {"click", "rich", "alembic", "tempfile"}
     for path in (PACKAGE / "core").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             assert not forbidden & {name.split(".")[0] for name in names}, path

@@ -42,6 +42,8 @@ _SETTINGS = (
     "SET LOCAL TimeZone = 'UTC'",
     "SET LOCAL DateStyle = 'ISO, YMD'",
     "SET LOCAL extra_float_digits = 1",
+    # psycopg reads intervals in no other style.
+    "SET LOCAL IntervalStyle = 'postgres'",
     "SET LOCAL standard_conforming_strings = on",
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL idle_in_transaction_session_timeout = 0",
