@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from tests.servers import azurite, swift, unreliable
 from tests.servers.azurite import AzureServer
@@ -25,6 +26,10 @@ from toolkit.config import Config, Database, load_config
 pytest_plugins = ["pytester"]
 # Its tests are run from other modules.
 pytest.register_assert_rewrite("tests.contracts.suite")
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 LEFT_OUT = pytest.StashKey[str]()
 ENGINES = ("sqlite", "postgres", "duckdb")

@@ -33,13 +33,13 @@ def toolkit_few_changes(source: str, target: str) -> Contender:
             yield UNCHANGED, sync(stage, stage.sources[source], url, wanted=(0, 0))
             for share in SHARES:
                 for together in (False, True):
-                    changed = _change(url, stage.todos, max(1, round(share * stage.todos)), together)
+                    changed = change(url, stage.todos, max(1, round(share * stage.todos)), together)
                     yield title(share, together), sync(stage, stage.sources[source], url, wanted=(0, changed))
 
     return Contender("toolkit sync", run, is_ours=True)
 
 
-def _change(url: str, todos: int, wanted: int, together: bool) -> int:
+def change(url: str, todos: int, wanted: int, together: bool) -> int:
     """Give so many todos of a database another text; their number."""
     if url.startswith("sqlite"):
         chosen = f"rowid <= {wanted}" if together else f"rowid % {max(todos // wanted, 1)} = 0"

@@ -25,6 +25,7 @@ from tests.benchmarks.fixtures import (
     toolkit_load_again,
 )
 from tests.benchmarks.report import Limit, Target
+from tests.benchmarks.waiting import toolkit_beside_application
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ GROUPS = (
         ),
     ),
     *(Group(_few_changes(*pair), (toolkit_few_changes(*pair),)) for pair in _PAIRS),
+    Group("beside an application", (toolkit_beside_application(),)),
     Group("SQLite → DuckDB", (toolkit("SQLite", "DuckDB"), dlt("SQLite", "DuckDB", "merge"))),
     Group("PostgreSQL → SQLite", (toolkit("PostgreSQL", "SQLite"), db_to_sqlite())),
     Group("PostgreSQL → DuckDB", (toolkit("PostgreSQL", "DuckDB"), dlt("PostgreSQL", "DuckDB", "merge"))),

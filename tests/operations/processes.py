@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
@@ -94,15 +95,22 @@ class Toolkit:
         return json.loads(self.out)
 
 
-def toolkit(project: Path, *arguments: str, temporary: Path | None = None, largest_file: int | None = None) -> Toolkit:
+def toolkit(
+    project: Path,
+    *arguments: str,
+    temporary: Path | None = None,
+    largest_file: int | None = None,
+    before: Callable[[], None] | None = None,
+) -> Toolkit:
     """Start the command line in the directory of a project, and return as it begins.
 
     `temporary` is where its temporary files and its locks go, in place of the place that all processes share.
     `largest_file`: no file that it writes may grow beyond so many bytes, as on a disk that is full.
+    `before` is called in the process, before anything else: to let something happen there at an exact moment.
     """
     folder = project / f"process{len(list(project.glob('process*')))}"
     folder.mkdir()
-    process = _CONTEXT.Process(target=_run, args=(project, folder, arguments, temporary, largest_file))
+    process = _CONTEXT.Process(target=_run, args=(project, folder, arguments, temporary, largest_file, before))
     process.start()
     while process.is_alive() and not (folder / "err").exists():
         time.sleep(0.001)
@@ -110,7 +118,12 @@ def toolkit(project: Path, *arguments: str, temporary: Path | None = None, large
 
 
 def _run(
-    project: Path, folder: Path, arguments: tuple[str, ...], temporary: Path | None, largest_file: int | None
+    project: Path,
+    folder: Path,
+    arguments: tuple[str, ...],
+    temporary: Path | None,
+    largest_file: int | None,
+    before: Callable[[], None] | None,
 ) -> None:
     # Before and after `run`, whose answer to Ctrl-C is what is asked for, it is not heard.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -128,6 +141,8 @@ def _run(
 
     # As `main` does: of a connection that Ctrl-C meets as it is closed, SQLAlchemy's pool would print a traceback.
     let_libraries_through()
+    if before is not None:
+        before()
     code = run(list(arguments))
     sys.stdout.flush()
     sys.stderr.flush()

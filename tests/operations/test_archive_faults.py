@@ -6,10 +6,9 @@ import json
 import os
 import random
 import secrets
-import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -17,6 +16,8 @@ import pytest
 from tests.operations.archive_example import Gallery
 from tests.operations.processes import Toolkit, toolkit
 from toolkit.config import Store
+from toolkit.core.archive_manifest import Address
+from toolkit.core.parallel import Stop
 from toolkit.errors import EXIT_FAILURE
 from toolkit.operations.archive.backends import Backends
 from toolkit.operations.archive.outcomes import Outcome
@@ -218,14 +219,24 @@ def test_nothing_is_lost_in_a_bucket_whenever_a_verb_is_killed(in_bucket: Galler
     assert not list(world.archive.store.list("locks"))
 
 
+def stop_at_the_first_object() -> None:
+    """Let the process stand still as soon as it has written one."""
+    real = Archive.write
+
+    def write(archive: Archive, address: Address, chunks: Iterable[bytes] | memoryview, size: int) -> int:
+        written = real(archive, address, chunks, size)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return written
+
+    Archive.write = write  # type: ignore[assignment, method-assign]
+
+
 def test_objects_of_a_push_at_work_are_no_orphans_and_those_of_a_killed_one_are(project: Gallery) -> None:
     fill(project, "first")
-    running = start(project, "push", "--jobs", "1")
+    running = toolkit(project.config.root, "archive", "push", before=stop_at_the_first_object)
     _until(lambda: bool(project.objects()), running)
-    assert running.process.pid is not None
-    os.kill(running.process.pid, signal.SIGSTOP)
     try:
-        assert not list(project.archive.snapshot_ids()), "it was too fast"
+        assert not list(project.archive.snapshot_ids())
         meanwhile = project.verify()
         assert (meanwhile.whole, len(meanwhile.pushes)) == (True, 1)
         assert str(running.process.pid) in meanwhile.pushes[0]
@@ -255,16 +266,25 @@ def test_objects_of_a_push_that_came_and_went_during_a_verification_are_no_orpha
     assert (found.objects, found.pushes, found.findings) == (1, (), ())
 
 
+def interrupt_the_first_read() -> None:
+    """Let Ctrl-C be pressed while a file is read, which goes on when that was heard."""
+    real = Stop.watched
+
+    def watched(stop: Stop, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for number, chunk in enumerate(real(stop, chunks)):
+            yield chunk
+            if not number:
+                os.kill(os.getpid(), signal.SIGINT)
+                assert stop._event.wait(60)
+
+    Stop.watched = watched  # type: ignore[assignment, method-assign]
+
+
 def test_an_interrupted_push_says_so_and_gives_its_lock_back(project: Gallery) -> None:
-    project.photo(1, "large", os.urandom(150 << 20))
-    for _ in range(10):
-        running = start(project, "push")
-        _until(lambda: bool(list(project.archive.store.list("locks"))), running)
-        running.interrupt()
-        if running.end() == 130:
-            break
-        # It was done before it heard of it.
-        shutil.rmtree(project.folder)
+    # So large that it is read in pieces; nothing of it is on the disk.
+    project.photo(1, "large", b"")
+    os.truncate(project.live / "large", 65 << 20)
+    running = toolkit(project.config.root, "archive", "push", before=interrupt_the_first_read)
     assert running.end() == 130, running.err
     assert list(project.archive.store.list("locks")) == []
     assert list(project.archive.snapshot_ids()) == []

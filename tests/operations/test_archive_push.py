@@ -17,10 +17,20 @@ from tests.conftest import ENGINES
 from tests.operations.archive_example import LONG_AGO, Gallery, gallery, reference
 from tests.operations.gallery import metadata
 from toolkit.config import Config, Database, Store
-from toolkit.errors import ConfigurationError, SharedFilesError, StoreError, UnknownNameError
+from toolkit.core.archive_manifest import Header
+from toolkit.errors import (
+    ConfigurationError,
+    DamagedObjectError,
+    LockLostError,
+    MissingObjectError,
+    SharedFilesError,
+    StoreError,
+    UnknownNameError,
+)
 from toolkit.operations.archive import backends, sending
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.push import push
+from toolkit.stores.archive import Archive
 from toolkit.stores.live import LiveBackend, live_backend
 from toolkit.stores.objects import ObjectStore
 
@@ -510,6 +520,60 @@ def test_a_move_reads_objects_back_before_it_points_a_row_at_them(
     monkeypatch.undo()
     again = world.push(move=True)
     assert (again.moved, again.repaired, world.live_files()) == (1, 1, {})
+
+
+@pytest.mark.parametrize(("there", "error"), [(None, MissingObjectError), (b"A", DamagedObjectError)])
+def test_a_push_whose_store_lost_what_was_sent_writes_no_snapshot(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch, there: bytes | None, error: type[StoreError]
+) -> None:
+    world.photo(1, "a", b"A" * 100)
+    real = ObjectStore.settle
+
+    def losing(self: ObjectStore) -> None:
+        real(self)
+        for key in world.objects():
+            if there is None:
+                (world.folder / key).unlink()
+            else:
+                (world.folder / key).write_bytes(there)
+
+    monkeypatch.setattr(ObjectStore, "settle", losing)
+    with pytest.raises(error):
+        world.push()
+    assert list(world.archive.snapshot_ids()) == []
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_push_whose_lock_was_taken_for_void_before_or_after_its_manifest_leaves_no_snapshot(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    world.photo(1, "a", b"A")
+
+    def lose_lock() -> None:
+        world.archive.store.delete([info.key for info in world.archive.store.list("locks")])
+
+    if moment == "before":
+        real_send = sending.Sender.send
+
+        def send(self: sending.Sender) -> None:
+            real_send(self)
+            lose_lock()
+
+        monkeypatch.setattr(sending.Sender, "send", send)
+        monkeypatch.setattr(Archive, "write_snapshot", lambda *_: pytest.fail("it was written all the same"))
+    else:
+        real_write = Archive.write_snapshot
+
+        def write(self: Archive, header: Header, *parts: Any) -> None:
+            real_write(self, header, *parts)
+            assert list(self.snapshot_ids()) == [header.id]
+            lose_lock()
+
+        monkeypatch.setattr(Archive, "write_snapshot", write)
+    with pytest.raises(LockLostError):
+        world.push(move=True)
+    assert list(world.archive.snapshot_ids()) == []
+    assert [row["backend"] for row in world.rows().values()] == ["attachments"]
 
 
 def test_files_that_a_killed_move_left_behind_go_with_the_next(world: Gallery) -> None:

@@ -260,6 +260,8 @@ class Dialect(CatalogReflection, duckdb_engine.Dialect):  # type: ignore[misc]
     supports_identity_columns = False
     supports_alter = False
     supports_constraint_comments = False
+    # A backslash in a string is one: PostgreSQL's dialect writes two.
+    _backslash_escapes = False
     inspector = Inspector  # type: ignore[assignment]
     ddl_compiler = DDLCompiler  # type: ignore[assignment]
     type_compiler_cls = TypeCompiler

@@ -190,12 +190,14 @@ class CatalogReflection:
         """Whether the current database has that schema."""
         return schema in self.get_schema_names(connection, **kw)
 
+    @reflection.cache
     def has_table(self, connection: Connection, table_name: str, schema: str | None = None, **_: Any) -> bool:
         """Whether there is a table or a view of that name."""
         query = f"""SELECT 1 FROM duckdb_tables() WHERE {_IN_SCHEMA} AND table_name = :name
                     UNION ALL SELECT 1 FROM duckdb_views() WHERE {_IN_SCHEMA} AND view_name = :name"""
         return connection.execute(text(query), self._where(schema, table_name)).first() is not None
 
+    @reflection.cache
     def has_sequence(self, connection: Connection, sequence_name: str, schema: str | None = None, **_: Any) -> bool:
         """Whether there is a sequence of that name."""
         return sequence_name in self._names(connection, "sequence_name FROM duckdb_sequences()", schema)

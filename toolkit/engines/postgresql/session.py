@@ -34,6 +34,8 @@ _SETTINGS = (
     "SET LOCAL client_encoding = 'UTF8'",
     "SET LOCAL TimeZone = 'UTC'",
     "SET LOCAL DateStyle = 'ISO, YMD'",
+    # psycopg reads intervals in no other style.
+    "SET LOCAL IntervalStyle = 'postgres'",
     "SET LOCAL extra_float_digits = 1",
     "SET LOCAL standard_conforming_strings = on",
     "SET LOCAL statement_timeout = 0",

@@ -1,0 +1,5 @@
+"""A database of one engine alone."""
+
+from tests.operations.conftest import alone
+
+__all__ = ["alone"]

@@ -1,0 +1,77 @@
+"""What PostgreSQL's roles and databases set changes no value, in whatever way it is read or written."""
+
+from __future__ import annotations
+
+import psycopg
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+from psycopg import sql
+
+from tests.contracts import schema
+from tests.operations.databases import create, execute
+from toolkit.config import Config, Database
+from toolkit.core.digest import digest_batches
+from toolkit.core.tables import select_tables
+from toolkit.engines import connect
+
+SETTINGS = {
+    "DateStyle": "SQL, DMY",
+    "extra_float_digits": "-15",
+    "IntervalStyle": "sql_standard",
+    "TimeZone": "Asia/Tokyo",
+    "bytea_output": "escape",
+    "client_encoding": "LATIN1",
+}
+metadata = sa.MetaData()
+sa.Table(
+    "measured",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("floats", sa.ARRAY(sa.Double)),
+    sa.Column("day", sa.Text),
+    sa.Column("number", sa.Text),
+)
+(MEASURED,) = select_tables(metadata)
+
+
+@pytest.fixture
+def database(config: Config) -> Database:
+    """A database that sets for all of its sessions whatever makes values look different."""
+    database = config.database("postgres")
+    with psycopg.connect(database.address, autocommit=True) as server:
+        name = sql.Identifier(server.info.dbname)
+        for setting, value in SETTINGS.items():
+            server.execute(sql.SQL("ALTER DATABASE {} SET {} = {}").format(name, sql.Identifier(setting), value))
+    return database
+
+
+def test_values_of_every_type_are_the_same_whatever_the_database_sets(database: Database) -> None:
+    spec, batch = schema.spec(), schema.batch()
+    create(database, schema.metadata)
+    with connect(database, write=True) as connection:
+        connection.repository(spec).load([batch], batch.num_rows)
+        connection.commit()
+    expected = digest_batches(spec, [batch])
+    for write in (True, False):
+        with connect(database, write=write) as connection:
+            repository = connection.repository(spec)
+            assert repository.digest() == expected
+            assert digest_batches(spec, repository.read()) == expected
+
+
+def test_text_made_of_other_types_and_floats_in_arrays_are_the_same_whatever_the_database_sets(
+    database: Database,
+) -> None:
+    execute(
+        database,
+        "CREATE TABLE measured (id int PRIMARY KEY, floats float8[], day date, number float8)",
+        "INSERT INTO measured VALUES (1, ARRAY[0.1 + 0.2::float8], '2024-02-03', 0.1 + 0.2::float8)",
+    )
+    row = [[1], [[0.1 + 0.2]], ["2024-02-03"], ["0.30000000000000004"]]
+    columns = [pa.array(value, field.type) for value, field in zip(row, MEASURED.schema, strict=True)]
+    batch = pa.record_batch(columns, schema=MEASURED.schema)
+    with connect(database) as connection:
+        repository = connection.repository(MEASURED)
+        assert list(repository.read()) == [batch]
+        assert repository.digest() == digest_batches(MEASURED, [batch])

@@ -1,0 +1,102 @@
+"""What SQLite's own ways of loading and of looking promise, beside what every engine does."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from tests.operations.databases import create
+from toolkit.config import Config, Database
+from toolkit.core.tables import select_tables
+from toolkit.engines import connect
+from toolkit.engines.sqlite.connection import SqliteConnection
+
+metadata = sa.MetaData()
+item = sa.Table(
+    "item",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, index=True),
+    sa.Column("code", sa.Text, unique=True),
+)
+(SPEC,) = select_tables(metadata)
+MANY = 10**6
+INDEXES = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql <> '' ORDER BY name"
+
+
+@pytest.fixture
+def database(alone: Config) -> Database:
+    database = alone.database("sqlite")
+    create(database, metadata)
+    return database
+
+
+def own(database: Database) -> closing[sqlite3.Connection]:
+    """An application's connection."""
+    assert database.file is not None
+    return closing(sqlite3.connect(database.file, isolation_level=None))
+
+
+def rows(numbers: range) -> pa.RecordBatch:
+    names = [str(number) for number in numbers]
+    return pa.record_batch([pa.array(numbers, pa.int32()), pa.array(names), pa.array(names)], schema=SPEC.schema)
+
+
+def test_a_large_load_leaves_every_index_as_it_was(database: Database) -> None:
+    with own(database) as application:
+        application.execute('CREATE INDEX "of a ""part" ON item (lower(name)) WHERE id > 1')
+        application.execute("CREATE UNIQUE INDEX one_name ON item (name)")
+        before = application.execute(INDEXES).fetchall()
+        with connect(database, write=True) as connection:
+            assert connection.repository(SPEC).load([rows(range(5))], MANY) == 5
+            connection.commit()
+        assert application.execute(INDEXES).fetchall() == before
+        assert len(before) == 3
+        query = "SELECT count(*) FROM item INDEXED BY ix_item_name WHERE name > ''"
+        assert application.execute(query).fetchone() == (5,)
+        assert application.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_whoever_begins_to_write_hears_whether_anybody_has_written_since_it_looked(
+    database: Database, journal: str
+) -> None:
+    with own(database) as application:
+        application.execute(f"PRAGMA journal_mode = {journal}")
+        for writes in (False, True):
+            with connect(database, write=True) as connection:
+                assert isinstance(connection, SqliteConnection)
+                connection.look_first()
+                connection.lock_tables([SPEC])
+                assert list(connection.repository(SPEC).read()) == []
+                if writes:
+                    application.execute("INSERT INTO item VALUES (1, 'a', 'b')")
+                assert connection.begin_writing() is not writes
+
+
+def test_both_libraries_see_one_snapshot_though_another_commits_between_the_two(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with own(database) as application:
+        application.execute("PRAGMA journal_mode = wal")
+        application.execute("INSERT INTO item VALUES (1, 'a', '1')")
+        real = SqliteConnection._begin_reader
+        commits = iter(range(2, 5))
+
+        def begin_reader(connection: SqliteConnection, file: Path) -> None:
+            if (number := next(commits, None)) is not None:
+                application.execute("INSERT INTO item VALUES (?, 'a', ?)", (number, str(number)))
+            real(connection, file)
+
+        monkeypatch.setattr(SqliteConnection, "_begin_reader", begin_reader)
+        with connect(database) as connection:
+            assert isinstance(connection, SqliteConnection)
+            seen = connection.sqlalchemy.exec_driver_sql("SELECT count(*) FROM item").scalar_one()
+            with connection.reader.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM item")
+                assert cursor.fetchone() == (seen,) == (4,)
