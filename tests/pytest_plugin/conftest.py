@@ -9,11 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Loaded before pytester's runs in this process, which forget what they load: numpy can be loaded only once.
+# Loaded before pytester's runs in this process, which forget what they load: numpy, DuckDB and SQLAlchemy can be loaded once.
+import advanced_alchemy.config  # noqa: F401
 import aiosqlite  # noqa: F401
 import asyncpg  # noqa: F401
+import duckdb  # noqa: F401
+import numpy as np  # noqa: F401
 import psycopg
+import pyarrow as pa  # noqa: F401
 import pytest
+from sqlalchemy import make_url
+
+from toolkit.engines.postgresql.templates import prefix_of
 
 SHOP = """
     import os
@@ -65,9 +72,7 @@ class Project:
     def databases(self) -> list[str]:
         """The databases that the plugin made on the PostgreSQL server, without what they all begin with."""
         with psycopg.connect(self.server, autocommit=True) as connection:
-            rows = connection.execute(
-                "SELECT datname FROM pg_database WHERE datname LIKE 'toolkit%' ORDER BY 1"
-            ).fetchall()
+            rows = _made(connection, self)
         return ["_".join(name.split("_")[2:]) for (name,) in rows]
 
     def files(self) -> list[Path]:
@@ -91,5 +96,12 @@ def project(pytester: pytest.Pytester, postgres_url: str, monkeypatch: pytest.Mo
     yield project
     gc.unfreeze()
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        for (name,) in connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'toolkit%'").fetchall():
+        for (name,) in _made(connection, project):
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _made(connection: psycopg.Connection[tuple[str]], project: Project) -> list[tuple[str]]:
+    """The project's databases: other tests make some on the same server meanwhile."""
+    prefix = prefix_of(project.pytester.path, make_url(project.server).database)
+    query = "SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY 1"
+    return connection.execute(query, (prefix,)).fetchall()

@@ -55,6 +55,15 @@ def address_for_tests(database: Configured, server: str | None, directory: Path)
     return server
 
 
+def prefix_of(root: Path, database: str | None) -> str:
+    """What the databases of one project begin with on a server that is asked through this database.
+
+    Locks are seen by those who are connected to the same one: a project's name includes it.
+    """
+    digest = hashlib.sha256(f"{root}\n{database}".encode()).hexdigest()
+    return f"toolkit_{digest[:8]}_"
+
+
 class PostgresTemplates:
     """One connection to the server, from which databases are made and dropped.
 
@@ -66,9 +75,7 @@ class PostgresTemplates:
         self._rebuild = rebuild
         self._url = database.url
         self._numbers = count()
-        # Locks are seen by those who are connected to the same database: a project's name includes it.
-        place = f"{database.root}\n{self._url.database}"
-        self._prefix = f"toolkit_{hashlib.sha256(place.encode()).hexdigest()[:8]}_"
+        self._prefix = prefix_of(database.root, self._url.database)
         self._process = secrets.token_hex(4)
         with self._in_own_words():
             self._connection = psycopg.connect(for_libpq(self._url), autocommit=True)
