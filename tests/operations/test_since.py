@@ -121,6 +121,18 @@ def test_a_second_sync_looks_only_at_rows_from_the_watermark_less_the_overlap_on
     assert diff(items, source, target).equal
 
 
+def test_how_far_a_sync_by_one_column_went_says_nothing_of_another(items: Config) -> None:
+    version = Since("version", overlap=0)
+    put(items, "sqlite", *(item(key, 10 * key) for key in range(1, 6)))
+    put(items, "duckdb")
+    assert counts(items, "sqlite", "duckdb", version) == (5, 0, 0)
+    # Late by its time, early by its version: a mark of the other column would hide one of the two.
+    put(items, "sqlite", item(6, 60, "new") | {"version": 1}, item(7, 5, "new") | {"version": 70})
+    assert counts(items, "sqlite", "duckdb", Since(overlap=dt.timedelta(0))) == (2, 0, 5)
+    put(items, "sqlite", item(8, 1, "new") | {"version": 60})
+    assert counts(items, "sqlite", "duckdb", version)[0] == 1
+
+
 @pytest.mark.parametrize("source", ENGINES)
 @pytest.mark.parametrize(
     ("since", "rows"),

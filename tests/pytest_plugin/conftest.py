@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Loaded before pytester's runs in this process, which forget what they load: numpy, DuckDB and SQLAlchemy can be loaded once.
+# Loaded before pytester's runs in this process, which forget what they load: numpy, DuckDB, SQLAlchemy are loaded once.
 import advanced_alchemy.config  # noqa: F401
 import aiosqlite  # noqa: F401
 import asyncpg  # noqa: F401
