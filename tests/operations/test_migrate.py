@@ -944,6 +944,17 @@ def test_the_table_of_versions_may_be_in_another_schema(application: Application
     assert revisions.current_revision(database, own) is None
 
 
+def test_an_environment_of_an_earlier_version_is_run_as_todays(project: Config) -> None:
+    path, database = project.migrations / "env.py", project.database("sqlite")
+    text = path.read_text().replace("toolkit.migration_environment", "toolkit.operations.migration_environment")
+    # An argument of its own shows that it was run.
+    path.write_text(text.replace("\nrun_migrations()\n", '\nrun_migrations(version_table="of_its_own")\n'))
+    assert "toolkit.operations.migration_environment" in path.read_text()
+    migrate.upgrade(database, project)
+    assert migrate.show_current_revision(database, project).is_head
+    assert "of_its_own" in table_names(database)
+
+
 def test_an_environment_that_is_no_python_is_told(project: Config) -> None:
     (project.migrations / "env.py").write_text("from toolkit.migration_environment import (")
     with pytest.raises(MigrationError, match="SyntaxError"):
