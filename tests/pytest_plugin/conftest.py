@@ -72,7 +72,7 @@ class Project:
     def databases(self) -> list[str]:
         """The databases that the plugin made on the PostgreSQL server, without what they all begin with."""
         with psycopg.connect(self.server, autocommit=True) as connection:
-            rows = _made(connection, self)
+            rows = databases_of(connection, self)
         return ["_".join(name.split("_")[2:]) for (name,) in rows]
 
     def files(self) -> list[Path]:
@@ -96,11 +96,11 @@ def project(pytester: pytest.Pytester, postgres_url: str, monkeypatch: pytest.Mo
     yield project
     gc.unfreeze()
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        for (name,) in _made(connection, project):
+        for (name,) in databases_of(connection, project):
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _made(connection: psycopg.Connection[tuple[str]], project: Project) -> list[tuple[str]]:
+def databases_of(connection: psycopg.Connection[tuple[str]], project: Project) -> list[tuple[str]]:
     """The project's databases: other tests make some on the same server meanwhile."""
     prefix = prefix_of(project.pytester.path, make_url(project.server).database)
     query = "SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY 1"

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.pytest_plugin.conftest import Project
+from tests.pytest_plugin.conftest import Project, databases_of
 from toolkit.config import Config, load_config
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.testing.pool import Pool
@@ -155,7 +155,7 @@ def test_templates_that_nobody_used_for_long_are_removed(
     [template] = (tmp_path / "pool" / "sqlite").glob("*.template")
     os.utime(template, (0, 0))
     with psycopg.connect(project.server, autocommit=True) as connection:
-        [(name,)] = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'toolkit%seed%'").fetchall()
+        [(name,)] = databases_of(connection, project)
         connection.execute(f"COMMENT ON DATABASE {name} IS '2020-01-01'")
     other = Pool(own, tmp_path / "pool", project.server)
     for name in ("sqlite", "postgres"):
