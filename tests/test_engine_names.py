@@ -22,6 +22,7 @@ REGISTRY = {"engines/registry.py": "the one place that knows them all"}
 CANONICAL = "the canonical form of rows and values is PostgreSQL's own, in every engine"
 CALCULATOR = "DuckDB is what it computes with, whatever engines the rows are from and go to"
 LOCK_FILE = "a small file of this package's own, which happens to be SQLite's"
+AMONG_POSTGRESQLS = "types that SQLAlchemy has among PostgreSQL's alone"
 EXCEPTIONS = {
     "cli/__init__.py": "what DuckDB's binding prints at the end of a process is kept off the terminal",
     "cli/output.py": "psycopg's log is kept off the terminal",
@@ -31,6 +32,8 @@ EXCEPTIONS = {
     "core/": CANONICAL,
     "engines/portable/decorated.py": CANONICAL,
     "engines/duckdb/dialect.py": "it is derived from PostgreSQL's",
+    "engines/duckdb/reflection.py": AMONG_POSTGRESQLS,
+    "engines/portable/foreign_types.py": AMONG_POSTGRESQLS,
     "engines/duckdb/session.py": "its dialect takes PostgreSQL's constructs and options",
     "engines/postgresql/embedded.py": LOCK_FILE,
     "locks.py": LOCK_FILE,

@@ -61,6 +61,11 @@ every_type = sa.Table(
     sa.Column("native_enum", sa.Enum(Colour, name="colour")),
     sa.Column("array", sa.ARRAY(sa.Integer).with_variant(sa.JSON(), "sqlite")),
     sa.Column("text_array", sa.ARRAY(sa.Text).with_variant(sa.JSON(), "sqlite")),
+    sa.Column("timetz", sa.Time(timezone=True)),
+    sa.Column("calendar_interval", postgresql.INTERVAL().with_variant(sa.Text(), "sqlite")),
+    sa.Column("grid", sa.ARRAY(sa.Integer, dimensions=2).with_variant(sa.JSON(), "sqlite")),
+    sa.Column("moments", sa.ARRAY(sa.DateTime).with_variant(sa.JSON(), "sqlite")),
+    sa.Column("range", postgresql.INT4RANGE().with_variant(sa.Text(), "sqlite")),
     sa.Column("ciphertext", EncryptedString(key="not used: values are never decrypted")),
     sa.Column("file", StoredObject(backend="nowhere")),
 )
@@ -93,12 +98,15 @@ class Pickled(sa.types.TypeDecorator[Any]):
 # What a decorator may stand for; others have processors of their own, or forms of one document that Python forgets.
 _NATIVE: dict[str, sa.types.TypeEngine[Any]] = {
     "key": sa.Uuid(),
-    "interval": postgresql.INTERVAL(),
+    "interval": sa.Interval(),
     "timestamptz": sa.DateTime(timezone=True),
     "array": sa.ARRAY(sa.Integer),
     "text_array": sa.ARRAY(sa.Text),
 }
-_PLAIN = ("json", "jsonb", "enum", "native_enum", "ciphertext", "file")
+_PLAIN = (
+    *("json", "jsonb", "enum", "native_enum", "ciphertext", "file"),
+    *("timetz", "calendar_interval", "grid", "moments", "range"),
+)
 decorated_metadata = sa.MetaData()
 decorated_type = sa.Table(
     every_type.name,
@@ -210,6 +218,11 @@ VALUES: dict[str, Sequence[Any]] = {
     "native_enum": ["GREEN", "RED"],
     "array": [[], [1, None, -(2**31)], [2**31 - 1]],
     "text_array": [[], ["a,b", 'q"\\', "", None, "NULL", "{}"], ["é🎉\n"]],
+    "timetz": ["12:00:00+02", "00:00:00-15:59:59", "23:59:59.999999+05:30", "24:00:00+00"],
+    "calendar_interval": ["00:00:00", "36:00:00", "1 day 12:00:00", "-1 years -2 mons +3 days -04:05:06.7", "1 mon"],
+    "grid": ["[]", "[[1, 2], [3, null]]", "[[-2147483648], [2147483647]]"],
+    "moments": ["[]", '["2024-02-29 12:00:00.000001", null]', '["0001-01-01 00:00:00"]'],
+    "range": ["empty", "[1,5)", "(,)"],
     "ciphertext": ["gAAAAABmZGVjcnlwdGVk", ""],
     "file": ['{"backend": "nowhere", "filename": "a.txt", "metadata": {}, "to_filename": null}'],
 }

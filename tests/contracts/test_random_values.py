@@ -17,8 +17,10 @@ from tests.contracts import schema
 from tests.contracts.test_matrix import exact
 from tests.operations.databases import create
 from toolkit.config import Database, load_config
+from toolkit.core.adapters.native import TimetzAdapter, duration_text
 from toolkit.core.canonical_json import canonical_document, canonical_documents
 from toolkit.core.digest import digest_batches
+from toolkit.core.types import Kind, LogicalType
 from toolkit.engines import connect
 
 SPEC = schema.spec()
@@ -58,6 +60,12 @@ documents = st.recursive(
     max_leaves=12,
 ).map(render)
 
+
+def moment_text(value: dt.datetime) -> str:
+    """As PostgreSQL writes it."""
+    return value.isoformat(" ").rstrip("0") if value.microsecond else value.isoformat(" ")
+
+
 EXACT = Context(prec=60)
 decimals = st.integers(-(10**38) + 1, 10**38 - 1).map(lambda n: Decimal(n).scaleb(-10, context=EXACT))
 money = st.integers(-(10**12) + 1, 10**12 - 1).map(lambda n: Decimal(n).scaleb(-2, context=EXACT))
@@ -85,6 +93,23 @@ COLUMNS = {
     "native_enum": st.sampled_from(["RED", "GREEN"]),
     "array": st.lists(st.one_of(st.none(), whole(-(2**31), 2**31 - 1)), max_size=4),
     "text_array": st.lists(st.one_of(st.none(), texts), max_size=4),
+    "timetz": st.builds(
+        lambda time, offset: TimetzAdapter(LogicalType(Kind.TIMETZ)).parse_json(f"{time.isoformat()}{offset}"),
+        st.times(),
+        st.sampled_from(["+00", "+14", "-12:00", "+05:30", "-00:30", "+00:00:01", "-15:59:59"]),
+    ),
+    "calendar_interval": st.builds(
+        duration_text, whole(-(10**6), 10**6), whole(-(10**6), 10**6), whole(-(10**15), 10**15)
+    ),
+    "grid": whole(1, 3).flatmap(
+        lambda width: st.lists(
+            st.lists(st.one_of(st.none(), whole(-(2**31), 2**31 - 1)), min_size=width, max_size=width), max_size=3
+        ).map(lambda rows: canonical_document(json.dumps(rows)))
+    ),
+    "moments": st.lists(st.one_of(st.none(), st.datetimes().map(moment_text)), max_size=3).map(
+        lambda parts: canonical_document(json.dumps(parts))
+    ),
+    "range": st.tuples(whole(-(2**31), 0), whole(1, 2**31 - 1)).map(lambda pair: f"[{pair[0]},{pair[1]})"),
     "ciphertext": texts,
     "file": st.just('{"backend": "nowhere"}'),
 }

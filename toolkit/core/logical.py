@@ -19,8 +19,6 @@ import pyarrow as pa
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import postgresql
 
-from toolkit.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
@@ -50,6 +48,10 @@ class Kind(StrEnum):
     JSON = "json"
     ENUM = "enum"
     ARRAY = "array"
+    NESTED = "nested array"
+    TIMETZ = "timetz"
+    CALENDAR_INTERVAL = "calendar interval"
+    NATIVE = "native"
     CIPHERTEXT = "ciphertext"
     FILE = "file"
 
@@ -141,9 +143,6 @@ class TypeAdapter(ABC):
         """The logical type of a SQLAlchemy type, if it is of this kind.
 
         A `TypeDecorator` that is recognised is taken for what it stores: its processors are never run.
-
-        Raises:
-            UnportableTypeError: it is, and has no portable form.
         """
 
     # -- in Arrow --------------------------------------------------------------------------------------------------
@@ -243,20 +242,8 @@ def unregister(adapter: type[TypeAdapter]) -> None:
     _adapter.cache_clear()
 
 
-class UnportableTypeError(Exception):
-    """A SQLAlchemy type that has no form shared by all engines, and what to do about it."""
-
-    def __init__(self, problem: str, advice: str) -> None:
-        super().__init__(problem)
-        self.problem, self.advice = problem, advice
-
-
 def recognised(declared: TypeEngine[Any]) -> LogicalType | None:
-    """The logical type of a SQLAlchemy type that some adapter knows.
-
-    Raises:
-        UnportableTypeError: one knows it, and that it has no portable form.
-    """
+    """The logical type of a SQLAlchemy type that some adapter knows."""
     found = (adapter.recognise(declared) for adapter in reversed(_ADAPTERS.values()))
     return next((type_ for type_ in found if type_ is not None), None)
 
@@ -274,32 +261,12 @@ def is_unknown_decorator(type_: TypeEngine[Any]) -> TypeGuard[sqltypes.TypeDecor
     return isinstance(type_, sqltypes.TypeDecorator) and recognised(type_) is None
 
 
-def logical_type(type_: TypeEngine[Any], column: str = "") -> LogicalType:
-    """The logical type of a column's SQLAlchemy type.
-
-    Raises:
-        ConfigurationError: the type has no portable meaning.
-    """
-    try:
-        return portable_type(type_)
-    except UnportableTypeError as error:
-        raise ConfigurationError(f"Column {column or '?'} {error.problem}.", error.advice) from error
-
-
-def portable_type(type_: TypeEngine[Any]) -> LogicalType:
-    """The logical type of a SQLAlchemy type; a decorator that is not known counts as what it stores in PostgreSQL.
-
-    Raises:
-        UnportableTypeError: it has no portable meaning.
-    """
+def logical_type(type_: TypeEngine[Any]) -> LogicalType:
+    """The logical type of a SQLAlchemy type; a decorator that is not known counts as what it stores in PostgreSQL."""
     if (found := recognised(type_)) is not None:
         return found
-    if isinstance(type_, sqltypes.TypeDecorator):
-        return portable_type(type_.load_dialect_impl(_POSTGRESQL))
-    raise UnportableTypeError(
-        f"has type {type_!r}, which has no meaning shared by SQLite, PostgreSQL and DuckDB",
-        "Give the column a portable type, or leave its table out: --exclude TABLE.",
-    )
+    assert isinstance(type_, sqltypes.TypeDecorator), "every other type is some adapter's"
+    return logical_type(type_.load_dialect_impl(_POSTGRESQL))
 
 
 def decoded(raw: msgspec.Raw) -> Any:

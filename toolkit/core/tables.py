@@ -130,7 +130,7 @@ def _column(column: Column[Any]) -> ColumnSpec:
             f"{where} goes by the key {column.key!r} in its table, and is not found by its name.",
             f"Leave the key out, or the table: --exclude {column.table.fullname}.",
         )
-    return ColumnSpec(column.name, logical_type(column.type, where), bool(column.nullable), column.type)
+    return ColumnSpec(column.name, logical_type(column.type), bool(column.nullable), column.type)
 
 
 def _unique_keys(table: Table) -> tuple[tuple[str, ...], ...]:

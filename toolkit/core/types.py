@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from toolkit.core.adapters.arrays import ArrayAdapter
+from toolkit.core.adapters.arrays import ArrayAdapter, NestedAdapter
 from toolkit.core.adapters.binary import BytesAdapter, UuidAdapter
 from toolkit.core.adapters.documents import FileAdapter, JsonAdapter
+from toolkit.core.adapters.native import CalendarIntervalAdapter, NativeAdapter, TimetzAdapter
 from toolkit.core.adapters.numbers import (
     BoolAdapter,
     DecimalAdapter,
@@ -55,6 +56,8 @@ __all__ = [
 
 # A class of SQLAlchemy's that others inherit from stands before them: the last that knows a type has it.
 _BUILT_IN: tuple[type[TypeAdapter], ...] = (
+    NativeAdapter,
+    NestedAdapter,
     ArrayAdapter,
     TextAdapter,
     EnumAdapter,
@@ -74,7 +77,9 @@ _BUILT_IN: tuple[type[TypeAdapter], ...] = (
     TimestamptzAdapter,
     DateAdapter,
     TimeAdapter,
+    TimetzAdapter,
     IntervalAdapter,
+    CalendarIntervalAdapter,
 )
 for _each in _BUILT_IN:
     register(_each)

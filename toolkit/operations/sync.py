@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,12 @@ from toolkit.core.plan import FileCopy, SyncResult
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.engines import connect
+from toolkit.engines.portable.as_stored import carried_as_stored
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
 from toolkit.operations.attachments import copy_files
-from toolkit.operations.migrations.revisions import mismatch, recorded_revision, revision_of
+from toolkit.operations.migrations.revisions import exists, mismatch, recorded_revision, revision_of
 from toolkit.operations.project import Project
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.matching import matches
@@ -86,6 +87,7 @@ def sync(
         started,
         dry_run=dry_run,
         named=bool(tables),
+        exclude=exclude,
     ).done()
 
 
@@ -113,6 +115,7 @@ class _Sync:
     started: float
     dry_run: bool
     named: bool
+    exclude: Collection[str]
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
@@ -123,6 +126,7 @@ class _Sync:
                 _require_one_revision(origin, self.target, self.project)
             lacking = require_columns(origin, specs)
             if not lacking:
+                specs = self._as_stored(origin)
                 require_exact(origin, specs)
             views = told_views(origin, specs, progress)
             left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
@@ -135,9 +139,21 @@ class _Sync:
                 self.dry_run,
                 lacking,
                 self.since,
+                excluded=self.exclude,
             )
             found = transfer(request, self.project, progress)
         return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
+
+    def _as_stored(self, origin: Connection) -> Sequence[TableSpec]:
+        """The tables, with what two databases of one engine have, but not the model, as it is stored."""
+        if self.source.kind is not self.target.kind:
+            return self.specs
+        with ExitStack() as open_:
+
+            def target() -> Connection | None:
+                return open_.enter_context(connect(self.target)) if exists(self.target) else None
+
+            return carried_as_stored(origin, self.specs, target)
 
     def _copied_files(self, source: Connection, lacking: Sequence[str]) -> FileCopy | None:
         """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""

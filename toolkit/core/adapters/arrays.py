@@ -1,14 +1,17 @@
-"""Arrays of one dimension, of elements whose form inside a JSON list is the same in every engine."""
+"""Arrays: lists of one dimension of what looks the same in every engine's JSON, and all others as documents."""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 from sqlalchemy import types as sqltypes
 
 from toolkit.core.adapters.built_in import BuiltIn
+from toolkit.core.adapters.documents import JsonAdapter
 from toolkit.core.canonical_bytes import OID_TEXT, variable
 from toolkit.core.canonical_json import canonical_document
 from toolkit.core.logical import (
@@ -16,12 +19,15 @@ from toolkit.core.logical import (
     Kind,
     LogicalType,
     TypeAdapter,
-    UnportableTypeError,
+    decoded,
     json_encoded,
-    portable_type,
+    logical_type,
 )
 
-_ADVICE = "Store it as JSON, or leave its table out: --exclude TABLE."
+# From here on Python writes a double with an exponent.
+_EXPONENT = 1e16
+# The only member of the document of an array that does not begin at 1: PostgreSQL's own text for its bounds.
+_BOUNDS = re.compile(r"(\[[+-]?\d+:[+-]?\d+\])+")
 
 
 class ArrayAdapter(BuiltIn):
@@ -32,21 +38,10 @@ class ArrayAdapter(BuiltIn):
 
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
-        """`ARRAY` of one dimension.
-
-        Raises:
-            UnportableTypeError: it has more, or its elements have no form that all engines share.
-        """
-        if not isinstance(declared, sqltypes.ARRAY):
-            return None
-        if declared.dimensions not in (None, 1):
-            raise UnportableTypeError(f"is an array of {declared.dimensions} dimensions; only one is portable", _ADVICE)
-        element = portable_type(declared.item_type)
-        if not element.adapter.in_arrays:
-            raise UnportableTypeError(
-                f"is an array of {element.kind}, which has no form shared by all engines", _ADVICE
-            )
-        return LogicalType(cls.kind, element=element)
+        """`ARRAY` of one dimension, as far as is known, of elements that have one form in JSON."""
+        element = _element(declared)
+        is_flat = element is not None and element.adapter.in_arrays and _dimensions(declared) == 1
+        return LogicalType(cls.kind, element=element) if is_flat else None
 
     @property
     def element(self) -> TypeAdapter:
@@ -85,11 +80,51 @@ class ArrayAdapter(BuiltIn):
             if value is None:
                 documents.append(None)
                 continue
-            parts = [_without_point(part) for part in value] if is_float else value
+            parts = [without_point(part) for part in value] if is_float else value
             documents.append(canonical_document(json_encoded(self.json_value(parts))))
         return variable(OID_TEXT, pa.array(documents, pa.string()))
 
 
-def _without_point(value: float | None) -> float | int | None:
-    """A whole double as PostgreSQL prints it: 1, not 1.0."""
-    return int(value) if value is not None and math.isfinite(value) and value.is_integer() else value
+def without_point(value: float | None) -> float | int | None:
+    """A whole double as PostgreSQL prints it: 1, not 1.0; a great one has no point, but an exponent."""
+    is_whole = value is not None and math.isfinite(value) and value.is_integer() and abs(value) < _EXPONENT
+    return int(value) if is_whole and value is not None else value
+
+
+class NestedAdapter(JsonAdapter):
+    """An array of several dimensions, or of elements of any other type, as a JSON document.
+
+    Elements that `in_arrays` says have one form in JSON stand in it, all others as strings: PostgreSQL's own text of
+    the value. An array that does not begin at 1 is an object: `{"[0:1]": [1, 2]}`.
+    """
+
+    kind = Kind.NESTED
+
+    @classmethod
+    def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
+        """Every other `ARRAY`."""
+        element = _element(declared)
+        return None if element is None else LogicalType(cls.kind, element=element)
+
+    def parse_json(self, value: Any) -> Any:
+        """A list, or an object of one under its bounds."""
+        listed = value
+        if isinstance(value, dict) and len(value) == 1 and _BOUNDS.fullmatch(next(iter(value))):
+            (listed,) = value.values()
+        if not isinstance(listed, list):
+            raise ValueError("is not a list")  # noqa: TRY004 - as every other value that is none
+        return canonical_document(super().parse_json(value))
+
+    def parse_raw(self, raw: msgspec.Raw) -> Any:
+        """The same; `null` is SQL's NULL."""
+        value = decoded(raw)
+        return None if value is None else self.parse_json(value)
+
+
+def _element(declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
+    return logical_type(declared.item_type) if isinstance(declared, sqltypes.ARRAY) else None
+
+
+def _dimensions(declared: sqltypes.TypeEngine[Any]) -> int:
+    """As declared; PostgreSQL itself knows no number of them."""
+    return int(getattr(declared, "dimensions", None) or 1)

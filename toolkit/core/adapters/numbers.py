@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import types as sqltypes
+from sqlalchemy.dialects import postgresql
 
 from toolkit.core.adapters.built_in import BuiltIn, Parser, same, whole_number
 from toolkit.core.canonical_bytes import OID_BOOL, OID_FLOAT8, OID_INT8, OID_TEXT, big_endian, fixed, numbers, variable
@@ -22,6 +23,9 @@ _TRUTHS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f":
 _INFINITIES = {math.inf: "Infinity", -math.inf: "-Infinity"}
 # FLOAT(1) to FLOAT(24) are single precision in PostgreSQL.
 _SINGLE_BITS = 24
+
+# The digits of a `bigint` of cents.
+_MONEY = (19, 2)
 
 
 class BoolAdapter(BuiltIn):
@@ -90,6 +94,11 @@ class Int64Adapter(Int32Adapter):
     carrier = Kind.INT64
     storage = pa.int64()
     declared = sqltypes.BigInteger
+
+    @classmethod
+    def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
+        """`BigInteger`, and PostgreSQL's `OID`, which is of 32 bits without a sign."""
+        return LogicalType(cls.kind) if isinstance(declared, postgresql.OID) else super().recognise(declared)
 
 
 class Int16Adapter(Int32Adapter):
@@ -176,12 +185,17 @@ class DecimalAdapter(BuiltIn):
 
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
-        """`Numeric`."""
+        """`Numeric`, and PostgreSQL's `MONEY`."""
+        if isinstance(declared, postgresql.MONEY):
+            return LogicalType(cls.kind, *_MONEY)
         if not isinstance(declared, sqltypes.Numeric):
             return None
-        if declared.precision is None or declared.precision > MAX_DECIMAL_DIGITS:
+        precision, scale = declared.precision, declared.scale or 0
+        if precision is not None and scale < 0:
+            precision, scale = precision - scale, 0
+        if precision is None or precision > MAX_DECIMAL_DIGITS:
             return LogicalType(cls.kind)
-        return LogicalType(cls.kind, declared.precision, declared.scale or 0)
+        return LogicalType(cls.kind, precision, scale)
 
     @property
     def arrow(self) -> pa.DataType:

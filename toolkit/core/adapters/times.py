@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import types as sqltypes
-from sqlalchemy.dialects import postgresql
 
 from toolkit.core.adapters.built_in import NOTHING, BuiltIn, Parser, quoted, whole_number
 from toolkit.core.canonical_bytes import (
@@ -160,8 +159,8 @@ class TimeAdapter(BuiltIn):
 
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
-        """`Time`."""
-        return LogicalType(cls.kind) if isinstance(declared, sqltypes.Time) else None
+        """`Time` without a zone."""
+        return LogicalType(cls.kind) if isinstance(declared, sqltypes.Time) and not declared.timezone else None
 
     def json_value(self, value: Any) -> Any:
         """ISO 8601."""
@@ -196,9 +195,8 @@ class IntervalAdapter(BuiltIn):
 
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
-        """SQLAlchemy's `Interval`, and PostgreSQL's."""
-        known = sqltypes.Interval | postgresql.INTERVAL
-        return LogicalType(cls.kind) if isinstance(declared, known) else None
+        """SQLAlchemy's `Interval`: a `timedelta`."""
+        return LogicalType(cls.kind) if isinstance(declared, sqltypes.Interval) else None
 
     @staticmethod
     def _microseconds(value: int) -> int:

@@ -37,6 +37,8 @@ class Capabilities:
     """An empty table is filled without the index that an upsert rests on."""
     has_one_writer: bool = True
     """While a transaction writes, nobody else does."""
+    writes_types_as_text: bool = False
+    """A column holds values of its type alone, and the engine's text of a value is read back as the same."""
     keeps_foreign_keys: bool = True
     """Tables that are made have the foreign keys of their models."""
 

@@ -2,81 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 
 from toolkit.core.moments import DAY, NO_LENGTH
 from toolkit.core.types import Kind
 from toolkit.engines.duckdb import lossy
+from toolkit.engines.duckdb.adapter import DuckDBAdapter, Text
 from toolkit.engines.duckdb.dialect import Dialect
-from toolkit.engines.portable.adapters import Adapter, MisfitError
+from toolkit.engines.duckdb.native import NATIVE
+from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.codec import Codec
-from toolkit.engines.portable.literals import dates, each, plain, replaced_text
+from toolkit.engines.portable.literals import dates, each
 from toolkit.engines.portable.lossy import ANY_VALUE, BOOL_TEXT, INTEGER_TEXT, TIMESTAMP_TEXT, TIMESTAMPTZ_TEXT
 
 # An interval with months has no length in microseconds; this stands for it until the row can be named.
 _MONTHS = -(2**63)
 
 
-class DuckDBAdapter(Adapter):
-    """A type of DuckDB's that Arrow has too."""
-
-    sql: ClassVar[str]
-    """DuckDB's type for the canonical values."""
-    exact: ClassVar[frozenset[str]] = frozenset()
-    """DuckDB's types whose every value the logical type holds."""
-    text_pattern: ClassVar[str | None] = None
-    """How texts are written that a cast to the type takes as they are."""
-    is_cast: ClassVar[bool] = True
-    """Whether a value is stored by a cast, so that a value that is refused may be one that cannot be cast."""
-
-    @property
-    def sql_type(self) -> str:
-        """DuckDB's type for the canonical values."""
-        return self.sql
-
-    def read(self, value: str) -> str:
-        """The expression whose Arrow form is the canonical one, or becomes it by `incoming`."""
-        return f"CAST({value} AS {self.sql_type})"
-
-    def write(self, value: str, actual: str) -> str:
-        """The expression that turns an incoming value into the column's type in the database."""
-        return f"CAST({value} AS {actual})"
-
-    def incoming(self, *fetched: pa.Array) -> pa.Array:
-        """What DuckDB's Arrow reader gave for `read`."""
-        (values,) = fetched
-        return (values.storage if isinstance(values, pa.ExtensionArray) else values).cast(self.type.arrow)
-
-    def literals(self, values: pa.Array) -> list[str]:
-        """For `duckdb`."""
-        return plain(self.type, values)
-
-    def lossy(self, actual: str, value: str) -> str | None:
-        """The condition that values of the type `actual` meet if reading them changes them; None if none does.
-
-        `actual` is what DuckDB's catalog calls the column's type; `value` is quoted already.
-        """
-        if actual in self.exact:
-            return None
-        if actual == "VARCHAR" and self.text_pattern is not None:
-            matches = f"regexp_matches({value}, '{self.text_pattern}')"
-            return f"(NOT {matches} OR TRY_CAST({value} AS {self.sql_type}) IS NULL)"
-        return lossy.changed(value, actual, self.sql_type)
-
-
-class _Text(DuckDBAdapter):
-    sql = "VARCHAR"
-
-    def literals(self, values: pa.Array) -> list[str]:
-        return each(values, lambda text: replaced_text(text, "chr"))
-
-    def lossy(self, actual: str, value: str) -> str | None:
-        return lossy.changed(value, actual, self.sql) if lossy.is_nested(actual) else None
-
-
-class _Json(_Text):
+class _Json(Text):
     exact = frozenset({"JSON"})
 
     def lossy(self, actual: str, value: str) -> str | None:
@@ -91,7 +36,7 @@ class _Uuid(DuckDBAdapter):
     text_pattern = "."
     is_cast = False
 
-    def read(self, value: str) -> str:
+    def read(self, value: str, actual: str) -> str:
         return f"CAST(CAST({value} AS UUID) AS BLOB)"
 
     def write(self, value: str, actual: str) -> str:
@@ -183,7 +128,7 @@ class _Interval(DuckDBAdapter):
     sql = "VARCHAR"
     is_cast = False
 
-    def read(self, value: str) -> str:
+    def read(self, value: str, actual: str) -> str:
         months = f"date_part('year', {value}) * 12 + date_part('month', {value})"
         whole = f"CASE WHEN {value} IS NOT NULL THEN coalesce(TRY(epoch_us({value})), {_MONTHS}) END"
         return f"CASE WHEN {months} <> 0 THEN ({_MONTHS})::BIGINT ELSE {whole} END"
@@ -214,8 +159,9 @@ class _Interval(DuckDBAdapter):
 class _Array(DuckDBAdapter):
     sql = "VARCHAR"
 
-    def read(self, value: str) -> str:
-        return f"list_transform({value}, lambda part: {self.element.read('part')})"
+    def read(self, value: str, actual: str) -> str:
+        element = lossy.element_of(actual) or ""
+        return f"list_transform({value}, lambda part: {self.element.read('part', element)})"
 
     def literals(self, values: pa.Array) -> list[str]:
         def literal(parts: list[Any]) -> str:
@@ -233,7 +179,7 @@ class _Array(DuckDBAdapter):
 
 
 ADAPTERS: dict[str, type[DuckDBAdapter]] = {
-    Kind.TEXT: _Text,
+    Kind.TEXT: Text,
     Kind.JSON: _Json,
     Kind.UUID: _Uuid,
     Kind.BYTES: _Bytes,
@@ -250,6 +196,7 @@ ADAPTERS: dict[str, type[DuckDBAdapter]] = {
     Kind.TIME: _Time,
     Kind.INTERVAL: _Interval,
     Kind.ARRAY: _Array,
+    **NATIVE,
 }
 
 

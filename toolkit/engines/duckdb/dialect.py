@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 import duckdb_engine
 from sqlalchemy import schema
 from sqlalchemy import types as sqltypes
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS, PGCompiler, PGTypeCompiler
 from sqlalchemy.engine import Inspector
 from sqlalchemy.sql import compiler
 
+from toolkit.core.engine_type import EngineType
+from toolkit.core.types import Kind, logical_type
 from toolkit.engines.duckdb.reflection import CatalogReflection, label_check
+from toolkit.engines.portable.foreign_types import ForeignTypes, without_cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +102,7 @@ class DDLCompiler(compiler.DDLCompiler):
         """The default, which for a column that numbers itself is the next value of its sequence."""
         sequence = implied_sequence(column)
         if sequence is None:
-            return super().get_column_default_string(column)
+            return without_cast(super().get_column_default_string(column))
         return next_value(self.preparer, sequence)
 
     def visit_foreign_key_constraint(self, constraint: schema.ForeignKeyConstraint, **_: Any) -> str:
@@ -177,6 +181,10 @@ class DDLCompiler(compiler.DDLCompiler):
         return formatted[1:-1].replace('""', '"') if formatted.startswith('"') else str(formatted)
 
 
+# Besides what looks the same in every engine's JSON.
+_LISTED = frozenset({Kind.DECIMAL, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TIME, Kind.BYTES, Kind.JSON})
+
+
 def _always(definition: str) -> Any:
     def visit(_: TypeCompiler, __: Any, **___: Any) -> str:
         return definition
@@ -184,11 +192,20 @@ def _always(definition: str) -> Any:
     return visit
 
 
-class TypeCompiler(PGTypeCompiler):
+class TypeCompiler(ForeignTypes, PGTypeCompiler):
     """One spelling for each of DuckDB's types, the same for a model's type and for the reflected one.
 
     DuckDB stores no lengths: `VARCHAR(10)` holds any text, and says so when asked.
     """
+
+    own_dialects = ("duckdb", "postgresql")
+
+    def has(self, type_: sqltypes.TypeEngine[Any]) -> bool:
+        """PostgreSQL's types that DuckDB has by the same name, and what SQLAlchemy has for all engines."""
+        if isinstance(type_, EngineType) or (isinstance(type_, postgresql.BIT) and not type_.varying):
+            return True
+        lacks = isinstance(type_, postgresql.MONEY | postgresql.OID | postgresql.DOMAIN)
+        return super().has(type_) and not lacks and logical_type(type_).kind != Kind.NATIVE
 
     visit_VARCHAR = visit_CHAR = visit_NVARCHAR = visit_NCHAR = visit_TEXT = visit_CLOB = _always("VARCHAR")
     visit_enum = visit_ENUM = _always("VARCHAR")
@@ -202,8 +219,11 @@ class TypeCompiler(PGTypeCompiler):
     visit_BIT = _always("BIT")
 
     def visit_NUMERIC(self, type_: sqltypes.Numeric[Any], **_: Any) -> str:
-        """A decimal with a scale, always: DuckDB's own default is 3."""
-        return f"DECIMAL({type_.precision}, {type_.scale or 0})" if type_.precision else UNLIMITED_NUMERIC
+        """A decimal with a scale, always: DuckDB's own default is 3. What has more digits is kept as text."""
+        if not type_.precision:
+            return UNLIMITED_NUMERIC
+        known = logical_type(type_)
+        return "VARCHAR" if known.precision is None else f"DECIMAL({known.precision}, {known.scale or 0})"
 
     visit_DECIMAL = visit_NUMERIC
 
@@ -212,6 +232,13 @@ class TypeCompiler(PGTypeCompiler):
         return "TIMESTAMP WITH TIME ZONE" if type_.timezone else "TIMESTAMP"
 
     visit_DATETIME = visit_TIMESTAMP
+
+    def visit_ARRAY(self, type_: sqltypes.ARRAY[Any], **_: Any) -> str:
+        """A list; of what lists of DuckDB's would not give back, of texts."""
+        element = logical_type(type_.item_type)
+        is_kept = element.adapter.in_arrays or element.kind in _LISTED
+        item = "VARCHAR" if element.is_free_decimal or not is_kept else self.process(type_.item_type)
+        return f"{item}{'[]' * (type_.dimensions or 1)}"
 
     def visit_TIME(self, type_: Any, **_: Any) -> str:
         """Microseconds, with or without an offset."""

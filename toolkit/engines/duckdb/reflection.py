@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 from sqlalchemy import types as sqltypes
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import default, reflection
 from sqlalchemy.exc import NoSuchTableError
 
+from toolkit.core.engine_type import EngineType
 from toolkit.engines.portable.alembic_batch import unquoted_identifier
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     "DOUBLE": sqltypes.DOUBLE(),
     "FLOAT": sqltypes.REAL(),
     "INTEGER": sqltypes.INTEGER(),
-    "INTERVAL": sqltypes.Interval(),
+    "INTERVAL": postgresql.INTERVAL(),
     "JSON": sqltypes.JSON(),
     "SMALLINT": sqltypes.SMALLINT(),
     "TIME": sqltypes.TIME(),
@@ -52,26 +54,34 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     "TIMESTAMP WITH TIME ZONE": sqltypes.TIMESTAMP(timezone=True),
     "UUID": sqltypes.UUID(),
     "VARCHAR": sqltypes.VARCHAR(),
+    **{
+        name: EngineType("duckdb", name, like=like)
+        for name, like in (
+            ("TINYINT", sqltypes.SmallInteger()),
+            ("UTINYINT", sqltypes.SmallInteger()),
+            ("USMALLINT", sqltypes.Integer()),
+            ("UINTEGER", sqltypes.BigInteger()),
+            ("TIMESTAMP_S", sqltypes.DateTime()),
+            ("TIMESTAMP_MS", sqltypes.DateTime()),
+        )
+    },
 }
+# What keeps the text of other numbers elsewhere as a number.
+_NUMBERS: dict[str, TypeEngine[Any]] = {
+    "UBIGINT": sqltypes.Numeric(20, 0),
+    **dict.fromkeys(("HUGEINT", "UHUGEINT", "BIGNUM"), sqltypes.Numeric()),
+    "BIT": postgresql.BIT(varying=True),
+}
+_LISTED = frozenset(
+    {"BIGINT", "BLOB", "BOOLEAN", "DATE", "DOUBLE", "FLOAT", "INTEGER", "JSON", "SMALLINT", "TIME", "TIMESTAMP"}
+    | {"TIMESTAMP WITH TIME ZONE", "UUID", "VARCHAR"}
+)
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _LABELLED = re.compile(r"\(\('((?:[^']|'')*)' IS NOT NULL\) AND (.*)\)", re.DOTALL)
 _NEXTVAL = re.compile(r"nextval\('((?:[^']|'')*)'\)")
 # Where the catalog functions are asked about one table, or all tables of one schema.
 _IN_SCHEMA = """database_name = coalesce(:database, current_database())
                 AND schema_name = coalesce(:schema, current_schema())"""
-
-
-class Verbatim(sqltypes.UserDefinedType[Any]):
-    """A DuckDB type that SQLAlchemy has no class for (STRUCT, MAP, ENUM, HUGEINT …), by its own text."""
-
-    cache_ok = True
-
-    def __init__(self, definition: str) -> None:
-        self.definition = definition
-
-    def get_col_spec(self, **_: Any) -> str:
-        """The text that DuckDB itself shows for the type."""
-        return self.definition
 
 
 def parse_type(definition: str) -> TypeEngine[Any]:
@@ -83,9 +93,10 @@ def parse_type(definition: str) -> TypeEngine[Any]:
     element, dimensions = definition, 0
     while element.endswith("[]"):
         element, dimensions = element[:-2], dimensions + 1
-    if dimensions and not isinstance(item := parse_type(element), Verbatim):
-        return sqltypes.ARRAY(item, dimensions=dimensions)
-    return Verbatim(definition)
+    # The elements of all others have a form of DuckDB's own inside a list.
+    if dimensions and (element in _LISTED or _DECIMAL.fullmatch(element)):
+        return sqltypes.ARRAY(parse_type(element), dimensions=dimensions)
+    return EngineType("duckdb", definition, elsewhere=_NUMBERS.get(definition))
 
 
 def sequence_of(default_text: str | None) -> str | None:

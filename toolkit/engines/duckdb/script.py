@@ -52,7 +52,10 @@ class DuckDBScript(Script):
                 number = parse_decimal(text)
                 if scale is not None and (not number.is_finite() or fraction_digits(number) > scale):
                     raise ValueError("more decimals than the column has")
-        return super()._column(spec, column, values)
+        literals, actual = super()._column(spec, column, values), self._connection.facts(spec)
+        # The text of a UNION is no value of it.
+        type_ = "" if actual is None else actual.columns[column.name].type
+        return [adapter.write(each, type_) for each in literals] if type_.startswith("UNION(") else literals
 
 
 def _silent(query: str) -> str:

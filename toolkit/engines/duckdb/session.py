@@ -25,7 +25,11 @@ class DuckDBSession(DatabaseConnection):
     """One transaction on a DuckDB file, which only one process at a time may have open for writing."""
 
     capabilities = Capabilities(
-        enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=True, keeps_foreign_keys=False
+        enforces_foreign_keys=False,
+        keeps_text_of_json=True,
+        loads_without_key=True,
+        writes_types_as_text=True,
+        keeps_foreign_keys=False,
     )
     codec = DuckDBCodec()
     # Its dialect is derived from PostgreSQL's, whose construct and options it takes.

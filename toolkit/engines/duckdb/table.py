@@ -18,7 +18,7 @@ from toolkit.core.digest import TableDigest
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import INTEGER_KINDS
 from toolkit.engines.contract import LossyCast
-from toolkit.engines.duckdb.adapters import DuckDBAdapter
+from toolkit.engines.duckdb.adapter import DuckDBAdapter
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.literals import quoted_text as literal
@@ -67,8 +67,10 @@ class DuckDBRepository(TableRepository):
 
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order."""
+        types = self._types()
         fields = ", ".join(
-            f"{self._adapter(c).read(f't.{quoted(c.name)}')} AS c{i}" for i, c in enumerate(self.spec.columns)
+            f"{self._adapter(c).read(f't.{quoted(c.name)}', types.get(c.name, ''))} AS c{i}"
+            for i, c in enumerate(self.spec.columns)
         )
         with self.connection.translated(), self._incoming_keys(keys) as join:
             stream = self.connection.raw.sql(f"SELECT {fields} FROM {self.source(self.name)} AS t{join}")
@@ -90,7 +92,8 @@ class DuckDBRepository(TableRepository):
         """The digest of all rows as they are stored, computed by DuckDB."""
         if any(self._adapter(c).converts for c in self.spec.columns):
             return super().stored_digest()
-        fields = ", ".join(self._adapter(c).read(quoted(c.name)) for c in self.spec.columns)
+        types = self._types()
+        fields = ", ".join(self._adapter(c).read(quoted(c.name), types[c.name]) for c in self.spec.columns)
         with self.connection.translated():
             ((rows, total),) = self.connection.raw.execute(
                 f"SELECT count(*), coalesce(sum(hash({fields})), 0) FROM {self.source(self.name)}"

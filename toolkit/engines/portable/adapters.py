@@ -30,6 +30,9 @@ class Adapter:
     converts: ClassVar[bool] = False
     """Whether what the database holds is made of the canonical values by Python alone."""
 
+    has_own_form: ClassVar[bool] = False
+    """Whether the values stand in the form of their own type rather than in that of its carrier."""
+
     def __init__(
         self, type_: LogicalType, declared: sa.types.TypeEngine[Any] | None = None, element: Self | None = None
     ) -> None:
@@ -40,7 +43,7 @@ class Adapter:
     @property
     def form(self) -> TypeAdapter:
         """What the stored values look like: those of a type that the engine does not know, its carrier's."""
-        return self.type.carried.adapter
+        return self.type.adapter if self.has_own_form else self.type.carried.adapter
 
     @property
     def element(self) -> Self:
@@ -52,7 +55,8 @@ class Adapter:
 
     def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """The expression that fetches the stored values."""
-        return sa.cast(source, sa.Text) if self.type.is_document else sa.type_coerce(source, sa.types.NullType())
+        by_text = self.type.is_document or self.type.is_text
+        return sa.cast(source, sa.Text) if by_text else sa.type_coerce(source, sa.types.NullType())
 
     def length(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         """The expression of how many characters, or bytes, a stored value of no fixed length has."""

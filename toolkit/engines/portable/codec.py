@@ -33,7 +33,7 @@ class Codec(Generic[A]):
         """How a column's values stand in this engine."""
         declared = column.declared
         if is_unknown_decorator(declared):
-            stored = logical_type(declared.load_dialect_impl(self.dialect), column.name)
+            stored = logical_type(declared.load_dialect_impl(self.dialect))
             if stored != column.type:
                 return cast("A", Decorated(self._of(stored, declared), column.type, declared, self.dialect))
         return self._of(column.type, declared)

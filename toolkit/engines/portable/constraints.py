@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from toolkit.core.constraints import Check, Constraints, ForeignKey, UniqueKey
 from toolkit.core.tables import TableSpec
+from toolkit.engines.portable.reflection import types_unknown
 
 # What an engine does without being told.
 _USUAL_ACTION = "NO ACTION"
@@ -91,7 +92,8 @@ class _Reflection:
 
     def __init__(self, inspector: sa.Inspector, schema: str | None, names: Sequence[str]) -> None:
         wanted: dict[str, Any] = {"schema": schema, "filter_names": names}
-        self.columns = inspector.get_multi_columns(**wanted)
+        with types_unknown():
+            self.columns = inspector.get_multi_columns(**wanted)
         self._keys = inspector.get_multi_pk_constraint(**wanted)
         self._unique = inspector.get_multi_unique_constraints(**wanted)
         self._indexes = inspector.get_multi_indexes(**wanted)

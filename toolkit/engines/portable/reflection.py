@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,13 +15,22 @@ from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.engines.portable.refusals import unique_keys
 
 
+@contextmanager
+def types_unknown() -> Iterator[None]:
+    """Let SQLAlchemy meet types that it has no class for without a word: they are carried by the engine's own text."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Did not recognize type", sa.exc.SAWarning)
+        yield
+
+
 def reflected_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
     """What there is of these tables, by name; without those that are not there."""
     inspector, found = sa.inspect(connection), {}
     for schema in dict.fromkeys(spec.table.schema for spec in specs):
         ours = {spec.table.name: spec for spec in specs if spec.table.schema == schema}
         wanted: dict[str, Any] = {"schema": schema, "filter_names": list(ours), "kind": ObjectKind.ANY}
-        columns, keys = inspector.get_multi_columns(**wanted), inspector.get_multi_pk_constraint(**wanted)
+        with types_unknown():
+            columns, keys = inspector.get_multi_columns(**wanted), inspector.get_multi_pk_constraint(**wanted)
         for place, reflected in columns.items():
             spec, primary = ours[place[1]], keys.get(place)
             unique = [tuple(primary["constrained_columns"]) if primary else (), *unique_keys(inspector, spec)]
@@ -39,5 +50,7 @@ def _column(connection: sa.Connection, column: Any) -> ColumnFacts:
 def reflected_tables(connection: sa.Connection) -> Iterator[StoredTable]:
     """All tables that are found without a schema's name, with their columns."""
     inspector = sa.inspect(connection)
-    for (schema, name), columns in sorted(inspector.get_multi_columns().items(), key=lambda each: str(each[0])):
+    with types_unknown():
+        found = inspector.get_multi_columns()
+    for (schema, name), columns in sorted(found.items(), key=lambda each: str(each[0])):
         yield StoredTable(name, schema, tuple(column["name"] for column in columns), name)

@@ -18,26 +18,11 @@ from toolkit.engines.postgresql import lossy, times
 from toolkit.engines.postgresql.adapter import Misfits, PostgresAdapter, require
 from toolkit.engines.postgresql.json import NULL_CHARACTER, holds_null_character, refused_documents
 from toolkit.engines.postgresql.literals import postgres_text
+from toolkit.engines.postgresql.native import NATIVE
+from toolkit.engines.postgresql.texts import Text
 
 
-class _Text(PostgresAdapter):
-    wire = "text"
-    alike = frozenset({"character varying", "character"})
-    is_short = False
-    reads_lists = True
-
-    def lossy(self, actual: str, value: str, version: int) -> str | None:
-        return None
-
-    def unkeepable(self, values: pa.Array, wire: str) -> Misfits:
-        found = pc.match_substring(values, "\x00")
-        return [(row, f"holds {NULL_CHARACTER}") for row in pc.indices_nonzero(found).to_pylist()]
-
-    def literals(self, values: pa.Array) -> list[str]:
-        return each(values, postgres_text)
-
-
-class _Json(_Text):
+class _Json(Text):
     wire = "jsonb"
     alike = frozenset()
     reads_lists = False
@@ -147,7 +132,7 @@ class _Decimal(PostgresAdapter):
     is_short = False
 
     def fetch(self, name: str) -> str:
-        return f"{name}::text"
+        return f"{name}::numeric::text"
 
     def digest(self, name: str) -> str:
         return f"trim_scale({name}::numeric)::text"
@@ -164,15 +149,19 @@ class _Decimal(PostgresAdapter):
     def wire_for(self, actual: str) -> str:
         return "text" if self.type.precision is None else self.wire
 
+    def store(self, name: str, actual: str) -> str:
+        # There is no cast from text to `money` but that of the locale's own form.
+        return f"{name}::numeric::money" if actual == "money" else super().store(name, actual)
+
     def takes(self, actual: str) -> bool:
-        return super().takes(actual) or (self.type.precision is None and bare(actual) in _Text.alike)
+        return super().takes(actual) or (self.type.precision is None and bare(actual) in Text.alike)
 
 
 class _Array(PostgresAdapter):
     """By its text, in which every element is quoted, so that none needs to be looked at."""
 
     wire = "text"
-    alike = _Text.alike
+    alike = Text.alike
     copied_as = pa.string()
     is_short = False
 
@@ -210,7 +199,7 @@ class _Array(PostgresAdapter):
 
 
 ADAPTERS: dict[str, type[PostgresAdapter]] = {
-    Kind.TEXT: _Text,
+    Kind.TEXT: Text,
     Kind.JSON: _Json,
     Kind.UUID: _Uuid,
     Kind.BYTES: _Bytes,
@@ -227,6 +216,7 @@ ADAPTERS: dict[str, type[PostgresAdapter]] = {
     Kind.TIME: times.Time,
     Kind.INTERVAL: times.Interval,
     Kind.ARRAY: _Array,
+    **NATIVE,
 }
 
 

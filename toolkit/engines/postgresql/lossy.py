@@ -16,6 +16,7 @@ from toolkit.engines.portable.lossy import (
     TIME_TEXT,
     TIMESTAMP_TEXT,
     TIMESTAMPTZ_TEXT,
+    TIMETZ_TEXT,
     bare,
     holds_decimals,
 )
@@ -101,6 +102,8 @@ def decimal(type_: LogicalType, actual: str, value: str) -> str | None:
         return None if holds_decimals(type_, actual) else _beyond(type_, value)
     if name in _INTEGERS:
         return None if type_.precision is None else _beyond(type_, value)
+    if name == "money":
+        return None if type_.precision is None else _beyond(type_, f"{value}::numeric")
     if name in _FLOATS:
         number = f"{value}::text::numeric"
         beyond = "" if type_.precision is None else f" OR {_beyond(type_, number)}"
@@ -149,6 +152,14 @@ def time(actual: str, value: str) -> str | None:
     if name == "time without time zone":
         return None
     return _matching(TIME_TEXT, value) if name in _TEXTS else ANY_VALUE
+
+
+def timetz(actual: str, value: str) -> str | None:
+    """The condition of values that a time with an offset changes."""
+    name = bare(actual)
+    if name in ("time with time zone", "time without time zone"):
+        return None
+    return _matching(TIMETZ_TEXT, value, f"{value}::timetz::text <> {value}") if name in _TEXTS else ANY_VALUE
 
 
 def interval(actual: str, value: str) -> str | None:

@@ -55,7 +55,11 @@ class PostgresSession(DatabaseConnection):
     """One transaction on a PostgreSQL database. Whoever writes waits for the one toolkit writer before it."""
 
     capabilities = Capabilities(
-        enforces_foreign_keys=True, keeps_text_of_json=False, loads_without_key=True, has_one_writer=False
+        enforces_foreign_keys=True,
+        keeps_text_of_json=False,
+        loads_without_key=True,
+        has_one_writer=False,
+        writes_types_as_text=True,
     )
     codec = CODEC
     insert = staticmethod(postgresql.insert)

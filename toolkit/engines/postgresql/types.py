@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, TypeDecorator
 from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
 
+from toolkit.engines.portable.foreign_types import ForeignTypes
 from toolkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 
-class _TypeCompiler(PGTypeCompiler):
+class _TypeCompiler(ForeignTypes, PGTypeCompiler):
+    own_dialects = ("postgresql",)
     visit_NVARCHAR: Any = PGTypeCompiler.visit_VARCHAR
     visit_NCHAR: Any = PGTypeCompiler.visit_CHAR
     visit_CLOB: Any = PGTypeCompiler.visit_TEXT

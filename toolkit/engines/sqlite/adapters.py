@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,9 +21,9 @@ from toolkit.core.decimals import parse_decimals
 from toolkit.core.logical import json_encoded
 from toolkit.core.moments import is_end_of_day
 from toolkit.core.types import INFINITE_DATE, INFINITE_TIMESTAMP, Kind
-from toolkit.engines.portable.adapters import Adapter
 from toolkit.engines.portable.codec import Codec
-from toolkit.engines.sqlite.literals import sqlite_literal
+from toolkit.engines.sqlite.adapter import SqliteAdapter
+from toolkit.engines.sqlite.native import NATIVE
 from toolkit.engines.sqlite.numbers import (
     as_decimal,
     decimal_form,
@@ -45,57 +45,6 @@ _BARE_NUMBER = r"^\s*[-0-9]"
 # What is declared so has TEXT affinity, and turns every number into text ("Datatypes In SQLite", section 3.1); of
 # the names that come before, INT wins.
 _TEXT_NAMES = ("CHAR", "CLOB", "TEXT")
-
-
-class SqliteAdapter(Adapter):
-    """Values that are all of one storage class: text, in this one."""
-
-    arrow: ClassVar[pa.DataType] = pa.string()
-    """What the Arrow reader makes of them."""
-    classes: ClassVar[tuple[str, ...]] = ("text",)
-    """The storage classes that a value may be of; none where the decoder itself says what does not fit."""
-
-    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-        """The stored value as it is; the driver returns each with its own storage class."""
-        return sa.type_coerce(source, sa.types.NullType())
-
-    def length(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-        """The expression of how many bytes a stored value has: SQLite counts a text's characters to its first NUL."""
-        return sa.func.length(sa.cast(self.select(source), sa.BLOB))
-
-    def expressions(self, name: str) -> list[tuple[str, pa.DataType]]:
-        """What the Arrow reader fetches of a column, whose quoted name this is, and the types that it comes in."""
-        return [(name, self.arrow)]
-
-    def decode(self, values: Sequence[Any]) -> pa.Array:
-        """Stored Python values as an array."""
-        return self.incoming(self._as_fetched(values))
-
-    def _as_fetched(self, values: Sequence[Any]) -> pa.Array:
-        """Stored values as the Arrow reader gives them."""
-        return pa.array(values, self.arrow)
-
-    def incoming(self, *fetched: pa.Array) -> pa.Array:
-        """What the Arrow reader gave."""
-        (values,) = fetched
-        return values.cast(self.type.arrow)
-
-    def encode(self, values: pa.Array) -> list[Any]:
-        """An array as values to bind."""
-        listed: list[Any] = values.to_pylist()
-        return listed
-
-    def literals(self, values: pa.Array) -> list[str]:
-        """For `sqlite3`."""
-        return [sqlite_literal(value) for value in self.encode(values)]
-
-    def lossy(self, declared: str, value: str) -> str | None:
-        """The condition of the stored values that reading them would change; None if none would be.
-
-        Any column may hold any class. The Arrow reader refuses most of what is not its column's, but writes numbers as
-        text (doubles with seven digits), and takes text for bytes.
-        """
-        return None
 
 
 class _Exact(SqliteAdapter):
@@ -121,6 +70,11 @@ class _Text(SqliteAdapter):
         upper = declared.upper()
         is_text = "INT" not in upper and any(part in upper for part in _TEXT_NAMES)
         return None if is_text else f"typeof({value}) = 'real'"
+
+
+class _Native(_Text):
+    def lossy(self, declared: str, value: str) -> str | None:
+        return f"typeof({value}) <> 'text'"
 
 
 class _Integer(_Exact):
@@ -347,6 +301,8 @@ ADAPTERS: dict[str, type[SqliteAdapter]] = {
     Kind.TIME: _Time,
     Kind.INTERVAL: _Interval,
     Kind.ARRAY: _Array,
+    Kind.NATIVE: _Native,
+    **NATIVE,
 }
 
 

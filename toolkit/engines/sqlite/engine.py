@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
     from sqlalchemy import Connection as SQLAlchemyConnection
+    from sqlalchemy import Engine as SQLAlchemyEngine
 
 
 class Sqlite(FileEngine):
@@ -40,6 +41,12 @@ class Sqlite(FileEngine):
         from toolkit.engines.sqlite.transactional_ddl import begin_transactions
 
         return begin_transactions(connection, only_reads=only_reads)
+
+    def accept_types(self, engine: SQLAlchemyEngine) -> None:
+        """Types that SQLite has no name for."""
+        from toolkit.engines.sqlite.types import accept_foreign_types
+
+        accept_foreign_types(engine)
 
     def async_url(self, database: Configured) -> URL:
         """With aiosqlite."""

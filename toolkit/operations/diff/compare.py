@@ -20,6 +20,7 @@ from toolkit.core.plan import TransferWarning
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.engines import connect
+from toolkit.engines.portable.as_stored import carried_as_stored
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
@@ -201,7 +202,7 @@ class Comparison:
         started = time.perf_counter()
         self._progress.step(f"compare {spec.name}")
         try:
-            status, changes = self._changes(spec)
+            spec, status, changes = self._changes(spec)
         except ToolkitError as error:
             return TableDiff(spec.name, Status.FAILED, reason=error.fact), Differences(spec, None, self._rows)
         if changes is None:
@@ -220,15 +221,18 @@ class Comparison:
         )
         return found, Differences(spec, changes, self._rows)
 
-    def _changes(self, spec: TableSpec) -> tuple[Status, Changes | None]:
+    def _changes(self, spec: TableSpec) -> tuple[TableSpec, Status, Changes | None]:
+        """The table as it is compared, how it compares, and by which rows."""
         sides = (self.source, self.target)
         lacking = [side.column_names(spec) is None for side in sides]
         if all(lacking):
             raise SchemaMismatchError([f"neither database has table {spec.name}"], "")
         if any(lacking):
-            return (Status.ONLY_IN_TARGET if lacking[0] else Status.ONLY_IN_SOURCE), None
+            return spec, (Status.ONLY_IN_TARGET if lacking[0] else Status.ONLY_IN_SOURCE), None
         for side in sides:
             refuse_schema(require_columns(side, [spec]))
+        (spec,) = carried_as_stored(self.source, [spec], lambda: self.target)
+        for side in sides:
             require_exact(side, [spec])
         source, target = (side.repository(spec) for side in sides)
         if spec.name in self._filled:
@@ -237,7 +241,7 @@ class Comparison:
             changes = compare_rows(spec, (), (), removed=True)
         assert changes.removed is not None
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
-        return (Status.SAME if equal else Status.DIFFERS), changes
+        return spec, (Status.SAME if equal else Status.DIFFERS), changes
 
     # -- rows ------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,9 @@ from toolkit.operations.migrations.revisions import is_bookkeeping, joined, mism
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, MetaData
+    from collections.abc import Collection
+
+    from sqlalchemy import Connection, MetaData, Table
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
@@ -88,8 +90,10 @@ def made_from(project: Project) -> str:
     return f"{migrations} migration{'' if migrations == 1 else 's'} to revision {head}"
 
 
-def make_schema(database: Database, project: Project, progress: Progress | None = None) -> None:
-    """Make the models' tables in a database that lacks all of them.
+def make_schema(
+    database: Database, project: Project, progress: Progress | None = None, *, exclude: Collection[str] = ()
+) -> None:
+    """Make the models' tables in a database that lacks all of them; without migrations none of those to `exclude`.
 
     Raises:
         MigrationError, StatementError: as from `ensure_schema`.
@@ -111,7 +115,17 @@ def make_schema(database: Database, project: Project, progress: Progress | None 
             session.commands.upgrade()
     else:
         with transaction(database, config) as connection:
-            metadata.create_all(connection)
+            metadata.create_all(connection, _without(metadata, exclude))
+
+
+def _without(metadata: MetaData, exclude: Collection[str]) -> list[Table]:
+    """The tables but the excluded ones that no other needs, because a foreign key of its points at them."""
+    wanted = [table for name, table in metadata.tables.items() if name not in exclude]
+    # Grows while it is walked: parents have parents.
+    for table in wanted:
+        parents = (key.referred_table for key in table.foreign_key_constraints)
+        wanted.extend(parent for parent in dict.fromkeys(parents) if parent not in wanted)
+    return wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ class Transfer:
 
     `problems` is what the source lacks; it is told together with what the target lacks. With `since`, only rows of a
     database that changed since the last transfer from it are looked at. `files` are written when nothing is left to
-    refuse, before any row is.
+    refuse, before any row is. A target without tables gets all of the models' but the `excluded` ones.
     """
 
     origin: Origin
@@ -34,6 +34,7 @@ class Transfer:
     problems: Sequence[str] = ()
     since: Since | None = None
     files: Files | None = None
+    excluded: Collection[str] = ()
 
     @property
     def is_exact(self) -> bool:

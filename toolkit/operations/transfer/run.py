@@ -64,7 +64,7 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
     if request.dry_run:
         plans = plan_into_nothing(source, request.specs, progress)
         return TransferResult(tuple(map(planned, plans)), told, schema_from)
-    make_schema(request.target, project)
+    make_schema(request.target, project, exclude=request.excluded)
     progress.note(f"{request.target.name} had no tables: its schema was created.")
     result = _Run(request, project, progress, is_new=True).result()
     assert result is not None, "the tables were just made"

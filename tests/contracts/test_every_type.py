@@ -1,0 +1,255 @@
+"""Every type of PostgreSQL and DuckDB: between two databases of one engine, and through each other engine and back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.operations.clients import run_script
+from tests.operations.databases import connected, execute
+from toolkit.config import Config, Database
+from toolkit.operations.diff.compare import Status, diff
+from toolkit.operations.diff.script import diff_sql
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.sync import sync
+
+# The column's type, and values in the engine's own SQL.
+Types = Sequence[tuple[str, Sequence[str]]]
+
+POSTGRES_PRELUDE = (
+    "CREATE DOMAIN posint AS integer CHECK (value > 0)",
+    "CREATE DOMAIN price AS numeric(12,2)",
+    "CREATE TYPE pair AS (a integer, b text)",
+    "CREATE TYPE mood AS ENUM ('sad', 'it''s, ok')",
+)
+POSTGRES: Types = [
+    ("oid", ["4294967295"]),
+    ("regclass", ["'pg_class'"]),
+    ("money", ["'-12.34'", "'92233720368547758.07'"]),
+    ("bit(3)", ["B'101'"]),
+    ("bit varying", ["B''", "B'0001'"]),
+    ("inet", ["'10.0.0.1/8'", "'::1'"]),
+    ("cidr", ["'10.0.0.0/8'"]),
+    ("macaddr", ["'08:00:2b:01:02:03'"]),
+    ("macaddr8", ["'08:00:2b:01:02:03:04:05'"]),
+    ("tsvector", ["'a:1 b:2A'", "'''it''''s'':1'"]),
+    ("tsquery", ["'a & !b'"]),
+    ("int4range", ["'[1,5)'", "'empty'", "'(,3)'"]),
+    ("int8range", ["'[1,)'"]),
+    ("numrange", ["'[1.50,2.0]'"]),
+    ("daterange", ["'[2024-01-01,2024-02-01)'"]),
+    ("tsrange", ["'[2024-01-01 10:00,)'"]),
+    ("tstzrange", ["'[2024-01-01 10:00+02,)'"]),
+    ("int4multirange", ["'{[1,2),[5,6)}'"]),
+    ("posint", ["7"]),
+    ("price", ["1.50"]),
+    ("pair", ["ROW(1, 'a,\"b')", "ROW(NULL, NULL)"]),
+    ("pair[]", ["ARRAY[ROW(1, 'x')::pair]"]),
+    ("mood", ["'it''s, ok'"]),
+    ("mood[]", ["'{sad,NULL}'"]),
+    ("bpchar", ["'a '"]),
+    ("char(5)", ["'ab'"]),
+    ('"char"', ["'x'"]),
+    ("name", ["'n'"]),
+    ("jsonpath", ["'$.a[*]'"]),
+    ("point", ["'(0.1,-2)'"]),
+    ("line", ["'{1,2,3}'"]),
+    ("lseg", ["'[(1,2),(3,4)]'"]),
+    ("box", ["'(3,4),(1,2)'"]),
+    ("path", ["'((1,2),(3,4))'"]),
+    ("polygon", ["'((1,2),(3,4),(5,6))'"]),
+    ("circle", ["'<(1,2),3>'"]),
+    ("pg_lsn", ["'16/B374D848'"]),
+    ("xid8", ["'42'"]),
+    ("timetz", ["'12:00+02'", "'24:00:00.000000-15:59:59'", "'00:00:00.5+05:30'"]),
+    ("interval", ["'1 day'", "'24 hours'", "'1 mon -3 days +01:02:03.5'", "'-1 year'", "'0'", "'36:00:00'"]),
+    ("interval year to month", ["'14 mons'"]),
+    ("interval[]", ["'{1 mon,24:00:00}'"]),
+    ("int[]", ["'{1,NULL}'", "'{}'"]),
+    ("inet[]", ["'{10.0.0.1}'"]),
+    ("numeric[]", ["'{1.50,NaN}'"]),
+    ("numeric(6,2)[]", ["'{1.50}'"]),
+    ("timestamp[]", ["'{2024-01-01 10:00:00.5,NULL}'"]),
+    ("timestamptz[]", ["'{2024-01-01 10:00+02}'"]),
+    ("time[]", ["'{10:00}'"]),
+    ("bytea[]", ["ARRAY['\\x00ff'::bytea, '']"]),
+    ("jsonb[]", ["ARRAY['{\"a\": [1, 2.50]}'::jsonb, 'null', NULL]"]),
+    ("uuid[]", ["'{c0ffee00-0000-0000-0000-000000000000}'"]),
+    ("float8[]", ["'{1,0.1,1e300,NaN}'"]),
+    ("numeric(50,10)", ["'1234567890123456789012345678901234567890.0123456789'"]),
+    ("numeric(5,-2)", ["12300"]),
+    ("bytea", ["'\\x00ff'"]),
+    ("jsonb", ["'{\"a\": 1.10}'", "'null'"]),
+    ("time", ["'10:00:00.000001'"]),
+    ("real", ["0.1"]),
+]
+
+
+DUCKDB_PRELUDE = ("CREATE TYPE mood AS ENUM ('sad', 'it''s, ok')",)
+DUCKDB: Types = [
+    ("TINYINT", ["-128"]),
+    ("UTINYINT", ["255"]),
+    ("USMALLINT", ["65535"]),
+    ("UINTEGER", ["4294967295"]),
+    ("UBIGINT", ["18446744073709551615"]),
+    ("HUGEINT", ["-170141183460469231731687303715884105728"]),
+    ("UHUGEINT", ["340282366920938463463374607431768211455"]),
+    ("BIGNUM", ["'-12345678901234567890123456789012345678901234567890'"]),
+    ("TIMESTAMP_S", ["'2024-03-31 02:30:00'"]),
+    ("TIMESTAMP_MS", ["'2024-03-31 02:30:00.123'"]),
+    ("TIMESTAMP_NS", ["'2024-03-31 02:30:00.123456789'"]),
+    ("TIME_NS", ["'02:30:00.123456789'"]),
+    ("TIMETZ", ["'12:00:00+02'", "'12:00:00.5-15:59:59'"]),
+    ("BIT", ["'0101'"]),
+    ("mood", ["'it''s, ok'"]),
+    ('STRUCT(a INTEGER, "b c" VARCHAR)', ["{'a': 1, 'b c': 'x, \"y\" ''z'' }'}", "{'a': NULL, 'b c': 'NULL'}"]),
+    ("MAP(VARCHAR, INTEGER)", ["MAP {'a=b': 1, '': NULL}", "MAP {}"]),
+    ('UNION(i INTEGER, s VARCHAR, "d d" DECIMAL(4,2))', ["union_value(i := 1)", "union_value(s := '1')"]),
+    ("STRUCT(a INTEGER)[]", ["[{'a': 1}, NULL]"]),
+    ("HUGEINT[]", ["[170141183460469231731687303715884105727]"]),
+    ("INTEGER[3]", ["[1, 2, NULL]"]),
+    ("FLOAT[3]", ["[0.1, 2, 3]"]),
+    ("INTEGER[][]", ["[[1, 2], [3, NULL]]", "[]"]),
+    ("VARCHAR[][]", ["[['a', 'NULL'], [NULL, '']]"]),
+    ("DOUBLE[][]", ["[[1.5, 'nan', 1e300, -3]]"]),
+    ("DECIMAL(6,2)[]", ["[1.50]"]),
+    ("TIMESTAMP[]", ["['2024-01-01 10:00:00.5', NULL]"]),
+    ("TIMESTAMPTZ[]", ["['2024-01-01 10:00:00+02']"]),
+    ("TIME[]", ["['10:00:00']"]),
+    ("BLOB[]", ["['\\x00\\xFF'::BLOB, ''::BLOB]"]),
+    ("JSON[]", ["['{\"a\": [1, 2.50]}', 'null', NULL]"]),
+    ("INTERVAL", ["'1 month'", "'24 hours'", "'-1 month 3 days -01:02:03.5'", "INTERVAL '300000 hours'"]),
+    ("INTERVAL[]", ["[INTERVAL '1 month']"]),
+    ("UUID[]", ["['c0ffee00-0000-0000-0000-000000000000']"]),
+    ("JSON", ["'{\"a\": 1.10}'"]),
+    ("FLOAT", ["0.1"]),
+]
+
+
+@pytest.fixture
+def every(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A configuration whose models are what the database `postgres` holds."""
+    name = f"models_of_{abs(hash(tmp_path))}"
+    (tmp_path / f"{name}.py").write_text(
+        "import os, warnings, sqlalchemy as sa\n"
+        "md = sa.MetaData()\n"
+        "with warnings.catch_warnings(action='ignore'):\n"
+        "    md.reflect(sa.create_engine(os.environ['EVERY_TYPE_URL'], poolclass=sa.NullPool))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return replace(config, metadata=f"{name}:md", migrations=tmp_path / "none")
+
+
+def fill(database: Database, prelude: Sequence[str], types: Types, *, rows: bool = True) -> None:
+    """A table with a column of each type: their values under the keys 1, 2 and so on, and a row of NULLs."""
+    execute(database, *prelude)
+    columns = ", ".join(f"c{number} {type_}" for number, (type_, _) in enumerate(types))
+    with connected(database) as connection:
+        raw: Any = connection.connection.driver_connection
+        raw.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, {columns})")
+        for key in range(max(len(values) for _, values in types) + 1 if rows else 0):
+            cells = ", ".join(values[key] if key < len(values) else "NULL" for _, values in types)
+            raw.execute(f"INSERT INTO t VALUES ({key}, {cells})")
+
+
+def stored(database: Database, types: Types) -> dict[str, Sequence[object]]:
+    """All values as the engine writes them, by type."""
+    with connected(database) as connection:
+        return {
+            type_: connection.execute(sa.text(f"SELECT CAST(c{number} AS VARCHAR) FROM t ORDER BY id")).scalars().all()
+            for number, (type_, _) in enumerate(types)
+        }
+
+
+CASES = {"postgres": (POSTGRES_PRELUDE, POSTGRES), "duckdb": (DUCKDB_PRELUDE, DUCKDB)}
+WAYS = [
+    (engine, through) for engine in CASES for through in (None, "sqlite", "postgres", "duckdb") if through != engine
+]
+
+
+@pytest.fixture
+def second(second_postgres_url: str) -> dict[str, str]:
+    """Another database of each engine."""
+    return {"postgres": second_postgres_url, "duckdb": "duckdb2"}
+
+
+def filled(every: Config, monkeypatch: pytest.MonkeyPatch, engine: str, second: str) -> dict[str, Sequence[object]]:
+    """Fill the first database of an engine, and make the tables of the second; the values of the first."""
+    prelude, types = CASES[engine]
+    first = every.database(engine)
+    monkeypatch.setenv("EVERY_TYPE_URL", first.url.render_as_string(hide_password=False))
+    fill(first, prelude, types)
+    fill(every.database(second), prelude, types, rows=False)
+    return stored(first, types)
+
+
+@pytest.mark.parametrize(("engine", "through"), WAYS)
+def test_every_value_arrives_and_comes_back_as_it_was(
+    every: Config, second: dict[str, str], monkeypatch: pytest.MonkeyPatch, engine: str, through: str | None
+) -> None:
+    sent = filled(every, monkeypatch, engine, second[engine])
+
+    for source, target in itertools.pairwise([engine, *([through] if through else []), second[engine]]):
+        assert sync(every, source, target).verified
+        compared = diff(every, source, target).tables
+        assert [each for each in compared if each.status is not Status.SAME] == []
+        again = sync(every, source, target)
+        assert sum(each.inserted + each.updated for each in again.tables) == 0
+
+    assert stored(every.database(second[engine]), CASES[engine][1]) == sent
+
+
+@pytest.mark.parametrize("engine", CASES)
+def test_every_value_is_dumped_and_loaded(
+    every: Config, second: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str
+) -> None:
+    sent = filled(every, monkeypatch, engine, second[engine])
+
+    dump_data(every, engine, directory=tmp_path / "dump")
+    load_data(every, second[engine], directory=tmp_path / "dump")
+
+    assert stored(every.database(second[engine]), CASES[engine][1]) == sent
+
+
+@pytest.mark.parametrize("engine", CASES)
+def test_every_value_is_written_into_a_script(
+    every: Config, second: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str
+) -> None:
+    sent = filled(every, monkeypatch, engine, second[engine])
+
+    diff_sql(every, engine, second[engine], tmp_path / "script.sql")
+    ran = run_script(every.database(second[engine]), tmp_path / "script.sql")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+    assert stored(every.database(second[engine]), CASES[engine][1]) == sent
+
+
+@pytest.mark.parametrize("target", ["sqlite", "duckdb"])
+def test_defaults_of_another_engines_types_are_made_and_excluded_tables_are_not(
+    every: Config, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    source = every.database("postgres")
+    monkeypatch.setenv("EVERY_TYPE_URL", source.url.render_as_string(hide_password=False))
+    execute(
+        source,
+        "CREATE TABLE doc (id integer PRIMARY KEY, body jsonb DEFAULT '{}'::jsonb, n integer DEFAULT '-1'::integer,"
+        " s varchar(5) DEFAULT 'it''s'::character varying)",
+        "CREATE TABLE log (line inet)",
+        "INSERT INTO doc VALUES (1)",
+    )
+
+    sync(every, "postgres", target, exclude=["log"])
+
+    execute(every.database(target), "INSERT INTO doc (id) VALUES (2)")
+    with connected(every.database(target)) as connection:
+        rows = connection.exec_driver_sql("SELECT CAST(body AS VARCHAR), n, s FROM doc WHERE id = 2").all()
+        names = sa.inspect(connection).get_table_names()
+    assert ([tuple(row) for row in rows], names) == ([("{}", -1, "it's")], ["doc"])
+    assert sync(every, "postgres", target, exclude=["log"]).tables[0].unchanged == 1
