@@ -60,9 +60,15 @@ def modules() -> list[Path]:
 
 
 @cache
+def parsed(path: Path) -> ast.Module:
+    """A module, read once for all tests."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def nodes(path: Path) -> list[ast.AST]:
-    """All nodes of a module, read once for all tests."""
-    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    """All nodes of a module."""
+    return list(ast.walk(parsed(path)))
 
 
 def room(path: Path) -> str:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from toolkit.core.digest import TableDigest
-from toolkit.core.parallel import in_order, in_parallel
+from toolkit.core.parallel import Stop, in_order, in_parallel
 from toolkit.core.streams import read_ahead
 from toolkit.core.workers import both
 from toolkit.operations.transfer import background_digest
@@ -87,6 +87,29 @@ def test_a_thread_that_has_not_begun_as_ctrl_c_comes_while_it_is_started_never_d
     late[0].join(10)
     assert not late[0].is_alive()
     assert done == []
+
+
+def test_work_that_began_as_ctrl_c_came_while_its_thread_was_started_is_told_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, stopped = threading.Event(), threading.Event()
+    start, stop = threading.Thread.start, Stop()
+
+    def interrupted(thread: threading.Thread) -> None:
+        monkeypatch.undo()
+        start(thread)
+        assert begun.wait(10)
+        raise KeyboardInterrupt
+
+    def work(_: int) -> None:
+        begun.set()
+        if stop._event.wait(5):
+            stopped.set()
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(in_parallel(work, [1], 1, stop))
+    assert stopped.is_set()
 
 
 @pytest.mark.parametrize("fails", ["own", "other"])
