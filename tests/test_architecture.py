@@ -65,6 +65,12 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """All nodes of a module."""
+    return list(ast.walk(parsed(path)))
+
+
 def room(path: Path) -> str:
     """The room a module is in: its folder, or its own name at the top."""
     first = path.relative_to(PACKAGE).parts[0]
@@ -73,7 +79,7 @@ def room(path: Path) -> str:
 
 def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
     """Rooms of this package that a module imports from, wherever in it, with the line."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module == "toolkit":
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("toolkit."):
@@ -83,19 +89,33 @@ def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, name.split(".")[1]) for name in names if name.startswith("toolkit."))
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_nothing_imports_upwards(path: Path) -> None:
-    own = room(path)
-    assert own in ALLOWED, f"{own} is a room that the design does not name"
-    wrong = [(line, other) for line, other in imported_rooms(path) if other not in ALLOWED[own] | {own}]
-    assert not wrong
+def place(path: Path, line: int = 1) -> str:
+    """Where something is, for a list of what is wrong."""
+    return f"{path.relative_to(PACKAGE)}:{line}"
+
+
+def test_nothing_imports_upwards() -> None:
+    assert {room(path) for path in modules()} == set(ALLOWED), "a room that the design does not name, or names in vain"
+    wrong = [
+        f"{place(path, line)} imports {other}"
+        for path in modules()
+        for line, other in imported_rooms(path)
+        if other not in ALLOWED[room(path)] | {room(path)}
+    ]
+    assert wrong == []
+
+
+@cache
+def module_names() -> frozenset[str]:
+    """Names of the modules of the package, with `__init__`."""
+    return frozenset(".".join(("toolkit", *each.relative_to(PACKAGE).with_suffix("").parts)) for each in modules())
 
 
 def imported_modules(path: Path) -> set[str]:
     """Modules of this package that a module imports, wherever in it: for types alone, too."""
-    names = {".".join(("toolkit", *each.relative_to(PACKAGE).with_suffix("").parts)): each for each in modules()}
+    names = module_names()
     found = set()
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {name for alias in node.names if (name := f"{node.module}.{alias.name}") in names} or {node.module}
         elif isinstance(node, ast.Import):
@@ -115,12 +135,17 @@ def test_no_two_modules_import_each_other() -> None:
 LINES_OF_A_MODULE, LINES_OF_A_FUNCTION = 400, 50
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_modules_and_functions_are_small(path: Path) -> None:
+def test_modules_and_functions_are_small() -> None:
     """Of a function count its docstring and what it does: decorators and parameters have a line each."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_OF_A_MODULE
-    functions = [each for each in ast.walk(parsed(path)) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
-    assert [each.name for each in functions if _lines(each) > LINES_OF_A_FUNCTION] == []
+    assert [
+        place(path) for path in modules() if len(path.read_text(encoding="utf-8").splitlines()) > LINES_OF_A_MODULE
+    ] == []
+    assert [
+        f"{place(path, each.lineno)} {each.name}"
+        for path in modules()
+        for each in nodes(path)
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and _lines(each) > LINES_OF_A_FUNCTION
+    ] == []
 
 
 def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -143,30 +168,30 @@ ENGINE_ROOMS = {
 }
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in modules() if room(p) == "engines"], ids=lambda p: str(p.relative_to(PACKAGE))
-)
-def test_an_engine_rests_on_the_contract_and_on_portable_code_and_on_no_other_engine(path: Path) -> None:
-    own = path.relative_to(PACKAGE / "engines").parts[0].removesuffix(".py")
-    imported = {name.split(".")[2] for name in imported_modules(path) if name.startswith("toolkit.engines.")}
-    assert not imported - ENGINE_ROOMS[own] - {own}
+def test_an_engine_rests_on_the_contract_and_on_portable_code_and_on_no_other_engine() -> None:
+    wrong = {}
+    for path in (each for each in modules() if room(each) == "engines"):
+        own = path.relative_to(PACKAGE / "engines").parts[0].removesuffix(".py")
+        imported = {name.split(".")[2] for name in imported_modules(path) if name.startswith("toolkit.engines.")}
+        if too_many := imported - ENGINE_ROOMS[own] - {own}:
+            wrong[place(path)] = too_many
+    assert wrong == {}
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in modules() if room(p) not in ("cli", "__main__")], ids=lambda p: str(p.relative_to(PACKAGE))
-)
-def test_library_code_neither_prints_nor_exits(path: Path) -> None:
-    for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            assert called not in ("print", "exit", "quit", "sys.exit", "os._exit", "click.echo"), node.lineno
-        if isinstance(node, ast.Raise) and node.exc is not None:
-            assert "SystemExit" not in ast.unparse(node.exc), node.lineno
+def test_library_code_neither_prints_nor_exits() -> None:
+    wrong = []
+    for path in (each for each in modules() if room(each) not in ("cli", "__main__")):
+        for node in nodes(path):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                if called in ("print", "exit", "quit", "sys.exit", "os._exit", "click.echo"):
+                    wrong.append(f"{place(path, node.lineno)} {called}")
+            if isinstance(node, ast.Raise) and node.exc is not None and "SystemExit" in ast.unparse(node.exc):
+                wrong.append(f"{place(path, node.lineno)} SystemExit")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", [p for p in modules() if room(p) == "cli"], ids=lambda p: p.name)
-def test_the_command_line_prints_only_through_its_gate(path: Path) -> None:
-    gate = path.name == "output.py"
+def test_the_command_line_prints_only_through_its_gate() -> None:
     forbidden = {"print", "input", "os.write", "warnings.warn", "sys.stdout", "sys.stderr", "Console"}
     forbidden |= {
         f"click.{name}"
@@ -184,11 +209,14 @@ def test_the_command_line_prints_only_through_its_gate(path: Path) -> None:
             "get_binary_stream",
         )
     }
-    for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Name | ast.Attribute):
-            assert gate or ast.unparse(node) not in forbidden, node.lineno
-        if isinstance(node, ast.ImportFrom) and node.module in ("click", "rich", "rich.console", "sys"):
-            assert gate, node.lineno
+    wrong = []
+    for path in (each for each in modules() if room(each) == "cli" and each.name != "output.py"):
+        for node in nodes(path):
+            if isinstance(node, ast.Name | ast.Attribute) and (name := ast.unparse(node)) in forbidden:
+                wrong.append(f"{place(path, node.lineno)} {name}")
+            if isinstance(node, ast.ImportFrom) and node.module in ("click", "rich", "rich.console", "sys"):
+                wrong.append(f"{place(path, node.lineno)} from {node.module}")
+    assert wrong == []
 
 
 def test_nothing_starts_a_process_whose_arguments_and_environment_others_could_see() -> None:
@@ -199,7 +227,7 @@ def test_nothing_starts_a_process_whose_arguments_and_environment_others_could_s
     for path in modules():
         if path == PACKAGE / "engines" / "postgresql" / "embedded.py":
             continue
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Import):
                 assert not starting & {alias.name.split(".")[0] for alias in node.names}, path
             if isinstance(node, ast.ImportFrom) and node.module in starting:
@@ -212,7 +240,7 @@ def test_core_knows_no_driver_and_no_command_line() -> None:
     forbidden = {"psycopg", "sqlite3", "duckdb", "adbc_driver_postgresql", "adbc_driver_sqlite", "obstore"}
     forbidden |= {"click", "rich", "alembic", "tempfile"}
     for path in (PACKAGE / "core").rglob("*.py"):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             assert not forbidden & {name.split(".")[0] for name in names}, path

@@ -76,6 +76,32 @@ def test_ctrl_c_in_a_command_is_told_as_such_whatever_a_library_makes_of_it(
         assert capsys.readouterr().err == "Interrupted; what was not committed is rolled back.\n"
 
 
+def test_ctrl_c_again_at_once_does_not_break_off_what_lets_go_of_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+
+    def work(*_: object, **__: object) -> None:
+        try:
+            _press()
+        finally:
+            _press()
+            closed.append("database")
+
+    monkeypatch.setattr(cli.toolkit, "main", work)
+    assert cli.run([]) == 130
+    assert closed == ["database"]
+
+
+def test_ctrl_c_that_only_a_library_heard_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hear(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.toolkit, "invoke", hear)
+    assert cli.run(["sync"]) == 130
+    assert capsys.readouterr().err.strip() == "Interrupted; what was not committed is rolled back."
+
+
 @pytest.mark.parametrize(("program", "told"), [(_BEGINS, ""), (_ENDS, "toolkit, version")])
 def test_ctrl_c_while_libraries_load_or_after_the_command_ends_the_process_without_a_traceback(
     program: str, told: str

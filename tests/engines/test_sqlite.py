@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +29,10 @@ item = sa.Table(
 (SPEC,) = select_tables(metadata)
 MANY = 10**6
 INDEXES = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql <> '' ORDER BY name"
+
+_HALF_A_SECOND = (
+    "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1500000) SELECT count(*) FROM n"
+)
 
 
 @pytest.fixture
@@ -100,3 +106,24 @@ def test_both_libraries_see_one_snapshot_though_another_commits_between_the_two(
             with connection.reader.cursor() as cursor:
                 cursor.execute("SELECT count(*) FROM item")
                 assert cursor.fetchone() == (seen,) == (4,)
+
+
+def _execute_by_adbc(connection: SqliteConnection, statement: str) -> None:
+    with connection.translated(), connection.reader.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_ctrl_c_that_adbc_hears_in_place_of_python_is_no_error_of_the_database(database: Database) -> None:
+    pressed = threading.Timer(0.05, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT))
+    # A shell lets what it starts in the background ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with connect(database) as connection:
+            assert isinstance(connection, SqliteConnection)
+            connection.lock_tables([SPEC])
+            pressed.start()
+            with pytest.raises(KeyboardInterrupt):
+                _execute_by_adbc(connection, _HALF_A_SECOND)
+            pressed.join()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -152,7 +152,8 @@ class _Interrupt:
             # Not by click, whose stream may be in the midst of a write.
             say_at_once("Interrupted at once; what was not committed is rolled back.")
             os._exit(EXIT_INTERRUPTED)
-        if self.is_over:
+        # Raised once: what lets go of databases and threads is not broken off in its midst.
+        if self.is_over or self.received:
             return
         self.received = True
         signal.default_int_handler(number, frame)
@@ -161,7 +162,9 @@ class _Interrupt:
 def _tell(error: BaseException, arguments: list[str], interrupt: _Interrupt) -> int:
     """Say on stderr why a command ended; the exit code."""
     if interrupt.received or isinstance(error, click.Abort | KeyboardInterrupt):
-        word = "Interrupted" if interrupt.received else "Aborted"
+        # Of a question that was not answered; ADBC hears Ctrl-C itself while it is at work.
+        is_heard = interrupt.received or isinstance(error.__cause__ or error, KeyboardInterrupt)
+        word = "Interrupted" if is_heard else "Aborted"
         say(f"{word}; what was not committed is rolled back.", err=True)
         return EXIT_INTERRUPTED
     if isinstance(error, LostOutputError) and error.is_unread and not error.done:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -18,6 +17,7 @@ from toolkit.core.changes import Changes
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, row_bytes, sum_digests
 from toolkit.core.streams import ended
 from toolkit.core.tables import TableSpec
+from toolkit.core.workers import both
 from toolkit.errors import UnrepresentableValueError
 
 if TYPE_CHECKING:
@@ -56,10 +56,11 @@ def compare(
     segments = segment_count(max(side.count() for side in far), segment_rows) if far else 1
     if segments == 1:
         return compare_rows(spec, source.row_digests(), target.row_digests(), memory, removed=removed)
-    with scratch_directory() as directory, ThreadPoolExecutor(max_workers=1) as other:
-        waiting = other.submit(_segmented, spec, source, segments, directory / "source")
-        theirs, their_rows = _segmented(spec, target, segments, directory / "target")
-        ours, our_rows = waiting.result()
+    with scratch_directory() as directory:
+        (ours, our_rows), (theirs, their_rows) = both(
+            lambda: _segmented(spec, source, segments, directory / "source"),
+            lambda: _segmented(spec, target, segments, directory / "target"),
+        )
         differing = ours.differing(theirs)
         if 2 * len(differing) > segments:
             differing = list(range(segments))
@@ -132,11 +133,11 @@ def _compared_rows(
     with (
         scratch_directory() as directory,
         duckdb.connect(config={**_SETTINGS, "memory_limit": memory, "temp_directory": str(directory)}) as calculator,
-        ThreadPoolExecutor(max_workers=1) as other,
     ):
-        source_rows = other.submit(_collect, calculator.cursor(), "source", spec, source)
-        target_rows = _collect(calculator, "target", spec, target)
-        total = source_rows.result()
+        total, target_rows = both(
+            partial(_collect, calculator.cursor(), "source", spec, source),
+            partial(_collect, calculator, "target", spec, target),
+        )
         changes = _joined(calculator, spec, total, target_rows)
         return replace(changes, removed=_removed(calculator, spec)) if removed else changes
 

@@ -6,8 +6,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Generic, Self, TypeVar
+
+from toolkit.core.workers import StoppedError, Work
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,10 +42,6 @@ class Memory:
                 self._changed.notify_all()
 
 
-class StoppedError(Exception):
-    """Raised inside work that nobody waits for any more."""
-
-
 class Stop:
     """Tells work in threads that it should end."""
 
@@ -65,12 +64,42 @@ class Stop:
             yield chunk
 
 
+class _Pool(Generic[T, R]):
+    """Threads that do the same work on many items; after the block none of them is at it any more."""
+
+    def __init__(self, work: Callable[[T], R], jobs: int) -> None:
+        self._work = work
+        self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="archive")
+        self.under_way: set[Work[R]] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def begin(self, item: T) -> Future[R]:
+        """Do the work on one more item as soon as a thread has time."""
+        work = Work(partial(self._work, item))
+        # Before it can begin: Ctrl-C within `submit` leaves no future of it.
+        self.under_way.add(work)
+        future = self._threads.submit(work)
+        future.add_done_callback(lambda _: self.under_way.discard(work))
+        return future
+
+    def __exit__(self, *_: object) -> None:
+        under_way = list(self.under_way)
+        for work in under_way:
+            work.prevent()
+        with ExitStack() as all_ended:
+            all_ended.callback(self._threads.shutdown)
+            for work in under_way:
+                all_ended.callback(work.wait)
+
+
 def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int, stop: Stop | None = None) -> Iterator[R]:
     """What `work` returns for each item, as it comes; items are taken as there is room, by the caller's own thread.
 
     The first error ends it: what is under way is waited for (`stop` tells it to hurry), the rest is not begun.
     """
-    with ThreadPoolExecutor(jobs, thread_name_prefix="archive") as pool:
+    with _Pool(work, jobs) as pool:
         waiting: set[Future[R]] = set()
         try:
             for item in items:
@@ -78,28 +107,23 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int, stop: Sto
                 while len(waiting) >= 2 * jobs:
                     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
-                waiting.add(pool.submit(work, item))
+                waiting.add(pool.begin(item))
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
         finally:
-            if stop is not None and waiting:
+            # Not what is waited for here: Ctrl-C within `begin` leaves no future.
+            if stop is not None and pool.under_way:
                 stop.set()
-            for future in waiting:
-                future.cancel()
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T], jobs: int) -> Iterator[R]:
     """What `work` returns for each item, in the order of the items, several under way at once."""
-    with ThreadPoolExecutor(jobs, thread_name_prefix="archive") as pool:
+    with _Pool(work, jobs) as pool:
         waiting: deque[Future[R]] = deque()
-        try:
-            for item in items:
-                if len(waiting) >= 2 * jobs:
-                    yield waiting.popleft().result()
-                waiting.append(pool.submit(work, item))
-            while waiting:
+        for item in items:
+            if len(waiting) >= 2 * jobs:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+            waiting.append(pool.begin(item))
+        while waiting:
+            yield waiting.popleft().result()

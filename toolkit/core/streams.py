@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import queue
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from toolkit.core.workers import Worker
 
 T = TypeVar("T")
 
@@ -18,75 +19,51 @@ _AHEAD = 2
 _DONE = object()
 
 
-class Worker(threading.Thread):
-    """A thread whose end can be waited for with Ctrl-C meanwhile.
-
-    `join` itself, once it is interrupted, takes the thread for ended (CPython 3.11 and 3.12, since bpo-45274).
-    """
-
-    def __init__(self, work: Callable[[], None], name: str) -> None:
-        super().__init__(name=name, daemon=True)
-        self._work = work
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        """Do the work."""
-        try:
-            self._work()
-        finally:
-            self._ended.set()
-
-    def wait(self) -> None:
-        """Wait for the end, also when Ctrl-C comes meanwhile, which is raised afterwards.
-
-        What the thread works with is closed next; native code would be torn down under its feet.
-        """
-        interrupt: KeyboardInterrupt | None = None
-        while not self._ended.is_set():
-            try:
-                self._ended.wait()
-            except KeyboardInterrupt as error:
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
-
-
 @contextmanager
 def read_ahead(items: Iterable[T]) -> Iterator[Iterator[T]]:
     """Produce items in a thread while the caller consumes them; an error there is raised here.
 
-    Leaving the block stops the thread at its next item and waits for it, so what it reads from can be closed.
+    Leaving the block stops the thread at its next item and waits for it, so what it reads from can be closed. It begins
+    with the first item that is asked for: within the block, whose end is then sure to come.
     """
-    pipe: queue.Queue[object] = queue.Queue(_AHEAD)
-    stopped = threading.Event()
+    # Queues without locks of Python's own, which Ctrl-C could leave locked.
+    pipe: queue.SimpleQueue[object] = queue.SimpleQueue()
+    room: queue.SimpleQueue[None] = queue.SimpleQueue()
+    for _ in range(_AHEAD):
+        room.put(None)
+    is_stopped = False
     failure: list[BaseException] = []
 
     def produce() -> None:
         try:
             for item in items:
-                if not _offer(pipe, item, stopped):
+                room.get()
+                if is_stopped:
                     break
+                pipe.put(item)
         except BaseException as error:  # noqa: BLE001 - carried to the consumer, which raises it
             failure.append(error)
         finally:
             close = getattr(items, "close", None)
             if close is not None:
                 close()
-            _offer(pipe, _DONE, stopped)
+            pipe.put(_DONE)
 
     def consume() -> Iterator[T]:
+        worker.start()
         while (item := pipe.get()) is not _DONE:
+            room.put(None)
             yield item  # type: ignore[misc]
         if failure:
             raise failure[0]
 
-    thread = Worker(produce, "read-ahead")
-    thread.start()
+    worker = Worker(produce, "read-ahead")
     try:
         yield consume()
     finally:
-        stopped.set()
-        thread.wait()
+        is_stopped = True
+        room.put(None)
+        worker.wait()
 
 
 @contextmanager
@@ -98,17 +75,6 @@ def ended(*streams: Iterable[object]) -> Iterator[None]:
         for stream in streams:
             if isinstance(stream, Generator):
                 stream.close()
-
-
-def _offer(pipe: queue.Queue[object], item: object, stopped: threading.Event) -> bool:
-    """Put an item unless the consumer has gone; whether it was put."""
-    while not stopped.is_set():
-        try:
-            pipe.put(item, timeout=0.1)
-        except queue.Full:
-            continue
-        return True
-    return False
 
 
 def cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[Iterator[pa.RecordBatch]]:

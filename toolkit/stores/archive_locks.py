@@ -22,6 +22,7 @@ from typing import Annotated
 
 import msgspec
 
+from toolkit.core.workers import Worker
 from toolkit.errors import ArchiveBusyError, LockLostError, MissingObjectError, ToolkitError
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 
@@ -126,13 +127,14 @@ def take_lock(store: ObjectStore, kind: LockKind) -> Iterator[Lock]:
         _refuse_others(store, key, kind)
         lock = Lock(store, key, content)
         ended = threading.Event()
-        thread = threading.Thread(target=_renewing, args=(lock, ended), name="archive-lock", daemon=True)
-        thread.start()
+        worker = Worker(lambda: _renewing(lock, ended), "archive-lock")
         try:
+            worker.start()
             yield lock
         finally:
             ended.set()
-            thread.join()
+            # Or it would write the lock again that is given up next.
+            worker.wait()
     finally:
         with suppress(ToolkitError):
             store.delete([key])

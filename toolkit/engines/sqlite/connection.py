@@ -149,6 +149,9 @@ class SqliteConnection(SqliteSnapshot):
         try:
             yield
         except (sa.exc.DBAPIError, sqlite3.Error, adbc_driver_manager.Error) as error:
+            # ADBC hears Ctrl-C itself while it is at work, and would cancel, which its driver for SQLite cannot.
+            if isinstance(error.__cause__, KeyboardInterrupt | adbc_driver_manager.NotSupportedError):
+                raise KeyboardInterrupt from error
             raise self.known_error(str(getattr(error, "orig", None) or error)) from error
 
     def known_error(self, message: str) -> ToolkitError:

@@ -16,8 +16,8 @@ from toolkit.compute.scratch import scratch_directory, told_if_full
 from toolkit.compute.stored_digest import StoredDigest
 from toolkit.core.batches import BATCH_BYTES
 from toolkit.core.digest import TableDigest, row_digests, sum_digests
-from toolkit.core.streams import Worker
 from toolkit.core.tables import TableSpec
+from toolkit.core.workers import Worker
 
 # So many bytes of batches wait in memory; more go to a temporary file each, up to so many in all.
 _IN_MEMORY = 2 * BATCH_BYTES
@@ -35,15 +35,14 @@ class BackgroundDigest:
         self._spec = spec
         self._as_stored = as_stored
         self._total = TableDigest()
-        self._waiting: queue.Queue[pa.RecordBatch | Path | None] = queue.Queue()
+        self._waiting: queue.SimpleQueue[pa.RecordBatch | Path | None] = queue.SimpleQueue()
         self._bytes_in_memory = self._bytes_on_disk = 0
         self._failure: BaseException | None = None
         self._abandoned = False
-        self._thread = Worker(self._work, "digest")
+        self._worker = Worker(self._work, "digest")
 
     def __enter__(self) -> Self:
         self._open = ExitStack()
-        self._thread.start()
         return self
 
     def __exit__(
@@ -51,12 +50,14 @@ class BackgroundDigest:
     ) -> None:
         self._abandoned = True
         self._waiting.put(None)
-        self._thread.wait()
+        self._worker.wait()
         self._open.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take a batch over; returns at once unless the disk space is used up."""
-        while self._bytes_on_disk > _ON_DISK and self._thread.is_alive():
+        # Not before the block, whose end waits for it, has been entered.
+        self._worker.start()
+        while self._bytes_on_disk > _ON_DISK and not self._worker.has_ended:
             time.sleep(0.01)
         if self._bytes_in_memory + batch.nbytes <= _IN_MEMORY:
             self._bytes_in_memory += batch.nbytes
@@ -79,7 +80,7 @@ class BackgroundDigest:
             Exception: what went wrong in the thread.
         """
         self._waiting.put(None)
-        self._thread.wait()
+        self._worker.wait()
         if self._failure is not None:
             raise self._failure
         return self._total
