@@ -69,6 +69,7 @@ def load_data(
     no_verify: bool,
     batch_rows: int | None,
     commit_every: int | None,
+    hold_triggers: bool,
     as_json: bool,
 ) -> None:
     """Write fixtures into a database.
@@ -87,7 +88,7 @@ def load_data(
     attachments = AttachmentMode.PUT
     if no_attachments or overwrite_attachments:
         attachments = AttachmentMode.LEAVE if no_attachments else AttachmentMode.OVERWRITE
-    options = make_options(no_verify, batch_rows, commit_every, mode)
+    options = make_options(no_verify, batch_rows, commit_every, mode, hold_triggers=hold_triggers)
     with progress_on_stderr() as progress:
         result = run(
             ctx.obj,

@@ -40,7 +40,7 @@ class Commands(click.Group):
 
 
 def transfer_options(command: F) -> F:
-    """How rows are written: --dry-run, --no-verify, --batch-rows, --commit-every, and --json for what is told."""
+    """How rows are written: from --dry-run to --hold-triggers, and --json for what is told."""
     for option in reversed(
         (
             click.option("--dry-run", is_flag=True, help="Print the plan and write nothing."),
@@ -51,6 +51,11 @@ def transfer_options(command: F) -> F:
                 type=click.IntRange(1),
                 metavar="N",
                 help="Commit after every N rows; an interrupted run leaves whole batches.",
+            ),
+            click.option(
+                "--hold-triggers",
+                is_flag=True,
+                help="Keep the target's triggers from firing for the rows that are written.",
             ),
             click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
         )
@@ -215,12 +220,15 @@ def make_options(
     commit_every: int | None,
     mode: str = "upsert",
     max_delete: DeleteLimit | None = None,
+    *,
+    hold_triggers: bool = False,
 ) -> Options:
     """The options of a transfer, from what the command line gave."""
     from toolkit.operations.transfer.options import Mode, Options
 
     default = Options()
-    return Options(not no_verify, batch_rows or default.batch_rows, commit_every, Mode(mode), max_delete)
+    rows = batch_rows or default.batch_rows
+    return Options(not no_verify, rows, commit_every, Mode(mode), max_delete, hold_triggers)
 
 
 def database_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -105,6 +105,7 @@ def sync(
     no_verify: bool,
     batch_rows: int | None,
     commit_every: int | None,
+    hold_triggers: bool,
     as_json: bool,
 ) -> int:
     """Write to one database what differs in another.
@@ -116,7 +117,7 @@ def sync(
     """
     if verify_only:
         writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
-        if writing or attachments or overwrite_attachments:
+        if writing or attachments or overwrite_attachments or hold_triggers:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, where, exclude, as_json=as_json)
     from toolkit.cli.output import progress_on_stderr, report
@@ -128,7 +129,7 @@ def sync(
     if overwrite_attachments and not attachments:
         raise click.UsageError("--overwrite-attachments goes with --attachments.")
     mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
-    options = make_options(no_verify, batch_rows, commit_every, mode, max_delete)
+    options = make_options(no_verify, batch_rows, commit_every, mode, max_delete, hold_triggers=hold_triggers)
     with progress_on_stderr() as progress:
         result = run(
             ctx.obj,

@@ -25,6 +25,19 @@ class StoredTable:
 
 
 @dataclass(frozen=True, slots=True)
+class TableTriggers:
+    """What the application has run as rows of a table are written, by name; without what does not fire.
+
+    `hindrance` says why the triggers cannot be held; rules never can.
+    """
+
+    table: str
+    triggers: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    hindrance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnFacts:
     """A column as it is there, its type in the engine's own words: that of what a domain is made of.
 

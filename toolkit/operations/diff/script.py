@@ -202,7 +202,7 @@ class _Writer:
             "All values are as they are, those of personal data too: keep this file as you keep the database.",
             f"One transaction, all or nothing: {script.usage}",
         ]
-        if tables and self._target.has_triggers_or_rules([table.spec for table in tables]):
+        if tables and self._target.triggers([table.spec for table in tables]):
             lines.append("Triggers of these tables will run, and may change more than is written here.")
         if not tables:
             lines.append("Nothing differs.")

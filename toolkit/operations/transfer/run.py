@@ -97,7 +97,8 @@ class _Run:
                 return None
             plans = plan(self._request, destination, self._progress)
             lacking = _lacking_rights(plans.watermarks, destination, self._progress)
-            return TransferResult(tuple(map(planned, plans.tables)), lacking)
+            plans.held.tell(self._progress)
+            return TransferResult(tuple(map(planned, plans.tables)), (*lacking, *plans.held.warnings))
 
     def _is_blank(self, destination: Connection) -> bool:
         """Whether the target lacks all tables, as it was opened; they are locked, which has to come first of all."""
@@ -127,12 +128,19 @@ class _Run:
                 if attempts.number > 1 and not locks_first:
                     destination.exclude_writers([each.spec for each in plans.tables if each.writes or each.deletes])
                 self._began = True
-                results = execute(plans.tables, rows, destination, options, self._progress, plans.watermarks)
+                results = self._written(plans, rows, destination)
             if stale:
                 # Of rows that were equal when they were compared, nobody knows what they hold now.
                 results = tuple(replace(each, verified=False, target_digest=None) for each in results)
             unlike = _unlike_numbers(destination, self._request.specs, results, self._progress)
-            return TransferResult(results, (*stale, *unlike), is_checked=options.verify)
+            return TransferResult(results, (*stale, *unlike, *plans.held.warnings), is_checked=options.verify)
+
+    def _written(self, plans: Plans, rows: Source, destination: Connection) -> tuple[TableResult, ...]:
+        """What was written of these rows."""
+        options, held = self._request.options, plans.held
+        found = execute(plans.tables, rows, destination, options, self._progress, plans.watermarks, held.specs)
+        held.tell(self._progress)
+        return found
 
     def _write_files(self) -> None:
         """Once, whatever is repeated: nothing is left to refuse."""
