@@ -138,6 +138,23 @@ def load_match(told: Told) -> None:
     assert "--match is given twice for user_account (email and name,email)" in told.error("load-data", *twice)
 
 
+def wider_target() -> None:
+    for name in ("one", "two"):
+        query(f"ALTER TABLE tag ADD COLUMN {name} TEXT", file="other.sqlite3")
+    query("DELETE FROM tag", file="other.sqlite3")
+
+
+def set_twice(*command: str) -> Callable[[Told], None]:
+    def check(told: Told) -> None:
+        twice = ["tag.one=1", "tag.one=2"]
+        assert "--set is given twice for tag.one, with two values" in told.error(*command, *pairs("--set", twice))
+        wider_target()
+        told(*command, *pairs("--set", ["tag.one=1", "tag.two=a=b", "tag.one=1"]))
+        assert query("SELECT DISTINCT one, two FROM tag", file="other.sqlite3") == [("1", "a=b")]
+
+    return check
+
+
 def diff_columns(told: Told) -> None:
     query("UPDATE todo SET item = 'changed', importance = 'LOW', is_deleted = 1")
     rows = told(*DIFF, "todo", *pairs("--columns", ["item", "is_deleted"]), code=3)["tables"][0]["rows"]
@@ -198,6 +215,8 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "dump-data tables": named_tables("dump-data", "--dir", "d"),
     "load-data --exclude": load_exclude,
     "load-data --match": load_match,
+    "sync --set": set_twice(*SYNC, "tag"),
+    "load-data --set": set_twice("load-data", "tag", "--to", "sqlite:///other.sqlite3"),
     "load-data tables": named_tables("load-data", "--dry-run"),
     "archive push --where": push_where,
     "archive push tables": push_tables,

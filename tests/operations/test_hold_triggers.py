@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.operations.databases import connected, create, execute, postgres
+from tests.operations.databases import create, execute, postgres
 from tests.operations.outcomes import counts
 from tests.operations.test_hard_schemas import ALL, Using, plain, rows, using
 from toolkit.cli import run
@@ -248,5 +248,4 @@ def test_a_target_without_triggers_needs_none_held_and_says_nothing(using: Using
     execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'new')")
     result = sync(config, "sqlite", "duckdb", options=HELD)
     assert (result.verified, result.warnings) == (True, ())
-    with connected(config.database("duckdb")) as connection:
-        assert connection.exec_driver_sql("SELECT v FROM t").all() == [("new",)]
+    assert rows(config, "duckdb", "SELECT v FROM t") == [("new",)]

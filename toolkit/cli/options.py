@@ -121,6 +121,29 @@ def match_option(command: F) -> F:
     )(command)
 
 
+def set_option(command: F) -> F:
+    """--set TABLE.COLUMN=VALUE, as a mapping."""
+    return click.option(
+        "--set",
+        "set_values",
+        multiple=True,
+        metavar="TABLE.COLUMN=VALUE",
+        callback=_by_column,
+        help="What inserted rows get in a column that only the target has; may be repeated, for another column.",
+    )(command)
+
+
+def _by_column(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for value in values:
+        place, sign, rest = value.partition("=")
+        if not (sign and all(place.rpartition("."))):
+            raise click.BadParameter(f"{value!r} is not of the form TABLE.COLUMN=VALUE")
+        if found.setdefault(place, rest) != rest:
+            raise click.UsageError(f"{parameter.opts[0]} is given twice for {place}, with two values.")
+    return found
+
+
 def _columns_by_table(
     ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, tuple[str, ...]]:

@@ -18,6 +18,7 @@ from toolkit.cli.options import (
     general_options,
     make_options,
     match_option,
+    set_option,
     transfer_options,
     where_option,
 )
@@ -48,6 +49,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @where_option
 @exclude_option
 @match_option
+@set_option
 @click.option(
     "--since",
     metavar="COLUMN",
@@ -93,6 +95,7 @@ def sync(
     where: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
+    set_values: dict[str, str],
     since: str | None,
     overlap: dt.timedelta | int | None,
     delete: bool,
@@ -117,7 +120,7 @@ def sync(
     """
     if verify_only:
         writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
-        if writing or attachments or overwrite_attachments or hold_triggers:
+        if writing or attachments or overwrite_attachments or hold_triggers or set_values:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, where, exclude, as_json=as_json)
     from toolkit.cli.output import progress_on_stderr, report
@@ -139,6 +142,7 @@ def sync(
             where=where,
             exclude=exclude,
             match=match,
+            set_values=set_values,
             since=Since(since, overlap) if since else None,
             dry_run=dry_run,
             options=options,

@@ -43,7 +43,8 @@ class ForeignKeySpec:
 class TableSpec:
     """A table in its canonical schema. `key` names the columns that identify a row.
 
-    `conditions`, in the SQL of the database concerned, narrow it to the rows that meet all of them.
+    `conditions`, in the SQL of the database concerned, narrow it to the rows that meet all of them. The columns that
+    are `insert_only` are written with new rows, and left alone in those that are there.
     """
 
     name: str
@@ -53,6 +54,7 @@ class TableSpec:
     foreign_keys: tuple[ForeignKeySpec, ...]
     table: Table = field(repr=False, compare=False)
     conditions: tuple[str, ...] = ()
+    insert_only: frozenset[str] = frozenset()
 
     @cached_property
     def where(self) -> str | None:
@@ -75,6 +77,11 @@ class TableSpec:
     def column_names(self) -> tuple[str, ...]:
         """The data columns, in the order of the model."""
         return tuple(c.name for c in self.columns)
+
+    @cached_property
+    def updated_names(self) -> tuple[str, ...]:
+        """The data columns that an upsert changes in rows that are there."""
+        return tuple(name for name in self.column_names if name not in self.key and name not in self.insert_only)
 
     def column(self, name: str) -> ColumnSpec:
         """The column of that name."""

@@ -30,6 +30,7 @@ from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
 from toolkit.operations.transfer.request import Transfer, transferred
 from toolkit.operations.transfer.run import transfer
+from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.watermarks import Since, require_column
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
@@ -48,6 +49,7 @@ def sync(
     where: Conditions | None = None,
     exclude: Collection[str] = (),
     match: Mapping[str, Sequence[str]] | None = None,
+    set_values: Mapping[str, str] | None = None,
     since: Since | None = None,
     dry_run: bool = False,
     options: Options | None = None,
@@ -60,8 +62,9 @@ def sync(
     All tables, or those named, without those to `exclude`. `where` holds, by table, a condition in SQL that both
     databases understand, or several that hold together: only rows that meet it are compared. `match` names, by table,
     columns by which rows are recognised instead of the primary key: the target's keys stay, and foreign keys are
-    rewritten. `since` limits the sync to rows changed since the last one that was given a `since`. `attachments` is the
-    store that the target's rows find their files in, or one for each backend that they name (`""`: for all others).
+    rewritten. `set_values` holds, by `TABLE.COLUMN`, what new rows get in columns that only the target has. `since`
+    limits the sync to rows changed since the last one that was given a `since`. `attachments` is the store that the
+    target's rows find their files in, or one for each backend that they name (`""`: for all others).
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
@@ -79,6 +82,7 @@ def sync(
         *databases,
         specs,
         matches({spec.name: spec for spec in specs}, match or {}),
+        values_to_set(specs, set_values or {}),
         since,
         options,
         _Attachments(attachments, overwrite_attachments),
@@ -106,6 +110,7 @@ class _Sync:
     target: Database
     specs: Sequence[TableSpec]
     match: Mapping[str, Sequence[str]]
+    values: SetValues
     since: Since | None
     options: Options
     attachments: _Attachments
@@ -135,6 +140,7 @@ class _Sync:
                 self.dry_run,
                 lacking,
                 self.since,
+                self.values,
             )
             found = transfer(request, self.project, progress)
         return transferred(self.source.name, request, found, self.started, copied, (*views, *left))

@@ -25,6 +25,7 @@ from toolkit.operations.transfer.deletes import delete_first, delete_rest, mark_
 from toolkit.operations.transfer.evidence import first_difference
 from toolkit.operations.transfer.held_triggers import firing
 from toolkit.operations.transfer.moved_values import temporary_unique_values
+from toolkit.operations.transfer.set_values import writer
 from toolkit.operations.transfer.sources import rows_with_keys
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _undo_cascades(plans: Sequence[TablePlan], source: Source, target: Connectio
         found = compare_rows(spec, source.repository(spec).row_digests(), held)
         again = merge_plan(spec, found)
         if again.writes:
-            repository.upsert_many(_differing(again, source, options))
+            writer(plan, target).upsert_many(_differing(again, source, options))
             keys, expected = _expected(again)
             _verified(
                 partial(_differing, again, source, options), repository, expected, repository.digest(keys=keys), keys
@@ -208,7 +209,7 @@ Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
 
 def _load(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Fill an empty table; digest what is sent on the side, and what arrived where it lies."""
-    origin, repository = source.repository(plan.spec), target.repository(plan.spec)
+    origin, repository, into = source.repository(plan.spec), target.repository(plan.spec), writer(plan, target)
     as_stored = _is_verified_as_stored(plan, target)
     with BackgroundDigest(plan.spec, as_stored) as sent, read_ahead(origin.read(options.batch_rows)) as batches:
 
@@ -220,9 +221,9 @@ def _load(plan: TablePlan, source: Source, target: Connection, options: Options,
                 progress.advance(batch.num_rows)
 
         try:
-            repository.load(passing(), plan.inserts)
+            into.load(passing(), plan.inserts)
         except UnnamedRowError as error:
-            raise repository.why_refused(origin.read(options.batch_rows), error) or error from error
+            raise into.why_refused(origin.read(options.batch_rows), error) or error from error
         if not options.verify:
             return None, None
         arrived = repository.stored_digest() if as_stored else repository.digest()
@@ -245,7 +246,7 @@ def _merge(plan: TablePlan, source: Source, target: Connection, options: Options
     """Write the rows that differ; the plan has their digests."""
     repository = target.repository(plan.spec)
     with read_ahead(_differing(plan, source, options)) as batches:
-        repository.upsert_many(_counted(batches, progress))
+        writer(plan, target).upsert_many(_counted(batches, progress))
     if not options.verify:
         return None, None
     keys, expected = _expected(plan)
@@ -287,7 +288,8 @@ def _in_parts(plan: TablePlan, source: Source, target: Connection, options: Opti
             repository = target.repository(plan.spec)
             seen: list[TableDigest] = []
             keys: list[pa.RecordBatch] = []
-            repository.upsert_many(_noting_keys(plan.spec, digest_passthrough(plan.spec, part, seen.append), keys))
+            rows_sent = _noting_keys(plan.spec, digest_passthrough(plan.spec, part, seen.append), keys)
+            writer(plan, target).upsert_many(rows_sent)
             passed = sum(seen, TableDigest())
             if options.verify:
                 held = pa.Table.from_batches(keys)

@@ -18,6 +18,7 @@ from toolkit.errors import ExistingRowsError
 from toolkit.operations.transfer.deletes import guard, soften
 from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_hold
 from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.set_values import require_values, with_values
 from toolkit.operations.transfer.sources import without_present
 from toolkit.operations.transfer.watermarks import Watermarks
 
@@ -61,6 +62,8 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     comparison = _Comparison(source, destination, options.mode, watermarks, progress)
     filled = destination.filled(specs)
     tables = [comparison.plan(spec, is_empty=spec.name not in filled) for spec in specs]
+    tables = with_values(tables, request.values, destination)
+    require_values(tables, destination, triggers_fire=not options.hold_triggers)
     if options.mode is Mode.INSERT:
         _refuse_existing(tables, source, destination, options)
     guard(tables, destination, options.max_delete)

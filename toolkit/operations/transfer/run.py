@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWarning, planned
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
-from toolkit.errors import ChangedSincePlanError
+from toolkit.errors import ChangedSincePlanError, ConfigurationError
 from toolkit.operations.migrations.revisions import exists, reading
 from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema
 from toolkit.operations.transfer.attempts import Attempts
@@ -58,6 +58,11 @@ def transfer(request: Transfer, project: Project, progress: Progress) -> Transfe
 
 def _into_new_tables(request: Transfer, project: Project, progress: Progress) -> TransferResult:
     """Make the target's tables, and transfer."""
+    if request.values and not project.has_history:
+        raise ConfigurationError(
+            f"{request.target.name} has no tables, and those that are made from the models have no column but theirs.",
+            "Leave out --set.",
+        )
     # No schema is made for rows that cannot be loaded into it.
     source, schema_from = request.origin.against(None), made_from(project)
     told = () if project.has_history else _told_constraints(request, progress)
