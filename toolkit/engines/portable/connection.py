@@ -300,7 +300,9 @@ def require_columns(connection: Connection, specs: Sequence[TableSpec], *, to_wr
         elif lacking := [name for name in spec.column_names if name not in found]:
             problems.append(f"{connection.name}.{spec.name} lacks {', '.join(lacking)}")
         elif computed := [name for name in spec.column_names if to_write and found[name]]:
-            problems.append(f"{connection.name}.{spec.name} computes {', '.join(computed)}, the model does not")
+            problems.append(
+                f"{connection.name}.{spec.name} computes {', '.join(computed)}, the model does not (Computed)"
+            )
         elif spec.where is not None:
             connection.repository(spec).check_condition()
     return problems

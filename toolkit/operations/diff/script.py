@@ -34,6 +34,7 @@ from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.transfer.deletes import guard, has_to_wait
+from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.moved_values import temporary_unique_values
 from toolkit.operations.transfer.sources import rows_with_keys, without_present
 from toolkit.stores.whole_file import whole_file
@@ -142,6 +143,7 @@ class _Writer:
         guard(plans, self._target, None)
         for spec, changes in self._parts:
             self._require_steady(spec, changes)
+            require_same_numbers(spec, changes.changed, self._source, self._target)
         waiting = self._waiting()
         tables = [_table_script(spec, changes) for spec, changes in self._parts]
         differing = [table for table in tables if table.writes + table.deletes]

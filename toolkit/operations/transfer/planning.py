@@ -16,6 +16,7 @@ from toolkit.engines.portable.connection import batch_key, check_schema, require
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import ExistingRowsError
 from toolkit.operations.transfer.deletes import guard, soften
+from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_hold
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.set_values import require_values, with_values
@@ -64,6 +65,9 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     tables = [comparison.plan(spec, is_empty=spec.name not in filled) for spec in specs]
     tables = with_values(tables, request.values, destination)
     require_values(tables, destination, triggers_fire=not options.hold_triggers)
+    for each in tables:
+        if each.changes is not None and each.updates:
+            require_same_numbers(each.spec, each.changes.slice(each.inserts), source, destination)
     if options.mode is Mode.INSERT:
         _refuse_existing(tables, source, destination, options)
     guard(tables, destination, options.max_delete)
