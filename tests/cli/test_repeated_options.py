@@ -82,6 +82,14 @@ def sync_where(told: Told) -> None:
     assert (table["updated"], table["unchanged"]) == (8, 0)
 
 
+def sync_where_source(told: Told) -> None:
+    query("UPDATE todo SET item = 'changed'")
+    (table,) = told(*SYNC, "todo", *pairs("--where-source", TWO))["tables"]
+    assert (table["updated"], table["target_only"]) == (8, 32)
+    (table,) = told(*SYNC, "todo", "--where", TWO[0], "--where-source", TWO[1], "--dry-run")["tables"]
+    assert (table["unchanged"], table["target_only"]) == (8, 2)
+
+
 def diff_where(told: Told) -> None:
     query("UPDATE todo SET item = 'changed'")
     (table,) = told(*DIFF, "todo", *pairs("--where", TWO), code=3)["tables"]
@@ -203,6 +211,7 @@ def restore_to_backend(told: Told) -> None:
 
 CHECKS: Mapping[str, Callable[[Told], None]] = {
     "sync --where": sync_where,
+    "sync --where-source": sync_where_source,
     "sync --exclude": sync_exclude,
     "sync --match": sync_match,
     "sync tables": named_tables(*SYNC),

@@ -87,6 +87,18 @@ def where_option(command: F) -> F:
     )(command)
 
 
+def where_source_option(command: F) -> F:
+    """--where-source TABLE:CONDITION, as a mapping."""
+    return click.option(
+        "--where-source",
+        multiple=True,
+        metavar="TABLE:CONDITION",
+        callback=_by_table,
+        help="Only rows that meet a condition at the source, in its own SQL: others are to the target as if "
+        "the source had none; may be repeated, as --where.",
+    )(command)
+
+
 def exclude_option(command: F) -> F:
     """--exclude TABLE, beside the argument of tables."""
     return click.option(

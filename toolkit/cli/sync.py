@@ -21,6 +21,7 @@ from toolkit.cli.options import (
     set_option,
     transfer_options,
     where_option,
+    where_source_option,
 )
 from toolkit.errors import EXIT_DIFFERENT
 
@@ -47,6 +48,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @click.option("--from", "source", required=True, **DATABASE, help="Source: a database's name, or a URL.")
 @click.option("--to", "target", required=True, **DATABASE, help="Target: a database's name, or a URL.")
 @where_option
+@where_source_option
 @exclude_option
 @match_option
 @set_option
@@ -93,6 +95,7 @@ def sync(
     source: str,
     target: str,
     where: dict[str, tuple[str, ...]],
+    where_source: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
     set_values: dict[str, str],
@@ -120,7 +123,7 @@ def sync(
     """
     if verify_only:
         writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
-        if writing or attachments or overwrite_attachments or hold_triggers or set_values:
+        if writing or attachments or overwrite_attachments or hold_triggers or set_values or where_source:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, where, exclude, as_json=as_json)
     from toolkit.cli.output import progress_on_stderr, report
@@ -140,6 +143,7 @@ def sync(
             target,
             tables,
             where=where,
+            where_source=where_source,
             exclude=exclude,
             match=match,
             set_values=set_values,

@@ -47,6 +47,7 @@ def sync(
     tables: Sequence[str] = (),
     *,
     where: Conditions | None = None,
+    where_source: Conditions | None = None,
     exclude: Collection[str] = (),
     match: Mapping[str, Sequence[str]] | None = None,
     set_values: Mapping[str, str] | None = None,
@@ -60,7 +61,8 @@ def sync(
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
     All tables, or those named, without those to `exclude`. `where` holds, by table, a condition in SQL that both
-    databases understand, or several that hold together: only rows that meet it are compared. `match` names, by table,
+    databases understand, or several that hold together: only rows that meet it are compared. `where_source` is asked of
+    the source alone: rows that do not meet it are to the target as if the source had none. `match` names, by table,
     columns by which rows are recognised instead of the primary key: the target's keys stay, and foreign keys are
     rewritten. `set_values` holds, by `TABLE.COLUMN`, what new rows get in columns that only the target has. `since`
     limits the sync to rows changed since the last one that was given a `since`. `attachments` is the store that the
@@ -73,7 +75,7 @@ def sync(
     options = _effective(options or Options(), since)
     databases = config.database(source), config.database(target)
     project = Project(config)
-    specs = narrowed(select_tables(project.metadata, tables, exclude), where or {})
+    specs = narrowed(select_tables(project.metadata, tables, exclude), where or {}, where_source)
     _require_two(*databases)
     if since is not None:
         require_column(since, specs)
@@ -121,7 +123,8 @@ class _Sync:
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
-        removes, specs, progress = self.options.mode.removes, self.specs, self.progress
+        removes, progress = self.options.mode.removes, self.progress
+        specs = [spec.at_source for spec in self.specs]
         with _guarding(removes), connect(self.source) as origin:
             origin.lock_tables(specs, progress)
             if removes:
@@ -131,11 +134,11 @@ class _Sync:
                 require_exact(origin, specs)
             views = told_views(origin, specs, progress)
             left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
-            copied = self._copied_files(origin, lacking)
+            copied = self._copied_files(origin, specs, lacking)
             request = Transfer(
-                DatabaseOrigin(origin, specs, self.match),
+                DatabaseOrigin(origin, self.specs, self.match),
                 self.target,
-                specs,
+                self.specs,
                 self.options,
                 self.dry_run,
                 lacking,
@@ -145,7 +148,7 @@ class _Sync:
             found = transfer(request, self.project, progress)
         return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
 
-    def _copied_files(self, source: Connection, lacking: Sequence[str]) -> FileCopy | None:
+    def _copied_files(self, source: Connection, specs: Sequence[TableSpec], lacking: Sequence[str]) -> FileCopy | None:
         """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""
         if not self.attachments.stores:
             return None
@@ -153,7 +156,7 @@ class _Sync:
         return copy_files(
             self.project.config,
             source,
-            self.specs,
+            specs,
             self.attachments.stores,
             overwrite=self.attachments.overwrite,
             dry_run=self.dry_run,

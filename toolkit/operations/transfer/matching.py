@@ -24,7 +24,7 @@ from toolkit.errors import AmbiguousMatchError, ConfigurationError, UnknownNameE
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Connection, Table
-    from toolkit.operations.transfer.sources import RowSource
+    from toolkit.operations.transfer.sources import NarrowedRows, RowSource
 
 Key = tuple[Any, ...]
 
@@ -58,7 +58,7 @@ class MatchedSource:
 
     def __init__(
         self,
-        origin: Connection,
+        origin: NarrowedRows,
         target: Connection,
         specs: Sequence[TableSpec],
         match: Mapping[str, Sequence[str]],

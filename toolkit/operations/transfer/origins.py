@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.operations.transfer.matching import MatchedSource
+from toolkit.operations.transfer.sources import NarrowedRows
 
 if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
@@ -55,6 +56,5 @@ class DatabaseOrigin:
 
     def against(self, target: Connection | None) -> Source:
         """The rows with the keys that the target knows them by. Raises what `MatchedSource` does."""
-        if target is None or not self.match:
-            return self.connection
-        return MatchedSource(self.connection, target, self.specs, self.match)
+        rows = NarrowedRows(self.connection)
+        return rows if target is None or not self.match else MatchedSource(rows, target, self.specs, self.match)

@@ -185,7 +185,11 @@ class _Run:
 def _told_constraints(request: Transfer, progress: Progress) -> tuple[TransferWarning, ...]:
     """How the tables that are about to be made from the models differ from those of a source that is a database."""
     source = request.origin.connection
-    return () if source is None else made_constraints(source, request.target, request.specs, progress)
+    return () if source is None else made_constraints(source, request.target, _at_source(request), progress)
+
+
+def _at_source(request: Transfer) -> list[TableSpec]:
+    return [spec.at_source for spec in request.specs]
 
 
 def _lacking_rights(

@@ -128,13 +128,13 @@ class Watermarks:
     def _reach(self, spec: TableSpec, source: Connection, now: dt.datetime) -> None:
         """Note how far the source goes; a time that is still to come does not count, for others come before it."""
         column = spec.column(self.since.column)
-        bounds = list(spec.conditions)
+        bounds = list(spec.at_source.conditions)
         if column.type.kind in _TIMES:
             # Infinities are outside of these bounds, too.
             name = _quoted(column.name)
             last = _literal(spec, column.name, _units(spec, column.name, now))
             bounds.append(f"{name} <= {last} AND {name} >= '0001-01-01 00:00:00'")
-        mark = source.repository(replace(spec, conditions=tuple(bounds))).maximum(column.name)
+        mark = source.repository(replace(spec, conditions=tuple(bounds), source_conditions=())).maximum(column.name)
         if mark is not None:
             self.reached[spec.name] = mark
 
@@ -282,7 +282,7 @@ def _literal(spec: TableSpec, column: str, mark: int) -> str:
 
 
 def _narrowing(spec: TableSpec) -> str:
-    return _kept(spec.where or "", _STATE.c.narrowed_by)
+    return _kept(spec.at_source.where or "", _STATE.c.narrowed_by)
 
 
 def _kept(text: str, column: sa.Column[str]) -> str:
