@@ -152,6 +152,21 @@ def wider_target() -> None:
     query("DELETE FROM tag", file="other.sqlite3")
 
 
+def rename_twice(*command: str) -> Callable[[Told], None]:
+    def check(told: Told) -> None:
+        twice = ["tag=one", "tag=two"]
+        assert "--rename is given twice for tag, with two names" in told.error(*command, *pairs("--rename", twice))
+        query("ALTER TABLE tag RENAME TO label", file="other.sqlite3")
+        query("ALTER TABLE label RENAME COLUMN name TO title", file="other.sqlite3")
+        names = ["tag=label", "tag.name=title", "tag=label"]
+        assert told(*command, "tag", *pairs("--rename", names))["renamed"] == {
+            "tag": "label",
+            "tag.name": "label.title",
+        }
+
+    return check
+
+
 def set_twice(*command: str) -> Callable[[Told], None]:
     def check(told: Told) -> None:
         twice = ["tag.one=1", "tag.one=2"]
@@ -224,6 +239,8 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "dump-data tables": named_tables("dump-data", "--dir", "d"),
     "load-data --exclude": load_exclude,
     "load-data --match": load_match,
+    "sync --rename": rename_twice(*SYNC),
+    "diff --rename": rename_twice(*DIFF),
     "sync --set": set_twice(*SYNC, "tag"),
     "load-data --set": set_twice("load-data", "tag", "--to", "sqlite:///other.sqlite3"),
     "load-data tables": named_tables("load-data", "--dry-run"),

@@ -145,14 +145,38 @@ def set_option(command: F) -> F:
     )(command)
 
 
+def rename_option(command: F) -> F:
+    """--rename SOURCE=TARGET, as a mapping."""
+    return click.option(
+        "--rename",
+        multiple=True,
+        metavar="SOURCE=TARGET",
+        callback=_by_name,
+        help="The name that --to has for a table (t=stage.t) or a column (t.a=t.b) of the models; may be repeated, "
+        "for another one.",
+    )(command)
+
+
+def _by_name(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    return _by_place(parameter, values, "SOURCE=TARGET", "names")
+
+
 def _by_column(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found = _by_place(parameter, values, "TABLE.COLUMN=VALUE", "values")
+    for place in found:
+        if not all(place.rpartition(".")):
+            raise click.BadParameter(f"{place!r} is not of the form TABLE.COLUMN")
+    return found
+
+
+def _by_place(parameter: click.Parameter, values: tuple[str, ...], form: str, what: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for value in values:
         place, sign, rest = value.partition("=")
-        if not (sign and all(place.rpartition("."))):
-            raise click.BadParameter(f"{value!r} is not of the form TABLE.COLUMN=VALUE")
+        if not (sign and place and (rest or what == "values")):
+            raise click.BadParameter(f"{value!r} is not of the form {form}")
         if found.setdefault(place, rest) != rest:
-            raise click.UsageError(f"{parameter.opts[0]} is given twice for {place}, with two values.")
+            raise click.UsageError(f"{parameter.opts[0]} is given twice for {place}, with two {what}.")
     return found
 
 

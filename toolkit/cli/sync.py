@@ -18,6 +18,7 @@ from toolkit.cli.options import (
     general_options,
     make_options,
     match_option,
+    rename_option,
     set_option,
     transfer_options,
     where_option,
@@ -52,6 +53,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @exclude_option
 @match_option
 @set_option
+@rename_option
 @click.option(
     "--since",
     metavar="COLUMN",
@@ -99,6 +101,7 @@ def sync(
     exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
     set_values: dict[str, str],
+    rename: dict[str, str],
     since: str | None,
     overlap: dt.timedelta | int | None,
     delete: bool,
@@ -125,7 +128,7 @@ def sync(
         writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
         if writing or attachments or overwrite_attachments or hold_triggers or set_values or where_source:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
-        return compare(ctx.obj, source, target, tables, where, exclude, as_json=as_json)
+        return compare(ctx.obj, source, target, tables, where, exclude, rename=rename, as_json=as_json)
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_transfer
     from toolkit.operations.sync import sync as run
@@ -147,6 +150,7 @@ def sync(
             exclude=exclude,
             match=match,
             set_values=set_values,
+            rename=rename,
             since=Since(since, overlap) if since else None,
             dry_run=dry_run,
             options=options,

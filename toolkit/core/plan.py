@@ -146,6 +146,7 @@ class SyncResult:
     """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent.
 
     `schema_from` says what a target without tables got them from, or would get them: migrations, or the models.
+    Tables and columns have the models' names; `renamed` has the target's, where it has others.
     """
 
     source: str
@@ -158,6 +159,7 @@ class SyncResult:
     attachments: FileCopy | None = None
     warnings: tuple[TransferWarning, ...] = ()
     schema_from: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_overtaken(self) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult
 from toolkit.core.progress import Progress, Silent
+from toolkit.core.renames import Renames
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import refuse_schema, require_columns
@@ -25,6 +26,7 @@ from toolkit.operations.attachments import copy_files
 from toolkit.operations.migrations.revisions import mismatch, recorded_revision, revision_of
 from toolkit.operations.project import Project
 from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
@@ -51,6 +53,7 @@ def sync(
     exclude: Collection[str] = (),
     match: Mapping[str, Sequence[str]] | None = None,
     set_values: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
     since: Since | None = None,
     dry_run: bool = False,
     options: Options | None = None,
@@ -64,9 +67,10 @@ def sync(
     databases understand, or several that hold together: only rows that meet it are compared. `where_source` is asked of
     the source alone: rows that do not meet it are to the target as if the source had none. `match` names, by table,
     columns by which rows are recognised instead of the primary key: the target's keys stay, and foreign keys are
-    rewritten. `set_values` holds, by `TABLE.COLUMN`, what new rows get in columns that only the target has. `since`
-    limits the sync to rows changed since the last one that was given a `since`. `attachments` is the store that the
-    target's rows find their files in, or one for each backend that they name (`""`: for all others).
+    rewritten. `set_values` holds, by `TABLE.COLUMN`, what new rows get in columns that only the target has, `rename`
+    the target's name of a `TABLE` or `TABLE.COLUMN` of the models. `since` limits the sync to rows changed since the
+    last one that was given a `since`. `attachments` is the store that the target's rows find their files in, or one for
+    each backend that they name (`""`: for all others).
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
@@ -76,15 +80,19 @@ def sync(
     databases = config.database(source), config.database(target)
     project = Project(config)
     specs = narrowed(select_tables(project.metadata, tables, exclude), where or {}, where_source)
+    elsewhere = Elsewhere.of(project, specs, Renames.of(project.metadata, rename))
     _require_two(*databases)
+    elsewhere.require_schemas(databases[1])
     if since is not None:
-        require_column(since, specs)
+        require_column(since, elsewhere.specs)
+    matched = matches({spec.name: spec for spec in specs}, match or {})
     return _Sync(
         project,
         *databases,
         specs,
-        matches({spec.name: spec for spec in specs}, match or {}),
-        values_to_set(specs, set_values or {}),
+        elsewhere,
+        elsewhere.columns(matched),
+        values_to_set(elsewhere.specs, elsewhere.places(set_values or {})),
         since,
         options,
         _Attachments(attachments, overwrite_attachments),
@@ -111,6 +119,7 @@ class _Sync:
     source: Database
     target: Database
     specs: Sequence[TableSpec]
+    elsewhere: Elsewhere
     match: Mapping[str, Sequence[str]]
     values: SetValues
     since: Since | None
@@ -127,7 +136,7 @@ class _Sync:
         specs = [spec.at_source for spec in self.specs]
         with _guarding(removes), connect(self.source) as origin:
             origin.lock_tables(specs, progress)
-            if removes:
+            if removes and self.elsewhere.names is None:
                 _require_one_revision(origin, self.target, self.project)
             lacking = require_columns(origin, specs)
             if not lacking:
@@ -136,17 +145,18 @@ class _Sync:
             left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
             copied = self._copied_files(origin, specs, lacking)
             request = Transfer(
-                DatabaseOrigin(origin, self.specs, self.match),
+                DatabaseOrigin(self.elsewhere.source(origin), self.elsewhere.specs, self.match),
                 self.target,
-                self.specs,
+                self.elsewhere.specs,
                 self.options,
                 self.dry_run,
                 lacking,
                 self.since,
                 self.values,
             )
-            found = transfer(request, self.project, progress)
-        return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
+            found = self.elsewhere.told(transfer(request, self.elsewhere.project, progress))
+        done = transferred(self.source.name, request, found, self.started, copied, (*views, *left))
+        return replace(done, renamed=self.elsewhere.shown)
 
     def _copied_files(self, source: Connection, specs: Sequence[TableSpec], lacking: Sequence[str]) -> FileCopy | None:
         """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""

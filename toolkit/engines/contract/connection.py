@@ -39,6 +39,8 @@ class Capabilities:
     """While a transaction writes, nobody else does."""
     keeps_foreign_keys: bool = True
     """Tables that are made have the foreign keys of their models."""
+    has_schemas: bool = True
+    """Tables may lie in schemas."""
 
 
 class Connection(Protocol):

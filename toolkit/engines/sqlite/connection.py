@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 class SqliteConnection(SqliteSnapshot):
     """One transaction on a SQLite file. Writing waits for the write lock: at once, unless it looks first."""
 
-    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False)
+    capabilities = Capabilities(
+        enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False, has_schemas=False
+    )
     insert = staticmethod(sqlite.insert)
     options_of = "sqlite"
 

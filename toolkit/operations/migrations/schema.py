@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
+from sqlalchemy.schema import CreateSchema
 
 from toolkit.errors import SchemaMismatchError
 from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database, transaction
@@ -111,7 +112,16 @@ def make_schema(database: Database, project: Project, progress: Progress | None 
             session.commands.upgrade()
     else:
         with transaction(database, config) as connection:
+            _make_schemas(connection, metadata)
             metadata.create_all(connection)
+
+
+def _make_schemas(connection: Connection, metadata: MetaData) -> None:
+    """Make the schemas that the tables lie in, where they are lacking."""
+    there = inspect(connection).get_schema_names()
+    for schema in dict.fromkeys(table.schema for table in metadata.tables.values()):
+        if schema is not None and schema not in there:
+            connection.execute(CreateSchema(schema))
 
 
 @dataclass(frozen=True, slots=True)

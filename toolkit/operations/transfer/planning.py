@@ -104,7 +104,7 @@ def plan_table(
 def _watermarks(request: Transfer, destination: Connection) -> Watermarks | None:
     if request.since is None:
         return None
-    source = request.origin.connection
+    source = request.origin.tables
     assert source is not None, "rows of files have no watermarks"
     return Watermarks.between(request.since, source, destination, request.specs)
 

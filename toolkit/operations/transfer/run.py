@@ -184,12 +184,10 @@ class _Run:
 
 def _told_constraints(request: Transfer, progress: Progress) -> tuple[TransferWarning, ...]:
     """How the tables that are about to be made from the models differ from those of a source that is a database."""
-    source = request.origin.connection
-    return () if source is None else made_constraints(source, request.target, _at_source(request), progress)
-
-
-def _at_source(request: Transfer) -> list[TableSpec]:
-    return [spec.at_source for spec in request.specs]
+    source = request.origin.tables
+    if source is None:
+        return ()
+    return made_constraints(source.connection, request.target, list(map(source.own, request.specs)), progress)
 
 
 def _lacking_rights(
