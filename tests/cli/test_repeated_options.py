@@ -82,6 +82,14 @@ def sync_where(told: Told) -> None:
     assert (table["updated"], table["unchanged"]) == (8, 0)
 
 
+def sync_where_source(told: Told) -> None:
+    query("UPDATE todo SET item = 'changed'")
+    (table,) = told(*SYNC, "todo", *pairs("--where-source", TWO))["tables"]
+    assert (table["updated"], table["target_only"]) == (8, 32)
+    (table,) = told(*SYNC, "todo", "--where", TWO[0], "--where-source", TWO[1], "--dry-run")["tables"]
+    assert (table["unchanged"], table["target_only"]) == (8, 2)
+
+
 def diff_where(told: Told) -> None:
     query("UPDATE todo SET item = 'changed'")
     (table,) = told(*DIFF, "todo", *pairs("--where", TWO), code=3)["tables"]
@@ -138,6 +146,38 @@ def load_match(told: Told) -> None:
     assert "--match is given twice for user_account (email and name,email)" in told.error("load-data", *twice)
 
 
+def wider_target() -> None:
+    for name in ("one", "two"):
+        query(f"ALTER TABLE tag ADD COLUMN {name} TEXT", file="other.sqlite3")
+    query("DELETE FROM tag", file="other.sqlite3")
+
+
+def rename_twice(*command: str) -> Callable[[Told], None]:
+    def check(told: Told) -> None:
+        twice = ["tag=one", "tag=two"]
+        assert "--rename is given twice for tag, with two names" in told.error(*command, *pairs("--rename", twice))
+        query("ALTER TABLE tag RENAME TO label", file="other.sqlite3")
+        query("ALTER TABLE label RENAME COLUMN name TO title", file="other.sqlite3")
+        names = ["tag=label", "tag.name=title", "tag=label"]
+        assert told(*command, "tag", *pairs("--rename", names))["renamed"] == {
+            "tag": "label",
+            "tag.name": "label.title",
+        }
+
+    return check
+
+
+def set_twice(*command: str) -> Callable[[Told], None]:
+    def check(told: Told) -> None:
+        twice = ["tag.one=1", "tag.one=2"]
+        assert "--set is given twice for tag.one, with two values" in told.error(*command, *pairs("--set", twice))
+        wider_target()
+        told(*command, *pairs("--set", ["tag.one=1", "tag.two=a=b", "tag.one=1"]))
+        assert query("SELECT DISTINCT one, two FROM tag", file="other.sqlite3") == [("1", "a=b")]
+
+    return check
+
+
 def diff_columns(told: Told) -> None:
     query("UPDATE todo SET item = 'changed', importance = 'LOW', is_deleted = 1")
     rows = told(*DIFF, "todo", *pairs("--columns", ["item", "is_deleted"]), code=3)["tables"][0]["rows"]
@@ -186,6 +226,7 @@ def restore_to_backend(told: Told) -> None:
 
 CHECKS: Mapping[str, Callable[[Told], None]] = {
     "sync --where": sync_where,
+    "sync --where-source": sync_where_source,
     "sync --exclude": sync_exclude,
     "sync --match": sync_match,
     "sync tables": named_tables(*SYNC),
@@ -198,6 +239,10 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "dump-data tables": named_tables("dump-data", "--dir", "d"),
     "load-data --exclude": load_exclude,
     "load-data --match": load_match,
+    "sync --rename": rename_twice(*SYNC),
+    "diff --rename": rename_twice(*DIFF),
+    "sync --set": set_twice(*SYNC, "tag"),
+    "load-data --set": set_twice("load-data", "tag", "--to", "sqlite:///other.sqlite3"),
     "load-data tables": named_tables("load-data", "--dry-run"),
     "archive push --where": push_where,
     "archive push tables": push_tables,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData
 
-from tests.operations.databases import Rows, contents, create, execute
+from tests.operations.databases import Rows, connected, contents, create, execute
 from tests.operations.kills import everything_in, kill_often, left_behind, project_of, wait_for_the_server
 from tests.operations.processes import Toolkit, toolkit
 from tests.operations.shop import metadata
@@ -28,7 +28,7 @@ AT = "'2024-01-01 00:00:00.000000'"
 
 def _start(project: Path, target: str) -> Toolkit:
     command = ("sync", "--from", "sqlite", "--to", target, "--json", "--delete", "--max-delete", "100%")
-    return toolkit(project, *command, temporary=project / "temporary")
+    return toolkit(project, *command, "--hold-triggers", temporary=project / "temporary")
 
 
 def _change(config: Config, number: int) -> None:
@@ -46,8 +46,29 @@ def _change(config: Config, number: int) -> None:
     )
 
 
+# Each would change what is written.
+_TRIGGERS = {
+    "sqlite2": ["CREATE TRIGGER odd AFTER UPDATE ON customer BEGIN UPDATE customer SET name = 'odd'; END"],
+    "postgres": [
+        "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name = 'odd'; RETURN NEW; END $$",
+        "CREATE TRIGGER odd BEFORE UPDATE ON customer FOR EACH ROW EXECUTE FUNCTION odd()",
+    ],
+    "duckdb": [],
+}
+_FIRING = {
+    "sqlite2": "SELECT sql FROM sqlite_schema WHERE type = 'trigger'",
+    "postgres": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'",
+    "duckdb": "SELECT 1",
+}
+
+
 def _rows(config: Config, name: str) -> Rows:
     return contents(config.database(name), metadata)
+
+
+def _fires(config: Config, name: str) -> bool:
+    with connected(config.database(name)) as connection:
+        return len(connection.exec_driver_sql(_FIRING[name]).all()) == 1
 
 
 @pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
@@ -58,6 +79,7 @@ def test_killed_while_it_inserts_updates_and_deletes_it_leaves_all_or_nothing_an
     moments = random.Random(target)
     _change(shop, 0)
     assert _start(project, target).end() == 0
+    execute(shop.database(target), *_TRIGGERS[target])
     _change(shop, 1)
     began = time.monotonic()
     assert _start(project, target).end() == 0
@@ -73,6 +95,7 @@ def test_killed_while_it_inserts_updates_and_deletes_it_leaves_all_or_nothing_an
             wait_for_the_server(shop)
         found = _rows(shop, target)
         assert found in (before, _rows(shop, "sqlite"))
+        assert _fires(shop, target)
         before = found
     assert kills
     last = _start(project, target)

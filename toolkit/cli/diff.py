@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from toolkit.cli.options import DATABASE, TABLES, exclude_option, general_options, where_option
+from toolkit.cli.options import DATABASE, TABLES, exclude_option, general_options, rename_option, where_option
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
 @where_option
 @exclude_option
+@rename_option
 @click.option(
     "--sql",
     "script",
@@ -54,6 +55,7 @@ def diff(
     columns: tuple[str, ...],
     where: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
+    rename: dict[str, str],
     script: str | None,
     show_pii: bool,
     as_json: bool,
@@ -74,6 +76,7 @@ def diff(
             tables,
             where,
             exclude,
+            rename=rename,
             show_pii=show_pii,
             rows=None if as_json else rows,
             as_json=as_json,
@@ -87,6 +90,7 @@ def diff(
             where,
             exclude,
             columns=columns,
+            rename=rename,
             show_pii=show_pii,
             rows=None if as_json else rows,
             as_json=as_json,
@@ -95,7 +99,7 @@ def diff(
     from toolkit.operations.diff.compare import Comparison
 
     statuses = set()
-    with Comparison(ctx.obj, source, target, show_pii=show_pii) as comparison:
+    with Comparison(ctx.obj, source, target, rename, show_pii=show_pii) as comparison:
         for table, differences in comparison.tables(tables, where, columns, exclude):
             print_json(table, indent=None)
             statuses.add(table.status)
@@ -115,6 +119,7 @@ def compare(
     exclude: Collection[str],
     *,
     columns: Sequence[str] = (),
+    rename: Mapping[str, str] | None = None,
     rows: int | None = 0,
     show_pii: bool = False,
     as_json: bool,
@@ -133,6 +138,7 @@ def compare(
             where=where,
             exclude=exclude,
             columns=columns,
+            rename=rename,
             show_pii=show_pii,
             rows=rows,
             progress=progress,
@@ -150,6 +156,7 @@ def _write_script(
     where: Conditions,
     exclude: Collection[str],
     *,
+    rename: Mapping[str, str],
     rows: int | None,
     show_pii: bool,
     as_json: bool,
@@ -169,6 +176,7 @@ def _write_script(
             tables,
             where=where,
             exclude=exclude,
+            rename=rename,
             show_pii=show_pii,
             rows=rows,
             progress=progress,

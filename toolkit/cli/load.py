@@ -11,6 +11,7 @@ from toolkit.cli.options import (
     general_options,
     make_options,
     match_option,
+    set_option,
     transfer_options,
 )
 from toolkit.config import DEFAULT_DATABASE
@@ -42,6 +43,7 @@ from toolkit.config import DEFAULT_DATABASE
 )
 @exclude_option
 @match_option
+@set_option
 @click.option("--ignore-revision", is_flag=True, help="Load what was dumped at another schema revision.")
 @click.option("--as-stored", is_flag=True, help="Take what is given for encrypted columns as it is, encrypted or not.")
 @click.option("--no-attachments", is_flag=True, help="Leave the files that rows point at alone.")
@@ -61,6 +63,7 @@ def load_data(
     mode: str,
     exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
+    set_values: dict[str, str],
     ignore_revision: bool,
     as_stored: bool,
     no_attachments: bool,
@@ -69,6 +72,7 @@ def load_data(
     no_verify: bool,
     batch_rows: int | None,
     commit_every: int | None,
+    hold_triggers: bool,
     as_json: bool,
 ) -> None:
     """Write fixtures into a database.
@@ -87,7 +91,7 @@ def load_data(
     attachments = AttachmentMode.PUT
     if no_attachments or overwrite_attachments:
         attachments = AttachmentMode.LEAVE if no_attachments else AttachmentMode.OVERWRITE
-    options = make_options(no_verify, batch_rows, commit_every, mode)
+    options = make_options(no_verify, batch_rows, commit_every, mode, hold_triggers=hold_triggers)
     with progress_on_stderr() as progress:
         result = run(
             ctx.obj,
@@ -96,6 +100,7 @@ def load_data(
             directory=directory,
             exclude=exclude,
             match=match,
+            set_values=set_values,
             dry_run=dry_run,
             ignore_revision=ignore_revision,
             as_stored=as_stored,

@@ -40,7 +40,7 @@ class Commands(click.Group):
 
 
 def transfer_options(command: F) -> F:
-    """How rows are written: --dry-run, --no-verify, --batch-rows, --commit-every, and --json for what is told."""
+    """How rows are written: from --dry-run to --hold-triggers, and --json for what is told."""
     for option in reversed(
         (
             click.option("--dry-run", is_flag=True, help="Print the plan and write nothing."),
@@ -51,6 +51,11 @@ def transfer_options(command: F) -> F:
                 type=click.IntRange(1),
                 metavar="N",
                 help="Commit after every N rows; an interrupted run leaves whole batches.",
+            ),
+            click.option(
+                "--hold-triggers",
+                is_flag=True,
+                help="Keep the target's triggers from firing for the rows that are written.",
             ),
             click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
         )
@@ -79,6 +84,18 @@ def where_option(command: F) -> F:
         callback=_by_table,
         help="Only rows that meet a condition in the database's own SQL; may be repeated: all for one "
         "table hold together.",
+    )(command)
+
+
+def where_source_option(command: F) -> F:
+    """--where-source TABLE:CONDITION, as a mapping."""
+    return click.option(
+        "--where-source",
+        multiple=True,
+        metavar="TABLE:CONDITION",
+        callback=_by_table,
+        help="Only rows that meet a condition at the source, in its own SQL: others are to the target as if "
+        "the source had none; may be repeated, as --where.",
     )(command)
 
 
@@ -114,6 +131,53 @@ def match_option(command: F) -> F:
         callback=_columns_by_table,
         help="Recognise rows by these columns instead of the primary key; may be repeated, for another table.",
     )(command)
+
+
+def set_option(command: F) -> F:
+    """--set TABLE.COLUMN=VALUE, as a mapping."""
+    return click.option(
+        "--set",
+        "set_values",
+        multiple=True,
+        metavar="TABLE.COLUMN=VALUE",
+        callback=_by_column,
+        help="What inserted rows get in a column that only the target has; may be repeated, for another column.",
+    )(command)
+
+
+def rename_option(command: F) -> F:
+    """--rename SOURCE=TARGET, as a mapping."""
+    return click.option(
+        "--rename",
+        multiple=True,
+        metavar="SOURCE=TARGET",
+        callback=_by_name,
+        help="The name that --to has for a table (t=stage.t) or a column (t.a=t.b) of the models; may be repeated, "
+        "for another one.",
+    )(command)
+
+
+def _by_name(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    return _by_place(parameter, values, "SOURCE=TARGET", "names")
+
+
+def _by_column(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found = _by_place(parameter, values, "TABLE.COLUMN=VALUE", "values")
+    for place in found:
+        if not all(place.rpartition(".")):
+            raise click.BadParameter(f"{place!r} is not of the form TABLE.COLUMN")
+    return found
+
+
+def _by_place(parameter: click.Parameter, values: tuple[str, ...], form: str, what: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for value in values:
+        place, sign, rest = value.partition("=")
+        if not (sign and place and (rest or what == "values")):
+            raise click.BadParameter(f"{value!r} is not of the form {form}")
+        if found.setdefault(place, rest) != rest:
+            raise click.UsageError(f"{parameter.opts[0]} is given twice for {place}, with two {what}.")
+    return found
 
 
 def _columns_by_table(
@@ -215,12 +279,15 @@ def make_options(
     commit_every: int | None,
     mode: str = "upsert",
     max_delete: DeleteLimit | None = None,
+    *,
+    hold_triggers: bool = False,
 ) -> Options:
     """The options of a transfer, from what the command line gave."""
     from toolkit.operations.transfer.options import Mode, Options
 
     default = Options()
-    return Options(not no_verify, batch_rows or default.batch_rows, commit_every, Mode(mode), max_delete)
+    rows = batch_rows or default.batch_rows
+    return Options(not no_verify, rows, commit_every, Mode(mode), max_delete, hold_triggers)
 
 
 def database_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.output import json_text, say, say_row
@@ -67,11 +67,17 @@ def show_transfer(result: SyncResult) -> None:
         say(f"Only in {result.target}, left as they are: {', '.join(only)}.")
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
+    _show_renamed(result.target, result.renamed)
     if left := unmodelled(result.warnings):
         say(f"Not copied, for the models do not know it: {left}.")
     if result.dry_run and result.created_schema:
         say(f"{result.target} has no tables: they would be created first, from {result.schema_from}.")
     _conclude(result, inserted + updated + sum(table.deleted + table.marked for table in result.tables))
+
+
+def _show_renamed(target: str, renamed: Mapping[str, str]) -> None:
+    if renamed:
+        say(f"By other names in {target}: {', '.join(f'{name} is {other}' for name, other in renamed.items())}.")
 
 
 def _conclude(result: SyncResult, written: int) -> None:
@@ -125,6 +131,7 @@ def show_diff(result: DiffResult) -> None:
         say(f"{table.table:{width}}  {numbers}  {table.status}{f': {table.reason}' if table.reason else ''}")
         for row in table.rows:
             _show_row(row)
+    _show_renamed(result.target, result.renamed)
     same, left = "The same: every row of every table", unmodelled(result.warnings, of=True)
     if left:
         begin = f"{same}, except what is not" if result.equal else "Not"

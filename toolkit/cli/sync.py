@@ -18,8 +18,11 @@ from toolkit.cli.options import (
     general_options,
     make_options,
     match_option,
+    rename_option,
+    set_option,
     transfer_options,
     where_option,
+    where_source_option,
 )
 from toolkit.errors import EXIT_DIFFERENT
 
@@ -46,8 +49,11 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @click.option("--from", "source", required=True, **DATABASE, help="Source: a database's name, or a URL.")
 @click.option("--to", "target", required=True, **DATABASE, help="Target: a database's name, or a URL.")
 @where_option
+@where_source_option
 @exclude_option
 @match_option
+@set_option
+@rename_option
 @click.option(
     "--since",
     metavar="COLUMN",
@@ -91,8 +97,11 @@ def sync(
     source: str,
     target: str,
     where: dict[str, tuple[str, ...]],
+    where_source: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
+    set_values: dict[str, str],
+    rename: dict[str, str],
     since: str | None,
     overlap: dt.timedelta | int | None,
     delete: bool,
@@ -105,6 +114,7 @@ def sync(
     no_verify: bool,
     batch_rows: int | None,
     commit_every: int | None,
+    hold_triggers: bool,
     as_json: bool,
 ) -> int:
     """Write to one database what differs in another.
@@ -116,9 +126,9 @@ def sync(
     """
     if verify_only:
         writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
-        if writing or attachments or overwrite_attachments:
+        if writing or attachments or overwrite_attachments or hold_triggers or set_values or where_source:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
-        return compare(ctx.obj, source, target, tables, where, exclude, as_json=as_json)
+        return compare(ctx.obj, source, target, tables, where, exclude, rename=rename, as_json=as_json)
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_transfer
     from toolkit.operations.sync import sync as run
@@ -128,7 +138,7 @@ def sync(
     if overwrite_attachments and not attachments:
         raise click.UsageError("--overwrite-attachments goes with --attachments.")
     mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
-    options = make_options(no_verify, batch_rows, commit_every, mode, max_delete)
+    options = make_options(no_verify, batch_rows, commit_every, mode, max_delete, hold_triggers=hold_triggers)
     with progress_on_stderr() as progress:
         result = run(
             ctx.obj,
@@ -136,8 +146,11 @@ def sync(
             target,
             tables,
             where=where,
+            where_source=where_source,
             exclude=exclude,
             match=match,
+            set_values=set_values,
+            rename=rename,
             since=Since(since, overlap) if since else None,
             dry_run=dry_run,
             options=options,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from toolkit.core.changes import Changes
 from toolkit.core.digest import NO_ROWS, TableDigest
@@ -23,12 +24,26 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
+class Fill:
+    """What rows that are inserted get beside what is sent: `spec` has these columns, `values` one value for each."""
+
+    spec: TableSpec = field(repr=False)
+    values: Mapping[str, pa.Array] = field(repr=False)
+
+    def filled(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows with these columns."""
+        more = [pc.take(value, pa.array([0] * batch.num_rows, pa.int64())) for value in self.values.values()]
+        return pa.record_batch([*batch.columns, *more], schema=self.spec.schema)
+
+
+@dataclass(frozen=True)
 class TablePlan:
     """What will happen to one table, in rows.
 
     `changes` holds the keys and digests of the rows to merge, `removals` the keys of the rows to delete (None when
     none ever are) or, if it `marks`, to mark as deleted; `digest` is that of all rows of the source, if they were
-    compared, `seconds` what that took. With `since`, only rows from that watermark on were compared.
+    compared, `seconds` what that took. With `since`, only rows from that watermark on were compared. `fill` is what
+    only the target has a column for.
     """
 
     spec: TableSpec = field(repr=False)
@@ -45,6 +60,7 @@ class TablePlan:
     digest: TableDigest | None = None
     marks: bool = False
     since: str | None = None
+    fill: Fill | None = None
 
     @property
     def writes(self) -> int:
@@ -130,6 +146,7 @@ class SyncResult:
     """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent.
 
     `schema_from` says what a target without tables got them from, or would get them: migrations, or the models.
+    Tables and columns have the models' names; `renamed` has the target's, where it has others.
     """
 
     source: str
@@ -142,6 +159,7 @@ class SyncResult:
     attachments: FileCopy | None = None
     warnings: tuple[TransferWarning, ...] = ()
     schema_from: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_overtaken(self) -> bool:

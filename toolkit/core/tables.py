@@ -43,7 +43,9 @@ class ForeignKeySpec:
 class TableSpec:
     """A table in its canonical schema. `key` names the columns that identify a row.
 
-    `conditions`, in the SQL of the database concerned, narrow it to the rows that meet all of them.
+    `conditions`, in the SQL of the database concerned, narrow it to the rows that meet all of them. The columns that
+    are `insert_only` are written with new rows, and left alone in those that are there. The `source_conditions` narrow
+    it further where its rows are read from, and only there (`at_source`).
     """
 
     name: str
@@ -53,6 +55,8 @@ class TableSpec:
     foreign_keys: tuple[ForeignKeySpec, ...]
     table: Table = field(repr=False, compare=False)
     conditions: tuple[str, ...] = ()
+    insert_only: frozenset[str] = frozenset()
+    source_conditions: tuple[str, ...] = ()
 
     @cached_property
     def where(self) -> str | None:
@@ -76,6 +80,11 @@ class TableSpec:
         """The data columns, in the order of the model."""
         return tuple(c.name for c in self.columns)
 
+    @cached_property
+    def updated_names(self) -> tuple[str, ...]:
+        """The data columns that an upsert changes in rows that are there."""
+        return tuple(name for name in self.column_names if name not in self.key and name not in self.insert_only)
+
     def column(self, name: str) -> ColumnSpec:
         """The column of that name."""
         return next(c for c in self.columns if c.name == name)
@@ -85,8 +94,13 @@ class TableSpec:
         return replace(self, columns=tuple(self.column(name) for name in dict.fromkeys(names)))
 
     def without_conditions(self) -> TableSpec:
-        """The whole table."""
+        """The whole table, as far as both sides are asked."""
         return replace(self, conditions=())
+
+    @property
+    def at_source(self) -> TableSpec:
+        """The table as it is narrowed where its rows are read from."""
+        return replace(self, conditions=(*self.conditions, *self.source_conditions), source_conditions=())
 
 
 def soft_delete_columns(spec: TableSpec) -> tuple[str, ...]:
@@ -233,17 +247,23 @@ def bracketed(condition: str) -> str:
     return f"({condition}\n)"
 
 
-def narrowed(specs: Sequence[TableSpec], where: Conditions) -> tuple[TableSpec, ...]:
+def narrowed(
+    specs: Sequence[TableSpec], where: Conditions, where_source: Conditions | None = None
+) -> tuple[TableSpec, ...]:
     """The tables, each with its conditions, in an order that does not depend on how they were given.
 
     Raises:
         UnknownNameError: a condition names none of the tables.
     """
     names = {spec.name for spec in specs}
-    for name in where:
+    source = where_source or {}
+    for name in (*where, *source):
         if name not in names:
             raise UnknownNameError("table", name, names)
-    return tuple(replace(spec, conditions=_each(where.get(spec.name, ()))) for spec in specs)
+    return tuple(
+        replace(spec, conditions=_each(where.get(spec.name, ())), source_conditions=_each(source.get(spec.name, ())))
+        for spec in specs
+    )
 
 
 def _each(conditions: str | Sequence[str]) -> tuple[str, ...]:

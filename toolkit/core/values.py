@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from toolkit.core.moments import DAY
@@ -30,6 +31,19 @@ def parse_json_value(type_: LogicalType, value: Any) -> Any:
         ValueError: it is no value of this type; the message says what is expected.
     """
     return None if value is None else type_.adapter.parse_json(value)
+
+
+def parse_text(type_: LogicalType, text: str) -> Any:
+    """The canonical value that a text stands for, as in a CSV file; '' is an empty text.
+
+    Raises:
+        ValueError: it is no value of this type; the message says what is expected.
+        OverflowError, pyarrow.ArrowException: it does not fit into a column of the type.
+    """
+    adapter = type_.adapter
+    value = adapter.parse_json(msgspec.json.decode(text) if adapter.is_nested else adapter.from_csv(text))
+    adapter.require_fit(value)
+    return value
 
 
 def show_key(names: tuple[str, ...], types: tuple[LogicalType, ...], values: tuple[Any, ...]) -> str:

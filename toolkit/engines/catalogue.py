@@ -25,11 +25,24 @@ class StoredTable:
 
 
 @dataclass(frozen=True, slots=True)
+class TableTriggers:
+    """What the application has run as rows of a table are written, by name; without what does not fire.
+
+    `hindrance` says why the triggers cannot be held; rules never can.
+    """
+
+    table: str
+    triggers: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    hindrance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnFacts:
     """A column as it is there, its type in the engine's own words: that of what a domain is made of.
 
     `cast` is the type that values are cast to as they are written. Numbers come from the `sequence`, whose name is
-    quoted; `is_numbered` says that they always do.
+    quoted; `is_numbered` says that they always do. What `is_required` has neither a default nor room for NULL.
     """
 
     type: str
@@ -37,6 +50,7 @@ class ColumnFacts:
     cast: str = ""
     is_numbered: bool = False
     sequence: str | None = None
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

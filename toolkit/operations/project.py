@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
 
     from toolkit.config import Config
+    from toolkit.core.renames import Renames
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,20 @@ class Project:
         from toolkit.operations.migrations.scripts import load_scripts
 
         return load_scripts(self.config, self.environment)
+
+
+@dataclass(frozen=True)
+class ProjectElsewhere(Project):
+    """A project whose tables have other names in a database: of those its migrations know nothing."""
+
+    names: Renames
+
+    @cached_property
+    def metadata(self) -> MetaData:
+        """The models' tables, in these names."""
+        return self.names.metadata
+
+    @cached_property
+    def has_history(self) -> bool:
+        """Whether there is a directory of migrations: none that makes these tables."""
+        return False

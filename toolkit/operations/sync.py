@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult
 from toolkit.core.progress import Progress, Silent
+from toolkit.core.renames import Renames
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.as_stored import carried_as_stored
@@ -26,11 +27,13 @@ from toolkit.operations.attachments import copy_files
 from toolkit.operations.migrations.revisions import exists, mismatch, recorded_revision, revision_of
 from toolkit.operations.project import Project
 from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
 from toolkit.operations.transfer.request import Transfer, transferred
 from toolkit.operations.transfer.run import transfer
+from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.watermarks import Since, require_column
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
@@ -47,8 +50,11 @@ def sync(
     tables: Sequence[str] = (),
     *,
     where: Conditions | None = None,
+    where_source: Conditions | None = None,
     exclude: Collection[str] = (),
     match: Mapping[str, Sequence[str]] | None = None,
+    set_values: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
     since: Since | None = None,
     dry_run: bool = False,
     options: Options | None = None,
@@ -59,10 +65,13 @@ def sync(
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
     All tables, or those named, without those to `exclude`. `where` holds, by table, a condition in SQL that both
-    databases understand, or several that hold together: only rows that meet it are compared. `match` names, by table,
+    databases understand, or several that hold together: only rows that meet it are compared. `where_source` is asked of
+    the source alone: rows that do not meet it are to the target as if the source had none. `match` names, by table,
     columns by which rows are recognised instead of the primary key: the target's keys stay, and foreign keys are
-    rewritten. `since` limits the sync to rows changed since the last one that was given a `since`. `attachments` is the
-    store that the target's rows find their files in, or one for each backend that they name (`""`: for all others).
+    rewritten. `set_values` holds, by `TABLE.COLUMN`, what new rows get in columns that only the target has, `rename`
+    the target's name of a `TABLE` or `TABLE.COLUMN` of the models. `since` limits the sync to rows changed since the
+    last one that was given a `since`. `attachments` is the store that the target's rows find their files in, or one for
+    each backend that they name (`""`: for all others).
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
@@ -71,15 +80,20 @@ def sync(
     options = _effective(options or Options(), since)
     databases = config.database(source), config.database(target)
     project = Project(config)
-    specs = narrowed(select_tables(project.metadata, tables, exclude), where or {})
+    specs = narrowed(select_tables(project.metadata, tables, exclude), where or {}, where_source)
+    elsewhere = Elsewhere.of(project, specs, Renames.of(project.metadata, rename))
     _require_two(*databases)
+    elsewhere.require_schemas(databases[1])
     if since is not None:
-        require_column(since, specs)
+        require_column(since, elsewhere.specs)
+    matched = matches({spec.name: spec for spec in specs}, match or {})
     return _Sync(
         project,
         *databases,
         specs,
-        matches({spec.name: spec for spec in specs}, match or {}),
+        elsewhere,
+        elsewhere.columns(matched),
+        values_to_set(elsewhere.specs, elsewhere.places(set_values or {})),
         since,
         options,
         _Attachments(attachments, overwrite_attachments),
@@ -107,7 +121,9 @@ class _Sync:
     source: Database
     target: Database
     specs: Sequence[TableSpec]
+    elsewhere: Elsewhere
     match: Mapping[str, Sequence[str]]
+    values: SetValues
     since: Since | None
     options: Options
     attachments: _Attachments
@@ -119,43 +135,48 @@ class _Sync:
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
-        removes, specs, progress = self.options.mode.removes, self.specs, self.progress
+        removes, progress = self.options.mode.removes, self.progress
+        elsewhere, specs = self.elsewhere, [spec.at_source for spec in self.specs]
         with _guarding(removes), connect(self.source) as origin:
             origin.lock_tables(specs, progress)
-            if removes:
+            if removes and self.elsewhere.names is None:
                 _require_one_revision(origin, self.target, self.project)
             lacking = require_columns(origin, specs)
             if not lacking:
-                specs = self._as_stored(origin)
+                elsewhere = self._as_stored(origin)
+                specs = [spec.at_source for spec in elsewhere.models]
                 require_exact(origin, specs)
             views = told_views(origin, specs, progress)
             left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
-            copied = self._copied_files(origin, lacking)
+            copied = self._copied_files(origin, specs, lacking)
             request = Transfer(
-                DatabaseOrigin(origin, specs, self.match),
+                DatabaseOrigin(elsewhere.source(origin), elsewhere.specs, self.match),
                 self.target,
-                specs,
+                elsewhere.specs,
                 self.options,
                 self.dry_run,
                 lacking,
                 self.since,
+                self.values,
                 excluded=self.exclude,
             )
-            found = transfer(request, self.project, progress)
-        return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
+            found = self.elsewhere.told(transfer(request, self.elsewhere.project, progress))
+        done = transferred(self.source.name, request, found, self.started, copied, (*views, *left))
+        return replace(done, renamed=self.elsewhere.shown)
 
-    def _as_stored(self, origin: Connection) -> Sequence[TableSpec]:
+    def _as_stored(self, origin: Connection) -> Elsewhere:
         """The tables, with what two databases of one engine have, but not the model, as it is stored."""
         if self.source.kind is not self.target.kind:
-            return self.specs
+            return self.elsewhere
         with ExitStack() as open_:
 
             def target() -> Connection | None:
                 return open_.enter_context(connect(self.target)) if exists(self.target) else None
 
-            return carried_as_stored(origin, self.specs, target)
+            pairs = zip([spec.at_source for spec in self.elsewhere.models], self.elsewhere.specs, strict=True)
+            return self.elsewhere.with_types_of(carried_as_stored(origin, list(pairs), target))
 
-    def _copied_files(self, source: Connection, lacking: Sequence[str]) -> FileCopy | None:
+    def _copied_files(self, source: Connection, specs: Sequence[TableSpec], lacking: Sequence[str]) -> FileCopy | None:
         """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""
         if not self.attachments.stores:
             return None
@@ -163,7 +184,7 @@ class _Sync:
         return copy_files(
             self.project.config,
             source,
-            self.specs,
+            specs,
             self.attachments.stores,
             overwrite=self.attachments.overwrite,
             dry_run=self.dry_run,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from toolkit.core.progress import Progress
     from toolkit.core.tables import ForeignKeySpec, TableSpec
     from toolkit.core.types import LogicalType
-    from toolkit.engines.catalogue import StoredTable, TableFacts
+    from toolkit.engines.catalogue import StoredTable, TableFacts, TableTriggers
     from toolkit.engines.contract.configured import Configured
     from toolkit.errors import ToolkitError, UnnamedRowError
 
@@ -41,6 +41,8 @@ class Capabilities:
     """A column holds values of its type alone, and the engine's text of a value is read back as the same."""
     keeps_foreign_keys: bool = True
     """Tables that are made have the foreign keys of their models."""
+    has_schemas: bool = True
+    """Tables may lie in schemas."""
 
 
 class Connection(Protocol):
@@ -189,8 +191,11 @@ class Connection(Protocol):
     def unmapped_children(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one. Default: none."""
 
-    def has_triggers_or_rules(self, specs: Sequence[TableSpec]) -> bool:
-        """Whether a write to one of these tables may run the application's trigger or rule. Default: no."""
+    def triggers(self, specs: Sequence[TableSpec]) -> Sequence[TableTriggers]:
+        """The application's triggers and rules that fire when rows of these tables are written. Default: none."""
+
+    def held_triggers(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """Keep those triggers from firing within the block, which writes. Default: nothing, there are none."""
 
     def has_update_cascades(self, spec: TableSpec) -> bool:
         """Whether the database changes rows of the table when what they point at is changed. Default: no."""

@@ -43,7 +43,8 @@ FROM duckdb_indexes() WHERE database_name = current_database() AND is_unique ORD
 
 
 _COLUMNS = """
-SELECT schema_name, table_name, column_name, data_type, is_generated, column_default
+SELECT schema_name, table_name, column_name, data_type, is_generated, column_default,
+       NOT is_nullable AND NOT is_generated AND coalesce(upper(column_default), 'NULL') = 'NULL'
 FROM duckdb_columns() WHERE database_name = current_database() AND NOT internal
 AND table_name IN (SELECT unnest(?)) ORDER BY column_index
 """
@@ -61,8 +62,13 @@ def table_facts(connection: DuckDBSession, specs: Sequence[TableSpec]) -> dict[s
     """What the catalogue says of these tables, by name; without those that are not there."""
     tables, default = [spec.table.name for spec in specs], connection.sqlalchemy.dialect.default_schema_name
     columns: dict[tuple[str, str], dict[str, ColumnFacts]] = defaultdict(dict)
-    for schema, table, name, type_, is_generated, value in connection.raw.execute(_COLUMNS, [tables]).fetchall():
-        columns[schema, table][name] = ColumnFacts(type_, bool(is_generated), sequence=_sequence(value or ""))
+    for schema, table, name, type_, is_generated, value, needed in connection.raw.execute(
+        _COLUMNS, [tables]
+    ).fetchall():
+        numbers = _sequence(value or "")
+        columns[schema, table][name] = ColumnFacts(
+            type_, bool(is_generated), sequence=numbers, is_required=bool(needed)
+        )
     keys: dict[tuple[str, str], set[frozenset[str]]] = defaultdict(set)
     for schema, table, parts in connection.raw.execute(_KEYS, [tables, tables]).fetchall():
         names = [plain_column(part, {*columns[schema, table]}) for part in parts]

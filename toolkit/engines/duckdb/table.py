@@ -103,7 +103,7 @@ class DuckDBRepository(TableRepository):
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Insert or update rows, one statement for each row group."""
         key = ", ".join(quoted(name) for name in self.spec.key)
-        others = [quoted(name) for name in self.spec.column_names if name not in self.spec.key]
+        others = [quoted(name) for name in self.spec.updated_names]
         action = f"UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in others)}" if others else "NOTHING"
         return self._insert_all(batches, f" ON CONFLICT ({key}) DO {action}")
 

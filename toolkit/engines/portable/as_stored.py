@@ -6,7 +6,7 @@ The model's type cannot hold all of their values (a `time with time zone` under 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -20,32 +20,37 @@ _NATIVE = LogicalType(Kind.NATIVE)
 
 
 def carried_as_stored(
-    source: Connection, specs: Iterable[TableSpec], target: Callable[[], Connection | None]
+    source: Connection, tables: Sequence[tuple[TableSpec, TableSpec]], target: Callable[[], Connection | None]
 ) -> tuple[TableSpec, ...]:
-    """The tables, with such columns as columns of the engine's own text.
+    """The tables as the target has them, with such columns as columns of the engine's own text.
 
-    `target`, a connection to the other database, is asked for only if there are columns in doubt; None if it is of the
-    same engine, but has no tables yet and would get the model's types.
+    Each table is given as the source and as the target has it. `target`, a connection to the other database, is asked
+    for only if there are columns in doubt; None if it is of the same engine, but has no tables yet and would get the
+    model's types.
     """
-    given = tuple(specs)
-    doubtful = {spec.name: frozenset(source.repository(spec).lossy_casts()) for spec in given}
-    if not any(doubtful.values()) or not source.capabilities.writes_types_as_text:
+    given = tuple(spec for _, spec in tables)
+    doubtful = [frozenset(source.repository(own).lossy_casts()) for own, _ in tables]
+    if not any(doubtful) or not source.capabilities.writes_types_as_text:
         return given
     other = target()
     if other is not None and other.sqlalchemy.dialect.name != source.sqlalchemy.dialect.name:
         return given
-    return tuple(_stored(source, other, spec, doubtful[spec.name]) for spec in given)
-
-
-def _stored(source: Connection, target: Connection | None, spec: TableSpec, doubtful: frozenset[str]) -> TableSpec:
-    ours, theirs = _types(source, spec), None if target is None else _types(target, spec)
-    if theirs is None:
-        theirs = {name: _made(source, spec.column(name)) for name in doubtful}
-    same = {name for name in doubtful if ours[name].casefold() == theirs.get(name, "").casefold()}
-    columns = tuple(
-        replace(c, type=_NATIVE, declared=sa.types.NullType()) if c.name in same else c for c in spec.columns
+    return tuple(
+        _stored(source, other, own, spec, names) if names else spec
+        for (own, spec), names in zip(tables, doubtful, strict=True)
     )
-    return replace(spec, columns=columns) if same else spec
+
+
+def _stored(
+    source: Connection, target: Connection | None, own: TableSpec, spec: TableSpec, doubtful: frozenset[str]
+) -> TableSpec:
+    ours, theirs = _types(source, own), None if target is None else _types(target, spec)
+    columns = []
+    for column, other in zip(own.columns, spec.columns, strict=True):
+        there = _made(source, column) if theirs is None else theirs.get(other.name, "")
+        is_alike = column.name in doubtful and ours[column.name].casefold() == there.casefold()
+        columns.append(replace(other, type=_NATIVE, declared=sa.types.NullType()) if is_alike else other)
+    return replace(spec, columns=tuple(columns))
 
 
 def _types(connection: Connection, spec: TableSpec) -> dict[str, str]:

@@ -17,7 +17,7 @@ from toolkit.core.constraints import Constraints
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
-from toolkit.engines.catalogue import StoredTable, TableFacts
+from toolkit.engines.catalogue import StoredTable, TableFacts, TableTriggers
 from toolkit.engines.contract import Capabilities, Configured, Connection, Script, Table
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.constraints import modelled, reflected
@@ -246,9 +246,13 @@ class DatabaseConnection(ManyTables):
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""
         return ()
 
-    def has_triggers_or_rules(self, specs: Sequence[TableSpec]) -> bool:
-        """Whether a write to one of these tables may run somebody's trigger or rule."""
-        return False
+    def triggers(self, _specs: Sequence[TableSpec]) -> Sequence[TableTriggers]:
+        """The application's triggers and rules that fire when rows of these tables are written."""
+        return ()
+
+    def held_triggers(self, _specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """Keep those triggers from firing within the block, which writes."""
+        return _nothing()
 
     def has_update_cascades(self, spec: TableSpec) -> bool:
         """Whether the database changes rows of the table by itself when what they point at is changed."""
@@ -296,7 +300,9 @@ def require_columns(connection: Connection, specs: Sequence[TableSpec], *, to_wr
         elif lacking := [name for name in spec.column_names if name not in found]:
             problems.append(f"{connection.name}.{spec.name} lacks {', '.join(lacking)}")
         elif computed := [name for name in spec.column_names if to_write and found[name]]:
-            problems.append(f"{connection.name}.{spec.name} computes {', '.join(computed)}, the model does not")
+            problems.append(
+                f"{connection.name}.{spec.name} computes {', '.join(computed)}, the model does not (Computed)"
+            )
         elif spec.where is not None:
             connection.repository(spec).check_condition()
     return problems

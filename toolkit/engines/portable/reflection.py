@@ -44,7 +44,9 @@ def reflected_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> di
 def _column(connection: sa.Connection, column: Any) -> ColumnFacts:
     is_untyped = isinstance(column["type"], sa.types.NullType)
     type_ = "" if is_untyped else column["type"].compile(connection.dialect)
-    return ColumnFacts(type_, is_computed="computed" in column, cast=type_)
+    has_value = column["nullable"] or column["default"] is not None or "identity" in column or "computed" in column
+    is_required = not has_value and column.get("autoincrement") is not True
+    return ColumnFacts(type_, is_computed="computed" in column, cast=type_, is_required=is_required)
 
 
 def reflected_tables(connection: sa.Connection) -> Iterator[StoredTable]:

@@ -317,7 +317,7 @@ class TableRepository(ConflictFinder):
         statement = self.connection.insert(storage).values(
             {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(names)}
         )
-        others = {name: statement.excluded[name] for name in names if name not in self.spec.key}
+        others = {name: statement.excluded[name] for name in self.spec.updated_names}
         if not others:
             return statement.on_conflict_do_nothing(index_elements=list(self.spec.key))
         return statement.on_conflict_do_update(index_elements=list(self.spec.key), set_=others)

@@ -53,7 +53,8 @@ SELECT place.name, attname::text, format_type(base.type, base.modifier), attgene
            JOIN pg_class ON pg_class.oid = objid AND relkind = 'S' JOIN pg_namespace ON pg_namespace.oid = relnamespace
            WHERE refclassid = 'pg_class'::regclass AND refobjid = attrelid AND refobjsubid = a.attnum
            AND classid = 'pg_class'::regclass AND deptype IN ('a', 'i') LIMIT 1
-       )
+       ), attnotnull AND NOT atthasdef AND attidentity = ''
+       AND NOT EXISTS (SELECT 1 FROM pg_type AS own WHERE own.oid = atttypid AND own.typdefault IS NOT NULL)
 FROM place JOIN pg_attribute AS a ON attrelid = place.id JOIN base ON base.id = attrelid AND base.attnum = a.attnum
 JOIN pg_type ON pg_type.oid = base.type WHERE typtype <> 'd' ORDER BY attrelid, a.attnum
 """

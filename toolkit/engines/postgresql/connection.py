@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ from psycopg import errors as pg
 
 from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
-from toolkit.engines.catalogue import StoredTable, TableFacts
+from toolkit.engines.catalogue import StoredTable, TableFacts, TableTriggers
 from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.postgresql.catalogue import FOREIGN_KEYS, TABLES, UNUSUAL, table_facts
 from toolkit.engines.postgresql.conflicts import find_orphans
 from toolkit.engines.postgresql.sql import qualified, quoted
 from toolkit.engines.postgresql.table import PostgresRepository
+from toolkit.engines.postgresql.triggers import held_triggers, triggers
 
 if TYPE_CHECKING:
     from toolkit.engines.portable.script import Script
@@ -136,16 +137,13 @@ class PostgresConnection(PostgresSession):
             if not {row.name, f"{row.schema}.{row.name}"} & known.keys()
         )
 
-    def has_triggers_or_rules(self, specs: Sequence[TableSpec]) -> bool:
-        """Whether a write to one of these tables may run somebody's trigger or rule."""
-        query = sa.text(
-            "SELECT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = ANY(CAST(:tables AS regclass[])) "
-            "AND NOT tgisinternal) "
-            "OR EXISTS (SELECT 1 FROM pg_rewrite WHERE ev_class = ANY(CAST(:tables AS regclass[])))"
-        )
-        with self.translated():
-            tables = [qualified(spec.table) for spec in specs]
-            return bool(self.sqlalchemy.execute(query, {"tables": tables}).scalar_one())
+    def triggers(self, specs: Sequence[TableSpec]) -> Sequence[TableTriggers]:
+        """The application's triggers and rules that fire when rows of these tables are written."""
+        return triggers(self, specs)
+
+    def held_triggers(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """Keep those triggers from firing within the block: they are disabled, and enabled as they were."""
+        return held_triggers(self, specs)
 
     def has_update_cascades(self, spec: TableSpec) -> bool:
         """Whether the database changes rows of the table by itself when what they point at is changed."""

@@ -235,8 +235,8 @@ class PostgresRepository(TableRepository):
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Copy rows into a staging table and merge them in one statement."""
         key = ", ".join(quoted(name) for name in self.spec.key)
-        kept = {*self.spec.key, *self._numbered()}
-        others = [quoted(name) for name in self.spec.column_names if name not in kept]
+        kept = self._numbered()
+        others = [quoted(name) for name in self.spec.updated_names if name not in kept]
         action = f"UPDATE SET {', '.join(f'{n} = EXCLUDED.{n}' for n in others)}" if others else "NOTHING"
         return self._row_copy().through_stage(batches, f" ON CONFLICT ({key}) DO {action}")
 

@@ -56,7 +56,10 @@ FROM pragma_foreign_key_list(:table) ORDER BY id, seq
 """
 # Of any number of tables, given as JSON: a name here, a table, a schema. Joined in this order, or some are not found.
 _ALL = """
-SELECT json_extract(given.value, '$[0]') AS place, x.name, x.type, x.hidden, x.pk FROM json_each(:tables) AS given
+SELECT json_extract(given.value, '$[0]') AS place, x.name, x.type, x.hidden, x.pk,
+       x."notnull" AND coalesce(upper(x.dflt_value), 'NULL') = 'NULL' AND x.hidden = 0
+       AND NOT (x.pk AND upper(x.type) = 'INTEGER') AS is_required
+FROM json_each(:tables) AS given
 CROSS JOIN pragma_table_xinfo(json_extract(given.value, '$[1]'), json_extract(given.value, '$[2]')) AS x
 WHERE x.hidden <> 1
 """
@@ -92,7 +95,7 @@ def table_facts(connection: SqliteSnapshot, specs: Sequence[TableSpec]) -> dict[
     found: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)
     parts: dict[tuple[str, str], set[str | None]] = defaultdict(set)
     for row in columns:
-        found[row.place][row.name] = ColumnFacts(row.type, row.hidden in _COMPUTED)
+        found[row.place][row.name] = ColumnFacts(row.type, row.hidden in _COMPUTED, is_required=bool(row.is_required))
         if row.pk:
             # A key of one integer is the row's own number, and has no index.
             parts[row.place, ""].add(row.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import string
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import constraints, stored_tables, table_facts
 from toolkit.engines.sqlite.snapshot import BUSY_STEP, LOCKED, SqliteSnapshot
 from toolkit.engines.sqlite.table import SqliteRepository
+from toolkit.engines.sqlite.triggers import held_triggers, triggers
 from toolkit.errors import (
     CORRECT_ROW,
     CancelledError,
@@ -30,14 +31,16 @@ from toolkit.errors import (
 
 if TYPE_CHECKING:
     from toolkit.core.constraints import Constraints
-    from toolkit.engines.catalogue import StoredTable, TableFacts
+    from toolkit.engines.catalogue import StoredTable, TableFacts, TableTriggers
     from toolkit.engines.portable.script import Script
 
 
 class SqliteConnection(SqliteSnapshot):
     """One transaction on a SQLite file. Writing waits for the write lock: at once, unless it looks first."""
 
-    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False)
+    capabilities = Capabilities(
+        enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False, has_schemas=False
+    )
     insert = staticmethod(sqlite.insert)
     options_of = "sqlite"
 
@@ -133,13 +136,13 @@ class SqliteConnection(SqliteSnapshot):
                 found.update({(spec.name, name): n for name, n in zip(names, row, strict=True) if n})
         return found
 
-    def has_triggers_or_rules(self, specs: Sequence[TableSpec]) -> bool:
-        """Whether a write to one of these tables may run somebody's trigger."""
-        names = [spec.table.name for spec in specs]
-        query = sa.text("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN :names")
-        with self.translated():
-            bound = query.bindparams(sa.bindparam("names", names, expanding=True))
-            return bool(self.sqlalchemy.execute(bound).scalar_one())
+    def triggers(self, specs: Sequence[TableSpec]) -> Sequence[TableTriggers]:
+        """The application's triggers that fire when rows of these tables are written."""
+        return triggers(self, specs)
+
+    def held_triggers(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """Keep those triggers from firing within the block: they are dropped, and made again as they were."""
+        return held_triggers(self, specs)
 
     @contextmanager
     def translated(self) -> Iterator[None]:

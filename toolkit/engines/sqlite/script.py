@@ -34,7 +34,7 @@ class SqliteScript(Script):
 
     def end(self, tables: Sequence[TableScript], changes: int) -> Iterator[str]:
         """Roll back unless so many rows were changed, and unless every row has its parents."""
-        if not self._connection.has_triggers_or_rules([table.spec for table in tables]):
+        if not self._connection.triggers([table.spec for table in tables]):
             # The row of `begin` counts too.
             yield (
                 f"INSERT OR ROLLBACK INTO {_CHECKS} (all_statements_ran) "

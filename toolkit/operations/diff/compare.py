@@ -18,6 +18,7 @@ from toolkit.core.changes import Changes
 from toolkit.core.json_columns import format_column
 from toolkit.core.plan import TransferWarning
 from toolkit.core.progress import Progress, Silent
+from toolkit.core.renames import Renames
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.as_stored import carried_as_stored
@@ -27,6 +28,8 @@ from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.personal_data import personal_columns
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.project import Project
+from toolkit.operations.transfer.elsewhere import Elsewhere
+from toolkit.operations.transfer.sources import SourceTables
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 
@@ -83,13 +86,17 @@ class TableDiff:
 
 @dataclass(frozen=True, slots=True)
 class DiffResult:
-    """What was found; an error is never a difference, nor equality. `warnings` tell what was not compared."""
+    """What was found; an error is never a difference, nor equality. `warnings` tell what was not compared.
+
+    Tables and columns have the models' names; `renamed` has the target's, where it has others.
+    """
 
     source: str
     target: str
     tables: tuple[TableDiff, ...]
     seconds: float
     warnings: tuple[TransferWarning, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -111,25 +118,32 @@ def diff(
     where: Conditions | None = None,
     exclude: Collection[str] = (),
     columns: Collection[str] = (),
+    rename: Mapping[str, str] | None = None,
     rows: int | None = 0,
     show_pii: bool = False,
     progress: Progress | None = None,
 ) -> DiffResult:
     """Compare tables by digest: all, or those named, without those to `exclude`.
 
-    `rows` of each that differs are shown with their columns (None: all of them).
+    `rename` holds, by `TABLE` or `TABLE.COLUMN` of the models, the second database's name. `rows` of each table that
+    differs are shown with their columns (None: all of them).
 
     Raises:
         ToolkitError: a database that cannot be opened, or a name that is not known.
     """
     started = time.perf_counter()
-    with Comparison(config, source, target, show_pii=show_pii, progress=progress) as comparison:
+    with Comparison(config, source, target, rename, show_pii=show_pii, progress=progress) as comparison:
         found = tuple(
             replace(table, rows=tuple(differences(rows)))
             for table, differences in comparison.tables(tables, where, columns, exclude)
         )
         return DiffResult(
-            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.unmodelled
+            comparison.source.name,
+            comparison.target.name,
+            found,
+            time.perf_counter() - started,
+            comparison.unmodelled,
+            comparison.renamed,
         )
 
 
@@ -150,13 +164,21 @@ class Comparison:
     """Two databases, each in one snapshot, for use in a `with` block."""
 
     def __init__(
-        self, config: Config, source: str, target: str, *, show_pii: bool = False, progress: Progress | None = None
+        self,
+        config: Config,
+        source: str,
+        target: str,
+        rename: Mapping[str, str] | None = None,
+        *,
+        show_pii: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self._project = Project(config)
+        self._names = Renames.of(self._project.metadata, rename)
         self._databases = (config.database(source), config.database(target))
         self._masked = {} if show_pii else personal_columns(self._project.metadata)
         self._progress = progress or Silent()
-        self._filled: frozenset[str] = frozenset()
+        self.renamed: Mapping[str, str] = {}
         self.unmodelled: tuple[TransferWarning, ...] = ()
         """What either database holds beside the tables that are compared, from the first of them on."""
 
@@ -164,6 +186,7 @@ class Comparison:
         self._stack = ExitStack()
         with ExitStack() as opening:
             self.source, self.target = (opening.enter_context(connect(each)) for each in self._databases)
+            self.rows = SourceTables(self.source)
             self._stack = opening.pop_all()
         return self
 
@@ -180,36 +203,35 @@ class Comparison:
         exclude: Collection[str] = (),
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
-        specs = narrowed(select_tables(self._project.metadata, names, exclude), where or {})
-        for side in (self.source, self.target):
+        models = narrowed(select_tables(self._project.metadata, names, exclude), where or {})
+        models = tuple(_only(spec, columns) for spec in models) if columns else models
+        elsewhere = Elsewhere.of(self._project, models, self._names)
+        self.rows, self.renamed = elsewhere.source(self.source), elsewhere.shown
+        sides = ((self.source, models), (self.target, elsewhere.specs))
+        for side, specs in sides:
             side.lock_tables(specs, self._progress)
             told_views(side, specs, self._progress)
         self.unmodelled = tuple(
             warning
-            for side in (self.source, self.target)
+            for side, specs in sides
             for warning in unmodelled(side, self._project, specs, named=bool(names), columns=not columns)
         )
-        self._filled = frozenset().union(
-            *(
-                side.filled([spec for spec in specs if side.column_names(spec) is not None])
-                for side in (self.source, self.target)
-            )
-        )
-        for spec in specs:
-            yield self._compared(_only(spec, columns) if columns else spec)
+        filled = [side.filled([spec for spec in specs if side.column_names(spec) is not None]) for side, specs in sides]
+        for own, spec in zip(models, elsewhere.specs, strict=True):
+            yield self._compared(spec, is_filled=own.name in filled[0] or spec.name in filled[1])
 
-    def _compared(self, spec: TableSpec) -> tuple[TableDiff, Differences]:
-        started = time.perf_counter()
-        self._progress.step(f"compare {spec.name}")
+    def _compared(self, spec: TableSpec, *, is_filled: bool) -> tuple[TableDiff, Differences]:
+        started, name = time.perf_counter(), self.rows.own(spec).name
+        self._progress.step(f"compare {name}")
         try:
-            spec, status, changes = self._changes(spec)
+            spec, status, changes = self._changes(spec, is_filled=is_filled)
         except ToolkitError as error:
-            return TableDiff(spec.name, Status.FAILED, reason=error.fact), Differences(spec, None, self._rows)
+            return TableDiff(name, Status.FAILED, reason=error.fact), Differences(spec, None, self._rows)
         if changes is None:
-            return TableDiff(spec.name, status), Differences(spec, None, self._rows)
+            return TableDiff(name, status), Differences(spec, None, self._rows)
         removed = 0 if changes.removed is None else changes.removed.num_rows
         found = TableDiff(
-            spec.name,
+            name,
             status,
             changes.new.num_rows,
             changes.changed.num_rows,
@@ -221,24 +243,22 @@ class Comparison:
         )
         return found, Differences(spec, changes, self._rows)
 
-    def _changes(self, spec: TableSpec) -> tuple[TableSpec, Status, Changes | None]:
+    def _changes(self, spec: TableSpec, *, is_filled: bool) -> tuple[TableSpec, Status, Changes | None]:
         """The table as it is compared, how it compares, and by which rows."""
-        sides = (self.source, self.target)
-        lacking = [side.column_names(spec) is None for side in sides]
+        sides = ((self.source, self.rows.own(spec)), (self.target, spec))
+        lacking = [side.column_names(each) is None for side, each in sides]
         if all(lacking):
             raise SchemaMismatchError([f"neither database has table {spec.name}"], "")
         if any(lacking):
             return spec, (Status.ONLY_IN_TARGET if lacking[0] else Status.ONLY_IN_SOURCE), None
-        for side in sides:
-            refuse_schema(require_columns(side, [spec]))
-        (spec,) = carried_as_stored(self.source, [spec], lambda: self.target)
-        for side in sides:
-            require_exact(side, [spec])
-        source, target = (side.repository(spec) for side in sides)
-        if spec.name in self._filled:
-            changes = compare(spec, source, target, removed=True)
-        else:
-            changes = compare_rows(spec, (), (), removed=True)
+        for side, each in sides:
+            refuse_schema(require_columns(side, [each]))
+        (spec,) = carried_as_stored(self.source, [(self.rows.own(spec), spec)], lambda: self.target)
+        require_exact(self.source, [self.rows.own(spec)])
+        require_exact(self.target, [spec])
+        source, target = self.rows.repository(spec), self.target.repository(spec)
+        both = (source, target) if is_filled else None
+        changes = compare(spec, *both, removed=True) if both else compare_rows(spec, (), (), removed=True)
         assert changes.removed is not None
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
         return spec, (Status.SAME if equal else Status.DIFFERS), changes
@@ -257,22 +277,24 @@ class Comparison:
         ordered = ordered.take(pc.sort_indices(ordered, [(name, "ascending") for name in names]))
         ordered = ordered if limit is None else ordered.slice(0, limit)
         whole = replace(spec, conditions=())
-        for part in fitting_keys(ordered, [side.repository(whole) for side in (self.source, self.target)], _ROWS):
+        for part in fitting_keys(ordered, [side.repository(whole) for side in (self.rows, self.target)], _ROWS):
             yield from self._described(spec, part)
 
     def _described(self, spec: TableSpec, part: pa.Table) -> Iterator[RowDiff]:
         keys = part.select(list(spec.key)).combine_chunks()
-        new, old = (_texts_by_key(side, spec, keys) for side in (self.source, self.target))
-        masked = self._masked.get(spec.name, frozenset())
+        new, old = (_texts_by_key(side, spec, keys) for side in (self.rows, self.target))
+        own = self.rows.own(spec)
+        names, hidden = dict(zip(spec.column_names, own.column_names, strict=True)), self._masked.get(own.name, ())
+        masked = {name for name in spec.column_names if names[name] in hidden}
         shown = (row for batch in keys.to_batches() for row in _texts(spec, spec.key, batch))
         for key, kind in zip(shown, part.column("kind").to_pylist(), strict=True):
             before, after = (side.get(key, {}) for side in (old, new))
             differing = [n for n in spec.column_names if n not in spec.key and before.get(n) != after.get(n)]
             yield RowDiff(
-                spec.name,
+                own.name,
                 kind,
-                {name: _value(text, name in masked) for name, text in zip(spec.key, key, strict=True)},
-                {n: (_value(before.get(n), n in masked), _value(after.get(n), n in masked)) for n in differing},
+                {names[name]: _value(text, name in masked) for name, text in zip(spec.key, key, strict=True)},
+                {names[n]: (_value(before.get(n), n in masked), _value(after.get(n), n in masked)) for n in differing},
             )
 
 
@@ -284,7 +306,9 @@ def _only(spec: TableSpec, columns: Collection[str]) -> TableSpec:
     return spec.project(name for name in spec.column_names if name in columns or name in spec.key)
 
 
-def _texts_by_key(side: Connection, spec: TableSpec, keys: pa.Table) -> dict[tuple[str, ...], dict[str, str]]:
+def _texts_by_key(
+    side: Connection | SourceTables, spec: TableSpec, keys: pa.Table
+) -> dict[tuple[str, ...], dict[str, str]]:
     """The JSON texts of the rows with these keys by column, by the texts of their keys."""
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for batch in side.repository(replace(spec, conditions=())).read(keys=keys):

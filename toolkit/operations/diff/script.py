@@ -34,8 +34,9 @@ from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.transfer.deletes import guard, has_to_wait
+from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.moved_values import temporary_unique_values
-from toolkit.operations.transfer.sources import rows_with_keys, without_present
+from toolkit.operations.transfer.sources import SourceTables, rows_with_keys, without_present
 from toolkit.stores.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def diff_sql(
     *,
     where: Conditions | None = None,
     exclude: Collection[str] = (),
+    rename: Mapping[str, str] | None = None,
     rows: int | None = 0,
     show_pii: bool = False,
     progress: Progress | None = None,
@@ -70,7 +72,7 @@ def diff_sql(
         StoreError: the script cannot be written.
     """
     started = time.perf_counter()
-    with Comparison(config, source, target, show_pii=show_pii, progress=progress) as comparison:
+    with Comparison(config, source, target, rename, show_pii=show_pii, progress=progress) as comparison:
         compared = list(comparison.tables(tables, where, exclude=exclude))
         for table, _ in compared:
             _require_compared(table)
@@ -84,7 +86,12 @@ def diff_sql(
                 file.write(part)
         found = tuple(replace(table, rows=tuple(differences(rows))) for table, differences in compared)
         return DiffResult(
-            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.unmodelled
+            comparison.source.name,
+            comparison.target.name,
+            found,
+            time.perf_counter() - started,
+            comparison.unmodelled,
+            comparison.renamed,
         )
 
 
@@ -114,7 +121,7 @@ def _sorted_out(differences: Differences, comparison: Comparison) -> Part:
     if spec.where is None:
         return spec, changes
     assert changes.removed is not None
-    changes = replace(changes, removed=without_present(spec, changes.removed, comparison.source))
+    changes = replace(changes, removed=without_present(spec, changes.removed, comparison.rows))
     if not changes.new.num_rows:
         return spec, changes
     whole = spec.without_conditions().project(spec.key)
@@ -130,7 +137,7 @@ class _Writer:
     """Writes the script of tables in the order of parents before children."""
 
     def __init__(self, comparison: Comparison, parts: Sequence[Part], progress: Progress) -> None:
-        self._source, self._target = comparison.source, comparison.target
+        self._source, self._target = comparison.rows, comparison.target
         self._parts = parts
         self._progress = progress
         self._script: Script = comparison.target.script()
@@ -142,6 +149,7 @@ class _Writer:
         guard(plans, self._target, None)
         for spec, changes in self._parts:
             self._require_steady(spec, changes)
+            require_same_numbers(spec, changes.changed, self._source, self._target)
         waiting = self._waiting()
         tables = [_table_script(spec, changes) for spec, changes in self._parts]
         differing = [table for table in tables if table.writes + table.deletes]
@@ -202,7 +210,7 @@ class _Writer:
             "All values are as they are, those of personal data too: keep this file as you keep the database.",
             f"One transaction, all or nothing: {script.usage}",
         ]
-        if tables and self._target.has_triggers_or_rules([table.spec for table in tables]):
+        if tables and self._target.triggers([table.spec for table in tables]):
             lines.append("Triggers of these tables will run, and may change more than is written here.")
         if not tables:
             lines.append("Nothing differs.")
@@ -261,7 +269,7 @@ class _Writer:
 
         yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
 
-    def _rows(self, side: Connection, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
+    def _rows(self, side: Connection | SourceTables, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
         """The rows with these keys, in the order of the texts of their keys, so that two sides match."""
         batches = side.repository(replace(spec, conditions=())).read(keys=keys)
         found = pa.Table.from_batches(batches, spec.schema)

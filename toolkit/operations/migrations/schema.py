@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
+from sqlalchemy.schema import CreateSchema
 
 from toolkit.errors import SchemaMismatchError
 from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database, transaction
@@ -14,7 +15,7 @@ from toolkit.operations.migrations.revisions import is_bookkeeping, joined, mism
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from sqlalchemy import Connection, MetaData, Table
 
@@ -115,7 +116,9 @@ def make_schema(
             session.commands.upgrade()
     else:
         with transaction(database, config) as connection:
-            metadata.create_all(connection, _without(metadata, exclude))
+            tables = _without(metadata, exclude)
+            _make_schemas(connection, tables)
+            metadata.create_all(connection, tables)
 
 
 def _without(metadata: MetaData, exclude: Collection[str]) -> list[Table]:
@@ -126,6 +129,14 @@ def _without(metadata: MetaData, exclude: Collection[str]) -> list[Table]:
         parents = (key.referred_table for key in table.foreign_key_constraints)
         wanted.extend(parent for parent in dict.fromkeys(parents) if parent not in wanted)
     return wanted
+
+
+def _make_schemas(connection: Connection, tables: Iterable[Table]) -> None:
+    """Make the schemas that the tables lie in, where they are lacking."""
+    there = inspect(connection).get_schema_names()
+    for schema in dict.fromkeys(table.schema for table in tables):
+        if schema is not None and schema not in there:
+            connection.execute(CreateSchema(schema))
 
 
 @dataclass(frozen=True, slots=True)

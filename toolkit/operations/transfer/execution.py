@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,7 +23,9 @@ from toolkit.errors import UnnamedRowError, VerificationError
 from toolkit.operations.transfer.background_digest import BackgroundDigest
 from toolkit.operations.transfer.deletes import delete_first, delete_rest, mark_removed, require_rest
 from toolkit.operations.transfer.evidence import first_difference
+from toolkit.operations.transfer.held_triggers import firing
 from toolkit.operations.transfer.moved_values import temporary_unique_values
+from toolkit.operations.transfer.set_values import writer
 from toolkit.operations.transfer.sources import rows_with_keys
 
 if TYPE_CHECKING:
@@ -43,14 +45,35 @@ def execute(
     options: Options,
     progress: Progress,
     watermarks: Watermarks | None = None,
+    held: Sequence[TableSpec] = (),
 ) -> tuple[TableResult, ...]:
     """Write what the plans say, in their order, with the watermarks that were reached, and commit.
+
+    The triggers of the tables `held` do not fire.
 
     Raises:
         VerificationError: what arrived is not what was sent; nothing is kept.
         MissingParentError, UniqueConflictError, UnrepresentableValueError: named with the rows; nothing is kept.
     """
     target.stop_reading()
+    specs = [plan.spec for plan in plans]
+    # Foreign keys are checked by the end of the block: beside what is left to check, no trigger can be enabled.
+    with target.held_triggers(held) if held else nullcontext():
+        results = _write_all(plans, source, target, options, progress)
+    if options.verify and not options.commit_every and target.triggers(specs):
+        _verify_again(plans, results, target)
+    for spec in specs:
+        target.repository(spec).advance_sequences()
+    if watermarks is not None:
+        watermarks.write(target, specs)
+    target.commit()
+    return results
+
+
+def _write_all(
+    plans: Sequence[TablePlan], source: Source, target: Connection, options: Options, progress: Progress
+) -> tuple[TableResult, ...]:
+    """Write, delete and mark rows, and check what that does to foreign keys and to the rows that stay."""
     specs = [plan.spec for plan in plans]
     written = [plan for plan in plans if plan.action is not Action.NOTHING]
     cyclic = in_cycle(specs)
@@ -66,13 +89,6 @@ def execute(
     mark_removed(plans, target, dt.datetime.now(dt.UTC))
     target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
     require_rest(plans, target, verify=options.verify)
-    if options.verify and not options.commit_every and target.has_triggers_or_rules(specs):
-        _verify_again(written, results, target)
-    for spec in specs:
-        target.repository(spec).advance_sequences()
-    if watermarks is not None:
-        watermarks.write(target, specs)
-    target.commit()
     return results
 
 
@@ -94,7 +110,7 @@ def _undo_cascades(plans: Sequence[TablePlan], source: Source, target: Connectio
         found = compare_rows(spec, source.repository(spec).row_digests(), held)
         again = merge_plan(spec, found)
         if again.writes:
-            repository.upsert_many(_differing(again, source, options))
+            writer(plan, target).upsert_many(_differing(again, source, options))
             keys, expected = _expected(again)
             _verified(
                 partial(_differing, again, source, options), repository, expected, repository.digest(keys=keys), keys
@@ -112,12 +128,15 @@ def _in_one_piece(options: Options, cyclic: Collection[str], progress: Progress)
     return replace(options, commit_every=None)
 
 
-def _verify_again(written: Sequence[TablePlan], results: Sequence[TableResult], target: Connection) -> None:
+def _verify_again(plans: Sequence[TablePlan], results: Sequence[TableResult], target: Connection) -> None:
     """See that no trigger on a table written later has changed one that was verified before."""
     verified = {result.table: result.target_digest for result in results}
-    for plan in written:
-        if _written_digest(plan, target).text != verified[plan.spec.name]:
-            raise VerificationError(target.name, plan.spec.name, "rows were changed by a trigger of another table")
+    for plan in plans:
+        if plan.action is not Action.NOTHING and _written_digest(plan, target).text != verified[plan.spec.name]:
+            fact = "rows were changed by a trigger of another table"
+            error = VerificationError(target.name, plan.spec.name, fact)
+            error.advise(firing(target, [each.spec for each in plans]))
+            raise error
 
 
 def _written_digest(plan: TablePlan, target: Connection) -> TableDigest:
@@ -190,7 +209,7 @@ Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
 
 def _load(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Fill an empty table; digest what is sent on the side, and what arrived where it lies."""
-    origin, repository = source.repository(plan.spec), target.repository(plan.spec)
+    origin, repository, into = source.repository(plan.spec), target.repository(plan.spec), writer(plan, target)
     as_stored = _is_verified_as_stored(plan, target)
     with BackgroundDigest(plan.spec, as_stored) as sent, read_ahead(origin.read(options.batch_rows)) as batches:
 
@@ -202,9 +221,9 @@ def _load(plan: TablePlan, source: Source, target: Connection, options: Options,
                 progress.advance(batch.num_rows)
 
         try:
-            repository.load(passing(), plan.inserts)
+            into.load(passing(), plan.inserts)
         except UnnamedRowError as error:
-            raise repository.why_refused(origin.read(options.batch_rows), error) or error from error
+            raise into.why_refused(origin.read(options.batch_rows), error) or error from error
         if not options.verify:
             return None, None
         arrived = repository.stored_digest() if as_stored else repository.digest()
@@ -227,7 +246,7 @@ def _merge(plan: TablePlan, source: Source, target: Connection, options: Options
     """Write the rows that differ; the plan has their digests."""
     repository = target.repository(plan.spec)
     with read_ahead(_differing(plan, source, options)) as batches:
-        repository.upsert_many(_counted(batches, progress))
+        writer(plan, target).upsert_many(_counted(batches, progress))
     if not options.verify:
         return None, None
     keys, expected = _expected(plan)
@@ -269,7 +288,8 @@ def _in_parts(plan: TablePlan, source: Source, target: Connection, options: Opti
             repository = target.repository(plan.spec)
             seen: list[TableDigest] = []
             keys: list[pa.RecordBatch] = []
-            repository.upsert_many(_noting_keys(plan.spec, digest_passthrough(plan.spec, part, seen.append), keys))
+            rows_sent = _noting_keys(plan.spec, digest_passthrough(plan.spec, part, seen.append), keys)
+            writer(plan, target).upsert_many(rows_sent)
             passed = sum(seen, TableDigest())
             if options.verify:
                 held = pa.Table.from_batches(keys)
@@ -312,7 +332,9 @@ def _verified(
         if sent.rows != arrived.rows
         else "rows are there, but with other values than were sent,"
     )
-    raise VerificationError(target.name, spec.name, fact, first_difference(rows, repository, keys))
+    error = VerificationError(target.name, spec.name, fact, first_difference(rows, repository, keys))
+    error.advise(firing(target, [spec]))
+    raise error
 
 
 def _points_at_itself(spec: TableSpec) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from toolkit.core.batches import BATCH_ROWS
+from toolkit.errors import ConfigurationError
 from toolkit.operations.transfer.deletes import DeleteLimit
 
 
@@ -29,7 +30,11 @@ class Options:
 
     `mode`: by default rows are inserted or updated, and those that only the target has stay; `insert` refuses rows
     that are there already, `replace` also deletes those that only the target has, of each table `max_delete` at most,
-    and `soft-delete` marks them as deleted where the table has columns for that.
+    and `soft-delete` marks them as deleted where the table has columns for that. `hold_triggers` keeps the target's
+    triggers from firing for the rows that are written.
+
+    Raises:
+        ConfigurationError: two that do not go together.
     """
 
     verify: bool = True
@@ -37,3 +42,12 @@ class Options:
     commit_every: int | None = None
     mode: Mode = Mode.UPSERT
     max_delete: DeleteLimit | None = None
+    hold_triggers: bool = False
+
+    def __post_init__(self) -> None:
+        if self.hold_triggers and self.commit_every:
+            raise ConfigurationError(
+                "--hold-triggers needs one transaction, or a commit in between would let others see tables without "
+                "their triggers.",
+                "Leave out --commit-every.",
+            )

@@ -11,14 +11,14 @@ from toolkit.operations.transfer.matching import MatchedSource
 if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
-    from toolkit.operations.transfer.sources import Source
+    from toolkit.operations.transfer.sources import Source, SourceTables
 
 
 class Origin(Protocol):
     """Rows that get their final form against the target."""
 
     @property
-    def connection(self) -> Connection | None:
+    def tables(self) -> SourceTables | None:
         """The database that they come from; None if they come from files."""
 
     @property
@@ -44,7 +44,7 @@ class Files(Protocol):
 class DatabaseOrigin:
     """Rows of an open database; `match` names, by table, the columns that recognise them instead of the primary key."""
 
-    connection: Connection
+    tables: SourceTables
     specs: Sequence[TableSpec]
     match: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -56,5 +56,5 @@ class DatabaseOrigin:
     def against(self, target: Connection | None) -> Source:
         """The rows with the keys that the target knows them by. Raises what `MatchedSource` does."""
         if target is None or not self.match:
-            return self.connection
-        return MatchedSource(self.connection, target, self.specs, self.match)
+            return self.tables
+        return MatchedSource(self.tables, target, self.specs, self.match)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +16,10 @@ from toolkit.engines.portable.connection import batch_key, check_schema, require
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import ExistingRowsError
 from toolkit.operations.transfer.deletes import guard, soften
+from toolkit.operations.transfer.fixed_numbers import require_same_numbers
+from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_hold
 from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.set_values import require_values, with_values
 from toolkit.operations.transfer.sources import without_present
 from toolkit.operations.transfer.watermarks import Watermarks
 
@@ -39,6 +42,7 @@ class Plans:
     source: Source
     tables: Sequence[TablePlan]
     watermarks: Watermarks | None = None
+    held: HeldTriggers = field(default_factory=HeldTriggers)
 
 
 def plan(request: Transfer, destination: Connection, progress: Progress, *, locks_first: bool = False) -> Plans:
@@ -47,7 +51,8 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     `locks_first`: nobody else writes from here on.
 
     Raises:
-        SchemaMismatchError, DeleteGuardError, ReferencedRowsError, ExistingRowsError: nothing was written.
+        SchemaMismatchError, DeleteGuardError, ReferencedRowsError, ExistingRowsError, PrivilegeError: nothing was
+            written.
     """
     specs, options = request.specs, request.options
     check_schema(destination, specs, to_write=True)
@@ -58,12 +63,18 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     comparison = _Comparison(source, destination, options.mode, watermarks, progress)
     filled = destination.filled(specs)
     tables = [comparison.plan(spec, is_empty=spec.name not in filled) for spec in specs]
+    tables = with_values(tables, request.values, destination)
+    require_values(tables, destination, triggers_fire=not options.hold_triggers)
+    for each in tables:
+        if each.changes is not None and each.updates:
+            require_same_numbers(each.spec, each.changes.slice(each.inserts), source, destination)
     if options.mode is Mode.INSERT:
         _refuse_existing(tables, source, destination, options)
     guard(tables, destination, options.max_delete)
     require_keys(destination, (each.spec for each in tables if _upserts(each, destination, options)))
     destination.require_room([each.spec for each in tables if each.writes and each.action is not Action.LOAD])
-    return Plans(source, tables, watermarks)
+    held = triggers_to_hold(tables, destination) if options.hold_triggers else HeldTriggers()
+    return Plans(source, tables, watermarks, held)
 
 
 def plan_into_nothing(source: Source, specs: Sequence[TableSpec], progress: Progress) -> list[TablePlan]:
@@ -93,7 +104,7 @@ def plan_table(
 def _watermarks(request: Transfer, destination: Connection) -> Watermarks | None:
     if request.since is None:
         return None
-    source = request.origin.connection
+    source = request.origin.tables
     assert source is not None, "rows of files have no watermarks"
     return Watermarks.between(request.since, source, destination, request.specs)
 

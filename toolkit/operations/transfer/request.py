@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult, TableResult, TransferWarning, is_overtaken
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.core.tables import TableSpec
     from toolkit.operations.transfer.origins import Files, Origin
+    from toolkit.operations.transfer.set_values import SetValues
     from toolkit.operations.transfer.watermarks import Since
 
 
@@ -22,8 +23,9 @@ class Transfer:
     """The rows of these tables, into a database.
 
     `problems` is what the source lacks; it is told together with what the target lacks. With `since`, only rows of a
-    database that changed since the last transfer from it are looked at. `files` are written when nothing is left to
-    refuse, before any row is. A target without tables gets all of the models' but the `excluded` ones.
+    database that changed since the last transfer from it are looked at. `values` are for columns that only the target
+    has. `files` are written when nothing is left to refuse, before any row is. A target without tables gets all of the
+    models' but the `excluded` ones.
     """
 
     origin: Origin
@@ -33,6 +35,7 @@ class Transfer:
     dry_run: bool = False
     problems: Sequence[str] = ()
     since: Since | None = None
+    values: SetValues = field(default_factory=dict)
     files: Files | None = None
     excluded: Collection[str] = ()
 

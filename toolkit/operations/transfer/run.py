@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWarning, planned
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
-from toolkit.errors import ChangedSincePlanError
+from toolkit.errors import ChangedSincePlanError, ConfigurationError
 from toolkit.operations.migrations.revisions import exists, reading
 from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema
 from toolkit.operations.transfer.attempts import Attempts
@@ -58,6 +58,11 @@ def transfer(request: Transfer, project: Project, progress: Progress) -> Transfe
 
 def _into_new_tables(request: Transfer, project: Project, progress: Progress) -> TransferResult:
     """Make the target's tables, and transfer."""
+    if request.values and not project.has_history:
+        raise ConfigurationError(
+            f"{request.target.name} has no tables, and those that are made from the models have no column but theirs.",
+            "Leave out --set.",
+        )
     # No schema is made for rows that cannot be loaded into it.
     source, schema_from = request.origin.against(None), made_from(project)
     told = () if project.has_history else _told_constraints(request, progress)
@@ -97,7 +102,8 @@ class _Run:
                 return None
             plans = plan(self._request, destination, self._progress)
             lacking = _lacking_rights(plans.watermarks, destination, self._progress)
-            return TransferResult(tuple(map(planned, plans.tables)), lacking)
+            plans.held.tell(self._progress)
+            return TransferResult(tuple(map(planned, plans.tables)), (*lacking, *plans.held.warnings))
 
     def _is_blank(self, destination: Connection) -> bool:
         """Whether the target lacks all tables, as it was opened; they are locked, which has to come first of all."""
@@ -127,12 +133,19 @@ class _Run:
                 if attempts.number > 1 and not locks_first:
                     destination.exclude_writers([each.spec for each in plans.tables if each.writes or each.deletes])
                 self._began = True
-                results = execute(plans.tables, rows, destination, options, self._progress, plans.watermarks)
+                results = self._written(plans, rows, destination)
             if stale:
                 # Of rows that were equal when they were compared, nobody knows what they hold now.
                 results = tuple(replace(each, verified=False, target_digest=None) for each in results)
             unlike = _unlike_numbers(destination, self._request.specs, results, self._progress)
-            return TransferResult(results, (*stale, *unlike), is_checked=options.verify)
+            return TransferResult(results, (*stale, *unlike, *plans.held.warnings), is_checked=options.verify)
+
+    def _written(self, plans: Plans, rows: Source, destination: Connection) -> tuple[TableResult, ...]:
+        """What was written of these rows."""
+        options, held = self._request.options, plans.held
+        found = execute(plans.tables, rows, destination, options, self._progress, plans.watermarks, held.specs)
+        held.tell(self._progress)
+        return found
 
     def _write_files(self) -> None:
         """Once, whatever is repeated: nothing is left to refuse."""
@@ -171,8 +184,10 @@ class _Run:
 
 def _told_constraints(request: Transfer, progress: Progress) -> tuple[TransferWarning, ...]:
     """How the tables that are about to be made from the models differ from those of a source that is a database."""
-    source = request.origin.connection
-    return () if source is None else made_constraints(source, request.target, request.specs, progress)
+    source = request.origin.tables
+    if source is None:
+        return ()
+    return made_constraints(source.connection, request.target, list(map(source.own, request.specs)), progress)
 
 
 def _lacking_rights(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
 from toolkit.core.batches import BATCH_ROWS
+from toolkit.core.digest import digest_schema
 from toolkit.core.streams import only
 
 if TYPE_CHECKING:
     from toolkit.core.digest import TableDigest
+    from toolkit.core.renames import Renames
     from toolkit.core.tables import TableSpec
+    from toolkit.core.types import LogicalType
+    from toolkit.engines.contract import Connection, Table
 
 # Above this share of a table it is faster to read all of it once more than to look rows up by key.
 _READ_ALL_SHARE = 0.1
@@ -48,12 +53,104 @@ def rows_with_keys(rows: RowSource, keys: pa.Table, batch_rows: int = BATCH_ROWS
     return rows.read(batch_rows, keys=keys)
 
 
+@dataclass(frozen=True, slots=True)
+class SourceTables:
+    """The tables of a database as a source: narrowed by its own conditions, too, and in the names that a target has.
+
+    `named` has the models' tables by the target's names, `renames` how these differ, if they do.
+    """
+
+    connection: Connection
+    named: Mapping[str, TableSpec] = field(default_factory=dict)
+    renames: Renames | None = None
+
+    def own(self, spec: TableSpec) -> TableSpec:
+        """A target's table as the source has it."""
+        narrow = spec.at_source
+        if self.renames is None:
+            return narrow
+        own = self.named[spec.name]
+        names = {name: self.renames.models_column(own.name, name) for name in spec.column_names}
+        return replace(
+            own,
+            columns=tuple(replace(column, name=names[column.name]) for column in spec.columns),
+            key=tuple(names[name] for name in spec.key),
+            conditions=narrow.conditions,
+            source_conditions=(),
+        )
+
+    def repository(self, spec: TableSpec) -> Table | RenamedRows:
+        """One table's rows."""
+        own = self.own(spec)
+        rows = self.connection.repository(own)
+        return rows if own.column_names == spec.column_names else RenamedRows(rows, spec)
+
+
+@dataclass(frozen=True, slots=True)
+class RenamedRows:
+    """One table's rows, whose columns have other names in `spec`, in the same order."""
+
+    rows: Table
+    spec: TableSpec
+
+    @property
+    def batch_bytes(self) -> int:
+        """What a batch of several rows takes at most."""
+        return self.rows.batch_bytes
+
+    def count(self) -> int:
+        """Number of rows."""
+        return self.rows.count()
+
+    def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows, or those with these keys, in the canonical schema."""
+        found = self.rows.read(batch_rows, keys=self._own(keys))
+        return (pa.record_batch(batch.columns, schema=self.spec.schema) for batch in found)
+
+    def row_digests(self) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of every row."""
+        schema = digest_schema(self.spec)
+        return (pa.record_batch(batch.columns, schema=schema) for batch in self.rows.row_digests())
+
+    def digest(self) -> TableDigest:
+        """The digest of all rows, in which names do not count."""
+        return self.rows.digest()
+
+    def width(self, keys: pa.Table) -> int:
+        """The characters and bytes of all values of any length in the rows with these keys."""
+        return self.rows.width(self._own(keys))
+
+    def maximum(self, column: str) -> int | None:
+        """The greatest value of a column."""
+        return self.rows.maximum(self._name(column))
+
+    def stored_type(self, column: str) -> LogicalType:
+        """What the database itself holds in a column."""
+        return self.rows.stored_type(self._name(column))
+
+    def _name(self, column: str) -> str:
+        return self.rows.spec.column_names[self.spec.column_names.index(column)]
+
+    def _own(self, keys: pa.Table | None) -> pa.Table | None:
+        return keys and keys.rename_columns([self._name(name) for name in keys.column_names])
+
+
 def without_present(spec: TableSpec, keys: pa.Table, source: Source) -> pa.Table:
-    """Those of these keys that the source has no row of, whatever the condition that narrows the table."""
-    whole = spec.without_conditions().project(spec.key)
-    present = {row for batch in source.repository(whole).read(BATCH_ROWS, keys=keys) for row in _tuples(batch, spec)}
-    mask = [row not in present for batch in keys.to_batches() for row in _tuples(batch, spec)]
+    """Those of these keys that the source has no row of outside of the conditions that hold on both sides.
+
+    Rows that are within these at the source, and not among its rows, are those that a condition of its own leaves out.
+    """
+    anywhere = replace(spec, source_conditions=())
+    outside = _keys(anywhere.without_conditions(), keys, source)
+    if spec.source_conditions:
+        outside -= _keys(anywhere, keys, source)
+    mask = [row not in outside for batch in keys.to_batches() for row in _tuples(batch, spec)]
     return keys.filter(pa.array(mask, pa.bool_()))
+
+
+def _keys(spec: TableSpec, keys: pa.Table, source: Source) -> set[tuple[Any, ...]]:
+    rows = source.repository(spec.project(spec.key)).read(BATCH_ROWS, keys=keys)
+    return {row for batch in rows for row in _tuples(batch, spec)}
 
 
 def _tuples(batch: pa.RecordBatch, spec: TableSpec) -> list[tuple[Any, ...]]:

@@ -25,6 +25,7 @@ from toolkit.errors import ConfigurationError, PrivilegeError
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Connection
+    from toolkit.operations.transfer.sources import SourceTables
 
 _TIMES = frozenset({Kind.TIMESTAMPTZ, Kind.TIMESTAMP, Kind.DATE})
 _DEFAULT_OVERLAP = dt.timedelta(minutes=5)
@@ -62,13 +63,13 @@ class Watermarks:
     reached: dict[str, int]
 
     @classmethod
-    def between(cls, since: Since, source: Connection, target: Connection, specs: Sequence[TableSpec]) -> Watermarks:
+    def between(cls, since: Since, source: SourceTables, target: Connection, specs: Sequence[TableSpec]) -> Watermarks:
         """The watermarks of the last sync of a pair, and how far the source goes now.
 
         Raises:
             PrivilegeError: the target's role may not keep what this sync will reach.
         """
-        marks = cls(since, source.database.place, {}, {})
+        marks = cls(since, source.connection.database.place, {}, {})
         now = clock()
         growing = [spec for spec in specs if _grows(spec, since.column, source)]
         for spec in growing:
@@ -125,7 +126,7 @@ class Watermarks:
         """From where on rows are looked at."""
         return _literal(spec, self.since.column, self._start(spec, self.previous[spec.name])).strip("'")
 
-    def _reach(self, spec: TableSpec, source: Connection, now: dt.datetime) -> None:
+    def _reach(self, spec: TableSpec, source: SourceTables, now: dt.datetime) -> None:
         """Note how far the source goes; a time that is still to come does not count, for others come before it."""
         column = spec.column(self.since.column)
         bounds = list(spec.conditions)
@@ -187,7 +188,7 @@ def clock() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _grows(spec: TableSpec, column: str, source: Connection) -> bool:
+def _grows(spec: TableSpec, column: str, source: SourceTables) -> bool:
     """Whether the source itself can tell which rows changed since; a type of the application's own may hide it."""
     if column not in spec.column_names:
         return False
@@ -282,7 +283,7 @@ def _literal(spec: TableSpec, column: str, mark: int) -> str:
 
 
 def _narrowing(spec: TableSpec) -> str:
-    return _kept(spec.where or "", _STATE.c.narrowed_by)
+    return _kept(spec.at_source.where or "", _STATE.c.narrowed_by)
 
 
 def _kept(text: str, column: sa.Column[str]) -> str:

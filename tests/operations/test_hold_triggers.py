@@ -1,0 +1,251 @@
+"""`--hold-triggers`: the application's triggers do not fire for the rows written, and are as they were afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.operations.databases import create, execute, postgres
+from tests.operations.outcomes import counts
+from tests.operations.test_hard_schemas import ALL, Using, plain, rows, using
+from toolkit.cli import run
+from toolkit.config import Config
+from toolkit.errors import ConfigurationError, MissingParentError, PrivilegeError, ToolkitError, VerificationError
+from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer.options import Options
+
+__all__ = ["using"]
+
+BOTH = pytest.mark.parametrize("target", ["sqlite2", "postgres"])
+HELD = Options(hold_triggers=True)
+_LATER = "2030-01-01"
+_TOUCH = {
+    "sqlite2": (
+        f"CREATE TRIGGER \"touch it\" AFTER UPDATE ON t BEGIN UPDATE t SET at = '{_LATER}' WHERE id = new.id; END",
+        f"create trigger touch2  after insert on T begin update t set at = '{_LATER}' where id = new.id; end",
+    ),
+    "postgres": (
+        f"""CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN NEW.at := '{_LATER}'; RETURN NEW; END $$""",
+        'CREATE TRIGGER "touch it" BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch()',
+        "CREATE TRIGGER touch2 BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION touch()",
+    ),
+}
+_STATES = {
+    "sqlite2": "SELECT rowid - (SELECT min(rowid) FROM sqlite_schema WHERE type = 'trigger'), name, tbl_name, sql "
+    "FROM sqlite_schema WHERE type = 'trigger'",
+    "postgres": "SELECT tgrelid::regclass::text, tgname, tgenabled, pg_get_triggerdef(oid) FROM pg_trigger",
+}
+
+
+def triggers(config: Config, target: str) -> list[tuple[Any, ...]]:
+    """All triggers of a database, with their order or their state."""
+    return rows(config, target, _STATES[target])
+
+
+def touched(using: Using, target: str) -> Config:
+    """A table whose triggers set a column to another time, with a row to insert and one to update."""
+    metadata = plain("t", sa.Column("v", sa.Text), sa.Column("at", sa.Text))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'new', '2020-01-01'), (2, 'more', '2020-01-02')")
+    execute(config.database(target), "INSERT INTO t VALUES (1, 'old', '2019-01-01')", *_TOUCH[target])
+    return config
+
+
+@BOTH
+def test_a_table_whose_triggers_set_a_column_is_refused_with_the_option_that_holds_them_and_verified_with_it(
+    using: Using, target: str
+) -> None:
+    config = touched(using, target)
+    before = triggers(config, target)
+    with pytest.raises(VerificationError) as refused:
+        sync(config, "sqlite", target)
+    assert refused.value.advice.startswith("--hold-triggers keeps what fires there from doing so (touch it, touch2).")
+    result = sync(config, "sqlite", target, options=HELD)
+    assert (counts(result), result.verified) == ({"t": (1, 1, 0, 0)}, True)
+    assert [(each.outcome, each.table, each.reason) for each in result.warnings] == [
+        ("triggers held", "t", "held, so as not to fire for the rows that are written: touch it, touch2.")
+    ]
+    assert triggers(config, target) == before
+    assert counts(sync(config, "sqlite", target, options=HELD)) == {"t": (0, 0, 2, 0)}
+    execute(config.database(target), "UPDATE t SET v = 'own' WHERE id = 1")
+    assert rows(config, target, "SELECT v, at FROM t") == [("more", "2020-01-02"), ("own", _LATER)]
+
+
+@BOTH
+def test_a_trigger_on_one_table_that_changes_another_is_refused_with_the_option(using: Using, target: str) -> None:
+    metadata = plain("one", sa.Column("v", sa.Text))
+    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(config.database("sqlite"), "INSERT INTO one VALUES (1, 'a')", "INSERT INTO two VALUES (1, 'a')")
+    change = "UPDATE one SET v = 'odd'"
+    statements = {
+        "sqlite2": [f"CREATE TRIGGER odd AFTER INSERT ON two BEGIN {change}; END"],
+        "postgres": [
+            f"CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NULL; END $$",
+            "CREATE TRIGGER odd AFTER INSERT ON two FOR EACH ROW EXECUTE FUNCTION odd()",
+        ],
+    }
+    execute(config.database(target), *statements[target])
+    with pytest.raises(VerificationError, match="by a trigger of another table") as refused:
+        sync(config, "sqlite", target)
+    assert "--hold-triggers" in refused.value.advice
+    assert sync(config, "sqlite", target, options=HELD).verified
+
+
+@BOTH
+@pytest.mark.parametrize("what", ["a row is refused", "a parent is missing"])
+def test_after_a_failure_the_triggers_are_as_before(using: Using, target: str, what: str) -> None:
+    metadata = plain("p", sa.Column("v", sa.Text))
+    sa.Table(
+        "t",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("p_id", sa.ForeignKey("p.id")),
+        sa.Column("at", sa.Text),
+    )
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(config.database(target), *_TOUCH[target], *(["CREATE UNIQUE INDEX once ON t (p_id)"]))
+    parent = 9 if what == "a parent is missing" else 1
+    execute(
+        config.database("sqlite"),
+        "INSERT INTO p VALUES (1, 'x')",
+        f"INSERT INTO t VALUES (1, {parent}, 'x'), (2, 1, 'y')",
+    )
+    before = triggers(config, target)
+    error = MissingParentError if what == "a parent is missing" else ToolkitError
+    with pytest.raises(error):
+        sync(config, "sqlite", target, options=HELD)
+    assert triggers(config, target) == before
+    assert rows(config, target, "SELECT id FROM t") == []
+
+
+@BOTH
+def test_fixtures_are_loaded_past_triggers(using: Using, target: str, tmp_path: Path) -> None:
+    config = touched(using, target)
+    (tmp_path / "t.json").write_text(json.dumps([{"id": 1, "v": "new", "at": "2020-01-01"}]))
+    with pytest.raises(VerificationError, match="with other values"):
+        load_data(config, target, directory=tmp_path)
+    assert load_data(config, target, directory=tmp_path, options=HELD).verified
+
+
+def test_each_trigger_of_postgres_gets_back_the_state_that_it_had_on_partitions_and_inheriting_tables_too(
+    using: Using,
+) -> None:
+    config = using(plain("t", sa.Column("v", sa.Text), sa.Column("at", sa.Text)))
+    names = ("o", "a", "r", "d")
+    on = "BEFORE INSERT OR UPDATE ON"
+    execute(config.database("sqlite"), *(f"INSERT INTO t VALUES ({id_}, 'new', '2020-01-01')" for id_ in (1, 2, 101)))
+    execute(
+        config.database("postgres"),
+        "CREATE TABLE t (id int PRIMARY KEY, v text, at text) PARTITION BY RANGE (id)",
+        'CREATE TABLE "a part" PARTITION OF t FOR VALUES FROM (0) TO (100)',
+        "CREATE TABLE other PARTITION OF t FOR VALUES FROM (100) TO (200)",
+        _TOUCH["postgres"][0],
+        *(f"CREATE TRIGGER {name} {on} t FOR EACH ROW EXECUTE FUNCTION touch()" for name in names),
+        f'CREATE TRIGGER own {on} "a part" FOR EACH ROW EXECUTE FUNCTION touch()',
+        "ALTER TABLE t ENABLE ALWAYS TRIGGER a, ENABLE REPLICA TRIGGER r, DISABLE TRIGGER d",
+        'ALTER TABLE "a part" DISABLE TRIGGER a, ENABLE ALWAYS TRIGGER own',
+    )
+    before = triggers(config, "postgres")
+    result = sync(config, "sqlite", "postgres", options=HELD)
+    assert (counts(result), result.verified) == ({"t": (3, 0, 0, 0)}, True)
+    assert triggers(config, "postgres") == before
+    assert {row[2] for row in before} == {"O", "A", "R", "D"}
+
+
+def test_triggers_of_a_table_that_inherits_are_held_with_those_of_the_one_it_inherits_from(using: Using) -> None:
+    config = using(plain("t", sa.Column("v", sa.Text), sa.Column("at", sa.Text)))
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'new', '2020-01-01')")
+    execute(
+        config.database("postgres"),
+        "CREATE TABLE t (id int PRIMARY KEY, v text, at text)",
+        "CREATE TABLE heir () INHERITS (t)",
+        _TOUCH["postgres"][0],
+        "CREATE TRIGGER touch BEFORE DELETE ON heir FOR EACH ROW EXECUTE FUNCTION touch()",
+        "INSERT INTO heir VALUES (2, 'goes', 'x')",
+    )
+    result = sync(config, "sqlite", "postgres", options=replace(ALL, hold_triggers=True))
+    assert (counts(result), result.verified) == ({"t": (1, 0, 0, 1)}, True)
+
+
+def test_what_a_foreign_key_lets_be_changed_fires_nothing_either(using: Using) -> None:
+    metadata = sa.MetaData()
+    sa.Table("p", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("code", sa.Text, unique=True))
+    sa.Table(
+        "c",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("code", sa.ForeignKey("p.code", onupdate="CASCADE")),
+    )
+    config = using(metadata)
+    create(config.database("postgres"), metadata)
+    execute(config.database("sqlite"), "INSERT INTO p VALUES (1, 'new')", "INSERT INTO c VALUES (1, 'new')")
+    execute(
+        config.database("postgres"),
+        "INSERT INTO p VALUES (1, 'old')",
+        "INSERT INTO c VALUES (1, 'old')",
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'fired'; END $$",
+        "CREATE CONSTRAINT TRIGGER fail AFTER UPDATE ON c DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION fail()",
+    )
+    with pytest.raises(ToolkitError, match="fired"):
+        sync(config, "sqlite", "postgres")
+    assert sync(config, "sqlite", "postgres", options=HELD).verified
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_role_that_does_not_own_the_table_is_refused_by_name_before_anything_is_written(
+    using: Using, dry_run: bool
+) -> None:
+    config = touched(using, "postgres")
+    with postgres(config) as connection:
+        connection.execute("DROP ROLE IF EXISTS no_owner")
+        connection.execute("CREATE ROLE no_owner LOGIN")
+        connection.execute("GRANT ALL ON t TO no_owner")
+        owner = connection.info.user
+    database = config.database("postgres")
+    other = replace(database, address=database.address.replace(f"//{owner}", "//no_owner"))
+    config = replace(config, databases={**config.databases, "postgres": other})
+    try:
+        with pytest.raises(PrivilegeError) as refused:
+            sync(config, "sqlite", "postgres", options=HELD, dry_run=dry_run)
+    finally:
+        execute(database, "DROP OWNED BY no_owner", "DROP ROLE no_owner")
+    reason = f"only the owner of t, {owner}, may do that"
+    assert refused.value.fact == f"postgres: the triggers of t cannot be held (touch it, touch2): {reason}"
+
+
+def test_a_rule_stays_as_it_is_and_is_told(using: Using) -> None:
+    config = touched(using, "postgres")
+    execute(config.database("postgres"), "CREATE RULE also AS ON DELETE TO t DO ALSO NOTHING")
+    warnings = sync(config, "sqlite", "postgres", options=HELD, dry_run=True).warnings
+    assert [each.outcome for each in warnings] == ["triggers held", "rules not held"]
+    assert warnings[1].reason == "not held, for rules cannot be: also."
+
+
+@pytest.mark.parametrize("command", [["sync", "--from", "sqlite", "--to", "postgres"], ["load-data"]])
+def test_commits_in_between_do_not_go_with_it(command: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command, "--hold-triggers", "--commit-every", "5"]) == 2
+    assert "--hold-triggers needs one transaction" in capsys.readouterr().err
+    with pytest.raises(ConfigurationError):
+        Options(hold_triggers=True, commit_every=1)
+
+
+def test_a_target_without_triggers_needs_none_held_and_says_nothing(using: Using) -> None:
+    metadata = plain("t", sa.Column("v", sa.Text))
+    config = using(metadata)
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'new')")
+    result = sync(config, "sqlite", "duckdb", options=HELD)
+    assert (result.verified, result.warnings) == (True, ())
+    assert rows(config, "duckdb", "SELECT v FROM t") == [("new",)]

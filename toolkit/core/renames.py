@@ -1,0 +1,163 @@
+"""`--rename SOURCE=TARGET`: the models' tables as a target has them, by other names of tables, schemas and columns.
+
+The target's side is the models once more, in its own names: every statement and every error there has them. What comes
+from the source is given these names where its rows are read (`transfer.sources`), and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from toolkit.core.tables import TableSpec, table_spec
+from toolkit.errors import ConfigurationError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Renames:
+    """The tables in the target's names; by the models' names, those of all tables, and of the columns that differ."""
+
+    metadata: sa.MetaData
+    tables: Mapping[str, str]
+    columns: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def of(cls, metadata: sa.MetaData, given: Mapping[str, str] | None) -> Renames | None:
+        """What was asked for, if anything; `given` has names of the target by `TABLE` or `TABLE.COLUMN`.
+
+        Raises:
+            UnknownNameError: a table or column that the models do not have.
+            ConfigurationError: two would have one name.
+        """
+        if not given:
+            return None
+        columns: dict[str, dict[str, str]] = defaultdict(dict)
+        tables = {name: given.get(name, name) for name in metadata.tables}
+        for name in given.keys() - tables.keys():
+            table, _, column = name.rpartition(".")
+            if table not in tables:
+                raise UnknownNameError("table", table or name, tables)
+            if column not in metadata.tables[table].columns:
+                raise UnknownNameError("column", column, metadata.tables[table].columns.keys(), table)
+            columns[table][column] = _column_name(given[name], table, tables[table])
+        _require_distinct("tables", tables.values())
+        for table, renamed in columns.items():
+            names = metadata.tables[table].columns.keys()
+            _require_distinct(f"columns of {table}", [renamed.get(name, name) for name in names])
+        return cls(_renamed(metadata, tables, columns), tables, columns)
+
+    def bound(self, specs: Sequence[TableSpec]) -> tuple[TableSpec, ...]:
+        """These tables of the models as the target has them, with what narrows them."""
+        return tuple(
+            replace(
+                table_spec(self.metadata.tables[self.tables[spec.name]]).project(
+                    self.column(spec.name, name) for name in spec.column_names
+                ),
+                key=tuple(self.column(spec.name, name) for name in spec.key),
+                conditions=spec.conditions,
+                source_conditions=spec.source_conditions,
+            )
+            for spec in specs
+        )
+
+    def column(self, table: str, name: str) -> str:
+        """The target's name of a column of the models' table."""
+        return self.columns.get(table, {}).get(name, name)
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """What differs, by the models' names."""
+        found = {name: other for name, other in self.tables.items() if name != other}
+        for table, renamed in self.columns.items():
+            found |= {f"{table}.{name}": f"{self.tables[table]}.{other}" for name, other in renamed.items()}
+        return found
+
+    def models_table(self, name: str) -> str:
+        """The models' name of a table of the target."""
+        return {other: own for own, other in self.tables.items()}.get(name, name)
+
+    def models_column(self, table: str, name: str) -> str:
+        """The models' name of a column of the target, in the models' table."""
+        return {other: own for own, other in self.columns.get(table, {}).items()}.get(name, name)
+
+
+def _column_name(given: str, table: str, other_table: str) -> str:
+    """The column's new name, which may be given with its table."""
+    prefix, _, name = given.rpartition(".")
+    if prefix not in ("", table, other_table):
+        raise ConfigurationError(
+            f"A column of {table} cannot be one of {prefix}.", f"Write --rename {table}.COLUMN={other_table}.{name}."
+        )
+    return name
+
+
+def _require_distinct(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ConfigurationError(
+                f"Two {what} would have the name {name}.", "Give the other one a --rename of its own, too."
+            )
+        seen.add(name)
+
+
+def _renamed(metadata: sa.MetaData, tables: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]) -> sa.MetaData:
+    copy = sa.MetaData(naming_convention=metadata.naming_convention)
+    made = {name: _copied(table, copy, tables[name], columns.get(name, {})) for name, table in metadata.tables.items()}
+    for name, table in metadata.tables.items():
+        for key in table.foreign_key_constraints:
+            own, theirs = (columns.get(each, {}) for each in (name, key.referred_table.fullname))
+            parent = made[key.referred_table.fullname]
+            made[name].append_constraint(
+                sa.ForeignKeyConstraint(
+                    [own.get(column.name, column.name) for column in key.columns],
+                    [parent.c[theirs.get(each.column.name, each.column.name)] for each in key.elements],
+                    name=_name(key),
+                    onupdate=key.onupdate,
+                    ondelete=key.ondelete,
+                    deferrable=key.deferrable,
+                    initially=key.initially,
+                )
+            )
+    return copy
+
+
+def _copied(table: sa.Table, metadata: sa.MetaData, other: str, own: Mapping[str, str]) -> sa.Table:
+    """A table under its other names; of its indexes and checks, those that hold whatever columns are called."""
+    schema, name = (table.schema, table.name) if other == table.fullname else _parts(other)
+    parts: list[Any] = [_column(column, own) for column in table.columns]
+    for each in table.constraints:
+        if isinstance(each, sa.PrimaryKeyConstraint | sa.UniqueConstraint) and each.columns:
+            kind = sa.PrimaryKeyConstraint if isinstance(each, sa.PrimaryKeyConstraint) else sa.UniqueConstraint
+            parts.append(kind(*(own.get(column.name, column.name) for column in each.columns), name=_name(each)))
+        elif isinstance(each, sa.CheckConstraint) and not own and not getattr(each, "_type_bound", False):
+            parts.append(sa.CheckConstraint(str(each.sqltext), name=_name(each)))
+    made = sa.Table(name, metadata, *parts, schema=schema, info=dict(table.info))
+    for index in table.indexes:
+        if all(isinstance(each, sa.Column) for each in index.expressions) and not (own and index.dialect_kwargs):
+            names = [made.c[own.get(each.name, each.name)] for each in index.columns]
+            sa.Index(index.name, *names, unique=index.unique, **index.dialect_kwargs)
+    return made
+
+
+def _parts(name: str) -> tuple[str | None, str]:
+    schema, _, table = name.rpartition(".")
+    return schema or None, table
+
+
+def _name(constraint: sa.Constraint) -> str | None:
+    return str(constraint.name) if isinstance(constraint.name, str) else None
+
+
+def _column(column: sa.Column[Any], names: Mapping[str, str]) -> sa.Column[Any]:
+    made = column._copy()  # noqa: SLF001 - what `Table.to_metadata` makes copies by; it knows no other names
+    if column.name in names:
+        made.name = made.key = names[column.name]
+    # Among the table's own: an index or a key of one column would be made twice.
+    made.index = made.unique = None
+    made.constraints.clear()
+    return made
