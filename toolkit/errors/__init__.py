@@ -41,6 +41,7 @@ from toolkit.errors.files import (
     SharedFilesError,
     StoreError,
 )
+from toolkit.errors.misfits import Misfit, MisfitRow, MisfitsError
 from toolkit.errors.rows import (
     AmbiguousMatchError,
     ChangedSincePlanError,
@@ -82,6 +83,9 @@ __all__ = [
     "LockLostError",
     "LostOutputError",
     "MigrationError",
+    "Misfit",
+    "MisfitRow",
+    "MisfitsError",
     "MissingDriverError",
     "MissingObjectError",
     "MissingParentError",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from toolkit.operations.migrations.revisions import mismatch, recorded_revision,
 from toolkit.operations.project import Project
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.matching import matches
+from toolkit.operations.transfer.misfits import telling_all_misfits
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
 from toolkit.operations.transfer.request import Transfer, transferred
@@ -116,27 +117,36 @@ class _Sync:
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
+        with _guarding(self.options.mode.removes), connect(self.source) as origin, self._telling(origin):
+            return self._from(origin)
+
+    def _telling(self, origin: Connection) -> AbstractContextManager[None]:
+        """All values that do not fit, for the first; not of rows that a watermark may leave out."""
+        if self.since is not None:
+            return nullcontext()
+        return telling_all_misfits(lambda: origin, self.specs, self.target)
+
+    def _from(self, origin: Connection) -> SyncResult:
         removes, specs, progress = self.options.mode.removes, self.specs, self.progress
-        with _guarding(removes), connect(self.source) as origin:
-            origin.lock_tables(specs, progress)
-            if removes:
-                _require_one_revision(origin, self.target, self.project)
-            lacking = require_columns(origin, specs)
-            if not lacking:
-                require_exact(origin, specs)
-            views = told_views(origin, specs, progress)
-            left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
-            copied = self._copied_files(origin, lacking)
-            request = Transfer(
-                DatabaseOrigin(origin, specs, self.match),
-                self.target,
-                specs,
-                self.options,
-                self.dry_run,
-                lacking,
-                self.since,
-            )
-            found = transfer(request, self.project, progress)
+        origin.lock_tables(specs, progress)
+        if removes:
+            _require_one_revision(origin, self.target, self.project)
+        lacking = require_columns(origin, specs)
+        if not lacking:
+            require_exact(origin, specs)
+        views = told_views(origin, specs, progress)
+        left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
+        copied = self._copied_files(origin, lacking)
+        request = Transfer(
+            DatabaseOrigin(origin, specs, self.match),
+            self.target,
+            specs,
+            self.options,
+            self.dry_run,
+            lacking,
+            self.since,
+        )
+        found = transfer(request, self.project, progress)
         return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
 
     def _copied_files(self, source: Connection, lacking: Sequence[str]) -> FileCopy | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.decimals import parse_decimals
@@ -25,6 +26,10 @@ class _Text(PostgresAdapter):
     alike = frozenset({"character varying", "character"})
     is_short = False
     reads_lists = True
+
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        # As ADBC and the digest have it: without the blanks that `character(n)` is filled up with.
+        return sa.cast(source, sa.Text)
 
     def lossy(self, actual: str, value: str, version: int) -> str | None:
         return None
@@ -129,6 +134,10 @@ class _Int64(_Int32):
 class _Double(PostgresAdapter):
     wire = "double precision"
     reads_lists = True
+
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        # psycopg reads a `real` by its shortest text, which is that of another double.
+        return sa.cast(source, sa.Double if self.wire == "double precision" else sa.REAL)
 
     def digest(self, name: str) -> str:
         # NaN has many bit patterns in PostgreSQL and one in the canonical form.

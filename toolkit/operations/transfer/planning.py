@@ -16,6 +16,7 @@ from toolkit.engines.portable.connection import batch_key, check_schema, require
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import ExistingRowsError
 from toolkit.operations.transfer.deletes import guard, soften
+from toolkit.operations.transfer.misfits import require_kept
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.sources import without_present
 from toolkit.operations.transfer.watermarks import Watermarks
@@ -62,6 +63,7 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
         _refuse_existing(tables, source, destination, options)
     guard(tables, destination, options.max_delete)
     require_keys(destination, (each.spec for each in tables if _upserts(each, destination, options)))
+    require_kept(tables, source, destination, whole=request.dry_run)
     destination.require_room([each.spec for each in tables if each.writes and each.action is not Action.LOAD])
     return Plans(source, tables, watermarks)
 
