@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,14 @@ from tests.operations.databases import contents, execute
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.engines.portable.table import TableRepository
-from toolkit.errors import MisfitsError, ToolkitError, UnrepresentableValueError
+from toolkit.errors import (
+    MisfitsError,
+    RepeatedKeyError,
+    SchemaMismatchError,
+    ToolkitError,
+    UnrepresentableValueError,
+    VerificationError,
+)
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
@@ -195,3 +204,111 @@ def test_a_single_misfit_is_told_as_it_always_was(space: Config) -> None:
     with pytest.raises(UnrepresentableValueError) as caught:
         sync(space, "sqlite", "duckdb")
     assert caught.value.fact == "part id=5: column 'amount' holds 'x', which is no int32."
+
+
+KEPT_OTHERWISE = {
+    "a narrower numeric": ("net", "NUMERIC(10,2)", "net = 1.2345", "1.2345", "numeric(10,2)"),
+    "single precision": ("ratio", "REAL", "ratio = 0.1", "0.1", "real"),
+    "whole seconds": (
+        "made",
+        "TIMESTAMP(0)",
+        "made = '2024-01-01 10:00:00.5'",
+        "2024-01-01T10:00:00.5",
+        "timestamp(0)",
+    ),
+    "a date": ("made", "DATE", "made = '2024-01-01 10:00:00'", "2024-01-01T10:00:00", "date"),
+    "blanks that fill up": ("code", "CHAR(6)", "code = 'ab  '", "'ab  '", "character(6)"),
+    "fewer characters": ("code", "VARCHAR(3)", "code = 'abcd'", "'abcd'", "character varying(3)"),
+    "fewer bits": ("amount", "SMALLINT", "amount = 70000", "70000", "smallint"),
+}
+
+
+@pytest.mark.parametrize("case", KEPT_OTHERWISE)
+@pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
+def test_a_target_that_would_keep_another_value_is_told_by_row_value_and_type_before_it_is_written_to(
+    space: Config, case: str, filled: bool
+) -> None:
+    column, type_, bad, value, actual = KEPT_OTHERWISE[case]
+    table = "part" if column in ("made", "amount") else "price"
+    rows = [row for row in good_rows() if "DATE" not in type_ or "part" not in row]
+    make(space, "sqlite", [*rows, f"INSERT INTO {table} (id) VALUES (77)", f"UPDATE {table} SET {bad} WHERE id = 77"])
+    make(space, "postgres", [f"INSERT INTO {table} (id) VALUES (77)"] if filled else [], **{column: type_})
+    before = contents(space.database("postgres"), METADATA)
+
+    for dry_run in (True, False):
+        with pytest.raises(UnrepresentableValueError) as caught:
+            sync(space, "sqlite", "postgres", [table], dry_run=dry_run)
+        assert caught.value.fact.startswith(f"{table} id=77: column '{column}' holds {value}")
+        assert f"which postgres cannot keep: the column's type there is {actual}" in caught.value.fact
+    assert contents(space.database("postgres"), METADATA) == before
+
+
+def test_a_column_that_the_target_numbers_itself_is_named_as_the_cause(space: Config) -> None:
+    make(space, "sqlite", good_rows())
+    make(space, "postgres", amount="INTEGER GENERATED ALWAYS AS IDENTITY")
+    execute(space.database("postgres"), "INSERT INTO part (id, label) VALUES (3, 'old'), (4, 'old')")
+    with pytest.raises(VerificationError) as caught:
+        sync(space, "sqlite", "postgres", ["part"])
+    sent = "First: id=4: amount '1' was sent, '2' is there (the database numbers it itself, always)."
+    assert sent in caught.value.fact
+    assert "trigger" not in str(caught.value)
+
+
+def test_a_column_of_a_type_to_which_nothing_can_be_cast_is_named_before_anything_is_written(space: Config) -> None:
+    make(space, "sqlite", good_rows())
+    make(space, "postgres", made="BOOLEAN")
+    for dry_run in (True, False):
+        with pytest.raises(
+            SchemaMismatchError, match=r"postgres\.part\.made is of type boolean, to which no timestamp"
+        ):
+            sync(space, "sqlite", "postgres", dry_run=dry_run)
+
+
+def test_integers_of_a_file_arrive_in_a_column_of_booleans_or_are_told_by_their_row(space: Config) -> None:
+    make(space, "sqlite", good_rows())
+    make(space, "postgres", amount="BOOLEAN")
+    assert sync(space, "sqlite", "postgres", ["part"]).verified
+    execute(space.database("sqlite"), "UPDATE part SET amount = 5 WHERE id = 6")
+    with pytest.raises(VerificationError, match="id=6: amount '5' was sent, '1' is there"):
+        sync(space, "sqlite", "postgres", ["part"])
+
+
+@pytest.mark.parametrize(
+    ("engine", "column", "reason"),
+    [
+        ("duckdb", 'sa.Column("v", sa.Numeric(50, 10))', "t.v cannot be made from the models: *width must be between*"),
+        (
+            "postgres",
+            'sa.Column("v", sa.Boolean, server_default=sa.text("1"))',
+            "t.v cannot be made*is of type boolean*",
+        ),
+        ("postgres", 'sa.Column("v", sa.Integer, sa.Computed("id", persisted=False))', "t.v cannot be made*"),
+        ("postgres", 'sa.Column("v", sa.Integer), sa.CheckConstraint("json_valid(v)")', "t cannot be made*json_valid*"),
+    ],
+)
+def test_a_table_that_cannot_be_made_from_the_models_is_named_with_its_column(
+    space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, column: str, reason: str
+) -> None:
+    table = f'sa.Table("t", md, sa.Column("id", sa.Integer, primary_key=True), {column})'
+    (tmp_path / "unmade_models.py").write_text(f"import sqlalchemy as sa\nmd = sa.MetaData()\n{table}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "unmade_models", raising=False)
+    execute(space.database("sqlite"), "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+    with pytest.raises(ToolkitError) as caught:
+        sync(replace(space, metadata="unmade_models:md"), "sqlite", engine)
+    assert fnmatch(caught.value.fact, f"{engine}: {reason}")
+    assert "migration" not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_two_rows_of_one_key_at_the_source_are_shown_whole(space: Config, target: str) -> None:
+    make(space, "sqlite")
+    make(space, target)
+    rows = (
+        "CREATE TABLE part AS SELECT 1 AS id, 5 AS amount, NULL AS label, NULL AS made UNION ALL SELECT 1, 6, 'x', NULL"
+    )
+    execute(space.database("sqlite"), "DROP TABLE part", rows)
+    with pytest.raises(RepeatedKeyError) as caught:
+        sync(space, "sqlite", target)
+    shown = "(id=1, amount=5, label=NULL, made=NULL) and (id=1, amount=6, label=x, made=NULL)"
+    assert caught.value.fact == f"part: 2 rows of sqlite have one key, id=1: {shown}."

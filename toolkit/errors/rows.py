@@ -60,6 +60,18 @@ class UniqueConflictError(ToolkitError):
         )
 
 
+class RepeatedKeyError(ToolkitError):
+    """Several rows of a source have one key, so that only one of them could arrive; `rows` are the first two, whole."""
+
+    def __init__(self, database: str, table: str, key: str, count: int, rows: Sequence[str]) -> None:
+        self.database, self.table, self.key, self.count, self.rows = database, table, key, count, tuple(rows)
+        super().__init__(
+            f"{table}: {count:,} rows of {database} have one key, {key}: {' and '.join(f'({row})' for row in rows)}.",
+            f"Remove or change all but one of them in {database}, give the model of {table} a key that no two rows "
+            f"share, or leave the table out: --exclude {table}.",
+        )
+
+
 class CollationConflictError(ToolkitError):
     """Two keys that differ, but that a database takes for one; `columns` make it so, each by its cause."""
 
@@ -92,8 +104,8 @@ class VerificationError(ToolkitError):
         first = f" First: {evidence}." if evidence else ""
         super().__init__(
             f"{table}: {fact} in {database}; the transaction was rolled back.{first}",
-            f"See what changes rows of {table} as they are written: a narrower type, a trigger, a rule, a generated "
-            f"column or another program. Change that there, or leave the table out: --exclude {table}.",
+            f"Change there what changes the rows of {table} as they are written, or leave the table out: "
+            f"--exclude {table}.",
         )
 
 

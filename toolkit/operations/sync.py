@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,15 @@ from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
-from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
+from toolkit.errors import (
+    EXIT_DIFFERENT,
+    ConfigurationError,
+    RefusedRowError,
+    RevisionMismatchError,
+    SchemaMismatchError,
+    UniqueConflictError,
+    VerificationError,
+)
 from toolkit.operations.attachments import copy_files
 from toolkit.operations.migrations.revisions import mismatch, recorded_revision, revision_of
 from toolkit.operations.project import Project
@@ -29,6 +37,7 @@ from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.misfits import telling_all_misfits
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
+from toolkit.operations.transfer.repeated_keys import repeated_key
 from toolkit.operations.transfer.request import Transfer, transferred
 from toolkit.operations.transfer.run import transfer
 from toolkit.operations.transfer.watermarks import Since, require_column
@@ -120,11 +129,18 @@ class _Sync:
         with _guarding(self.options.mode.removes), connect(self.source) as origin, self._telling(origin):
             return self._from(origin)
 
-    def _telling(self, origin: Connection) -> AbstractContextManager[None]:
-        """All values that do not fit, for the first; not of rows that a watermark may leave out."""
-        if self.since is not None:
-            return nullcontext()
-        return telling_all_misfits(lambda: origin, self.specs, self.target)
+    @contextmanager
+    def _telling(self, origin: Connection) -> Iterator[None]:
+        """Tell of all values that do not fit, not of rows that a watermark may leave out; and of keys of two rows."""
+        every = nullcontext() if self.since else telling_all_misfits(lambda: origin, self.specs, self.target)
+        try:
+            with every:
+                yield
+        except (RefusedRowError, UniqueConflictError, VerificationError) as error:
+            for spec in self.specs:
+                if spec.name == error.table and (found := repeated_key(origin, spec)) is not None:
+                    raise found from error
+            raise
 
     def _from(self, origin: Connection) -> SyncResult:
         removes, specs, progress = self.options.mode.removes, self.specs, self.progress

@@ -319,6 +319,9 @@ class Table(Protocol):
         The table need not be there yet.
         """
 
+    def refused_types(self) -> Mapping[str, str]:
+        """By column, the types there to which nothing of the model's type can be cast, or back."""
+
     def narrower_columns(self) -> tuple[str, ...]:
         """The columns whose type there has no place for all values of the model's."""
 

@@ -94,6 +94,10 @@ class SiftedTable(ConflictFinder):
             if check := self._narrower.get(column.name):
                 yield from self._narrowed(column, values, check)
 
+    def refused_types(self) -> Mapping[str, str]:
+        """By column, the types there to which nothing of the model's type can be cast, or back."""
+        return {}
+
     def narrower_columns(self) -> tuple[str, ...]:
         """The columns whose type there has no place for all values of the model's."""
         return tuple(name for name, check in self._narrower.items() if check.is_doubtful)

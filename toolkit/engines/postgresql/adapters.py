@@ -116,8 +116,12 @@ class _Int32(PostgresAdapter):
     wire = "integer"
     reads_lists = True
 
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.cast(source, {"smallint": sa.SmallInteger, "integer": sa.Integer}.get(self.wire, sa.BigInteger))
+
     def digest(self, name: str) -> str:
-        return f"{name}::int8"
+        # By the type itself: PostgreSQL makes an integer of a boolean, and no other.
+        return f"{name}::{self.wire}::int8"
 
     def lossy(self, actual: str, value: str, version: int) -> str | None:
         return lossy.integer(self.type, actual, value)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect
 
 from toolkit.errors import SchemaMismatchError
-from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database, transaction
+from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
 from toolkit.operations.migrations.migrate import head_of
+from toolkit.operations.migrations.model_tables import make_tables
 from toolkit.operations.migrations.revisions import is_bookkeeping, joined, mismatch, reading, recorded_revision
 from toolkit.operations.project import Project
 
@@ -110,8 +111,7 @@ def make_schema(database: Database, project: Project, progress: Progress | None 
         with alembic_session(database, project, progress, before_commit=require_tables) as session:
             session.commands.upgrade()
     else:
-        with transaction(database, config) as connection:
-            metadata.create_all(connection)
+        make_tables(database, config, metadata)
 
 
 @dataclass(frozen=True, slots=True)

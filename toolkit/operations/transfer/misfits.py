@@ -14,7 +14,15 @@ from toolkit.engines import connect
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.engines.portable.table import TableRepository
-from toolkit.errors import Misfit, MisfitRow, MisfitsError, ToolkitError, UnrepresentableValueError, VerificationError
+from toolkit.errors import (
+    Misfit,
+    MisfitRow,
+    MisfitsError,
+    SchemaMismatchError,
+    ToolkitError,
+    UnrepresentableValueError,
+    VerificationError,
+)
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.transfer.sources import rows_with_keys
 
@@ -57,8 +65,9 @@ class Misfits:
         """All of them; what was met, if that is all, or what shows why it is."""
         if self.first is None:
             return met
+        first = self.first
         if not isinstance(met, UnrepresentableValueError):
-            met = self.first
+            met = first
         places = list(dict.fromkeys((table, column) for table, column, _ in self.groups))
         found = [
             Misfit(*place, reason, group.count, tuple(group.rows), group.advice)
@@ -69,7 +78,7 @@ class Misfits:
         if not any((each.table, each.column) == (met.table, met.column) for each in found):
             row = MisfitRow(met.key, "…")
             found.append(Misfit(met.table, met.column, met.problem, 1, (row,), met.advice))
-        return met if sum(each.count for each in found) == 1 else MisfitsError(found, met)
+        return first if sum(each.count for each in found) == 1 else MisfitsError(found, met)
 
 
 @contextmanager
@@ -84,9 +93,9 @@ def telling_all_misfits(
         yield
     except (UnrepresentableValueError, VerificationError) as error:
         found = all_misfits(source(), specs, target).error(error)
-        if found is error:
-            raise
-        raise found from error
+        if found is not error:
+            raise found from error
+        raise
 
 
 def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | None) -> Misfits:
@@ -137,16 +146,33 @@ def require_kept(plans: Iterable[TablePlan], source: Source, target: Connection,
 
     Raises:
         UnrepresentableValueError: the first value that it would change or refuse.
+        SchemaMismatchError: it takes no value of a column.
     """
     for plan in plans:
         if not plan.writes:
             continue
+        _require_castable(target.repository(plan.spec))
         names = plan.spec.column_names if whole else target.repository(plan.spec).narrower_columns()
         if names:
             narrow = plan.spec.project((*plan.spec.key, *names))
             for batch in _to_write(plan, source.repository(narrow)):
                 for row, value in target.repository(narrow).unkeepable(batch):
                     raise as_error(plan.spec.name, batch_key(narrow, batch, row), value)
+
+
+def _require_castable(table: Table) -> None:
+    spec, name = table.spec, table.connection.name
+    refuse_types = [
+        f"{name}.{spec.name}.{column} is of type {actual}, to which no {spec.column(column).type} of the models can be "
+        "cast and back"
+        for column, actual in table.refused_types().items()
+    ]
+    if refuse_types:
+        raise SchemaMismatchError(
+            refuse_types,
+            f"Give the column in {name} the type that the models have, or the models that of {name}; or leave the "
+            f"table out: --exclude {spec.name}.",
+        )
 
 
 def _to_write(plan: TablePlan, rows: RowSource) -> Iterator[pa.RecordBatch]:
