@@ -121,6 +121,15 @@ class TransferWarning:
         return self.outcome == NOT_IN_MODELS
 
 
+@dataclass(frozen=True, slots=True)
+class TableRejects:
+    """So many rows of a table that were left out of a sync, or would be; they are in that file."""
+
+    table: str
+    rows: int
+    file: str
+
+
 NOT_IN_MODELS = "not in the models"
 CHANGED_MEANWHILE = "changed meanwhile"
 
@@ -142,6 +151,7 @@ class SyncResult:
     attachments: FileCopy | None = None
     warnings: tuple[TransferWarning, ...] = ()
     schema_from: str | None = None
+    rejected: tuple[TableRejects, ...] = ()
 
     @property
     def is_overtaken(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -19,6 +20,8 @@ class BadValue:
     problem: str
     reason: str
     advice: str = ""
+    whole: Any = None
+    """As it is stored, where it could not be read: of any length."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,14 +37,19 @@ from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.misfits import telling_all_misfits
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
+from toolkit.operations.transfer.rejecting import Rejecting
+from toolkit.operations.transfer.rejects import Rejects
 from toolkit.operations.transfer.repeated_keys import repeated_key
-from toolkit.operations.transfer.request import Transfer, transferred
+from toolkit.operations.transfer.request import Transfer, TransferResult, transferred
 from toolkit.operations.transfer.run import transfer
 from toolkit.operations.transfer.watermarks import Since, require_column
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
+from toolkit.stores.directories import directory_at
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from toolkit.config import Config, Database
     from toolkit.engines.contract import Connection
 
@@ -63,6 +68,7 @@ def sync(
     options: Options | None = None,
     attachments: str | Mapping[str, str] | None = None,
     overwrite_attachments: bool = False,
+    rejects: Path | str | None = None,
     progress: Progress | None = None,
 ) -> SyncResult:
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
@@ -72,6 +78,8 @@ def sync(
     columns by which rows are recognised instead of the primary key: the target's keys stay, and foreign keys are
     rewritten. `since` limits the sync to rows changed since the last one that was given a `since`. `attachments` is the
     store that the target's rows find their files in, or one for each backend that they name (`""`: for all others).
+    `rejects` is a directory, or an object store's URL, for rows that cannot be written, and those that depend on them:
+    without, there must be none.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
@@ -96,6 +104,7 @@ def sync(
         started,
         dry_run=dry_run,
         named=bool(tables),
+        rejects=_rejects(rejects, match=match, since=since, attachments=attachments),
     ).done()
 
 
@@ -123,6 +132,7 @@ class _Sync:
     started: float
     dry_run: bool
     named: bool
+    rejects: Rejects | None = None
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
@@ -148,7 +158,7 @@ class _Sync:
         if removes:
             _require_one_revision(origin, self.target, self.project)
         lacking = require_columns(origin, specs)
-        if not lacking:
+        if not lacking and self.rejects is None:
             require_exact(origin, specs)
         views = told_views(origin, specs, progress)
         left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
@@ -161,9 +171,24 @@ class _Sync:
             self.dry_run,
             lacking,
             self.since,
+            files=self.rejects,
+            rejects=self.rejects,
         )
-        found = transfer(request, self.project, progress)
+        found = self._transferred(request, origin)
         return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
+
+    def _transferred(self, request: Transfer, origin: Connection) -> TransferResult:
+        """Transfer the rows; those that cannot be written are left out, where that was asked for."""
+        rejects = self.rejects
+        if rejects is None or request.problems:
+            return transfer(request, self.project, self.progress)
+
+        def attempt() -> TransferResult:
+            if not rejects.is_searched:
+                require_exact(origin, self.specs)
+            return transfer(request, self.project, self.progress)
+
+        return Rejecting(origin, self.specs, self.target, rejects, self.options.mode.removes).run(attempt)
 
     def _copied_files(self, source: Connection, lacking: Sequence[str]) -> FileCopy | None:
         """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""
@@ -179,6 +204,25 @@ class _Sync:
             dry_run=self.dry_run,
             progress=self.progress,
         )
+
+
+def _rejects(directory: Path | str | None, **others: object) -> Rejects | None:
+    """The rows that are left out, none so far.
+
+    Raises:
+        ConfigurationError: something is in the directory; or rows would be left out that another option needs.
+    """
+    if directory is None:
+        return None
+    for name, value in others.items():
+        if value:
+            raise ConfigurationError(
+                f"Rows cannot be rejected in a sync with {name}: it would rest on rows that are left out.",
+                f"Sync once without --{name} and with --rejects DIR, then with it.",
+            )
+    found = Rejects(directory_at(directory))
+    found.require_empty()
+    return found
 
 
 def _effective(options: Options, since: Since | None) -> Options:

@@ -36,9 +36,10 @@ class Doubt:
     is_raw: bool = False
     """Whether the value itself is shown, not the database's text of it."""
 
-    def of(self, column: str, value: str) -> BadValue:
+    def of(self, column: str, whole: Any) -> BadValue:
         """The value as one of them."""
-        return BadValue(column, value, self.problem.replace("{}", value), self.reason, self.advice)
+        value = shown_plainly(whole)
+        return BadValue(column, value, self.problem.replace("{}", value), self.reason, self.advice, whole)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Sieve:
         for (name, doubt), texts in zip(self.doubts.items(), doubted, strict=True):
             for row, text in enumerate(_listed(texts)):
                 if text is not None:
-                    bad.setdefault(row, []).append(doubt.of(name, shown_plainly(text)))
+                    bad.setdefault(row, []).append(doubt.of(name, text))
         for column, values in zip(self.spec.columns, columns, strict=True):
             for row, error in misfits(partial(self.convert, column), values).items():
                 bad.setdefault(row, []).append(self._bad_value(column, values[row : row + 1], error))
@@ -77,9 +78,10 @@ class Sieve:
         return pa.record_batch(arrays, schema=self.spec.schema)
 
     def _bad_value(self, column: ColumnSpec, value: Any, error: Exception) -> BadValue:
-        held = shown(_listed(value)[0])
+        whole = _listed(value)[0]
+        held = shown(whole)
         if isinstance(error, MisfitError):
-            return BadValue(column.name, held, error.problem, error.problem)
+            return BadValue(column.name, held, error.problem, error.problem, whole=whole)
         reason = f"no {self.codec.adapter(column).type}"
         return BadValue(
             column.name,
@@ -87,6 +89,7 @@ class Sieve:
             f"holds {held}, which is {reason}",
             reason,
             "Correct the values, or give the model's columns types that have a place for them.",
+            whole,
         )
 
     def _bad_row(self, columns: Sequence[Any], row: int, values: Sequence[BadValue]) -> BadRow:

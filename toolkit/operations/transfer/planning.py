@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection, Table
+    from toolkit.operations.transfer.rejects import Rejects
     from toolkit.operations.transfer.request import Transfer
     from toolkit.operations.transfer.sources import RowSource, Source
 
@@ -55,10 +56,12 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     if locks_first:
         destination.exclude_writers(specs)
     require_exact(destination, specs)
-    source, watermarks = request.origin.against(destination), _watermarks(request, destination)
+    source, watermarks = request.against(destination), _watermarks(request, destination)
     comparison = _Comparison(source, destination, options.mode, watermarks, progress)
     filled = destination.filled(specs)
     tables = [comparison.plan(spec, is_empty=spec.name not in filled) for spec in specs]
+    if request.rejects is not None:
+        tables = [_keep_rejected(each, request.rejects) for each in tables]
     if options.mode is Mode.INSERT:
         _refuse_existing(tables, source, destination, options)
     guard(tables, destination, options.max_delete)
@@ -136,6 +139,15 @@ class _Comparison:
         gone = without_present(found.spec, found.removals, self.source)
         kept = found.deletes - gone.num_rows
         return replace(found, removals=gone, deletes=gone.num_rows, target_only=found.target_only + kept)
+
+
+def _keep_rejected(found: TablePlan, rejects: Rejects) -> TablePlan:
+    """The same plan without deleting rows that the source has, too, but that are left out."""
+    if found.removals is None:
+        return found
+    gone = rejects.kept(found.spec, found.removals)
+    kept = found.removals.num_rows - gone.num_rows
+    return replace(found, removals=gone, deletes=gone.num_rows, target_only=found.target_only + kept)
 
 
 def _compare_found(digests: Iterable[pa.RecordBatch], target: Table, spec: TableSpec) -> Changes:

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult, TableResult, TransferWarning, is_overtaken
 from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.rejects import WithoutRejected
 
 if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.core.tables import TableSpec
+    from toolkit.engines.contract import Connection
     from toolkit.operations.transfer.origins import Files, Origin
+    from toolkit.operations.transfer.rejects import Rejects
+    from toolkit.operations.transfer.sources import Source
     from toolkit.operations.transfer.watermarks import Since
 
 
@@ -23,7 +27,8 @@ class Transfer:
 
     `problems` is what the source lacks; it is told together with what the target lacks. With `since`, only rows of a
     database that changed since the last transfer from it are looked at. `files` are written when nothing is left to
-    refuse, before any row is.
+    refuse, before any row is. Rows among the
+    `rejects` are left out, and none of the target with the key of one is deleted.
     """
 
     origin: Origin
@@ -34,6 +39,12 @@ class Transfer:
     problems: Sequence[str] = ()
     since: Since | None = None
     files: Files | None = None
+    rejects: Rejects | None = None
+
+    def against(self, target: Connection | None) -> Source:
+        """The rows in their final form, without those that are left out. Raises what the origin does."""
+        found = self.origin.against(target)
+        return found if self.rejects is None else WithoutRejected(found, self.rejects)
 
     @property
     def is_exact(self) -> bool:
@@ -85,4 +96,5 @@ def transferred(
         attachments,
         (*warnings, *result.warnings),
         result.schema_from,
+        () if request.rejects is None else request.rejects.counts,
     )

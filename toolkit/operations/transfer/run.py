@@ -59,7 +59,7 @@ def transfer(request: Transfer, project: Project, progress: Progress) -> Transfe
 def _into_new_tables(request: Transfer, project: Project, progress: Progress) -> TransferResult:
     """Make the target's tables, and transfer."""
     # No schema is made for rows that cannot be loaded into it.
-    source, schema_from = request.origin.against(None), made_from(project)
+    source, schema_from = request.against(None), made_from(project)
     told = () if project.has_history else _told_constraints(request, progress)
     if request.dry_run:
         plans = plan_into_nothing(source, request.specs, progress)
