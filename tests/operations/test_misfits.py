@@ -312,3 +312,34 @@ def test_two_rows_of_one_key_at_the_source_are_shown_whole(space: Config, target
         sync(space, "sqlite", target)
     shown = "(id=1, amount=5, label=NULL, made=NULL) and (id=1, amount=6, label=x, made=NULL)"
     assert caught.value.fact == f"part: 2 rows of sqlite have one key, id=1: {shown}."
+
+
+def test_what_a_declaration_of_sqlite_says_refuses_no_value_for_sqlite_keeps_them_all(space: Config) -> None:
+    odd = ["UPDATE price SET net = 1.2345, ratio = 0.1, code = 'too long'", "UPDATE part SET amount = 70000"]
+    make(space, "postgres", [*good_rows(), *odd])
+    make(space, "sqlite", net="DECIMAL(10,2)", ratio="real", code="CHAR(3)", amount="smallint")
+    for dry_run in (True, False):
+        assert sync(space, "postgres", "sqlite", dry_run=dry_run).verified != dry_run
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_a_null_that_only_the_model_forbids_is_carried(
+    space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    label = 'sa.Column("label", sa.Text, nullable=False)'
+    table = f'sa.Table("part", md, sa.Column("id", sa.Integer, primary_key=True), {label})'
+    (tmp_path / "strict_models.py").write_text(f"import sqlalchemy as sa\nmd = sa.MetaData()\n{table}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    make(space, "sqlite", ["INSERT INTO part VALUES (1, 5, NULL, NULL)"])
+    make(space, target)
+    for dry_run in (True, False):
+        sync(replace(space, metadata="strict_models:md"), "sqlite", target, dry_run=dry_run)
+
+
+def test_a_dry_run_into_a_database_yet_to_be_made_finds_them_too(space: Config) -> None:
+    make(space, "sqlite", [*good_rows(), "UPDATE part SET amount = 'x' WHERE id IN (2, 5)"])
+    with pytest.raises(MisfitsError):
+        sync(space, "sqlite", "duckdb", dry_run=True)
+    file = space.database("duckdb").file
+    assert file is not None
+    assert not file.exists()

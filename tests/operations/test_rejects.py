@@ -14,7 +14,7 @@ from tests.operations.databases import contents, execute
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
-from toolkit.errors import ConfigurationError, MisfitsError, ReferencedRowsError, ToolkitError
+from toolkit.errors import ConfigurationError, MisfitsError, ReferencedRowsError, RepeatedKeyError, ToolkitError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
@@ -315,3 +315,13 @@ def test_a_rejected_row_does_not_go_with_a_parent_that_the_source_lacks(
     with pytest.raises(ReferencedRowsError, match=r"1 row of part .* points at rows that would be deleted"):
         sync(space, "sqlite", target, options=options, rejects=tmp_path / "out")
     assert contents(space.database(target), METADATA) == before
+
+
+def test_a_row_with_the_key_of_a_rejected_one_is_not_left_behind_without_a_word(space: Config, tmp_path: Path) -> None:
+    make(space, "sqlite")
+    twins = "SELECT 1 AS id, 'a' AS name, 'long ago' AS founded, NULL AS boss_id UNION ALL SELECT 1, 'b', 1990, NULL"
+    execute(space.database("sqlite"), "DROP TABLE maker", f"CREATE TABLE maker AS {twins}")
+    make(space, "duckdb")
+    with pytest.raises(RepeatedKeyError, match="maker: several rows of sqlite have one key, id"):
+        sync(space, "sqlite", "duckdb", rejects=tmp_path / "out")
+    assert lines(tmp_path / "out") == {}

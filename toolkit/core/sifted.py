@@ -50,4 +50,6 @@ class Sifted:
 def as_error(table: str, key: str, value: BadValue) -> UnrepresentableValueError:
     """One value as an error of its own."""
     leave = f" Or leave the table out: --exclude {table}."
-    return UnrepresentableValueError(table, key, value.column, value.problem, value.advice and value.advice + leave)
+    error = UnrepresentableValueError(table, key, value.column, value.problem, value.advice and value.advice + leave)
+    error.value = value.value
+    return error

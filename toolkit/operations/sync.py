@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from toolkit.errors import (
     RefusedRowError,
     RevisionMismatchError,
     SchemaMismatchError,
+    ToolkitError,
     UniqueConflictError,
     VerificationError,
 )
@@ -147,9 +148,11 @@ class _Sync:
             with every:
                 yield
         except (RefusedRowError, UniqueConflictError, VerificationError) as error:
-            for spec in self.specs:
-                if spec.name == error.table and (found := repeated_key(origin, spec)) is not None:
-                    raise found from error
+            found: ToolkitError | None = None
+            with suppress(ToolkitError):
+                found = next((repeated_key(origin, spec) for spec in self.specs if spec.name == error.table), None)
+            if found is not None:
+                raise found from error
             raise
 
     def _from(self, origin: Connection) -> SyncResult:

@@ -52,6 +52,7 @@ class DuckDBRepository(TableRepository):
     """One table of a DuckDB file."""
 
     connection: DuckDBSession
+    keeps_to_types = True
     _refusals = (duckdb.IntegrityError, duckdb.DataError, sa.exc.IntegrityError, sa.exc.DataError)
     row_group = _ROW_GROUP
     """Rows of one statement; loads of fewer are done in one piece."""

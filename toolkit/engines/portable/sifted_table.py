@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.conflicts import ConflictFinder
 from toolkit.engines.portable.narrowing import Narrower, narrower
+from toolkit.engines.portable.refusals import as_enforced
 from toolkit.engines.portable.sifting import Doubt, Sieve, misfits
 
 _SIFTED_ROWS = 1_000
@@ -25,6 +27,9 @@ _SIFTED_ROWS = 1_000
 
 class SiftedTable(ConflictFinder):
     """Reads around values that cannot be carried, and says which of given values the table would not keep."""
+
+    keeps_to_types: ClassVar[bool] = False
+    """Whether columns hold no more than their types say, in the words of PostgreSQL and DuckDB."""
 
     def lossy_casts(self) -> Mapping[str, LossyCast]:
         """By column, those whose type in the database has values that reading them as the model's would change."""
@@ -112,7 +117,7 @@ class SiftedTable(ConflictFinder):
 
     @cached_property
     def _narrower(self) -> dict[str, Narrower]:
-        facts = self.connection.facts(self.spec)
+        facts = self.connection.facts(self.spec) if self.keeps_to_types else None
         known = {} if facts is None else facts.columns
         found = {
             c.name: narrower(c.type, getattr(c.declared, "length", None), known[c.name].type)
@@ -126,8 +131,10 @@ class SiftedTable(ConflictFinder):
         """The columns that take no NULL in the database."""
         if self.connection.facts(self.spec) is None:
             return frozenset()
+        # Not those of the model: the database may allow more.
+        free = replace(self.spec, columns=tuple(replace(column, nullable=True) for column in self.spec.columns))
         with self.connection.translated():
-            return frozenset(c.name for c in self.enforcing().spec.columns if not c.nullable)
+            return frozenset(c.name for c in as_enforced(self.connection, free).columns if not c.nullable)
 
     def _nulls(self, column: ColumnSpec, values: pa.Array) -> Iterator[tuple[int, BadValue]]:
         if not values.null_count or column.name not in self._never_null:

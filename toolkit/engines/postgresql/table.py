@@ -53,6 +53,7 @@ class PostgresRepository(TableRepository):
     """One table of a PostgreSQL database."""
 
     connection: PostgresSession
+    keeps_to_types = True
     rebuild_rows: ClassVar[int] = 20_000
     """From so many rows it is faster to build an index anew than to keep it up to date row by row."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,10 @@ def telling_all_misfits(
     try:
         yield
     except (UnrepresentableValueError, VerificationError) as error:
-        found = all_misfits(source(), specs, target).error(error)
+        found: ToolkitError = error
+        # What stands in the way of looking for others is not what is told.
+        with suppress(ToolkitError):
+            found = all_misfits(source(), specs, target).error(error)
         if found is not error:
             raise found from error
         raise
@@ -158,6 +161,17 @@ def require_kept(plans: Iterable[TablePlan], source: Source, target: Connection,
             for batch in _to_write(plan, source.repository(narrow)):
                 for row, value in target.repository(narrow).unkeepable(batch):
                     raise as_error(plan.spec.name, batch_key(narrow, batch, row), value)
+
+
+def require_readable(source: Source, specs: Iterable[TableSpec]) -> None:
+    """Check that all rows can be read as they are, by reading them: for a dry run, which has nothing to compare with.
+
+    Raises:
+        UnrepresentableValueError: the first value that cannot.
+    """
+    for spec in specs:
+        for _ in source.repository(spec).read(BATCH_ROWS):
+            pass
 
 
 def _require_castable(table: Table) -> None:

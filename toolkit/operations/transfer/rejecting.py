@@ -16,6 +16,7 @@ from toolkit.engines.portable.connection import batch_key
 from toolkit.errors import (
     MissingParentError,
     RefusedRowError,
+    RepeatedKeyError,
     ToolkitError,
     UniqueConflictError,
     UnrepresentableValueError,
@@ -59,6 +60,7 @@ class Rejecting:
         try:
             while True:
                 try:
+                    self._require_all_told()
                     return attempt()
                 except REFUSALS as error:
                     before = len(self.rejects)
@@ -69,6 +71,19 @@ class Rejecting:
         except BaseException:
             self.rejects.discard()
             raise
+
+    def _require_all_told(self) -> None:
+        """See that each row of the source is either left out, and in a file, or among those that are written.
+
+        Raises:
+            RepeatedKeyError: one is neither: it has the key of one that is left out.
+        """
+        for spec in self.specs:
+            rejected = self.rejects.tables.get(spec.name)
+            if rejected is not None and rejected.lines:
+                rows = self._source.repository(spec)
+                if sum(batch.num_rows for batch in rows.read(BATCH_ROWS)) != rows.count():
+                    raise RepeatedKeyError(self.origin.name, spec.name, ", ".join(spec.key))
 
     def _reject(self, error: ToolkitError) -> None:
         before = len(self.rejects)
