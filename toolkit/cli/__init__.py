@@ -21,6 +21,7 @@ from toolkit.cli.output import (
     give_up_lost,
     let_libraries_through,
     open_streams,
+    print_json,
     say,
     say_all,
     say_at_once,
@@ -181,6 +182,8 @@ def _tell(error: BaseException, arguments: list[str], interrupt: _Interrupt) -> 
         from toolkit.cli.render import show_error
 
         show_error(error)
+        if error.details and "--json" in arguments:
+            print_json({"error": error.fact, "advice": error.advice, **error.details})
         return error.exit_code
     reason = str(error).partition("\n")[0]
     say(f"Error: unexpected {type(error).__name__}{f' ({reason})' if reason else ''}.", err=True)

@@ -68,6 +68,9 @@ def show_transfer(result: SyncResult) -> None:
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
     _show_renamed(result.target, result.renamed)
+    rejected = "Would be rejected" if result.dry_run else "Rejected"
+    for each in result.rejected:
+        say(f"{rejected}: {plural(each.rows, 'row')} of {each.table}, into {each.file}")
     if left := unmodelled(result.warnings):
         say(f"Not copied, for the models do not know it: {left}.")
     if result.dry_run and result.created_schema:
@@ -90,9 +93,11 @@ def _conclude(result: SyncResult, written: int) -> None:
     elif not written:
         limited = any(table.since for table in result.tables)
         looked_at = "changed since the last such sync" if limited else "of the source"
-        say(f"Nothing to write: every row {looked_at} is there already.")
+        but = " but for the rejected ones" if result.rejected else ""
+        say(f"Nothing to write: every row {looked_at}{but} is there already.")
     else:
-        proved = "Verified: rows and digest of every table written are equal."
+        but = ", but for the rejected rows" if result.rejected else ""
+        proved = f"Verified: rows and digest of every table written are equal{but}."
         say(proved if result.verified else "Not verified.")
 
 

@@ -88,6 +88,12 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     is_flag=True,
     help="Replace files that have other content there than those that the rows point at.",
 )
+@click.option(
+    "--rejects",
+    metavar="DIR",
+    help="Leave out rows that cannot be written, and those that depend on them, and put them into this "
+    "directory as fixtures, each with the reason; the exit code is then 3.",
+)
 @transfer_options
 @general_options
 @click.pass_context
@@ -110,6 +116,7 @@ def sync(
     verify_only: bool,
     attachments: dict[str, str],
     overwrite_attachments: bool,
+    rejects: str | None,
     dry_run: bool,
     no_verify: bool,
     batch_rows: int | None,
@@ -126,7 +133,8 @@ def sync(
     """
     if verify_only:
         writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
-        if writing or attachments or overwrite_attachments or hold_triggers or set_values or where_source:
+        others = (attachments, overwrite_attachments, hold_triggers, set_values, where_source, rejects)
+        if writing or any(others):
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, where, exclude, rename=rename, as_json=as_json)
     from toolkit.cli.output import progress_on_stderr, report
@@ -156,11 +164,13 @@ def sync(
             options=options,
             attachments=attachments,
             overwrite_attachments=overwrite_attachments,
+            rejects=rejects,
             progress=progress,
         )
     done = "" if dry_run else f"The rows are written to {result.target} and committed"
     report(result, show_transfer, as_json=as_json, done=done)
-    return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0
+    has_problems = result.attachments is not None and result.attachments.problems
+    return EXIT_DIFFERENT if has_problems or result.rejected else 0
 
 
 def _require_sense(

@@ -137,6 +137,15 @@ class TransferWarning:
         return self.outcome == NOT_IN_MODELS
 
 
+@dataclass(frozen=True, slots=True)
+class TableRejects:
+    """So many rows of a table that were left out of a sync, or would be; they are in that file."""
+
+    table: str
+    rows: int
+    file: str
+
+
 NOT_IN_MODELS = "not in the models"
 CHANGED_MEANWHILE = "changed meanwhile"
 
@@ -160,6 +169,7 @@ class SyncResult:
     warnings: tuple[TransferWarning, ...] = ()
     schema_from: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    rejected: tuple[TableRejects, ...] = ()
 
     @property
     def is_overtaken(self) -> bool:

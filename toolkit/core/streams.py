@@ -97,15 +97,25 @@ def cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[Iterator[pa.Re
 
 def only(batches: Iterable[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.RecordBatch]:
     """The rows whose columns named in `keys` have one of these values."""
+    for batch, mask in _held(batches, keys):
+        chosen = batch.filter(mask)
+        if chosen.num_rows:
+            yield chosen
+
+
+def without(batches: Iterable[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.RecordBatch]:
+    """All other rows than those."""
+    return (batch.filter(pc.invert(mask)) for batch, mask in _held(batches, keys))
+
+
+def _held(batches: Iterable[pa.RecordBatch], keys: pa.Table) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
+    """Each batch, and which of its rows have one of these keys."""
     names = keys.column_names
     wanted = keys.column(names[0]).combine_chunks() if len(names) == 1 else None
     tuples = set() if wanted is not None else set(zip(*(c.to_pylist() for c in keys.columns), strict=True))
     for batch in batches:
         if wanted is not None:
-            mask = pc.is_in(batch.column(names[0]), wanted)
+            yield batch, pc.is_in(batch.column(names[0]), wanted)
         else:
             rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
-            mask = pa.array([row in tuples for row in rows], pa.bool_())
-        chosen = batch.filter(mask)
-        if chosen.num_rows:
-            yield chosen
+            yield batch, pa.array([row in tuples for row in rows], pa.bool_())

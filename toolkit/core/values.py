@@ -53,6 +53,8 @@ def show_key(names: tuple[str, ...], types: tuple[LogicalType, ...], values: tup
 
 def show_value(type_: LogicalType, value: Any) -> str:
     """A value for a message, at most 80 characters."""
+    if value is None:
+        return "NULL"
     if type_.is_document and isinstance(value, str):
         return shortened(value)
     try:

@@ -41,6 +41,7 @@ from toolkit.errors.files import (
     SharedFilesError,
     StoreError,
 )
+from toolkit.errors.misfits import Misfit, MisfitRow, MisfitsError
 from toolkit.errors.rows import (
     AmbiguousMatchError,
     ChangedSincePlanError,
@@ -50,6 +51,7 @@ from toolkit.errors.rows import (
     MissingParentError,
     ReferencedRowsError,
     RefusedRowError,
+    RepeatedKeyError,
     UniqueConflictError,
     UnnamedRowError,
     UnrepresentableValueError,
@@ -82,12 +84,16 @@ __all__ = [
     "LockLostError",
     "LostOutputError",
     "MigrationError",
+    "Misfit",
+    "MisfitRow",
+    "MisfitsError",
     "MissingDriverError",
     "MissingObjectError",
     "MissingParentError",
     "PrivilegeError",
     "ReferencedRowsError",
     "RefusedRowError",
+    "RepeatedKeyError",
     "RevisionMismatchError",
     "SchemaMismatchError",
     "ScriptError",

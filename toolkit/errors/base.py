@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from toolkit.shown_text import without_secrets
 
@@ -32,6 +33,11 @@ class ToolkitError(Exception):
     def facts(self) -> Sequence[str]:
         """The lines of the fact: one, but where there are several problems."""
         return (self.fact,)
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What `--json` tells beside the fact and the advice."""
+        return {}
 
     def advise(self, first: str) -> None:
         """Say something before the advice that it has."""

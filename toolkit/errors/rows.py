@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from toolkit.errors.base import CORRECT_ROW, EXIT_DIFFERENT, ToolkitError
 from toolkit.errors.databases import StatementError
@@ -28,12 +28,22 @@ class RefusedRowError(StatementError):
 class UnrepresentableValueError(ToolkitError):
     """A value that its column, or the target engine, cannot hold exactly. Nothing is ever rounded or cut."""
 
+    value = ""
+    """The value, as far as it is known apart from the problem."""
+
     def __init__(self, table: str, key: str, column: str, problem: str, advice: str = "") -> None:
         self.table, self.key, self.column, self.problem = table, key, column, problem
         super().__init__(
             f"{table} {key}: column {column!r} {problem}.",
             advice or "Correct the value at the source, then run again.",
         )
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """For `--json`: in the form that a report of several has."""
+        row = {"key": self.key, "value": self.value}
+        one = {"table": self.table, "column": self.column, "reason": self.problem, "count": 1, "rows": [row]}
+        return {"misfits": [{**one, "advice": self.advice}]}
 
 
 class MissingParentError(ToolkitError):
@@ -57,6 +67,19 @@ class UniqueConflictError(ToolkitError):
             f"{table}: unique {columns} = {value} belongs to different rows: {' and '.join(self.rows)}.",
             f"Change or remove one of the two, at the source or in {database}, then run again. If they are one row "
             f"under two keys: --match {table}:{columns.replace(' ', '')}.",
+        )
+
+
+class RepeatedKeyError(ToolkitError):
+    """Several rows of a source have one key, so that only one of them could arrive; `rows` are the first two, whole."""
+
+    def __init__(self, database: str, table: str, key: str, count: int = 0, rows: Sequence[str] = ()) -> None:
+        self.database, self.table, self.key, self.count, self.rows = database, table, key, count, tuple(rows)
+        shown = f": {' and '.join(f'({row})' for row in rows)}" if rows else ""
+        super().__init__(
+            f"{table}: {f'{count:,}' if count else 'several'} rows of {database} have one key, {key}{shown}.",
+            f"Remove or change all but one of them in {database}, give the model of {table} a key that no two rows "
+            f"share, or leave the table out: --exclude {table}.",
         )
 
 
@@ -92,8 +115,8 @@ class VerificationError(ToolkitError):
         first = f" First: {evidence}." if evidence else ""
         super().__init__(
             f"{table}: {fact} in {database}; the transaction was rolled back.{first}",
-            f"See what changes rows of {table} as they are written: a narrower type, a trigger, a rule, a generated "
-            f"column or another program. Change that there, or leave the table out: --exclude {table}.",
+            f"Change there what changes the rows of {table} as they are written, or leave the table out: "
+            f"--exclude {table}.",
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,23 +22,39 @@ from toolkit.engines import connect
 from toolkit.engines.portable.as_stored import carried_as_stored
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
-from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchError, SchemaMismatchError
+from toolkit.errors import (
+    EXIT_DIFFERENT,
+    ConfigurationError,
+    RefusedRowError,
+    RevisionMismatchError,
+    SchemaMismatchError,
+    ToolkitError,
+    UniqueConflictError,
+    VerificationError,
+)
 from toolkit.operations.attachments import copy_files
 from toolkit.operations.migrations.revisions import exists, mismatch, recorded_revision, revision_of
 from toolkit.operations.project import Project
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.matching import matches
+from toolkit.operations.transfer.misfits import telling_all_misfits
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
-from toolkit.operations.transfer.request import Transfer, transferred
+from toolkit.operations.transfer.rejecting import Rejecting
+from toolkit.operations.transfer.rejects import Rejects
+from toolkit.operations.transfer.repeated_keys import repeated_key
+from toolkit.operations.transfer.request import Transfer, TransferResult, transferred
 from toolkit.operations.transfer.run import transfer
 from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.watermarks import Since, require_column
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
+from toolkit.stores.directories import directory_at
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from toolkit.config import Config, Database
     from toolkit.engines.contract import Connection
 
@@ -60,6 +76,7 @@ def sync(
     options: Options | None = None,
     attachments: str | Mapping[str, str] | None = None,
     overwrite_attachments: bool = False,
+    rejects: Path | str | None = None,
     progress: Progress | None = None,
 ) -> SyncResult:
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
@@ -71,7 +88,9 @@ def sync(
     rewritten. `set_values` holds, by `TABLE.COLUMN`, what new rows get in columns that only the target has, `rename`
     the target's name of a `TABLE` or `TABLE.COLUMN` of the models. `since` limits the sync to rows changed since the
     last one that was given a `since`. `attachments` is the store that the target's rows find their files in, or one for
-    each backend that they name (`""`: for all others).
+    each backend that they name (`""`: for all others). `rejects` is a directory,
+    or an object store's URL, for rows that cannot be written, and those that depend on them: without, there must be
+    none.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
@@ -102,6 +121,7 @@ def sync(
         dry_run=dry_run,
         named=bool(tables),
         exclude=exclude,
+        rejects=_rejects(rejects, match=match, since=since, attachments=attachments, rename=rename),
     ).done()
 
 
@@ -132,37 +152,73 @@ class _Sync:
     dry_run: bool
     named: bool
     exclude: Collection[str]
+    rejects: Rejects | None = None
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
+        with _guarding(self.options.mode.removes), connect(self.source) as origin, self._telling(origin):
+            return self._from(origin)
+
+    @contextmanager
+    def _telling(self, origin: Connection) -> Iterator[None]:
+        """Tell of all values that do not fit, not of rows that a watermark may leave out; and of keys of two rows."""
+        rows = self.elsewhere.source(origin)
+        every = nullcontext() if self.since else telling_all_misfits(lambda: rows, self.elsewhere.specs, self.target)
+        try:
+            with every:
+                yield
+        except (RefusedRowError, UniqueConflictError, VerificationError) as error:
+            found: ToolkitError | None = None
+            with suppress(ToolkitError):
+                found = next((repeated_key(origin, spec) for spec in self.specs if spec.name == error.table), None)
+            if found is not None:
+                raise found from error
+            raise
+
+    def _from(self, origin: Connection) -> SyncResult:
         removes, progress = self.options.mode.removes, self.progress
         elsewhere, specs = self.elsewhere, [spec.at_source for spec in self.specs]
-        with _guarding(removes), connect(self.source) as origin:
-            origin.lock_tables(specs, progress)
-            if removes and self.elsewhere.names is None:
-                _require_one_revision(origin, self.target, self.project)
-            lacking = require_columns(origin, specs)
-            if not lacking:
-                elsewhere = self._as_stored(origin)
-                specs = [spec.at_source for spec in elsewhere.models]
-                require_exact(origin, specs)
-            views = told_views(origin, specs, progress)
-            left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
-            copied = self._copied_files(origin, specs, lacking)
-            request = Transfer(
-                DatabaseOrigin(elsewhere.source(origin), elsewhere.specs, self.match),
-                self.target,
-                elsewhere.specs,
-                self.options,
-                self.dry_run,
-                lacking,
-                self.since,
-                self.values,
-                excluded=self.exclude,
-            )
-            found = self.elsewhere.told(transfer(request, self.elsewhere.project, progress))
+        origin.lock_tables(specs, progress)
+        if removes and elsewhere.names is None:
+            _require_one_revision(origin, self.target, self.project)
+        lacking = require_columns(origin, specs)
+        if not lacking:
+            elsewhere = self._as_stored(origin)
+            specs = [spec.at_source for spec in elsewhere.models]
+        if not lacking and self.rejects is None:
+            require_exact(origin, specs)
+        views = told_views(origin, specs, progress)
+        left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
+        copied = self._copied_files(origin, specs, lacking)
+        request = Transfer(
+            DatabaseOrigin(elsewhere.source(origin), elsewhere.specs, self.match),
+            self.target,
+            elsewhere.specs,
+            self.options,
+            self.dry_run,
+            lacking,
+            self.since,
+            self.values,
+            files=self.rejects,
+            rejects=self.rejects,
+            excluded=self.exclude,
+        )
+        found = elsewhere.told(self._transferred(request, origin, specs))
         done = transferred(self.source.name, request, found, self.started, copied, (*views, *left))
-        return replace(done, renamed=self.elsewhere.shown)
+        return replace(done, renamed=elsewhere.shown)
+
+    def _transferred(self, request: Transfer, origin: Connection, specs: Sequence[TableSpec]) -> TransferResult:
+        """Transfer the rows; those that cannot be written are left out, where that was asked for."""
+        rejects, project = self.rejects, self.elsewhere.project
+        if rejects is None or request.problems:
+            return transfer(request, project, self.progress)
+
+        def attempt() -> TransferResult:
+            if not rejects.is_searched:
+                require_exact(origin, specs)
+            return transfer(request, project, self.progress)
+
+        return Rejecting(origin, specs, self.target, rejects, self.options.mode.removes).run(attempt)
 
     def _as_stored(self, origin: Connection) -> Elsewhere:
         """The tables, with what two databases of one engine have, but not the model, as it is stored."""
@@ -190,6 +246,25 @@ class _Sync:
             dry_run=self.dry_run,
             progress=self.progress,
         )
+
+
+def _rejects(directory: Path | str | None, **others: object) -> Rejects | None:
+    """The rows that are left out, none so far.
+
+    Raises:
+        ConfigurationError: something is in the directory; or rows would be left out that another option needs.
+    """
+    if directory is None:
+        return None
+    for name, value in others.items():
+        if value:
+            raise ConfigurationError(
+                f"Rows cannot be rejected in a sync with {name}: it would rest on rows that are left out.",
+                f"Sync once without --{name} and with --rejects DIR, then with it.",
+            )
+    found = Rejects(directory_at(directory))
+    found.require_empty()
+    return found
 
 
 def _effective(options: Options, since: Since | None) -> Options:

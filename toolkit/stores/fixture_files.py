@@ -32,6 +32,10 @@ _FREE_BYTES = 256 << 20
 _LARGEST_RATIO = 200
 
 
+# The member of a row that says why it was rejected; it is no column, and ignored as the row is loaded.
+REJECTED = "$rejected"
+
+
 class Format(StrEnum):
     """How rows are written."""
 

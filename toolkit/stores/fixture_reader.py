@@ -25,7 +25,7 @@ from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import Kind
 from toolkit.core.values import shortened
 from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
-from toolkit.stores.fixture_files import FileForm, Format
+from toolkit.stores.fixture_files import REJECTED, FileForm, Format
 from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
 
 # Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
@@ -111,6 +111,7 @@ class FixtureReader:
         types = [(column.name, _decoded_type(column)) for column in self.spec.columns]
         types += [(name, msgspec.Raw | msgspec.UnsetType) for name in self._naturals]
         types += [(column.name, Any) for column in self.spec.table.columns if column.name not in self.spec.column_names]
+        types += [] if REJECTED in self.spec.column_names else [(REJECTED, Any)]
         return {str(name): (f"f{i}", type_) for i, (name, type_) in enumerate(types)}
 
     @cached_property

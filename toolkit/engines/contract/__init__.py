@@ -8,8 +8,9 @@ declared here, never for its name. `tests/contracts` is what it has to pass, `te
 """
 
 from toolkit.engines.contract.configured import Configured, EngineSettings
-from toolkit.engines.contract.connection import Capabilities, Connection, LossyCast, Script, Table, TableScript
+from toolkit.engines.contract.connection import Capabilities, Connection, LossyCast, Table
 from toolkit.engines.contract.engine import Engine, Templates
+from toolkit.engines.contract.script import Script, TableScript
 
 __all__ = [
     "Capabilities",

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from toolkit.core.constraints import Constraints
     from toolkit.core.digest import TableDigest
     from toolkit.core.progress import Progress
+    from toolkit.core.sifted import BadValue, Sifted
     from toolkit.core.tables import ForeignKeySpec, TableSpec
     from toolkit.core.types import LogicalType
     from toolkit.engines.catalogue import StoredTable, TableFacts, TableTriggers
     from toolkit.engines.contract.configured import Configured
+    from toolkit.engines.contract.script import Script
     from toolkit.errors import ToolkitError, UnnamedRowError
 
 
@@ -258,6 +260,9 @@ class Table(Protocol):
     def stored_type(self, column: str) -> LogicalType:
         """What the database itself holds in a column: a type of the application's own may hold another there."""
 
+    def sifted(self) -> Iterator[Sifted]:
+        """All rows, taken apart into those that can be carried whole and those that cannot."""
+
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row, before this transaction wrote any."""
 
@@ -315,6 +320,18 @@ class Table(Protocol):
             MissingParentError: with the number of rows and the first key.
         """
 
+    def unkeepable(self, batch: pa.RecordBatch) -> Iterator[tuple[int, BadValue]]:
+        """By row, the values of these rows that the table would refuse or change, as far as is known without writing.
+
+        The table need not be there yet.
+        """
+
+    def refused_types(self) -> Mapping[str, str]:
+        """By column, the types there to which nothing of the model's type can be cast, or back."""
+
+    def narrower_columns(self) -> tuple[str, ...]:
+        """The columns whose type there has no place for all values of the model's."""
+
     # -- abilities: an engine without them keeps the portable default ----------------------------------------------
 
     def lossy_casts(self) -> Mapping[str, LossyCast]:
@@ -349,48 +366,3 @@ class LossyCast:
 
     actual: str
     condition: str
-
-
-@dataclass(frozen=True)
-class TableScript:
-    """What a script does to one table, in rows; `total` is how many it had, None if only some were compared."""
-
-    spec: TableSpec
-    inserts: int
-    updates: int
-    deletes: int
-    total: int | None
-
-    @property
-    def writes(self) -> int:
-        """Rows that are inserted or updated."""
-        return self.inserts + self.updates
-
-
-class Script(Protocol):
-    """How a script for the engine's own client begins and ends, and how values stand in it."""
-
-    @property
-    def engine(self) -> str:
-        """The engine, in a sentence."""
-
-    @property
-    def usage(self) -> str:
-        """How the client is told to run a FILE, and to stop at an error."""
-
-    @property
-    def overriding(self) -> str:
-        """What lets an INSERT give values that a column makes itself."""
-
-    def begin(self, tables: Sequence[TableScript]) -> Iterator[str]:
-        """The statements before the first that changes a row."""
-
-    def end(self, tables: Sequence[TableScript], changes: int) -> Iterator[str]:
-        """The statements behind the last of them, which together change so many rows: checks, then COMMIT."""
-
-    def literals(self, spec: TableSpec, batch: pa.RecordBatch) -> Mapping[str, list[str]]:
-        """The columns of a batch, which holds the key and may lack others, as SQL literals.
-
-        Raises:
-            UnrepresentableValueError: a value that the engine cannot keep, named with its row.
-        """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -120,3 +121,12 @@ def _of(rows: Sequence[_Row], indexes: Sequence[UniqueKey]) -> Constraints:
         checks=tuple(Check(each["sqltext"], each["name"]) for each in checks),
         not_null=frozenset(name for row in rows if row.kind == "NOT NULL" for name in row.columns),
     )
+
+
+def last_name(qualified: str) -> str:
+    """What comes last in a name of several parts, each of which may be quoted."""
+    name = _NAMES.findall(qualified)[-1]
+    return name[1:-1].replace('""', '"') if name.startswith('"') else str(name)
+
+
+_NAMES = re.compile(r'"(?:[^"]|"")*"|[^".]+')

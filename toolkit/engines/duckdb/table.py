@@ -15,14 +15,17 @@ import sqlalchemy as sa
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, sized
 from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.digest import TableDigest
+from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import INTEGER_KINDS
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.duckdb.adapter import DuckDBAdapter
+from toolkit.engines.duckdb.catalogue import last_name
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.literals import quoted_text as literal
 from toolkit.engines.portable.refusals import undone
+from toolkit.engines.portable.sifting import Sieve, fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import RefusedRowError, ToolkitError, UnnamedRowError, UnrepresentableValueError
 
@@ -34,7 +37,6 @@ _ROW_GROUP = 122_880
 # What DuckDB reads at a time, whatever is asked for: it has all of these rows in memory.
 _VECTOR = 2_048
 _INCOMING = "toolkit_incoming"
-_NAMES = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 
 
 def quoted(name: str) -> str:
@@ -50,6 +52,7 @@ class DuckDBRepository(TableRepository):
     """One table of a DuckDB file."""
 
     connection: DuckDBSession
+    keeps_to_types = True
     _refusals = (duckdb.IntegrityError, duckdb.DataError, sa.exc.IntegrityError, sa.exc.DataError)
     row_group = _ROW_GROUP
     """Rows of one statement; loads of fewer are done in one piece."""
@@ -68,14 +71,28 @@ class DuckDBRepository(TableRepository):
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order."""
         types = self._types()
-        fields = ", ".join(
+        cells = ", ".join(
             f"{self._adapter(c).read(f't.{quoted(c.name)}', types.get(c.name, ''))} AS c{i}"
             for i, c in enumerate(self.spec.columns)
         )
         with self.connection.translated(), self._incoming_keys(keys) as join:
-            stream = self.connection.raw.sql(f"SELECT {fields} FROM {self.source(self.name)} AS t{join}")
+            stream = self.connection.raw.sql(f"SELECT {cells} FROM {self.source(self.name)} AS t{join}")
             found = map(self._canonical, stream.to_arrow_reader(min(batch_rows, _VECTOR)))
             yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
+
+    def sifted(self) -> Iterator[Sifted]:
+        """All rows, taken apart into those that can be carried whole and those that cannot."""
+        doubts, width = self.doubts(), len(self.spec.columns)
+        sieve = Sieve(self.spec, self.connection.codec, lambda c, values: self._adapter(c).incoming(values), doubts)
+        types, text = self._types(), lambda name: f"CAST({quoted(name)} AS VARCHAR)"
+        read = lambda c: self._adapter(c).read(quoted(c.name), types[c.name])  # noqa: E731 - as short as the other
+        with self.connection.translated():
+            query = f"SELECT {fields(self.spec, doubts, read, text)} FROM {self.source(self.name)}"
+            for fetched in self.connection.raw.sql(query).to_arrow_reader(_VECTOR):
+                yield sieve.sifted(fetched.columns[:width], fetched.columns[width:])
+
+    def _converted(self, column: ColumnSpec, values: pa.Array) -> None:
+        self._adapter(column).outgoing(values)
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
         """Fill an empty table; from a row group on in one streaming statement.
@@ -93,10 +110,10 @@ class DuckDBRepository(TableRepository):
         if any(self._adapter(c).converts for c in self.spec.columns):
             return super().stored_digest()
         types = self._types()
-        fields = ", ".join(self._adapter(c).read(quoted(c.name), types[c.name]) for c in self.spec.columns)
+        cells = ", ".join(self._adapter(c).read(quoted(c.name), types[c.name]) for c in self.spec.columns)
         with self.connection.translated():
             ((rows, total),) = self.connection.raw.execute(
-                f"SELECT count(*), coalesce(sum(hash({fields})), 0) FROM {self.source(self.name)}"
+                f"SELECT count(*), coalesce(sum(hash({cells})), 0) FROM {self.source(self.name)}"
             ).fetchall()
         return TableDigest(int(rows), int(total))
 
@@ -150,7 +167,7 @@ class DuckDBRepository(TableRepository):
             statements.append(
                 f"SELECT setval({literal(sequence)}, top) FROM (SELECT max({quoted(name)}) AS top FROM {self.name}) "
                 "WHERE top > (SELECT coalesce(max(last_value), 0) FROM duckdb_sequences() "
-                f"WHERE sequence_name = {literal(_last_name(sequence))})"
+                f"WHERE sequence_name = {literal(last_name(sequence))})"
             )
         return statements
 
@@ -380,12 +397,6 @@ class DuckDBRepository(TableRepository):
                 key = self.connection.codec.fetched_key(self.spec, fetched, error.row)
                 raise UnrepresentableValueError(self.spec.name, key, column.name, error.problem) from error
         return pa.record_batch(columns, schema=self.spec.schema)
-
-
-def _last_name(qualified: str) -> str:
-    """What comes last in a name of several parts, each of which may be quoted."""
-    name = _NAMES.findall(qualified)[-1]
-    return name[1:-1].replace('""', '"') if name.startswith('"') else str(name)
 
 
 def _scale(actual: str) -> int | None:

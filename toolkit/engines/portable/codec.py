@@ -188,5 +188,7 @@ def _misfit(error: Exception, rows: int, attempt: Callable[[int], Any]) -> tuple
 
 
 def shown(value: Any) -> str:
-    """A stored value for a message, at most 80 characters."""
+    """A stored value for a message, at most 80 characters; text that is no UTF-8 as its bytes."""
+    if isinstance(value, str) and any("\udc80" <= sign <= "\udcff" for sign in value):
+        value = value.encode(errors="surrogateescape")
     return shortened(repr(value))

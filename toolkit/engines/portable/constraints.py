@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -82,7 +83,10 @@ def reflected(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[str
     found: dict[str, Constraints] = {}
     for schema in dict.fromkeys(spec.table.schema for spec in specs):
         ours = {(schema, spec.table.name): spec.name for spec in specs if spec.table.schema == schema}
-        read = _Reflection(sa.inspect(connection), schema, [name for _, name in ours])
+        with warnings.catch_warnings():
+            # Of types and indexes that SQLAlchemy does not know: it is the constraints that are asked for.
+            warnings.simplefilter("ignore", sa.exc.SAWarning)
+            read = _Reflection(sa.inspect(connection), schema, [name for _, name in ours])
         found |= {ours[place]: read.constraints(place) for place in ours if place in read.columns}
     return found
 

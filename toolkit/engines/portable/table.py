@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import Any, ClassVar
@@ -19,8 +19,7 @@ from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, bracketed
 from toolkit.core.types import LogicalType
 from toolkit.core.values import python_scalar, show_key
-from toolkit.engines.contract import LossyCast
-from toolkit.engines.portable.conflicts import ConflictFinder
+from toolkit.engines.portable.sifted_table import SiftedTable
 from toolkit.errors import (
     ConditionError,
     MissingParentError,
@@ -31,7 +30,7 @@ from toolkit.errors import (
 _BOUND_VALUES = 900
 
 
-class TableRepository(ConflictFinder):
+class TableRepository(SiftedTable):
     """Upsert-capable access to one table of one database; takes and returns record batches."""
 
     batch_bytes: ClassVar[int] = BATCH_BYTES
@@ -48,10 +47,6 @@ class TableRepository(ConflictFinder):
         return name if self.spec.where is None else f"(SELECT * FROM {name} WHERE {bracketed(self.spec.where)})"
 
     # -- reading ---------------------------------------------------------------------------------------------------
-
-    def lossy_casts(self) -> Mapping[str, LossyCast]:
-        """By column, those whose type in the database has values that reading them as the model's would change."""
-        return {}
 
     def count(self) -> int:
         """Number of rows."""
@@ -116,17 +111,17 @@ class TableRepository(ConflictFinder):
             UnrepresentableValueError: a value that is not of its column's type, named with its row.
         """
         rows = self._fitting_rows(batch_rows)
-        columns = [self.connection.codec.select(c, self.table.c[c.name]) for c in self.spec.columns]
+        cells = [self.connection.codec.select(c, self.table.c[c.name]) for c in self.spec.columns]
         width = self._width().label("toolkit_width")
-        query = sa.select(*columns, width)
+        query = sa.select(*cells, width)
         found = (
-            batch
+            self.connection.codec.decode(self.spec, columns)
             for condition in self._conditions(keys)
-            for batch in self._in_batches(query.where(condition, self.within), width, rows)
+            for columns in self._fetched_columns(query.where(condition, self.within), width, rows)
         )
         return sized(found, rows, self.batch_bytes)
 
-    def _in_batches(self, query: Any, width: sa.Label[int], most: int) -> Iterator[pa.RecordBatch]:
+    def _fetched_columns(self, query: Any, width: sa.Label[int], most: int) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows of a query, whose last column is each one's width, in batches that are known to fit beforehand.
 
         A driver fetches by the number of rows: of those that are left, none is wider than the last one fetched.
@@ -136,7 +131,7 @@ class TableRepository(ConflictFinder):
         with self.connection.translated(), closing(self.connection.sqlalchemy.execute(widest_first)) as result:
             while fetched := result.fetchmany(rows):
                 *columns, widths = zip(*fetched, strict=True)
-                yield self.connection.codec.decode(self.spec, columns)
+                yield columns
                 rows = max(1, min(most, self.batch_bytes // max(1, widths[-1])))
 
     def _fitting_rows(self, batch_rows: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.decimals import parse_decimals
@@ -96,8 +97,12 @@ class _Int32(PostgresAdapter):
     wire = "integer"
     reads_lists = True
 
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.cast(source, {"smallint": sa.SmallInteger, "integer": sa.Integer}.get(self.wire, sa.BigInteger))
+
     def digest(self, name: str) -> str:
-        return f"{name}::int8"
+        # By the type itself: PostgreSQL makes an integer of a boolean, and no other.
+        return f"{name}::{self.wire}::int8"
 
     def lossy(self, actual: str, value: str, version: int) -> str | None:
         return lossy.integer(self.type, actual, value)
@@ -114,6 +119,10 @@ class _Int64(_Int32):
 class _Double(PostgresAdapter):
     wire = "double precision"
     reads_lists = True
+
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        # psycopg reads a `real` by its shortest text, which is that of another double.
+        return sa.cast(source, sa.Double if self.wire == "double precision" else sa.REAL)
 
     def digest(self, name: str) -> str:
         # NaN has many bit patterns in PostgreSQL and one in the canonical form.

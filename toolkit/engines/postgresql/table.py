@@ -8,13 +8,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import psycopg
 import pyarrow as pa
 
 from toolkit.compute.segments import SegmentTotals
 from toolkit.core.batches import BATCH_ROWS, sized
 from toolkit.core.digest import TableDigest, digest_schema
+from toolkit.core.sifted import Sifted
+from toolkit.core.tables import ColumnSpec
 from toolkit.engines.catalogue import ColumnFacts
 from toolkit.engines.contract import LossyCast
+from toolkit.engines.portable.adapters import MisfitError
+from toolkit.engines.portable.sifting import Sieve, fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns, guarded
@@ -48,6 +53,7 @@ class PostgresRepository(TableRepository):
     """One table of a PostgreSQL database."""
 
     connection: PostgresSession
+    keeps_to_types = True
     rebuild_rows: ClassVar[int] = 20_000
     """From so many rows it is faster to build an index anew than to keep it up to date row by row."""
 
@@ -66,13 +72,26 @@ class PostgresRepository(TableRepository):
         if self.connection.write and not self.connection.is_reading:
             yield from super().read(batch_rows, keys)
             return
-        fields = ", ".join(CODEC.adapter(c).fetch(f"t.{quoted(c.name)}") for c in self.spec.columns)
+        selected = ", ".join(CODEC.adapter(c).fetch(f"t.{quoted(c.name)}") for c in self.spec.columns)
         found = (
             self._canonical(fetched)
             for condition, parameter in self._key_joins(keys)
-            for fetched in self._fetch(f"SELECT {fields} FROM {self.source(self.name)} AS t{condition}", parameter)
+            for fetched in self._fetch(f"SELECT {selected} FROM {self.source(self.name)} AS t{condition}", parameter)
         )
         yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
+
+    def sifted(self) -> Iterator[Sifted]:
+        """All rows, taken apart into those that can be carried whole and those that cannot."""
+        if self.connection.write and not self.connection.is_reading:
+            yield from super().sifted()
+            return
+        doubts, width = self.doubts(), len(self.spec.columns)
+        sieve = Sieve(self.spec, CODEC, lambda column, values: CODEC.adapter(column).incoming(values), doubts)
+        selected = fields(
+            self.spec, doubts, lambda c: CODEC.adapter(c).fetch(quoted(c.name)), lambda name: f"{quoted(name)}::text"
+        )
+        for fetched in self._fetch(f"SELECT {selected} FROM {self.source(self.name)} AS t", None):
+            yield sieve.sifted(fetched.columns[:width], fetched.columns[width:])
 
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row; the digests are computed by the server."""
@@ -180,14 +199,14 @@ class PostgresRepository(TableRepository):
             yield "", None
             return
         types = self.column_types()
-        fields, matches = [], []
+        cells, matches = [], []
         for i, name in enumerate(keys.column_names):
             cell, type_ = CODEC.adapter(self.spec.column(name)).matched(f"t.{quoted(name)}", types[name])
-            fields.append(f"k{i} {type_}")
+            cells.append(f"k{i} {type_}")
             matches.append(f"{cell} = k.k{i}")
         for chunk in keys.to_batches(max_chunksize=_KEYS_A_QUERY):
             documents = json.dumps(key_documents(self.spec, pa.Table.from_batches([chunk])), ensure_ascii=False)
-            given = f"jsonb_to_recordset({VALUE}::jsonb) AS k({', '.join(fields)})"
+            given = f"jsonb_to_recordset({VALUE}::jsonb) AS k({', '.join(cells)})"
             yield f" JOIN {given} ON {' AND '.join(matches)}", documents
 
     def lossy_casts(self) -> dict[str, LossyCast]:
@@ -200,6 +219,32 @@ class PostgresRepository(TableRepository):
             if c.name in actual
         }
         return {name: LossyCast(actual[name], found) for name, found in conditions.items() if found is not None}
+
+    def _converted(self, column: ColumnSpec, values: pa.Array) -> None:
+        """Have values made into what is sent."""
+        adapter = CODEC.adapter(column)
+        wire = adapter.wire_for(self.column_types().get(column.name, adapter.wire))
+        for row, problem in adapter.unkeepable(values, wire):
+            raise MisfitError(row, problem)
+        adapter.outgoing(values)
+
+    def refused_types(self) -> dict[str, str]:
+        """By column, the types there to which nothing of the model's type can be cast, or back."""
+        types = self.column_types()
+        unlike = [c for c in self.spec.columns if c.name in types and not CODEC.adapter(c).takes(types[c.name])]
+        return {c.name: types[c.name] for c in unlike if not self._can_cast(c, types[c.name])}
+
+    def _can_cast(self, column: ColumnSpec, actual: str) -> bool:
+        adapter = CODEC.adapter(column)
+        stored, sent = f"(NULL::{actual})", f"(NULL::{adapter.wire_for(actual)})"
+        try:
+            with self.connection.raw.transaction(force_rollback=True):
+                self.connection.run(
+                    f"SELECT {adapter.store(sent, actual)}, {adapter.fetch(stored)}, {adapter.digest(stored)}"
+                )
+        except psycopg.ProgrammingError:
+            return False
+        return True
 
     def column_types(self) -> dict[str, str]:
         """Each column's type in the database, as values are cast to it: without a length or precision."""

@@ -1,4 +1,4 @@
-"""Which value of a table in SQLite, where any column holds anything, is none of its column's type."""
+"""Values of a table in SQLite, where any column holds anything, that are none of its column's type."""
 
 from __future__ import annotations
 
@@ -6,52 +6,39 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
-from toolkit.core.tables import ColumnSpec
-from toolkit.engines.portable.codec import shown
+from toolkit.engines.portable.sifting import Doubt
 from toolkit.engines.portable.table import TableRepository
-from toolkit.engines.sqlite.snapshot import SqliteSnapshot
-from toolkit.errors import ToolkitError, UnrepresentableValueError
+from toolkit.errors import ToolkitError
 
 
 def first_misfit(repository: TableRepository) -> ToolkitError | None:
-    """The first value that is not of its column's type, found by reading row by row; None if there is none."""
-    assert isinstance(repository.connection, SqliteSnapshot)
-    with _any_text(repository.connection.driver):
-        for column in repository.spec.columns:
-            if found := _wrong_class(repository, column):
-                return found
-        try:
-            for _ in TableRepository.read(repository):
-                pass
-        except ToolkitError as error:
-            return error
-    return None
+    """The first value that is not of its column's type; None if there is none."""
+    return next((sifted.bad[0].error for sifted in repository.sifted() if sifted.bad), None)
+
+
+def unlike_bytes(repository: TableRepository) -> dict[str, Doubt]:
+    """By column, bytes in one whose values are of other classes."""
+    adapter, quote = repository.connection.codec.adapter, sqlite.dialect().identifier_preparer.quote_identifier
+    found = {}
+    for column in repository.spec.columns:
+        classes = adapter(column).classes
+        if classes and "blob" not in classes:
+            reason = f"no {adapter(column).type.kind}"
+            condition = f"typeof({quote(column.name)}) = 'blob'"
+            found[column.name] = Doubt(condition, f"holds {{}}, which is {reason}", reason, _ADVICE, is_raw=True)
+    return found
+
+
+_ADVICE = "Correct the values, or give the model's columns types that have a place for them."
 
 
 @contextmanager
-def _any_text(driver: sqlite3.Connection) -> Iterator[None]:
+def any_text(driver: sqlite3.Connection) -> Iterator[None]:
     """Read text that is no UTF-8, too, as text with surrogates in it, which can be shown."""
     driver.text_factory = lambda stored: stored.decode(errors="surrogateescape")
     try:
         yield
     finally:
         driver.text_factory = str
-
-
-def _wrong_class(repository: TableRepository, column: ColumnSpec) -> UnrepresentableValueError | None:
-    spec, table, connection = repository.spec, repository.table, repository.connection
-    adapter = connection.codec.adapter(column)
-    if not adapter.classes:
-        return None
-    cell = table.c[column.name]
-    raw = [sa.type_coerce(table.c[name], sa.types.NullType()) for name in (*spec.key, column.name)]
-    wrong = sa.func.typeof(cell).not_in(["null", *adapter.classes])
-    row = connection.sqlalchemy.execute(sa.select(*raw).where(wrong).limit(1)).first()
-    if row is None:
-        return None
-    key = connection.codec.key_text(spec, row[:-1])
-    return UnrepresentableValueError(
-        spec.name, key, column.name, f"holds {shown(row[-1])}, which is no {adapter.type.kind}"
-    )

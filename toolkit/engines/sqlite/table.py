@@ -14,12 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, has_fixed_width, parts, sized
+from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.codec import MISFITS
+from toolkit.engines.portable.sifting import Doubt
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
-from toolkit.engines.sqlite.misfits import first_misfit
+from toolkit.engines.sqlite.misfits import any_text, first_misfit, unlike_bytes
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 from toolkit.errors import (
     CancelledError,
@@ -57,6 +59,15 @@ class SqliteRepository(TableRepository):
             for name, found in conditions.items()
             if found is not None
         }
+
+    def doubts(self) -> dict[str, Doubt]:
+        """Beside those that reading would change, bytes where the model has none: the driver gives them for text."""
+        return {**unlike_bytes(self), **super().doubts()}
+
+    def sifted(self) -> Iterator[Sifted]:
+        """All rows, taken apart; text that is no UTF-8 is read, too, as text with surrogates in it."""
+        with any_text(self.connection.driver):
+            yield from super().sifted()
 
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order.
@@ -125,12 +136,12 @@ class SqliteRepository(TableRepository):
             while fetched := cursor.fetchmany(rows):
                 yield self.connection.codec.decode(self.spec, list(zip(*fetched, strict=True)))
 
-    def _in_batches(self, query: Any, width: sa.Label[int], most: int) -> Iterator[pa.RecordBatch]:
+    def _fetched_columns(self, query: Any, width: sa.Label[int], most: int) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows of a query, not sorted: SQLite computes each when it is asked for."""
         with self.connection.translated(), closing(self.connection.sqlalchemy.execute(query)) as result:
             for rows in parts(result, most, lambda row: int(row[-1]), self.batch_bytes):
                 *columns, _ = zip(*rows, strict=True)
-                yield self.connection.codec.decode(self.spec, columns)
+                yield columns
 
     @property
     def _name(self) -> str:

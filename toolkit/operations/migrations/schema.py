@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
-from sqlalchemy.schema import CreateSchema
 
 from toolkit.errors import SchemaMismatchError
-from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database, transaction
+from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
 from toolkit.operations.migrations.migrate import head_of
+from toolkit.operations.migrations.model_tables import make_tables
 from toolkit.operations.migrations.revisions import is_bookkeeping, joined, mismatch, reading, recorded_revision
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from sqlalchemy import Connection, MetaData, Table
 
@@ -115,10 +115,7 @@ def make_schema(
         with alembic_session(database, project, progress, before_commit=require_tables) as session:
             session.commands.upgrade()
     else:
-        with transaction(database, config) as connection:
-            tables = _without(metadata, exclude)
-            _make_schemas(connection, tables)
-            metadata.create_all(connection, tables)
+        make_tables(database, config, metadata, _without(metadata, exclude))
 
 
 def _without(metadata: MetaData, exclude: Collection[str]) -> list[Table]:
@@ -129,14 +126,6 @@ def _without(metadata: MetaData, exclude: Collection[str]) -> list[Table]:
         parents = (key.referred_table for key in table.foreign_key_constraints)
         wanted.extend(parent for parent in dict.fromkeys(parents) if parent not in wanted)
     return wanted
-
-
-def _make_schemas(connection: Connection, tables: Iterable[Table]) -> None:
-    """Make the schemas that the tables lie in, where they are lacking."""
-    there = inspect(connection).get_schema_names()
-    for schema in dict.fromkeys(table.schema for table in tables):
-        if schema is not None and schema not in there:
-            connection.execute(CreateSchema(schema))
 
 
 @dataclass(frozen=True, slots=True)

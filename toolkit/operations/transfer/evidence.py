@@ -1,4 +1,4 @@
-"""The first row that is not in the target as it was sent, for the error that tells of it."""
+"""The first row that is not in the target as it was sent, and why as far as its catalogue says, for the error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from toolkit.compute.changes import compare_rows
-from toolkit.core.digest import DIGEST_FIELD, keyed_digests
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_batches, keyed_digests
 from toolkit.core.streams import only
 from toolkit.core.values import python_scalar, show_value
 from toolkit.engines.portable.connection import batch_key
@@ -29,8 +29,31 @@ def first_difference(rows: Callable[[], Iterable[pa.RecordBatch]], target: Table
     for differing in (found.changed, found.new, found.removed):
         if differing.num_rows:
             key = differing.select(list(spec.key)).slice(0, 1)
-            return _told(spec, _one(only(rows(), key)), _one(target.read(keys=key)))
+            return _told(target, _one(only(rows(), key)), _one(target.read(keys=key)))
+    return _found_by_digest(rows, target)
+
+
+def _found_by_digest(rows: Callable[[], Iterable[pa.RecordBatch]], target: Table) -> str:
+    """The first row of another digest, which the database computes, where what is read of it is equal."""
+    spec = target.spec
+    for batch in rows():
+        part = batch
+        while _digest(spec, part) != target.digest(keys=_keys(spec, part)):
+            if part.num_rows == 1:
+                return f"{batch_key(spec, part, 0)} has another digest there than what was sent"
+            half = part.num_rows // 2
+            first = part.slice(0, half)
+            is_first = _digest(spec, first) != target.digest(keys=_keys(spec, first))
+            part = first if is_first else part.slice(half)
     return ""
+
+
+def _digest(spec: TableSpec, batch: pa.RecordBatch) -> TableDigest:
+    return digest_batches(spec, [batch])
+
+
+def _keys(spec: TableSpec, batch: pa.RecordBatch) -> pa.Table:
+    return pa.Table.from_batches([batch]).select(list(spec.key))
 
 
 def _digests(spec: TableSpec, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -41,20 +64,32 @@ def _one(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch | None:
     return next((batch.slice(0, 1) for batch in batches if batch.num_rows), None)
 
 
-def _told(spec: TableSpec, sent: pa.RecordBatch | None, there: pa.RecordBatch | None) -> str:
+def _told(target: Table, sent: pa.RecordBatch | None, there: pa.RecordBatch | None) -> str:
+    spec = target.spec
     if there is None:
         return "" if sent is None else f"{batch_key(spec, sent, 0)} was sent and is not there"
     if sent is None:
         return f"{batch_key(spec, there, 0)} is there and was not sent"
+    causes = _causes(target, sent)
     hidden = personal_columns(spec.table.metadata).get(spec.name, frozenset())
     values = (
-        f"{name} is another than was sent"
+        f"{name} is another than was sent" + causes.get(name, "")
         if name in hidden
-        else f"{name} {_shown(spec, sent, name)} was sent, {_shown(spec, there, name)} is there"
+        else f"{name} {_shown(spec, sent, name)} was sent, {_shown(spec, there, name)} is there{causes.get(name, '')}"
         for name in spec.column_names
         if not _is_same(spec, sent, there, name)
     )
     return f"{batch_key(spec, sent, 0)}: {'; '.join(values)}"
+
+
+def _causes(target: Table, sent: pa.RecordBatch) -> dict[str, str]:
+    """By column, what in the catalogue changes the values of a row; triggers and rules are not of one column."""
+    facts = target.connection.facts(target.spec)
+    known = {} if facts is None else facts.columns
+    found = {value.column for _, value in target.unkeepable(sent)}
+    types = {name: f" (its type there is {column.type})" for name, column in known.items() if name in found}
+    numbered = {name: " (the database numbers it itself, always)" for name, c in known.items() if c.is_numbered}
+    return types | numbered
 
 
 def _is_same(spec: TableSpec, sent: pa.RecordBatch, there: pa.RecordBatch, name: str) -> bool:

@@ -18,6 +18,7 @@ from toolkit.errors import ExistingRowsError
 from toolkit.operations.transfer.deletes import guard, soften
 from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_hold
+from toolkit.operations.transfer.misfits import require_kept
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.set_values import require_values, with_values
 from toolkit.operations.transfer.sources import without_present
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection, Table
+    from toolkit.operations.transfer.rejects import Rejects
     from toolkit.operations.transfer.request import Transfer
     from toolkit.operations.transfer.sources import RowSource, Source
 
@@ -59,10 +61,12 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     if locks_first:
         destination.exclude_writers(specs)
     require_exact(destination, specs)
-    source, watermarks = request.origin.against(destination), _watermarks(request, destination)
+    source, watermarks = request.against(destination), _watermarks(request, destination)
     comparison = _Comparison(source, destination, options.mode, watermarks, progress)
     filled = destination.filled(specs)
     tables = [comparison.plan(spec, is_empty=spec.name not in filled) for spec in specs]
+    if request.rejects is not None:
+        tables = [_keep_rejected(each, request.rejects) for each in tables]
     tables = with_values(tables, request.values, destination)
     require_values(tables, destination, triggers_fire=not options.hold_triggers)
     for each in tables:
@@ -72,6 +76,7 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
         _refuse_existing(tables, source, destination, options)
     guard(tables, destination, options.max_delete)
     require_keys(destination, (each.spec for each in tables if _upserts(each, destination, options)))
+    require_kept(tables, source, destination, whole=request.dry_run)
     destination.require_room([each.spec for each in tables if each.writes and each.action is not Action.LOAD])
     held = triggers_to_hold(tables, destination) if options.hold_triggers else HeldTriggers()
     return Plans(source, tables, watermarks, held)
@@ -145,6 +150,15 @@ class _Comparison:
         gone = without_present(found.spec, found.removals, self.source)
         kept = found.deletes - gone.num_rows
         return replace(found, removals=gone, deletes=gone.num_rows, target_only=found.target_only + kept)
+
+
+def _keep_rejected(found: TablePlan, rejects: Rejects) -> TablePlan:
+    """The same plan without deleting rows that the source has, too, but that are left out."""
+    if found.removals is None:
+        return found
+    gone = rejects.kept(found.spec, found.removals)
+    kept = found.removals.num_rows - gone.num_rows
+    return replace(found, removals=gone, deletes=gone.num_rows, target_only=found.target_only + kept)
 
 
 def _compare_found(digests: Iterable[pa.RecordBatch], target: Table, spec: TableSpec) -> Changes:

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult, TableResult, TransferWarning, is_overtaken
 from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.rejects import WithoutRejected
 
 if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.core.tables import TableSpec
+    from toolkit.engines.contract import Connection
     from toolkit.operations.transfer.origins import Files, Origin
+    from toolkit.operations.transfer.rejects import Rejects
     from toolkit.operations.transfer.set_values import SetValues
+    from toolkit.operations.transfer.sources import Source
     from toolkit.operations.transfer.watermarks import Since
 
 
@@ -24,8 +28,9 @@ class Transfer:
 
     `problems` is what the source lacks; it is told together with what the target lacks. With `since`, only rows of a
     database that changed since the last transfer from it are looked at. `values` are for columns that only the target
-    has. `files` are written when nothing is left to refuse, before any row is. A target without tables gets all of the
-    models' but the `excluded` ones.
+    has. `files` are written when nothing is left to refuse, before any row is. Rows among the `rejects` are left out,
+    and none of the target with the key of one is deleted. A target without tables gets all of the models' but the
+    `excluded` ones.
     """
 
     origin: Origin
@@ -38,6 +43,12 @@ class Transfer:
     values: SetValues = field(default_factory=dict)
     files: Files | None = None
     excluded: Collection[str] = ()
+    rejects: Rejects | None = None
+
+    def against(self, target: Connection | None) -> Source:
+        """The rows in their final form, without those that are left out. Raises what the origin does."""
+        found = self.origin.against(target)
+        return found if self.rejects is None else WithoutRejected(found, self.rejects)
 
     @property
     def is_exact(self) -> bool:
@@ -89,4 +100,5 @@ def transferred(
         attachments,
         (*warnings, *result.warnings),
         result.schema_from,
+        rejected=() if request.rejects is None else request.rejects.counts,
     )

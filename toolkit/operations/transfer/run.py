@@ -21,6 +21,7 @@ from toolkit.operations.migrations.schema import lacks_schema, made_from, make_s
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
 from toolkit.operations.transfer.made_constraints import made_constraints
+from toolkit.operations.transfer.misfits import require_readable
 from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.prepared import prepared
 from toolkit.operations.transfer.request import Transfer, TransferResult
@@ -64,9 +65,10 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
             "Leave out --set.",
         )
     # No schema is made for rows that cannot be loaded into it.
-    source, schema_from = request.origin.against(None), made_from(project)
+    source, schema_from = request.against(None), made_from(project)
     told = () if project.has_history else _told_constraints(request, progress)
     if request.dry_run:
+        require_readable(source, request.specs)
         plans = plan_into_nothing(source, request.specs, progress)
         return TransferResult(tuple(map(planned, plans)), told, schema_from)
     make_schema(request.target, project, exclude=request.excluded)

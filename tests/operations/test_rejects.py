@@ -1,0 +1,327 @@
+"""`sync --rejects DIR`: rows that cannot be written, and those that depend on them, go into files; all else arrives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.operations.databases import contents, execute
+from toolkit.cli import run
+from toolkit.config import Config
+from toolkit.core.plan import SyncResult
+from toolkit.errors import ConfigurationError, MisfitsError, ReferencedRowsError, RepeatedKeyError, ToolkitError
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer import rejecting
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.watermarks import Since
+
+METADATA = sa.MetaData()
+sa.Table(
+    "maker",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text),
+    sa.Column("founded", sa.Integer),
+    sa.Column("boss_id", sa.ForeignKey("maker.id")),
+)
+sa.Table(
+    "part",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("maker_id", sa.ForeignKey("maker.id")),
+    sa.Column("weight", sa.Numeric(10, 4)),
+)
+sa.Table(
+    "note",
+    METADATA,
+    sa.Column("code", sa.String, primary_key=True),
+    sa.Column("part_id", sa.ForeignKey("part.id")),
+)
+PLAIN = {
+    "maker": "id INTEGER PRIMARY KEY, name TEXT, founded INTEGER, boss_id INTEGER",
+    "part": "id INTEGER PRIMARY KEY, maker_id INTEGER, weight DECIMAL(10,4)",
+    "note": "code VARCHAR PRIMARY KEY, part_id INTEGER",
+}
+POINTERS = {"maker": ("boss_id", "maker"), "part": ("maker_id", "maker"), "note": ("part_id", "part")}
+ROWS = (
+    "INSERT INTO maker VALUES (1, 'a', 1990, NULL), (2, 'b', 1991, 1), (3, 'c', 1992, NULL), (4, 'd', 1993, 3)",
+    "INSERT INTO part VALUES (10, 1, 1.5), (11, 2, 2.5), (12, 3, 3.5), (13, 4, 4.5), (14, NULL, 5.5)",
+    "INSERT INTO note VALUES ('x', 10), ('y', 12), ('z', 13), ('w', NULL)",
+)
+BROKEN = ("UPDATE maker SET founded = 'long ago' WHERE id = 3",)
+TARGETS = ["sqlite2", "postgres", "duckdb"]
+
+
+@pytest.fixture
+def space(config: Config, tmp_path: Path) -> Config:
+    """A configuration of these tables, which have no migrations."""
+    return replace(config, metadata=f"{__name__}:METADATA", migrations=tmp_path / "none")
+
+
+def make(space: Config, database: str, /, *rows: str, constraint: str = "", **columns: str) -> None:
+    """The tables, with foreign keys where the engine enforces them, and these rows."""
+    is_enforcing = space.database(database).engine_name == "postgresql"
+    for table, plain in PLAIN.items():
+        parts = [column.split(" ", 1) for column in plain.split(", ")]
+        declared = [f"{column} {columns.get(column, type_)}" for column, type_ in parts]
+        column, parent = POINTERS[table]
+        declared += [f"FOREIGN KEY ({column}) REFERENCES {parent} (id)"] if is_enforcing else []
+        declared += [constraint] if constraint and table == "part" else []
+        execute(space.database(database), f"CREATE TABLE {table} ({', '.join(declared)})")
+    execute(space.database(database), *rows)
+
+
+def lines(directory: Path) -> dict[str, list[dict[str, Any]]]:
+    """What the files hold, by table."""
+    return {
+        file.stem: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        for file in sorted(directory.glob("*"))
+    }
+
+
+def keys(directory: Path) -> dict[str, list[Any]]:
+    return {table: [row.get("id", row.get("code")) for row in rows] for table, rows in lines(directory).items()}
+
+
+def rejected(result: SyncResult) -> dict[str, int]:
+    return {each.table: each.rows for each in result.rejected}
+
+
+def ids(space: Config, name: str) -> dict[str, list[Any]]:
+    return {table: [row[0] for row in rows] for table, rows in contents(space.database(name), METADATA).items()}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rows_that_do_not_fit_and_all_that_depend_on_them_are_left_out_and_the_rest_is_verified(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, *BROKEN)
+    make(space, target)
+    with pytest.raises(ToolkitError):
+        sync(space, "sqlite", target)
+
+    result = sync(space, "sqlite", target, rejects=tmp_path / "out")
+
+    assert rejected(result) == {"maker": 2, "part": 2, "note": 2}
+    assert result.verified
+    assert keys(tmp_path / "out") == {"maker": [3, 4], "part": [12, 13], "note": ["y", "z"]}
+    assert ids(space, target) == {"maker": [1, 2], "part": [10, 11, 14], "note": ["w", "x"]}
+    bad, child = lines(tmp_path / "out")["maker"]
+    assert bad == {
+        "id": 3,
+        "name": "c",
+        "founded": "long ago",
+        "boss_id": None,
+        "$rejected": "column 'founded' holds 'long ago', which is no int32",
+    }
+    assert child["$rejected"] == "boss_id points at a row of maker that is rejected"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_files_are_fixtures_that_load_data_takes_when_they_are_corrected(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, *BROKEN)
+    make(space, target)
+    sync(space, "sqlite", target, rejects=tmp_path / "out")
+    with pytest.raises(ToolkitError, match="long ago"):
+        load_data(space, target, directory=tmp_path / "out")
+
+    file = tmp_path / "out" / "maker.jsonl"
+    file.write_text(file.read_text().replace('"long ago"', "1992", 1))
+    load_data(space, target, directory=tmp_path / "out")
+
+    execute(space.database("sqlite"), "UPDATE maker SET founded = 1992 WHERE id = 3")
+    assert diff(space, "sqlite", target).equal
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.UPSERT])
+def test_no_row_of_the_target_goes_whose_source_was_rejected(
+    space: Config, tmp_path: Path, target: str, mode: Mode
+) -> None:
+    make(space, "sqlite", *ROWS, *BROKEN)
+    make(space, target, *ROWS, "INSERT INTO maker VALUES (99, 'gone', 1, NULL)")
+    options = Options(mode=mode, max_delete=DeleteLimit(1, 1))
+    result = sync(space, "sqlite", target, options=options, rejects=tmp_path / "out")
+    assert result.verified
+    assert ids(space, target)["maker"] == [1, 2, 3, 4] + ([99] if mode is Mode.UPSERT else [])
+    assert ids(space, target)["part"] == [10, 11, 12, 13, 14]
+    assert {table.table: table.deleted for table in result.tables}["maker"] == (mode is Mode.REPLACE)
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "duckdb"])
+def test_where_a_rejected_key_cannot_be_read_no_row_of_the_table_is_deleted(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, "INSERT INTO note VALUES (CAST(x'ff' AS TEXT), NULL)")
+    make(space, target, *ROWS, "INSERT INTO note VALUES ('gone', NULL)", "INSERT INTO part VALUES (99, NULL, 1)")
+    options = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(1, 1))
+    result = sync(space, "sqlite", target, options=options, rejects=tmp_path / "out")
+    assert {table.table: table.deleted for table in result.tables} == {"maker": 0, "part": 1, "note": 0}
+    assert lines(tmp_path / "out")["note"][0]["code"] == "\\xff"
+
+
+def test_rows_that_the_target_would_not_keep_or_refuses_are_rejected(space: Config, tmp_path: Path) -> None:
+    odd = ("UPDATE maker SET name = NULL WHERE id = 2", "UPDATE part SET weight = 1.2345 WHERE id = 14")
+    refused = "UPDATE part SET weight = -1 WHERE id IN (10, 13)"
+    make(space, "sqlite", *ROWS, *odd, refused)
+    make(space, "postgres", constraint="CHECK (weight > 0)", name="TEXT NOT NULL", weight="NUMERIC(10,2)")
+    result = sync(space, "sqlite", "postgres", rejects=tmp_path / "out")
+    assert result.verified
+    assert keys(tmp_path / "out") == {"maker": [2], "part": [14, 11, 10, 13], "note": ["x", "z"]}
+    assert ids(space, "postgres") == {"maker": [1, 3, 4], "part": [12], "note": ["w", "y"]}
+    assert "violates check constraint" in lines(tmp_path / "out")["part"][2]["$rejected"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_orphans_of_the_source_are_rejected_and_those_with_a_parent_in_the_target_are_not(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(
+        space, "sqlite", *ROWS, "INSERT INTO part VALUES (20, 77, 1), (21, 88, 1)", "INSERT INTO note VALUES ('o', 20)"
+    )
+    make(space, target, "INSERT INTO maker VALUES (88, 'there', 1, NULL)")
+    result = sync(space, "sqlite", target, rejects=tmp_path / "out")
+    assert rejected(result) == {"part": 1, "note": 1}
+    assert keys(tmp_path / "out") == {"part": [20], "note": ["o"]}
+    assert 21 in ids(space, target)["part"]
+
+
+@pytest.mark.parametrize(("engine", "type_"), [("postgres", "NUMERIC"), ("duckdb", "DECIMAL(10,2)")])
+def test_values_in_doubt_at_any_source_are_rejected_as_the_database_shows_them(
+    space: Config, tmp_path: Path, engine: str, type_: str
+) -> None:
+    make(space, engine, *ROWS, "UPDATE maker SET founded = 5.25 WHERE id = 2", founded=type_)
+    make(space, "sqlite")
+    result = sync(space, engine, "sqlite", rejects=tmp_path / "out")
+    assert result.verified
+    assert lines(tmp_path / "out")["maker"][0]["founded"] == "5.25"
+    assert ids(space, "sqlite")["maker"] == [1, 3, 4]
+
+
+def test_without_misfits_no_file_is_written_and_a_dry_run_writes_none_either(space: Config, tmp_path: Path) -> None:
+    make(space, "sqlite", *ROWS)
+    make(space, "duckdb")
+    assert sync(space, "sqlite", "duckdb", rejects=tmp_path / "none").rejected == ()
+    execute(space.database("sqlite"), *BROKEN)
+    dry = sync(space, "sqlite", "duckdb", dry_run=True, rejects=tmp_path / "out")
+    assert rejected(dry) == {"maker": 2, "part": 2, "note": 2}
+    assert lines(tmp_path / "none") == lines(tmp_path / "out") == {}
+
+
+def test_what_no_row_is_the_cause_of_leaves_no_file(space: Config, tmp_path: Path) -> None:
+    make(space, "sqlite", *ROWS, *BROKEN)
+    make(space, "postgres")
+    execute(
+        space.database("postgres"),
+        "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql "
+        "AS 'BEGIN NEW.name = upper(NEW.name); RETURN NEW; END'",
+        "CREATE TRIGGER loud BEFORE INSERT ON maker FOR EACH ROW EXECUTE FUNCTION shout()",
+    )
+    with pytest.raises(ToolkitError):
+        sync(space, "sqlite", "postgres", rejects=tmp_path / "out")
+    assert lines(tmp_path / "out") == {}
+    assert not any(contents(space.database("postgres"), METADATA).values())
+
+
+def test_files_of_an_earlier_sync_are_not_written_over(space: Config, tmp_path: Path) -> None:
+    make(space, "sqlite", *ROWS, *BROKEN)
+    make(space, "duckdb")
+    sync(space, "sqlite", "duckdb", rejects=tmp_path / "out")
+    before = lines(tmp_path / "out")
+    with pytest.raises(ConfigurationError, match=r"holds \w+\.jsonl already"):
+        sync(space, "sqlite", "duckdb", rejects=tmp_path / "out")
+    assert lines(tmp_path / "out") == before
+
+
+def test_rejecting_does_not_go_with_options_that_rest_on_the_rows(space: Config, tmp_path: Path) -> None:
+    for others in ({"since": Since("founded", 0)}, {"match": {"maker": ["name"]}}):
+        with pytest.raises(ConfigurationError, match="cannot be rejected in a sync with"):
+            sync(space, "sqlite", "duckdb", rejects=tmp_path / "out", **others)
+
+
+def test_the_command_says_what_was_rejected_and_exits_with_3(
+    space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(space, "sqlite", *ROWS, *BROKEN, "UPDATE maker SET founded = 'x' WHERE id = 1")
+    make(space, "duckdb")
+    databases = [f'{name} = "{space.database(name).address}"' for name in ("sqlite", "duckdb")]
+    settings = [f'metadata = "{space.metadata}"', 'migrations = "none"', "[databases]", *databases]
+    (tmp_path / "toolkit.toml").write_text("\n".join(settings))
+    monkeypatch.chdir(tmp_path)
+    given = ["sync", "--from", "sqlite", "--to", "duckdb"]
+
+    assert run(given) == 1
+    assert "2 values of 1 column do not fit." in capsys.readouterr().err
+    assert run([*given, "--rejects", "out", "--json"]) == 3
+    document = json.loads(capsys.readouterr().out)
+    assert document["rejected"][0] == {"table": "maker", "rows": 4, "file": "out/maker.jsonl"}
+    assert document["verified"] is True
+    assert run([*given, "--rejects", "again"]) == 3
+    told = capsys.readouterr().out
+    assert "Rejected: 4 rows of maker, into again/maker.jsonl" in told
+    assert "but for the rejected" in told
+
+
+def test_it_is_never_on_by_default(space: Config) -> None:
+    make(space, "sqlite", *ROWS, *BROKEN, "UPDATE maker SET founded = 'x' WHERE id = 1")
+    make(space, "duckdb")
+    with pytest.raises(MisfitsError):
+        sync(space, "sqlite", "duckdb")
+    assert not any(contents(space.database("duckdb"), METADATA).values())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_all_rows_that_a_constraint_refuses_are_found_at_once(
+    space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    make(space, "sqlite", "INSERT INTO maker VALUES (1, 'a', 1, NULL)")
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)"
+    execute(space.database("sqlite"), f"{numbers} INSERT INTO part SELECT i, 1, i % 10 - 1.5 FROM n")
+    make(space, target, constraint="CHECK (weight > 0)")
+    attempts = []
+    monkeypatch.setattr(rejecting.Rejecting, "_reject_dependents", lambda _: attempts.append(1))
+    result = sync(space, "sqlite", target, rejects=tmp_path / "out")
+    assert result.verified
+    assert rejected(result) == {"part": 40}
+    assert sorted(ids(space, target)["part"]) == [number for number in range(1, 201) if number % 10 > 1]
+    assert len(attempts) == 1
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
+def test_a_rejected_row_does_not_go_with_a_parent_that_the_source_lacks(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, "UPDATE part SET weight = 'heavy' WHERE id = 12")
+    make(space, target, *ROWS, "INSERT INTO maker VALUES (99, 'gone', 1, NULL)")
+    if target == "postgres":
+        execute(
+            space.database(target),
+            "ALTER TABLE part DROP CONSTRAINT part_maker_id_fkey",
+            "ALTER TABLE part ADD FOREIGN KEY (maker_id) REFERENCES maker (id) ON DELETE CASCADE",
+        )
+    execute(space.database(target), "UPDATE part SET maker_id = 99 WHERE id = 12")
+    options = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(1, 1))
+    before = contents(space.database(target), METADATA)
+    with pytest.raises(ReferencedRowsError, match=r"1 row of part .* points at rows that would be deleted"):
+        sync(space, "sqlite", target, options=options, rejects=tmp_path / "out")
+    assert contents(space.database(target), METADATA) == before
+
+
+def test_a_row_with_the_key_of_a_rejected_one_is_not_left_behind_without_a_word(space: Config, tmp_path: Path) -> None:
+    make(space, "sqlite")
+    twins = "SELECT 1 AS id, 'a' AS name, 'long ago' AS founded, NULL AS boss_id UNION ALL SELECT 1, 'b', 1990, NULL"
+    execute(space.database("sqlite"), "DROP TABLE maker", f"CREATE TABLE maker AS {twins}")
+    make(space, "duckdb")
+    with pytest.raises(RepeatedKeyError, match="maker: several rows of sqlite have one key, id"):
+        sync(space, "sqlite", "duckdb", rejects=tmp_path / "out")
+    assert lines(tmp_path / "out") == {}

@@ -1,0 +1,175 @@
+"""One table of a database, as far as it has, or would not keep, values that do not fit."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from toolkit.core.sifted import BadValue, Sifted
+from toolkit.core.tables import ColumnSpec
+from toolkit.core.values import python_scalar, show_value
+from toolkit.engines.contract import LossyCast
+from toolkit.engines.portable.adapters import MisfitError
+from toolkit.engines.portable.codec import shown
+from toolkit.engines.portable.conflicts import ConflictFinder
+from toolkit.engines.portable.narrowing import Narrower, narrower
+from toolkit.engines.portable.refusals import as_enforced
+from toolkit.engines.portable.sifting import Doubt, Sieve, misfits
+
+_SIFTED_ROWS = 1_000
+
+
+class SiftedTable(ConflictFinder):
+    """Reads around values that cannot be carried, and says which of given values the table would not keep."""
+
+    keeps_to_types: ClassVar[bool] = False
+    """Whether columns hold no more than their types say, in the words of PostgreSQL and DuckDB."""
+
+    def lossy_casts(self) -> Mapping[str, LossyCast]:
+        """By column, those whose type in the database has values that reading them as the model's would change."""
+        return {}
+
+    def doubts(self) -> Mapping[str, Doubt]:
+        """By column, the values that reading would change, or take for others."""
+        model, name = self.spec.column, self.connection.name
+        return {
+            column: Doubt(
+                cast.condition,
+                f"holds {{}}, of type {cast.actual} in {name}, which the model's {model(column).type} cannot hold "
+                "as it is",
+                f"of type {cast.actual} in {name}, which the model's {model(column).type} cannot hold as it is",
+                f"Correct the values, give the model's columns the types that {name} has, or declare them as String to "
+                "have them carried as text.",
+            )
+            for column, cast in self.lossy_casts().items()
+        }
+
+    def sifted(self) -> Iterator[Sifted]:
+        """All rows, taken apart into those that can be carried whole and those that cannot."""
+        codec, doubts = self.connection.codec, self.doubts()
+        sieve = Sieve(self.spec, codec, codec.decode_column, doubts)
+        cells = []
+        for column in self.spec.columns:
+            cell = codec.select(column, self.table.c[column.name])
+            doubt = doubts.get(column.name)
+            cells.append(cell if doubt is None else sa.case((_met(doubt), sa.null()), else_=cell))
+        texts = [
+            sa.case((_met(doubt), self._raw(name) if doubt.is_raw else sa.cast(self._raw(name), sa.Text)))
+            for name, doubt in doubts.items()
+        ]
+        width = self._width().label("toolkit_width")
+        query = sa.select(*cells, *texts, width).where(self.within)
+        for columns in self._fetched_columns(query, width, _SIFTED_ROWS):
+            yield sieve.sifted(columns[: len(cells)], columns[len(cells) :])
+
+    def _raw(self, name: str) -> sa.ColumnElement[Any]:
+        return sa.type_coerce(self.table.c[name], sa.types.NullType())
+
+    @property
+    @abstractmethod
+    def within(self) -> sa.ColumnElement[bool]:
+        """The conditions that narrow the table, as their user wrote them."""
+
+    @abstractmethod
+    def _width(self) -> sa.ColumnElement[int]:
+        """The characters and bytes of a row's values of any length."""
+
+    @abstractmethod
+    def _fetched_columns(self, query: Any, width: sa.Label[int], most: int) -> Iterator[Sequence[Sequence[Any]]]:
+        """The rows of a query, whose last column is each one's width, in batches that fit, as columns."""
+
+    # -- what would not be kept ------------------------------------------------------------------------------------
+
+    def unkeepable(self, batch: pa.RecordBatch) -> Iterator[tuple[int, BadValue]]:
+        """By row, the values of these rows that the table would refuse or change, as far as is known without writing.
+
+        The table need not be there yet.
+        """
+        for column in self.spec.columns:
+            values = batch.column(column.name)
+            yield from self._nulls(column, values)
+            found = misfits(partial(self._converted, column), values)
+            yield from ((row, self._unkept(column, values[row], error)) for row, error in found.items())
+            if check := self._narrower.get(column.name):
+                yield from self._narrowed(column, values, check)
+
+    def refused_types(self) -> Mapping[str, str]:
+        """By column, the types there to which nothing of the model's type can be cast, or back."""
+        return {}
+
+    def narrower_columns(self) -> tuple[str, ...]:
+        """The columns whose type there has no place for all values of the model's."""
+        return tuple(name for name, check in self._narrower.items() if check.is_doubtful)
+
+    def _converted(self, column: ColumnSpec, values: pa.Array) -> None:
+        """Have values made into what is sent.
+
+        Raises:
+            ValueError, pyarrow.ArrowException: some cannot be stored.
+        """
+        self.connection.codec.adapter(column).encode(values)
+
+    @cached_property
+    def _narrower(self) -> dict[str, Narrower]:
+        facts = self.connection.facts(self.spec) if self.keeps_to_types else None
+        known = {} if facts is None else facts.columns
+        found = {
+            c.name: narrower(c.type, getattr(c.declared, "length", None), known[c.name].type)
+            for c in self.spec.columns
+            if c.name in known
+        }
+        return {name: check for name, check in found.items() if check is not None}
+
+    @cached_property
+    def _never_null(self) -> frozenset[str]:
+        """The columns that take no NULL in the database."""
+        if self.connection.facts(self.spec) is None:
+            return frozenset()
+        # Not those of the model: the database may allow more.
+        free = replace(self.spec, columns=tuple(replace(column, nullable=True) for column in self.spec.columns))
+        with self.connection.translated():
+            return frozenset(c.name for c in as_enforced(self.connection, free).columns if not c.nullable)
+
+    def _nulls(self, column: ColumnSpec, values: pa.Array) -> Iterator[tuple[int, BadValue]]:
+        if not values.null_count or column.name not in self._never_null:
+            return
+        name = self.connection.name
+        for row, is_null in enumerate(values.is_null().to_pylist()):
+            if is_null:
+                problem = f"is NULL, which {name} does not allow"
+                yield row, BadValue(column.name, "NULL", problem, f"which {name} does not allow", _CORRECT)
+
+    def _unkept(self, column: ColumnSpec, value: pa.Scalar, error: Exception) -> BadValue:
+        held, name = _shown(column, value), self.connection.name
+        if isinstance(error, MisfitError):
+            problem = f"{error.problem}, which {name} cannot keep"
+            return BadValue(column.name, held, problem, problem, _CORRECT)
+        reason = f"which {name} cannot keep"
+        return BadValue(column.name, held, f"holds {held}, {reason}", reason, _CORRECT)
+
+    def _narrowed(self, column: ColumnSpec, values: pa.Array, check: Narrower) -> Iterator[tuple[int, BadValue]]:
+        name = self.connection.name
+        for row in check.rows(values):
+            held = _shown(column, values[row])
+            problem = f"holds {held}, which {name} cannot keep: the column's type there is {check.actual}"
+            reason = f"more than the type {check.actual} in {name} can keep"
+            advice = f"Correct the values, or give the columns in {name} the types that the models have."
+            yield row, BadValue(column.name, held, problem, reason, advice)
+
+
+_CORRECT = "Correct the values at the source."
+
+
+def _shown(column: ColumnSpec, value: pa.Scalar) -> str:
+    plain = python_scalar(value)
+    return shown(plain) if isinstance(plain, str | bytes) else show_value(column.type, plain)
+
+
+def _met(doubt: Doubt) -> sa.ColumnElement[bool]:
+    return sa.literal_column(f"({doubt.condition})")

@@ -1,0 +1,147 @@
+"""A table's rows sifted: those that can be read whole, and of the others each value that cannot.
+
+Slower than reading, so that it is done only of a table that is known to have such a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from toolkit.core.sifted import BadRow, BadValue, Sifted
+from toolkit.core.tables import ColumnSpec, TableSpec
+from toolkit.core.values import python_scalar, shortened, show_value
+from toolkit.engines.portable.adapters import MisfitError
+from toolkit.engines.portable.codec import MISFITS, Codec, shown
+
+# Raw columns are lists or Arrow arrays: both have a length and can be sliced.
+Convert = Callable[[ColumnSpec, Any], pa.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Which values of a column cannot be carried though they could be read: a condition in the database's SQL.
+
+    `problem` and `reason` are those of a value, which takes the place of `{}` in the former.
+    """
+
+    condition: str
+    problem: str
+    reason: str
+    advice: str = ""
+    is_raw: bool = False
+    """Whether the value itself is shown, not the database's text of it."""
+
+    def of(self, column: str, whole: Any) -> BadValue:
+        """The value as one of them."""
+        value = shown_plainly(whole)
+        return BadValue(column, value, self.problem.replace("{}", value), self.reason, self.advice, whole)
+
+
+@dataclass(frozen=True)
+class Sieve:
+    """Takes fetched columns apart; what is in `doubts` comes as a text beside its column, which is NULL there."""
+
+    spec: TableSpec
+    codec: Codec[Any]
+    convert: Convert
+    doubts: Mapping[str, Doubt]
+
+    def sifted(self, columns: Sequence[Any], doubted: Sequence[Any]) -> Sifted:
+        """The fetched rows; `doubted` are the texts, in the order of `doubts`."""
+        bad: dict[int, list[BadValue]] = {}
+        for (name, doubt), texts in zip(self.doubts.items(), doubted, strict=True):
+            for row, text in enumerate(_listed(texts)):
+                if text is not None:
+                    bad.setdefault(row, []).append(doubt.of(name, text))
+        for column, values in zip(self.spec.columns, columns, strict=True):
+            for row, error in misfits(partial(self.convert, column), values).items():
+                bad.setdefault(row, []).append(self._bad_value(column, values[row : row + 1], error))
+        return Sifted(self._batch(columns, bad), tuple(self._bad_row(columns, row, bad[row]) for row in sorted(bad)))
+
+    def _batch(self, columns: Sequence[Any], bad: Mapping[int, object]) -> pa.RecordBatch:
+        arrays = []
+        good = [row for row in range(len(columns[0])) if row not in bad]
+        for column, fetched in zip(self.spec.columns, columns, strict=True):
+            values = fetched
+            if bad:
+                values = (
+                    values.take(pa.array(good, pa.int64()))
+                    if isinstance(values, pa.Array)
+                    else [values[row] for row in good]
+                )
+            arrays.append(self.convert(column, values))
+        return pa.record_batch(arrays, schema=self.spec.schema)
+
+    def _bad_value(self, column: ColumnSpec, value: Any, error: Exception) -> BadValue:
+        whole = _listed(value)[0]
+        held = shown(whole)
+        if isinstance(error, MisfitError):
+            return BadValue(column.name, held, error.problem, error.problem, whole=whole)
+        reason = f"no {self.codec.adapter(column).type}"
+        return BadValue(
+            column.name,
+            held,
+            f"holds {held}, which is {reason}",
+            reason,
+            "Correct the values, or give the model's columns types that have a place for them.",
+            whole,
+        )
+
+    def _bad_row(self, columns: Sequence[Any], row: int, values: Sequence[BadValue]) -> BadRow:
+        bad = {value.column: value.value for value in values}
+        cells = {
+            column.name: self.convert(column, raw[row : row + 1])
+            for column, raw in zip(self.spec.columns, columns, strict=True)
+            if column.name not in bad
+        }
+        key = ", ".join(f"{name}={bad[name] if name in bad else self._shown(name, cells)}" for name in self.spec.key)
+        return BadRow(self.spec.name, key, tuple(values), cells)
+
+    def _shown(self, name: str, cells: Mapping[str, pa.Array]) -> str:
+        return shown_cell(self.spec.column(name), cells[name])
+
+
+def fields(
+    spec: TableSpec, doubts: Mapping[str, Doubt], fetch: Callable[[ColumnSpec], str], text: Callable[[str], str]
+) -> str:
+    """What to select of each column, and behind them the texts of what is in doubt, as SQL."""
+
+    def of(column: ColumnSpec) -> str:
+        doubt, cell = doubts.get(column.name), fetch(column)
+        return cell if doubt is None else f"CASE WHEN ({doubt.condition}) THEN NULL ELSE {cell} END"
+
+    texts = (f"CASE WHEN ({doubt.condition}) THEN {text(name)} END" for name, doubt in doubts.items())
+    return ", ".join(f"{cell} AS c{i}" for i, cell in enumerate((*map(of, spec.columns), *texts)))
+
+
+def misfits(convert: Callable[[Any], Any], values: Any, first: int = 0) -> dict[int, Exception]:
+    """The rows that cannot be converted, each with the error, found by halves."""
+    if not len(values):
+        return {}
+    try:
+        convert(values)
+    except MISFITS as error:
+        half = len(values) // 2
+        if not half:
+            return {first: error}
+        return misfits(convert, values[:half], first) | misfits(convert, values[half:], first + half)
+    return {}
+
+
+def shown_cell(column: ColumnSpec, cell: pa.Array) -> str:
+    """The value of an array of one, for a message."""
+    return show_value(column.type, python_scalar(cell[0]))
+
+
+def shown_plainly(text: Any) -> str:
+    """A text of the database's own for a value, for a message."""
+    return shown(text) if isinstance(text, bytes) else shortened(str(text))
+
+
+def _listed(values: Any) -> list[Any]:
+    return values.to_pylist() if isinstance(values, pa.Array) else list(values)

@@ -1,0 +1,98 @@
+"""Tables made from the models, where there are no migrations; what cannot be made is named by table and column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateSchema
+
+from toolkit.errors import MigrationError, StatementError
+from toolkit.operations.migrations.alembic_session import transaction
+
+if TYPE_CHECKING:
+    from toolkit.config import Config, Database
+
+_PROBE = "toolkit_probe"
+
+
+def make_tables(database: Database, config: Config, metadata: sa.MetaData, tables: Sequence[sa.Table]) -> None:
+    """Make these tables, and the schemas that they lie in, in one transaction.
+
+    Raises:
+        StatementError: the database refuses one; it is named, with the column if that is refused by itself.
+    """
+    begun: list[sa.Table] = []
+    try:
+        with transaction(database, config) as connection, _noting(metadata, begun):
+            _make_schemas(connection, tables)
+            metadata.create_all(connection, tables)
+    except (StatementError, MigrationError) as error:
+        if not begun:
+            raise
+        raise _unmade(database, begun[-1], _reason(error.__cause__ or error)) from error
+
+
+def _make_schemas(connection: sa.Connection, tables: Iterable[sa.Table]) -> None:
+    """Make the schemas that are lacking."""
+    there = sa.inspect(connection).get_schema_names()
+    for schema in dict.fromkeys(table.schema for table in tables):
+        if schema is not None and schema not in there:
+            connection.execute(CreateSchema(schema))
+
+
+@contextmanager
+def _noting(metadata: sa.MetaData, begun: list[sa.Table]) -> Iterator[None]:
+    """Note each table as it is about to be made."""
+
+    def note(table: sa.Table, *_: Any, **__: Any) -> None:
+        begun.append(table)
+
+    tables = list(metadata.tables.values())
+    for table in tables:
+        sa.event.listen(table, "before_create", note)
+    try:
+        yield
+    finally:
+        for table in tables:
+            sa.event.remove(table, "before_create", note)
+
+
+def _unmade(database: Database, table: sa.Table, reason: str) -> StatementError:
+    column = next((each for each in table.columns if _refusal(database, each) == reason), None)
+    place = f"{table.fullname}.{column.name}" if column is not None else table.fullname
+    return StatementError(
+        database.name,
+        f"{place} cannot be made from the models: {reason.rstrip('.')}.",
+        f"Declare it in the models as {database.kind.title} has it, too, or make the tables there before. Nothing was "
+        "made. Run with --debug to see the statement.",
+    )
+
+
+def _refusal(database: Database, column: sa.Column[Any]) -> str | None:
+    """Why a table of this column alone cannot be made; nothing of it stays."""
+    default, computed = column.server_default, column.computed
+    parts: list[Any] = [sa.Computed(computed.sqltext, computed.persisted)] if computed is not None else []
+    given: Any = default.arg if isinstance(default, sa.DefaultClause) else None
+    probe = sa.Column(column.name, column.type, *parts, server_default=given)
+    table = sa.Table(_PROBE, sa.MetaData(), probe, prefixes=["TEMPORARY"])
+    engine = database.create_engine()
+    database.kind.accept_types(engine)
+    try:
+        with engine.connect() as connection:
+            try:
+                table.create(connection)
+            except sa.exc.SQLAlchemyError as error:
+                return _reason(error).replace(_PROBE, column.table.name)
+            finally:
+                with suppress(sa.exc.SQLAlchemyError):
+                    connection.rollback()
+    finally:
+        engine.dispose()
+    return None
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]

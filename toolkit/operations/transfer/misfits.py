@@ -1,0 +1,195 @@
+"""All values that do not fit, looked for as soon as one was met: nothing is asked of tables without a doubt before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from toolkit.core.batches import BATCH_ROWS
+from toolkit.core.sifted import BadValue, Sifted, as_error
+from toolkit.core.streams import ended
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import batch_key
+from toolkit.engines.portable.lossy import require_exact
+from toolkit.engines.portable.table import TableRepository
+from toolkit.errors import (
+    Misfit,
+    MisfitRow,
+    MisfitsError,
+    SchemaMismatchError,
+    ToolkitError,
+    UnrepresentableValueError,
+    VerificationError,
+)
+from toolkit.operations.migrations.revisions import exists
+from toolkit.operations.transfer.sources import rows_with_keys
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from toolkit.config import Database
+    from toolkit.core.plan import TablePlan
+    from toolkit.core.tables import TableSpec
+    from toolkit.engines.contract import Connection, Table
+    from toolkit.operations.transfer.sources import RowSource, Source
+
+# So many rows of a group are told, in JSON.
+_KEPT_ROWS = 100
+
+
+@dataclass
+class _Group:
+    advice: str
+    count: int = 0
+    rows: list[MisfitRow] = field(default_factory=list)
+
+
+@dataclass
+class Misfits:
+    """The values that were found so far, by table, column and reason."""
+
+    groups: dict[tuple[str, str, str], _Group] = field(default_factory=dict)
+    first: UnrepresentableValueError | None = None
+
+    def add(self, table: str, key: str, value: BadValue) -> None:
+        """Count a value."""
+        group = self.groups.setdefault((table, value.column, value.reason), _Group(value.advice))
+        group.count += 1
+        if len(group.rows) < _KEPT_ROWS:
+            group.rows.append(MisfitRow(key, value.value))
+        self.first = self.first or as_error(table, key, value)
+
+    def error(self, met: ToolkitError) -> ToolkitError:
+        """All of them; what was met, if that is all, or what shows why it is."""
+        if self.first is None:
+            return met
+        first = self.first
+        if not isinstance(met, UnrepresentableValueError):
+            met = first
+        places = list(dict.fromkeys((table, column) for table, column, _ in self.groups))
+        found = [
+            Misfit(*place, reason, group.count, tuple(group.rows), group.advice)
+            for place in places
+            for (table, column, reason), group in self.groups.items()
+            if (table, column) == place
+        ]
+        if not any((each.table, each.column) == (met.table, met.column) for each in found):
+            row = MisfitRow(met.key, "…")
+            found.append(Misfit(met.table, met.column, met.problem, 1, (row,), met.advice))
+        return first if sum(each.count for each in found) == 1 else MisfitsError(found, met)
+
+
+@contextmanager
+def telling_all_misfits(
+    source: Callable[[], Source], specs: Sequence[TableSpec], target: Database | None
+) -> Iterator[None]:
+    """Tell of all values of these tables that do not fit, where the block fails by one of them.
+
+    They are looked for in the whole source, and against what the target has by then, which is closed.
+    """
+    try:
+        yield
+    except (UnrepresentableValueError, VerificationError) as error:
+        found: ToolkitError = error
+        # What stands in the way of looking for others is not what is told.
+        with suppress(ToolkitError):
+            found = all_misfits(source(), specs, target).error(error)
+        if found is not error:
+            raise found from error
+        raise
+
+
+def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | None) -> Misfits:
+    """The values that cannot be read as they are, and those that the target would not keep."""
+    found = Misfits()
+    with ExitStack() as stack:
+        kept = stack.enter_context(connect(target)) if target is not None and exists(target) else None
+        for spec in specs:
+            for sifted in sifted_rows(source.repository(spec)):
+                _note(found, spec, sifted, None if kept is None else kept.repository(spec))
+    return found
+
+
+def sifted_rows(rows: RowSource) -> Iterator[Sifted]:
+    """All rows of a table; they are taken apart only if they cannot be read as they are."""
+    if not isinstance(rows, TableRepository) or is_whole(rows):
+        for batch in rows.read(BATCH_ROWS):
+            yield Sifted(batch)
+        return
+    yield from rows.sifted()
+
+
+def is_whole(table: Table) -> bool:
+    """Whether every value of a table can be read as it is: it is read once, and what was read is let go."""
+    try:
+        require_exact(table.connection, [table.spec])
+        with ended(batches := table.read()):
+            for _ in batches:
+                pass
+    except UnrepresentableValueError:
+        return False
+    return True
+
+
+def _note(found: Misfits, spec: TableSpec, sifted: Sifted, kept: Table | None) -> None:
+    for row in sifted.bad:
+        for value in row.values:
+            found.add(spec.name, row.key, value)
+    if kept is not None:
+        for number, value in kept.unkeepable(sifted.batch):
+            found.add(spec.name, batch_key(spec, sifted.batch, number), value)
+
+
+def require_kept(plans: Iterable[TablePlan], source: Source, target: Connection, *, whole: bool = False) -> None:
+    """Check that the target keeps what would be written, by the columns of types that are narrower than the model's.
+
+    `whole`: by all columns, as far as is known without writing; this reads what is otherwise read as it is written.
+
+    Raises:
+        UnrepresentableValueError: the first value that it would change or refuse.
+        SchemaMismatchError: it takes no value of a column.
+    """
+    for plan in plans:
+        if not plan.writes:
+            continue
+        _require_castable(target.repository(plan.spec))
+        names = plan.spec.column_names if whole else target.repository(plan.spec).narrower_columns()
+        if names:
+            narrow = plan.spec.project((*plan.spec.key, *names))
+            for batch in _to_write(plan, source.repository(narrow)):
+                for row, value in target.repository(narrow).unkeepable(batch):
+                    raise as_error(plan.spec.name, batch_key(narrow, batch, row), value)
+
+
+def require_readable(source: Source, specs: Iterable[TableSpec]) -> None:
+    """Check that all rows can be read as they are, by reading them: for a dry run, which has nothing to compare with.
+
+    Raises:
+        UnrepresentableValueError: the first value that cannot.
+    """
+    for spec in specs:
+        for _ in source.repository(spec).read(BATCH_ROWS):
+            pass
+
+
+def _require_castable(table: Table) -> None:
+    spec, name = table.spec, table.connection.name
+    refuse_types = [
+        f"{name}.{spec.name}.{column} is of type {actual}, to which no {spec.column(column).type} of the models can be "
+        "cast and back"
+        for column, actual in table.refused_types().items()
+    ]
+    if refuse_types:
+        raise SchemaMismatchError(
+            refuse_types,
+            f"Give the column in {name} the type that the models have, or the models that of {name}; or leave the "
+            f"table out: --exclude {spec.name}.",
+        )
+
+
+def _to_write(plan: TablePlan, rows: RowSource) -> Iterator[pa.RecordBatch]:
+    if plan.changes is None:
+        return rows.read(BATCH_ROWS)
+    return rows_with_keys(rows, plan.changes.select(list(plan.spec.key)), BATCH_ROWS)

@@ -1,0 +1,221 @@
+"""Which rows of a source cannot be written, found by why a transfer failed; and which others depend on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+
+from toolkit.core.batches import BATCH_ROWS
+from toolkit.core.tables import table_spec
+from toolkit.engines import connect
+from toolkit.engines.portable.connection import batch_key
+from toolkit.errors import (
+    MissingParentError,
+    RefusedRowError,
+    RepeatedKeyError,
+    ToolkitError,
+    UniqueConflictError,
+    UnrepresentableValueError,
+    VerificationError,
+)
+from toolkit.operations.migrations.revisions import exists
+from toolkit.operations.transfer.misfits import sifted_rows
+from toolkit.operations.transfer.rejects import Key, Rejects, WithoutRejected
+
+if TYPE_CHECKING:
+    from toolkit.config import Database
+    from toolkit.core.tables import ForeignKeySpec, TableSpec
+    from toolkit.engines.contract import Connection
+
+T = TypeVar("T")
+REFUSALS = (
+    MissingParentError,
+    RefusedRowError,
+    UniqueConflictError,
+    UnrepresentableValueError,
+    VerificationError,
+)
+
+
+@dataclass(frozen=True)
+class Rejecting:
+    """A transfer that is tried again without the rows that it failed by. `removes`: rows of the target may go."""
+
+    origin: Connection
+    specs: Sequence[TableSpec]
+    target: Database
+    rejects: Rejects
+    removes: bool
+
+    def run(self, attempt: Callable[[], T]) -> T:
+        """The result of the first attempt that succeeds.
+
+        Raises:
+            ToolkitError: what no row of the source is the cause of; no file is left.
+        """
+        try:
+            while True:
+                try:
+                    self._require_all_told()
+                    return attempt()
+                except REFUSALS as error:
+                    before = len(self.rejects)
+                    self._reject(error)
+                    self._reject_dependents()
+                    if len(self.rejects) == before:
+                        raise
+        except BaseException:
+            self.rejects.discard()
+            raise
+
+    def _require_all_told(self) -> None:
+        """See that each row of the source is either left out, and in a file, or among those that are written.
+
+        Raises:
+            RepeatedKeyError: one is neither: it has the key of one that is left out.
+        """
+        for spec in self.specs:
+            rejected = self.rejects.tables.get(spec.name)
+            if rejected is not None and rejected.lines:
+                rows = self._source.repository(spec)
+                if sum(batch.num_rows for batch in rows.read(BATCH_ROWS)) != rows.count():
+                    raise RepeatedKeyError(self.origin.name, spec.name, ", ".join(spec.key))
+
+    def _reject(self, error: ToolkitError) -> None:
+        before = len(self.rejects)
+        if isinstance(error, UnrepresentableValueError | VerificationError) and not self.rejects.is_searched:
+            self.rejects.is_searched = True
+            self._reject_misfits()
+        if isinstance(error, MissingParentError):
+            self._reject_orphans(error)
+        if isinstance(error, RefusedRowError):
+            self._reject_refused(error.table)
+        if len(self.rejects) == before:
+            self._reject_named(error)
+
+    def _reject_misfits(self) -> None:
+        """All rows with values that cannot be read as they are, or that the target would not keep."""
+        with ExitStack() as stack:
+            kept = stack.enter_context(connect(self.target)) if exists(self.target) else None
+            for spec in self.specs:
+                rejected, target = self.rejects.of(spec), None if kept is None else kept.repository(spec)
+                for sifted in sifted_rows(self.origin.repository(spec)):
+                    for bad in sifted.bad:
+                        rejected.add_unread(bad)
+                    problems: dict[int, list[str]] = {}
+                    for row, value in () if target is None else target.unkeepable(sifted.batch):
+                        problems.setdefault(row, []).append(f"column {value.column!r} {value.problem}")
+                    for row, found in problems.items():
+                        rejected.add(sifted.batch, row, "; ".join(found))
+
+    def _reject_refused(self, table: str) -> None:
+        """All rows of a table that a constraint of the target refuses, found by writing them; nothing of that stays."""
+        for spec in self.specs:
+            if spec.name == table:
+                with (
+                    suppress(_UndoneError),
+                    connect(self.target, write=True) as target,
+                    target.defer_foreign_keys([spec]),
+                ):
+                    for batch in self._source.repository(spec).read(BATCH_ROWS):
+                        self._reject_refused_of(target, spec, batch)
+                    raise _UndoneError
+
+    def _reject_refused_of(self, target: Connection, spec: TableSpec, batch: pa.RecordBatch) -> None:
+        while batch.num_rows and (refused := _refused(target, spec, batch)) is not None:
+            row = next((row for row in range(batch.num_rows) if batch_key(spec, batch, row) == refused.key), None)
+            if row is None:
+                return
+            self.rejects.of(spec).add(batch, row, refused.fact)
+            batch = pa.concat_batches([batch.slice(0, row), batch.slice(row + 1)])
+
+    def _reject_named(self, error: ToolkitError) -> None:
+        """The rows that an error names, among those that would be written."""
+        table = getattr(error, "table", None)
+        keys = error.rows if isinstance(error, UniqueConflictError) else (getattr(error, "key", None),)
+        for spec in self.specs:
+            if spec.name == table and any(keys):
+                for batch, row in self._rows(spec):
+                    if batch_key(spec, batch, row) in keys:
+                        self.rejects.of(spec).add(batch, row, error.fact)
+
+    def _reject_orphans(self, error: MissingParentError) -> None:
+        """All rows whose parent neither side has."""
+        for spec in self.specs:
+            for key in spec.foreign_keys:
+                if spec.name == error.table and ", ".join(key.columns) == error.column and key.parent == error.parent:
+                    there = self._parents(key)
+                    reason = f"{error.column} points at a row of {error.parent} that is not there"
+                    self._reject_pointing(spec, key, there, reason, among=False)
+
+    def _parents(self, key: ForeignKeySpec) -> set[Key]:
+        """What a foreign key may point at: rows that will be written, and those of the target that stay."""
+        synced = next((spec for spec in self.specs if spec.name == key.parent), None)
+        found: set[Key] = set()
+        if synced is not None:
+            found |= set(_values(self._source.repository(synced).read(BATCH_ROWS), key.parent_columns))
+        if (self.removes and synced is not None) or not exists(self.target):
+            return found
+        parent = synced or table_spec(self.specs[0].table.metadata.tables[key.parent])
+        narrow = parent.without_conditions().project((*parent.key, *key.parent_columns))
+        with connect(self.target) as target:
+            return found | set(_values(target.repository(narrow).read(), key.parent_columns))
+
+    def _reject_dependents(self) -> None:
+        """The rows that point at rejected ones, and those that point at these, and so on."""
+        seen: dict[str, int] = {}
+        while True:
+            grown = {name for name, each in self.rejects.tables.items() if len(each.lines) > seen.get(name, 0)}
+            if not grown:
+                return
+            seen = {name: len(each.lines) for name, each in self.rejects.tables.items()}
+            for spec in self.specs:
+                for key in spec.foreign_keys:
+                    if key.parent in grown:
+                        gone = self.rejects.tables[key.parent].values(key.parent_columns)
+                        reason = f"{', '.join(key.columns)} points at a row of {key.parent} that is rejected"
+                        self._reject_pointing(spec, key, gone, reason, among=True)
+
+    def _reject_pointing(
+        self, spec: TableSpec, key: ForeignKeySpec, parents: Collection[Key], reason: str, *, among: bool
+    ) -> None:
+        """The rows whose parent is, or is not, among these; a part that is NULL points nowhere."""
+        rejected = self.rejects.of(spec)
+        for batch in self._source.repository(spec).read(BATCH_ROWS):
+            for row, value in enumerate(_values([batch], key.columns)):
+                if None not in value and (value in parents) is among:
+                    rejected.add(batch, row, reason)
+
+    def _rows(self, spec: TableSpec) -> Iterator[tuple[pa.RecordBatch, int]]:
+        for batch in self._source.repository(spec).read(BATCH_ROWS):
+            for row in range(batch.num_rows):
+                yield batch, row
+
+    @property
+    def _source(self) -> WithoutRejected:
+        return WithoutRejected(self.origin, self.rejects)
+
+
+class _UndoneError(Exception):
+    """Ends a transaction that is not to be committed."""
+
+
+def _refused(target: Connection, spec: TableSpec, batch: pa.RecordBatch) -> RefusedRowError | None:
+    """Why the target does not take these rows, if it is because of one of them."""
+    try:
+        with target.savepoint():
+            target.repository(spec).upsert_many([batch])
+    except RefusedRowError as error:
+        return error
+    except ToolkitError:
+        return None
+    return None
+
+
+def _values(batches: Any, names: Collection[str]) -> Iterator[Key]:
+    for batch in batches:
+        yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)

@@ -1,0 +1,204 @@
+"""`sync --rejects DIR`: rows that cannot be written, and those that depend on them, are left out and put into files.
+
+The files are fixtures: when their rows are corrected, `load-data` takes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from toolkit.core.batches import BATCH_ROWS
+from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
+from toolkit.core.json_columns import format_column
+from toolkit.core.plan import TableRejects
+from toolkit.core.sifted import BadRow
+from toolkit.core.streams import only, without
+from toolkit.engines.portable.table import TableRepository
+from toolkit.errors import ConfigurationError
+from toolkit.stores.fixture_files import REJECTED, FileForm, Format, file_name, table_of
+
+if TYPE_CHECKING:
+    from toolkit.core.tables import TableSpec
+    from toolkit.operations.transfer.sources import RowSource, Source
+    from toolkit.stores.directories import Directory
+
+Key = tuple[Any, ...]
+
+
+@dataclass
+class RejectedRows:
+    """Those of one table: their keys, as far as these can be read, and the lines of their file."""
+
+    spec: TableSpec
+    keys: dict[Key, None] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    _unique: dict[tuple[str, ...], set[Key]] = field(default_factory=dict)
+    is_unread: bool = False
+    """Whether some cannot be read as they are."""
+    has_unread_keys: bool = False
+    """Whether that is so of a key: nobody knows which rows of a target they are."""
+
+    @property
+    def key_table(self) -> pa.Table:
+        """The keys."""
+        columns = zip(*self.keys, strict=True) if self.keys else [()] * len(self.spec.key)
+        arrays = [pa.array(values, each.type) for values, each in zip(columns, self.spec.key_schema, strict=True)]
+        return pa.table(arrays, schema=self.spec.key_schema)
+
+    def add_unread(self, row: BadRow) -> None:
+        """Reject a row with values that cannot be read."""
+        self.is_unread = True
+        if all(name in row.cells for name in self.spec.key):
+            self.keys[tuple(row.cells[name][0].as_py() for name in self.spec.key)] = None
+        else:
+            self.has_unread_keys = True
+        bad = {value.column: json.dumps(plain(value.whole)) for value in row.values}
+        reason = "; ".join(f"column {value.column!r} {value.problem}" for value in row.values)
+        self._write({**row.cells}, bad, reason)
+
+    def add(self, batch: pa.RecordBatch, row: int, reason: str) -> None:
+        """Reject a row that was read."""
+        self.keys[tuple(batch.column(name)[row].as_py() for name in self.spec.key)] = None
+        self._write({name: batch.column(name).slice(row, 1) for name in batch.schema.names}, {}, reason)
+
+    def values(self, columns: Sequence[str]) -> set[Key]:
+        """The values of columns that are unique together, as far as they can be read, in the order of the columns."""
+        names = tuple(sorted(columns))
+        places = [names.index(name) for name in columns]
+        return {tuple(value[place] for place in places) for value in self._unique.get(names, ())}
+
+    def _write(self, cells: dict[str, pa.Array], bad: dict[str, str], reason: str) -> None:
+        for names in {tuple(sorted(names)) for names in (self.spec.key, *self.spec.unique_keys)}:
+            if set(names) <= cells.keys():
+                self._unique.setdefault(names, set()).add(tuple(cells[name][0].as_py() for name in names))
+        members = [
+            f"{json.dumps(column.name)}:{bad.get(column.name) or format_column(column.type, cells[column.name])[0]}"
+            for column in self.spec.columns
+        ]
+        self.lines.append(f"{{{','.join([*members, f'{json.dumps(REJECTED)}:{json.dumps(reason)}'])}}}")
+
+
+@dataclass
+class Rejects:
+    """The rows that are left out, by table, and the directory where they are put."""
+
+    directory: Directory
+    tables: dict[str, RejectedRows] = field(default_factory=dict)
+    is_searched: bool = False
+    """Whether all rows were looked through for values that do not fit."""
+
+    def require_empty(self) -> None:
+        """See that nothing is in the directory that somebody may be about to correct.
+
+        Raises:
+            ConfigurationError: there is.
+        """
+        there = sorted(name for name in self.directory.files() if table_of(name) is not None)
+        if there:
+            raise ConfigurationError(
+                f"{self.directory.name} holds {there[0]} already, which may be of an earlier sync.",
+                "Load it, or move it away; or name another directory: --rejects DIR.",
+            )
+
+    def of(self, spec: TableSpec) -> RejectedRows:
+        """Those of a table, to be added to."""
+        return self.tables.setdefault(spec.name, RejectedRows(spec))
+
+    def __len__(self) -> int:
+        return sum(len(each.lines) for each in self.tables.values())
+
+    @property
+    def counts(self) -> tuple[TableRejects, ...]:
+        """How many there are of each table that has any."""
+        return tuple(
+            TableRejects(name, len(each.lines), f"{self.directory.name}/{_file(name)}")
+            for name, each in self.tables.items()
+            if each.lines
+        )
+
+    def put(self) -> None:
+        """Write the files, each of them whole."""
+        for name, each in self.tables.items():
+            if each.lines:
+                with self.directory.create(_file(name)) as file:
+                    file.write("".join(f"{line}\n" for line in each.lines).encode())
+
+    def discard(self) -> None:
+        """Remove them: nothing was synced without these rows."""
+        for name in self.tables:
+            self.directory.remove(_file(name))
+
+    def kept(self, spec: TableSpec, removals: pa.Table) -> pa.Table:
+        """Those of these keys of a target that no row has that was rejected, as far as anybody knows."""
+        found = self.tables.get(spec.name)
+        if found is None or not found.lines:
+            return removals
+        if found.has_unread_keys:
+            return removals.slice(0, 0)
+        return pa.Table.from_batches(without(removals.to_batches(), found.key_table), removals.schema)
+
+
+def _file(table: str) -> str:
+    return file_name(table, FileForm(Format.JSONL))
+
+
+def plain(value: Any) -> Any:
+    """A stored value as JSON has it, as the database shows it where JSON has none."""
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    if isinstance(value, str):
+        return value.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return value if value is None or type(value) in (bool, int) else str(value)
+
+
+@dataclass(frozen=True)
+class WithoutRejected:
+    """A source without the rows that are left out."""
+
+    source: Source
+    rejects: Rejects
+
+    def repository(self, spec: TableSpec) -> RowSource:
+        """One table's rows."""
+        rows, rejected = self.source.repository(spec), self.rejects.tables.get(spec.name)
+        return rows if rejected is None or not rejected.lines else KeptRows(spec, rows, rejected)
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """Rows of a table without those that are rejected."""
+
+    spec: TableSpec
+    rows: RowSource
+    rejected: RejectedRows
+
+    def count(self) -> int:
+        """Number of rows."""
+        return self.rows.count() - len(self.rejected.lines)
+
+    def read(self, batch_rows: int, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows, or those with these keys."""
+        if self.rejected.is_unread and isinstance(self.rows, TableRepository):
+            batches: Iterable[pa.RecordBatch] = (sifted.batch for sifted in self.rows.sifted())
+            found = batches if keys is None else only(batches, keys)
+        else:
+            found = self.rows.read(batch_rows, keys)
+        return (batch for batch in without(found, self._keys) if batch.num_rows)
+
+    def row_digests(self) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of every row."""
+        return (keyed_digests(self.spec, batch) for batch in self.read(BATCH_ROWS))
+
+    def digest(self) -> TableDigest:
+        """The digest of all rows."""
+        return digest_batches(self.spec, self.read(BATCH_ROWS))
+
+    @cached_property
+    def _keys(self) -> pa.Table:
+        return self.rejected.key_table
