@@ -68,13 +68,12 @@ class DuckDBRepository(TableRepository):
     def _adapter(self, column: ColumnSpec) -> DuckDBAdapter:
         return self.connection.codec.adapter(column)
 
+    def _cell(self, column: ColumnSpec, name: str) -> str:
+        return self._adapter(column).read(name, self._types().get(column.name, ""))
+
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order."""
-        types = self._types()
-        cells = ", ".join(
-            f"{self._adapter(c).read(f't.{quoted(c.name)}', types.get(c.name, ''))} AS c{i}"
-            for i, c in enumerate(self.spec.columns)
-        )
+        cells = ", ".join(f"{self._cell(c, f't.{quoted(c.name)}')} AS c{i}" for i, c in enumerate(self.spec.columns))
         with self.connection.translated(), self._incoming_keys(keys) as join:
             stream = self.connection.raw.sql(f"SELECT {cells} FROM {self.source(self.name)} AS t{join}")
             found = map(self._canonical, stream.to_arrow_reader(min(batch_rows, _VECTOR)))
@@ -84,8 +83,7 @@ class DuckDBRepository(TableRepository):
         """All rows, taken apart into those that can be carried whole and those that cannot."""
         doubts, width = self.doubts(), len(self.spec.columns)
         sieve = Sieve(self.spec, self.connection.codec, lambda c, values: self._adapter(c).incoming(values), doubts)
-        types, text = self._types(), lambda name: f"CAST({quoted(name)} AS VARCHAR)"
-        read = lambda c: self._adapter(c).read(quoted(c.name), types[c.name])  # noqa: E731 - as short as the other
+        read, text = lambda c: self._cell(c, quoted(c.name)), lambda name: f"CAST({quoted(name)} AS VARCHAR)"
         with self.connection.translated():
             query = f"SELECT {fields(self.spec, doubts, read, text)} FROM {self.source(self.name)}"
             for fetched in self.connection.raw.sql(query).to_arrow_reader(_VECTOR):
@@ -109,8 +107,7 @@ class DuckDBRepository(TableRepository):
         """The digest of all rows as they are stored, computed by DuckDB."""
         if any(self._adapter(c).converts for c in self.spec.columns):
             return super().stored_digest()
-        types = self._types()
-        cells = ", ".join(self._adapter(c).read(quoted(c.name), types[c.name]) for c in self.spec.columns)
+        cells = ", ".join(self._cell(c, quoted(c.name)) for c in self.spec.columns)
         with self.connection.translated():
             ((rows, total),) = self.connection.raw.execute(
                 f"SELECT count(*), coalesce(sum(hash({cells})), 0) FROM {self.source(self.name)}"

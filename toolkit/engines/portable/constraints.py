@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from toolkit.core.constraints import Check, Constraints, ForeignKey, UniqueKey
 from toolkit.core.tables import TableSpec
-from toolkit.engines.portable.reflection import types_unknown
+from toolkit.engines.portable.unknown_types import types_unknown
 
 # What an engine does without being told.
 _USUAL_ACTION = "NO ACTION"

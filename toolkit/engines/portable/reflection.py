@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,14 +11,7 @@ from sqlalchemy.engine.reflection import ObjectKind
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.engines.portable.refusals import unique_keys
-
-
-@contextmanager
-def types_unknown() -> Iterator[None]:
-    """Let SQLAlchemy meet types that it has no class for without a word: they are carried by the engine's own text."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Did not recognize type", sa.exc.SAWarning)
-        yield
+from toolkit.engines.portable.unknown_types import types_unknown
 
 
 def reflected_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.engines.contract import Connection
+from toolkit.engines.portable.unknown_types import types_unknown
 
 
 def first_refused(
@@ -50,7 +51,8 @@ def as_enforced(connection: Connection, spec: TableSpec) -> TableSpec:
     """The table with what the database itself demands of its columns: no NULLs, unique keys, foreign keys."""
     inspector = sa.inspect(connection.sqlalchemy)
     name, schema = spec.table.name, spec.table.schema
-    needed = {column["name"] for column in inspector.get_columns(name, schema) if not column["nullable"]}
+    with types_unknown():
+        needed = {column["name"] for column in inspector.get_columns(name, schema) if not column["nullable"]}
     keys = unique_keys(inspector, spec)
     foreign = (
         ForeignKeySpec(tuple(each["constrained_columns"]), each["referred_table"], tuple(each["referred_columns"]))

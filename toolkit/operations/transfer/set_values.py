@@ -14,6 +14,7 @@ from toolkit.core.plan import Action, Fill
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import logical_type
 from toolkit.core.values import parse_text, shortened
+from toolkit.engines.portable.unknown_types import types_unknown
 from toolkit.errors import ConfigurationError, SchemaMismatchError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def with_values(plans: Sequence[TablePlan], values: SetValues, target: Connectio
 
 
 def _fill(spec: TableSpec, table: sa.Table, values: Mapping[str, str], target: Connection) -> Fill:
-    with target.translated():
+    with target.translated(), types_unknown():
         reflected: list[Any] = [*sa.inspect(target.sqlalchemy).get_columns(spec.table.name, spec.table.schema)]
     types = {column["name"]: column["type"] for column in reflected}
     known = target.columns(spec) or {}
