@@ -112,6 +112,13 @@ def test_work_that_began_as_ctrl_c_came_while_its_thread_was_started_is_told_to_
     assert stopped.is_set()
 
 
+def test_what_ends_by_itself_is_not_told_to_stop() -> None:
+    stop = Stop()
+    for _ in range(200):
+        list(in_parallel(str, range(3), 2, stop))
+    assert not stop._event.is_set()
+
+
 @pytest.mark.parametrize("fails", ["own", "other"])
 def test_of_two_that_run_at_the_same_time_both_have_ended_as_the_error_of_one_is_raised(fails: str) -> None:
     ended: list[str] = []

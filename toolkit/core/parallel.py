@@ -70,22 +70,27 @@ class _Pool(Generic[T, R]):
     def __init__(self, work: Callable[[T], R], jobs: int) -> None:
         self._work = work
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="archive")
-        self.under_way: set[Work[R]] = set()
+        self._under_way: set[Work[R]] = set()
 
     def __enter__(self) -> Self:
         return self
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is under way; what was done is not, though its future may still be telling of it."""
+        return any(not work.has_ended for work in list(self._under_way))
 
     def begin(self, item: T) -> Future[R]:
         """Do the work on one more item as soon as a thread has time."""
         work = Work(partial(self._work, item))
         # Before it can begin: Ctrl-C within `submit` leaves no future of it.
-        self.under_way.add(work)
+        self._under_way.add(work)
         future = self._threads.submit(work)
-        future.add_done_callback(lambda _: self.under_way.discard(work))
+        future.add_done_callback(lambda _: self._under_way.discard(work))
         return future
 
     def __exit__(self, *_: object) -> None:
-        under_way = list(self.under_way)
+        under_way = list(self._under_way)
         for work in under_way:
             work.prevent()
         with ExitStack() as all_ended:
@@ -113,7 +118,7 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int, stop: Sto
                 yield from (future.result() for future in done)
         finally:
             # Not what is waited for here: Ctrl-C within `begin` leaves no future.
-            if stop is not None and pool.under_way:
+            if stop is not None and pool.is_busy:
                 stop.set()
 
 
