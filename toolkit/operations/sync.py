@@ -136,6 +136,7 @@ class _Sync:
         specs = [spec.at_source for spec in self.specs]
         with _guarding(removes), connect(self.source) as origin:
             origin.lock_tables(specs, progress)
+            running = origin.running_transactions() if self.since else ()
             if removes and self.elsewhere.names is None:
                 _require_one_revision(origin, self.target, self.project)
             lacking = require_columns(origin, specs)
@@ -152,6 +153,7 @@ class _Sync:
                 self.dry_run,
                 lacking,
                 self.since,
+                running,
                 self.values,
             )
             found = self.elsewhere.told(transfer(request, self.elsewhere.project, progress))

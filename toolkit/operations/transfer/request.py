@@ -13,6 +13,7 @@ from toolkit.operations.transfer.options import Mode, Options
 if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.core.tables import TableSpec
+    from toolkit.engines.catalogue import RunningTransaction
     from toolkit.operations.transfer.origins import Files, Origin
     from toolkit.operations.transfer.set_values import SetValues
     from toolkit.operations.transfer.watermarks import Since
@@ -23,7 +24,8 @@ class Transfer:
     """The rows of these tables, into a database.
 
     `problems` is what the source lacks; it is told together with what the target lacks. With `since`, only rows of a
-    database that changed since the last transfer from it are looked at. `values` are for columns that only the target
+    database that changed since the last transfer from it are looked at, and of those `running` there more may follow.
+    `values` are for columns that only the target
     has. `files` are written when nothing is left to
     refuse, before any row is.
     """
@@ -35,6 +37,7 @@ class Transfer:
     dry_run: bool = False
     problems: Sequence[str] = ()
     since: Since | None = None
+    running: Sequence[RunningTransaction] = ()
     values: SetValues = field(default_factory=dict)
     files: Files | None = None
 
