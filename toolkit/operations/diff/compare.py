@@ -252,9 +252,9 @@ class Comparison:
         for side, each in sides:
             refuse_schema(require_columns(side, [each]))
             require_exact(side, [each])
-        source, target = self.rows.repository(spec), self.target.repository(spec)
-        both = (source, target) if is_filled else None
-        changes = compare(spec, *both, removed=True) if both else compare_rows(spec, (), (), removed=True)
+        if not is_filled:
+            return Status.SAME, compare_rows(spec, (), (), removed=True)
+        changes = compare(spec, self.rows.repository(spec), self.target.repository(spec), removed=True)
         assert changes.removed is not None
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
         return (Status.SAME if equal else Status.DIFFERS), changes
