@@ -6,19 +6,27 @@ import datetime as dt
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from tests.operations.databases import connected, execute
+from tests.operations.databases import connected, create, execute
 from tests.operations.outcomes import counts
 from tests.operations.test_hard_schemas import ALL, EVERY_TARGET, MODULE, Using, rows, using
 from toolkit.cli import run
 from toolkit.config import Config
-from toolkit.errors import ConfigurationError, MissingParentError, SchemaMismatchError, UnknownNameError
+from toolkit.errors import (
+    ConfigurationError,
+    MissingParentError,
+    SchemaMismatchError,
+    UnknownNameError,
+    VerificationError,
+)
 from toolkit.operations.diff.compare import Status, diff
 from toolkit.operations.diff.script import diff_sql
+from toolkit.operations.project import Project
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Options
 from toolkit.operations.transfer.watermarks import Since
@@ -217,6 +225,33 @@ def test_two_tables_may_exchange_their_names(named: Config) -> None:
     assert sync(named, "sqlite", "sqlite2", rename=names).verified
     assert rows(named, "sqlite2", "SELECT * FROM t") == [(1, "a"), (2, "b")]
     assert diff(named, "sqlite", "sqlite2", rename=names).equal
+
+
+def test_personal_data_is_known_by_its_other_name_too(config: Config) -> None:
+    create(config.database("sqlite"), Project(config).metadata)
+    create(config.database("sqlite2"), Project(config).metadata)
+    there = ("ALTER TABLE user_account RENAME TO person", "ALTER TABLE person RENAME COLUMN email TO mail")
+    row = "INSERT INTO {} VALUES ({})"
+    with connected(config.database("sqlite")) as connection:
+        names = [column["name"] for column in sa.inspect(connection).get_columns("user_account")]
+    known = {
+        "joined_at": "'2024-01-01'",
+        "id": "x'00000000000000000000000000000001'",
+        "email": "'me@secret.example'",
+        "name": "'n'",
+    }
+    values = [known.get(name, "'2024-01-01 00:00:00.000000'" if name.endswith("_at") else "1") for name in names]
+    execute(config.database("sqlite"), row.format(f"user_account ({', '.join(names)})", ", ".join(values)))
+    spoil = "CREATE TRIGGER odd AFTER INSERT ON person BEGIN UPDATE person SET mail = 'other@secret.example'; END"
+    execute(config.database("sqlite2"), *there, spoil)
+    own, rename = (
+        replace(config, migrations=config.root / "none"),
+        {"user_account": "person", "user_account.email": "mail"},
+    )
+    with pytest.raises(VerificationError) as refused:
+        sync(own, "sqlite", "sqlite2", ["user_account"], rename=rename)
+    assert "mail is another than was sent" in refused.value.fact
+    assert "secret.example" not in str(refused.value)
 
 
 def test_the_command_line_tells_the_other_names(

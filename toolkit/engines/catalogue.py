@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -35,6 +36,20 @@ class TableTriggers:
     triggers: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     hindrance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTransaction:
+    """A transaction of somebody else's whose rows a snapshot does not show, and that may still commit them.
+
+    `ids` know it again as long as it runs, but for one whose session is gone, as when it was prepared: that may be any.
+    Its `age` is None where this role may not see it. One that `writes` has begun to.
+    """
+
+    ids: frozenset[str]
+    age: dt.timedelta | None
+    writes: bool
+    has_session: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ class _Sync:
         removes, progress = self.options.mode.removes, self.progress
         elsewhere, specs = self.elsewhere, [spec.at_source for spec in self.specs]
         origin.lock_tables(specs, progress)
+        running = origin.running_transactions() if self.since else ()
         if removes and elsewhere.names is None:
             _require_one_revision(origin, self.target, self.project)
         lacking = require_columns(origin, specs)
@@ -198,6 +199,7 @@ class _Sync:
             self.dry_run,
             lacking,
             self.since,
+            running,
             self.values,
             files=self.rejects,
             rejects=self.rejects,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from toolkit.core.sifted import BadValue, Sifted
     from toolkit.core.tables import ForeignKeySpec, TableSpec
     from toolkit.core.types import LogicalType
-    from toolkit.engines.catalogue import StoredTable, TableFacts, TableTriggers
+    from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
     from toolkit.engines.contract.configured import Configured
     from toolkit.engines.contract.script import Script
     from toolkit.errors import ToolkitError, UnnamedRowError
@@ -204,6 +204,9 @@ class Connection(Protocol):
 
     def unlike_numbers(self, specs: Sequence[TableSpec], /) -> dict[tuple[str, str], int]:
         """By table and column, how many values SQLAlchemy's type does not read as they are stored. Default: none."""
+
+    def running_transactions(self) -> Sequence[RunningTransaction]:
+        """Those of others whose rows this snapshot lacks, and that may commit them yet. Default: there are none."""
 
     def stop_reading(self) -> None:
         """Close what was opened beside the transaction to read: its locks would stop our own writes."""

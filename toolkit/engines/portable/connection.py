@@ -17,7 +17,7 @@ from toolkit.core.constraints import Constraints
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
-from toolkit.engines.catalogue import StoredTable, TableFacts, TableTriggers
+from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.contract import Capabilities, Configured, Connection, Script, Table
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.constraints import modelled, reflected
@@ -202,6 +202,10 @@ class DatabaseConnection(ManyTables):
     def lacking_right(self, _table: sa.Table, _rights: Sequence[str]) -> str | None:
         """Why this role may not do so with a table, or make it where it is not; None if it may: files ask nobody."""
         return None
+
+    def running_transactions(self) -> Sequence[RunningTransaction]:
+        """Those of others whose rows this snapshot lacks, and that may commit them yet."""
+        return ()
 
     @abstractmethod
     def repository(self, spec: TableSpec) -> Table:

@@ -12,10 +12,11 @@ from psycopg import errors as pg
 
 from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
-from toolkit.engines.catalogue import StoredTable, TableFacts, TableTriggers
+from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.postgresql.catalogue import FOREIGN_KEYS, TABLES, UNUSUAL, table_facts
 from toolkit.engines.postgresql.conflicts import find_orphans
+from toolkit.engines.postgresql.running import running_transactions
 from toolkit.engines.postgresql.sql import qualified, quoted
 from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.engines.postgresql.triggers import held_triggers, triggers
@@ -144,6 +145,10 @@ class PostgresConnection(PostgresSession):
     def held_triggers(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
         """Keep those triggers from firing within the block: they are disabled, and enabled as they were."""
         return held_triggers(self, specs)
+
+    def running_transactions(self) -> Sequence[RunningTransaction]:
+        """Those of others whose rows this snapshot lacks, and that may commit them yet, prepared ones too."""
+        return running_transactions(self)
 
     def has_update_cascades(self, spec: TableSpec) -> bool:
         """Whether the database changes rows of the table by itself when what they point at is changed."""

@@ -256,9 +256,9 @@ class Comparison:
         (spec,) = carried_as_stored(self.source, [(self.rows.own(spec), spec)], lambda: self.target)
         require_exact(self.source, [self.rows.own(spec)])
         require_exact(self.target, [spec])
-        source, target = self.rows.repository(spec), self.target.repository(spec)
-        both = (source, target) if is_filled else None
-        changes = compare(spec, *both, removed=True) if both else compare_rows(spec, (), (), removed=True)
+        if not is_filled:
+            return spec, Status.SAME, compare_rows(spec, (), (), removed=True)
+        changes = compare(spec, self.rows.repository(spec), self.target.repository(spec), removed=True)
         assert changes.removed is not None
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
         return spec, (Status.SAME if equal else Status.DIFFERS), changes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.engines import connect
 from toolkit.errors import ConfigurationError
+from toolkit.models.personal_data import ATTRIBUTE, personal_columns
 from toolkit.operations.project import Project, ProjectElsewhere
 from toolkit.operations.transfer.sources import SourceTables
 
@@ -34,6 +35,10 @@ class Elsewhere:
         """These tables of the models, in the target's names, if these differ."""
         if names is None:
             return cls(project, specs, specs)
+        # Models say which columns hold personal data; of tables that belong to none, the tables themselves.
+        for name, columns in personal_columns(project.metadata).items():
+            table = names.metadata.tables[names.tables[name]]
+            table.info[ATTRIBUTE] = tuple(names.column(name, column) for column in columns)
         return cls(ProjectElsewhere(project.config, names), names.bound(specs), specs, names)
 
     @property

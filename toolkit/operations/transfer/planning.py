@@ -67,6 +67,8 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     tables = [comparison.plan(spec, is_empty=spec.name not in filled) for spec in specs]
     if request.rejects is not None:
         tables = [_keep_rejected(each, request.rejects) for each in tables]
+    if watermarks is not None:
+        watermarks.see(specs, source)
     tables = with_values(tables, request.values, destination)
     require_values(tables, destination, triggers_fire=not options.hold_triggers)
     for each in tables:
@@ -111,7 +113,7 @@ def _watermarks(request: Transfer, destination: Connection) -> Watermarks | None
         return None
     source = request.origin.tables
     assert source is not None, "rows of files have no watermarks"
-    return Watermarks.between(request.since, source, destination, request.specs)
+    return Watermarks.between(request.since, source, destination, request.specs, request.running)
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,15 @@ class _Comparison:
         self.progress.step(f"compare {spec.name}")
         changed = self.source.repository(replace(spec, conditions=(*spec.conditions, window)))
         held = self.target.repository(replace(spec, conditions=()))
+        assert self.watermarks is not None
+        unseen = self.watermarks.unseen(spec, changed)
         few = changed.count() <= _LOOKED_UP_ROWS
-        changes = _compare_found(changed.row_digests(), held, spec) if few else compare(spec, changed, held)
-        found = merge_plan(spec, replace(changes, target_only=0))
+        changes = (
+            _compare_found(unseen.row_digests(), held, spec)
+            if few
+            else compare(spec, unseen if unseen.seen else changed, held)
+        )
+        found = merge_plan(spec, replace(changes, target_only=0, unchanged=changes.unchanged + unseen.known))
         return replace(found, seconds=time.perf_counter() - started, since=since)
 
     def _keep_present(self, found: TablePlan) -> TablePlan:

@@ -14,6 +14,7 @@ from toolkit.operations.transfer.rejects import WithoutRejected
 if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.core.tables import TableSpec
+    from toolkit.engines.catalogue import RunningTransaction
     from toolkit.engines.contract import Connection
     from toolkit.operations.transfer.origins import Files, Origin
     from toolkit.operations.transfer.rejects import Rejects
@@ -27,10 +28,10 @@ class Transfer:
     """The rows of these tables, into a database.
 
     `problems` is what the source lacks; it is told together with what the target lacks. With `since`, only rows of a
-    database that changed since the last transfer from it are looked at. `values` are for columns that only the target
-    has. `files` are written when nothing is left to refuse, before any row is. Rows among the `rejects` are left out,
-    and none of the target with the key of one is deleted. A target without tables gets all of the models' but the
-    `excluded` ones.
+    database that changed since the last transfer from it are looked at, and of those `running` there more may follow.
+    `values` are for columns that only the target has. `files` are written when nothing is left to refuse, before any
+    row is. Rows among the `rejects` are left out, and none of the target with the key of one is deleted. A target
+    without tables gets all of the models' but the `excluded` ones.
     """
 
     origin: Origin
@@ -40,6 +41,7 @@ class Transfer:
     dry_run: bool = False
     problems: Sequence[str] = ()
     since: Since | None = None
+    running: Sequence[RunningTransaction] = ()
     values: SetValues = field(default_factory=dict)
     files: Files | None = None
     excluded: Collection[str] = ()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,14 +23,18 @@ from toolkit.core.moments import date_text
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.errors import ConfigurationError, PrivilegeError
+from toolkit.operations.transfer.kept import TEXT_LENGTH, Kept, UnseenRows, is_of, seen_rows
 
 if TYPE_CHECKING:
+    from toolkit.engines.catalogue import RunningTransaction
     from toolkit.engines.contract import Connection
-    from toolkit.operations.transfer.sources import SourceTables
+    from toolkit.operations.transfer.sources import RowSource, Source, SourceTables
 
 _TIMES = frozenset({Kind.TIMESTAMPTZ, Kind.TIMESTAMP, Kind.DATE})
 _DEFAULT_OVERLAP = dt.timedelta(minutes=5)
 _DAY = dt.timedelta(days=1)
+# Of one statement: SQLite's old limit is 999 bound values.
+_STATE_ROWS = 150
 # Its name keeps it out of migrations: see `revisions.is_bookkeeping`.
 _STATE = sa.Table(
     "toolkit_sync_state",
@@ -38,7 +43,7 @@ _STATE = sa.Table(
     sa.Column("table_name", sa.String(255), primary_key=True),
     sa.Column("column_name", sa.String(255), primary_key=True),
     sa.Column("narrowed_by", sa.String(1024), primary_key=True),
-    sa.Column("watermark", sa.String(64), nullable=False),
+    sa.Column("watermark", sa.String(TEXT_LENGTH), nullable=False),
 )
 
 
@@ -55,30 +60,40 @@ class Since:
 
 @dataclass(frozen=True)
 class Watermarks:
-    """The watermarks of a pair of databases: those of the last sync, and those that this one leaves."""
+    """The watermarks of two databases, by table: those `stored`, as they hold now, and those that this sync leaves.
+
+    `running` are the transactions that the source's snapshot does not show.
+    """
 
     since: Since
     source: str
-    previous: Mapping[str, int]
-    reached: dict[str, int]
+    running: Sequence[RunningTransaction] = ()
+    stored: dict[str, Kept] = field(default_factory=dict)
+    previous: dict[str, Kept] = field(default_factory=dict)
+    reached: dict[str, Kept] = field(default_factory=dict)
 
     @classmethod
-    def between(cls, since: Since, source: SourceTables, target: Connection, specs: Sequence[TableSpec]) -> Watermarks:
+    def between(
+        cls,
+        since: Since,
+        source: SourceTables,
+        target: Connection,
+        specs: Sequence[TableSpec],
+        running: Sequence[RunningTransaction] = (),
+    ) -> Watermarks:
         """The watermarks of the last sync of a pair, and how far the source goes now.
 
         Raises:
             PrivilegeError: the target's role may not keep what this sync will reach.
         """
-        marks = cls(since, source.connection.database.place, {}, {})
+        marks = cls(since, source.connection.database.place, running)
         now = clock()
         growing = [spec for spec in specs if _grows(spec, since.column, source)]
-        for spec in growing:
-            marks._reach(spec, source, now)
         with _naming_the_right(target):
-            previous = marks._read(target, growing)
+            marks.stored.update(marks._read(target, growing))
         for spec in growing:
-            marks._forget_future(spec, previous, now)
-        marks = replace(marks, previous=previous)
+            marks.previous[spec.name] = marks._past(spec, marks.stored[spec.name], now)
+            marks.reached[spec.name] = marks._next(spec, source, now)
         if target.write and marks.moved:
             _require_table(target)
         return marks
@@ -89,45 +104,87 @@ class Watermarks:
         return _STATE.name
 
     @property
-    def moved(self) -> dict[str, int]:
-        """What is to be kept: the watermarks that are not where they were."""
-        return {name: mark for name, mark in self.reached.items() if self.previous.get(name) != mark}
+    def moved(self) -> dict[str, Kept]:
+        """What is to be kept: where it is not what is stored."""
+        return {name: kept for name, kept in self.reached.items() if self.stored[name] != kept}
 
     def lacking_right(self, target: Connection) -> PrivilegeError | None:
         """What stops the target's role from keeping what this sync will reach, found without writing anything."""
         reason = target.lacking_right(_STATE, ("SELECT", "INSERT", "DELETE")) if self.moved else None
         return None if reason is None else _lacking_right(target, reason)
 
-    def _read(self, target: Connection, specs: Sequence[TableSpec]) -> dict[str, int]:
+    def _read(self, target: Connection, specs: Sequence[TableSpec]) -> dict[str, Kept]:
+        texts: dict[str, dict[str, str]] = defaultdict(dict)
         with target.translated():
-            if not sa.inspect(target.sqlalchemy).has_table(_STATE.name):
-                return {}
-            rows = target.sqlalchemy.execute(sa.select(_STATE).where(*self._own())).all()
-        wanted = {(spec.name, _narrowing(spec)) for spec in specs}
-        return {row.table_name: int(row.watermark) for row in rows if (row.table_name, row.narrowed_by) in wanted}
+            if sa.inspect(target.sqlalchemy).has_table(_STATE.name):
+                for row in target.sqlalchemy.execute(sa.select(_STATE).where(*self._own())).all():
+                    texts[row.table_name][row.narrowed_by] = row.watermark
+        return {spec.name: Kept.read(_narrowing(spec), texts[spec.name]) for spec in specs}
 
-    def _forget_future(self, spec: TableSpec, previous: dict[str, int], now: dt.datetime) -> None:
-        """Look at all rows if the watermark is still to come: the clock was put back, and rows have come before it."""
-        is_time = spec.column(self.since.column).type.kind in _TIMES
-        if is_time and spec.name in previous and previous[spec.name] > _units(spec, self.since.column, now):
-            del previous[spec.name]
+    def _past(self, spec: TableSpec, kept: Kept, now: dt.datetime) -> Kept:
+        """What holds now: nothing if it is still to come. Then the clock was put back, and rows have come before it."""
+        if spec.column(self.since.column).type.kind not in _TIMES:
+            return kept
+        last = _units(spec, self.since.column, now)
+        return Kept() if any(mark is not None and mark > last for mark in (kept.mark, kept.later)) else kept
+
+    def _next(self, spec: TableSpec, source: SourceTables, now: dt.datetime) -> Kept:
+        """How far the source goes, and no further than what may still be committed."""
+        previous, mark = self.previous[spec.name], self._maximum(spec, source, now)
+        if mark is not None:
+            return previous.reaching(mark, self._holders(spec), is_over=self._is_over(previous.waits_for))
+        if previous != self.stored[spec.name] and previous == Kept():
             # Without a row that is past, the next sync looks at all of them, too: the time may have come by then.
-            self.reached.setdefault(spec.name, self._first(spec))
+            return Kept(self._first(spec))
+        return previous
+
+    def _is_over(self, waits_for: frozenset[str]) -> bool:
+        """Whether this snapshot has the rows of all these transactions."""
+        return all(each.has_session and not each.ids & waits_for for each in self.running)
+
+    def _holders(self, spec: TableSpec) -> frozenset[str]:
+        """The transactions that may commit rows before the next window.
+
+        Rows have the times of a transaction from its beginning on, which the overlap spans or not; numbers are given as
+        it writes.
+        """
+        if spec.column(self.since.column).type.kind in INTEGER_KINDS:
+            found = [each for each in self.running if each.writes]
+        else:
+            found = [each for each in self.running if each.age is None or each.age > self._overlap_time]
+        return frozenset(each for transaction in found for each in transaction.ids)
 
     def window(self, spec: TableSpec) -> str | None:
         """A further condition on the source's rows, in SQL that every engine understands; None for all of them."""
-        mark = self.previous.get(spec.name)
-        if mark is None:
-            return None
+        kept = self.previous.get(spec.name)
+        return None if kept is None or kept.mark is None else self._window(spec, kept.mark)
+
+    def _window(self, spec: TableSpec, mark: int) -> str:
         name = _quoted(self.since.column)
         return f"({name} >= {_literal(spec, self.since.column, self._start(spec, mark))} OR {name} IS NULL)"
 
     def shown(self, spec: TableSpec) -> str:
         """From where on rows are looked at."""
-        return _literal(spec, self.since.column, self._start(spec, self.previous[spec.name])).strip("'")
+        mark = self.previous[spec.name].mark
+        assert mark is not None
+        return _literal(spec, self.since.column, self._start(spec, mark)).strip("'")
 
-    def _reach(self, spec: TableSpec, source: SourceTables, now: dt.datetime) -> None:
-        """Note how far the source goes; a time that is still to come does not count, for others come before it."""
+    def unseen(self, spec: TableSpec, rows: RowSource) -> UnseenRows:
+        """The rows of a window that the last sync did not see as they are."""
+        return UnseenRows(rows, self.previous[spec.name].seen)
+
+    def see(self, specs: Sequence[TableSpec], source: Source) -> None:
+        """Note what the next sync will look at again, of what this one looks at."""
+        for spec in specs:
+            kept = self.reached.get(spec.name)
+            if kept is None or kept.mark is None:
+                continue
+            windows = (self.window(spec), self._window(spec, kept.mark))
+            narrow = replace(spec, conditions=(*spec.conditions, *filter(None, windows)))
+            self.reached[spec.name] = replace(kept, seen=seen_rows(source.repository(narrow)))
+
+    def _maximum(self, spec: TableSpec, source: SourceTables, now: dt.datetime) -> int | None:
+        """How far the source goes; a time that is still to come does not count, for others come before it."""
         column = spec.column(self.since.column)
         bounds = list(spec.conditions)
         if column.type.kind in _TIMES:
@@ -135,9 +192,7 @@ class Watermarks:
             name = _quoted(column.name)
             last = _literal(spec, column.name, _units(spec, column.name, now))
             bounds.append(f"{name} <= {last} AND {name} >= '0001-01-01 00:00:00'")
-        mark = source.repository(replace(spec, conditions=tuple(bounds))).maximum(column.name)
-        if mark is not None:
-            self.reached[spec.name] = mark
+        return source.repository(replace(spec, conditions=tuple(bounds))).maximum(column.name)
 
     def write(self, target: Connection, specs: Sequence[TableSpec]) -> None:
         """Keep what was reached, in the transaction of the rows."""
@@ -147,19 +202,28 @@ class Watermarks:
         _require_table(target)
         with target.translated():
             for spec in specs:
-                if spec.name not in moved:
-                    continue
-                own = [*self._own(), _STATE.c.table_name == spec.name, _STATE.c.narrowed_by == _narrowing(spec)]
-                target.sqlalchemy.execute(sa.delete(_STATE).where(*own))
-                target.sqlalchemy.execute(
-                    sa.insert(_STATE).values(
-                        source=_kept(self.source, _STATE.c.source),
-                        table_name=spec.name,
-                        column_name=self.since.column,
-                        narrowed_by=_narrowing(spec),
-                        watermark=str(moved[spec.name]),
-                    )
-                )
+                if spec.name in moved:
+                    self._replace(target, spec, moved[spec.name])
+
+    def _replace(self, target: Connection, spec: TableSpec, kept: Kept) -> None:
+        execute, narrowing = target.sqlalchemy.execute, _narrowing(spec)
+        own = [*self._own(), _STATE.c.table_name == spec.name]
+        there = [name for (name,) in execute(sa.select(_STATE.c.narrowed_by).where(*own)).all()]
+        ours = [name for name in there if is_of(name, narrowing)]
+        for start in range(0, len(ours), _STATE_ROWS):
+            execute(sa.delete(_STATE).where(*own, _STATE.c.narrowed_by.in_(ours[start : start + _STATE_ROWS])))
+        rows = [
+            {
+                "source": _kept(self.source, _STATE.c.source),
+                "table_name": spec.name,
+                "column_name": self.since.column,
+                "narrowed_by": narrowed_by,
+                "watermark": text,
+            }
+            for narrowed_by, text in kept.texts(narrowing).items()
+        ]
+        for start in range(0, len(rows), _STATE_ROWS):
+            execute(sa.insert(_STATE).values(rows[start : start + _STATE_ROWS]))
 
     def _own(self) -> list[sa.ColumnElement[bool]]:
         return [_STATE.c.source == _kept(self.source, _STATE.c.source), _STATE.c.column_name == self.since.column]
@@ -175,11 +239,15 @@ class Watermarks:
         """Before all times that a column may hold."""
         return _units(spec, self.since.column, dt.datetime.min.replace(tzinfo=dt.UTC))
 
+    @property
+    def _overlap_time(self) -> dt.timedelta:
+        return self.since.overlap if isinstance(self.since.overlap, dt.timedelta) else _DEFAULT_OVERLAP
+
     def _overlap(self, spec: TableSpec) -> int:
         overlap, kind = self.since.overlap, spec.column(self.since.column).type.kind
         if kind in INTEGER_KINDS:
             return overlap if isinstance(overlap, int) else 0
-        time = overlap if isinstance(overlap, dt.timedelta) else _DEFAULT_OVERLAP
+        time = self._overlap_time
         return -(-time // _DAY) if kind is Kind.DATE else time // dt.timedelta(microseconds=1)
 
 
