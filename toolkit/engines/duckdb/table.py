@@ -21,6 +21,7 @@ from toolkit.core.types import INTEGER_KINDS
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.duckdb.adapters import DuckDBAdapter
 from toolkit.engines.duckdb.catalogue import last_name
+from toolkit.engines.duckdb.lossy import decimal_scale
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.literals import quoted_text as literal
@@ -83,8 +84,8 @@ class DuckDBRepository(TableRepository):
         doubts, width = self.doubts(), len(self.spec.columns)
         sieve = Sieve(self.spec, self.connection.codec, lambda c, values: self._adapter(c).incoming(values), doubts)
         read, text = lambda c: self._adapter(c).read(quoted(c.name)), lambda name: f"CAST({quoted(name)} AS VARCHAR)"
+        query = f"SELECT {fields(self.spec, doubts, read, text)} FROM {self.source(self.name)}"
         with self.connection.translated():
-            query = f"SELECT {fields(self.spec, doubts, read, text)} FROM {self.source(self.name)}"
             for fetched in self.connection.raw.sql(query).to_arrow_reader(_VECTOR):
                 yield sieve.sifted(fetched.columns[:width], fetched.columns[width:])
 
@@ -179,7 +180,7 @@ class DuckDBRepository(TableRepository):
 
     def decimal_scale(self, column: str) -> int | None:
         """How many decimals a column of decimals keeps; None if it is none here."""
-        return _scale(self._types()[column])
+        return decimal_scale(self._types()[column])
 
     def _types(self) -> dict[str, str]:
         """The type of each data column, in DuckDB's words."""
@@ -349,7 +350,7 @@ class DuckDBRepository(TableRepository):
                 self._require_scale(column, batch, types[column.name])
 
     def _require_scale(self, column: ColumnSpec, batch: pa.Table, actual: str) -> None:
-        scale = _scale(actual)
+        scale = decimal_scale(actual)
         for row, text in enumerate(self._outgoing(batch.select([column.name])).column(0).to_pylist()):
             value = None if text is None else parse_decimal(text)
             if value is None or scale is None:
@@ -393,7 +394,3 @@ class DuckDBRepository(TableRepository):
                 key = self.connection.codec.fetched_key(self.spec, fetched, error.row)
                 raise UnrepresentableValueError(self.spec.name, key, column.name, error.problem) from error
         return pa.record_batch(columns, schema=self.spec.schema)
-
-
-def _scale(actual: str) -> int | None:
-    return int(actual.partition(",")[2].rstrip(")") or 0) if actual.startswith("DECIMAL") else None

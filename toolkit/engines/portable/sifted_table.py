@@ -21,6 +21,7 @@ from toolkit.engines.portable.conflicts import ConflictFinder
 from toolkit.engines.portable.narrowing import Narrower, narrower
 from toolkit.engines.portable.refusals import as_enforced
 from toolkit.engines.portable.sifting import Doubt, Sieve, misfits
+from toolkit.errors import StatementError
 
 _SIFTED_ROWS = 1_000
 
@@ -101,7 +102,22 @@ class SiftedTable(ConflictFinder):
 
     def refused_types(self) -> Mapping[str, str]:
         """By column, the types there to which nothing of the model's type can be cast, or back."""
-        return {}
+        facts = self.connection.facts(self.spec)
+        probes = ((column.name, self._cast_probe(column)) for column in self.spec.columns)
+        refused = [name for name, probe in probes if probe is not None and not self._runs(probe)]
+        return {} if facts is None else {name: facts.columns[name].type for name in refused}
+
+    def _cast_probe(self, _: ColumnSpec) -> str | None:
+        """A query that casts NULL to a column's type there and back; None if it is of the model's, or not known."""
+        return None
+
+    def _runs(self, query: str) -> bool:
+        try:
+            with self.connection.translated(), self.connection.savepoint():
+                self.connection.sqlalchemy.exec_driver_sql(query).all()
+        except StatementError:
+            return False
+        return True
 
     def narrower_columns(self) -> tuple[str, ...]:
         """The columns whose type there has no place for all values of the model's."""

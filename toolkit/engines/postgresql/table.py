@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import psycopg
 import pyarrow as pa
 
 from toolkit.compute.segments import SegmentTotals
@@ -228,23 +227,12 @@ class PostgresRepository(TableRepository):
             raise MisfitError(row, problem)
         adapter.outgoing(values)
 
-    def refused_types(self) -> dict[str, str]:
-        """By column, the types there to which nothing of the model's type can be cast, or back."""
-        types = self.column_types()
-        unlike = [c for c in self.spec.columns if c.name in types and not CODEC.adapter(c).takes(types[c.name])]
-        return {c.name: types[c.name] for c in unlike if not self._can_cast(c, types[c.name])}
-
-    def _can_cast(self, column: ColumnSpec, actual: str) -> bool:
-        adapter = CODEC.adapter(column)
+    def _cast_probe(self, column: ColumnSpec) -> str | None:
+        adapter, actual = CODEC.adapter(column), self.column_types().get(column.name)
+        if actual is None or adapter.takes(actual):
+            return None
         stored, sent = f"(NULL::{actual})", f"(NULL::{adapter.wire_for(actual)})"
-        try:
-            with self.connection.raw.transaction(force_rollback=True):
-                self.connection.run(
-                    f"SELECT {adapter.store(sent, actual)}, {adapter.fetch(stored)}, {adapter.digest(stored)}"
-                )
-        except psycopg.ProgrammingError:
-            return False
-        return True
+        return f"SELECT {adapter.store(sent, actual)}, {adapter.fetch(stored)}, {adapter.digest(stored)}"
 
     def column_types(self) -> dict[str, str]:
         """Each column's type in the database, as values are cast to it: without a length or precision."""
