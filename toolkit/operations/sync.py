@@ -137,8 +137,30 @@ class _Sync:
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
-        with _guarding(self.options.mode.removes), connect(self.source) as origin, self._telling(origin):
-            return self._from(origin)
+        removes, specs, progress = self.options.mode.removes, self.specs, self.progress
+        with _guarding(removes), connect(self.source) as origin, self._telling(origin):
+            origin.lock_tables(specs, progress)
+            if removes:
+                _require_one_revision(origin, self.target, self.project)
+            lacking = require_columns(origin, specs)
+            if not lacking and self.rejects is None:
+                require_exact(origin, specs)
+            views = told_views(origin, specs, progress)
+            left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
+            copied = self._copied_files(origin, lacking)
+            request = Transfer(
+                DatabaseOrigin(origin, specs, self.match),
+                self.target,
+                specs,
+                self.options,
+                self.dry_run,
+                lacking,
+                self.since,
+                files=self.rejects,
+                rejects=self.rejects,
+            )
+            found = self._transferred(request, origin)
+        return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
 
     @contextmanager
     def _telling(self, origin: Connection) -> Iterator[None]:
@@ -154,31 +176,6 @@ class _Sync:
             if found is not None:
                 raise found from error
             raise
-
-    def _from(self, origin: Connection) -> SyncResult:
-        removes, specs, progress = self.options.mode.removes, self.specs, self.progress
-        origin.lock_tables(specs, progress)
-        if removes:
-            _require_one_revision(origin, self.target, self.project)
-        lacking = require_columns(origin, specs)
-        if not lacking and self.rejects is None:
-            require_exact(origin, specs)
-        views = told_views(origin, specs, progress)
-        left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
-        copied = self._copied_files(origin, lacking)
-        request = Transfer(
-            DatabaseOrigin(origin, specs, self.match),
-            self.target,
-            specs,
-            self.options,
-            self.dry_run,
-            lacking,
-            self.since,
-            files=self.rejects,
-            rejects=self.rejects,
-        )
-        found = self._transferred(request, origin)
-        return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
 
     def _transferred(self, request: Transfer, origin: Connection) -> TransferResult:
         """Transfer the rows; those that cannot be written are left out, where that was asked for."""

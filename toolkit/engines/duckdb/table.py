@@ -26,7 +26,7 @@ from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.literals import quoted_text as literal
 from toolkit.engines.portable.refusals import undone
-from toolkit.engines.portable.sifting import Sieve, fields
+from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import RefusedRowError, ToolkitError, UnnamedRowError, UnrepresentableValueError
 
@@ -71,11 +71,11 @@ class DuckDBRepository(TableRepository):
 
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order."""
-        cells = ", ".join(
+        fields = ", ".join(
             f"{self._adapter(c).read(f't.{quoted(c.name)}')} AS c{i}" for i, c in enumerate(self.spec.columns)
         )
         with self.connection.translated(), self._incoming_keys(keys) as join:
-            stream = self.connection.raw.sql(f"SELECT {cells} FROM {self.source(self.name)} AS t{join}")
+            stream = self.connection.raw.sql(f"SELECT {fields} FROM {self.source(self.name)} AS t{join}")
             found = map(self._canonical, stream.to_arrow_reader(min(batch_rows, _VECTOR)))
             yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
 
@@ -84,7 +84,7 @@ class DuckDBRepository(TableRepository):
         doubts, width = self.doubts(), len(self.spec.columns)
         sieve = Sieve(self.spec, self.connection.codec, lambda c, values: self._adapter(c).incoming(values), doubts)
         read, text = lambda c: self._adapter(c).read(quoted(c.name)), lambda name: f"CAST({quoted(name)} AS VARCHAR)"
-        query = f"SELECT {fields(self.spec, doubts, read, text)} FROM {self.source(self.name)}"
+        query = f"SELECT {sifted_fields(self.spec, doubts, read, text)} FROM {self.source(self.name)}"
         with self.connection.translated():
             for fetched in self.connection.raw.sql(query).to_arrow_reader(_VECTOR):
                 yield sieve.sifted(fetched.columns[:width], fetched.columns[width:])
@@ -107,10 +107,10 @@ class DuckDBRepository(TableRepository):
         """The digest of all rows as they are stored, computed by DuckDB."""
         if any(self._adapter(c).converts for c in self.spec.columns):
             return super().stored_digest()
-        cells = ", ".join(self._adapter(c).read(quoted(c.name)) for c in self.spec.columns)
+        fields = ", ".join(self._adapter(c).read(quoted(c.name)) for c in self.spec.columns)
         with self.connection.translated():
             ((rows, total),) = self.connection.raw.execute(
-                f"SELECT count(*), coalesce(sum(hash({cells})), 0) FROM {self.source(self.name)}"
+                f"SELECT count(*), coalesce(sum(hash({fields})), 0) FROM {self.source(self.name)}"
             ).fetchall()
         return TableDigest(int(rows), int(total))
 

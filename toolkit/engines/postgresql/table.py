@@ -18,7 +18,7 @@ from toolkit.core.tables import ColumnSpec
 from toolkit.engines.catalogue import ColumnFacts
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.adapters import MisfitError
-from toolkit.engines.portable.sifting import Sieve, fields
+from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns, guarded
@@ -71,11 +71,11 @@ class PostgresRepository(TableRepository):
         if self.connection.write and not self.connection.is_reading:
             yield from super().read(batch_rows, keys)
             return
-        selected = ", ".join(CODEC.adapter(c).fetch(f"t.{quoted(c.name)}") for c in self.spec.columns)
+        fields = ", ".join(CODEC.adapter(c).fetch(f"t.{quoted(c.name)}") for c in self.spec.columns)
         found = (
             self._canonical(fetched)
             for condition, parameter in self._key_joins(keys)
-            for fetched in self._fetch(f"SELECT {selected} FROM {self.source(self.name)} AS t{condition}", parameter)
+            for fetched in self._fetch(f"SELECT {fields} FROM {self.source(self.name)} AS t{condition}", parameter)
         )
         yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
 
@@ -86,7 +86,7 @@ class PostgresRepository(TableRepository):
             return
         doubts, width = self.doubts(), len(self.spec.columns)
         sieve = Sieve(self.spec, CODEC, lambda column, values: CODEC.adapter(column).incoming(values), doubts)
-        selected = fields(
+        selected = sifted_fields(
             self.spec, doubts, lambda c: CODEC.adapter(c).fetch(quoted(c.name)), lambda name: f"{quoted(name)}::text"
         )
         for fetched in self._fetch(f"SELECT {selected} FROM {self.source(self.name)} AS t", None):
@@ -198,14 +198,14 @@ class PostgresRepository(TableRepository):
             yield "", None
             return
         types = self.column_types()
-        cells, matches = [], []
+        fields, matches = [], []
         for i, name in enumerate(keys.column_names):
             cell, type_ = CODEC.adapter(self.spec.column(name)).matched(f"t.{quoted(name)}", types[name])
-            cells.append(f"k{i} {type_}")
+            fields.append(f"k{i} {type_}")
             matches.append(f"{cell} = k.k{i}")
         for chunk in keys.to_batches(max_chunksize=_KEYS_A_QUERY):
             documents = json.dumps(key_documents(self.spec, pa.Table.from_batches([chunk])), ensure_ascii=False)
-            given = f"jsonb_to_recordset({VALUE}::jsonb) AS k({', '.join(cells)})"
+            given = f"jsonb_to_recordset({VALUE}::jsonb) AS k({', '.join(fields)})"
             yield f" JOIN {given} ON {' AND '.join(matches)}", documents
 
     def lossy_casts(self) -> dict[str, LossyCast]:
