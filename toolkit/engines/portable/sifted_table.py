@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -19,7 +18,6 @@ from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.conflicts import ConflictFinder
 from toolkit.engines.portable.narrowing import Narrower, narrower
-from toolkit.engines.portable.refusals import as_enforced
 from toolkit.engines.portable.sifting import Doubt, Sieve, misfits
 from toolkit.errors import StatementError
 
@@ -147,10 +145,10 @@ class SiftedTable(ConflictFinder):
         """The columns that take no NULL in the database."""
         if self.connection.facts(self.spec) is None:
             return frozenset()
-        # Not those of the model: the database may allow more.
-        free = replace(self.spec, columns=tuple(replace(column, nullable=True) for column in self.spec.columns))
         with self.connection.translated():
-            return frozenset(c.name for c in as_enforced(self.connection, free).columns if not c.nullable)
+            inspector = sa.inspect(self.connection.sqlalchemy)
+            columns = inspector.get_columns(self.table.name, self.table.schema)
+        return frozenset(column["name"] for column in columns if not column["nullable"])
 
     def _nulls(self, column: ColumnSpec, values: pa.Array) -> Iterator[tuple[int, BadValue]]:
         if not values.null_count or column.name not in self._never_null:
