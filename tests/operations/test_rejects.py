@@ -343,3 +343,15 @@ def test_a_text_that_could_not_be_read_is_not_loaded_until_it_is_corrected(
     file.write_text(file.read_text().replace('"name":"a\\\\xff"', '"name":"ä"'))
     load_data(space, target, directory=tmp_path / "out")
     assert ids(space, target)["maker"] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rows_that_share_a_unique_value_of_the_target_are_rejected_both(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, "UPDATE part SET weight = 1.5 WHERE id = 13")
+    make(space, target, constraint="UNIQUE (weight)")
+    result = sync(space, "sqlite", target, rejects=tmp_path / "out")
+    assert result.verified
+    assert keys(tmp_path / "out") == {"part": [10, 13], "note": ["x", "z"]}
+    assert "id=10 and id=13" in lines(tmp_path / "out")["part"][0]["$rejected"]
