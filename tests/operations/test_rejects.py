@@ -121,6 +121,7 @@ def test_rows_that_do_not_fit_and_all_that_depend_on_them_are_left_out_and_the_r
         "founded": "long ago",
         "boss_id": None,
         "$rejected": "column 'founded' holds 'long ago', which is no int32",
+        "$unread": {"founded": "long ago"},
     }
     assert child["$rejected"] == "boss_id points at a row of maker that is rejected"
 
@@ -325,3 +326,32 @@ def test_a_row_with_the_key_of_a_rejected_one_is_not_left_behind_without_a_word(
     with pytest.raises(RepeatedKeyError, match="maker: several rows of sqlite have one key, id"):
         sync(space, "sqlite", "duckdb", rejects=tmp_path / "out")
     assert lines(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_text_that_could_not_be_read_is_not_loaded_until_it_is_corrected(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, "UPDATE maker SET name = CAST(x'61ff' AS TEXT) WHERE id = 3")
+    make(space, target)
+    sync(space, "sqlite", target, rejects=tmp_path / "out")
+    file = tmp_path / "out" / "maker.jsonl"
+    assert json.loads(file.read_text().splitlines()[0])["name"] == "a\\xff"
+    with pytest.raises(ToolkitError, match=r"line 1: column 'name': .* is as it was rejected"):
+        load_data(space, target, directory=tmp_path / "out")
+
+    file.write_text(file.read_text().replace('"name":"a\\\\xff"', '"name":"ä"'))
+    load_data(space, target, directory=tmp_path / "out")
+    assert ids(space, target)["maker"] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rows_that_share_a_unique_value_of_the_target_are_rejected_both(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, "UPDATE part SET weight = 1.5 WHERE id = 13")
+    make(space, target, constraint="UNIQUE (weight)")
+    result = sync(space, "sqlite", target, rejects=tmp_path / "out")
+    assert result.verified
+    assert keys(tmp_path / "out") == {"part": [10, 13], "note": ["x", "z"]}
+    assert "id=10 and id=13" in lines(tmp_path / "out")["part"][0]["$rejected"]

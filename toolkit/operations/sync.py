@@ -156,8 +156,39 @@ class _Sync:
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
-        with _guarding(self.options.mode.removes), connect(self.source) as origin, self._telling(origin):
-            return self._from(origin)
+        removes, progress = self.options.mode.removes, self.progress
+        with _guarding(removes), connect(self.source) as origin, self._telling(origin):
+            elsewhere, specs = self.elsewhere, [spec.at_source for spec in self.specs]
+            origin.lock_tables(specs, progress)
+            running = origin.running_transactions() if self.since else ()
+            if removes and elsewhere.names is None:
+                _require_one_revision(origin, self.target, self.project)
+            lacking = require_columns(origin, specs)
+            if not lacking:
+                elsewhere = self._as_stored(origin)
+                specs = [spec.at_source for spec in elsewhere.models]
+            if not lacking and self.rejects is None:
+                require_exact(origin, specs)
+            views = told_views(origin, specs, progress)
+            left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
+            copied = self._copied_files(origin, specs, lacking)
+            request = Transfer(
+                DatabaseOrigin(elsewhere.source(origin), elsewhere.specs, self.match),
+                self.target,
+                elsewhere.specs,
+                self.options,
+                self.dry_run,
+                lacking,
+                self.since,
+                running,
+                self.values,
+                files=self.rejects,
+                rejects=self.rejects,
+                excluded=self.exclude,
+            )
+            found = elsewhere.told(self._transferred(request, origin, specs))
+        done = transferred(self.source.name, request, found, self.started, copied, (*views, *left))
+        return replace(done, renamed=elsewhere.shown)
 
     @contextmanager
     def _telling(self, origin: Connection) -> Iterator[None]:
@@ -174,40 +205,6 @@ class _Sync:
             if found is not None:
                 raise found from error
             raise
-
-    def _from(self, origin: Connection) -> SyncResult:
-        removes, progress = self.options.mode.removes, self.progress
-        elsewhere, specs = self.elsewhere, [spec.at_source for spec in self.specs]
-        origin.lock_tables(specs, progress)
-        running = origin.running_transactions() if self.since else ()
-        if removes and elsewhere.names is None:
-            _require_one_revision(origin, self.target, self.project)
-        lacking = require_columns(origin, specs)
-        if not lacking:
-            elsewhere = self._as_stored(origin)
-            specs = [spec.at_source for spec in elsewhere.models]
-        if not lacking and self.rejects is None:
-            require_exact(origin, specs)
-        views = told_views(origin, specs, progress)
-        left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
-        copied = self._copied_files(origin, specs, lacking)
-        request = Transfer(
-            DatabaseOrigin(elsewhere.source(origin), elsewhere.specs, self.match),
-            self.target,
-            elsewhere.specs,
-            self.options,
-            self.dry_run,
-            lacking,
-            self.since,
-            running,
-            self.values,
-            files=self.rejects,
-            rejects=self.rejects,
-            excluded=self.exclude,
-        )
-        found = elsewhere.told(self._transferred(request, origin, specs))
-        done = transferred(self.source.name, request, found, self.started, copied, (*views, *left))
-        return replace(done, renamed=elsewhere.shown)
 
     def _transferred(self, request: Transfer, origin: Connection, specs: Sequence[TableSpec]) -> TransferResult:
         """Transfer the rows; those that cannot be written are left out, where that was asked for."""

@@ -32,8 +32,8 @@ _FREE_BYTES = 256 << 20
 _LARGEST_RATIO = 200
 
 
-# The member of a row that says why it was rejected; it is no column, and ignored as the row is loaded.
-REJECTED = "$rejected"
+# Of a row that was rejected: why, and which values had no form of a fixture, so that they have to be corrected.
+REJECTED, UNREAD = "$rejected", "$unread"
 
 
 class Format(StrEnum):

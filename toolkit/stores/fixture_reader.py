@@ -25,7 +25,7 @@ from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import Kind
 from toolkit.core.values import shortened
 from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
-from toolkit.stores.fixture_files import REJECTED, FileForm, Format
+from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm, Format
 from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
 
 # Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
@@ -111,7 +111,7 @@ class FixtureReader:
         types = [(column.name, _decoded_type(column)) for column in self.spec.columns]
         types += [(name, msgspec.Raw | msgspec.UnsetType) for name in self._naturals]
         types += [(column.name, Any) for column in self.spec.table.columns if column.name not in self.spec.column_names]
-        types += [] if REJECTED in self.spec.column_names else [(REJECTED, Any)]
+        types += [(name, Any) for name in (REJECTED, UNREAD) if name not in self.spec.column_names]
         return {str(name): (f"f{i}", type_) for i, (name, type_) in enumerate(types)}
 
     @cached_property
@@ -228,10 +228,24 @@ class FixtureReader:
         arrays = [
             self._column(column, lines, values) for column, values in zip(self.spec.columns, columns, strict=False)
         ]
-        if None in arrays:
+        if None in arrays or not self._are_corrected(lines, rows, columns[list(self._fields).index(UNREAD)]):
             return None
         parents = self._parents(columns[width : width + len(self._naturals)], lines)
         return pa.record_batch([*arrays, pa.array(lines, pa.int64()), given, parents], schema=read_schema(self.spec))
+
+    def _are_corrected(self, lines: Sequence[int], rows: Sequence[Any], marks: Sequence[Any]) -> bool:
+        """Whether no value is still what a row was rejected for: as a text it may be taken for one of its column."""
+        if marks.count(_ABSENT) == len(marks):
+            return True
+        found = [
+            (line, name, held)
+            for line, row, unread in zip(lines, rows, marks, strict=True)
+            for name, held in (unread.items() if isinstance(unread, dict) else ())
+            if name in self._fields and _plain(getattr(row, self._fields[name][0])) == held
+        ]
+        for line, name, held in found:
+            self._note(line, f"column {name!r}: {_shown(held)} is as it was rejected: correct it")
+        return not found
 
     def _column(self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any]) -> pa.Array | None:
         present = [None if value is _ABSENT else value for value in values] if values.count(_ABSENT) else values
@@ -341,6 +355,10 @@ def _given(columns: Sequence[Sequence[Any]]) -> pa.Array:
     whole = b"\x01" * len(columns)
     masks = (bytes([value is not _ABSENT for value in row]) for row in zip(*columns, strict=True))
     return pa.array([None if mask == whole else mask for mask in masks], pa.binary())
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
 
 
 def _members(type_: sa.types.TypeEngine[Any]) -> tuple[list[str], dict[str, str]]:

@@ -61,3 +61,8 @@ def interval_condition(value: str) -> str:
     # Of the longest there is no number of microseconds.
     rest = f"TRY(epoch_us({value})) - date_part('day', {value}) * {DAY}"
     return f"({months} <> 0 OR coalesce(NOT ({rest} >= 0 AND {rest} < {DAY}), true))"
+
+
+def decimal_scale(actual: str) -> int | None:
+    """How many decimals a type keeps; None if it is none of decimals."""
+    return int(actual.partition(",")[2].rstrip(")") or 0) if actual.startswith("DECIMAL") else None

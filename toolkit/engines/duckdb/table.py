@@ -21,11 +21,12 @@ from toolkit.core.types import INTEGER_KINDS
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.duckdb.adapter import DuckDBAdapter
 from toolkit.engines.duckdb.catalogue import last_name
+from toolkit.engines.duckdb.lossy import decimal_scale
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.literals import quoted_text as literal
 from toolkit.engines.portable.refusals import undone
-from toolkit.engines.portable.sifting import Sieve, fields
+from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import RefusedRowError, ToolkitError, UnnamedRowError, UnrepresentableValueError
 
@@ -73,9 +74,9 @@ class DuckDBRepository(TableRepository):
 
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows (or those with these keys) in the canonical schema, in no particular order."""
-        cells = ", ".join(f"{self._cell(c, f't.{quoted(c.name)}')} AS c{i}" for i, c in enumerate(self.spec.columns))
+        fields = ", ".join(f"{self._cell(c, f't.{quoted(c.name)}')} AS c{i}" for i, c in enumerate(self.spec.columns))
         with self.connection.translated(), self._incoming_keys(keys) as join:
-            stream = self.connection.raw.sql(f"SELECT {cells} FROM {self.source(self.name)} AS t{join}")
+            stream = self.connection.raw.sql(f"SELECT {fields} FROM {self.source(self.name)} AS t{join}")
             found = map(self._canonical, stream.to_arrow_reader(min(batch_rows, _VECTOR)))
             yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
 
@@ -84,8 +85,8 @@ class DuckDBRepository(TableRepository):
         doubts, width = self.doubts(), len(self.spec.columns)
         sieve = Sieve(self.spec, self.connection.codec, lambda c, values: self._adapter(c).incoming(values), doubts)
         read, text = lambda c: self._cell(c, quoted(c.name)), lambda name: f"CAST({quoted(name)} AS VARCHAR)"
+        query = f"SELECT {sifted_fields(self.spec, doubts, read, text)} FROM {self.source(self.name)}"
         with self.connection.translated():
-            query = f"SELECT {fields(self.spec, doubts, read, text)} FROM {self.source(self.name)}"
             for fetched in self.connection.raw.sql(query).to_arrow_reader(_VECTOR):
                 yield sieve.sifted(fetched.columns[:width], fetched.columns[width:])
 
@@ -107,10 +108,10 @@ class DuckDBRepository(TableRepository):
         """The digest of all rows as they are stored, computed by DuckDB."""
         if any(self._adapter(c).converts for c in self.spec.columns):
             return super().stored_digest()
-        cells = ", ".join(self._cell(c, quoted(c.name)) for c in self.spec.columns)
+        fields = ", ".join(self._cell(c, quoted(c.name)) for c in self.spec.columns)
         with self.connection.translated():
             ((rows, total),) = self.connection.raw.execute(
-                f"SELECT count(*), coalesce(sum(hash({cells})), 0) FROM {self.source(self.name)}"
+                f"SELECT count(*), coalesce(sum(hash({fields})), 0) FROM {self.source(self.name)}"
             ).fetchall()
         return TableDigest(int(rows), int(total))
 
@@ -180,7 +181,7 @@ class DuckDBRepository(TableRepository):
 
     def decimal_scale(self, column: str) -> int | None:
         """How many decimals a column of decimals keeps; None if it is none here."""
-        return _scale(self._types()[column])
+        return decimal_scale(self._types()[column])
 
     def _types(self) -> dict[str, str]:
         """The type of each data column, in DuckDB's words."""
@@ -350,7 +351,7 @@ class DuckDBRepository(TableRepository):
                 self._require_scale(column, batch, types[column.name])
 
     def _require_scale(self, column: ColumnSpec, batch: pa.Table, actual: str) -> None:
-        scale = _scale(actual)
+        scale = decimal_scale(actual)
         for row, text in enumerate(self._outgoing(batch.select([column.name])).column(0).to_pylist()):
             value = None if text is None else parse_decimal(text)
             if value is None or scale is None:
@@ -394,7 +395,3 @@ class DuckDBRepository(TableRepository):
                 key = self.connection.codec.fetched_key(self.spec, fetched, error.row)
                 raise UnrepresentableValueError(self.spec.name, key, column.name, error.problem) from error
         return pa.record_batch(columns, schema=self.spec.schema)
-
-
-def _scale(actual: str) -> int | None:
-    return int(actual.partition(",")[2].rstrip(")") or 0) if actual.startswith("DECIMAL") else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -19,8 +18,8 @@ from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.conflicts import ConflictFinder
 from toolkit.engines.portable.narrowing import Narrower, narrower
-from toolkit.engines.portable.refusals import as_enforced
 from toolkit.engines.portable.sifting import Doubt, Sieve, misfits
+from toolkit.errors import StatementError
 
 _SIFTED_ROWS = 1_000
 
@@ -101,7 +100,22 @@ class SiftedTable(ConflictFinder):
 
     def refused_types(self) -> Mapping[str, str]:
         """By column, the types there to which nothing of the model's type can be cast, or back."""
-        return {}
+        facts = self.connection.facts(self.spec)
+        probes = ((column.name, self._cast_probe(column)) for column in self.spec.columns)
+        refused = [name for name, probe in probes if probe is not None and not self._runs(probe)]
+        return {} if facts is None else {name: facts.columns[name].type for name in refused}
+
+    def _cast_probe(self, _: ColumnSpec) -> str | None:
+        """A query that casts NULL to a column's type there and back; None if it is of the model's, or not known."""
+        return None
+
+    def _runs(self, query: str) -> bool:
+        try:
+            with self.connection.translated(), self.connection.savepoint():
+                self.connection.sqlalchemy.exec_driver_sql(query).all()
+        except StatementError:
+            return False
+        return True
 
     def narrower_columns(self) -> tuple[str, ...]:
         """The columns whose type there has no place for all values of the model's."""
@@ -131,10 +145,10 @@ class SiftedTable(ConflictFinder):
         """The columns that take no NULL in the database."""
         if self.connection.facts(self.spec) is None:
             return frozenset()
-        # Not those of the model: the database may allow more.
-        free = replace(self.spec, columns=tuple(replace(column, nullable=True) for column in self.spec.columns))
         with self.connection.translated():
-            return frozenset(c.name for c in as_enforced(self.connection, free).columns if not c.nullable)
+            inspector = sa.inspect(self.connection.sqlalchemy)
+            columns = inspector.get_columns(self.table.name, self.table.schema)
+        return frozenset(column["name"] for column in columns if not column["nullable"])
 
     def _nulls(self, column: ColumnSpec, values: pa.Array) -> Iterator[tuple[int, BadValue]]:
         if not values.null_count or column.name not in self._never_null:

@@ -106,7 +106,7 @@ class Sieve:
         return shown_cell(self.spec.column(name), cells[name])
 
 
-def fields(
+def sifted_fields(
     spec: TableSpec, doubts: Mapping[str, Doubt], fetch: Callable[[ColumnSpec], str], text: Callable[[str], str]
 ) -> str:
     """What to select of each column, and behind them the texts of what is in doubt, as SQL."""

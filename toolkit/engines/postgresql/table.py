@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import psycopg
 import pyarrow as pa
 
 from toolkit.compute.segments import SegmentTotals
@@ -19,7 +18,7 @@ from toolkit.core.tables import ColumnSpec
 from toolkit.engines.catalogue import ColumnFacts
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.adapters import MisfitError
-from toolkit.engines.portable.sifting import Sieve, fields
+from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns, guarded
@@ -72,11 +71,11 @@ class PostgresRepository(TableRepository):
         if self.connection.write and not self.connection.is_reading:
             yield from super().read(batch_rows, keys)
             return
-        selected = ", ".join(CODEC.adapter(c).fetch(f"t.{quoted(c.name)}") for c in self.spec.columns)
+        fields = ", ".join(CODEC.adapter(c).fetch(f"t.{quoted(c.name)}") for c in self.spec.columns)
         found = (
             self._canonical(fetched)
             for condition, parameter in self._key_joins(keys)
-            for fetched in self._fetch(f"SELECT {selected} FROM {self.source(self.name)} AS t{condition}", parameter)
+            for fetched in self._fetch(f"SELECT {fields} FROM {self.source(self.name)} AS t{condition}", parameter)
         )
         yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
 
@@ -87,7 +86,7 @@ class PostgresRepository(TableRepository):
             return
         doubts, width = self.doubts(), len(self.spec.columns)
         sieve = Sieve(self.spec, CODEC, lambda column, values: CODEC.adapter(column).incoming(values), doubts)
-        selected = fields(
+        selected = sifted_fields(
             self.spec, doubts, lambda c: CODEC.adapter(c).fetch(quoted(c.name)), lambda name: f"{quoted(name)}::text"
         )
         for fetched in self._fetch(f"SELECT {selected} FROM {self.source(self.name)} AS t", None):
@@ -199,14 +198,14 @@ class PostgresRepository(TableRepository):
             yield "", None
             return
         types = self.column_types()
-        cells, matches = [], []
+        fields, matches = [], []
         for i, name in enumerate(keys.column_names):
             cell, type_ = CODEC.adapter(self.spec.column(name)).matched(f"t.{quoted(name)}", types[name])
-            cells.append(f"k{i} {type_}")
+            fields.append(f"k{i} {type_}")
             matches.append(f"{cell} = k.k{i}")
         for chunk in keys.to_batches(max_chunksize=_KEYS_A_QUERY):
             documents = json.dumps(key_documents(self.spec, pa.Table.from_batches([chunk])), ensure_ascii=False)
-            given = f"jsonb_to_recordset({VALUE}::jsonb) AS k({', '.join(cells)})"
+            given = f"jsonb_to_recordset({VALUE}::jsonb) AS k({', '.join(fields)})"
             yield f" JOIN {given} ON {' AND '.join(matches)}", documents
 
     def lossy_casts(self) -> dict[str, LossyCast]:
@@ -228,23 +227,12 @@ class PostgresRepository(TableRepository):
             raise MisfitError(row, problem)
         adapter.outgoing(values)
 
-    def refused_types(self) -> dict[str, str]:
-        """By column, the types there to which nothing of the model's type can be cast, or back."""
-        types = self.column_types()
-        unlike = [c for c in self.spec.columns if c.name in types and not CODEC.adapter(c).takes(types[c.name])]
-        return {c.name: types[c.name] for c in unlike if not self._can_cast(c, types[c.name])}
-
-    def _can_cast(self, column: ColumnSpec, actual: str) -> bool:
-        adapter = CODEC.adapter(column)
+    def _cast_probe(self, column: ColumnSpec) -> str | None:
+        adapter, actual = CODEC.adapter(column), self.column_types().get(column.name)
+        if actual is None or adapter.takes(actual):
+            return None
         stored, sent = f"(NULL::{actual})", f"(NULL::{adapter.wire_for(actual)})"
-        try:
-            with self.connection.raw.transaction(force_rollback=True):
-                self.connection.run(
-                    f"SELECT {adapter.store(sent, actual)}, {adapter.fetch(stored)}, {adapter.digest(stored)}"
-                )
-        except psycopg.ProgrammingError:
-            return False
-        return True
+        return f"SELECT {adapter.store(sent, actual)}, {adapter.fetch(stored)}, {adapter.digest(stored)}"
 
     def column_types(self) -> dict[str, str]:
         """Each column's type in the database, as values are cast to it: without a length or precision."""

@@ -102,13 +102,18 @@ def telling_all_misfits(
 
 
 def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | None) -> Misfits:
-    """The values that cannot be read as they are, and those that the target would not keep."""
+    """The values that cannot be read, and those that the target would not keep; or else the target's own."""
     found = Misfits()
     with ExitStack() as stack:
         kept = stack.enter_context(connect(target)) if target is not None and exists(target) else None
         for spec in specs:
             for sifted in sifted_rows(source.repository(spec)):
                 _note(found, spec, sifted, None if kept is None else kept.repository(spec))
+        if found.first is None and kept is not None:
+            # It may be a row of the target that was met, where it was compared.
+            for spec in specs:
+                for sifted in sifted_rows(kept.repository(spec)):
+                    _note(found, spec, sifted, None)
     return found
 
 

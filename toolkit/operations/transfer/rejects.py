@@ -6,7 +6,7 @@ The files are fixtures: when their rows are corrected, `load-data` takes them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,10 @@ from toolkit.core.json_columns import format_column
 from toolkit.core.plan import TableRejects
 from toolkit.core.sifted import BadRow
 from toolkit.core.streams import only, without
+from toolkit.core.values import python_scalar
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import ConfigurationError
-from toolkit.stores.fixture_files import REJECTED, FileForm, Format, file_name, table_of
+from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm, Format, file_name, table_of
 
 if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
@@ -58,9 +59,8 @@ class RejectedRows:
             self.keys[tuple(row.cells[name][0].as_py() for name in self.spec.key)] = None
         else:
             self.has_unread_keys = True
-        bad = {value.column: json.dumps(plain(value.whole)) for value in row.values}
-        reason = "; ".join(f"column {value.column!r} {value.problem}" for value in row.values)
-        self._write({**row.cells}, bad, reason)
+        unread = {value.column: plain(value.whole) for value in row.values}
+        self._write(row.cells, unread, "; ".join(f"column {value.column!r} {value.problem}" for value in row.values))
 
     def add(self, batch: pa.RecordBatch, row: int, reason: str) -> None:
         """Reject a row that was read."""
@@ -73,15 +73,23 @@ class RejectedRows:
         places = [names.index(name) for name in columns]
         return {tuple(value[place] for place in places) for value in self._unique.get(names, ())}
 
-    def _write(self, cells: dict[str, pa.Array], bad: dict[str, str], reason: str) -> None:
+    def _write(self, cells: Mapping[str, pa.Array], unread: dict[str, Any], reason: str) -> None:
         for names in {tuple(sorted(names)) for names in (self.spec.key, *self.spec.unique_keys)}:
             if set(names) <= cells.keys():
                 self._unique.setdefault(names, set()).add(tuple(cells[name][0].as_py() for name in names))
-        members = [
-            f"{json.dumps(column.name)}:{bad.get(column.name) or format_column(column.type, cells[column.name])[0]}"
-            for column in self.spec.columns
-        ]
-        self.lines.append(f"{{{','.join([*members, f'{json.dumps(REJECTED)}:{json.dumps(reason)}'])}}}")
+        members = {}
+        for column in self.spec.columns:
+            if column.name not in unread:
+                try:
+                    members[column.name] = str(format_column(column.type, cells[column.name])[0])
+                    continue
+                except ValueError:
+                    unread[column.name] = plain(python_scalar(cells[column.name][0]))
+            members[column.name] = json.dumps(unread[column.name])
+        members[REJECTED] = json.dumps(reason)
+        if unread:
+            members[UNREAD] = json.dumps(unread)
+        self.lines.append(f"{{{','.join(f'{json.dumps(name)}:{text}' for name, text in members.items())}}}")
 
 
 @dataclass
