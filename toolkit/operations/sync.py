@@ -138,16 +138,13 @@ class _Sync:
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
         removes, specs, progress = self.options.mode.removes, self.specs, self.progress
-        with _guarding(removes), connect(self.source) as origin, self._telling(origin):
+        with _guarding(removes), connect(self.source) as origin:
             origin.lock_tables(specs, progress)
             if removes:
                 _require_one_revision(origin, self.target, self.project)
             lacking = require_columns(origin, specs)
-            if not lacking and self.rejects is None:
-                require_exact(origin, specs)
             views = told_views(origin, specs, progress)
             left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
-            copied = self._copied_files(origin, lacking)
             request = Transfer(
                 DatabaseOrigin(origin, specs, self.match),
                 self.target,
@@ -159,20 +156,24 @@ class _Sync:
                 files=self.rejects,
                 rejects=self.rejects,
             )
-            found = self._transferred(request, origin)
+            with self._telling(origin, specs):
+                if not lacking and self.rejects is None:
+                    require_exact(origin, specs)
+                copied = self._copied_files(origin, lacking)
+                found = self._transferred(request, origin)
         return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
 
     @contextmanager
-    def _telling(self, origin: Connection) -> Iterator[None]:
+    def _telling(self, origin: Connection, specs: Sequence[TableSpec]) -> Iterator[None]:
         """Tell of all values that do not fit, not of rows that a watermark may leave out; and of keys of two rows."""
-        every = nullcontext() if self.since else telling_all_misfits(lambda: origin, self.specs, self.target)
+        every = nullcontext() if self.since else telling_all_misfits(lambda: origin, specs, self.target)
         try:
             with every:
                 yield
         except (RefusedRowError, UniqueConflictError, VerificationError) as error:
             found: ToolkitError | None = None
             with suppress(ToolkitError):
-                found = next((repeated_key(origin, spec) for spec in self.specs if spec.name == error.table), None)
+                found = next((repeated_key(origin, spec) for spec in specs if spec.name == error.table), None)
             if found is not None:
                 raise found from error
             raise
@@ -185,10 +186,10 @@ class _Sync:
 
         def attempt() -> TransferResult:
             if not rejects.is_searched:
-                require_exact(origin, self.specs)
+                require_exact(origin, request.specs)
             return transfer(request, self.project, self.progress)
 
-        return Rejecting(origin, self.specs, self.target, rejects, self.options.mode.removes).run(attempt)
+        return Rejecting(origin, request.specs, self.target, rejects, self.options.mode.removes).run(attempt)
 
     def _copied_files(self, source: Connection, lacking: Sequence[str]) -> FileCopy | None:
         """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""
