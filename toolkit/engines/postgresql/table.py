@@ -268,7 +268,8 @@ class PostgresRepository(TableRepository):
             rebuild = rows >= self.rebuild_rows and not self.connection.checks_later(self.spec)
             indexes = Indexes.drop(self.connection, self.name) if rebuild else Indexes()
         copy = self._row_copy()
-        with self.connection.savepoint():
+        # A savepoint of the driver's: of a connection that is gone it says why.
+        with self.connection.raw.transaction():
             written = copy.fill(batches) if indexes.steps else copy.few(batches)
         for step in indexes.steps:
             guarded(self.connection, self.spec, step.sql, self.name)
@@ -277,7 +278,7 @@ class PostgresRepository(TableRepository):
     def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
         """Why these rows could not fill the empty table: they are sent again, by a staging table."""
         try:
-            with self.connection.savepoint():
+            with self.connection.raw.transaction():
                 self._row_copy().through_stage(batches)
         except ToolkitError as named:
             return named
