@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from tests.conftest import ENGINES
 from tests.operations.databases import connected
 from toolkit.config import Config, Database
+from toolkit.core.digest import digest_batches
 from toolkit.core.json_columns import format_column, parse_column
 from toolkit.core.progress import Silent
 from toolkit.core.tables import select_tables
@@ -419,3 +420,26 @@ def test_a_target_that_keeps_another_value_than_it_was_sent_is_told_by_row_and_c
         with pytest.raises(VerificationError, match=r"First: id=2: .* '1\.0050' was sent, '1\.0[01]00' is there"):
             execute([plan], origin, target, options, Silent())
     assert own_text(config.database("postgres"), "t0") is None
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rows_that_are_sifted_are_those_that_are_read_and_what_is_refused_is_named_by_row_and_column(
+    config: Config, engine: str
+) -> None:
+    exact = [(column, value, type_) for name, column, value, type_ in EXACT if name == engine]
+    lossy = [(column, value, type_) for name, column, value, type_, _ in LOSSY if name == engine]
+    fill(config.database(engine), [(column, value) for column, value, _ in (*exact, *lossy)])
+    specs = select_tables(models([type_ for _, _, type_ in (*exact, *lossy)]))
+
+    with connect(config.database(engine)) as connection:
+        for spec, (column, value, _) in zip(specs, (*exact, *lossy), strict=True):
+            sifted = list(connection.repository(spec).sifted())
+            found = {(bad.key, each.column) for part in sifted for bad in part.bad for each in bad.values}
+            whole = pa.Table.from_batches([part.batch for part in sifted], spec.schema)
+            if spec in specs[: len(exact)]:
+                assert not found, (column, value)
+                read = digest_batches(spec, connection.repository(spec).read())
+                assert digest_batches(spec, whole.to_batches()) == read
+            else:
+                assert found == {("id=7", COLUMN)}, (column, value)
+                assert whole.column("id").to_pylist() == [8]

@@ -184,11 +184,11 @@ metadata.tables["photo"].to_metadata(WITH_LOG)
 sa.Table("log", WITH_LOG, sa.Column("line", sa.Text), sa.Column("odd", sa.types.NullType()))
 
 
-def test_only_tables_with_files_need_a_key_and_portable_types(world: Gallery) -> None:
+def test_only_tables_with_files_need_a_key(world: Gallery) -> None:
     world.photo(1, "a", b"A")
     own = replace(world.config, metadata=f"{__name__}:WITH_LOG")
     assert push(own, "sqlite").complete
-    with pytest.raises(ConfigurationError, match=r"log\.odd"):
+    with pytest.raises(ConfigurationError, match=r"log "):
         push(own, "sqlite", ["log"])
 
 

@@ -311,3 +311,16 @@ def test_one_row_of_a_million_is_found_by_writing_each_of_them_twice_at_most(con
     assert bad == (None if found is None else found[0])
     assert sum(written) <= 2_000_000
     assert len(written) <= 22
+
+
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize("name", ["check", "not null", "out of range"])
+def test_a_row_that_postgres_refuses_when_many_more_were_sent_is_named_all_the_same(strict: Config, name: str) -> None:
+    case = CASES[name]
+    fill(strict, [row(n, **(case.bad if n == BAD else {})) for n in range(1, 100)])
+    make_strict(strict, "postgres", case, filled=False)
+    with pytest.raises(ToolkitError) as caught:
+        sync(strict, "sqlite2", "postgres", options=Options(batch_rows=3))
+    pattern = case.told if "column" in case.told else f"postgres: {case.told}"
+    require_like(caught.value.fact, f"{pattern}*")
+    assert not contents(strict.database("postgres"), METADATA)["item"]

@@ -157,7 +157,7 @@ class _Sync:
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
         removes, progress = self.options.mode.removes, self.progress
-        with _guarding(removes), connect(self.source) as origin, self._telling(origin):
+        with _guarding(removes), connect(self.source) as origin:
             elsewhere, specs = self.elsewhere, [spec.at_source for spec in self.specs]
             origin.lock_tables(specs, progress)
             running = origin.running_transactions() if self.since else ()
@@ -167,11 +167,8 @@ class _Sync:
             if not lacking:
                 elsewhere = self._as_stored(origin)
                 specs = [spec.at_source for spec in elsewhere.models]
-            if not lacking and self.rejects is None:
-                require_exact(origin, specs)
             views = told_views(origin, specs, progress)
             left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
-            copied = self._copied_files(origin, specs, lacking)
             request = Transfer(
                 DatabaseOrigin(elsewhere.source(origin), elsewhere.specs, self.match),
                 self.target,
@@ -186,15 +183,19 @@ class _Sync:
                 rejects=self.rejects,
                 excluded=self.exclude,
             )
-            found = elsewhere.told(self._transferred(request, origin, specs))
+            with self._telling(origin, elsewhere):
+                if not lacking and self.rejects is None:
+                    require_exact(origin, specs)
+                copied = self._copied_files(origin, specs, lacking)
+                found = elsewhere.told(self._transferred(request, origin, specs))
         done = transferred(self.source.name, request, found, self.started, copied, (*views, *left))
         return replace(done, renamed=elsewhere.shown)
 
     @contextmanager
-    def _telling(self, origin: Connection) -> Iterator[None]:
+    def _telling(self, origin: Connection, elsewhere: Elsewhere) -> Iterator[None]:
         """Tell of all values that do not fit, not of rows that a watermark may leave out; and of keys of two rows."""
-        rows = self.elsewhere.source(origin)
-        every = nullcontext() if self.since else telling_all_misfits(lambda: rows, self.elsewhere.specs, self.target)
+        rows = elsewhere.source(origin)
+        every = nullcontext() if self.since else telling_all_misfits(lambda: rows, elsewhere.specs, self.target)
         try:
             with every:
                 yield

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
+from toolkit.core.sifted import as_error
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind, LogicalType
 from toolkit.core.values import shortened
 from toolkit.engines.contract import Connection, LossyCast
-from toolkit.errors import UnrepresentableValueError
+from toolkit.engines.portable.sifting import Doubt
 
 BITS: dict[str, int] = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
 # How an integer is written: what else a text holds (a leading zero, a plus sign) would be lost.
@@ -80,13 +81,15 @@ def _require_none(connection: Connection, spec: TableSpec, casts: Mapping[str, L
         rows = connection.sqlalchemy.execute(query.limit(1)).all()
     for column, value, *key in rows:
         shown = ", ".join(f"{name}={shortened(str(part))}" for name, part in zip(spec.key, key, strict=True))
-        type_, actual = spec.column(column).type, casts[column].actual
-        raise UnrepresentableValueError(
-            spec.name,
-            shown,
-            column,
-            f"holds {shortened(str(value))}, of type {actual} in {connection.name}, "
-            f"which the model's {type_} cannot hold as it is",
-            f"Correct the value, give the model's column the type that {connection.name} has, declare it as String to "
-            f"have it carried as text, or leave the table out: --exclude {spec.name}.",
-        )
+        doubt = lossy_doubt(connection.name, spec.column(column).type, casts[column])
+        raise as_error(spec.name, shown, doubt.of(column, value))
+
+
+def lossy_doubt(database: str, type_: LogicalType, cast: LossyCast) -> Doubt:
+    """The values of a column that reading them as the model's type would change."""
+    reason = f"of type {cast.actual} in {database}, which the model's {type_} cannot hold as it is"
+    advice = (
+        f"Correct the values, give the model's columns the types that {database} has, or declare them as String to "
+        "have them carried as text."
+    )
+    return Doubt(cast.condition, f"holds {{}}, {reason}", reason, advice)

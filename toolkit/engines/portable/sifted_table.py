@@ -17,6 +17,7 @@ from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.conflicts import ConflictFinder
+from toolkit.engines.portable.lossy import lossy_doubt
 from toolkit.engines.portable.narrowing import Narrower, narrower
 from toolkit.engines.portable.sifting import Doubt, Sieve, misfits
 from toolkit.errors import StatementError
@@ -36,16 +37,8 @@ class SiftedTable(ConflictFinder):
 
     def doubts(self) -> Mapping[str, Doubt]:
         """By column, the values that reading would change, or take for others."""
-        model, name = self.spec.column, self.connection.name
         return {
-            column: Doubt(
-                cast.condition,
-                f"holds {{}}, of type {cast.actual} in {name}, which the model's {model(column).type} cannot hold "
-                "as it is",
-                f"of type {cast.actual} in {name}, which the model's {model(column).type} cannot hold as it is",
-                f"Correct the values, give the model's columns the types that {name} has, or declare them as String to "
-                "have them carried as text.",
-            )
+            column: lossy_doubt(self.connection.name, self.spec.column(column).type, cast)
             for column, cast in self.lossy_casts().items()
         }
 

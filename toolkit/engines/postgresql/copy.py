@@ -19,7 +19,7 @@ from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.conflicts import guarded
 from toolkit.engines.postgresql.errors import refused_row, row_of_copy
 from toolkit.engines.postgresql.sql import copy_schema, encoder, qualified, quoted
-from toolkit.errors import RefusedRowError, StatementError, ToolkitError, UnrepresentableValueError
+from toolkit.errors import RefusedRowError, StatementError, ToolkitError, UnnamedRowError, UnrepresentableValueError
 
 if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
@@ -125,13 +125,14 @@ class RowCopy:
         return written
 
     def _refused(self, error: psycopg.Error, recent: Iterable[tuple[int, pa.RecordBatch]]) -> ToolkitError:
-        """The server's refusal of a copied row, with the row's key and column."""
+        """The server's refusal of a copied row, with the row's key and column, unless too many were sent since."""
         number, column = row_of_copy(error)
         for first, batch in recent:
             if number is not None and first < number <= first + batch.num_rows:
                 key = batch_key(self._spec, batch, number - first - 1)
                 return refused_row(self._connection.database, self._spec.name, key, column, error)
-        return self._connection.known_error(error)
+        reason = error.diag.message_primary or str(error).partition("\n")[0]
+        return UnnamedRowError(self._connection.name, reason)
 
     def _refuse_unkeepable(self, batch: pa.RecordBatch) -> None:
         for column in self._spec.columns:

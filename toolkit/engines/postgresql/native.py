@@ -74,7 +74,7 @@ class Nested(PostgresAdapter):
     def fetch(self, name: str) -> str:
         document = f"to_jsonb({self._plain(name)})"
         return (
-            f"CASE WHEN {name}::text LIKE '[%' THEN "
+            f"CASE WHEN left({name}::text, 1) = '[' THEN "
             f"jsonb_build_object(split_part({name}::text, '=', 1), {document}) ELSE {document} END::text"
         )
 

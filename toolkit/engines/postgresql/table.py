@@ -39,7 +39,14 @@ from toolkit.engines.postgresql.sql import (
     within_segments,
     wrapped,
 )
-from toolkit.errors import ChangedSincePlanError, CollationConflictError, StatementError, UnrepresentableValueError
+from toolkit.errors import (
+    ChangedSincePlanError,
+    CollationConflictError,
+    StatementError,
+    ToolkitError,
+    UnnamedRowError,
+    UnrepresentableValueError,
+)
 
 if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
@@ -251,6 +258,7 @@ class PostgresRepository(TableRepository):
 
         Raises:
             ChangedSincePlanError: somebody else has put rows there.
+            UnnamedRowError: the server refused a row only after many more were sent; `why_refused` finds it.
         """
         with self.connection.translated():
             self.connection.run(f"LOCK TABLE {self.name} IN SHARE ROW EXCLUSIVE MODE")
@@ -260,10 +268,21 @@ class PostgresRepository(TableRepository):
             rebuild = rows >= self.rebuild_rows and not self.connection.checks_later(self.spec)
             indexes = Indexes.drop(self.connection, self.name) if rebuild else Indexes()
         copy = self._row_copy()
-        written = copy.fill(batches) if indexes.steps else copy.few(batches)
+        # A savepoint of the driver's: of a connection that is gone it says why.
+        with self.connection.raw.transaction():
+            written = copy.fill(batches) if indexes.steps else copy.few(batches)
         for step in indexes.steps:
             guarded(self.connection, self.spec, step.sql, self.name)
         return written
+
+    def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
+        """Why these rows could not fill the empty table: they are sent again, by a staging table."""
+        try:
+            with self.connection.raw.transaction():
+                self._row_copy().through_stage(batches)
+        except ToolkitError as named:
+            return named
+        return None
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Copy rows into a staging table and merge them in one statement."""
