@@ -16,8 +16,8 @@ from toolkit.core.digest import digest_batches
 from toolkit.core.tables import TableSpec, table_spec
 from toolkit.engines import connect
 from toolkit.engines.contract import Connection
-from toolkit.engines.portable.conflicts import undone
 from toolkit.engines.portable.lossy import require_exact
+from toolkit.engines.portable.refusals import undone
 from toolkit.errors import ToolkitError, UnrepresentableValueError
 
 # Column types, each with values that some other type has no place for.
