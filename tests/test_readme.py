@@ -16,11 +16,13 @@ import click
 from click.testing import CliRunner
 
 from tests.operations.processes import toolkit as start
+from tests.readme_types import types_tables
 from toolkit.cli import toolkit
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BEGIN, END = "<!-- reference: begin -->\n", "<!-- reference: end -->"
+TYPES_BEGIN, TYPES_END = "<!-- types: begin -->\n", "<!-- types: end -->"
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -51,6 +53,11 @@ def test_the_command_reference_is_what_help_says() -> None:
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     text = README.read_text(encoding="utf-8")
     assert text.partition(BEGIN)[2].partition(END)[0] == said, "run: python -m tests.test_readme"
+
+
+def test_the_tables_of_types_are_what_the_engines_make() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text.partition(TYPES_BEGIN)[2].partition(TYPES_END)[0] == types_tables(), "run: python -m tests.test_readme"
 
 
 def shell_blocks() -> list[str]:
@@ -112,5 +119,6 @@ if __name__ == "__main__":
         click.echo(reference(), nl=False)
         sys.exit()
     content = README.read_text(encoding="utf-8")
-    before, after = content.partition(BEGIN)[0], content.partition(END)[2]
-    README.write_text(f"{before}{BEGIN}{reference()}{END}{after}", encoding="utf-8")
+    for begin, end, part in ((BEGIN, END, reference()), (TYPES_BEGIN, TYPES_END, types_tables())):
+        content = f"{content.partition(begin)[0]}{begin}{part}{end}{content.partition(end)[2]}"
+    README.write_text(content, encoding="utf-8")
