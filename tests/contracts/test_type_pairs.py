@@ -175,7 +175,7 @@ def is_equal(connection: Connection, engine: str, source: str, target: str, actu
 def fill(connection: Connection, types: dict[str, Sequence[str]]) -> dict[str, str]:
     """A table for each value, and an empty one for each type; the types of the former, by name."""
     raw: Any = connection.sqlalchemy.connection.driver_connection
-    tables = {}
+    tables: dict[str, str] = {}
     for number, (type_, values) in enumerate(types.items()):
         raw.execute(f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, v {type_})")
         for value in values:

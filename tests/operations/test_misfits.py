@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -331,3 +332,13 @@ def test_a_dry_run_into_a_database_yet_to_be_made_finds_them_too(space: Config) 
     file = space.database("duckdb").file
     assert file is not None
     assert not file.exists()
+
+
+def test_a_type_that_sqlalchemy_does_not_know_is_no_warning_where_nulls_are_looked_at(space: Config) -> None:
+    make(space, "sqlite", ["INSERT INTO part (id, label) VALUES (1, NULL)"])
+    make(space, "postgres", label="XML")
+    for dry_run in (True, False):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            sync(space, "sqlite", "postgres", ["part"], dry_run=dry_run)
+        assert [str(each.message) for each in told if issubclass(each.category, sa.exc.SAWarning)] == []

@@ -51,8 +51,7 @@ def as_enforced(connection: Connection, spec: TableSpec) -> TableSpec:
     """The table with what the database itself demands of its columns: no NULLs, unique keys, foreign keys."""
     inspector = sa.inspect(connection.sqlalchemy)
     name, schema = spec.table.name, spec.table.schema
-    with types_unknown():
-        needed = {column["name"] for column in inspector.get_columns(name, schema) if not column["nullable"]}
+    needed = never_null(inspector, spec)
     keys = unique_keys(inspector, spec)
     foreign = (
         ForeignKeySpec(tuple(each["constrained_columns"]), each["referred_table"], tuple(each["referred_columns"]))
@@ -65,6 +64,13 @@ def as_enforced(connection: Connection, spec: TableSpec) -> TableSpec:
         unique_keys=tuple(dict.fromkeys((*spec.unique_keys, *(key for key in keys if known.issuperset(key))))),
         foreign_keys=tuple(each for each in foreign if known.issuperset(each.columns)),
     )
+
+
+def never_null(inspector: sa.Inspector, spec: TableSpec) -> frozenset[str]:
+    """The columns that take no NULL in a database."""
+    with types_unknown():
+        columns = inspector.get_columns(spec.table.name, spec.table.schema)
+    return frozenset(column["name"] for column in columns if not column["nullable"])
 
 
 def unique_keys(inspector: sa.Inspector, spec: TableSpec) -> list[tuple[str, ...]]:

@@ -17,10 +17,10 @@ from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.conflicts import ConflictFinder
-from toolkit.engines.portable.lossy import lossy_doubt
+from toolkit.engines.portable.lossy import ANY_VALUE, lossy_doubt
 from toolkit.engines.portable.narrowing import Narrower, narrower
+from toolkit.engines.portable.refusals import never_null
 from toolkit.engines.portable.sifting import Doubt, Sieve, misfits
-from toolkit.errors import StatementError
 
 _SIFTED_ROWS = 1_000
 
@@ -46,11 +46,14 @@ class SiftedTable(ConflictFinder):
         """All rows, taken apart into those that can be carried whole and those that cannot."""
         codec, doubts = self.connection.codec, self.doubts()
         sieve = Sieve(self.spec, codec, codec.decode_column, doubts)
-        cells = []
+        cells: list[sa.ColumnElement[Any]] = []
         for column in self.spec.columns:
             cell = codec.select(column, self.table.c[column.name])
             doubt = doubts.get(column.name)
-            cells.append(cell if doubt is None else sa.case((_met(doubt), sa.null()), else_=cell))
+            if doubt is not None:
+                # What cannot be cast at all is not asked for by a cast, though no row would need it.
+                cell = sa.null() if doubt.condition == ANY_VALUE else sa.case((_met(doubt), sa.null()), else_=cell)
+            cells.append(cell)
         texts = [
             sa.case((_met(doubt), self._raw(name) if doubt.is_raw else sa.cast(self._raw(name), sa.Text)))
             for name, doubt in doubts.items()
@@ -93,22 +96,7 @@ class SiftedTable(ConflictFinder):
 
     def refused_types(self) -> Mapping[str, str]:
         """By column, the types there to which nothing of the model's type can be cast, or back."""
-        facts = self.connection.facts(self.spec)
-        probes = ((column.name, self._cast_probe(column)) for column in self.spec.columns)
-        refused = [name for name, probe in probes if probe is not None and not self._runs(probe)]
-        return {} if facts is None else {name: facts.columns[name].type for name in refused}
-
-    def _cast_probe(self, _: ColumnSpec) -> str | None:
-        """A query that casts NULL to a column's type there and back; None if it is of the model's, or not known."""
-        return None
-
-    def _runs(self, query: str) -> bool:
-        try:
-            with self.connection.translated(), self.connection.savepoint():
-                self.connection.sqlalchemy.exec_driver_sql(query).all()
-        except StatementError:
-            return False
-        return True
+        return {}
 
     def narrower_columns(self) -> tuple[str, ...]:
         """The columns whose type there has no place for all values of the model's."""
@@ -139,9 +127,7 @@ class SiftedTable(ConflictFinder):
         if self.connection.facts(self.spec) is None:
             return frozenset()
         with self.connection.translated():
-            inspector = sa.inspect(self.connection.sqlalchemy)
-            columns = inspector.get_columns(self.table.name, self.table.schema)
-        return frozenset(column["name"] for column in columns if not column["nullable"])
+            return never_null(sa.inspect(self.connection.sqlalchemy), self.spec)
 
     def _nulls(self, column: ColumnSpec, values: pa.Array) -> Iterator[tuple[int, BadValue]]:
         if not values.null_count or column.name not in self._never_null:

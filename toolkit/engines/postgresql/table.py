@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import psycopg
 import pyarrow as pa
 
 from toolkit.compute.segments import SegmentTotals
@@ -18,6 +19,7 @@ from toolkit.core.tables import ColumnSpec
 from toolkit.engines.catalogue import ColumnFacts
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.adapters import MisfitError
+from toolkit.engines.portable.lossy import ANY_VALUE
 from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.adapters import CODEC
@@ -88,10 +90,12 @@ class PostgresRepository(TableRepository):
 
     def sifted(self) -> Iterator[Sifted]:
         """All rows, taken apart into those that can be carried whole and those that cannot."""
-        if self.connection.write and not self.connection.is_reading:
+        doubts, width = self.doubts(), len(self.spec.columns)
+        # What cannot be cast at all cannot be asked for by a cast, though no row would need it.
+        is_castable = all(doubt.condition != ANY_VALUE for doubt in doubts.values())
+        if not is_castable or (self.connection.write and not self.connection.is_reading):
             yield from super().sifted()
             return
-        doubts, width = self.doubts(), len(self.spec.columns)
         sieve = Sieve(self.spec, CODEC, lambda column, values: CODEC.adapter(column).incoming(values), doubts)
         selected = sifted_fields(
             self.spec, doubts, lambda c: CODEC.adapter(c).fetch(quoted(c.name)), lambda name: f"{quoted(name)}::text"
@@ -234,12 +238,26 @@ class PostgresRepository(TableRepository):
             raise MisfitError(row, problem)
         adapter.outgoing(values)
 
-    def _cast_probe(self, column: ColumnSpec) -> str | None:
-        adapter, actual = CODEC.adapter(column), self.column_types().get(column.name)
-        if actual is None or adapter.takes(actual):
-            return None
+    def refused_types(self) -> dict[str, str]:
+        """By column, the types there to which nothing of the model's type can be cast, or back."""
+        types = self.column_types()
+        return {c.name: types[c.name] for c in self.spec.columns if c.name in types and not self._casts(c)}
+
+    def _casts(self, column: ColumnSpec) -> bool:
+        """Whether NULL, as what is sent of a column, can be cast to its type there, and be read from it."""
+        adapter, actual = CODEC.adapter(column), self.column_types()[column.name]
+        if adapter.takes(actual):
+            return True
         stored, sent = f"(NULL::{actual})", f"(NULL::{adapter.wire_for(actual)})"
-        return f"SELECT {adapter.store(sent, actual)}, {adapter.fetch(stored)}, {adapter.digest(stored)}"
+        query = f"SELECT {adapter.store(sent, actual)}, {adapter.fetch(stored)}, {adapter.digest(stored)}"
+        try:
+            with self.connection.raw.transaction(force_rollback=True):
+                self.connection.run(query)
+        except psycopg.errors.CannotCoerce:
+            return False
+        except psycopg.ProgrammingError:
+            return True  # It is no cast that is wanting; whatever it is shows when rows are written.
+        return True
 
     def column_types(self) -> dict[str, str]:
         """Each column's type in the database, as values are cast to it: without a length or precision."""
