@@ -9,6 +9,7 @@ import pyarrow as pa
 from toolkit.engines.duckdb import lossy
 from toolkit.engines.portable.adapters import Adapter
 from toolkit.engines.portable.literals import each, plain, replaced_text
+from toolkit.engines.portable.lossy import ANY_VALUE
 
 
 class DuckDBAdapter(Adapter):
@@ -55,6 +56,9 @@ class DuckDBAdapter(Adapter):
         """
         if actual in self.exact:
             return None
+        if actual == "BIT":
+            # It takes any number for the bits that it is made of.
+            return ANY_VALUE
         if actual == "VARCHAR" and self.text_pattern is not None:
             matches = f"regexp_matches({value}, '{self.text_pattern}')"
             return f"(NOT {matches} OR TRY_CAST({value} AS {self.sql_type}) IS NULL)"

@@ -16,6 +16,7 @@ from toolkit.engines.portable.lossy import (
     holds_decimals,
 )
 
+_DECIMAL = re.compile(r"DECIMAL\(\d+,(\d+)\)")
 _NESTED = ("STRUCT(", "MAP(", "UNION(")
 _LIST = re.compile(r"(.*)\[\d*\]", re.DOTALL)
 _WHOLE = frozenset(
@@ -65,4 +66,5 @@ def interval_condition(value: str) -> str:
 
 def decimal_scale(actual: str) -> int | None:
     """How many decimals a type keeps; None if it is none of decimals."""
-    return int(actual.partition(",")[2].rstrip(")") or 0) if actual.startswith("DECIMAL") else None
+    found = _DECIMAL.fullmatch(actual)
+    return None if found is None else int(found[1])

@@ -96,7 +96,7 @@ class SiftedTable(ConflictFinder):
 
     def refused_types(self) -> Mapping[str, str]:
         """By column, the types there to which nothing of the model's type can be cast, or back."""
-        return {}
+        return {name: cast.actual for name, cast in self.lossy_casts().items() if cast.condition == ANY_VALUE}
 
     def narrower_columns(self) -> tuple[str, ...]:
         """The columns whose type there has no place for all values of the model's."""

@@ -240,8 +240,12 @@ class PostgresRepository(TableRepository):
 
     def refused_types(self) -> dict[str, str]:
         """By column, the types there to which nothing of the model's type can be cast, or back."""
-        types = self.column_types()
-        return {c.name: types[c.name] for c in self.spec.columns if c.name in types and not self._casts(c)}
+        types, refused = self.column_types(), super().refused_types()
+        return {
+            c.name: types[c.name]
+            for c in self.spec.columns
+            if c.name in types and (c.name in refused or not self._casts(c))
+        }
 
     def _casts(self, column: ColumnSpec) -> bool:
         """Whether NULL, as what is sent of a column, can be cast to its type there, and be read from it."""
