@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from toolkit.cli.options import DATABASE, TABLES, exclude_option, general_options, where_option
+from toolkit.cli.options import DATABASE, TABLES, convert_option, exclude_option, general_options, where_option
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
 @where_option
 @exclude_option
+@convert_option
 @click.option(
     "--sql",
     "script",
@@ -54,6 +55,7 @@ def diff(
     columns: tuple[str, ...],
     where: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
+    convert: tuple[str, ...],
     script: str | None,
     show_pii: bool,
     as_json: bool,
@@ -74,6 +76,7 @@ def diff(
             tables,
             where,
             exclude,
+            convert=convert,
             show_pii=show_pii,
             rows=None if as_json else rows,
             as_json=as_json,
@@ -86,6 +89,7 @@ def diff(
             tables,
             where,
             exclude,
+            convert=convert,
             columns=columns,
             show_pii=show_pii,
             rows=None if as_json else rows,
@@ -95,13 +99,13 @@ def diff(
     from toolkit.operations.diff.compare import Comparison
 
     statuses = set()
-    with Comparison(ctx.obj, source, target, show_pii=show_pii) as comparison:
+    with Comparison(ctx.obj, source, target, convert, show_pii=show_pii) as comparison:
         for table, differences in comparison.tables(tables, where, columns, exclude):
             print_json(table, indent=None)
             statuses.add(table.status)
             for row in differences(None):
                 print_json(row, indent=None)
-        for warning in comparison.unmodelled:
+        for warning in comparison.warnings:
             print_json(warning, indent=None)
     return _exit_code(statuses)
 
@@ -114,6 +118,7 @@ def compare(
     where: Conditions,
     exclude: Collection[str],
     *,
+    convert: Sequence[str] = (),
     columns: Sequence[str] = (),
     rows: int | None = 0,
     show_pii: bool = False,
@@ -132,6 +137,7 @@ def compare(
             tables,
             where=where,
             exclude=exclude,
+            convert=convert,
             columns=columns,
             show_pii=show_pii,
             rows=rows,
@@ -150,6 +156,7 @@ def _write_script(
     where: Conditions,
     exclude: Collection[str],
     *,
+    convert: Sequence[str],
     rows: int | None,
     show_pii: bool,
     as_json: bool,
@@ -169,6 +176,7 @@ def _write_script(
             tables,
             where=where,
             exclude=exclude,
+            convert=convert,
             show_pii=show_pii,
             rows=rows,
             progress=progress,

@@ -13,6 +13,7 @@ from toolkit.cli.options import (
     DATABASE,
     TABLES,
     attachments_option,
+    convert_option,
     duration_or_number,
     exclude_option,
     general_options,
@@ -48,6 +49,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @where_option
 @exclude_option
 @match_option
+@convert_option
 @click.option(
     "--since",
     metavar="COLUMN",
@@ -93,6 +95,7 @@ def sync(
     where: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
+    convert: tuple[str, ...],
     since: str | None,
     overlap: dt.timedelta | int | None,
     delete: bool,
@@ -118,7 +121,7 @@ def sync(
         writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
         if writing or attachments or overwrite_attachments:
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
-        return compare(ctx.obj, source, target, tables, where, exclude, as_json=as_json)
+        return compare(ctx.obj, source, target, tables, where, exclude, convert=convert, as_json=as_json)
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_transfer
     from toolkit.operations.sync import sync as run
@@ -138,6 +141,7 @@ def sync(
             where=where,
             exclude=exclude,
             match=match,
+            convert=convert,
             since=Since(since, overlap) if since else None,
             dry_run=dry_run,
             options=options,

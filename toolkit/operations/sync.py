@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toolkit.core.plan import FileCopy, SyncResult
+from toolkit.core.plan import FileCopy, SyncResult, TransferWarning
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
 from toolkit.engines import connect
@@ -25,6 +25,7 @@ from toolkit.errors import EXIT_DIFFERENT, ConfigurationError, RevisionMismatchE
 from toolkit.operations.attachments import copy_files
 from toolkit.operations.migrations.revisions import exists, mismatch, recorded_revision, revision_of
 from toolkit.operations.project import Project
+from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.options import Mode, Options
@@ -38,6 +39,7 @@ from toolkit.operations.views import told_views
 if TYPE_CHECKING:
     from toolkit.config import Config, Database
     from toolkit.engines.contract import Connection
+    from toolkit.operations.transfer.converting import Conversions
 
 
 def sync(
@@ -49,6 +51,7 @@ def sync(
     where: Conditions | None = None,
     exclude: Collection[str] = (),
     match: Mapping[str, Sequence[str]] | None = None,
+    convert: Sequence[str] = (),
     since: Since | None = None,
     dry_run: bool = False,
     options: Options | None = None,
@@ -59,10 +62,11 @@ def sync(
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
     All tables, or those named, without those to `exclude`. `where` holds, by table, a condition in SQL that both
-    databases understand, or several that hold together: only rows that meet it are compared. `match` names, by table,
-    columns by which rows are recognised instead of the primary key: the target's keys stay, and foreign keys are
-    rewritten. `since` limits the sync to rows changed since the last one that was given a `since`. `attachments` is the
-    store that the target's rows find their files in, or one for each backend that they name (`""`: for all others).
+    databases understand, or several that hold together: only rows that meet it are compared. `match` names, by
+    table, columns by which rows are recognised instead of the primary key: the target's keys stay, and foreign keys
+    are rewritten. `convert` says as `TABLE.COLUMN:HOW` how values of the source become the model's. `since` limits
+    the sync to rows changed since the last one that was given a `since`. `attachments` is the store that the
+    target's rows find their files in, or one for each backend that they name (`""`: for all others).
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
@@ -73,6 +77,8 @@ def sync(
     project = Project(config)
     specs = narrowed(select_tables(project.metadata, tables, exclude), where or {})
     _require_two(*databases)
+    converted = conversions(project.metadata, config.convert, convert)
+    converted.require_narrowable(specs, since.column if since else None)
     if since is not None:
         require_column(since, specs)
     return _Sync(
@@ -88,6 +94,7 @@ def sync(
         dry_run=dry_run,
         named=bool(tables),
         exclude=exclude,
+        conversions=converted,
     ).done()
 
 
@@ -116,6 +123,7 @@ class _Sync:
     dry_run: bool
     named: bool
     exclude: Collection[str]
+    conversions: Conversions
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
@@ -125,14 +133,14 @@ class _Sync:
             if removes:
                 _require_one_revision(origin, self.target, self.project)
             lacking = require_columns(origin, specs)
+            told: Sequence[TransferWarning] = ()
             if not lacking:
-                specs = self._as_stored(origin)
-                require_exact(origin, specs)
+                specs, told = self._readable(origin)
             views = told_views(origin, specs, progress)
             left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
             copied = self._copied_files(origin, lacking)
             request = Transfer(
-                DatabaseOrigin(origin, specs, self.match),
+                DatabaseOrigin(origin, specs, self.match, self.conversions),
                 self.target,
                 specs,
                 self.options,
@@ -142,18 +150,25 @@ class _Sync:
                 excluded=self.exclude,
             )
             found = transfer(request, self.project, progress)
-        return transferred(self.source.name, request, found, self.started, copied, (*views, *left))
+        return transferred(self.source.name, request, found, self.started, copied, (*views, *left, *told))
 
-    def _as_stored(self, origin: Connection) -> Sequence[TableSpec]:
+    def _readable(self, origin: Connection) -> tuple[Sequence[TableSpec], Sequence[TransferWarning]]:
+        """The tables as they are read, all of whose values can be; and what conversions change of these."""
+        stored = self._as_stored(origin, [self.conversions.stored(spec) for spec in self.specs])
+        require_exact(origin, stored)
+        specs = [self.conversions.restored(*each) for each in zip(stored, self.specs, strict=True)]
+        return specs, self.conversions.require_taken(origin, specs, self.progress)
+
+    def _as_stored(self, origin: Connection, specs: Sequence[TableSpec]) -> Sequence[TableSpec]:
         """The tables, with what two databases of one engine have, but not the model, as it is stored."""
         if self.source.kind is not self.target.kind:
-            return self.specs
+            return specs
         with ExitStack() as open_:
 
             def target() -> Connection | None:
                 return open_.enter_context(connect(self.target)) if exists(self.target) else None
 
-            return carried_as_stored(origin, self.specs, target)
+            return carried_as_stored(origin, specs, target)
 
     def _copied_files(self, source: Connection, lacking: Sequence[str]) -> FileCopy | None:
         """Copy the rows' files to the stores that were named, if any were; what the source lacks is refused before."""

@@ -27,6 +27,7 @@ from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.personal_data import personal_columns
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.project import Project
+from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config
     from toolkit.engines.contract import Connection
+    from toolkit.operations.transfer.converting import ConvertedSource
 
 # Rows looked up at a time on both sides, to show how they differ.
 _ROWS = 500
@@ -111,25 +113,27 @@ def diff(
     where: Conditions | None = None,
     exclude: Collection[str] = (),
     columns: Collection[str] = (),
+    convert: Sequence[str] = (),
     rows: int | None = 0,
     show_pii: bool = False,
     progress: Progress | None = None,
 ) -> DiffResult:
     """Compare tables by digest: all, or those named, without those to `exclude`.
 
-    `rows` of each that differs are shown with their columns (None: all of them).
+    `convert` holds `TABLE.COLUMN:HOW`: how values of the source become the model's, before they are compared. `rows` of
+    each that differs are shown with their columns (None: all of them).
 
     Raises:
         ToolkitError: a database that cannot be opened, or a name that is not known.
     """
     started = time.perf_counter()
-    with Comparison(config, source, target, show_pii=show_pii, progress=progress) as comparison:
+    with Comparison(config, source, target, convert, show_pii=show_pii, progress=progress) as comparison:
         found = tuple(
             replace(table, rows=tuple(differences(rows)))
             for table, differences in comparison.tables(tables, where, columns, exclude)
         )
         return DiffResult(
-            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.unmodelled
+            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.warnings
         )
 
 
@@ -150,13 +154,22 @@ class Comparison:
     """Two databases, each in one snapshot, for use in a `with` block."""
 
     def __init__(
-        self, config: Config, source: str, target: str, *, show_pii: bool = False, progress: Progress | None = None
+        self,
+        config: Config,
+        source: str,
+        target: str,
+        convert: Sequence[str] = (),
+        *,
+        show_pii: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self._project = Project(config)
         self._databases = (config.database(source), config.database(target))
         self._masked = {} if show_pii else personal_columns(self._project.metadata)
         self._progress = progress or Silent()
         self._filled: frozenset[str] = frozenset()
+        self._conversions = conversions(self._project.metadata, config.convert, convert)
+        self._told: list[TransferWarning] = []
         self.unmodelled: tuple[TransferWarning, ...] = ()
         """What either database holds beside the tables that are compared, from the first of them on."""
 
@@ -166,6 +179,16 @@ class Comparison:
             self.source, self.target = (opening.enter_context(connect(each)) for each in self._databases)
             self._stack = opening.pop_all()
         return self
+
+    @property
+    def rows(self) -> Connection | ConvertedSource:
+        """The source's rows as they are compared."""
+        return self._conversions.reading(self.source)
+
+    @property
+    def warnings(self) -> tuple[TransferWarning, ...]:
+        """What was not compared, and what conversions changed in the tables so far."""
+        return (*self.unmodelled, *self._told)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -181,6 +204,7 @@ class Comparison:
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
         specs = narrowed(select_tables(self._project.metadata, names, exclude), where or {})
+        self._conversions.require_narrowable(specs)
         for side in (self.source, self.target):
             side.lock_tables(specs, self._progress)
             told_views(side, specs, self._progress)
@@ -231,10 +255,12 @@ class Comparison:
             return spec, (Status.ONLY_IN_TARGET if lacking[0] else Status.ONLY_IN_SOURCE), None
         for side in sides:
             refuse_schema(require_columns(side, [spec]))
-        (spec,) = carried_as_stored(self.source, [spec], lambda: self.target)
-        for side in sides:
-            require_exact(side, [spec])
-        source, target = (side.repository(spec) for side in sides)
+        (stored,) = carried_as_stored(self.source, [self._conversions.stored(spec)], lambda: self.target)
+        spec = self._conversions.restored(stored, spec)
+        require_exact(self.source, [stored])
+        require_exact(self.target, [spec])
+        self._told += self._conversions.require_taken(self.source, [spec], self._progress)
+        source, target = (side.repository(spec) for side in (self.rows, self.target))
         if spec.name in self._filled:
             changes = compare(spec, source, target, removed=True)
         else:
@@ -257,12 +283,12 @@ class Comparison:
         ordered = ordered.take(pc.sort_indices(ordered, [(name, "ascending") for name in names]))
         ordered = ordered if limit is None else ordered.slice(0, limit)
         whole = replace(spec, conditions=())
-        for part in fitting_keys(ordered, [side.repository(whole) for side in (self.source, self.target)], _ROWS):
+        for part in fitting_keys(ordered, [side.repository(whole) for side in (self.rows, self.target)], _ROWS):
             yield from self._described(spec, part)
 
     def _described(self, spec: TableSpec, part: pa.Table) -> Iterator[RowDiff]:
         keys = part.select(list(spec.key)).combine_chunks()
-        new, old = (_texts_by_key(side, spec, keys) for side in (self.source, self.target))
+        new, old = (_texts_by_key(side, spec, keys) for side in (self.rows, self.target))
         masked = self._masked.get(spec.name, frozenset())
         shown = (row for batch in keys.to_batches() for row in _texts(spec, spec.key, batch))
         for key, kind in zip(shown, part.column("kind").to_pylist(), strict=True):
@@ -284,7 +310,9 @@ def _only(spec: TableSpec, columns: Collection[str]) -> TableSpec:
     return spec.project(name for name in spec.column_names if name in columns or name in spec.key)
 
 
-def _texts_by_key(side: Connection, spec: TableSpec, keys: pa.Table) -> dict[tuple[str, ...], dict[str, str]]:
+def _texts_by_key(
+    side: Connection | ConvertedSource, spec: TableSpec, keys: pa.Table
+) -> dict[tuple[str, ...], dict[str, str]]:
     """The JSON texts of the rows with these keys by column, by the texts of their keys."""
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for batch in side.repository(replace(spec, conditions=())).read(keys=keys):

@@ -28,7 +28,7 @@ from toolkit.core.plan import merge_plan
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import only, read_ahead
 from toolkit.core.tables import Conditions, TableSpec
-from toolkit.engines.contract import Connection, Script, TableScript
+from toolkit.engines.contract import Script, TableScript
 from toolkit.engines.portable.script import qualified, quoted
 from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
@@ -40,6 +40,8 @@ from toolkit.stores.whole_file import whole_file
 
 if TYPE_CHECKING:
     from toolkit.config import Config
+    from toolkit.engines.contract import Connection
+    from toolkit.operations.transfer.converting import ConvertedSource
 
 # Rows and bytes of one statement: a hundred rows take a client hardly longer than one.
 _STATEMENT_ROWS = 100
@@ -55,6 +57,7 @@ def diff_sql(
     *,
     where: Conditions | None = None,
     exclude: Collection[str] = (),
+    convert: Sequence[str] = (),
     rows: int | None = 0,
     show_pii: bool = False,
     progress: Progress | None = None,
@@ -70,7 +73,7 @@ def diff_sql(
         StoreError: the script cannot be written.
     """
     started = time.perf_counter()
-    with Comparison(config, source, target, show_pii=show_pii, progress=progress) as comparison:
+    with Comparison(config, source, target, convert, show_pii=show_pii, progress=progress) as comparison:
         compared = list(comparison.tables(tables, where, exclude=exclude))
         for table, _ in compared:
             _require_compared(table)
@@ -84,7 +87,7 @@ def diff_sql(
                 file.write(part)
         found = tuple(replace(table, rows=tuple(differences(rows))) for table, differences in compared)
         return DiffResult(
-            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.unmodelled
+            comparison.source.name, comparison.target.name, found, time.perf_counter() - started, comparison.warnings
         )
 
 
@@ -114,7 +117,7 @@ def _sorted_out(differences: Differences, comparison: Comparison) -> Part:
     if spec.where is None:
         return spec, changes
     assert changes.removed is not None
-    changes = replace(changes, removed=without_present(spec, changes.removed, comparison.source))
+    changes = replace(changes, removed=without_present(spec, changes.removed, comparison.rows))
     if not changes.new.num_rows:
         return spec, changes
     whole = spec.without_conditions().project(spec.key)
@@ -130,7 +133,7 @@ class _Writer:
     """Writes the script of tables in the order of parents before children."""
 
     def __init__(self, comparison: Comparison, parts: Sequence[Part], progress: Progress) -> None:
-        self._source, self._target = comparison.source, comparison.target
+        self._source, self._target = comparison.rows, comparison.target
         self._parts = parts
         self._progress = progress
         self._script: Script = comparison.target.script()
@@ -261,7 +264,7 @@ class _Writer:
 
         yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
 
-    def _rows(self, side: Connection, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
+    def _rows(self, side: Connection | ConvertedSource, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
         """The rows with these keys, in the order of the texts of their keys, so that two sides match."""
         batches = side.repository(replace(spec, conditions=())).read(keys=keys)
         found = pa.Table.from_batches(batches, spec.schema)

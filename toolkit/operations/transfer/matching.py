@@ -24,6 +24,7 @@ from toolkit.errors import AmbiguousMatchError, ConfigurationError, UnknownNameE
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Connection, Table
+    from toolkit.operations.transfer.converting import ConvertedRows, ConvertedSource
     from toolkit.operations.transfer.sources import RowSource
 
 Key = tuple[Any, ...]
@@ -58,7 +59,7 @@ class MatchedSource:
 
     def __init__(
         self,
-        origin: Connection,
+        origin: Connection | ConvertedSource,
         target: Connection,
         specs: Sequence[TableSpec],
         match: Mapping[str, Sequence[str]],
@@ -158,7 +159,9 @@ class MatchedSource:
 class MatchedRows:
     """One table's rows, with other keys in some columns."""
 
-    def __init__(self, rows: Table, rewritten: Callable[[Mapping[str, pa.Array]], Mapping[str, pa.Array]]) -> None:
+    def __init__(
+        self, rows: Table | ConvertedRows, rewritten: Callable[[Mapping[str, pa.Array]], Mapping[str, pa.Array]]
+    ) -> None:
         self._rows = rows
         self._rewritten = rewritten
         self.spec = rows.spec
@@ -278,7 +281,7 @@ def _taken(spec: TableSpec, rows: Iterable[pa.RecordBatch], held: Table) -> list
     ]
 
 
-def _fresh_keys(spec: TableSpec, count: int, source: Table, target: Table) -> list[Key]:
+def _fresh_keys(spec: TableSpec, count: int, source: Table | ConvertedRows, target: Table) -> list[Key]:
     """Keys that nobody has, for rows that are new to the target where another row has their own."""
     if not count:
         return []

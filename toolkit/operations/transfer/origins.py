@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from toolkit.operations.transfer.converting import Conversions
 from toolkit.operations.transfer.matching import MatchedSource
 
 if TYPE_CHECKING:
@@ -42,11 +43,15 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class DatabaseOrigin:
-    """Rows of an open database; `match` names, by table, the columns that recognise them instead of the primary key."""
+    """Rows of an open database; `match` names, by table, the columns that recognise them instead of the primary key.
+
+    `conversions` say how its values become the model's.
+    """
 
     connection: Connection
     specs: Sequence[TableSpec]
     match: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    conversions: Conversions = field(default_factory=Conversions)
 
     @property
     def depends_on_target(self) -> bool:
@@ -55,6 +60,7 @@ class DatabaseOrigin:
 
     def against(self, target: Connection | None) -> Source:
         """The rows with the keys that the target knows them by. Raises what `MatchedSource` does."""
+        rows = self.conversions.reading(self.connection)
         if target is None or not self.match:
-            return self.connection
-        return MatchedSource(self.connection, target, self.specs, self.match)
+            return rows
+        return MatchedSource(rows, target, self.specs, self.match)
