@@ -83,19 +83,22 @@ def conversion(how: str) -> Conversion:
     return CONVERSIONS[name]
 
 
-def conversion_advice(type_: LogicalType, value: Stored) -> str:
-    """The name of the conversion that would take a value that a type cannot hold as it is; "" where none would."""
-    for name in _ADVISED:
-        found = CONVERSIONS.get(name) or conversion(name)
-        if not found.fits(type_):
-            continue
-        try:
-            converted, _ = found.value(type_, value)
-        except ValueError:
-            continue
-        if not name.startswith("epoch") or _is_usual(type_, converted):
-            return name
-    return ""
+def conversion_advice(place: str, type_: LogicalType, value: Any) -> str:
+    """How to have a value converted that its type cannot hold as it is, as a sentence; "" where nothing takes it."""
+    stored = value if isinstance(value, str | bytes) else str(value)
+    name = next((name for name in _ADVISED if _takes(name, type_, stored)), None)
+    return "" if name is None else f"Or have it converted as the source is read: --convert {place}:{name}."
+
+
+def _takes(name: str, type_: LogicalType, stored: Stored) -> bool:
+    found = conversion(name)
+    if not found.fits(type_) or (name == _EMPTY and stored):
+        return False
+    try:
+        converted, _ = found.value(type_, stored)
+    except ValueError:
+        return False
+    return not name.startswith("epoch") or _is_usual(type_, converted)
 
 
 def _is_usual(type_: LogicalType, converted: int) -> bool:
@@ -237,7 +240,7 @@ def _in_utc(local: datetime, zone: ZoneInfo) -> int:
     return (local - _EPOCH - offsets[0]) // MICROSECOND
 
 
-_FROM_ZONE = "utc-from"
+_FROM_ZONE, _EMPTY = "utc-from", "empty-as-null"
 _TEXTS = frozenset({Kind.TEXT, Kind.ENUM, Kind.NATIVE})
 _MOMENTS = _TIMESTAMPS | {Kind.DATE}
 CONVERSIONS: dict[str, Conversion] = {
@@ -250,7 +253,7 @@ CONVERSIONS: dict[str, Conversion] = {
             "truncate-microseconds", _TIMESTAMPS | {Kind.TIME}, "timestamps and times", _truncated, _lost_digits
         ),
         Conversion("round", _ROUNDED, "integers and decimals of a fixed scale", _rounded, _lost_fraction),
-        Conversion("empty-as-null", None, "anything", _empty_as_null, _lost_emptiness),
+        Conversion(_EMPTY, None, "anything", _empty_as_null, _lost_emptiness),
         Conversion("text", _TEXTS, "texts", _as_text),
         Conversion("json", {Kind.JSON}, "JSON documents", _as_json),
         Conversion("bool", {Kind.BOOL}, "truth values", _as_bool),
@@ -262,15 +265,15 @@ CONVERSIONS: dict[str, Conversion] = {
 
 # In the order in which they are tried: what keeps the whole value comes first.
 _ADVISED = (
+    _EMPTY,
     "bool",
     "date",
     "epoch-s",
     "epoch-ms",
     "epoch-us",
-    "utc-from:UTC",
+    f"{_FROM_ZONE}:UTC",
     "truncate-microseconds",
     "round",
-    "utf-8",
     "json",
-    "empty-as-null",
+    "text",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -63,15 +63,13 @@ def _whole(type_: LogicalType, text: str) -> int:
 
 def _exact_float(type_: LogicalType, text: str) -> float:
     """A number of which a float has all digits, or that its shortest digits stand for."""
+    digits = parse_decimal(text)
     number = float(text)
-    try:
-        digits = Decimal(text.strip())
-    except InvalidOperation:
-        return number
     if not digits.is_finite():
         return number
-    shortest = str(np.float32(text)) if type_.kind == Kind.FLOAT32 else repr(number)
-    exact = float(np.float32(text)) if type_.kind == Kind.FLOAT32 else number
+    is_single = type_.kind == Kind.FLOAT32
+    shortest = str(np.float32(text)) if is_single else repr(number)
+    exact = float(np.float32(text)) if is_single else number
     if digits not in (Decimal(shortest), Decimal(exact)):
         raise ValueError(f"has more digits than {type_}")
     return exact

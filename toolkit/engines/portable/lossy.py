@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
+from toolkit.core.conversions import conversion_advice
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind, LogicalType
 from toolkit.core.values import shortened
@@ -88,5 +89,6 @@ def _require_none(connection: Connection, spec: TableSpec, casts: Mapping[str, L
             f"holds {shortened(str(value))}, of type {actual} in {connection.name}, "
             f"which the model's {type_} cannot hold as it is",
             f"Correct the value, give the model's column the type that {connection.name} has, declare it as String to "
-            f"have it carried as text, or leave the table out: --exclude {spec.name}.",
+            f"have it carried as text, or leave the table out: --exclude {spec.name}. "
+            f"{conversion_advice(f'{spec.name}.{column}', type_, value)}".rstrip(),
         )

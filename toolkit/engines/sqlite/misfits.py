@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from toolkit.core.conversions import conversion_advice
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.table import TableRepository
@@ -53,5 +54,10 @@ def _wrong_class(repository: TableRepository, column: ColumnSpec) -> Unrepresent
         return None
     key = connection.codec.key_text(spec, row[:-1])
     return UnrepresentableValueError(
-        spec.name, key, column.name, f"holds {shown(row[-1])}, which is no {adapter.type.kind}"
+        spec.name,
+        key,
+        column.name,
+        f"holds {shown(row[-1])}, which is no {adapter.type.kind}",
+        f"Correct the value at the source, then run again. "
+        f"{conversion_advice(f'{spec.name}.{column.name}', column.type, row[-1])}".rstrip(),
     )
