@@ -18,7 +18,7 @@ from tests.operations.databases import connected
 from toolkit.config import Config, Database
 from toolkit.core.json_columns import format_column, parse_column
 from toolkit.core.progress import Silent
-from toolkit.core.tables import select_tables
+from toolkit.core.tables import select_tables, table_spec
 from toolkit.engines import connect
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import UnrepresentableValueError, VerificationError
@@ -288,6 +288,32 @@ def test_a_value_of_sqlite_that_is_the_models_but_for_its_class_is_read_as_such_
             found = [pa.Table.from_batches(connection.repository(spec).read()).column(COLUMN)[0] for spec in specs]
         assert [value.as_py() for value in found] == [value for *_, value in SQLITE_CARRIED]
     assert [own_text(database, spec.name) for spec in specs] == before
+
+
+@pytest.mark.parametrize(
+    ("declared", "key", "type_", "is_refused"),
+    [
+        ("", "'12'", sa.Integer, True),
+        ("text", "'12'", sa.Integer, False),
+        ("integer", "'12'", sa.Integer, False),
+        ("text", "x'61'", sa.String, True),
+    ],
+)
+def test_a_key_of_another_class_than_it_is_looked_up_by_is_refused(
+    config: Config, declared: str, key: str, type_: Type, is_refused: bool
+) -> None:
+    with connected(config.database("sqlite")) as connection:
+        connection.exec_driver_sql(f"CREATE TABLE t (id {declared} NOT NULL PRIMARY KEY)")
+        connection.exec_driver_sql(f"INSERT INTO t VALUES ({key})")
+    spec = table_spec(sa.Table("t", sa.MetaData(), sa.Column("id", type_, primary_key=True)))
+    with connect(config.database("sqlite")) as connection:
+        if is_refused:
+            with pytest.raises(UnrepresentableValueError):
+                require_exact(connection, [spec])
+            return
+        require_exact(connection, [spec])
+        keys = pa.Table.from_batches(connection.repository(spec).read())
+        assert [batch.num_rows for batch in connection.repository(spec).read(keys=keys)] == [1]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.core.conversions import CONVERSIONS, conversion, conversion_advice, text_of
-from toolkit.core.exact_texts import exact_value
+from toolkit.core.conversions import CONVERSIONS, conversion, conversion_advice
+from toolkit.core.exact_texts import exact_value, text_of
 from toolkit.core.logical import logical_type
+from toolkit.core.tables import table_spec
 
 TIMES = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30))
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -135,6 +136,8 @@ def test_a_conversion_gives_what_its_type_holds_or_no_other_error_than_why_not(
         (sa.Numeric(10, 2), "1.005"),
         (sa.DateTime(), "2024-01-01 10:00:00.1234567"),
         (sa.DateTime(), "2024-01-01 10:00:00Z"),
+        (sa.DateTime(), "20240101"),
+        (sa.Date(), "20240101"),
         (sa.Date(), "2024-01-01 10:00:00"),
         (sa.JSON(), "NaN"),
         (sa.LargeBinary(), "text"),
@@ -169,6 +172,8 @@ def test_a_text_of_which_a_type_would_lose_something_is_none_of_its_values(
 def test_the_advice_names_a_conversion_that_takes_the_value(
     type_: sa.types.TypeEngine[Any], value: Any, how: str | None
 ) -> None:
-    advice = conversion_advice("t.v", logical_type(type_), value)
+    table = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", type_))
+
+    advice = conversion_advice(table_spec(table), "v", value)
 
     assert advice == ("" if how is None else f"Or have it converted as the source is read: --convert t.v:{how}.")

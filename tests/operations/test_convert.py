@@ -181,7 +181,7 @@ def test_what_a_conversion_makes_is_written_verified_counted_and_found_the_same_
     shown = [text.removesuffix("+00") for number in range(len(cases)) for text in held(config, "duckdb2", f"t{number}")]
     assert shown == [text for case in cases for text in (*case[5], "NULL")]
     assert first.verified
-    told = {each.place: each.rows for each in first.warnings if each.outcome == "converted"}
+    told = {each.place: each.rows for each in first.warnings if each.is_of_conversion}
     assert told == {f"t{number}.v": case[6] for number, case in enumerate(cases) if case[6]}
     assert [(each.inserted, each.updated) for each in again.tables] == [(0, 0)] * len(cases)
     assert diff(config, engine, "duckdb2", convert=convert).equal

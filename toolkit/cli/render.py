@@ -67,6 +67,7 @@ def show_transfer(result: SyncResult) -> None:
         say(f"Only in {result.target}, left as they are: {', '.join(only)}.")
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
+    _show_converted(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not copied, for the models do not know it: {left}.")
     if result.dry_run and result.created_schema:
@@ -101,6 +102,12 @@ def unmodelled(warnings: Iterable[TransferWarning], *, of: bool = False) -> str:
     return ", ".join([*named, *([f"{more:,} more (--json tells all)"] if more > 0 else [])])
 
 
+def _show_converted(warnings: Iterable[TransferWarning]) -> None:
+    found = [f"{each.place} {plural(each.rows or 0, 'value')}" for each in warnings if each.is_of_conversion]
+    if found:
+        say(f"Changed by --convert: {', '.join(found)}.")
+
+
 def _show_files(copied: FileCopy, dry_run: bool) -> None:
     would = "to be copied" if dry_run else "copied"
     archived = f"; {copied.archived:,} in an archive, left there" if copied.archived else ""
@@ -125,6 +132,7 @@ def show_diff(result: DiffResult) -> None:
         say(f"{table.table:{width}}  {numbers}  {table.status}{f': {table.reason}' if table.reason else ''}")
         for row in table.rows:
             _show_row(row)
+    _show_converted(result.warnings)
     same, left = "The same: every row of every table", unmodelled(result.warnings, of=True)
     if left:
         begin = f"{same}, except what is not" if result.equal else "Not"
@@ -161,6 +169,7 @@ def show_dump(result: DumpResult) -> None:
     say(f"{'total':{width}}  {rows:>9,} {written:>13,}  in {result.seconds:.2f} s")
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
+    _show_converted(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not dumped, for the models do not know it: {left}.")
 

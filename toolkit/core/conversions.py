@@ -16,14 +16,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from toolkit.core.decimals import EXACT, parse_decimal
-from toolkit.core.exact_texts import exact_value
+from toolkit.core.exact_texts import MOMENT_KINDS, exact_value, text_of
 from toolkit.core.moments import DAY, FOUR_DIGIT_YEARS, MICROSECOND, days_of, microseconds_of
+from toolkit.core.tables import TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind, LogicalType
 from toolkit.core.values import shortened
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 Stored = str | bytes
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local times have no zone
+_LOCAL = LogicalType(Kind.TIMESTAMP)
 _TIMESTAMPS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _ROUNDED = INTEGER_KINDS | {Kind.DECIMAL}
 _TRUTHS = {
@@ -83,11 +85,13 @@ def conversion(how: str) -> Conversion:
     return CONVERSIONS[name]
 
 
-def conversion_advice(place: str, type_: LogicalType, value: Any) -> str:
+def conversion_advice(spec: TableSpec, column: str, value: Any) -> str:
     """How to have a value converted that its type cannot hold as it is, as a sentence; "" where nothing takes it."""
-    stored = value if isinstance(value, str | bytes) else str(value)
-    name = next((name for name in _ADVISED if _takes(name, type_, stored)), None)
-    return "" if name is None else f"Or have it converted as the source is read: --convert {place}:{name}."
+    stored, type_ = value if isinstance(value, str | bytes) else str(value), spec.column(column).type
+    is_key = column in spec.key
+    usable = (name for name in _ADVISED if _takes(name, type_, stored) and not (is_key and conversion(name).lost))
+    name = next(usable, None)
+    return "" if name is None else f"Or have it converted as the source is read: --convert {spec.name}.{column}:{name}."
 
 
 def _takes(name: str, type_: LogicalType, stored: Stored) -> bool:
@@ -104,18 +108,6 @@ def _takes(name: str, type_: LogicalType, stored: Stored) -> bool:
 def _is_usual(type_: LogicalType, converted: int) -> bool:
     days = converted if type_.kind == Kind.DATE else converted // DAY
     return (_EPOCH + timedelta(days=days)).year in _USUAL_YEARS
-
-
-def text_of(stored: Stored) -> str:
-    """A stored value as text.
-
-    Raises:
-        ValueError: bytes that are no UTF-8.
-    """
-    try:
-        return stored if isinstance(stored, str) else stored.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError("is no UTF-8") from error
 
 
 def shown_stored(stored: Stored) -> str:
@@ -219,7 +211,7 @@ def _from_zone(name: str) -> Conversion:
         try:
             if _OFFSET.search(text) or text.endswith("infinity"):
                 return microseconds_of(text, UTC)
-            local = _EPOCH + microseconds_of(text, None) * MICROSECOND
+            local = _EPOCH + exact_value(_LOCAL, text) * MICROSECOND
         except ValueError as error:
             raise ValueError("is no timestamp of at most six digits behind the second") from error
         return _in_utc(local, zone)
@@ -242,13 +234,12 @@ def _in_utc(local: datetime, zone: ZoneInfo) -> int:
 
 _FROM_ZONE, _EMPTY = "utc-from", "empty-as-null"
 _TEXTS = frozenset({Kind.TEXT, Kind.ENUM, Kind.NATIVE})
-_MOMENTS = _TIMESTAMPS | {Kind.DATE}
 CONVERSIONS: dict[str, Conversion] = {
     each.name: each
     for each in (
-        Conversion("epoch-s", _MOMENTS, "timestamps and dates", _epoch(1)),
-        Conversion("epoch-ms", _MOMENTS, "timestamps and dates", _epoch(1_000)),
-        Conversion("epoch-us", _MOMENTS, "timestamps and dates", _epoch(1_000_000)),
+        Conversion("epoch-s", MOMENT_KINDS, "timestamps and dates", _epoch(1)),
+        Conversion("epoch-ms", MOMENT_KINDS, "timestamps and dates", _epoch(1_000)),
+        Conversion("epoch-us", MOMENT_KINDS, "timestamps and dates", _epoch(1_000_000)),
         Conversion(
             "truncate-microseconds", _TIMESTAMPS | {Kind.TIME}, "timestamps and times", _truncated, _lost_digits
         ),

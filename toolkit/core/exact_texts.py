@@ -11,6 +11,7 @@ import numpy as np
 from toolkit.core.decimals import parse_decimal
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind, LogicalType
 
+MOMENT_KINDS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})
 _UUID_BYTES = 16
 _BITS: dict[str, int] = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
 
@@ -21,17 +22,11 @@ def exact_value(type_: LogicalType, stored: str | bytes) -> Any:
     Raises:
         ValueError: it does not; the message says why, in words that follow the value.
     """
-    if isinstance(stored, bytes):
-        if type_.carrier is Kind.BYTES:
+    if type_.carrier is Kind.BYTES or (type_.carrier is Kind.UUID and len(stored) == _UUID_BYTES):
+        if isinstance(stored, bytes):
             return stored
-        if type_.carrier is Kind.UUID and len(stored) == _UUID_BYTES:
-            return stored
-        try:
-            stored = stored.decode()
-        except UnicodeDecodeError as error:
-            raise ValueError("is no UTF-8") from error
-    elif type_.carrier is Kind.BYTES:
         raise ValueError("is text, not bytes")
+    stored = text_of(stored)
     if type_.is_text:
         return type_.adapter.from_python(stored)
     if type_.is_document:
@@ -40,7 +35,21 @@ def exact_value(type_: LogicalType, stored: str | bytes) -> Any:
         return _exact_float(type_, stored)
     if type_.kind in INTEGER_KINDS:
         return _whole(type_, stored)
+    if type_.kind in MOMENT_KINDS and stored.removeprefix("-").isdecimal():
+        raise ValueError("is a number, which counts from nobody knows when")
     return type_.adapter.parse_json(type_.adapter.from_csv(stored))
+
+
+def text_of(stored: str | bytes) -> str:
+    """A stored value as text.
+
+    Raises:
+        ValueError: bytes that are no UTF-8.
+    """
+    try:
+        return stored if isinstance(stored, str) else stored.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError("is no UTF-8") from error
 
 
 def _document(text: str) -> str:

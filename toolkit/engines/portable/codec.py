@@ -128,7 +128,7 @@ class Codec(Generic[A]):
             f"holds {shown(values[row])}, which is no {self.adapter(column).type}",
             "Correct the value, give the model's column a type that has a place for it, or leave the table "
             f"out: --exclude {spec.name}. "
-            f"{conversion_advice(f'{spec.name}.{column.name}', column.type, values[row])}".rstrip(),
+            f"{conversion_advice(spec, column.name, values[row])}".rstrip(),
         )
 
     def fetched_key(self, spec: TableSpec, fetched: pa.RecordBatch, row: int) -> str:

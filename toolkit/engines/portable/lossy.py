@@ -90,5 +90,5 @@ def _require_none(connection: Connection, spec: TableSpec, casts: Mapping[str, L
             f"which the model's {type_} cannot hold as it is",
             f"Correct the value, give the model's column the type that {connection.name} has, declare it as String to "
             f"have it carried as text, or leave the table out: --exclude {spec.name}. "
-            f"{conversion_advice(f'{spec.name}.{column}', type_, value)}".rstrip(),
+            f"{conversion_advice(spec, column, value)}".rstrip(),
         )

@@ -53,6 +53,12 @@ _BARE_NUMBER = r"^\s*[-0-9]"
 _TEXT_NAMES = ("CHAR", "CLOB", "TEXT")
 
 
+def _makes_text(declared: str) -> bool:
+    """Whether a column has TEXT affinity."""
+    upper = declared.upper()
+    return "INT" not in upper and any(part in upper for part in _TEXT_NAMES)
+
+
 class _Exact(SqliteAdapter):
     """Integers and bytes: Arrow would cut 5.5 to 5 where an integer stands beside it, and make bytes of text."""
 
@@ -83,9 +89,10 @@ class _Text(SqliteAdapter):
         return super().incoming(*fetched)
 
     def lossy(self, declared: str, value: str) -> str | None:
-        upper = declared.upper()
-        is_text = "INT" not in upper and any(part in upper for part in _TEXT_NAMES)
-        return None if is_text else f"typeof({value}) = 'real'"
+        return None if _makes_text(declared) else f"typeof({value}) = 'real'"
+
+    def unlike_key(self, declared: str, value: str) -> str | None:
+        return f"typeof({value}) = 'blob'"
 
 
 class _Native(_Text):
@@ -109,6 +116,10 @@ class _Integer(_Exact):
         )
         return [(f"CASE WHEN typeof({name}) <> 'integer' AND {exact} THEN {whole} ELSE {name} END", self.arrow)]
 
+    def unlike_key(self, declared: str, value: str) -> str | None:
+        # Every other affinity makes texts of digits numbers, or the number that is looked for a text.
+        return f"typeof({value}) = 'text'" if not declared or "BLOB" in declared.upper() else None
+
     def _as_fetched(self, values: Sequence[Any]) -> pa.Array:
         return super()._as_fetched([value if type(value) is int else self._integer(value) for value in values])
 
@@ -126,6 +137,9 @@ class _Bool(_Integer):
         cases = " ".join(f"WHEN '{text}' THEN {int(truth)}" for text, truth in _TRUTHS.items())
         known = f"CASE {name} COLLATE BINARY {cases} ELSE {name} END"
         return [(f"CASE WHEN typeof({name}) = 'text' THEN {known} ELSE {name} END", self.arrow)]
+
+    def unlike_key(self, declared: str, value: str) -> str | None:
+        return f"typeof({value}) = 'text'"
 
     def _integer(self, value: Any) -> Any:
         return int(_TRUTHS[value]) if isinstance(value, str) and value in _TRUTHS else value

@@ -58,6 +58,5 @@ def _wrong_class(repository: TableRepository, column: ColumnSpec) -> Unrepresent
         key,
         column.name,
         f"holds {shown(row[-1])}, which is no {adapter.type.kind}",
-        f"Correct the value at the source, then run again. "
-        f"{conversion_advice(f'{spec.name}.{column.name}', column.type, row[-1])}".rstrip(),
+        f"Correct the value at the source, then run again. {conversion_advice(spec, column.name, row[-1])}".rstrip(),
     )

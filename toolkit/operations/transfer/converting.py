@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.conversions import Conversion, shown_stored
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
-from toolkit.core.plan import TransferWarning
+from toolkit.core.plan import CONVERTED, TransferWarning
 from toolkit.core.streams import only
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import Kind, LogicalType
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from toolkit.engines.contract import Connection, Table
 
 _STORED = LogicalType(Kind.STORED)
-CONVERTED = "converted"
-"""The outcome of values that a conversion changed for good."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +95,6 @@ class Conversions:
             for _ in rows.read(BATCH_ROWS):
                 pass
             found += [_told(spec, name, each, rows.lost[name]) for name, each in converted.items() if rows.lost[name]]
-        for warning in found:
-            progress.note(f"{warning.place}: {warning.rows:,} values {warning.reason}")
         return tuple(found)
 
 
