@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from contextlib import suppress
 from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +23,7 @@ from toolkit.core.logical import logical_type
 from toolkit.core.tables import table_spec
 
 TIMES = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30))
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BERLIN = ZoneInfo("Europe/Berlin")
 STORED = st.one_of(
     st.text(), st.binary(), st.integers().map(str), st.floats().map(repr), TIMES.map(str), st.decimals().map(str)
@@ -122,6 +125,18 @@ def test_a_conversion_gives_what_its_type_holds_or_no_other_error_than_why_not(
         pa.array([value], logical.arrow).validate(full=True)
         assert lost or how != "round" or Decimal(text_of(stored)) == value
         assert lost or how != "empty-as-null" or value is not None
+
+
+def test_every_conversion_has_an_example_in_the_readme_that_is_true() -> None:
+    rows = re.findall(r"^\| `(.+?)` \| `(.+?)` \| (?:`(.+?)`)? ?\| `(.+?)` \|$", README, re.MULTILINE)
+    examples = [row for row in rows if row[0].partition(":")[0] in {*CONVERSIONS, "utc-from"}]
+
+    assert {row[0].partition(":")[0] for row in examples} == {*CONVERSIONS, "utc-from"}
+    for how, declared, stored, becomes in examples:
+        type_ = eval(f"sa.{declared}", {"sa": sa})
+        given = bytes.fromhex(stored[2:-1]) if stored.startswith("x'") else stored
+        value, _ = converted(how, type_, given)
+        assert (value.isoformat() if isinstance(value, dt.date) else str(value)) == becomes, how
 
 
 @pytest.mark.parametrize(
