@@ -319,6 +319,19 @@ def test_fixtures_and_scripts_hold_what_a_conversion_makes(example: Callable[...
     assert 'SET "v" = 2' in (tmp_path / "change.sql").read_text()
 
 
+def test_only_rows_that_changed_since_the_last_sync_are_converted_and_written(example: Callable[..., Example]) -> None:
+    case = example("Integer", key="Integer")
+    case.fill("real", ["1.5", "2.5"])
+    case.run("t.v:round", since=Since("id"))
+    with connected(case.config.database("sqlite")) as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (3, 7.5)")
+
+    result = case.run("t.v:round", since=Since("id"))
+
+    assert (result.tables[0].inserted, result.tables[0].updated, result.verified) == (1, 0, True)
+    assert case.held() == ["2", "2", "8"]
+
+
 def test_a_file_that_is_read_by_a_conversion_is_not_written_to(example: Callable[..., Example]) -> None:
     case = example("Integer")
     case.fill("real", ["1.5"])
