@@ -187,6 +187,31 @@ def test_what_a_conversion_makes_is_written_verified_counted_and_found_the_same_
     assert diff(config, engine, "duckdb2", convert=convert).equal
 
 
+@pytest.mark.parametrize(
+    ("engine", "column", "value", "model"),
+    [
+        ("postgres", "numeric", "5.5", INT),
+        ("duckdb", "TIMESTAMP_NS", "'2024-01-01 10:00:00.123456789'", NAIVE),
+        ("sqlite", "", "'yes'", BOOL),
+        ("sqlite", "", "1701013012345", ZONED),
+        ("sqlite", "", "'2024-01-01T10:00:00Z'", NAIVE),
+        ("sqlite", "", "''", DATE),
+        ("sqlite", "", "5.5", TEXT),
+    ],
+)
+def test_a_refusal_names_a_conversion_that_helps(
+    example: Callable[..., Example], engine: str, column: str, value: str, model: str
+) -> None:
+    case = example(model, engine, "duckdb2")
+    case.fill(column, [value])
+
+    with pytest.raises(UnrepresentableValueError, match=r"--convert t\.v:") as caught:
+        case.run()
+
+    advised = caught.value.advice.partition("--convert ")[2].rstrip(".")
+    assert case.run(advised).verified
+
+
 @pytest.mark.parametrize(("how", "model", "value", "why"), REFUSED)
 def test_a_value_that_a_conversion_cannot_take_is_refused_by_its_row(
     example: Callable[..., Example], how: str, model: str, value: str, why: str
