@@ -367,6 +367,19 @@ def test_a_file_that_is_read_by_a_conversion_is_not_written_to(example: Callable
     assert case.held("sqlite") == before
 
 
+def test_a_conversion_of_a_table_that_is_left_out_is_refused_unless_it_is_configured(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = modelled(config, tmp_path, monkeypatch, [INT, INT])
+    fill(config, "sqlite", "integer", ["1"], "t0")
+
+    assert sync(replace(config, convert=("t1.v:round",)), "sqlite", "duckdb", ["t0"]).verified
+    with pytest.raises(UnknownNameError, match="no table 't1'"):
+        sync(config, "sqlite", "duckdb", ["t0"], convert=["t1.v:round"])
+    with pytest.raises(UnknownNameError, match="no table 't1'"):
+        diff(config, "sqlite", "duckdb", exclude=["t1"], convert=["t1.v:round"])
+
+
 def test_names_with_points_and_colons_are_found(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,7 +78,7 @@ def sync(
     specs = narrowed(select_tables(project.metadata, tables, exclude), where or {})
     _require_two(*databases)
     converted = conversions(project.metadata, config.convert, convert)
-    converted.require_narrowable(specs, since.column if since else None)
+    converted.require_usable(specs, since.column if since else None)
     if since is not None:
         require_column(since, specs)
     return _Sync(

@@ -204,7 +204,7 @@ class Comparison:
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
         specs = narrowed(select_tables(self._project.metadata, names, exclude), where or {})
-        self._conversions.require_narrowable(specs)
+        self._conversions.require_usable(specs)
         for side in (self.source, self.target):
             side.lock_tables(specs, self._progress)
             told_views(side, specs, self._progress)

@@ -25,11 +25,12 @@ def conversions(metadata: MetaData, configured: Iterable[str], given: Iterable[s
         UnknownNameError: a table, a column or a conversion that is not there.
         ConfigurationError: a column is named twice, or holds what its conversion does not make.
     """
-    found = _parsed(metadata, configured) | _parsed(metadata, given)
+    own = _parsed(metadata, given)
+    found = _parsed(metadata, configured) | own
     by_table: dict[str, dict[str, Conversion]] = {}
     for (table, column), each in found.items():
         by_table.setdefault(table, {})[column] = each
-    return Conversions(by_table)
+    return Conversions(by_table, frozenset(table for table, _ in own))
 
 
 def _parsed(metadata: MetaData, options: Iterable[str]) -> dict[tuple[str, str], Conversion]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from toolkit.core.streams import only
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import Kind, LogicalType
 from toolkit.core.values import python_scalar, shortened, show_value
-from toolkit.errors import ConfigurationError, UnrepresentableValueError
+from toolkit.errors import ConfigurationError, UnknownNameError, UnrepresentableValueError
 
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
@@ -34,9 +34,10 @@ _STORED = LogicalType(Kind.STORED)
 
 @dataclass(frozen=True)
 class Conversions:
-    """By table and column, how stored values become the model's."""
+    """By table and column, how stored values become the model's; `given` are tables that this very run was told of."""
 
     by_table: Mapping[str, Mapping[str, Conversion]] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
 
     def stored(self, spec: TableSpec) -> TableSpec:
         """The table with columns to be converted as they are stored."""
@@ -61,12 +62,15 @@ class Conversions:
         """The source with these conversions."""
         return ConvertedSource(origin, self) if self.by_table else origin
 
-    def require_narrowable(self, specs: Iterable[TableSpec], since: str | None = None) -> None:
-        """Check that no condition asks for what is converted: the source would be asked for other values.
+    def require_usable(self, specs: Sequence[TableSpec], since: str | None = None) -> None:
+        """Check that these are tables of the run, and no condition asks for what the source has other values of.
 
         Raises:
-            ConfigurationError: one does.
+            UnknownNameError, ConfigurationError: one is not, or does.
         """
+        names = [spec.name for spec in specs]
+        for name in sorted(self.given.difference(names)):
+            raise UnknownNameError("table", name, names, "this run, to convert")
         for spec in specs:
             for name, each in self.of(spec).items():
                 asked = [c for c in spec.conditions if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", c, re.IGNORECASE)]
