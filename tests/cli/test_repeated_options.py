@@ -192,6 +192,18 @@ def prune_adopt(told: Told) -> None:
         assert "'nowhere'" in told.error(*arguments)
 
 
+def converted(*command: str, code: int = 0) -> Callable[[Told], None]:
+    def check(told: Told) -> None:
+        query("UPDATE todo SET description = '', start_time = 1700000000")
+        both = ["todo.description:empty-as-null", "todo.start_time:epoch-s"]
+        warnings = told(*command, "todo", *pairs("--convert", both), code=code)["warnings"]
+        assert [each["column"] for each in warnings if each["outcome"] == "converted"] == ["description"]
+        twice = ["todo.start_time:epoch-s", "todo.start_time:epoch-ms"]
+        assert "todo.start_time: epoch-s and epoch-ms" in told.error(*command, *pairs("--convert", twice))
+
+    return check
+
+
 def named_tables(*command: str) -> Callable[[Told], None]:
     def check(told: Told) -> None:
         assert told.tables(*command, "tag", "role", "tag") == ["role", "tag"]
@@ -229,13 +241,16 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "sync --where-source": sync_where_source,
     "sync --exclude": sync_exclude,
     "sync --match": sync_match,
+    "sync --convert": converted(*SYNC),
     "sync tables": named_tables(*SYNC),
     "diff --where": diff_where,
     "diff --exclude": diff_exclude,
     "diff --columns": diff_columns,
+    "diff --convert": converted(*DIFF, code=3),
     "diff tables": named_tables(*DIFF),
     "dump-data --where": dump_where,
     "dump-data --exclude": dump_exclude,
+    "dump-data --convert": converted("dump-data", "--dir", "d"),
     "dump-data tables": named_tables("dump-data", "--dir", "d"),
     "load-data --exclude": load_exclude,
     "load-data --match": load_match,

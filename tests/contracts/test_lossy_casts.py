@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -18,7 +19,7 @@ from toolkit.config import Config, Database
 from toolkit.core.digest import digest_batches
 from toolkit.core.json_columns import format_column, parse_column
 from toolkit.core.progress import Silent
-from toolkit.core.tables import select_tables
+from toolkit.core.tables import select_tables, table_spec
 from toolkit.engines import connect
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import UnrepresentableValueError, VerificationError
@@ -170,7 +171,33 @@ SQLITE_LOSSY: list[tuple[str, str, Type]] = [
     ("date", "'2024-01-01 10:00:00'", sa.Date),
     ("time", "'12:00+02'", sa.Time),
     ("integer", "5.5", sa.Integer),
-    ("boolean", "'t'", sa.Boolean),
+    ("boolean", "'yes'", sa.Boolean),
+    ("boolean", "2", sa.Boolean),
+    ("text", "'012'", sa.Integer),
+    ("", "'12 '", sa.Integer),
+    ("text", "'9223372036854775808'", sa.BigInteger),
+    ("real", "1e17", sa.BigInteger),
+    ("datetime", "'2024-01-01T10:00:00Z'", sa.DateTime),
+    ("text", "x'c3'", sa.String),
+]
+
+# Values of SQLite of another class or form than the column's, which nothing is lost of, and what they are.
+SQLITE_CARRIED: list[tuple[str, str, Type, Any]] = [
+    ("boolean", "'t'", sa.Boolean, True),
+    ("boolean", "'False'", sa.Boolean, False),
+    ("text", "1", sa.Boolean, True),
+    ("text", "'12'", sa.Integer, 12),
+    ("", "'-12'", sa.BigInteger, -12),
+    ("real", "12.0", sa.SmallInteger, 12),
+    ("text", "x'c3a4'", sa.String, "ä"),
+    ("datetime", "'2024-01-01T10:00:00Z'", sa.DateTime(timezone=True), dt.datetime(2024, 1, 1, 10, tzinfo=dt.UTC)),
+    (
+        "text",
+        "'2024-01-01T10:00:00.5+02:00'",
+        sa.DateTime(timezone=True),
+        dt.datetime(2024, 1, 1, 8, 0, 0, 500_000, tzinfo=dt.UTC),
+    ),
+    ("text", "'2024-01-01T10:00:00'", sa.DateTime, dt.datetime(2024, 1, 1, 10)),
 ]
 
 
@@ -246,6 +273,48 @@ def test_a_value_of_sqlite_that_the_models_type_would_change_is_refused_as_it_is
             with pytest.raises(UnrepresentableValueError):
                 list(connection.repository(spec).read())
             assert COLUMN in fact
+
+
+def test_a_value_of_sqlite_that_is_the_models_but_for_its_class_is_read_as_such_and_left_as_it_is(
+    config: Config,
+) -> None:
+    database = config.database("sqlite")
+    fill(database, [(column, value) for column, value, _, _ in SQLITE_CARRIED])
+    specs = select_tables(models([type_ for _, _, type_, _ in SQLITE_CARRIED]))
+    before = [own_text(database, spec.name) for spec in specs]
+
+    for write in (False, True):
+        with connect(database, write=write) as connection:
+            require_exact(connection, specs)
+            found = [pa.Table.from_batches(connection.repository(spec).read()).column(COLUMN)[0] for spec in specs]
+        assert [value.as_py() for value in found] == [value for *_, value in SQLITE_CARRIED]
+    assert [own_text(database, spec.name) for spec in specs] == before
+
+
+@pytest.mark.parametrize(
+    ("declared", "key", "type_", "is_refused"),
+    [
+        ("", "'12'", sa.Integer, True),
+        ("text", "'12'", sa.Integer, False),
+        ("integer", "'12'", sa.Integer, False),
+        ("text", "x'61'", sa.String, True),
+    ],
+)
+def test_a_key_of_another_class_than_it_is_looked_up_by_is_refused(
+    config: Config, declared: str, key: str, type_: Type, is_refused: bool
+) -> None:
+    with connected(config.database("sqlite")) as connection:
+        connection.exec_driver_sql(f"CREATE TABLE t (id {declared} NOT NULL PRIMARY KEY)")
+        connection.exec_driver_sql(f"INSERT INTO t VALUES ({key})")
+    spec = table_spec(sa.Table("t", sa.MetaData(), sa.Column("id", type_, primary_key=True)))
+    with connect(config.database("sqlite")) as connection:
+        if is_refused:
+            with pytest.raises(UnrepresentableValueError):
+                require_exact(connection, [spec])
+            return
+        require_exact(connection, [spec])
+        keys = pa.Table.from_batches(connection.repository(spec).read())
+        assert [batch.num_rows for batch in connection.repository(spec).read(keys=keys)] == [1]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -8,7 +8,15 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from toolkit.cli.options import DATABASE, TABLES, exclude_option, general_options, rename_option, where_option
+from toolkit.cli.options import (
+    DATABASE,
+    TABLES,
+    convert_option,
+    exclude_option,
+    general_options,
+    rename_option,
+    where_option,
+)
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
 @where_option
 @exclude_option
 @rename_option
+@convert_option
 @click.option(
     "--sql",
     "script",
@@ -56,6 +65,7 @@ def diff(
     where: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
     rename: dict[str, str],
+    convert: tuple[str, ...],
     script: str | None,
     show_pii: bool,
     as_json: bool,
@@ -77,6 +87,7 @@ def diff(
             where,
             exclude,
             rename=rename,
+            convert=convert,
             show_pii=show_pii,
             rows=None if as_json else rows,
             as_json=as_json,
@@ -89,6 +100,7 @@ def diff(
             tables,
             where,
             exclude,
+            convert=convert,
             columns=columns,
             rename=rename,
             show_pii=show_pii,
@@ -99,13 +111,13 @@ def diff(
     from toolkit.operations.diff.compare import Comparison
 
     statuses = set()
-    with Comparison(ctx.obj, source, target, rename, show_pii=show_pii) as comparison:
+    with Comparison(ctx.obj, source, target, rename, convert, show_pii=show_pii) as comparison:
         for table, differences in comparison.tables(tables, where, columns, exclude):
             print_json(table, indent=None)
             statuses.add(table.status)
             for row in differences(None):
                 print_json(row, indent=None)
-        for warning in comparison.unmodelled:
+        for warning in comparison.warnings:
             print_json(warning, indent=None)
     return _exit_code(statuses)
 
@@ -118,6 +130,7 @@ def compare(
     where: Conditions,
     exclude: Collection[str],
     *,
+    convert: Sequence[str] = (),
     columns: Sequence[str] = (),
     rename: Mapping[str, str] | None = None,
     rows: int | None = 0,
@@ -137,6 +150,7 @@ def compare(
             tables,
             where=where,
             exclude=exclude,
+            convert=convert,
             columns=columns,
             rename=rename,
             show_pii=show_pii,
@@ -157,6 +171,7 @@ def _write_script(
     exclude: Collection[str],
     *,
     rename: Mapping[str, str],
+    convert: Sequence[str],
     rows: int | None,
     show_pii: bool,
     as_json: bool,
@@ -177,6 +192,7 @@ def _write_script(
             where=where,
             exclude=exclude,
             rename=rename,
+            convert=convert,
             show_pii=show_pii,
             rows=rows,
             progress=progress,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from toolkit.cli.options import DATABASE, TABLES, exclude_option, general_options, where_option
+from toolkit.cli.options import DATABASE, TABLES, convert_option, exclude_option, general_options, where_option
 from toolkit.config import DEFAULT_DATABASE
 from toolkit.errors import EXIT_DIFFERENT
 
@@ -33,6 +33,7 @@ from toolkit.errors import EXIT_DIFFERENT
 @click.option("--compress", type=click.Choice(["none", "gz", "zst"]), default="none", show_default=True)
 @where_option
 @exclude_option
+@convert_option
 @click.option("--attachments", is_flag=True, help="Also keep the files that rows point at, by their hash.")
 @click.option("--dry-run", is_flag=True, help="Count rows and files, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -47,6 +48,7 @@ def dump_data(
     compress: str,
     where: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
+    convert: tuple[str, ...],
     attachments: bool,
     dry_run: bool,
     as_json: bool,
@@ -71,6 +73,7 @@ def dump_data(
             form=form,
             where=where,
             exclude=exclude,
+            convert=convert,
             attachments=attachments,
             dry_run=dry_run,
             progress=progress,

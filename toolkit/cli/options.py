@@ -99,6 +99,17 @@ def where_source_option(command: F) -> F:
     )(command)
 
 
+def convert_option(command: F) -> F:
+    """--convert TABLE.COLUMN:HOW, whose names are known to the models."""
+    return click.option(
+        "--convert",
+        multiple=True,
+        metavar="TABLE.COLUMN:HOW",
+        help="How values of the source become ones that the model's type holds: epoch-s, epoch-ms, epoch-us, "
+        "truncate-microseconds, round, empty-as-null, text, json, bool, date, utf-8 or utc-from:ZONE; may be repeated.",
+    )(command)
+
+
 def exclude_option(command: F) -> F:
     """--exclude TABLE, beside the argument of tables."""
     return click.option(

@@ -71,6 +71,7 @@ def show_transfer(result: SyncResult) -> None:
     rejected = "Would be rejected" if result.dry_run else "Rejected"
     for each in result.rejected:
         say(f"{rejected}: {plural(each.rows, 'row')} of {each.table}, into {each.file}")
+    _show_converted(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not copied, for the models do not know it: {left}.")
     if result.dry_run and result.created_schema:
@@ -112,6 +113,12 @@ def unmodelled(warnings: Iterable[TransferWarning], *, of: bool = False) -> str:
     return ", ".join([*named, *([f"{more:,} more (--json tells all)"] if more > 0 else [])])
 
 
+def _show_converted(warnings: Iterable[TransferWarning]) -> None:
+    found = [f"{each.place} {plural(each.rows or 0, 'value')}" for each in warnings if each.is_of_conversion]
+    if found:
+        say(f"Changed by --convert: {', '.join(found)}.")
+
+
 def _show_files(copied: FileCopy, dry_run: bool) -> None:
     would = "to be copied" if dry_run else "copied"
     archived = f"; {copied.archived:,} in an archive, left there" if copied.archived else ""
@@ -137,6 +144,7 @@ def show_diff(result: DiffResult) -> None:
         for row in table.rows:
             _show_row(row)
     _show_renamed(result.target, result.renamed)
+    _show_converted(result.warnings)
     same, left = "The same: every row of every table", unmodelled(result.warnings, of=True)
     if left:
         begin = f"{same}, except what is not" if result.equal else "Not"
@@ -173,6 +181,7 @@ def show_dump(result: DumpResult) -> None:
     say(f"{'total':{width}}  {rows:>9,} {written:>13,}  in {result.seconds:.2f} s")
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
+    _show_converted(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not dumped, for the models do not know it: {left}.")
 

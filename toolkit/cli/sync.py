@@ -13,6 +13,7 @@ from toolkit.cli.options import (
     DATABASE,
     TABLES,
     attachments_option,
+    convert_option,
     duration_or_number,
     exclude_option,
     general_options,
@@ -54,6 +55,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @match_option
 @set_option
 @rename_option
+@convert_option
 @click.option(
     "--since",
     metavar="COLUMN",
@@ -108,6 +110,7 @@ def sync(
     match: dict[str, tuple[str, ...]],
     set_values: dict[str, str],
     rename: dict[str, str],
+    convert: tuple[str, ...],
     since: str | None,
     overlap: dt.timedelta | int | None,
     delete: bool,
@@ -136,7 +139,7 @@ def sync(
         others = (attachments, overwrite_attachments, hold_triggers, set_values, where_source, rejects)
         if writing or any(others):
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
-        return compare(ctx.obj, source, target, tables, where, exclude, rename=rename, as_json=as_json)
+        return compare(ctx.obj, source, target, tables, where, exclude, rename=rename, convert=convert, as_json=as_json)
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_transfer
     from toolkit.operations.sync import sync as run
@@ -159,6 +162,7 @@ def sync(
             match=match,
             set_values=set_values,
             rename=rename,
+            convert=convert,
             since=Since(since, overlap) if since else None,
             dry_run=dry_run,
             options=options,

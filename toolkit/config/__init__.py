@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toolkit.config.databases import DEFAULT_DATABASE, name_of, parse_databases
-from toolkit.config.settings import find_settings, from_environment, text
+from toolkit.config.settings import find_settings, from_environment, text, texts
 from toolkit.config.stores import Store, moved, parse_stores
 from toolkit.engines.database import Database
 from toolkit.engines.registry import TEST_SERVER, scheme_of_file
@@ -30,6 +30,7 @@ class Config:
     migrations: Path = Path("migrations")
     fixtures: Path = Path("fixtures")
     version_table: str | None = None
+    convert: tuple[str, ...] = ()
     stores: Mapping[str, Store] = field(default_factory=dict)
     _given: dict[str, Store] = field(default_factory=dict, repr=False, compare=False)
 
@@ -81,7 +82,7 @@ def load_config(
     """
     environ = {key: value for key, value in (os.environ if environ is None else environ).items() if key != TEST_SERVER}
     root, source, table = find_settings(directory or Path.cwd())
-    known = ("metadata", "migrations", "version_table", "fixtures", "databases", "stores")
+    known = ("metadata", "migrations", "version_table", "fixtures", "convert", "databases", "stores")
     unknown = set(table) - set(known)
     if "tool" in unknown:
         raise ConfigurationError(
@@ -104,6 +105,7 @@ def load_config(
         version_table=text(table, "version_table", source, "") or None,
         fixtures=root / text(table, "fixtures", source, "fixtures"),
         stores=stores,
+        convert=texts(table, "convert", source),
     )
 
 

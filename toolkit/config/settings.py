@@ -68,6 +68,18 @@ def text(table: Mapping[str, Any], key: str, source: str, default: str) -> str:
     return typed(str, table.get(key, default), source, key)
 
 
+def texts(table: Mapping[str, Any], key: str, source: str) -> tuple[str, ...]:
+    """A setting that is a list of strings; empty without it.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    found = table.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise ill_typed(source, key, "list of strings", found)
+    return tuple(found)
+
+
 def typed(wanted: type[T], value: Any, source: str, key: str) -> T:
     """A setting's value, if it is of the type that is wanted of it; a whole number is a fraction, too.
 

@@ -52,6 +52,7 @@ class Kind(StrEnum):
     TIMETZ = "timetz"
     CALENDAR_INTERVAL = "calendar interval"
     NATIVE = "native"
+    STORED = "stored"
     CIPHERTEXT = "ciphertext"
     FILE = "file"
 

@@ -136,6 +136,11 @@ class TransferWarning:
         """Whether it is of a column with values, or a table with rows, that was left alone as no model knows it."""
         return self.outcome == NOT_IN_MODELS
 
+    @property
+    def is_of_conversion(self) -> bool:
+        """Whether it counts the values that a conversion changed for good, as the user asked for."""
+        return self.outcome == CONVERTED
+
 
 @dataclass(frozen=True, slots=True)
 class TableRejects:
@@ -148,6 +153,7 @@ class TableRejects:
 
 NOT_IN_MODELS = "not in the models"
 CHANGED_MEANWHILE = "changed meanwhile"
+CONVERTED = "converted"
 
 
 @dataclass(frozen=True)

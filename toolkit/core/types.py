@@ -5,7 +5,7 @@ from __future__ import annotations
 from toolkit.core.adapters.arrays import ArrayAdapter, NestedAdapter
 from toolkit.core.adapters.binary import BytesAdapter, UuidAdapter
 from toolkit.core.adapters.documents import FileAdapter, JsonAdapter
-from toolkit.core.adapters.native import CalendarIntervalAdapter, NativeAdapter, TimetzAdapter
+from toolkit.core.adapters.native import CalendarIntervalAdapter, NativeAdapter, StoredAdapter, TimetzAdapter
 from toolkit.core.adapters.numbers import (
     BoolAdapter,
     DecimalAdapter,
@@ -57,6 +57,7 @@ __all__ = [
 # A class of SQLAlchemy's that others inherit from stands before them: the last that knows a type has it.
 _BUILT_IN: tuple[type[TypeAdapter], ...] = (
     NativeAdapter,
+    StoredAdapter,
     NestedAdapter,
     ArrayAdapter,
     TextAdapter,

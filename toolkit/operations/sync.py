@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toolkit.core.plan import FileCopy, SyncResult
+from toolkit.core.plan import FileCopy, SyncResult, TransferWarning
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.renames import Renames
 from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
@@ -35,6 +35,7 @@ from toolkit.errors import (
 from toolkit.operations.attachments import copy_files
 from toolkit.operations.migrations.revisions import exists, mismatch, recorded_revision, revision_of
 from toolkit.operations.project import Project
+from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.matching import matches
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config, Database
     from toolkit.engines.contract import Connection
+    from toolkit.operations.transfer.converting import Conversions
 
 
 def sync(
@@ -71,6 +73,7 @@ def sync(
     match: Mapping[str, Sequence[str]] | None = None,
     set_values: Mapping[str, str] | None = None,
     rename: Mapping[str, str] | None = None,
+    convert: Sequence[str] = (),
     since: Since | None = None,
     dry_run: bool = False,
     options: Options | None = None,
@@ -86,11 +89,11 @@ def sync(
     the source alone: rows that do not meet it are to the target as if the source had none. `match` names, by table,
     columns by which rows are recognised instead of the primary key: the target's keys stay, and foreign keys are
     rewritten. `set_values` holds, by `TABLE.COLUMN`, what new rows get in columns that only the target has, `rename`
-    the target's name of a `TABLE` or `TABLE.COLUMN` of the models. `since` limits the sync to rows changed since the
-    last one that was given a `since`. `attachments` is the store that the target's rows find their files in, or one for
-    each backend that they name (`""`: for all others). `rejects` is a directory,
-    or an object store's URL, for rows that cannot be written, and those that depend on them: without, there must be
-    none.
+    the target's name of a `TABLE` or `TABLE.COLUMN` of the models. `convert` says as `TABLE.COLUMN:HOW` how values of
+    the source become the model's. `since` limits the sync to rows changed since the last one that was given a `since`.
+    `attachments` is the store that the target's rows find their files in, or one for each backend that they name
+    (`""`: for all others). `rejects` is a directory, or an object store's URL, for rows that cannot be written, and
+    those that depend on them: without, there must be none.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
@@ -103,6 +106,8 @@ def sync(
     elsewhere = Elsewhere.of(project, specs, Renames.of(project.metadata, rename))
     _require_two(*databases)
     elsewhere.require_schemas(databases[1])
+    converted = conversions(project.metadata, config.convert, convert)
+    converted.require_usable(specs, since.column if since else None)
     if since is not None:
         require_column(since, elsewhere.specs)
     matched = matches({spec.name: spec for spec in specs}, match or {})
@@ -121,7 +126,10 @@ def sync(
         dry_run=dry_run,
         named=bool(tables),
         exclude=exclude,
-        rejects=_rejects(rejects, match=match, since=since, attachments=attachments, rename=rename),
+        rejects=_rejects(
+            rejects, match=match, since=since, attachments=attachments, rename=rename, convert=converted.by_table
+        ),
+        conversions=converted,
     ).done()
 
 
@@ -152,6 +160,7 @@ class _Sync:
     dry_run: bool
     named: bool
     exclude: Collection[str]
+    conversions: Conversions
     rejects: Rejects | None = None
 
     def done(self) -> SyncResult:
@@ -164,13 +173,14 @@ class _Sync:
             if removes and elsewhere.names is None:
                 _require_one_revision(origin, self.target, self.project)
             lacking = require_columns(origin, specs)
+            told: Sequence[TransferWarning] = ()
             if not lacking:
                 elsewhere = self._as_stored(origin)
                 specs = [spec.at_source for spec in elsewhere.models]
             views = told_views(origin, specs, progress)
             left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
             request = Transfer(
-                DatabaseOrigin(elsewhere.source(origin), elsewhere.specs, self.match),
+                DatabaseOrigin(elsewhere.source(origin, self.conversions), elsewhere.specs, self.match),
                 self.target,
                 elsewhere.specs,
                 self.options,
@@ -185,16 +195,17 @@ class _Sync:
             )
             with self._telling(origin, elsewhere):
                 if not lacking and self.rejects is None:
-                    require_exact(origin, specs)
+                    require_exact(origin, map(self.conversions.stored, specs))
+                    told = self.conversions.require_taken(origin, specs, progress)
                 copied = self._copied_files(origin, specs, lacking)
                 found = elsewhere.told(self._transferred(request, origin, specs))
-        done = transferred(self.source.name, request, found, self.started, copied, (*views, *left))
+        done = transferred(self.source.name, request, found, self.started, copied, (*views, *left, *told))
         return replace(done, renamed=elsewhere.shown)
 
     @contextmanager
     def _telling(self, origin: Connection, elsewhere: Elsewhere) -> Iterator[None]:
         """Tell of all values that do not fit, not of rows that a watermark may leave out; and of keys of two rows."""
-        rows = elsewhere.source(origin)
+        rows = elsewhere.source(origin, self.conversions)
         every = nullcontext() if self.since else telling_all_misfits(lambda: rows, elsewhere.specs, self.target)
         try:
             with every:
@@ -229,7 +240,11 @@ class _Sync:
             def target() -> Connection | None:
                 return open_.enter_context(connect(self.target)) if exists(self.target) else None
 
-            pairs = zip([spec.at_source for spec in self.elsewhere.models], self.elsewhere.specs, strict=True)
+            pairs = zip(
+                [self.conversions.stored(spec.at_source) for spec in self.elsewhere.models],
+                self.elsewhere.specs,
+                strict=True,
+            )
             return self.elsewhere.with_types_of(carried_as_stored(origin, list(pairs), target))
 
     def _copied_files(self, source: Connection, specs: Sequence[TableSpec], lacking: Sequence[str]) -> FileCopy | None:

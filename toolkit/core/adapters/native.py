@@ -47,6 +47,26 @@ class NativeAdapter(TextAdapter):
         return None if isinstance(declared, sqltypes.TypeDecorator) else LogicalType(cls.kind)
 
 
+class StoredAdapter(TextAdapter):
+    """Whatever a column holds, before it is converted: `t` and the engine's text, or `b` and the digits of bytes."""
+
+    kind = Kind.STORED
+    in_arrays = False
+
+    @classmethod
+    def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:  # noqa: ARG003 - none is
+        """No declared type: only the source of a conversion is read so."""
+        return None
+
+    def from_python(self, value: Any) -> Any:
+        """A text, or bytes, as drivers have them."""
+        return f"b{value.hex()}" if isinstance(value, bytes) else f"t{value}"
+
+    def to_python(self, value: Any) -> str | bytes:
+        """What was stored."""
+        return bytes.fromhex(value[1:]) if value.startswith("b") else str(value[1:])
+
+
 class TimetzAdapter(TextAdapter):
     """A time of day with its offset from UTC: `12:00:00.5+05:30`. Without one it is in UTC."""
 

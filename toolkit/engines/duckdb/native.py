@@ -72,6 +72,16 @@ def _members(union: str) -> list[tuple[str, str, str]]:
     return found
 
 
+class Stored(Text):
+    """Any value, by its text, and bytes as such."""
+
+    def read(self, value: str, actual: str) -> str:
+        return f"'b' || hex({value})" if actual == "BLOB" else f"'t' || CAST({value} AS VARCHAR)"
+
+    def lossy(self, actual: str, value: str) -> str | None:
+        return None
+
+
 class Timetz(Text):
     """A time with its offset; a time without one is in UTC."""
 
@@ -251,4 +261,5 @@ NATIVE: dict[str, type[DuckDBAdapter]] = {
     Kind.TIMETZ: Timetz,
     Kind.CALENDAR_INTERVAL: CalendarInterval,
     Kind.NESTED: Nested,
+    Kind.STORED: Stored,
 }

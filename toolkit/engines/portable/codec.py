@@ -9,6 +9,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from toolkit.core.conversions import conversion_advice
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import LogicalType, is_unknown_decorator, logical_type
 from toolkit.core.values import python_scalar, shortened, show_key, show_value
@@ -126,7 +127,8 @@ class Codec(Generic[A]):
             column.name,
             f"holds {shown(values[row])}, which is no {self.adapter(column).type}",
             "Correct the value, give the model's column a type that has a place for it, or leave the table "
-            f"out: --exclude {spec.name}.",
+            f"out: --exclude {spec.name}. "
+            f"{conversion_advice(spec, column.name, values[row])}".rstrip(),
         )
 
     def fetched_key(self, spec: TableSpec, fetched: pa.RecordBatch, row: int) -> str:

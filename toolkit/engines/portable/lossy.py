@@ -16,7 +16,7 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind, LogicalType
 from toolkit.core.values import shortened
 from toolkit.engines.contract import Connection, LossyCast
-from toolkit.engines.portable.sifting import Doubt
+from toolkit.engines.portable.sifting import Doubt, advised
 
 BITS: dict[str, int] = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
 # How an integer is written: what else a text holds (a leading zero, a plus sign) would be lost.
@@ -82,7 +82,7 @@ def _require_none(connection: Connection, spec: TableSpec, casts: Mapping[str, L
     for column, value, *key in rows:
         shown = ", ".join(f"{name}={shortened(str(part))}" for name, part in zip(spec.key, key, strict=True))
         doubt = lossy_doubt(connection.name, spec.column(column).type, casts[column])
-        raise as_error(spec.name, shown, doubt.of(column, value))
+        raise as_error(spec.name, shown, advised(spec, doubt.of(column, value)))
 
 
 def lossy_doubt(database: str, type_: LogicalType, cast: LossyCast) -> Doubt:

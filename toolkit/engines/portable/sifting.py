@@ -6,12 +6,13 @@ Slower than reading, so that it is done only of a table that is known to have su
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
+from toolkit.core.conversions import conversion_advice
 from toolkit.core.sifted import BadRow, BadValue, Sifted
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.values import python_scalar, shortened, show_value
@@ -42,6 +43,12 @@ class Doubt:
         return BadValue(column, value, self.problem.replace("{}", value), self.reason, self.advice, whole)
 
 
+def advised(spec: TableSpec, value: BadValue) -> BadValue:
+    """The same with the conversion that would take it, if there is one."""
+    advice = conversion_advice(spec, value.column, value.whole)
+    return replace(value, advice=f"{value.advice} {advice}".strip())
+
+
 @dataclass(frozen=True)
 class Sieve:
     """Takes fetched columns apart; what is in `doubts` comes as a text beside its column, which is NULL there."""
@@ -57,10 +64,11 @@ class Sieve:
         for (name, doubt), texts in zip(self.doubts.items(), doubted, strict=True):
             for row, text in enumerate(_listed(texts)):
                 if text is not None:
-                    bad.setdefault(row, []).append(doubt.of(name, text))
+                    bad.setdefault(row, []).append(advised(self.spec, doubt.of(name, text)))
         for column, values in zip(self.spec.columns, columns, strict=True):
             for row, error in misfits(partial(self.convert, column), values).items():
-                bad.setdefault(row, []).append(self._bad_value(column, values[row : row + 1], error))
+                found = self._bad_value(column, values[row : row + 1], error)
+                bad.setdefault(row, []).append(advised(self.spec, found))
         return Sifted(self._batch(columns, bad), tuple(self._bad_row(columns, row, bad[row]) for row in sorted(bad)))
 
     def _batch(self, columns: Sequence[Any], bad: Mapping[int, object]) -> pa.RecordBatch:

@@ -29,6 +29,25 @@ class Native(Text):
         return f"{name}::text"
 
 
+class Stored(Native):
+    """Any value, by its text, and bytes as such."""
+
+    has_own_form = True
+
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        is_bytes = sa.func.pg_typeof(source) == sa.literal_column("'bytea'::regtype")
+        text = sa.cast(source, sa.Text)
+        return sa.case((is_bytes, "b" + sa.func.substr(text, 3)), else_="t" + text)
+
+    def fetch(self, name: str) -> str:
+        # Both ways are made for every type: those of bytes are of the text, too.
+        is_bytes = f"pg_typeof({name}) = 'bytea'::regtype"
+        return f"CASE WHEN {is_bytes} THEN 'b' || substr({name}::text, 3) ELSE 't' || {name}::text END"
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        return pa.array(values, pa.string())
+
+
 class Timetz(Native):
     """A time with its offset; a time without one is in UTC."""
 
@@ -148,4 +167,5 @@ NATIVE: dict[str, type[PostgresAdapter]] = {
     Kind.TIMETZ: Timetz,
     Kind.CALENDAR_INTERVAL: CalendarInterval,
     Kind.NESTED: Nested,
+    Kind.STORED: Stored,
 }

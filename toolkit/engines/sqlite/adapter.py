@@ -61,3 +61,7 @@ class SqliteAdapter(Adapter):
         text (doubles with seven digits), and takes text for bytes.
         """
         return None
+
+    def unlike_key(self, declared: str, value: str) -> str | None:
+        """The condition of stored values that a key's own form does not find; None if there are none."""
+        return None

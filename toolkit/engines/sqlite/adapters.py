@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,12 +39,24 @@ _DIALECT = sqlite.dialect()
 _TIMESTAMPS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 _DATES = (-719_162, 2_932_896)
 _UUID_BYTES = 16
+# Up to here doubles are exact integers; and the longest text of an integer of 64 bits.
+_WHOLE_DOUBLES, _INTEGER_TEXT = 2**53, 20
+_TRUTHS = {
+    **dict.fromkeys(("t", "T", "true", "True", "TRUE", "1"), True),
+    **dict.fromkeys(("f", "F", "false", "False", "FALSE", "0"), False),
+}
 # How a JSON document begins; NaN and the infinities as Python writes them.
 _DOCUMENT = r"^\s*[\[{\"tfnNI0-9-]"
 _BARE_NUMBER = r"^\s*[-0-9]"
 # What is declared so has TEXT affinity, and turns every number into text ("Datatypes In SQLite", section 3.1); of
 # the names that come before, INT wins.
 _TEXT_NAMES = ("CHAR", "CLOB", "TEXT")
+
+
+def _makes_text(declared: str) -> bool:
+    """Whether a column has TEXT affinity."""
+    upper = declared.upper()
+    return "INT" not in upper and any(part in upper for part in _TEXT_NAMES)
 
 
 class _Exact(SqliteAdapter):
@@ -58,31 +70,80 @@ class _Exact(SqliteAdapter):
 
 
 class _Text(SqliteAdapter):
+    """Texts, and bytes that are UTF-8."""
+
+    classes: ClassVar[tuple[str, ...]] = ()
+
+    def expressions(self, name: str) -> list[tuple[str, pa.DataType]]:
+        # SQLite itself takes bytes for text in the encoding of its file.
+        is_utf8 = f"typeof({name}) = 'blob' AND CAST('a' AS BLOB) = x'61'"
+        return [(f"CASE WHEN {is_utf8} THEN CAST({name} AS TEXT) ELSE {name} END", self.arrow)]
+
     def _as_fetched(self, values: Sequence[Any]) -> pa.Array:
         # What is declared as STRING has SQLite turn texts of digits into integers.
-        return pa.array([str(value) if type(value) is int else value for value in values], self.arrow)
+        texts = [str(v) if type(v) is int else v.decode() if isinstance(v, bytes) else v for v in values]
+        return pa.array(texts, self.arrow)
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         fetched[0].validate(full=True)
         return super().incoming(*fetched)
 
     def lossy(self, declared: str, value: str) -> str | None:
-        upper = declared.upper()
-        is_text = "INT" not in upper and any(part in upper for part in _TEXT_NAMES)
-        return None if is_text else f"typeof({value}) = 'real'"
+        return None if _makes_text(declared) else f"typeof({value}) = 'real'"
+
+    def unlike_key(self, declared: str, value: str) -> str | None:
+        return f"typeof({value}) = 'blob'"
 
 
 class _Native(_Text):
+    classes = ("text",)
+
     def lossy(self, declared: str, value: str) -> str | None:
         return f"typeof({value}) <> 'text'"
 
 
 class _Integer(_Exact):
+    """Integers, and what is one but for its class: whole doubles, texts of the digits that SQLite writes."""
+
     arrow = pa.int64()
-    classes = ("integer",)
+    classes = ()
+
+    def expressions(self, name: str) -> list[tuple[str, pa.DataType]]:
+        whole = f"CAST({name} AS INTEGER)"
+        exact = (
+            f"(typeof({name}) = 'text' AND CAST({whole} AS TEXT) = {name} COLLATE BINARY OR "
+            f"typeof({name}) = 'real' AND abs({name}) <= {_WHOLE_DOUBLES} AND {whole} = {name})"
+        )
+        return [(f"CASE WHEN typeof({name}) <> 'integer' AND {exact} THEN {whole} ELSE {name} END", self.arrow)]
+
+    def unlike_key(self, declared: str, value: str) -> str | None:
+        # Every other affinity makes texts of digits numbers, or the number that is looked for a text.
+        return f"typeof({value}) = 'text'" if not declared or "BLOB" in declared.upper() else None
+
+    def _as_fetched(self, values: Sequence[Any]) -> pa.Array:
+        return super()._as_fetched([value if type(value) is int else self._integer(value) for value in values])
+
+    def _integer(self, value: Any) -> Any:
+        if isinstance(value, float) and value.is_integer() and abs(value) <= _WHOLE_DOUBLES:
+            return int(value)
+        is_whole = isinstance(value, str) and len(value) <= _INTEGER_TEXT and value.removeprefix("-").isdecimal()
+        return int(value) if is_whole and str(int(value)) == value else value
 
 
 class _Bool(_Integer):
+    """0 and 1, and the texts that PostgreSQL and Python write of truth values."""
+
+    def expressions(self, name: str) -> list[tuple[str, pa.DataType]]:
+        cases = " ".join(f"WHEN '{text}' THEN {int(truth)}" for text, truth in _TRUTHS.items())
+        known = f"CASE {name} COLLATE BINARY {cases} ELSE {name} END"
+        return [(f"CASE WHEN typeof({name}) = 'text' THEN {known} ELSE {name} END", self.arrow)]
+
+    def unlike_key(self, declared: str, value: str) -> str | None:
+        return f"typeof({value}) = 'text'"
+
+    def _integer(self, value: Any) -> Any:
+        return int(_TRUTHS[value]) if isinstance(value, str) and value in _TRUTHS else value
+
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         (stored,) = fetched
         if not pc.all(pc.is_in(stored, pa.array([0, 1, None], pa.int64()))).as_py() and len(stored):

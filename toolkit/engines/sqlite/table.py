@@ -51,14 +51,15 @@ class SqliteRepository(TableRepository):
         facts = self.connection.facts(self.spec)
         declared = {} if facts is None else {name: column.type for name, column in facts.columns.items()}
         adapter = self.connection.codec.adapter
-        conditions = {
-            c.name: adapter(c).lossy(declared.get(c.name, ""), self._quoted(c.name)) for c in self.spec.columns
-        }
-        return {
-            name: LossyCast(declared.get(name) or "no type", found)
-            for name, found in conditions.items()
-            if found is not None
-        }
+        found: dict[str, LossyCast] = {}
+        for column in self.spec.columns:
+            type_, value = declared.get(column.name, ""), self._quoted(column.name)
+            # What is read as a key's value, but not found by it, would be taken for another row.
+            unlike = adapter(column).unlike_key(type_, value) if column.name in self.spec.key else None
+            conditions = [each for each in (adapter(column).lossy(type_, value), unlike) if each is not None]
+            if conditions:
+                found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions))
+        return found
 
     def doubts(self) -> dict[str, Doubt]:
         """Beside those that reading would change, bytes where the model has none: the driver gives them for text."""

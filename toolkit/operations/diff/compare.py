@@ -28,6 +28,7 @@ from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.personal_data import personal_columns
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.project import Project
+from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.sources import SourceTables
 from toolkit.operations.unmodelled import unmodelled
@@ -119,20 +120,22 @@ def diff(
     exclude: Collection[str] = (),
     columns: Collection[str] = (),
     rename: Mapping[str, str] | None = None,
+    convert: Sequence[str] = (),
     rows: int | None = 0,
     show_pii: bool = False,
     progress: Progress | None = None,
 ) -> DiffResult:
     """Compare tables by digest: all, or those named, without those to `exclude`.
 
-    `rename` holds, by `TABLE` or `TABLE.COLUMN` of the models, the second database's name. `rows` of each table that
+    `rename` holds, by `TABLE` or `TABLE.COLUMN` of the models, the second database's name, `convert` as
+    `TABLE.COLUMN:HOW` how values of the source become the model's, before they are compared. `rows` of each table that
     differs are shown with their columns (None: all of them).
 
     Raises:
         ToolkitError: a database that cannot be opened, or a name that is not known.
     """
     started = time.perf_counter()
-    with Comparison(config, source, target, rename, show_pii=show_pii, progress=progress) as comparison:
+    with Comparison(config, source, target, rename, convert, show_pii=show_pii, progress=progress) as comparison:
         found = tuple(
             replace(table, rows=tuple(differences(rows)))
             for table, differences in comparison.tables(tables, where, columns, exclude)
@@ -142,7 +145,7 @@ def diff(
             comparison.target.name,
             found,
             time.perf_counter() - started,
-            comparison.unmodelled,
+            comparison.warnings,
             comparison.renamed,
         )
 
@@ -169,6 +172,7 @@ class Comparison:
         source: str,
         target: str,
         rename: Mapping[str, str] | None = None,
+        convert: Sequence[str] = (),
         *,
         show_pii: bool = False,
         progress: Progress | None = None,
@@ -178,6 +182,8 @@ class Comparison:
         self._databases = (config.database(source), config.database(target))
         self._masked = {} if show_pii else personal_columns(self._project.metadata)
         self._progress = progress or Silent()
+        self._conversions = conversions(self._project.metadata, config.convert, convert)
+        self._told: list[TransferWarning] = []
         self.renamed: Mapping[str, str] = {}
         self.unmodelled: tuple[TransferWarning, ...] = ()
         """What either database holds beside the tables that are compared, from the first of them on."""
@@ -189,6 +195,11 @@ class Comparison:
             self.rows = SourceTables(self.source)
             self._stack = opening.pop_all()
         return self
+
+    @property
+    def warnings(self) -> tuple[TransferWarning, ...]:
+        """What was not compared, and what conversions changed in the tables so far."""
+        return (*self.unmodelled, *self._told)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -204,9 +215,10 @@ class Comparison:
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
         models = narrowed(select_tables(self._project.metadata, names, exclude), where or {})
+        self._conversions.require_usable(models)
         models = tuple(_only(spec, columns) for spec in models) if columns else models
         elsewhere = Elsewhere.of(self._project, models, self._names)
-        self.rows, self.renamed = elsewhere.source(self.source), elsewhere.shown
+        self.rows, self.renamed = elsewhere.source(self.source, self._conversions), elsewhere.shown
         sides = ((self.source, models), (self.target, elsewhere.specs))
         for side, specs in sides:
             side.lock_tables(specs, self._progress)
@@ -253,9 +265,11 @@ class Comparison:
             return spec, (Status.ONLY_IN_TARGET if lacking[0] else Status.ONLY_IN_SOURCE), None
         for side, each in sides:
             refuse_schema(require_columns(side, [each]))
-        (spec,) = carried_as_stored(self.source, [(self.rows.own(spec), spec)], lambda: self.target)
-        require_exact(self.source, [self.rows.own(spec)])
+        stored = self._conversions.stored
+        (spec,) = carried_as_stored(self.source, [(stored(self.rows.own(spec)), spec)], lambda: self.target)
+        require_exact(self.source, [stored(self.rows.own(spec))])
         require_exact(self.target, [spec])
+        self._told += self._conversions.require_taken(self.source, [self.rows.own(spec)], self._progress)
         if not is_filled:
             return spec, Status.SAME, compare_rows(spec, (), (), removed=True)
         changes = compare(spec, self.rows.repository(spec), self.target.repository(spec), removed=True)

@@ -28,7 +28,7 @@ from toolkit.core.plan import merge_plan
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import only, read_ahead
 from toolkit.core.tables import Conditions, TableSpec
-from toolkit.engines.contract import Connection, Script, TableScript
+from toolkit.engines.contract import Script, TableScript
 from toolkit.engines.portable.script import qualified, quoted
 from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
@@ -41,6 +41,7 @@ from toolkit.stores.whole_file import whole_file
 
 if TYPE_CHECKING:
     from toolkit.config import Config
+    from toolkit.engines.contract import Connection
 
 # Rows and bytes of one statement: a hundred rows take a client hardly longer than one.
 _STATEMENT_ROWS = 100
@@ -57,6 +58,7 @@ def diff_sql(
     where: Conditions | None = None,
     exclude: Collection[str] = (),
     rename: Mapping[str, str] | None = None,
+    convert: Sequence[str] = (),
     rows: int | None = 0,
     show_pii: bool = False,
     progress: Progress | None = None,
@@ -72,7 +74,7 @@ def diff_sql(
         StoreError: the script cannot be written.
     """
     started = time.perf_counter()
-    with Comparison(config, source, target, rename, show_pii=show_pii, progress=progress) as comparison:
+    with Comparison(config, source, target, rename, convert, show_pii=show_pii, progress=progress) as comparison:
         compared = list(comparison.tables(tables, where, exclude=exclude))
         for table, _ in compared:
             _require_compared(table)
@@ -90,7 +92,7 @@ def diff_sql(
             comparison.target.name,
             found,
             time.perf_counter() - started,
-            comparison.unmodelled,
+            comparison.warnings,
             comparison.renamed,
         )
 

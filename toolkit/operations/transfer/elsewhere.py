@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toolkit.core.renames import Renames
     from toolkit.core.tables import ColumnSpec, TableSpec
     from toolkit.engines.contract import Connection
+    from toolkit.operations.transfer.converting import Conversions
     from toolkit.operations.transfer.request import TransferResult
 
 
@@ -65,10 +66,10 @@ class Elsewhere:
                     f"{spec.table.name}.",
                 )
 
-    def source(self, connection: Connection) -> SourceTables:
-        """The tables of a source, in the target's names."""
+    def source(self, connection: Connection, conversions: Conversions) -> SourceTables:
+        """The tables of a source after their conversions, in the target's names."""
         named = {spec.name: own for spec, own in zip(self.specs, self.models, strict=True)}
-        return SourceTables(connection, named, self.names)
+        return SourceTables(connection, named, self.names, conversions)
 
     def with_types_of(self, specs: Sequence[TableSpec]) -> Elsewhere:
         """The same with columns of the types that these of the target's tables have."""

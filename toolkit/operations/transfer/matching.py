@@ -24,6 +24,7 @@ from toolkit.errors import AmbiguousMatchError, ConfigurationError, UnknownNameE
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Connection, Table
+    from toolkit.operations.transfer.converting import ConvertedRows
     from toolkit.operations.transfer.sources import RenamedRows, RowSource, SourceTables
 
 Key = tuple[Any, ...]
@@ -159,7 +160,9 @@ class MatchedRows:
     """One table's rows, with other keys in some columns."""
 
     def __init__(
-        self, rows: Table | RenamedRows, rewritten: Callable[[Mapping[str, pa.Array]], Mapping[str, pa.Array]]
+        self,
+        rows: Table | RenamedRows | ConvertedRows,
+        rewritten: Callable[[Mapping[str, pa.Array]], Mapping[str, pa.Array]],
     ) -> None:
         self._rows = rows
         self._rewritten = rewritten
@@ -280,7 +283,7 @@ def _taken(spec: TableSpec, rows: Iterable[pa.RecordBatch], held: Table) -> list
     ]
 
 
-def _fresh_keys(spec: TableSpec, count: int, source: Table | RenamedRows, target: Table) -> list[Key]:
+def _fresh_keys(spec: TableSpec, count: int, source: Table | RenamedRows | ConvertedRows, target: Table) -> list[Key]:
     """Keys that nobody has, for rows that are new to the target where another row has their own."""
     if not count:
         return []

@@ -11,6 +11,7 @@ import pyarrow as pa
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import digest_schema
 from toolkit.core.streams import only
+from toolkit.operations.transfer.converting import Conversions, ConvertedRows
 
 if TYPE_CHECKING:
     from toolkit.core.digest import TableDigest
@@ -55,7 +56,7 @@ def rows_with_keys(rows: RowSource, keys: pa.Table, batch_rows: int = BATCH_ROWS
 
 @dataclass(frozen=True, slots=True)
 class SourceTables:
-    """The tables of a database as a source: narrowed by its own conditions, too, and in the names that a target has.
+    """The tables of a database as a source: narrowed by its own conditions, too, converted, in the target's names.
 
     `named` has the models' tables by the target's names, `renames` how these differ, if they do.
     """
@@ -63,6 +64,7 @@ class SourceTables:
     connection: Connection
     named: Mapping[str, TableSpec] = field(default_factory=dict)
     renames: Renames | None = None
+    conversions: Conversions = field(default_factory=Conversions)
 
     def own(self, spec: TableSpec) -> TableSpec:
         """A target's table as the source has it."""
@@ -79,10 +81,13 @@ class SourceTables:
             source_conditions=(),
         )
 
-    def repository(self, spec: TableSpec) -> Table | RenamedRows:
+    def repository(self, spec: TableSpec) -> Table | ConvertedRows | RenamedRows:
         """One table's rows."""
         own = self.own(spec)
-        rows = self.connection.repository(own)
+        is_converted = bool(self.conversions.of(own))
+        rows = (
+            ConvertedRows(self.connection, own, self.conversions) if is_converted else self.connection.repository(own)
+        )
         return rows if own.column_names == spec.column_names else RenamedRows(rows, spec)
 
 
@@ -90,7 +95,7 @@ class SourceTables:
 class RenamedRows:
     """One table's rows, whose columns have other names in `spec`, in the same order."""
 
-    rows: Table
+    rows: Table | ConvertedRows
     spec: TableSpec
 
     @property
