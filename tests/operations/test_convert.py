@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -208,7 +209,7 @@ def test_a_refusal_names_a_conversion_that_helps(
     with pytest.raises(UnrepresentableValueError, match=r"--convert t\.v:") as caught:
         case.run()
 
-    advised = caught.value.advice.partition("--convert ")[2].rstrip(".")
+    (advised,) = re.findall(r"--convert (\S+?)\.(?:\s|$)", caught.value.advice)
     assert case.run(advised).verified
 
 
