@@ -6,7 +6,7 @@ Slower than reading, so that it is done only of a table that is known to have su
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -57,6 +57,7 @@ class Sieve:
     codec: Codec[Any]
     convert: Convert
     doubts: Mapping[str, Doubt]
+    _advice: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def sifted(self, columns: Sequence[Any], doubted: Sequence[Any]) -> Sifted:
         """The fetched rows; `doubted` are the texts, in the order of `doubts`."""
@@ -64,12 +65,19 @@ class Sieve:
         for (name, doubt), texts in zip(self.doubts.items(), doubted, strict=True):
             for row, text in enumerate(_listed(texts)):
                 if text is not None:
-                    bad.setdefault(row, []).append(advised(self.spec, doubt.of(name, text)))
+                    bad.setdefault(row, []).append(self._advised(doubt.of(name, text)))
         for column, values in zip(self.spec.columns, columns, strict=True):
             for row, error in misfits(partial(self.convert, column), values).items():
                 found = self._bad_value(column, values[row : row + 1], error)
-                bad.setdefault(row, []).append(advised(self.spec, found))
+                bad.setdefault(row, []).append(self._advised(found))
         return Sifted(self._batch(columns, bad), tuple(self._bad_row(columns, row, bad[row]) for row in sorted(bad)))
+
+    def _advised(self, value: BadValue) -> BadValue:
+        """With the advice of the first value that is refused for this reason: to look for one takes long."""
+        place = (value.column, value.reason)
+        if place not in self._advice:
+            self._advice[place] = advised(self.spec, value).advice
+        return replace(value, advice=self._advice[place])
 
     def _batch(self, columns: Sequence[Any], bad: Mapping[int, object]) -> pa.RecordBatch:
         arrays = []
