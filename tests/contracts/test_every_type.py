@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from tests.operations.clients import run_script
 from tests.operations.databases import connected, execute
 from toolkit.config import Config, Database
+from toolkit.errors import MisfitsError
 from toolkit.operations.diff.compare import Status, diff
 from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.fixtures.dump import dump_data
@@ -253,3 +254,23 @@ def test_defaults_of_another_engines_types_are_made_and_excluded_tables_are_not(
         names = sa.inspect(connection).get_table_names()
     assert ([tuple(row) for row in rows], names) == ([("{}", -1, "it's")], ["doc"])
     assert sync(every, "postgres", target, exclude=["log"]).tables[0].unchanged == 1
+
+
+def test_an_array_that_does_not_begin_at_1_goes_through_sqlite_and_is_refused_by_duckdb(
+    every: Config, second: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, again = every.database("postgres"), every.database(second["postgres"])
+    monkeypatch.setenv("EVERY_TYPE_URL", source.url.render_as_string(hide_password=False))
+    types: Types = [
+        ("timestamp[]", ["'[0:1]={2024-01-01 10:00:00.5,NULL}'"]),
+        ("numeric[]", ["'[-1:0][2:2]={{1},{2}}'"]),
+    ]
+    fill(source, (), types)
+    fill(again, (), types, rows=False)
+
+    assert sync(every, "postgres", "sqlite").verified
+    assert sync(every, "sqlite", second["postgres"]).verified
+    with pytest.raises(MisfitsError, match="does not begin at 1"):
+        sync(every, "postgres", "duckdb")
+
+    assert stored(again, types) == stored(source, types)
