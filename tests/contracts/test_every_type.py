@@ -19,6 +19,7 @@ from toolkit.operations.diff.compare import Status, diff
 from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.migrations.revisions import opened
 from toolkit.operations.sync import sync
 
 # The column's type, and values in the engine's own SQL.
@@ -274,3 +275,34 @@ def test_an_array_that_does_not_begin_at_1_goes_through_sqlite_and_is_refused_by
         sync(every, "postgres", "duckdb")
 
     assert stored(again, types) == stored(source, types)
+
+
+@pytest.mark.parametrize(
+    ("type_", "key"), [("mood", "'sad'"), ("timetz", "'12:00+02'"), ("int4range", "'[1,5)'"), ("bit(3)", "B'101'")]
+)
+def test_a_row_is_found_by_a_key_of_any_type_beside_a_unique_column(
+    every: Config, second: dict[str, str], monkeypatch: pytest.MonkeyPatch, type_: str, key: str
+) -> None:
+    source = every.database("postgres")
+    monkeypatch.setenv("EVERY_TYPE_URL", source.url.render_as_string(hide_password=False))
+    made = f"CREATE TABLE t (k {type_}, id integer, slug text UNIQUE, v integer, PRIMARY KEY (k, id))"
+    execute(source, *POSTGRES_PRELUDE, made, f"INSERT INTO t VALUES ({key}, 1, 'x', 1)")
+    execute(every.database(second["postgres"]), *POSTGRES_PRELUDE, made)
+    sync(every, "postgres", second["postgres"])
+    execute(source, "UPDATE t SET v = 5")
+
+    assert sync(every, "postgres", second["postgres"]).tables[0].updated == 1
+    assert diff(every, "postgres", second["postgres"]).equal
+
+
+@pytest.mark.parametrize(("type_", "shown"), [(sa.Numeric(20, 4), "numeric"), (sa.Double(), "double precision")])
+def test_a_key_of_decimals_or_floats_does_not_become_one_of_integers(
+    config: Config, type_: sa.types.TypeEngine[Any], shown: str
+) -> None:
+    metadata = sa.MetaData()
+    sa.Table("f", metadata, sa.Column("k", type_, primary_key=True))
+    database = config.database("postgres")
+    with opened(database) as engine, engine.begin() as connection:
+        metadata.create_all(connection)
+        query = "SELECT data_type, column_default FROM information_schema.columns WHERE table_name = 'f'"
+        assert [tuple(row) for row in connection.exec_driver_sql(query)] == [(shown, None)]

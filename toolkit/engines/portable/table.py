@@ -29,6 +29,8 @@ from toolkit.errors import (
 # The smallest limit on bound values among the engines is SQLite's old 999.
 _BOUND_VALUES = 900
 
+_ANY = sa.types.NullType()
+
 
 class TableRepository(SiftedTable):
     """Upsert-capable access to one table of one database; takes and returns record batches."""
@@ -368,11 +370,17 @@ class TableRepository(SiftedTable):
             wanted = self.spec.project(keys.column_names)
             values = self.connection.codec.encode(wanted, batch, self.connection.name)
             if len(columns) == 1:
-                yield storage_column(self.table, storage, columns[0].name).in_(values[0])
+                listed = sa.bindparam(None, values[0], _ANY, expanding=True)
+                yield storage_column(self.table, storage, columns[0].name).in_(listed)
             else:
                 rows = zip(*values, strict=True)
                 cells = [storage_column(self.table, storage, c.name) for c in columns]
-                yield sa.or_(*(sa.and_(*(c == v for c, v in zip(cells, row, strict=True))) for row in rows))
+                yield sa.or_(*(sa.and_(*map(_equal, cells, row)) for row in rows))
+
+
+def _equal(cell: Any, value: Any) -> Any:
+    """Bound without a type: SQLAlchemy would cast a text to VARCHAR, which no enum or range of PostgreSQL's equals."""
+    return cell.is_(None) if value is None else cell == sa.bindparam(None, value, _ANY)
 
 
 def storage_column(table: sa.Table, storage: sa.Table, name: str) -> Any:

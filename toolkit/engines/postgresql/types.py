@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ARRAY, TypeDecorator
 from sqlalchemy.dialects.postgresql import ENUM
-from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
+from sqlalchemy.dialects.postgresql.base import PGDDLCompiler, PGTypeCompiler
+from sqlalchemy.sql.compiler import DDLCompiler
 
+from toolkit.core.types import INTEGER_KINDS, logical_type
 from toolkit.engines.portable.foreign_types import ForeignTypes
 from toolkit.errors import ConfigurationError
 
@@ -28,8 +30,18 @@ class _TypeCompiler(ForeignTypes, PGTypeCompiler):
     visit_VARBINARY: Any = visit_BLOB
 
 
+class _DDLCompiler(PGDDLCompiler):
+    def get_column_specification(self, column: Column[Any], **kw: Any) -> str:
+        """A column; SQLAlchemy takes a decimal or a float that is the key for one that numbers itself: an integer."""
+        is_numbered = column is column.table.autoincrement_column if column.table is not None else False
+        if is_numbered and logical_type(column.type).carrier not in INTEGER_KINDS:
+            return DDLCompiler.get_column_specification(self, column, **kw)  # type: ignore[no-any-return, no-untyped-call]
+        return super().get_column_specification(column, **kw)  # type: ignore[no-any-return, no-untyped-call]
+
+
 def accept_foreign_types(engine: Engine) -> None:
     """Let an engine make columns of types such as NVARCHAR and BLOB."""
+    engine.dialect.ddl_compiler = _DDLCompiler
     engine.dialect.type_compiler_instance = _TypeCompiler(engine.dialect)
 
 

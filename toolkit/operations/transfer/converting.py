@@ -185,7 +185,7 @@ class ConvertedRows:
         why: str,
     ) -> UnrepresentableValueError:
         key = ", ".join(f"{name}={_shown_part(self._rows.spec, batch, name, row)}" for name in self.spec.key)
-        return UnrepresentableValueError(
+        error = UnrepresentableValueError(
             self.spec.name,
             key,
             column.name,
@@ -193,6 +193,8 @@ class ConvertedRows:
             "Correct the value at the source, convert the column in another way, or leave the row out: --where "
             f"{self.spec.name}:CONDITION.",
         )
+        error.value = shown_stored(stored)
+        return error
 
 
 def _shown_part(spec: TableSpec, batch: pa.RecordBatch, name: str, row: int) -> str:
