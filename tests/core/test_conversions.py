@@ -192,3 +192,8 @@ def test_the_advice_names_a_conversion_that_takes_the_value(
     advice = conversion_advice(table_spec(table), "v", value)
 
     assert advice == ("" if how is None else f"Or have it converted as the source is read: --convert t.v:{how}.")
+
+
+def test_the_advice_never_makes_a_null_of_what_takes_none() -> None:
+    columns = (sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Integer, nullable=False))
+    assert conversion_advice(table_spec(sa.Table("t", sa.MetaData(), *columns)), "v", "") == ""

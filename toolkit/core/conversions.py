@@ -89,8 +89,9 @@ def conversion_advice(spec: TableSpec, column: str, value: Any) -> str:
     """How to have a value converted that its type cannot hold as it is, as a sentence; "" where nothing takes it."""
     stored, type_ = value if isinstance(value, str | bytes) else str(value), spec.column(column).type
     is_key = column in spec.key
-    usable = (name for name in _ADVISED if _takes(name, type_, stored) and not (is_key and conversion(name).lost))
-    name = next(usable, None)
+    kept = {_EMPTY} if not spec.column(column).nullable else set()
+    usable = (name for name in _ADVISED if name not in kept and _takes(name, type_, stored))
+    name = next((each for each in usable if not (is_key and conversion(each).lost)), None)
     return "" if name is None else f"Or have it converted as the source is read: --convert {spec.name}.{column}:{name}."
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Computed, ForeignKeyConstraint, MetaData, Table, 
 from sqlalchemy.sql.ddl import sort_tables_and_constraints
 from sqlalchemy.types import TypeEngine
 
-from toolkit.core.types import Kind, LogicalType, logical_type
+from toolkit.core.types import MAX_DECIMAL_DIGITS, Kind, LogicalType, logical_type
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 # Bookkeeping of SQLAlchemy's bulk inserts, not data.
@@ -124,7 +124,8 @@ def table_spec(table: Table) -> TableSpec:
     for column in columns:
         if column.name in key and column.type.is_free_decimal:
             raise ConfigurationError(
-                f"{table.fullname}.{column.name} is a key of decimals without a precision: engines differ in them.",
+                f"{table.fullname}.{column.name} is a key of decimals without a precision of at most "
+                f"{MAX_DECIMAL_DIGITS} digits: engines differ in them.",
                 f"Give it one, such as Numeric(20, 4), or leave the table out: --exclude {table.fullname}.",
             )
     return TableSpec(
