@@ -306,3 +306,26 @@ def test_a_key_of_decimals_or_floats_does_not_become_one_of_integers(
         metadata.create_all(connection)
         query = "SELECT data_type, column_default FROM information_schema.columns WHERE table_name = 'f'"
         assert [tuple(row) for row in connection.exec_driver_sql(query)] == [(shown, None)]
+
+
+@pytest.mark.parametrize("target", ["duckdb2", "sqlite2"])
+def test_a_domain_of_the_models_is_made_as_what_it_rests_on(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    (tmp_path / f"domains_of_{target}.py").write_text(
+        "import sqlalchemy as sa\n"
+        "from sqlalchemy.dialects.postgresql import DOMAIN\n"
+        "md = sa.MetaData()\n"
+        "posint = DOMAIN('posint', sa.Integer(), check=sa.text('VALUE > 0'))\n"
+        "sa.Table('d', md, sa.Column('id', sa.Integer, primary_key=True), sa.Column('v', posint))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = replace(config, metadata=f"domains_of_{target}:md", migrations=tmp_path / "none")
+    execute(
+        config.database("duckdb"), "CREATE TABLE d (id INTEGER PRIMARY KEY, v INTEGER)", "INSERT INTO d VALUES (1, 7)"
+    )
+
+    assert sync(config, "duckdb", target).verified
+
+    with connected(config.database(target)) as connection:
+        assert str(sa.inspect(connection).get_columns("d")[1]["type"]) == "INTEGER"

@@ -26,7 +26,7 @@ def make_tables(database: Database, config: Config, metadata: sa.MetaData, table
     """
     begun: list[sa.Table] = []
     try:
-        with transaction(database, config) as connection, _noting(metadata, begun):
+        with transaction(database, config) as connection, _noting(metadata, begun), _without_types(connection, tables):
             _make_schemas(connection, tables)
             metadata.create_all(connection, tables)
     except (StatementError, MigrationError) as error:
@@ -41,6 +41,25 @@ def _make_schemas(connection: sa.Connection, tables: Iterable[sa.Table]) -> None
     for schema in dict.fromkeys(table.schema for table in tables):
         if schema is not None and schema not in there:
             connection.execute(CreateSchema(schema))
+
+
+@contextmanager
+def _without_types(connection: sa.Connection, tables: Iterable[sa.Table]) -> Iterator[None]:
+    """Let no type of the models' be made on an engine without named types: SQLAlchemy would make domains on any."""
+    named = [
+        column.type
+        for table in tables
+        for column in table.columns
+        if isinstance(column.type, sa.types.SchemaType) and getattr(column.type, "create_type", False)
+    ]
+    made: list[Any] = [] if connection.dialect.supports_native_enum else named
+    for each in made:
+        each.create_type = False
+    try:
+        yield
+    finally:
+        for each in made:
+            each.create_type = True
 
 
 @contextmanager
