@@ -322,7 +322,8 @@ def test_a_null_that_only_the_model_forbids_is_carried(
     make(space, "sqlite", ["INSERT INTO part VALUES (1, 5, NULL, NULL)"])
     make(space, target)
     for dry_run in (True, False):
-        sync(replace(space, metadata="strict_models:md"), "sqlite", target, dry_run=dry_run)
+        done = sync(replace(space, metadata="strict_models:md"), "sqlite", target, dry_run=dry_run)
+        assert (done.tables[0].inserted, done.verified) == (1, not dry_run)
 
 
 def test_a_dry_run_into_a_database_yet_to_be_made_finds_them_too(space: Config) -> None:

@@ -101,7 +101,7 @@ def _runs(rows: Iterable[tuple[list[pa.Array], pa.Array]], schema: pa.Schema) ->
 def _run(batches: list[pa.RecordBatch]) -> _Run:
     table = pa.Table.from_batches(batches).combine_chunks()
     is_sorted = False
-    with suppress(pa.ArrowNotImplementedError):
+    with suppress(pa.ArrowNotImplementedError, pa.ArrowTypeError):
         table = table.take(pc.sort_indices(table, [(name, "ascending") for name in table.column_names[:-1]]))
         is_sorted = True
     (batch,) = table.combine_chunks().to_batches()
