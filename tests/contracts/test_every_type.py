@@ -329,3 +329,14 @@ def test_a_domain_of_the_models_is_made_as_what_it_rests_on(
 
     with connected(config.database(target)) as connection:
         assert str(sa.inspect(connection).get_columns("d")[1]["type"]) == "INTEGER"
+
+
+def test_a_key_of_arrays_is_carried_into_sqlite(every: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = every.database("postgres")
+    monkeypatch.setenv("EVERY_TYPE_URL", source.url.render_as_string(hide_password=False))
+    execute(
+        source, "CREATE TABLE t (k integer[] PRIMARY KEY, v integer)", "INSERT INTO t VALUES ('{2}', 1), ('{1,3}', 2)"
+    )
+
+    assert sync(every, "postgres", "sqlite").verified
+    assert sync(every, "postgres", "sqlite").tables[0].unchanged == 2
