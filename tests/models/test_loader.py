@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, registry
 
-from toolkit.config import DEFAULT_METADATA
+from toolkit.config import BUNDLED_METADATA
 from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata
 
@@ -40,7 +40,7 @@ def test_what_holds_a_metadata(name: str) -> None:
 
 
 def test_the_bundled_schema() -> None:
-    assert "todo" in load_metadata(DEFAULT_METADATA, Path()).tables
+    assert "todo" in load_metadata(BUNDLED_METADATA, Path()).tables
 
 
 def test_modules_are_found_beside_the_settings(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from toolkit.cli.output import (
     say_all,
     say_at_once,
 )
-from toolkit.config import DEFAULT_METADATA
+from toolkit.config import BUNDLED_METADATA
 from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, LostOutputError, SchemaMismatchError, ToolkitError
 from toolkit.ownership import TRUST
 
@@ -70,13 +70,13 @@ class _Commands(Commands):
         try:
             return super().invoke(ctx)
         except SchemaMismatchError as error:
-            if ctx.obj is not None and ctx.obj.metadata == DEFAULT_METADATA:
+            if ctx.obj is not None and ctx.obj.metadata == BUNDLED_METADATA:
                 raise SchemaMismatchError(error.problems, _OTHER_TABLES) from error
             raise
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--metadata", metavar="MODULE:ATTR", help="The tables to work on, instead of the bundled todo schema.")
+@click.option("--metadata", metavar="MODULE:ATTR", help="The models whose tables to work on.")
 @click.option("--trust", is_flag=True, help="Use settings and modules of another user.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.version_option(package_name="toolkit")

@@ -261,6 +261,41 @@ def duration_or_number(
     return int(value) if value is not None and value.isdigit() else duration(context, parameter, value)
 
 
+def exclude_column_option(command: F) -> F:
+    """--exclude-column TABLE.COLUMN."""
+    return click.option(
+        "--exclude-column",
+        "exclude_columns",
+        multiple=True,
+        metavar="TABLE.COLUMN",
+        help="All columns but this one; may be repeated.",
+    )(command)
+
+
+def key_option(command: F) -> F:
+    """--key TABLE:COL,COL, as a mapping."""
+    return click.option(
+        "--key",
+        "keys",
+        multiple=True,
+        metavar="TABLE:COL,COL",
+        callback=_columns_by_table,
+        help="Tell the rows of a table apart by these columns, which no two rows may have alike; may be repeated, for "
+        "another table.",
+    )(command)
+
+
+def reflect_option(command: F) -> F:
+    """--reflect, in place of models."""
+    return click.option(
+        "--reflect",
+        is_flag=True,
+        expose_value=False,
+        callback=_choose_reflection,
+        help="Work on the tables that the databases have, as where no models are configured.",
+    )(command)
+
+
 def general_options(command: F) -> F:
     """--metadata, --trust and --debug, which may stand before the command's name or behind it; help has them last."""
     debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
@@ -270,7 +305,7 @@ def general_options(command: F) -> F:
         metavar="MODULE:ATTR",
         expose_value=False,
         callback=_choose_metadata,
-        help="The tables to work on, instead of the bundled todo schema.",
+        help="The models whose tables to work on.",
     )
     # Click shows the options of a function in the reverse of the order in which it was given them.
     given: list[click.Parameter] = metadata(trust(debug(command))).__click_params__  # type: ignore[attr-defined]
@@ -282,6 +317,13 @@ def _choose_metadata(ctx: click.Context, _: click.Parameter, value: str | None) 
     if value and ctx.obj is not None:
         config: Config = ctx.obj
         ctx.obj = ctx.find_root().obj = replace(config, metadata=value)
+
+
+def _choose_reflection(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and ctx.obj is not None:
+        if ctx.find_root().params.get("metadata") or ctx.params.get("metadata"):
+            raise click.UsageError("Either --reflect or --metadata.")
+        ctx.obj = ctx.find_root().obj = replace(ctx.obj, metadata="")
 
 
 def make_options(

@@ -15,10 +15,13 @@ from toolkit.cli.options import (
     attachments_option,
     convert_option,
     duration_or_number,
+    exclude_column_option,
     exclude_option,
     general_options,
+    key_option,
     make_options,
     match_option,
+    reflect_option,
     rename_option,
     set_option,
     transfer_options,
@@ -52,6 +55,8 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @where_option
 @where_source_option
 @exclude_option
+@exclude_column_option
+@key_option
 @match_option
 @set_option
 @rename_option
@@ -97,6 +102,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     "directory as fixtures, each with the reason; the exit code is then 3.",
 )
 @transfer_options
+@reflect_option
 @general_options
 @click.pass_context
 def sync(
@@ -107,6 +113,8 @@ def sync(
     where: dict[str, tuple[str, ...]],
     where_source: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
+    exclude_columns: tuple[str, ...],
+    keys: dict[str, tuple[str, ...]],
     match: dict[str, tuple[str, ...]],
     set_values: dict[str, str],
     rename: dict[str, str],
@@ -159,6 +167,8 @@ def sync(
             where=where,
             where_source=where_source,
             exclude=exclude,
+            exclude_columns=exclude_columns,
+            keys=keys,
             match=match,
             set_values=set_values,
             rename=rename,

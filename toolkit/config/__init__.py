@@ -15,9 +15,10 @@ from toolkit.engines.database import Database
 from toolkit.engines.registry import TEST_SERVER, scheme_of_file
 from toolkit.errors import ConfigurationError, UnknownNameError
 
-__all__ = ["DEFAULT_DATABASE", "DEFAULT_METADATA", "Config", "Database", "Store", "load_config"]
+__all__ = ["BUNDLED_METADATA", "DEFAULT_DATABASE", "Config", "Database", "Store", "load_config"]
 
-DEFAULT_METADATA = "toolkit.models.todo:metadata"
+BUNDLED_METADATA = "toolkit.models.todo:metadata"
+"""The models that the package has to try it with."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Config:
 
     root: Path
     databases: Mapping[str, Database]
-    metadata: str = DEFAULT_METADATA
+    metadata: str = ""
+    """Where the models are; empty: nowhere, the tables are those of the databases."""
     migrations: Path = Path("migrations")
     fixtures: Path = Path("fixtures")
     version_table: str | None = None
@@ -100,7 +102,7 @@ def load_config(
     return Config(
         root=root,
         databases=databases,
-        metadata=metadata or environ.get("TOOLKIT_METADATA") or text(table, "metadata", source, DEFAULT_METADATA),
+        metadata=metadata or environ.get("TOOLKIT_METADATA") or text(table, "metadata", source, ""),
         migrations=root / text(table, "migrations", source, _migrations_directory(root)),
         version_table=text(table, "version_table", source, "") or None,
         fixtures=root / text(table, "fixtures", source, "fixtures"),

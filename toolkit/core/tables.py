@@ -111,16 +111,20 @@ def soft_delete_columns(spec: TableSpec) -> tuple[str, ...]:
 _SOFT_DELETE_KINDS = {"is_deleted": (Kind.BOOL,), "deleted_at": (Kind.TIMESTAMPTZ, Kind.TIMESTAMP)}
 
 
-def table_spec(table: Table) -> TableSpec:
-    """Describe a table; generated columns and the ORM's sentinel are no data.
+def table_spec(table: Table, given_key: Sequence[str] = ()) -> TableSpec:
+    """Describe a table; generated columns and the ORM's sentinel are no data. `given_key` is used instead of its own.
 
     Raises:
+        UnknownNameError: the given key has a column that the table does not have.
         ConfigurationError: neither a primary key nor a unique key without NULLs identifies its rows, or by a decimal
             without a precision, which engines write differently.
     """
     data = [c for c in table.columns if c.name != SENTINEL and not isinstance(c.computed, Computed)]
     columns, unique_keys = tuple(_column(c) for c in data), _unique_keys(table)
-    key = _key(table, unique_keys)
+    for name in given_key:
+        if name not in {column.name for column in columns}:
+            raise UnknownNameError("column", name, [column.name for column in columns], table.fullname)
+    key = tuple(given_key) or _key(table, unique_keys)
     for column in columns:
         if column.name in key and column.type.is_free_decimal:
             raise ConfigurationError(
@@ -194,14 +198,47 @@ def _foreign_key(constraint: ForeignKeyConstraint) -> ForeignKeySpec:
 
 
 def select_tables(
-    metadata: MetaData, names: Sequence[str] = (), exclude: Collection[str] = ()
+    metadata: MetaData,
+    names: Sequence[str] = (),
+    exclude: Collection[str] = (),
+    keys: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[TableSpec, ...]:
     """The named tables, or all, without the excluded ones; each parent before its children as far as cycles allow.
 
+    `keys` has, by table, the columns that tell its rows apart, where these are not its own key.
+
     Raises:
-        UnknownNameError, ConfigurationError: from `choose_tables` and `table_spec`.
+        UnknownNameError, ConfigurationError: from `choose_tables` and `table_spec`; or a key is of none of the tables.
     """
-    return tuple(table_spec(table) for table in choose_tables(metadata, names, exclude))
+    chosen, keys = choose_tables(metadata, names, exclude), keys or {}
+    for name in keys:
+        if name not in {table.fullname for table in chosen}:
+            raise UnknownNameError("table", name, [table.fullname for table in chosen])
+    return tuple(table_spec(table, keys.get(table.fullname, ())) for table in chosen)
+
+
+def without_columns(specs: Sequence[TableSpec], places: Collection[str]) -> tuple[TableSpec, ...]:
+    """The tables without these columns, each given as `TABLE.COLUMN`.
+
+    Raises:
+        UnknownNameError: there is no such table or column.
+        ConfigurationError: rows are told apart by it.
+    """
+    by_name = {spec.name: spec for spec in specs}
+    for place in places:
+        name, _, column = place.rpartition(".")
+        if name not in by_name:
+            raise UnknownNameError("table", name or place, by_name)
+        if column not in by_name[name].column_names:
+            raise UnknownNameError("column", column, by_name[name].column_names, name)
+        if column in by_name[name].key:
+            raise ConfigurationError(
+                f"{place} is part of the key, by which rows are told apart.", "Name another key: --key TABLE:COL,COL."
+            )
+    return tuple(
+        spec.project(name for name in spec.column_names if f"{spec.name}.{name}" not in places) if places else spec
+        for spec in specs
+    )
 
 
 def choose_tables(metadata: MetaData, names: Sequence[str] = (), exclude: Collection[str] = ()) -> tuple[Table, ...]:

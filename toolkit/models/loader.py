@@ -29,9 +29,15 @@ def load_metadata(reference: str, search_path: Path) -> MetaData:
     `search_path` is where the user's modules are; it is put first on `sys.path` for the import.
 
     Raises:
-        ConfigurationError: the reference is malformed, the module is not there or fails, the attribute is missing
-            or something else, or the schema is without tables, or without some that others refer to.
+        ConfigurationError: there is no reference, it is malformed, the module is not there or fails, the attribute is
+            missing or something else, or the schema is without tables, or without some that others refer to.
     """
+    if not reference:
+        raise ConfigurationError(
+            "No models are configured.",
+            "Say where they are: --metadata MODULE:ATTR, or `metadata` in the settings. The bundled ones are "
+            "toolkit.models.todo:metadata.",
+        )
     module_name, separator, attribute = reference.partition(":")
     if not (separator and module_name and attribute):
         raise ConfigurationError(

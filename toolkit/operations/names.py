@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit.config import DEFAULT_METADATA
+from toolkit.config import BUNDLED_METADATA
 
 if TYPE_CHECKING:
     from toolkit.config import Config
@@ -15,7 +15,7 @@ def table_names(config: Config) -> tuple[str, ...]:
 
     An application's models are not imported: what a shell asks for in the middle of a line runs none of its code.
     """
-    if config.metadata == DEFAULT_METADATA:
+    if config.metadata == BUNDLED_METADATA:
         from toolkit.models.todo import metadata
 
         return tuple(metadata.tables)

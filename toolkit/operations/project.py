@@ -10,10 +10,12 @@ from toolkit.models.loader import load_metadata
 from toolkit.operations.migrations.environments import Environment, has_history
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from alembic.script import ScriptDirectory
     from sqlalchemy import MetaData, Table
 
-    from toolkit.config import Config
+    from toolkit.config import Config, Database
     from toolkit.core.renames import Renames
 
 
@@ -26,6 +28,20 @@ class Project:
     """
 
     config: Config
+
+    @property
+    def is_reflected(self) -> bool:
+        """Whether the tables are those of databases, because there are no models."""
+        return False
+
+    @property
+    def origin(self) -> str:
+        """What tables are made from where there are no migrations, in words."""
+        return "the models"
+
+    def definitions(self, database: Database, tables: Sequence[Table]) -> Sequence[str]:
+        """The statements that make these tables in a new database, where something better is known than the models."""
+        return ()
 
     @cached_property
     def metadata(self) -> MetaData:

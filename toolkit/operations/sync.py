@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from toolkit.core.plan import FileCopy, SyncResult, TransferWarning
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.renames import Renames
-from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
+from toolkit.core.tables import Conditions, TableSpec, narrowed
 from toolkit.engines import connect
 from toolkit.engines.portable.as_stored import carried_as_stored
 from toolkit.engines.portable.connection import refuse_schema, require_columns
@@ -34,7 +34,8 @@ from toolkit.errors import (
 )
 from toolkit.operations.attachments import copy_files
 from toolkit.operations.migrations.revisions import exists, mismatch, recorded_revision, revision_of
-from toolkit.operations.project import Project
+from toolkit.operations.reflection.project import Chosen
+from toolkit.operations.reflection.reflection import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.elsewhere import Elsewhere
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config, Database
     from toolkit.engines.contract import Connection
+    from toolkit.operations.project import Project
     from toolkit.operations.transfer.converting import Conversions
 
 
@@ -70,6 +72,8 @@ def sync(
     where: Conditions | None = None,
     where_source: Conditions | None = None,
     exclude: Collection[str] = (),
+    exclude_columns: Collection[str] = (),
+    keys: Mapping[str, Sequence[str]] | None = None,
     match: Mapping[str, Sequence[str]] | None = None,
     set_values: Mapping[str, str] | None = None,
     rename: Mapping[str, str] | None = None,
@@ -84,16 +88,17 @@ def sync(
 ) -> SyncResult:
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
-    All tables, or those named, without those to `exclude`. `where` holds, by table, a condition in SQL that both
-    databases understand, or several that hold together: only rows that meet it are compared. `where_source` is asked of
-    the source alone: rows that do not meet it are to the target as if the source had none. `match` names, by table,
-    columns by which rows are recognised instead of the primary key: the target's keys stay, and foreign keys are
-    rewritten. `set_values` holds, by `TABLE.COLUMN`, what new rows get in columns that only the target has, `rename`
-    the target's name of a `TABLE` or `TABLE.COLUMN` of the models. `convert` says as `TABLE.COLUMN:HOW` how values of
-    the source become the model's. `since` limits the sync to rows changed since the last one that was given a `since`.
-    `attachments` is the store that the target's rows find their files in, or one for each backend that they name
-    (`""`: for all others). `rejects` is a directory, or an object store's URL, for rows that cannot be written, and
-    those that depend on them: without, there must be none.
+    All tables, or those named, without those to `exclude`, and without `exclude_columns`, given as `TABLE.COLUMN`.
+    Without models they are those of the databases; `keys` names, by table, columns that tell rows apart. `where` holds,
+    by table, a condition in SQL that both databases understand, or several that hold together: only rows that meet it
+    are compared. `where_source` is asked of the source alone: rows that do not meet it are to the target as if the
+    source had none. `match` names, by table, columns by which rows are recognised instead of the primary key: the
+    target's keys stay, and foreign keys are rewritten. `set_values` holds, by `TABLE.COLUMN`, what new rows get in
+    columns that only the target has, `rename` the target's name of a `TABLE` or `TABLE.COLUMN` of the models. `convert`
+    says as `TABLE.COLUMN:HOW` how values of the source become the model's. `since` limits the sync to rows changed
+    since the last one that was given a `since`. `attachments` is the store that the target's rows find their files in,
+    or one for each backend that they name (`""`: for all others). `rejects` is a directory, or an object store's URL,
+    for rows that cannot be written, and those that depend on them: without, there must be none.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
@@ -101,10 +106,12 @@ def sync(
     started = time.perf_counter()
     options = _effective(options or Options(), since)
     databases = config.database(source), config.database(target)
-    project = Project(config)
-    specs = narrowed(select_tables(project.metadata, tables, exclude), where or {}, where_source)
-    elsewhere = Elsewhere.of(project, specs, Renames.of(project.metadata, rename))
     _require_two(*databases)
+    wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {})
+    chosen = Chosen.of_both(config, *databases, wanted)
+    project = chosen.project
+    specs = narrowed(chosen.specs(), where or {}, where_source)
+    elsewhere = Elsewhere.of(project, specs, Renames.of(project.metadata, chosen.rename))
     elsewhere.require_schemas(databases[1])
     converted = conversions(project.metadata, config.convert, convert)
     converted.require_usable(specs, since.column if since else None)
@@ -125,7 +132,8 @@ def sync(
         started,
         dry_run=dry_run,
         named=bool(tables),
-        exclude=exclude,
+        exclude=chosen.excluded,
+        told=chosen.warnings,
         rejects=_rejects(
             rejects, match=match, since=since, attachments=attachments, rename=rename, convert=converted.by_table
         ),
@@ -161,6 +169,7 @@ class _Sync:
     named: bool
     exclude: Collection[str]
     conversions: Conversions
+    told: Sequence[TransferWarning] = ()
     rejects: Rejects | None = None
 
     def done(self) -> SyncResult:
@@ -178,7 +187,8 @@ class _Sync:
                 elsewhere = self._as_stored(origin)
                 specs = [spec.at_source for spec in elsewhere.models]
             views = told_views(origin, specs, progress)
-            left = () if lacking else unmodelled(origin, self.project, specs, named=self.named)
+            is_known = lacking or self.project.is_reflected
+            left = () if is_known else unmodelled(origin, self.project, specs, named=self.named)
             request = Transfer(
                 DatabaseOrigin(elsewhere.source(origin, self.conversions), elsewhere.specs, self.match),
                 self.target,
@@ -199,7 +209,7 @@ class _Sync:
                     told = self.conversions.require_taken(origin, specs, progress)
                 copied = self._copied_files(origin, specs, lacking)
                 found = elsewhere.told(self._transferred(request, origin, specs))
-        done = transferred(self.source.name, request, found, self.started, copied, (*views, *left, *told))
+        done = transferred(self.source.name, request, found, self.started, copied, (*self.told, *views, *left, *told))
         return replace(done, renamed=elsewhere.shown)
 
     @contextmanager

@@ -10,35 +10,12 @@ import sqlalchemy as sa
 from toolkit.core.plan import NOT_IN_MODELS, TransferWarning
 from toolkit.core.tables import TableSpec, bracketed
 from toolkit.errors import DatabaseUnavailableError, StatementError
-from toolkit.operations.migrations.revisions import is_bookkeeping
+from toolkit.operations.records import is_record
 
 if TYPE_CHECKING:
     from toolkit.engines.catalogue import StoredTable
     from toolkit.engines.contract import Connection
     from toolkit.operations.project import Project
-
-# Where migration tools record what they did, in lower case: the target has, or needs, a record of its own.
-_RECORDS = frozenset(
-    {
-        "__diesel_schema_migrations",
-        "__drizzle_migrations",
-        "__efmigrationshistory",
-        "__efmigrationslock",
-        "_prisma_migrations",
-        "_sqlx_migrations",
-        "ar_internal_metadata",
-        "databasechangelog",
-        "databasechangeloglock",
-        "django_migrations",
-        "flyway_schema_history",
-        "goose_db_version",
-        "knex_migrations",
-        "knex_migrations_lock",
-        "migration_log",
-        "schema_migrations",
-        "versioninfo",
-    }
-)
 
 
 def unmodelled(
@@ -79,7 +56,7 @@ class _Search:
         return None if table.schema == default else table.schema, self._connection.compared_name(table.name)
 
     def _is_record(self, name: tuple[str | None, str]) -> bool:
-        return name == self._record or is_bookkeeping(name[1]) or name[1].lower() in _RECORDS
+        return name == self._record or is_record(name[1])
 
     def _table(self, stored: StoredTable) -> Iterator[TransferWarning]:
         yield from self._told(stored, None, ())

@@ -19,7 +19,9 @@ ENTRY = Entry(("fourth",), __name__, (".fourth",))
 class FourthConnection(DatabaseConnection):
     """One transaction, begun in the place of the driver, which would begin none before a row is changed."""
 
-    capabilities = Capabilities(enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False)
+    capabilities = Capabilities(
+        enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False, has_strict_types=False
+    )
     codec = SqliteCodec()
     insert = staticmethod(sqlite.insert)
     options_of = "sqlite"

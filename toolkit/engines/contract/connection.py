@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toolkit.core.constraints import Constraints
     from toolkit.core.digest import TableDigest
     from toolkit.core.progress import Progress
+    from toolkit.core.schema import ColumnMeasure, Schema, TypesBy
     from toolkit.core.sifted import BadValue, Sifted
     from toolkit.core.tables import ForeignKeySpec, TableSpec
     from toolkit.core.types import LogicalType
@@ -45,6 +46,8 @@ class Capabilities:
     """Tables that are made have the foreign keys of their models."""
     has_schemas: bool = True
     """Tables may lie in schemas."""
+    has_strict_types: bool = True
+    """A column holds values of its declared type alone, so that the type says what the values are."""
 
 
 class Connection(Protocol):
@@ -130,6 +133,18 @@ class Connection(Protocol):
 
     def stored_tables(self) -> Iterable[StoredTable]:
         """All tables with rows of somebody's that may be read, whoever made them; not those of the engine itself."""
+
+    def schema(self, types: TypesBy = ...) -> Schema:
+        """All of `stored_tables` as the engine's own catalogue has them, and what of them SQLAlchemy cannot say."""
+
+    def definitions(self, tables: Sequence[sa.Table], /) -> Sequence[str]:
+        """The statements that make these tables of `schema` once more, just as they are, in a database of this engine.
+
+        With the schemas, types and sequences that they rest on. Default: none, they are made from `schema`.
+        """
+
+    def measures(self, table: sa.Table, /) -> dict[str, ColumnMeasure]:
+        """What is stored in each column of a table of `schema`, by one pass over its rows."""
 
     def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
         """The constraints that these tables have in this database, by name; without those that are views there."""

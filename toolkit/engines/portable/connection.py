@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from toolkit.core.constraints import Constraints
 from toolkit.core.progress import SILENT, Progress
+from toolkit.core.schema import ColumnMeasure, Schema, TypesBy
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.core.values import python_scalar, show_key
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
@@ -22,7 +23,9 @@ from toolkit.engines.contract import Capabilities, Configured, Connection, Scrip
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.constraints import modelled, reflected
 from toolkit.engines.portable.many_tables import ManyTables
+from toolkit.engines.portable.measures import measured
 from toolkit.engines.portable.reflection import reflected_facts, reflected_tables
+from toolkit.engines.portable.schema import reflected_schema
 from toolkit.errors import ConfigurationError, SchemaMismatchError, StatementError
 
 if TYPE_CHECKING:
@@ -113,6 +116,20 @@ class DatabaseConnection(ManyTables):
         """All tables with rows of somebody's that may be read, whoever made them; not those of the engine itself."""
         with self.translated():
             return list(reflected_tables(self.sqlalchemy))
+
+    def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
+        """All of `stored_tables` as the catalogue has them; types are taken from what was declared."""
+        tables = self.stored_tables()
+        with self.translated():
+            return reflected_schema(self.sqlalchemy, tables)
+
+    def definitions(self, _tables: Sequence[sa.Table]) -> Sequence[str]:
+        """The statements that make these tables once more, just as they are; none where they are not known."""
+        return ()
+
+    def measures(self, table: sa.Table) -> dict[str, ColumnMeasure]:
+        """What is stored in each column, by one pass over the rows."""
+        return measured(self, table)
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         with self.translated():

@@ -39,7 +39,11 @@ class SqliteConnection(SqliteSnapshot):
     """One transaction on a SQLite file. Writing waits for the write lock: at once, unless it looks first."""
 
     capabilities = Capabilities(
-        enforces_foreign_keys=False, keeps_text_of_json=True, loads_without_key=False, has_schemas=False
+        enforces_foreign_keys=False,
+        keeps_text_of_json=True,
+        loads_without_key=False,
+        has_schemas=False,
+        has_strict_types=False,
     )
     insert = staticmethod(sqlite.insert)
     options_of = "sqlite"

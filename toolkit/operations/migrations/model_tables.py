@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 _PROBE = "toolkit_probe"
 
 
-def make_tables(database: Database, config: Config, metadata: sa.MetaData, tables: Sequence[sa.Table]) -> None:
-    """Make these tables, and the schemas that they lie in, in one transaction.
+def make_tables(
+    database: Database,
+    config: Config,
+    metadata: sa.MetaData,
+    tables: Sequence[sa.Table],
+    definitions: Sequence[str] = (),
+) -> None:
+    """Make these tables, and the schemas that they lie in, in one transaction; by `definitions`, where these are known.
 
     Raises:
         StatementError: the database refuses one; it is named, with the column if that is refused by itself.
@@ -27,8 +33,11 @@ def make_tables(database: Database, config: Config, metadata: sa.MetaData, table
     begun: list[sa.Table] = []
     try:
         with transaction(database, config) as connection, _noting(metadata, begun), _without_types(connection, tables):
-            _make_schemas(connection, tables)
-            metadata.create_all(connection, tables)
+            for statement in definitions:
+                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            if not definitions:
+                _make_schemas(connection, tables)
+                metadata.create_all(connection, tables)
     except (StatementError, MigrationError) as error:
         if not begun:
             raise

@@ -85,7 +85,7 @@ def made_from(project: Project) -> str:
         MigrationError: from migrations that are none, have several heads, or are of several databases.
     """
     if not project.has_history:
-        return "the models"
+        return project.origin
     require_one_database(project)
     head, migrations = head_of(project), len(list(project.scripts.walk_revisions()))
     return f"{migrations} migration{'' if migrations == 1 else 's'} to revision {head}"
@@ -115,7 +115,8 @@ def make_schema(
         with alembic_session(database, project, progress, before_commit=require_tables) as session:
             session.commands.upgrade()
     else:
-        make_tables(database, config, metadata, _without(metadata, exclude))
+        tables = _without(metadata, exclude)
+        make_tables(database, config, metadata, tables, project.definitions(database, tables))
 
 
 def _without(metadata: MetaData, exclude: Collection[str]) -> list[Table]:

@@ -66,7 +66,7 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
         )
     # No schema is made for rows that cannot be loaded into it.
     source, schema_from = request.against(None), made_from(project)
-    told = () if project.has_history else _told_constraints(request, progress)
+    told = () if project.has_history or project.is_reflected else _told_constraints(request, progress)
     if request.dry_run:
         require_readable(source, request.specs)
         plans = plan_into_nothing(source, request.specs, progress)

@@ -1,0 +1,64 @@
+"""A database's tables as its own catalogue has them, without any model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from sqlalchemy import MetaData
+
+
+class TypesBy(Enum):
+    """What the types of columns are taken from, where an engine lets a column hold values of any type."""
+
+    DECLARATION = auto()
+    """What the table was made with: nothing is read."""
+    VALUES = auto()
+    """That, and what is stored, for a table that another engine is to make: all values fit."""
+    STORAGE = auto()
+    """What is stored, as it is stored, for another database of the same engine: nothing is interpreted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a table has that is not carried, or not as it is: `what` it is, and the `reason`, one sentence each."""
+
+    table: str
+    what: str
+    reason: str
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The tables, as SQLAlchemy has them: types, keys, constraints, indexes, defaults, comments.
+
+    What is text in them (defaults, checks, generated columns, the conditions and expressions of indexes) is in the SQL
+    of `dialect`, as SQLAlchemy calls it. Each foreign key points at a table that is there, too.
+    """
+
+    dialect: str
+    metadata: MetaData = field(repr=False)
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMeasure:
+    """What is stored in a column, of so many rows.
+
+    `classes` counts values by how they are stored (SQLite's storage classes; elsewhere the column's one type), without
+    NULL; `forms` counts texts by what they can be read as (`date`, `timestamp`, `timestamp with zone`, `uuid`, `json`,
+    `integer`, `decimal`, `boolean`, `empty`), as far as the declared type makes one ask. `longest` is in characters,
+    or bytes of a column of bytes. `precision` and `scale` are the digits that decimals need.
+    """
+
+    rows: int
+    nulls: int
+    classes: Mapping[str, int] = field(default_factory=dict)
+    forms: Mapping[str, int] = field(default_factory=dict)
+    least: str | None = None
+    greatest: str | None = None
+    longest: int | None = None
+    precision: int | None = None
+    scale: int | None = None

@@ -1,0 +1,240 @@
+"""Two databases that both have tables: which of them, and which of their columns, are the same, and of which type.
+
+A table is made of those columns that both have, under the source's names. What the target demands of its rows (keys,
+NOT NULL, foreign keys) counts. Types are the target's, unless its columns hold values of any type (SQLite's), or its
+type is just what would be made there of the source's (text for `inet`): then they are the source's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from toolkit.core.schema import Schema
+from toolkit.engines.contract import Connection
+
+
+@dataclass(frozen=True)
+class Side:
+    """A database's tables, beside the connection that they were found by."""
+
+    connection: Connection
+    schema: Schema
+
+    @property
+    def tables(self) -> Mapping[str, sa.Table]:
+        """By their full names."""
+        return self.schema.metadata.tables
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A table of both, and by the source's names, its columns that both have."""
+
+    source: sa.Table
+    target: sa.Table
+    columns: Mapping[str, sa.Column[Any]]
+
+    @property
+    def only_in_source(self) -> tuple[str, ...]:
+        """The source's columns that the target lacks, without generated ones."""
+        others = (each for each in self.source.columns if each.name not in self.columns and each.computed is None)
+        return tuple(each.name for each in others)
+
+    @property
+    def only_in_target(self) -> tuple[str, ...]:
+        """The target's columns that the source lacks."""
+        known = {each.name for each in self.columns.values()}
+        return tuple(each.name for each in self.target.columns if each.name not in known)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The tables of both in one metadata, under the source's names; of those of one side, as that has them."""
+
+    metadata: sa.MetaData
+    pairs: Sequence[Pair]
+    renames: Mapping[str, str] = field(default_factory=dict)
+    """By the source's name of a table or column, the target's, where it is another."""
+    only_in_source: tuple[str, ...] = ()
+    only_in_target: tuple[str, ...] = ()
+
+
+def joined(
+    source: Side,
+    target: Side,
+    rename: Mapping[str, str],
+    exclude: Collection[str] = (),
+    exclude_columns: Collection[str] = (),
+) -> Joined:
+    """The tables of two databases as one schema, without those to `exclude`; `rename` is the user's."""
+    tables = _matched(
+        {name: _parts(table) for name, table in source.tables.items() if name not in exclude},
+        {name: _parts(table) for name, table in target.tables.items()},
+        rename,
+    )
+    pairs = [_pair(source.tables[own], target.tables[other], rename, exclude_columns) for own, other in tables.items()]
+    metadata = sa.MetaData()
+    for pair in pairs:
+        _add(metadata, pair, _Types(source, target))
+    _add_foreign_keys(metadata, pairs)
+    ours = tuple(name for name in source.tables if name not in tables and name not in exclude)
+    matched = set(tables.values())
+    theirs = tuple(name for name in target.tables if name not in matched and name not in exclude)
+    for side, names in ((source, ours), (target, theirs)):
+        for name in names:
+            if name not in metadata.tables:
+                _copy(side.tables[name], metadata)
+    return Joined(metadata, pairs, dict(_renames(pairs)), ours, theirs)
+
+
+def _parts(table: sa.Table) -> tuple[str | None, str]:
+    return table.schema, table.name
+
+
+def _matched(
+    ours: Mapping[str, tuple[str | None, str]],
+    theirs: Mapping[str, tuple[str | None, str]],
+    rename: Mapping[str, str],
+) -> dict[str, str]:
+    """By our names, theirs: as the user says, else the same, else the same but for case, if one alone is."""
+    found = {name: rename[name] for name in ours if rename.get(name) in theirs}
+    found |= {name: name for name in ours if name in theirs and name not in found and name not in rename}
+    taken = set(found.values())
+    # In any letter case; of another schema only where no table of the same one is meant.
+    ways = (lambda part: (part[0], part[1].casefold()), lambda part: part[1].casefold())
+    for way in ways:
+        left = [name for name in ours if name not in found and name not in rename]
+        free = [name for name in theirs if name not in taken]
+        for name in left:
+            same = [other for other in free if way(theirs[other]) == way(ours[name])]
+            rivals = [other for other in left if way(ours[other]) == way(ours[name])]
+            if len(same) == len(rivals) == 1:
+                found[name] = same[0]
+                taken.add(same[0])
+    return {name: found[name] for name in ours if name in found}
+
+
+def _pair(source: sa.Table, target: sa.Table, rename: Mapping[str, str], exclude_columns: Collection[str]) -> Pair:
+    own = f"{source.fullname}."
+    named = {
+        place.removeprefix(own): other.rpartition(".")[2] for place, other in rename.items() if place.startswith(own)
+    }
+    ours: dict[str, tuple[str | None, str]] = {
+        each.name: (None, each.name)
+        for each in source.columns
+        if each.computed is None and f"{own}{each.name}" not in exclude_columns
+    }
+    theirs: dict[str, tuple[str | None, str]] = {
+        each.name: (None, each.name) for each in target.columns if each.computed is None
+    }
+    return Pair(source, target, {name: target.c[other] for name, other in _matched(ours, theirs, named).items()})
+
+
+@dataclass(frozen=True)
+class _Types:
+    """Of which type a column is, that two databases have."""
+
+    source: Side
+    target: Side
+
+    def of(self, own: sa.Column[Any], other: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
+        """The type by which the values of both are read."""
+        source, target = self.source.connection.capabilities, self.target.connection.capabilities
+        if source.has_strict_types and not target.has_strict_types:
+            return own.type
+        if source.has_strict_types and self._made(own) == self._made(other):
+            return own.type
+        return other.type
+
+    def _made(self, column: sa.Column[Any]) -> str:
+        """What a column's type is in the target, or would be."""
+        try:
+            return column.type.compile(self.target.connection.sqlalchemy.dialect).casefold()
+        except sa.exc.CompileError:
+            return f"none for {column.type!r}"
+
+
+def _add(metadata: sa.MetaData, pair: Pair, types: _Types) -> None:
+    names = {other.name: own for own, other in pair.columns.items()}
+    columns = [
+        sa.Column(own, types.of(pair.source.c[own], other), nullable=other.nullable, autoincrement=False)
+        for own, other in pair.columns.items()
+    ]
+    keys = [[column.name for column in pair.target.primary_key]]
+    unique = [*_unique(pair.target)]
+    # A table that the application made without a key may have had one where it comes from.
+    fallback = [column.name for column in pair.source.primary_key]
+    known = [[names[each] for each in key] for key in keys if key and all(each in names for each in key)]
+    whole = [[names[each] for each in key] for key in unique if all(each in names for each in key)]
+    if not known and fallback and all(each in pair.columns for each in fallback):
+        known = [fallback]
+    sa.Table(
+        pair.source.name,
+        metadata,
+        *columns,
+        *(sa.PrimaryKeyConstraint(*key) for key in known),
+        *(sa.UniqueConstraint(*key) for key in whole),
+        schema=pair.source.schema,
+        info=dict(pair.source.info),
+    )
+
+
+def _unique(table: sa.Table) -> Iterator[list[str]]:
+    for each in table.constraints:
+        if isinstance(each, sa.UniqueConstraint):
+            yield [column.name for column in each.columns]
+    for index in table.indexes:
+        is_partial = any(name.endswith("_where") and value is not None for name, value in index.dialect_kwargs.items())
+        if index.unique and not is_partial and all(isinstance(each, sa.Column) for each in index.expressions):
+            yield [column.name for column in index.columns]
+
+
+def _add_foreign_keys(metadata: sa.MetaData, pairs: Sequence[Pair]) -> None:
+    """The target's, between tables and columns of both."""
+    by_target = {pair.target.fullname: pair for pair in pairs}
+    for pair in pairs:
+        names = {other.name: own for own, other in pair.columns.items()}
+        for key in pair.target.foreign_key_constraints:
+            parent = by_target.get(key.referred_table.fullname)
+            if parent is None:
+                continue
+            theirs = {other.name: own for own, other in parent.columns.items()}
+            own, pointed = [each.name for each in key.columns], [each.column.name for each in key.elements]
+            if all(each in names for each in own) and all(each in theirs for each in pointed):
+                made = metadata.tables[parent.source.fullname]
+                metadata.tables[pair.source.fullname].append_constraint(
+                    sa.ForeignKeyConstraint(
+                        [names[each] for each in own],
+                        [made.c[theirs[each]] for each in pointed],
+                        name=str(key.name) if key.name else None,
+                        onupdate=key.onupdate,
+                        ondelete=key.ondelete,
+                        deferrable=key.deferrable,
+                        initially=key.initially,
+                        use_alter=key.use_alter,
+                    )
+                )
+
+
+def _copy(table: sa.Table, metadata: sa.MetaData) -> None:
+    """A table that only one side has, by its columns and keys: it is told of, or compared, never made."""
+    sa.Table(
+        table.name,
+        metadata,
+        *(sa.Column(each.name, each.type, nullable=each.nullable, autoincrement=False) for each in table.columns),
+        sa.PrimaryKeyConstraint(*(each.name for each in table.primary_key)),
+        schema=table.schema,
+    )
+
+
+def _renames(pairs: Sequence[Pair]) -> Iterator[tuple[str, str]]:
+    for pair in pairs:
+        if pair.source.fullname != pair.target.fullname:
+            yield pair.source.fullname, pair.target.fullname
+        for own, other in pair.columns.items():
+            if own != other.name:
+                yield f"{pair.source.fullname}.{own}", f"{pair.target.fullname}.{other.name}"

@@ -1,0 +1,119 @@
+"""A project without models: what a command works on are the tables that databases have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from toolkit.core.tables import select_tables, without_columns
+from toolkit.engines import connect
+from toolkit.operations.project import Project
+from toolkit.operations.reflection.reflection import Wanted, reflect_both, reflect_one
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData, Table
+
+    from toolkit.config import Config, Database
+    from toolkit.core.plan import TransferWarning
+    from toolkit.core.tables import TableSpec
+    from toolkit.operations.reflection.reflection import Reflection
+
+
+@dataclass(frozen=True)
+class ReflectedProject(Project):
+    """A project whose tables were found in its databases, of which no migrations are known."""
+
+    reflection: Reflection
+    source: Database | None = None
+
+    @property
+    def is_reflected(self) -> bool:
+        """Whether the tables are those of databases."""
+        return True
+
+    @property
+    def origin(self) -> str:
+        """What tables are made from, in words."""
+        return self.reflection.origin
+
+    @cached_property
+    def metadata(self) -> MetaData:
+        """The tables of the databases."""
+        return self.reflection.metadata
+
+    @cached_property
+    def has_history(self) -> bool:
+        """Whether there is a directory of migrations: none that makes these tables."""
+        return False
+
+    def definitions(self, database: Database, tables: Sequence[Table]) -> Sequence[str]:
+        """The statements that make these tables in a new database, in the words of a source of the same engine."""
+        if self.source is None or self.source.engine_name != database.engine_name:
+            return ()
+        with connect(self.source) as connection:
+            return connection.definitions(tables)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A project, and which of its tables a command works on, by which names.
+
+    `excluded` are tables of the project that are not to be made, `rename` the target's names, where they are others.
+    """
+
+    project: Project
+    tables: Sequence[str]
+    excluded: Collection[str]
+    rename: Mapping[str, str]
+    wanted: Wanted
+    warnings: Sequence[TransferWarning] = field(default=())
+
+    @classmethod
+    def of_both(
+        cls, config: Config, source: Database, target: Database, wanted: Wanted, *, compares: bool = False
+    ) -> Chosen:
+        """What is worked on between two databases: the models' tables, or without models the databases' own.
+
+        Raises:
+            UnknownNameError: a name is of none of the tables.
+            SchemaMismatchError: without models, rows or values of the source would be left behind.
+        """
+        if config.metadata:
+            return cls._of_models(config, wanted)
+        return cls._of(config, reflect_both(source, target, wanted, compares=compares), wanted, source)
+
+    @classmethod
+    def of_one(cls, config: Config, database: Database, wanted: Wanted) -> Chosen:
+        """What is worked on in one database.
+
+        Raises:
+            UnknownNameError: a name is of none of the tables.
+        """
+        if config.metadata:
+            return cls._of_models(config, wanted)
+        return cls._of(config, reflect_one(database, wanted), wanted, None)
+
+    @classmethod
+    def _of_models(cls, config: Config, wanted: Wanted) -> Chosen:
+        return cls(Project(config), wanted.tables, wanted.exclude, wanted.rename, wanted)
+
+    @classmethod
+    def _of(cls, config: Config, found: Reflection, wanted: Wanted, source: Database | None) -> Chosen:
+        project = ReflectedProject(config, found, source)
+        excluded = [name for name in found.metadata.tables if name not in found.names]
+        rename = wanted.rename if found.is_made else found.renames
+        return cls(project, found.names, excluded, rename, wanted, found.warnings)
+
+    def specs(self) -> tuple[TableSpec, ...]:
+        """The tables, without columns that are left out.
+
+        Raises:
+            UnknownNameError, ConfigurationError: from `select_tables` and `without_columns`.
+        """
+        excluded = () if self.project.is_reflected else self.excluded
+        found = select_tables(self.project.metadata, self.tables, excluded, self.wanted.keys)
+        known = {f"{spec.name}.{name}" for spec in found for name in spec.column_names}
+        places = [each for each in self.wanted.exclude_columns if not self.project.is_reflected or each in known]
+        return without_columns(found, places)

@@ -1,0 +1,186 @@
+"""What two databases, or one, have to be worked on where there are no models."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from toolkit.core.plan import TransferWarning
+from toolkit.core.schema import Note, Schema, TypesBy
+from toolkit.engines import connect
+from toolkit.errors import SchemaMismatchError, UnknownNameError
+from toolkit.operations.migrations.revisions import exists
+from toolkit.operations.records import is_record
+from toolkit.operations.reflection.joined import Joined, Pair, Side, joined
+from toolkit.operations.reflection.made import made
+
+if TYPE_CHECKING:
+    from toolkit.config import Database
+    from toolkit.engines.contract import Connection
+
+NOT_CARRIED = "not carried"
+
+
+@dataclass(frozen=True)
+class Reflection:
+    """The tables to work on, in the source's names; `names` are those that were asked for, or all that can be.
+
+    `renames` has the target's names of tables and columns, where they are others. `is_made`: the target has none of
+    these tables, and gets them.
+    """
+
+    metadata: sa.MetaData
+    names: tuple[str, ...]
+    origin: str
+    renames: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+    is_made: bool = False
+
+    @property
+    def warnings(self) -> tuple[TransferWarning, ...]:
+        """What is not carried, or not as it is."""
+        return tuple(
+            TransferWarning(NOT_CARRIED, note.table, f"{note.what}: {note.reason}", note.column) for note in self.notes
+        )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user named: tables to work on (all for none), tables and columns to leave out, names of the target."""
+
+    tables: Sequence[str] = ()
+    exclude: Collection[str] = ()
+    exclude_columns: Collection[str] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def reflect_one(database: Database, wanted: Wanted, types: TypesBy = TypesBy.VALUES) -> Reflection:
+    """The tables of one database.
+
+    Raises:
+        UnknownNameError: it has no table of a name that was given.
+    """
+    with connect(database) as connection:
+        schema = connection.schema(types)
+        names, notes = _chosen(schema.metadata.tables, wanted)
+        return Reflection(schema.metadata, names, f"the schema of {database.name}", notes=(*schema.notes, *notes))
+
+
+def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares: bool = False) -> Reflection:
+    """The tables of two databases; into a target that has none of them, as they can be made there.
+
+    Where both are only compared, what one side alone has is no obstacle.
+
+    Raises:
+        UnknownNameError: neither has a table of a name that was given.
+        SchemaMismatchError: rows or values of the source would be left behind, and nobody said so.
+    """
+    with ExitStack() as open_:
+        own = open_.enter_context(connect(source))
+        other = open_.enter_context(connect(target)) if exists(target) else None
+        there = None if other is None else other.schema(_types(own, other))
+        if there is not None and (compares or _meet(own, there, wanted)):
+            assert other is not None
+            return _joined(own, Side(other, there), wanted, compares=compares)
+        return _made(own, target, wanted)
+
+
+def _types(connection: Connection, other: Connection) -> TypesBy:
+    """Two databases of an engine without strict types hold what they hold."""
+    alike = connection.options_of == other.options_of and not connection.capabilities.has_strict_types
+    return TypesBy.STORAGE if alike else TypesBy.DECLARATION
+
+
+def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
+    """Whether the target has any of the source's tables."""
+    names = {table.name.casefold() for table in there.metadata.tables.values() if not is_record(table.name)}
+    renamed = {other.rpartition(".")[2].casefold() for other in wanted.rename.values()}
+    return any(each.name.casefold() in names or each.name.casefold() in renamed for each in own.stored_tables())
+
+
+def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool) -> Reflection:
+    schema = source.schema(_types(source, target.connection))
+    records = [table.fullname for table in schema.metadata.tables.values() if is_record(table.name)]
+    records += [table.fullname for table in target.schema.metadata.tables.values() if is_record(table.name)]
+    left = {*wanted.exclude, *(name for name in records if name not in wanted.tables)}
+    found = joined(Side(source, schema), target, wanted.rename, left, wanted.exclude_columns)
+    every = {**schema.metadata.tables, **found.metadata.tables}
+    for name in (*wanted.tables, *wanted.exclude):
+        if name not in every:
+            raise UnknownNameError("table", name, every)
+    both = tuple(pair.source.fullname for pair in found.pairs)
+    names = tuple(found.metadata.tables) if compares else both
+    names = tuple(name for name in names if name in (wanted.tables or names))
+    if not compares:
+        _require_all(source, target.connection, found, wanted)
+    notes = tuple(
+        Note(name, "table", "It is a migration tool's record.")
+        for name in schema.metadata.tables
+        if name in records and name not in wanted.tables
+    )
+    return Reflection(found.metadata, names, f"the tables of {target.connection.name}", found.renames, notes)
+
+
+def _require_all(source: Connection, target: Connection, found: Joined, wanted: Wanted) -> None:
+    """Check that nothing with rows or values is left behind that nobody has named.
+
+    Raises:
+        SchemaMismatchError: with all of it.
+    """
+    names = [name for name in found.only_in_source if name in (wanted.tables or found.only_in_source)]
+    problems, advice = [], []
+    for name in names:
+        if source.holds(found.metadata.tables[name]):
+            problems.append(f"{target.name} has no table {name}, of which {source.name} has rows")
+            advice.append(f"--exclude {name}")
+    for pair in found.pairs:
+        if pair.source.fullname not in (wanted.tables or [pair.source.fullname]):
+            continue
+        for column in _unanswered(source, pair, wanted):
+            place = f"{pair.source.fullname}.{column}"
+            problems.append(f"{target.name} has no column {place}, of which {source.name} has values")
+            advice.append(f"--exclude-column {place}")
+    if problems:
+        raise SchemaMismatchError(
+            problems,
+            f"Leave out what is not to be copied: {' '.join(advice)}; or name the target's: --rename SOURCE=TARGET.",
+        )
+
+
+def _unanswered(source: Connection, pair: Pair, wanted: Wanted) -> Iterator[str]:
+    for column in pair.only_in_source:
+        if f"{pair.source.fullname}.{column}" in wanted.exclude_columns:
+            continue
+        if source.holds(pair.source, sa.column(column).is_not(None)):
+            yield column
+
+
+def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
+    is_alike = source.database.engine_name == target.engine_name
+    schema = source.schema(TypesBy.STORAGE if is_alike else TypesBy.VALUES)
+    names, notes = _chosen(schema.metadata.tables, wanted)
+    schema = schema if is_alike else made(schema, target.kind)
+    return Reflection(
+        schema.metadata, names, f"the schema of {source.name}", notes=(*schema.notes, *notes), is_made=True
+    )
+
+
+def _chosen(tables: Mapping[str, sa.Table], wanted: Wanted) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """The tables to work on, and what is left out though nobody said so."""
+    for name in (*wanted.tables, *wanted.exclude):
+        if name not in tables:
+            raise UnknownNameError("table", name, tables)
+    names, notes = [], []
+    for name, table in tables.items():
+        if name in wanted.exclude or name not in (wanted.tables or tables):
+            continue
+        if is_record(table.name) and not wanted.tables:
+            notes.append(Note(name, "table", "It is a migration tool's record."))
+            continue
+        names.append(name)
+    return tuple(names), tuple(notes)
