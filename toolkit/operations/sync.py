@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult, TransferWarning
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.renames import Renames
 from toolkit.core.tables import Conditions, TableSpec, narrowed
 from toolkit.engines import connect
 from toolkit.engines.portable.as_stored import carried_as_stored
@@ -107,19 +106,17 @@ def sync(
     options = _effective(options or Options(), since)
     databases = config.database(source), config.database(target)
     _require_two(*databases)
-    wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {})
-    chosen = Chosen.of_both(config, *databases, wanted)
-    project = chosen.project
+    chosen = Chosen.of_both(config, *databases, Wanted(tables, exclude, exclude_columns, rename or {}, keys or {}))
     specs = narrowed(chosen.specs(), where or {}, where_source)
-    elsewhere = Elsewhere.of(project, specs, Renames.of(project.metadata, chosen.rename))
+    elsewhere = Elsewhere.of(chosen.project, specs, chosen.renames)
     elsewhere.require_schemas(databases[1])
-    converted = conversions(project.metadata, config.convert, convert)
+    converted = conversions(chosen.project.metadata, config.convert, convert)
     converted.require_usable(specs, since.column if since else None)
     if since is not None:
         require_column(since, elsewhere.specs)
     matched = matches({spec.name: spec for spec in specs}, match or {})
     return _Sync(
-        project,
+        chosen,
         *databases,
         specs,
         elsewhere,
@@ -132,8 +129,6 @@ def sync(
         started,
         dry_run=dry_run,
         named=bool(tables),
-        exclude=chosen.excluded,
-        told=chosen.warnings,
         rejects=_rejects(
             rejects, match=match, since=since, attachments=attachments, rename=rename, convert=converted.by_table
         ),
@@ -153,7 +148,7 @@ class _Attachments:
 class _Sync:
     """One sync, as it was asked for. `named`: the tables were, so that nobody is told of others."""
 
-    project: Project
+    chosen: Chosen
     source: Database
     target: Database
     specs: Sequence[TableSpec]
@@ -167,10 +162,13 @@ class _Sync:
     started: float
     dry_run: bool
     named: bool
-    exclude: Collection[str]
     conversions: Conversions
-    told: Sequence[TransferWarning] = ()
     rejects: Rejects | None = None
+
+    @property
+    def project(self) -> Project:
+        """What it works on."""
+        return self.chosen.project
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
@@ -201,7 +199,7 @@ class _Sync:
                 self.values,
                 files=self.rejects,
                 rejects=self.rejects,
-                excluded=self.exclude,
+                excluded=self.chosen.excluded,
             )
             with self._telling(origin, elsewhere):
                 if not lacking and self.rejects is None:
@@ -209,7 +207,9 @@ class _Sync:
                     told = self.conversions.require_taken(origin, specs, progress)
                 copied = self._copied_files(origin, specs, lacking)
                 found = elsewhere.told(self._transferred(request, origin, specs))
-        done = transferred(self.source.name, request, found, self.started, copied, (*self.told, *views, *left, *told))
+        done = transferred(
+            self.source.name, request, found, self.started, copied, (*self.chosen.warnings, *views, *left, *told)
+        )
         return replace(done, renamed=elsewhere.shown)
 
     @contextmanager

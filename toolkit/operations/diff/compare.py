@@ -18,7 +18,6 @@ from toolkit.core.changes import Changes
 from toolkit.core.json_columns import format_column
 from toolkit.core.plan import TransferWarning
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.renames import Renames
 from toolkit.core.tables import Conditions, TableSpec, narrowed
 from toolkit.engines import connect
 from toolkit.engines.portable.as_stored import carried_as_stored
@@ -186,7 +185,7 @@ class Comparison:
         self._chosen = Chosen.of_both(config, *self._databases, wanted, compares=True)
         self._is_named = bool(wanted.tables)
         self._project = self._chosen.project
-        self._names = Renames.of(self._project.metadata, self._chosen.rename)
+        self._names = self._chosen.renames
         self._masked = {} if show_pii else personal_columns(self._project.metadata)
         self._progress = progress or Silent()
         self._conversions = conversions(self._project.metadata, config.convert, convert)
