@@ -29,6 +29,7 @@ from toolkit.errors import (
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
+from toolkit.operations.transfer.watermarks import Since
 
 METADATA = sa.MetaData()
 sa.Table(
@@ -126,6 +127,49 @@ def test_a_nul_and_what_a_good_row_of_the_same_table_is_refused_for_are_told_tog
     counts = {each.reason: each.count for each in caught.value.misfits}
     nul = "holds the character U+0000, which postgres cannot keep"
     assert counts == {nul: 2, "which postgres does not allow": 1}
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_of_a_sync_of_what_changed_all_misfits_among_these_rows_are_told_together(space: Config, target: str) -> None:
+    make(space, "sqlite", good_rows())
+    make(space, target)
+    sync(space, "sqlite", target, since=Since("id"))
+    execute(
+        space.database("sqlite"),
+        "UPDATE part SET amount = 'not looked at' WHERE id = 2",
+        "INSERT INTO part VALUES (20, 'x', 'fine', NULL), (21, 'y', 'fine', 'soon'), (22, 1, 'fine', NULL)",
+        "INSERT INTO price VALUES (20, 'dear', 0.5, 'a')",
+    )
+
+    for dry_run in (True, False):
+        with pytest.raises(MisfitsError) as caught:
+            sync(space, "sqlite", target, since=Since("id"), dry_run=dry_run)
+        assert found(caught.value) == {
+            "part.amount": (2, ["id=20", "id=21"]),
+            "part.made": (1, ["id=21"]),
+            "price.net": (1, ["id=20"]),
+        }
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_misfits_of_tables_with_other_names_there_are_told_by_the_models_names(space: Config, target: str) -> None:
+    bad = "UPDATE part SET amount = 'x', made = 'soon' WHERE id IN (2, 3)"
+    make(space, "sqlite", [*good_rows(), bad, "UPDATE part SET amount = 70000 WHERE id = 4"])
+    make(space, target)
+    execute(
+        space.database(target),
+        "DROP TABLE part",
+        "CREATE TABLE piece (no INTEGER PRIMARY KEY, quantity SMALLINT, label TEXT, made TIMESTAMP)",
+    )
+    names = {"part": "piece", "part.id": "no", "part.amount": "quantity"}
+
+    with pytest.raises(MisfitsError) as caught:
+        sync(space, "sqlite", target, rename=names)
+
+    amounts = ["id=2", "id=3", *([] if target == "sqlite2" else ["id=4"])]
+    assert found(caught.value)["part.made"] == (2, ["id=2", "id=3"])
+    told = [(row.key, each.column) for each in caught.value.misfits for row in each.rows if each.column != "made"]
+    assert told == [(key, "amount") for key in amounts]
 
 
 @pytest.mark.parametrize(
