@@ -17,7 +17,14 @@ from tests.conftest import ENGINES
 from tests.operations.databases import connected
 from toolkit.config import Config, load_config
 from toolkit.core.plan import SyncResult
-from toolkit.errors import ConfigurationError, MisfitsError, ToolkitError, UnknownNameError, UnrepresentableValueError
+from toolkit.errors import (
+    EXIT_USAGE,
+    ConfigurationError,
+    MisfitsError,
+    ToolkitError,
+    UnknownNameError,
+    UnrepresentableValueError,
+)
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.fixtures.dump import dump_data
@@ -448,10 +455,17 @@ def test_a_conversion_of_a_table_that_is_left_out_is_refused_unless_it_is_config
     fill(config, "sqlite", "integer", ["1"], "t0")
 
     assert sync(replace(config, convert=("t1.v:round",)), "sqlite", "duckdb", ["t0"]).verified
-    with pytest.raises(UnknownNameError, match="no table 't1'"):
-        sync(config, "sqlite", "duckdb", ["t0"], convert=["t1.v:round"])
-    with pytest.raises(UnknownNameError, match="no table 't1'"):
-        diff(config, "sqlite", "duckdb", exclude=["t1"], convert=["t1.v:round"])
+    for attempt in (
+        lambda: sync(config, "sqlite", "duckdb", ["t0"], convert=["t1.v:round"]),
+        lambda: diff(config, "sqlite", "duckdb", exclude=["t1"], convert=["t1.v:round"]),
+        lambda: dump_data(config, "sqlite", ["t0"], directory=tmp_path / "dump", convert=["t1.v:round"]),
+    ):
+        with pytest.raises(ConfigurationError, match=r"names t1, which is not among .* this run: t0\.") as caught:
+            attempt()
+        assert "In the configuration, convert may name any table" in caught.value.advice
+        assert caught.value.exit_code == EXIT_USAGE
+    with pytest.raises(UnknownNameError, match="no table 't9'"):
+        sync(replace(config, convert=("t9.v:round",)), "sqlite", "duckdb", ["t0"])
 
 
 def test_names_with_points_and_colons_are_found(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -286,6 +287,43 @@ def test_a_target_that_would_keep_another_value_is_told_by_row_value_and_type_be
         assert caught.value.fact.startswith(f"{table} id=77: column '{column}' holds {value}")
         assert f"which postgres cannot keep: the column's type there is {actual}" in caught.value.fact
     assert contents(space.database("postgres"), METADATA) == before
+
+
+@pytest.mark.parametrize(
+    ("type_", "sent", "there"),
+    [
+        ("JSONB", '{"b":1,"a":2}', '{"a": 2, "b": 1}'),
+        ("UUID", "F47AC10B-58CC-4372-A567-0E02B2C3D479", "f47ac10b-58cc-4372-a567-0e02b2c3d479"),
+    ],
+)
+def test_a_text_that_a_type_of_the_target_writes_in_its_own_way_is_told_with_the_type(
+    space: Config, type_: str, sent: str, there: str
+) -> None:
+    make(space, "sqlite", [f"INSERT INTO part VALUES (1, 1, '{sent}', NULL)"])
+    make(space, "postgres", label=type_)
+    shown = f"label '{sent}' was sent, '{there}' is there (its type there is {type_.lower()})"
+
+    with pytest.raises(VerificationError, match=re.escape(shown)) as caught:
+        sync(space, "sqlite", "postgres", ["part"])
+
+    assert caught.value.advice.startswith(f"Give label ({type_.lower()}) in postgres the type that the models have")
+
+
+def test_an_interval_that_does_not_fit_is_shown_as_one(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = 'sa.Table("t", md, sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Interval))'
+    (tmp_path / "interval_models.py").write_text(f"import sqlalchemy as sa\nmd = sa.MetaData()\n{table}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    execute(
+        config.database("duckdb"),
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTERVAL)",
+        "INSERT INTO t VALUES (7, INTERVAL '4000000 days 30 minutes')",
+    )
+    space = replace(config, metadata="interval_models:md", migrations=tmp_path / "none")
+    with pytest.raises(UnrepresentableValueError) as caught:
+        sync(space, "duckdb", "sqlite")
+    assert caught.value.fact.startswith("t id=7: column 'v' holds 4000000 days 00:30:00, which sqlite")
 
 
 def test_a_column_of_a_type_to_which_nothing_can_be_cast_is_named_before_anything_is_written(space: Config) -> None:

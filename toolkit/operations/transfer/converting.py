@@ -27,7 +27,7 @@ from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import Kind, LogicalType
 from toolkit.core.values import shortened
 from toolkit.engines.portable.sifting import bad_row
-from toolkit.errors import ConfigurationError, UnknownNameError, UnrepresentableValueError
+from toolkit.errors import ConfigurationError, UnrepresentableValueError
 
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
@@ -60,11 +60,15 @@ class Conversions:
         """Check that these are tables of the run, and no condition asks for what the source has other values of.
 
         Raises:
-            UnknownNameError, ConfigurationError: one is not, or does.
+            ConfigurationError: one is not, or does.
         """
         names = [spec.name for spec in specs]
         for name in sorted(self.given.difference(names)):
-            raise UnknownNameError("table", name, names, "this run, to convert")
+            raise ConfigurationError(
+                f"--convert names {name}, which is not among the tables of this run: {', '.join(names)}.",
+                f"Leave that out, or have {name} in the run, too. In the configuration, convert may name any table: it "
+                "holds for the runs that have it.",
+            )
         for spec in specs:
             for name, each in self.of(spec).items():
                 asked = [c for c in spec.conditions if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", c, re.IGNORECASE)]
