@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.operations.databases import contents, execute
+from tests.operations.databases import connected, contents, execute
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.engines.portable.table import TableRepository
@@ -425,3 +425,22 @@ def test_a_type_that_sqlalchemy_does_not_know_is_no_warning_where_nulls_are_look
             warnings.simplefilter("always")
             sync(space, "sqlite", "postgres", ["part"], dry_run=dry_run)
         assert [str(each.message) for each in told if issubclass(each.category, sa.exc.SAWarning)] == []
+
+
+def test_a_null_arrives_in_a_union_of_duckdb_as_one_and_a_text_as_one(space: Config) -> None:
+    rows = "INSERT INTO price VALUES (1, 1, 1, NULL), (2, 1, 1, 'NULL'), (3, 1, 1, '5')"
+    make(space, "sqlite", [rows])
+    make(space, "duckdb", code="UNION(number INTEGER, text VARCHAR)")
+    assert sync(space, "sqlite", "duckdb", ["price"]).verified
+    with connected(space.database("duckdb")) as connection:
+        query = "SELECT id FROM price WHERE code IS NULL OR union_tag(code) <> 'text' ORDER BY id"
+        assert [row[0] for row in connection.exec_driver_sql(query)] == [1]
+    execute(
+        space.database("duckdb"),
+        "DELETE FROM price WHERE id = 1",
+        "INSERT INTO price VALUES (4, 1, 1, union_value(number := 5)), (5, 1, 1, union_value(text := NULL))",
+    )
+    # A text does not tell which member it was, nor whether that was NULL.
+    with pytest.raises(MisfitsError) as caught:
+        sync(space, "duckdb", "sqlite", ["price"])
+    assert found(caught.value) == {"price.code": (2, ["id=4", "id=5"])}
