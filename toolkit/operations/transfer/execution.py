@@ -332,8 +332,9 @@ def _verified(
         if sent.rows != arrived.rows
         else "rows are there, but with other values than were sent,"
     )
-    error = VerificationError(target.name, spec.name, fact, first_difference(rows, repository, keys))
-    error.advise(firing(target, [spec]))
+    evidence = first_difference(rows, repository, keys)
+    error = VerificationError(target.name, spec.name, fact, evidence.text)
+    error.advise(evidence.advice(target.name) or firing(target, [spec]))
     raise error
 
 
