@@ -32,11 +32,25 @@ _AT_ONCE = 100
 _DIGITS = 15
 
 
-def unexpected(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> frozenset[str]:
+def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> frozenset[str]:
     """The columns with a value that is not as they were declared, or that were declared without a meaning."""
-    conditions = {name: expected(of) for name, of in columns.items()}
+    return unexpected(connection, table, {name: expected(of) for name, of in columns.items()})
+
+
+def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The storage classes of the values in each column."""
+    found: dict[str, frozenset[str]] = {}
+    for names in _pieces(columns):
+        cells = [f"max(typeof({_quoted(name)}) = '{each}')" for name in names for each in CLASSES]
+        row = iter(_row(connection, f"SELECT {', '.join(cells)} FROM {_quoted(table)}") or ())
+        found |= {name: frozenset(each for each in CLASSES if next(row)) for name in names}
+    return found
+
+
+def unexpected(connection: SqliteSnapshot, table: str, conditions: Mapping[str, str | None]) -> frozenset[str]:
+    """The columns with a value that does not meet its condition, and those without a condition."""
     odd = {name for name, condition in conditions.items() if condition is None}
-    for names in _pieces([name for name in columns if name not in odd]):
+    for names in _pieces([name for name in conditions if name not in odd]):
         asked = {name: _is_odd(name, str(conditions[name])) for name in names}
         # Mostly there are none: then one pass is enough, which looks no further than to the first.
         query = f"SELECT {', '.join(asked.values())} FROM {_quoted(table)} WHERE {' OR '.join(asked.values())} LIMIT 1"

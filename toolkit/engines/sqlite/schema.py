@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
 from toolkit.engines.sqlite.identities import identity
-from toolkit.engines.sqlite.measures import measured, unexpected
+from toolkit.engines.sqlite.measures import measured, undeclared
 from toolkit.engines.sqlite.reflection import TableMaker, left_out
+from toolkit.engines.sqlite.storage_types import types_by_storage
 from toolkit.engines.sqlite.structure import structures
 from toolkit.engines.sqlite.value_types import types_by_values
 
@@ -29,6 +30,9 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
             types[each.name] = {column.name: column.declared.type for column in each.columns}
             continue
         identities[each.name], told = identity(connection, each)
+        if by is TypesBy.STORAGE:
+            types[each.name] = types_by_storage(connection, each)
+            continue
         types[each.name], others = types_by_values(connection, each)
         notes += [*told, *others]
     maker = TableMaker(found, types, identities)
@@ -42,4 +46,4 @@ def measures(connection: SqliteSnapshot, table: sa.Table) -> dict[str, ColumnMea
     """What is stored in each column of a table, by two passes over it."""
     found = next(each for each in structures(connection) if each.name == table.name)
     columns = {column.name: column.declared for column in found.columns if column.name in table.columns}
-    return measured(connection, found.name, columns, unexpected(connection, found.name, columns))
+    return measured(connection, found.name, columns, undeclared(connection, found.name, columns))

@@ -14,7 +14,7 @@ from toolkit.core.schema import ColumnMeasure, Note
 from toolkit.core.types import MAX_DECIMAL_DIGITS
 from toolkit.engines.sqlite.declared import Declared, Family, text_type
 from toolkit.engines.sqlite.documents import are_texts, depends_on_text
-from toolkit.engines.sqlite.measures import measured, unexpected
+from toolkit.engines.sqlite.measures import measured, undeclared
 from toolkit.engines.sqlite.structure import StoredStructure
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def types_by_values(
 ) -> tuple[Mapping[str, TypeEngine[Any]], list[Note]]:
     """The types of a table's columns, and notes of those that are not as declared; most tables are read once."""
     columns = {column.name: column.declared for column in of.columns}
-    odd = unexpected(connection, of.name, columns)
+    odd = undeclared(connection, of.name, columns)
     measures = measured(connection, of.name, {name: columns[name] for name in columns if name in odd}, odd)
     types: dict[str, TypeEngine[Any]] = {}
     notes = []
