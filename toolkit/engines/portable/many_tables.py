@@ -44,6 +44,10 @@ class ManyTables(ABC):
             self._facts |= {spec.name: found.get(spec.name) for spec in unknown}
             self._asked |= {spec.name: spec for spec in unknown}
 
+    def expect_none(self, specs: Sequence[TableSpec]) -> None:
+        """Take these tables for ones that are yet to be made; of them, nothing needs to be connected to be asked."""
+        self._facts |= dict.fromkeys((spec.name for spec in specs), None)
+
     @abstractmethod
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         """What the catalogue says of these tables, by name; without those that are not there."""

@@ -61,6 +61,15 @@ class Misfits:
             group.rows.append(MisfitRow(key, value.value))
         self.first = self.first or as_error(table, key, value)
 
+    def note(self, spec: TableSpec, sifted: Sifted, kept: Table | None) -> None:
+        """Count the values of some rows that could not be read, and those that a target would not keep."""
+        for row in sifted.bad:
+            for value in row.values:
+                self.add(spec.name, row.key, value)
+        if kept is not None:
+            for number, value in kept.unkeepable(sifted.batch):
+                self.add(spec.name, batch_key(spec, sifted.batch, number), value)
+
     def error(self, met: ToolkitError) -> ToolkitError:
         """All of them; what was met, if that is all, or what shows why it is."""
         if self.first is None:
@@ -108,12 +117,12 @@ def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | N
         kept = stack.enter_context(connect(target)) if target is not None and exists(target) else None
         for spec in specs:
             for sifted in sifted_rows(source.repository(spec)):
-                _note(found, spec, sifted, None if kept is None else kept.repository(spec))
+                found.note(spec, sifted, None if kept is None else kept.repository(spec))
         if found.first is None and kept is not None:
             # It may be a row of the target that was met, where it was compared.
             for spec in specs:
                 for sifted in sifted_rows(kept.repository(spec)):
-                    _note(found, spec, sifted, None)
+                    found.note(spec, sifted, None)
     return found
 
 
@@ -136,15 +145,6 @@ def is_whole(table: Table) -> bool:
     except UnrepresentableValueError:
         return False
     return True
-
-
-def _note(found: Misfits, spec: TableSpec, sifted: Sifted, kept: Table | None) -> None:
-    for row in sifted.bad:
-        for value in row.values:
-            found.add(spec.name, row.key, value)
-    if kept is not None:
-        for number, value in kept.unkeepable(sifted.batch):
-            found.add(spec.name, batch_key(spec, sifted.batch, number), value)
 
 
 def require_kept(plans: Iterable[TablePlan], source: Source, target: Connection, *, whole: bool = False) -> None:
