@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,10 @@ from toolkit.cli.options import (
     DATABASE,
     TABLES,
     convert_option,
-    exclude_option,
+    exclude_column_option,
     general_options,
     rename_option,
+    selection_options,
     where_option,
 )
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 )
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
 @where_option
-@exclude_option
+@selection_options
+@exclude_column_option
 @rename_option
 @convert_option
 @click.option(
@@ -57,62 +59,68 @@ if TYPE_CHECKING:
 @click.pass_context
 def diff(
     ctx: click.Context,
+    /,
     tables: tuple[str, ...],
     source: str,
     target: str,
     rows: int,
     columns: tuple[str, ...],
-    where: dict[str, tuple[str, ...]],
-    exclude: tuple[str, ...],
-    rename: dict[str, str],
-    convert: tuple[str, ...],
     script: str | None,
     show_pii: bool,
     as_json: bool,
     json_lines: bool,
+    **which: Any,
 ) -> int:
     """Compare the tables of two databases.
 
     The exit code is 0 when all are the same, 3 when some differ, and 1 when some could not be compared. Nothing is
     written.
     """
+    shown = None if as_json else rows
     if script is not None:
         _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
         return _write_script(
-            ctx.obj,
-            source,
-            target,
-            script,
-            tables,
-            where,
-            exclude,
-            rename=rename,
-            convert=convert,
-            show_pii=show_pii,
-            rows=None if as_json else rows,
-            as_json=as_json,
+            ctx.obj, source, target, script, tables, rows=shown, show_pii=show_pii, as_json=as_json, **which
         )
-    if not json_lines:
-        return compare(
-            ctx.obj,
-            source,
-            target,
-            tables,
-            where,
-            exclude,
-            convert=convert,
-            columns=columns,
-            rename=rename,
-            show_pii=show_pii,
-            rows=None if as_json else rows,
-            as_json=as_json,
-        )
+    if json_lines:
+        return _stream(ctx.obj, source, target, tables, columns, show_pii=show_pii, **which)
+    return compare(
+        ctx.obj, source, target, tables, columns=columns, rows=shown, show_pii=show_pii, as_json=as_json, **which
+    )
+
+
+def compare(config: Config, source: str, target: str, tables: Sequence[str], *, as_json: bool, **options: Any) -> int:
+    """Compare, show what was found, and give the exit code."""
+    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.render import show_diff
+    from toolkit.operations.diff.compare import diff as run
+
+    with progress_on_stderr() as progress:
+        result = run(config, source, target, tables, progress=progress, **options)
+    print_json(result) if as_json else show_diff(result)
+    return _exit_code({table.status for table in result.tables})
+
+
+def _stream(
+    config: Config,
+    source: str,
+    target: str,
+    tables: Sequence[str],
+    columns: Sequence[str],
+    *,
+    where: Conditions,
+    convert: Sequence[str],
+    show_pii: bool,
+    **which: Any,
+) -> int:
+    """The same, each table and each row as a line as soon as it is compared."""
     from toolkit.cli.output import print_json
     from toolkit.operations.diff.compare import Comparison
+    from toolkit.operations.reflection.reflection import Wanted
 
     statuses = set()
-    with Comparison(ctx.obj, source, target, rename, convert, show_pii=show_pii) as comparison:
-        for table, differences in comparison.tables(tables, where, columns, exclude):
+    with Comparison(config, source, target, Wanted(tables, **which), convert, show_pii=show_pii) as comparison:
+        for table, differences in comparison.tables(where, columns):
             print_json(table, indent=None)
             statuses.add(table.status)
             for row in differences(None):
@@ -122,59 +130,8 @@ def diff(
     return _exit_code(statuses)
 
 
-def compare(
-    config: Config,
-    source: str,
-    target: str,
-    tables: Sequence[str],
-    where: Conditions,
-    exclude: Collection[str],
-    *,
-    convert: Sequence[str] = (),
-    columns: Sequence[str] = (),
-    rename: Mapping[str, str] | None = None,
-    rows: int | None = 0,
-    show_pii: bool = False,
-    as_json: bool,
-) -> int:
-    """Compare, show what was found, and give the exit code."""
-    from toolkit.cli.output import print_json, progress_on_stderr
-    from toolkit.cli.render import show_diff
-    from toolkit.operations.diff.compare import diff as run
-
-    with progress_on_stderr() as progress:
-        result = run(
-            config,
-            source,
-            target,
-            tables,
-            where=where,
-            exclude=exclude,
-            convert=convert,
-            columns=columns,
-            rename=rename,
-            show_pii=show_pii,
-            rows=rows,
-            progress=progress,
-        )
-    print_json(result) if as_json else show_diff(result)
-    return _exit_code({table.status for table in result.tables})
-
-
 def _write_script(
-    config: Config,
-    source: str,
-    target: str,
-    script: str,
-    tables: Sequence[str],
-    where: Conditions,
-    exclude: Collection[str],
-    *,
-    rename: Mapping[str, str],
-    convert: Sequence[str],
-    rows: int | None,
-    show_pii: bool,
-    as_json: bool,
+    config: Config, source: str, target: str, script: str, tables: Sequence[str], *, as_json: bool, **options: Any
 ) -> int:
     """Write the script, show what was found unless the script has stdout to itself, and give the exit code."""
     from toolkit.cli.output import print_json, progress_on_stderr, script_stream
@@ -183,20 +140,7 @@ def _write_script(
 
     output: Path | IO[bytes] = script_stream() if script == "-" else Path(script)
     with progress_on_stderr() as progress:
-        result = diff_sql(
-            config,
-            source,
-            target,
-            output,
-            tables,
-            where=where,
-            exclude=exclude,
-            rename=rename,
-            convert=convert,
-            show_pii=show_pii,
-            rows=rows,
-            progress=progress,
-        )
+        result = diff_sql(config, source, target, output, tables, progress=progress, **options)
     if script != "-":
         print_json(result) if as_json else show_diff(result)
     return _exit_code({table.status for table in result.tables})

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from toolkit.cli.options import DATABASE, TABLES, convert_option, exclude_option, general_options, where_option
+from toolkit.cli.options import (
+    DATABASE,
+    TABLES,
+    convert_option,
+    exclude_column_option,
+    general_options,
+    selection_options,
+    where_option,
+)
 from toolkit.config import DEFAULT_DATABASE
 from toolkit.errors import EXIT_DIFFERENT
 
@@ -32,7 +42,8 @@ from toolkit.errors import EXIT_DIFFERENT
 )
 @click.option("--compress", type=click.Choice(["none", "gz", "zst"]), default="none", show_default=True)
 @where_option
-@exclude_option
+@selection_options
+@exclude_column_option
 @convert_option
 @click.option("--attachments", is_flag=True, help="Also keep the files that rows point at, by their hash.")
 @click.option("--dry-run", is_flag=True, help="Count rows and files, and write nothing.")
@@ -41,17 +52,15 @@ from toolkit.errors import EXIT_DIFFERENT
 @click.pass_context
 def dump_data(
     ctx: click.Context,
+    /,
     tables: tuple[str, ...],
     source: str,
     directory: str | None,
     format_: str,
     compress: str,
-    where: dict[str, tuple[str, ...]],
-    exclude: tuple[str, ...],
-    convert: tuple[str, ...],
-    attachments: bool,
     dry_run: bool,
     as_json: bool,
+    **which: Any,
 ) -> int:
     """Write tables as JSON fixtures for git.
 
@@ -71,12 +80,9 @@ def dump_data(
             tables,
             directory=directory,
             form=form,
-            where=where,
-            exclude=exclude,
-            convert=convert,
-            attachments=attachments,
             dry_run=dry_run,
             progress=progress,
+            **which,
         )
     done = "" if dry_run else f"The files are written to {result.directory}"
     report(result, show_dump, as_json=as_json, done=done)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from toolkit.cli.options import (
     DATABASE,
     TABLES,
-    exclude_option,
     general_options,
     make_options,
     match_option,
+    selection_options,
     set_option,
     transfer_options,
 )
@@ -41,7 +43,7 @@ from toolkit.config import DEFAULT_DATABASE
     help="Insert or update; only insert, and refuse rows that are there; or also delete all other rows of "
     "these tables.",
 )
-@exclude_option
+@selection_options
 @match_option
 @set_option
 @click.option("--ignore-revision", is_flag=True, help="Load what was dumped at another schema revision.")
@@ -57,11 +59,11 @@ from toolkit.config import DEFAULT_DATABASE
 @click.pass_context
 def load_data(
     ctx: click.Context,
+    /,
     tables: tuple[str, ...],
     target: str,
     directory: str | None,
     mode: str,
-    exclude: tuple[str, ...],
     match: dict[str, tuple[str, ...]],
     set_values: dict[str, str],
     ignore_revision: bool,
@@ -74,6 +76,7 @@ def load_data(
     commit_every: int | None,
     hold_triggers: bool,
     as_json: bool,
+    **which: Any,
 ) -> None:
     """Write fixtures into a database.
 
@@ -98,7 +101,6 @@ def load_data(
             target,
             tables,
             directory=directory,
-            exclude=exclude,
             match=match,
             set_values=set_values,
             dry_run=dry_run,
@@ -107,6 +109,7 @@ def load_data(
             options=options,
             attachments=attachments,
             progress=progress,
+            **which,
         )
     done = "" if dry_run else f"The rows are written to {result.target} and committed"
     report(result, show_transfer, as_json=as_json, done=done)

@@ -110,17 +110,6 @@ def convert_option(command: F) -> F:
     )(command)
 
 
-def exclude_option(command: F) -> F:
-    """--exclude TABLE, beside the argument of tables."""
-    return click.option(
-        "--exclude",
-        multiple=True,
-        metavar="TABLE",
-        shell_complete=table_names,
-        help="All tables but this one; may be repeated.",
-    )(command)
-
-
 def only_option(command: F) -> F:
     """--only TABLE:CONDITION, as a mapping."""
     return click.option(
@@ -272,19 +261,6 @@ def exclude_column_option(command: F) -> F:
     )(command)
 
 
-def key_option(command: F) -> F:
-    """--key TABLE:COL,COL, as a mapping."""
-    return click.option(
-        "--key",
-        "keys",
-        multiple=True,
-        metavar="TABLE:COL,COL",
-        callback=_columns_by_table,
-        help="Tell the rows of a table apart by these columns, which no two rows may have alike; may be repeated, for "
-        "another table.",
-    )(command)
-
-
 def reflect_option(command: F) -> F:
     """--reflect, in place of models."""
     return click.option(
@@ -294,6 +270,33 @@ def reflect_option(command: F) -> F:
         callback=_choose_reflection,
         help="Work on the tables that the databases have, as where no models are configured.",
     )(command)
+
+
+def selection_options(command: F) -> F:
+    """Which tables are worked on, by which keys, of whose schema: what every verb takes."""
+    for option in reversed(
+        (
+            click.option(
+                "--exclude",
+                multiple=True,
+                metavar="TABLE",
+                shell_complete=table_names,
+                help="All tables but this one; may be repeated.",
+            ),
+            click.option(
+                "--key",
+                "keys",
+                multiple=True,
+                metavar="TABLE:COL,COL",
+                callback=_columns_by_table,
+                help="Tell the rows of a table apart by these columns, of which no two rows have the same values; may "
+                "be repeated, for another table.",
+            ),
+            reflect_option,
+        )
+    ):
+        command = option(command)
+    return command
 
 
 def general_options(command: F) -> F:

@@ -18,7 +18,8 @@ def show_status(result: Status, *, tables: bool) -> None:
     history = f"{_near(result.migrations, root)}, head {result.head or 'none'}" if result.migrations else "none"
     fixtures = f"{_near(result.fixtures, root)}, {there[result.fixtures.is_dir()]}"
     say(f"project     {root}")
-    say(f"models      {result.metadata}, {plural(len(result.tables), 'table')}")
+    models = f"{result.metadata}, {plural(len(result.tables), 'table')}"
+    say(f"models      {models if result.metadata else 'none: the tables are those of the databases'}")
     for refusal in result.refusals:
         say(f"            left out: {refusal}")
     say(f"migrations  {history}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from toolkit.cli.options import database_names, general_options
+from toolkit.cli.options import database_names, general_options, reflect_option
 from toolkit.errors import EXIT_DIFFERENT
 
 
 @click.command()
 @click.argument("databases", nargs=-1, metavar="[DATABASE]...", shell_complete=database_names)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@reflect_option
 @general_options
 @click.pass_context
 def status(ctx: click.Context, databases: tuple[str, ...], as_json: bool) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,13 +16,11 @@ from toolkit.cli.options import (
     convert_option,
     duration_or_number,
     exclude_column_option,
-    exclude_option,
     general_options,
-    key_option,
     make_options,
     match_option,
-    reflect_option,
     rename_option,
+    selection_options,
     set_option,
     transfer_options,
     where_option,
@@ -54,9 +52,8 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 @click.option("--to", "target", required=True, **DATABASE, help="Target: a database's name, or a URL.")
 @where_option
 @where_source_option
-@exclude_option
+@selection_options
 @exclude_column_option
-@key_option
 @match_option
 @set_option
 @rename_option
@@ -102,23 +99,17 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     "directory as fixtures, each with the reason; the exit code is then 3.",
 )
 @transfer_options
-@reflect_option
 @general_options
 @click.pass_context
 def sync(
     ctx: click.Context,
+    /,
     tables: tuple[str, ...],
     source: str,
     target: str,
-    where: dict[str, tuple[str, ...]],
     where_source: dict[str, tuple[str, ...]],
-    exclude: tuple[str, ...],
-    exclude_columns: tuple[str, ...],
-    keys: dict[str, tuple[str, ...]],
     match: dict[str, tuple[str, ...]],
     set_values: dict[str, str],
-    rename: dict[str, str],
-    convert: tuple[str, ...],
     since: str | None,
     overlap: dt.timedelta | int | None,
     delete: bool,
@@ -134,6 +125,7 @@ def sync(
     commit_every: int | None,
     hold_triggers: bool,
     as_json: bool,
+    **which: Any,
 ) -> int:
     """Write to one database what differs in another.
 
@@ -147,7 +139,7 @@ def sync(
         others = (attachments, overwrite_attachments, hold_triggers, set_values, where_source, rejects)
         if writing or any(others):
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
-        return compare(ctx.obj, source, target, tables, where, exclude, rename=rename, convert=convert, as_json=as_json)
+        return compare(ctx.obj, source, target, tables, as_json=as_json, **which)
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_transfer
     from toolkit.operations.sync import sync as run
@@ -164,15 +156,9 @@ def sync(
             source,
             target,
             tables,
-            where=where,
             where_source=where_source,
-            exclude=exclude,
-            exclude_columns=exclude_columns,
-            keys=keys,
             match=match,
             set_values=set_values,
-            rename=rename,
-            convert=convert,
             since=Since(since, overlap) if since else None,
             dry_run=dry_run,
             options=options,
@@ -180,6 +166,7 @@ def sync(
             overwrite_attachments=overwrite_attachments,
             rejects=rejects,
             progress=progress,
+            **which,
         )
     done = "" if dry_run else f"The rows are written to {result.target} and committed"
     report(result, show_transfer, as_json=as_json, done=done)

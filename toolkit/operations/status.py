@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import TransferWarning
+from toolkit.core.schema import TypesBy
 from toolkit.core.tables import usable_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import require_columns
 from toolkit.errors import ToolkitError
 from toolkit.operations.migrations.revisions import joined, recorded_revision
 from toolkit.operations.project import Project
+from toolkit.operations.records import is_record
 from toolkit.operations.unmodelled import unmodelled
 
 if TYPE_CHECKING:
@@ -108,6 +110,8 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
     """
     databases = [config.database(name) for name in dict.fromkeys(names or config.databases)]
     project = Project(config)
+    if not config.metadata:
+        return _without_models(project, databases)
     specs, refusals = usable_tables(project.metadata)
     head = joined(project.scripts.get_heads()) if project.has_history else None
     return Status(
@@ -123,7 +127,17 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
     )
 
 
-def _database(database: Database, project: Project, specs: Sequence[TableSpec], head: str | None) -> DatabaseStatus:
+def _without_models(project: Project, databases: Sequence[Database]) -> Status:
+    """Each database by its own tables; a history of migrations says nothing of them."""
+    config = project.config
+    found = [_database(each, project, None, None) for each in databases]
+    stores = tuple(_store(each) for each in config.stores.values())
+    return Status(config.root, "", (), None, None, config.fixtures, tuple(found), stores)
+
+
+def _database(
+    database: Database, project: Project, specs: Sequence[TableSpec] | None, head: str | None
+) -> DatabaseStatus:
     folder = database.file if database.directory is None else database.directory.resolve()
     place = database.shown_url if folder is None else str(folder)
     found = DatabaseStatus(database.name, database.engine_name, place, State.ABSENT)
@@ -132,9 +146,22 @@ def _database(database: Database, project: Project, specs: Sequence[TableSpec], 
     try:
         address = database.kind.answering_soon(database, _CONNECT_SECONDS)
         with connect(database.at(address)) as connection:
+            if specs is None:
+                return _own_contents(found, connection)
             return _contents(found, connection, project, specs, head)
     except ToolkitError as error:
         return replace(found, state=State.UNAVAILABLE, problems=(error.fact,), advice=error.advice)
+
+
+def _own_contents(found: DatabaseStatus, connection: Connection) -> DatabaseStatus:
+    """The tables that a database has, without migration tools' records."""
+    metadata = connection.schema(TypesBy.DECLARATION).metadata
+    specs, refusals = usable_tables(metadata)
+    specs = tuple(spec for spec in specs if not is_record(spec.table.name))
+    rows = connection.counts(specs)
+    tables = tuple(TableStatus(spec.name, rows.get(spec.name)) for spec in specs)
+    problems = tuple(each.fact for each in refusals)
+    return replace(found, tables=tables, problems=problems, state=State.READY if tables else State.EMPTY)
 
 
 def _contents(

@@ -19,7 +19,7 @@ from toolkit.core.json_columns import format_column
 from toolkit.core.plan import TransferWarning
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.renames import Renames
-from toolkit.core.tables import Conditions, TableSpec, narrowed, select_tables
+from toolkit.core.tables import Conditions, TableSpec, narrowed
 from toolkit.engines import connect
 from toolkit.engines.portable.as_stored import carried_as_stored
 from toolkit.engines.portable.connection import refuse_schema, require_columns
@@ -27,7 +27,8 @@ from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.personal_data import personal_columns
 from toolkit.operations.diff.fitting import fitting_keys
-from toolkit.operations.project import Project
+from toolkit.operations.reflection.project import Chosen
+from toolkit.operations.reflection.reflection import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.sources import SourceTables
@@ -118,6 +119,8 @@ def diff(
     *,
     where: Conditions | None = None,
     exclude: Collection[str] = (),
+    exclude_columns: Collection[str] = (),
+    keys: Mapping[str, Sequence[str]] | None = None,
     columns: Collection[str] = (),
     rename: Mapping[str, str] | None = None,
     convert: Sequence[str] = (),
@@ -125,20 +128,21 @@ def diff(
     show_pii: bool = False,
     progress: Progress | None = None,
 ) -> DiffResult:
-    """Compare tables by digest: all, or those named, without those to `exclude`.
+    """Compare tables by digest: all, or those named, without those to `exclude`, and without `exclude_columns`.
 
-    `rename` holds, by `TABLE` or `TABLE.COLUMN` of the models, the second database's name, `convert` as
-    `TABLE.COLUMN:HOW` how values of the source become the model's, before they are compared. `rows` of each table that
-    differs are shown with their columns (None: all of them).
+    Without models they are those of the databases; `keys` names, by table, columns that tell rows apart. `rename`
+    holds, by `TABLE` or `TABLE.COLUMN` of the models, the second database's name, `convert` as `TABLE.COLUMN:HOW` how
+    values of the source become the model's, before they are compared. `rows` of each table that differs are shown with
+    their columns (None: all of them).
 
     Raises:
         ToolkitError: a database that cannot be opened, or a name that is not known.
     """
     started = time.perf_counter()
-    with Comparison(config, source, target, rename, convert, show_pii=show_pii, progress=progress) as comparison:
+    wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {})
+    with Comparison(config, source, target, wanted, convert, show_pii=show_pii, progress=progress) as comparison:
         found = tuple(
-            replace(table, rows=tuple(differences(rows)))
-            for table, differences in comparison.tables(tables, where, columns, exclude)
+            replace(table, rows=tuple(differences(rows))) for table, differences in comparison.tables(where, columns)
         )
         return DiffResult(
             comparison.source.name,
@@ -171,15 +175,18 @@ class Comparison:
         config: Config,
         source: str,
         target: str,
-        rename: Mapping[str, str] | None = None,
+        wanted: Wanted | None = None,
         convert: Sequence[str] = (),
         *,
         show_pii: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        self._project = Project(config)
-        self._names = Renames.of(self._project.metadata, rename)
+        wanted = wanted or Wanted()
         self._databases = (config.database(source), config.database(target))
+        self._chosen = Chosen.of_both(config, *self._databases, wanted, compares=True)
+        self._is_named = bool(wanted.tables)
+        self._project = self._chosen.project
+        self._names = Renames.of(self._project.metadata, self._chosen.rename)
         self._masked = {} if show_pii else personal_columns(self._project.metadata)
         self._progress = progress or Silent()
         self._conversions = conversions(self._project.metadata, config.convert, convert)
@@ -207,14 +214,10 @@ class Comparison:
         self._stack.close()
 
     def tables(
-        self,
-        names: Sequence[str] = (),
-        where: Conditions | None = None,
-        columns: Collection[str] = (),
-        exclude: Collection[str] = (),
+        self, where: Conditions | None = None, columns: Collection[str] = ()
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
-        models = narrowed(select_tables(self._project.metadata, names, exclude), where or {})
+        models = narrowed(self._chosen.specs(), where or {})
         self._conversions.require_usable(models)
         models = tuple(_only(spec, columns) for spec in models) if columns else models
         elsewhere = Elsewhere.of(self._project, models, self._names)
@@ -223,11 +226,13 @@ class Comparison:
         for side, specs in sides:
             side.lock_tables(specs, self._progress)
             told_views(side, specs, self._progress)
-        self.unmodelled = tuple(
-            warning
-            for side, specs in sides
-            for warning in unmodelled(side, self._project, specs, named=bool(names), columns=not columns)
-        )
+        self.unmodelled = tuple(self._chosen.warnings)
+        if not self._project.is_reflected:
+            self.unmodelled += tuple(
+                warning
+                for side, specs in sides
+                for warning in unmodelled(side, self._project, specs, named=self._is_named, columns=not columns)
+            )
         filled = [side.filled([spec for spec in specs if side.column_names(spec) is not None]) for side, specs in sides]
         for own, spec in zip(models, elsewhere.specs, strict=True):
             yield self._compared(spec, is_filled=own.name in filled[0] or spec.name in filled[1])

@@ -33,6 +33,7 @@ from toolkit.engines.portable.script import qualified, quoted
 from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.diff.fitting import fitting_keys
+from toolkit.operations.reflection.reflection import Wanted
 from toolkit.operations.transfer.deletes import guard, has_to_wait
 from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.moved_values import temporary_unique_values
@@ -57,6 +58,8 @@ def diff_sql(
     *,
     where: Conditions | None = None,
     exclude: Collection[str] = (),
+    exclude_columns: Collection[str] = (),
+    keys: Mapping[str, Sequence[str]] | None = None,
     rename: Mapping[str, str] | None = None,
     convert: Sequence[str] = (),
     rows: int | None = 0,
@@ -74,8 +77,9 @@ def diff_sql(
         StoreError: the script cannot be written.
     """
     started = time.perf_counter()
-    with Comparison(config, source, target, rename, convert, show_pii=show_pii, progress=progress) as comparison:
-        compared = list(comparison.tables(tables, where, exclude=exclude))
+    wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {})
+    with Comparison(config, source, target, wanted, convert, show_pii=show_pii, progress=progress) as comparison:
+        compared = list(comparison.tables(where))
         for table, _ in compared:
             _require_compared(table)
         writer = _Writer(

@@ -106,14 +106,18 @@ class Chosen:
         rename = wanted.rename if found.is_made else found.renames
         return cls(project, found.names, excluded, rename, wanted, found.warnings)
 
+    @property
+    def excluded_names(self) -> Collection[str]:
+        """Of the tables, those that are left out: none where they were chosen already."""
+        return () if self.project.is_reflected else self.excluded
+
     def specs(self) -> tuple[TableSpec, ...]:
         """The tables, without columns that are left out.
 
         Raises:
             UnknownNameError, ConfigurationError: from `select_tables` and `without_columns`.
         """
-        excluded = () if self.project.is_reflected else self.excluded
-        found = select_tables(self.project.metadata, self.tables, excluded, self.wanted.keys)
+        found = select_tables(self.project.metadata, self.tables, self.excluded_names, self.wanted.keys)
         known = {f"{spec.name}.{name}" for spec in found for name in spec.column_names}
         places = [each for each in self.wanted.exclude_columns if not self.project.is_reflected or each in known]
         return without_columns(found, places)
