@@ -41,8 +41,9 @@ def _questions(column: sa.Column[Any]) -> Sequence[sa.ColumnElement[Any]]:
     # As the engine has it: a type of the application's own would look at what comes.
     cell = sa.type_coerce(sa.column(column.name), sa.types.NullType())
     text: sa.ColumnElement[str] = sa.cast(cell, sa.Text)
-    kind, nothing = logical_type(column.type).carrier, sa.null()
-    least, greatest, longest, scale = nothing, nothing, nothing, nothing
+    kind = logical_type(column.type).carrier
+    least: sa.ColumnElement[Any] = sa.null()
+    greatest, longest, scale = least, least, least
     if kind in _ORDERED:
         least, greatest = (sa.cast(each(cell), sa.Text) for each in (sa.func.min, sa.func.max))
     elif kind is Kind.TEXT:
