@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[^\W\d_]+")
 # Words as whole parts of a name: within others they mean something else ("ip" in "description").
@@ -35,3 +39,11 @@ def looks_personal(column: str) -> bool:
         return True
     named = next((place for place, word in enumerate(words) if word in ("name", "names")), None)
     return named is not None and not any(map(_THINGS.fullmatch, words[:named]))
+
+
+def personal_by_name(metadata: MetaData) -> dict[str, frozenset[str]]:
+    """By table, the columns that look personal."""
+    return {
+        name: frozenset(column.name for column in table.columns if looks_personal(column.name))
+        for name, table in metadata.tables.items()
+    }

@@ -137,6 +137,11 @@ class TransferWarning:
         return self.outcome == NOT_IN_MODELS
 
     @property
+    def is_of_masking(self) -> bool:
+        """Whether it is of a column whose values were masked in what is shown, as it looks personal."""
+        return self.outcome == MASKED
+
+    @property
     def is_of_conversion(self) -> bool:
         """Whether it counts the values that a conversion changed for good, as the user asked for."""
         return self.outcome == CONVERTED
@@ -154,6 +159,7 @@ class TableRejects:
 NOT_IN_MODELS = "not in the models"
 CHANGED_MEANWHILE = "changed meanwhile"
 CONVERTED = "converted"
+MASKED = "masked by name"
 
 
 @dataclass(frozen=True)
