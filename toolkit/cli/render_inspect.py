@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from toolkit.core.schema import ColumnMeasure, Note
 
 # Of a cell, so that a line stays one; `--json` tells all.
-_WIDTH, _VALUE = 44, 18
+_WIDTH, _TEXT, _NUMBER = 44, 18, 32
 _PARTS = 20
 
 
@@ -63,10 +63,10 @@ def _show(table: InspectedTable, target: str | None) -> None:
         say(f"  … and {len(table.carried) - _PARTS:,} more: --json tells all.")
     _show_notes(table.left, with_table=False)
     for each in table.misfits:
-        first = f"first {each.first_value}{f' ({each.first_key})' if each.first_key else ''}"
-        say(f"  does not fit: {each.column}: {plural(each.values, 'value')}, {each.reason}; {first}")
-        if each.advice:
-            say(f"    {each.advice}")
+        first = " ".join(filter(None, (each.first_value, each.first_key and f"({each.first_key})")))
+        say(f"  does not fit: {each.column}: {plural(each.values, 'value')}, {each.reason}; first {first}")
+    for advice in dict.fromkeys(each.advice for each in table.misfits if each.advice):
+        say(f"    {advice}")
 
 
 def _show_notes(notes: Sequence[Note], *, with_table: bool) -> None:
@@ -94,14 +94,15 @@ def _stored(column: InspectedColumn) -> str:
     values, told = measure.rows - measure.nulls, list[str]()
     if not values:
         return "-"
-    if list(measure.classes) not in ([], [column.declared]):
+    if [name.replace(" ", "") for name in measure.classes] not in ([], [column.declared.replace(" ", "")]):
         told.append(_counted(measure.classes.items(), values))
     if measure.forms:
         told.append(_counted(measure.forms.items(), values))
     if measure.least is not None and measure.greatest is not None:
         is_one = measure.least == measure.greatest
         both = (measure.least,) if is_one else (measure.least, measure.greatest)
-        told.append(" … ".join(_short(each, _VALUE) for each in both))
+        width = _NUMBER if measure.longest is None else _TEXT
+        told.append(" … ".join(_short(each, width) for each in both))
     if measure.longest is not None:
         told.append(f"longest {measure.longest:,}")
     if measure.precision is not None:

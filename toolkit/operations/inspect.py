@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from toolkit.core.inspection import Definitions, InspectedColumn, InspectedTable, Inspection, MisfitCount
+from toolkit.core.inspection import Definitions, InspectedColumn, InspectedTable, Inspection
 from toolkit.core.personal_names import looks_personal
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
 from toolkit.core.tables import TableSpec, table_spec
 from toolkit.engines import connect
-from toolkit.engines.database import Database
 from toolkit.engines.portable.type_texts import type_text
 from toolkit.engines.registry import engine_of, schemes
 from toolkit.errors import ConfigurationError, UnknownNameError
@@ -24,13 +24,13 @@ from toolkit.operations.reflection.made import made
 from toolkit.operations.reflection.parts import parts
 from toolkit.operations.reflection.reasons import reason
 from toolkit.operations.reflection.reflection import Wanted, chosen
-from toolkit.operations.transfer.misfits import Misfits, sifted_rows
+from toolkit.operations.reflection.unfit import MASK, unfit
 
 if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
     from toolkit.config import Config
     from toolkit.engines.contract import Connection, Engine
-
-MASK = "***"
 
 
 def inspect(
@@ -156,13 +156,15 @@ class Look:
         spec = _spec(table)
         declared = self._declared(spec)
         masked = frozenset() if show_pii else frozenset(c.name for c in table.columns if looks_personal(c.name))
+        types = self._types(there) or declared
         columns = tuple(
             InspectedColumn(
                 column.name,
                 declared[column.name],
                 bool(column.nullable),
                 _masked(measures[column.name]) if column.name in masked else measures[column.name],
-                *self._type(column, there, declared[column.name], measures[column.name]),
+                None if self.kind is None else types.get(column.name),
+                self._why(there.columns.get(column.name), declared[column.name], types, measures[column.name]),
                 is_masked=column.name in masked,
             )
             for column in table.columns
@@ -174,7 +176,7 @@ class Look:
             columns,
             parts(there),
             tuple(note for note in self.made.notes if note.table == name),
-            self._misfits(there, masked) if misfits and self.kind is not None else (),
+            unfit(self.connection, self.kind, _spec(there), types, measures, masked) if misfits and self.kind else (),
         )
 
     def _declared(self, spec: TableSpec) -> Mapping[str, str]:
@@ -188,40 +190,26 @@ class Look:
             for each in spec.table.columns
         }
 
-    def _type(
-        self, column: sa.Column[Any], there: sa.Table, declared: str, measure: ColumnMeasure
-    ) -> tuple[str | None, str]:
-        """The type of a column at the target, and why it is that."""
-        if self.kind is None:
-            return None, ""
-        if self.is_own:
-            return declared, ""
-        target = there.columns.get(column.name)
-        if target is None:
-            return None, ""
-        found = type_text(target.type, unconnected(self.kind).dialect)
-        is_strict = self.connection.capabilities.has_strict_types
-        return found, reason(declared, target, found, measure, is_strict=is_strict)
+    def _types(self, there: sa.Table) -> Mapping[str, str]:
+        """The types of the columns at the target, where that is another engine."""
+        if self.kind is None or self.is_own:
+            return {}
+        return {column.name: type_text(column.type, self.dialect) for column in there.columns}
 
-    def _misfits(self, table: sa.Table, masked: Collection[str]) -> tuple[MisfitCount, ...]:
-        """The values that cannot be read as what they would be, and those that the target cannot hold."""
+    def _why(
+        self, column: sa.Column[Any] | None, declared: str, types: Mapping[str, str], measure: ColumnMeasure
+    ) -> str:
+        """Why the target has this type."""
+        if self.kind is None or column is None:
+            return ""
+        is_strict = self.connection.capabilities.has_strict_types
+        return reason(declared, column, types[column.name], measure, self.kind.title if is_strict else None)
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """The target's, as it compiles types."""
         assert self.kind is not None
-        spec, found = _spec(table), Misfits()
-        target = self.kind.connection(Database(self.kind.title, f"{self.kind.dialect}://"), write=False)
-        target.expect_none([spec])
-        for sifted in sifted_rows(self.connection.repository(spec)):
-            found.note(spec, sifted, target.repository(spec))
-        return tuple(
-            MisfitCount(
-                column,
-                group_reason,
-                group.count,
-                group.rows[0].key,
-                MASK if column in masked else group.rows[0].value,
-                group.advice,
-            )
-            for (_, column, group_reason), group in found.groups.items()
-        )
+        return unconnected(self.kind).dialect
 
 
 def _masked(measure: ColumnMeasure) -> ColumnMeasure:
@@ -229,7 +217,7 @@ def _masked(measure: ColumnMeasure) -> ColumnMeasure:
 
 
 def _spec(table: sa.Table) -> TableSpec:
-    """A table as it is read, by whatever key."""
+    """A table as it is read, with a key or without."""
     try:
         return table_spec(table)
     except ConfigurationError:

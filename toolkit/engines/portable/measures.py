@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 # Longer than what is shown, so that it is seen to be shortened.
 _SHOWN = 100
-_MOMENTS = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TIMETZ, Kind.INTERVAL})
-_ORDERED = INTEGER_KINDS | FLOAT_KINDS | _MOMENTS | {Kind.DECIMAL}
+_MOMENTS = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TIMETZ})
+_INTERVALS = frozenset({Kind.INTERVAL, Kind.CALENDAR_INTERVAL})
+_ORDERED = INTEGER_KINDS | FLOAT_KINDS | _MOMENTS | _INTERVALS | {Kind.DECIMAL}
 _DIGITS = "0123456789"
 
 
@@ -41,18 +43,18 @@ def _questions(column: sa.Column[Any]) -> Sequence[sa.ColumnElement[Any]]:
     # As the engine has it: a type of the application's own would look at what comes.
     cell = sa.type_coerce(sa.column(column.name), sa.types.NullType())
     text: sa.ColumnElement[str] = sa.cast(cell, sa.Text)
-    kind = logical_type(column.type).carrier
+    type_ = logical_type(column.type)
     least: sa.ColumnElement[Any] = sa.null()
     greatest, longest, scale = least, least, least
-    if kind in _ORDERED:
+    if type_.kind in _ORDERED:
         least, greatest = (sa.cast(each(cell), sa.Text) for each in (sa.func.min, sa.func.max))
-    elif kind is Kind.TEXT:
+    elif type_.kind in (Kind.TEXT, Kind.ENUM):
         least, greatest = (sa.func.substr(each(text), 1, _SHOWN) for each in (sa.func.min, sa.func.max))
-    if kind in (Kind.TEXT, Kind.JSON):
+    if type_.kind not in _ORDERED and type_.carrier in (Kind.TEXT, Kind.JSON):
         longest = sa.func.max(sa.func.length(text))
-    elif kind is Kind.BYTES:
+    elif type_.carrier is Kind.BYTES:
         longest = sa.func.max(sa.func.octet_length(cell))
-    elif kind is Kind.DECIMAL:
+    elif type_.kind == Kind.DECIMAL:
         scale = sa.func.max(_digits_behind(text))
     return sa.func.count(cell), least, greatest, longest, scale
 
@@ -80,4 +82,5 @@ def _measure(connection: Connection, column: sa.Column[Any], rows: int, answers:
 
 
 def _digits_before(*numbers: str | None) -> int:
-    return max(len(each.lstrip("-").partition(".")[0].lstrip("0")) if each else 0 for each in numbers)
+    # With a sign, or of money.
+    return max(len(re.sub(r"\D", "", (each or "").partition(".")[0]).lstrip("0")) for each in numbers)

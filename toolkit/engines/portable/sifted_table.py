@@ -112,12 +112,15 @@ class SiftedTable(ConflictFinder):
 
     @cached_property
     def _narrower(self) -> dict[str, Narrower]:
-        facts = self.connection.facts(self.spec) if self.keeps_to_types else None
-        known = {} if facts is None else facts.columns
+        if not self.keeps_to_types:
+            return {}
+        facts = self.connection.facts(self.spec)
+        expected = self.connection.expected.get(self.spec.name, {})
+        types = expected if facts is None else {name: column.type for name, column in facts.columns.items()}
         found = {
-            c.name: narrower(c.type, getattr(c.declared, "length", None), known[c.name].type)
+            c.name: narrower(c.type, getattr(c.declared, "length", None), types[c.name])
             for c in self.spec.columns
-            if c.name in known
+            if c.name in types
         }
         return {name: check for name, check in found.items() if check is not None}
 

@@ -13,15 +13,19 @@ from toolkit.core.schema import ColumnMeasure
 from toolkit.core.types import FLOAT_KINDS, Kind, logical_type
 
 
-def reason(declared: str, column: sa.Column[Any], found: str, measure: ColumnMeasure, *, is_strict: bool) -> str:
-    """Why a column that was `declared` so gets the type `found`; '' where both say the same."""
+def reason(declared: str, column: sa.Column[Any], found: str, measure: ColumnMeasure, title: str | None) -> str:
+    """Why a column that was `declared` so gets the type `found`; '' where both say the same.
+
+    `title` is the target's engine, where what was declared says what the values are.
+    """
     if _plain(declared) == _plain(found):
         return ""
-    if not is_strict:
+    if title is None:
         return _by_values(declared, column, measure)
     if isinstance(column.type, EngineType) and column.type.like is None:
-        return f"the text of {declared}, which no other engine has"
-    return f"holds {logical_type(column.type)}"
+        return f"the text of {declared}, which {title} does not have"
+    type_ = logical_type(column.type)
+    return f"the text of {declared}" if type_.kind == Kind.NATIVE else f"{title}'s for {type_}"
 
 
 def _by_values(declared: str, column: sa.Column[Any], measure: ColumnMeasure) -> str:
