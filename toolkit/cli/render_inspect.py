@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.cli.output import print_script, say
-from toolkit.cli.render import plural, show_table
+from toolkit.cli.render import plural, show_table, show_transfer
 
 if TYPE_CHECKING:
     from toolkit.core.inspection import Definitions, InspectedColumn, InspectedTable, Inspection
+    from toolkit.core.plan import SyncResult
     from toolkit.core.schema import ColumnMeasure, Note
 
 # Of a cell, so that a line stays one; `--json` tells all.
@@ -28,6 +29,14 @@ def show_inspection(result: Inspection) -> None:
     if result.left:
         say()
         _show_notes(result.left, with_table=True)
+
+
+def show_sync(result: SyncResult) -> None:
+    """A sync; before it, what would become of tables that nobody has written a model of."""
+    if result.inspection is not None:
+        show_inspection(result.inspection)
+        say()
+    show_transfer(result)
 
 
 def show_definitions(found: Definitions) -> None:

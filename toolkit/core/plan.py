@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from toolkit.core.changes import Changes
 from toolkit.core.digest import NO_ROWS, TableDigest
+from toolkit.core.inspection import Inspection
 from toolkit.core.tables import TableSpec
 
 
@@ -167,7 +168,8 @@ class SyncResult:
     """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent.
 
     `schema_from` says what a target without tables got them from, or would get them: migrations, or the models.
-    Tables and columns have the models' names; `renamed` has the target's, where it has others.
+    Tables and columns have the models' names; `renamed` has the target's, where it has others. Without models, a dry
+    run into an empty database has an `inspection` of what would become of the tables.
     """
 
     source: str
@@ -182,6 +184,7 @@ class SyncResult:
     schema_from: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     rejected: tuple[TableRejects, ...] = ()
+    inspection: Inspection | None = None
 
     @property
     def is_overtaken(self) -> bool:

@@ -78,6 +78,12 @@ def definitions(
         return Look.at(connection, kind, Wanted(tables, exclude)).definitions(kind)
 
 
+def inspected(connection: Connection, kind: Engine, specs: Sequence[TableSpec], progress: Progress) -> Inspection:
+    """The same of a source whose rows are known to fit."""
+    look = Look.at(connection, kind, Wanted([spec.name for spec in specs]))
+    return look.inspection(show_pii=False, misfits=False, progress=progress)
+
+
 def engine_named(config: Config, name: str) -> Engine:
     """The engine of that name, or that of a database that is configured or given as a URL; nothing is opened.
 

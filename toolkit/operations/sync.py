@@ -33,6 +33,7 @@ from toolkit.errors import (
     VerificationError,
 )
 from toolkit.operations.attachments import copy_files
+from toolkit.operations.inspect import inspected
 from toolkit.operations.migrations.revisions import exists, mismatch, recorded_revision, revision_of
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.reflection import Wanted
@@ -209,8 +210,13 @@ class _Sync:
                     told = self.conversions.require_taken(origin, specs, progress)
                 copied = self._copied_files(origin, specs, lacking)
                 found = elsewhere.told(self._transferred(request, origin, specs))
+            seen = inspected(origin, self.target.kind, specs, progress) if self._is_shown(found) else None
         done = transferred(self.source.name, request, found, self.started, copied, (*self.told, *views, *left, *told))
-        return replace(done, renamed=elsewhere.shown)
+        return replace(done, renamed=elsewhere.shown, inspection=seen)
+
+    def _is_shown(self, found: TransferResult) -> bool:
+        """Whether to show what would become of tables that nobody has written a model of."""
+        return self.dry_run and self.project.is_reflected and found.schema_from is not None
 
     @contextmanager
     def _telling(self, origin: Connection, elsewhere: Elsewhere) -> Iterator[None]:
