@@ -87,7 +87,8 @@ def _show_notes(notes: Sequence[Note], *, with_table: bool) -> None:
 
 def _noted(note: Note, *, with_table: bool) -> str:
     place = ".".join(filter(None, (note.table if with_table else "", note.column)))
-    return f"not carried: {f'{place}: ' if place else ''}{note.what}: {note.reason}"
+    how = "not carried" if note.column is None else "not as it is"
+    return f"{how}: {f'{place}: ' if place else ''}{note.what}: {note.reason}"
 
 
 def _share(measure: ColumnMeasure) -> str:

@@ -14,6 +14,7 @@ from toolkit.core.personal_names import looks_personal
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
 from toolkit.core.tables import TableSpec, table_spec
+from toolkit.core.values import shortened
 from toolkit.engines import connect
 from toolkit.engines.portable.type_texts import type_text
 from toolkit.engines.registry import engine_of, schemes
@@ -168,7 +169,7 @@ class Look:
                 column.name,
                 declared[column.name],
                 bool(column.nullable),
-                _masked(measures[column.name]) if column.name in masked else measures[column.name],
+                _shown(measures[column.name], is_masked=column.name in masked),
                 None if self.kind is None else types.get(column.name),
                 self._why(there.columns.get(column.name), declared[column.name], types, measures[column.name]),
                 is_masked=column.name in masked,
@@ -218,8 +219,13 @@ class Look:
         return unconnected(self.kind).dialect
 
 
-def _masked(measure: ColumnMeasure) -> ColumnMeasure:
-    return replace(measure, least=measure.least and MASK, greatest=measure.greatest and MASK)
+def _shown(measure: ColumnMeasure, *, is_masked: bool) -> ColumnMeasure:
+    """A measure as it may be seen: no value of any length."""
+    least, greatest = (
+        None if value is None else MASK if is_masked else shortened(value)
+        for value in (measure.least, measure.greatest)
+    )
+    return replace(measure, least=least, greatest=greatest)
 
 
 def _spec(table: sa.Table) -> TableSpec:

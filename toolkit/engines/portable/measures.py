@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from toolkit.core.schema import ColumnMeasure
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind, logical_type
-from toolkit.core.values import shortened
 from toolkit.engines.portable.type_texts import type_text
 
 if TYPE_CHECKING:
@@ -73,8 +72,8 @@ def _measure(connection: Connection, column: sa.Column[Any], rows: int, answers:
         rows,
         rows - values,
         {type_text(column.type, connection.sqlalchemy.dialect): values} if values else {},
-        least=None if least is None else shortened(least),
-        greatest=None if greatest is None else shortened(greatest),
+        least=least,
+        greatest=greatest,
         longest=longest,
         precision=_digits_before(least, greatest) + scale if is_decimal else None,
         scale=scale,
