@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from toolkit.operations.diff.compare import diff
     from toolkit.operations.fixtures.dump import dump_data
     from toolkit.operations.fixtures.load import load_data
+    from toolkit.operations.inspect import inspect
     from toolkit.operations.status import status
     from toolkit.operations.sync import sync
     from toolkit.operations.transfer.options import Options
@@ -28,6 +29,7 @@ __all__ = [
     "ToolkitError",
     "diff",
     "dump_data",
+    "inspect",
     "load_config",
     "load_data",
     "status",
@@ -42,6 +44,7 @@ _MODULES = {
     "ToolkitError": "toolkit.errors",
     "diff": "toolkit.operations.diff.compare",
     "dump_data": "toolkit.operations.fixtures.dump",
+    "inspect": "toolkit.operations.inspect",
     "load_config": "toolkit.config",
     "load_data": "toolkit.operations.fixtures.load",
     "status": "toolkit.operations.status",

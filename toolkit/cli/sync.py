@@ -141,7 +141,7 @@ def sync(
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, as_json=as_json, **which)
     from toolkit.cli.output import progress_on_stderr, report
-    from toolkit.cli.render import show_transfer
+    from toolkit.cli.render_inspect import show_sync
     from toolkit.operations.sync import sync as run
     from toolkit.operations.transfer.watermarks import Since
 
@@ -169,7 +169,7 @@ def sync(
             **which,
         )
     done = "" if dry_run else f"The rows are written to {result.target} and committed"
-    report(result, show_transfer, as_json=as_json, done=done)
+    report(result, show_sync, as_json=as_json, done=done)
     has_problems = result.attachments is not None and result.attachments.problems
     return EXIT_DIFFERENT if has_problems or result.rejected else 0
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from toolkit.core.changes import Changes
 from toolkit.core.digest import NO_ROWS, TableDigest
+from toolkit.core.inspection import Inspection
 from toolkit.core.tables import TableSpec
 
 
@@ -142,6 +143,11 @@ class TransferWarning:
         return self.outcome == NOT_CARRIED
 
     @property
+    def is_of_masking(self) -> bool:
+        """Whether it is of a column whose values were masked in what is shown, as it looks personal."""
+        return self.outcome == MASKED
+
+    @property
     def is_of_conversion(self) -> bool:
         """Whether it counts the values that a conversion changed for good, as the user asked for."""
         return self.outcome == CONVERTED
@@ -160,6 +166,7 @@ NOT_IN_MODELS = "not in the models"
 NOT_CARRIED = "not carried"
 CHANGED_MEANWHILE = "changed meanwhile"
 CONVERTED = "converted"
+MASKED = "masked by name"
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,8 @@ class SyncResult:
     """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent.
 
     `schema_from` says what a target without tables got them from, or would get them: migrations, or the models.
-    Tables and columns have the models' names; `renamed` has the target's, where it has others.
+    Tables and columns have the models' names; `renamed` has the target's, where it has others. Without models, a dry
+    run into an empty database has an `inspection` of what would become of the tables.
     """
 
     source: str
@@ -182,6 +190,7 @@ class SyncResult:
     schema_from: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     rejected: tuple[TableRejects, ...] = ()
+    inspection: Inspection | None = None
 
     @property
     def is_overtaken(self) -> bool:

@@ -32,6 +32,7 @@ from toolkit.errors import (
     VerificationError,
 )
 from toolkit.operations.attachments import copy_files
+from toolkit.operations.inspect import inspected
 from toolkit.operations.migrations.revisions import exists, mismatch, recorded_revision, revision_of
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.reflection import Wanted
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toolkit.config import Config, Database
+    from toolkit.core.renames import Renames
     from toolkit.engines.contract import Connection
     from toolkit.operations.project import Project
     from toolkit.operations.transfer.converting import Conversions
@@ -209,9 +211,14 @@ class _Sync:
                 found = elsewhere.told(self._transferred(request, origin, elsewhere))
             if self.rejects is not None and not lacking:
                 told = self.conversions.told_without(origin, specs, self.rejects.keys)
+            seen = inspected(origin, self.target.kind, specs, progress) if self._is_shown(found) else None
         warnings = (*self.chosen.warnings, *views, *left, *told)
         done = transferred(self.source.name, request, found, self.started, copied, warnings)
-        return replace(done, renamed=elsewhere.shown)
+        return replace(done, renamed=elsewhere.shown, inspection=seen)
+
+    def _is_shown(self, found: TransferResult) -> bool:
+        """Whether to show what would become of tables that nobody has written a model of."""
+        return self.dry_run and self.project.is_reflected and found.schema_from is not None
 
     @contextmanager
     def _telling(self, origin: Connection, elsewhere: Elsewhere) -> Iterator[None]:

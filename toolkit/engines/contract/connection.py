@@ -119,6 +119,9 @@ class Connection(Protocol):
     def look_up(self, specs: Sequence[TableSpec]) -> None:
         """Ask the catalogue of all these tables at once: for thousands of tables, one by one takes minutes."""
 
+    def expect(self, spec: TableSpec, types: Mapping[str, str]) -> None:
+        """Take a table for one that is yet to be made, of such columns: nothing needs to be connected to ask of it."""
+
     def facts(self, spec: TableSpec) -> TableFacts | None:
         """What the catalogue says of a table, None if it is not there; asked once in a transaction."""
 

@@ -59,13 +59,13 @@ def _modelled_index(index: sa.Index, dialect: str) -> UniqueKey:
 
 
 def _modelled_foreign_key(key: sa.ForeignKeyConstraint) -> ForeignKey:
-    options = {
-        "ondelete": key.ondelete,
-        "onupdate": key.onupdate,
-        "deferrable": key.deferrable,
-        "initially": key.initially,
-    }
-    return ForeignKey(tuple(c.name for c in key.columns), key.referred_table.name, tuple(option_texts(options)))
+    return ForeignKey(tuple(c.name for c in key.columns), key.referred_table.name, foreign_key_options(key))
+
+
+def foreign_key_options(key: sa.ForeignKeyConstraint) -> tuple[str, ...]:
+    """The options of a model's foreign key, as `option_texts` gives them."""
+    names = ("ondelete", "onupdate", "deferrable", "initially")
+    return tuple(option_texts({name: getattr(key, name) for name in names}))
 
 
 def option_texts(options: Mapping[str, Any]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -27,6 +27,8 @@ class ManyTables(ABC):
         self._facts: dict[str, TableFacts | None] = {}
         self._asked: dict[str, TableSpec] = {}
         self._rows: dict[str, int | None] = {}
+        self.expected: dict[str, Mapping[str, str]] = {}
+        """The types of columns of tables that are yet to be made, by table."""
 
     def facts(self, spec: TableSpec) -> TableFacts | None:
         """What the catalogue says of a table, None if it is not there; asked once in a transaction."""
@@ -43,6 +45,11 @@ class ManyTables(ABC):
             found = self._read_facts(unknown)
             self._facts |= {spec.name: found.get(spec.name) for spec in unknown}
             self._asked |= {spec.name: spec for spec in unknown}
+
+    def expect(self, spec: TableSpec, types: Mapping[str, str]) -> None:
+        """Take a table for one that is yet to be made, of such columns: nothing needs to be connected to ask of it."""
+        self._facts[spec.name] = None
+        self.expected[spec.name] = types
 
     @abstractmethod
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:

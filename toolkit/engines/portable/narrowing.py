@@ -20,7 +20,7 @@ from toolkit.core.types import INFINITE_TIMESTAMP, INTEGER_KINDS, Kind, LogicalT
 from toolkit.engines.portable.lossy import BITS, bare
 
 Mask = Any  # An Arrow array of booleans.
-_DECIMAL = re.compile(r"(?:numeric|decimal)\((\d+),(-?\d+)\)", re.IGNORECASE)
+_DECIMAL = re.compile(r"(?:numeric|decimal)\((\d+),\s?(-?\d+)\)", re.IGNORECASE)
 _MOMENT = re.compile(r"(?:timestamp|time)\((\d)\) with(?:out)? time zone")
 _TEXT = re.compile(r"(character varying|character)\((\d+)\)")
 # Of these, a column keeps every character, whatever it is told of their number.

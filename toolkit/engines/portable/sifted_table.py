@@ -125,10 +125,13 @@ class SiftedTable(ConflictFinder):
     @cached_property
     def _narrower(self) -> dict[str, Narrower]:
         known = self._known
+        types = {name: column.type for name, column in known.items()}
+        if self.keeps_to_types and self.connection.facts(self.spec) is None:
+            types = dict(self.connection.expected.get(self.spec.name, {}))
         found = {
-            c.name: narrower(c.type, getattr(c.declared, "length", None), known[c.name].type)
+            c.name: narrower(c.type, getattr(c.declared, "length", None), types[c.name])
             for c in self.spec.columns
-            if c.name in known
+            if c.name in types
         }
         return {name: check for name, check in found.items() if check is not None}
 

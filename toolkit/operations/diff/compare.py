@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from toolkit.compute.changes import compare, compare_rows
 from toolkit.core.changes import Changes
 from toolkit.core.json_columns import format_column
-from toolkit.core.plan import TransferWarning
+from toolkit.core.personal_names import personal_by_name
+from toolkit.core.plan import MASKED, TransferWarning
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.tables import Conditions, TableSpec, narrowed
 from toolkit.engines import connect
@@ -186,7 +187,9 @@ class Comparison:
         self._is_named = bool(wanted.tables)
         self._project = self._chosen.project
         self._names = self._chosen.renames
-        self._masked = {} if show_pii else personal_columns(self._project.metadata)
+        personal = personal_by_name if self._project.is_reflected else personal_columns
+        self._masked = {} if show_pii else personal(self._project.metadata)
+        self._hidden: dict[tuple[str, str], None] = {}
         self._progress = progress or Silent()
         self._conversions = conversions(self._project.metadata, config.convert, convert)
         self._told: list[TransferWarning] = []
@@ -204,8 +207,10 @@ class Comparison:
 
     @property
     def warnings(self) -> tuple[TransferWarning, ...]:
-        """What was not compared, and what conversions changed in the tables so far."""
-        return (*self.unmodelled, *self._told)
+        """What was not compared, what conversions changed, and what was masked by its name, in the tables so far."""
+        reason = "It looks personal by its name, which is all that is known of it; --show-pii shows its values."
+        hidden = (TransferWarning(MASKED, table, reason, column) for table, column in self._hidden)
+        return (*self.unmodelled, *self._told, *(hidden if self._project.is_reflected else ()))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -308,6 +313,7 @@ class Comparison:
         for key, kind in zip(shown, part.column("kind").to_pylist(), strict=True):
             before, after = (side.get(key, {}) for side in (old, new))
             differing = [n for n in spec.column_names if n not in spec.key and before.get(n) != after.get(n)]
+            self._hidden |= dict.fromkeys((own.name, names[n]) for n in (*spec.key, *differing) if n in masked)
             yield RowDiff(
                 own.name,
                 kind,

@@ -13,6 +13,8 @@ from toolkit.errors import MigrationError, StatementError
 from toolkit.operations.migrations.alembic_session import transaction
 
 if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
     from toolkit.config import Config, Database
 
 _PROBE = "toolkit_probe"
@@ -32,7 +34,11 @@ def make_tables(
     """
     begun: list[sa.Table] = []
     try:
-        with transaction(database, config) as connection, _noting(metadata, begun), _without_types(connection, tables):
+        with (
+            transaction(database, config) as connection,
+            _noting(metadata, begun),
+            without_types(connection.dialect, tables),
+        ):
             for statement in definitions:
                 connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
             if not definitions:
@@ -53,7 +59,7 @@ def _make_schemas(connection: sa.Connection, tables: Iterable[sa.Table]) -> None
 
 
 @contextmanager
-def _without_types(connection: sa.Connection, tables: Iterable[sa.Table]) -> Iterator[None]:
+def without_types(dialect: Dialect, tables: Iterable[sa.Table]) -> Iterator[None]:
     """Let no type of the models' be made on an engine without named types: SQLAlchemy would make domains on any."""
     named = [
         column.type
@@ -61,7 +67,7 @@ def _without_types(connection: sa.Connection, tables: Iterable[sa.Table]) -> Ite
         for column in table.columns
         if isinstance(column.type, sa.types.SchemaType) and getattr(column.type, "create_type", False)
     ]
-    made: list[Any] = [] if connection.dialect.supports_native_enum else named
+    made: list[Any] = [] if dialect.supports_native_enum else named
     for each in made:
         each.create_type = False
     try:

@@ -115,11 +115,11 @@ def make_schema(
         with alembic_session(database, project, progress, before_commit=require_tables) as session:
             session.commands.upgrade()
     else:
-        tables = _without(metadata, exclude)
+        tables = tables_to_make(metadata, exclude)
         make_tables(database, config, metadata, tables, project.definitions(database, tables))
 
 
-def _without(metadata: MetaData, exclude: Collection[str]) -> list[Table]:
+def tables_to_make(metadata: MetaData, exclude: Collection[str]) -> list[Table]:
     """The tables but the excluded ones that no other needs, because a foreign key of its points at them."""
     wanted = [table for name, table in metadata.tables.items() if name not in exclude]
     # Grows while it is walked: parents have parents.

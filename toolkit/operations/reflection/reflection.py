@@ -65,7 +65,7 @@ def reflect_one(database: Database, wanted: Wanted, types: TypesBy = TypesBy.VAL
     """
     with connect(database) as connection:
         schema = connection.schema(types)
-        names, notes = _chosen(schema.metadata.tables, wanted)
+        names, notes = chosen(schema.metadata.tables, wanted)
         return Reflection(schema.metadata, names, f"the schema of {database.name}", notes=(*schema.notes, *notes))
 
 
@@ -161,14 +161,14 @@ def _unanswered(source: Connection, pair: Pair, wanted: Wanted) -> Iterator[str]
 def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     is_alike = source.database.engine_name == target.engine_name
     schema = source.schema(TypesBy.STORAGE if is_alike else TypesBy.VALUES)
-    names, notes = _chosen(schema.metadata.tables, wanted)
+    names, notes = chosen(schema.metadata.tables, wanted)
     schema = schema if is_alike else made(schema, target.kind)
     return Reflection(
         schema.metadata, names, f"the schema of {source.name}", notes=(*schema.notes, *notes), is_made=True
     )
 
 
-def _chosen(tables: Mapping[str, sa.Table], wanted: Wanted) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+def chosen(tables: Mapping[str, sa.Table], wanted: Wanted) -> tuple[tuple[str, ...], tuple[Note, ...]]:
     """The tables to work on, and what is left out though nobody said so."""
     for name in (*wanted.tables, *wanted.exclude):
         if name not in tables:

@@ -71,6 +71,18 @@ class Misfits:
             group.rows.append(MisfitRow(key, value.value))
         self.first = self.first or as_error(table, key, value)
 
+    def note(self, spec: TableSpec, sifted: Sifted, kept: Table | None) -> None:
+        """Count the values of some rows that could not be read, and those that a target would not keep."""
+        for row in sifted.bad:
+            for value in row.values:
+                self.add(spec.name, row.key, value)
+        if kept is None:
+            return
+        sent = pa.record_batch(sifted.batch.columns, schema=kept.spec.schema)
+        for number, value in kept.unkeepable(sent):
+            table, column = self.own.get((kept.spec.name, value.column), (spec.name, value.column))
+            self.add(table, batch_key(spec, sifted.batch, number), replace(value, column=column))
+
     def error(self, met: ToolkitError) -> ToolkitError:
         """All of them; what was met, if that is all, or what shows why it is."""
         if self.first is None:
@@ -141,14 +153,12 @@ def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | N
                 names = zip(spec.column_names, own.column_names, strict=True)
                 found.own |= {(spec.name, name): (own.name, other) for name, other in names}
             for sifted in sifted_rows(rows):
-                _note(found, own, sifted)
-                if kept is not None:
-                    _note_unkept(found, own, sifted.batch, kept.repository(spec))
+                found.note(own, sifted, None if kept is None else kept.repository(spec))
         if found.first is None and kept is not None:
             # It may be a row of the target that was met, where it was compared.
             for spec in specs:
                 for sifted in sifted_rows(kept.repository(spec)):
-                    _note(found, spec, sifted)
+                    found.note(spec, sifted, None)
     return found
 
 
@@ -172,19 +182,6 @@ def is_whole(rows: SiftedRows) -> bool:
     except UnrepresentableValueError:
         return False
     return True
-
-
-def _note(found: Misfits, spec: TableSpec, sifted: Sifted) -> None:
-    for row in sifted.bad:
-        for value in row.values:
-            found.add(spec.name, row.key, value)
-
-
-def _note_unkept(found: Misfits, own: TableSpec, batch: pa.RecordBatch, kept: Table) -> None:
-    sent = pa.record_batch(batch.columns, schema=kept.spec.schema)
-    for number, value in kept.unkeepable(sent):
-        table, column = found.own.get((kept.spec.name, value.column), (own.name, value.column))
-        found.add(table, batch_key(own, batch, number), replace(value, column=column))
 
 
 def require_kept(plans: Iterable[TablePlan], source: Source, target: Connection, *, whole: bool = False) -> None:

@@ -47,8 +47,9 @@ def verify_again(
         if keys.num_rows:
             rows = partial(rows_with_keys, source.repository(plan.spec), keys)
             fact = "rows were changed by a trigger, or by others, after they had been compared or verified"
-            error = VerificationError(target.name, plan.spec.name, fact, first_difference(rows, repository, keys))
-            error.advise(firing(target, [each.spec for each in plans]))
+            found = first_difference(rows, repository, keys)
+            error = VerificationError(target.name, plan.spec.name, fact, found.text)
+            error.advise(found.advice(target.name) or firing(target, [each.spec for each in plans]))
             raise error
 
 

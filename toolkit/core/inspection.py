@@ -1,0 +1,81 @@
+"""What is in a database, and what would become of it in another engine's, as a value that is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.core.schema import ColumnMeasure, Note
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedColumn:
+    """A column: its type in its database's words, what is stored, and the `type` that the target gets, with the reason.
+
+    The least and the greatest value are masked where `is_masked`.
+    """
+
+    name: str
+    declared: str
+    is_nullable: bool
+    stored: ColumnMeasure
+    type: str | None = None
+    why: str = ""
+    is_masked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MisfitCount:
+    """So many values of a column that the target cannot hold, or that cannot be read, with the first of them."""
+
+    column: str
+    reason: str
+    values: int
+    first_key: str
+    first_value: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedTable:
+    """A table. Of its parts (keys, constraints, indexes, defaults) `carried` are those that the target gets too.
+
+    `left` are those that it does not get, or in another form, with the reasons. `target` is the name there.
+    """
+
+    name: str
+    rows: int
+    key: tuple[str, ...]
+    columns: tuple[InspectedColumn, ...]
+    carried: tuple[str, ...]
+    left: tuple[Note, ...] = ()
+    misfits: tuple[MisfitCount, ...] = ()
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is in a database; `target` is the engine that it is looked at for, if any is.
+
+    `left` is what is there, but not among the tables: views, and tables that are somebody else's work.
+    """
+
+    database: str
+    engine: str
+    target: str | None
+    tables: tuple[InspectedTable, ...]
+    left: tuple[Note, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Of all tables."""
+        return sum(table.rows for table in self.tables)
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Statements that make a database's tables in an empty one of an engine, in this order; and what is left out."""
+
+    database: str
+    engine: str
+    statements: tuple[str, ...]
+    left: tuple[Note, ...] = ()

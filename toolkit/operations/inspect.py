@@ -1,0 +1,236 @@
+"""`toolkit inspect`: what is in a database, and what would become of it in another engine's. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from toolkit.core.inspection import Definitions, InspectedColumn, InspectedTable, Inspection
+from toolkit.core.personal_names import looks_personal
+from toolkit.core.progress import Progress, Silent
+from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
+from toolkit.core.tables import TableSpec, table_spec
+from toolkit.core.values import shortened
+from toolkit.engines import connect
+from toolkit.engines.portable.type_texts import type_text
+from toolkit.engines.registry import engine_of, schemes
+from toolkit.errors import ConfigurationError, UnknownNameError
+from toolkit.operations.migrations.schema import tables_to_make
+from toolkit.operations.migrations.statements import make_statements, unconnected
+from toolkit.operations.reflection.made import made
+from toolkit.operations.reflection.parts import parts
+from toolkit.operations.reflection.reasons import reason
+from toolkit.operations.reflection.reflection import Wanted, chosen
+from toolkit.operations.reflection.unfit import MASK, unfit
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
+    from toolkit.config import Config
+    from toolkit.engines.contract import Connection, Engine
+
+
+def inspect(
+    config: Config,
+    database: str,
+    tables: Sequence[str] = (),
+    *,
+    for_engine: str | None = None,
+    exclude: Collection[str] = (),
+    show_pii: bool = False,
+    progress: Progress | None = None,
+) -> Inspection:
+    """What is in a database: of all its tables, or those named, what they are made of and what is stored in them.
+
+    With `for_engine`, an engine's name, or a database's name or URL, also which types an empty database of it gets, and
+    why, what is carried there and what is not, and which values it cannot hold. Values of columns that look personal
+    are masked, unless `show_pii`.
+
+    Raises:
+        UnknownNameError: there is no such database, engine or table.
+        ToolkitError: as from reading.
+    """
+    source, kind = config.database(database), None if for_engine is None else engine_named(config, for_engine)
+    with connect(source) as connection:
+        looked = Look.at(connection, kind, Wanted(tables, exclude))
+        return looked.inspection(show_pii=show_pii, misfits=True, progress=progress or Silent())
+
+
+def definitions(
+    config: Config,
+    database: str,
+    tables: Sequence[str] = (),
+    *,
+    for_engine: str | None = None,
+    exclude: Collection[str] = (),
+) -> Definitions:
+    """The statements that a sync into an empty database of that engine executes; of its own engine without one.
+
+    Raises:
+        UnknownNameError: there is no such database, engine or table.
+    """
+    source = config.database(database)
+    kind = source.kind if for_engine is None else engine_named(config, for_engine)
+    with connect(source) as connection:
+        return Look.at(connection, kind, Wanted(tables, exclude)).definitions(kind)
+
+
+def inspected(connection: Connection, kind: Engine, specs: Sequence[TableSpec], progress: Progress) -> Inspection:
+    """The same of a source whose rows are known to fit."""
+    look = Look.at(connection, kind, Wanted([spec.name for spec in specs]))
+    return look.inspection(show_pii=False, misfits=False, progress=progress)
+
+
+def engine_named(config: Config, name: str) -> Engine:
+    """The engine of that name, or that of a database that is configured or given as a URL; nothing is opened.
+
+    Raises:
+        UnknownNameError: it is neither.
+        ConfigurationError: from a database's settings.
+    """
+    if name in config.databases or ":" in name:
+        return config.database(name).kind
+    found = engine_of(name.lower())
+    if found is None:
+        raise UnknownNameError("engine", name, dict.fromkeys((*schemes(), *config.databases)))
+    return found
+
+
+@dataclass(frozen=True)
+class Look:
+    """An open database, its tables as they are, and as an engine would have them (`kind`, if that is asked for)."""
+
+    connection: Connection
+    kind: Engine | None
+    schema: Schema
+    made: Schema
+    names: tuple[str, ...]
+    left: tuple[Note, ...]
+
+    @classmethod
+    def at(cls, connection: Connection, kind: Engine | None, wanted: Wanted) -> Look:
+        """Read the catalogue, and the values where types rest on them."""
+        is_own = kind is not None and kind.name == connection.database.engine_name
+        types = TypesBy.DECLARATION if kind is None else TypesBy.STORAGE if is_own else TypesBy.VALUES
+        schema = connection.schema(types)
+        names, left = chosen(schema.metadata.tables, wanted)
+        there = schema if kind is None or is_own else made(schema, kind)
+        return cls(connection, kind, schema, there, names, left)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the tables are looked at for the engine that they are of."""
+        return self.kind is not None and self.kind.name == self.connection.database.engine_name
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        """What is not carried, or not as it is."""
+        return (*self.made.notes, *self.left)
+
+    def definitions(self, kind: Engine) -> Definitions:
+        """The statements that make the tables."""
+        excluded = [name for name in self.made.metadata.tables if name not in self.names]
+        tables = tables_to_make(self.made.metadata, excluded)
+        own = self.connection.definitions(tables) if self.is_own else ()
+        statements = own or make_statements(kind, self.made.metadata, tables)
+        known = {table.fullname for table in tables}
+        left = [note for note in self.notes if note.table in known or note.table not in self.schema.metadata.tables]
+        return Definitions(self.connection.name, kind.name, tuple(statements), tuple(left))
+
+    def inspection(self, *, show_pii: bool, misfits: bool, progress: Progress) -> Inspection:
+        """All of it."""
+        tables = []
+        for name in self.names:
+            progress.step(f"inspect {name}")
+            tables.append(self._table(name, show_pii=show_pii, misfits=misfits))
+        # Of tables that were left out because others were named, nobody asked.
+        left = (note for note in self.notes if note.table not in self.schema.metadata.tables)
+        return Inspection(
+            self.connection.name,
+            self.connection.database.engine_name,
+            None if self.kind is None else self.kind.name,
+            tuple(tables),
+            tuple(dict.fromkeys((*self.left, *left))),
+        )
+
+    def _table(self, name: str, *, show_pii: bool, misfits: bool) -> InspectedTable:
+        table, there = self.schema.metadata.tables[name], self.made.metadata.tables[name]
+        measures = self.connection.measures(table)
+        spec = _spec(table)
+        declared = self._declared(spec)
+        masked = frozenset() if show_pii else frozenset(c.name for c in table.columns if looks_personal(c.name))
+        types = self._types(there) or declared
+        columns = tuple(
+            InspectedColumn(
+                column.name,
+                declared[column.name],
+                bool(column.nullable),
+                _shown(measures[column.name], is_masked=column.name in masked),
+                None if self.kind is None else types.get(column.name),
+                self._why(there.columns.get(column.name), declared[column.name], types, measures[column.name]),
+                is_masked=column.name in masked,
+            )
+            for column in table.columns
+        )
+        return InspectedTable(
+            name,
+            next((each.rows for each in measures.values()), 0),
+            spec.key,
+            columns,
+            parts(there),
+            tuple(note for note in self.made.notes if note.table == name),
+            unfit(self.connection, self.kind, _spec(there), types, measures, masked) if misfits and self.kind else (),
+        )
+
+    def _declared(self, spec: TableSpec) -> Mapping[str, str]:
+        """Each column's type in the database's own words: where it says what values are, that of the schema."""
+        dialect, facts = self.connection.sqlalchemy.dialect, None
+        if not self.connection.capabilities.has_strict_types:
+            facts = self.connection.facts(spec)
+        known = {} if facts is None else facts.columns
+        return {
+            each.name: known[each.name].type if each.name in known else type_text(each.type, dialect)
+            for each in spec.table.columns
+        }
+
+    def _types(self, there: sa.Table) -> Mapping[str, str]:
+        """The types of the columns at the target, where that is another engine."""
+        if self.kind is None or self.is_own:
+            return {}
+        return {column.name: type_text(column.type, self.dialect) for column in there.columns}
+
+    def _why(
+        self, column: sa.Column[Any] | None, declared: str, types: Mapping[str, str], measure: ColumnMeasure
+    ) -> str:
+        """Why the target has this type."""
+        if self.kind is None or column is None:
+            return ""
+        is_strict = self.connection.capabilities.has_strict_types
+        return reason(declared, column, types[column.name], measure, self.kind.title if is_strict else None)
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """The target's, as it compiles types."""
+        assert self.kind is not None
+        return unconnected(self.kind).dialect
+
+
+def _shown(measure: ColumnMeasure, *, is_masked: bool) -> ColumnMeasure:
+    """A measure as it may be seen: no value of any length."""
+    least, greatest = (
+        None if value is None else MASK if is_masked else shortened(value)
+        for value in (measure.least, measure.greatest)
+    )
+    return replace(measure, least=least, greatest=greatest)
+
+
+def _spec(table: sa.Table) -> TableSpec:
+    """A table as it is read, with a key or without."""
+    try:
+        return table_spec(table)
+    except ConfigurationError:
+        return replace(table_spec(table, [next(iter(table.columns)).name]), key=())

@@ -1,0 +1,66 @@
+"""What a table has beside its columns' names and types, each part in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from toolkit.engines.portable.constraints import foreign_key_options
+
+
+def parts(table: sa.Table) -> tuple[str, ...]:
+    """Its key, unique constraints, foreign keys, checks, indexes, defaults, numbering and generated columns."""
+    return tuple(text for each in (_constraints, _indexes, _columns) for text in each(table))
+
+
+def _constraints(table: sa.Table) -> Iterator[str]:
+    if table.primary_key.columns:
+        yield f"primary key {_listed(table.primary_key.columns.keys())}"
+    for unique in _sorted(table, sa.UniqueConstraint):
+        yield f"unique{_name(unique)} {_listed(unique.columns.keys())}"
+    for key in _sorted(table, sa.ForeignKeyConstraint):
+        target, options = key.elements[0].target_fullname.rpartition(".")[0], foreign_key_options(key)
+        theirs = _listed(each.target_fullname.rpartition(".")[2] for each in key.elements)
+        yield " ".join([f"foreign key {_listed(key.column_keys)} to {target} {theirs}", *options])
+    for check in _sorted(table, sa.CheckConstraint):
+        yield f"check{_name(check)} ({_line(check.sqltext)})"
+    for other in table.constraints:
+        if other.__visit_name__ == "exclude_constraint":
+            yield f"exclusion{_name(other)}"
+
+
+def _indexes(table: sa.Table) -> Iterator[str]:
+    for index in sorted(table.indexes, key=lambda each: str(each.name)):
+        expressions = (each.name if isinstance(each, sa.Column) else _line(each) for each in index.expressions)
+        conditions = (value for name, value in index.dialect_kwargs.items() if name.endswith("_where"))
+        condition = next((f" where {_line(each)}" for each in conditions if each is not None), "")
+        yield f"{'unique ' if index.unique else ''}index{_name(index)} {_listed(expressions)}{condition}"
+
+
+def _columns(table: sa.Table) -> Iterator[str]:
+    for column in table.columns:
+        if column.computed is not None:
+            yield f"{column.name} is generated: {_line(column.computed.sqltext)}"
+        elif column.identity is not None or column is table.autoincrement_column:
+            yield f"{column.name} numbers itself"
+        elif isinstance(column.server_default, sa.DefaultClause):
+            yield f"default of {column.name}: {_line(column.server_default.arg)}"
+
+
+def _sorted(table: sa.Table, kind: type[Any]) -> list[Any]:
+    found = [each for each in table.constraints if isinstance(each, kind)]
+    return sorted(found, key=lambda each: (str(each.name or ""), str([column.name for column in each.columns])))
+
+
+def _name(part: Any) -> str:
+    return f" {part.name}" if isinstance(part.name, str) else ""
+
+
+def _listed(names: Any) -> str:
+    return f"({', '.join(names)})"
+
+
+def _line(text: Any) -> str:
+    return " ".join(str(text).split())
