@@ -99,7 +99,7 @@ SELECT c.oid::bigint AS id, conrelid::bigint AS "table", conname::text AS name, 
              JOIN pg_attribute ON attrelid = confrelid AND attnum = k.number ORDER BY place) AS parent_columns,
        confupdtype::text AS on_update, confdeltype::text AS on_delete, confmatchtype::text AS match,
        conparentid <> 0 AS is_of_parent, coninhcount > 0 AS is_inherited,
-       conindid::bigint AS index,
+       conindid::bigint AS index_id,
        ARRAY(SELECT oprname::text FROM unnest(conexclop) WITH ORDINALITY AS k(number, place)
              JOIN pg_operator ON pg_operator.oid = k.number ORDER BY place) AS operators,
        coalesce((to_jsonb(c) -> 'conperiod')::boolean, false) AS has_period,
