@@ -172,11 +172,12 @@ LEFT JOIN pg_attribute ON attrelid = own.refobjid AND attnum = own.refobjsubid
 ORDER BY quoted
 """
 
-# Which columns take their numbers from which sequence.
+# Which columns take their numbers from which sequence, just as they come.
 DEFAULTS = """
 SELECT adrelid::bigint AS "table", adnum AS number, refobjid::bigint AS sequence FROM pg_attrdef
 JOIN pg_depend ON objid = pg_attrdef.oid AND classid = 'pg_attrdef'::regclass AND refclassid = 'pg_class'::regclass
 JOIN pg_sequence ON seqrelid = refobjid WHERE adrelid = ANY(CAST(:tables AS oid[]))
+AND pg_get_expr(adbin, adrelid) = format('nextval(%L::regclass)', seqrelid::regclass)
 """
 
 PARTITIONS = """
