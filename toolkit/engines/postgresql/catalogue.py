@@ -97,6 +97,15 @@ SELECT place, conname::text, NULL FROM unnest(CAST(:tables AS text[])) AS place
 JOIN pg_constraint ON conrelid = to_regclass(place) WHERE contype = 'x'
 """
 
+# What the server makes beside a foreign key to a partitioned table, for each of its partitions.
+FOREIGN_KEYS_TO_PARTITIONS = """
+SELECT place, ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS k(n, number)
+                    JOIN pg_attribute ON attrelid = conrelid AND attnum = n ORDER BY number) AS columns,
+       relname::text AS parent
+FROM unnest(CAST(:tables AS text[])) AS place JOIN pg_constraint ON conrelid = to_regclass(place)
+JOIN pg_class ON pg_class.oid = confrelid WHERE contype = 'f' AND conparentid <> 0
+"""
+
 FOREIGN_KEYS = """
 SELECT nspname AS schema, relname AS name,
        ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS k(n, place)
