@@ -230,7 +230,8 @@ def _order(constraint: sa.Constraint) -> tuple[str, str]:
 
 def _given(item: sa.Index | sa.UniqueConstraint) -> dict[str, Any]:
     """What SQLAlchemy's options of any engine say, by their names without the engine's."""
-    return {name.partition("_")[2]: value for name, value in item.dialect_kwargs.items() if value not in (None, False)}
+    options = {name.partition("_")[2]: value for name, value in item.dialect_kwargs.items()}
+    return {name: each for name, each in options.items() if isinstance(each, sa.ClauseElement) or each}
 
 
 def foreign_keys(
