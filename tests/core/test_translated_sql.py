@@ -111,6 +111,8 @@ CONDITIONS = [
     ("sqlite", "t >= 'a'", '("t" COLLATE "C" >= \'a\')'),
     ("sqlite", "nc = 'Open' and nc NOT IN ('Ä', 'X')", None),
     ("sqlite", "nc > 'a'", "!ordered there is not certain"),
+    ("sqlite", "t = 'A%@' COLLATE NOCASE or t = nc COLLATE nocase", None),
+    ("sqlite", "nc = 'open' COLLATE BINARY", "(\"nc\" = 'open')"),
     ("sqlite", "t = nc", '("t" = "nc")'),
     ("sqlite", "coalesce(nc, '') = 'open'", "(coalesce(\"nc\", '') = 'open')"),
     ("sqlite", "t = lower(t)", '("t" = lower("t" COLLATE "C"))'),

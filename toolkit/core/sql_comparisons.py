@@ -27,8 +27,7 @@ _EQUAL = ("=", "<>")
 class Comparing:
     """Comparisons of one engine's SQL in that of another; each method raises `Untranslatable` where one is not certain.
 
-    In SQLite the left side's collation counts, unless only the right side is a column (its documentation, "Datatypes",
-    section 7.1).
+    Whose collation counts is said in SQLite's documentation, "Datatypes", section 7.1.
     """
 
     source: SqlDialect
@@ -86,14 +85,16 @@ class Comparing:
     def _texts(self, left: Term, right: Term, sign: str) -> tuple[str, str]:
         if not (left.is_plain and right.is_plain):
             raise Untranslatable("how its texts are compared there is not certain")
-        if left.folds or (right.folds and left.column is None):
+        # As SQLite documents it; elsewhere, both sides have the same, or one is named.
+        ruling = next((each for each in (left, right) if each.is_collated), None)
+        ruling = ruling or next((each for each in (left, right) if each.column is not None), left)
+        if ruling.folds:
             if sign not in _EQUAL:
                 raise Untranslatable("how its texts are ordered there is not certain")
             return self.lowered(left), self.lowered(right)
         if sign in _EQUAL:
             return left.sql, right.sql
-        is_binary = all(each.is_binary for each in (left, right) if each.column is not None)
-        if self.target.in_bytes is None or not is_binary:
+        if self.target.in_bytes is None or not ruling.is_binary:
             raise Untranslatable("texts are ordered by a collation that is not carried")
         return self.target.in_bytes.format(left.sql), right.sql
 

@@ -17,6 +17,8 @@ class SqlDialect:
 
     folds_ascii_alone: bool = False
     """lower() and upper() change the letters of ASCII, and no others."""
+    cases_by_collation: bool = False
+    """So they do of texts with a collation of bytes."""
     like_folds: bool = False
     """LIKE takes a letter of ASCII in either case for the same."""
     has_loose_names: bool = False

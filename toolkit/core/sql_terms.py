@@ -53,6 +53,10 @@ class Term:
     is_plain: bool = True
     is_binary: bool = True
     is_trivial: bool = False
+    is_collated: bool = False
+    """A collation is named with it, which counts before that of any column."""
+    has_ascii_case: bool = False
+    """No letters but those of ASCII have another case."""
 
 
 def text_literal(text: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from toolkit.core.sql_nodes import shown
 from toolkit.core.sql_terms import (
     NUMBERS,
     Term,
@@ -21,7 +22,7 @@ from toolkit.core.sql_terms import (
     text_literal,
     truth_term,
 )
-from toolkit.core.translated_sql import Translation, shown
+from toolkit.core.translated_sql import Translation
 from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, Kind
 
 if TYPE_CHECKING:

@@ -10,10 +10,12 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING
 
 from toolkit.core.sql_comparisons import Comparing
 from toolkit.core.sql_dialect import SqlDialect
+from toolkit.core.sql_nodes import COMPARISONS, conjuncts, listed, shown, tight
 from toolkit.core.sql_terms import (
     BOOLEAN,
     NUMBERS,
@@ -32,10 +34,7 @@ from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
 
-_COMPARISONS = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _ARITHMETIC = {"add": "+", "sub": "-", "mul": "*"}
-# As an operand of a comparison without brackets, engines bind these differently.
-_LOOSE = frozenset({*_COMPARISONS, "is", "in", "between", "like", "not", "and", "or", "nullsafeeq", "nullsafeneq"})
 _TEXT_TYPES = frozenset({"TEXT", "VARCHAR", "CHAR", "NCHAR", "NVARCHAR", "BPCHAR", "NAME"})
 _WIDE_NUMBERS = frozenset({"DECIMAL", "BIGINT", "DOUBLE", "BIGDECIMAL"})
 _NUMBER_TYPES = _WIDE_NUMBERS | {"INT", "SMALLINT", "TINYINT", "FLOAT"}
@@ -60,7 +59,7 @@ class Translation:
 
     def condition(self, text: str) -> str:
         """What a CHECK, or a partial index, demands."""
-        parts = [self._truth(each) for each in _conjuncts(self.parsed(text))]
+        parts = [self._truth(each) for each in conjuncts(self.parsed(text))]
         kept = [each for each in parts if not each.is_trivial]
         if not kept:
             raise Untranslatable("it holds for every value of the types there")
@@ -103,8 +102,8 @@ class Translation:
     def term(self, node: Expr) -> Term:
         """A node in the target's SQL."""
         key = node.key
-        if key in _COMPARISONS:
-            return self._comparison(node, _COMPARISONS[key])
+        if key in COMPARISONS:
+            return self._comparison(node, COMPARISONS[key])
         if key in _ARITHMETIC:
             return self._arithmetic(node, _ARITHMETIC[key])
         visit = getattr(self, f"_visit_{key}", None)
@@ -145,10 +144,19 @@ class Translation:
 
     def _visit_collate(self, node: Expr) -> Term:
         term, name = self.term(node.this), node.expression.name.upper()
+        if node.this.key not in ("column", "paren", "literal"):
+            raise Untranslatable(f"what {shown(node)} belongs to is not certain without brackets")
         if term.kind != Kind.TEXT or name not in self.source.byte_collations | self.source.folding_collations:
             raise Untranslatable(f"there is no collation {name}")
         is_binary = name in self.source.byte_collations
-        return replace(term, folds=not is_binary, is_binary=is_binary, is_plain=True)
+        return replace(
+            term,
+            folds=not is_binary,
+            is_binary=is_binary,
+            is_plain=True,
+            is_collated=True,
+            has_ascii_case=is_binary and self.source.cases_by_collation,
+        )
 
     def _visit_paren(self, node: Expr) -> Term:
         return self.term(node.this)
@@ -177,13 +185,13 @@ class Translation:
     def _visit_not(self, node: Expr) -> Term:
         inner = node.this
         if inner.key == "is" and inner.expression.key == "null":
-            return Term(f"({self.term(_tight(inner.this)).sql} IS NOT NULL)", BOOLEAN)
+            return Term(f"({self.term(tight(inner.this)).sql} IS NOT NULL)", BOOLEAN)
         if inner.key == "in":
             return self._membership(inner.this, inner.expressions, "NOT IN", inner)
         return Term(f"(NOT {self._truth(inner).sql})", BOOLEAN)
 
     def _visit_is(self, node: Expr) -> Term:
-        inner, other = _tight(node.this), node.expression
+        inner, other = tight(node.this), node.expression
         if other.key == "null":
             return Term(f"({self.term(inner).sql} IS NULL)", BOOLEAN)
         if other.key == "boolean":
@@ -193,16 +201,16 @@ class Translation:
     # -- comparisons -----------------------------------------------------------------------------------------------
 
     def _comparison(self, node: Expr, sign: str) -> Term:
-        left, right = _tight(node.this), _tight(node.expression)
+        left, right = tight(node.this), tight(node.expression)
         if right.key == "any" and sign == "=":
-            return self._membership(left, _listed(right.this), "IN", node)
+            return self._membership(left, listed(right.this), "IN", node)
         if right.key == "anonymous" and right.name.upper() == "ALL" and sign == "<>":
-            return self._membership(left, _listed(right.expressions[0]), "NOT IN", node)
+            return self._membership(left, listed(right.expressions[0]), "NOT IN", node)
         return self._comparing.compared(self.term(left), self.term(right), sign)
 
     def _visit_nullsafeeq(self, node: Expr) -> Term:
         found = self._comparing.compared(
-            self.term(_tight(node.this)), self.term(_tight(node.expression)), "=", self.target.same
+            self.term(tight(node.this)), self.term(tight(node.expression)), "=", self.target.same
         )
         return replace(found, is_trivial=False)
 
@@ -210,7 +218,7 @@ class Translation:
         return Term(f"(NOT {self._visit_nullsafeeq(node).sql})", BOOLEAN)
 
     def _visit_between(self, node: Expr) -> Term:
-        terms = [self.term(_tight(each)) for each in (node.this, node.args["low"], node.args["high"])]
+        terms = [self.term(tight(each)) for each in (node.this, node.args["low"], node.args["high"])]
         if [each.kind for each in terms] == [BOOLEAN, *[Kind.INT64] * 2]:
             return self._membership(node.this, [node.args["low"], node.args["high"]], "IN", node)
         low, high = (
@@ -222,7 +230,7 @@ class Translation:
         return self._membership(node.this, node.expressions, "IN", node)
 
     def _membership(self, left: Expr, listed: Iterable[Expr], word: str, node: Expr) -> Term:
-        inner, others = self.term(_tight(left)), [self.term(_tight(each)) for each in listed]
+        inner, others = self.term(tight(left)), [self.term(tight(each)) for each in listed]
         if not others:
             raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
         pairs = [self._comparing.alike(inner, each, "=") for each in others]
@@ -233,7 +241,7 @@ class Translation:
         return Term(f"({pairs[0][0]} {word} ({', '.join(each for _, each in pairs)}))", BOOLEAN, is_trivial=is_trivial)
 
     def _visit_like(self, node: Expr) -> Term:
-        text, pattern = self.term(_tight(node.this)), self.term(_tight(node.expression))
+        text, pattern = self.term(tight(node.this)), self.term(tight(node.expression))
         word = "NOT LIKE" if node.args.get("negate") else "LIKE"
         return Term(self._comparing.like(text, pattern, word), BOOLEAN)
 
@@ -290,15 +298,30 @@ class Translation:
 
     def _case(self, node: Expr, name: str, of_ascii: str | None) -> Term:
         term = self.term(node.this)
+        is_exact = self.source.folds_ascii_alone or term.has_ascii_case
         if term.kind != Kind.TEXT or not term.is_plain:
             raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
-        if self._folds == "as named":
-            return replace(term, sql=f"{name}({term.sql})", column=None)
-        if of_ascii is None or (not self.source.folds_ascii_alone and self._folds is None):
+        if self._folds == "as named" and not term.has_ascii_case:
+            return replace(term, sql=f"{name}({term.sql})", column=None, folds=False, is_collated=False)
+        if of_ascii is None or not (is_exact or self._folds):
             raise Untranslatable(f"{name}() changes other letters there")
-        if not self.source.folds_ascii_alone:
+        if not is_exact:
             self.remarks.append("texts that differ by the case of letters outside of ASCII are two there")
-        return replace(term, sql=of_ascii.format(term.sql), column=None, folds=False)
+        return replace(term, sql=of_ascii.format(term.sql), column=None, folds=False, is_collated=False)
+
+    def _visit_translate(self, node: Expr) -> Term:
+        letters = node.args["from_"].name, node.args["to"].name
+        if letters == (ascii_uppercase, ascii_lowercase):
+            return self._of_ascii(node, self.target.lowered)
+        if letters == (ascii_lowercase, ascii_uppercase):
+            return self._of_ascii(node, self.target.raised)
+        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+
+    def _of_ascii(self, node: Expr, form: str | None) -> Term:
+        term = self.term(node.this)
+        if term.kind != Kind.TEXT or not term.is_plain or form is None:
+            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+        return replace(term, sql=form.format(term.sql), column=None, folds=False, is_collated=False)
 
     def _visit_coalesce(self, node: Expr) -> Term:
         return self._one_of([self.term(each) for each in (node.this, *node.expressions)], "coalesce({})")
@@ -306,7 +329,7 @@ class Translation:
     def _visit_nullif(self, node: Expr) -> Term:
         own, other = self.term(node.this), self.term(node.expression)
         left, right = self._comparing.alike(own, other, "=")
-        return replace(own, sql=f"nullif({left}, {right})", column=None, folds=False)
+        return replace(own, sql=f"nullif({left}, {right})", column=None, folds=False, is_collated=False)
 
     def _visit_case(self, node: Expr) -> Term:
         if node.this is not None:
@@ -361,37 +384,6 @@ def _literal_cast(term: Term, name: str, node: Expr) -> Term:
     raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
 
 
-def _conjuncts(node: Expr) -> list[Expr]:
-    """The parts that all have to hold."""
-    if node.key == "paren":
-        return _conjuncts(node.this)
-    if node.key == "and":
-        return [*_conjuncts(node.this), *_conjuncts(node.expression)]
-    return [node]
-
-
-def _listed(node: Expr) -> list[Expr]:
-    """The elements of an array that is written out."""
-    while node.key in ("paren", "cast"):
-        node = node.this
-    if node.key != "array":
-        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
-    return list(node.expressions)
-
-
-def _tight(node: Expr) -> Expr:
-    """An operand that every engine takes for one."""
-    if node.key in _LOOSE:
-        raise Untranslatable(f"what {shown(node)} belongs to is not certain without brackets")
-    return node
-
-
 def _widest(kinds: set[str]) -> str:
     order = (Kind.FLOAT64, Kind.FLOAT32, Kind.DECIMAL, Kind.INT64, Kind.INT32, Kind.INT16)
     return next(each for each in order if each in kinds)
-
-
-def shown(node: Expr) -> str:
-    """A node, for a message."""
-    text = node.sql(comments=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - what a line has room for

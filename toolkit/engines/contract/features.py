@@ -60,6 +60,8 @@ class SchemaFeatures:
     """In a unique key, NULLs may be the same."""
     has_partial_indexes: bool = False
     """An index may have a condition."""
+    orders_indexes: bool = True
+    """An index is in ascending or descending order."""
     orders_nulls: bool = True
     """An index says whether NULLs are first."""
     has_exclusions: bool = False

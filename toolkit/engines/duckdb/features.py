@@ -13,6 +13,8 @@ FEATURES = SchemaFeatures(
     computed_when=frozenset({"virtual"}),
     constrains_computed=False,
     numbers_any_column=True,
+    # It forgets what an index was said to be.
+    orders_indexes=False,
     # See toolkit.engines.duckdb.dialect.
     keeps_foreign_keys=False,
 )

@@ -8,6 +8,7 @@ _UTC = "CURRENT_TIMESTAMP AT TIME ZONE 'UTC'"
 
 SQL = SqlDialect(
     grammar="postgres",
+    cases_by_collation=True,
     byte_collations=frozenset({"C", "POSIX", "UCS_BASIC"}),
     pads_chars=True,
     in_bytes='{} COLLATE "C"',

@@ -16,6 +16,11 @@ from toolkit.core.verbatim import verbatim
 from toolkit.operations.reflection.made_columns import TableMaking, domain_checks, meaning_of, text_of
 from toolkit.operations.reflection.made_names import Names
 
+_ORDERS: dict[Any, Any] = {
+    operators.desc_op: sa.desc,
+    operators.nulls_first_op: sa.nulls_first,
+    operators.nulls_last_op: sa.nulls_last,
+}
 _PLAIN_METHODS = (None, "btree", "hash")
 
 
@@ -189,16 +194,8 @@ class KeysMaking:
 
     def _part(self, part: Any, what: str, *, is_unique: bool) -> Any:
         """A column or an expression, with its order."""
-        if isinstance(part, UnaryExpression):
-            inner = self._part(part.element, what, is_unique=is_unique)
-            if part.modifier is operators.desc_op:
-                return sa.desc(inner)
-            if part.modifier not in (operators.nulls_first_op, operators.nulls_last_op):
-                return inner
-            if not self.making.target.orders_nulls:
-                self.making.note(what, "It does not say where NULLs are.")
-                return inner
-            return sa.nulls_first(inner) if part.modifier is operators.nulls_first_op else sa.nulls_last(inner)
+        if isinstance(part, UnaryExpression) and part.modifier is not None:
+            return self._ordered(part, what, is_unique=is_unique)
         if isinstance(part, BinaryExpression) and part.operator is operators.collate:
             return self._collated(part, what, is_unique=is_unique)
         if not isinstance(part, sa.Column):
@@ -206,6 +203,17 @@ class KeysMaking:
         if is_unique and self._folding([part.name]):
             return self._translated(quoted(part.name), is_unique=True, what=what)
         return self.made.c[part.name]
+
+    def _ordered(self, part: UnaryExpression[Any], what: str, *, is_unique: bool) -> Any:
+        inner, order = self._part(part.element, what, is_unique=is_unique), part.modifier
+        says_nulls = order in (operators.nulls_first_op, operators.nulls_last_op)
+        if not self.making.target.orders_indexes:
+            self.making.note(what, "Indexes are in no order there.")
+        elif says_nulls and not self.making.target.orders_nulls:
+            self.making.note(what, "It does not say where NULLs are.")
+        elif order in _ORDERS:
+            return _ORDERS[order](inner)
+        return inner
 
     def _collated(self, part: BinaryExpression[Any], what: str, *, is_unique: bool) -> Any:
         inner = self._part(part.left, what, is_unique=is_unique)
