@@ -115,7 +115,9 @@ class Sieve:
             for column, raw in zip(self.spec.columns, columns, strict=True)
             if column.name not in bad
         }
-        key = ", ".join(f"{name}={bad[name] if name in bad else self._shown(name, cells)}" for name in self.spec.key)
+        key = ", ".join(
+            f"{name}={bad[name] if name in bad else self._shown(name, cells)}" for name in self.spec.shown_key
+        )
         return BadRow(self.spec.name, key, tuple(values), cells)
 
     def _shown(self, name: str, cells: Mapping[str, pa.Array]) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def repeated_key(source: Connection, spec: TableSpec) -> RepeatedKeyError | None:
     """The first key that several rows have; None if none is."""
+    if not spec.key:
+        return None
     repository, names = source.repository(spec), list(spec.key)
     keys = pa.Table.from_batches([copied(batch, names) for batch in repository.read(BATCH_ROWS)], spec.key_schema)
     counts = keys.group_by(names, use_threads=False).aggregate([([], "count_all")])

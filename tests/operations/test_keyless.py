@@ -1,0 +1,273 @@
+"""Tables without a key: rows that cannot be told apart are copied, compared, replaced and dumped as a multiset."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from tests.contracts.test_matrix import PAIRS
+from tests.operations.databases import connected, contents, create, execute
+from tests.operations.outcomes import counts
+from tests.operations.test_hard_schemas import ALL, EVERY_TARGET, Using, rows, using
+from toolkit.config import Config
+from toolkit.core.digest import TableDigest, digest_batches
+from toolkit.core.tables import table_spec
+from toolkit.errors import (
+    ConfigurationError,
+    DeleteGuardError,
+    ExistingRowsError,
+    KeylessRowsError,
+    ScriptError,
+    UnrepresentableValueError,
+)
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.diff.script import diff_sql
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.options import Mode, Options
+
+__all__ = ["using"]
+
+metadata = sa.MetaData()
+HOST = sa.Table("host", metadata, sa.Column("id", sa.Integer, primary_key=True, autoincrement=False))
+LOG = sa.Table(
+    "log",
+    metadata,
+    sa.Column("host", sa.Integer, sa.ForeignKey("host.id")),
+    sa.Column("at", sa.DateTime(timezone=True)),
+    sa.Column("message", sa.Text),
+    sa.Column("data", sa.JSON(none_as_null=True)),
+    sa.Column("raw", sa.LargeBinary),
+    sa.Column("price", sa.Numeric(12, 4)),
+    sa.Column("ratio", sa.Double),
+    sa.Column("tags", sa.ARRAY(sa.Text).with_variant(sa.JSON(none_as_null=True), "sqlite")),
+    sa.Column("code", sa.Text, unique=True),
+)
+NAMES = [column.name for column in LOG.columns]
+AT = dt.datetime(2024, 1, 1, 12, 30, 15, 123456, tzinfo=dt.UTC)
+FULL = (1, AT, "a", {"a": [1, None]}, b"\0\xff", Decimal("1.2500"), 0.1, ["x", None], None)
+EMPTY = (None,) * len(NAMES)
+WIDE: tuple[Any, ...] = (2, AT, "long " * 50_000, [], b"w" * 100_000, None, None, [], "only")
+ROWS = [FULL, FULL, FULL, EMPTY, EMPTY, WIDE]
+
+
+def keyless(config: Config) -> Config:
+    """The configuration for these tables."""
+    return replace(config, metadata=f"{__name__}:metadata", migrations=config.root / "none")
+
+
+def put(config: Config, name: str, values: list[tuple[Any, ...]]) -> None:
+    with connected(config.database(name)) as connection:
+        connection.execute(LOG.insert(), [dict(zip(NAMES, row, strict=True)) for row in values])
+
+
+def filled(config: Config, name: str) -> None:
+    create(config.database(name), metadata)
+    execute(config.database(name), "INSERT INTO host VALUES (1), (2)")
+    put(config, name, ROWS)
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_they_are_copied_with_every_duplicate_and_replaced_in_every_pair_of_engines(
+    config: Config, second_postgres_url: str, source: str, target: str
+) -> None:
+    config = keyless(config)
+    if source == target:
+        target = second_postgres_url if target == "postgres" else f"{target}2"
+    filled(config, source)
+    create(config.database(target), metadata)
+
+    first = sync(config, source, target)
+    assert (counts(first), first.verified) == ({"host": (2, 0, 0, 0), "log": (6, 0, 0, 0)}, True)
+    assert contents(config.database(target), metadata) == contents(config.database(source), metadata)
+    second = sync(config, source, target)
+    assert (counts(second), second.verified) == ({"host": (0, 0, 2, 0), "log": (0, 0, 6, 0)}, True)
+
+    # One of three equal rows becomes one of two others: as many rows, and as many values.
+    execute(config.database(target), "DELETE FROM log WHERE message = 'a'")
+    put(config, target, [FULL, FULL, EMPTY])
+    before = contents(config.database(target), metadata)
+    with pytest.raises(KeylessRowsError, match=r"log \(6 in .*, 6 at the source\)"):
+        sync(config, source, target)
+    assert contents(config.database(target), metadata) == before
+    third = sync(config, source, target, options=Options(mode=Mode.REPLACE, batch_rows=2))
+    assert (counts(third)["log"], third.verified) == ((6, 0, 0, 6), True)
+    assert contents(config.database(target), metadata) == contents(config.database(source), metadata)
+    assert counts(sync(config, source, target, options=ALL))["log"] == (0, 0, 6, 0)
+
+
+LINES = sa.MetaData()
+LINE = sa.Table("line", LINES, sa.Column("n", sa.Integer), sa.Column("v", sa.Text))
+
+
+def lines(using: Using, source: str, target: str, target_name: str) -> Config:
+    """Two databases with a table of numbers and letters, each letter a row: `1a 1a 2-` has a NULL."""
+    config = using(LINES)
+    create(config.database(target_name), LINES)
+    for name, text in (("sqlite", source), (target_name, target)):
+        values = [f"({word[0]}, {'NULL' if word[1] == '-' else repr(word[1])})" for word in text.split()]
+        execute(config.database(name), *([f"INSERT INTO line VALUES {', '.join(values)}"] if values else []))
+    return config
+
+
+def held(config: Config, name: str) -> str:
+    found = rows(config, name, "SELECT n, coalesce(v, '-') FROM line")
+    return " ".join(f"{n}{v}" for n, v in found)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1a 1a", "1b 1b"), ("1a 1a 2-", "1a 2- 2-"), ("1a 1a 1a 1b", "1a 1b 1b 1b"), ("1a 1a", "2- 2-"), ("1-", "1- 1-")],
+)
+def test_duplicates_do_not_cancel_in_a_digest(one: str, other: str) -> None:
+    spec = table_spec(LINE)
+
+    def digest(text: str) -> TableDigest:
+        values = [(int(word[0]), None if word[1] == "-" else word[1]) for word in text.split()]
+        rows = [dict(zip(spec.column_names, row, strict=True)) for row in values]
+        return digest_batches(spec, [pa.RecordBatch.from_pylist(rows, spec.schema)])
+
+    assert digest(one) != digest(other)
+    assert digest(one) == digest(" ".join(reversed(one.split())))
+
+
+@EVERY_TARGET
+def test_what_would_go_for_good_is_limited_and_an_empty_source_deletes_nothing(using: Using, target: str) -> None:
+    config = lines(using, "1a 1a 2b", "1a 2c 2d 2e", target)
+    limited = partial(sync, config, "sqlite", target, options=Options(mode=Mode.REPLACE, max_delete=DeleteLimit(2, 0)))
+    with pytest.raises(DeleteGuardError, match=r"3 rows of .* would be deleted, but that is more than .* of 4 rows"):
+        limited()
+    assert held(config, target) == "1a 2c 2d 2e"
+    execute(config.database(target), "DELETE FROM line WHERE v = 'e'")
+    assert counts(limited()) == {"line": (3, 0, 0, 3)}
+    assert held(config, target) == "1a 1a 2b"
+
+    execute(config.database("sqlite"), "DELETE FROM line")
+    with pytest.raises(DeleteGuardError, match="the source has no rows"):
+        sync(config, "sqlite", target, options=ALL)
+    assert counts(sync(config, "sqlite", target)) == {"line": (0, 0, 0, 0)}
+    assert held(config, target) == "1a 1a 2b"
+
+
+@EVERY_TARGET
+def test_a_condition_narrows_what_is_compared_and_what_is_replaced(using: Using, target: str) -> None:
+    config = lines(using, "1a 1a 2b", "1c 3z 3z", target)
+    where = {"line": "n < 3"}
+    with pytest.raises(KeylessRowsError, match=r"1 in .*, 3 at the source"):
+        sync(config, "sqlite", target, where=where)
+    assert counts(sync(config, "sqlite", target, where=where, options=ALL)) == {"line": (3, 0, 0, 1)}
+    assert held(config, target) == "1a 1a 2b 3z 3z"
+    assert counts(sync(config, "sqlite", target, where=where)) == {"line": (0, 0, 3, 0)}
+    assert counts(sync(config, "sqlite", target, where_source={"line": "n < 2"}, where=where, options=ALL)) == {
+        "line": (2, 0, 0, 3)
+    }
+    assert held(config, target) == "1a 1a 3z 3z"
+
+
+@EVERY_TARGET
+def test_other_options_copy_them_as_a_whole_or_are_refused_by_name(using: Using, tmp_path: Path, target: str) -> None:
+    config = lines(using, "1a 1a 2b", "", target)
+    with pytest.raises(ConfigurationError, match=r"line has no key .*--match"):
+        sync(config, "sqlite", target, match={"line": ["n"]})
+    dry = sync(config, "sqlite", target, dry_run=True)
+    assert (counts(dry), held(config, target)) == ({"line": (3, 0, 0, 0)}, "")
+    first = sync(config, "sqlite", target, options=Options(commit_every=1), rejects=tmp_path / "rejects")
+    assert (counts(first), first.verified, held(config, target)) == ({"line": (3, 0, 0, 0)}, True, "1a 1a 2b")
+    execute(config.database(target), "DELETE FROM line WHERE n = 2")
+    for mode in (Mode.SOFT_DELETE, Mode.INSERT):
+        with pytest.raises(KeylessRowsError):
+            sync(config, "sqlite", target, options=Options(mode=mode))
+    replaced = sync(config, "sqlite", target, options=replace(ALL, commit_every=1))
+    assert (counts(replaced), held(config, target)) == ({"line": (3, 0, 0, 2)}, "1a 1a 2b")
+
+
+@EVERY_TARGET
+def test_a_difference_is_shown_by_the_rows_that_one_side_has_more_often(using: Using, target: str) -> None:
+    config = lines(using, "1a 1a 1a 2- 9z", "1a 2- 2- 9z 4d", target)
+    (table,) = diff(config, "sqlite", target, rows=3).tables
+    assert (table.status, table.added, table.changed, table.removed, table.unchanged) == ("differs", 2, 0, 2, 3)
+    assert [(row.kind, row.key, row.columns) for row in table.rows] == [
+        ("added", {}, {"n": (None, 1), "v": (None, "a")}),
+        ("added", {}, {"n": (None, 1), "v": (None, "a")}),
+        ("removed", {}, {"n": (2, None), "v": (None, None)}),
+    ]
+    with pytest.raises(ScriptError, match="line: has no key"):
+        diff_sql(config, "sqlite", target, io.BytesIO())
+    sync(config, "sqlite", target, options=ALL)
+    (same,) = diff(config, "sqlite", target, rows=None).tables
+    assert (same.status, same.unchanged, same.rows) == ("same", 5, ())
+    diff_sql(config, "sqlite", target, io.BytesIO())
+
+
+def test_many_rows_are_compared_as_few_are(using: Using) -> None:
+    config = lines(using, "1a 1a 1a 2-", "1a 2- 2- 2-", "duckdb")
+    for name in ("sqlite", "duckdb"):
+        execute(config.database(name), f"INSERT INTO line VALUES {', '.join(f'({n}, NULL)' for n in range(3, 1501))}")
+    (table,) = diff(config, "sqlite", "duckdb", rows=None).tables
+    assert (table.added, table.removed, table.unchanged) == (2, 2, 1500)
+    assert [(row.kind, *row.columns.values()) for row in table.rows] == [
+        *[("added", (None, 1), (None, "a"))] * 2,
+        *[("removed", (2, None), (None, None))] * 2,
+    ]
+
+
+@EVERY_TARGET
+def test_dumps_are_ordered_by_all_columns_and_loaded_with_their_duplicates(
+    using: Using, tmp_path: Path, target: str
+) -> None:
+    config = lines(using, "2b 1a 2- 1a 2a", "", target)
+    dump_data(config, "sqlite", directory=tmp_path / "one")
+    written = (tmp_path / "one" / "line.json").read_bytes()
+    assert [list(row.values()) for row in json.loads(written)] == [[1, "a"], [1, "a"], [2, "a"], [2, "b"], [2, None]]
+
+    load = partial(load_data, config, target, directory=tmp_path / "one")
+    assert counts(load()) == {"line": (5, 0, 0, 0)}
+    assert counts(load()) == {"line": (0, 0, 5, 0)}
+    dump_data(config, target, directory=tmp_path / "other")
+    assert (tmp_path / "other" / "line.json").read_bytes() == written
+
+    with pytest.raises(ExistingRowsError, match="5 of the rows are"):
+        load(options=Options(mode=Mode.INSERT))
+    execute(config.database(target), "DELETE FROM line WHERE n = 1", "INSERT INTO line VALUES (7, 'g')")
+    with pytest.raises(KeylessRowsError, match=r"4 in .*, 5 at the source"):
+        load()
+    assert counts(load(options=Options(mode=Mode.REPLACE))) == {"line": (5, 0, 0, 4)}
+    assert held(config, target) == held(config, "sqlite")
+
+
+def test_files_that_lack_a_column_of_such_a_table_get_its_default(using: Using, tmp_path: Path) -> None:
+    metadata = sa.MetaData()
+    sa.Table("line", metadata, sa.Column("n", sa.Integer), sa.Column("v", sa.Text, default="x"))
+    config = using(metadata)
+    (tmp_path / "line.json").write_text('[{"n": 1}, {"n": 1}, {"n": 1, "v": null}]')
+    assert counts(load_data(config, "sqlite", directory=tmp_path)) == {"line": (3, 0, 0, 0)}
+    assert held(config, "sqlite") == "1- 1x 1x"
+
+
+@EVERY_TARGET
+def test_a_row_that_does_not_fit_is_named_by_its_first_columns(using: Using, target: str) -> None:
+    metadata = sa.MetaData()
+    sa.Table("line", metadata, *(sa.Column(n, sa.Integer) for n in "ab"), sa.Column("c", sa.Text, nullable=False))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(
+        config.database("sqlite"),
+        "DROP TABLE line",
+        "CREATE TABLE line (a INTEGER, b INTEGER, c TEXT)",
+        "INSERT INTO line VALUES (1, 2, 'x'), (3, 4, NULL)",
+    )
+    with pytest.raises(UnrepresentableValueError, match="line a=3, b=4, c=NULL: column 'c' is NULL"):
+        sync(config, "sqlite", target)
+    assert rows(config, target, "SELECT * FROM line") == []
