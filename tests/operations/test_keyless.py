@@ -27,6 +27,7 @@ from toolkit.errors import (
     DeleteGuardError,
     ExistingRowsError,
     KeylessRowsError,
+    RepeatedKeyError,
     ScriptError,
     UnrepresentableValueError,
 )
@@ -271,3 +272,70 @@ def test_a_row_that_does_not_fit_is_named_by_its_first_columns(using: Using, tar
     with pytest.raises(UnrepresentableValueError, match="line a=3, b=4, c=NULL: column 'c' is NULL"):
         sync(config, "sqlite", target)
     assert rows(config, target, "SELECT * FROM line") == []
+
+
+KEY = {"line": ["n"]}
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("has_index", [False, True])
+def test_a_key_that_is_named_tells_rows_apart_whether_the_target_keeps_it_unique_or_not(
+    using: Using, target: str, has_index: bool
+) -> None:
+    config = lines(using, "1a 2b 3c", "1a 2- 4d", target)
+    execute(config.database(target), "ALTER TABLE line ADD COLUMN own TEXT", "UPDATE line SET own = 'kept'")
+    if has_index:
+        execute(config.database(target), "CREATE UNIQUE INDEX line_n ON line (n)")
+    synced = partial(sync, config, "sqlite", target, keys=KEY, set_values={"line.own": "new"})
+    first = synced()
+    assert (counts(first), first.verified) == ({"line": (1, 1, 1, 0)}, True)
+    owned = [(1, "a", "kept"), (2, "b", "kept"), (3, "c", "new"), (4, "d", "kept")]
+    assert rows(config, target, "SELECT n, v, own FROM line") == owned
+    assert counts(synced()) == {"line": (0, 0, 3, 0)}
+    execute(config.database("sqlite"), "UPDATE line SET v = 'x' WHERE n < 3", "INSERT INTO line VALUES (5, 'e')")
+    assert counts(synced(options=replace(ALL, commit_every=2))) == {"line": (1, 2, 1, 1)}
+    assert held(config, target) == "1x 2x 3c 5e"
+    execute(config.database(target), "DELETE FROM line")
+    assert counts(synced()) == {"line": (4, 0, 0, 0)}
+    assert held(config, target) == "1x 2x 3c 5e"
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ("1a 2b 2c", "", r"line: 2 rows of sqlite have one key, n=2: \(n=2, v=b\) and \(n=2, v=c\)"),
+        ("1a 2b", "3a 3b", r"line: 2 rows of (sqlite2|postgres|duckdb) have one key, n=3.*--key line:COL"),
+    ],
+)
+def test_a_named_key_of_several_rows_is_refused_on_either_side_before_anything_is_written(
+    using: Using, target: str, one: str, other: str, told: str
+) -> None:
+    config = lines(using, one, other, target)
+    for dry_run in (True, False):
+        with pytest.raises(RepeatedKeyError, match=f"(?s){told}"):
+            sync(config, "sqlite", target, keys=KEY, dry_run=dry_run)
+    assert held(config, target) == other
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize(("one", "other", "side"), [("1a 2-", "", "sqlite"), ("1a 2b", "3-", "")])
+def test_a_named_key_with_a_null_is_refused_by_its_row(
+    using: Using, target: str, one: str, other: str, side: str
+) -> None:
+    config = lines(using, one, other, target)
+    told = f"line v=NULL: column 'v' is NULL in {side or target}, and part of the key"
+    with pytest.raises(UnrepresentableValueError, match=told):
+        sync(config, "sqlite", target, keys={"line": ["v"]})
+    assert held(config, target) == other
+
+
+def test_a_named_key_is_refused_before_a_target_without_tables_is_made(using: Using) -> None:
+    config = using(LINES)
+    execute(config.database("sqlite"), "INSERT INTO line VALUES (1, 'a'), (1, 'b')")
+    for dry_run in (True, False):
+        with pytest.raises(RepeatedKeyError, match="n=1"):
+            sync(config, "sqlite", "sqlite2", keys=KEY, dry_run=dry_run)
+    file = config.database("sqlite2").file
+    assert file is not None
+    assert not file.exists()

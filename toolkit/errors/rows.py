@@ -78,8 +78,8 @@ class RepeatedKeyError(ToolkitError):
         shown = f": {' and '.join(f'({row})' for row in rows)}" if rows else ""
         super().__init__(
             f"{table}: {f'{count:,}' if count else 'several'} rows of {database} have one key, {key}{shown}.",
-            f"Remove or change all but one of them in {database}, give the model of {table} a key that no two rows "
-            f"share, or leave the table out: --exclude {table}.",
+            f"Remove or change all but one of them in {database}, name or give {table} a key that no two rows share "
+            f"(--key {table}:COL,COL), or leave the table out: --exclude {table}.",
         )
 
 

@@ -223,7 +223,9 @@ class _Sync:
         except (RefusedRowError, UniqueConflictError, VerificationError) as error:
             found: ToolkitError | None = None
             with suppress(ToolkitError):
-                found = next((repeated_key(origin, spec) for spec in self.specs if spec.name == error.table), None)
+                found = next(
+                    (repeated_key(origin, spec, origin.name) for spec in self.specs if spec.name == error.table), None
+                )
             if found is not None:
                 raise found from error
             raise

@@ -32,6 +32,7 @@ from toolkit.operations.diff.keyless import compare_keyless, surplus_rows
 from toolkit.operations.project import Project
 from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.elsewhere import Elsewhere
+from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.sources import SourceTables
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
@@ -273,6 +274,8 @@ class Comparison:
         require_exact(self.source, [stored(self.rows.own(spec))])
         require_exact(self.target, [spec])
         self._told += self._conversions.require_taken(self.source, [self.rows.own(spec)], self._progress)
+        require_given_keys([spec], self.rows, self.source.name)
+        require_given_keys([spec], self.target, self.target.name)
         if not is_filled:
             return spec, Status.SAME, compare_rows(spec, (), (), removed=True)
         ours, theirs = self.rows.repository(spec), self.target.repository(spec)

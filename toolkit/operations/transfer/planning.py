@@ -21,8 +21,10 @@ from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_
 from toolkit.operations.transfer.keyless import plan_keyless, require_replaceable
 from toolkit.operations.transfer.misfits import require_kept
 from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.set_values import require_values, with_values
 from toolkit.operations.transfer.sources import without_present
+from toolkit.operations.transfer.unenforced import is_unenforced
 from toolkit.operations.transfer.watermarks import Watermarks
 
 if TYPE_CHECKING:
@@ -54,8 +56,8 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     `locks_first`: nobody else writes from here on.
 
     Raises:
-        SchemaMismatchError, DeleteGuardError, ReferencedRowsError, ExistingRowsError, PrivilegeError: nothing was
-            written.
+        SchemaMismatchError, DeleteGuardError, ReferencedRowsError, ExistingRowsError, PrivilegeError, RepeatedKeyError,
+            KeylessRowsError: nothing was written.
     """
     specs, options = request.specs, request.options
     check_schema(destination, specs, to_write=True)
@@ -63,6 +65,8 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
         destination.exclude_writers(specs)
     require_exact(destination, specs)
     source, watermarks = request.against(destination), _watermarks(request, destination)
+    require_given_keys(specs, source, request.source_name)
+    require_given_keys([spec.without_conditions() for spec in specs], destination, destination.name)
     comparison = _Comparison(source, destination, options.mode, watermarks, progress)
     filled = destination.filled(specs)
     tables = [comparison.plan(spec, is_empty=spec.name not in filled) for spec in specs]
@@ -199,7 +203,7 @@ def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: Connect
 
 def _upserts(plan: TablePlan, target: Connection, options: Options) -> bool:
     """Whether rows will be written by an upsert, which rests on the table's key."""
-    if not plan.spec.key:
+    if not plan.spec.key or is_unenforced(plan.spec, target):
         return False
     if plan.action is Action.LOAD:
         return bool(options.commit_every) or not target.capabilities.loads_without_key
