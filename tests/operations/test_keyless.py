@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from tests.contracts.test_matrix import PAIRS
 from tests.operations.databases import connected, contents, create, execute
 from tests.operations.outcomes import counts
-from tests.operations.test_hard_schemas import ALL, EVERY_TARGET, Using, rows, using
+from tests.operations.test_hard_schemas import ALL, EVERY_TARGET, Using, plain, rows, using
 from toolkit.config import Config
 from toolkit.core.digest import TableDigest, digest_batches
 from toolkit.core.tables import table_spec
@@ -27,9 +27,11 @@ from toolkit.errors import (
     DeleteGuardError,
     ExistingRowsError,
     KeylessRowsError,
+    ReferencedRowsError,
     RepeatedKeyError,
     ScriptError,
     UnrepresentableValueError,
+    VerificationError,
 )
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.diff.script import diff_sql
@@ -38,6 +40,7 @@ from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.watermarks import Since
 
 __all__ = ["using"]
 
@@ -339,3 +342,126 @@ def test_a_named_key_is_refused_before_a_target_without_tables_is_made(using: Us
     file = config.database("sqlite2").file
     assert file is not None
     assert not file.exists()
+
+
+@EVERY_TARGET
+def test_rows_that_others_point_at_by_a_unique_value_are_not_replaced(using: Using, target: str) -> None:
+    """A unique column that may be NULL is no key, but a foreign key may point there."""
+    metadata = sa.MetaData()
+    sa.Table("place", metadata, sa.Column("code", sa.Text, unique=True), sa.Column("v", sa.Integer))
+    sa.Table("visit", metadata, sa.Column("n", sa.Integer), sa.Column("code", sa.ForeignKey("place.code")))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    places = "INSERT INTO place VALUES ('a', 1), (NULL, 2), (NULL, 2)"
+    for name in ("sqlite", target):
+        execute(config.database(name), places, "INSERT INTO visit VALUES (1, 'a'), (1, 'a'), (2, NULL)")
+    execute(config.database("sqlite"), "UPDATE place SET v = 3 WHERE v = 2")
+    with pytest.raises(ReferencedRowsError, match=r"2 rows of visit .*\n.*--key place:COL"):
+        sync(config, "sqlite", target, options=ALL)
+    execute(config.database(target), "UPDATE visit SET code = NULL")
+    assert counts(sync(config, "sqlite", target, options=ALL)) == {"place": (3, 0, 0, 3), "visit": (3, 0, 0, 3)}
+    assert contents(config.database(target), metadata) == contents(config.database("sqlite"), metadata)
+
+
+@EVERY_TARGET
+def test_rows_point_at_new_parents_and_away_from_those_that_go(using: Using, target: str) -> None:
+    metadata = plain("parent", sa.Column("v", sa.Text))
+    sa.Table("log", metadata, sa.Column("parent_id", sa.ForeignKey("parent.id")), sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(
+        config.database("sqlite"),
+        "INSERT INTO parent VALUES (1, 'a'), (3, 'c')",
+        "INSERT INTO log VALUES (1, 'x'), (1, 'x'), (3, 'y'), (NULL, 'y')",
+    )
+    execute(
+        config.database(target),
+        "INSERT INTO parent VALUES (1, 'a'), (2, 'b')",
+        "INSERT INTO log VALUES (2, 'x'), (1, 'x')",
+    )
+    for commit_every in (None, 1):
+        options = replace(ALL, commit_every=commit_every)
+        found = sync(config, "sqlite", target, options=options)
+        assert found.verified
+        assert contents(config.database(target), metadata) == contents(config.database("sqlite"), metadata)
+        execute(config.database(target), "DELETE FROM log", "DELETE FROM parent WHERE id = 3")
+        execute(
+            config.database(target), "INSERT INTO parent VALUES (2, 'b')", "INSERT INTO log VALUES (2, 'x'), (1, 'x')"
+        )
+    assert counts(sync(config, "sqlite", target, ["parent", "log"], options=ALL))["log"] == (4, 0, 0, 2)
+
+
+@EVERY_TARGET
+def test_more_rows_than_are_written_one_by_one(using: Using, small_rebuilds: None, target: str) -> None:
+    config = lines(using, "1a", "", target)
+    values = ", ".join(f"({n % 700}, {'NULL' if n % 3 else repr('x' * (n % 5))})" for n in range(3_000))
+    execute(config.database("sqlite"), f"INSERT INTO line VALUES {values}")
+    execute(config.database(target), "CREATE INDEX line_n ON line (n)")
+    assert counts(sync(config, "sqlite", target)) == {"line": (3_001, 0, 0, 0)}
+    assert counts(sync(config, "sqlite", target)) == {"line": (0, 0, 3_001, 0)}
+    execute(config.database(target), "UPDATE line SET v = 'z' WHERE n = 699")
+    assert counts(sync(config, "sqlite", target, options=ALL)) == {"line": (3_001, 0, 0, 3_001)}
+    assert held(config, target) == held(config, "sqlite")
+
+
+@EVERY_TARGET
+def test_names_conversions_values_and_watermarks_are_for_them_too(using: Using, target: str) -> None:
+    metadata = sa.MetaData()
+    sa.Table("line", metadata, sa.Column("n", sa.Integer), sa.Column("v", sa.Text), sa.Column("at", sa.DateTime))
+    config = using(metadata)
+    execute(
+        config.database("sqlite"),
+        "INSERT INTO line VALUES (1, 'a', '2024-01-01 00:00:00'), (1, 'a', '2024-01-01 00:00:00'), (2, 'b', '')",
+    )
+    there = sa.MetaData()
+    sa.Table("zeile", there, sa.Column("n", sa.Integer), sa.Column("w", sa.Text), sa.Column("at", sa.DateTime))
+    create(config.database(target), there)
+    execute(config.database(target), "ALTER TABLE zeile ADD COLUMN own INTEGER")
+    synced = partial(
+        sync,
+        config,
+        "sqlite",
+        target,
+        rename={"line": "zeile", "line.v": "w"},
+        convert=["line.at:empty-as-null"],
+        set_values={"line.own": "7"},
+    )
+    assert counts(synced()) == {"line": (3, 0, 0, 0)}
+    assert rows(config, target, "SELECT n, w, own FROM zeile") == [(1, "a", 7), (1, "a", 7), (2, "b", 7)]
+    assert counts(synced()) == {"line": (0, 0, 3, 0)}
+    execute(config.database(target), "UPDATE zeile SET w = 'c' WHERE n = 2")
+    with pytest.raises(KeylessRowsError, match="line"):
+        synced()
+    assert counts(synced(options=ALL)) == {"line": (3, 0, 0, 3)}
+    found = diff(
+        config, "sqlite", target, rename={"line": "zeile", "line.v": "w"}, convert=["line.at:empty-as-null"], rows=9
+    )
+    assert found.equal
+
+    execute(config.database("sqlite"), "UPDATE line SET at = NULL WHERE at = ''")
+    create(config.database(target), metadata)
+    since = partial(sync, config, "sqlite", target, since=Since("at"))
+    assert counts(since()) == {"line": (3, 0, 0, 0)}
+    assert counts(since()) == {"line": (0, 0, 3, 0)}
+    execute(config.database("sqlite"), "INSERT INTO line VALUES (5, 'e', '2025-01-01 00:00:00')")
+    with pytest.raises(KeylessRowsError):
+        since()
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
+def test_what_a_trigger_makes_of_their_rows_is_shown_by_the_first_of_them(using: Using, target: str) -> None:
+    config = lines(using, "1a 1a 2b", "", target)
+    function = (
+        ["CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := 'z'; RETURN NEW; END $$"]
+        if target == "postgres"
+        else []
+    )
+    trigger = (
+        "CREATE TRIGGER t BEFORE INSERT ON line FOR EACH ROW WHEN (NEW.n = 2) EXECUTE FUNCTION f()"
+        if target == "postgres"
+        else "CREATE TRIGGER t AFTER INSERT ON line WHEN NEW.n = 2 BEGIN UPDATE line SET v = 'z' WHERE n = 2; END"
+    )
+    execute(config.database(target), *function, trigger)
+    with pytest.raises(VerificationError, match="First: n=2, v=b was sent and is not there"):
+        sync(config, "sqlite", target)
+    assert held(config, target) == ""

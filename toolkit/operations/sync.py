@@ -25,6 +25,7 @@ from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import (
     EXIT_DIFFERENT,
     ConfigurationError,
+    KeylessRowsError,
     RefusedRowError,
     RevisionMismatchError,
     SchemaMismatchError,
@@ -220,6 +221,8 @@ class _Sync:
         try:
             with every:
                 yield
+        except KeylessRowsError as error:
+            raise elsewhere.renamed(error) from error
         except (RefusedRowError, UniqueConflictError, VerificationError) as error:
             found: ToolkitError | None = None
             with suppress(ToolkitError):

@@ -52,7 +52,7 @@ def guard(plans: Sequence[TablePlan], target: Connection, limit: DeleteLimit | N
     for plan in plans:
         if plan.action is Action.REPLACE:
             _require_allowed(plan, plan.lost, plan.deletes, target, limit)
-            _require_unreferenced(plan, plans, target)
+            _require_unreferenced(plan, target)
         if plan.removals is None or not plan.deletes:
             continue
         _require_allowed(plan, plan.deletes, plan.unchanged + plan.updates + plan.deletes, target, limit)
@@ -77,11 +77,11 @@ def _require_allowed(plan: TablePlan, gone: int, total: int, target: Connection,
         raise DeleteGuardError(target.name, table, gone, reason)
 
 
-def _require_unreferenced(plan: TablePlan, plans: Sequence[TablePlan], target: Connection) -> None:
-    """Refuse to replace all rows of a table of which others point at a unique value, but for those that go as well."""
-    going = {other.spec.name for other in plans if other.action is Action.REPLACE and other.spec.where is None}
+def _require_unreferenced(plan: TablePlan, target: Connection) -> None:
+    """Refuse to replace all rows of a table at which others point, by a unique column that is no key."""
     for child in (*children_of(plan.spec), *target.unmapped_children(plan.spec)):
-        if child.name in going or target.column_names(child) is None:
+        is_whole = child.name == plan.spec.name and plan.spec.where is None
+        if is_whole or not plan.deletes or target.column_names(child) is None:
             continue
         for foreign_key in child.foreign_keys:
             if foreign_key.parent != plan.spec.name:
