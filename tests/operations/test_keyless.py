@@ -465,3 +465,38 @@ def test_what_a_trigger_makes_of_their_rows_is_shown_by_the_first_of_them(using:
     with pytest.raises(VerificationError, match="First: n=2, v=b was sent and is not there"):
         sync(config, "sqlite", target)
     assert held(config, target) == ""
+
+
+@EVERY_TARGET
+def test_rows_that_cannot_be_written_are_rejected_with_their_duplicates(
+    using: Using, tmp_path: Path, target: str
+) -> None:
+    """Orphans, a NULL that the target forbids, one of a check, and a value of another type, each of them twice."""
+    metadata = plain("parent", sa.Column("v", sa.Text))
+    sa.Table(
+        "log",
+        metadata,
+        sa.Column("parent_id", sa.ForeignKey("parent.id")),
+        sa.Column("v", sa.Text),
+        sa.Column("n", sa.Integer),
+        sa.Column("w", sa.Text, nullable=False),
+        sa.CheckConstraint("w <> 'bad'", name="not_bad"),
+    )
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(
+        config.database("sqlite"),
+        "DROP TABLE log",
+        "CREATE TABLE log (parent_id INTEGER, v TEXT, n INTEGER, w TEXT)",
+        "INSERT INTO parent VALUES (1, 'a')",
+        "INSERT INTO log VALUES (1, 'a', 1, 'good'), (1, 'a', 1, 'good'), (NULL, 'a', NULL, 'good')",
+        "INSERT INTO log VALUES (9, 'a', 1, 'good'), (9, 'a', 1, 'good')",
+        "INSERT INTO log VALUES (1, 'a', 1, 'bad'), (1, 'a', 1, 'bad')",
+        "INSERT INTO log VALUES (1, 'a', 1, NULL), (1, 'a', 1, NULL), (1, 'a', 'x', 'good'), (1, 'a', 'x', 'good')",
+    )
+    result = sync(config, "sqlite", target, rejects=tmp_path / "rejects")
+    assert (counts(result)["log"], result.verified) == ((3, 0, 0, 0), True)
+    assert [(each.table, each.rows) for each in result.rejected] == [("log", 8)]
+    assert rows(config, target, "SELECT w, count(*) FROM log GROUP BY w") == [("good", 3)]
+    again = sync(config, "sqlite", target, rejects=tmp_path / "more")
+    assert (counts(again)["log"], len(again.rejected)) == ((0, 0, 3, 0), 1)

@@ -244,7 +244,7 @@ class _Sync:
                 require_exact(origin, specs)
             return transfer(request, project, self.progress)
 
-        return Rejecting(origin, specs, self.target, rejects, self.options.mode.removes).run(attempt)
+        return Rejecting(origin, specs, self.target, rejects, self.options.mode.removes, self.dry_run).run(attempt)
 
     def _as_stored(self, origin: Connection) -> Elsewhere:
         """The tables, with what two databases of one engine have, but not the model, as it is stored."""
