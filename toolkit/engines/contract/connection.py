@@ -307,7 +307,9 @@ class Table(Protocol):
         """Why these rows could not fill the empty table."""
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
-        """Insert rows, or update all other columns of the rows with the same keys; the number written.
+        """Insert rows, or update all other columns of the rows with the same keys; without a key, insert them.
+
+        Returns the number written.
 
         Raises:
             RefusedRowError, UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
@@ -318,6 +320,9 @@ class Table(Protocol):
 
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""
+
+    def delete_all(self) -> int:
+        """Delete all rows that meet the conditions that narrow the table; their number."""
 
     def compare_and_set(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
         """Give one column of the rows with these keys new values, each only if it still holds that text; which took."""

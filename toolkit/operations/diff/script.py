@@ -80,10 +80,13 @@ def diff_sql(
     wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {})
     with Comparison(config, source, target, wanted, convert, show_pii=show_pii, progress=progress) as comparison:
         compared = list(comparison.tables(where))
-        for table, _ in compared:
+        for table, differences in compared:
             _require_compared(table)
+            _require_told_apart(table, differences.spec)
         writer = _Writer(
-            comparison, [_sorted_out(differences, comparison) for _, differences in compared], progress or Silent()
+            comparison,
+            [_sorted_out(each, comparison) for _, each in compared if each.spec.key],
+            progress or Silent(),
         )
         # Of a database given by its URL neither host nor path is told.
         one, other = (_shown(name) if name in config.databases else "a database" for name in (source, target))
@@ -111,6 +114,15 @@ def _require_compared(table: TableDiff) -> None:
             table.table,
             f"is {table.status}",
             f"Bring both to one schema (toolkit database upgrade), {way_out}",
+        )
+
+
+def _require_told_apart(table: TableDiff, spec: TableSpec) -> None:
+    if not spec.key and table.status is Status.DIFFERS:
+        raise ScriptError(
+            table.table,
+            "has no key, so that no statement can say which of its rows differ",
+            f"Have toolkit sync --delete replace all of them, or leave it out: --exclude {table.table}.",
         )
 
 

@@ -110,6 +110,10 @@ def _undo_cascades(plans: Sequence[TablePlan], source: Source, target: Connectio
         ):
             continue
         repository = target.repository(spec)
+        if not spec.key:
+            if repository.digest() != source.repository(spec).digest():
+                raise VerificationError(target.name, spec.name, "rows were changed by what they point at")
+            continue
         held = (keyed_digests(spec, batch) for batch in repository.read())
         found = compare_rows(spec, source.repository(spec).row_digests(), held)
         again = merge_plan(spec, found)
@@ -150,12 +154,12 @@ def _write(
     sent = arrived = plan.digest if options.verify and plan.action is Action.NOTHING else None
     if plan.action is not Action.NOTHING:
         progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
-        if plan.inserts and target.repository(plan.spec).collated_key():
+        if plan.inserts and plan.spec.key and target.repository(plan.spec).collated_key():
             target.repository(plan.spec).require_distinct(_keys_to_write(plan, source))
         moved = _assign_temporary_values(plan, lambda: _differing(plan, source, options), target, leaving)
-        if options.commit_every and not moved and not _points_at_itself(plan.spec):
+        if options.commit_every and plan.spec.key and not moved and not _points_at_itself(plan.spec):
             sent, arrived = _in_parts(plan, source, target, options, progress)
-        elif plan.action is Action.LOAD:
+        elif plan.changes is None:
             sent, arrived = _load(plan, source, target, options, progress)
         else:
             sent, arrived = _merge(plan, source, target, options, progress)
@@ -193,8 +197,9 @@ Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
 
 
 def _load(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
-    """Fill an empty table; digest what is sent on the side, and what arrived where it lies."""
+    """Fill a table, which is empty or emptied; digest what is sent on the side, and what arrived where it lies."""
     origin, repository, into = source.repository(plan.spec), target.repository(plan.spec), writer(plan, target)
+    is_empty = plan.action is Action.LOAD or _emptied(repository, target)
     as_stored = _is_verified_as_stored(plan, target)
     with BackgroundDigest(plan.spec, as_stored) as sent, read_ahead(origin.read(options.batch_rows)) as batches:
 
@@ -206,13 +211,23 @@ def _load(plan: TablePlan, source: Source, target: Connection, options: Options,
                 progress.advance(batch.num_rows)
 
         try:
-            into.load(passing(), plan.inserts)
+            if is_empty:
+                into.load(passing(), plan.inserts)
+            else:
+                into.upsert_many(passing())
         except UnnamedRowError as error:
             raise into.why_refused(origin.read(options.batch_rows), error) or error from error
         if not options.verify:
             return None, None
         arrived = repository.stored_digest() if as_stored else repository.digest()
         return _verified(partial(origin.read, options.batch_rows), repository, sent.result(), arrived)
+
+
+def _emptied(repository: Table, target: Connection) -> bool:
+    """Delete all rows of a table that is replaced; whether a condition has left none."""
+    target.exclude_writers([repository.spec])
+    repository.delete_all()
+    return repository.is_empty()
 
 
 def _is_verified_as_stored(plan: TablePlan, target: Connection) -> bool:
