@@ -216,7 +216,9 @@ def urls(tmp_path: Path, postgres_url: str) -> Mapping[str, str]:
 def config(tmp_path: Path, urls: Mapping[str, str]) -> Config:
     """The configuration of these databases, with the repository's migrations and fixtures."""
     root = Path(__file__).parent.parent
-    (tmp_path / "toolkit.toml").write_text(f'migrations = "{root}/migrations"\nfixtures = "{root}/fixtures"\n')
+    (tmp_path / "toolkit.toml").write_text(
+        f'metadata = "toolkit.models.todo:metadata"\nmigrations = "{root}/migrations"\nfixtures = "{root}/fixtures"\n'
+    )
     return load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in urls.items()})
 
 

@@ -26,14 +26,14 @@ def address(config: Config, name: str = "sqlite") -> str:
 # -- which setting holds -----------------------------------------------------------------------------------
 
 
-def test_without_any_setting_there_are_three_databases_beside_the_bundled_schema(tmp_path: Path) -> None:
+def test_without_any_setting_there_are_three_databases_and_no_models(tmp_path: Path) -> None:
     config = load_config(tmp_path, {})
     assert {name: database.address for name, database in config.databases.items()} == {
         "sqlite": "sqlite:///todo.sqlite3",
         "duckdb": "duckdb:///todo.duckdb",
         "postgres": "embedded:.toolkit/postgres",
     }
-    assert config.metadata == "toolkit.models.todo:metadata"
+    assert not config.metadata
     assert (config.migrations, config.fixtures) == (tmp_path / "migrations", tmp_path / "fixtures")
     assert config.database("sqlite").file == tmp_path / "todo.sqlite3"
 
@@ -88,7 +88,7 @@ def test_the_nearest_file_above_holds_and_paths_are_relative_to_it(tmp_path: Pat
     config = load_config(below, {})
     assert config.root == tmp_path
     assert config.database("sqlite").file == tmp_path / "data" / "x.db"
-    assert config.metadata == "toolkit.models.todo:metadata"
+    assert not config.metadata
 
 
 def test_a_variable_finds_the_database_whose_name_it_cannot_spell(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_migrations_of_another_user_are_run_only_when_trusted(
 def test_where_modules_are_not_all_ours_none_are_looked_for(
     project: Path, give_away: Give, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (project / "toolkit.toml").write_text("")
+    (project / "toolkit.toml").write_text('metadata = "toolkit.models.todo:metadata"\n')
     (project / "pandas_here.py").write_text("raise SystemExit('run')")
     (project / "data").mkdir()
     # A folder that is no package, such as a database server's, makes no difference.

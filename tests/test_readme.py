@@ -96,7 +96,7 @@ def run_in_a_fork(command: str, folder: Path) -> str:
 
 def test_the_examples_run(tmp_path: Path) -> None:
     """All of them, one after the other, where the project's own files are; the first by the installed program."""
-    for name in ("fixtures", "migrations"):
+    for name in ("fixtures", "migrations", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     first, *others = [command for block in shell_blocks() for command in commands_of(block)]
     told = run_by_the_shell(first, tmp_path)

@@ -22,7 +22,9 @@ SECRET = "wJalrXUtnFEMI-secret"
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the bundled rows and their files."""
     folder = tmp_path_factory.mktemp("filled")
-    (folder / "toolkit.toml").write_text(f'migrations = "{ROOT}/migrations"\nfixtures = "{ROOT}/fixtures"\n')
+    (folder / "toolkit.toml").write_text(
+        f'metadata = "toolkit.models.todo:metadata"\nmigrations = "{ROOT}/migrations"\nfixtures = "{ROOT}/fixtures"\n'
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert run(["load-data"]) == 0

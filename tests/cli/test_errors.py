@@ -134,10 +134,8 @@ def test_a_path_in_the_place_of_a_database_is_told_with_its_url(tell: Tell, path
     assert told.advice == f"A file is given as a URL: {url}"
 
 
-@pytest.mark.parametrize("options", [[], ["--metadata", "toolkit.models.todo:metadata"]])
-def test_that_nobody_said_whose_tables_are_meant_is_told(
-    shop: Config, tell: Tell, tmp_path: Path, options: list[str]
-) -> None:
+def test_that_the_bundled_tables_are_hardly_meant_is_told(shop: Config, tell: Tell, tmp_path: Path) -> None:
+    options = ["--metadata", "toolkit.models.todo:metadata"]
     fill(shop.database("sqlite"))
     (tmp_path / "toolkit.toml").unlink()
     source = f"sqlite:///{shop.database('sqlite').file}"
@@ -145,6 +143,7 @@ def test_that_nobody_said_whose_tables_are_meant_is_told(
     require_two_lines(told)
     assert "has no table 'user_account'" in told.fact
     assert "--metadata MODULE:ATTR" in told.advice
+    assert "--reflect" in told.advice
     other = ["--metadata", "tests.contracts.schema:metadata"]
     told = tell("sync", "--from", source, "--to", "sqlite:///new.sqlite3", *other)
     assert "--metadata" not in told.advice

@@ -15,6 +15,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a database and a store of its own names."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toolkit.toml").write_text(
+        'metadata = "toolkit.models.todo:metadata"\n'
         '[databases]\nstaging = "sqlite:///staging.sqlite3"\n[stores]\noffsite = "elsewhere"\n'
     )
     return tmp_path

@@ -118,7 +118,7 @@ def test_a_line_of_a_file_and_an_archives_lock_are_shown_with_escapes(
     (here / "d").mkdir()
     (here / "d" / "valued.json").write_text(f'[{{"id": "a{EVIL}\0"}}]')
     assert r"\x1b" in told(capfd, "load-data", "--to", "sqlite:///x.db", "--dir", "d", "valued")
-    (here / "toolkit.toml").unlink()
+    (here / "toolkit.toml").write_text('metadata = "toolkit.models.todo:metadata"\n')
     (here / ".toolkit" / "archive" / "locks").mkdir(parents=True)
     lock = {"kind": "prune", "host": EVIL, "pid": 1, "began": "2026-01-01T00:00:00Z"}
     (here / ".toolkit" / "archive" / "locks" / "prune-x").write_text(json.dumps(lock))

@@ -24,7 +24,9 @@ FILES = ["attachment:name like '%e%'", "attachment:name not like '%.md'"]
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the bundled rows, of which some that are important are deleted."""
     folder = tmp_path_factory.mktemp("filled")
-    (folder / "toolkit.toml").write_text(f'migrations = "{ROOT}/migrations"\nfixtures = "{ROOT}/fixtures"\n')
+    (folder / "toolkit.toml").write_text(
+        f'metadata = "toolkit.models.todo:metadata"\nmigrations = "{ROOT}/migrations"\nfixtures = "{ROOT}/fixtures"\n'
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert run(["load-data"]) == 0
@@ -178,6 +180,30 @@ def set_twice(*command: str) -> Callable[[Told], None]:
     return check
 
 
+def exclude_columns_twice(*command: str) -> Callable[[Told], None]:
+    def check(told: Told) -> None:
+        query("UPDATE tag SET name = name || '!', updated_at = created_at")
+        names = ["tag.name", "tag.updated_at"]
+        left = told(*command, "tag", *pairs("--exclude-column", names))["tables"]
+        if command[0] == "sync":
+            assert (left[0]["inserted"], left[0]["updated"]) == (0, 0)
+        elif command[0] == "diff":
+            assert left[0]["status"] == "same"
+        else:
+            assert not {"name", "updated_at"} & set(json.loads(Path("d/tag.json").read_text())[0])
+
+    return check
+
+
+def key_twice(*command: str) -> Callable[[Told], None]:
+    def check(told: Told) -> None:
+        twice = ["role:name", "role:id,name"]
+        assert "--key is given twice for role (name and id,name)" in told.error(*command, *pairs("--key", twice))
+        told(*command, *pairs("--key", ["user_account:email", "role:name", "role:name"]))
+
+    return check
+
+
 def diff_columns(told: Told) -> None:
     query("UPDATE todo SET item = 'changed', importance = 'LOW', is_deleted = 1")
     rows = told(*DIFF, "todo", *pairs("--columns", ["item", "is_deleted"]), code=3)["tables"][0]["rows"]
@@ -240,6 +266,13 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "sync --where": sync_where,
     "sync --where-source": sync_where_source,
     "sync --exclude": sync_exclude,
+    "sync --exclude-column": exclude_columns_twice(*SYNC),
+    "diff --exclude-column": exclude_columns_twice(*DIFF),
+    "dump-data --exclude-column": exclude_columns_twice("dump-data", "--dir", "d"),
+    "sync --key": key_twice(*SYNC),
+    "diff --key": key_twice(*DIFF),
+    "dump-data --key": key_twice("dump-data", "--dir", "d"),
+    "load-data --key": key_twice("load-data"),
     "sync --match": sync_match,
     "sync --convert": converted(*SYNC),
     "sync tables": named_tables(*SYNC),

@@ -92,6 +92,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
     (tmp_path / "toolkit.toml").write_text(
         f"""
+        metadata = "toolkit.models.todo:metadata"
         [databases]
         other = "sqlite:///other.sqlite3"
         [stores.nowhere]

@@ -24,7 +24,9 @@ ROOT = Path(__file__).parent.parent.parent
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with files as databases, and the bundled fixtures and migrations."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "toolkit.toml").write_text(f'migrations = "{ROOT}/migrations"\nfixtures = "{ROOT}/fixtures"\n')
+    (tmp_path / "toolkit.toml").write_text(
+        f'metadata = "toolkit.models.todo:metadata"\nmigrations = "{ROOT}/migrations"\nfixtures = "{ROOT}/fixtures"\n'
+    )
     return tmp_path
 
 

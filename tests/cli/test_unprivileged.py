@@ -64,7 +64,8 @@ def test_a_user_with_a_home_that_is_only_to_be_read_works_on_all_that_is_theirs_
 ) -> None:
     project = tmp_path / "project"
     project.mkdir()
-    (project / "toolkit.toml").write_text("".join(f'{key} = "{ROOT / key}"\n' for key in ("migrations", "fixtures")))
+    settings = [f'{key} = "{ROOT / key}"\n' for key in ("migrations", "fixtures")]
+    (project / "toolkit.toml").write_text("".join(['metadata = "toolkit.models.todo:metadata"\n', *settings]))
     done = unprivileged(
         project,
         home,

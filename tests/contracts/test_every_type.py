@@ -113,7 +113,23 @@ DUCKDB: Types = [
     ("mood", ["'it''s, ok'"]),
     ('STRUCT(a INTEGER, "b c" VARCHAR)', ["{'a': 1, 'b c': 'x, \"y\" ''z'' }'}", "{'a': NULL, 'b c': 'NULL'}"]),
     ("MAP(VARCHAR, INTEGER)", ["MAP {'a=b': 1, '': NULL}", "MAP {}"]),
-    ('UNION(i INTEGER, s VARCHAR, "d d" DECIMAL(4,2))', ["union_value(i := 1)", "union_value(s := '1')"]),
+    (
+        'UNION(i INTEGER, s VARCHAR, "d d" DECIMAL(4,2))',
+        ["union_value(i := 1)", "union_value(s := '1')", "union_value(i := NULL)", "union_value(s := NULL)", "'NULL'"],
+    ),
+    (
+        "UNION(i INTEGER, s VARCHAR)[]",
+        ["[1, NULL]", "[union_value(s := '1'), union_value(i := NULL), union_value(s := NULL)]", "['NULL', 'it''s']"],
+    ),
+    ("UNION(i INTEGER, s VARCHAR)[2]", ["['1', '2']", "[1, NULL]"]),
+    (
+        "STRUCT(a UNION(i HUGEINT, s VARCHAR), b VARCHAR)",
+        ["{'a': 1, 'b': '2'}", "{'a': union_value(s := '1'), 'b': NULL}"],
+    ),
+    (
+        "MAP(VARCHAR, UNION(d DECIMAL(38,10), b BLOB))",
+        ["MAP {'k': 1234567890123456789012345678.0123456789::DECIMAL(38,10)}"],
+    ),
     ("STRUCT(a INTEGER)[]", ["[{'a': 1}, NULL]"]),
     ("HUGEINT[]", ["[170141183460469231731687303715884105727]"]),
     ("INTEGER[3]", ["[1, 2, NULL]"]),
@@ -162,11 +178,13 @@ def fill(database: Database, prelude: Sequence[str], types: Types, *, rows: bool
 
 
 def stored(database: Database, types: Types) -> dict[str, Sequence[object]]:
-    """All values as the engine writes them, by type."""
+    """All values as the engine writes them, by type; of unions with the names of the members."""
     with connected(database) as connection:
+        cells = {type_: f"c{number}" for number, (type_, _) in enumerate(types)}
+        shown = {type_: f"to_json({cell})" if "UNION(" in type_ else cell for type_, cell in cells.items()}
         return {
-            type_: connection.execute(sa.text(f"SELECT CAST(c{number} AS VARCHAR) FROM t ORDER BY id")).scalars().all()
-            for number, (type_, _) in enumerate(types)
+            type_: connection.execute(sa.text(f"SELECT CAST({cell} AS VARCHAR) FROM t ORDER BY id")).scalars().all()
+            for type_, cell in shown.items()
         }
 
 

@@ -37,7 +37,7 @@ def small_rebuilds() -> Iterator[None]:
 @pytest.fixture
 def alone(tmp_path: Path) -> Config:
     """A configuration of one SQLite file, for which no server has to make a database."""
-    (tmp_path / "toolkit.toml").write_text("")
+    (tmp_path / "toolkit.toml").write_text('metadata = "toolkit.models.todo:metadata"\n')
     return load_config(tmp_path, {"TOOLKIT_SQLITE_URL": f"sqlite:///{tmp_path}/one.sqlite3"})
 
 

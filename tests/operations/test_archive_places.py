@@ -33,7 +33,7 @@ def other(world: Gallery, tmp_path: Path) -> Gallery:
 
 def elsewhere(world: Gallery, root: Path) -> Gallery:
     root.mkdir()
-    (root / "toolkit.toml").write_text("")
+    (root / "toolkit.toml").write_text('metadata = "toolkit.models.todo:metadata"\n')
     config = load_config(root, {"TOOLKIT_SQLITE_URL": f"sqlite:///{root}/one.sqlite3"})
     return gallery(config, "sqlite", archive=str(world.folder))
 

@@ -26,7 +26,7 @@ class Sequences(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="tk-archive-")
         root = Path(self.folder.name)
-        (root / "toolkit.toml").write_text("")
+        (root / "toolkit.toml").write_text('metadata = "toolkit.models.todo:metadata"\n')
         config = load_config(root, {"TOOLKIT_SQLITE_URL": f"sqlite:///{root}/one.sqlite3"})
         self.world: Gallery = gallery(config, "sqlite")
         self.rows: dict[int, bytes] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Callable, Sequence
@@ -16,10 +17,18 @@ from tests.conftest import ENGINES
 from tests.operations.databases import connected
 from toolkit.config import Config, load_config
 from toolkit.core.plan import SyncResult
-from toolkit.errors import ConfigurationError, ToolkitError, UnknownNameError, UnrepresentableValueError
+from toolkit.errors import (
+    EXIT_USAGE,
+    ConfigurationError,
+    MisfitsError,
+    ToolkitError,
+    UnknownNameError,
+    UnrepresentableValueError,
+)
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.watermarks import Since
@@ -229,6 +238,77 @@ def test_a_value_that_a_conversion_cannot_take_is_refused_by_its_row(
     assert "\n" not in caught.value.fact
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_all_values_that_conversions_cannot_take_are_told_in_one_report_with_all_others(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    config = modelled(config, tmp_path, monkeypatch, [INT, NAIVE, INT, "String(3)"])
+    text = "" if engine == "sqlite" else "varchar"
+    fill(config, engine, text, ["'1.5'", "'x'", "NULL", "'9e999'", "'y'"], "t0")
+    fill(config, engine, text, ["'1700000000'", "'soon'"], "t1")
+    fill(config, engine, text, ["'7'", "'seven'"], "t2")
+    fill(config, engine, text, ["'abc'"], "t3")
+    convert = ["t0.v:round", "t1.v:epoch-s", "t3.v:text"]
+
+    for attempt in (
+        lambda: sync(config, engine, "duckdb2", convert=convert, dry_run=True),
+        lambda: sync(config, engine, "duckdb2", convert=convert),
+        lambda: dump_data(config, engine, directory=tmp_path / "dump", convert=convert),
+    ):
+        with pytest.raises(MisfitsError) as caught:
+            attempt()
+        found = [(each.table, each.reason, [row.key for row in each.rows]) for each in caught.value.misfits]
+        taken = "which the conversion {} does not take: it {}"
+        assert found[:3] == [
+            ("t0", taken.format("round", "is not a decimal number"), ["id=2", "id=5"]),
+            ("t0", taken.format("round", "does not fit into int32"), ["id=4"]),
+            ("t1", taken.format("epoch-s", "is not an ISO 8601 timestamp without offset"), ["id=2"]),
+        ]
+        assert [(table, keys) for table, _, keys in found[3:]] == [("t2", ["id=2"])]
+        assert caught.value.misfits[0].rows[0].value == "'x'"
+        assert "--rejects DIR" in caught.value.advice
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_a_conversion_cannot_take_is_rejected_like_any_other_row(
+    example: Callable[..., Example], tmp_path: Path, engine: str
+) -> None:
+    case = example(INT, engine, "duckdb2")
+    text = "" if engine == "sqlite" else "varchar"
+    case.fill(text, ["'1.5'", "'it''s \"x\"'", "NULL", "'2'", "'3.5'"])
+
+    for dry_run, folder in ((True, "dry"), (False, "out")):
+        result = case.run("t.v:round", rejects=tmp_path / folder, dry_run=dry_run)
+        assert [(each.table, each.rows) for each in result.rejected] == [("t", 1)]
+        assert [(each.place, each.rows) for each in result.warnings if each.is_of_conversion] == [("t.v", 2)]
+
+    assert result.verified
+    assert case.held() == ["2", "NULL", "2", "4"]
+    (line,) = (tmp_path / "out" / "t.jsonl").read_text().splitlines()
+    row = json.loads(line)
+    assert (row["id"], row["v"], row["$unread"]) == (2, 'it\'s "x"', {"v": 'it\'s "x"'})
+    assert "which the conversion round does not take: it is not a decimal number" in row["$rejected"]
+    (tmp_path / "out" / "t.jsonl").write_text(line.replace('"v":"it\'s \\"x\\""', '"v":9', 1))
+    load_data(case.config, "duckdb2", directory=tmp_path / "out")
+    assert case.held() == ["2", "9", "NULL", "2", "4"]
+
+
+def test_a_key_that_a_conversion_cannot_take_is_rejected_with_what_else_is_wrong_with_its_row(
+    example: Callable[..., Example], tmp_path: Path
+) -> None:
+    case = example(INT, key="DateTime")
+    with connected(case.config.database("sqlite")) as connection:
+        connection.exec_driver_sql("CREATE TABLE t (id PRIMARY KEY, v)")
+        connection.exec_driver_sql("INSERT INTO t VALUES (1700000000, 1.5), ('soon', 'x'), (1700000001, 'y'), (0.5, 2)")
+
+    result = case.run("t.id:epoch-s", "t.v:round", rejects=tmp_path / "out")
+
+    assert (result.verified, case.held()) == (True, ["2"])
+    rows = [json.loads(line) for line in (tmp_path / "out" / "t.jsonl").read_text().splitlines()]
+    assert {row["id"]: row["v"] for row in rows} == {"0.5": 2, "soon": "x", "2023-11-14T22:13:21": "y"}
+    assert all(name in rows[0]["$rejected"] for name in ("column 'id'", "column 'v'"))
+
+
 @pytest.mark.parametrize(
     ("convert", "error", "says"),
     [
@@ -375,10 +455,17 @@ def test_a_conversion_of_a_table_that_is_left_out_is_refused_unless_it_is_config
     fill(config, "sqlite", "integer", ["1"], "t0")
 
     assert sync(replace(config, convert=("t1.v:round",)), "sqlite", "duckdb", ["t0"]).verified
-    with pytest.raises(UnknownNameError, match="no table 't1'"):
-        sync(config, "sqlite", "duckdb", ["t0"], convert=["t1.v:round"])
-    with pytest.raises(UnknownNameError, match="no table 't1'"):
-        diff(config, "sqlite", "duckdb", exclude=["t1"], convert=["t1.v:round"])
+    for attempt in (
+        lambda: sync(config, "sqlite", "duckdb", ["t0"], convert=["t1.v:round"]),
+        lambda: diff(config, "sqlite", "duckdb", exclude=["t1"], convert=["t1.v:round"]),
+        lambda: dump_data(config, "sqlite", ["t0"], directory=tmp_path / "dump", convert=["t1.v:round"]),
+    ):
+        with pytest.raises(ConfigurationError, match=r"names t1, which is not among .* this run: t0\.") as caught:
+            attempt()
+        assert "In the configuration, convert may name any table" in caught.value.advice
+        assert caught.value.exit_code == EXIT_USAGE
+    with pytest.raises(UnknownNameError, match="no table 't9'"):
+        sync(replace(config, convert=("t9.v:round",)), "sqlite", "duckdb", ["t0"])
 
 
 def test_names_with_points_and_colons_are_found(

@@ -554,7 +554,9 @@ def test_the_bundled_fixtures_bring_every_file_that_an_archive_wants(tmp_path: P
     from toolkit.operations.archive.push import push
 
     root = Path(__file__).parents[2]
-    (tmp_path / "toolkit.toml").write_text(f'migrations = "{root}/migrations"\nfixtures = "{root}/fixtures"\n')
+    (tmp_path / "toolkit.toml").write_text(
+        f'metadata = "toolkit.models.todo:metadata"\nmigrations = "{root}/migrations"\nfixtures = "{root}/fixtures"\n'
+    )
     config = load_config(tmp_path, {})
     found = load_data(config, "sqlite").attachments
     assert files_of(found)[:2] == (5, 5)

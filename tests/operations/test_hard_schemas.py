@@ -17,6 +17,7 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from sqlalchemy.dialects.postgresql import JSONB
 
 from tests.operations.databases import connected, contents, create, execute, postgres
 from tests.operations.outcomes import counts
@@ -350,6 +351,25 @@ def test_an_update_that_cascades_to_rows_that_stay_is_undone(using: Using, optio
     assert all(not t.updated for t in sync(config, "sqlite", "postgres").tables)
 
 
+def test_a_trigger_that_changes_a_row_as_a_cascade_is_undone_is_caught_and_nothing_is_kept(using: Using) -> None:
+    metadata = plain("parent", sa.Column("code", sa.Text, unique=True, nullable=False))
+    code = sa.ForeignKey("parent.code", onupdate="CASCADE")
+    key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
+    sa.Table("child", metadata, key, sa.Column("code", code), sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database("postgres"), metadata)
+    for name, codes in (("sqlite", "(1, 'b'), (2, 'a')"), ("postgres", "(1, 'a'), (2, 'b')")):
+        execute(config.database(name), f"INSERT INTO parent VALUES {codes}", "INSERT INTO child VALUES (1, 'a', 'x')")
+    execute(
+        config.database("postgres"),
+        "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := 'odd'; RETURN NEW; END $$",
+        "CREATE TRIGGER odd BEFORE UPDATE ON child FOR EACH ROW EXECUTE FUNCTION odd()",
+    )
+    with pytest.raises(VerificationError, match=r"First: id=1: v 'x' was sent, 'odd' is there"):
+        sync(config, "sqlite", "postgres")
+    assert rows(config, "postgres", "SELECT * FROM child") == [(1, "a", "x")]
+
+
 def test_rows_that_a_policy_hides_are_not_taken_for_rows_that_are_gone(using: Using) -> None:
     metadata = plain("parent")
     config = using(metadata)
@@ -657,6 +677,26 @@ def test_decimals_without_a_precision_arrive_by_value(using: Using, target: str)
     assert counts(sync(config, "sqlite", target)) == {"t": (0, 0, 5, 0)}
     found = [value and Decimal(value) for _, value in contents(config.database(target), metadata)["t"]]
     assert found == [1, Decimal("1.5"), -100, Decimal("0.125"), None]
+
+
+@pytest.mark.parametrize(
+    ("target", "type_", "value"),
+    [
+        ("duckdb", sa.Numeric(), "i * 0.5"),
+        ("postgres", sa.JSON().with_variant(JSONB(), "postgresql"), """'{"b": 1,  "a": ' || i || '}'"""),
+    ],
+    ids=["decimals", "documents"],
+)
+def test_many_values_arrive_that_the_engine_writes_otherwise(using: Using, target: str, type_: Any, value: str) -> None:
+    """So many rows of other types would be digested as the letters that they are written in."""
+    config = using(plain("t", sa.Column("v", type_)))
+    execute(
+        config.database("sqlite"),
+        "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
+        f"SELECT i, {value} FROM n",
+    )
+    result = sync(config, "sqlite", target)
+    assert (counts(result), result.verified) == ({"t": (2000, 0, 0, 0)}, True)
 
 
 # -- DDL while a sync is at work -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 
 from tests.operations.databases import create, execute, postgres
 from tests.operations.outcomes import counts
-from tests.operations.test_hard_schemas import ALL, Using, plain, rows, using
+from tests.operations.test_hard_schemas import ALL, MODULE, Using, plain, rows, using
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.errors import ConfigurationError, MissingParentError, PrivilegeError, ToolkitError, VerificationError
@@ -96,10 +97,59 @@ def test_a_trigger_on_one_table_that_changes_another_is_refused_with_the_option(
         ],
     }
     execute(config.database(target), *statements[target])
-    with pytest.raises(VerificationError, match="by a trigger of another table") as refused:
+    with pytest.raises(VerificationError, match="by a trigger, or by others") as refused:
         sync(config, "sqlite", target)
     assert "--hold-triggers" in refused.value.advice
     assert sync(config, "sqlite", target, options=HELD).verified
+
+
+def test_a_trigger_that_leaves_many_rows_alone_does_no_harm(using: Using) -> None:
+    config = using(plain("t", sa.Column("v", sa.Text)))
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+    execute(config.database("sqlite"), f"INSERT INTO t {numbers} SELECT i, 'x' FROM n")
+    create(config.database("sqlite2"), sys.modules[MODULE].metadata)
+    log = "CREATE TRIGGER noted AFTER INSERT ON t BEGIN INSERT INTO log VALUES (new.id); END"
+    execute(config.database("sqlite2"), "CREATE TABLE log (id INTEGER)", log)
+    assert sync(config, "sqlite", "sqlite2").verified
+    assert rows(config, "sqlite2", "SELECT count(*) FROM log") == [(2000,)]
+
+
+@pytest.mark.parametrize(
+    ("table", "others", "options"),
+    [
+        ("one", 0, Options()),
+        ("two", 0, Options()),
+        ("two", 1, Options()),
+        ("two", 0, ALL),
+        ("two", 0, Options(commit_every=1)),
+    ],
+    ids=["same table", "another", "beside rows of the target", "deleting", "in parts"],
+)
+@BOTH
+def test_a_trigger_that_changes_a_row_that_was_equal_is_caught(
+    using: Using, target: str, table: str, others: int, options: Options
+) -> None:
+    """The row may be of a table that nothing is written to, or another than those that are written."""
+    metadata = plain("one", sa.Column("v", sa.Text))
+    key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
+    sa.Table("two", metadata, key, sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    for name, last in (("sqlite", "(2, 'b')"), (target, "(3, 'c')")):
+        execute(config.database(name), f"INSERT INTO one VALUES (1, 'a'), {last}", "INSERT INTO two VALUES (1, 'a')")
+    change, when = f"UPDATE {table} SET v = 'odd' WHERE id = 1", "AFTER INSERT ON one"
+    fires = {
+        "sqlite2": [f"CREATE TRIGGER odd {when} BEGIN {change}; END"],
+        "postgres": [
+            f"CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NULL; END $$",
+            f"CREATE CONSTRAINT TRIGGER odd {when} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION odd()",
+        ],
+    }
+    execute(config.database(target), *[f"INSERT INTO {table} VALUES (9, 'own')"] * others, *fires[target])
+    with pytest.raises(VerificationError, match=r"First: id=1: v 'a' was sent, 'odd' is there"):
+        sync(config, "sqlite", target, options=options)
+    if options.commit_every is None:
+        assert rows(config, target, f"SELECT v FROM {table} WHERE id = 1") == [("a",)]
 
 
 @BOTH

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.operations.databases import contents, execute
+from tests.operations.databases import connected, contents, execute
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.engines.portable.table import TableRepository
@@ -29,6 +30,7 @@ from toolkit.errors import (
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
+from toolkit.operations.transfer.watermarks import Since
 
 METADATA = sa.MetaData()
 sa.Table(
@@ -126,6 +128,49 @@ def test_a_nul_and_what_a_good_row_of_the_same_table_is_refused_for_are_told_tog
     counts = {each.reason: each.count for each in caught.value.misfits}
     nul = "holds the character U+0000, which postgres cannot keep"
     assert counts == {nul: 2, "which postgres does not allow": 1}
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_of_a_sync_of_what_changed_all_misfits_among_these_rows_are_told_together(space: Config, target: str) -> None:
+    make(space, "sqlite", good_rows())
+    make(space, target)
+    sync(space, "sqlite", target, since=Since("id"))
+    execute(
+        space.database("sqlite"),
+        "UPDATE part SET amount = 'not looked at' WHERE id = 2",
+        "INSERT INTO part VALUES (20, 'x', 'fine', NULL), (21, 'y', 'fine', 'soon'), (22, 1, 'fine', NULL)",
+        "INSERT INTO price VALUES (20, 'dear', 0.5, 'a')",
+    )
+
+    for dry_run in (True, False):
+        with pytest.raises(MisfitsError) as caught:
+            sync(space, "sqlite", target, since=Since("id"), dry_run=dry_run)
+        assert found(caught.value) == {
+            "part.amount": (2, ["id=20", "id=21"]),
+            "part.made": (1, ["id=21"]),
+            "price.net": (1, ["id=20"]),
+        }
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_misfits_of_tables_with_other_names_there_are_told_by_the_models_names(space: Config, target: str) -> None:
+    bad = "UPDATE part SET amount = 'x', made = 'soon' WHERE id IN (2, 3)"
+    make(space, "sqlite", [*good_rows(), bad, "UPDATE part SET amount = 70000 WHERE id = 4"])
+    make(space, target)
+    execute(
+        space.database(target),
+        "DROP TABLE part",
+        "CREATE TABLE piece (no INTEGER PRIMARY KEY, quantity SMALLINT, label TEXT, made TIMESTAMP)",
+    )
+    names = {"part": "piece", "part.id": "no", "part.amount": "quantity"}
+
+    with pytest.raises(MisfitsError) as caught:
+        sync(space, "sqlite", target, rename=names)
+
+    amounts = ["id=2", "id=3", *([] if target == "sqlite2" else ["id=4"])]
+    assert found(caught.value)["part.made"] == (2, ["id=2", "id=3"])
+    told = [(row.key, each.column) for each in caught.value.misfits for row in each.rows if each.column != "made"]
+    assert told == [(key, "amount") for key in amounts]
 
 
 @pytest.mark.parametrize(
@@ -244,6 +289,43 @@ def test_a_target_that_would_keep_another_value_is_told_by_row_value_and_type_be
     assert contents(space.database("postgres"), METADATA) == before
 
 
+@pytest.mark.parametrize(
+    ("type_", "sent", "there"),
+    [
+        ("JSONB", '{"b":1,"a":2}', '{"a": 2, "b": 1}'),
+        ("UUID", "F47AC10B-58CC-4372-A567-0E02B2C3D479", "f47ac10b-58cc-4372-a567-0e02b2c3d479"),
+    ],
+)
+def test_a_text_that_a_type_of_the_target_writes_in_its_own_way_is_told_with_the_type(
+    space: Config, type_: str, sent: str, there: str
+) -> None:
+    make(space, "sqlite", [f"INSERT INTO part VALUES (1, 1, '{sent}', NULL)"])
+    make(space, "postgres", label=type_)
+    shown = f"label '{sent}' was sent, '{there}' is there (its type there is {type_.lower()})"
+
+    with pytest.raises(VerificationError, match=re.escape(shown)) as caught:
+        sync(space, "sqlite", "postgres", ["part"])
+
+    assert caught.value.advice.startswith(f"Give label ({type_.lower()}) in postgres the type that the models have")
+
+
+def test_an_interval_that_does_not_fit_is_shown_as_one(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = 'sa.Table("t", md, sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Interval))'
+    (tmp_path / "interval_models.py").write_text(f"import sqlalchemy as sa\nmd = sa.MetaData()\n{table}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    execute(
+        config.database("duckdb"),
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTERVAL)",
+        "INSERT INTO t VALUES (7, INTERVAL '4000000 days 30 minutes')",
+    )
+    space = replace(config, metadata="interval_models:md", migrations=tmp_path / "none")
+    with pytest.raises(UnrepresentableValueError) as caught:
+        sync(space, "duckdb", "sqlite")
+    assert caught.value.fact.startswith("t id=7: column 'v' holds 4000000 days 00:30:00, which sqlite")
+
+
 def test_a_column_of_a_type_to_which_nothing_can_be_cast_is_named_before_anything_is_written(space: Config) -> None:
     make(space, "sqlite", good_rows())
     make(space, "postgres", made="BOOLEAN")
@@ -343,3 +425,22 @@ def test_a_type_that_sqlalchemy_does_not_know_is_no_warning_where_nulls_are_look
             warnings.simplefilter("always")
             sync(space, "sqlite", "postgres", ["part"], dry_run=dry_run)
         assert [str(each.message) for each in told if issubclass(each.category, sa.exc.SAWarning)] == []
+
+
+def test_a_null_arrives_in_a_union_of_duckdb_as_one_and_a_text_as_one(space: Config) -> None:
+    rows = "INSERT INTO price VALUES (1, 1, 1, NULL), (2, 1, 1, 'NULL'), (3, 1, 1, '5')"
+    make(space, "sqlite", [rows])
+    make(space, "duckdb", code="UNION(number INTEGER, text VARCHAR)")
+    assert sync(space, "sqlite", "duckdb", ["price"]).verified
+    with connected(space.database("duckdb")) as connection:
+        query = "SELECT id FROM price WHERE code IS NULL OR union_tag(code) <> 'text' ORDER BY id"
+        assert [row[0] for row in connection.exec_driver_sql(query)] == [1]
+    execute(
+        space.database("duckdb"),
+        "DELETE FROM price WHERE id = 1",
+        "INSERT INTO price VALUES (4, 1, 1, union_value(number := 5)), (5, 1, 1, union_value(text := NULL))",
+    )
+    # A text does not tell which member it was, nor whether that was NULL.
+    with pytest.raises(MisfitsError) as caught:
+        sync(space, "duckdb", "sqlite", ["price"])
+    assert found(caught.value) == {"price.code": (2, ["id=4", "id=5"])}

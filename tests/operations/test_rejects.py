@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.operations.databases import contents, execute
+from tests.operations.databases import connected, contents, execute
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
@@ -245,9 +245,77 @@ def test_files_of_an_earlier_sync_are_not_written_over(space: Config, tmp_path: 
 
 
 def test_rejecting_does_not_go_with_options_that_rest_on_the_rows(space: Config, tmp_path: Path) -> None:
-    for others in ({"since": Since("founded", 0)}, {"match": {"maker": ["name"]}}):
-        with pytest.raises(ConfigurationError, match="cannot be rejected in a sync with"):
+    for others in ({"attachments": "store"}, {"match": {"maker": ["name"]}}):
+        with pytest.raises(ConfigurationError, match="cannot be rejected in a sync with") as caught:
             sync(space, "sqlite", "duckdb", rejects=tmp_path / "out", **others)
+        assert f'--where-source "TABLE:CONDITION" goes with --{next(iter(others))}' in caught.value.advice
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_sync_of_what_changed_looks_at_rejected_rows_again_until_they_are_corrected(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, "UPDATE maker SET name = CAST(x'ff' AS TEXT) WHERE id = 3")
+    make(space, target, name="TEXT")
+
+    def run(number: int) -> SyncResult:
+        return sync(space, "sqlite", target, since=Since("id"), rejects=tmp_path / str(number))
+
+    assert rejected(run(1)) == {"maker": 2, "part": 2, "note": 2}
+    execute(space.database("sqlite"), "INSERT INTO maker VALUES (5, 'e', 1994, NULL)")
+    again = run(2)
+    assert (again.verified, rejected(again)["maker"], again.tables[0].inserted) == (True, 2, 1)
+    execute(space.database("sqlite"), "UPDATE maker SET name = 'c' WHERE id = 3")
+    third = run(3)
+    assert (third.rejected, third.tables[0].since) == ((), None)
+    assert ids(space, target)["maker"] == [1, 2, 3, 4, 5]
+    assert run(4).tables[0].since == "5"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rows_of_a_sync_of_what_changed_that_the_target_refuses_are_rejected(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS)
+    make(space, target, constraint="CHECK (weight > 0)")
+    sync(space, "sqlite", target, since=Since("id"))
+    # Of this, the watermark leaves nothing to be seen.
+    execute(space.database("sqlite"), "UPDATE part SET weight = -1 WHERE id = 10")
+    execute(space.database("sqlite"), "INSERT INTO part VALUES (15, 1, -1), (16, 77, 1), (17, 1, 1)")
+
+    result = sync(space, "sqlite", target, since=Since("id"), rejects=tmp_path / "out")
+
+    assert result.verified
+    assert keys(tmp_path / "out") == {"part": [16, 15]} or keys(tmp_path / "out") == {"part": [15, 16]}
+    assert ids(space, target)["part"] == [10, 11, 12, 13, 14, 17]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rejected_rows_of_tables_with_other_names_there_have_the_models_names(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, *BROKEN, "UPDATE part SET weight = 123456.5 WHERE id = 10")
+    make(space, target, *ROWS[:0])
+    execute(
+        space.database(target),
+        "DROP TABLE note",
+        "DROP TABLE part",
+        "DROP TABLE maker",
+        "CREATE TABLE firm (no INTEGER PRIMARY KEY, title TEXT, since INTEGER, boss_id INTEGER)",
+        "CREATE TABLE part (id INTEGER PRIMARY KEY, maker_id INTEGER, mass NUMERIC(10,4) CHECK (mass < 1000))",
+        "CREATE TABLE note (code VARCHAR PRIMARY KEY, part_id INTEGER)",
+    )
+    names = {"maker": "firm", "maker.id": "no", "maker.name": "title", "maker.founded": "since", "part.weight": "mass"}
+
+    result = sync(space, "sqlite", target, rename=names, rejects=tmp_path / "out")
+
+    assert (result.verified, rejected(result)) == (True, {"maker": 2, "part": 3, "note": 3})
+    assert keys(tmp_path / "out") == {"maker": [3, 4], "part": [12, 13, 10], "note": ["y", "z", "x"]}
+    bad = lines(tmp_path / "out")["maker"][0]
+    assert (bad["name"], bad["$unread"]) == ("c", {"founded": "long ago"})
+    assert bad["$rejected"] == "column 'founded' holds 'long ago', which is no int32"
+    with connected(space.database(target)) as connection:
+        assert [row[0] for row in connection.exec_driver_sql("SELECT no FROM firm ORDER BY no")] == [1, 2]
 
 
 def test_the_command_says_what_was_rejected_and_exits_with_3(

@@ -105,6 +105,11 @@ def test_tables_are_made_filled_updated_and_deleted_from_under_their_other_names
     assert counts(sync(named, "sqlite", target, rename=NAMES, options=ALL))["t"][3] == 1
 
 
+def test_other_names_are_told_in_the_order_in_which_they_were_given(named: Config) -> None:
+    given = {"t.v": "a", "t.at": "b", "t.up": "c", "t.p_id": "d", "t.id": "e"}
+    assert list(sync(named, "sqlite", "duckdb", rename=given).renamed) == list(given)
+
+
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])
 def test_a_schema_that_is_lacking_is_made_where_tables_are(named: Config, target: str) -> None:
     names = {"p": "stage.p", "t": "odd stage.t"}

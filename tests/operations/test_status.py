@@ -88,7 +88,8 @@ def test_the_command_makes_nothing_and_tells_by_its_exit_code(
     assert list(tmp_path.iterdir()) == []
     assert "not there yet" in capsys.readouterr().out
     assert run(["status", "sqlite"]) == 3
-    assert run(["load-data", "--dir", str(Path(__file__).parents[2] / "fixtures")]) == 0
+    bundled = ["--metadata", "toolkit.models.todo:metadata"]
+    assert run(["load-data", "--dir", str(Path(__file__).parents[2] / "fixtures"), *bundled]) == 0
     capsys.readouterr()
     assert run(["status", "sqlite"]) == 0
     assert ["todo", "40"] in [line.split() for line in capsys.readouterr().out.splitlines()]

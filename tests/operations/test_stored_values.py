@@ -50,7 +50,7 @@ def space(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Config]:
     if "postgres" in request.node.name:
         urls["postgres"] = request.getfixturevalue("postgres_url")
         urls["postgres2"] = request.getfixturevalue("second_postgres_url")
-    (tmp_path / "toolkit.toml").write_text("")
+    (tmp_path / "toolkit.toml").write_text('metadata = "toolkit.models.todo:metadata"\n')
     config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in urls.items()})
     for name in urls:
         create(config.database(name), SPACE)

@@ -137,15 +137,15 @@ def test_a_row_that_goes_gives_its_value_up_even_while_others_still_point_at_it(
     assert contents(seats.database(target), METADATA) == contents(seats.database("sqlite"), METADATA)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("target", "commit_every"), [*((target, None) for target in TARGETS), ("sqlite2", 1)])
 def test_a_value_that_a_row_of_the_target_keeps_is_still_a_conflict_and_nothing_is_written(
-    seats: Config, target: str
+    seats: Config, target: str, commit_every: int | None
 ) -> None:
     put(seats, target, {1: 1, 2: 2, 3: 3})
     put(seats, "sqlite", {1: 2, 2: 3})
     before = contents(seats.database(target), METADATA)
     with pytest.raises(UniqueConflictError) as caught:
-        sync(seats, "sqlite", target)
+        sync(seats, "sqlite", target, options=Options(commit_every=commit_every))
     assert "id=3" in str(caught.value)
     assert contents(seats.database(target), METADATA) == before
 

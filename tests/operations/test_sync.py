@@ -433,7 +433,7 @@ _CHANGES_ANOTHER_TABLE = {
     [
         (_CHANGES_THE_ROW, "customer: rows are there, but with other values"),
         (_DROPS_THE_ROW, "customer: row count differs: 4 rows were sent, but 3"),
-        (_CHANGES_ANOTHER_TABLE, "customer: rows were changed by a trigger of another table"),
+        (_CHANGES_ANOTHER_TABLE, "customer: rows were changed by a trigger, or by others"),
     ],
 )
 def test_a_trigger_of_the_target_that_changes_what_was_sent_is_caught_and_nothing_kept(
@@ -596,12 +596,13 @@ def _keys(config: Config, *, oids: bool = False) -> list[tuple[Any, ...]]:
     """Every index and constraint as PostgreSQL itself writes it, or which objects the indexes are."""
     with postgres(config) as connection:
         if oids:
-            return connection.execute("SELECT indexrelid FROM pg_index WHERE indexrelid > 16384 ORDER BY 1").fetchall()
+            objects = "SELECT oid FROM pg_class WHERE relkind = 'i' AND relnamespace = 'public'::regnamespace"
+            return connection.execute(objects).fetchall()
         return [*connection.execute(_INDEXES).fetchall(), *connection.execute(_CONSTRAINTS).fetchall()]
 
 
-def _sync_into_rich_tables(config: Config, *statements: str, name: str = "postgres") -> tuple[bool, list[Any]]:
-    """Sync into empty tables with all sorts of keys: whether any index was built anew, and all keys before."""
+def _sync_into_rich_tables(config: Config, *statements: str, name: str = "postgres") -> tuple[int, list[Any]]:
+    """Sync into empty tables with all sorts of keys: how many indexes were built anew, and all keys before."""
     fill(config.database("sqlite"))
     create(config.database("postgres"), metadata)
     with postgres(config) as connection:
@@ -610,13 +611,13 @@ def _sync_into_rich_tables(config: Config, *statements: str, name: str = "postgr
     before, objects = _keys(config), _keys(config, oids=True)
     assert counts(sync(config, "sqlite", name)) == ALL_NEW
     assert contents(config.database("postgres"), metadata) == contents(config.database("sqlite"), metadata)
-    return _keys(config, oids=True) != objects, before
+    return len(set(_keys(config, oids=True)) - set(objects)), before
 
 
 @pytest.mark.usefixtures("small_rebuilds")
 def test_every_key_and_index_that_was_built_anew_is_as_it_was_to_the_letter(shop: Config) -> None:
     rebuilt, before = _sync_into_rich_tables(shop)
-    assert rebuilt
+    assert rebuilt == len(_keys(shop, oids=True))
     assert _keys(shop) == before
 
 

@@ -15,7 +15,7 @@ from tests.operations.databases import connected, create, execute
 from tests.operations.outcomes import counts
 from tests.operations.test_hard_schemas import EVERY_TARGET, Using, plain, rows, using
 from toolkit.config import Config
-from toolkit.errors import ConfigurationError, SchemaMismatchError, UnknownNameError
+from toolkit.errors import ConfigurationError, RefusedRowError, SchemaMismatchError, UnknownNameError
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Options
@@ -67,6 +67,38 @@ def test_a_column_that_needs_a_value_is_named_before_anything_is_written_and_giv
     found = [tuple(map(str, row)) for row in rows(config, target, "SELECT * FROM t")]
     assert found == [("1", "new", *own, "None"), ("2", "more", "it's 5 %", "2024-02-29", "None")]
     assert counts(sync(config, "sqlite", target, set_values=values, options=options)) == {"t": (0, 0, 2, 0)}
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["merge", "load"])
+def test_a_column_that_a_trigger_does_not_give_its_value_is_told_as_such_and_set(using: Using, there: bool) -> None:
+    config = wider(using, "postgres", "tenant TEXT NOT NULL")
+    execute(
+        config.database("postgres"),
+        "CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := NEW.v; RETURN NEW; END $$",
+        "CREATE TRIGGER own BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION own()",
+        *(["INSERT INTO t VALUES (1, 'old', 'mine')"] if there else []),
+    )
+    with pytest.raises(RefusedRowError, match=r"t id=[12] is refused: tenant, which only postgres has") as caught:
+        sync(config, "sqlite", "postgres")
+    assert caught.value.advice == "Say what rows that are inserted get there: --set t.tenant=VALUE."
+    assert sync(config, "sqlite", "postgres", set_values={"t.tenant": "x"}).verified
+
+
+@pytest.mark.parametrize(
+    ("target", "trigger"),
+    [
+        ("sqlite2", "BEFORE INSERT ON t BEGIN SELECT 1; END"),
+        ("postgres", "AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"),
+        ("postgres", "BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"),
+    ],
+)
+def test_a_trigger_that_can_give_no_value_leaves_a_needed_column_to_be_named_before_anything_is_written(
+    using: Using, target: str, trigger: str
+) -> None:
+    config = wider(using, target, "tenant TEXT NOT NULL")
+    execute(config.database(target), f"CREATE TRIGGER other {trigger}")
+    with pytest.raises(SchemaMismatchError, match="tenant is NOT NULL"):
+        sync(config, "sqlite", target)
 
 
 def test_a_trigger_of_postgres_that_gives_a_needed_column_its_value_is_left_to_do_so(using: Using) -> None:

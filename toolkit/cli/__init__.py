@@ -45,8 +45,8 @@ _COMMANDS = {
     "sync": ("toolkit.cli.sync", "sync"),
 }
 _OTHER_TABLES = (
-    "These are tables of the bundled todo schema. For your own: --metadata MODULE:ATTR, or `metadata` in "
-    "pyproject.toml; for these: toolkit database upgrade."
+    "These are tables of the bundled todo schema. For those of the databases: --reflect; of your models: --metadata "
+    "MODULE:ATTR, or `metadata` in pyproject.toml; for these: toolkit database upgrade."
 )
 
 

@@ -72,6 +72,7 @@ def show_transfer(result: SyncResult) -> None:
     for each in result.rejected:
         say(f"{rejected}: {plural(each.rows, 'row')} of {each.table}, into {each.file}")
     _show_converted(result.warnings)
+    _show_not_carried(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not copied, for the models do not know it: {left}.")
     if result.dry_run and result.created_schema:
@@ -119,6 +120,14 @@ def _show_converted(warnings: Iterable[TransferWarning]) -> None:
         say(f"Changed by --convert: {', '.join(found)}.")
 
 
+def _show_not_carried(warnings: Iterable[TransferWarning]) -> None:
+    found = [each for each in warnings if each.is_of_schema]
+    for each in found[:_NAMED]:
+        say(f"Not carried: {each.place}: {each.reason}")
+    if len(found) > _NAMED:
+        say(f"… and {len(found) - _NAMED:,} more that is not carried: --json tells all.")
+
+
 def _show_files(copied: FileCopy, dry_run: bool) -> None:
     would = "to be copied" if dry_run else "copied"
     archived = f"; {copied.archived:,} in an archive, left there" if copied.archived else ""
@@ -147,6 +156,7 @@ def show_diff(result: DiffResult) -> None:
     _show_converted(result.warnings)
     if masked := [each.place for each in result.warnings if each.is_of_masking]:
         say(f"Masked, as they look personal: {', '.join(masked)}. --show-pii shows them.")
+    _show_not_carried(result.warnings)
     same, left = "The same: every row of every table", unmodelled(result.warnings, of=True)
     if left:
         begin = f"{same}, except what is not" if result.equal else "Not"
@@ -184,6 +194,7 @@ def show_dump(result: DumpResult) -> None:
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
     _show_converted(result.warnings)
+    _show_not_carried(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not dumped, for the models do not know it: {left}.")
 

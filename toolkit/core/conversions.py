@@ -24,11 +24,14 @@ from toolkit.core.values import shortened
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 Stored = str | bytes
+_FROM_ZONE, EMPTY = "utc-from", "empty-as-null"
+UNITS = {"epoch-s": 1, "epoch-ms": 1_000, "epoch-us": 1_000_000}
+"""By conversion, how many of them make a second."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local times have no zone
 _LOCAL = LogicalType(Kind.TIMESTAMP)
 _TIMESTAMPS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _ROUNDED = INTEGER_KINDS | {Kind.DECIMAL}
-_TRUTHS = {
+TRUTHS = {
     **dict.fromkeys(("t", "true", "yes", "y", "1", "on", "1.0"), True),
     **dict.fromkeys(("f", "false", "no", "n", "0", "off", "0.0"), False),
 }
@@ -89,7 +92,7 @@ def conversion_advice(spec: TableSpec, column: str, value: Any) -> str:
     """How to have a value converted that its type cannot hold as it is, as a sentence; "" where nothing takes it."""
     stored, type_ = value if isinstance(value, str | bytes) else str(value), spec.column(column).type
     is_key = column in spec.key
-    kept = {_EMPTY} if not spec.column(column).nullable else set()
+    kept = {EMPTY} if not spec.column(column).nullable else set()
     usable = (name for name in _ADVISED if name not in kept and _takes(name, type_, stored))
     name = next((each for each in usable if not (is_key and conversion(each).lost)), None)
     return "" if name is None else f"Or have it converted as the source is read: --convert {spec.name}.{column}:{name}."
@@ -97,7 +100,7 @@ def conversion_advice(spec: TableSpec, column: str, value: Any) -> str:
 
 def _takes(name: str, type_: LogicalType, stored: Stored) -> bool:
     found = conversion(name)
-    if not found.fits(type_) or (name == _EMPTY and stored):
+    if not found.fits(type_) or (name == EMPTY and stored):
         return False
     try:
         converted, _ = found.value(type_, stored)
@@ -182,9 +185,9 @@ def _as_json(_: LogicalType, stored: Stored) -> str:
 
 
 def _as_bool(_: LogicalType, stored: Stored) -> bool:
-    found = _TRUTHS.get(text_of(stored).strip().lower())
+    found = TRUTHS.get(text_of(stored).strip().lower())
     if found is None:
-        raise ValueError(f"is none of {', '.join(_TRUTHS)}")
+        raise ValueError(f"is none of {', '.join(TRUTHS)}")
     return found
 
 
@@ -233,19 +236,16 @@ def _in_utc(local: datetime, zone: ZoneInfo) -> int:
     return (local - _EPOCH - offsets[0]) // MICROSECOND
 
 
-_FROM_ZONE, _EMPTY = "utc-from", "empty-as-null"
 _TEXTS = frozenset({Kind.TEXT, Kind.ENUM, Kind.NATIVE})
 CONVERSIONS: dict[str, Conversion] = {
     each.name: each
     for each in (
-        Conversion("epoch-s", MOMENT_KINDS, "timestamps and dates", _epoch(1)),
-        Conversion("epoch-ms", MOMENT_KINDS, "timestamps and dates", _epoch(1_000)),
-        Conversion("epoch-us", MOMENT_KINDS, "timestamps and dates", _epoch(1_000_000)),
+        *(Conversion(name, MOMENT_KINDS, "timestamps and dates", _epoch(units)) for name, units in UNITS.items()),
         Conversion(
             "truncate-microseconds", _TIMESTAMPS | {Kind.TIME}, "timestamps and times", _truncated, _lost_digits
         ),
         Conversion("round", _ROUNDED, "integers and decimals of a fixed scale", _rounded, _lost_fraction),
-        Conversion(_EMPTY, None, "anything", _empty_as_null, _lost_emptiness),
+        Conversion(EMPTY, None, "anything", _empty_as_null, _lost_emptiness),
         Conversion("text", _TEXTS, "texts", _as_text),
         Conversion("json", {Kind.JSON}, "JSON documents", _as_json),
         Conversion("bool", {Kind.BOOL}, "truth values", _as_bool),
@@ -257,7 +257,7 @@ CONVERSIONS: dict[str, Conversion] = {
 
 # In the order in which they are tried: what keeps the whole value comes first.
 _ADVISED = (
-    _EMPTY,
+    EMPTY,
     "bool",
     "date",
     "epoch-s",

@@ -13,7 +13,7 @@ from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind, LogicalType
 
 MOMENT_KINDS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})
 _UUID_BYTES = 16
-_BITS: dict[str, int] = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
+BITS: dict[str, int] = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
 
 
 def exact_value(type_: LogicalType, stored: str | bytes) -> Any:
@@ -64,7 +64,7 @@ def _whole(type_: LogicalType, text: str) -> int:
     number = parse_decimal(text)
     if not number.is_finite() or number != number.to_integral_value():
         raise ValueError("is no whole number")
-    limit = 2 ** (_BITS[type_.kind] - 1)
+    limit = 2 ** (BITS[type_.kind] - 1)
     if not -limit <= number < limit:
         raise ValueError(f"does not fit into {type_}")
     return int(number)
@@ -77,8 +77,9 @@ def _exact_float(type_: LogicalType, text: str) -> float:
     if not digits.is_finite():
         return number
     is_single = type_.kind == Kind.FLOAT32
-    shortest = str(np.float32(text)) if is_single else repr(number)
-    exact = float(np.float32(text)) if is_single else number
+    with np.errstate(over="ignore"):  # It is infinite then, and so has other digits.
+        single = np.float32(text)
+    shortest, exact = (str(single), float(single)) if is_single else (repr(number), number)
     if digits not in (Decimal(shortest), Decimal(exact)):
         raise ValueError(f"has more digits than {type_}")
     return exact

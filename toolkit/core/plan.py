@@ -143,6 +143,11 @@ class TransferWarning:
         return self.outcome == MASKED
 
     @property
+    def is_of_schema(self) -> bool:
+        """Whether it is of what a table has in the source, and does not have, or not so, in the target."""
+        return self.outcome == NOT_CARRIED
+
+    @property
     def is_of_conversion(self) -> bool:
         """Whether it counts the values that a conversion changed for good, as the user asked for."""
         return self.outcome == CONVERTED
@@ -158,6 +163,7 @@ class TableRejects:
 
 
 NOT_IN_MODELS = "not in the models"
+NOT_CARRIED = "not carried"
 CHANGED_MEANWHILE = "changed meanwhile"
 CONVERTED = "converted"
 MASKED = "masked by name"

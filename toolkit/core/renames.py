@@ -37,7 +37,7 @@ class Renames:
             return None
         columns: dict[str, dict[str, str]] = defaultdict(dict)
         tables = {name: given.get(name, name) for name in metadata.tables}
-        for name in given.keys() - tables.keys():
+        for name in (each for each in given if each not in tables):
             table, _, column = name.rpartition(".")
             if table not in tables:
                 raise UnknownNameError("table", table or name, tables)

@@ -108,6 +108,11 @@ def without(batches: Iterable[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.Re
     return (batch.filter(pc.invert(mask)) for batch, mask in _held(batches, keys))
 
 
+def others(batch: pa.RecordBatch, keys: pa.Table) -> pa.Array:
+    """Which rows of a batch have none of these keys."""
+    return pc.invert(next(_held([batch], keys))[1])
+
+
 def _held(batches: Iterable[pa.RecordBatch], keys: pa.Table) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
     """Each batch, and which of its rows have one of these keys."""
     names = keys.column_names

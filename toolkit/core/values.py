@@ -8,11 +8,13 @@ nested. `null` is SQL's NULL; in a column of documents, the document `null` is `
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
+from toolkit.core.adapters.native import duration_text
 from toolkit.core.moments import DAY
 from toolkit.core.types import INFINITE_DATE, INFINITE_TIMESTAMP, LogicalType
 
@@ -57,6 +59,8 @@ def show_value(type_: LogicalType, value: Any) -> str:
         return "NULL"
     if type_.is_document and isinstance(value, str):
         return shortened(value)
+    if isinstance(value, dt.timedelta):
+        return duration_text(0, value.days, value.seconds * 1_000_000 + value.microseconds)
     try:
         text = str(json_value(type_, value))
     except (ValueError, TypeError, AttributeError):

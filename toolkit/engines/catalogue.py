@@ -29,13 +29,15 @@ class StoredTable:
 class TableTriggers:
     """What the application has run as rows of a table are written, by name; without what does not fire.
 
-    `hindrance` says why the triggers cannot be held; rules never can.
+    `hindrance` says why the triggers cannot be held; rules never can. Some `give_values` to rows before they are
+    inserted.
     """
 
     table: str
     triggers: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     hindrance: str | None = None
+    give_values: bool = False
 
 
 @dataclass(frozen=True, slots=True)

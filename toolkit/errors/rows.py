@@ -20,9 +20,9 @@ class UnnamedRowError(StatementError):
 class RefusedRowError(StatementError):
     """A row that breaks a constraint of the target; `reason` names the constraint, or is the database's own."""
 
-    def __init__(self, database: str, table: str, key: str, reason: str) -> None:
+    def __init__(self, database: str, table: str, key: str, reason: str, advice: str = CORRECT_ROW) -> None:
         self.table, self.key, self.reason = table, key, reason
-        super().__init__(database, f"{table} {key} is refused: {reason}", CORRECT_ROW)
+        super().__init__(database, f"{table} {key} is refused: {reason}", advice)
 
 
 class UnrepresentableValueError(ToolkitError):

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult, TransferWarning
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.renames import Renames
 from toolkit.core.tables import Conditions, TableSpec, narrowed
 from toolkit.engines import connect
 from toolkit.engines.portable.as_stored import carried_as_stored
@@ -50,7 +49,8 @@ from toolkit.operations.transfer.repeated_keys import repeated_key
 from toolkit.operations.transfer.request import Transfer, TransferResult, transferred
 from toolkit.operations.transfer.run import transfer
 from toolkit.operations.transfer.set_values import SetValues, values_to_set
-from toolkit.operations.transfer.watermarks import Since, require_column
+from toolkit.operations.transfer.sources import table_beneath
+from toolkit.operations.transfer.watermarks import Since, looked_at, require_column
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 from toolkit.stores.directories import directory_at
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from toolkit.engines.contract import Connection
     from toolkit.operations.project import Project
     from toolkit.operations.transfer.converting import Conversions
+    from toolkit.operations.transfer.sources import SourceTables
 
 
 def sync(
@@ -108,19 +109,17 @@ def sync(
     options = _effective(options or Options(), since)
     databases = config.database(source), config.database(target)
     _require_two(*databases)
-    wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {})
-    chosen = Chosen.of_both(config, *databases, wanted)
-    project = chosen.project
+    chosen = Chosen.of_both(config, *databases, Wanted(tables, exclude, exclude_columns, rename or {}, keys or {}))
     specs = narrowed(chosen.specs(), where or {}, where_source)
-    elsewhere = Elsewhere.of(project, specs, Renames.of(project.metadata, chosen.rename))
+    elsewhere = Elsewhere.of(chosen.project, specs, chosen.renames)
     elsewhere.require_schemas(databases[1])
-    converted = conversions(project.metadata, config.convert, convert)
+    converted = conversions(chosen.project.metadata, config.convert, convert)
     converted.require_usable(specs, since.column if since else None)
     if since is not None:
         require_column(since, elsewhere.specs)
     matched = matches({spec.name: spec for spec in specs}, match or {})
     return _Sync(
-        project,
+        chosen,
         *databases,
         specs,
         elsewhere,
@@ -133,11 +132,7 @@ def sync(
         started,
         dry_run=dry_run,
         named=bool(tables),
-        exclude=chosen.excluded,
-        told=chosen.warnings,
-        rejects=_rejects(
-            rejects, match=match, since=since, attachments=attachments, rename=rename, convert=converted.by_table
-        ),
+        rejects=_rejects(rejects, elsewhere.names, match=match, attachments=attachments),
         conversions=converted,
     ).done()
 
@@ -154,7 +149,7 @@ class _Attachments:
 class _Sync:
     """One sync, as it was asked for. `named`: the tables were, so that nobody is told of others."""
 
-    project: Project
+    chosen: Chosen
     source: Database
     target: Database
     specs: Sequence[TableSpec]
@@ -168,10 +163,13 @@ class _Sync:
     started: float
     dry_run: bool
     named: bool
-    exclude: Collection[str]
     conversions: Conversions
-    told: Sequence[TransferWarning] = ()
     rejects: Rejects | None = None
+
+    @property
+    def project(self) -> Project:
+        """What it works on."""
+        return self.chosen.project
 
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
@@ -202,16 +200,19 @@ class _Sync:
                 self.values,
                 files=self.rejects,
                 rejects=self.rejects,
-                excluded=self.exclude,
+                excluded=self.chosen.excluded,
             )
             with self._telling(origin, elsewhere):
                 if not lacking and self.rejects is None:
                     require_exact(origin, map(self.conversions.stored, specs))
                     told = self.conversions.require_taken(origin, specs, progress)
                 copied = self._copied_files(origin, specs, lacking)
-                found = elsewhere.told(self._transferred(request, origin, specs))
+                found = elsewhere.told(self._transferred(request, origin, elsewhere))
+            if self.rejects is not None and not lacking:
+                told = self.conversions.told_without(origin, specs, self.rejects.keys)
             seen = inspected(origin, self.target.kind, specs, progress) if self._is_shown(found) else None
-        done = transferred(self.source.name, request, found, self.started, copied, (*self.told, *views, *left, *told))
+        warnings = (*self.chosen.warnings, *views, *left, *told)
+        done = transferred(self.source.name, request, found, self.started, copied, warnings)
         return replace(done, renamed=elsewhere.shown, inspection=seen)
 
     def _is_shown(self, found: TransferResult) -> bool:
@@ -220,11 +221,13 @@ class _Sync:
 
     @contextmanager
     def _telling(self, origin: Connection, elsewhere: Elsewhere) -> Iterator[None]:
-        """Tell of all values that do not fit, not of rows that a watermark may leave out; and of keys of two rows."""
+        """Tell of all values that do not fit, among the rows that a watermark leaves; and of keys of two rows."""
         rows = elsewhere.source(origin, self.conversions)
-        every = nullcontext() if self.since else telling_all_misfits(lambda: rows, elsewhere.specs, self.target)
+        every = telling_all_misfits(
+            lambda: rows, elsewhere.specs, self.target, lambda: self._looked_at(rows, elsewhere)
+        )
         try:
-            with every:
+            with every if self.rejects is None else nullcontext():
                 yield
         except (RefusedRowError, UniqueConflictError, VerificationError) as error:
             found: ToolkitError | None = None
@@ -234,18 +237,29 @@ class _Sync:
                 raise found from error
             raise
 
-    def _transferred(self, request: Transfer, origin: Connection, specs: Sequence[TableSpec]) -> TransferResult:
+    def _looked_at(self, rows: SourceTables, elsewhere: Elsewhere) -> Sequence[TableSpec]:
+        """The tables, narrowed to the rows that a watermark leaves."""
+        if self.since is None or not exists(self.target):
+            return elsewhere.specs
+        with connect(self.target) as target:
+            return looked_at(self.since, rows, target, elsewhere.specs)
+
+    def _transferred(self, request: Transfer, origin: Connection, elsewhere: Elsewhere) -> TransferResult:
         """Transfer the rows; those that cannot be written are left out, where that was asked for."""
-        rejects, project = self.rejects, self.elsewhere.project
+        rejects, project = self.rejects, elsewhere.project
         if rejects is None or request.problems:
             return transfer(request, project, self.progress)
+        rows, specs = elsewhere.source(origin, self.conversions), elsewhere.specs
 
         def attempt() -> TransferResult:
             if not rejects.is_searched:
-                require_exact(origin, specs)
+                require_exact(origin, (table_beneath(rows.repository(spec)).spec for spec in specs))
             return transfer(request, project, self.progress)
 
-        return Rejecting(origin, specs, self.target, rejects, self.options.mode.removes).run(attempt)
+        removes = self.options.mode.removes
+        return Rejecting(
+            origin.name, rows, specs, self.target, rejects, removes, lambda: self._looked_at(rows, elsewhere)
+        ).run(attempt)
 
     def _as_stored(self, origin: Connection) -> Elsewhere:
         """The tables, with what two databases of one engine have, but not the model, as it is stored."""
@@ -279,7 +293,7 @@ class _Sync:
         )
 
 
-def _rejects(directory: Path | str | None, **others: object) -> Rejects | None:
+def _rejects(directory: Path | str | None, names: Renames | None, **others: object) -> Rejects | None:
     """The rows that are left out, none so far.
 
     Raises:
@@ -291,9 +305,9 @@ def _rejects(directory: Path | str | None, **others: object) -> Rejects | None:
         if value:
             raise ConfigurationError(
                 f"Rows cannot be rejected in a sync with {name}: it would rest on rows that are left out.",
-                f"Sync once without --{name} and with --rejects DIR, then with it.",
+                f'Correct such rows, or leave them out: --where-source "TABLE:CONDITION" goes with --{name}.',
             )
-    found = Rejects(directory_at(directory))
+    found = Rejects(directory_at(directory), names)
     found.require_empty()
     return found
 

@@ -353,6 +353,9 @@ class Table(Protocol):
     def narrower_columns(self) -> tuple[str, ...]:
         """The columns whose type there has no place for all values of the model's."""
 
+    def rewriting_types(self) -> Mapping[str, str]:
+        """By column, the types there that keep what a text means, and not each character: `jsonb`, `uuid`."""
+
     # -- abilities: an engine without them keeps the portable default ----------------------------------------------
 
     def lossy_casts(self) -> Mapping[str, LossyCast]:

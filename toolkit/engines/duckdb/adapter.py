@@ -38,7 +38,9 @@ class DuckDBAdapter(Adapter):
 
     def write(self, value: str, actual: str) -> str:
         """The expression that turns an incoming value into the column's type in the database."""
-        return f"CAST({value} AS {actual})"
+        cast = f"CAST({value} AS {actual})"
+        # Of NULL, DuckDB makes a member that is NULL: a value, which is none itself.
+        return f"CASE WHEN {value} IS NOT NULL THEN {cast} END" if lossy.is_union(actual) else cast
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         """What DuckDB's Arrow reader gave for `read`."""

@@ -35,6 +35,11 @@ def element_of(actual: str) -> str | None:
     return None if found is None else found[1]
 
 
+def is_union(actual: str) -> bool:
+    """Whether values of a type are of one of several, and not lists of such."""
+    return actual.startswith("UNION(") and element_of(actual) is None
+
+
 def is_nested(actual: str) -> bool:
     """Whether values of a type have parts, of which their text may lose some."""
     return actual.startswith(_NESTED) or element_of(actual) is not None

@@ -10,6 +10,7 @@ import pyarrow as pa
 from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.engines.contract import TableScript
+from toolkit.engines.duckdb.native import has_union
 from toolkit.engines.portable.literals import replaced_text
 from toolkit.engines.portable.script import Script, qualified, quoted
 
@@ -55,7 +56,7 @@ class DuckDBScript(Script):
         literals, actual = super()._column(spec, column, values), self._connection.facts(spec)
         # The text of a UNION is no value of it.
         type_ = "" if actual is None else actual.columns[column.name].type
-        return [adapter.write(each, type_) for each in literals] if type_.startswith("UNION(") else literals
+        return [adapter.write(each, type_) for each in literals] if has_union(type_) else literals
 
 
 def _silent(query: str) -> str:

@@ -17,12 +17,14 @@ import pyarrow.compute as pc
 from toolkit.core.decimals import parse_decimal
 from toolkit.core.moments import DAY
 from toolkit.core.types import INFINITE_TIMESTAMP, INTEGER_KINDS, Kind, LogicalType
-from toolkit.engines.portable.lossy import BITS
+from toolkit.engines.portable.lossy import BITS, bare
 
 Mask = Any  # An Arrow array of booleans.
 _DECIMAL = re.compile(r"(?:numeric|decimal)\((\d+),\s?(-?\d+)\)", re.IGNORECASE)
 _MOMENT = re.compile(r"(?:timestamp|time)\((\d)\) with(?:out)? time zone")
 _TEXT = re.compile(r"(character varying|character)\((\d+)\)")
+# Of these, a column keeps every character, whatever it is told of their number.
+_TEXTS = frozenset({"text", "character varying", "character", "name", "VARCHAR", "JSON", "json"})
 _FRACTION_DIGITS = {"TIMESTAMP_S": 0, "TIMESTAMP_MS": 3}
 _SINGLE = frozenset({"real", "FLOAT"})
 _DATE = frozenset({"date", "DATE"})
@@ -49,6 +51,11 @@ class Narrower:
         """Which of these values it would not keep."""
         found: list[int] = pc.indices_nonzero(pc.fill_null(self.unkept(values), False)).to_pylist()
         return found
+
+
+def rewrites(type_: LogicalType, actual: str) -> bool:
+    """Whether a column of the type `actual` keeps what texts mean, and not each character (`jsonb`, `uuid`)."""
+    return type_.is_text and bare(actual) not in _TEXTS
 
 
 def narrower(type_: LogicalType, declared_length: int | None, actual: str) -> Narrower | None:

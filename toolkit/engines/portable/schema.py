@@ -13,7 +13,7 @@ from toolkit.engines.portable.unknown_types import types_unknown
 
 def reflected_schema(connection: sa.Connection, tables: Iterable[StoredTable]) -> Schema:
     """These tables, without foreign keys to tables or columns that are not among them."""
-    metadata, names = sa.MetaData(), {(each.schema, each.name) for each in tables}
+    metadata, names = sa.MetaData(), [(each.schema, each.name) for each in tables]
     for schema in dict.fromkeys(schema for schema, _ in names):
         only = [name for place, name in names if place == schema]
         with types_unknown():

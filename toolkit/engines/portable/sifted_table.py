@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from toolkit.core.sifted import BadValue, Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.values import python_scalar, show_value
+from toolkit.engines.catalogue import ColumnFacts
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.conflicts import ConflictFinder
 from toolkit.engines.portable.lossy import ANY_VALUE, lossy_doubt
-from toolkit.engines.portable.narrowing import Narrower, narrower
+from toolkit.engines.portable.narrowing import Narrower, narrower, rewrites
 from toolkit.engines.portable.refusals import never_null
 from toolkit.engines.portable.sifting import Doubt, Sieve, misfits
 
@@ -102,6 +103,11 @@ class SiftedTable(ConflictFinder):
         """The columns whose type there has no place for all values of the model's."""
         return tuple(name for name, check in self._narrower.items() if check.is_doubtful)
 
+    def rewriting_types(self) -> Mapping[str, str]:
+        """By column, the types there that keep what a text means, and not each character: `jsonb`, `uuid`."""
+        types = {name: column.type for name, column in self._known.items()}
+        return {c.name: types[c.name] for c in self.spec.columns if c.name in types and rewrites(c.type, types[c.name])}
+
     def _converted(self, column: ColumnSpec, values: pa.Array) -> None:
         """Have values made into what is sent.
 
@@ -110,13 +116,17 @@ class SiftedTable(ConflictFinder):
         """
         self.connection.codec.adapter(column).encode(values)
 
+    @property
+    def _known(self) -> Mapping[str, ColumnFacts]:
+        """The columns that hold no more than their types say."""
+        facts = self.connection.facts(self.spec) if self.keeps_to_types else None
+        return {} if facts is None else facts.columns
+
     @cached_property
     def _narrower(self) -> dict[str, Narrower]:
-        if not self.keeps_to_types:
-            return {}
-        facts = self.connection.facts(self.spec)
-        expected = self.connection.expected.get(self.spec.name, {})
-        types = expected if facts is None else {name: column.type for name, column in facts.columns.items()}
+        types: Mapping[str, str] = {name: column.type for name, column in self._known.items()}
+        if self.keeps_to_types and not types:
+            types = self.connection.expected.get(self.spec.name, {})
         found = {
             c.name: narrower(c.type, getattr(c.declared, "length", None), types[c.name])
             for c in self.spec.columns

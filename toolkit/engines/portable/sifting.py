@@ -109,17 +109,13 @@ class Sieve:
         )
 
     def _bad_row(self, columns: Sequence[Any], row: int, values: Sequence[BadValue]) -> BadRow:
-        bad = {value.column: value.value for value in values}
+        bad = {value.column for value in values}
         cells = {
             column.name: self.convert(column, raw[row : row + 1])
             for column, raw in zip(self.spec.columns, columns, strict=True)
             if column.name not in bad
         }
-        key = ", ".join(f"{name}={bad[name] if name in bad else self._shown(name, cells)}" for name in self.spec.key)
-        return BadRow(self.spec.name, key, tuple(values), cells)
-
-    def _shown(self, name: str, cells: Mapping[str, pa.Array]) -> str:
-        return shown_cell(self.spec.column(name), cells[name])
+        return bad_row(self.spec, values, cells)
 
 
 def sifted_fields(
@@ -149,9 +145,13 @@ def misfits(convert: Callable[[Any], Any], values: Any, first: int = 0) -> dict[
     return {}
 
 
-def shown_cell(column: ColumnSpec, cell: pa.Array) -> str:
-    """The value of an array of one, for a message."""
-    return show_value(column.type, python_scalar(cell[0]))
+def bad_row(spec: TableSpec, values: Sequence[BadValue], cells: Mapping[str, pa.Array]) -> BadRow:
+    """A row with such values, named by its key, even if a part of it is what cannot be carried."""
+    shown = {value.column: value.value for value in values}
+    shown |= {
+        name: show_value(spec.column(name).type, python_scalar(cells[name][0])) for name in spec.key if name in cells
+    }
+    return BadRow(spec.name, ", ".join(f"{name}={shown[name]}" for name in spec.key), tuple(values), cells)
 
 
 def shown_plainly(text: Any) -> str:

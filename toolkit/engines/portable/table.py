@@ -29,8 +29,6 @@ from toolkit.errors import (
 # The smallest limit on bound values among the engines is SQLite's old 999.
 _BOUND_VALUES = 900
 
-_ANY = sa.types.NullType()
-
 
 class TableRepository(SiftedTable):
     """Upsert-capable access to one table of one database; takes and returns record batches."""
@@ -370,7 +368,7 @@ class TableRepository(SiftedTable):
             wanted = self.spec.project(keys.column_names)
             values = self.connection.codec.encode(wanted, batch, self.connection.name)
             if len(columns) == 1:
-                listed = sa.bindparam(None, values[0], _ANY, expanding=True)
+                listed = sa.bindparam(None, values[0], storage.c[columns[0].name].type, expanding=True)
                 yield storage_column(self.table, storage, columns[0].name).in_(listed)
             else:
                 rows = zip(*values, strict=True)
@@ -379,8 +377,8 @@ class TableRepository(SiftedTable):
 
 
 def _equal(cell: Any, value: Any) -> Any:
-    """Bound without a type: SQLAlchemy would cast a text to VARCHAR, which no enum or range of PostgreSQL's equals."""
-    return cell.is_(None) if value is None else cell == sa.bindparam(None, value, _ANY)
+    """Bound as it is stored: SQLAlchemy would cast a text to VARCHAR, which no enum or range of PostgreSQL's equals."""
+    return cell.is_(None) if value is None else cell == sa.bindparam(None, value, cell.type)
 
 
 def storage_column(table: sa.Table, storage: sa.Table, name: str) -> Any:

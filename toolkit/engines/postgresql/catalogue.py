@@ -35,8 +35,9 @@ def table_facts(connection: PostgresSession, specs: Sequence[TableSpec]) -> dict
     }
 
 
-# Each column's type, or what its domain is made of: a domain's own length counts, else that of what it rests on. A cast
-# to `varchar(10)` would cut a longer text where an assignment refuses it: values are cast to the type without a length.
+# Each column's type, or what its domain, or that of an array's elements, is made of: a domain's own length counts, else
+# that of what it rests on. A cast to `varchar(10)` would cut a longer text where an assignment refuses it: values are
+# cast to the type without a length.
 _COLUMNS = """
 WITH RECURSIVE place AS (
     SELECT name, to_regclass(name) AS id FROM unnest(CAST(:tables AS text[])) AS name
@@ -44,8 +45,13 @@ WITH RECURSIVE place AS (
     SELECT id, attnum, atttypid AS type, atttypmod AS modifier FROM place
     JOIN pg_attribute ON attrelid = id WHERE attnum > 0 AND NOT attisdropped
     UNION ALL
-    SELECT id, attnum, typbasetype, CASE WHEN modifier <> -1 THEN modifier ELSE typtypmod END
-    FROM base JOIN pg_type ON pg_type.oid = type AND typtype = 'd'
+    SELECT id, attnum, below.type, CASE WHEN modifier <> -1 THEN modifier ELSE below.length END
+    FROM base JOIN below ON below.domain = base.type
+), below AS (
+    SELECT oid AS domain, typbasetype AS type, typtypmod AS length FROM pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT d.typarray, b.typarray, d.typtypmod FROM pg_type AS d JOIN pg_type AS b ON b.oid = d.typbasetype
+    WHERE d.typtype = 'd' AND d.typarray <> 0 AND b.typarray <> 0
 )
 SELECT place.name, attname::text, format_type(base.type, base.modifier), attgenerated <> '',
        format_type(atttypid, -1), attidentity = 'a', (
@@ -56,7 +62,7 @@ SELECT place.name, attname::text, format_type(base.type, base.modifier), attgene
        ), attnotnull AND NOT atthasdef AND attidentity = ''
        AND NOT EXISTS (SELECT 1 FROM pg_type AS own WHERE own.oid = atttypid AND own.typdefault IS NOT NULL)
 FROM place JOIN pg_attribute AS a ON attrelid = place.id JOIN base ON base.id = attrelid AND base.attnum = a.attnum
-JOIN pg_type ON pg_type.oid = base.type WHERE typtype <> 'd' ORDER BY attrelid, a.attnum
+WHERE base.type NOT IN (SELECT domain FROM below) ORDER BY attrelid, a.attnum
 """
 
 # The indexes that an upsert can rest on: of all rows, and of columns alone.

@@ -233,7 +233,7 @@ def find_refused(
         if _is_refused(connection, insert(f"ctid = '{place}'"), error):
             (key,) = _row(connection, f"SELECT {_key_text(spec, 's')} FROM {stage} AS s WHERE ctid = '{place}'")
             column = _too_long(connection, spec, stage, place) or _uncastable(connection, spec, stage, place, error)
-            return refused_row(connection.database, spec.name, key, column, error)
+            return refused_row(connection.database, spec, key, column, error)
     return None
 
 

@@ -11,12 +11,15 @@ import sqlalchemy as sa
 from psycopg import errors as pg
 
 from toolkit.core.constraints import Constraints
+from toolkit.core.schema import Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.postgresql.catalogue import FOREIGN_KEYS, TABLES, UNUSUAL, table_facts
 from toolkit.engines.postgresql.conflicts import find_orphans
 from toolkit.engines.postgresql.running import running_transactions
+from toolkit.engines.postgresql.schema.definitions import definitions
+from toolkit.engines.postgresql.schema.reflected import schema_of
 from toolkit.engines.postgresql.sql import qualified, quoted
 from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.engines.postgresql.triggers import held_triggers, triggers
@@ -103,6 +106,14 @@ class PostgresConnection(PostgresSession):
         with self.translated():
             rows = self.sqlalchemy.execute(sa.text(TABLES)).all()
         return (StoredTable(row.name, row.schema, tuple(row.columns), row.name) for row in rows)
+
+    def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
+        """All of `stored_tables` by the server's own catalogue, in a few questions."""
+        return schema_of(self, self.stored_tables())
+
+    def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
+        """The statements that make these tables once more, with all that they rest on, just as they are."""
+        return definitions(self, tables)
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         return table_facts(self, specs)

@@ -130,7 +130,7 @@ class RowCopy:
         for first, batch in recent:
             if number is not None and first < number <= first + batch.num_rows:
                 key = batch_key(self._spec, batch, number - first - 1)
-                return refused_row(self._connection.database, self._spec.name, key, column, error)
+                return refused_row(self._connection.database, self._spec, key, column, error)
         reason = error.diag.message_primary or str(error).partition("\n")[0]
         return UnnamedRowError(self._connection.name, reason)
 

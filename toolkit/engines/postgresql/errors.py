@@ -24,6 +24,7 @@ from toolkit.errors import (
 if TYPE_CHECKING:
     import psycopg
 
+    from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Configured
 
 # By SQLSTATE, or by its class of two characters.
@@ -171,14 +172,21 @@ def _state_of(error: BaseException, text: str) -> str:
     return next((each for sign, each in _IN_STREAM if sign in text), state) if state in _SAYS_NOTHING else state
 
 
-def refused_row(database: Configured, table: str, key: str, column: str | None, error: psycopg.Error) -> ToolkitError:
+def refused_row(
+    database: Configured, spec: TableSpec, key: str, column: str | None, error: psycopg.Error
+) -> ToolkitError:
     """The server's refusal of one row, with its key and, where that is known, its column."""
     column = column or error.diag.column_name
     if column is None:
-        return RefusedRowError(database.name, table, key, error.diag.message_primary or _first_line(str(error)))
-    null = f"is NULL, which {database.name} does not allow"
-    refused = f"is refused by {database.name}: {error.diag.message_primary}"
-    return UnrepresentableValueError(table, key, column, null if isinstance(error, pg.NotNullViolation) else refused)
+        return RefusedRowError(database.name, spec.name, key, error.diag.message_primary or _first_line(str(error)))
+    if not isinstance(error, pg.NotNullViolation):
+        problem = f"is refused by {database.name}: {error.diag.message_primary}"
+        return UnrepresentableValueError(spec.name, key, column, problem)
+    if column in spec.column_names:
+        return UnrepresentableValueError(spec.name, key, column, f"is NULL, which {database.name} does not allow")
+    reason = f"{column}, which only {database.name} has, takes no NULL, and no trigger there gave it a value"
+    advice = f"Say what rows that are inserted get there: --set {spec.name}.{column}=VALUE."
+    return RefusedRowError(database.name, spec.name, key, reason, advice)
 
 
 def value_of_key(error: psycopg.Error) -> tuple[str, str] | None:

@@ -259,6 +259,8 @@ class PostgresRepository(TableRepository):
                 self.connection.run(query)
         except psycopg.errors.CannotCoerce:
             return False
+        except psycopg.IntegrityError:
+            return True  # It is a domain without NULL.
         except psycopg.ProgrammingError:
             return True  # It is no cast that is wanting; whatever it is shows when rows are written.
         return True

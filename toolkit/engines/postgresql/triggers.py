@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Of the tables with their partitions and the tables that inherit from them, each of which may have triggers of its own.
 # A trigger of a foreign or a unique key is the server's. Of `tgtype` and `ev_type`: INSERT, DELETE, UPDATE.
+# One for each row before an INSERT (bits 1, 2 and 4) may give it values; so may a rule for INSERT, which stands for it.
 # What is enabled fires, but "only in replicas" (R) or "only elsewhere" (O), as `session_replication_role` has it.
 _TRIGGERS = """
 WITH RECURSIVE tree AS (
@@ -27,12 +28,13 @@ WITH RECURSIVE tree AS (
     SELECT ARRAY['A', CASE current_setting('session_replication_role') WHEN 'replica' THEN 'R' ELSE 'O' END] AS states
 )
 SELECT tree.name AS table, relation.oid::regclass::text AS place, 'trigger' AS kind, tgname::text AS name,
-       tgenabled::text AS state, pg_has_role(relowner, 'USAGE') AS is_owned, pg_get_userbyid(relowner) AS owner
+       tgenabled::text AS state, tgtype & 7 = 7 AS gives_values,
+       pg_has_role(relowner, 'USAGE') AS is_owned, pg_get_userbyid(relowner) AS owner
 FROM firing, tree JOIN pg_class AS relation ON relation.oid = id JOIN pg_trigger ON tgrelid = id
 LEFT JOIN pg_constraint AS c ON c.oid = tgconstraint
 WHERE (tgconstraint = 0 OR contype = 't') AND tgtype & 28 <> 0 AND tgenabled = ANY(states)
 UNION ALL
-SELECT tree.name, relation.oid::regclass::text, 'rule', rulename::text, ev_enabled::text, true, ''
+SELECT tree.name, relation.oid::regclass::text, 'rule', rulename::text, ev_enabled::text, ev_type = '3', true, ''
 FROM firing, tree JOIN pg_class AS relation ON relation.oid = id JOIN pg_rewrite ON ev_class = id
 WHERE ev_type IN ('2', '3', '4') AND ev_enabled = ANY(states)
 ORDER BY 1, 2, 4
@@ -47,7 +49,13 @@ def triggers(connection: PostgresSession, specs: Sequence[TableSpec]) -> list[Ta
     for row in _stored(connection, specs):
         found[names[row.table]].append(row)
     return [
-        TableTriggers(table, _names(rows, "trigger"), _names(rows, "rule"), _hindrance(rows))
+        TableTriggers(
+            table,
+            _names(rows, "trigger"),
+            _names(rows, "rule"),
+            _hindrance(rows),
+            any(row.gives_values for row in rows),
+        )
         for table, rows in found.items()
     ]
 

@@ -24,6 +24,10 @@ class SqliteAdapter(Adapter):
         """The stored value as it is; the driver returns each with its own storage class."""
         return sa.type_coerce(source, sa.types.NullType())
 
+    def fetch(self, name: str) -> str:
+        """The same in SQL, of a column whose quoted name this is."""
+        return name
+
     def length(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         """The expression of how many bytes a stored value has: SQLite counts a text's characters to its first NUL."""
         return sa.func.length(sa.cast(self.select(source), sa.BLOB))

@@ -20,9 +20,11 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.decimals import parse_decimals
 from toolkit.core.logical import json_encoded
 from toolkit.core.moments import is_end_of_day
+from toolkit.core.tables import TableSpec
 from toolkit.core.types import INFINITE_DATE, INFINITE_TIMESTAMP, Kind
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.sqlite.adapter import SqliteAdapter
+from toolkit.engines.sqlite.any_class import AnyClass
 from toolkit.engines.sqlite.native import NATIVE
 from toolkit.engines.sqlite.numbers import (
     as_decimal,
@@ -372,3 +374,11 @@ class SqliteCodec(Codec[SqliteAdapter]):
 
     adapters = ADAPTERS
     dialect = _DIALECT
+
+    def storage_table(self, spec: TableSpec) -> sa.Table:
+        """With a type where what is bound is not yet what is stored."""
+        table = super().storage_table(spec)
+        for column in spec.columns:
+            if column.type.kind == Kind.STORED:
+                table.c[column.name].type = AnyClass()
+        return table

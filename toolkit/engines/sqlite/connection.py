@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from toolkit.core.schema import ColumnMeasure, Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import FLOAT_KINDS, Kind
 from toolkit.engines.contract import Capabilities
@@ -95,6 +96,24 @@ class SqliteConnection(SqliteSnapshot):
     def stored_tables(self) -> Iterator[StoredTable]:
         """All tables with rows of somebody's; not those of SQLite itself."""
         return stored_tables(self)
+
+    def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
+        """All of them by SQLite's own catalogue."""
+        from toolkit.engines.sqlite.schema import schema
+
+        return schema(self, types)
+
+    def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
+        """The statements of the file itself, with those of the tables' indexes."""
+        from toolkit.engines.sqlite.definitions import definitions
+
+        return definitions(self, tables)
+
+    def measures(self, table: sa.Table) -> dict[str, ColumnMeasure]:
+        """What is stored in each column, by its class and form."""
+        from toolkit.engines.sqlite.schema import measures
+
+        return measures(self, table)
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         return table_facts(self, specs)

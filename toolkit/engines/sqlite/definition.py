@@ -61,6 +61,18 @@ class Clause:
         return frozenset(each.identifier for each in self.tokens) - {""}
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The keywords in it, in capitals, and what may be some."""
+        return tuple(each.word for each in self.tokens)
+
+    @property
+    def expression(self) -> str:
+        """What is in its first parentheses, as written."""
+        start = next((n for n, each in enumerate(self.tokens) if each.text == "("), len(self.tokens))
+        depths = (n for n, each in enumerate(self.tokens) if n > start and each.depth == self.tokens[start].depth)
+        return _joined(self.tokens[start + 1 : next(depths, None)])
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names in its first parentheses."""
         start = next((n for n, each in enumerate(self.tokens) if each.text == "("), len(self.tokens))

@@ -131,7 +131,8 @@ class SqliteRepository(TableRepository):
 
     def _scan_own(self, condition: str, rows: int) -> Iterator[pa.RecordBatch]:
         """The rows as this transaction sees them, by the driver alone: SQLAlchemy's rows take half as long again."""
-        names = ", ".join(self._quoted(column.name) for column in self.spec.columns)
+        fetch = self.connection.codec.adapter
+        names = ", ".join(fetch(column).fetch(self._quoted(column.name)) for column in self.spec.columns)
         with self.connection.translated(), closing(self.connection.sqlalchemy.connection.cursor()) as cursor:
             cursor.execute(f"SELECT {names} FROM {self.source(self._name)} WHERE {condition}")
             while fetched := cursor.fetchmany(rows):

@@ -19,7 +19,6 @@ from toolkit.core.json_columns import format_column
 from toolkit.core.personal_names import personal_by_name
 from toolkit.core.plan import MASKED, TransferWarning
 from toolkit.core.progress import Progress, Silent
-from toolkit.core.renames import Renames
 from toolkit.core.tables import Conditions, TableSpec, narrowed
 from toolkit.engines import connect
 from toolkit.engines.portable.as_stored import carried_as_stored
@@ -187,7 +186,7 @@ class Comparison:
         self._chosen = Chosen.of_both(config, *self._databases, wanted, compares=True)
         self._is_named = bool(wanted.tables)
         self._project = self._chosen.project
-        self._names = Renames.of(self._project.metadata, self._chosen.rename)
+        self._names = self._chosen.renames
         personal = personal_by_name if self._project.is_reflected else personal_columns
         self._masked = {} if show_pii else personal(self._project.metadata)
         self._hidden: dict[tuple[str, str], None] = {}

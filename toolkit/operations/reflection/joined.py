@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from toolkit.core.engine_type import StorageType
 from toolkit.core.schema import Schema
 from toolkit.engines.contract import Connection
 
@@ -144,6 +145,8 @@ class _Types:
     def of(self, own: sa.Column[Any], other: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
         """The type by which the values of both are read."""
         source, target = self.source.connection.capabilities, self.target.connection.capabilities
+        if isinstance(own.type, StorageType) and isinstance(other.type, StorageType):
+            return own.type.united(other.type)
         if source.has_strict_types and not target.has_strict_types:
             return own.type
         if source.has_strict_types and self._made(own) == self._made(other):

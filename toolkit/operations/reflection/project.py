@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from toolkit.core.renames import Renames
 from toolkit.core.tables import select_tables, without_columns
 from toolkit.engines import connect
+from toolkit.errors import ConfigurationError
+from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.project import Project
 from toolkit.operations.reflection.reflection import Wanted, reflect_both, reflect_one
 
@@ -90,10 +93,18 @@ class Chosen:
 
         Raises:
             UnknownNameError: a name is of none of the tables.
+            ConfigurationError: it has none.
         """
         if config.metadata:
             return cls._of_models(config, wanted)
-        return cls._of(config, reflect_one(database, wanted), wanted, None)
+        found = reflect_one(database, wanted) if exists(database) else None
+        if found is None or not found.metadata.tables:
+            raise ConfigurationError(
+                f"{database.name} has no tables, and there are no models that say which it should have.",
+                "Make them there before, by what the application makes them with; or say where its models are: "
+                "--metadata MODULE:ATTR (the bundled ones: toolkit.models.todo:metadata).",
+            )
+        return cls._of(config, found, wanted, None)
 
     @classmethod
     def _of_models(cls, config: Config, wanted: Wanted) -> Chosen:
@@ -105,6 +116,11 @@ class Chosen:
         excluded = [name for name in found.metadata.tables if name not in found.names]
         rename = wanted.rename if found.is_made else found.renames
         return cls(project, found.names, excluded, rename, wanted, found.warnings)
+
+    @property
+    def renames(self) -> Renames | None:
+        """The target's names, if any are others. Raises what `Renames.of` does."""
+        return Renames.of(self.project.metadata, self.rename)
 
     @property
     def excluded_names(self) -> Collection[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from toolkit.core.plan import TransferWarning
+from toolkit.core.plan import NOT_CARRIED, TransferWarning
 from toolkit.core.schema import Note, Schema, TypesBy
 from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError, UnknownNameError
@@ -21,8 +21,6 @@ from toolkit.operations.reflection.made import made
 if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.engines.contract import Connection
-
-NOT_CARRIED = "not carried"
 
 
 @dataclass(frozen=True)

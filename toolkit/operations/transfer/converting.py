@@ -9,21 +9,25 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from toolkit.core.batches import BATCH_ROWS
+from toolkit.core.conversion_columns import converted_column
 from toolkit.core.conversions import Conversion, shown_stored
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.plan import CONVERTED, TransferWarning
-from toolkit.core.streams import only
+from toolkit.core.sifted import BadRow, BadValue, Sifted
+from toolkit.core.streams import ended, only, others
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import Kind, LogicalType
-from toolkit.core.values import python_scalar, shortened, show_value
-from toolkit.errors import ConfigurationError, UnknownNameError, UnrepresentableValueError
+from toolkit.core.values import shortened
+from toolkit.engines.portable.sifting import bad_row
+from toolkit.errors import ConfigurationError, UnrepresentableValueError
 
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
@@ -56,11 +60,15 @@ class Conversions:
         """Check that these are tables of the run, and no condition asks for what the source has other values of.
 
         Raises:
-            UnknownNameError, ConfigurationError: one is not, or does.
+            ConfigurationError: one is not, or does.
         """
         names = [spec.name for spec in specs]
         for name in sorted(self.given.difference(names)):
-            raise UnknownNameError("table", name, names, "this run, to convert")
+            raise ConfigurationError(
+                f"--convert names {name}, which is not among the tables of this run: {', '.join(names)}.",
+                f"Leave that out, or have {name} in the run, too. In the configuration, convert may name any table: it "
+                "holds for the runs that have it.",
+            )
         for spec in specs:
             for name, each in self.of(spec).items():
                 asked = [c for c in spec.conditions if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", c, re.IGNORECASE)]
@@ -80,40 +88,73 @@ class Conversions:
         Raises:
             UnrepresentableValueError: the first value that its conversion cannot take.
         """
-        found = []
+        found: list[TransferWarning] = []
         for spec in specs:
-            if not (converted := self.of(spec)):
-                continue
-            progress.step(f"convert {spec.name}")
-            rows = ConvertedRows(origin, spec.project((*spec.key, *converted)), self)
-            for _ in rows.read(BATCH_ROWS):
-                pass
-            found += [_told(spec, name, each, rows.lost[name]) for name, each in converted.items() if rows.lost[name]]
+            if self.of(spec):
+                progress.step(f"convert {spec.name}")
+                found += self._told(spec, self._rows(origin, spec).lost())
         return tuple(found)
+
+    def told_without(
+        self, origin: Connection, specs: Iterable[TableSpec], left_out: Mapping[str, pa.Table]
+    ) -> tuple[TransferWarning, ...]:
+        """The same of all rows but those with these keys, by table, which may hold what no conversion takes."""
+        found: list[TransferWarning] = []
+        for spec in specs:
+            if self.of(spec):
+                nothing = spec.key_schema.empty_table()
+                found += self._told(spec, self._rows(origin, spec).lost(left_out.get(spec.name, nothing)))
+        return tuple(found)
+
+    def _rows(self, origin: Connection, spec: TableSpec) -> ConvertedRows:
+        return ConvertedRows(origin, spec.project((*spec.key, *self.of(spec))), self)
+
+    def _told(self, spec: TableSpec, lost: Counter[str]) -> Iterator[TransferWarning]:
+        for column, each in self.of(spec).items():
+            if lost[column]:
+                reason = f"changed by --convert {spec.name}.{column}:{each.name}"
+                yield TransferWarning(CONVERTED, spec.name, reason, column, lost[column])
 
 
 def _as_stored(column: ColumnSpec) -> ColumnSpec:
     return replace(column, type=_STORED, declared=sa.types.NullType())
 
 
-def _told(spec: TableSpec, column: str, conversion: Conversion, rows: int) -> TransferWarning:
-    reason = f"changed by --convert {spec.name}.{column}:{conversion.name}"
-    return TransferWarning(CONVERTED, spec.name, reason, column, rows)
+@dataclass(frozen=True, slots=True)
+class _Converted:
+    """Rows after their conversion: what lost something by column, what could not be converted by column and row."""
+
+    batch: pa.RecordBatch
+    lost: Mapping[str, pa.Array]
+    refused: Mapping[str, Mapping[int, BadValue]]
+
+    @property
+    def first(self) -> tuple[int, BadValue] | None:
+        """The first row that could not, and why."""
+        found = ((row, value) for values in self.refused.values() for row, value in values.items())
+        return min(found, key=lambda each: each[0], default=None)
+
+    @property
+    def whole(self) -> pa.Array:
+        """Which rows could."""
+        mask = np.ones(self.batch.num_rows, bool)
+        for values in self.refused.values():
+            mask[list(values)] = False
+        return pa.array(mask)
 
 
 class ConvertedRows:
-    """One table's rows after the conversion of some columns; `lost` counts the values that lost something by it."""
+    """One table's `rows` after the conversion of some columns."""
 
     def __init__(self, origin: Connection, spec: TableSpec, conversions: Conversions) -> None:
-        self._rows = origin.repository(conversions.stored(spec))
+        self.rows = origin.repository(conversions.stored(spec))
         self._converted = conversions.of(spec)
         self.spec = spec
-        self.batch_bytes = self._rows.batch_bytes
-        self.lost: Counter[str] = Counter()
+        self.batch_bytes = self.rows.batch_bytes
 
     def count(self) -> int:
         """Number of rows."""
-        return self._rows.count()
+        return self.rows.count()
 
     def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, or those with these keys.
@@ -124,11 +165,42 @@ class ConvertedRows:
         if keys is not None and self._converted.keys() & set(keys.column_names):
             # The database knows them by other values.
             return only(self.read(batch_rows), keys)
-        return map(self._convert, self._rows.read(batch_rows, keys=keys))
+        return self._read(self.rows.read(batch_rows, keys=keys))
+
+    def _read(self, stored: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with ended(stored):
+            for batch in stored:
+                yield self._taken(batch).batch
+
+    def sifted(self) -> Iterator[Sifted]:
+        """All rows, taken apart into those that are converted and carried whole and those that cannot be."""
+        for each in self.rows.sifted():
+            found = self._convert(each.batch)
+            refused = sorted({row for values in found.refused.values() for row in values})
+            bad = [BadRow(self.spec.name, "", (), _cells(each.batch, row)) for row in refused]
+            yield Sifted(found.batch.filter(found.whole), tuple(map(self._bad_row, (*each.bad, *bad))))
+
+    def lost(self, left_out: pa.Table | None = None) -> Counter[str]:
+        """By column, how many values lose something, of all rows; or of those that can be converted, without these.
+
+        Raises:
+            UnrepresentableValueError: a value that its conversion cannot take, where all rows are asked for.
+        """
+        counts: Counter[str] = Counter()
+        with ended(batches := self._stored(sifted=left_out is not None)):
+            for batch in batches:
+                found = self._taken(batch) if left_out is None else self._convert(batch)
+                counted = found.whole if left_out is None else pc.and_(found.whole, others(found.batch, left_out))
+                for name, mask in found.lost.items():
+                    counts[name] += pc.sum(pc.and_(mask, counted)).as_py() or 0
+        return counts
+
+    def _stored(self, *, sifted: bool) -> Iterator[pa.RecordBatch]:
+        return (each.batch for each in self.rows.sifted()) if sifted else self.rows.read()
 
     def stored_type(self, column: str) -> LogicalType:
         """What a column holds in the database."""
-        return _STORED if column in self._converted else self._rows.stored_type(column)
+        return _STORED if column in self._converted else self.rows.stored_type(column)
 
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row."""
@@ -145,61 +217,66 @@ class ConvertedRows:
     def maximum(self, column: str) -> int | None:
         """The greatest value of a column of integers; None without any."""
         if column not in self._converted:
-            return self._rows.maximum(column)
+            return self.rows.maximum(column)
         found = [pc.max(batch.column(column)).as_py() for batch in self.read()]
         return max((each for each in found if each is not None), default=None)
 
-    def _convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = [
-            self._column(batch, column, self._converted[column.name])
-            if column.name in self._converted
-            else batch.column(column.name)
-            for column in self.spec.columns
-        ]
-        return pa.record_batch(columns, schema=self.spec.schema)
+    def _taken(self, batch: pa.RecordBatch) -> _Converted:
+        """Rows that can all be converted.
 
-    def _column(self, batch: pa.RecordBatch, column: ColumnSpec, conversion: Conversion) -> pa.Array:
-        stored = _STORED.adapter.to_pythons(batch.column(column.name))
-        values: list[Any] = []
-        lost = 0
-        for row, each in enumerate(stored):
-            if each is None:
-                values.append(None)
+        Raises:
+            UnrepresentableValueError: the first that cannot.
+        """
+        found = self._convert(batch)
+        if found.first is not None:
+            row, value = found.first
+            error = UnrepresentableValueError(
+                self.spec.name, self._key(_cells(batch, row)), value.column, value.problem, value.advice
+            )
+            error.value = value.value
+            raise error
+        return found
+
+    def _convert(self, batch: pa.RecordBatch) -> _Converted:
+        columns, lost, refused = [], {}, {}
+        for column in self.spec.columns:
+            stored = batch.column(column.name)
+            if (how := self._converted.get(column.name)) is None:
+                columns.append(stored)
                 continue
-            try:
-                value, loses = conversion.value(column.type, each)
-            except ValueError as error:
-                raise self._refused(batch, row, column, conversion, each, str(error)) from error
-            values.append(value)
-            lost += loses
-        self.lost[column.name] += lost
-        return pa.array(values, column.type.arrow)
+            found = converted_column(how, column.type, stored)
+            columns.append(found.values)
+            lost[column.name] = found.lost
+            refused[column.name] = {
+                row: self._refused(column.name, how, stored[row], why) for row, why in found.refused.items()
+            }
+        return _Converted(pa.record_batch(columns, schema=self.spec.schema), lost, refused)
 
-    def _refused(
-        self,
-        batch: pa.RecordBatch,
-        row: int,
-        column: ColumnSpec,
-        conversion: Conversion,
-        stored: str | bytes,
-        why: str,
-    ) -> UnrepresentableValueError:
-        key = ", ".join(f"{name}={_shown_part(self._rows.spec, batch, name, row)}" for name in self.spec.key)
-        error = UnrepresentableValueError(
-            self.spec.name,
-            key,
-            column.name,
-            f"holds {shown_stored(stored)}, which the conversion {conversion.name} does not take: it {why}",
-            "Correct the value at the source, convert the column in another way, or leave the row out: --where "
-            f"{self.spec.name}:CONDITION.",
+    def _refused(self, column: str, how: Conversion, stored: pa.Scalar, why: str) -> BadValue:
+        whole = _STORED.adapter.to_python(stored.as_py())
+        shown, reason = shown_stored(whole), f"which the conversion {how.name} does not take: it {why}"
+        advice = (
+            "Correct the values at the source, convert the column in another way, or leave the rows out: "
+            f"sync --rejects DIR, or --where {self.spec.name}:CONDITION by another column."
         )
-        error.value = shown_stored(stored)
-        return error
+        return BadValue(column, shown, f"holds {shown}, {reason}", reason, advice, whole)
+
+    def _bad_row(self, row: BadRow) -> BadRow:
+        """A row as it is stored, with what cannot be converted in addition to what could not be read."""
+        cells, values = dict(row.cells), list(row.values)
+        for name, how in self._converted.items():
+            if name in row.cells:
+                stored = row.cells[name]
+                found = converted_column(how, self.spec.column(name).type, stored)
+                cells[name] = found.values
+                if found.refused:
+                    del cells[name]
+                    values.append(self._refused(name, how, stored[0], found.refused[0]))
+        return bad_row(self.spec, values, cells)
+
+    def _key(self, cells: Mapping[str, pa.Array]) -> str:
+        return self._bad_row(BadRow(self.spec.name, "", (), cells)).key
 
 
-def _shown_part(spec: TableSpec, batch: pa.RecordBatch, name: str, row: int) -> str:
-    """A part of a key for a message; of a converted column, what is stored."""
-    type_, value = spec.column(name).type, python_scalar(batch.column(name)[row])
-    if type_ == _STORED and value is not None:
-        return shown_stored(_STORED.adapter.to_python(value))
-    return show_value(type_, value)
+def _cells(batch: pa.RecordBatch, row: int) -> dict[str, pa.Array]:
+    return {name: batch.column(name).slice(row, 1) for name in batch.schema.names}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -21,7 +22,24 @@ if TYPE_CHECKING:
 _SHOWN = 60
 
 
-def first_difference(rows: Callable[[], Iterable[pa.RecordBatch]], target: Table, keys: pa.Table | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A row in words, and by column that is another there, the type that made it so."""
+
+    text: str = ""
+    types: Mapping[str, str] = field(default_factory=dict)
+
+    def advice(self, database: str) -> str:
+        """How the columns of these types keep what they are sent; '' without any."""
+        if not self.types:
+            return ""
+        named = ", ".join(f"{name} ({type_})" for name, type_ in self.types.items())
+        return f"Give {named} in {database} the type that the models have, or the models that of {database}."
+
+
+def first_difference(
+    rows: Callable[[], Iterable[pa.RecordBatch]], target: Table, keys: pa.Table | None = None
+) -> Evidence:
     """What was sent and what is there of the first row in which these rows and the target's (of these keys) differ."""
     spec = target.spec
     found = compare_rows(spec, _digests(spec, rows()), _digests(spec, target.read(keys=keys)), removed=True)
@@ -30,7 +48,7 @@ def first_difference(rows: Callable[[], Iterable[pa.RecordBatch]], target: Table
         if differing.num_rows:
             key = differing.select(list(spec.key)).slice(0, 1)
             return _told(target, _one(only(rows(), key)), _one(target.read(keys=key)))
-    return _found_by_digest(rows, target)
+    return Evidence(_found_by_digest(rows, target))
 
 
 def _found_by_digest(rows: Callable[[], Iterable[pa.RecordBatch]], target: Table) -> str:
@@ -64,32 +82,39 @@ def _one(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch | None:
     return next((batch.slice(0, 1) for batch in batches if batch.num_rows), None)
 
 
-def _told(target: Table, sent: pa.RecordBatch | None, there: pa.RecordBatch | None) -> str:
+def _told(target: Table, sent: pa.RecordBatch | None, there: pa.RecordBatch | None) -> Evidence:
     spec = target.spec
     if there is None:
-        return "" if sent is None else f"{batch_key(spec, sent, 0)} was sent and is not there"
+        return Evidence("" if sent is None else f"{batch_key(spec, sent, 0)} was sent and is not there")
     if sent is None:
-        return f"{batch_key(spec, there, 0)} is there and was not sent"
-    causes = _causes(target, sent)
+        return Evidence(f"{batch_key(spec, there, 0)} is there and was not sent")
+    types = _causing_types(target, sent)
+    causes = {name: f" (its type there is {type_})" for name, type_ in types.items()} | _numbered(target)
     hidden = personal_columns(spec.table.metadata).get(spec.name, frozenset())
+    differing = [name for name in spec.column_names if not _is_same(spec, sent, there, name)]
     values = (
         f"{name} is another than was sent" + causes.get(name, "")
         if name in hidden
         else f"{name} {_shown(spec, sent, name)} was sent, {_shown(spec, there, name)} is there{causes.get(name, '')}"
-        for name in spec.column_names
-        if not _is_same(spec, sent, there, name)
+        for name in differing
     )
-    return f"{batch_key(spec, sent, 0)}: {'; '.join(values)}"
+    text = f"{batch_key(spec, sent, 0)}: {'; '.join(values)}"
+    return Evidence(text, {name: types[name] for name in differing if name in types})
 
 
-def _causes(target: Table, sent: pa.RecordBatch) -> dict[str, str]:
-    """By column, what in the catalogue changes the values of a row; triggers and rules are not of one column."""
+def _causing_types(target: Table, sent: pa.RecordBatch) -> dict[str, str]:
+    """By column, the type there that keeps other values of a row than were sent."""
     facts = target.connection.facts(target.spec)
     known = {} if facts is None else facts.columns
-    found = {value.column for _, value in target.unkeepable(sent)}
-    types = {name: f" (its type there is {column.type})" for name, column in known.items() if name in found}
-    numbered = {name: " (the database numbers it itself, always)" for name, c in known.items() if c.is_numbered}
-    return types | numbered
+    narrow = {value.column for _, value in target.unkeepable(sent)}
+    return {name: column.type for name, column in known.items() if name in narrow} | dict(target.rewriting_types())
+
+
+def _numbered(target: Table) -> dict[str, str]:
+    """By column, that the database gives it its values; triggers and rules are not of one column."""
+    facts = target.connection.facts(target.spec)
+    known = {} if facts is None else facts.columns
+    return {name: " (the database numbers it itself, always)" for name, c in known.items() if c.is_numbered}
 
 
 def _is_same(spec: TableSpec, sent: pa.RecordBatch, there: pa.RecordBatch, name: str) -> bool:

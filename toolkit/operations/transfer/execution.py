@@ -27,6 +27,7 @@ from toolkit.operations.transfer.held_triggers import firing
 from toolkit.operations.transfer.moved_values import temporary_unique_values
 from toolkit.operations.transfer.set_values import writer
 from toolkit.operations.transfer.sources import rows_with_keys
+from toolkit.operations.transfer.verifying import verify_again
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Connection, Table
@@ -46,10 +47,12 @@ def execute(
     progress: Progress,
     watermarks: Watermarks | None = None,
     held: Sequence[TableSpec] = (),
+    compared: Source | None = None,
 ) -> tuple[TableResult, ...]:
     """Write what the plans say, in their order, with the watermarks that were reached, and commit.
 
-    The triggers of the tables `held` do not fire.
+    The triggers of the tables `held` do not fire. `compared` has all rows that were compared, for those that do; None
+    where it is known that they are no longer as they were.
 
     Raises:
         VerificationError: what arrived is not what was sent; nothing is kept.
@@ -60,8 +63,9 @@ def execute(
     # Foreign keys are checked by the end of the block: beside what is left to check, no trigger can be enabled.
     with target.held_triggers(held) if held else nullcontext():
         results = _write_all(plans, source, target, options, progress)
-    if options.verify and not options.commit_every and target.triggers(specs):
-        _verify_again(plans, results, target)
+    is_changed = any(plan.writes or plan.deletes for plan in plans)
+    if options.verify and compared is not None and is_changed and target.triggers(specs):
+        verify_again(plans, results, compared, target, watermarks)
     for spec in specs:
         target.repository(spec).advance_sequences()
     if watermarks is not None:
@@ -126,25 +130,6 @@ def _in_one_piece(options: Options, cyclic: Collection[str], progress: Progress)
     if options.commit_every:
         progress.note(f"{', '.join(sorted(cyclic))}: refer to tables after them, so all is one commit.")
     return replace(options, commit_every=None)
-
-
-def _verify_again(plans: Sequence[TablePlan], results: Sequence[TableResult], target: Connection) -> None:
-    """See that no trigger on a table written later has changed one that was verified before."""
-    verified = {result.table: result.target_digest for result in results}
-    for plan in plans:
-        if plan.action is not Action.NOTHING and _written_digest(plan, target).text != verified[plan.spec.name]:
-            fact = "rows were changed by a trigger of another table"
-            error = VerificationError(target.name, plan.spec.name, fact)
-            error.advise(firing(target, [each.spec for each in plans]))
-            raise error
-
-
-def _written_digest(plan: TablePlan, target: Connection) -> TableDigest:
-    """The digest of the source's rows as the target has them now, of the kind that `_load` or `_merge` gave."""
-    repository = target.repository(plan.spec)
-    if plan.changes is None:
-        return repository.stored_digest() if _is_verified_as_stored(plan, target) else repository.digest()
-    return _whole(plan, repository.digest(keys=_expected(plan)[0]))
 
 
 def _whole(plan: TablePlan, written: TableDigest) -> TableDigest:
@@ -332,8 +317,9 @@ def _verified(
         if sent.rows != arrived.rows
         else "rows are there, but with other values than were sent,"
     )
-    error = VerificationError(target.name, spec.name, fact, first_difference(rows, repository, keys))
-    error.advise(firing(target, [spec]))
+    evidence = first_difference(rows, repository, keys)
+    error = VerificationError(target.name, spec.name, fact, evidence.text)
+    error.advise(evidence.advice(target.name) or firing(target, [spec]))
     raise error
 
 

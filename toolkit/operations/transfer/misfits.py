@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.sifted import BadValue, Sifted, as_error
@@ -13,7 +15,6 @@ from toolkit.core.streams import ended
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.lossy import require_exact
-from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import (
     Misfit,
     MisfitRow,
@@ -24,11 +25,9 @@ from toolkit.errors import (
     VerificationError,
 )
 from toolkit.operations.migrations.revisions import exists
-from toolkit.operations.transfer.sources import rows_with_keys
+from toolkit.operations.transfer.sources import RenamedRows, SiftedRows, rows_with_keys, table_beneath
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from toolkit.config import Database
     from toolkit.core.plan import TablePlan
     from toolkit.core.tables import TableSpec
@@ -52,6 +51,17 @@ class Misfits:
 
     groups: dict[tuple[str, str, str], _Group] = field(default_factory=dict)
     first: UnrepresentableValueError | None = None
+    own: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    """By a target's table and column, the models', where the target has other names."""
+
+    def has(self, met: ToolkitError) -> bool:
+        """Whether what was met may be among them."""
+        if not isinstance(met, UnrepresentableValueError):
+            return bool(self.groups)
+        return any(self._place(met) == (table, column) for table, column, _ in self.groups)
+
+    def _place(self, met: UnrepresentableValueError) -> tuple[str, str]:
+        return self.own.get((met.table, met.column), (met.table, met.column))
 
     def add(self, table: str, key: str, value: BadValue) -> None:
         """Count a value."""
@@ -60,15 +70,6 @@ class Misfits:
         if len(group.rows) < _KEPT_ROWS:
             group.rows.append(MisfitRow(key, value.value))
         self.first = self.first or as_error(table, key, value)
-
-    def note(self, spec: TableSpec, sifted: Sifted, kept: Table | None) -> None:
-        """Count the values of some rows that could not be read, and those that a target would not keep."""
-        for row in sifted.bad:
-            for value in row.values:
-                self.add(spec.name, row.key, value)
-        if kept is not None:
-            for number, value in kept.unkeepable(sifted.batch):
-                self.add(spec.name, batch_key(spec, sifted.batch, number), value)
 
     def error(self, met: ToolkitError) -> ToolkitError:
         """All of them; what was met, if that is all, or what shows why it is."""
@@ -84,19 +85,23 @@ class Misfits:
             for (table, column, reason), group in self.groups.items()
             if (table, column) == place
         ]
-        if not any((each.table, each.column) == (met.table, met.column) for each in found):
+        if not self.has(met):
             row = MisfitRow(met.key, "…")
-            found.append(Misfit(met.table, met.column, met.problem, 1, (row,), met.advice))
+            found.append(Misfit(*self._place(met), met.problem, 1, (row,), met.advice))
         return first if sum(each.count for each in found) == 1 else MisfitsError(found, met)
 
 
 @contextmanager
 def telling_all_misfits(
-    source: Callable[[], Source], specs: Sequence[TableSpec], target: Database | None
+    source: Callable[[], Source],
+    specs: Sequence[TableSpec],
+    target: Database | None,
+    looked_at: Callable[[], Sequence[TableSpec]] | None = None,
 ) -> Iterator[None]:
     """Tell of all values of these tables that do not fit, where the block fails by one of them.
 
-    They are looked for in the whole source, and against what the target has by then, which is closed.
+    They are looked for in the whole source, and against what the target has by then, which is closed; or, if only some
+    rows are `looked_at` and the value is among these, in them.
     """
     try:
         yield
@@ -104,10 +109,23 @@ def telling_all_misfits(
         found: ToolkitError = error
         # What stands in the way of looking for others is not what is told.
         with suppress(ToolkitError):
-            found = all_misfits(source(), specs, target).error(error)
+            found = _explained(error, source, [*([looked_at] if looked_at else []), lambda: specs], target)
         if found is not error:
             raise found from error
         raise
+
+
+def _explained(
+    met: ToolkitError,
+    source: Callable[[], Source],
+    choices: Sequence[Callable[[], Sequence[TableSpec]]],
+    target: Database | None,
+) -> ToolkitError:
+    for specs in choices:
+        found = all_misfits(source(), specs(), target)
+        if found.has(met):
+            break
+    return found.error(met)
 
 
 def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | None) -> Misfits:
@@ -116,35 +134,59 @@ def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | N
     with ExitStack() as stack:
         kept = stack.enter_context(connect(target)) if target is not None and exists(target) else None
         for spec in specs:
-            for sifted in sifted_rows(source.repository(spec)):
-                found.note(spec, sifted, None if kept is None else kept.repository(spec))
+            rows, own = source.repository(spec), spec
+            if isinstance(rows, RenamedRows):
+                beneath = rows.rows
+                rows, own = beneath, beneath.spec
+                names = zip(spec.column_names, own.column_names, strict=True)
+                found.own |= {(spec.name, name): (own.name, other) for name, other in names}
+            for sifted in sifted_rows(rows):
+                note_unread(found, own, sifted)
+                if kept is not None:
+                    note_unkept(found, own, sifted.batch, kept.repository(spec))
         if found.first is None and kept is not None:
             # It may be a row of the target that was met, where it was compared.
             for spec in specs:
                 for sifted in sifted_rows(kept.repository(spec)):
-                    found.note(spec, sifted, None)
+                    note_unread(found, spec, sifted)
     return found
 
 
 def sifted_rows(rows: RowSource) -> Iterator[Sifted]:
     """All rows of a table; they are taken apart only if they cannot be read as they are."""
-    if not isinstance(rows, TableRepository) or is_whole(rows):
+    if not isinstance(rows, SiftedRows) or is_whole(rows):
         for batch in rows.read(BATCH_ROWS):
             yield Sifted(batch)
         return
     yield from rows.sifted()
 
 
-def is_whole(table: Table) -> bool:
+def is_whole(rows: SiftedRows) -> bool:
     """Whether every value of a table can be read as it is: it is read once, and what was read is let go."""
+    table = table_beneath(rows)
     try:
         require_exact(table.connection, [table.spec])
-        with ended(batches := table.read()):
+        with ended(batches := rows.read(BATCH_ROWS)):
             for _ in batches:
                 pass
     except UnrepresentableValueError:
         return False
     return True
+
+
+def note_unread(found: Misfits, spec: TableSpec, sifted: Sifted) -> None:
+    """Count the values of some rows that could not be read."""
+    for row in sifted.bad:
+        for value in row.values:
+            found.add(spec.name, row.key, value)
+
+
+def note_unkept(found: Misfits, own: TableSpec, batch: pa.RecordBatch, kept: Table) -> None:
+    """Count the values of some rows that a target would not keep."""
+    sent = pa.record_batch(batch.columns, schema=kept.spec.schema)
+    for number, value in kept.unkeepable(sent):
+        table, column = found.own.get((kept.spec.name, value.column), (own.name, value.column))
+        found.add(table, batch_key(own, batch, number), replace(value, column=column))
 
 
 def require_kept(plans: Iterable[TablePlan], source: Source, target: Connection, *, whole: bool = False) -> None:

@@ -68,6 +68,7 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     if request.rejects is not None:
         tables = [_keep_rejected(each, request.rejects) for each in tables]
     if watermarks is not None:
+        watermarks.stay(request.rejects.concerned if request.rejects is not None else ())
         watermarks.see(specs, source)
     tables = with_values(tables, request.values, destination)
     require_values(tables, destination, triggers_fire=not options.hold_triggers)

@@ -28,8 +28,10 @@ from toolkit.operations.transfer.rejects import Key, Rejects, WithoutRejected
 
 if TYPE_CHECKING:
     from toolkit.config import Database
+    from toolkit.core.sifted import BadValue
     from toolkit.core.tables import ForeignKeySpec, TableSpec
     from toolkit.engines.contract import Connection
+    from toolkit.operations.transfer.sources import Source
 
 T = TypeVar("T")
 REFUSALS = (
@@ -43,13 +45,18 @@ REFUSALS = (
 
 @dataclass(frozen=True)
 class Rejecting:
-    """A transfer that is tried again without the rows that it failed by. `removes`: rows of the target may go."""
+    """A transfer from the `database` that is tried again without the rows that it failed by.
 
-    origin: Connection
+    `removes`: rows of the target may go. `looked_at` narrows the tables to the rows that may be written.
+    """
+
+    database: str
+    origin: Source
     specs: Sequence[TableSpec]
     target: Database
     rejects: Rejects
     removes: bool
+    looked_at: Callable[[], Sequence[TableSpec]]
 
     def run(self, attempt: Callable[[], T]) -> T:
         """The result of the first attempt that succeeds.
@@ -83,7 +90,7 @@ class Rejecting:
             if rejected is not None and rejected.lines:
                 rows = self._source.repository(spec)
                 if sum(batch.num_rows for batch in rows.read(BATCH_ROWS)) != rows.count():
-                    raise RepeatedKeyError(self.origin.name, spec.name, ", ".join(spec.key))
+                    raise RepeatedKeyError(self.database, spec.name, ", ".join(spec.key))
 
     def _reject(self, error: ToolkitError) -> None:
         before = len(self.rejects)
@@ -106,15 +113,15 @@ class Rejecting:
                 for sifted in sifted_rows(self.origin.repository(spec)):
                     for bad in sifted.bad:
                         rejected.add_unread(bad)
-                    problems: dict[int, list[str]] = {}
+                    unkept: dict[int, list[BadValue]] = {}
                     for row, value in () if target is None else target.unkeepable(sifted.batch):
-                        problems.setdefault(row, []).append(f"column {value.column!r} {value.problem}")
-                    for row, found in problems.items():
-                        rejected.add(sifted.batch, row, "; ".join(found))
+                        unkept.setdefault(row, []).append(value)
+                    for row, found in unkept.items():
+                        rejected.add(sifted.batch, row, rejected.reason(found))
 
     def _reject_refused(self, table: str) -> None:
         """All rows of a table that a constraint of the target refuses, found by writing them; nothing of that stays."""
-        for spec in self.specs:
+        for spec in self.looked_at():
             if spec.name == table:
                 with (
                     suppress(_UndoneError),

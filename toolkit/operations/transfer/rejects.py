@@ -17,14 +17,15 @@ from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.json_columns import format_column
 from toolkit.core.plan import TableRejects
-from toolkit.core.sifted import BadRow
 from toolkit.core.streams import only, without
 from toolkit.core.values import python_scalar
-from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import ConfigurationError
+from toolkit.operations.transfer.sources import SiftedRows
 from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm, Format, file_name, table_of
 
 if TYPE_CHECKING:
+    from toolkit.core.renames import Renames
+    from toolkit.core.sifted import BadRow, BadValue
     from toolkit.core.tables import TableSpec
     from toolkit.operations.transfer.sources import RowSource, Source
     from toolkit.stores.directories import Directory
@@ -34,9 +35,13 @@ Key = tuple[Any, ...]
 
 @dataclass
 class RejectedRows:
-    """Those of one table: their keys, as far as these can be read, and the lines of their file."""
+    """Those of one table: their keys, as far as these can be read, and the lines of their file.
+
+    The file has the models' names, which `names` has by those of the target, if it has others.
+    """
 
     spec: TableSpec
+    names: Renames | None = None
     keys: dict[Key, None] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     _unique: dict[tuple[str, ...], set[Key]] = field(default_factory=dict)
@@ -52,6 +57,20 @@ class RejectedRows:
         arrays = [pa.array(values, each.type) for values, each in zip(columns, self.spec.key_schema, strict=True)]
         return pa.table(arrays, schema=self.spec.key_schema)
 
+    @property
+    def file(self) -> str:
+        """The name of the file."""
+        return file_name(self.table, FileForm(Format.JSONL))
+
+    @property
+    def table(self) -> str:
+        """The models' name of the table."""
+        return self.spec.name if self.names is None else self.names.models_table(self.spec.name)
+
+    def column(self, name: str) -> str:
+        """The models' name of a column."""
+        return name if self.names is None else self.names.models_column(self.table, name)
+
     def add_unread(self, row: BadRow) -> None:
         """Reject a row with values that cannot be read."""
         self.is_unread = True
@@ -60,12 +79,16 @@ class RejectedRows:
         else:
             self.has_unread_keys = True
         unread = {value.column: plain(value.whole) for value in row.values}
-        self._write(row.cells, unread, "; ".join(f"column {value.column!r} {value.problem}" for value in row.values))
+        self._write(row.cells, unread, self.reason(row.values))
 
     def add(self, batch: pa.RecordBatch, row: int, reason: str) -> None:
         """Reject a row that was read."""
         self.keys[tuple(batch.column(name)[row].as_py() for name in self.spec.key)] = None
         self._write({name: batch.column(name).slice(row, 1) for name in batch.schema.names}, {}, reason)
+
+    def reason(self, values: Iterable[BadValue]) -> str:
+        """What is wrong with a row."""
+        return "; ".join(f"column {self.column(value.column)!r} {value.problem}" for value in values)
 
     def values(self, columns: Sequence[str]) -> set[Key]:
         """The values of columns that are unique together, as far as they can be read, in the order of the columns."""
@@ -81,14 +104,14 @@ class RejectedRows:
         for column in self.spec.columns:
             if column.name not in unread:
                 try:
-                    members[column.name] = str(format_column(column.type, cells[column.name])[0])
+                    members[self.column(column.name)] = str(format_column(column.type, cells[column.name])[0])
                     continue
                 except ValueError:
                     unread[column.name] = plain(python_scalar(cells[column.name][0]))
-            members[column.name] = json.dumps(unread[column.name])
+            members[self.column(column.name)] = json.dumps(unread[column.name])
         members[REJECTED] = json.dumps(reason)
         if unread:
-            members[UNREAD] = json.dumps(unread)
+            members[UNREAD] = json.dumps({self.column(name): value for name, value in unread.items()})
         self.lines.append(f"{{{','.join(f'{json.dumps(name)}:{text}' for name, text in members.items())}}}")
 
 
@@ -97,6 +120,7 @@ class Rejects:
     """The rows that are left out, by table, and the directory where they are put."""
 
     directory: Directory
+    names: Renames | None = None
     tables: dict[str, RejectedRows] = field(default_factory=dict)
     is_searched: bool = False
     """Whether all rows were looked through for values that do not fit."""
@@ -116,7 +140,7 @@ class Rejects:
 
     def of(self, spec: TableSpec) -> RejectedRows:
         """Those of a table, to be added to."""
-        return self.tables.setdefault(spec.name, RejectedRows(spec))
+        return self.tables.setdefault(spec.name, RejectedRows(spec, self.names))
 
     def __len__(self) -> int:
         return sum(len(each.lines) for each in self.tables.values())
@@ -125,22 +149,35 @@ class Rejects:
     def counts(self) -> tuple[TableRejects, ...]:
         """How many there are of each table that has any."""
         return tuple(
-            TableRejects(name, len(each.lines), f"{self.directory.name}/{_file(name)}")
-            for name, each in self.tables.items()
+            TableRejects(each.table, len(each.lines), f"{self.directory.name}/{each.file}")
+            for each in self.tables.values()
             if each.lines
         )
 
+    @property
+    def concerned(self) -> frozenset[str]:
+        """The tables with such rows, by the target's names."""
+        return frozenset(name for name, each in self.tables.items() if each.lines)
+
+    @property
+    def keys(self) -> dict[str, pa.Table]:
+        """Their keys, by the models' name of the table and of each column."""
+        return {
+            each.table: each.key_table.rename_columns([each.column(name) for name in each.spec.key])
+            for each in self.tables.values()
+        }
+
     def put(self) -> None:
         """Write the files, each of them whole."""
-        for name, each in self.tables.items():
+        for each in self.tables.values():
             if each.lines:
-                with self.directory.create(_file(name)) as file:
+                with self.directory.create(each.file) as file:
                     file.write("".join(f"{line}\n" for line in each.lines).encode())
 
     def discard(self) -> None:
         """Remove them: nothing was synced without these rows."""
-        for name in self.tables:
-            self.directory.remove(_file(name))
+        for each in self.tables.values():
+            self.directory.remove(each.file)
 
     def kept(self, spec: TableSpec, removals: pa.Table) -> pa.Table:
         """Those of these keys of a target that no row has that was rejected, as far as anybody knows."""
@@ -150,10 +187,6 @@ class Rejects:
         if found.has_unread_keys:
             return removals.slice(0, 0)
         return pa.Table.from_batches(without(removals.to_batches(), found.key_table), removals.schema)
-
-
-def _file(table: str) -> str:
-    return file_name(table, FileForm(Format.JSONL))
 
 
 def plain(value: Any) -> Any:
@@ -188,11 +221,13 @@ class KeptRows:
 
     def count(self) -> int:
         """Number of rows."""
+        if self.spec.conditions != self.rejected.spec.conditions:
+            return sum(batch.num_rows for batch in self.read(BATCH_ROWS))
         return self.rows.count() - len(self.rejected.lines)
 
     def read(self, batch_rows: int, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, or those with these keys."""
-        if self.rejected.is_unread and isinstance(self.rows, TableRepository):
+        if self.rejected.is_unread and isinstance(self.rows, SiftedRows):
             batches: Iterable[pa.RecordBatch] = (sifted.batch for sifted in self.rows.sifted())
             found = batches if keys is None else only(batches, keys)
         else:

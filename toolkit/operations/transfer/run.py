@@ -135,17 +135,19 @@ class _Run:
                 if attempts.number > 1 and not locks_first:
                     destination.exclude_writers([each.spec for each in plans.tables if each.writes or each.deletes])
                 self._began = True
-                results = self._written(plans, rows, destination)
+                results = self._written(plans, rows, destination, None if stale else plans.source)
             if stale:
                 # Of rows that were equal when they were compared, nobody knows what they hold now.
                 results = tuple(replace(each, verified=False, target_digest=None) for each in results)
             unlike = _unlike_numbers(destination, self._request.specs, results, self._progress)
             return TransferResult(results, (*stale, *unlike, *plans.held.warnings), is_checked=options.verify)
 
-    def _written(self, plans: Plans, rows: Source, destination: Connection) -> tuple[TableResult, ...]:
+    def _written(
+        self, plans: Plans, rows: Source, destination: Connection, compared: Source | None
+    ) -> tuple[TableResult, ...]:
         """What was written of these rows."""
-        options, held = self._request.options, plans.held
-        found = execute(plans.tables, rows, destination, options, self._progress, plans.watermarks, held.specs)
+        options, held, marks = self._request.options, plans.held, plans.watermarks
+        found = execute(plans.tables, rows, destination, options, self._progress, marks, held.specs, compared)
         held.tell(self._progress)
         return found
 

@@ -116,7 +116,7 @@ def require_values(plans: Iterable[TablePlan], target: Connection, *, triggers_f
         for plan in plans
         if plan.action is not Action.NOTHING
         for name in _required(plan, target)
-        if not (triggers_fire and target.triggers([plan.spec]))
+        if not (triggers_fire and any(each.give_values for each in target.triggers([plan.spec])))
     ]
     if lacking:
         raise SchemaMismatchError(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import pyarrow as pa
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import digest_schema
+from toolkit.core.sifted import BadRow, Sifted
 from toolkit.core.streams import only
+from toolkit.engines.portable.sifting import bad_row
 from toolkit.operations.transfer.converting import Conversions, ConvertedRows
 
 if TYPE_CHECKING:
@@ -45,6 +47,22 @@ class Source(Protocol):
 
     def repository(self, spec: TableSpec) -> RowSource:
         """One table's rows."""
+
+
+@runtime_checkable
+class SiftedRows(RowSource, Protocol):
+    """Rows of a database's table, which can be read around what does not fit."""
+
+    def sifted(self) -> Iterator[Sifted]:
+        """All rows, taken apart into those that can be carried whole and those that cannot."""
+
+
+def table_beneath(rows: SiftedRows) -> Table:
+    """The database's own table that such rows are made of."""
+    found: Any = rows
+    while isinstance(found, ConvertedRows | RenamedRows):
+        found = found.rows
+    return cast("Table", found)
 
 
 def rows_with_keys(rows: RowSource, keys: pa.Table, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
@@ -120,6 +138,17 @@ class RenamedRows:
     def digest(self) -> TableDigest:
         """The digest of all rows, in which names do not count."""
         return self.rows.digest()
+
+    def sifted(self) -> Iterator[Sifted]:
+        """All rows, taken apart into those that can be carried whole and those that cannot."""
+        names = dict(zip(self.rows.spec.column_names, self.spec.column_names, strict=True))
+        for each in self.rows.sifted():
+            batch = pa.record_batch(each.batch.columns, schema=self.spec.schema)
+            yield Sifted(batch, tuple(self._renamed(row, names) for row in each.bad))
+
+    def _renamed(self, row: BadRow, names: Mapping[str, str]) -> BadRow:
+        values = tuple(replace(value, column=names[value.column]) for value in row.values)
+        return bad_row(self.spec, values, {names[name]: cell for name, cell in row.cells.items()})
 
     def width(self, keys: pa.Table) -> int:
         """The characters and bytes of all values of any length in the rows with these keys."""

@@ -10,24 +10,24 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateTable
 
 from toolkit.core.moments import date_text
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
-from toolkit.errors import ConfigurationError, PrivilegeError
-from toolkit.operations.transfer.kept import TEXT_LENGTH, Kept, UnseenRows, is_of, seen_rows
+from toolkit.errors import ConfigurationError
+from toolkit.operations.transfer.kept import Kept, UnseenRows, is_of, seen_rows
+from toolkit.operations.transfer.watermark_state import STATE, lacking_state_right, naming_the_right, require_table
 
 if TYPE_CHECKING:
     from toolkit.engines.catalogue import RunningTransaction
     from toolkit.engines.contract import Connection
+    from toolkit.errors import PrivilegeError
     from toolkit.operations.transfer.sources import RowSource, Source, SourceTables
 
 _TIMES = frozenset({Kind.TIMESTAMPTZ, Kind.TIMESTAMP, Kind.DATE})
@@ -35,16 +35,6 @@ _DEFAULT_OVERLAP = dt.timedelta(minutes=5)
 _DAY = dt.timedelta(days=1)
 # Of one statement: SQLite's old limit is 999 bound values.
 _STATE_ROWS = 150
-# Its name keeps it out of migrations: see `revisions.is_bookkeeping`.
-_STATE = sa.Table(
-    "toolkit_sync_state",
-    sa.MetaData(),
-    sa.Column("source", sa.String(512), primary_key=True),
-    sa.Column("table_name", sa.String(255), primary_key=True),
-    sa.Column("column_name", sa.String(255), primary_key=True),
-    sa.Column("narrowed_by", sa.String(1024), primary_key=True),
-    sa.Column("watermark", sa.String(TEXT_LENGTH), nullable=False),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +76,41 @@ class Watermarks:
         Raises:
             PrivilegeError: the target's role may not keep what this sync will reach.
         """
-        marks = cls(since, source.connection.database.place, running)
         now = clock()
-        growing = [spec for spec in specs if _grows(spec, since.column, source)]
-        with _naming_the_right(target):
-            marks.stored.update(marks._read(target, growing))
-        for spec in growing:
-            marks.previous[spec.name] = marks._past(spec, marks.stored[spec.name], now)
-            marks.reached[spec.name] = marks._next(spec, source, now)
+        marks = cls.last(since, source, target, specs, now, running)
+        marks.reach(specs, source, now)
         if target.write and marks.moved:
-            _require_table(target)
+            require_table(target)
         return marks
+
+    @classmethod
+    def last(
+        cls,
+        since: Since,
+        source: SourceTables,
+        target: Connection,
+        specs: Sequence[TableSpec],
+        now: dt.datetime,
+        running: Sequence[RunningTransaction] = (),
+    ) -> Watermarks:
+        """The watermarks of the last sync of a pair, as they hold now."""
+        marks = cls(since, source.connection.database.place, running)
+        growing = [spec for spec in specs if _grows(spec, since.column, source)]
+        with naming_the_right(target):
+            marks.stored.update(marks._read(target, growing))
+        marks.previous.update({spec.name: marks._past(spec, marks.stored[spec.name], now) for spec in growing})
+        return marks
+
+    def reach(self, specs: Sequence[TableSpec], source: SourceTables, now: dt.datetime) -> None:
+        """Note how far the source goes now."""
+        for spec in specs:
+            if spec.name in self.previous:
+                self.reached[spec.name] = self._next(spec, source, now)
 
     @property
     def table(self) -> str:
         """The target's table that keeps them."""
-        return _STATE.name
+        return STATE.name
 
     @property
     def moved(self) -> dict[str, Kept]:
@@ -110,14 +119,14 @@ class Watermarks:
 
     def lacking_right(self, target: Connection) -> PrivilegeError | None:
         """What stops the target's role from keeping what this sync will reach, found without writing anything."""
-        reason = target.lacking_right(_STATE, ("SELECT", "INSERT", "DELETE")) if self.moved else None
-        return None if reason is None else _lacking_right(target, reason)
+        reason = target.lacking_right(STATE, ("SELECT", "INSERT", "DELETE")) if self.moved else None
+        return None if reason is None else lacking_state_right(target, reason)
 
     def _read(self, target: Connection, specs: Sequence[TableSpec]) -> dict[str, Kept]:
         texts: dict[str, dict[str, str]] = defaultdict(dict)
         with target.translated():
-            if sa.inspect(target.sqlalchemy).has_table(_STATE.name):
-                for row in target.sqlalchemy.execute(sa.select(_STATE).where(*self._own())).all():
+            if sa.inspect(target.sqlalchemy).has_table(STATE.name):
+                for row in target.sqlalchemy.execute(sa.select(STATE).where(*self._own())).all():
                     texts[row.table_name][row.narrowed_by] = row.watermark
         return {spec.name: Kept.read(_narrowing(spec), texts[spec.name]) for spec in specs}
 
@@ -173,6 +182,12 @@ class Watermarks:
         """The rows of a window that the last sync did not see as they are."""
         return UnseenRows(rows, self.previous[spec.name].seen)
 
+    def stay(self, tables: Iterable[str]) -> None:
+        """Leave these where they were, so that the next sync looks at the same rows again; `see` is to follow."""
+        for table in tables:
+            if table in self.reached:
+                self.reached[table] = replace(self.previous[table], seen=frozenset())
+
     def see(self, specs: Sequence[TableSpec], source: Source) -> None:
         """Note what the next sync will look at again, of what this one looks at."""
         for spec in specs:
@@ -199,7 +214,7 @@ class Watermarks:
         moved = self.moved
         if not moved:
             return
-        _require_table(target)
+        require_table(target)
         with target.translated():
             for spec in specs:
                 if spec.name in moved:
@@ -207,14 +222,14 @@ class Watermarks:
 
     def _replace(self, target: Connection, spec: TableSpec, kept: Kept) -> None:
         execute, narrowing = target.sqlalchemy.execute, _narrowing(spec)
-        own = [*self._own(), _STATE.c.table_name == spec.name]
-        there = [name for (name,) in execute(sa.select(_STATE.c.narrowed_by).where(*own)).all()]
+        own = [*self._own(), STATE.c.table_name == spec.name]
+        there = [name for (name,) in execute(sa.select(STATE.c.narrowed_by).where(*own)).all()]
         ours = [name for name in there if is_of(name, narrowing)]
         for start in range(0, len(ours), _STATE_ROWS):
-            execute(sa.delete(_STATE).where(*own, _STATE.c.narrowed_by.in_(ours[start : start + _STATE_ROWS])))
+            execute(sa.delete(STATE).where(*own, STATE.c.narrowed_by.in_(ours[start : start + _STATE_ROWS])))
         rows = [
             {
-                "source": _kept(self.source, _STATE.c.source),
+                "source": _kept(self.source, STATE.c.source),
                 "table_name": spec.name,
                 "column_name": self.since.column,
                 "narrowed_by": narrowed_by,
@@ -223,10 +238,10 @@ class Watermarks:
             for narrowed_by, text in kept.texts(narrowing).items()
         ]
         for start in range(0, len(rows), _STATE_ROWS):
-            execute(sa.insert(_STATE).values(rows[start : start + _STATE_ROWS]))
+            execute(sa.insert(STATE).values(rows[start : start + _STATE_ROWS]))
 
     def _own(self) -> list[sa.ColumnElement[bool]]:
-        return [_STATE.c.source == _kept(self.source, _STATE.c.source), _STATE.c.column_name == self.since.column]
+        return [STATE.c.source == _kept(self.source, STATE.c.source), STATE.c.column_name == self.since.column]
 
     def _start(self, spec: TableSpec, mark: int) -> int:
         """From where on rows are looked at: a time not before the year 1, however far the overlap reaches."""
@@ -251,6 +266,18 @@ class Watermarks:
         return -(-time // _DAY) if kind is Kind.DATE else time // dt.timedelta(microseconds=1)
 
 
+def looked_at(
+    since: Since, source: SourceTables, target: Connection, specs: Sequence[TableSpec]
+) -> tuple[TableSpec, ...]:
+    """The tables, narrowed to the rows of the source that a sync looks at."""
+    marks, filled = Watermarks.last(since, source, target, specs, clock()), target.filled(specs)
+    windows = {spec.name: marks.window(spec) if spec.name in filled else None for spec in specs}
+    return tuple(
+        spec if (window := windows[spec.name]) is None else replace(spec, conditions=(*spec.conditions, window))
+        for spec in specs
+    )
+
+
 def clock() -> dt.datetime:
     """What this machine's clock says; it may be put back or forward between two runs."""
     return dt.datetime.now(dt.UTC)
@@ -261,49 +288,6 @@ def _grows(spec: TableSpec, column: str, source: SourceTables) -> bool:
     if column not in spec.column_names:
         return False
     return source.repository(spec).stored_type(column) == spec.column(column).type
-
-
-def _require_table(target: Connection) -> None:
-    """See to it that the table is there and may be written to, by making it and by writing nothing."""
-    changes = (
-        sa.delete(_STATE).where(sa.false()),
-        sa.insert(_STATE).from_select(_STATE.columns.keys(), sa.select(_STATE).where(sa.false())),
-    )
-    with _naming_the_right(target), target.translated(), target.savepoint():
-        _STATE.create(target.sqlalchemy, checkfirst=True)
-        for change in changes:
-            target.sqlalchemy.execute(change)
-
-
-@contextmanager
-def _naming_the_right(target: Connection) -> Iterator[None]:
-    try:
-        yield
-    except PrivilegeError as error:
-        raise _lacking_right(target, error.reason) from error
-
-
-def _lacking_right(target: Connection, reason: str) -> PrivilegeError:
-    """What the role needs, in the statements that its owner, or the schema's, can run."""
-    dialect = target.sqlalchemy.dialect
-    quote = dialect.identifier_preparer.quote
-    role = quote(target.database.url.username or "THE_ROLE")
-    grant = f"GRANT SELECT, INSERT, DELETE ON {_STATE.name} TO {role};"
-    if _STATE.name in reason:
-        return PrivilegeError(
-            target.name,
-            reason,
-            f"this role may not use the table {_STATE.name}, where --since keeps how far it came: {reason}",
-            f"Let its owner run: {grant}",
-        )
-    made = " ".join(str(CreateTable(_STATE).compile(dialect=dialect)).split())
-    schema = quote(dialect.default_schema_name or "public")
-    return PrivilegeError(
-        target.name,
-        reason,
-        f"this role may not create the table {_STATE.name}, where --since keeps how far it came: {reason}",
-        f"Let the schema's owner run: GRANT CREATE ON SCHEMA {schema} TO {role}; or, once: {made}; {grant}",
-    )
 
 
 def require_column(since: Since, specs: Sequence[TableSpec]) -> None:
@@ -351,7 +335,7 @@ def _literal(spec: TableSpec, column: str, mark: int) -> str:
 
 
 def _narrowing(spec: TableSpec) -> str:
-    return _kept(spec.at_source.where or "", _STATE.c.narrowed_by)
+    return _kept(spec.at_source.where or "", STATE.c.narrowed_by)
 
 
 def _kept(text: str, column: sa.Column[str]) -> str:

@@ -1,0 +1,268 @@
+"""A SQLite file's own catalogue as a schema: nothing of it is lost, types hold what is stored, what is left is told."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from toolkit.core.schema import ColumnMeasure, Schema, TypesBy
+from toolkit.engines import connect
+from toolkit.engines.database import Database
+from toolkit.engines.sqlite.structure import structures
+
+MakeFile = Callable[..., Database]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MakeFile:
+    """Makes a file by a script."""
+
+    def make(script: str, name: str = "app.sqlite") -> Database:
+        with closing(sqlite3.connect(tmp_path / name)) as connection:
+            connection.executescript(script)
+            connection.commit()
+        return Database(name.partition(".")[0], f"sqlite:///{tmp_path / name}")
+
+    return make
+
+
+def schema_of(database: Database, types: TypesBy = TypesBy.VALUES) -> Schema:
+    with connect(database) as connection:
+        return connection.schema(types)
+
+
+def table_of(database: Database, name: str = "t", types: TypesBy = TypesBy.VALUES) -> sa.Table:
+    return schema_of(database, types).metadata.tables[name]
+
+
+def sql_of(table: sa.Table) -> str:
+    """What SQLAlchemy would make of it, in one line."""
+    dialect = sqlite.dialect()
+    made = [CreateTable(table).compile(dialect=dialect), *(CreateIndex(i).compile(dialect=dialect) for i in _of(table))]
+    return "; ".join(" ".join(str(each).split()) for each in made)
+
+
+def _of(table: sa.Table) -> list[sa.Index]:
+    return sorted(table.indexes, key=lambda index: str(index.name))
+
+
+# ruff: noqa: E501 - statements, each beside what is made of it
+STRUCTURES = {
+    "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT)": "id BIGINT NOT NULL PRIMARY KEY AUTOINCREMENT",
+    "CREATE TABLE t (a TEXT, b INT, PRIMARY KEY (b, a)) WITHOUT ROWID": "PRIMARY KEY (b, a) ) WITHOUT ROWID",
+    "CREATE TABLE t (a TEXT, CONSTRAINT one PRIMARY KEY (a)) STRICT": "CONSTRAINT one PRIMARY KEY (a) ) STRICT",
+    "CREATE TABLE t (a INT, b TEXT UNIQUE, c TEXT, CONSTRAINT u UNIQUE (c, a))": "UNIQUE (b), CONSTRAINT u UNIQUE (c, a)",
+    "CREATE TABLE t (a TEXT UNIQUE ON CONFLICT REPLACE)": "UNIQUE (a) ON CONFLICT REPLACE",
+    "CREATE TABLE t (a TEXT DEFAULT (datetime('now')))": "a TEXT DEFAULT (datetime('now'))",
+    "CREATE TABLE t (a TEXT DEFAULT 'x:y')": "a TEXT DEFAULT 'x:y'",
+    "CREATE TABLE t (a INT NOT NULL DEFAULT -5)": "a BIGINT DEFAULT (-5) NOT NULL",
+    "CREATE TABLE t (a INT, b INT GENERATED ALWAYS AS (a + (2)) STORED)": "b BIGINT GENERATED ALWAYS AS (a + (2)) STORED",
+    "CREATE TABLE t (a INT, b INT AS (a * 2))": "b BIGINT GENERATED ALWAYS AS (a * 2)",
+    "CREATE TABLE t (a INT CHECK (a > 0), CONSTRAINT b CHECK (a IN (1, 2)))": "CHECK (a > 0), CONSTRAINT b CHECK (a IN (1, 2))",
+    "CREATE TABLE t (a TEXT COLLATE nocase)": 'a TEXT COLLATE "NOCASE"',
+    "CREATE TABLE t (a INT); CREATE UNIQUE INDEX i ON t (a) WHERE a > 1": "CREATE UNIQUE INDEX i ON t (a) WHERE a > 1",
+    "CREATE TABLE t (a INT); CREATE INDEX i ON t (a DESC)": "CREATE INDEX i ON t (a DESC)",
+    "CREATE TABLE t (a TEXT); CREATE UNIQUE INDEX i ON t (lower(a))": "CREATE UNIQUE INDEX i ON t (lower(a))",
+    "CREATE TABLE t (a TEXT); CREATE UNIQUE INDEX i ON t (a COLLATE NOCASE)": "CREATE UNIQUE INDEX i ON t (a COLLATE NOCASE)",
+    "CREATE TABLE t (a INT, b INT REFERENCES T ON DELETE SET NULL, PRIMARY KEY (A))": "FOREIGN KEY(b) REFERENCES t (a) ON DELETE SET NULL",
+    "CREATE TABLE P (Id INTEGER PRIMARY KEY); CREATE TABLE t (b INT CONSTRAINT f REFERENCES p (ID) ON UPDATE CASCADE "
+    "DEFERRABLE INITIALLY DEFERRED)": 'CONSTRAINT f FOREIGN KEY(b) REFERENCES "P" ("Id") ON UPDATE CASCADE '
+    "DEFERRABLE INITIALLY DEFERRED",
+    'CREATE TABLE t ("a ""b" INT, [c d] TEXT, `e` REAL, "select" INT)': '"a ""b" BIGINT, "c d" TEXT, e DOUBLE, "select" BIGINT',
+}
+
+
+@pytest.mark.parametrize(("script", "expected"), STRUCTURES.items())
+def test_what_the_file_says_of_a_table_is_in_its_schema(made: MakeFile, script: str, expected: str) -> None:
+    assert expected in sql_of(table_of(made(script), types=TypesBy.DECLARATION))
+
+
+def test_a_colon_in_an_expression_is_no_parameter(made: MakeFile) -> None:
+    table = table_of(made("CREATE TABLE t (a TEXT CHECK (a <> ':x')); CREATE INDEX i ON t (a) WHERE a <> ':y'"))
+    assert "CHECK (a <> ':x')" in sql_of(table)
+    assert sql_of(table).endswith("WHERE a <> ':y'")
+
+
+LOST = {
+    "b INT REFERENCES nowhere (id)": "There is no table nowhere.",
+    "b INT REFERENCES p (other)": "There is no column p.other.",
+    "b INT REFERENCES p (plain)": "It points at plain of p, which is no key of it.",
+}
+
+
+@pytest.mark.parametrize(("column", "reason"), LOST.items())
+def test_a_foreign_key_to_what_is_not_there_is_left_out_and_told(made: MakeFile, column: str, reason: str) -> None:
+    schema = schema_of(made(f"CREATE TABLE p (id INTEGER PRIMARY KEY, plain INT); CREATE TABLE t ({column})"))
+    assert not schema.metadata.tables["t"].foreign_key_constraints
+    assert [(note.table, note.what, note.reason) for note in schema.notes] == [("t", "foreign key of b", reason)]
+
+
+def test_views_triggers_and_virtual_tables_are_told_and_their_shadows_are_no_tables(made: MakeFile) -> None:
+    schema = schema_of(
+        made(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE VIRTUAL TABLE f USING fts5 (a);"
+            "CREATE VIEW v AS SELECT a FROM t; CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM f; END;"
+        )
+    )
+    assert [*schema.metadata.tables] == ["t"]
+    assert {(note.table, note.what) for note in schema.notes} == {
+        ("f", "virtual table"),
+        ("t", "trigger g"),
+        ("v", "view"),
+    }
+
+
+KEYS = {
+    "a TEXT PRIMARY KEY": (("a",), None),
+    "b INT, a TEXT UNIQUE": ((), ("a",)),
+    "b INT, a TEXT NOT NULL UNIQUE": ((), None),
+}
+
+
+@pytest.mark.parametrize(("columns", "keys"), KEYS.items())
+def test_a_key_that_may_be_null_is_one_while_no_row_has_null_there(
+    made: MakeFile, columns: str, keys: tuple[tuple[str, ...], tuple[str, ...] | None]
+) -> None:
+    file = made(f"CREATE TABLE t ({columns}); INSERT INTO t (a) VALUES ('x')")
+    table = table_of(file)
+    assert (tuple(table.primary_key.columns.keys()), table.info.get("key")) == keys
+    assert not table.c.a.nullable
+    with closing(sqlite3.connect(str(file.file))) as connection:
+        if table.c.a.info["declared"] == "TEXT" and keys[1] is None and not keys[0]:
+            return
+        connection.execute("INSERT INTO t (a) VALUES (NULL), (NULL)")
+        connection.commit()
+    schema = schema_of(file)
+    table = schema.metadata.tables["t"]
+    assert (tuple(table.primary_key.columns.keys()), table.info.get("key")) == ((), None)
+    assert table.c.a.nullable
+    assert [note.reason for note in schema.notes] == [
+        "2 rows have NULL there: it is a unique constraint instead." for _ in keys[0]
+    ]
+
+
+# Declared type, stored values in SQL, the type that is chosen as PostgreSQL has it, whether there is a note.
+CHOSEN = [
+    ("INTEGER", "3000000000", "BIGINT", False),
+    ("INT", "1.5", "DOUBLE PRECISION", True),
+    ("INT", "1.5 | 9007199254740993", "NUMERIC", True),
+    ("INTEGER", "'x'", "TEXT", True),
+    ("INTEGER", "1 | 'x'", "BIGINT", True),
+    ("REAL", "1 | 2.5", "DOUBLE PRECISION", False),
+    ("FLOAT(24)", "0.1", "DOUBLE PRECISION", False),
+    ("BOOLEAN", "0 | 1", "BOOLEAN", False),
+    ("BOOLEAN", "'t' | 'false' | 1", "BOOLEAN", False),
+    ("BOOLEAN", "0 | 2", "BIGINT", True),
+    ("tinyint(1)", "0 | 1", "BOOLEAN", False),
+    ("tinyint(1)", "0 | 3", "BIGINT", True),
+    ("numeric DEFAULT false", "0 | 1", "BOOLEAN", False),
+    ("DATETIME", "'2024-01-02 03:04:05'", "TIMESTAMP WITHOUT TIME ZONE", False),
+    ("DATETIME", "'2024-01-02' | '2024-01-02T03:04:05.123'", "TIMESTAMP WITHOUT TIME ZONE", False),
+    ("DATETIME", "'2024-01-02T03:04:05Z'", "TIMESTAMP WITH TIME ZONE", False),
+    ("DATETIME", "'2024-01-02 03:04:05-05:00' | '2024-01-02 03:04:05'", "TIMESTAMP WITH TIME ZONE", True),
+    ("TIMESTAMP", "1700000000", "BIGINT", True),
+    ("DATETIME", "'soon'", "TEXT", True),
+    ("DATETIME", "'' | '2024-01-02 03:04:05'", "TIMESTAMP WITHOUT TIME ZONE", True),
+    ("DATE", "'2024-02-29'", "DATE", False),
+    ("DATE", "'2024-02-29' | '2024-02-29 01:02:03'", "TIMESTAMP WITHOUT TIME ZONE", True),
+    ("TIME", "'01:02:03.5'", "TIME WITHOUT TIME ZONE", False),
+    ("JSON", "'{\"a\": 1}' | '[]'", "JSONB", False),
+    ("JSON", "1 | '\"x\"'", "JSONB", False),
+    ("JSON", '\'{"a": {"b": 1, "b": 2}}\'', "JSON", False),
+    ("JSON", "'\"\\u0000\"'", "JSON", False),
+    ("JSON", "'{' | '{}'", "TEXT", True),
+    ("UUID", "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11' | x'00112233445566778899AABBCCDDEEFF'", "UUID", False),
+    ("UUID", "'x'", "TEXT", True),
+    ("CHAR(36)", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "VARCHAR(36)", False),
+    ("decimal(10,2)", "1 | 1.25", "NUMERIC(10, 2)", False),
+    ("decimal(4,2)", "123.456", "NUMERIC(6, 3)", True),
+    ("NUMBER(10)", "1.25", "NUMERIC(12, 2)", True),
+    ("MONEY", "19.99", "NUMERIC", False),
+    ("decimal(5,2)", "1e300", "NUMERIC", True),
+    ("VARCHAR(3)", "'abc'", "VARCHAR(3)", False),
+    ("VARCHAR(3)", "'abcd'", "TEXT", True),
+    ("TEXT", "x'616263'", "TEXT", True),
+    ("TEXT", "x'ff'", "BYTEA", True),
+    ("STRING", "7 | 'x'", "TEXT", True),
+    ("BLOB", "x'00'", "BYTEA", False),
+    ("BLOB", "'x'", "TEXT", True),
+    ("", "1 | 2", "BIGINT", False),
+    ("", "1 | 2.5", "DOUBLE PRECISION", True),
+    ("", "'x'", "TEXT", False),
+    ("", "1 | 'x'", "TEXT", True),
+    ("", "", "TEXT", False),
+    ("INET", "'10.0.0.1'", "TEXT", False),
+    ("TIMESTAMP WITH TIME ZONE", "", "TIMESTAMP WITH TIME ZONE", False),
+]
+
+
+@pytest.mark.parametrize(("declared", "values", "expected", "is_told"), CHOSEN)
+def test_a_column_gets_the_type_that_its_declaration_and_its_values_make(
+    made: MakeFile, declared: str, values: str, expected: str, is_told: bool
+) -> None:
+    rows = "".join(f"INSERT INTO t (v) VALUES ({value});" for value in values.split(" | ") if value)
+    schema = schema_of(
+        made(f"CREATE TABLE t (id INTEGER PRIMARY KEY, v {declared}); INSERT INTO t DEFAULT VALUES; {rows}")
+    )
+    type_: Any = schema.metadata.tables["t"].c.v.type
+    assert type_.compile(postgresql.dialect()) == expected  # type: ignore[no-untyped-call]
+    assert bool(schema.notes) is is_told
+
+
+def test_a_decimal_key_without_digits_is_given_some(made: MakeFile) -> None:
+    table = table_of(made("CREATE TABLE t (a NUMERIC PRIMARY KEY); INSERT INTO t VALUES (1), (2)"))
+    assert isinstance(table.c.a.type, sa.BigInteger)
+
+
+def test_measures_tell_classes_forms_and_ranges(made: MakeFile) -> None:
+    file = made(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at DATETIME, n INT, d DECIMAL, s TEXT NOT NULL);"
+        "INSERT INTO t VALUES (1, '2024-01-02 03:04:05', 5, 1.25, 'ab'), (2, 1700000000, -1, 100, 'abc'),"
+        "(3, '2024-01-02T03:04:05Z', 'x', NULL, '');"
+    )
+    with connect(file) as connection:
+        found = connection.measures(connection.schema(TypesBy.VALUES).metadata.tables["t"])
+    assert found["id"] == ColumnMeasure(3, 0, {"integer": 3}, {}, "1", "3")
+    assert found["at"].classes == {"integer": 1, "text": 2}
+    assert found["at"].forms == {"timestamp": 1, "timestamp with zone": 1}
+    assert (found["at"].least, found["at"].greatest) == ("2024-01-02 03:04:05", "2024-01-02T03:04:05Z")
+    assert (found["n"].classes, found["n"].least, found["n"].greatest) == ({"integer": 2, "text": 1}, "-1", "5")
+    assert (found["d"].nulls, found["d"].precision, found["d"].scale) == (1, 5, 2)
+    assert (found["s"].classes, found["s"].longest) == ({"text": 3}, 3)
+
+
+def test_a_table_is_made_again_just_as_it_is_with_its_indexes_and_the_number_that_comes_next(
+    made: MakeFile, tmp_path: Path
+) -> None:
+    script = (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a text /* kept */ COLLATE NOCASE DEFAULT ':x');"
+        "CREATE TABLE other (a); CREATE INDEX i ON t (a DESC) WHERE a > ':y'; CREATE INDEX j ON other (a);"
+    )
+    file = made(script + "INSERT INTO t (id) VALUES (41); DELETE FROM t")
+    with connect(file) as connection:
+        schema = connection.schema(TypesBy.STORAGE)
+        statements = connection.definitions([schema.metadata.tables["t"]])
+    with closing(sqlite3.connect(tmp_path / "again.sqlite")) as again:
+        for statement in statements:
+            again.execute(statement)
+        names = again.execute("SELECT name FROM sqlite_schema ORDER BY name").fetchall()
+        assert names == [("i",), ("sqlite_sequence",), ("t",)]
+        again.execute("INSERT INTO t (a) VALUES ('x')")
+        assert again.execute("SELECT id FROM t").fetchone() == (42,)
+
+
+def test_every_table_of_many_is_read_by_a_few_statements(made: MakeFile) -> None:
+    file = made("".join(f"CREATE TABLE t{n} (a INTEGER PRIMARY KEY, b INT REFERENCES t{n});" for n in range(50)))
+    asked: list[str] = []
+    with connect(file) as connection:
+        sa.event.listen(connection.sqlalchemy.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+        assert len(structures(connection)) == 50  # type: ignore[arg-type]
+    assert len(asked) < 10

@@ -1,0 +1,202 @@
+"""PostgreSQL's tables as SQLAlchemy has them, by a few questions for all of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from toolkit.core.schema import NEXT_NUMBER, Note, Schema
+from toolkit.core.verbatim import verbatim
+from toolkit.engines.postgresql.schema import queries
+from toolkit.engines.postgresql.schema.indexes import index
+from toolkit.engines.postgresql.schema.notes import notes
+from toolkit.engines.postgresql.schema.sequences import next_numbers
+from toolkit.engines.postgresql.schema.types import Types
+from toolkit.engines.postgresql.sql import quoted
+
+if TYPE_CHECKING:
+    from toolkit.engines.catalogue import StoredTable
+    from toolkit.engines.postgresql.session import PostgresSession
+
+_ACTIONS = {"a": None, "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+_STORED = {"s": True, "v": False}
+
+
+def schema_of(connection: PostgresSession, stored: Iterable[StoredTable]) -> Schema:
+    """These tables, and what there is beside them."""
+    places = {_qualified(each.schema, each.name): each for each in stored}
+    ids = numbers_of(connection, list(places))
+    metadata = sa.MetaData()
+    with queries.within_place(connection):
+        found = _Found.of(connection, list(ids.values()))
+        tables = {ids[place]: found.table(metadata, ids[place], each) for place, each in places.items()}
+        lost = [note for id_, table in tables.items() for note in found.add_foreign_keys(table, id_, tables)]
+        others = notes(connection, list(ids.values()))
+    return Schema("postgresql", metadata, (*lost, *others))
+
+
+def _qualified(schema: str | None, name: str) -> str:
+    return quoted(name) if schema is None else f"{quoted(schema)}.{quoted(name)}"
+
+
+def numbers_of(connection: PostgresSession, places: Sequence[str]) -> dict[str, int]:
+    """The numbers (oid) of tables by their quoted names, as they are found now."""
+    with connection.translated():
+        rows = connection.sqlalchemy.execute(sa.text(queries.PLACES), {"tables": list(places)}).all()
+    return {row.name: row.id for row in rows}
+
+
+def by_table(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
+    """Rows of the catalogue by the numbers of their tables."""
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row.table].append(row)
+    return found
+
+
+class _Found:
+    """What the catalogue says of all the tables, by their numbers."""
+
+    def __init__(self, connection: PostgresSession, ids: Sequence[int]) -> None:
+        def ask(query: str) -> Sequence[Any]:
+            return queries.rows(connection, query, ids)
+
+        self._relations = {row.id: row for row in ask(queries.RELATIONS)}
+        self._columns = by_table(ask(queries.COLUMNS))
+        self._types = Types({row.id: row for row in ask(queries.TYPES)})
+        self._constraints = by_table(ask(queries.CONSTRAINTS))
+        self._indexes = by_table(ask(queries.INDEXES))
+        sequences = ask(queries.SEQUENCES)
+        self._identities = {(row.table, row.number): row for row in sequences if row.is_identity}
+        self._next = next_numbers(connection, sequences)
+        self._sequence_of = {(row.table, row.number): row.sequence for row in ask(queries.DEFAULTS)}
+        self._sequence_of |= {place: row.id for place, row in self._identities.items()}
+
+    @classmethod
+    def of(cls, connection: PostgresSession, ids: Sequence[int]) -> _Found:
+        """Ask for them."""
+        return cls(connection, ids)
+
+    def table(self, metadata: sa.MetaData, id_: int, stored: StoredTable) -> sa.Table:
+        """A table with all but its foreign keys."""
+        relation = self._relations[id_]
+        table = sa.Table(
+            stored.name,
+            metadata,
+            *(self._column(each) for each in self._columns[id_]),
+            schema=stored.schema,
+            comment=relation.comment,
+            **({"postgresql_partition_by": relation.partition_by} if relation.partition_by else {}),
+        )
+        indexes = {row.id: row for row in self._indexes[id_]}
+        for row in self._constraints[id_]:
+            if row.kind == "x":
+                table.append_constraint(_exclusion(table, row, indexes[row.index]))
+            elif (constraint := _constraint(table, row)) is not None:
+                table.append_constraint(constraint)
+        for row in indexes.values():
+            if row.is_valid and not row.is_of_constraint:
+                index(table, row)
+        return table
+
+    def _column(self, row: Any) -> sa.Column[Any]:
+        place = row.table, row.number
+        sequence = self._sequence_of.get(place)
+        identity = self._identities.get(place)
+        extra: list[Any] = []
+        default = None
+        if row.generated:
+            extra.append(sa.Computed(verbatim(row.expression), persisted=_STORED[row.generated]))
+        elif identity is not None:
+            extra.append(_identity(identity, always=row.identity == "a"))
+        elif row.expression is not None:
+            default = verbatim(row.expression)
+        is_null = not row.is_required and not self._types.is_never_null(row.type)
+        return sa.Column(
+            row.name,
+            self._types.of(row.type, row.shown, row.dimensions, row.collation),
+            *extra,
+            nullable=is_null,
+            server_default=default,
+            autoincrement=sequence is not None,
+            comment=row.comment,
+            info={NEXT_NUMBER: self._next[sequence]} if sequence in self._next else {},
+        )
+
+    def add_foreign_keys(self, table: sa.Table, id_: int, tables: Mapping[int, sa.Table]) -> Iterable[Note]:
+        """Give a table its foreign keys to those that are there; the others are told."""
+        for row in self._constraints[id_]:
+            if row.kind != "f" or row.is_of_parent:
+                continue
+            what = f"foreign key {row.name} of {', '.join(row.columns)}"
+            if row.has_period:
+                yield Note(table.fullname, what, "It is of periods, which no other engine knows.")
+            elif row.parent in tables:
+                table.append_constraint(_foreign_key(row, tables[row.parent]))
+            else:
+                yield Note(table.fullname, what, f"{row.quoted_parent} is none of the tables that can be read.")
+
+
+def _identity(row: Any, *, always: bool) -> sa.Identity:
+    return sa.Identity(
+        always=always,
+        start=row.start,
+        increment=row.increment,
+        minvalue=row.minimum,
+        maxvalue=row.maximum,
+        cycle=row.cycles,
+        cache=row.cache,
+    )
+
+
+def _timing(row: Any) -> dict[str, Any]:
+    return {"deferrable": True, "initially": "DEFERRED" if row.is_deferred else None} if row.is_deferrable else {}
+
+
+def _constraint(table: sa.Table, row: Any) -> sa.Constraint | None:
+    """A constraint but foreign keys and NOT NULL, which are of columns."""
+    if row.kind == "c":
+        return sa.CheckConstraint(verbatim(row.expression), name=row.name, comment=row.comment)
+    columns = [table.c[name] for name in row.columns]
+    options: dict[str, Any] = {"name": row.name, "comment": row.comment, **_timing(row)}
+    if row.included:
+        options["postgresql_include"] = list(row.included)
+    if row.kind == "p":
+        return sa.PrimaryKeyConstraint(*columns, **options)
+    if row.kind == "u":
+        return sa.UniqueConstraint(*columns, **options, postgresql_nulls_not_distinct=row.nulls_not_distinct or None)
+    return None
+
+
+def _exclusion(table: sa.Table, row: Any, index: Any) -> sa.Constraint:
+    parts = [
+        (verbatim(expression) if name is None else table.c[name], operator)
+        for name, expression, operator in zip(index.columns, index.expressions, row.operators, strict=True)
+    ]
+    return postgresql.ExcludeConstraint(
+        *parts,
+        name=row.name,
+        using=index.method,
+        where=None if index.condition is None else verbatim(index.condition),
+        **_timing(row),
+    )
+
+
+def _foreign_key(row: Any, parent: sa.Table) -> sa.ForeignKeyConstraint:
+    action = _ACTIONS[row.on_delete]
+    if action and row.set_columns:
+        action = f"{action} ({', '.join(map(quoted, row.set_columns))})"
+    return sa.ForeignKeyConstraint(
+        row.columns,
+        [parent.c[name] for name in row.parent_columns],
+        name=row.name,
+        onupdate=_ACTIONS[row.on_update],
+        ondelete=action,
+        match="FULL" if row.match == "f" else None,
+        comment=row.comment,
+        **_timing(row),
+    )

@@ -1,0 +1,50 @@
+"""Which number comes next from PostgreSQL's sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.engines.postgresql.session import PostgresSession
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a sequence stands: `is_called` says that `last` has been given out."""
+
+    last: int
+    is_called: bool
+
+
+def states(connection: PostgresSession, sequences: Sequence[Any]) -> dict[int, State]:
+    """Where sequences stand that this role may read, by their numbers (oid)."""
+    found: dict[int, State] = {}
+    left = iter([row for row in sequences if row.is_readable])
+    while batch := list(islice(left, _AT_ONCE)):
+        parts = (f"SELECT {int(row.id)} AS id, last_value, is_called FROM {row.quoted}" for row in batch)
+        found |= {id_: State(last, called) for id_, last, called in connection.run(" UNION ALL ".join(parts))}
+    return found
+
+
+def next_numbers(connection: PostgresSession, sequences: Sequence[Any]) -> dict[int, int]:
+    """What each sequence gives out next."""
+    steps = {row.id: row.increment for row in sequences}
+    return {
+        id_: state.last + steps[id_] if state.is_called else state.last
+        for id_, state in states(connection, sequences).items()
+    }
+
+
+def values(connection: PostgresSession, sequences: Sequence[Any]) -> Iterator[str]:
+    """The statements that let sequences stand where they stand here."""
+    names = {row.id: row.quoted for row in sequences}
+    for id_, state in states(connection, sequences).items():
+        name = "'" + names[id_].replace("'", "''") + "'"
+        yield f"SELECT setval({name}, {state.last}, {str(state.is_called).lower()})"

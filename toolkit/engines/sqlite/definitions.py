@@ -1,0 +1,38 @@
+"""The statements of a SQLite file that make some of its tables once more, just as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+
+# What SQLite makes by itself, for constraints, has no text. In the order in which the file has them.
+_STATEMENTS = """
+SELECT s.sql FROM json_each(:tables) AS given JOIN sqlite_schema AS s ON s.tbl_name = given.value
+WHERE s.type IN ('table', 'index') AND s.sql IS NOT NULL ORDER BY s.type = 'index', s.rowid
+"""
+_HAS_COUNTERS = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'"
+_COUNTERS = """
+SELECT s.name, s.seq FROM json_each(:tables) AS given JOIN sqlite_sequence AS s ON s.name = given.value ORDER BY 1
+"""
+
+
+def definitions(connection: SqliteSnapshot, tables: Sequence[sa.Table]) -> Sequence[str]:
+    """The tables, their indexes, and the last number that each table with AUTOINCREMENT has given."""
+    names = {"tables": json.dumps([table.name for table in tables])}
+    with connection.translated():
+        found = connection.sqlalchemy.execute(sa.text(_STATEMENTS), names).scalars().all()
+        counted = connection.sqlalchemy.exec_driver_sql(_HAS_COUNTERS).all()
+        counters = connection.sqlalchemy.execute(sa.text(_COUNTERS), names).all() if counted else []
+    return [*found, *(statement for name, number in counters for statement in _counter(name, number))]
+
+
+def _counter(table: str, number: int | None) -> Iterator[str]:
+    name = "'" + table.replace("'", "''") + "'"
+    yield f"DELETE FROM sqlite_sequence WHERE name = {name}"
+    yield f"INSERT INTO sqlite_sequence (name, seq) VALUES ({name}, {'NULL' if number is None else int(number)})"

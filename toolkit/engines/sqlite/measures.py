@@ -1,0 +1,161 @@
+"""What is stored in the columns of a SQLite table: by few passes, which count only what the declarations leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.dialects import sqlite
+
+from toolkit.core.schema import ColumnMeasure
+from toolkit.engines.sqlite.declared import Declared, Family
+from toolkit.engines.sqlite.forms import ASKED, EXPECTED_CLASS, FORMS, expected
+
+if TYPE_CHECKING:
+    from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+
+CLASSES = ("integer", "real", "text", "blob")
+_NUMBERS = frozenset({Family.INTEGER, Family.REAL, Family.DECIMAL, Family.BOOLEAN, Family.ANY})
+# What all values are that are as they were declared.
+_FORMS = {
+    Family.BOOLEAN: "boolean",
+    Family.TIMESTAMP: "timestamp",
+    Family.DATE: "date",
+    Family.TIME: "time",
+    Family.JSON: "json",
+    Family.UUID: "uuid",
+}
+_MOMENTS = frozenset({Family.TIMESTAMP, Family.DATE, Family.TIME})
+# SQLite takes no more than 2,000 columns, and a thousand levels of an expression.
+_AT_ONCE = 100
+# What a double has of digits behind its point, at most, where they are a decimal's.
+_DIGITS = 15
+
+
+def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> frozenset[str]:
+    """The columns with a value that is not as they were declared, or that were declared without a meaning."""
+    return unexpected(connection, table, {name: expected(of) for name, of in columns.items()})
+
+
+def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The storage classes of the values in each column."""
+    found: dict[str, frozenset[str]] = {}
+    for names in _pieces(columns):
+        cells = [f"max(typeof({_quoted(name)}) = '{each}')" for name in names for each in CLASSES]
+        row = iter(_row(connection, f"SELECT {', '.join(cells)} FROM {_quoted(table)}") or ())
+        found |= {name: frozenset(each for each in CLASSES if next(row)) for name in names}
+    return found
+
+
+def unexpected(connection: SqliteSnapshot, table: str, conditions: Mapping[str, str | None]) -> frozenset[str]:
+    """The columns with a value that does not meet its condition, and those without a condition."""
+    odd = {name for name, condition in conditions.items() if condition is None}
+    for names in _pieces([name for name in conditions if name not in odd]):
+        asked = {name: _is_odd(name, str(conditions[name])) for name in names}
+        # Mostly there are none: then one pass is enough, which looks no further than to the first.
+        query = f"SELECT {', '.join(asked.values())} FROM {_quoted(table)} WHERE {' OR '.join(asked.values())} LIMIT 1"
+        found = _true(asked, _row(connection, query))
+        asked = {name: each for name, each in asked.items() if name not in found}
+        if found and asked:
+            totals = ", ".join(f"max({each})" for each in asked.values())
+            found |= _true(asked, _row(connection, f"SELECT {totals} FROM {_quoted(table)}"))
+        odd |= found
+    return frozenset(odd)
+
+
+def _pieces(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
+
+
+def _is_odd(name: str, condition: str) -> str:
+    cell = _quoted(name)
+    return f"CASE WHEN {cell} IS NULL THEN 0 WHEN {condition.replace('{c}', cell)} THEN 0 ELSE 1 END"
+
+
+def _true(names: Collection[str], values: Sequence[Any] | None) -> set[str]:
+    return {name for name, value in zip(names, values or [], strict=False) if value}
+
+
+def measured(
+    connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared], odd: Collection[str]
+) -> dict[str, ColumnMeasure]:
+    """What is in each of these columns; `odd` has those of them that hold what was not declared."""
+    measures: dict[str, ColumnMeasure] = {}
+    for names in _pieces([*columns]):
+        asked = {(name, what): sql for name in names for what, sql in _asked(name, columns[name], name in odd)}
+        row = _row(connection, f"SELECT {', '.join(['count(*)', *asked.values()])} FROM {_quoted(table)}")
+        assert row is not None
+        values = dict(zip(asked, row[1:], strict=True))
+        for name in names:
+            own = {what: value for (of, what), value in values.items() if of == name}
+            measures[name] = _measure(row[0], own, columns[name], is_odd=name in odd)
+    return measures
+
+
+def _asked(name: str, of: Declared, is_odd: bool) -> Iterator[tuple[str, str]]:
+    """What is asked of a column, with the aggregate that tells."""
+    cell = _quoted(name)
+    if is_odd or not of.is_required:
+        yield "filled", f"count({cell})"
+    if is_odd or of.family not in EXPECTED_CLASS:
+        for each in CLASSES:
+            yield each, f"count(*) FILTER (WHERE typeof({cell}) = '{each}')"
+    if is_odd:
+        for form in ASKED[of.family]:
+            yield f"is {form}", f"count(*) FILTER (WHERE {FORMS[form].replace('{c}', cell)})"
+    if is_odd or of.family in (Family.TEXT, Family.BYTES):
+        yield "longest", f"max(CASE WHEN typeof({cell}) IN ('text', 'blob') THEN length({cell}) END)"
+    if of.family in _NUMBERS | _MOMENTS:
+        classes = "('text')" if of.family in _MOMENTS else "('integer', 'real')"
+        ranged = f"CASE WHEN typeof({cell}) IN {classes} THEN {cell} END" if is_odd else cell
+        yield "least", f"min({ranged})"
+        yield "greatest", f"max({ranged})"
+    if (is_odd and of.family in _NUMBERS) or (of.family is Family.DECIMAL and of.precision is None):
+        steps = " ".join(f"WHEN round({cell}, {digits}) = {cell} THEN {digits}" for digits in range(_DIGITS + 1))
+        yield "scale", f"max(CASE WHEN typeof({cell}) = 'real' THEN CASE {steps} ELSE {_DIGITS + 1} END END)"
+
+
+def _measure(rows: int, found: Mapping[str, Any], of: Declared, is_odd: bool) -> ColumnMeasure:
+    filled = found.get("filled", rows)
+    classes = {each: found[each] for each in CLASSES if found.get(each)}
+    if not classes and filled and not is_odd:
+        classes = {EXPECTED_CLASS[of.family]: filled}
+    forms = {form: found[f"is {form}"] for form in FORMS if found.get(f"is {form}")}
+    if not is_odd and filled and of.family in _FORMS:
+        forms = {"timestamp with zone" if of.has_zone else _FORMS[of.family]: filled}
+    least, greatest, scale = found.get("least"), found.get("greatest"), found.get("scale")
+    scale = None if scale is not None and scale > _DIGITS else (scale or 0)
+    has_digits = "scale" in found and least is not None and scale is not None
+    return ColumnMeasure(
+        rows,
+        rows - filled,
+        classes,
+        forms,
+        None if least is None else _shown(least),
+        None if greatest is None else _shown(greatest),
+        found.get("longest"),
+        max(_whole_digits(least), _whole_digits(greatest)) + scale if has_digits and scale is not None else None,
+        scale if has_digits else None,
+    )
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+def _whole_digits(number: Any) -> int:
+    """The digits before the point; of an infinity more than any decimal has."""
+    if isinstance(number, float) and number in (float("inf"), float("-inf")):
+        return 400
+    whole = abs(int(number))
+    return len(str(whole)) if whole else 0
+
+
+def _row(connection: SqliteSnapshot, query: str) -> Sequence[Any] | None:
+    with connection.translated():
+        row: Sequence[Any] | None = connection.driver.execute(query).fetchone()
+    return row
+
+
+def _quoted(name: str) -> str:
+    return sqlite.dialect().identifier_preparer.quote_identifier(name)

@@ -1,0 +1,49 @@
+"""A SQLite file's tables by its own catalogue, with types by what was declared, or what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
+from toolkit.engines.sqlite.identities import identity
+from toolkit.engines.sqlite.measures import measured, undeclared
+from toolkit.engines.sqlite.reflection import TableMaker, left_out
+from toolkit.engines.sqlite.storage_types import types_by_storage
+from toolkit.engines.sqlite.structure import structures
+from toolkit.engines.sqlite.value_types import types_by_values
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from sqlalchemy.types import TypeEngine
+
+    from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+
+
+def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
+    """All tables but virtual ones."""
+    found = structures(connection)
+    types: dict[str, Mapping[str, TypeEngine[Any]]] = {}
+    identities, notes = {}, list[Note]()
+    for each in found:
+        if by is TypesBy.DECLARATION:
+            types[each.name] = {column.name: column.declared.type for column in each.columns}
+            continue
+        identities[each.name], told = identity(connection, each)
+        if by is TypesBy.STORAGE:
+            types[each.name] = types_by_storage(connection, each)
+            continue
+        types[each.name], others = types_by_values(connection, each)
+        notes += [*told, *others]
+    maker = TableMaker(found, types, identities)
+    metadata = maker.make()
+    # Another file of SQLite's gets the statements themselves, with all that is in them.
+    notes = [] if by is TypesBy.STORAGE else [*notes, *maker.notes]
+    return Schema("sqlite", metadata, (*notes, *left_out(connection)))
+
+
+def measures(connection: SqliteSnapshot, table: sa.Table) -> dict[str, ColumnMeasure]:
+    """What is stored in each column of a table, by two passes over it."""
+    found = next(each for each in structures(connection) if each.name == table.name)
+    columns = {column.name: column.declared for column in found.columns if column.name in table.columns}
+    return measured(connection, found.name, columns, undeclared(connection, found.name, columns))

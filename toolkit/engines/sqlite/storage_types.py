@@ -1,0 +1,79 @@
+"""Of which storage classes the values of a column are, for a file of SQLite's that gets them just as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.dialects import sqlite
+
+from toolkit.core.engine_type import StorageType
+from toolkit.engines.sqlite.declared import Declared, Family
+from toolkit.engines.sqlite.forms import EXPECTED_CLASS
+from toolkit.engines.sqlite.measures import classes_of, unexpected
+from toolkit.engines.sqlite.structure import StoredStructure
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+
+_ROWS = 1_000
+
+
+def types_by_storage(connection: SqliteSnapshot, of: StoredStructure) -> Mapping[str, StorageType]:
+    """The types of a table's columns. Of one without values, or without rows, it says what is expected, or nothing."""
+    columns = {column.name: column.declared for column in of.columns}
+    quote = sqlite.dialect().identifier_preparer.quote_identifier
+    with connection.translated():
+        is_empty = connection.driver.execute(f"SELECT 1 FROM {quote(of.name)} LIMIT 1").fetchone() is None
+    if is_empty:
+        return {name: _type(declared, frozenset()) for name, declared in columns.items()}
+    expected = {name: EXPECTED_CLASS.get(declared.family) for name, declared in columns.items()}
+    odd = unexpected(
+        connection, of.name, {name: each and f"typeof({{c}}) = '{each}'" for name, each in expected.items()}
+    )
+    known = {name: frozenset({str(expected[name])}) for name in columns if name not in odd}
+    classes = {**known, **classes_of(connection, of.name, [name for name in columns if name in odd])}
+    unreadable = _unreadable(connection, of.name, [name for name in columns if classes[name] == {"text"}])
+    return {name: _type(declared, classes[name], name in unreadable) for name, declared in columns.items()}
+
+
+def _type(declared: Declared, classes: frozenset[str], is_unreadable: bool = False) -> StorageType:
+    # Without an affinity, a column holds -0.0; others make an integer of it.
+    may_lose_sign = "real" in classes and declared.affinity is Family.ANY
+    return StorageType(classes, declared.affinity.name, declared.type, is_odd=is_unreadable or may_lose_sign)
+
+
+def _unreadable(connection: SqliteSnapshot, table: str, names: list[str]) -> frozenset[str]:
+    """Which of these columns of texts have one that is no UTF-8."""
+    quote = sqlite.dialect().identifier_preparer.quote_identifier
+    found: set[str] = set()
+    if not names:
+        return frozenset()
+    query = f"SELECT {', '.join(map(quote, names))} FROM {quote(table)}"
+    with connection.translated(), _as_bytes(connection.driver), closing(connection.driver.execute(query)) as cursor:
+        while rows := cursor.fetchmany(_ROWS):
+            for name, values in zip(names, zip(*rows, strict=True), strict=True):
+                if not _are_readable(values):
+                    found.add(name)
+    return frozenset(found)
+
+
+def _are_readable(values: tuple[Any, ...]) -> bool:
+    try:
+        b"\n".join(value for value in values if value is not None).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@contextmanager
+def _as_bytes(driver: sqlite3.Connection) -> Iterator[None]:
+    """Fetch texts as their bytes."""
+    driver.text_factory = bytes
+    try:
+        yield
+    finally:
+        driver.text_factory = str

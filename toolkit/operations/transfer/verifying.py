@@ -1,0 +1,75 @@
+"""What fires as rows are written may change others: rows that were equal, and rows that were verified before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from toolkit.compute.changes import Digested, compare_rows
+from toolkit.core.digest import keyed_digests
+from toolkit.core.plan import Action
+from toolkit.errors import VerificationError
+from toolkit.operations.transfer.evidence import first_difference
+from toolkit.operations.transfer.held_triggers import firing
+from toolkit.operations.transfer.sources import rows_with_keys
+
+if TYPE_CHECKING:
+    from toolkit.core.plan import TablePlan, TableResult
+    from toolkit.engines.contract import Connection
+    from toolkit.operations.transfer.sources import Source
+    from toolkit.operations.transfer.watermarks import Watermarks
+
+
+def verify_again(
+    plans: Sequence[TablePlan],
+    results: Sequence[TableResult],
+    source: Source,
+    target: Connection,
+    watermarks: Watermarks | None,
+) -> None:
+    """See that every row that was compared or written is there as the source has it, now that all has fired.
+
+    By digest where the target has no other rows, else row by row.
+
+    Raises:
+        VerificationError: one is not.
+    """
+    digests = {result.table: result.target_digest for result in results}
+    for plan in plans:
+        repository = target.repository(plan.spec)
+        if repository.digest().text == digests[plan.spec.name]:
+            continue
+        keys = _changed(plan, source, target, watermarks)
+        if keys.num_rows:
+            rows = partial(rows_with_keys, source.repository(plan.spec), keys)
+            fact = "rows were changed by a trigger, or by others, after they had been compared or verified"
+            error = VerificationError(target.name, plan.spec.name, fact, first_difference(rows, repository, keys))
+            error.advise(firing(target, [each.spec for each in plans]))
+            raise error
+
+
+def _changed(plan: TablePlan, source: Source, target: Connection, watermarks: Watermarks | None) -> pa.Table:
+    """The keys of the rows that are not as the source has them; in a table that was empty, also of any other."""
+    spec = plan.spec
+    held = target.repository(spec if plan.since is None else spec.without_conditions())
+    found = compare_rows(
+        spec,
+        _compared(plan, source, watermarks).row_digests(),
+        (keyed_digests(spec, batch) for batch in held.read()),
+        removed=plan.action is Action.LOAD,
+    )
+    parts = (found.changed, found.new, found.removed)
+    return pa.concat_tables([part.select(list(spec.key)) for part in parts if part is not None])
+
+
+def _compared(plan: TablePlan, source: Source, watermarks: Watermarks | None) -> Digested:
+    """The rows of the source that were looked at."""
+    spec = plan.spec
+    window = None if watermarks is None or plan.since is None else watermarks.window(spec)
+    if watermarks is None or window is None:
+        return source.repository(spec)
+    return watermarks.unseen(spec, source.repository(replace(spec, conditions=(*spec.conditions, window))))
