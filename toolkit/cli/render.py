@@ -154,9 +154,9 @@ def show_diff(result: DiffResult) -> None:
             _show_row(row)
     _show_renamed(result.target, result.renamed)
     _show_converted(result.warnings)
-    _show_not_carried(result.warnings)
     if masked := [each.place for each in result.warnings if each.is_of_masking]:
         say(f"Masked, as they look personal: {', '.join(masked)}. --show-pii shows them.")
+    _show_not_carried(result.warnings)
     same, left = "The same: every row of every table", unmodelled(result.warnings, of=True)
     if left:
         begin = f"{same}, except what is not" if result.equal else "Not"

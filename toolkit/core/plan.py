@@ -141,14 +141,14 @@ class TransferWarning:
         return self.outcome == NOT_IN_MODELS
 
     @property
-    def is_of_schema(self) -> bool:
-        """Whether it is of what a table has in the source, and does not have, or not so, in the target."""
-        return self.outcome == NOT_CARRIED
-
-    @property
     def is_of_masking(self) -> bool:
         """Whether it is of a column whose values were masked in what is shown, as it looks personal."""
         return self.outcome == MASKED
+
+    @property
+    def is_of_schema(self) -> bool:
+        """Whether it is of what a table has in the source, and does not have, or not so, in the target."""
+        return self.outcome == NOT_CARRIED
 
     @property
     def is_of_conversion(self) -> bool:

@@ -124,10 +124,9 @@ class SiftedTable(ConflictFinder):
 
     @cached_property
     def _narrower(self) -> dict[str, Narrower]:
-        known = self._known
-        types = {name: column.type for name, column in known.items()}
-        if self.keeps_to_types and self.connection.facts(self.spec) is None:
-            types = dict(self.connection.expected.get(self.spec.name, {}))
+        types: Mapping[str, str] = {name: column.type for name, column in self._known.items()}
+        if self.keeps_to_types and not types:
+            types = self.connection.expected.get(self.spec.name, {})
         found = {
             c.name: narrower(c.type, getattr(c.declared, "length", None), types[c.name])
             for c in self.spec.columns

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from toolkit.core.inspection import MisfitCount
 from toolkit.engines.database import Database
 from toolkit.errors import MissingParentError
-from toolkit.operations.transfer.misfits import Misfits, sifted_rows
+from toolkit.operations.transfer.misfits import Misfits, note_unkept, note_unread, sifted_rows
 
 if TYPE_CHECKING:
     from toolkit.core.schema import ColumnMeasure
@@ -48,7 +48,8 @@ def _values(connection: Connection, kind: Engine, spec: TableSpec, types: Mappin
     target = kind.connection(Database(kind.title, f"{kind.dialect}://"), write=False)
     target.expect(spec, types)
     for sifted in sifted_rows(connection.repository(spec)):
-        found.note(spec, sifted, target.repository(spec))
+        note_unread(found, spec, sifted)
+        note_unkept(found, spec, sifted.batch, target.repository(spec))
     for (_, column, reason), group in found.groups.items():
         first = group.rows[0]
         yield MisfitCount(column, reason, group.count, first.key, first.value, group.advice)

@@ -71,18 +71,6 @@ class Misfits:
             group.rows.append(MisfitRow(key, value.value))
         self.first = self.first or as_error(table, key, value)
 
-    def note(self, spec: TableSpec, sifted: Sifted, kept: Table | None) -> None:
-        """Count the values of some rows that could not be read, and those that a target would not keep."""
-        for row in sifted.bad:
-            for value in row.values:
-                self.add(spec.name, row.key, value)
-        if kept is None:
-            return
-        sent = pa.record_batch(sifted.batch.columns, schema=kept.spec.schema)
-        for number, value in kept.unkeepable(sent):
-            table, column = self.own.get((kept.spec.name, value.column), (spec.name, value.column))
-            self.add(table, batch_key(spec, sifted.batch, number), replace(value, column=column))
-
     def error(self, met: ToolkitError) -> ToolkitError:
         """All of them; what was met, if that is all, or what shows why it is."""
         if self.first is None:
@@ -153,12 +141,14 @@ def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | N
                 names = zip(spec.column_names, own.column_names, strict=True)
                 found.own |= {(spec.name, name): (own.name, other) for name, other in names}
             for sifted in sifted_rows(rows):
-                found.note(own, sifted, None if kept is None else kept.repository(spec))
+                note_unread(found, own, sifted)
+                if kept is not None:
+                    note_unkept(found, own, sifted.batch, kept.repository(spec))
         if found.first is None and kept is not None:
             # It may be a row of the target that was met, where it was compared.
             for spec in specs:
                 for sifted in sifted_rows(kept.repository(spec)):
-                    found.note(spec, sifted, None)
+                    note_unread(found, spec, sifted)
     return found
 
 
@@ -182,6 +172,21 @@ def is_whole(rows: SiftedRows) -> bool:
     except UnrepresentableValueError:
         return False
     return True
+
+
+def note_unread(found: Misfits, spec: TableSpec, sifted: Sifted) -> None:
+    """Count the values of some rows that could not be read."""
+    for row in sifted.bad:
+        for value in row.values:
+            found.add(spec.name, row.key, value)
+
+
+def note_unkept(found: Misfits, own: TableSpec, batch: pa.RecordBatch, kept: Table) -> None:
+    """Count the values of some rows that a target would not keep."""
+    sent = pa.record_batch(batch.columns, schema=kept.spec.schema)
+    for number, value in kept.unkeepable(sent):
+        table, column = found.own.get((kept.spec.name, value.column), (own.name, value.column))
+        found.add(table, batch_key(own, batch, number), replace(value, column=column))
 
 
 def require_kept(plans: Iterable[TablePlan], source: Source, target: Connection, *, whole: bool = False) -> None:
