@@ -15,7 +15,9 @@ from toolkit.cli.options import (
     exclude_option,
     general_options,
     rename_option,
+    set_option,
     where_option,
+    where_source_option,
 )
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
 )
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
 @where_option
+@where_source_option
 @exclude_option
+@set_option
 @rename_option
 @convert_option
 @click.option(
@@ -63,7 +67,9 @@ def diff(
     rows: int,
     columns: tuple[str, ...],
     where: dict[str, tuple[str, ...]],
+    where_source: dict[str, tuple[str, ...]],
     exclude: tuple[str, ...],
+    set_values: dict[str, str],
     rename: dict[str, str],
     convert: tuple[str, ...],
     script: str | None,
@@ -86,12 +92,16 @@ def diff(
             tables,
             where,
             exclude,
+            where_source=where_source,
+            set_values=set_values,
             rename=rename,
             convert=convert,
             show_pii=show_pii,
             rows=None if as_json else rows,
             as_json=as_json,
         )
+    if set_values:
+        raise click.UsageError("--set says what rows get that a script inserts: it goes with --sql.")
     if not json_lines:
         return compare(
             ctx.obj,
@@ -100,6 +110,7 @@ def diff(
             tables,
             where,
             exclude,
+            where_source=where_source,
             convert=convert,
             columns=columns,
             rename=rename,
@@ -112,7 +123,7 @@ def diff(
 
     statuses = set()
     with Comparison(ctx.obj, source, target, rename, convert, show_pii=show_pii) as comparison:
-        for table, differences in comparison.tables(tables, where, columns, exclude):
+        for table, differences in comparison.tables(tables, where, columns, exclude, where_source):
             print_json(table, indent=None)
             statuses.add(table.status)
             for row in differences(None):
@@ -130,6 +141,7 @@ def compare(
     where: Conditions,
     exclude: Collection[str],
     *,
+    where_source: Conditions | None = None,
     convert: Sequence[str] = (),
     columns: Sequence[str] = (),
     rename: Mapping[str, str] | None = None,
@@ -149,6 +161,7 @@ def compare(
             target,
             tables,
             where=where,
+            where_source=where_source,
             exclude=exclude,
             convert=convert,
             columns=columns,
@@ -170,6 +183,8 @@ def _write_script(
     where: Conditions,
     exclude: Collection[str],
     *,
+    where_source: Conditions,
+    set_values: Mapping[str, str],
     rename: Mapping[str, str],
     convert: Sequence[str],
     rows: int | None,
@@ -190,7 +205,9 @@ def _write_script(
             output,
             tables,
             where=where,
+            where_source=where_source,
             exclude=exclude,
+            set_values=set_values,
             rename=rename,
             convert=convert,
             show_pii=show_pii,

@@ -30,6 +30,7 @@ from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.project import Project
 from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.elsewhere import Elsewhere
+from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import SourceTables
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
@@ -117,6 +118,7 @@ def diff(
     tables: Sequence[str] = (),
     *,
     where: Conditions | None = None,
+    where_source: Conditions | None = None,
     exclude: Collection[str] = (),
     columns: Collection[str] = (),
     rename: Mapping[str, str] | None = None,
@@ -127,9 +129,10 @@ def diff(
 ) -> DiffResult:
     """Compare tables by digest: all, or those named, without those to `exclude`.
 
-    `rename` holds, by `TABLE` or `TABLE.COLUMN` of the models, the second database's name, `convert` as
-    `TABLE.COLUMN:HOW` how values of the source become the model's, before they are compared. `rows` of each table that
-    differs are shown with their columns (None: all of them).
+    `where` narrows them on both sides, `where_source` at the source alone: other rows are as if it had none. `rename`
+    holds, by `TABLE` or `TABLE.COLUMN` of the models, the second database's name, `convert` as `TABLE.COLUMN:HOW` how
+    values of the source become the model's, before they are compared. `rows` of each table that differ are shown with
+    their columns (None: all of them).
 
     Raises:
         ToolkitError: a database that cannot be opened, or a name that is not known.
@@ -138,7 +141,7 @@ def diff(
     with Comparison(config, source, target, rename, convert, show_pii=show_pii, progress=progress) as comparison:
         found = tuple(
             replace(table, rows=tuple(differences(rows)))
-            for table, differences in comparison.tables(tables, where, columns, exclude)
+            for table, differences in comparison.tables(tables, where, columns, exclude, where_source)
         )
         return DiffResult(
             comparison.source.name,
@@ -212,12 +215,13 @@ class Comparison:
         where: Conditions | None = None,
         columns: Collection[str] = (),
         exclude: Collection[str] = (),
+        where_source: Conditions | None = None,
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
-        models = narrowed(select_tables(self._project.metadata, names, exclude), where or {})
+        models = narrowed(select_tables(self._project.metadata, names, exclude), where or {}, where_source)
         self._conversions.require_usable(models)
         models = tuple(_only(spec, columns) for spec in models) if columns else models
-        elsewhere = Elsewhere.of(self._project, models, self._names)
+        self._elsewhere = elsewhere = Elsewhere.of(self._project, models, self._names)
         self.rows, self.renamed = elsewhere.source(self.source, self._conversions), elsewhere.shown
         sides = ((self.source, models), (self.target, elsewhere.specs))
         for side, specs in sides:
@@ -231,6 +235,10 @@ class Comparison:
         filled = [side.filled([spec for spec in specs if side.column_names(spec) is not None]) for side, specs in sides]
         for own, spec in zip(models, elsewhere.specs, strict=True):
             yield self._compared(spec, is_filled=own.name in filled[0] or spec.name in filled[1])
+
+    def values_to_set(self, given: Mapping[str, str], specs: Sequence[TableSpec]) -> SetValues:
+        """What is given by `TABLE.COLUMN` for columns that only the target has, of tables that were compared."""
+        return values_to_set(specs, self._elsewhere.places(given))
 
     def _compared(self, spec: TableSpec, *, is_filled: bool) -> tuple[TableDiff, Differences]:
         started, name = time.perf_counter(), self.rows.own(spec).name
