@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +23,6 @@ from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
 if TYPE_CHECKING:
     from toolkit.config import Config
-    from toolkit.core.tables import Conditions
     from toolkit.operations.diff.compare import Status
 
 
@@ -82,42 +81,22 @@ def diff(
     The exit code is 0 when all are the same, 3 when some differ, and 1 when some could not be compared. Nothing is
     written.
     """
+    asked: dict[str, Any] = {
+        "where": where,
+        "where_source": where_source,
+        "exclude": exclude,
+        "rename": rename,
+        "convert": convert,
+    }
+    shown = {"rows": None if as_json else rows, "show_pii": show_pii}
     if script is not None:
         _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
-        return _write_script(
-            ctx.obj,
-            source,
-            target,
-            script,
-            tables,
-            where,
-            exclude,
-            where_source=where_source,
-            set_values=set_values,
-            rename=rename,
-            convert=convert,
-            show_pii=show_pii,
-            rows=None if as_json else rows,
-            as_json=as_json,
-        )
+        asked["set_values"] = set_values
+        return _write_script(ctx.obj, source, target, script, tables, as_json=as_json, **asked, **shown)
     if set_values:
         raise click.UsageError("--set says what rows get that a script inserts: it goes with --sql.")
     if not json_lines:
-        return compare(
-            ctx.obj,
-            source,
-            target,
-            tables,
-            where,
-            exclude,
-            where_source=where_source,
-            convert=convert,
-            columns=columns,
-            rename=rename,
-            show_pii=show_pii,
-            rows=None if as_json else rows,
-            as_json=as_json,
-        )
+        return compare(ctx.obj, source, target, tables, as_json=as_json, columns=columns, **asked, **shown)
     from toolkit.cli.output import print_json
     from toolkit.operations.diff.compare import Comparison
 
@@ -133,63 +112,20 @@ def diff(
     return _exit_code(statuses)
 
 
-def compare(
-    config: Config,
-    source: str,
-    target: str,
-    tables: Sequence[str],
-    where: Conditions,
-    exclude: Collection[str],
-    *,
-    where_source: Conditions | None = None,
-    convert: Sequence[str] = (),
-    columns: Sequence[str] = (),
-    rename: Mapping[str, str] | None = None,
-    rows: int | None = 0,
-    show_pii: bool = False,
-    as_json: bool,
-) -> int:
-    """Compare, show what was found, and give the exit code."""
+def compare(config: Config, source: str, target: str, tables: Sequence[str], *, as_json: bool, **asked: Any) -> int:
+    """Compare, as `operations.diff.compare.diff` is asked to, show what was found, and give the exit code."""
     from toolkit.cli.output import print_json, progress_on_stderr
     from toolkit.cli.render import show_diff
     from toolkit.operations.diff.compare import diff as run
 
     with progress_on_stderr() as progress:
-        result = run(
-            config,
-            source,
-            target,
-            tables,
-            where=where,
-            where_source=where_source,
-            exclude=exclude,
-            convert=convert,
-            columns=columns,
-            rename=rename,
-            show_pii=show_pii,
-            rows=rows,
-            progress=progress,
-        )
+        result = run(config, source, target, tables, progress=progress, **asked)
     print_json(result) if as_json else show_diff(result)
     return _exit_code({table.status for table in result.tables})
 
 
 def _write_script(
-    config: Config,
-    source: str,
-    target: str,
-    script: str,
-    tables: Sequence[str],
-    where: Conditions,
-    exclude: Collection[str],
-    *,
-    where_source: Conditions,
-    set_values: Mapping[str, str],
-    rename: Mapping[str, str],
-    convert: Sequence[str],
-    rows: int | None,
-    show_pii: bool,
-    as_json: bool,
+    config: Config, source: str, target: str, script: str, tables: Sequence[str], *, as_json: bool, **asked: Any
 ) -> int:
     """Write the script, show what was found unless the script has stdout to itself, and give the exit code."""
     from toolkit.cli.output import print_json, progress_on_stderr, script_stream
@@ -198,22 +134,7 @@ def _write_script(
 
     output: Path | IO[bytes] = script_stream() if script == "-" else Path(script)
     with progress_on_stderr() as progress:
-        result = diff_sql(
-            config,
-            source,
-            target,
-            output,
-            tables,
-            where=where,
-            where_source=where_source,
-            exclude=exclude,
-            set_values=set_values,
-            rename=rename,
-            convert=convert,
-            show_pii=show_pii,
-            rows=rows,
-            progress=progress,
-        )
+        result = diff_sql(config, source, target, output, tables, progress=progress, **asked)
     if script != "-":
         print_json(result) if as_json else show_diff(result)
     return _exit_code({table.status for table in result.tables})
