@@ -81,13 +81,7 @@ def diff(
     The exit code is 0 when all are the same, 3 when some differ, and 1 when some could not be compared. Nothing is
     written.
     """
-    asked: dict[str, Any] = {
-        "where": where,
-        "where_source": where_source,
-        "exclude": exclude,
-        "rename": rename,
-        "convert": convert,
-    }
+    asked = {"where": where, "where_source": where_source, "exclude": exclude, "rename": rename, "convert": convert}
     shown = {"rows": None if as_json else rows, "show_pii": show_pii}
     if script is not None:
         _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -139,13 +139,7 @@ def sync(
         others = (attachments, overwrite_attachments, hold_triggers, set_values, rejects)
         if writing or any(others):
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
-        asked: dict[str, Any] = {
-            "where": where,
-            "where_source": where_source,
-            "exclude": exclude,
-            "rename": rename,
-            "convert": convert,
-        }
+        asked = {"where": where, "where_source": where_source, "exclude": exclude, "rename": rename, "convert": convert}
         return compare(ctx.obj, source, target, tables, as_json=as_json, **asked)
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render import show_transfer
