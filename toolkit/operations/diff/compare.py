@@ -34,6 +34,7 @@ from toolkit.operations.reflection.reflection import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.repeated_keys import require_given_keys
+from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import SourceTables
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
@@ -122,6 +123,7 @@ def diff(
     tables: Sequence[str] = (),
     *,
     where: Conditions | None = None,
+    where_source: Conditions | None = None,
     exclude: Collection[str] = (),
     exclude_columns: Collection[str] = (),
     keys: Mapping[str, Sequence[str]] | None = None,
@@ -134,9 +136,10 @@ def diff(
 ) -> DiffResult:
     """Compare tables by digest: all, or those named, without those to `exclude`, and without `exclude_columns`.
 
-    Without models they are those of the databases; `keys` names, by table, columns that tell rows apart. `rename`
-    holds, by `TABLE` or `TABLE.COLUMN` of the models, the second database's name, `convert` as `TABLE.COLUMN:HOW` how
-    values of the source become the model's, before they are compared. `rows` of each table that differs are shown with
+    Without models they are those of the databases; `keys` names, by table, columns that tell rows apart. `where`
+    narrows them on both sides, `where_source` at the source alone: other rows are as if it had none. `rename` holds, by
+    `TABLE` or `TABLE.COLUMN` of the models, the second database's name, `convert` as `TABLE.COLUMN:HOW` how values of
+    the source become the model's, before they are compared. `rows` of each table that differ are shown with
     their columns (None: all of them).
 
     Raises:
@@ -146,7 +149,8 @@ def diff(
     wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {})
     with Comparison(config, source, target, wanted, convert, show_pii=show_pii, progress=progress) as comparison:
         found = tuple(
-            replace(table, rows=tuple(differences(rows))) for table, differences in comparison.tables(where, columns)
+            replace(table, rows=tuple(differences(rows)))
+            for table, differences in comparison.tables(where, columns, where_source)
         )
         return DiffResult(
             comparison.source.name,
@@ -222,13 +226,16 @@ class Comparison:
         self._stack.close()
 
     def tables(
-        self, where: Conditions | None = None, columns: Collection[str] = ()
+        self,
+        where: Conditions | None = None,
+        columns: Collection[str] = (),
+        where_source: Conditions | None = None,
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
-        models = narrowed(self._chosen.specs(), where or {})
+        models = narrowed(self._chosen.specs(), where or {}, where_source)
         self._conversions.require_usable(models)
         models = tuple(_only(spec, columns) for spec in models) if columns else models
-        elsewhere = Elsewhere.of(self._project, models, self._names)
+        self._elsewhere = elsewhere = Elsewhere.of(self._project, models, self._names)
         self.rows, self.renamed = elsewhere.source(self.source, self._conversions), elsewhere.shown
         sides = ((self.source, models), (self.target, elsewhere.specs))
         for side, specs in sides:
@@ -244,6 +251,10 @@ class Comparison:
         filled = [side.filled([spec for spec in specs if side.column_names(spec) is not None]) for side, specs in sides]
         for own, spec in zip(models, elsewhere.specs, strict=True):
             yield self._compared(spec, is_filled=own.name in filled[0] or spec.name in filled[1])
+
+    def values_to_set(self, given: Mapping[str, str], specs: Sequence[TableSpec]) -> SetValues:
+        """What is given by `TABLE.COLUMN` for columns that only the target has, of tables that were compared."""
+        return values_to_set(specs, self._elsewhere.places(given))
 
     def _compared(self, spec: TableSpec, *, is_filled: bool) -> tuple[TableDiff, Differences]:
         started, name = time.perf_counter(), self.rows.own(spec).name
