@@ -351,6 +351,28 @@ def test_an_update_that_cascades_to_rows_that_stay_is_undone(using: Using, optio
     assert all(not t.updated for t in sync(config, "sqlite", "postgres").tables)
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "found"),
+    [("(1, 'b'), (2, 'a')", "(1, 'a'), (2, 'b')", "'b'"), ("(2, 'x')", "(1, 'a'), (2, 'x')", "NULL")],
+    ids=["update", "delete"],
+)
+def test_a_row_that_a_foreign_key_unknown_to_the_models_changes_is_caught_and_nothing_is_kept(
+    using: Using, ours: str, theirs: str, found: str
+) -> None:
+    metadata = plain("parent", sa.Column("code", sa.Text, unique=True, nullable=False))
+    key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
+    sa.Table("child", metadata, key, sa.Column("code", sa.Text))
+    config = using(metadata)
+    create(config.database("postgres"), metadata)
+    for name, parents in (("sqlite", ours), ("postgres", theirs)):
+        execute(config.database(name), f"INSERT INTO parent VALUES {parents}", "INSERT INTO child VALUES (1, 'a')")
+    actions = "FOREIGN KEY (code) REFERENCES parent (code) ON UPDATE CASCADE ON DELETE SET NULL"
+    execute(config.database("postgres"), f"ALTER TABLE child ADD {actions}")
+    with pytest.raises(VerificationError, match=f"First: id=1: code 'a' was sent, {found} is there"):
+        sync(config, "sqlite", "postgres", options=ALL)
+    assert rows(config, "postgres", "SELECT * FROM child") == [(1, "a")]
+
+
 def test_a_trigger_that_changes_a_row_as_a_cascade_is_undone_is_caught_and_nothing_is_kept(using: Using) -> None:
     metadata = plain("parent", sa.Column("code", sa.Text, unique=True, nullable=False))
     code = sa.ForeignKey("parent.code", onupdate="CASCADE")

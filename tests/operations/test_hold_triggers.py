@@ -97,7 +97,7 @@ def test_a_trigger_on_one_table_that_changes_another_is_refused_with_the_option(
         ],
     }
     execute(config.database(target), *statements[target])
-    with pytest.raises(VerificationError, match="by a trigger, or by others") as refused:
+    with pytest.raises(VerificationError, match="by a trigger, a foreign key or others") as refused:
         sync(config, "sqlite", target)
     assert "--hold-triggers" in refused.value.advice
     assert sync(config, "sqlite", target, options=HELD).verified

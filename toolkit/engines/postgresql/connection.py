@@ -14,7 +14,7 @@ from toolkit.core.constraints import Constraints
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.portable.connection import unmapped_child
-from toolkit.engines.postgresql.catalogue import FOREIGN_KEYS, TABLES, UNUSUAL, table_facts
+from toolkit.engines.postgresql.catalogue import ACTIONS, FOREIGN_KEYS, TABLES, UNUSUAL, table_facts
 from toolkit.engines.postgresql.conflicts import find_orphans
 from toolkit.engines.postgresql.running import running_transactions
 from toolkit.engines.postgresql.sql import qualified, quoted
@@ -158,3 +158,10 @@ class PostgresConnection(PostgresSession):
         )
         with self.translated():
             return bool(self.sqlalchemy.execute(query, {"table": qualified(spec.table)}).scalar_one())
+
+    def has_unmapped_actions(self, specs: Sequence[TableSpec], /) -> bool:
+        """Whether foreign keys that the models lack let the database change or delete rows of these tables."""
+        places = {qualified(spec.table): {frozenset(key.columns) for key in spec.foreign_keys} for spec in specs}
+        with self.translated():
+            rows = self.sqlalchemy.execute(sa.text(ACTIONS), {"tables": list(places)}).all()
+        return any(frozenset(row.columns) not in places[row.place] for row in rows)
