@@ -14,6 +14,7 @@ from toolkit.config import Config, Database
 from toolkit.core.digest import digest_batches
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
+from toolkit.errors import ChangedSincePlanError
 
 SETTINGS = {
     "DateStyle": "SQL, DMY",
@@ -32,7 +33,8 @@ sa.Table(
     sa.Column("day", sa.Text),
     sa.Column("number", sa.Text),
 )
-(MEASURED,) = select_tables(metadata)
+sa.Table("numbered", metadata, sa.Column("id", sa.Integer, primary_key=True))
+MEASURED, NUMBERED = select_tables(metadata)
 
 
 @pytest.fixture
@@ -75,3 +77,20 @@ def test_text_made_of_other_types_and_floats_in_arrays_are_the_same_whatever_the
         repository = connection.repository(MEASURED)
         assert list(repository.read()) == [batch]
         assert repository.digest() == digest_batches(MEASURED, [batch])
+
+
+def test_numbers_that_are_asked_for_are_above_those_of_both_sides(config: Config) -> None:
+    create(config.database("postgres"), metadata)
+    execute(config.database("postgres"), "INSERT INTO numbered VALUES (7)")
+    with connect(config.database("postgres"), write=True) as connection:
+        repository = connection.repository(NUMBERED)
+        assert repository.reserve_numbers("id", 2, 3) == [8, 9]
+        assert repository.reserve_numbers("id", 1, 20) == [21]
+
+
+def test_a_table_that_somebody_has_filled_is_not_loaded(config: Config) -> None:
+    create(config.database("postgres"), metadata)
+    execute(config.database("postgres"), "INSERT INTO numbered VALUES (7)")
+    rows = pa.record_batch([pa.array([1], pa.int32())], schema=NUMBERED.schema)
+    with connect(config.database("postgres"), write=True) as connection, pytest.raises(ChangedSincePlanError):
+        connection.repository(NUMBERED).load([rows], 1)

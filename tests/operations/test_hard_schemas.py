@@ -659,6 +659,12 @@ def test_sequences_of_duckdb_are_found_whatever_their_tables_are_called(using: U
             connection.execute(table.insert().values(v="six"))
     found = contents(config.database("duckdb"), metadata)
     assert found == {name: [(5, "five"), (6, "six")] for name in metadata.tables}
+    # A number that was given once is not given again.
+    execute(config.database("sqlite"), """INSERT INTO "c.d" VALUES (3, 'three')""")
+    execute(config.database("duckdb"), 'DELETE FROM "c.d" WHERE id = 6')
+    sync(config, "sqlite", "duckdb")
+    execute(config.database("duckdb"), """INSERT INTO "c.d" (v) VALUES ('seven')""")
+    assert rows(config, "duckdb", 'SELECT id FROM "c.d"') == [(3,), (5,), (7,)]
 
 
 @pytest.mark.usefixtures("small_rebuilds")
