@@ -14,6 +14,7 @@ from toolkit.config import Config, Database
 from toolkit.core.digest import digest_batches
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
+from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.errors import ChangedSincePlanError
 
 SETTINGS = {
@@ -94,3 +95,16 @@ def test_a_table_that_somebody_has_filled_is_not_loaded(config: Config) -> None:
     rows = pa.record_batch([pa.array([1], pa.int32())], schema=NUMBERED.schema)
     with connect(config.database("postgres"), write=True) as connection, pytest.raises(ChangedSincePlanError):
         connection.repository(NUMBERED).load([rows], 1)
+
+
+def test_indexes_that_are_built_anew_leave_the_wait_for_locks_as_it_was(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PostgresRepository, "rebuild_rows", 1)
+    create(config.database("postgres"), metadata)
+    rows = pa.record_batch([pa.array([1], pa.int32())], schema=NUMBERED.schema)
+    with connect(config.database("postgres"), write=True) as connection:
+        waits = sa.text("SHOW lock_timeout")
+        before = connection.sqlalchemy.execute(waits).scalar_one()
+        connection.repository(NUMBERED).load([rows], 1)
+        assert connection.sqlalchemy.execute(waits).scalar_one() == before

@@ -298,9 +298,13 @@ def test_an_empty_table_that_others_fill_whenever_it_was_compared_is_not_loaded(
     monkeypatch.setattr(attempts, "BRIEF_SECONDS", -1.0)
     execute(items.database("sqlite2"), "DELETE FROM item")
     fill, empty = "INSERT INTO item VALUES (5, 7, 5)", "DELETE FROM item"
-    application = iter(writer(tmp_path / "two.sqlite3", statement) for statement in (fill, empty, fill))
+    steps = iter(writer(tmp_path / "two.sqlite3", statement) for statement in (fill, empty, fill))
+
+    def write() -> None:
+        next(steps)()
+
     with pytest.raises(ChangedSincePlanError):
-        sync(items, "sqlite", "sqlite2", progress=Meanwhile(lambda: next(application)(), "read"))
+        sync(items, "sqlite", "sqlite2", progress=Meanwhile(write, "read"))
     assert rows(items, "sqlite2") == [(5, 7, 5)]
 
 
