@@ -342,6 +342,28 @@ def test_an_update_that_cascades_to_rows_that_stay_is_undone(using: Using, optio
     assert all(not t.updated for t in sync(config, "sqlite", "postgres").tables)
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "found"),
+    [("(1, 'b'), (2, 'a')", "(1, 'a'), (2, 'b')", "'b'"), ("(2, 'x')", "(1, 'a'), (2, 'x')", "NULL")],
+    ids=["update", "delete"],
+)
+def test_a_row_that_a_foreign_key_unknown_to_the_models_changes_is_caught_and_nothing_is_kept(
+    using: Using, ours: str, theirs: str, found: str
+) -> None:
+    metadata = plain("parent", sa.Column("code", sa.Text, unique=True, nullable=False))
+    key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
+    sa.Table("child", metadata, key, sa.Column("code", sa.Text))
+    config = using(metadata)
+    create(config.database("postgres"), metadata)
+    for name, parents in (("sqlite", ours), ("postgres", theirs)):
+        execute(config.database(name), f"INSERT INTO parent VALUES {parents}", "INSERT INTO child VALUES (1, 'a')")
+    actions = "FOREIGN KEY (code) REFERENCES parent (code) ON UPDATE CASCADE ON DELETE SET NULL"
+    execute(config.database("postgres"), f"ALTER TABLE child ADD {actions}")
+    with pytest.raises(VerificationError, match=f"First: id=1: code 'a' was sent, {found} is there"):
+        sync(config, "sqlite", "postgres", options=ALL)
+    assert rows(config, "postgres", "SELECT * FROM child") == [(1, "a")]
+
+
 def test_a_trigger_that_changes_a_row_as_a_cascade_is_undone_is_caught_and_nothing_is_kept(using: Using) -> None:
     metadata = plain("parent", sa.Column("code", sa.Text, unique=True, nullable=False))
     code = sa.ForeignKey("parent.code", onupdate="CASCADE")
@@ -628,6 +650,12 @@ def test_sequences_of_duckdb_are_found_whatever_their_tables_are_called(using: U
             connection.execute(table.insert().values(v="six"))
     found = contents(config.database("duckdb"), metadata)
     assert found == {name: [(5, "five"), (6, "six")] for name in metadata.tables}
+    # A number that was given once is not given again.
+    execute(config.database("sqlite"), """INSERT INTO "c.d" VALUES (3, 'three')""")
+    execute(config.database("duckdb"), 'DELETE FROM "c.d" WHERE id = 6')
+    sync(config, "sqlite", "duckdb")
+    execute(config.database("duckdb"), """INSERT INTO "c.d" (v) VALUES ('seven')""")
+    assert rows(config, "duckdb", 'SELECT id FROM "c.d"') == [(3,), (5,), (7,)]
 
 
 @pytest.mark.usefixtures("small_rebuilds")

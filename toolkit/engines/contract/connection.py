@@ -220,6 +220,9 @@ class Connection(Protocol):
     def has_update_cascades(self, spec: TableSpec) -> bool:
         """Whether the database changes rows of the table when what they point at is changed. Default: no."""
 
+    def has_unmapped_actions(self, specs: Sequence[TableSpec], /) -> bool:
+        """Whether foreign keys that the models lack let the database change rows of these tables. Default: no."""
+
     def unlike_numbers(self, specs: Sequence[TableSpec], /) -> dict[tuple[str, str], int]:
         """By table and column, how many values SQLAlchemy's type does not read as they are stored. Default: none."""
 

@@ -279,6 +279,10 @@ class DatabaseConnection(ManyTables):
         """Whether the database changes rows of the table by itself when what they point at is changed."""
         return False
 
+    def has_unmapped_actions(self, specs: Sequence[TableSpec], /) -> bool:
+        """Whether foreign keys that the models lack let the database change or delete rows of these tables."""
+        return False
+
 
 @contextmanager
 def _nothing() -> Iterator[None]:

@@ -116,3 +116,11 @@ FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON
 WHERE confrelid = to_regclass(:table) AND contype = 'f' AND conparentid = 0 AND conrelid <> confrelid
 ORDER BY nspname, relname, conname
 """
+
+# The foreign keys of these tables that do more than refuse (ON UPDATE, ON DELETE), by the columns that point.
+ACTIONS = """
+SELECT place,
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY(conkey)) AS columns
+FROM unnest(CAST(:tables AS text[])) AS place JOIN pg_constraint ON conrelid = to_regclass(place)
+WHERE contype = 'f' AND (confupdtype IN ('c', 'n', 'd') OR confdeltype IN ('c', 'n', 'd'))
+"""

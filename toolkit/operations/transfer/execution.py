@@ -27,7 +27,7 @@ from toolkit.operations.transfer.held_triggers import firing
 from toolkit.operations.transfer.moved_values import temporary_unique_values
 from toolkit.operations.transfer.set_values import writer
 from toolkit.operations.transfer.sources import rows_with_keys
-from toolkit.operations.transfer.verifying import verify_again
+from toolkit.operations.transfer.verifying import changes_more, verify_again
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Connection, Table
@@ -63,8 +63,7 @@ def execute(
     # Foreign keys are checked by the end of the block: beside what is left to check, no trigger can be enabled.
     with target.held_triggers(held) if held else nullcontext():
         results = _write_all(plans, source, target, options, progress)
-    is_changed = any(plan.writes or plan.deletes for plan in plans)
-    if options.verify and compared is not None and is_changed and target.triggers(specs):
+    if options.verify and compared is not None and changes_more(plans, target):
         verify_again(plans, results, compared, target, watermarks)
     for spec in specs:
         target.repository(spec).advance_sequences()

@@ -178,7 +178,7 @@ class _Run:
             for each in plans
             if each.action is Action.LOAD and not destination.repository(each.spec).is_empty()
         ]
-        if filled or self._request.is_exact or not self._attempts.is_last:
+        if filled or not self._attempts.is_last:
             raise ChangedSincePlanError(destination.name, filled[0] if filled else None)
         reason = (
             f"{destination.name} was written to by others whenever it was compared: rows that they changed since then, "
