@@ -7,7 +7,7 @@ on it is refused with its reason. Operands are in brackets wherever engines migh
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from string import ascii_lowercase, ascii_uppercase
@@ -15,14 +15,23 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.sql_comparisons import Comparing
 from toolkit.core.sql_dialect import SqlDialect
-from toolkit.core.sql_nodes import COMPARISONS, conjuncts, listed, shown, tight
+from toolkit.core.sql_nodes import (
+    COMPARISONS,
+    NUMBER_TYPES,
+    TEXT_TYPES,
+    WIDE_NUMBERS,
+    conjuncts,
+    listed,
+    literal_cast,
+    shown,
+    tight,
+)
 from toolkit.core.sql_terms import (
     BOOLEAN,
     NUMBERS,
     ColumnMeaning,
     Term,
     Untranslatable,
-    is_date,
     number_of,
     number_term,
     quoted,
@@ -35,10 +44,6 @@ if TYPE_CHECKING:
     from sqlglot.expressions import Expr
 
 _ARITHMETIC = {"add": "+", "sub": "-", "mul": "*"}
-_TEXT_TYPES = frozenset({"TEXT", "VARCHAR", "CHAR", "NCHAR", "NVARCHAR", "BPCHAR", "NAME"})
-_WIDE_NUMBERS = frozenset({"DECIMAL", "BIGINT", "DOUBLE", "BIGDECIMAL"})
-_NUMBER_TYPES = _WIDE_NUMBERS | {"INT", "SMALLINT", "TINYINT", "FLOAT"}
-_TRUTHS = {"t": True, "true": True, "f": False, "false": False}
 
 
 class Translation:
@@ -58,14 +63,26 @@ class Translation:
         self._folds: str | None = None
 
     def condition(self, text: str) -> str:
-        """What a CHECK, or a partial index, demands."""
-        parts = [self._truth(each) for each in conjuncts(self.parsed(text))]
-        kept = [each for each in parts if not each.is_trivial]
+        """What a partial index is of."""
+        return _joined([self._truth(each) for each in conjuncts(self.parsed(text))])
+
+    def check(self, text: str) -> str:
+        """What a CHECK demands; of several conditions, those that are certain, and `remarks` of the others."""
+        kept, reasons = [], []
+        for each in conjuncts(self.parsed(text)):
+            try:
+                term = self._truth(each)
+            except Untranslatable as error:
+                reasons.append(f"without {shown(each)}: {error}")
+                continue
+            if term.is_trivial:
+                reasons.append(f"without {shown(each)}: it holds for every value of the types there")
+            else:
+                kept.append(term)
         if not kept:
-            raise Untranslatable("it holds for every value of the types there")
-        if len(kept) < len(parts):
-            self.remarks.append("without what holds for every value of the types there")
-        return " AND ".join(each.sql for each in kept)
+            raise Untranslatable("; ".join(each.partition(": ")[2] for each in reasons))
+        self.remarks += reasons
+        return _joined(kept)
 
     def value(self, text: str, kind: str) -> str:
         """What a generated column of a kind holds."""
@@ -361,29 +378,20 @@ class Translation:
         if term.kind == "null":
             return term
         if isinstance(term.literal, str):
-            return _literal_cast(term, name, node)
-        if name in _TEXT_TYPES and not wanted.expressions and term.kind in (Kind.TEXT, Kind.ENUM):
+            return literal_cast(term, name, node)
+        if name in TEXT_TYPES and not wanted.expressions and term.kind in (Kind.TEXT, Kind.ENUM):
             return term if term.is_plain else replace(term, is_plain=False)
-        if term.kind in NUMBERS and (name in _WIDE_NUMBERS or (term.literal is not None and name in _NUMBER_TYPES)):
+        if term.kind in NUMBERS and (name in WIDE_NUMBERS or (term.literal is not None and name in NUMBER_TYPES)):
             is_whole = name != "BIGINT" or term.kind in INTEGER_KINDS
             if is_whole and not (wanted.expressions and term.literal is None):
                 return term
         raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
 
 
-def _literal_cast(term: Term, name: str, node: Expr) -> Term:
-    value = str(term.literal)
-    if name in _TEXT_TYPES or name == "USERDEFINED":
-        return term
-    if name in _NUMBER_TYPES:
-        return number_term(number_of(value))
-    if name == "BOOLEAN" and value.lower() in _TRUTHS:
-        return truth_term(_TRUTHS[value.lower()])
-    if name == "DATE" and is_date(value):
-        return Term(term.sql, Kind.DATE, literal=value)
-    raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
-
-
 def _widest(kinds: set[str]) -> str:
     order = (Kind.FLOAT64, Kind.FLOAT32, Kind.DECIMAL, Kind.INT64, Kind.INT32, Kind.INT16)
     return next(each for each in order if each in kinds)
+
+
+def _joined(terms: Sequence[Term]) -> str:
+    return " AND ".join(each.sql for each in terms)

@@ -22,6 +22,8 @@ from toolkit.engines.contract import Engine, SchemaFeatures
 # The digits of decimals that any double gives back.
 _DOUBLE_DIGITS = 15
 _DECLARED = "declared"
+# A default that takes the next number of a sequence, and does nothing more with it.
+_NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
 
 
 def text_of(clause: Any) -> str:
@@ -184,9 +186,12 @@ def _domain_check(
     translation = making.translation()
     translation.columns = {**translation.columns, "VALUE": making.meanings[column.name]}
     try:
-        yield None, translation.condition(text)
+        condition = translation.check(text)
     except Untranslatable as error:
         making.left_out(f"check {text} of its domain", error, column.name)
+        return
+    making.remarked(translation, f"check {text} of its domain", column.name)
+    yield None, condition
 
 
 def _tell_lengths(making: TableMaking) -> None:
@@ -252,12 +257,12 @@ def is_numbered(column: sa.Column[Any]) -> bool:
     """Whether a column numbers itself."""
     if logical_type(column.type).kind not in INTEGER_KINDS:
         return False
-    is_usual = column.autoincrement == "auto" and column.server_default is None
-    return (
-        column.identity is not None
-        or column.autoincrement is True
-        or (is_usual and column is column.table.autoincrement_column)
-    )
+    given: Any = column.server_default
+    default = text_of(given.arg) if isinstance(given, sa.DefaultClause) else None
+    if default is not None and re.fullmatch(_NEXT_VALUE, default) is None:
+        return False
+    is_usual = column.autoincrement == "auto" and column is column.table.autoincrement_column
+    return column.identity is not None or column.autoincrement is True or (is_usual and default is None)
 
 
 def numbered_key(making: TableMaking) -> sa.Column[Any] | None:

@@ -135,7 +135,7 @@ class KeysMaking:
         given = check.name if isinstance(check.name, str) else None
         what = f"check {f'{given} ' if given else ''}({text})"
         try:
-            condition = translation.condition(text)
+            condition = translation.check(text)
         except Untranslatable as error:
             self.making.left_out(what, error)
             return
@@ -252,20 +252,31 @@ def foreign_keys(
         what = f"foreign key of {', '.join(key.column_keys)} to {parent.fullname}"
         if not making.target.keeps_foreign_keys:
             making.note(what, "Not made there: rows without a parent are looked for when they are written.")
+            yield _foreign_key(
+                key, parent, name=key.name, onupdate=key.onupdate, ondelete=key.ondelete, match=key.match
+            )
         elif (reason := _unpointable(making, key, parent)) is not None:
             making.note(what, f"Left out: {reason}.")
             continue
         name = key.name if isinstance(key.name, str) else None
-        yield sa.ForeignKeyConstraint(
-            [each.name for each in key.columns],
-            [parent.c[each.column.name] for each in key.elements],
+        yield _foreign_key(
+            key,
+            parent,
             name=name and names.constraint(making.table, name, what, taken),
-            onupdate=_action(making, key.onupdate, what),
+            onupdate=key.onupdate,
             ondelete=_action(making, key.ondelete, what),
-            deferrable=key.deferrable,
-            initially=key.initially,
             match=_match(making, key, what),
         )
+
+
+def _foreign_key(key: sa.ForeignKeyConstraint, parent: sa.Table, **options: Any) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(
+        [each.name for each in key.columns],
+        [parent.c[each.column.name] for each in key.elements],
+        deferrable=key.deferrable,
+        initially=key.initially,
+        **options,
+    )
 
 
 def _unpointable(making: TableMaking, key: sa.ForeignKeyConstraint, parent: sa.Table) -> str | None:

@@ -40,7 +40,7 @@ class Elsewhere:
         for name, columns in personal_columns(project.metadata).items():
             table = names.metadata.tables[names.tables[name]]
             table.info[ATTRIBUTE] = tuple(names.column(name, column) for column in columns)
-        return cls(ProjectElsewhere(project.config, names), names.bound(specs), specs, names)
+        return cls(ProjectElsewhere(project.config, names, project), names.bound(specs), specs, names)
 
     @property
     def shown(self) -> dict[str, str]:
