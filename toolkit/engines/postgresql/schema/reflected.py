@@ -28,7 +28,7 @@ _STORED = {"s": True, "v": False}
 
 def schema_of(connection: PostgresSession, stored: Iterable[StoredTable]) -> Schema:
     """These tables, and what there is beside them."""
-    places = {_qualified(each.schema, each.name): each for each in stored}
+    places = {_qualified(each.schema, each.name): each for each in stored if each.columns}
     ids = numbers_of(connection, list(places))
     metadata = sa.MetaData()
     with queries.within_place(connection):
@@ -131,7 +131,10 @@ class _Found:
         for row in (*own, *self._of_all_partitions(id_, own, tables)):
             what = f"foreign key {row.name} of {', '.join(row.columns)}"
             if row.has_period:
-                yield Note(table.fullname, what, "It is of periods, which no other engine knows.")
+                # Not one of equal values; but rows are written in the order that it demands.
+                if row.parent in tables and table not in tables[row.parent]._extra_dependencies:  # noqa: SLF001
+                    table.add_is_dependent_on(tables[row.parent])
+                yield Note(table.fullname, what, "It is of periods: carried only to PostgreSQL.")
             elif row.parent in tables:
                 table.append_constraint(_foreign_key(row, tables[row.parent]))
             else:
