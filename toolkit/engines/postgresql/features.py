@@ -17,6 +17,7 @@ FEATURES = SchemaFeatures(
     computed_when=frozenset({"stored"}),
     computes_of_computed=False,
     numbers_any_column=True,
+    never_numbers_null=True,
     has_deferrable_keys=True,
     has_nulls_not_distinct=True,
     has_partial_indexes=True,

@@ -118,7 +118,7 @@ def columns_of(making: TableMaking) -> list[sa.Column[Any]]:
 
 def _column(making: TableMaking, column: sa.Column[Any]) -> sa.Column[Any]:
     type_, extra, default = _type(making, column), list[Any](), None
-    nullable, numbers_itself = bool(column.nullable), False
+    nullable, numbers_itself = bool(column.nullable) and not column.primary_key, False
     if column.name in making.computed:
         extra.append(_computed(making, column))
         nullable = nullable or _loses_not_null(making, column)
@@ -278,6 +278,9 @@ def _numbered(
     increment = identity.increment if identity is not None else None
     if identity is not None and identity.always:
         making.note("GENERATED ALWAYS", "Numbers may be given there, too.", column.name)
+    if column.nullable and not column.primary_key and making.target.never_numbers_null:
+        making.note("numbers", "A column that numbers itself is never NULL there.", column.name)
+        return type_, []
     if making.target.numbers_any_column and (increment or 1) > 0:
         start = column.info.get(NEXT_NUMBER) or (identity.start if identity is not None else None)
         return type_, [sa.Identity(start=start, increment=increment)]
