@@ -12,6 +12,7 @@ FEATURES = SchemaFeatures(
     folds_names=False,
     reserved_columns=frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"}),
     keys_share_names=True,
+    names_keys=True,
     has_enums=True,
     # Versions before 18 compute none as they are read.
     computed_when=frozenset({"stored"}),

@@ -48,15 +48,15 @@ class Names:
             if name != other
         )
 
-    def relation(self, table: sa.Table, name: str, what: str) -> str:
-        """A name for an index of a table, or a key that shares the names of indexes."""
+    def relation(self, table: sa.Table, name: str, what: str | None = None) -> str:
+        """A name for an index of a table, or a key that shares the names of indexes; told as that of `what`."""
         schema, place = self.tables[table.fullname]
         taken = self._taken[schema]
         chosen = self.fitting(name)
         if self._compared(chosen) in taken:
             chosen = self._free(f"{place}_{name}", taken)
         taken.add(self._compared(chosen))
-        return self._told(table, what, name, chosen)
+        return chosen if what is None else self._told(table, what, name, chosen)
 
     def constraint(self, table: sa.Table, name: str, what: str, taken: set[str]) -> str:
         """A name for a constraint of a table, of which those in `taken` have theirs."""
