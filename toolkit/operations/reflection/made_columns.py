@@ -125,7 +125,7 @@ def columns_of(making: TableMaking) -> list[sa.Column[Any]]:
 
 def _column(making: TableMaking, column: sa.Column[Any]) -> sa.Column[Any]:
     type_, extra, default = _type(making, column), list[Any](), None
-    nullable, numbers_itself = bool(column.nullable) and not column.primary_key, False
+    nullable, numbers_itself = bool(column.nullable), False
     if column.name in making.computed:
         extra.append(_computed(making, column))
         nullable = nullable or _loses_not_null(making, column)
@@ -139,7 +139,7 @@ def _column(making: TableMaking, column: sa.Column[Any]) -> sa.Column[Any]:
         column.name,
         type_,
         *extra,
-        nullable=nullable,
+        nullable=nullable and not column.primary_key,
         server_default=default,
         autoincrement=numbers_itself,
         comment=column.comment if making.target.has_comments else None,

@@ -16,12 +16,12 @@ from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.records import is_record
 from toolkit.operations.reflection.joined import Joined, Pair, Side, joined
-from toolkit.operations.reflection.made import Made, made
+from toolkit.operations.reflection.made import Made, features_of, made
 from toolkit.operations.reflection.made_names import Names, names_there
 
 if TYPE_CHECKING:
     from toolkit.config import Database
-    from toolkit.engines.contract import Connection, SchemaFeatures
+    from toolkit.engines.contract import Connection
 
 NOT_CARRIED = "not carried"
 
@@ -85,9 +85,9 @@ def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares
         own = open_.enter_context(connect(source))
         other = open_.enter_context(connect(target)) if exists(target) else None
         there = None if other is None else other.schema(_types(own, other))
-        if there is not None and (compares or _meet(own, there, target.kind.features, wanted)):
+        if there is not None and (compares or _meet(own, there, wanted)):
             assert other is not None
-            return _joined(own, Side(other, there), target.kind.features, wanted, compares=compares)
+            return _joined(own, Side(other, there), wanted, compares=compares)
         return _made(own, target, wanted)
 
 
@@ -97,11 +97,11 @@ def _types(connection: Connection, other: Connection) -> TypesBy:
     return TypesBy.STORAGE if alike else TypesBy.DECLARATION
 
 
-def _meet(own: Connection, there: Schema, features: SchemaFeatures, wanted: Wanted) -> bool:
+def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
     """Whether the target has any of the source's tables, under a name that it may have been given there."""
     names = {table.name.casefold() for table in there.metadata.tables.values() if not is_record(table.name)}
     renamed = {other.rpartition(".")[2].casefold() for other in wanted.rename.values()}
-    fitting = Names(features, []).fitting
+    fitting = Names(features_of(there), []).fitting
     return any(
         {each.name.casefold(), fitting(each.name).casefold(), f"{each.schema}_{each.name}".casefold()}
         & (names | renamed)
@@ -109,14 +109,12 @@ def _meet(own: Connection, there: Schema, features: SchemaFeatures, wanted: Want
     )
 
 
-def _joined(
-    source: Connection, target: Side, features: SchemaFeatures, wanted: Wanted, *, compares: bool
-) -> Reflection:
+def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool) -> Reflection:
     schema = source.schema(_types(source, target.connection))
     records = [table.fullname for table in schema.metadata.tables.values() if is_record(table.name)]
     records += [table.fullname for table in target.schema.metadata.tables.values() if is_record(table.name)]
     left = {*wanted.exclude, *(name for name in records if name not in wanted.tables)}
-    rename = {**names_there(schema.metadata, target.schema.metadata, features), **wanted.rename}
+    rename = {**names_there(schema.metadata, target.schema.metadata, features_of(target.schema)), **wanted.rename}
     found = joined(Side(source, schema), target, rename, left, wanted.exclude_columns)
     every = {**schema.metadata.tables, **found.metadata.tables}
     for name in (*wanted.tables, *wanted.exclude):
