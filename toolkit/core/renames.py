@@ -132,6 +132,7 @@ def _renamed(metadata: sa.MetaData, tables: Mapping[str, str], columns: Mapping[
 def _copied(table: sa.Table, metadata: sa.MetaData, other: str, own: Mapping[str, str]) -> sa.Table:
     """A table under its other names, without its foreign keys; columns have theirs in texts, too."""
     schema, name = (table.schema, table.name) if other == table.fullname else _parts(other)
+    own = {column.name: own.get(column.name, column.name) for column in table.columns}
     parts: list[Any] = [_column(column, own) for column in table.columns]
     options: dict[str, Any]
     for each in table.constraints:

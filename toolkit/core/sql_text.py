@@ -46,20 +46,21 @@ def normalized(condition: str) -> str:
 
 
 def renamed_text(sql: str, names: Mapping[str, str]) -> str:
-    """A condition or expression in which columns have other names, which are quoted; `names` has these by the old."""
-    if not names:
-        return sql
-    folded = {old.lower(): new for old, new in names.items()}
+    """A condition or expression in which columns have other names, which are quoted; `names` has all by the old ones.
+
+    A name in another letter case is that of a column, unless a column has it as it is.
+    """
+    folded = {old.lower(): new for old, new in names.items() if old != new}
 
     def other(found: re.Match[str]) -> str:
-        part = found[0]
-        name = names.get(unquoted(part)) or folded.get(unquoted(part).lower())
+        part, name = found[0], unquoted(found[0])
+        new = names.get(name) or folded.get(name.lower())
         is_called = sql[found.end() :].lstrip().startswith("(")
-        if name is None or part.startswith("'") or is_called:
+        if new in (None, name) or part.startswith("'") or is_called:
             return part
-        return '"{}"'.format(name.replace('"', '""'))
+        return '"{}"'.format(str(new).replace('"', '""'))
 
-    return _TOKEN.sub(other, sql)
+    return _TOKEN.sub(other, sql) if folded else sql
 
 
 @dataclass(frozen=True, slots=True)
