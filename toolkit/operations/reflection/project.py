@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from toolkit.core.tables import select_tables, without_columns
+from toolkit.core.tables import REFLECTED, select_tables, without_columns
 from toolkit.engines import connect
 from toolkit.operations.project import Project
 from toolkit.operations.reflection.reflection import Wanted, reflect_both, reflect_one
@@ -104,6 +104,8 @@ class Chosen:
         project = ReflectedProject(config, found, source)
         excluded = [name for name in found.metadata.tables if name not in found.names]
         rename = wanted.rename if found.is_made else found.renames
+        for table in found.metadata.tables.values():
+            table.info[REFLECTED] = True
         return cls(project, found.names, excluded, rename, wanted, found.warnings)
 
     def specs(self) -> tuple[TableSpec, ...]:
