@@ -19,6 +19,7 @@ from advanced_alchemy.types import StoredObject
 from tests.contracts.test_matrix import PAIRS
 from tests.operations.databases import connected, contents, create, execute, postgres
 from tests.operations.outcomes import counts
+from tests.operations.test_busy import Meanwhile
 from tests.operations.test_hard_schemas import ALL, EVERY_TARGET, Using, plain, rows, using
 from toolkit.config import Config
 from toolkit.core.digest import TableDigest, digest_batches
@@ -543,3 +544,22 @@ def test_status_counts_their_rows_and_an_archive_refuses_them_by_name(using: Usi
     assert (found.refusals, [(each.table, each.rows) for each in found.databases[0].tables]) == ((), [("line", 2)])
     with pytest.raises(ConfigurationError, match="line has files, but neither a primary key nor a unique key"):
         file_tables(metadata)
+
+
+@pytest.mark.parametrize("step", ["compare line", "replace line"])
+def test_rows_that_others_write_meanwhile_are_replaced_only_when_they_were_counted(using: Using, step: str) -> None:
+    config = lines(using, "1a 1a 2b", "1a 3c", "postgres")
+
+    def insert(values: str = "(4, 'd')") -> None:
+        with postgres(config) as connection:
+            connection.execute(f"INSERT INTO line VALUES {values}".encode())
+
+    limit = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(2, 0))
+    once = Meanwhile(insert, step, times=1)
+    assert counts(sync(config, "sqlite", "postgres", options=limit, progress=once)) == {"line": (3, 0, 0, 3)}
+    assert held(config, "postgres") == "1a 1a 2b"
+    twice = Meanwhile(partial(insert, "(4, 'd'), (4, 'd')"), step, times=1)
+    execute(config.database("postgres"), "INSERT INTO line VALUES (3, 'c')")
+    with pytest.raises(DeleteGuardError, match="3 rows of postgres would be deleted"):
+        sync(config, "sqlite", "postgres", options=limit, progress=twice)
+    assert held(config, "postgres") == "1a 1a 2b 3c 4d 4d"
