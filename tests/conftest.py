@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import sys
 import tempfile
 import time
 import uuid
@@ -45,6 +47,15 @@ def _keep_files_in_memory() -> None:
 
 
 _keep_files_in_memory()
+
+
+def _keep_bytecode() -> None:
+    """Let no process compile what another has: 300 modules take one that a test starts longer than all it does."""
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+_keep_bytecode()
 
 LEFT_OUT = pytest.StashKey[str]()
 ENGINES = ("sqlite", "postgres", "duckdb")
@@ -270,6 +281,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[LEFT_OUT] = reason
         if hasattr(config, "workeroutput"):
             config.workeroutput["left_out"] = reason
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded stays: to look through it for garbage again and again takes a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 @pytest.hookimpl(optionalhook=True)

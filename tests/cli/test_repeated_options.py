@@ -98,6 +98,14 @@ def diff_where(told: Told) -> None:
     assert (table["changed"], table["unchanged"]) == (8, 0)
 
 
+def diff_where_source(told: Told) -> None:
+    query("UPDATE todo SET item = 'changed'")
+    (table,) = told(*DIFF, "todo", *pairs("--where-source", TWO), code=3)["tables"]
+    assert (table["changed"], table["removed"]) == (8, 32)
+    (table,) = told("sync", *DIFF[1:], "todo", "--verify-only", *pairs("--where-source", TWO), code=3)["tables"]
+    assert (table["changed"], table["removed"]) == (8, 32)
+
+
 def dump_where(told: Told) -> None:
     assert [t["rows"] for t in told("dump-data", "todo", "--dir", "d", *pairs("--where", TWO))["tables"]] == [8]
 
@@ -204,6 +212,18 @@ def key_twice(*command: str) -> Callable[[Told], None]:
     return check
 
 
+def diff_set(told: Told) -> None:
+    assert "it goes with --sql" in told.error(*DIFF, "--set", "tag.one=1")
+    twice = ["tag.one=1", "tag.one=2"]
+    arguments = [*DIFF, "tag", "--sql", "script.sql"]
+    assert "--set is given twice for tag.one, with two values" in told.error(*arguments, *pairs("--set", twice))
+    wider_target()
+    told(*arguments, *pairs("--set", ["tag.one=1", "tag.two=a=b", "tag.one=1"]), code=3)
+    with closing(sqlite3.connect("other.sqlite3")) as connection:
+        connection.executescript(Path("script.sql").read_text(encoding="utf-8"))
+    assert query("SELECT DISTINCT one, two FROM tag", file="other.sqlite3") == [("1", "a=b")]
+
+
 def diff_columns(told: Told) -> None:
     query("UPDATE todo SET item = 'changed', importance = 'LOW', is_deleted = 1")
     rows = told(*DIFF, "todo", *pairs("--columns", ["item", "is_deleted"]), code=3)["tables"][0]["rows"]
@@ -277,6 +297,8 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "sync --convert": converted(*SYNC),
     "sync tables": named_tables(*SYNC),
     "diff --where": diff_where,
+    "diff --where-source": diff_where_source,
+    "diff --set": diff_set,
     "diff --exclude": diff_exclude,
     "diff --columns": diff_columns,
     "diff --convert": converted(*DIFF, code=3),

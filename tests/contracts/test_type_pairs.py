@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -118,6 +119,7 @@ TYPES = {"postgres": POSTGRES, "duckdb": DUCKDB}
 ONE_IN = 1 if os.environ.get("TOOLKIT_EVERY_PAIR") else 7
 
 
+@cache
 def described(name: str, type_: sa.types.TypeEngine[Any]) -> TableSpec:
     """A table of the models."""
     columns = (sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", type_))

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 from toolkit.core.engine_type import EngineType
 from toolkit.core.tables import in_cycle, select_tables, table_spec
 from toolkit.core.types import Kind, logical_type
-from toolkit.errors import ConfigurationError, UnknownNameError
+from toolkit.errors import UnknownNameError
 from toolkit.models.todo import metadata
 
 
@@ -55,10 +55,12 @@ def test_a_unique_key_serves_a_table_without_a_primary_key() -> None:
     assert table_spec(made).key == ("code",)
 
 
-def test_a_table_without_any_key_is_refused_by_name() -> None:
-    made = sa.Table("log", sa.MetaData(), sa.Column("line", sa.Text, unique=True))
-    with pytest.raises(ConfigurationError, match="log has neither a primary key"):
-        table_spec(made)
+def test_a_table_without_any_key_has_an_empty_one_unless_one_is_named() -> None:
+    made = sa.Table("log", sa.MetaData(), sa.Column("line", sa.Text, unique=True), sa.Column("n", sa.Integer))
+    assert (table_spec(made).key, table_spec(made).shown_key) == ((), ("line", "n"))
+    assert table_spec(made, ["n"]).key == ("n",)
+    made.info["key"] = ("line",)
+    assert (table_spec(made).key, table_spec(made).has_own_key) == (("line",), False)
 
 
 def test_partial_and_functional_unique_indexes_are_no_unique_keys() -> None:

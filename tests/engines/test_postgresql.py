@@ -14,6 +14,8 @@ from toolkit.config import Config, Database
 from toolkit.core.digest import digest_batches
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
+from toolkit.engines.postgresql.table import PostgresRepository
+from toolkit.errors import ChangedSincePlanError
 
 SETTINGS = {
     "DateStyle": "SQL, DMY",
@@ -32,7 +34,8 @@ sa.Table(
     sa.Column("day", sa.Text),
     sa.Column("number", sa.Text),
 )
-(MEASURED,) = select_tables(metadata)
+sa.Table("numbered", metadata, sa.Column("id", sa.Integer, primary_key=True))
+MEASURED, NUMBERED = select_tables(metadata)
 
 
 @pytest.fixture
@@ -75,3 +78,33 @@ def test_text_made_of_other_types_and_floats_in_arrays_are_the_same_whatever_the
         repository = connection.repository(MEASURED)
         assert list(repository.read()) == [batch]
         assert repository.digest() == digest_batches(MEASURED, [batch])
+
+
+def test_numbers_that_are_asked_for_are_above_those_of_both_sides(config: Config) -> None:
+    create(config.database("postgres"), metadata)
+    execute(config.database("postgres"), "INSERT INTO numbered VALUES (7)")
+    with connect(config.database("postgres"), write=True) as connection:
+        repository = connection.repository(NUMBERED)
+        assert repository.reserve_numbers("id", 2, 3) == [8, 9]
+        assert repository.reserve_numbers("id", 1, 20) == [21]
+
+
+def test_a_table_that_somebody_has_filled_is_not_loaded(config: Config) -> None:
+    create(config.database("postgres"), metadata)
+    execute(config.database("postgres"), "INSERT INTO numbered VALUES (7)")
+    rows = pa.record_batch([pa.array([1], pa.int32())], schema=NUMBERED.schema)
+    with connect(config.database("postgres"), write=True) as connection, pytest.raises(ChangedSincePlanError):
+        connection.repository(NUMBERED).load([rows], 1)
+
+
+def test_indexes_that_are_built_anew_leave_the_wait_for_locks_as_it_was(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PostgresRepository, "rebuild_rows", 1)
+    create(config.database("postgres"), metadata)
+    rows = pa.record_batch([pa.array([1], pa.int32())], schema=NUMBERED.schema)
+    with connect(config.database("postgres"), write=True) as connection:
+        waits = sa.text("SHOW lock_timeout")
+        before = connection.sqlalchemy.execute(waits).scalar_one()
+        connection.repository(NUMBERED).load([rows], 1)
+        assert connection.sqlalchemy.execute(waits).scalar_one() == before

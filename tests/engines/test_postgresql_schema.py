@@ -6,9 +6,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.types import NullType
 
 from tests.engines.postgresql_catalogue import catalogue
 from toolkit.config import Config, load_config
+from toolkit.core.engine_type import EngineType
+from toolkit.core.schema import NEXT_NUMBER
+from toolkit.engines import connect
 from toolkit.operations.sync import sync
 
 HERE = Path(__file__).parent
@@ -38,3 +42,87 @@ def test_tables_in_another_database_are_the_same_again_by_the_servers_own_catalo
     again = sync(pair, "one", "two")
     assert {table.unchanged for table in again.tables} == {2, 3}
     assert sum(table.inserted + table.updated for table in again.tables) == 0
+
+
+BESIDE = """
+CREATE TABLE kept (id integer PRIMARY KEY, name text);
+CREATE VIEW a_view AS SELECT id FROM kept;
+CREATE MATERIALIZED VIEW a_copy AS SELECT id FROM kept;
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER stamped BEFORE INSERT ON kept FOR EACH ROW EXECUTE FUNCTION stamp();
+CREATE RULE ruled AS ON DELETE TO kept DO INSTEAD NOTHING;
+CREATE POLICY seen ON kept USING (id > 0);
+CREATE STATISTICS counted ON id, name FROM kept;
+CREATE FOREIGN DATA WRAPPER wrapper;
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER wrapper;
+CREATE FOREIGN TABLE far (id integer) SERVER elsewhere;
+CREATE TABLE child () INHERITS (kept);
+CREATE TABLE child_with_more (own text) INHERITS (kept);
+CREATE SEQUENCE unused;
+CREATE TYPE unused_type AS ENUM ('a');
+CREATE DOMAIN used_domain AS text;
+CREATE TABLE pointing (id serial PRIMARY KEY, of_child integer, name used_domain[]);
+ALTER TABLE child ADD PRIMARY KEY (id);
+ALTER TABLE pointing ADD CONSTRAINT to_child FOREIGN KEY (of_child) REFERENCES child;
+CREATE SCHEMA other;
+CREATE VIEW other."View 2" AS SELECT 1;
+CREATE TEMPORARY TABLE for_now (id integer);
+"""
+
+
+def test_what_is_beside_tables_is_told(pair: Config, postgres_url: str) -> None:
+    run(postgres_url, BESIDE)
+    with connect(pair.database("one")) as connection:
+        schema = connection.schema()
+    assert set(schema.metadata.tables) == {"kept", "pointing"}
+    assert [(note.table, note.what, note.reason) for note in schema.notes] == [
+        ("pointing", "foreign key to_child of of_child", "child is none of the tables that can be read."),
+        ("a_copy", "materialized view", "Only tables are carried."),
+        ("a_view", "view", "Only tables are carried."),
+        ("far", "foreign table", "Its rows are elsewhere."),
+        ("other.View 2", "view", "Only tables are carried."),
+        ("child", "table", "Its rows are read, and carried, as those of kept."),
+        ("child_with_more", "table", "Its rows are read, and carried, as those of kept; its own columns are not."),
+        ("kept", "trigger stamped", "Triggers are not carried."),
+        ("kept", "rule ruled", "Rules are not carried."),
+        ("kept", "policy seen", "Policies are not carried."),
+        ("counted", "statistics", "Extended statistics are not carried."),
+        ("unused", "sequence", "No table takes numbers from it."),
+        ("unused_type", "type", "No table has a column of it."),
+        ("stamp", "function", "Functions are carried only to PostgreSQL, and only those that tables rest on."),
+    ]
+
+
+def test_tables_are_as_sqlalchemy_has_them(pair: Config, postgres_url: str) -> None:
+    run(postgres_url, (HERE / "hostile_postgresql.sql").read_text(encoding="utf-8"))
+    with connect(pair.database("one")) as connection:
+        metadata = connection.schema().metadata
+    parent = metadata.tables["Parent Table"]
+    assert not [column for table in metadata.tables.values() for column in table.c if isinstance(column.type, NullType)]
+    shown = {name: repr(parent.c[name].type) for name in ("Mixed Name", "months", "exactly", "at", "mask", "raw")}
+    assert shown == {
+        "Mixed Name": "VARCHAR(length=20, collation='C')",
+        "months": "INTERVAL(fields='YEAR TO MONTH')",
+        "exactly": "INTERVAL(precision=3)",
+        "at": "TIMESTAMP(timezone=True, precision=3)",
+        "mask": "BIT(length=9, varying=True)",
+        "raw": "BYTEA()",
+    }
+    assert parent.c.feeling.type is parent.c.feelings.type.item_type  # type: ignore[attr-defined]
+    assert str(parent.c["Mixed Name"].server_default.arg) == """'a:b %s ''q'' "d"'::character varying"""  # type: ignore[union-attr]
+    assert parent.c.id.identity is not None
+    odd = parent.c.odd.type
+    assert isinstance(odd, EngineType)
+    assert (odd.definition, repr(odd.like)) == ("numeric(3,-2)", "Numeric(precision=5, scale=0)")
+    numbered = {each.name: each.info[NEXT_NUMBER] for each in parent.c if each.info}
+    assert numbered == {"id": 45, "serial": 1, "small": 1, "big": 1}
+    assert metadata.tables["counted"].c.id.info == {NEXT_NUMBER: 5}
+    assert metadata.tables["counted"].c.other.info == {}
+    assert metadata.tables["payment"].dialect_options["postgresql"]["partition_by"] == "RANGE (at)"
+    keys = {str(key.name): key for key in metadata.tables["a"].foreign_key_constraints}
+    assert (keys["a to b"].ondelete, keys["a to b"].deferrable) == ("CASCADE", True)
+    assert keys["partial"].ondelete == 'SET NULL ("y")'
+    indexes = {str(index.name): index for index in parent.indexes}
+    assert str(indexes["by_lower"].expressions[0]) == 'lower("100%")'
+    assert str(indexes["partly"].dialect_options["postgresql"]["where"]) == '("select" IS NULL)'
+    assert indexes["Index %"].dialect_options["postgresql"]["using"] == "gin"

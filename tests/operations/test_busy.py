@@ -28,7 +28,7 @@ from toolkit.core.plan import SyncResult
 from toolkit.core.progress import Silent
 from toolkit.engines.sqlite import copy as sqlite_copy
 from toolkit.engines.sqlite import snapshot as sqlite_snapshot
-from toolkit.errors import DatabaseUnavailableError, ExistingRowsError, VerificationError
+from toolkit.errors import ChangedSincePlanError, DatabaseUnavailableError, ExistingRowsError, VerificationError
 from toolkit.models.personal_data import ATTRIBUTE
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import attempts, planning
@@ -290,6 +290,22 @@ def test_of_a_sqlite_target_that_is_never_left_alone_all_is_proved_or_it_is_told
         assert rows(items, "sqlite2", f"id < {ROWS - 1}") == rows(items, "sqlite", f"id < {ROWS - 1}")
         assert not sync(items, "sqlite", "sqlite2").warnings
         assert rows(items, "sqlite2") == rows(items, "sqlite")
+
+
+def test_an_empty_table_that_others_fill_whenever_it_was_compared_is_not_loaded(
+    items: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "BRIEF_SECONDS", -1.0)
+    execute(items.database("sqlite2"), "DELETE FROM item")
+    fill, empty = "INSERT INTO item VALUES (5, 7, 5)", "DELETE FROM item"
+    steps = iter(writer(tmp_path / "two.sqlite3", statement) for statement in (fill, empty, fill))
+
+    def write() -> None:
+        next(steps)()
+
+    with pytest.raises(ChangedSincePlanError):
+        sync(items, "sqlite", "sqlite2", progress=Meanwhile(write, "read"))
+    assert rows(items, "sqlite2") == [(5, 7, 5)]
 
 
 def test_rows_that_an_application_adds_to_a_sqlite_target_are_neither_overwritten_nor_left_behind(

@@ -21,6 +21,7 @@ from toolkit.errors import ConfigurationError, MissingParentError, PrivilegeErro
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Options
+from toolkit.operations.transfer.watermarks import Since
 
 __all__ = ["using"]
 
@@ -97,7 +98,7 @@ def test_a_trigger_on_one_table_that_changes_another_is_refused_with_the_option(
         ],
     }
     execute(config.database(target), *statements[target])
-    with pytest.raises(VerificationError, match="by a trigger, or by others") as refused:
+    with pytest.raises(VerificationError, match="by a trigger, a foreign key or others") as refused:
         sync(config, "sqlite", target)
     assert "--hold-triggers" in refused.value.advice
     assert sync(config, "sqlite", target, options=HELD).verified
@@ -150,6 +151,24 @@ def test_a_trigger_that_changes_a_row_that_was_equal_is_caught(
         sync(config, "sqlite", target, options=options)
     if options.commit_every is None:
         assert rows(config, target, f"SELECT v FROM {table} WHERE id = 1") == [("a",)]
+
+
+def test_of_rows_since_the_last_sync_a_trigger_changes_none_and_of_others_the_target_may_have_its_own(
+    using: Using,
+) -> None:
+    metadata = plain("t", sa.Column("v", sa.Text), sa.Column("n", sa.Integer))
+    config = using(metadata)
+    create(config.database("sqlite2"), metadata)
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)")
+    sync(config, "sqlite", "sqlite2", since=Since("n"))
+    fires = "AFTER INSERT ON t WHEN new.id = 5 BEGIN UPDATE t SET v = 'odd' WHERE id = 4; END"
+    execute(config.database("sqlite2"), "UPDATE t SET v = 'own' WHERE id = 1", f"CREATE TRIGGER odd {fires}")
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (3, 'c', 3)")
+    assert sync(config, "sqlite", "sqlite2", since=Since("n")).verified
+    execute(config.database("sqlite2"), "INSERT INTO t VALUES (4, 'd', 4)")
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (4, 'd', 4), (5, 'e', 5)")
+    with pytest.raises(VerificationError, match=r"First: id=4: v 'd' was sent, 'odd' is there"):
+        sync(config, "sqlite", "sqlite2", since=Since("n"))
 
 
 @BOTH

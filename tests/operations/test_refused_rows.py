@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -134,14 +135,21 @@ PATHS = {
     "in parts into a filled table": Options(commit_every=100),
 }
 IN_PARTS = ("check without a name", "not null", "unique in the target alone")
-TOLD = [
-    (name, engine, path)
-    for name, case in CASES.items()
-    for engine in case.telling
-    for path in PATHS
-    # SQLite writes many rows as it writes few, and parts are written as all rows are.
-    if not (engine == "sqlite" and path.startswith("many")) and (not path.startswith("in parts") or name in IN_PARTS)
-]
+
+
+TOLD = [(name, engine) for name, case in CASES.items() for engine in case.telling]
+
+
+def paths_of(name: str, engine: str, *, filled: bool) -> list[str]:
+    """The ways of writing into a table with a case's constraint."""
+    return [
+        path
+        for path in PATHS
+        if path.endswith("filled table") == filled
+        # SQLite writes many rows as it writes few, and parts are written as all rows are.
+        and not (engine == "sqlite" and path.startswith("many"))
+        and (not path.startswith("in parts") or name in IN_PARTS)
+    ]
 
 
 @pytest.fixture
@@ -150,13 +158,20 @@ def strict(config: Config, tmp_path: Path) -> Config:
     return replace(config, metadata=f"{__name__}:METADATA", migrations=tmp_path / "none")
 
 
-@pytest.fixture
-def few_are_many() -> Iterator[None]:
+@contextmanager
+def rebuilding() -> Iterator[None]:
     """Let two rows be enough for the ways of writing that large tables take."""
     usual = PostgresRepository.rebuild_rows, DuckDBRepository.row_group
     PostgresRepository.rebuild_rows, DuckDBRepository.row_group = 2, 2
     yield
     PostgresRepository.rebuild_rows, DuckDBRepository.row_group = usual
+
+
+@pytest.fixture
+def few_are_many() -> Iterator[None]:
+    """The same for a whole test."""
+    with rebuilding():
+        yield
 
 
 def fill(config: Config, rows: list[dict[str, Any]], database: str = "sqlite2") -> None:
@@ -167,44 +182,41 @@ def fill(config: Config, rows: list[dict[str, Any]], database: str = "sqlite2") 
         connection.execute(ITEM.insert(), rows)
 
 
-def make(config: Config, engine: str, columns: dict[str, str], constraint: str = "") -> None:
+def make(config: Config, engine: str, columns: dict[str, str], constraint: str = "", *more: str) -> None:
     parts = [f"{name} {type_}" for name, type_ in columns.items()] + ([constraint] if constraint else [])
-    execute(config.database(engine), "CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    statements = ["CREATE TABLE parent (id INTEGER PRIMARY KEY)", f"CREATE TABLE item ({', '.join(parts)})", *more]
     if "kinds" in columns.values():
-        execute(config.database(engine), "CREATE TYPE kinds AS ENUM ('good', 'best')")
-    execute(config.database(engine), f"CREATE TABLE item ({', '.join(parts)})")
+        statements.insert(0, "CREATE TYPE kinds AS ENUM ('good', 'best')")
+    execute(config.database(engine), *statements)
 
 
 def make_strict(config: Config, engine: str, case: Case, *, filled: bool) -> None:
     """The target: with a constraint, and perhaps rows that will be changed, and one that only it has."""
-    make(config, engine, COLUMNS | case.columns, case.constraint)
-    if case.index:
-        execute(config.database(engine), f"CREATE UNIQUE INDEX odd ON item {case.index}")
+    more = [f"CREATE UNIQUE INDEX odd ON item {case.index}"] if case.index else []
     if filled:
-        with connected(config.database(engine)) as connection:
-            connection.execute(PARENT.insert(), [{"id": 1}])
-            for number in (2, BAD, 77):
-                connection.exec_driver_sql(
-                    f"INSERT INTO item VALUES ({number}, 1, 1, 'e{number}', 'n{number}', 'good', 1, 8)"
-                )
+        more.append("INSERT INTO parent VALUES (1)")
+        more += (f"INSERT INTO item VALUES ({n}, 1, 1, 'e{n}', 'n{n}', 'good', 1, 8)" for n in (2, BAD, 77))
+    make(config, engine, COLUMNS | case.columns, case.constraint, *more)
 
 
-@pytest.mark.parametrize(("name", "engine", "path"), TOLD)
+@pytest.mark.parametrize("filled", [False, True])
+@pytest.mark.parametrize(
+    ("name", "engine"), [(name, engine) for name, case in CASES.items() for engine in case.telling]
+)
 def test_a_row_that_breaks_a_constraint_is_named_with_it_and_nothing_is_written(
-    strict: Config, request: pytest.FixtureRequest, name: str, engine: str, path: str
+    strict: Config, name: str, engine: str, filled: bool
 ) -> None:
     case = CASES[name]
-    if path.startswith("many"):
-        request.getfixturevalue("few_are_many")
     fill(strict, [row(n, **(case.bad if n == BAD else {})) for n in range(1, ROWS + 1)])
-    make_strict(strict, engine, case, filled=path.endswith("filled table"))
+    make_strict(strict, engine, case, filled=filled)
     before = contents(strict.database(engine), METADATA)["item"]
-    with pytest.raises(ToolkitError) as caught:
-        sync(strict, "sqlite2", engine, options=PATHS[path])
     pattern = case.told if case.told.startswith(("*", "item:")) or "column" in case.told else f"{engine}: {case.told}"
-    require_like(caught.value.fact, f"{pattern}*")
-    assert caught.value.advice.startswith(("Correct the ", "Change or remove one of the two", "Sync parent too"))
-    assert contents(strict.database(engine), METADATA)["item"] == before
+    for path in paths_of(name, engine, filled=filled):
+        with rebuilding() if path.startswith("many") else nullcontext(), pytest.raises(ToolkitError) as caught:
+            sync(strict, "sqlite2", engine, options=PATHS[path])
+        require_like(f"{path}: {caught.value.fact}", f"{path}: {pattern}*")
+        assert caught.value.advice.startswith(("Correct the ", "Change or remove one of the two", "Sync parent too"))
+        assert contents(strict.database(engine), METADATA)["item"] == before, path
 
 
 def require_like(text: str, pattern: str) -> None:

@@ -85,6 +85,15 @@ def test_rows_that_only_the_target_has_are_marked_and_a_second_run_writes_nothin
     assert contents(tasks.database(target), METADATA) == held
 
 
+def test_a_row_that_the_application_marked_by_one_of_two_columns_is_left_as_it_is(tasks: Config) -> None:
+    put(tasks, "sqlite", range(1, 2))
+    put(tasks, "sqlite2", range(1, 3))
+    execute(tasks.database("sqlite2"), "UPDATE task SET is_deleted = true WHERE id = 2")
+    result = sync(tasks, "sqlite", "sqlite2", ["task"], options=SOFT)
+    assert [(t.marked, t.target_only) for t in result.tables] == [(0, 1)]
+    assert contents(tasks.database("sqlite2"), METADATA)["task"][1][2:] == (True, None)
+
+
 @EVERY_TARGET
 def test_a_row_that_comes_back_at_the_source_is_no_longer_marked(tasks: Config, target: str) -> None:
     put(tasks, "sqlite", range(1, 3))

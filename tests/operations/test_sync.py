@@ -433,7 +433,7 @@ _CHANGES_ANOTHER_TABLE = {
     [
         (_CHANGES_THE_ROW, "customer: rows are there, but with other values"),
         (_DROPS_THE_ROW, "customer: row count differs: 4 rows were sent, but 3"),
-        (_CHANGES_ANOTHER_TABLE, "customer: rows were changed by a trigger, or by others"),
+        (_CHANGES_ANOTHER_TABLE, "customer: rows were changed by a trigger, a foreign key or others"),
     ],
 )
 def test_a_trigger_of_the_target_that_changes_what_was_sent_is_caught_and_nothing_kept(

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.operations.clients import run_script
 from tests.operations.databases import connected, create, execute
 from tests.operations.outcomes import counts
 from tests.operations.test_hard_schemas import EVERY_TARGET, Using, plain, rows, using
 from toolkit.config import Config
 from toolkit.errors import ConfigurationError, RefusedRowError, SchemaMismatchError, UnknownNameError
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Options
@@ -214,3 +217,26 @@ def test_a_parent_in_the_same_table_is_found_where_a_value_is_set(using: Using) 
     execute(config.database("postgres"), "ALTER TABLE t ADD COLUMN x int NOT NULL")
     execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 2), (2, NULL)")
     assert sync(config, "sqlite", "postgres", set_values={"t.x": "1"}).verified
+
+
+@EVERY_TARGET
+def test_a_script_gives_inserted_rows_what_is_set_and_is_refused_without(
+    using: Using, target: str, tmp_path: Path
+) -> None:
+    config, script = wider(using, target, '"the tenant" TEXT NOT NULL, n INTEGER'), tmp_path / "script.sql"
+    execute(config.database(target), "INSERT INTO t VALUES (1, 'old', 'mine', 3)")
+    with pytest.raises(SchemaMismatchError, match="the tenant is NOT NULL"):
+        diff_sql(config, "sqlite", target, script)
+    assert not script.exists()
+    with pytest.raises(ConfigurationError, match=r"t\.v is a column of the models"):
+        diff_sql(config, "sqlite", target, script, set_values={"t.v": "x"})
+
+    diff_sql(config, "sqlite", target, script, set_values={"t.the tenant": 'it\'s "5 %"', "t.n": "7"})
+
+    assert run_script(config.database(target), script).returncode == 0
+    assert rows(config, target, "SELECT * FROM t") == [(1, "new", "mine", 3), (2, "more", 'it\'s "5 %"', 7)]
+    # Of rows that are there already, nothing is needed.
+    execute(config.database("sqlite"), "UPDATE t SET v = 'again'")
+    diff_sql(config, "sqlite", target, script)
+    assert run_script(config.database(target), script).returncode == 0
+    assert diff(config, "sqlite", target).equal

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from tests.operations.clients import run_script
 from tests.operations.databases import create, execute
 from tests.operations.outcomes import counts
 from tests.operations.test_hard_schemas import ALL, EVERY_TARGET, Using, plain, rows, using
 from toolkit.config import Config
 from toolkit.errors import ConditionError, DeleteGuardError, UnknownNameError
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.options import Mode
@@ -106,3 +111,22 @@ def test_rows_that_no_longer_meet_it_are_marked_with_soft_delete(using: Using) -
     result = sync(config, "sqlite", "sqlite2", where_source={"t": "id = 1"}, options=options)
     assert (result.tables[0].marked, result.verified) == (1, True)
     assert rows(config, "sqlite2", "SELECT * FROM t") == [(1, 0), (2, 1)]
+
+
+@EVERY_TARGET
+def test_a_difference_and_its_script_are_those_of_the_rows_that_meet_it(
+    copied: Config, target: str, tmp_path: Path
+) -> None:
+    copy(copied, target)
+    conditions: dict[str, Any] = {"where_source": PUBLIC, "where": {"t": "n < 4"}}
+
+    for compared in (
+        diff(copied, "sqlite", target, **conditions),
+        diff_sql(copied, "sqlite", target, tmp_path / "script.sql", **conditions),
+    ):
+        (table,) = compared.tables
+        assert (table.added, table.changed, table.removed, table.unchanged) == (1, 0, 1, 1)
+    assert run_script(copied.database(target), tmp_path / "script.sql").returncode == 0
+    assert rows(copied, target, "SELECT * FROM t") == [(1, "a", 1), (2, "b", 2), (4, "d", 4)]
+    assert diff(copied, "sqlite", target, **conditions).equal
+    assert sync(copied, "sqlite", target, where_source=PUBLIC, where={"t": "n < 4"}, options=ALL).verified

@@ -16,7 +16,9 @@ from toolkit.cli.options import (
     general_options,
     rename_option,
     selection_options,
+    set_option,
     where_option,
+    where_source_option,
 )
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
@@ -40,8 +42,10 @@ if TYPE_CHECKING:
 )
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
 @where_option
+@where_source_option
 @selection_options
 @exclude_column_option
+@set_option
 @rename_option
 @convert_option
 @click.option(
@@ -65,6 +69,7 @@ def diff(
     target: str,
     rows: int,
     columns: tuple[str, ...],
+    set_values: dict[str, str],
     script: str | None,
     show_pii: bool,
     as_json: bool,
@@ -79,9 +84,12 @@ def diff(
     shown = None if as_json else rows
     if script is not None:
         _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
+        which["set_values"] = set_values
         return _write_script(
             ctx.obj, source, target, script, tables, rows=shown, show_pii=show_pii, as_json=as_json, **which
         )
+    if set_values:
+        raise click.UsageError("--set says what rows get that a script inserts: it goes with --sql.")
     if json_lines:
         return _stream(ctx.obj, source, target, tables, columns, show_pii=show_pii, **which)
     return compare(
@@ -90,7 +98,7 @@ def diff(
 
 
 def compare(config: Config, source: str, target: str, tables: Sequence[str], *, as_json: bool, **options: Any) -> int:
-    """Compare, show what was found, and give the exit code."""
+    """Compare, as `operations.diff.compare.diff` is asked to, show what was found, and give the exit code."""
     from toolkit.cli.output import print_json, progress_on_stderr
     from toolkit.cli.render import show_diff
     from toolkit.operations.diff.compare import diff as run
@@ -109,6 +117,7 @@ def _stream(
     columns: Sequence[str],
     *,
     where: Conditions,
+    where_source: Conditions,
     convert: Sequence[str],
     show_pii: bool,
     **which: Any,
@@ -120,7 +129,7 @@ def _stream(
 
     statuses = set()
     with Comparison(config, source, target, Wanted(tables, **which), convert, show_pii=show_pii) as comparison:
-        for table, differences in comparison.tables(where, columns):
+        for table, differences in comparison.tables(where, columns, where_source):
             print_json(table, indent=None)
             statuses.add(table.status)
             for row in differences(None):

@@ -34,7 +34,9 @@ def inspect(
     show_pii: bool,
     as_json: bool,
 ) -> int:
-    """Show what is in a database: its tables as they are, without any models, and what is stored in them.
+    """Show what is in a database, and what would become of it elsewhere.
+
+    Its tables as they are, without any models, and what is stored in them.
 
     With --for, which type each column would get in another engine, and why; what would be carried there, and what not;
     and how many values it could not hold. Nothing is written.

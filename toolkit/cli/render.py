@@ -166,7 +166,8 @@ def show_diff(result: DiffResult) -> None:
 
 
 def _show_row(row: RowDiff) -> None:
-    say_row(f"  {_SIGNS[row.kind]} {', '.join(f'{name}={_short(value)}' for name, value in row.key.items())}")
+    key = ", ".join(f"{name}={_short(value)}" for name, value in row.key.items())
+    say_row(f"  {_SIGNS[row.kind]} {key or '(a row without a key)'}")
     for name, (old, new) in row.columns.items():
         one = new if row.kind == "added" else old
         say_row(f"      {name}: {f'{_short(old)} → {_short(new)}' if row.kind == 'changed' else _short(one)}")

@@ -136,10 +136,10 @@ def sync(
     """
     if verify_only:
         writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
-        others = (attachments, overwrite_attachments, hold_triggers, set_values, where_source, rejects)
+        others = (attachments, overwrite_attachments, hold_triggers, set_values, rejects)
         if writing or any(others):
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
-        return compare(ctx.obj, source, target, tables, as_json=as_json, **which)
+        return compare(ctx.obj, source, target, tables, as_json=as_json, where_source=where_source, **which)
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render_inspect import show_sync
     from toolkit.operations.sync import sync as run

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 # Digests beyond this go to a temporary file; a million rows with UUID keys take 32 MB a side.
-_MEMORY = "64MB"
+MEMORY = "64MB"
 # Rows joined at a time: what a join keeps in memory does not all go to disk.
 _JOINED_ROWS = 400_000
 _FEW_ROWS = 1_000
 # Without these a join needs several times the memory before it goes to disk.
-_SETTINGS = {"threads": 1, "preserve_insertion_order": False}
+CALCULATOR = {"threads": 1, "preserve_insertion_order": False}
 
 
 class Digested(Protocol):
@@ -43,7 +43,7 @@ def compare(
     spec: TableSpec,
     source: Digested,
     target: Digested,
-    memory: str = _MEMORY,
+    memory: str = MEMORY,
     *,
     removed: bool = False,
     segment_rows: int = SEGMENT_ROWS,
@@ -83,7 +83,7 @@ def compare_rows(
     spec: TableSpec,
     source: Iterable[pa.RecordBatch],
     target: Iterable[pa.RecordBatch],
-    memory: str = _MEMORY,
+    memory: str = MEMORY,
     *,
     removed: bool = False,
 ) -> Changes:
@@ -123,7 +123,7 @@ class _Summed:
 def _compared_rows(
     spec: TableSpec, source: Iterable[pa.RecordBatch], target: Iterable[pa.RecordBatch], memory: str, *, removed: bool
 ) -> Changes:
-    (few_source, source), (few_target, target) = _few(source), _few(target)
+    (few_source, source), (few_target, target) = few(source), few(target)
     if few_source is not None and few_target is not None:
         found = _compared(spec, few_source, few_target, removed)
         if found is not None:
@@ -132,7 +132,7 @@ def _compared_rows(
 
     with (
         scratch_directory() as directory,
-        duckdb.connect(config={**_SETTINGS, "memory_limit": memory, "temp_directory": str(directory)}) as calculator,
+        duckdb.connect(config={**CALCULATOR, "memory_limit": memory, "temp_directory": str(directory)}) as calculator,
     ):
         total, target_rows = both(
             partial(_collect, calculator.cursor(), "source", spec, source),
@@ -142,7 +142,7 @@ def _compared_rows(
         return replace(changes, removed=_removed(calculator, spec)) if removed else changes
 
 
-def _few(batches: Iterable[pa.RecordBatch]) -> tuple[list[pa.RecordBatch] | None, Iterable[pa.RecordBatch]]:
+def few(batches: Iterable[pa.RecordBatch]) -> tuple[list[pa.RecordBatch] | None, Iterable[pa.RecordBatch]]:
     """The batches if they are few rows, else None; and in either case all of them, to be read from the start."""
     remaining = iter(batches)
     taken: list[pa.RecordBatch] = []

@@ -21,6 +21,7 @@ class Action(StrEnum):
 
     LOAD = "load"
     MERGE = "merge"
+    REPLACE = "replace"
     NOTHING = "nothing"
 
 
@@ -44,7 +45,8 @@ class TablePlan:
     `changes` holds the keys and digests of the rows to merge, `removals` the keys of the rows to delete (None when
     none ever are) or, if it `marks`, to mark as deleted; `digest` is that of all rows of the source, if they were
     compared, `seconds` what that took. With `since`, only rows from that watermark on were compared. `fill` is what
-    only the target has a column for.
+    only the target has a column for. A table without a key is replaced as a whole: all its `deletes` rows go, of which
+    `lost` are not among those of the source.
     """
 
     spec: TableSpec = field(repr=False)
@@ -62,6 +64,7 @@ class TablePlan:
     marks: bool = False
     since: str | None = None
     fill: Fill | None = None
+    lost: int = 0
 
     @property
     def writes(self) -> int:

@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.visitors import replacement_traverse
 
+from toolkit.core.sql_text import renamed_text
 from toolkit.core.tables import TableSpec, table_spec
+from toolkit.core.verbatim import verbatim
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 
@@ -127,21 +130,63 @@ def _renamed(metadata: sa.MetaData, tables: Mapping[str, str], columns: Mapping[
 
 
 def _copied(table: sa.Table, metadata: sa.MetaData, other: str, own: Mapping[str, str]) -> sa.Table:
-    """A table under its other names; of its indexes and checks, those that hold whatever columns are called."""
+    """A table under its other names, without its foreign keys; columns have theirs in texts, too."""
     schema, name = (table.schema, table.name) if other == table.fullname else _parts(other)
     parts: list[Any] = [_column(column, own) for column in table.columns]
+    options: dict[str, Any]
     for each in table.constraints:
         if isinstance(each, sa.PrimaryKeyConstraint | sa.UniqueConstraint) and each.columns:
             kind = sa.PrimaryKeyConstraint if isinstance(each, sa.PrimaryKeyConstraint) else sa.UniqueConstraint
-            parts.append(kind(*(own.get(column.name, column.name) for column in each.columns), name=_name(each)))
-        elif isinstance(each, sa.CheckConstraint) and not own and not getattr(each, "_type_bound", False):
-            parts.append(sa.CheckConstraint(str(each.sqltext), name=_name(each)))
-    made = sa.Table(name, metadata, *parts, schema=schema, info=dict(table.info))
+            names = (own.get(column.name, column.name) for column in each.columns)
+            options = {"deferrable": each.deferrable, "initially": each.initially, **_options(each, own)}
+            parts.append(kind(*names, name=_name(each), **options))
+        elif isinstance(each, sa.CheckConstraint) and not getattr(each, "_type_bound", False):
+            parts.append(sa.CheckConstraint(_text(each.sqltext, own), name=_name(each)))
+    made = sa.Table(
+        name,
+        metadata,
+        *parts,
+        schema=schema,
+        comment=table.comment,
+        info=dict(table.info),
+        **_options(table, {}),
+    )
     for index in table.indexes:
-        if all(isinstance(each, sa.Column) for each in index.expressions) and not (own and index.dialect_kwargs):
-            names = [made.c[own.get(each.name, each.name)] for each in index.columns]
-            sa.Index(index.name, *names, unique=index.unique, **index.dialect_kwargs)
+        expressions = [_within(each, made, own) for each in index.expressions]
+        sa.Index(index.name, *expressions, unique=index.unique, _table=made, **_options(index, own))
     return made
+
+
+def _options(item: sa.Table | sa.Constraint | sa.Index, own: Mapping[str, str]) -> dict[str, Any]:
+    """What it has of SQLAlchemy's options for single engines."""
+    return {name: _option(value, own) for name, value in item.dialect_kwargs.items()}
+
+
+def _option(value: Any, own: Mapping[str, str]) -> Any:
+    if isinstance(value, sa.ClauseElement):
+        return _text(value, own)
+    if isinstance(value, list):
+        return [own.get(each, each) if isinstance(each, str) else each for each in value]
+    return {own.get(key, key): each for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def _text(clause: Any, own: Mapping[str, str]) -> sa.TextClause:
+    """A condition or expression with the columns' other names."""
+    if isinstance(clause, sa.TextClause):
+        return verbatim(renamed_text(clause.text.replace("\\:", ":"), own))
+    compiled = clause.compile(compile_kwargs={"literal_binds": True, "include_table": False})
+    return verbatim(renamed_text(str(compiled), own))
+
+
+def _within(expression: Any, made: sa.Table, own: Mapping[str, str]) -> Any:
+    """What an index is over, as part of the table under its other name."""
+
+    def other(element: Any, **_: Any) -> Any:
+        if isinstance(element, sa.Column):
+            return made.c[own.get(element.name, element.name)]
+        return _text(element, own) if isinstance(element, sa.TextClause) else None
+
+    return replacement_traverse(expression, {}, other)
 
 
 def _parts(name: str) -> tuple[str | None, str]:
@@ -157,6 +202,8 @@ def _column(column: sa.Column[Any], names: Mapping[str, str]) -> sa.Column[Any]:
     made = column._copy()  # noqa: SLF001 - what `Table.to_metadata` makes copies by; it knows no other names
     if column.name in names:
         made.name = made.key = names[column.name]
+    if made.computed is not None:
+        made.computed.sqltext = _text(made.computed.sqltext, names)
     # Among the table's own: an index or a key of one column would be made twice.
     made.index = made.unique = None
     made.constraints.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -43,6 +43,23 @@ def normalized(condition: str) -> str:
     """A condition to compare with others: its words and signs, for engines write letter case, spaces, brackets anew."""
     parts = (each if each.startswith("'") else unquoted(each).lower() for each in tokens(condition))
     return " ".join(each for each in parts if each not in ("(", ")"))
+
+
+def renamed_text(sql: str, names: Mapping[str, str]) -> str:
+    """A condition or expression in which columns have other names, which are quoted; `names` has these by the old."""
+    if not names:
+        return sql
+    folded = {old.lower(): new for old, new in names.items()}
+
+    def other(found: re.Match[str]) -> str:
+        part = found[0]
+        name = names.get(unquoted(part)) or folded.get(unquoted(part).lower())
+        is_called = sql[found.end() :].lstrip().startswith("(")
+        if name is None or part.startswith("'") or is_called:
+            return part
+        return '"{}"'.format(name.replace('"', '""'))
+
+    return _TOKEN.sub(other, sql)
 
 
 @dataclass(frozen=True, slots=True)

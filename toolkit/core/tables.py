@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,10 @@ from toolkit.errors import ConfigurationError, UnknownNameError
 
 # Bookkeeping of SQLAlchemy's bulk inserts, not data.
 SENTINEL = "sa_orm_sentinel"
+# In a table's `info`, unique columns that may be NULL but are not in any row: the key of one that has no other.
+KEY = "key"
+# So many columns name a row of a table without a key.
+_SHOWN_COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class ForeignKeySpec:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table in its canonical schema. `key` names the columns that identify a row.
+    """A table in its canonical schema. `key` names the columns that identify a row; without any, rows are counted.
 
     `conditions`, in the SQL of the database concerned, narrow it to the rows that meet all of them. The columns that
     are `insert_only` are written with new rows, and left alone in those that are there. The `source_conditions` narrow
@@ -80,6 +84,17 @@ class TableSpec:
         """The data columns, in the order of the model."""
         return tuple(c.name for c in self.columns)
 
+    @property
+    def shown_key(self) -> tuple[str, ...]:
+        """The columns that name a row in messages: its key, or else the first few."""
+        return self.key or self.column_names[:_SHOWN_COLUMNS]
+
+    @cached_property
+    def has_own_key(self) -> bool:
+        """Whether the table says by itself that no two rows share the key, and that no part of it is NULL."""
+        wanted = frozenset(self.key)
+        return any(wanted == frozenset(names) for names in _identities(self.table, _unique_keys(self.table)))
+
     @cached_property
     def updated_names(self) -> tuple[str, ...]:
         """The data columns that an upsert changes in rows that are there."""
@@ -114,10 +129,11 @@ _SOFT_DELETE_KINDS = {"is_deleted": (Kind.BOOL,), "deleted_at": (Kind.TIMESTAMPT
 def table_spec(table: Table, given_key: Sequence[str] = ()) -> TableSpec:
     """Describe a table; generated columns and the ORM's sentinel are no data. `given_key` is used instead of its own.
 
+    Its own is the primary key, or else a unique key without NULLs, or what `KEY` in the table's `info` names.
+
     Raises:
         UnknownNameError: the given key has a column that the table does not have.
-        ConfigurationError: neither a primary key nor a unique key without NULLs identifies its rows, or by a decimal
-            without a precision, which engines write differently.
+        ConfigurationError: a decimal without a precision, which engines write differently, is part of the key.
     """
     data = [c for c in table.columns if c.name != SENTINEL and not isinstance(c.computed, Computed)]
     columns, unique_keys = tuple(_column(c) for c in data), _unique_keys(table)
@@ -169,20 +185,18 @@ def _is_partial(options: Iterable[str]) -> bool:
 
 
 def _key(table: Table, unique_keys: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    key = _identity(table, unique_keys)
-    if key is None:
-        raise ConfigurationError(
-            f"{table.fullname} has neither a primary key nor a unique key without NULLs, "
-            "so its rows cannot be told apart.",
-            f"Give it a key, or leave it out: --exclude {table.fullname}.",
-        )
-    return key
+    """What identifies a table's rows; nothing if they cannot be told apart."""
+    found = tuple(table.info.get(KEY, ()))
+    return next(_identities(table, unique_keys), found if set(found) <= set(table.columns.keys()) else ())
 
 
-def _identity(table: Table, unique_keys: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
-    primary = tuple(c.name for c in table.primary_key.columns)
-    complete = (names for names in unique_keys if not any(table.columns[name].nullable for name in names))
-    return primary or next(complete, None)
+def _identities(table: Table, unique_keys: Sequence[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """The primary key, and the unique keys without NULLs."""
+    if table.primary_key.columns:
+        yield tuple(c.name for c in table.primary_key.columns)
+    for names in unique_keys:
+        if not any(table.columns[name].nullable for name in names):
+            yield names
 
 
 def _constraints(table: Table) -> list[ForeignKeyConstraint]:
@@ -321,7 +335,7 @@ def children_of(spec: TableSpec) -> tuple[TableSpec, ...]:
 
 
 def _child(table: Table) -> TableSpec:
-    key = _identity(table, _unique_keys(table)) or ()
+    key = _key(table, _unique_keys(table))
     foreign_keys = tuple(_foreign_key(c) for c in _constraints(table))
     names = {*key, *(name for foreign_key in foreign_keys for name in foreign_key.columns)}
     columns = tuple(_column(c) for c in table.columns if c.name in names)

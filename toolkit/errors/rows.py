@@ -78,8 +78,8 @@ class RepeatedKeyError(ToolkitError):
         shown = f": {' and '.join(f'({row})' for row in rows)}" if rows else ""
         super().__init__(
             f"{table}: {f'{count:,}' if count else 'several'} rows of {database} have one key, {key}{shown}.",
-            f"Remove or change all but one of them in {database}, give the model of {table} a key that no two rows "
-            f"share, or leave the table out: --exclude {table}.",
+            f"Remove or change all but one of them in {database}, name or give {table} a key that no two rows share "
+            f"(--key {table}:COL,COL), or leave the table out: --exclude {table}.",
         )
 
 
@@ -133,6 +133,25 @@ class ExistingRowsError(ToolkitError):
         )
 
 
+class KeylessRowsError(ToolkitError):
+    """Tables without a key whose rows differ, so that nobody can say which row is which.
+
+    `tables` has, by name, how many rows the target has and how many the source.
+    """
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, database: str, tables: Mapping[str, tuple[int, int]]) -> None:
+        self.database, self.tables = database, dict(tables)
+        told = (f"{name} ({there:,} in {database}, {own:,} at the source)" for name, (there, own) in tables.items())
+        keys = " ".join(f"--key {name}:COL,COL" for name in tables)
+        super().__init__(
+            f"Rows of tables without a key cannot be told apart, and differ: {', '.join(told)}.",
+            "Nothing was written. To replace all their rows: --delete (load-data: --mode replace). Or name columns "
+            f"that no two rows share: {keys}. Or leave them out: {' '.join(f'--exclude {name}' for name in tables)}.",
+        )
+
+
 class DeleteGuardError(ToolkitError):
     """More rows would be deleted than may be."""
 
@@ -154,7 +173,12 @@ class ReferencedRowsError(ToolkitError):
     exit_code = EXIT_DIFFERENT
 
     def __init__(
-        self, database: str, table: str, child: str, rows: int, why: Literal["unnamed", "unknown", "stays"] = "unnamed"
+        self,
+        database: str,
+        table: str,
+        child: str,
+        rows: int,
+        why: Literal["unnamed", "unknown", "stays", "replaced"] = "unnamed",
     ) -> None:
         self.database, self.table, self.child, self.rows, self.why = database, table, child, rows, why
         one = rows == 1
@@ -163,6 +187,7 @@ class ReferencedRowsError(ToolkitError):
             "unnamed": f"Include {child} too, or delete {those} first.",
             "unknown": f"The models know no table {child}: delete {those} in {database}, point {them} elsewhere, or "
             "run without deleting.",
+            "replaced": f"{table} has no key, so that all its rows would be replaced: name one with --key {table}:COL.",
             "stays": f"Delete {those} in {database}, or let the condition for {child} cover {them}.",
         }
         super().__init__(

@@ -118,7 +118,7 @@ class Look:
         types = TypesBy.DECLARATION if kind is None else TypesBy.STORAGE if is_own else TypesBy.VALUES
         schema = connection.schema(types)
         names, left = chosen(schema.metadata.tables, wanted)
-        there = schema if kind is None or is_own else made(schema, kind)
+        there = schema if kind is None or is_own else made(schema, kind).schema
         return cls(connection, kind, schema, there, names, left)
 
     @property

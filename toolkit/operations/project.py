@@ -77,6 +77,17 @@ class ProjectElsewhere(Project):
     """A project whose tables have other names in a database: of those its migrations know nothing."""
 
     names: Renames
+    renamed: Project
+
+    @property
+    def is_reflected(self) -> bool:
+        """Whether the tables are those of databases, because there are no models."""
+        return self.renamed.is_reflected
+
+    @property
+    def origin(self) -> str:
+        """What tables are made from where there are no migrations, in words."""
+        return self.renamed.origin
 
     @cached_property
     def metadata(self) -> MetaData:

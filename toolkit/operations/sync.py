@@ -24,6 +24,7 @@ from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import (
     EXIT_DIFFERENT,
     ConfigurationError,
+    KeylessRowsError,
     RefusedRowError,
     RevisionMismatchError,
     SchemaMismatchError,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toolkit.config import Config, Database
+    from toolkit.core.renames import Renames
     from toolkit.engines.contract import Connection
     from toolkit.operations.project import Project
     from toolkit.operations.transfer.converting import Conversions
@@ -229,10 +231,14 @@ class _Sync:
         try:
             with every if self.rejects is None else nullcontext():
                 yield
+        except KeylessRowsError as error:
+            raise elsewhere.renamed(error) from error
         except (RefusedRowError, UniqueConflictError, VerificationError) as error:
             found: ToolkitError | None = None
             with suppress(ToolkitError):
-                found = next((repeated_key(origin, spec) for spec in self.specs if spec.name == error.table), None)
+                found = next(
+                    (repeated_key(origin, spec, origin.name) for spec in self.specs if spec.name == error.table), None
+                )
             if found is not None:
                 raise found from error
             raise
@@ -258,7 +264,14 @@ class _Sync:
 
         removes = self.options.mode.removes
         return Rejecting(
-            origin.name, rows, specs, self.target, rejects, removes, lambda: self._looked_at(rows, elsewhere)
+            origin.name,
+            rows,
+            specs,
+            self.target,
+            rejects,
+            removes,
+            lambda: self._looked_at(rows, elsewhere),
+            self.dry_run,
         ).run(attempt)
 
     def _as_stored(self, origin: Connection) -> Elsewhere:

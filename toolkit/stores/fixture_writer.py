@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO
@@ -29,6 +29,7 @@ from toolkit.core.values import python_scalar, show_key
 from toolkit.errors import FixtureError, UnrepresentableValueError
 from toolkit.stores.directories import Directory
 from toolkit.stores.fixture_files import Counted, FileForm, Format, file_name, write_chunks
+from toolkit.stores.row_order import row_order
 
 # Where files wait until the set is whole.
 STAGING = ".toolkit-dump/"
@@ -46,19 +47,20 @@ class FixtureWriter:
     written: dict[str, FixtureFile] = field(default_factory=dict)
 
     def write(self, spec: TableSpec, batches: Iterable[pa.RecordBatch]) -> FixtureFile:
-        """Write one table's rows aside, ordered by key, one row a line.
+        """Write one table's rows aside, ordered by key, or without one by all columns, one row a line.
 
         Raises:
             StoreError: no permission, no space.
             UnrepresentableValueError: a JSON column holds what is no JSON.
         """
-        rows = _Rows()
+        schema, order = row_order(spec)
+        rows = _Rows(order)
         is_array = self.form.format is Format.JSON
         formatted = rows.passing(spec, batches, *((",\n", "") if is_array else ("", "\n")))
         name = file_name(spec.name, self.form)
         with self.directory.create(STAGING + name) as file, read_ahead(formatted) as lines:
             counted = Counted(file)
-            with read_ahead(in_key_order(spec.key_schema, lines)) as chunks:
+            with read_ahead(in_key_order(schema, lines)) as chunks:
                 write_chunks(counted, _as_array(chunks) if is_array else chunks, self.form.compression)
         written = FixtureFile(name, rows.count, counted.bytes, counted.sha256)
         self.written[spec.name] = written
@@ -149,8 +151,9 @@ def read_manifest(directory: Directory, name: str = MANIFEST) -> FixtureManifest
 
 @dataclass
 class _Rows:
-    """Counts rows as they pass."""
+    """Counts rows as they pass, with what they are ordered by."""
 
+    order: Callable[[pa.RecordBatch], list[pa.Array]]
     count: int = 0
 
     def passing(
@@ -158,7 +161,7 @@ class _Rows:
     ) -> Iterator[tuple[list[pa.Array], pa.Array]]:
         for batch in batches:
             self.count += batch.num_rows
-            yield [batch.column(name) for name in spec.key], format_rows(spec, batch, before, after)
+            yield self.order(batch), format_rows(spec, batch, before, after)
 
 
 def format_rows(spec: TableSpec, batch: pa.RecordBatch, before: str = "", after: str = "") -> pa.Array:
@@ -192,8 +195,8 @@ def _unwritable(spec: TableSpec, batch: pa.RecordBatch, name: str) -> Unrepresen
         try:
             format_column(column.type, batch.column(name).slice(row, 1))
         except ValueError as error:
-            values = tuple(python_scalar(batch.column(n)[row]) for n in spec.key)
-            key = show_key(spec.key, tuple(spec.column(n).type for n in spec.key), values)
+            values = tuple(python_scalar(batch.column(n)[row]) for n in spec.shown_key)
+            key = show_key(spec.shown_key, tuple(spec.column(n).type for n in spec.shown_key), values)
             return UnrepresentableValueError(spec.name, key, name, str(error))
     return None
 

@@ -10,6 +10,7 @@ declared here, never for its name. `tests/contracts` is what it has to pass, `te
 from toolkit.engines.contract.configured import Configured, EngineSettings
 from toolkit.engines.contract.connection import Capabilities, Connection, LossyCast, Table
 from toolkit.engines.contract.engine import Engine, Templates
+from toolkit.engines.contract.features import SchemaFeatures
 from toolkit.engines.contract.script import Script, TableScript
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Engine",
     "EngineSettings",
     "LossyCast",
+    "SchemaFeatures",
     "Script",
     "Table",
     "TableScript",

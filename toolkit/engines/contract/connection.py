@@ -220,6 +220,9 @@ class Connection(Protocol):
     def has_update_cascades(self, spec: TableSpec) -> bool:
         """Whether the database changes rows of the table when what they point at is changed. Default: no."""
 
+    def has_unmapped_actions(self, specs: Sequence[TableSpec], /) -> bool:
+        """Whether foreign keys that the models lack let the database change rows of these tables. Default: no."""
+
     def unlike_numbers(self, specs: Sequence[TableSpec], /) -> dict[tuple[str, str], int]:
         """By table and column, how many values SQLAlchemy's type does not read as they are stored. Default: none."""
 
@@ -307,7 +310,9 @@ class Table(Protocol):
         """Why these rows could not fill the empty table."""
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
-        """Insert rows, or update all other columns of the rows with the same keys; the number written.
+        """Insert rows, or update all other columns of the rows with the same keys; without a key, insert them.
+
+        Returns the number written.
 
         Raises:
             RefusedRowError, UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
@@ -318,6 +323,9 @@ class Table(Protocol):
 
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""
+
+    def delete_all(self) -> int:
+        """Delete all rows that meet the conditions that narrow the table; their number."""
 
     def compare_and_set(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
         """Give one column of the rows with these keys new values, each only if it still holds that text; which took."""

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from sqlalchemy import URL, Dialect, MetaData
+    from sqlalchemy import URL, Dialect, MetaData, Table
     from sqlalchemy import Connection as SQLAlchemyConnection
     from sqlalchemy import Engine as SQLAlchemyEngine
 
     from toolkit.engines.contract.configured import Configured
     from toolkit.engines.contract.connection import Connection
+    from toolkit.engines.contract.features import SchemaFeatures
 
 
 class Engine(ABC):
@@ -97,6 +98,16 @@ class Engine(ABC):
         Raises:
             ConfigurationError, DatabaseUnavailableError: it cannot.
         """
+
+    def begin_numbers(self, connection: SQLAlchemyConnection, tables: Iterable[Table]) -> None:
+        """Let new tables number rows from where others ended, which columns' `info` says. Default: columns say so."""
+
+    @property
+    def features(self) -> SchemaFeatures:
+        """What of a schema it can have, where a schema of another engine's is made in it. Default: what is usual."""
+        from toolkit.engines.contract.features import SchemaFeatures
+
+        return SchemaFeatures()
 
     def is_numbering(self, default: str) -> bool:
         """Whether a column's default, as reflected, is only how this engine numbers rows."""

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from toolkit.core.constraints import Constraints
+from toolkit.core.schema import Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import StoredTable, TableFacts
 from toolkit.engines.duckdb.catalogue import constraints, stored_tables, table_facts
+from toolkit.engines.duckdb.definitions import definitions
 from toolkit.engines.duckdb.dialect import is_enforced
+from toolkit.engines.duckdb.schema import schema_of
 from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.portable.table import TableRepository
@@ -39,6 +42,16 @@ class DuckDBConnection(DuckDBSession):
         """All tables with rows of somebody's; not those of DuckDB itself."""
         with self.translated():
             return stored_tables(self)
+
+    def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
+        """All of `stored_tables` by DuckDB's own catalogue, in a few questions."""
+        with self.translated():
+            return schema_of(self, stored_tables(self))
+
+    def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
+        """The statements that make these tables once more, with all that they rest on, just as they are."""
+        with self.translated():
+            return definitions(self, tables)
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         with self.translated():

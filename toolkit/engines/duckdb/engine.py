@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from toolkit.engines.contract import Configured, Connection
+from toolkit.engines.contract import Configured, Connection, SchemaFeatures
 from toolkit.engines.portable.engine import FileEngine
 
 # A file of somebody else's may hold views that read this user's files, and would have them copied.
@@ -35,6 +35,13 @@ class DuckDB(FileEngine):
     def introduce_to_alembic(self) -> None:
         """It takes 0.3 s."""
         from toolkit.engines.duckdb import alembic  # noqa: F401
+
+    @property
+    def features(self) -> SchemaFeatures:
+        """What of another engine's schema it can have."""
+        from toolkit.engines.duckdb.features import FEATURES
+
+        return FEATURES
 
     def is_numbering(self, default: str) -> bool:
         """Its dialect gives columns that number themselves the next value of a sequence."""

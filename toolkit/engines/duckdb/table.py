@@ -116,7 +116,9 @@ class DuckDBRepository(TableRepository):
         return TableDigest(int(rows), int(total))
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
-        """Insert or update rows, one statement for each row group."""
+        """Insert or update rows, one statement for each row group; without a key, insert them."""
+        if not self.spec.key:
+            return self._insert_all(batches, "")
         key = ", ".join(quoted(name) for name in self.spec.key)
         others = [quoted(name) for name in self.spec.updated_names]
         action = f"UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in others)}" if others else "NOTHING"

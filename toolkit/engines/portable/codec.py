@@ -118,7 +118,7 @@ class Codec(Generic[A]):
         if found is None:
             return None
         row, problem = found
-        key = self.key_text(spec, [columns[spec.column_names.index(name)][row] for name in spec.key])
+        key = self.key_text(spec, [columns[spec.column_names.index(name)][row] for name in spec.shown_key])
         if problem is not None:
             return UnrepresentableValueError(spec.name, key, column.name, problem)
         return UnrepresentableValueError(
@@ -134,7 +134,7 @@ class Codec(Generic[A]):
     def fetched_key(self, spec: TableSpec, fetched: pa.RecordBatch, row: int) -> str:
         """The key of a row that a bulk reader gave, for a message, even if a part of it is what does not fit."""
         parts = []
-        for name in spec.key:
+        for name in spec.shown_key:
             column, raw = spec.column(name), fetched.columns[spec.column_names.index(name)].slice(row, 1)
             try:
                 text = show_value(column.type, python_scalar(self.adapter(column).incoming(raw)[0]))
@@ -146,7 +146,7 @@ class Codec(Generic[A]):
     def key_text(self, spec: TableSpec, values: Sequence[Any]) -> str:
         """A key for a message, even if a part of it is what cannot be decoded."""
         parts = []
-        for name, value in zip(spec.key, values, strict=True):
+        for name, value in zip(spec.shown_key, values, strict=True):
             column = spec.column(name)
             try:
                 text = show_value(column.type, self.decode_column(column, [value])[0].as_py())
@@ -171,7 +171,7 @@ def unkept(
         return None
     row, problem = found
     problem = problem or f"holds {shown(python_scalar(values[row]))}, which {database} cannot keep"
-    names = tuple(name for name in spec.key if name in batch.schema.names) or tuple(batch.schema.names)
+    names = tuple(name for name in spec.shown_key if name in batch.schema.names) or tuple(batch.schema.names)
     types = tuple(spec.column(name).type for name in names)
     key = show_key(names, types, tuple(python_scalar(batch.column(name)[row]) for name in names))
     return UnrepresentableValueError(spec.name, key, column.name, problem)

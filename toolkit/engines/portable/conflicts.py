@@ -35,18 +35,18 @@ class ConflictFinder(ABC):
         self.table = spec.table
 
     def show_row(self, raw_key: Sequence[Any]) -> str:
-        """A row's key, as the codec's selection gives it, for a message."""
-        key_spec = [self.spec.column(name) for name in self.spec.key]
+        """A row's key, or what else names it, as the codec's selection gives it, for a message."""
+        key_spec = [self.spec.column(name) for name in self.spec.shown_key]
         values = [
             python_scalar(self.connection.codec.decode_column(column, [value])[0])
             for column, value in zip(key_spec, raw_key, strict=True)
         ]
-        return show_key(self.spec.key, tuple(c.type for c in key_spec), tuple(values))
+        return show_key(self.spec.shown_key, tuple(c.type for c in key_spec), tuple(values))
 
     def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
         """Why these rows could not fill the empty table: a NULL, or a unique value in two of them."""
         enforcing = self.enforcing()
-        names = list(dict.fromkeys(name for key in (self.spec.key, *enforcing.spec.unique_keys) for name in key))
+        names = list(dict.fromkeys(name for key in (self.spec.shown_key, *enforcing.spec.unique_keys) for name in key))
         seen: list[pa.RecordBatch] = []
         for batch in batches:
             if found := enforcing.null_in(batch):
@@ -132,7 +132,7 @@ class ConflictFinder(ABC):
     def _holders(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
         wanted = pa.Table.from_batches([batch]).select(list(columns))
         own = {value: n for n, value in enumerate(zip(*(batch.column(c).to_pylist() for c in columns), strict=True))}
-        names = [*columns, *self.spec.key]
+        names = [*columns, *self.spec.shown_key]
         selected = [self.connection.codec.select(self.spec.column(n), self.table.c[n]) for n in names]
         for condition in self._conditions(wanted):
             # Fetched to the end: DuckDB does nothing else while a result is unfinished.

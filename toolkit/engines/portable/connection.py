@@ -279,6 +279,10 @@ class DatabaseConnection(ManyTables):
         """Whether the database changes rows of the table by itself when what they point at is changed."""
         return False
 
+    def has_unmapped_actions(self, specs: Sequence[TableSpec], /) -> bool:
+        """Whether foreign keys that the models lack let the database change or delete rows of these tables."""
+        return False
+
 
 @contextmanager
 def _nothing() -> Iterator[None]:
@@ -298,9 +302,9 @@ def unmapped_child(
 
 
 def batch_key(spec: TableSpec, batch: pa.RecordBatch, row: int) -> str:
-    """The key of one row of a batch, for a message."""
-    types = tuple(spec.column(name).type for name in spec.key)
-    return show_key(spec.key, types, tuple(python_scalar(batch.column(name)[row]) for name in spec.key))
+    """The key of one row of a batch, or what else names it, for a message."""
+    types = tuple(spec.column(name).type for name in spec.shown_key)
+    return show_key(spec.shown_key, types, tuple(python_scalar(batch.column(name)[row]) for name in spec.shown_key))
 
 
 def require_columns(connection: Connection, specs: Sequence[TableSpec], *, to_write: bool = False) -> list[str]:

@@ -74,13 +74,13 @@ def _require_none(connection: Connection, spec: TableSpec, casts: Mapping[str, L
     query = sa.select(
         sa.case(*((condition, sa.literal(name)) for name, condition in changed.items())),
         sa.case(*((condition, sa.cast(raw[name], sa.Text)) for name, condition in changed.items())),
-        *(sa.cast(raw[name], sa.Text) for name in spec.key),
+        *(sa.cast(raw[name], sa.Text) for name in spec.shown_key),
     ).where(sa.or_(*changed.values()), connection.repository(spec).within)
     with connection.translated():
         # Fetched to the end: DuckDB does nothing else while a result is unfinished.
         rows = connection.sqlalchemy.execute(query.limit(1)).all()
     for column, value, *key in rows:
-        shown = ", ".join(f"{name}={shortened(str(part))}" for name, part in zip(spec.key, key, strict=True))
+        shown = ", ".join(f"{name}={shortened(str(part))}" for name, part in zip(spec.shown_key, key, strict=True))
         doubt = lossy_doubt(connection.name, spec.column(column).type, casts[column])
         raise as_error(spec.name, shown, advised(spec, doubt.of(column, value)))
 

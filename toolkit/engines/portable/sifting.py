@@ -149,9 +149,11 @@ def bad_row(spec: TableSpec, values: Sequence[BadValue], cells: Mapping[str, pa.
     """A row with such values, named by its key, even if a part of it is what cannot be carried."""
     shown = {value.column: value.value for value in values}
     shown |= {
-        name: show_value(spec.column(name).type, python_scalar(cells[name][0])) for name in spec.key if name in cells
+        name: show_value(spec.column(name).type, python_scalar(cells[name][0]))
+        for name in spec.shown_key
+        if name in cells
     }
-    return BadRow(spec.name, ", ".join(f"{name}={shown[name]}" for name in spec.key), tuple(values), cells)
+    return BadRow(spec.name, ", ".join(f"{name}={shown[name]}" for name in spec.shown_key), tuple(values), cells)
 
 
 def shown_plainly(text: Any) -> str:

@@ -224,9 +224,9 @@ class TableRepository(SiftedTable):
         return self.upsert_many(batches)
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
-        """Insert rows, or update all other columns of the rows with the same keys; the number written.
+        """Insert rows, or update all other columns of the rows with the same keys; without a key, insert them.
 
-        Nothing fires on the way: neither defaults nor `onupdate`.
+        Returns the number written. Nothing fires on the way: neither defaults nor `onupdate`.
 
         Raises:
             RefusedRowError, UniqueConflictError, UnrepresentableValueError: named with the rows concerned.
@@ -269,6 +269,11 @@ class TableRepository(SiftedTable):
                 deleted += self.connection.sqlalchemy.execute(sa.delete(self.table).where(condition)).rowcount
         return deleted
 
+    def delete_all(self) -> int:
+        """Delete all rows that meet the conditions that narrow the table; their number."""
+        with self.connection.translated():
+            return self.connection.sqlalchemy.execute(sa.delete(self.table).where(self.within)).rowcount
+
     def compare_and_set(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
         """Give one column of the rows with these keys new values, each only if it still holds that text; which took.
 
@@ -306,12 +311,17 @@ class TableRepository(SiftedTable):
         return list(range(start, start + count))
 
     def upsert_statement(self) -> Any:
-        """`INSERT … ON CONFLICT (key) DO UPDATE` of every data column, the values bound in column order."""
+        """`INSERT … ON CONFLICT (key) DO UPDATE` of every data column, the values bound in column order.
+
+        Without a key, it inserts.
+        """
         storage = self.connection.codec.storage_table(self.spec)
         names = self.spec.column_names
         statement = self.connection.insert(storage).values(
             {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(names)}
         )
+        if not self.spec.key:
+            return statement
         others = {name: statement.excluded[name] for name in self.spec.updated_names}
         if not others:
             return statement.on_conflict_do_nothing(index_elements=list(self.spec.key))
@@ -343,7 +353,7 @@ class TableRepository(SiftedTable):
             ((count,),) = execute(sa.select(sa.func.count()).select_from(joined).where(orphaned)).all()
             if not count:
                 return
-            key = [self.connection.codec.select(self.spec.column(n), child.c[n]) for n in self.spec.key]
+            key = [self.connection.codec.select(self.spec.column(n), child.c[n]) for n in self.spec.shown_key]
             row = execute(sa.select(*key).select_from(joined).where(orphaned).order_by(*key).limit(1)).all()[0]
         raise MissingParentError(
             self.connection.name,

@@ -97,6 +97,15 @@ SELECT place, conname::text, NULL FROM unnest(CAST(:tables AS text[])) AS place
 JOIN pg_constraint ON conrelid = to_regclass(place) WHERE contype = 'x'
 """
 
+# What the server makes beside a foreign key to a partitioned table, for each of its partitions.
+FOREIGN_KEYS_TO_PARTITIONS = """
+SELECT place, ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS k(n, number)
+                    JOIN pg_attribute ON attrelid = conrelid AND attnum = n ORDER BY number) AS columns,
+       relname::text AS parent
+FROM unnest(CAST(:tables AS text[])) AS place JOIN pg_constraint ON conrelid = to_regclass(place)
+JOIN pg_class ON pg_class.oid = confrelid WHERE contype = 'f' AND conparentid <> 0
+"""
+
 FOREIGN_KEYS = """
 SELECT nspname AS schema, relname AS name,
        ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS k(n, place)
@@ -106,4 +115,12 @@ SELECT nspname AS schema, relname AS name,
 FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE confrelid = to_regclass(:table) AND contype = 'f' AND conparentid = 0 AND conrelid <> confrelid
 ORDER BY nspname, relname, conname
+"""
+
+# The foreign keys of these tables that do more than refuse (ON UPDATE, ON DELETE), by the columns that point.
+ACTIONS = """
+SELECT place,
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY(conkey)) AS columns
+FROM unnest(CAST(:tables AS text[])) AS place JOIN pg_constraint ON conrelid = to_regclass(place)
+WHERE contype = 'f' AND (confupdtype IN ('c', 'n', 'd') OR confdeltype IN ('c', 'n', 'd'))
 """

@@ -72,9 +72,9 @@ def _missing(connection: PostgresSession, spec: TableSpec, rows: str, foreign_ke
 def find_duplicates(connection: PostgresSession, spec: TableSpec, rows: str) -> UniqueConflictError | None:
     """Two rows with one unique value: both in the relation `rows`, or one there and one in the table."""
     table = qualified(spec.table)
-    other_key = " OR ".join(f"a.{quoted(name)} IS DISTINCT FROM b.{quoted(name)}" for name in spec.key)
+    other_key = " OR ".join(f"a.{quoted(name)} IS DISTINCT FROM b.{quoted(name)}" for name in spec.key) or "true"
     other_row = "a.ctid < b.ctid"
-    for columns in (*spec.unique_keys, spec.key):
+    for columns in filter(None, (*spec.unique_keys, spec.key)):
         searches = [(rows, other_row)]
         if columns != spec.key and rows != table:
             searches.append((table, other_key))
@@ -282,5 +282,5 @@ def _row(connection: PostgresSession, query: str) -> tuple[Any, ...]:
 
 
 def _key_text(spec: TableSpec, alias: str) -> str:
-    parts = ", ".join(f"{literal(name + '=')} || left({alias}.{quoted(name)}::text, 80)" for name in spec.key)
+    parts = ", ".join(f"{literal(name + '=')} || left({alias}.{quoted(name)}::text, 80)" for name in spec.shown_key)
     return f"concat_ws(', ', {parts})"

@@ -15,7 +15,14 @@ from toolkit.core.schema import Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.portable.connection import unmapped_child
-from toolkit.engines.postgresql.catalogue import FOREIGN_KEYS, TABLES, UNUSUAL, table_facts
+from toolkit.engines.postgresql.catalogue import (
+    ACTIONS,
+    FOREIGN_KEYS,
+    FOREIGN_KEYS_TO_PARTITIONS,
+    TABLES,
+    UNUSUAL,
+    table_facts,
+)
 from toolkit.engines.postgresql.conflicts import find_orphans
 from toolkit.engines.postgresql.running import running_transactions
 from toolkit.engines.postgresql.schema.definitions import definitions
@@ -123,6 +130,7 @@ class PostgresConnection(PostgresSession):
         found, places = super().constraints(specs), {qualified(spec.table): spec.name for spec in specs}
         with self.translated():
             rows = self.sqlalchemy.execute(sa.text(UNUSUAL), {"tables": list(places)}).all()
+            copies = self.sqlalchemy.execute(sa.text(FOREIGN_KEYS_TO_PARTITIONS), {"tables": list(places)}).all()
         for row in (row for row in rows if places[row.place] in found):
             table = found[name := places[row.place]]
             unusual: dict[str, Any] = (
@@ -131,6 +139,12 @@ class PostgresConnection(PostgresSession):
                 else {"others": (*table.others, row.name)}
             )
             found[name] = replace(table, **unusual)
+        for row in copies:
+            table = found[name := places[row.place]]
+            given = (
+                each for each in table.foreign_keys or () if (*each.columns, each.parent) != (*row.columns, row.parent)
+            )
+            found[name] = replace(table, foreign_keys=tuple(given))
         return found
 
     def holds(self, table: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> bool:
@@ -169,3 +183,10 @@ class PostgresConnection(PostgresSession):
         )
         with self.translated():
             return bool(self.sqlalchemy.execute(query, {"table": qualified(spec.table)}).scalar_one())
+
+    def has_unmapped_actions(self, specs: Sequence[TableSpec], /) -> bool:
+        """Whether foreign keys that the models lack let the database change or delete rows of these tables."""
+        places = {qualified(spec.table): {frozenset(key.columns) for key in spec.foreign_keys} for spec in specs}
+        with self.translated():
+            rows = self.sqlalchemy.execute(sa.text(ACTIONS), {"tables": list(places)}).all()
+        return any(frozenset(row.columns) not in places[row.place] for row in rows)

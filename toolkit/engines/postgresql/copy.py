@@ -113,7 +113,7 @@ class RowCopy:
                 copy.write(encode.write_header())
                 for batch in batches:
                     self._refuse_unkeepable(batch)
-                    recent.append((written, copied(batch, self._spec.key)))
+                    recent.append((written, copied(batch, self._spec.shown_key)))
                     sent = CODEC.outgoing(self._spec, batch.select(self._spec.column_names), self._connection.name)
                     copy.write(encode.write_batch(pa.record_batch(sent.columns, schema=schema)))
                     written += batch.num_rows

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.engines.contract import Configured, Connection, Engine, Templates
+from toolkit.engines.contract import Configured, Connection, Engine, SchemaFeatures, Templates
 from toolkit.engines.postgresql.urls import EMBEDDED, hiding_password, libpq_options, server_of, without_asyncpg
 from toolkit.engines.urls import parsed_url
 from toolkit.errors import DatabaseUnavailableError, MissingDriverError
@@ -109,6 +109,13 @@ class PostgreSQL(Engine):
 
         require_distinct_enums(metadata, connection.dialect)
         require_room_to_make(name, connection, metadata)
+
+    @property
+    def features(self) -> SchemaFeatures:
+        """What of another engine's schema it can have."""
+        from toolkit.engines.postgresql.features import FEATURES
+
+        return FEATURES
 
     # -- databases for tests ---------------------------------------------------------------------------------------
 

@@ -129,19 +129,19 @@ class PostgresRepository(TableRepository):
         return None
 
     def _keys_from(self, join: str, more: str = "") -> str:
-        keys = ", ".join(f"t.{quoted(name)}::text" for name in self.spec.key)
+        keys = ", ".join(f"t.{quoted(name)}::text" for name in self.spec.shown_key)
         return f"SELECT {keys}{more} FROM {self.source(self.name)} AS t{join}"
 
     def _unrepresentable(self, row: Sequence[Any], column: str, problem: str) -> UnrepresentableValueError:
-        key = ", ".join(f"{name}={value}" for name, value in zip(self.spec.key, row, strict=False))
+        key = ", ".join(f"{name}={value}" for name, value in zip(self.spec.shown_key, row, strict=False))
         return UnrepresentableValueError(self.spec.name, key, column, problem)
 
     def _keyed_digests(self, condition: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
-        keys = ", ".join(CODEC.adapter(self.spec.column(n)).fetch(quoted(n)) for n in self.spec.key)
+        keys = "".join(f"{CODEC.adapter(self.spec.column(n)).fetch(quoted(n))}, " for n in self.spec.key)
         digest = row_digest_expression(self.spec, quoted)
         key_spec = self.spec.project(self.spec.key)
         schema = digest_schema(self.spec)
-        query = f"SELECT {keys}, decode({digest}, 'hex') FROM {self.source(self.name)} AS t{condition}"
+        query = f"SELECT {keys}decode({digest}, 'hex') FROM {self.source(self.name)} AS t{condition}"
         for fetched in self._fetch(query, parameter):
             canonical = canonical_batch(key_spec, fetched.select(range(len(self.spec.key))))
             yield pa.record_batch([*canonical.columns, fetched.columns[-1].cast(schema[-1].type)], schema=schema)
@@ -309,7 +309,9 @@ class PostgresRepository(TableRepository):
         return None
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
-        """Copy rows into a staging table and merge them in one statement."""
+        """Copy rows into a staging table and merge them in one statement; without a key, insert them."""
+        if not self.spec.key:
+            return self._row_copy().through_stage(batches)
         key = ", ".join(quoted(name) for name in self.spec.key)
         kept = self._numbered()
         others = [quoted(name) for name in self.spec.updated_names if name not in kept]

@@ -138,12 +138,13 @@ class SqliteConnection(SqliteSnapshot):
             rows = self.sqlalchemy.execute(query, {"parent": spec.table.name}).all()
         known = {name.lower() for name in spec.table.metadata.tables}
         found = [list(group) for (name, _), group in groupby(rows, lambda row: row[:2]) if name.lower() not in known]
-        # A foreign key that names no columns points at the key.
+        # A foreign key that names no columns points at the key; at a table without one it is none.
         return tuple(
             unmapped_child(
                 spec, parts[0][0], [(part[2], part[3] or spec.key[place]) for place, part in enumerate(parts)]
             )
             for parts in found
+            if spec.key or all(part[3] for part in parts)
         )
 
     def unlike_numbers(self, specs: Sequence[TableSpec]) -> dict[tuple[str, str], int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toolkit.engines.contract import Configured, Connection
+from toolkit.engines.contract import Configured, Connection, SchemaFeatures
 from toolkit.engines.portable.engine import FileEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from sqlalchemy import URL
+    from sqlalchemy import URL, Table
     from sqlalchemy import Connection as SQLAlchemyConnection
     from sqlalchemy import Engine as SQLAlchemyEngine
 
@@ -47,6 +47,23 @@ class Sqlite(FileEngine):
         from toolkit.engines.sqlite.types import accept_foreign_types
 
         accept_foreign_types(engine)
+
+    def begin_numbers(self, connection: SQLAlchemyConnection, tables: Iterable[Table]) -> None:
+        """SQLite keeps in a table of its own which number was the last."""
+        from toolkit.core.schema import NEXT_NUMBER
+
+        for table in tables:
+            next_ = max((column.info.get(NEXT_NUMBER) or 1 for column in table.primary_key), default=1)
+            if next_ > 1 and table.dialect_options["sqlite"]["autoincrement"]:
+                statement = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"
+                connection.exec_driver_sql(statement, (table.name, next_ - 1))
+
+    @property
+    def features(self) -> SchemaFeatures:
+        """What of another engine's schema it can have."""
+        from toolkit.engines.sqlite.features import FEATURES
+
+        return FEATURES
 
     def async_url(self, database: Configured) -> URL:
         """With aiosqlite."""

@@ -77,7 +77,7 @@ class TableMaker:
             self.types[of.name][column.name],
             *([] if computed is None else [computed]),
             nullable=column.nullable and not never_null,
-            autoincrement=is_key and of.is_row_number,
+            autoincrement="auto" if is_key and of.is_row_number else False,
             server_default=None if column.default is None or computed is not None else as_text(column.default),
             info={"declared": column.declared.text, "meant": column.declared.type},
         )

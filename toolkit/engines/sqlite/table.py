@@ -177,7 +177,7 @@ class SqliteRepository(TableRepository):
 
     def _folded(self, batch: pa.RecordBatch, columns: tuple[str, ...]) -> tuple[str, str, str] | None:
         collations = folding_collations(self.connection, self.spec, columns)
-        names = tuple(dict.fromkeys((*columns, *self.spec.key)))
+        names = tuple(dict.fromkeys((*columns, *self.spec.shown_key)))
         twins = collations and find_collation_duplicates(
             self.connection, self.spec, columns, names, collations, [batch.select(names)]
         )
@@ -186,7 +186,7 @@ class SqliteRepository(TableRepository):
         one, other = (dict(zip(names, row, strict=True)) for row in twins)
         value = " and ".join(", ".join(str(row[name]) for name in columns) for row in (one, other))
         causes = ", ".join(f"the collation {collation}" for collation in collations.values())
-        first, second = (self.show_row([row[name] for name in self.spec.key]) for row in (one, other))
+        first, second = (self.show_row([row[name] for name in self.spec.shown_key]) for row in (one, other))
         return f"{value} (one value to {causes})", first, second
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
@@ -220,9 +220,10 @@ class SqliteRepository(TableRepository):
         return chain.from_iterable(map(self._by_key, gathered(batches, _SORTED_ROWS, _SORTED_BYTES)))
 
     def _by_key(self, rows: pa.Table) -> list[pa.RecordBatch]:
+        order = [(name, "ascending") for name in self.spec.key]
         # Arrow sorts no lists, and says so by either; the order only makes it faster.
         with suppress(pa.ArrowNotImplementedError, pa.ArrowTypeError):
-            rows = rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in self.spec.key]))
+            rows = rows.take(pc.sort_indices(rows, sort_keys=order)) if order else rows
         batches: list[pa.RecordBatch] = rows.combine_chunks().to_batches()
         return batches
 

@@ -94,7 +94,7 @@ def file_tables(
 
     Raises:
         UnknownNameError: no such table.
-        ConfigurationError: a named table holds no files, or one of these cannot be described.
+        ConfigurationError: a named table holds no files, or one of these has no key or cannot be described.
     """
     specs = [table_spec(table) for table in choose_tables(metadata, names) if names or _holds_files(table)]
     for spec in specs:
@@ -102,6 +102,12 @@ def file_tables(
             raise ConfigurationError(
                 f"{spec.name} has no column of files (StoredObject).",
                 f"Tables that have: {', '.join(each.name for each in file_tables(metadata)) or 'none'}.",
+            )
+        if not spec.key:
+            raise ConfigurationError(
+                f"{spec.name} has files, but neither a primary key nor a unique key without NULLs, "
+                "so that an archive cannot say whose they are.",
+                "Give it a key.",
             )
     return tuple(narrow(spec) for spec in narrowed(specs, where or {}))
 

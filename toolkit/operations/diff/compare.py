@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -27,10 +28,13 @@ from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.models.personal_data import personal_columns
 from toolkit.operations.diff.fitting import fitting_keys
+from toolkit.operations.diff.keyless import compare_keyless, surplus_rows
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.reflection import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.elsewhere import Elsewhere
+from toolkit.operations.transfer.repeated_keys import require_given_keys
+from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import SourceTables
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
@@ -60,7 +64,8 @@ class Status(StrEnum):
 class RowDiff:
     """One row: `added` is in the source only, `removed` in the target only, `changed` has other values.
 
-    `columns` holds the JSON values of those that differ: the target's (old) and the source's (new).
+    `columns` holds the JSON values of those that differ: the target's (old) and the source's (new). A row of a table
+    without a key has all of them, and no `key`.
     """
 
     table: str
@@ -118,6 +123,7 @@ def diff(
     tables: Sequence[str] = (),
     *,
     where: Conditions | None = None,
+    where_source: Conditions | None = None,
     exclude: Collection[str] = (),
     exclude_columns: Collection[str] = (),
     keys: Mapping[str, Sequence[str]] | None = None,
@@ -130,9 +136,10 @@ def diff(
 ) -> DiffResult:
     """Compare tables by digest: all, or those named, without those to `exclude`, and without `exclude_columns`.
 
-    Without models they are those of the databases; `keys` names, by table, columns that tell rows apart. `rename`
-    holds, by `TABLE` or `TABLE.COLUMN` of the models, the second database's name, `convert` as `TABLE.COLUMN:HOW` how
-    values of the source become the model's, before they are compared. `rows` of each table that differs are shown with
+    Without models they are those of the databases; `keys` names, by table, columns that tell rows apart. `where`
+    narrows them on both sides, `where_source` at the source alone: other rows are as if it had none. `rename` holds, by
+    `TABLE` or `TABLE.COLUMN` of the models, the second database's name, `convert` as `TABLE.COLUMN:HOW` how values of
+    the source become the model's, before they are compared. `rows` of each table that differ are shown with
     their columns (None: all of them).
 
     Raises:
@@ -142,7 +149,8 @@ def diff(
     wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {})
     with Comparison(config, source, target, wanted, convert, show_pii=show_pii, progress=progress) as comparison:
         found = tuple(
-            replace(table, rows=tuple(differences(rows))) for table, differences in comparison.tables(where, columns)
+            replace(table, rows=tuple(differences(rows)))
+            for table, differences in comparison.tables(where, columns, where_source)
         )
         return DiffResult(
             comparison.source.name,
@@ -218,13 +226,16 @@ class Comparison:
         self._stack.close()
 
     def tables(
-        self, where: Conditions | None = None, columns: Collection[str] = ()
+        self,
+        where: Conditions | None = None,
+        columns: Collection[str] = (),
+        where_source: Conditions | None = None,
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
-        models = narrowed(self._chosen.specs(), where or {})
+        models = narrowed(self._chosen.specs(), where or {}, where_source)
         self._conversions.require_usable(models)
         models = tuple(_only(spec, columns) for spec in models) if columns else models
-        elsewhere = Elsewhere.of(self._project, models, self._names)
+        self._elsewhere = elsewhere = Elsewhere.of(self._project, models, self._names)
         self.rows, self.renamed = elsewhere.source(self.source, self._conversions), elsewhere.shown
         sides = ((self.source, models), (self.target, elsewhere.specs))
         for side, specs in sides:
@@ -240,6 +251,10 @@ class Comparison:
         filled = [side.filled([spec for spec in specs if side.column_names(spec) is not None]) for side, specs in sides]
         for own, spec in zip(models, elsewhere.specs, strict=True):
             yield self._compared(spec, is_filled=own.name in filled[0] or spec.name in filled[1])
+
+    def values_to_set(self, given: Mapping[str, str], specs: Sequence[TableSpec]) -> SetValues:
+        """What is given by `TABLE.COLUMN` for columns that only the target has, of tables that were compared."""
+        return values_to_set(specs, self._elsewhere.places(given))
 
     def _compared(self, spec: TableSpec, *, is_filled: bool) -> tuple[TableDiff, Differences]:
         started, name = time.perf_counter(), self.rows.own(spec).name
@@ -279,9 +294,12 @@ class Comparison:
         require_exact(self.source, [stored(self.rows.own(spec))])
         require_exact(self.target, [spec])
         self._told += self._conversions.require_taken(self.source, [self.rows.own(spec)], self._progress)
+        require_given_keys([spec], self.rows, self.source.name)
+        require_given_keys([spec], self.target, self.target.name)
         if not is_filled:
             return spec, Status.SAME, compare_rows(spec, (), (), removed=True)
-        changes = compare(spec, self.rows.repository(spec), self.target.repository(spec), removed=True)
+        ours, theirs = self.rows.repository(spec), self.target.repository(spec)
+        changes = compare(spec, ours, theirs, removed=True) if spec.key else compare_keyless(spec, ours, theirs)
         assert changes.removed is not None
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
         return spec, (Status.SAME if equal else Status.DIFFERS), changes
@@ -291,6 +309,9 @@ class Comparison:
     def _rows(self, spec: TableSpec, changes: Changes, limit: int | None) -> Iterator[RowDiff]:
         names = list(spec.key)
         assert changes.removed is not None
+        if not names:
+            yield from islice(self._surplus(spec, changes), limit)
+            return
         kinds = (("added", changes.new), ("changed", changes.changed), ("removed", changes.removed))
         parts = [
             keys.select(names).append_column("kind", pa.array([kind] * keys.num_rows, pa.string()))
@@ -303,12 +324,27 @@ class Comparison:
         for part in fitting_keys(ordered, [side.repository(whole) for side in (self.rows, self.target)], _ROWS):
             yield from self._described(spec, part)
 
+    def _surplus(self, spec: TableSpec, changes: Changes) -> Iterator[RowDiff]:
+        """The rows that one side has more often, of a table without a key, whole: the source's first."""
+        assert changes.removed is not None
+        own, (names, masked) = self.rows.own(spec), self._told_names(spec)
+        for row in surplus_rows(spec, self.rows.repository(spec), changes.new):
+            values = {names[n]: (None, _value(text, n in masked)) for n, text in row.items()}
+            yield RowDiff(own.name, "added", {}, values)
+        for row in surplus_rows(spec, self.target.repository(spec), changes.removed):
+            gone = {names[n]: (_value(text, n in masked), None) for n, text in row.items()}
+            yield RowDiff(own.name, "removed", {}, gone)
+
+    def _told_names(self, spec: TableSpec) -> tuple[dict[str, str], set[str]]:
+        """The models' names of the columns, and which of the columns are masked."""
+        own = self.rows.own(spec)
+        names, hidden = dict(zip(spec.column_names, own.column_names, strict=True)), self._masked.get(own.name, ())
+        return names, {name for name in spec.column_names if names[name] in hidden}
+
     def _described(self, spec: TableSpec, part: pa.Table) -> Iterator[RowDiff]:
         keys = part.select(list(spec.key)).combine_chunks()
         new, old = (_texts_by_key(side, spec, keys) for side in (self.rows, self.target))
-        own = self.rows.own(spec)
-        names, hidden = dict(zip(spec.column_names, own.column_names, strict=True)), self._masked.get(own.name, ())
-        masked = {name for name in spec.column_names if names[name] in hidden}
+        own, (names, masked) = self.rows.own(spec), self._told_names(spec)
         shown = (row for batch in keys.to_batches() for row in _texts(spec, spec.key, batch))
         for key, kind in zip(shown, part.column("kind").to_pylist(), strict=True):
             before, after = (side.get(key, {}) for side in (old, new))

@@ -24,7 +24,7 @@ from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.changes import Changes
 from toolkit.core.digest import keyed_digests
 from toolkit.core.json_columns import format_column
-from toolkit.core.plan import merge_plan
+from toolkit.core.plan import Fill, merge_plan
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import only, read_ahead
 from toolkit.core.tables import Conditions, TableSpec
@@ -37,6 +37,7 @@ from toolkit.operations.reflection.reflection import Wanted
 from toolkit.operations.transfer.deletes import guard, has_to_wait
 from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.moved_values import temporary_unique_values
+from toolkit.operations.transfer.set_values import SetValues, require_values, with_values
 from toolkit.operations.transfer.sources import SourceTables, rows_with_keys, without_present
 from toolkit.stores.whole_file import whole_file
 
@@ -57,9 +58,11 @@ def diff_sql(
     tables: Sequence[str] = (),
     *,
     where: Conditions | None = None,
+    where_source: Conditions | None = None,
     exclude: Collection[str] = (),
     exclude_columns: Collection[str] = (),
     keys: Mapping[str, Sequence[str]] | None = None,
+    set_values: Mapping[str, str] | None = None,
     rename: Mapping[str, str] | None = None,
     convert: Sequence[str] = (),
     rows: int | None = 0,
@@ -68,9 +71,11 @@ def diff_sql(
 ) -> DiffResult:
     """What `diff` finds, and in `script` the statements that make the target equal, with all values unmasked.
 
-    The script is there when it is complete, or not at all.
+    The script is there when it is complete, or not at all. `set_values` holds, by `TABLE.COLUMN`, what new rows get in
+    columns that only the target has.
 
     Raises:
+        SchemaMismatchError: such a column needs a value, and has none.
         ScriptError: a table that could not be compared, or is not in both databases.
         ReferencedRowsError: rows of other tables point at rows that would be deleted.
         UnrepresentableValueError: a value that the target cannot keep.
@@ -79,12 +84,13 @@ def diff_sql(
     started = time.perf_counter()
     wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {})
     with Comparison(config, source, target, wanted, convert, show_pii=show_pii, progress=progress) as comparison:
-        compared = list(comparison.tables(where))
-        for table, _ in compared:
+        compared = list(comparison.tables(where, where_source=where_source))
+        for table, differences in compared:
             _require_compared(table)
-        writer = _Writer(
-            comparison, [_sorted_out(differences, comparison) for _, differences in compared], progress or Silent()
-        )
+            _require_told_apart(table, differences.spec)
+        parts = [_sorted_out(each, comparison) for _, each in compared if each.spec.key]
+        values = comparison.values_to_set(set_values or {}, [spec for spec, _ in parts])
+        writer = _Writer(comparison, parts, values, progress or Silent())
         # Of a database given by its URL neither host nor path is told.
         one, other = (_shown(name) if name in config.databases else "a database" for name in (source, target))
         with whole_file(script) as file:
@@ -111,6 +117,15 @@ def _require_compared(table: TableDiff) -> None:
             table.table,
             f"is {table.status}",
             f"Bring both to one schema (toolkit database upgrade), {way_out}",
+        )
+
+
+def _require_told_apart(table: TableDiff, spec: TableSpec) -> None:
+    if not spec.key and table.status is Status.DIFFERS:
+        raise ScriptError(
+            table.table,
+            "has no key, so that no statement can say which of its rows differ",
+            f"Have toolkit sync --delete replace all of them, or leave it out: --exclude {table.table}.",
         )
 
 
@@ -142,17 +157,18 @@ def _sorted_out(differences: Differences, comparison: Comparison) -> Part:
 class _Writer:
     """Writes the script of tables in the order of parents before children."""
 
-    def __init__(self, comparison: Comparison, parts: Sequence[Part], progress: Progress) -> None:
+    def __init__(self, comparison: Comparison, parts: Sequence[Part], values: SetValues, progress: Progress) -> None:
         self._source, self._target = comparison.rows, comparison.target
         self._parts = parts
+        self._plans = with_values([merge_plan(*part) for part in parts], values, self._target)
         self._progress = progress
         self._script: Script = comparison.target.script()
         self._changed_rows = 0
 
     def parts(self, source: str, target: str, unmodelled: Sequence[str]) -> Iterator[bytes]:
         """The script, piece by piece; `unmodelled` is what no model knows, and what it therefore leaves alone."""
-        plans = [merge_plan(spec, changes) for spec, changes in self._parts]
-        guard(plans, self._target, None)
+        require_values((plan for plan in self._plans if plan.inserts), self._target, triggers_fire=True)
+        guard(self._plans, self._target, None)
         for spec, changes in self._parts:
             self._require_steady(spec, changes)
             require_same_numbers(spec, changes.changed, self._source, self._target)
@@ -164,11 +180,11 @@ class _Writer:
         for spec, changes in reversed(self._parts):
             if spec.name not in waiting:
                 yield from self._deletes(spec, changes)
-        for spec, changes in self._parts:
+        for (spec, changes), plan in zip(self._parts, self._plans, strict=True):
             self._progress.step(f"write {spec.name}", changes.new.num_rows + changes.changed.num_rows)
             yield from self._frees(spec, changes, spec.name in waiting)
             yield from self._updates(spec, changes)
-            yield from self._inserts(spec, changes)
+            yield from self._inserts(spec, changes, plan.fill)
         for spec, changes in reversed(self._parts):
             if spec.name in waiting:
                 yield from self._deletes(spec, changes)
@@ -201,9 +217,8 @@ class _Writer:
         waiting: set[str] = set()
         if not self._target.capabilities.enforces_foreign_keys:
             return waiting
-        plans = [merge_plan(spec, changes) for spec, changes in self._parts]
-        for plan in reversed(plans):
-            if plan.deletes and has_to_wait(plan, plans, waiting, self._target):
+        for plan in reversed(self._plans):
+            if plan.deletes and has_to_wait(plan, self._plans, waiting, self._target):
                 waiting.add(plan.spec.name)
         return waiting
 
@@ -247,17 +262,18 @@ class _Writer:
         listed = _in_key_order(spec, _with_ends(lines(), "\n"))
         yield from _grouped(f"{begin}{quoted(spec.key[0])} IN (", ")", listed)
 
-    def _inserts(self, spec: TableSpec, changes: Changes) -> Iterator[bytes]:
+    def _inserts(self, spec: TableSpec, changes: Changes, fill: Fill | None) -> Iterator[bytes]:
         self._changed_rows += changes.new.num_rows
-        names = ", ".join(quoted(name) for name in spec.column_names)
+        wide = spec if fill is None else fill.spec
+        names = ", ".join(quoted(name) for name in wide.column_names)
         begin = f"INSERT INTO {qualified(spec.table)} ({names}){self._script.overriding} VALUES\n"
 
         def lines() -> Iterator[tuple[list[pa.Array], pa.Array]]:
             new = changes.new.select(list(spec.key))
             with read_ahead(rows_with_keys(self._source.repository(spec), new)) as batches:
                 for batch in batches:
-                    cells = self._script.literals(spec, batch)
-                    rows = zip(*(cells[name] for name in spec.column_names), strict=True)
+                    cells = self._script.literals(wide, batch if fill is None else fill.filled(batch))
+                    rows = zip(*(cells[name] for name in wide.column_names), strict=True)
                     yield [batch.column(n) for n in spec.key], pa.array([f"({', '.join(row)})" for row in rows])
                     self._progress.advance(batch.num_rows)
 

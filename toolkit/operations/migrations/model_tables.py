@@ -44,6 +44,7 @@ def make_tables(
             if not definitions:
                 _make_schemas(connection, tables)
                 metadata.create_all(connection, tables)
+                database.kind.begin_numbers(connection, tables)
     except (StatementError, MigrationError) as error:
         if not begun:
             raise

@@ -2,10 +2,61 @@
 
 from __future__ import annotations
 
-from toolkit.core.schema import Schema
-from toolkit.engines.contract import Engine
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from toolkit.core.schema import Note, Schema
+from toolkit.engines.contract import Engine, SchemaFeatures
+from toolkit.engines.registry import engine_of_dialect
+from toolkit.operations.reflection.made_columns import TableMaking, columns_of, numbered_key
+from toolkit.operations.reflection.made_keys import KeysMaking, foreign_keys
+from toolkit.operations.reflection.made_names import Names
 
 
-def made(schema: Schema, target: Engine) -> Schema:  # noqa: ARG001
-    """A schema as an engine can have it: texts in its SQL, names that it takes; what is left out has a note."""
-    return schema
+@dataclass(frozen=True)
+class Made:
+    """A schema as a target can have it, in the source's names; `renames` has the target's, where they are others."""
+
+    schema: Schema
+    renames: Mapping[str, str] = field(default_factory=dict)
+
+
+def made(schema: Schema, target: Engine) -> Made:
+    """A schema as an engine can have it: texts in its SQL, keys that refuse no valid row; a note for all the rest."""
+    source = engine_of_dialect(schema.dialect)
+    features = source.features if source is not None else SchemaFeatures()
+    notes: list[Note] = []
+    names = Names.of(schema.metadata, target.features, notes)
+    metadata = sa.MetaData()
+    making = [TableMaking(each, features, target.features, target, notes) for each in schema.metadata.tables.values()]
+    taken = {each.table.fullname: _make(each, names, metadata) for each in making}
+    for each in making:
+        for key in foreign_keys(each, names, metadata, taken[each.table.fullname]):
+            metadata.tables[each.table.fullname].append_constraint(key)
+    told = sorted(dict.fromkeys(notes), key=lambda note: list(schema.metadata.tables).index(note.table))
+    result = replace(schema, dialect=target.dialect, metadata=metadata, notes=(*schema.notes, *told))
+    return Made(result, dict(names.renames()))
+
+
+def _make(making: TableMaking, names: Names, metadata: sa.MetaData) -> set[str]:
+    """A table without its foreign keys; the names of its constraints."""
+    table, target = making.table, making.target
+    numbered = None if target.numbers_any_column else numbered_key(making)
+    options: dict[str, Any] = dict(target.numbered_options) if numbered is not None else {}
+    made_table = sa.Table(
+        table.name,
+        metadata,
+        *columns_of(making),
+        schema=table.schema,
+        comment=table.comment if target.has_comments else None,
+        info=dict(table.info),
+        **options,
+    )
+    if any(name.endswith("_partition_by") and value for name, value in table.dialect_kwargs.items()):
+        making.note("partitions", "It is one table there.")
+    keys = KeysMaking(making, names, made_table)
+    keys.add()
+    return keys.taken

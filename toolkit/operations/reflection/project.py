@@ -114,7 +114,7 @@ class Chosen:
     def _of(cls, config: Config, found: Reflection, wanted: Wanted, source: Database | None) -> Chosen:
         project = ReflectedProject(config, found, source)
         excluded = [name for name in found.metadata.tables if name not in found.names]
-        rename = wanted.rename if found.is_made else found.renames
+        rename = {**found.renames, **wanted.rename} if found.is_made else found.renames
         return cls(project, found.names, excluded, rename, wanted, found.warnings)
 
     @property

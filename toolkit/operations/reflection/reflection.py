@@ -16,7 +16,7 @@ from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.records import is_record
 from toolkit.operations.reflection.joined import Joined, Pair, Side, joined
-from toolkit.operations.reflection.made import made
+from toolkit.operations.reflection.made import Made, made
 
 if TYPE_CHECKING:
     from toolkit.config import Database
@@ -162,9 +162,10 @@ def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     is_alike = source.database.engine_name == target.engine_name
     schema = source.schema(TypesBy.STORAGE if is_alike else TypesBy.VALUES)
     names, notes = chosen(schema.metadata.tables, wanted)
-    schema = schema if is_alike else made(schema, target.kind)
+    there = Made(schema) if is_alike else made(schema, target.kind)
+    schema = there.schema
     return Reflection(
-        schema.metadata, names, f"the schema of {source.name}", notes=(*schema.notes, *notes), is_made=True
+        schema.metadata, names, f"the schema of {source.name}", there.renames, (*schema.notes, *notes), is_made=True
     )
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from toolkit.core.batches import copied
 from toolkit.core.digest import digest_batches
-from toolkit.core.plan import TablePlan
+from toolkit.core.plan import Action, TablePlan
 from toolkit.core.tables import TableSpec, children_of, soft_delete_columns
 from toolkit.errors import DeleteGuardError, ReferencedRowsError, VerificationError
 
@@ -50,27 +50,46 @@ def guard(plans: Sequence[TablePlan], target: Connection, limit: DeleteLimit | N
     """
     together = {plan.spec.name for plan in plans}
     for plan in plans:
+        if plan.action is Action.REPLACE:
+            _require_allowed(plan, plan.lost, plan.deletes, target, limit)
+            _require_unreferenced(plan, target)
         if plan.removals is None or not plan.deletes:
             continue
-        kept = plan.unchanged + plan.updates
-        if limit is not None:
-            if not kept + plan.inserts:
-                raise DeleteGuardError(
-                    target.name, plan.spec.name, plan.deletes, "the source has no rows of it", _way_around(plan, target)
-                )
-            if not limit.allows(plan.deletes, kept + plan.deletes):
-                raise DeleteGuardError(
-                    target.name,
-                    plan.spec.name,
-                    plan.deletes,
-                    f"that is more than the limit of {limit}, of {kept + plan.deletes:,} rows there",
-                )
+        _require_allowed(plan, plan.deletes, plan.unchanged + plan.updates + plan.deletes, target, limit)
         for child, rows in () if plan.marks else _pointing(plan, plans, target):
             if child.name not in together:
                 is_known = child.table.metadata is plan.spec.table.metadata
                 raise ReferencedRowsError(
                     target.name, plan.spec.name, child.name, rows, "unnamed" if is_known else "unknown"
                 )
+
+
+def _require_allowed(plan: TablePlan, gone: int, total: int, target: Connection, limit: DeleteLimit | None) -> None:
+    """Refuse that so many of a table's rows go; that rows of the source take their place does not count."""
+    if limit is None or not gone:
+        return
+    table = plan.spec.name
+    if not plan.unchanged + plan.writes:
+        reason = "the source has no rows of it"
+        raise DeleteGuardError(target.name, table, gone, reason, _way_around(plan, target))
+    if not limit.allows(gone, total):
+        reason = f"that is more than the limit of {limit}, of {total:,} rows there"
+        raise DeleteGuardError(target.name, table, gone, reason)
+
+
+def _require_unreferenced(plan: TablePlan, target: Connection) -> None:
+    """Refuse to replace all rows of a table at which others point, by a unique column that is no key."""
+    for child in (*children_of(plan.spec), *target.unmapped_children(plan.spec)):
+        is_whole = child.name == plan.spec.name and plan.spec.where is None
+        if is_whole or not plan.deletes or target.column_names(child) is None:
+            continue
+        for foreign_key in child.foreign_keys:
+            if foreign_key.parent != plan.spec.name:
+                continue
+            narrow = child.project(foreign_key.columns)
+            rows = sum(pa.Table.from_batches([b]).drop_null().num_rows for b in target.repository(narrow).read())
+            if rows:
+                raise ReferencedRowsError(target.name, plan.spec.name, child.name, rows, "replaced")
 
 
 def _way_around(plan: TablePlan, target: Connection) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from toolkit.engines import connect
-from toolkit.errors import ConfigurationError
+from toolkit.errors import ConfigurationError, KeylessRowsError
 from toolkit.models.personal_data import ATTRIBUTE, personal_columns
 from toolkit.operations.project import Project, ProjectElsewhere
 from toolkit.operations.transfer.sources import SourceTables
@@ -40,7 +40,7 @@ class Elsewhere:
         for name, columns in personal_columns(project.metadata).items():
             table = names.metadata.tables[names.tables[name]]
             table.info[ATTRIBUTE] = tuple(names.column(name, column) for column in columns)
-        return cls(ProjectElsewhere(project.config, names), names.bound(specs), specs, names)
+        return cls(ProjectElsewhere(project.config, names, project), names.bound(specs), specs, names)
 
     @property
     def shown(self) -> dict[str, str]:
@@ -105,6 +105,13 @@ class Elsewhere:
         table = self.names.models_table
         tables = tuple(replace(each, table=table(each.table)) for each in result.tables)
         return replace(result, tables=tables, warnings=tuple(map(self._warning, result.warnings)))
+
+    def renamed(self, error: KeylessRowsError) -> KeylessRowsError:
+        """The same in the models' names, which options take."""
+        if self.names is None:
+            return error
+        tables = {self.names.models_table(name): rows for name, rows in error.tables.items()}
+        return KeylessRowsError(error.database, tables)
 
     def _warning(self, warning: TransferWarning) -> TransferWarning:
         assert self.names is not None

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from toolkit.compute.changes import compare_rows
-from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_batches, keyed_digests
+from toolkit.compute.multisets import compare_multisets
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_batches, keyed_digests, row_digests
 from toolkit.core.streams import only
 from toolkit.core.values import python_scalar, show_value
 from toolkit.engines.portable.connection import batch_key
@@ -42,6 +44,8 @@ def first_difference(
 ) -> Evidence:
     """What was sent and what is there of the first row in which these rows and the target's (of these keys) differ."""
     spec = target.spec
+    if not spec.key:
+        return Evidence(_surplus_row(rows, target))
     found = compare_rows(spec, _digests(spec, rows()), _digests(spec, target.read(keys=keys)), removed=True)
     assert found.removed is not None
     for differing in (found.changed, found.new, found.removed):
@@ -49,6 +53,22 @@ def first_difference(
             key = differing.select(list(spec.key)).slice(0, 1)
             return _told(target, _one(only(rows(), key)), _one(target.read(keys=key)))
     return Evidence(_found_by_digest(rows, target))
+
+
+def _surplus_row(rows: Callable[[], Iterable[pa.RecordBatch]], target: Table) -> str:
+    """The first row that was sent more often than it is there, or else is there more often, of a table without key."""
+    spec = target.spec
+    found = compare_multisets(_digests(spec, rows()), _digests(spec, target.read()))
+    assert found.removed is not None
+    for surplus, batches, told in (
+        (found.new, rows(), "was sent and is not there"),
+        (found.removed, target.read(), "is there and was not sent"),
+    ):
+        for batch in batches if surplus.num_rows else ():
+            row = pc.index(row_digests(spec, batch), surplus.column(0)[0]).as_py()
+            if row >= 0:
+                return f"{batch_key(spec, batch, row)} {told}"
+    return ""
 
 
 def _found_by_digest(rows: Callable[[], Iterable[pa.RecordBatch]], target: Table) -> str:

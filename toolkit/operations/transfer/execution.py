@@ -27,7 +27,7 @@ from toolkit.operations.transfer.held_triggers import firing
 from toolkit.operations.transfer.moved_values import temporary_unique_values
 from toolkit.operations.transfer.set_values import writer
 from toolkit.operations.transfer.sources import rows_with_keys
-from toolkit.operations.transfer.verifying import verify_again
+from toolkit.operations.transfer.verifying import changes_more, verify_again
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Connection, Table
@@ -63,8 +63,7 @@ def execute(
     # Foreign keys are checked by the end of the block: beside what is left to check, no trigger can be enabled.
     with target.held_triggers(held) if held else nullcontext():
         results = _write_all(plans, source, target, options, progress)
-    is_changed = any(plan.writes or plan.deletes for plan in plans)
-    if options.verify and compared is not None and is_changed and target.triggers(specs):
+    if options.verify and compared is not None and changes_more(plans, target):
         verify_again(plans, results, compared, target, watermarks)
     for spec in specs:
         target.repository(spec).advance_sequences()
@@ -110,6 +109,10 @@ def _undo_cascades(plans: Sequence[TablePlan], source: Source, target: Connectio
         ):
             continue
         repository = target.repository(spec)
+        if not spec.key:
+            if repository.digest() != source.repository(spec).digest():
+                raise VerificationError(target.name, spec.name, "rows were changed by what they point at")
+            continue
         held = (keyed_digests(spec, batch) for batch in repository.read())
         found = compare_rows(spec, source.repository(spec).row_digests(), held)
         again = merge_plan(spec, found)
@@ -150,12 +153,12 @@ def _write(
     sent = arrived = plan.digest if options.verify and plan.action is Action.NOTHING else None
     if plan.action is not Action.NOTHING:
         progress.step(f"{plan.action} {plan.spec.name}", plan.writes)
-        if plan.inserts and target.repository(plan.spec).collated_key():
+        if plan.inserts and plan.spec.key and target.repository(plan.spec).collated_key():
             target.repository(plan.spec).require_distinct(_keys_to_write(plan, source))
         moved = _assign_temporary_values(plan, lambda: _differing(plan, source, options), target, leaving)
-        if options.commit_every and not moved and not _points_at_itself(plan.spec):
+        if options.commit_every and plan.spec.key and not moved and not _points_at_itself(plan.spec):
             sent, arrived = _in_parts(plan, source, target, options, progress)
-        elif plan.action is Action.LOAD:
+        elif plan.changes is None:
             sent, arrived = _load(plan, source, target, options, progress)
         else:
             sent, arrived = _merge(plan, source, target, options, progress)
@@ -193,8 +196,9 @@ Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
 
 
 def _load(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
-    """Fill an empty table; digest what is sent on the side, and what arrived where it lies."""
+    """Fill a table, which is empty or emptied; digest what is sent on the side, and what arrived where it lies."""
     origin, repository, into = source.repository(plan.spec), target.repository(plan.spec), writer(plan, target)
+    is_empty = plan.action is Action.LOAD or _emptied(repository, target)
     as_stored = _is_verified_as_stored(plan, target)
     with BackgroundDigest(plan.spec, as_stored) as sent, read_ahead(origin.read(options.batch_rows)) as batches:
 
@@ -206,13 +210,23 @@ def _load(plan: TablePlan, source: Source, target: Connection, options: Options,
                 progress.advance(batch.num_rows)
 
         try:
-            into.load(passing(), plan.inserts)
+            if is_empty:
+                into.load(passing(), plan.inserts)
+            else:
+                into.upsert_many(passing())
         except UnnamedRowError as error:
             raise into.why_refused(origin.read(options.batch_rows), error) or error from error
         if not options.verify:
             return None, None
         arrived = repository.stored_digest() if as_stored else repository.digest()
         return _verified(partial(origin.read, options.batch_rows), repository, sent.result(), arrived)
+
+
+def _emptied(repository: Table, target: Connection) -> bool:
+    """Delete all rows of a table that is replaced; whether a condition has left none."""
+    target.exclude_writers([repository.spec])
+    repository.delete_all()
+    return repository.is_empty()
 
 
 def _is_verified_as_stored(plan: TablePlan, target: Connection) -> bool:

@@ -195,10 +195,16 @@ def matches(specs: Mapping[str, TableSpec], match: Mapping[str, Sequence[str]]) 
 
     Raises:
         UnknownNameError: a table or a column that is not there.
+        ConfigurationError: a table has no key that the target's rows could keep.
     """
     for table, columns in match.items():
         if table not in specs:
             raise UnknownNameError("table", table, specs)
+        if not specs[table].key:
+            raise ConfigurationError(
+                f"{table} has no key for rows that --match recognises to keep.",
+                f"Name the columns that tell its rows apart as its key: --key {table}:{','.join(columns)}.",
+            )
         for column in columns:
             if column not in specs[table].column_names:
                 raise UnknownNameError("column", column, specs[table].column_names, table)

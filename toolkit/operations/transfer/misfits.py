@@ -204,7 +204,7 @@ def require_kept(plans: Iterable[TablePlan], source: Source, target: Connection,
         _require_castable(target.repository(plan.spec))
         names = plan.spec.column_names if whole else target.repository(plan.spec).narrower_columns()
         if names:
-            narrow = plan.spec.project((*plan.spec.key, *names))
+            narrow = plan.spec.project((*plan.spec.shown_key, *names))
             for batch in _to_write(plan, source.repository(narrow)):
                 for row, value in target.repository(narrow).unkeepable(batch):
                     raise as_error(plan.spec.name, batch_key(narrow, batch, row), value)

@@ -18,10 +18,13 @@ from toolkit.errors import ExistingRowsError
 from toolkit.operations.transfer.deletes import guard, soften
 from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_hold
+from toolkit.operations.transfer.keyless import plan_keyless, require_replaceable
 from toolkit.operations.transfer.misfits import require_kept
 from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.set_values import require_values, with_values
 from toolkit.operations.transfer.sources import without_present
+from toolkit.operations.transfer.unenforced import is_unenforced
 from toolkit.operations.transfer.watermarks import Watermarks
 
 if TYPE_CHECKING:
@@ -53,8 +56,8 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     `locks_first`: nobody else writes from here on.
 
     Raises:
-        SchemaMismatchError, DeleteGuardError, ReferencedRowsError, ExistingRowsError, PrivilegeError: nothing was
-            written.
+        SchemaMismatchError, DeleteGuardError, ReferencedRowsError, ExistingRowsError, PrivilegeError, RepeatedKeyError,
+            KeylessRowsError: nothing was written.
     """
     specs, options = request.specs, request.options
     check_schema(destination, specs, to_write=True)
@@ -62,9 +65,12 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
         destination.exclude_writers(specs)
     require_exact(destination, specs)
     source, watermarks = request.against(destination), _watermarks(request, destination)
+    require_given_keys(specs, source, request.source_name)
+    require_given_keys([spec.without_conditions() for spec in specs], destination, destination.name)
     comparison = _Comparison(source, destination, options.mode, watermarks, progress)
     filled = destination.filled(specs)
     tables = [comparison.plan(spec, is_empty=spec.name not in filled) for spec in specs]
+    require_replaceable(tables, options.mode, destination)
     if request.rejects is not None:
         tables = [_keep_rejected(each, request.rejects) for each in tables]
     if watermarks is not None:
@@ -102,6 +108,8 @@ def plan_table(
     progress.step(f"compare {spec.name}")
     if target is None:
         found = load_plan(spec, source.count())
+    elif not spec.key:
+        found = plan_keyless(spec, source, target, mode)
     else:
         found = merge_plan(spec, compare(spec, source, target, removed=mode.removes))
         if mode is Mode.SOFT_DELETE:
@@ -129,12 +137,13 @@ class _Comparison:
 
     def plan(self, spec: TableSpec, *, is_empty: bool) -> TablePlan:
         """Compare one table on both sides, or only what has changed at the source since the last time."""
-        window = self.watermarks.window(spec) if self.watermarks else None
+        # Rows that cannot be told apart are compared as a whole.
+        window = self.watermarks.window(spec) if self.watermarks and spec.key else None
         if self.watermarks is None or window is None or is_empty:
             repository = self.target.repository(spec)
             held = None if is_empty else repository
             found = plan_table(self.source.repository(spec), held, spec, self.progress, self.mode)
-            return found if spec.where is None or not found.deletes else self._keep_present(found)
+            return self._keep_present(found) if spec.where is not None and found.removals else found
         return self._plan_window(spec, window, self.watermarks.shown(spec))
 
     def _plan_window(self, spec: TableSpec, window: str, since: str) -> TablePlan:
@@ -183,6 +192,9 @@ def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: Connect
         if not rows:
             continue
         repository = target.repository(each.spec)
+        if not each.spec.key:
+            first = next(part for part in repository.read() if part.num_rows)
+            raise ExistingRowsError(target.name, each.spec.name, rows, batch_key(each.spec, first, 0))
         for batch in source.repository(each.spec).read(options.batch_rows):
             keys = pa.Table.from_batches([batch]).select(list(each.spec.key))
             found = next((part for part in repository.read(keys=keys) if part.num_rows), None)
@@ -192,6 +204,8 @@ def _refuse_existing(plans: Sequence[TablePlan], source: Source, target: Connect
 
 def _upserts(plan: TablePlan, target: Connection, options: Options) -> bool:
     """Whether rows will be written by an upsert, which rests on the table's key."""
+    if not plan.spec.key or is_unenforced(plan.spec, target):
+        return False
     if plan.action is Action.LOAD:
         return bool(options.commit_every) or not target.capabilities.loads_without_key
     return bool(plan.writes)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
 from toolkit.core.batches import BATCH_ROWS
+from toolkit.core.digest import row_digests
 from toolkit.core.tables import table_spec
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import batch_key
 from toolkit.errors import (
+    KeylessRowsError,
     MissingParentError,
     RefusedRowError,
     RepeatedKeyError,
@@ -25,6 +27,7 @@ from toolkit.errors import (
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.transfer.misfits import sifted_rows
 from toolkit.operations.transfer.rejects import Key, Rejects, WithoutRejected
+from toolkit.operations.transfer.unenforced import is_unenforced
 
 if TYPE_CHECKING:
     from toolkit.config import Database
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 REFUSALS = (
+    KeylessRowsError,
     MissingParentError,
     RefusedRowError,
     UniqueConflictError,
@@ -57,6 +61,7 @@ class Rejecting:
     rejects: Rejects
     removes: bool
     looked_at: Callable[[], Sequence[TableSpec]]
+    dry_run: bool = False
 
     def run(self, attempt: Callable[[], T]) -> T:
         """The result of the first attempt that succeeds.
@@ -94,13 +99,16 @@ class Rejecting:
 
     def _reject(self, error: ToolkitError) -> None:
         before = len(self.rejects)
-        if isinstance(error, UnrepresentableValueError | VerificationError) and not self.rejects.is_searched:
+        doubtful = isinstance(error, UnrepresentableValueError | VerificationError | KeylessRowsError)
+        if doubtful and not self.rejects.is_searched:
             self.rejects.is_searched = True
             self._reject_misfits()
         if isinstance(error, MissingParentError):
             self._reject_orphans(error)
         if isinstance(error, RefusedRowError):
             self._reject_refused(error.table)
+        if isinstance(error, KeylessRowsError):
+            self._reject_unwritable(error.tables)
         if len(self.rejects) == before:
             self._reject_named(error)
 
@@ -119,6 +127,15 @@ class Rejecting:
                     for row, found in unkept.items():
                         rejected.add(sifted.batch, row, rejected.reason(found))
 
+    def _reject_unwritable(self, tables: Collection[str]) -> None:
+        """All rows of tables without a key that the target would not take: without them, it may have the others."""
+        for spec in self.specs:
+            if spec.name in tables:
+                for key in spec.foreign_keys:
+                    self._reject_lost(spec, key)
+                if not self.dry_run:
+                    self._reject_refused(spec.name)
+
     def _reject_refused(self, table: str) -> None:
         """All rows of a table that a constraint of the target refuses, found by writing them; nothing of that stays."""
         for spec in self.looked_at():
@@ -128,13 +145,17 @@ class Rejecting:
                     connect(self.target, write=True) as target,
                     target.defer_foreign_keys([spec]),
                 ):
+                    if not spec.key:
+                        target.repository(spec).delete_all()
                     for batch in self._source.repository(spec).read(BATCH_ROWS):
                         self._reject_refused_of(target, spec, batch)
                     raise _UndoneError
 
     def _reject_refused_of(self, target: Connection, spec: TableSpec, batch: pa.RecordBatch) -> None:
         while batch.num_rows and (refused := _refused(target, spec, batch)) is not None:
-            row = next((row for row in range(batch.num_rows) if batch_key(spec, batch, row) == refused.key), None)
+            named = (row for row in range(batch.num_rows) if batch_key(spec, batch, row) == refused.key)
+            # Without a key, rows that are taken may have the same name.
+            row = next((row for row in named if spec.key or _refused(target, spec, batch.slice(row, 1))), None)
             if row is None:
                 return
             self.rejects.of(spec).add(batch, row, refused.fact)
@@ -146,8 +167,9 @@ class Rejecting:
         keys = error.rows if isinstance(error, UniqueConflictError) else (getattr(error, "key", None),)
         for spec in self.specs:
             if spec.name == table and any(keys):
-                for batch, row in self._rows(spec):
-                    if batch_key(spec, batch, row) in keys:
+                named = [(batch, row) for batch, row in self._rows(spec) if batch_key(spec, batch, row) in keys]
+                if spec.key or _are_alike(spec, named):
+                    for batch, row in named:
                         self.rejects.of(spec).add(batch, row, error.fact)
 
     def _reject_orphans(self, error: MissingParentError) -> None:
@@ -155,9 +177,11 @@ class Rejecting:
         for spec in self.specs:
             for key in spec.foreign_keys:
                 if spec.name == error.table and ", ".join(key.columns) == error.column and key.parent == error.parent:
-                    there = self._parents(key)
-                    reason = f"{error.column} points at a row of {error.parent} that is not there"
-                    self._reject_pointing(spec, key, there, reason, among=False)
+                    self._reject_lost(spec, key)
+
+    def _reject_lost(self, spec: TableSpec, key: ForeignKeySpec) -> None:
+        reason = f"{', '.join(key.columns)} points at a row of {key.parent} that is not there"
+        self._reject_pointing(spec, key, self._parents(key), reason, among=False)
 
     def _parents(self, key: ForeignKeySpec) -> set[Key]:
         """What a foreign key may point at: rows that will be written, and those of the target that stay."""
@@ -207,6 +231,15 @@ class Rejecting:
         return WithoutRejected(self.origin, self.rejects)
 
 
+def _are_alike(spec: TableSpec, named: Iterable[tuple[pa.RecordBatch, int]]) -> bool:
+    """Whether rows of a table without a key that have the same name are equal, so that the name is of no other."""
+    found: dict[str, set[Any]] = {}
+    for batch, row in named:
+        digest = row_digests(spec, batch.slice(row, 1))[0].as_py()
+        found.setdefault(batch_key(spec, batch, row), set()).add(digest)
+    return all(len(digests) == 1 for digests in found.values())
+
+
 class _UndoneError(Exception):
     """Ends a transaction that is not to be committed."""
 
@@ -215,7 +248,8 @@ def _refused(target: Connection, spec: TableSpec, batch: pa.RecordBatch) -> Refu
     """Why the target does not take these rows, if it is because of one of them."""
     try:
         with target.savepoint():
-            target.repository(spec).upsert_many([batch])
+            inserted = replace(spec, key=()) if is_unenforced(spec, target) else spec
+            target.repository(inserted).upsert_many([batch])
     except RefusedRowError as error:
         return error
     except ToolkitError:

@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from toolkit.core.batches import BATCH_ROWS
-from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_batches, digest_schema, keyed_digests, row_digests
 from toolkit.core.json_columns import format_column
 from toolkit.core.plan import TableRejects
 from toolkit.core.streams import only, without
@@ -52,10 +53,11 @@ class RejectedRows:
 
     @property
     def key_table(self) -> pa.Table:
-        """The keys."""
-        columns = zip(*self.keys, strict=True) if self.keys else [()] * len(self.spec.key)
-        arrays = [pa.array(values, each.type) for values, each in zip(columns, self.spec.key_schema, strict=True)]
-        return pa.table(arrays, schema=self.spec.key_schema)
+        """The keys, or the digests of the rows of a table without one."""
+        schema = self.spec.key_schema if self.spec.key else digest_schema(self.spec)
+        columns = zip(*self.keys, strict=True) if self.keys else [()] * len(schema)
+        arrays = [pa.array(values, each.type) for values, each in zip(columns, schema, strict=True)]
+        return pa.table(arrays, schema=schema)
 
     @property
     def file(self) -> str:
@@ -74,7 +76,7 @@ class RejectedRows:
     def add_unread(self, row: BadRow) -> None:
         """Reject a row with values that cannot be read."""
         self.is_unread = True
-        if all(name in row.cells for name in self.spec.key):
+        if self.spec.key and all(name in row.cells for name in self.spec.key):
             self.keys[tuple(row.cells[name][0].as_py() for name in self.spec.key)] = None
         else:
             self.has_unread_keys = True
@@ -83,7 +85,9 @@ class RejectedRows:
 
     def add(self, batch: pa.RecordBatch, row: int, reason: str) -> None:
         """Reject a row that was read."""
-        self.keys[tuple(batch.column(name)[row].as_py() for name in self.spec.key)] = None
+        named = batch if self.spec.key else keyed_digests(self.spec, batch.slice(row, 1))
+        place, names = (row, self.spec.key) if self.spec.key else (0, (DIGEST_FIELD,))
+        self.keys[tuple(named.column(name)[place].as_py() for name in names)] = None
         self._write({name: batch.column(name).slice(row, 1) for name in batch.schema.names}, {}, reason)
 
     def reason(self, values: Iterable[BadValue]) -> str:
@@ -232,7 +236,13 @@ class KeptRows:
             found = batches if keys is None else only(batches, keys)
         else:
             found = self.rows.read(batch_rows, keys)
-        return (batch for batch in without(found, self._keys) if batch.num_rows)
+        kept = without(found, self._keys) if self.spec.key else map(self._without_equal, found)
+        return (batch for batch in kept if batch.num_rows)
+
+    def _without_equal(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of a table without a key that are equal to none that is rejected."""
+        rejected = self._keys.column(DIGEST_FIELD).combine_chunks()
+        return batch.filter(pc.invert(pc.is_in(row_digests(self.spec, batch), rejected)))
 
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row."""

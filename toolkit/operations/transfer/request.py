@@ -53,6 +53,11 @@ class Transfer:
         return found if self.rejects is None else WithoutRejected(found, self.rejects)
 
     @property
+    def source_name(self) -> str:
+        """What the rows come from, for messages."""
+        return self.origin.tables.connection.name if self.origin.tables else "the files"
+
+    @property
     def is_exact(self) -> bool:
         """Whether a plan holds only for the very rows that it was made against.
 

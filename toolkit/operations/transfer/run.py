@@ -24,6 +24,7 @@ from toolkit.operations.transfer.made_constraints import made_constraints
 from toolkit.operations.transfer.misfits import require_readable
 from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.prepared import prepared
+from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.request import Transfer, TransferResult
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
         )
     # No schema is made for rows that cannot be loaded into it.
     source, schema_from = request.against(None), made_from(project)
+    require_given_keys(request.specs, source, request.source_name)
     told = () if project.has_history or project.is_reflected else _told_constraints(request, progress)
     if request.dry_run:
         require_readable(source, request.specs)
@@ -176,7 +178,7 @@ class _Run:
             for each in plans
             if each.action is Action.LOAD and not destination.repository(each.spec).is_empty()
         ]
-        if filled or self._request.is_exact or not self._attempts.is_last:
+        if filled or not self._attempts.is_last:
             raise ChangedSincePlanError(destination.name, filled[0] if filled else None)
         reason = (
             f"{destination.name} was written to by others whenever it was compared: rows that they changed since then, "

@@ -16,6 +16,7 @@ from toolkit.core.types import logical_type
 from toolkit.core.values import parse_text, shortened
 from toolkit.engines.portable.unknown_types import types_unknown
 from toolkit.errors import ConfigurationError, SchemaMismatchError, UnknownNameError
+from toolkit.operations.transfer.unenforced import UnenforcedTable, is_unenforced
 
 if TYPE_CHECKING:
     from toolkit.core.plan import TablePlan
@@ -141,7 +142,7 @@ def _required(plan: TablePlan, target: Connection) -> Iterator[str]:
 class FilledTable:
     """A table of the target, whose rows get some more values as they are written."""
 
-    table: Table
+    table: Table | UnenforcedTable
     fill: Fill
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
@@ -157,8 +158,8 @@ class FilledTable:
         return self.table.upsert_many(map(self.fill.filled, batches))
 
 
-def writer(plan: TablePlan, target: Connection) -> Table | FilledTable:
+def writer(plan: TablePlan, target: Connection) -> Table | UnenforcedTable | FilledTable:
     """Where the rows of a plan are written to."""
-    if plan.fill is None:
-        return target.repository(plan.spec)
-    return FilledTable(target.repository(plan.fill.spec), plan.fill)
+    table = target.repository(plan.spec if plan.fill is None else plan.fill.spec)
+    writing = UnenforcedTable(table) if is_unenforced(plan.spec, target) else table
+    return writing if plan.fill is None else FilledTable(writing, plan.fill)

@@ -1,4 +1,4 @@
-"""What fires as rows are written may change others: rows that were equal, and rows that were verified before."""
+"""What a database does by itself as rows are written may change others: equal ones, and those verified before."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer.watermarks import Watermarks
 
 
+def changes_more(plans: Sequence[TablePlan], target: Connection) -> bool:
+    """Whether the target may by itself change rows beside those that the plans write, of the same tables."""
+    specs = [plan.spec for plan in plans]
+    is_written = any(plan.writes or plan.deletes for plan in plans)
+    return is_written and (bool(target.triggers(specs)) or target.has_unmapped_actions(specs))
+
+
 def verify_again(
     plans: Sequence[TablePlan],
     results: Sequence[TableResult],
@@ -31,7 +38,7 @@ def verify_again(
     target: Connection,
     watermarks: Watermarks | None,
 ) -> None:
-    """See that every row that was compared or written is there as the source has it, now that all has fired.
+    """See that every row that was compared or written is there as the source has it, now that all is written.
 
     By digest where the target has no other rows, else row by row.
 
@@ -46,9 +53,10 @@ def verify_again(
         keys = _changed(plan, source, target, watermarks)
         if keys.num_rows:
             rows = partial(rows_with_keys, source.repository(plan.spec), keys)
-            fact = "rows were changed by a trigger, or by others, after they had been compared or verified"
-            error = VerificationError(target.name, plan.spec.name, fact, first_difference(rows, repository, keys))
-            error.advise(firing(target, [each.spec for each in plans]))
+            fact = "rows were changed by a trigger, a foreign key or others after they were compared or verified"
+            found = first_difference(rows, repository, keys)
+            error = VerificationError(target.name, plan.spec.name, fact, found.text)
+            error.advise(found.advice(target.name) or firing(target, [each.spec for each in plans]))
             raise error
 
 

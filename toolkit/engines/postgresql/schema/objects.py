@@ -67,7 +67,7 @@ WITH RECURSIVE edge AS (
         classid = 'pg_attrdef'::regclass
         OR classid = 'pg_constraint'::regclass
            AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE oid = objid AND contype = 'f')
-        OR classid = 'pg_class'::regclass AND refclassid IN ('pg_class'::regclass, 'pg_type'::regclass)
+        OR classid = 'pg_class'::regclass
            AND EXISTS (SELECT 1 FROM pg_class WHERE oid = objid AND relkind IN ('i', 'I', 'c')))
 ), needed AS (
     SELECT 'pg_class'::regclass::oid AS classid, id AS objid FROM unnest(CAST(:tables AS oid[])) AS id

@@ -98,7 +98,7 @@ SELECT c.oid::bigint AS id, conrelid::bigint AS "table", conname::text AS name, 
              JOIN pg_attribute ON attrelid = confrelid AND attnum = k.number ORDER BY place) AS parent_columns,
        confupdtype::text AS on_update, confdeltype::text AS on_delete, confmatchtype::text AS match,
        conparentid <> 0 AS is_of_parent, coninhcount > 0 AS is_inherited,
-       conindid::bigint AS index,
+       conindid::bigint AS index_id,
        ARRAY(SELECT oprname::text FROM unnest(conexclop) WITH ORDINALITY AS k(number, place)
              JOIN pg_operator ON pg_operator.oid = k.number ORDER BY place) AS operators,
        coalesce((to_jsonb(c) -> 'conperiod')::boolean, false) AS has_period,
@@ -171,11 +171,12 @@ LEFT JOIN pg_attribute ON attrelid = own.refobjid AND attnum = own.refobjsubid
 ORDER BY quoted
 """
 
-# Which columns take their numbers from which sequence.
+# Which columns take their numbers from which sequence, just as they come.
 DEFAULTS = """
 SELECT adrelid::bigint AS "table", adnum AS number, refobjid::bigint AS sequence FROM pg_attrdef
 JOIN pg_depend ON objid = pg_attrdef.oid AND classid = 'pg_attrdef'::regclass AND refclassid = 'pg_class'::regclass
 JOIN pg_sequence ON seqrelid = refobjid WHERE adrelid = ANY(CAST(:tables AS oid[]))
+AND pg_get_expr(adbin, adrelid) = format('nextval(%L::regclass)', seqrelid::regclass)
 """
 
 PARTITIONS = """

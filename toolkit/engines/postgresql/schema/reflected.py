@@ -95,7 +95,7 @@ class _Found:
         indexes = {row.id: row for row in self._indexes[id_]}
         for row in self._constraints[id_]:
             if row.kind == "x":
-                table.append_constraint(_exclusion(table, row, indexes[row.index]))
+                table.append_constraint(_exclusion(table, row, indexes[row.index_id]))
             elif (constraint := _constraint(table, row)) is not None:
                 table.append_constraint(constraint)
         for row in indexes.values():

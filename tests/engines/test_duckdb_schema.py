@@ -1,0 +1,61 @@
+"""DuckDB's tables by its own catalogue, without models: as they are reflected, and as they are made once more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+
+from tests.engines.duckdb_catalogue import catalogue
+from toolkit.config import Config, load_config
+from toolkit.core.schema import NEXT_NUMBER
+from toolkit.engines import connect
+from toolkit.operations.sync import sync
+
+HOSTILE = Path(__file__).parent / "hostile_duckdb.sql"
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Config:
+    """Two files of DuckDB, the first with hostile tables and their rows, and no models."""
+    with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
+        connection.execute(HOSTILE.read_text(encoding="utf-8"))
+    names = ("one", "two")
+    return load_config(
+        tmp_path, {f"TOOLKIT_{name.upper()}_URL": f"duckdb:///{tmp_path}/{name}.duckdb" for name in names}
+    )
+
+
+def test_tables_in_another_file_are_the_same_again_by_duckdbs_own_catalogue(pair: Config, tmp_path: Path) -> None:
+    result = sync(pair, "one", "two")
+    assert result.created_schema
+    assert result.verified
+    with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
+        connection.execute("DROP SEQUENCE unused")  # As no table takes numbers from it, it is told and not carried.
+    assert catalogue(tmp_path / "two.duckdb") == catalogue(tmp_path / "one.duckdb")
+    again = sync(pair, "one", "two")
+    assert {table.unchanged for table in again.tables} == {2}
+    assert sum(table.inserted + table.updated for table in again.tables) == 0
+
+
+def test_what_is_beside_tables_is_told_and_the_rest_is_as_sqlalchemy_has_it(pair: Config) -> None:
+    with connect(pair.database("one")) as connection:
+        schema = connection.schema()
+    told = {(note.table, note.what) for note in schema.notes}
+    assert told == {("seen", "view"), ("plus_one", "macro"), ("unused", "sequence")}
+    assert set(schema.metadata.tables) == {"Parent Table", 'Odd "schema".child', "a_child"}
+    parent = schema.metadata.tables["Parent Table"]
+    assert parent.c.id.info == {NEXT_NUMBER: 9}
+    assert str(parent.c["Mixed Name"].server_default.arg) == """'a:b %s ''q'' "d"'"""  # type: ignore[union-attr]
+    feeling = parent.c.feeling.type
+    assert isinstance(feeling, sa.Enum)
+    assert (feeling.name, feeling.enums) == ("mood", ["sad", "it's ok", "100% :happy", "", ", "])
+    assert parent.c.select.type.collation == "NOCASE"  # type: ignore[attr-defined]
+    assert isinstance(parent.c.doubled.computed, sa.Computed)
+    assert {each.name: each.unique for each in parent.indexes} == {"Index %": False, "unique_one": True}
+    checks = {str(each.sqltext) for each in parent.constraints if isinstance(each, sa.CheckConstraint)}
+    assert checks == {"""("Mixed Name" != ':x%')""", """((amount > 0) AND ("100%" !~~ '%:x'))"""}
+    (key,) = schema.metadata.tables["a_child"].foreign_keys
+    assert key.column is parent.c.id

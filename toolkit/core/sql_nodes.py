@@ -1,0 +1,65 @@
+"""Parts of SQL as sqlglot takes it apart: what they are made of, and what they are called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toolkit.core.sql_terms import Term, Untranslatable, is_date, number_of, number_term, truth_term
+from toolkit.core.types import Kind
+
+if TYPE_CHECKING:
+    from sqlglot.expressions import Expr
+
+COMPARISONS = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+"""By sqlglot's word for it, the sign of a comparison."""
+# As an operand of a comparison without brackets, engines bind these differently.
+_LOOSE = frozenset({*COMPARISONS, "is", "in", "between", "like", "not", "and", "or", "nullsafeeq", "nullsafeneq"})
+TEXT_TYPES = frozenset({"TEXT", "VARCHAR", "CHAR", "NCHAR", "NVARCHAR", "BPCHAR", "NAME"})
+WIDE_NUMBERS = frozenset({"DECIMAL", "BIGINT", "DOUBLE", "BIGDECIMAL"})
+NUMBER_TYPES = WIDE_NUMBERS | {"INT", "SMALLINT", "TINYINT", "FLOAT"}
+_TRUTHS = {"t": True, "true": True, "f": False, "false": False}
+
+
+def conjuncts(node: Expr) -> list[Expr]:
+    """The parts that all have to hold."""
+    if node.key == "paren":
+        return conjuncts(node.this)
+    if node.key == "and":
+        return [*conjuncts(node.this), *conjuncts(node.expression)]
+    return [node]
+
+
+def listed(node: Expr) -> list[Expr]:
+    """The elements of an array that is written out."""
+    while node.key in ("paren", "cast"):
+        node = node.this
+    if node.key != "array":
+        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+    return list(node.expressions)
+
+
+def tight(node: Expr) -> Expr:
+    """An operand that every engine takes for one."""
+    if node.key in _LOOSE:
+        raise Untranslatable(f"what {shown(node)} belongs to is not certain without brackets")
+    return node
+
+
+def shown(node: Expr) -> str:
+    """A node, for a message."""
+    text = node.sql(comments=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - what a line has room for
+
+
+def literal_cast(term: Term, name: str, node: Expr) -> Term:
+    """A literal of text as one of the type of that name."""
+    value = str(term.literal)
+    if name in TEXT_TYPES or name == "USERDEFINED":
+        return term
+    if name in NUMBER_TYPES:
+        return number_term(number_of(value))
+    if name == "BOOLEAN" and value.lower() in _TRUTHS:
+        return truth_term(_TRUTHS[value.lower()])
+    if name == "DATE" and is_date(value):
+        return Term(term.sql, Kind.DATE, literal=value)
+    raise Untranslatable(f"the meaning of {shown(node)} is not certain there")

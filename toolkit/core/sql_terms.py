@@ -1,0 +1,110 @@
+"""Parts of an expression in SQL, each with what it holds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
+
+NUMBERS = frozenset({*INTEGER_KINDS, *FLOAT_KINDS, Kind.DECIMAL})
+MOMENTS = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+BOOLEAN = Kind.BOOL
+_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
+_WHOLE = re.compile(r"-?\d+")
+_INT64 = 2**63
+
+
+class Untranslatable(Exception):  # noqa: N818 - it is no fault, but an answer
+    """A text does not mean the same in another engine for certain; why, as part of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMeaning:
+    """A column: its name in the target, and what it holds; `labels` are those of an enum."""
+
+    name: str
+    kind: str
+    collation: str | None = None
+    is_padded: bool = False
+    """It is a CHAR(n)."""
+    is_wide: bool = False
+    """Its decimals may have more digits than a double holds."""
+    is_numeric: bool = False
+    """What looks like a number and is compared with it becomes one."""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part in the target's SQL; `kind` is that of a logical type, or `null`.
+
+    Texts are compared without regard to case (`folds`), or in a way that is not known (not `is_plain`); their order is
+    that of their bytes (`is_binary`). A truth that no value breaks `is_trivial`.
+    """
+
+    sql: str
+    kind: str
+    literal: str | Decimal | bool | None = None
+    column: ColumnMeaning | None = None
+    folds: bool = False
+    is_plain: bool = True
+    is_binary: bool = True
+    is_trivial: bool = False
+    is_collated: bool = False
+    """A collation is named with it, which counts before that of any column."""
+    has_ascii_case: bool = False
+    """No letters but those of ASCII have another case."""
+
+
+def text_literal(text: str) -> str:
+    """A text as SQL writes it."""
+    if "\0" in text:
+        raise Untranslatable("it has a text with U+0000")
+    return "'{}'".format(text.replace("'", "''"))
+
+
+def text_term(text: str) -> Term:
+    """A literal of text."""
+    return Term(text_literal(text), Kind.TEXT, literal=text)
+
+
+def truth_term(truth: bool) -> Term:
+    """TRUE or FALSE."""
+    return Term("TRUE" if truth else "FALSE", BOOLEAN, literal=truth)
+
+
+def number_of(text: str) -> Decimal:
+    """The number that a text is."""
+    if _NUMBER.fullmatch(text) is None:
+        raise Untranslatable(f"{text!r} is no number")
+    return Decimal(text.strip())
+
+
+def number_term(number: Decimal) -> Term:
+    """A literal number, with the digits that it was written with."""
+    text = str(number)
+    if _WHOLE.fullmatch(text):
+        is_small = -_INT64 <= int(text) < _INT64
+        return Term(text, Kind.INT64 if is_small else Kind.DECIMAL, literal=number)
+    return Term(text, Kind.FLOAT64 if "E" in text else Kind.DECIMAL, literal=number)
+
+
+def lower_ascii(text: str) -> str:
+    """A text with the letters of ASCII, and no others, in lower case."""
+    return "".join(each.lower() if each.isascii() else each for each in text)
+
+
+def is_date(text: str) -> bool:
+    """Whether it is a day as ISO 8601 writes it."""
+    try:
+        return dt.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes any."""
+    return '"{}"'.format(name.replace('"', '""'))

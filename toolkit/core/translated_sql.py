@@ -1,0 +1,397 @@
+"""Exprs in the SQL of one engine, written in that of another where their meaning there is certain.
+
+sqlglot takes a text apart. What of it is written again is a list of what is known to mean the same: whatever is not
+on it is refused with its reason. Operands are in brackets wherever engines might bind them differently.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from string import ascii_lowercase, ascii_uppercase
+from typing import TYPE_CHECKING
+
+from toolkit.core.sql_comparisons import Comparing
+from toolkit.core.sql_dialect import SqlDialect
+from toolkit.core.sql_nodes import (
+    COMPARISONS,
+    NUMBER_TYPES,
+    TEXT_TYPES,
+    WIDE_NUMBERS,
+    conjuncts,
+    listed,
+    literal_cast,
+    shown,
+    tight,
+)
+from toolkit.core.sql_terms import (
+    BOOLEAN,
+    NUMBERS,
+    ColumnMeaning,
+    Term,
+    Untranslatable,
+    number_of,
+    number_term,
+    quoted,
+    text_term,
+    truth_term,
+)
+from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
+
+if TYPE_CHECKING:
+    from sqlglot.expressions import Expr
+
+_ARITHMETIC = {"add": "+", "sub": "-", "mul": "*"}
+
+
+class Translation:
+    """From one engine's SQL to another's, over the columns of a table.
+
+    `remarks` say how the meaning differs a little, `used` are the columns that were named.
+
+    Each of its methods raises `Untranslatable` where the meaning is not certain.
+    """
+
+    def __init__(self, source: SqlDialect, target: SqlDialect, columns: Mapping[str, ColumnMeaning]) -> None:
+        self.source, self.target, self.columns = source, target, columns
+        self.remarks: list[str] = []
+        self.used: set[str] = set()
+        self._comparing = Comparing(source, target)
+        self._by_case = {name.lower(): each for name, each in columns.items()}
+        self._folds: str | None = None
+
+    def condition(self, text: str) -> str:
+        """What a partial index is of."""
+        return _joined([self._truth(each) for each in conjuncts(self.parsed(text))])
+
+    def check(self, text: str) -> str:
+        """What a CHECK demands; of several conditions, those that are certain, and `remarks` of the others."""
+        kept, reasons = [], []
+        for each in conjuncts(self.parsed(text)):
+            try:
+                term = self._truth(each)
+            except Untranslatable as error:
+                reasons.append(f"without {shown(each)}: {error}")
+                continue
+            if term.is_trivial:
+                reasons.append(f"without {shown(each)}: it holds for every value of the types there")
+            else:
+                kept.append(term)
+        if not kept:
+            raise Untranslatable("; ".join(each.partition(": ")[2] for each in reasons))
+        self.remarks += reasons
+        return _joined(kept)
+
+    def value(self, text: str, kind: str) -> str:
+        """What a generated column of a kind holds."""
+        term = self.term(self.parsed(text))
+        if kind == Kind.BOOL:
+            return self._as_truth(term).sql
+        if term.kind != kind and not (term.kind in INTEGER_KINDS and kind in INTEGER_KINDS):
+            raise Untranslatable(f"it gives {term.kind} for a column of {kind}")
+        return term.sql
+
+    def indexed(self, text: str, *, is_unique: bool) -> str:
+        """What an index has in place of a column. Of a unique one no more rows are equal than to the source."""
+        self._folds = "less" if is_unique else "as named"
+        try:
+            term = self.term(self.parsed(text))
+        finally:
+            self._folds = None
+        return self._comparing.lowered(term) if term.folds else term.sql
+
+    def parsed(self, text: str) -> Expr:
+        """A text taken apart."""
+        import sqlglot
+        from sqlglot.errors import SqlglotError
+
+        logger = logging.getLogger("sqlglot")
+        level, logger.level = logger.level, logging.ERROR
+        try:
+            return sqlglot.parse_one(text, dialect=self.source.grammar or None)
+        except SqlglotError as error:
+            raise Untranslatable("it is not understood") from error
+        finally:
+            logger.level = level
+
+    def term(self, node: Expr) -> Term:
+        """A node in the target's SQL."""
+        key = node.key
+        if key in COMPARISONS:
+            return self._comparison(node, COMPARISONS[key])
+        if key in _ARITHMETIC:
+            return self._arithmetic(node, _ARITHMETIC[key])
+        visit = getattr(self, f"_visit_{key}", None)
+        if visit is None:
+            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+        found: Term = visit(node)
+        return found
+
+    # -- leaves ----------------------------------------------------------------------------------------------------
+
+    def _visit_null(self, _: Expr) -> Term:
+        return Term("NULL", "null")
+
+    def _visit_boolean(self, node: Expr) -> Term:
+        return truth_term(bool(node.this))
+
+    def _visit_literal(self, node: Expr) -> Term:
+        return text_term(node.this) if node.args["is_string"] else number_term(number_of(node.this))
+
+    def _visit_column(self, node: Expr) -> Term:
+        name: str = node.name
+        found = self.columns.get(name) or self._by_case.get(name.lower())
+        if found is None:
+            if self.source.has_loose_names and node.this.args.get("quoted"):
+                return text_term(name)
+            raise Untranslatable(f"there is no column {name}")
+        self.used.add(found.name)
+        collation = (found.collation or "").upper()
+        is_known = not collation or collation in self.source.byte_collations | self.source.folding_collations
+        return Term(
+            quoted(found.name),
+            found.kind,
+            column=found,
+            folds=collation in self.source.folding_collations,
+            is_plain=is_known and not (found.is_padded and self.source.pads_chars != self.target.pads_chars),
+            is_binary=collation in self.source.byte_collations if collation else self.source.orders_by_bytes,
+        )
+
+    def _visit_collate(self, node: Expr) -> Term:
+        term, name = self.term(node.this), node.expression.name.upper()
+        if node.this.key not in ("column", "paren", "literal"):
+            raise Untranslatable(f"what {shown(node)} belongs to is not certain without brackets")
+        if term.kind != Kind.TEXT or name not in self.source.byte_collations | self.source.folding_collations:
+            raise Untranslatable(f"there is no collation {name}")
+        is_binary = name in self.source.byte_collations
+        return replace(
+            term,
+            folds=not is_binary,
+            is_binary=is_binary,
+            is_plain=True,
+            is_collated=True,
+            has_ascii_case=is_binary and self.source.cases_by_collation,
+        )
+
+    def _visit_paren(self, node: Expr) -> Term:
+        return self.term(node.this)
+
+    def _visit_hexstring(self, node: Expr) -> Term:
+        return Term(self.target.bytes.format(node.this), Kind.BYTES)
+
+    # -- truth -----------------------------------------------------------------------------------------------------
+
+    def _truth(self, node: Expr) -> Term:
+        return self._as_truth(self.term(node))
+
+    def _as_truth(self, term: Term) -> Term:
+        if term.kind in (BOOLEAN, "null"):
+            return term
+        if term.kind in NUMBERS and self.source.has_loose_types:
+            return Term(f"({term.sql} <> 0)", BOOLEAN)
+        raise Untranslatable(f"{term.sql} is no truth value there")
+
+    def _visit_and(self, node: Expr) -> Term:
+        return Term(f"({self._truth(node.this).sql} AND {self._truth(node.expression).sql})", BOOLEAN)
+
+    def _visit_or(self, node: Expr) -> Term:
+        return Term(f"({self._truth(node.this).sql} OR {self._truth(node.expression).sql})", BOOLEAN)
+
+    def _visit_not(self, node: Expr) -> Term:
+        inner = node.this
+        if inner.key == "is" and inner.expression.key == "null":
+            return Term(f"({self.term(tight(inner.this)).sql} IS NOT NULL)", BOOLEAN)
+        if inner.key == "in":
+            return self._membership(inner.this, inner.expressions, "NOT IN", inner)
+        return Term(f"(NOT {self._truth(inner).sql})", BOOLEAN)
+
+    def _visit_is(self, node: Expr) -> Term:
+        inner, other = tight(node.this), node.expression
+        if other.key == "null":
+            return Term(f"({self.term(inner).sql} IS NULL)", BOOLEAN)
+        if other.key == "boolean":
+            return Term(f"({self._truth(inner).sql} IS {str(other.this).upper()})", BOOLEAN)
+        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+
+    # -- comparisons -----------------------------------------------------------------------------------------------
+
+    def _comparison(self, node: Expr, sign: str) -> Term:
+        left, right = tight(node.this), tight(node.expression)
+        if right.key == "any" and sign == "=":
+            return self._membership(left, listed(right.this), "IN", node)
+        if right.key == "anonymous" and right.name.upper() == "ALL" and sign == "<>":
+            return self._membership(left, listed(right.expressions[0]), "NOT IN", node)
+        return self._comparing.compared(self.term(left), self.term(right), sign)
+
+    def _visit_nullsafeeq(self, node: Expr) -> Term:
+        found = self._comparing.compared(
+            self.term(tight(node.this)), self.term(tight(node.expression)), "=", self.target.same
+        )
+        return replace(found, is_trivial=False)
+
+    def _visit_nullsafeneq(self, node: Expr) -> Term:
+        return Term(f"(NOT {self._visit_nullsafeeq(node).sql})", BOOLEAN)
+
+    def _visit_between(self, node: Expr) -> Term:
+        terms = [self.term(tight(each)) for each in (node.this, node.args["low"], node.args["high"])]
+        if [each.kind for each in terms] == [BOOLEAN, *[Kind.INT64] * 2]:
+            return self._membership(node.this, [node.args["low"], node.args["high"]], "IN", node)
+        low, high = (
+            self._comparing.compared(terms[0], each, sign) for each, sign in zip(terms[1:], (">=", "<="), strict=True)
+        )
+        return Term(f"({low.sql} AND {high.sql})", BOOLEAN)
+
+    def _visit_in(self, node: Expr) -> Term:
+        return self._membership(node.this, node.expressions, "IN", node)
+
+    def _membership(self, left: Expr, listed: Iterable[Expr], word: str, node: Expr) -> Term:
+        inner, others = self.term(tight(left)), [self.term(tight(each)) for each in listed]
+        if not others:
+            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+        pairs = [self._comparing.alike(inner, each, "=") for each in others]
+        if len({own for own, _ in pairs}) > 1:
+            raise Untranslatable(f"{shown(node)} compares values of several types")
+        values = {each.literal for each in others}
+        is_trivial = word == "IN" and inner.kind == BOOLEAN and {0, 1} <= values
+        return Term(f"({pairs[0][0]} {word} ({', '.join(each for _, each in pairs)}))", BOOLEAN, is_trivial=is_trivial)
+
+    def _visit_like(self, node: Expr) -> Term:
+        text, pattern = self.term(tight(node.this)), self.term(tight(node.expression))
+        word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+        return Term(self._comparing.like(text, pattern, word), BOOLEAN)
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def _number(self, term: Term) -> Term:
+        if term.kind == BOOLEAN and self.source.has_loose_types:
+            return Term(f"CAST({term.sql} AS INTEGER)", Kind.INT64)
+        if term.kind not in NUMBERS:
+            raise Untranslatable(f"it reckons with {term.kind}")
+        return term
+
+    def _arithmetic(self, node: Expr, sign: str) -> Term:
+        left, right = self._number(self.term(node.this)), self._number(self.term(node.expression))
+        kinds = {left.kind, right.kind}
+        is_exact = not (self.source.has_loose_types or self.target.has_loose_types)
+        if kinds <= INTEGER_KINDS:
+            kind: str = Kind.INT64
+        elif kinds & FLOAT_KINDS and Kind.FLOAT32 not in kinds and (is_exact or Kind.DECIMAL not in kinds):
+            kind = Kind.FLOAT64
+        elif is_exact and Kind.DECIMAL in kinds and Kind.FLOAT32 not in kinds:
+            kind = Kind.DECIMAL
+        else:
+            raise Untranslatable("decimals are reckoned with as doubles by one of the engines")
+        return Term(f"({left.sql} {sign} {right.sql})", kind)
+
+    def _visit_neg(self, node: Expr) -> Term:
+        term = self._number(self.term(node.this))
+        if isinstance(term.literal, Decimal):
+            return number_term(-term.literal)
+        return Term(f"(- {term.sql})", term.kind)
+
+    def _visit_dpipe(self, node: Expr) -> Term:
+        terms = [self.term(each) for each in (node.this, node.expression)]
+        if any(each.kind != Kind.TEXT or not each.is_plain for each in terms):
+            raise Untranslatable("it joins what are no texts")
+        return Term(f"({terms[0].sql} || {terms[1].sql})", Kind.TEXT, is_binary=all(each.is_binary for each in terms))
+
+    def _visit_length(self, node: Expr) -> Term:
+        term = self.term(node.this)
+        if term.kind != Kind.TEXT or not term.is_plain:
+            raise Untranslatable(f"it asks for the length of {term.kind}")
+        return Term(f"length({term.sql})", Kind.INT64)
+
+    def _visit_abs(self, node: Expr) -> Term:
+        term = self._number(self.term(node.this))
+        return Term(f"abs({term.sql})", term.kind)
+
+    def _visit_lower(self, node: Expr) -> Term:
+        return self._case(node, "lower", self.target.lowered)
+
+    def _visit_upper(self, node: Expr) -> Term:
+        return self._case(node, "upper", self.target.raised)
+
+    def _case(self, node: Expr, name: str, of_ascii: str | None) -> Term:
+        term = self.term(node.this)
+        is_exact = self.source.folds_ascii_alone or term.has_ascii_case
+        if term.kind != Kind.TEXT or not term.is_plain:
+            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+        if self._folds == "as named" and not term.has_ascii_case:
+            return replace(term, sql=f"{name}({term.sql})", column=None, folds=False, is_collated=False)
+        if of_ascii is None or not (is_exact or self._folds):
+            raise Untranslatable(f"{name}() changes other letters there")
+        if not is_exact:
+            self.remarks.append("texts that differ by the case of letters outside of ASCII are two there")
+        return replace(term, sql=of_ascii.format(term.sql), column=None, folds=False, is_collated=False)
+
+    def _visit_translate(self, node: Expr) -> Term:
+        letters = node.args["from_"].name, node.args["to"].name
+        if letters == (ascii_uppercase, ascii_lowercase):
+            return self._of_ascii(node, self.target.lowered)
+        if letters == (ascii_lowercase, ascii_uppercase):
+            return self._of_ascii(node, self.target.raised)
+        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+
+    def _of_ascii(self, node: Expr, form: str | None) -> Term:
+        term = self.term(node.this)
+        if term.kind != Kind.TEXT or not term.is_plain or form is None:
+            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+        return replace(term, sql=form.format(term.sql), column=None, folds=False, is_collated=False)
+
+    def _visit_coalesce(self, node: Expr) -> Term:
+        return self._one_of([self.term(each) for each in (node.this, *node.expressions)], "coalesce({})")
+
+    def _visit_nullif(self, node: Expr) -> Term:
+        own, other = self.term(node.this), self.term(node.expression)
+        left, right = self._comparing.alike(own, other, "=")
+        return replace(own, sql=f"nullif({left}, {right})", column=None, folds=False, is_collated=False)
+
+    def _visit_case(self, node: Expr) -> Term:
+        if node.this is not None:
+            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+        default = node.args.get("default")
+        results = [self.term(each.args["true"]) for each in node.args["ifs"]]
+        results.append(self.term(default) if default is not None else Term("NULL", "null"))
+        when = "".join(f" WHEN {self._truth(each.this).sql} THEN {{}}" for each in node.args["ifs"])
+        return self._one_of(results, f"CASE{when.replace('{}', '|')} ELSE |END", "|")
+
+    def _one_of(self, terms: list[Term], form: str, mark: str = "") -> Term:
+        """Terms of which one is the result."""
+        kinds = {each.kind for each in terms} - {"null"}
+        numbers = kinds <= NUMBERS and not (kinds & FLOAT_KINDS and Kind.DECIMAL in kinds)
+        if not kinds or (len(kinds) > 1 and not numbers) or not all(each.is_plain for each in terms):
+            raise Untranslatable(f"it gives values of several types: {', '.join(sorted(kinds))}")
+        kind = next(iter(kinds)) if len(kinds) == 1 else _widest(kinds)
+        if mark:
+            parts = form.split(mark)
+            sql = parts[0] + "".join(f"{each.sql} {part.lstrip()}" for each, part in zip(terms, parts[1:], strict=True))
+        else:
+            sql = form.format(", ".join(each.sql for each in terms))
+        return Term(sql, kind, is_binary=all(each.is_binary for each in terms))
+
+    def _visit_cast(self, node: Expr) -> Term:
+        inner, wanted = node.this, node.args["to"]
+        name = getattr(wanted.this, "name", str(wanted.this)).upper()
+        term = self.term(inner)
+        if term.kind == "null":
+            return term
+        if isinstance(term.literal, str):
+            return literal_cast(term, name, node)
+        if name in TEXT_TYPES and not wanted.expressions and term.kind in (Kind.TEXT, Kind.ENUM):
+            return term if term.is_plain else replace(term, is_plain=False)
+        if term.kind in NUMBERS and (name in WIDE_NUMBERS or (term.literal is not None and name in NUMBER_TYPES)):
+            is_whole = name != "BIGINT" or term.kind in INTEGER_KINDS
+            if is_whole and not (wanted.expressions and term.literal is None):
+                return term
+        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+
+
+def _widest(kinds: set[str]) -> str:
+    order = (Kind.FLOAT64, Kind.FLOAT32, Kind.DECIMAL, Kind.INT64, Kind.INT32, Kind.INT16)
+    return next(each for each in order if each in kinds)
+
+
+def _joined(terms: Sequence[Term]) -> str:
+    return " AND ".join(each.sql for each in terms)

@@ -1,0 +1,79 @@
+"""What an engine can have of a schema: data by which another engine's schema is made to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolkit.core.sql_dialect import SqlDialect
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaFeatures:
+    """What tables that are made may have. Without further words it is what every engine has."""
+
+    sql: SqlDialect = field(default_factory=SqlDialect)
+    """Its SQL."""
+
+    # -- names -----------------------------------------------------------------------------------------------------
+
+    has_schemas: bool = True
+    """Tables lie in schemas, and so do the names of their indexes."""
+    longest_name: int | None = None
+    """The most bytes of a name."""
+    folds_names: bool = True
+    """Names that differ by the case of ASCII's letters alone are one."""
+    reserved_columns: frozenset[str] = frozenset()
+    """Names that no column may have."""
+    reserved_prefix: str | None = None
+    """What no table's name may begin with."""
+    keys_share_names: bool = False
+    """Primary keys and unique constraints have names among those of tables and indexes."""
+
+    # -- columns ---------------------------------------------------------------------------------------------------
+
+    keeps_lengths: bool = True
+    """No text is longer than its column's type says."""
+    has_enums: bool = False
+    """A column of an enum holds its labels alone."""
+    has_comments: bool = True
+    """Tables and columns have comments."""
+    computed_when: frozenset[str] = frozenset()
+    """When a generated column is computed: as it is `stored`, or as it is read (`virtual`)."""
+    computes_of_computed: bool = True
+    """A generated column may be computed from another."""
+    constrains_computed: bool = True
+    """A generated column may be part of a key or a check, and may be NOT NULL."""
+    numbers_any_column: bool = False
+    """Any column may number itself; else a key of one column alone."""
+    number_type: str | None = None
+    """The type that a column must have that numbers itself, if there is only one."""
+    numbered_options: Mapping[str, Any] = field(default_factory=dict)
+    """What SQLAlchemy is told of a table whose key numbers itself."""
+
+    # -- keys and indexes ------------------------------------------------------------------------------------------
+
+    has_deferrable_keys: bool = False
+    """A unique key may be checked at the end of a transaction."""
+    has_nulls_not_distinct: bool = False
+    """In a unique key, NULLs may be the same."""
+    has_partial_indexes: bool = False
+    """An index may have a condition."""
+    orders_indexes: bool = True
+    """An index is in ascending or descending order."""
+    orders_nulls: bool = True
+    """An index says whether NULLs are first."""
+    has_exclusions: bool = False
+    """There are constraints that rows exclude one another by."""
+    index_options: frozenset[str] = frozenset()
+    """Of the options that SQLAlchemy has for an index: those that it takes, besides its condition."""
+
+    # -- foreign keys ----------------------------------------------------------------------------------------------
+
+    keeps_foreign_keys: bool = True
+    """Tables that are made have foreign keys."""
+    has_match_full: bool = False
+    """A foreign key may ask for either all of its columns or none."""
+    has_set_of_columns: bool = False
+    """What is set to NULL by a foreign key's action may be some of its columns."""

@@ -1,0 +1,19 @@
+"""What of another engine's schema SQLite can have."""
+
+from __future__ import annotations
+
+from toolkit.engines.contract import SchemaFeatures
+from toolkit.engines.sqlite.sql_dialect import SQL
+
+FEATURES = SchemaFeatures(
+    sql=SQL,
+    has_schemas=False,
+    reserved_prefix="sqlite_",
+    keeps_lengths=False,
+    has_comments=False,
+    computed_when=frozenset({"stored", "virtual"}),
+    number_type="INTEGER",
+    numbered_options={"sqlite_autoincrement": True},
+    has_partial_indexes=True,
+    orders_nulls=False,
+)

@@ -1,0 +1,292 @@
+"""The columns of a table that is made in another engine: types, defaults, generated values, numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from toolkit.core.schema import NEXT_NUMBER, Note
+from toolkit.core.sql_terms import ColumnMeaning, Untranslatable, quoted, text_literal
+from toolkit.core.translated_defaults import translated_default
+from toolkit.core.translated_sql import Translation
+from toolkit.core.types import INTEGER_KINDS, Kind, logical_type
+from toolkit.core.verbatim import verbatim
+from toolkit.engines.contract import Engine, SchemaFeatures
+
+# The digits of decimals that any double gives back.
+_DOUBLE_DIGITS = 15
+_DECLARED = "declared"
+# A default that takes the next number of a sequence, and does nothing more with it.
+_NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
+
+
+def text_of(clause: Any) -> str:
+    """The SQL of a text of a schema, as its database has it."""
+    return clause.text.replace("\\:", ":") if isinstance(clause, sa.TextClause) else str(clause)
+
+
+def meaning_of(column: sa.Column[Any], source: SchemaFeatures) -> ColumnMeaning:
+    """What a column is to the texts that name it."""
+    type_: Any = column.type
+    if isinstance(type_, postgresql.DOMAIN):
+        type_ = type_.data_type
+    kind = logical_type(column.type)
+    declared = column.info.get(_DECLARED)
+    pattern = source.sql.numeric_declarations
+    return ColumnMeaning(
+        column.name,
+        kind.kind,
+        getattr(type_, "collation", None),
+        is_padded=isinstance(type_, sa.CHAR | sa.NCHAR),
+        is_wide=kind.kind == Kind.DECIMAL and (kind.precision is None or kind.precision > _DOUBLE_DIGITS),
+        is_numeric=bool(pattern and declared and re.fullmatch(pattern, declared, re.IGNORECASE | re.DOTALL)),
+        labels=tuple(getattr(type_, "enums", None) or ()),
+    )
+
+
+@dataclass
+class TableMaking:
+    """A table of the source's, and what is told of it while it is made in the target."""
+
+    table: sa.Table
+    source: SchemaFeatures
+    target: SchemaFeatures
+    engine: Engine
+    notes: list[Note]
+
+    def note(self, what: str, reason: str, column: str | None = None) -> None:
+        """Tell what is not carried, or not as it is."""
+        self.notes.append(Note(self.table.fullname, what, reason, column))
+
+    def left_out(self, what: str, error: Untranslatable, column: str | None = None) -> None:
+        """Tell that a text is not carried, for its meaning is not certain."""
+        self.note(what, f"Left out: {error}.", column)
+
+    def translation(self) -> Translation:
+        """From the source's SQL to the target's, over the columns of the table."""
+        return Translation(self.source.sql, self.target.sql, self.meanings)
+
+    def remarked(self, translation: Translation, what: str, column: str | None = None) -> None:
+        """Tell how the meaning of a text differs."""
+        for remark in dict.fromkeys(translation.remarks):
+            self.note(what, f"Made, but {remark}.", column)
+
+    @cached_property
+    def meanings(self) -> dict[str, ColumnMeaning]:
+        """What each column is."""
+        return {each.name: meaning_of(each, self.source) for each in self.table.columns}
+
+    @cached_property
+    def computed(self) -> dict[str, str]:
+        """By the columns that are generated in the target, too, what they are."""
+        found: dict[str, str] = {}
+        for column in self.table.columns:
+            if column.computed is None:
+                continue
+            text = text_of(column.computed.sqltext)
+            try:
+                found[column.name] = self._computation(text, self.meanings[column.name].kind)
+            except Untranslatable as error:
+                reason = f"It is a plain column, with the values of now: {error}."
+                self.note(f"generated as {text}", reason, column.name)
+        return found
+
+    def _computation(self, text: str, kind: str) -> str:
+        translation = self.translation()
+        value = translation.value(text, kind)
+        if not self.target.computed_when:
+            raise Untranslatable("there are no generated columns")
+        generated = {each.name for each in self.table.columns if each.computed is not None}
+        if not self.target.computes_of_computed and generated & translation.used:
+            raise Untranslatable("none is generated from another there")
+        return value
+
+
+def columns_of(making: TableMaking) -> list[sa.Column[Any]]:
+    """The columns, in their order."""
+    found = [_column(making, each) for each in making.table.columns]
+    _tell_lengths(making)
+    _tell_comments(making)
+    return found
+
+
+def _column(making: TableMaking, column: sa.Column[Any]) -> sa.Column[Any]:
+    type_, extra, default = _type(making, column), list[Any](), None
+    nullable, numbers_itself = bool(column.nullable), False
+    if column.name in making.computed:
+        extra.append(_computed(making, column))
+        nullable = nullable or _loses_not_null(making, column)
+    elif is_numbered(column):
+        is_key = not making.target.numbers_any_column and numbered_key(making) is column
+        type_, extra = _numbered(making, column, type_, is_key=is_key)
+        numbers_itself = is_key or bool(extra)
+    elif column.computed is None:
+        default = _default(making, column)
+    return sa.Column(
+        column.name,
+        type_,
+        *extra,
+        nullable=nullable,
+        server_default=default,
+        autoincrement=numbers_itself,
+        comment=column.comment if making.target.has_comments else None,
+        info=dict(column.info),
+    )
+
+
+# -- types -------------------------------------------------------------------------------------------------------------
+
+
+def _type(making: TableMaking, column: sa.Column[Any]) -> Any:
+    type_: Any = column.type
+    base: Any = type_.data_type if isinstance(type_, postgresql.DOMAIN) else type_
+    collation = getattr(base, "collation", None) or getattr(type_, "collation", None)
+    if not collation:
+        return type_
+    making.note(f"collation {collation}", _without_collation(making, collation), column.name)
+    plain: Any = base.copy()
+    plain.collation = None
+    return plain
+
+
+def _without_collation(making: TableMaking, collation: str) -> str:
+    if collation.upper() in making.source.sql.folding_collations:
+        return "Texts that differ by case are two in queries there; keys and checks take them for one as here."
+    if collation.upper() in making.source.sql.byte_collations and making.target.sql.orders_by_bytes:
+        return "It is how texts are compared there anyway."
+    return "Texts are ordered by another there."
+
+
+def domain_checks(making: TableMaking) -> Iterator[tuple[str | None, str]]:
+    """The names and conditions of what domains and enums demand, where these are not made."""
+    for column in making.table.columns:
+        type_: Any = column.type
+        while isinstance(type_, postgresql.DOMAIN):
+            making.note(f"domain {type_.name}", "It is the type that it rests on, with its checks.", column.name)
+            if type_.check is not None:
+                yield from _domain_check(making, column, type_)
+            type_ = type_.data_type
+        labels = making.meanings[column.name].labels
+        if labels and not making.target.has_enums:
+            what = f"enum {getattr(type_, 'name', None) or ''}".rstrip()
+            making.note(what, "It is text, with a check of its labels.", column.name)
+            yield None, f"({quoted(column.name)} IN ({', '.join(map(text_literal, labels))}))"
+
+
+def _domain_check(
+    making: TableMaking, column: sa.Column[Any], domain: postgresql.DOMAIN
+) -> Iterator[tuple[str | None, str]]:
+    text = text_of(domain.check)
+    translation = making.translation()
+    translation.columns = {**translation.columns, "VALUE": making.meanings[column.name]}
+    try:
+        condition = translation.check(text)
+    except Untranslatable as error:
+        making.left_out(f"check {text} of its domain", error, column.name)
+        return
+    making.remarked(translation, f"check {text} of its domain", column.name)
+    yield None, condition
+
+
+def _tell_lengths(making: TableMaking) -> None:
+    if making.target.keeps_lengths or not making.source.keeps_lengths:
+        return
+    names = [
+        each.name
+        for each in making.table.columns
+        if getattr(each.type, "length", None) and making.meanings[each.name].kind == Kind.TEXT
+    ]
+    if names:
+        making.note(f"length of {', '.join(names)}", "Texts of any length are taken there.")
+
+
+def _tell_comments(making: TableMaking) -> None:
+    names = [each.name for each in making.table.columns if each.comment]
+    names += ["the table"] if making.table.comment else []
+    if names and not making.target.has_comments:
+        making.note(f"comment on {', '.join(names)}", "There are no comments there.")
+
+
+# -- defaults and what is computed -------------------------------------------------------------------------------------
+
+
+def _default(making: TableMaking, column: sa.Column[Any]) -> sa.TextClause | None:
+    given: Any = column.server_default
+    clause = given.arg if isinstance(given, sa.DefaultClause) else None
+    if clause is None and isinstance(column.type, postgresql.DOMAIN):
+        clause = column.type.default
+    if clause is None:
+        return None
+    text, translation = text_of(clause), making.translation()
+    try:
+        found = translated_default(translation, text, making.meanings[column.name].kind)
+    except Untranslatable as error:
+        making.left_out(f"default {text}", error, column.name)
+        return None
+    making.remarked(translation, f"default {text}", column.name)
+    return verbatim(found)
+
+
+def _computed(making: TableMaking, column: sa.Column[Any]) -> sa.Computed:
+    assert column.computed is not None
+    here = "stored" if column.computed.persisted else "virtual"
+    there = here if here in making.target.computed_when else next(iter(making.target.computed_when))
+    if there != here:
+        when = {"stored": "when a row is written", "virtual": "when it is read"}[there]
+        making.note(f"generated {here}", f"It is computed {when} there.", column.name)
+    return sa.Computed(verbatim(making.computed[column.name]), persisted=there == "stored")
+
+
+def _loses_not_null(making: TableMaking, column: sa.Column[Any]) -> bool:
+    if making.target.constrains_computed:
+        return False
+    making.note("NOT NULL", "A generated column has no constraints there.", column.name)
+    return True
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+def is_numbered(column: sa.Column[Any]) -> bool:
+    """Whether a column numbers itself."""
+    if logical_type(column.type).kind not in INTEGER_KINDS:
+        return False
+    given: Any = column.server_default
+    default = text_of(given.arg) if isinstance(given, sa.DefaultClause) else None
+    if default is not None and re.fullmatch(_NEXT_VALUE, default) is None:
+        return False
+    is_usual = column.autoincrement == "auto" and column is column.table.autoincrement_column
+    return column.identity is not None or column.autoincrement is True or (is_usual and default is None)
+
+
+def numbered_key(making: TableMaking) -> sa.Column[Any] | None:
+    """The column that is the key alone, and numbers itself."""
+    columns = list(making.table.primary_key.columns)
+    return columns[0] if len(columns) == 1 and is_numbered(columns[0]) else None
+
+
+def _numbered(
+    making: TableMaking, column: sa.Column[Any], type_: sa.types.TypeEngine[Any], *, is_key: bool
+) -> tuple[sa.types.TypeEngine[Any], list[Any]]:
+    identity = column.identity
+    increment = identity.increment if identity is not None else None
+    if identity is not None and identity.always:
+        making.note("GENERATED ALWAYS", "Numbers may be given there, too.", column.name)
+    if making.target.numbers_any_column and (increment or 1) > 0:
+        start = column.info.get(NEXT_NUMBER) or (identity.start if identity is not None else None)
+        return type_, [sa.Identity(start=start, increment=increment)]
+    if (increment or 1) != 1:
+        making.note("numbers", f"They do not differ by {increment} there.", column.name)
+    if making.target.numbers_any_column:
+        return type_, [sa.Identity()]
+    if not is_key:
+        making.note("numbers", "Only a key of one column numbers itself there.", column.name)
+    elif making.target.number_type is not None:
+        return type_.with_variant(getattr(sa, making.target.number_type)(), making.engine.dialect), []
+    return type_, []

@@ -1,0 +1,121 @@
+"""Names that a target takes: as they are, or shortened, numbered, without their schema; each only once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from toolkit.core.schema import Note
+from toolkit.core.sql_terms import lower_ascii
+from toolkit.engines.contract import SchemaFeatures
+
+_MARK_DIGITS = 8
+
+
+@dataclass
+class Names:
+    """The names in one target; those of tables and indexes are taken by schema, or in the whole database."""
+
+    features: SchemaFeatures
+    notes: list[Note]
+    tables: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    """By the source's full name of a table, the target's schema and name."""
+    columns: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By the source's names of table and column, the target's."""
+    _taken: dict[str | None, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    @classmethod
+    def of(cls, metadata: sa.MetaData, features: SchemaFeatures, notes: list[Note]) -> Names:
+        """Names for all tables and columns; those that differ from the source's are told."""
+        names = cls(features, notes)
+        tables = sorted(metadata.tables.values(), key=lambda each: each.schema is not None)
+        counted = Counter(names._compared(each.name) for each in tables)
+        for table in tables:
+            names._add(table, is_alone=counted[names._compared(table.name)] == 1)
+        return names
+
+    def renames(self) -> Iterator[tuple[str, str]]:
+        """By the source's full names, the target's, where they differ."""
+        full = {name: other if schema is None else f"{schema}.{other}" for name, (schema, other) in self.tables.items()}
+        yield from ((name, other) for name, other in full.items() if name != other)
+        yield from (
+            (f"{table}.{name}", f"{full[table]}.{other}")
+            for (table, name), other in self.columns.items()
+            if name != other
+        )
+
+    def relation(self, table: sa.Table, name: str, what: str) -> str:
+        """A name for an index of a table, or a key that shares the names of indexes."""
+        schema, place = self.tables[table.fullname]
+        taken = self._taken[schema]
+        chosen = self._fitting(name)
+        if self._compared(chosen) in taken:
+            chosen = self._free(f"{place}_{name}", taken)
+        taken.add(self._compared(chosen))
+        return self._told(table, what, name, chosen)
+
+    def constraint(self, table: sa.Table, name: str, what: str, taken: set[str]) -> str:
+        """A name for a constraint of a table, of which those in `taken` have theirs."""
+        chosen = self._free(name, taken)
+        taken.add(self._compared(chosen))
+        return self._told(table, what, name, chosen)
+
+    def _add(self, table: sa.Table, *, is_alone: bool) -> None:
+        schema, wanted = table.schema, table.name
+        if schema is not None and not self.features.has_schemas:
+            wanted = wanted if is_alone else f"{schema}_{wanted}"
+            schema = None
+        prefix = self.features.reserved_prefix
+        if prefix is not None and self._compared(wanted).startswith(prefix):
+            wanted = f"_{wanted}"
+        name = self._free(wanted, self._taken[schema])
+        self._taken[schema].add(self._compared(name))
+        self.tables[table.fullname] = schema, name
+        if (schema, name) != (table.schema, table.name):
+            shown = name if schema is None else f"{schema}.{name}"
+            self.notes.append(Note(table.fullname, "name", f"It is {shown} there: {self._why(table.name, name)}."))
+        taken = {self._compared(each) for each in self.features.reserved_columns}
+        for column in table.columns:
+            found = self._free(column.name, taken)
+            taken.add(self._compared(found))
+            self.columns[table.fullname, column.name] = found
+            if found != column.name:
+                reason = f"It is {found} there: {self._why(column.name, found)}."
+                self.notes.append(Note(table.fullname, "name", reason, column.name))
+
+    def _why(self, name: str, chosen: str) -> str:
+        longest = self.features.longest_name
+        if longest is not None and len(name.encode()) > longest:
+            return f"names have at most {longest} bytes"
+        if name == chosen or chosen.endswith(f"_{name}"):
+            return "there are no schemas" if not self.features.has_schemas else "that name is taken"
+        return "that name is taken"
+
+    def _told(self, table: sa.Table, what: str, name: str, chosen: str) -> str:
+        if chosen != name:
+            self.notes.append(Note(table.fullname, what, f"It is {chosen} there: {self._why(name, chosen)}."))
+        return chosen
+
+    def _compared(self, name: str) -> str:
+        return lower_ascii(name) if self.features.folds_names else name
+
+    def _free(self, wanted: str, taken: set[str]) -> str:
+        name, number = self._fitting(wanted), 1
+        while self._compared(name) in taken:
+            number += 1
+            name = self._fitting(f"{wanted}_{number}", mark_of=f"{wanted}_{number}")
+        return name
+
+    def _fitting(self, name: str, mark_of: str | None = None) -> str:
+        """A name of no more bytes than there may be; what is cut off is told apart by a digest of it all."""
+        longest = self.features.longest_name
+        name = name or "_"
+        if longest is None or len(name.encode()) <= longest:
+            return name
+        mark = hashlib.sha256((mark_of or name).encode()).hexdigest()[:_MARK_DIGITS]
+        kept = name.encode()[: longest - _MARK_DIGITS - 1].decode(errors="ignore")
+        return f"{kept}_{mark}"
