@@ -137,6 +137,7 @@ CONDITIONS = [
     ("sqlite", "n IN (SELECT 1)", "!is not certain"),
     ("sqlite", "n >", "!it is not understood"),
     ("postgresql", "((t)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))", None),
+    ("postgresql", "((t IS NOT NULL) AND (b IS NOT TRUE))", None),
     ("postgresql", "(t <> ALL (ARRAY['a'::text]))", "(\"t\" NOT IN ('a'))"),
     ("postgresql", "(price >= (0)::numeric)", '("price" >= 0)'),
     ("postgresql", "((f >= (0)::double precision) AND (f <= (1)::double precision))", '("f" >= 0) AND ("f" <= 1)'),
