@@ -255,7 +255,8 @@ def foreign_keys(
             yield _foreign_key(
                 key, parent, name=key.name, onupdate=key.onupdate, ondelete=key.ondelete, match=key.match
             )
-        elif (reason := _unpointable(making, key, parent)) is not None:
+            continue
+        if (reason := _unpointable(making, key, parent)) is not None:
             making.note(what, f"Left out: {reason}.")
             continue
         name = key.name if isinstance(key.name, str) else None
