@@ -57,9 +57,12 @@ def inspect(
         ToolkitError: as from reading.
     """
     source, kind = config.database(database), None if for_engine is None else engine_named(config, for_engine)
+    progress = progress or Silent()
     with connect(source) as connection:
+        # Nobody who writes meanwhile has to wait.
+        connection.lock_tables((), progress)
         looked = Look.at(connection, kind, Wanted(tables, exclude))
-        return looked.inspection(show_pii=show_pii, misfits=True, progress=progress or Silent())
+        return looked.inspection(show_pii=show_pii, misfits=True, progress=progress)
 
 
 def definitions(
@@ -78,6 +81,7 @@ def definitions(
     source = config.database(database)
     kind = source.kind if for_engine is None else engine_named(config, for_engine)
     with connect(source) as connection:
+        connection.lock_tables(())
         return Look.at(connection, kind, Wanted(tables, exclude)).definitions(kind)
 
 
