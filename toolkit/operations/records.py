@@ -30,6 +30,11 @@ _RECORDS = frozenset(
 )
 
 
+def is_own(name: str) -> bool:
+    """Whether a table of that name is this toolkit's."""
+    return name.startswith("toolkit_")
+
+
 def is_record(name: str) -> bool:
     """Whether a table of that name, without its schema, is a migration tool's."""
     return is_bookkeeping(name) or name.lower() in _RECORDS

@@ -35,6 +35,8 @@ class SchemaFeatures:
 
     keeps_lengths: bool = True
     """No text is longer than its column's type says."""
+    declarations: Mapping[str, str] = field(default_factory=dict)
+    """By logical type, how a column of it is declared where the engine takes any name for a type."""
     has_enums: bool = False
     """A column of an enum holds its labels alone."""
     has_comments: bool = True

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from toolkit.core.decimals import parse_decimals
+from toolkit.core.engine_type import EngineType
 from toolkit.core.logical import json_encoded
 from toolkit.core.moments import is_end_of_day
 from toolkit.core.tables import TableSpec
@@ -190,6 +191,9 @@ class _Uuid(SqliteAdapter):
     def encode(self, values: pa.Array) -> list[Any]:
         # Arrow makes Python values of variable length eight times faster than those of fixed length.
         raw: list[Any] = values.cast(pa.binary()).to_pylist()
+        if isinstance(self.declared, EngineType):
+            # Never taken for a number, whatever the column's affinity: there are hyphens between the digits.
+            return [None if value is None else str(uuid.UUID(bytes=value)) for value in raw]
         return raw if self._is_binary else [None if value is None else value.hex() for value in raw]
 
     @property
@@ -215,7 +219,12 @@ class _Timestamp(SqliteAdapter):
         return naive.view(pa.int64()).view(self.type.arrow)
 
     def encode(self, values: pa.Array) -> list[Any]:
-        return _timestamp_texts(values)
+        texts = _timestamp_texts(values)
+        if not isinstance(self.declared, EngineType):
+            return texts
+        # Of no model: as SQLite's own functions write them, with the zone that the column is declared to have.
+        zone = "+00:00" if self.type.carrier == Kind.TIMESTAMPTZ else ""
+        return [None if text is None else text.removesuffix(".000000") + zone for text in texts]
 
 
 class _Date(SqliteAdapter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toolkit.core.types import Kind
 from toolkit.engines.contract import SchemaFeatures
 from toolkit.engines.sqlite.sql_dialect import SQL
 
@@ -13,6 +14,14 @@ FEATURES = SchemaFeatures(
     has_comments=False,
     computed_when=frozenset({"stored", "virtual"}),
     number_type="INTEGER",
+    declarations={
+        Kind.INT16: "INTEGER",
+        Kind.INT32: "INTEGER",
+        Kind.INT64: "INTEGER",
+        Kind.UUID: "UUID",
+        Kind.TIMESTAMP: "DATETIME",
+        Kind.TIMESTAMPTZ: "TIMESTAMP WITH TIME ZONE",
+    },
     numbered_options={"sqlite_autoincrement": True},
     has_partial_indexes=True,
     orders_nulls=False,

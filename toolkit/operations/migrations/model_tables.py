@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateSchema
 
+from toolkit.core.schema_memory import memory_table, remembered
 from toolkit.errors import MigrationError, StatementError
 from toolkit.operations.migrations.alembic_session import transaction
 
@@ -26,8 +27,12 @@ def make_tables(
     metadata: sa.MetaData,
     tables: Sequence[sa.Table],
     definitions: Sequence[str] = (),
+    *,
+    remembers: bool = False,
 ) -> None:
     """Make these tables, and the schemas that they lie in, in one transaction; by `definitions`, where these are known.
+
+    `remembers`: what they are made without, because the engine has no such thing, is kept in a table of the toolkit's.
 
     Raises:
         StatementError: the database refuses one; it is named, with the column if that is refused by itself.
@@ -45,10 +50,21 @@ def make_tables(
                 _make_schemas(connection, tables)
                 metadata.create_all(connection, tables)
                 database.kind.begin_numbers(connection, tables)
+            if remembers and not database.kind.features.keeps_foreign_keys:
+                _remember(connection, tables)
     except (StatementError, MigrationError) as error:
         if not begun:
             raise
         raise _unmade(database, begun[-1], _reason(error.__cause__ or error)) from error
+
+
+def _remember(connection: sa.Connection, tables: Sequence[sa.Table]) -> None:
+    found = remembered(tables)
+    if found:
+        memory = memory_table()
+        memory.create(connection, checkfirst=True)
+        connection.execute(memory.delete().where(memory.c.name.in_(list(found))))
+        connection.execute(memory.insert(), [{"name": name, "document": text} for name, text in found.items()])
 
 
 def _make_schemas(connection: sa.Connection, tables: Iterable[sa.Table]) -> None:

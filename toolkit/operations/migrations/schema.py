@@ -116,7 +116,8 @@ def make_schema(
             session.commands.upgrade()
     else:
         tables = tables_to_make(metadata, exclude)
-        make_tables(database, config, metadata, tables, project.definitions(database, tables))
+        definitions = project.definitions(database, tables)
+        make_tables(database, config, metadata, tables, definitions, remembers=project.is_reflected)
 
 
 def tables_to_make(metadata: MetaData, exclude: Collection[str]) -> list[Table]:

@@ -13,9 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from toolkit.core.engine_type import StorageType
+from toolkit.core.engine_type import EngineType, StorageType
 from toolkit.core.schema import Schema
+from toolkit.core.types import logical_type
 from toolkit.engines.contract import Connection
+from toolkit.engines.registry import engine_of_dialect
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,18 @@ class _Types:
         if isinstance(own.type, StorageType) and isinstance(other.type, StorageType):
             return own.type.united(other.type)
         if source.has_strict_types and not target.has_strict_types:
-            return own.type
+            return self._as_declared(own, other)
         if source.has_strict_types and self._made(own) == self._made(other):
             return own.type
         return other.type
+
+    def _as_declared(self, own: sa.Column[Any], other: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
+        """The source's type, where the target takes any name for one: in the form that its own declaration means."""
+        declared, dialect = other.info.get("declared"), self.target.schema.dialect
+        engine = engine_of_dialect(dialect)
+        if engine is None or not declared or logical_type(own.type).kind not in engine.features.declarations:
+            return own.type
+        return EngineType(dialect, declared, like=own.type)
 
     def _made(self, column: sa.Column[Any]) -> str:
         """What a column's type is in the target, or would be."""

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from toolkit.core.engine_type import EngineType
 from toolkit.core.schema import NEXT_NUMBER, Note
 from toolkit.core.sql_terms import ColumnMeaning, Untranslatable, quoted, text_literal
 from toolkit.core.translated_defaults import translated_default
@@ -117,7 +118,7 @@ def columns_of(making: TableMaking) -> list[sa.Column[Any]]:
 
 
 def _column(making: TableMaking, column: sa.Column[Any]) -> sa.Column[Any]:
-    type_, extra, default = _type(making, column), list[Any](), None
+    type_, extra, default = _declared(making, column, _type(making, column)), list[Any](), None
     nullable, numbers_itself = bool(column.nullable), False
     if column.name in making.computed:
         extra.append(_computed(making, column))
@@ -153,6 +154,13 @@ def _type(making: TableMaking, column: sa.Column[Any]) -> Any:
     plain: Any = base.copy()
     plain.collation = None
     return plain
+
+
+def _declared(making: TableMaking, column: sa.Column[Any], type_: Any) -> Any:
+    """The type under the name by which applications of the target know it, where any name would do."""
+    name = making.target.declarations.get(making.meanings[column.name].kind)
+    is_plain = name is not None and numbered_key(making) is not column
+    return EngineType(making.engine.dialect, name, like=type_) if name is not None and is_plain else type_
 
 
 def _without_collation(making: TableMaking, collation: str) -> str:

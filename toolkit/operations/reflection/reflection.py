@@ -11,10 +11,11 @@ import sqlalchemy as sa
 
 from toolkit.core.plan import NOT_CARRIED, TransferWarning
 from toolkit.core.schema import Note, Schema, TypesBy
+from toolkit.core.schema_memory import MEMORY, memory_table, recall
 from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
-from toolkit.operations.records import is_record
+from toolkit.operations.records import is_own, is_record
 from toolkit.operations.reflection.joined import Joined, Pair, Side, joined
 from toolkit.operations.reflection.made import Made, made
 
@@ -64,7 +65,7 @@ def reflect_one(database: Database, wanted: Wanted, types: TypesBy = TypesBy.VAL
         UnknownNameError: it has no table of a name that was given.
     """
     with connect(database) as connection:
-        schema = connection.schema(types)
+        schema = schema_of(connection, types)
         names, notes = chosen(schema.metadata.tables, wanted)
         return Reflection(schema.metadata, names, f"the schema of {database.name}", notes=(*schema.notes, *notes))
 
@@ -81,11 +82,21 @@ def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares
     with ExitStack() as open_:
         own = open_.enter_context(connect(source))
         other = open_.enter_context(connect(target)) if exists(target) else None
-        there = None if other is None else other.schema(_types(own, other))
+        there = None if other is None else schema_of(other, _types(own, other))
         if there is not None and (compares or _meet(own, there, wanted)):
             assert other is not None
             return _joined(own, Side(other, there), wanted, compares=compares)
         return _made(own, target, wanted)
+
+
+def schema_of(connection: Connection, types: TypesBy) -> Schema:
+    """The tables of a database, with what the toolkit knows that they were made without."""
+    found = connection.schema(types)
+    if MEMORY in found.metadata.tables:
+        with connection.translated():
+            kept = connection.sqlalchemy.execute(sa.select(memory_table())).all()
+        recall(found.metadata, {row.name: row.document for row in kept})
+    return found
 
 
 def _types(connection: Connection, other: Connection) -> TypesBy:
@@ -102,7 +113,7 @@ def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
 
 
 def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool) -> Reflection:
-    schema = source.schema(_types(source, target.connection))
+    schema = schema_of(source, _types(source, target.connection))
     records = [table.fullname for table in schema.metadata.tables.values() if is_record(table.name)]
     records += [table.fullname for table in target.schema.metadata.tables.values() if is_record(table.name)]
     left = {*wanted.exclude, *(name for name in records if name not in wanted.tables)}
@@ -118,8 +129,8 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
         _require_all(source, target.connection, found, wanted)
     notes = tuple(
         Note(name, "table", "It is a migration tool's record.")
-        for name in schema.metadata.tables
-        if name in records and name not in wanted.tables
+        for name, table in schema.metadata.tables.items()
+        if name in records and name not in wanted.tables and not is_own(table.name)
     )
     return Reflection(found.metadata, names, f"the tables of {target.connection.name}", found.renames, notes)
 
@@ -160,7 +171,7 @@ def _unanswered(source: Connection, pair: Pair, wanted: Wanted) -> Iterator[str]
 
 def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     is_alike = source.database.engine_name == target.engine_name
-    schema = source.schema(TypesBy.STORAGE if is_alike else TypesBy.VALUES)
+    schema = schema_of(source, TypesBy.STORAGE if is_alike else TypesBy.VALUES)
     names, notes = chosen(schema.metadata.tables, wanted)
     there = Made(schema) if is_alike else made(schema, target.kind)
     schema = there.schema
@@ -179,7 +190,8 @@ def chosen(tables: Mapping[str, sa.Table], wanted: Wanted) -> tuple[tuple[str, .
         if name in wanted.exclude or name not in (wanted.tables or tables):
             continue
         if is_record(table.name) and not wanted.tables:
-            notes.append(Note(name, "table", "It is a migration tool's record."))
+            if not is_own(table.name):
+                notes.append(Note(name, "table", "It is a migration tool's record."))
             continue
         names.append(name)
     return tuple(names), tuple(notes)
