@@ -142,6 +142,7 @@ CONDITIONS = [
     ("sqlite", "n IN (SELECT 1)", "!is not certain"),
     ("sqlite", "n >", "!it is not understood"),
     ("postgresql", "((t)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))", None),
+    ("postgresql", "((t IS NOT NULL) AND (b IS NOT TRUE))", None),
     ("postgresql", "(t <> ALL (ARRAY['a'::text]))", "(\"t\" NOT IN ('a'))"),
     ("postgresql", "(price >= (0)::numeric)", '("price" >= 0)'),
     (

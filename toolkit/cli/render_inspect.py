@@ -40,10 +40,12 @@ def show_sync(result: SyncResult) -> None:
 
 
 def show_definitions(found: Definitions) -> None:
-    """The statements on stdout, what they leave out on stderr."""
+    """The statements on stdout, as one transaction, as a sync executes them; what they leave out on stderr."""
+    print_script("BEGIN;")
     for statement in found.statements:
         # A comment at the end would swallow the semicolon.
         print_script(f"{statement}\n;" if "--" in statement.rpartition("\n")[2] else f"{statement};")
+    print_script("COMMIT;")
     for note in found.left:
         say(_noted(note, with_table=True), err=True)
 
@@ -73,7 +75,8 @@ def _show(table: InspectedTable, target: str | None) -> None:
     _show_notes(table.left, with_table=False)
     for each in table.misfits:
         first = " ".join(filter(None, (each.first_value, each.first_key and f"({each.first_key})")))
-        say(f"  does not fit: {each.column}: {plural(each.values, 'value')}, {each.reason}; first {first}")
+        count = f"{'' if each.is_all else 'at least '}{plural(each.values, 'value')}"
+        say(f"  does not fit: {each.column}: {count}, {each.reason}; first {first}")
     for advice in dict.fromkeys(each.advice for each in table.misfits if each.advice):
         say(f"    {advice}")
 

@@ -25,7 +25,10 @@ class InspectedColumn:
 
 @dataclass(frozen=True, slots=True)
 class MisfitCount:
-    """So many values of a column that the target cannot hold, or that cannot be read, with the first of them."""
+    """So many values of a column that the target cannot hold, or that cannot be read, with the first of them.
+
+    `is_all`: there are no more; otherwise counting was given up.
+    """
 
     column: str
     reason: str
@@ -33,6 +36,7 @@ class MisfitCount:
     first_key: str
     first_value: str
     advice: str = ""
+    is_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)

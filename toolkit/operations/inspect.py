@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from toolkit.core.inspection import Definitions, InspectedColumn, InspectedTable, Inspection
 from toolkit.core.personal_names import looks_personal
 from toolkit.core.progress import Progress, Silent
+from toolkit.core.renames import Renames
 from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
 from toolkit.core.tables import TableSpec, table_spec
+from toolkit.core.types import logical_type
 from toolkit.core.values import shortened
 from toolkit.engines import connect
 from toolkit.engines.portable.type_texts import type_text
@@ -21,7 +23,7 @@ from toolkit.engines.registry import engine_of, schemes
 from toolkit.errors import ConfigurationError, UnknownNameError
 from toolkit.operations.migrations.schema import tables_to_make
 from toolkit.operations.migrations.statements import make_statements, unconnected
-from toolkit.operations.reflection.made import made
+from toolkit.operations.reflection.made import Made, made
 from toolkit.operations.reflection.parts import parts
 from toolkit.operations.reflection.reasons import reason
 from toolkit.operations.reflection.reflection import Wanted, chosen, schema_of
@@ -55,9 +57,12 @@ def inspect(
         ToolkitError: as from reading.
     """
     source, kind = config.database(database), None if for_engine is None else engine_named(config, for_engine)
+    progress = progress or Silent()
     with connect(source) as connection:
+        # Nobody who writes meanwhile has to wait.
+        connection.lock_tables((), progress)
         looked = Look.at(connection, kind, Wanted(tables, exclude))
-        return looked.inspection(show_pii=show_pii, misfits=True, progress=progress or Silent())
+        return looked.inspection(show_pii=show_pii, misfits=True, progress=progress)
 
 
 def definitions(
@@ -76,6 +81,7 @@ def definitions(
     source = config.database(database)
     kind = source.kind if for_engine is None else engine_named(config, for_engine)
     with connect(source) as connection:
+        connection.lock_tables(())
         return Look.at(connection, kind, Wanted(tables, exclude)).definitions(kind)
 
 
@@ -107,7 +113,7 @@ class Look:
     connection: Connection
     kind: Engine | None
     schema: Schema
-    made: Schema
+    made: Made
     names: tuple[str, ...]
     left: tuple[Note, ...]
 
@@ -118,7 +124,7 @@ class Look:
         types = TypesBy.DECLARATION if kind is None else TypesBy.STORAGE if is_own else TypesBy.VALUES
         schema = schema_of(connection, types)
         names, left = chosen(schema.metadata.tables, wanted)
-        there = schema if kind is None or is_own else made(schema, kind).schema
+        there = Made(schema) if kind is None or is_own else made(schema, kind)
         return cls(connection, kind, schema, there, names, left)
 
     @property
@@ -129,15 +135,18 @@ class Look:
     @property
     def notes(self) -> Sequence[Note]:
         """What is not carried, or not as it is."""
-        return (*self.made.notes, *self.left)
+        return (*self.made.schema.notes, *self.left)
 
     def definitions(self, kind: Engine) -> Definitions:
         """The statements that make the tables."""
-        excluded = [name for name in self.made.metadata.tables if name not in self.names]
-        tables = tables_to_make(self.made.metadata, excluded)
-        own = self.connection.definitions(tables) if self.is_own else ()
-        statements = own or make_statements(kind, self.made.metadata, tables)
+        metadata = self.made.schema.metadata
+        tables = tables_to_make(metadata, [name for name in metadata.tables if name not in self.names])
         known = {table.fullname for table in tables}
+        statements = self.connection.definitions(tables) if self.is_own else ()
+        if not statements:
+            names = Renames.of(metadata, self.made.renames)
+            named = tables if names is None else [names.metadata.tables[names.tables[name]] for name in known]
+            statements = make_statements(kind, metadata if names is None else names.metadata, named)
         left = [note for note in self.notes if note.table in known or note.table not in self.schema.metadata.tables]
         return Definitions(self.connection.name, kind.name, tuple(statements), tuple(left))
 
@@ -158,7 +167,7 @@ class Look:
         )
 
     def _table(self, name: str, *, show_pii: bool, misfits: bool) -> InspectedTable:
-        table, there = self.schema.metadata.tables[name], self.made.metadata.tables[name]
+        table, there = self.schema.metadata.tables[name], self.made.schema.metadata.tables[name]
         measures = self.connection.measures(table)
         spec = _spec(table)
         declared = self._declared(spec)
@@ -181,9 +190,10 @@ class Look:
             next((each.rows for each in measures.values()), 0),
             spec.key,
             columns,
-            parts(there),
-            tuple(note for note in self.made.notes if note.table == name),
+            parts(there, with_foreign_keys=self.kind is None or self.kind.features.keeps_foreign_keys),
+            tuple(note for note in self.made.schema.notes if note.table == name),
             unfit(self.connection, self.kind, _spec(there), types, measures, masked) if misfits and self.kind else (),
+            self.made.renames.get(name),
         )
 
     def _declared(self, spec: TableSpec) -> Mapping[str, str]:
@@ -229,8 +239,11 @@ def _shown(measure: ColumnMeasure, *, is_masked: bool) -> ColumnMeasure:
 
 
 def _spec(table: sa.Table) -> TableSpec:
-    """A table as it is read, with a key or without."""
+    """A table as it is read; a key that engines differ in is none."""
     try:
         return table_spec(table)
     except ConfigurationError:
-        return replace(table_spec(table, [next(iter(table.columns)).name]), key=())
+        other = next((c.name for c in table.columns if not logical_type(c.type).is_free_decimal), None)
+        if other is None:
+            raise
+        return replace(table_spec(table, [other]), key=())

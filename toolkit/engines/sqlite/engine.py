@@ -50,13 +50,17 @@ class Sqlite(FileEngine):
 
     def begin_numbers(self, connection: SQLAlchemyConnection, tables: Iterable[Table]) -> None:
         """SQLite keeps in a table of its own which number was the last."""
+        from sqlalchemy import BigInteger, Text, insert
+        from sqlalchemy import column as named
+        from sqlalchemy import table as known
+
         from toolkit.core.schema import NEXT_NUMBER
 
+        numbers = known("sqlite_sequence", named("name", Text()), named("seq", BigInteger()))
         for table in tables:
             next_ = max((column.info.get(NEXT_NUMBER) or 1 for column in table.primary_key), default=1)
             if next_ > 1 and table.dialect_options["sqlite"]["autoincrement"]:
-                statement = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"
-                connection.exec_driver_sql(statement, (table.name, next_ - 1))
+                connection.execute(insert(numbers).values(name=table.name, seq=next_ - 1))
 
     @property
     def features(self) -> SchemaFeatures:

@@ -67,6 +67,13 @@ class SqliteSnapshot(DatabaseConnection):
     def __init__(self, database: Configured, write: bool = False) -> None:
         super().__init__(database, write)
         self._copy = ExitStack()
+        self.undeclared: dict[tuple[str, ...], frozenset[str]] = {}
+        """The columns of tables, as they were asked for, that hold what was not declared, where nobody writes."""
+
+    def forget(self) -> None:
+        """Ask again."""
+        super().forget()
+        self.undeclared.clear()
 
     def close(self) -> None:
         """Roll back what was not committed and let go of the file."""

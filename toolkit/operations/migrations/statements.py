@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import create_mock_engine
 from sqlalchemy.schema import CreateSchema
+from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from toolkit.engines.database import Database
 from toolkit.operations.migrations.model_tables import without_types
@@ -13,8 +14,8 @@ from toolkit.operations.migrations.model_tables import without_types
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sqlalchemy import Connection, MetaData, Table
     from sqlalchemy import Engine as SQLAlchemyEngine
-    from sqlalchemy import MetaData, Table
     from sqlalchemy.engine.mock import MockConnection
 
     from toolkit.engines.contract import Engine
@@ -36,7 +37,8 @@ def make_statements(kind: Engine, metadata: MetaData, tables: Sequence[Table]) -
     found: list[str] = []
 
     def note(statement: Any, *_: Any, **__: Any) -> None:
-        found.append(str(statement.compile(dialect=made.dialect)).strip())
+        bound = {} if isinstance(statement, ExecutableDDLElement) else {"literal_binds": True}
+        found.append(str(statement.compile(dialect=made.dialect, compile_kwargs=bound)).strip())
 
     made = unconnected(kind, note)
     with without_types(made.dialect, tables):
@@ -44,4 +46,5 @@ def make_statements(kind: Engine, metadata: MetaData, tables: Sequence[Table]) -
             if schema is not None:
                 note(CreateSchema(schema, if_not_exists=True))
         metadata.create_all(made, tables, checkfirst=False)
+        kind.begin_numbers(cast("Connection", made), tables)
     return found

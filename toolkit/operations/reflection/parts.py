@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,21 +10,30 @@ import sqlalchemy as sa
 
 from toolkit.engines.portable.constraints import foreign_key_options
 
+_BRACKETS = re.compile(r"""[()]|'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`""")
 
-def parts(table: sa.Table) -> tuple[str, ...]:
+
+def parts(table: sa.Table, *, with_foreign_keys: bool = True) -> tuple[str, ...]:
     """Its key, unique constraints, foreign keys, checks, indexes, defaults, numbering and generated columns."""
-    return tuple(text for each in (_constraints, _indexes, _columns) for text in each(table))
+    foreign_keys = _foreign_keys(table) if with_foreign_keys else ()
+    return (*_keys(table), *foreign_keys, *_checks(table), *_indexes(table), *_columns(table))
 
 
-def _constraints(table: sa.Table) -> Iterator[str]:
+def _keys(table: sa.Table) -> Iterator[str]:
     if table.primary_key.columns:
         yield f"primary key {_listed(table.primary_key.columns.keys())}"
     for unique in _sorted(table, sa.UniqueConstraint):
         yield f"unique{_name(unique)} {_listed(unique.columns.keys())}"
+
+
+def _foreign_keys(table: sa.Table) -> Iterator[str]:
     for key in _sorted(table, sa.ForeignKeyConstraint):
         target, options = key.elements[0].target_fullname.rpartition(".")[0], foreign_key_options(key)
         theirs = _listed(each.target_fullname.rpartition(".")[2] for each in key.elements)
         yield " ".join([f"foreign key {_listed(key.column_keys)} to {target} {theirs}", *options])
+
+
+def _checks(table: sa.Table) -> Iterator[str]:
     for check in _sorted(table, sa.CheckConstraint):
         yield f"check{_name(check)} ({_line(check.sqltext)})"
     for other in table.constraints:
@@ -63,4 +73,16 @@ def _listed(names: Any) -> str:
 
 
 def _line(text: Any) -> str:
-    return " ".join(str(text).split())
+    """An expression on one line, without brackets that are all around it."""
+    line = " ".join(str(text).split())
+    return _line(line[1:-1]) if line.startswith("(") and _closed(line) == len(line) - 1 else line
+
+
+def _closed(text: str) -> int | None:
+    """Where the bracket that a text begins with is closed, as far as texts and names in it tell."""
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if not depth:
+            return found.start()
+    return None

@@ -63,6 +63,11 @@ class Misfits:
     def _place(self, met: UnrepresentableValueError) -> tuple[str, str]:
         return self.own.get((met.table, met.column), (met.table, met.column))
 
+    @property
+    def count(self) -> int:
+        """How many values."""
+        return sum(group.count for group in self.groups.values())
+
     def add(self, table: str, key: str, value: BadValue) -> None:
         """Count a value."""
         group = self.groups.setdefault((table, value.column, value.reason), _Group(value.advice))

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from toolkit.engines.portable.refusals import undone
-
 if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
 
@@ -23,7 +21,8 @@ def within_place(connection: PostgresSession) -> Iterator[None]:
 
     What is in the schema that new tables get into has no schema's name, all else has.
     """
-    with connection.translated(), undone(connection):
+    # By the driver, which releases the savepoint, too: within one, no snapshot can be shared with who reads rows.
+    with connection.translated(), connection.raw.transaction(force_rollback=True):
         connection.run("SELECT set_config('search_path', coalesce(quote_ident(current_schema()), ''), true)")
         # Without quotes around what needs none, whatever the server is set to.
         connection.run("SELECT set_config('quote_all_identifiers', 'off', true)")
