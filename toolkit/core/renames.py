@@ -7,23 +7,28 @@ from the source is given these names where its rows are read (`transfer.sources`
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from toolkit.core.renamed_expressions import renamed_expression
 from toolkit.core.tables import TableSpec, table_spec
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 
 @dataclass(frozen=True)
 class Renames:
-    """The tables in the target's names; by the models' names, those of all tables, and of the columns that differ."""
+    """The tables in the target's names; by the models' names, those of all tables, and of the columns that differ.
+
+    `not_made` are, by the target's names of tables, the checks and indexes that these do without.
+    """
 
     metadata: sa.MetaData
     tables: Mapping[str, str]
     columns: Mapping[str, Mapping[str, str]]
+    not_made: Mapping[str, Sequence[str]]
 
     @classmethod
     def of(cls, metadata: sa.MetaData, given: Mapping[str, str] | None) -> Renames | None:
@@ -48,7 +53,8 @@ class Renames:
         for table, renamed in columns.items():
             names = metadata.tables[table].columns.keys()
             _require_distinct(f"columns of {table}", [renamed.get(name, name) for name in names])
-        return cls(_renamed(metadata, tables, columns), tables, columns)
+        not_made: dict[str, list[str]] = {}
+        return cls(_renamed(metadata, tables, columns, not_made), tables, columns, not_made)
 
     def bound(self, specs: Sequence[TableSpec]) -> tuple[TableSpec, ...]:
         """These tables of the models as the target has them, with what narrows them."""
@@ -105,9 +111,19 @@ def _require_distinct(what: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _renamed(metadata: sa.MetaData, tables: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]) -> sa.MetaData:
+def _renamed(
+    metadata: sa.MetaData,
+    tables: Mapping[str, str],
+    columns: Mapping[str, Mapping[str, str]],
+    not_made: dict[str, list[str]],
+) -> sa.MetaData:
     copy = sa.MetaData(naming_convention=metadata.naming_convention)
     made = {name: _copied(table, copy, tables[name], columns.get(name, {})) for name, table in metadata.tables.items()}
+    for name, table in metadata.tables.items():
+        lacking = [*_add_checks(table, made[name], columns.get(name, {}))]
+        lacking += _add_indexes(table, made[name], columns.get(name, {}))
+        if lacking:
+            not_made[tables[name]] = lacking
     for name, table in metadata.tables.items():
         for key in table.foreign_key_constraints:
             own, theirs = (columns.get(each, {}) for each in (name, key.referred_table.fullname))
@@ -127,21 +143,56 @@ def _renamed(metadata: sa.MetaData, tables: Mapping[str, str], columns: Mapping[
 
 
 def _copied(table: sa.Table, metadata: sa.MetaData, other: str, own: Mapping[str, str]) -> sa.Table:
-    """A table under its other names; of its indexes and checks, those that hold whatever columns are called."""
+    """A table under its other names, with its keys."""
     schema, name = (table.schema, table.name) if other == table.fullname else _parts(other)
     parts: list[Any] = [_column(column, own) for column in table.columns]
     for each in table.constraints:
         if isinstance(each, sa.PrimaryKeyConstraint | sa.UniqueConstraint) and each.columns:
             kind = sa.PrimaryKeyConstraint if isinstance(each, sa.PrimaryKeyConstraint) else sa.UniqueConstraint
             parts.append(kind(*(own.get(column.name, column.name) for column in each.columns), name=_name(each)))
-        elif isinstance(each, sa.CheckConstraint) and not own and not getattr(each, "_type_bound", False):
-            parts.append(sa.CheckConstraint(str(each.sqltext), name=_name(each)))
-    made = sa.Table(name, metadata, *parts, schema=schema, info=dict(table.info))
-    for index in table.indexes:
-        if all(isinstance(each, sa.Column) for each in index.expressions) and not (own and index.dialect_kwargs):
-            names = [made.c[own.get(each.name, each.name)] for each in index.columns]
-            sa.Index(index.name, *names, unique=index.unique, **index.dialect_kwargs)
-    return made
+    return sa.Table(name, metadata, *parts, schema=schema, info=dict(table.info))
+
+
+def _add_checks(table: sa.Table, made: sa.Table, own: Mapping[str, str]) -> Iterator[str]:
+    """Give a table its checks; those are told that it does without."""
+    checks = (each for each in table.constraints if isinstance(each, sa.CheckConstraint))
+    # Those of a type come with its column.
+    for each in sorted((c for c in checks if not getattr(c, "_type_bound", False)), key=lambda c: str(c.sqltext)):
+        expression = renamed_expression(each.sqltext, own, table, made)
+        if expression is None:
+            yield f"the check {_name(each) or each.sqltext}"
+        else:
+            made.append_constraint(sa.CheckConstraint(expression, name=_name(each)))
+
+
+def _add_indexes(table: sa.Table, made: sa.Table, own: Mapping[str, str]) -> Iterator[str]:
+    """Give a table its indexes; those are told that it does without."""
+    for index in sorted(table.indexes, key=lambda each: str(each.name)):
+        expressions = [renamed_expression(each, own, table, made) for each in index.expressions]
+        options = {name: _option(name, value, own, table, made) for name, value in index.dialect_kwargs.items()}
+        if any(each is None for each in expressions) or _LOST in options.values():
+            yield f"the index {index.name}"
+        else:
+            copy: Any = sa.Index(index.name, *expressions, unique=index.unique, **options)
+            made.append_constraint(copy)
+
+
+# Of an option that is an expression for which there is none.
+_LOST = object()
+
+
+def _option(name: str, value: Any, own: Mapping[str, str], table: sa.Table, made: sa.Table) -> Any:
+    """An index's option of one engine: a condition, or what it says of columns by their names."""
+    if value is None:
+        return None
+    if name.endswith("_where"):
+        found = renamed_expression(value, own, table, made)
+        return _LOST if found is None else found
+    if name.endswith("_ops"):
+        return {own.get(column, column): operators for column, operators in value.items()}
+    if name.endswith("_include"):
+        return [own.get(getattr(each, "name", each), getattr(each, "name", each)) for each in value]
+    return value
 
 
 def _parts(name: str) -> tuple[str | None, str]:

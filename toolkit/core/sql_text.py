@@ -17,10 +17,26 @@ _BEFORE_BRACKETS = ("AND", "BETWEEN", "CASE", "ELSE", "IN", "LIKE", "NOT", "OR",
 _TABLE_CONSTRAINTS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A word, a quoted name, a literal or a sign; or what `is_blank`: a comment, or spaces."""
+
+    text: str
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it says nothing."""
+        return self.text.isspace() or self.text.startswith(_BLANK)
+
+
+def pieces(sql: str) -> list[Piece]:
+    """All of a text."""
+    return [Piece(each) for each in _TOKEN.findall(sql)]
+
+
 def tokens(sql: str) -> list[str]:
     """Words, quoted names, literals and signs, without comments and spaces."""
-    found: list[str] = _TOKEN.findall(sql)
-    return [each for each in found if not each.isspace() and not each.startswith(_BLANK)]
+    return [piece.text for piece in pieces(sql) if not piece.is_blank]
 
 
 def unquoted(part: str) -> str:
