@@ -25,11 +25,13 @@ from toolkit.errors import (
     EXIT_DIFFERENT,
     ConfigurationError,
     KeylessRowsError,
+    MissingParentError,
     RefusedRowError,
     RevisionMismatchError,
     SchemaMismatchError,
     ToolkitError,
     UniqueConflictError,
+    UnrepresentableValueError,
     VerificationError,
 )
 from toolkit.operations.attachments import copy_files
@@ -229,7 +231,7 @@ class _Sync:
             lambda: rows, elsewhere.specs, self.target, lambda: self._looked_at(rows, elsewhere)
         )
         try:
-            with every if self.rejects is None else nullcontext():
+            with self._advising_rejects(), every if self.rejects is None else nullcontext():
                 yield
         except KeylessRowsError as error:
             raise elsewhere.renamed(error) from error
@@ -241,6 +243,18 @@ class _Sync:
                 )
             if found is not None:
                 raise found from error
+            raise
+
+    @contextmanager
+    def _advising_rejects(self) -> Iterator[None]:
+        """Where rows do not fit, say how the others are synced all the same."""
+        try:
+            yield
+        except (MissingParentError, RefusedRowError, UniqueConflictError, UnrepresentableValueError) as error:
+            if isinstance(error, MissingParentError) and error.parent in {spec.name for spec in self.specs}:
+                error.advice = "Correct the rows at the source."
+            if self.rejects is None and not self.match and not self.attachments.stores:
+                error.advise_last("Or leave such rows out, with those that depend on them: --rejects DIR.")
             raise
 
     def _looked_at(self, rows: SourceTables, elsewhere: Elsewhere) -> Sequence[TableSpec]:
