@@ -108,3 +108,14 @@ def test_indexes_that_are_built_anew_leave_the_wait_for_locks_as_it_was(
         before = connection.sqlalchemy.execute(waits).scalar_one()
         connection.repository(NUMBERED).load([rows], 1)
         assert connection.sqlalchemy.execute(waits).scalar_one() == before
+
+
+def test_nobody_else_writes_to_a_table_from_its_load_on(config: Config) -> None:
+    create(config.database("postgres"), metadata)
+    rows = pa.record_batch([pa.array([1], pa.int32())], schema=NUMBERED.schema)
+    with connect(config.database("postgres"), write=True) as connection:
+        connection.repository(NUMBERED).load([rows], 1)
+        with psycopg.connect(config.database("postgres").address) as application:
+            application.execute("SET lock_timeout = '20ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                application.execute("INSERT INTO numbered VALUES (2)")
