@@ -130,3 +130,14 @@ def test_types_are_asked_for_once_and_those_that_were_made_later_are_read_as_any
     monkeypatch.setattr(adbc_driver_postgresql, "connect", refuse)
     with connect(database) as connection:
         assert digest_batches(spec, connection.repository(spec).read()) == digest_batches(spec, [batch])
+
+
+def test_nobody_else_writes_to_a_table_from_its_load_on(config: Config) -> None:
+    create(config.database("postgres"), metadata)
+    rows = pa.record_batch([pa.array([1], pa.int32())], schema=NUMBERED.schema)
+    with connect(config.database("postgres"), write=True) as connection:
+        connection.repository(NUMBERED).load([rows], 1)
+        with psycopg.connect(config.database("postgres").address) as application:
+            application.execute("SET lock_timeout = '20ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                application.execute("INSERT INTO numbered VALUES (2)")
