@@ -62,6 +62,11 @@ def _makes_text(declared: str) -> bool:
     return "INT" not in upper and any(part in upper for part in _TEXT_NAMES)
 
 
+def _keeps_all(declared: str) -> bool:
+    """Whether a column has no affinity, and converts nothing."""
+    return not declared or "BLOB" in declared.upper()
+
+
 class _Exact(SqliteAdapter):
     """Integers and bytes: Arrow would cut 5.5 to 5 where an integer stands beside it, and make bytes of text."""
 
@@ -95,7 +100,10 @@ class _Text(SqliteAdapter):
         return super().incoming(*fetched)
 
     def lossy(self, declared: str, value: str) -> str | None:
-        return None if _makes_text(declared) else f"typeof({value}) = 'real'"
+        if _makes_text(declared):
+            return None
+        # Where nothing is converted, 5 and '5' are two values.
+        return f"typeof({value}) IN ('integer', 'real')" if _keeps_all(declared) else f"typeof({value}) = 'real'"
 
     def unlike_key(self, declared: str, value: str) -> str | None:
         return f"typeof({value}) = 'blob'"
@@ -125,7 +133,7 @@ class _Integer(_Exact):
 
     def unlike_key(self, declared: str, value: str) -> str | None:
         # Every other affinity makes texts of digits numbers, or the number that is looked for a text.
-        return f"typeof({value}) = 'text'" if not declared or "BLOB" in declared.upper() else None
+        return f"typeof({value}) = 'text'" if _keeps_all(declared) else None
 
     def _as_fetched(self, values: Sequence[Any]) -> pa.Array:
         return super()._as_fetched([value if type(value) is int else self._integer(value) for value in values])
