@@ -106,6 +106,10 @@ class Types:
         row = self._rows[id_]
         return row.kind == "d" and (row.is_required or self.is_never_null(row.base))
 
+    def is_list(self, column: Any) -> bool:
+        """Whether it is declared as an array of one dimension, which need not be true."""
+        return self._rows[column.type].element is not None and column.dimensions <= 1
+
     def _array(self, row: Any, shown: str, dimensions: int) -> TypeEngine[Any]:
         element = self.of(row.element, shown.removesuffix("[]"))
         rests_on = element
