@@ -45,9 +45,9 @@ def tight(node: Expr) -> Expr:
     return node
 
 
-def shown(node: Expr) -> str:
-    """A node, for a message."""
-    text = node.sql(comments=False)
+def shown(node: Expr, grammar: str = "") -> str:
+    """A node, for a message, in the words of its SQL."""
+    text = node.sql(dialect=grammar or None, comments=False)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - what a line has room for
 
 

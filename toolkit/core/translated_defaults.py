@@ -254,7 +254,7 @@ def _spelled(translation: Translation, moment: _Moment, kind: str, node: Expr) -
         Kind.TIME: moment.part == "time",
     }
     if moment.part == "seconds" or not fits.get(Kind(kind), False):
-        raise Untranslatable(f"{shown(node)} is no value of {kind} there")
+        raise Untranslatable(f"{shown(node, translation.source.grammar)} is no value of {kind} there")
     if moment.in_utc or kind == Kind.TIMESTAMPTZ:
         return _known(target.moments.get(kind), node)
     if kind not in target.session_moments:
@@ -300,4 +300,4 @@ def _uuid(translation: Translation, form: str, kind: str, node: Expr) -> str:
         return _known(translation.target.uuids.get("uuid"), node)
     if kind == Kind.TEXT and form != "other":
         return _known(translation.target.uuids.get("dashed" if form == "uuid" else form), node)
-    raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+    raise Untranslatable(f"the meaning of {shown(node, translation.source.grammar)} is not certain there")
