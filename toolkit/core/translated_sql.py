@@ -21,6 +21,8 @@ from toolkit.core.sql_nodes import (
     conjuncts,
     listed,
     literal_cast,
+    require_known,
+    shown,
     tight,
 )
 from toolkit.core.sql_terms import (
@@ -120,6 +122,7 @@ class Translation(TextParts):
     def term(self, node: Expr) -> Term:
         """A node in the target's SQL."""
         key = node.key
+        require_known(node)
         if key in COMPARISONS:
             return self._comparison(node, COMPARISONS[key])
         if key in _ARITHMETIC:
@@ -191,7 +194,7 @@ class Translation(TextParts):
 
     def _visit_not(self, node: Expr) -> Term:
         inner = node.this
-        if inner.key == "is" and inner.expression.key == "null":
+        if inner.key == "is" and inner.expression.key == "null" and not inner.args.get("negate"):
             return Term(f"({self.term(tight(inner.this)).sql} IS NOT NULL)", BOOLEAN)
         if inner.key == "in":
             return self._membership(inner.this, inner.expressions, "NOT IN", inner)
@@ -199,11 +202,13 @@ class Translation(TextParts):
 
     def _visit_is(self, node: Expr) -> Term:
         inner, other = tight(node.this), node.expression
+        # As it is read from PostgreSQL's SQL; from others, a NOT is around it.
+        sign = "IS NOT" if node.args.get("negate") else "IS"
         if other.key == "null":
-            return Term(f"({self.term(inner).sql} IS NULL)", BOOLEAN)
+            return Term(f"({self.term(inner).sql} {sign} NULL)", BOOLEAN)
         if other.key == "boolean":
-            return Term(f"({self._truth(inner).sql} IS {str(other.this).upper()})", BOOLEAN)
-        raise self.unsure(node)
+            return Term(f"({self._truth(inner).sql} {sign} {str(other.this).upper()})", BOOLEAN)
+        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
 
     # -- comparisons -----------------------------------------------------------------------------------------------
 
