@@ -33,7 +33,9 @@ _SAID: dict[str, frozenset[str]] = {
     "is": frozenset({"negate"}),
     "like": frozenset({"negate"}),
     "literal": frozenset({"is_string"}),
+    "substring": frozenset({"start", "length"}),
     "translate": frozenset({"from_", "to"}),
+    "trim": frozenset({"position"}),
 }
 
 

@@ -39,7 +39,7 @@ from toolkit.core.sql_terms import (
     widest,
 )
 from toolkit.core.translated_texts import TextParts
-from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
+from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, Kind
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
@@ -190,7 +190,9 @@ class Translation(TextParts):
         return Term(f"({self._truth(node.this).sql} AND {self._truth(node.expression).sql})", BOOLEAN)
 
     def _visit_or(self, node: Expr) -> Term:
-        return Term(f"({self._truth(node.this).sql} OR {self._truth(node.expression).sql})", BOOLEAN)
+        terms = self._truth(node.this), self._truth(node.expression)
+        is_trivial = any(each.is_trivial for each in terms)
+        return Term(f"({terms[0].sql} OR {terms[1].sql})", BOOLEAN, is_trivial=is_trivial)
 
     def _visit_not(self, node: Expr) -> Term:
         inner = node.this
@@ -274,6 +276,22 @@ class Translation(TextParts):
         else:
             raise Untranslatable("decimals are reckoned with as doubles by one of the engines")
         return Term(f"({left.sql} {sign} {right.sql})", kind)
+
+    def _visit_mod(self, node: Expr) -> Term:
+        left, right = self._number(self.term(node.this)), self.term(node.expression)
+        is_whole = isinstance(right.literal, Decimal) and right.kind in INTEGER_KINDS and right.literal > 0
+        if left.kind not in INTEGER_KINDS or not is_whole:
+            raise self.unsure(node)
+        return Term(f"({left.sql} % {right.sql})", Kind.INT64)
+
+    def _visit_anonymous(self, node: Expr) -> Term:
+        if node.name.upper() != "JSON_VALID" or len(node.expressions) != 1:
+            raise self.unsure(node)
+        term = self.term(node.expressions[0])
+        if term.kind not in JSON_KINDS:
+            raise self.unsure(node)
+        # Where nothing but documents is in the column.
+        return Term(f"({term.sql} IS NOT NULL OR NULL)", BOOLEAN, is_trivial=True)
 
     def _visit_neg(self, node: Expr) -> Term:
         term = self._number(self.term(node.this))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,23 @@ class TextParts:
         if term.kind != Kind.TEXT or not term.is_plain:
             raise Untranslatable(f"it asks for the length of {term.kind}")
         return Term(f"length({term.sql})", Kind.INT64)
+
+    def _visit_substring(self, node: Expr) -> Term:
+        term, places = self.term(node.this), [node.args.get("start"), node.args.get("length")]
+        numbers = [self.term(each).literal for each in places if each is not None]
+        are_plain = all(isinstance(each, Decimal) and each >= 1 for each in numbers)
+        if term.kind != Kind.TEXT or not term.is_plain or not are_plain:
+            raise self.unsure(node)
+        sql = f"substr({', '.join([term.sql, *map(str, numbers)])})"
+        return replace(term, sql=sql, column=None, folds=False, is_collated=False)
+
+    def _visit_trim(self, node: Expr) -> Term:
+        term, letters = self.term(node.this), node.args.get("expression")
+        is_of_spaces = self.source.trims_spaces if letters is None else self.term(letters).literal == " "
+        is_whole = node.args.get("position") in (None, "BOTH")
+        if term.kind != Kind.TEXT or not (term.is_plain and is_of_spaces and is_whole):
+            raise self.unsure(node)
+        return replace(term, sql=f"trim({term.sql}, ' ')", column=None, folds=False, is_collated=False)
 
     def _visit_lower(self, node: Expr) -> Term:
         return self._case(node, "lower", self.target.lowered)
