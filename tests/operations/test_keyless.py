@@ -563,3 +563,24 @@ def test_rows_that_others_write_meanwhile_are_replaced_only_when_they_were_count
     with pytest.raises(DeleteGuardError, match="3 rows of postgres would be deleted"):
         sync(config, "sqlite", "postgres", options=limit, progress=twice)
     assert held(config, "postgres") == "1a 1a 2b 3c 4d 4d"
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
+def test_rows_that_the_database_changes_with_what_they_point_at_are_written_again(using: Using, target: str) -> None:
+    """The values of two parents change places, and what points at them would go along (ON UPDATE CASCADE)."""
+    metadata = plain("parent", sa.Column("code", sa.Text, unique=True))
+    sa.Table("log", metadata, sa.Column("code", sa.ForeignKey("parent.code", onupdate="CASCADE")))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    for name in ("sqlite", target):
+        execute(config.database(name), "INSERT INTO parent VALUES (1, 'a'), (2, 'b')")
+        execute(config.database(name), "INSERT INTO log VALUES ('a'), ('a'), ('b')")
+    execute(
+        config.database("sqlite"),
+        "UPDATE parent SET code = CASE code WHEN 'a' THEN 'b' ELSE 'a' END || 'x'",
+        "UPDATE parent SET code = substr(code, 1, 1)",
+    )
+    execute(config.database("sqlite"), "DELETE FROM log", "INSERT INTO log VALUES ('a'), ('a'), ('b')")
+    found = sync(config, "sqlite", target)
+    assert (counts(found), found.verified) == ({"parent": (0, 2, 0, 0), "log": (0, 0, 3, 0)}, True)
+    assert contents(config.database(target), metadata) == contents(config.database("sqlite"), metadata)
