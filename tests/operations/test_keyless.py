@@ -586,3 +586,24 @@ def test_rows_that_the_database_changes_with_what_they_point_at_are_written_agai
     found = sync(config, "sqlite", target)
     assert (counts(found), found.verified) == ({"parent": (0, 2, 0, 0), "log": (0, 0, 3, 0)}, True)
     assert contents(config.database(target), metadata) == contents(config.database("sqlite"), metadata)
+
+
+@EVERY_TARGET
+def test_rows_that_are_rejected_do_not_go_with_those_that_are_replaced(
+    using: Using, tmp_path: Path, target: str
+) -> None:
+    metadata = plain("parent", sa.Column("v", sa.Integer))
+    sa.Table("log", metadata, sa.Column("parent_id", sa.ForeignKey("parent.id")), sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    for name in ("sqlite", target):
+        execute(config.database(name), "INSERT INTO parent VALUES (1, 1), (2, 2)")
+    execute(config.database(target), "INSERT INTO log VALUES (1, 'x'), (2, 'y')")
+    execute(config.database("sqlite"), "UPDATE parent SET v = 'no number' WHERE id = 1")
+    execute(config.database("sqlite"), "INSERT INTO log VALUES (1, 'x'), (2, 'z')")
+    rejecting = partial(sync, config, "sqlite", target, options=ALL)
+    with pytest.raises(DeleteGuardError, match=r"log: 1 row of .* the same rows of the source are rejected"):
+        rejecting(rejects=tmp_path / "one")
+    assert rows(config, target, "SELECT * FROM log") == [(1, "x"), (2, "y")]
+    execute(config.database(target), "DELETE FROM log WHERE v = 'x'")
+    assert counts(rejecting(rejects=tmp_path / "other"))["log"] == (1, 0, 0, 1)
