@@ -142,11 +142,11 @@ class Look:
         metadata = self.made.schema.metadata
         tables = tables_to_make(metadata, [name for name in metadata.tables if name not in self.names])
         known = {table.fullname for table in tables}
-        statements = self.connection.definitions(tables) if self.is_own else ()
-        if not statements:
-            names = Renames.of(metadata, self.made.renames)
-            named = tables if names is None else [names.metadata.tables[names.tables[name]] for name in known]
-            statements = make_statements(kind, metadata if names is None else names.metadata, named)
+        names = Renames.of(metadata, self.made.renames)
+        if names is not None:
+            metadata, tables = names.metadata, [names.metadata.tables[names.tables[table.fullname]] for table in tables]
+        own = self.connection.definitions(tables) if self.is_own else ()
+        statements = make_statements(kind, metadata, tables, own)
         left = [note for note in self.notes if note.table in known or note.table not in self.schema.metadata.tables]
         return Definitions(self.connection.name, kind.name, tuple(statements), tuple(left))
 
