@@ -84,7 +84,7 @@ def test_of_another_engine_the_types_are_told_without_a_connection(bare: Config)
     execute(bare, "postgres", _MEASURED["postgres"][0])
     nowhere = "duckdb:///no/such/directory/file.duckdb"
     found = columns(one(bare, "postgres", nowhere))
-    assert (found["raw"].declared, found["raw"].type, found["raw"].why) == ("BYTEA", "BLOB", "DuckDB's for bytes")
+    assert (found["raw"].declared, found["raw"].type, found["raw"].why) == ("BYTEA", "BLOB", "DuckDB's for bytes.")
     assert (found["is_new"].type, found["is_new"].why) == ("BOOLEAN", "")
 
 

@@ -219,6 +219,10 @@ class Look:
         """Why the target has this type."""
         if self.kind is None or column is None:
             return ""
+        place = (column.table.fullname, column.name)
+        told = (note for note in self.schema.notes if (note.table, note.column) == place and note.is_of_type)
+        if (note := next(told, None)) is not None:
+            return note.reason
         is_strict = self.connection.capabilities.has_strict_types
         return reason(declared, column, types[column.name], measure, self.kind.title if is_strict else None)
 
