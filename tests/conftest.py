@@ -283,10 +283,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             config.workeroutput["left_out"] = reason
 
 
+# Until all is loaded: nothing of it is garbage.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """What was loaded stays: to look through it for garbage again and again takes a twentieth of the time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 20, 50)
 
 

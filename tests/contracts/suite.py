@@ -20,7 +20,7 @@ from tests.contracts.test_matrix import exact
 from tests.operations.databases import create
 from toolkit.compute.stored_digest import StoredDigest
 from toolkit.config import Database
-from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_batches, keyed_digests, sum_digests
 from toolkit.core.tables import TableSpec, select_tables
 from toolkit.engines import connect
 from toolkit.engines.contract import Connection, Table
@@ -314,3 +314,28 @@ def test_keys_of_several_columns_tell_look_alikes_apart(
             one = batch.slice(number, 1)
             found = rows(repository(connection, kind, spec), pa.Table.from_batches([one]).select(list(spec.key)))
             assert found.to_pylist() == one.to_pylist()
+
+
+loose = sa.Table("loose", sa.MetaData(), *(sa.Column(column.name, column.declared) for column in SPEC.columns))
+
+
+def test_a_table_without_a_key_takes_equal_rows_and_counts_each_of_them(database: Database, kind: str) -> None:
+    create(database, loose.metadata)
+    (spec,) = select_tables(loose.metadata)
+    batch = pa.record_batch(BATCH.columns, schema=spec.schema)
+    filled(database, kind, batch, spec)
+    filled(database, kind, batch, spec)
+    expected = digest_batches(spec, [batch, batch])
+    with connect(database, write=True) as connection:
+        found = pa.Table.from_batches(repository(connection, kind, spec).row_digests())
+        connection.stop_reading()
+        whole = repository(connection, kind, spec)
+        assert (found.column_names, sum_digests(found.column(0).combine_chunks())) == ([DIGEST_FIELD], expected)
+        assert (whole.digest(), digest_batches(spec, whole.read())) == (expected, expected)
+        within = replace(spec, conditions=("key IS NOT NULL",))
+        assert repository(connection, kind, replace(spec, conditions=("key IS NULL",))).delete_all() == 0
+        assert whole.count() == expected.rows
+        assert repository(connection, kind, within).delete_all() == expected.rows
+        assert whole.is_empty()
+        assert whole.load([batch, batch], expected.rows) == expected.rows
+        assert whole.digest() == expected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -224,13 +224,13 @@ def fill(database: Database, columns: Sequence[tuple[str, str | None]]) -> None:
                 raw.execute(f"INSERT INTO t{number} VALUES (8, NULL)")
 
 
-def own_text(database: Database, table: str) -> Any:
-    """The value as the engine itself writes it, with SQLite's storage class."""
+def own_texts(database: Database, tables: Iterable[str]) -> list[Any]:
+    """For each table the value as the engine itself writes it, with SQLite's storage class; None where it has none."""
     shown = f"typeof({QUOTED}) || ' ' || {QUOTED}" if database.engine_name == "sqlite" else f"CAST({QUOTED} AS VARCHAR)"
     with connected(database) as connection:
         raw: Any = connection.connection.driver_connection
-        found = raw.execute(f"SELECT {shown} FROM {table} WHERE id = 7").fetchall()
-    return found[0][0] if found else None
+        rows = [raw.execute(f"SELECT {shown} FROM {table} WHERE id = 7").fetchone() for table in tables]
+    return [row and row[0] for row in rows]
 
 
 def refusals(database: Database, metadata: sa.MetaData, read: bool = False) -> list[str]:
@@ -281,14 +281,14 @@ def test_a_value_of_sqlite_that_is_the_models_but_for_its_class_is_read_as_such_
     database = config.database("sqlite")
     fill(database, [(column, value) for column, value, _, _ in SQLITE_CARRIED])
     specs = select_tables(models([type_ for _, _, type_, _ in SQLITE_CARRIED]))
-    before = [own_text(database, spec.name) for spec in specs]
+    before = own_texts(database, [spec.name for spec in specs])
 
     for write in (False, True):
         with connect(database, write=write) as connection:
             require_exact(connection, specs)
             found = [pa.Table.from_batches(connection.repository(spec).read()).column(COLUMN)[0] for spec in specs]
         assert [value.as_py() for value in found] == [value for *_, value in SQLITE_CARRIED]
-    assert [own_text(database, spec.name) for spec in specs] == before
+    assert own_texts(database, [spec.name for spec in specs]) == before
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,9 @@ def test_a_value_that_the_models_type_holds_arrives_as_it_was_whatever_the_colum
         execute(plans, origin, destination, Options(), Silent())
 
     tables = [f"t{number}" for number in range(len(cases))]
-    sent, arrived = ({t: own_text(config.database(name), t) for t in tables} for name in (engine, target))
+    sent, arrived = (
+        dict(zip(tables, own_texts(config.database(name), tables), strict=True)) for name in (engine, target)
+    )
     assert arrived == sent
     assert refusals(config.database(target), metadata) == [""] * len(cases)
 
@@ -358,9 +360,9 @@ def test_what_two_databases_have_alike_but_not_the_model_arrives_as_it_is_stored
     again = sync(config, engine, target)
 
     assert sum(table.inserted + table.updated for table in again.tables) == 0
+    tables = {f"t{number}": case[1:3] for number, case in enumerate(cases)}
     sent, arrived = (
-        {case[1:3]: own_text(config.database(name), f"t{number}") for number, case in enumerate(cases)}
-        for name in (engine, target)
+        dict(zip(tables.values(), own_texts(config.database(name), tables), strict=True)) for name in (engine, target)
     )
     assert arrived == sent
     assert diff(config, engine, target).equal
@@ -381,7 +383,7 @@ def test_a_table_that_is_made_of_the_model_takes_what_its_type_holds_in_the_engi
 
     assert sync(config, "duckdb", "duckdb2").verified
 
-    assert own_text(config.database("duckdb2"), "t1") == "36:00:00"
+    assert own_texts(config.database("duckdb2"), ["t1"]) == ["36:00:00"]
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
@@ -402,7 +404,7 @@ def test_no_command_reads_a_value_that_it_would_change_on_either_side(
     assert "12:00:00+02" in str(compared.reason)
     with pytest.raises(UnrepresentableValueError):
         dump_data(config, "postgres", directory=tmp_path / "dump")
-    assert own_text(config.database("sqlite"), "t0") == "text 12:00:00.000000"
+    assert own_texts(config.database("sqlite"), ["t0"]) == ["text 12:00:00.000000"]
 
 
 def test_a_condition_leaves_out_what_cannot_be_read(config: Config) -> None:
@@ -453,7 +455,7 @@ def test_the_end_of_the_day_is_a_time_of_its_own_or_refused(config: Config, tmp_
     ):
         target.repository(spec).upsert_many([batch])
 
-    assert own_text(config.database("duckdb"), "t0") == "24:00:00"
+    assert own_texts(config.database("duckdb"), ["t0"]) == ["24:00:00"]
     written = format_column(spec.column(COLUMN).type, batch.column(COLUMN)).to_pylist()
     assert written == ['"24:00:00"', "null"]
     read = parse_column(spec.column(COLUMN).type, ["24:00:00", None])
@@ -488,7 +490,7 @@ def test_a_target_that_keeps_another_value_than_it_was_sent_is_told_by_row_and_c
         plan = plan_table(origin.repository(spec), target.repository(spec), spec, Silent())
         with pytest.raises(VerificationError, match=r"First: id=2: .* '1\.0050' was sent, '1\.0[01]00' is there"):
             execute([plan], origin, target, options, Silent())
-    assert own_text(config.database("postgres"), "t0") is None
+    assert own_texts(config.database("postgres"), ["t0"]) == [None]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

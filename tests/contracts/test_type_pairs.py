@@ -199,10 +199,10 @@ def test_a_value_arrives_as_an_equal_one_or_is_refused_whatever_the_three_types(
     with connect(config.database(engine), write=True) as connection:
         tables = fill(connection, TYPES[engine])
         connection.commit()
-        for number, ((source, type_), model) in enumerate(itertools.product(tables.items(), MODELS)):
+        for (source, type_), model in itertools.islice(itertools.product(tables.items(), MODELS), 0, None, ONE_IN):
             batches = readable(connection, described(source, model))
             for target, actual in enumerate(TYPES[engine]):
-                if batches is None or (number + target) % ONE_IN:
+                if batches is None:
                     continue
                 with undone(connection):
                     if is_written(connection, described(f"t{target}", model), batches):

@@ -26,6 +26,7 @@ COLUMNS = (
     ("n", "int64", "BIGINT", "BIGINT"),
     ("f", "float64", "DOUBLE", "DOUBLE PRECISION"),
     ("price", "decimal", "DECIMAL(10, 2)", "NUMERIC(10, 2)"),
+    ("wide", "decimal", "NUMERIC", "NUMERIC(30, 10)"),
     ("t", "text", "TEXT", "TEXT"),
     ("nc", "text", "TEXT COLLATE NOCASE", "TEXT"),
     ("b", "bool", "BOOLEAN", "BOOLEAN"),
@@ -33,7 +34,11 @@ COLUMNS = (
     ("ts", "timestamp", "DATETIME", "TIMESTAMP"),
     ("a b", "int64", "INT", "BIGINT"),
 )
-OPTIONS: dict[str, dict[str, Any]] = {"price": {"is_numeric": True}, "nc": {"collation": "NOCASE"}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "wide": {"is_wide": True},
+    "price": {"is_numeric": True},
+    "nc": {"collation": "NOCASE"},
+}
 VALUES: dict[str, tuple[str, ...]] = {
     "n": ("NULL", "-1", "0", "3"),
     "t": ("NULL", "''", "'a'", "'A%@'", "'Ä'", "'b'"),
@@ -41,7 +46,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "b": ("NULL", "TRUE", "FALSE"),
     "d": ("NULL", "'2024-02-29'"),
 }
-FIXED = {"f": "0.5", "price": "-0.10", "ts": "'2024-01-01 00:00:00'", "a b": "2"}
+FIXED = {"f": "0.5", "price": "-0.10", "wide": "-0.10", "ts": "'2024-01-01 00:00:00'", "a b": "2"}
 
 
 def translation(source: str, target: str) -> Translation:
@@ -140,7 +145,13 @@ CONDITIONS = [
     ("postgresql", "((t IS NOT NULL) AND (b IS NOT TRUE))", None),
     ("postgresql", "(t <> ALL (ARRAY['a'::text]))", "(\"t\" NOT IN ('a'))"),
     ("postgresql", "(price >= (0)::numeric)", '("price" >= 0)'),
-    ("postgresql", "((f >= (0)::double precision) AND (f <= (1)::double precision))", '("f" >= 0) AND ("f" <= 1)'),
+    (
+        "postgresql",
+        "((f >= (0)::double precision) AND (f <= (1)::double precision))",
+        '(CAST("f" AS REAL) >= 0) AND (CAST("f" AS REAL) <= 1)',
+    ),
+    ("postgresql", "(wide >= (0)::numeric)", '(CAST("wide" AS REAL) >= 0)'),
+    ("postgresql", "(wide < (100)::numeric)", "!are stored as bytes there"),
     ("postgresql", "(t ~~ '%@%'::text)", "(\"t\" LIKE '%@%')"),
     ("postgresql", "(t ~~ 'A%'::text)", "!LIKE takes letters of both cases for one"),
     ("postgresql", "(t > 'a'::text)", "!texts are ordered by a collation"),

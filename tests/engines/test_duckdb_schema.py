@@ -59,3 +59,22 @@ def test_what_is_beside_tables_is_told_and_the_rest_is_as_sqlalchemy_has_it(pair
     assert checks == {"""("Mixed Name" != ':x%')""", """((amount > 0) AND ("100%" !~~ '%:x'))"""}
     (key,) = schema.metadata.tables["a_child"].foreign_keys
     assert key.column is parent.c.id
+
+
+def test_a_foreign_key_from_a_table_to_itself_is_told_and_one_to_a_table_left_out_is_not_made(
+    tmp_path: Path, pair: Config
+) -> None:
+    with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
+        connection.execute("CREATE TABLE tree (id INTEGER PRIMARY KEY, above INTEGER REFERENCES tree (id), p INTEGER)")
+        connection.execute("INSERT INTO tree VALUES (1, NULL, 5)")
+        connection.execute("INSERT INTO tree VALUES (2, 1, 7)")
+    with connect(pair.database("one")) as one:
+        (alone,) = one.definitions([one.schema().metadata.tables["a_child"]])[-1:]
+    assert alone == "CREATE TABLE a_child(id BIGINT PRIMARY KEY, parent INTEGER);"
+    result = sync(pair, "one", "two")
+    assert result.verified
+    told = [(each.table, each.reason.partition(":")[0]) for each in result.warnings if each.table == "tree"]
+    assert ("tree", "foreign key of above") in told
+    with duckdb.connect(str(tmp_path / "two.duckdb")) as connection:
+        keys = "SELECT constraint_text FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY'"
+        assert connection.execute(keys).fetchall() == [('FOREIGN KEY (parent) REFERENCES "Parent Table"(id)',)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import adbc_driver_postgresql
 import psycopg
 import pyarrow as pa
 import pytest
@@ -108,3 +109,24 @@ def test_indexes_that_are_built_anew_leave_the_wait_for_locks_as_it_was(
         before = connection.sqlalchemy.execute(waits).scalar_one()
         connection.repository(NUMBERED).load([rows], 1)
         assert connection.sqlalchemy.execute(waits).scalar_one() == before
+
+
+def test_types_are_asked_for_once_and_those_that_were_made_later_are_read_as_any_other(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, spec, batch = config.database("postgres"), schema.spec(), schema.batch()
+    create(database, metadata)
+    with connect(database) as connection:
+        assert not list(connection.repository(MEASURED).read())
+    # An enum, and the table itself.
+    create(database, schema.metadata)
+    with connect(database, write=True) as connection:
+        connection.repository(spec).load([batch], batch.num_rows)
+        connection.commit()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(adbc_driver_postgresql, "connect", refuse)
+    with connect(database) as connection:
+        assert digest_batches(spec, connection.repository(spec).read()) == digest_batches(spec, [batch])

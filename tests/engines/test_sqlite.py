@@ -85,6 +85,27 @@ def test_whoever_begins_to_write_hears_whether_anybody_has_written_since_it_look
                 assert connection.begin_writing() is not writes
 
 
+def test_what_was_asked_is_asked_again_when_a_file_is_copied_or_to_be_written_to(database: Database) -> None:
+    with own(database) as application, connect(database, write=True) as connection:
+        assert isinstance(connection, SqliteConnection)
+
+        def columns() -> set[str]:
+            facts = connection.facts(SPEC)
+            assert facts is not None
+            return {*facts.columns} - {*SPEC.column_names}
+
+        connection.look_first()
+        assert columns() == set()
+        # As a copy does that is begun anew.
+        connection.driver.rollback()
+        application.execute("ALTER TABLE item ADD one TEXT")
+        connection.lock_tables([SPEC])
+        assert columns() == {"one"}
+        application.execute("ALTER TABLE item ADD two TEXT")
+        connection.begin_writing()
+        assert columns() == {"one", "two"}
+
+
 def test_both_libraries_see_one_snapshot_though_another_commits_between_the_two(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

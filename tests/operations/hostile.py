@@ -56,15 +56,15 @@ def of_sqlite() -> Schema:
         sa.CheckConstraint(verbatim("status like '%e%' or status like ':x%'"), name="liked"),
         sa.CheckConstraint(verbatim("typeof(parent) in ('integer', 'null')"), name="typed"),
         sa.CheckConstraint(verbatim("status glob '[a-z]*'")),
-        sa.CheckConstraint(verbatim("(parent is null) + (born is null) < 2")),
+        sa.CheckConstraint(verbatim("(parent is null) + (born is null) < 3")),
         sa.ForeignKeyConstraint(["parent"], ["person.id"], ondelete="CASCADE", deferrable=True, initially="DEFERRED"),
         sqlite_autoincrement=True,
     )
     person = metadata.tables["person"]
-    sa.Index("live", person.c.status, unique=True, sqlite_where=verbatim("born IS NULL"))
+    sa.Index("live", person.c.token, unique=True, sqlite_where=verbatim("born IS NULL"))
     sa.Index("odd_ones", person.c.status, unique=True, sqlite_where=verbatim("typeof(born) = 'null'"))
     sa.Index("odd_plain", person.c.status, sqlite_where=verbatim("typeof(born) = 'null'"))
-    sa.Index("lowered", verbatim("lower(status)"), unique=True, _table=person)
+    sa.Index("lowered", verbatim("lower(token)"), unique=True, _table=person)
     sa.Index("collated", verbatim("status COLLATE NOCASE"), person.c.born.desc(), _table=person)
     sa.Table(
         "child",

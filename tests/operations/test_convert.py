@@ -121,12 +121,12 @@ def fill(config: Config, name: str, type_: str, values: Sequence[str], table: st
             raw.execute(f"INSERT INTO {table} VALUES ({number}, {value})")
 
 
-def held(config: Config, name: str, table: str = "t") -> list[str]:
+def held(config: Config, name: str, *tables: str) -> list[str]:
     """The values as their engine shows them."""
+    shown = "SELECT coalesce(CAST(v AS VARCHAR), 'NULL') FROM {} ORDER BY id"
     with connected(config.database(name)) as connection:
         raw: Any = connection.connection.driver_connection
-        rows = raw.execute(f"SELECT coalesce(CAST(v AS VARCHAR), 'NULL') FROM {table} ORDER BY id").fetchall()
-    return [str(row[0]) for row in rows]
+        return [str(row[0]) for table in tables or ("t",) for row in raw.execute(shown.format(table)).fetchall()]
 
 
 def modelled(
@@ -188,7 +188,8 @@ def test_what_a_conversion_makes_is_written_verified_counted_and_found_the_same_
 
     first, again = (sync(config, engine, "duckdb2", convert=convert) for _ in range(2))
 
-    shown = [text.removesuffix("+00") for number in range(len(cases)) for text in held(config, "duckdb2", f"t{number}")]
+    found = held(config, "duckdb2", *(f"t{number}" for number in range(len(cases))))
+    shown = [text.removesuffix("+00") for text in found]
     assert shown == [text for case in cases for text in (*case[5], "NULL")]
     assert first.verified
     told = {each.place: each.rows for each in first.warnings if each.is_of_conversion}

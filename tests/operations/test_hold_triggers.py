@@ -153,6 +153,28 @@ def test_a_trigger_that_changes_a_row_that_was_equal_is_caught(
         assert rows(config, target, f"SELECT v FROM {table} WHERE id = 1") == [("a",)]
 
 
+@pytest.mark.parametrize(
+    ("filled", "change", "shown"),
+    [
+        (True, "DELETE FROM one WHERE id = 1", "id=1 was sent and is not there"),
+        (False, "INSERT INTO one VALUES (9, 'odd')", "id=9 is there and was not sent"),
+    ],
+    ids=["goes", "comes"],
+)
+def test_a_row_that_goes_or_comes_by_a_trigger_of_another_table_is_caught(
+    using: Using, filled: bool, change: str, shown: str
+) -> None:
+    metadata = plain("one", sa.Column("v", sa.Text))
+    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    config = using(metadata)
+    create(config.database("sqlite2"), metadata)
+    execute(config.database("sqlite"), "INSERT INTO one VALUES (1, 'a')", "INSERT INTO two VALUES (1)")
+    there = ["INSERT INTO one VALUES (1, 'a')"] if filled else []
+    execute(config.database("sqlite2"), *there, f"CREATE TRIGGER odd AFTER INSERT ON two BEGIN {change}; END")
+    with pytest.raises(VerificationError, match=f"First: {shown}"):
+        sync(config, "sqlite", "sqlite2")
+
+
 def test_of_rows_since_the_last_sync_a_trigger_changes_none_and_of_others_the_target_may_have_its_own(
     using: Using,
 ) -> None:

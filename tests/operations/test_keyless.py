@@ -14,13 +14,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from advanced_alchemy.types import StoredObject
 
 from tests.contracts.test_matrix import PAIRS
-from tests.operations.databases import connected, contents, create, execute
+from tests.operations.databases import connected, contents, create, execute, postgres
 from tests.operations.outcomes import counts
+from tests.operations.test_busy import Meanwhile
 from tests.operations.test_hard_schemas import ALL, EVERY_TARGET, Using, plain, rows, using
 from toolkit.config import Config
 from toolkit.core.digest import TableDigest, digest_batches
+from toolkit.core.tables import KEY as KEY_OF
 from toolkit.core.tables import table_spec
 from toolkit.errors import (
     ConfigurationError,
@@ -33,10 +36,12 @@ from toolkit.errors import (
     UnrepresentableValueError,
     VerificationError,
 )
+from toolkit.operations.archive.rows import file_tables
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.status import status
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.options import Mode, Options
@@ -500,3 +505,61 @@ def test_rows_that_cannot_be_written_are_rejected_with_their_duplicates(
     assert rows(config, target, "SELECT w, count(*) FROM log GROUP BY w") == [("good", 3)]
     again = sync(config, "sqlite", target, rejects=tmp_path / "more")
     assert (counts(again)["log"], len(again.rejected)) == ((0, 0, 3, 0), 1)
+
+
+@EVERY_TARGET
+def test_a_unique_column_without_nulls_is_a_key_as_long_as_neither_side_has_one(using: Using, target: str) -> None:
+    metadata = sa.MetaData()
+    table = sa.Table("line", metadata, sa.Column("n", sa.Integer, unique=True), sa.Column("v", sa.Text))
+    table.info[KEY_OF] = ("n",)
+    config = using(metadata)
+    create(config.database(target), metadata)
+    execute(config.database("sqlite"), "INSERT INTO line VALUES (1, 'a'), (2, 'b')")
+    execute(config.database(target), "INSERT INTO line VALUES (1, 'x'), (3, 'c')")
+    assert counts(sync(config, "sqlite", target)) == {"line": (1, 1, 0, 0)}
+    assert held(config, target) == "1a 2b 3c"
+    execute(config.database(target), "INSERT INTO line VALUES (NULL, 'd')")
+    with pytest.raises(UnrepresentableValueError, match=f"'n' is NULL in {target}, and part of the key"):
+        sync(config, "sqlite", target)
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "duckdb"])
+def test_without_models_decimals_of_any_precision_are_no_key_but_are_copied(
+    config: Config, tmp_path: Path, target: str
+) -> None:
+    config = replace(config, metadata="", migrations=config.root / "none")
+    with postgres(config) as connection:
+        connection.execute("CREATE TABLE line (n numeric PRIMARY KEY, v text)")
+        connection.execute("INSERT INTO line VALUES (1.50, 'a'), (0.000001, 'b')")
+    assert counts(sync(config, "postgres", target)) == {"line": (2, 0, 0, 0)}
+    assert counts(sync(config, "postgres", target)) == {"line": (0, 0, 2, 0)}
+
+
+def test_status_counts_their_rows_and_an_archive_refuses_them_by_name(using: Using) -> None:
+    metadata = sa.MetaData()
+    sa.Table("line", metadata, sa.Column("n", sa.Integer), sa.Column("file", StoredObject(backend="none")))
+    config = using(metadata)
+    execute(config.database("sqlite"), "INSERT INTO line (n) VALUES (1), (1)")
+    found = status(config, ["sqlite"])
+    assert (found.refusals, [(each.table, each.rows) for each in found.databases[0].tables]) == ((), [("line", 2)])
+    with pytest.raises(ConfigurationError, match="line has files, but neither a primary key nor a unique key"):
+        file_tables(metadata)
+
+
+@pytest.mark.parametrize("step", ["compare line", "replace line"])
+def test_rows_that_others_write_meanwhile_are_replaced_only_when_they_were_counted(using: Using, step: str) -> None:
+    config = lines(using, "1a 1a 2b", "1a 3c", "postgres")
+
+    def insert(values: str = "(4, 'd')") -> None:
+        with postgres(config) as connection:
+            connection.execute(f"INSERT INTO line VALUES {values}".encode())
+
+    limit = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(2, 0))
+    once = Meanwhile(insert, step, times=1)
+    assert counts(sync(config, "sqlite", "postgres", options=limit, progress=once)) == {"line": (3, 0, 0, 3)}
+    assert held(config, "postgres") == "1a 1a 2b"
+    twice = Meanwhile(partial(insert, "(4, 'd'), (4, 'd')"), step, times=1)
+    execute(config.database("postgres"), "INSERT INTO line VALUES (3, 'c')")
+    with pytest.raises(DeleteGuardError, match="3 rows of postgres would be deleted"):
+        sync(config, "sqlite", "postgres", options=limit, progress=twice)
+    assert held(config, "postgres") == "1a 1a 2b 3c 4d 4d"

@@ -8,7 +8,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import adbc_driver_postgresql.dbapi
 import adbc_driver_sqlite.dbapi
 import alembic.script
 import pytest
@@ -17,6 +16,7 @@ import sqlalchemy as sa
 from tests.operations.databases import execute
 from tests.operations.example import fill
 from toolkit.config import Config, Database
+from toolkit.engines.postgresql import session as postgresql_session
 from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.models import loader
 from toolkit.operations.fixtures.dump import dump_data
@@ -66,7 +66,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     counting(loader, "_metadata_of", "models")
     counting(environments, "_text_arguments", "env.py")
     counting(alembic.script.ScriptDirectory, "_load_revisions", "migrations")
-    counting(adbc_driver_postgresql.dbapi, "connect", "reader of postgres")
+    counting(postgresql_session, "open_connection", "reader of postgres")
     counting(adbc_driver_sqlite.dbapi, "connect", "reader of sqlite")
     create_engine = Database.create_engine
 

@@ -65,11 +65,12 @@ def space(config: Config, tmp_path: Path) -> Config:
 
 def make(space: Config, name: str, rows: Sequence[str] = (), **columns: str) -> None:
     """The tables in a database, with good rows and these statements; some columns of other types."""
+    made = []
     for table, plain in PLAIN.items():
         parts = [column.split(" ", 1) for column in plain.split(", ")]
         declared = ", ".join(f"{column} {columns.get(column, type_)}" for column, type_ in parts)
-        execute(space.database(name), f"CREATE TABLE {table} ({declared})")
-    execute(space.database(name), *rows)
+        made.append(f"CREATE TABLE {table} ({declared})")
+    execute(space.database(name), *made, *rows)
 
 
 def good_rows() -> list[str]:

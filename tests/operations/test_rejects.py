@@ -69,14 +69,15 @@ def space(config: Config, tmp_path: Path) -> Config:
 def make(space: Config, database: str, /, *rows: str, constraint: str = "", **columns: str) -> None:
     """The tables, with foreign keys where the engine enforces them, and these rows."""
     is_enforcing = space.database(database).engine_name == "postgresql"
+    made = []
     for table, plain in PLAIN.items():
         parts = [column.split(" ", 1) for column in plain.split(", ")]
         declared = [f"{column} {columns.get(column, type_)}" for column, type_ in parts]
         column, parent = POINTERS[table]
         declared += [f"FOREIGN KEY ({column}) REFERENCES {parent} (id)"] if is_enforcing else []
         declared += [constraint] if constraint and table == "part" else []
-        execute(space.database(database), f"CREATE TABLE {table} ({', '.join(declared)})")
-    execute(space.database(database), *rows)
+        made.append(f"CREATE TABLE {table} ({', '.join(declared)})")
+    execute(space.database(database), *made, *rows)
 
 
 def lines(directory: Path) -> dict[str, list[dict[str, Any]]]:

@@ -105,6 +105,63 @@ def test_tables_are_made_filled_updated_and_deleted_from_under_their_other_names
     assert counts(sync(named, "sqlite", target, rename=NAMES, options=ALL))["t"][3] == 1
 
 
+def constrained() -> sa.MetaData:
+    """A table with checks and indexes of all kinds over columns that will have other names."""
+    found = sa.MetaData()
+    t = sa.Table(
+        "t",
+        found,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("v", sa.String(20)),
+        sa.Column("n", sa.Integer),
+        sa.Column("kind", sa.Enum("a", "b", native_enum=False, create_constraint=True, name="kinds")),
+        sa.CheckConstraint("n > 0 AND v <> 'n'", name="text_check"),
+        sa.CheckConstraint("CAST(n AS n) > 0", name="unclear"),
+    )
+    t.append_constraint(sa.CheckConstraint(sa.and_(t.c.n < 100, t.c.v != "it's"), name="column_check"))
+    sa.Index("by_lower", sa.func.lower(t.c.v), unique=True)
+    sa.Index("some", t.c.n, unique=True, sqlite_where=t.c.n > 5, postgresql_where=t.c.n > 5)
+    sa.Index("unclear_some", t.c.v, sqlite_where=sa.text("n.x > 5"), postgresql_where=sa.text("n.x > 5"))
+    return found
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("names", [{"t": "other"}, {"t": "other", "t.n": "the number", "t.v": "w", "t.kind": "sort"}])
+def test_checks_and_indexes_are_made_over_the_other_names_or_told(
+    using: Using, target: str, names: dict[str, str]
+) -> None:
+    config = using(constrained_without_unclear())
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'one', 9, 'a')")
+    if len(names) > 1:
+        using(constrained())
+
+    for dry_run in (True, False):
+        result = sync(config, "sqlite", target, rename=names, dry_run=dry_run)
+        told = [each.reason for each in result.warnings if each.outcome == "constraint missing"]
+        assert [each for each in told if "may name what has another name" in each] == [
+            f"{target} is made without {what} of the models: it may name what has another name there."
+            for what in (("the check unclear", "the index unclear_some") if len(names) > 1 else ())
+        ]
+
+    assert result.verified
+    n, v, kind = (names.get(f"t.{name}", name) for name in ("n", "v", "kind"))
+    insert = f'INSERT INTO other (id, "{n}", "{v}", "{kind}") VALUES '
+    refused = ["(2, 0, 'x', 'a')", "(2, 5, 'n', 'a')", "(2, 100, 'x', 'a')", "(2, 5, 'it''s', 'a')", "(2, 5, 'x', 'c')"]
+    for values in [*refused, *(["(2, 9, 'x', 'a')", "(2, 5, 'ONE', 'a')"] if target != "duckdb" else [])]:
+        with pytest.raises(sa.exc.DBAPIError):
+            execute(config.database(target), insert + values)
+    execute(config.database(target), f"{insert}(2, 5, 'x', 'b')", f"{insert}(3, 5, 'y', 'b')")
+
+
+def constrained_without_unclear() -> sa.MetaData:
+    """The table as it can be made under its own names."""
+    found = constrained()
+    table = found.tables["t"]
+    table.constraints -= {each for each in table.constraints if each.name == "unclear"}
+    table.indexes -= {each for each in table.indexes if each.name == "unclear_some"}
+    return found
+
+
 def test_other_names_are_told_in_the_order_in_which_they_were_given(named: Config) -> None:
     given = {"t.v": "a", "t.at": "b", "t.up": "c", "t.p_id": "d", "t.id": "e"}
     assert list(sync(named, "sqlite", "duckdb", rename=given).renamed) == list(given)

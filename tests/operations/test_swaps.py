@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.operations.databases import connected, contents, execute
+from tests.operations.databases import connected, contents, create, execute
 from toolkit.config import Config
 from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.errors import UniqueConflictError
@@ -38,6 +38,16 @@ NOTE = sa.Table(
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("seat_id", sa.ForeignKey("seat.id", ondelete="CASCADE"), nullable=False),
+)
+CARDS = sa.MetaData()
+sa.Table("owner", CARDS, sa.Column("id", sa.Integer, primary_key=True))
+sa.Table(
+    "card",
+    CARDS,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("owner_id", sa.ForeignKey("owner.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.UniqueConstraint("owner_id", "number"),
 )
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 Move = Callable[[list[int]], list[int]]
@@ -158,3 +168,13 @@ def test_a_swap_that_a_check_constraint_has_no_room_for_is_told_and_nothing_is_w
     with pytest.raises(Exception, match="seat_label_check"):
         sync(seats, "sqlite", "postgres")
     assert contents(seats.database("postgres"), METADATA) == before
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
+def test_numbers_pass_by_others_that_no_row_has_or_is_given_and_no_foreign_key_does(shop: Config, target: str) -> None:
+    cards = replace(shop, metadata=f"{__name__}:CARDS")
+    for name, rows in (("sqlite", "(0, 1, 3), (1, 1, 2), (2, 1, 1)"), (target, "(1, 1, 1), (2, 1, 2)")):
+        create(cards.database(name), CARDS)
+        execute(cards.database(name), "INSERT INTO owner VALUES (1)", f"INSERT INTO card VALUES {rows}")
+    assert sync(cards, "sqlite", target).verified
+    assert contents(cards.database(target), CARDS) == contents(cards.database("sqlite"), CARDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _SCHEMA = pa.schema([pa.field(DIGEST_FIELD, DIGEST)])
-_SIDES = ("source", "target")
 
 
 def compare_multisets(
@@ -33,12 +32,10 @@ def compare_multisets(
     """
     ours, theirs = _Summed(source), _Summed(target)
     with ended(source, target):
-        surplus = _surplus(ours, theirs, memory)
-    new = _repeated({digest: count for digest, count in surplus.items() if count > 0})
-    removed = _repeated({digest: -count for digest, count in surplus.items() if count < 0})
+        digests, surplus = _surplus(ours, theirs, memory)
+    new, removed = (_repeated(digests, np.maximum(sign * surplus, 0)) for sign in (1, -1))
     unchanged = ours.digest.rows - new.num_rows
-    changed = _SCHEMA.empty_table()
-    return Changes(new, changed, unchanged, removed.num_rows, removed, ours.digest, theirs.digest)
+    return Changes(new, _SCHEMA.empty_table(), unchanged, removed.num_rows, removed, ours.digest, theirs.digest)
 
 
 class _Summed:
@@ -55,13 +52,16 @@ class _Summed:
             yield pa.record_batch([digests], schema=_SCHEMA)
 
 
-def _surplus(source: Iterable[pa.RecordBatch], target: Iterable[pa.RecordBatch], memory: str) -> Mapping[bytes, int]:
-    """By digest, how many rows more the source has than the target; fewer than none if it has fewer."""
+def _surplus(
+    source: Iterable[pa.RecordBatch], target: Iterable[pa.RecordBatch], memory: str
+) -> tuple[pa.Array, np.ndarray]:
+    """Digests in their order, and how many rows more of each the source has; fewer than none if it has fewer."""
     (few_source, source), (few_target, target) = few(source), few(target)
     if few_source is not None and few_target is not None:
         counts = Counter(digest for batch in few_source for digest in batch.column(0).to_pylist())
         counts.subtract(digest for batch in few_target for digest in batch.column(0).to_pylist())
-        return {digest: count for digest, count in counts.items() if count}
+        order = sorted(digest for digest, count in counts.items() if count)
+        return pa.array(order, DIGEST), np.array([counts[digest] for digest in order], np.int64)
     import duckdb
 
     with (
@@ -69,9 +69,11 @@ def _surplus(source: Iterable[pa.RecordBatch], target: Iterable[pa.RecordBatch],
         duckdb.connect(config={**CALCULATOR, "memory_limit": memory, "temp_directory": str(directory)}) as calculator,
     ):
         both(partial(_collect, calculator.cursor(), "source", source), partial(_collect, calculator, "target", target))
-        counted = " UNION ALL ".join(f"SELECT d, {n} AS n FROM {side}" for side, n in zip(_SIDES, (1, -1), strict=True))
-        rows = calculator.execute(f"SELECT d, sum(n) FROM ({counted}) GROUP BY d HAVING sum(n) <> 0").fetchall()
-        return {bytes(digest): int(count) for digest, count in rows}
+        counted = "SELECT d, 1 AS n FROM source UNION ALL SELECT d, -1 FROM target"
+        found = calculator.sql(
+            f"SELECT d, sum(n)::BIGINT AS n FROM ({counted}) GROUP BY d HAVING sum(n) <> 0 ORDER BY d"
+        ).to_arrow_table()
+        return found.column(0).cast(DIGEST).combine_chunks(), found.column(1).to_numpy()
 
 
 def _collect(calculator: DuckDBPyConnection, side: str, batches: Iterable[pa.RecordBatch]) -> None:
@@ -81,9 +83,6 @@ def _collect(calculator: DuckDBPyConnection, side: str, batches: Iterable[pa.Rec
         calculator.execute(f"INSERT INTO {side} FROM incoming_{side}")
 
 
-def _repeated(counts: Mapping[bytes, int]) -> pa.Table:
-    """Each digest so many times, in their order."""
-    order = sorted(counts)
-    digests = pa.array(order, DIGEST)
-    times = np.repeat(np.arange(len(order)), [counts[digest] for digest in order]) if order else np.empty(0, np.int64)
-    return pa.table([digests.take(pa.array(times, pa.int64()))], schema=_SCHEMA)
+def _repeated(digests: pa.Array, times: np.ndarray) -> pa.Table:
+    """Each digest so many times."""
+    return pa.table([digests.take(pa.array(np.repeat(np.arange(len(times)), times)))], schema=_SCHEMA)

@@ -46,7 +46,7 @@ class TablePlan:
     none ever are) or, if it `marks`, to mark as deleted; `digest` is that of all rows of the source, if they were
     compared, `seconds` what that took. With `since`, only rows from that watermark on were compared. `fill` is what
     only the target has a column for. A table without a key is replaced as a whole: all its `deletes` rows go, of which
-    `lost` are not among those of the source.
+    `lost` are not among those of the source, and `replaced` is the digest of all of them.
     """
 
     spec: TableSpec = field(repr=False)
@@ -65,6 +65,7 @@ class TablePlan:
     since: str | None = None
     fill: Fill | None = None
     lost: int = 0
+    replaced: TableDigest = NO_ROWS
 
     @property
     def writes(self) -> int:

@@ -7,26 +7,28 @@ from the source is given these names where its rows are read (`transfer.sources`
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql.visitors import replacement_traverse
 
-from toolkit.core.sql_text import renamed_text
+from toolkit.core.renamed_expressions import renamed_expression
 from toolkit.core.tables import TableSpec, table_spec
-from toolkit.core.verbatim import verbatim
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 
 @dataclass(frozen=True)
 class Renames:
-    """The tables in the target's names; by the models' names, those of all tables, and of the columns that differ."""
+    """The tables in the target's names; by the models' names, those of all tables, and of the columns that differ.
+
+    `not_made` are, by the target's names of tables, the checks and indexes that these do without.
+    """
 
     metadata: sa.MetaData
     tables: Mapping[str, str]
     columns: Mapping[str, Mapping[str, str]]
+    not_made: Mapping[str, Sequence[str]]
 
     @classmethod
     def of(cls, metadata: sa.MetaData, given: Mapping[str, str] | None) -> Renames | None:
@@ -51,7 +53,8 @@ class Renames:
         for table, renamed in columns.items():
             names = metadata.tables[table].columns.keys()
             _require_distinct(f"columns of {table}", [renamed.get(name, name) for name in names])
-        return cls(_renamed(metadata, tables, columns), tables, columns)
+        not_made: dict[str, list[str]] = {}
+        return cls(_renamed(metadata, tables, columns, not_made), tables, columns, not_made)
 
     def bound(self, specs: Sequence[TableSpec]) -> tuple[TableSpec, ...]:
         """These tables of the models as the target has them, with what narrows them."""
@@ -108,9 +111,20 @@ def _require_distinct(what: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _renamed(metadata: sa.MetaData, tables: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]) -> sa.MetaData:
+def _renamed(
+    metadata: sa.MetaData,
+    tables: Mapping[str, str],
+    columns: Mapping[str, Mapping[str, str]],
+    not_made: dict[str, list[str]],
+) -> sa.MetaData:
     copy = sa.MetaData(naming_convention=metadata.naming_convention)
     made = {name: _copied(table, copy, tables[name], columns.get(name, {})) for name, table in metadata.tables.items()}
+    for name, table in metadata.tables.items():
+        lacking = [*_rename_computed(table, made[name], columns.get(name, {}))]
+        lacking += _add_checks(table, made[name], columns.get(name, {}))
+        lacking += _add_indexes(table, made[name], columns.get(name, {}))
+        if lacking:
+            not_made[tables[name]] = lacking
     for name, table in metadata.tables.items():
         for key in table.foreign_key_constraints:
             own, theirs = (columns.get(each, {}) for each in (name, key.referred_table.fullname))
@@ -130,8 +144,9 @@ def _renamed(metadata: sa.MetaData, tables: Mapping[str, str], columns: Mapping[
 
 
 def _copied(table: sa.Table, metadata: sa.MetaData, other: str, own: Mapping[str, str]) -> sa.Table:
-    """A table under its other names, without its foreign keys; columns have theirs in texts, too."""
+    """A table under its other names, with its keys."""
     schema, name = (table.schema, table.name) if other == table.fullname else _parts(other)
+    own = {column.name: own.get(column.name, column.name) for column in table.columns}
     parts: list[Any] = [_column(column, own) for column in table.columns]
     options: dict[str, Any]
     for each in table.constraints:
@@ -140,9 +155,7 @@ def _copied(table: sa.Table, metadata: sa.MetaData, other: str, own: Mapping[str
             names = (own.get(column.name, column.name) for column in each.columns)
             options = {"deferrable": each.deferrable, "initially": each.initially, **_options(each, own)}
             parts.append(kind(*names, name=_name(each), **options))
-        elif isinstance(each, sa.CheckConstraint) and not getattr(each, "_type_bound", False):
-            parts.append(sa.CheckConstraint(_text(each.sqltext, own), name=_name(each)))
-    made = sa.Table(
+    return sa.Table(
         name,
         metadata,
         *parts,
@@ -151,42 +164,72 @@ def _copied(table: sa.Table, metadata: sa.MetaData, other: str, own: Mapping[str
         info=dict(table.info),
         **_options(table, {}),
     )
-    for index in table.indexes:
-        expressions = [_within(each, made, own) for each in index.expressions]
-        sa.Index(index.name, *expressions, unique=index.unique, _table=made, **_options(index, own))
-    return made
 
 
-def _options(item: sa.Table | sa.Constraint | sa.Index, own: Mapping[str, str]) -> dict[str, Any]:
+def _rename_computed(table: sa.Table, made: sa.Table, own: Mapping[str, str]) -> Iterator[str]:
+    """Let columns be generated from those that have other names; those are told that become plain ones."""
+    for column in (each for each in table.columns if each.computed is not None):
+        assert column.computed is not None
+        copy = made.c[own.get(column.name, column.name)]
+        expression = renamed_expression(column.computed.sqltext, own, table, made)
+        if expression is None:
+            yield f"how {column.name} is generated"
+            copy.computed = copy.server_default = None
+        elif copy.computed is not None:
+            copy.computed.sqltext = expression
+
+
+def _add_checks(table: sa.Table, made: sa.Table, own: Mapping[str, str]) -> Iterator[str]:
+    """Give a table its checks; those are told that it does without."""
+    checks = (each for each in table.constraints if isinstance(each, sa.CheckConstraint))
+    # Those of a type come with its column.
+    for each in sorted((c for c in checks if not getattr(c, "_type_bound", False)), key=lambda c: str(c.sqltext)):
+        expression = renamed_expression(each.sqltext, own, table, made)
+        if expression is None:
+            yield f"the check {_name(each) or each.sqltext}"
+        else:
+            made.append_constraint(sa.CheckConstraint(expression, name=_name(each)))
+
+
+def _add_indexes(table: sa.Table, made: sa.Table, own: Mapping[str, str]) -> Iterator[str]:
+    """Give a table its indexes; those are told that it does without."""
+    for index in sorted(table.indexes, key=lambda each: str(each.name)):
+        expressions = [renamed_expression(each, own, table, made) for each in index.expressions]
+        options = {name: _option(name, value, own, table, made) for name, value in index.dialect_kwargs.items()}
+        if any(each is None for each in expressions) or _LOST in options.values():
+            yield f"the index {index.name}"
+        else:
+            copy: Any = sa.Index(index.name, *expressions, unique=index.unique, **options)
+            made.append_constraint(copy)
+
+
+# Of an option that is an expression for which there is none.
+_LOST = object()
+
+
+def _option(name: str, value: Any, own: Mapping[str, str], table: sa.Table, made: sa.Table) -> Any:
+    """An index's option of one engine: a condition, or what it says of columns by their names."""
+    if value is None:
+        return None
+    if name.endswith("_where"):
+        found = renamed_expression(value, own, table, made)
+        return _LOST if found is None else found
+    if name.endswith("_ops"):
+        return {own.get(column, column): operators for column, operators in value.items()}
+    if name.endswith("_include"):
+        return [own.get(getattr(each, "name", each), getattr(each, "name", each)) for each in value]
+    return value
+
+
+def _options(item: sa.Table | sa.Constraint, own: Mapping[str, str]) -> dict[str, Any]:
     """What it has of SQLAlchemy's options for single engines."""
-    return {name: _option(value, own) for name, value in item.dialect_kwargs.items()}
+    return {name: _listed(value, own) for name, value in item.dialect_kwargs.items()}
 
 
-def _option(value: Any, own: Mapping[str, str]) -> Any:
-    if isinstance(value, sa.ClauseElement):
-        return _text(value, own)
+def _listed(value: Any, own: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [own.get(each, each) if isinstance(each, str) else each for each in value]
     return {own.get(key, key): each for key, each in value.items()} if isinstance(value, dict) else value
-
-
-def _text(clause: Any, own: Mapping[str, str]) -> sa.TextClause:
-    """A condition or expression with the columns' other names."""
-    if isinstance(clause, sa.TextClause):
-        return verbatim(renamed_text(clause.text.replace("\\:", ":"), own))
-    compiled = clause.compile(compile_kwargs={"literal_binds": True, "include_table": False})
-    return verbatim(renamed_text(str(compiled), own))
-
-
-def _within(expression: Any, made: sa.Table, own: Mapping[str, str]) -> Any:
-    """What an index is over, as part of the table under its other name."""
-
-    def other(element: Any, **_: Any) -> Any:
-        if isinstance(element, sa.Column):
-            return made.c[own.get(element.name, element.name)]
-        return _text(element, own) if isinstance(element, sa.TextClause) else None
-
-    return replacement_traverse(expression, {}, other)
 
 
 def _parts(name: str) -> tuple[str | None, str]:
@@ -202,8 +245,6 @@ def _column(column: sa.Column[Any], names: Mapping[str, str]) -> sa.Column[Any]:
     made = column._copy()  # noqa: SLF001 - what `Table.to_metadata` makes copies by; it knows no other names
     if column.name in names:
         made.name = made.key = names[column.name]
-    if made.computed is not None:
-        made.computed.sqltext = _text(made.computed.sqltext, names)
     # Among the table's own: an index or a key of one column would be made twice.
     made.index = made.unique = None
     made.constraints.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from toolkit.core.sql_dialect import SqlDialect
 from toolkit.core.sql_terms import (
@@ -18,9 +19,11 @@ from toolkit.core.sql_terms import (
     text_literal,
     truth_term,
 )
-from toolkit.core.types import INTEGER_KINDS, Kind
+from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
 
 _EQUAL = ("=", "<>")
+_BOUNDS, _BOUNDS_OF_ZERO = (">=", "<="), (">", "<")
+_WHOLE_DOUBLES = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Comparing:
                 return (literal, one.sql) if is_turned else (one.sql, literal)
         if "null" in (left.kind, right.kind) or (left.kind in NUMBERS and right.kind in NUMBERS):
             self._require_exact(left, right)
-            return left.sql, right.sql
+            return self._double(left, right, sign), self._double(right, left, sign)
         if left.kind == right.kind == Kind.TEXT:
             return self._texts(left, right, sign)
         if left.kind != right.kind:
@@ -77,10 +80,22 @@ class Comparing:
     def _require_exact(self, left: Term, right: Term) -> None:
         """A float of four bytes is compared by engines as one of eight, or not."""
         for one, other in ((left, right), (right, left)):
-            if self.target.has_loose_types and one.column is not None and one.column.is_wide:
-                raise Untranslatable(f"some values of {one.sql} are stored as bytes there, as no double holds them")
-            if one.kind == Kind.FLOAT32 and other.kind not in INTEGER_KINDS:
+            if one.kind == Kind.FLOAT32 and other.kind not in (*INTEGER_KINDS, "null"):
                 raise Untranslatable(f"how {one.sql}, a float of four bytes, is compared is not certain there")
+
+    def _double(self, term: Term, other: Term, sign: str) -> str:
+        """A number as it is compared; what no double holds is stored as bytes there, and read as the nearest double.
+
+        No number is on another side of a whole number then, though it may be that number, unless that is 0.
+        """
+        column = term.column
+        if not self.target.has_loose_types or column is None or not (column.is_wide or term.kind in FLOAT_KINDS):
+            return term.sql
+        limit = other.literal
+        is_safe = isinstance(limit, Decimal) and limit == limit.to_integral_value() and abs(limit) < _WHOLE_DOUBLES
+        if column.is_wide and not (is_safe and (sign in _BOUNDS or (limit == 0 and sign in _BOUNDS_OF_ZERO))):
+            raise Untranslatable(f"some values of {term.sql} are stored as bytes there, as no double holds them")
+        return f"CAST({term.sql} AS REAL)"
 
     def _texts(self, left: Term, right: Term, sign: str) -> tuple[str, str]:
         if not (left.is_plain and right.is_plain):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,10 +17,26 @@ _BEFORE_BRACKETS = ("AND", "BETWEEN", "CASE", "ELSE", "IN", "LIKE", "NOT", "OR",
 _TABLE_CONSTRAINTS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A word, a quoted name, a literal or a sign; or what `is_blank`: a comment, or spaces."""
+
+    text: str
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it says nothing."""
+        return self.text.isspace() or self.text.startswith(_BLANK)
+
+
+def pieces(sql: str) -> list[Piece]:
+    """All of a text."""
+    return [Piece(each) for each in _TOKEN.findall(sql)]
+
+
 def tokens(sql: str) -> list[str]:
     """Words, quoted names, literals and signs, without comments and spaces."""
-    found: list[str] = _TOKEN.findall(sql)
-    return [each for each in found if not each.isspace() and not each.startswith(_BLANK)]
+    return [piece.text for piece in pieces(sql) if not piece.is_blank]
 
 
 def unquoted(part: str) -> str:
@@ -43,23 +59,6 @@ def normalized(condition: str) -> str:
     """A condition to compare with others: its words and signs, for engines write letter case, spaces, brackets anew."""
     parts = (each if each.startswith("'") else unquoted(each).lower() for each in tokens(condition))
     return " ".join(each for each in parts if each not in ("(", ")"))
-
-
-def renamed_text(sql: str, names: Mapping[str, str]) -> str:
-    """A condition or expression in which columns have other names, which are quoted; `names` has these by the old."""
-    if not names:
-        return sql
-    folded = {old.lower(): new for old, new in names.items()}
-
-    def other(found: re.Match[str]) -> str:
-        part = found[0]
-        name = names.get(unquoted(part)) or folded.get(unquoted(part).lower())
-        is_called = sql[found.end() :].lstrip().startswith("(")
-        if name is None or part.startswith("'") or is_called:
-            return part
-        return '"{}"'.format(name.replace('"', '""'))
-
-    return _TOKEN.sub(other, sql)
 
 
 @dataclass(frozen=True, slots=True)

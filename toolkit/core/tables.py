@@ -19,6 +19,8 @@ from toolkit.errors import ConfigurationError, UnknownNameError
 SENTINEL = "sa_orm_sentinel"
 # In a table's `info`, unique columns that may be NULL but are not in any row: the key of one that has no other.
 KEY = "key"
+# In the `info` of a table that was found in a database: nobody can give it another type for its key.
+REFLECTED = "reflected"
 # So many columns name a row of a table without a key.
 _SHOWN_COLUMNS = 3
 
@@ -129,7 +131,8 @@ _SOFT_DELETE_KINDS = {"is_deleted": (Kind.BOOL,), "deleted_at": (Kind.TIMESTAMPT
 def table_spec(table: Table, given_key: Sequence[str] = ()) -> TableSpec:
     """Describe a table; generated columns and the ORM's sentinel are no data. `given_key` is used instead of its own.
 
-    Its own is the primary key, or else a unique key without NULLs, or what `KEY` in the table's `info` names.
+    Its own is the primary key, or else a unique key without NULLs, or what `KEY` in the table's `info` names. A table
+    that was found in a database, with decimals without a precision in its key, is taken for one without.
 
     Raises:
         UnknownNameError: the given key has a column that the table does not have.
@@ -141,8 +144,11 @@ def table_spec(table: Table, given_key: Sequence[str] = ()) -> TableSpec:
         if name not in {column.name for column in columns}:
             raise UnknownNameError("column", name, [column.name for column in columns], table.fullname)
     key = tuple(given_key) or _key(table, unique_keys)
+    is_own = not given_key and REFLECTED in table.info
     for column in columns:
-        if column.name in key and column.type.is_free_decimal:
+        if column.name in key and column.type.is_free_decimal and is_own:
+            key = ()
+        elif column.name in key and column.type.is_free_decimal:
             raise ConfigurationError(
                 f"{table.fullname}.{column.name} is a key of decimals without a precision of at most "
                 f"{MAX_DECIMAL_DIGITS} digits: engines differ in them.",

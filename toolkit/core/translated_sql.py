@@ -383,6 +383,9 @@ class Translation:
             return literal_cast(term, name, node)
         if name in TEXT_TYPES and not wanted.expressions and term.kind in (Kind.TEXT, Kind.ENUM):
             return term if term.is_plain else replace(term, is_plain=False)
+        is_double = term.kind in FLOAT_KINDS or (term.kind == Kind.DECIMAL and self.source.has_loose_types)
+        if is_double and name in ("FLOAT", "DOUBLE") and not wanted.expressions:
+            return term
         if term.kind in NUMBERS and (name in WIDE_NUMBERS or (term.literal is not None and name in NUMBER_TYPES)):
             is_whole = name != "BIGINT" or term.kind in INTEGER_KINDS
             if is_whole and not (wanted.expressions and term.literal is None):

@@ -30,6 +30,8 @@ class SchemaFeatures:
     """What no table's name may begin with."""
     keys_share_names: bool = False
     """Primary keys and unique constraints have names among those of tables and indexes."""
+    names_keys: bool = False
+    """So have those that were given none."""
 
     # -- columns ---------------------------------------------------------------------------------------------------
 
@@ -49,6 +51,8 @@ class SchemaFeatures:
     """A generated column may be part of a key or a check, and may be NOT NULL."""
     numbers_any_column: bool = False
     """Any column may number itself; else a key of one column alone."""
+    never_numbers_null: bool = False
+    """A column that numbers itself is never NULL."""
     number_type: str | None = None
     """The type that a column must have that numbers itself, if there is only one."""
     numbered_options: Mapping[str, Any] = field(default_factory=dict)

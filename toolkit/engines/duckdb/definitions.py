@@ -24,7 +24,10 @@ def definitions(connection: DuckDBSession, tables: Listed[sa.Table]) -> list[str
 
 
 class _Definitions:
-    """What is told of these tables; all named types are, for which table rests on which is forgotten with the file."""
+    """What is told of these tables; all named types are, for which table rests on which is forgotten with the file.
+
+    A foreign key from a table to itself is left out, as its note says.
+    """
 
     def __init__(self, connection: DuckDBSession, current: str, places: Listed[Place]) -> None:
         self._connection, self._current = connection, current
@@ -32,8 +35,8 @@ class _Definitions:
         self._tables = {place: rows[place] for place in places}
         self._columns = [row for row in ask(connection, _COLUMNS) if (row.schema, row.table) in self._tables]
         keys = [row for row in ask(connection, _FOREIGN_KEYS) if (row.schema, row.table) in self._tables]
-        self._kept = [row for row in keys if (row.schema, row.parent) in self._tables]
-        self._lost = [row for row in keys if (row.schema, row.parent) not in self._tables]
+        self._kept = [row for row in keys if row.parent != row.table and (row.schema, row.parent) in self._tables]
+        self._lost = [row for row in keys if row not in self._kept]
         self._indexes = [row for row in ask(connection, _INDEXES) if (row.schema, row.table) in self._tables]
         self._types = ask(connection, _TYPES)
         known = sequences(connection)
@@ -67,8 +70,7 @@ class _Definitions:
         """Parents first: of foreign keys DuckDB makes none later, so that there is no cycle."""
         graph: dict[Place, set[Place]] = {place: set() for place in self._tables}
         for row in self._kept:
-            if row.parent != row.table:
-                graph[row.schema, row.table].add((row.schema, row.parent))
+            graph[row.schema, row.table].add((row.schema, row.parent))
         return TopologicalSorter(graph).static_order()
 
     def _table(self, place: Place) -> str:

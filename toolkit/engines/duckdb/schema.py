@@ -145,7 +145,11 @@ class _Found:
                 table.append_constraint(sa.ForeignKeyConstraint(row.columns, columns, name=row.constraint))
 
     def notes(self) -> Iterable[Note]:
-        """What is there besides tables and what they rest on."""
+        """What is there besides tables and what they rest on, and what cannot be made in a DuckDB database again."""
+        for place, rows in self._constraints.items():
+            for row in rows:
+                if row.kind == "FOREIGN KEY" and row.parent == row.table:
+                    yield Note(self._shown(place), f"foreign key of {', '.join(row.columns)}", _OF_ITSELF)
         for row in self._others:
             yield Note(self._shown((row.schema, row.name)), row.kind, "Only tables are carried.")
         for each in self._sequences.values():
@@ -184,6 +188,10 @@ def _index(table: sa.Table, index: Any) -> None:
     sa.Index(index["name"], *parts, unique=bool(index["unique"]), _table=table)
 
 
+_OF_ITSELF = (
+    "It points at the table itself: in DuckDB it is not made again, as no statement there writes a row together with "
+    "the one that it points at."
+)
 _HERE = "database_name = current_database()"
 _TABLES = f"""
 SELECT schema_name AS schema, table_name AS name, comment, sql FROM duckdb_tables() WHERE {_HERE} AND NOT temporary

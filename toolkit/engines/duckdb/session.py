@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 
 from toolkit.engines.contract import Capabilities
 from toolkit.engines.duckdb.adapters import DuckDBCodec
+from toolkit.engines.duckdb.features import FEATURES
 from toolkit.engines.duckdb.reflection import label_of
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.errors import CORRECT_ROW, DatabaseUnavailableError, StatementError, ToolkitError
@@ -29,7 +30,7 @@ class DuckDBSession(DatabaseConnection):
         keeps_text_of_json=True,
         loads_without_key=True,
         writes_types_as_text=True,
-        keeps_foreign_keys=False,
+        keeps_foreign_keys=FEATURES.keeps_foreign_keys,
     )
     codec = DuckDBCodec()
     # Its dialect is derived from PostgreSQL's, whose construct and options it takes.

@@ -12,11 +12,13 @@ FEATURES = SchemaFeatures(
     folds_names=False,
     reserved_columns=frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"}),
     keys_share_names=True,
+    names_keys=True,
     has_enums=True,
     # Versions before 18 compute none as they are read.
     computed_when=frozenset({"stored"}),
     computes_of_computed=False,
     numbers_any_column=True,
+    never_numbers_null=True,
     has_deferrable_keys=True,
     has_nulls_not_distinct=True,
     has_partial_indexes=True,

@@ -16,6 +16,7 @@ from toolkit.core.tables import TableSpec
 from toolkit.engines.contract import Capabilities
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.postgresql.adapters import CODEC
+from toolkit.engines.postgresql.adbc import open_connection
 from toolkit.engines.postgresql.errors import LockSign, known_error, lock_sign
 from toolkit.engines.postgresql.locks import (
     WRITE_LOCK,
@@ -89,8 +90,7 @@ class PostgresSession(DatabaseConnection):
     def _begin(self) -> None:
         if not self.write:
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        for setting in self._settings:
-            self.sqlalchemy.exec_driver_sql(setting)
+        self.sqlalchemy.exec_driver_sql("; ".join(self._settings))
         if self.write:
             self.sqlalchemy.exec_driver_sql(_END_WITH_CLIENT)
         if self.write and self._is_pooled is None:
@@ -207,11 +207,9 @@ class PostgresSession(DatabaseConnection):
     def reader(self) -> Any:
         """The ADBC connection that all tables are read through; a connection that only reads shares its snapshot."""
         if self._reader is None:
-            import adbc_driver_postgresql.dbapi
-
             snapshot = None if self.write else self.run("SELECT pg_export_snapshot()").fetchone()
             url = self.database.url.update_query_dict(libpq_options(self.database.url))
-            self._reader = adbc_driver_postgresql.dbapi.connect(for_libpq(url))
+            self._reader = open_connection(for_libpq(url))
             with self._reader.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 if snapshot:

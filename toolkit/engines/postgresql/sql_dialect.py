@@ -10,6 +10,7 @@ SQL = SqlDialect(
     grammar="postgres",
     cases_by_collation=True,
     byte_collations=frozenset({"C", "POSIX", "UCS_BASIC"}),
+    folding_type="CITEXT",
     pads_chars=True,
     in_bytes='{} COLLATE "C"',
     # By this collation no letter has another case but those of ASCII.

@@ -19,6 +19,7 @@ from toolkit.engines.contract import Capabilities
 from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import constraints, stored_tables, table_facts
+from toolkit.engines.sqlite.features import FEATURES
 from toolkit.engines.sqlite.snapshot import BUSY_STEP, LOCKED, SqliteSnapshot
 from toolkit.engines.sqlite.table import SqliteRepository
 from toolkit.engines.sqlite.triggers import held_triggers, triggers
@@ -43,7 +44,7 @@ class SqliteConnection(SqliteSnapshot):
         enforces_foreign_keys=False,
         keeps_text_of_json=True,
         loads_without_key=False,
-        has_schemas=False,
+        has_schemas=FEATURES.has_schemas,
         has_strict_types=False,
     )
     insert = staticmethod(sqlite.insert)

@@ -15,6 +15,12 @@ _IS_UUID = (
     "length({c}) IN (32, 36) AND length(replace({c}, '-', '')) = 32 AND replace({c}, '-', '') NOT GLOB '*[^0-9a-fA-F]*'"
 )
 _TRUTHS = "'t', 'T', 'true', 'True', 'TRUE', '1', 'f', 'F', 'false', 'False', 'FALSE', '0'"
+_DIGITS = (
+    "CAST({c} AS TEXT) GLOB '[-0-9]*[0-9]' AND CAST({c} AS TEXT) NOT GLOB '*[^-+.0-9eE]*' "
+    "OR CAST({c} AS TEXT) IN ('0', 'NaN')"
+)
+# What every engine's decimals without a precision hold: DuckDB makes DECIMAL(38, 10) of them.
+_SOME_DECIMALS, _SOME_DIGITS = 10, 27
 _LARGEST = 19
 """More digits than every integer of SQLite's has."""
 
@@ -22,7 +28,8 @@ FORMS: dict[str, str] = {
     "empty": "{c} = ''",
     "boolean": f"{{c}} IN (0, 1) OR {{c}} IN ({_TRUTHS})",
     "integer": f"{_IS_TEXT} AND CAST(CAST({{c}} AS INTEGER) AS TEXT) = {{c}}",
-    "decimal": f"{_IS_TEXT} AND CAST(CAST({{c}} AS NUMERIC) AS TEXT) = {{c}}",
+    # Bytes are how this package keeps numbers that SQLite would change.
+    "decimal": f"{_IS_TEXT} AND CAST(CAST({{c}} AS NUMERIC) AS TEXT) = {{c}} OR typeof({{c}}) = 'blob' AND ({_DIGITS})",
     "date": f"{_IS_TEXT} AND {{c}} LIKE '____-__-__' AND date({{c}}) IS NOT NULL",
     "timestamp": f"{_IS_TEXT} AND {_IS_MOMENT} AND NOT {_HAS_ZONE} AND datetime({{c}}) IS NOT NULL",
     "timestamp with zone": f"{_IS_TEXT} AND {_IS_MOMENT} AND {_HAS_ZONE}",
@@ -50,7 +57,10 @@ _EXPECTED: dict[Family, str] = {
     Family.INTEGER: "typeof({c}) = 'integer'",
     Family.BOOLEAN: "typeof({c}) = 'integer' AND {c} IN (0, 1)",
     Family.REAL: "typeof({c}) = 'real'",
-    Family.DECIMAL: "typeof({c}) IN ('integer', 'real')",
+    Family.DECIMAL: (
+        f"typeof({{c}}) = 'integer' OR typeof({{c}}) = 'real' AND round({{c}}, {_SOME_DECIMALS}) = {{c}} "
+        f"AND abs({{c}}) < 1e{_SOME_DIGITS}"
+    ),
     Family.TEXT: _IS_TEXT,
     Family.BYTES: "typeof({c}) = 'blob'",
     Family.TIMESTAMP: f"{_IS_TEXT} AND {{c}} LIKE '____-__-_____:__:__%' AND NOT {_HAS_ZONE}",

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.schema import ColumnMeasure
 from toolkit.engines.sqlite.declared import Declared, Family
 from toolkit.engines.sqlite.forms import ASKED, EXPECTED_CLASS, FORMS, expected
+from toolkit.engines.sqlite.misfits import any_text
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -110,12 +111,12 @@ def _asked(name: str, of: Declared, is_odd: bool) -> Iterator[tuple[str, str]]:
             yield f"is {form}", f"count(*) FILTER (WHERE {FORMS[form].replace('{c}', cell)})"
     if is_odd or of.family in (Family.TEXT, Family.BYTES):
         yield "longest", f"max(CASE WHEN typeof({cell}) IN ('text', 'blob') THEN length({cell}) END)"
-    if of.family in _NUMBERS | _MOMENTS:
+    if is_odd or of.family in _NUMBERS | _MOMENTS:
         classes = "('text')" if of.family in _MOMENTS else "('integer', 'real')"
         ranged = f"CASE WHEN typeof({cell}) IN {classes} THEN {cell} END" if is_odd else cell
         yield "least", f"min({ranged})"
         yield "greatest", f"max({ranged})"
-    if (is_odd and of.family in _NUMBERS) or (of.family is Family.DECIMAL and of.precision is None):
+    if (is_odd and of.family not in _MOMENTS) or (of.family is Family.DECIMAL and of.precision is None):
         steps = " ".join(f"WHEN round({cell}, {digits}) = {cell} THEN {digits}" for digits in range(_DIGITS + 1))
         yield "scale", f"max(CASE WHEN typeof({cell}) = 'real' THEN CASE {steps} ELSE {_DIGITS + 1} END END)"
 
@@ -145,7 +146,7 @@ def _measure(rows: int, found: Mapping[str, Any], of: Declared, is_odd: bool) ->
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)
+    return value.encode(errors="surrogateescape").decode(errors="replace") if isinstance(value, str) else repr(value)
 
 
 def _whole_digits(number: Any) -> int:
@@ -157,7 +158,7 @@ def _whole_digits(number: Any) -> int:
 
 
 def _row(connection: SqliteSnapshot, query: str) -> Sequence[Any] | None:
-    with connection.translated():
+    with connection.translated(), any_text(connection.driver):
         row: Sequence[Any] | None = connection.driver.execute(query).fetchone()
     return row
 

@@ -53,7 +53,7 @@ def require_doubles(texts: pa.Array) -> None:
     if texts.null_count == len(texts) or pc.max(pc.utf8_length(texts)).as_py() <= _DOUBLE_DIGITS:
         return
     for text in texts.to_pylist():
-        if text is not None and len(text) > _DOUBLE_DIGITS and Decimal(text) != Decimal(repr(float(text))):
+        if text is not None and len(text) > _DOUBLE_DIGITS and parse_decimal(text) != Decimal(repr(float(text))):
             raise ValueError(f"{text} is no double-precision number")
 
 

@@ -160,7 +160,6 @@ class SqliteSnapshot(DatabaseConnection):
 
     def _enter_copy(self, copy: Path) -> None:
         """Read from the copy from here on; the file itself is free."""
-        self._version = self._data_version()
         self.driver.rollback()
         engine = self.database.at(f"sqlite:///{copy}").create_engine(read_only=True)
         self._copy.callback(engine.dispose)

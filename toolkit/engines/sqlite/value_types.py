@@ -106,8 +106,8 @@ def _by_classes(declared: Declared, measure: ColumnMeasure) -> Chosen:
 
 def _are_doubles(measure: ColumnMeasure) -> bool:
     """Whether all numbers are doubles: integers only up to 2^53."""
-    ends = (abs(Decimal(each)) for each in (measure.least, measure.greatest) if each is not None)
-    return all(each <= _WHOLE_DOUBLES for each in ends)
+    ends = [abs(Decimal(each)) for each in (measure.least, measure.greatest) if each is not None]
+    return bool(ends) and all(each <= _WHOLE_DOUBLES for each in ends)
 
 
 def _held(measure: ColumnMeasure) -> str:
@@ -191,17 +191,24 @@ def _uuid(declared: Declared, measure: ColumnMeasure) -> Chosen | None:
 
 
 def _real(declared: Declared, measure: ColumnMeasure) -> Chosen | None:
-    # So this package keeps -0.0 and NaN.
-    return (declared.type, f"{_held(measure)}, which are taken for digits") if _only(measure, "real", "blob") else None
+    return (declared.type, f"{_held(measure)}, which are taken for digits") if _has_digits(measure, "real") else None
+
+
+def _has_digits(measure: ColumnMeasure, *classes: str) -> bool:
+    """Whether there are bytes, beside these classes, and all of them the digits of a number."""
+    count = measure.classes.get("blob")
+    return count is not None and _only(measure, *classes, "blob") and measure.forms.get("decimal") == count
 
 
 def _decimal(declared: Declared, measure: ColumnMeasure) -> Chosen | None:
     """As many digits as declared, or as the values need."""
-    if not _only(measure, "integer", "real", "blob"):
+    if _has_digits(measure, "integer", "real"):
+        return declared.type, f"{_held(measure)}, which are taken for digits"
+    if not _only(measure, "integer", "real"):
         return None
-    if declared.precision is None or "blob" in measure.classes:
-        # So this package keeps decimals that SQLite would round.
-        return declared.type, f"{_held(measure)}, which are taken for digits" if "blob" in measure.classes else None
+    if declared.precision is None:
+        type_ = sa.Double() if _are_doubles(measure) or _only(measure, "real") else sa.Numeric()
+        return type_, "It holds reals of more digits than every decimal has"
     if measure.precision is None or measure.scale is None:
         return sa.Numeric(), "It holds more digits than a decimal has"
     scale = max(declared.scale, measure.scale)

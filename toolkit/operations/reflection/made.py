@@ -26,8 +26,7 @@ class Made:
 
 def made(schema: Schema, target: Engine) -> Made:
     """A schema as an engine can have it: texts in its SQL, keys that refuse no valid row; a note for all the rest."""
-    source = engine_of_dialect(schema.dialect)
-    features = source.features if source is not None else SchemaFeatures()
+    features = features_of(schema)
     notes: list[Note] = []
     names = Names.of(schema.metadata, target.features, notes)
     metadata = sa.MetaData()
@@ -39,6 +38,12 @@ def made(schema: Schema, target: Engine) -> Made:
     told = sorted(dict.fromkeys(notes), key=lambda note: list(schema.metadata.tables).index(note.table))
     result = replace(schema, dialect=target.dialect, metadata=metadata, notes=(*schema.notes, *told))
     return Made(result, dict(names.renames()))
+
+
+def features_of(schema: Schema) -> SchemaFeatures:
+    """What the engine has whose schema it is."""
+    engine = engine_of_dialect(schema.dialect)
+    return SchemaFeatures() if engine is None else engine.features
 
 
 def _make(making: TableMaking, names: Names, metadata: sa.MetaData) -> set[str]:

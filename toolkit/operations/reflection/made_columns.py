@@ -43,12 +43,18 @@ def meaning_of(column: sa.Column[Any], source: SchemaFeatures) -> ColumnMeaning:
     return ColumnMeaning(
         column.name,
         kind.kind,
-        getattr(type_, "collation", None),
+        _folding_type(type_, source) or getattr(type_, "collation", None),
         is_padded=isinstance(type_, sa.CHAR | sa.NCHAR),
         is_wide=kind.kind == Kind.DECIMAL and (kind.precision is None or kind.precision > _DOUBLE_DIGITS),
         is_numeric=bool(pattern and declared and re.fullmatch(pattern, declared, re.IGNORECASE | re.DOTALL)),
         labels=tuple(getattr(type_, "enums", None) or ()),
     )
+
+
+def _folding_type(type_: sa.types.TypeEngine[Any], source: SchemaFeatures) -> str | None:
+    """The name of a type that compares texts without regard to case, if it is that."""
+    name = type_.definition if isinstance(type_, EngineType) else type(type_).__name__
+    return name if name.upper() == source.sql.folding_type else None
 
 
 @dataclass
@@ -133,7 +139,7 @@ def _column(making: TableMaking, column: sa.Column[Any]) -> sa.Column[Any]:
         column.name,
         type_,
         *extra,
-        nullable=nullable,
+        nullable=nullable and not column.primary_key,
         server_default=default,
         autoincrement=numbers_itself,
         comment=column.comment if making.target.has_comments else None,
@@ -148,6 +154,10 @@ def _type(making: TableMaking, column: sa.Column[Any]) -> Any:
     type_: Any = column.type
     base: Any = type_.data_type if isinstance(type_, postgresql.DOMAIN) else type_
     collation = getattr(base, "collation", None) or getattr(type_, "collation", None)
+    if (folding := _folding_type(base, making.source)) is not None:
+        making.note(f"type {folding}", "Texts that differ by case are two there, in keys too.", column.name)
+    if isinstance(base, sa.Enum) and base.name is None and making.target.has_enums:
+        return sa.Enum(*base.enums, name=f"{making.table.name}_{column.name}")
     if not collation:
         return type_
     making.note(f"collation {collation}", _without_collation(making, collation), column.name)
@@ -286,6 +296,9 @@ def _numbered(
     increment = identity.increment if identity is not None else None
     if identity is not None and identity.always:
         making.note("GENERATED ALWAYS", "Numbers may be given there, too.", column.name)
+    if column.nullable and not column.primary_key and making.target.never_numbers_null:
+        making.note("numbers", "A column that numbers itself is never NULL there.", column.name)
+        return type_, []
     if making.target.numbers_any_column and (increment or 1) > 0:
         start = column.info.get(NEXT_NUMBER) or (identity.start if identity is not None else None)
         return type_, [sa.Identity(start=start, increment=increment)]

@@ -63,7 +63,7 @@ class KeysMaking:
         self.made.append_constraint(sa.PrimaryKeyConstraint(*(self.made.c[each] for each in names), name=name))
         if self._folding(names):
             # Of texts that differ by case alone, the source takes one only.
-            self._add_folded(f"{self.making.table.name}_key", names)
+            self._add_folded(None, names)
 
     def _add_unique(self, key: sa.UniqueConstraint) -> None:
         names = [each.name for each in key.columns]
@@ -73,7 +73,7 @@ class KeysMaking:
         self._tell_timing(key, what)
         self._tell_options(key, what)
         if self._folding(names):
-            self._add_folded(str(key.name or f"{self.making.table.name}_{'_'.join(names)}_key"), names)
+            self._add_folded(key.name if isinstance(key.name, str) else None, names)
             return
         options: dict[str, Any] = {}
         if self._has_same_nulls(key, what):
@@ -83,26 +83,36 @@ class KeysMaking:
         columns = [self.made.c[each] for each in names]
         self.made.append_constraint(sa.UniqueConstraint(*columns, name=self._key_name(key, what), **options))
 
-    def _key_name(self, key: sa.Constraint, what: str) -> str | None:
+    def _key_name(self, key: sa.PrimaryKeyConstraint | sa.UniqueConstraint, what: str) -> str | None:
+        table = self.making.table
         if not isinstance(key.name, str):
-            return None
+            if not self.making.target.names_keys:
+                return None
+            # What the engine would call it, unless another is called so.
+            own = [
+                self.names.tables[table.fullname][1],
+                *(self.names.columns[table.fullname, c.name] for c in key.columns),
+            ]
+            usual = f"{own[0]}_pkey" if isinstance(key, sa.PrimaryKeyConstraint) else f"{'_'.join(own)}_key"
+            return self.names.relation(table, usual)
         if self.making.target.keys_share_names:
-            return self.names.relation(self.making.table, key.name, what)
-        return self.names.constraint(self.making.table, key.name, what, self.taken)
+            return self.names.relation(table, key.name, what)
+        return self.names.constraint(table, key.name, what, self.taken)
 
     def _folding(self, names: list[str]) -> bool:
         folding = self.making.source.sql.folding_collations
         return any((self.making.meanings[each].collation or "").upper() in folding for each in names)
 
-    def _add_folded(self, name: str, names: list[str]) -> None:
+    def _add_folded(self, given: str | None, names: list[str]) -> None:
         """A unique index over texts without regard to the case of ASCII's letters."""
+        name = given or f"{self.making.table.name}_{'_'.join(names)}_key"
         what = f"unique key {name}"
         try:
             parts = [self._translated(quoted(each), is_unique=True, what=what) for each in names]
         except Untranslatable as error:
             self.making.left_out(what, error)
             return
-        chosen = self.names.relation(self.making.table, name, what)
+        chosen = self.names.relation(self.making.table, name, what if given else None)
         sa.Index(chosen, *parts, unique=True, _table=self.made)
 
     def _tell_timing(self, key: sa.PrimaryKeyConstraint | sa.UniqueConstraint, what: str) -> None:
@@ -290,7 +300,8 @@ def _unpointable(making: TableMaking, key: sa.ForeignKeyConstraint, parent: sa.T
         return f"{', '.join(sorted(pointed))} of {parent.name} is no key there"
     folding = making.source.sql.folding_collations
     for own, element in zip(key.columns, key.elements, strict=True):
-        if str(getattr(element.column.type, "collation", None) or "").upper() in folding:
+        parent_collation = (meaning_of(element.column, making.source).collation or "").upper()
+        if parent_collation in folding | {making.source.sql.folding_type}:
             return f"{element.column.name} of {parent.name} is found in either case here, and not there"
         if not _comparable(making.meanings[own.name].kind, element.column, making):
             return f"{own.name} and {element.column.name} of {parent.name} are of different types"

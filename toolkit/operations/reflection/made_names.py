@@ -48,15 +48,15 @@ class Names:
             if name != other
         )
 
-    def relation(self, table: sa.Table, name: str, what: str) -> str:
-        """A name for an index of a table, or a key that shares the names of indexes."""
+    def relation(self, table: sa.Table, name: str, what: str | None = None) -> str:
+        """A name for an index of a table, or a key that shares the names of indexes; told as that of `what`."""
         schema, place = self.tables[table.fullname]
         taken = self._taken[schema]
-        chosen = self._fitting(name)
+        chosen = self.fitting(name)
         if self._compared(chosen) in taken:
             chosen = self._free(f"{place}_{name}", taken)
         taken.add(self._compared(chosen))
-        return self._told(table, what, name, chosen)
+        return chosen if what is None else self._told(table, what, name, chosen)
 
     def constraint(self, table: sa.Table, name: str, what: str, taken: set[str]) -> str:
         """A name for a constraint of a table, of which those in `taken` have theirs."""
@@ -104,13 +104,13 @@ class Names:
         return lower_ascii(name) if self.features.folds_names else name
 
     def _free(self, wanted: str, taken: set[str]) -> str:
-        name, number = self._fitting(wanted), 1
+        name, number = self.fitting(wanted), 1
         while self._compared(name) in taken:
             number += 1
-            name = self._fitting(f"{wanted}_{number}", mark_of=f"{wanted}_{number}")
+            name = self.fitting(f"{wanted}_{number}", mark_of=f"{wanted}_{number}")
         return name
 
-    def _fitting(self, name: str, mark_of: str | None = None) -> str:
+    def fitting(self, name: str, mark_of: str | None = None) -> str:
         """A name of no more bytes than there may be; what is cut off is told apart by a digest of it all."""
         longest = self.features.longest_name
         name = name or "_"
@@ -119,3 +119,14 @@ class Names:
         mark = hashlib.sha256((mark_of or name).encode()).hexdigest()[:_MARK_DIGITS]
         kept = name.encode()[: longest - _MARK_DIGITS - 1].decode(errors="ignore")
         return f"{kept}_{mark}"
+
+
+def names_there(source: sa.MetaData, there: sa.MetaData, features: SchemaFeatures) -> dict[str, str]:
+    """The names that tables and columns were given when they were made, by the source's: of those that are there."""
+    names = Names.of(source, features, [])
+    found = {name: other for name, other in names.renames() if other in there.tables and name not in there.tables}
+    for (table, name), other in names.columns.items():
+        place = there.tables.get(found.get(table, table))
+        if place is not None and other in place.columns and name not in place.columns:
+            found[f"{table}.{name}"] = f"{place.fullname}.{other}"
+    return found

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from toolkit.core.renames import Renames
-from toolkit.core.tables import select_tables, without_columns
+from toolkit.core.tables import REFLECTED, select_tables, without_columns
 from toolkit.engines import connect
 from toolkit.errors import ConfigurationError
 from toolkit.operations.migrations.revisions import exists
@@ -115,6 +115,8 @@ class Chosen:
         project = ReflectedProject(config, found, source)
         excluded = [name for name in found.metadata.tables if name not in found.names]
         rename = {**found.renames, **wanted.rename} if found.is_made else found.renames
+        for table in found.metadata.tables.values():
+            table.info[REFLECTED] = True
         return cls(project, found.names, excluded, rename, wanted, found.warnings)
 
     @property

@@ -17,7 +17,8 @@ from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.records import is_own, is_record
 from toolkit.operations.reflection.joined import Joined, Pair, Side, joined
-from toolkit.operations.reflection.made import Made, made
+from toolkit.operations.reflection.made import Made, features_of, made
+from toolkit.operations.reflection.made_names import Names, names_there
 
 if TYPE_CHECKING:
     from toolkit.config import Database
@@ -106,10 +107,15 @@ def _types(connection: Connection, other: Connection) -> TypesBy:
 
 
 def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
-    """Whether the target has any of the source's tables."""
+    """Whether the target has any of the source's tables, under a name that it may have been given there."""
     names = {table.name.casefold() for table in there.metadata.tables.values() if not is_record(table.name)}
     renamed = {other.rpartition(".")[2].casefold() for other in wanted.rename.values()}
-    return any(each.name.casefold() in names or each.name.casefold() in renamed for each in own.stored_tables())
+    fitting = Names(features_of(there), []).fitting
+    return any(
+        {each.name.casefold(), fitting(each.name).casefold(), f"{each.schema}_{each.name}".casefold()}
+        & (names | renamed)
+        for each in own.stored_tables()
+    )
 
 
 def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool) -> Reflection:
@@ -117,7 +123,8 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     records = [table.fullname for table in schema.metadata.tables.values() if is_record(table.name)]
     records += [table.fullname for table in target.schema.metadata.tables.values() if is_record(table.name)]
     left = {*wanted.exclude, *(name for name in records if name not in wanted.tables)}
-    found = joined(Side(source, schema), target, wanted.rename, left, wanted.exclude_columns)
+    rename = {**names_there(schema.metadata, target.schema.metadata, features_of(target.schema)), **wanted.rename}
+    found = joined(Side(source, schema), target, rename, left, wanted.exclude_columns)
     every = {**schema.metadata.tables, **found.metadata.tables}
     for name in (*wanted.tables, *wanted.exclude):
         if name not in every:

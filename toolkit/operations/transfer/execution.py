@@ -19,7 +19,7 @@ from toolkit.core.plan import Action, TablePlan, TableResult, merge_plan, planne
 from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
-from toolkit.errors import UnnamedRowError, VerificationError
+from toolkit.errors import ChangedSincePlanError, UnnamedRowError, VerificationError
 from toolkit.operations.transfer.background_digest import BackgroundDigest
 from toolkit.operations.transfer.deletes import delete_first, delete_rest, mark_removed, require_rest
 from toolkit.operations.transfer.evidence import first_difference
@@ -198,7 +198,7 @@ Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
 def _load(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Fill a table, which is empty or emptied; digest what is sent on the side, and what arrived where it lies."""
     origin, repository, into = source.repository(plan.spec), target.repository(plan.spec), writer(plan, target)
-    is_empty = plan.action is Action.LOAD or _emptied(repository, target)
+    is_empty = plan.action is Action.LOAD or _emptied(plan, repository)
     as_stored = _is_verified_as_stored(plan, target)
     with BackgroundDigest(plan.spec, as_stored) as sent, read_ahead(origin.read(options.batch_rows)) as batches:
 
@@ -222,9 +222,16 @@ def _load(plan: TablePlan, source: Source, target: Connection, options: Options,
         return _verified(partial(origin.read, options.batch_rows), repository, sent.result(), arrived)
 
 
-def _emptied(repository: Table, target: Connection) -> bool:
-    """Delete all rows of a table that is replaced; whether a condition has left none."""
-    target.exclude_writers([repository.spec])
+def _emptied(plan: TablePlan, repository: Table) -> bool:
+    """Delete all rows of a table that is replaced; whether a condition has left none.
+
+    Raises:
+        ChangedSincePlanError: they are not those that were to go.
+    """
+    target = repository.connection
+    target.exclude_writers([plan.spec])
+    if repository.digest() != plan.replaced:
+        raise ChangedSincePlanError(target.name, plan.spec.name)
     repository.delete_all()
     return repository.is_empty()
 

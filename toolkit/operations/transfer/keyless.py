@@ -38,6 +38,7 @@ def plan_keyless(spec: TableSpec, source: RowSource, target: Table, mode: Mode) 
         deletes=theirs.rows,
         digest=ours,
         lost=lost,
+        replaced=theirs,
     )
 
 

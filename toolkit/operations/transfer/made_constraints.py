@@ -5,7 +5,7 @@ It is told; and refused where rows would be, before anything is made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # So many are told one by one; a document has all of them.
 _TOLD = 20
+CONSTRAINT_MISSING = "constraint missing"
 
 
 def made_constraints(
@@ -60,6 +61,19 @@ def made_constraints(
     return told
 
 
+def unnamed_constraints(
+    target: Database, specs: Sequence[TableSpec], lacking: Mapping[str, Sequence[str]], progress: Progress
+) -> tuple[TransferWarning, ...]:
+    """What tables that are made by other names do without, by these: nobody knows what it would be called there."""
+    told = []
+    for spec in specs:
+        for what in lacking.get(spec.name, ()):
+            reason = f"{target.name} is made without {what} of the models: it may name what has another name there."
+            progress.note(f"{spec.name}: {reason}")
+            told.append(TransferWarning(CONSTRAINT_MISSING, spec.name, reason))
+    return tuple(told)
+
+
 def _refused(source: Connection, spec: TableSpec, change: Stronger) -> str | None:
     """Which rows of the source it would refuse; None if there are none."""
     known = [name for name in change.columns if name in spec.column_names]
@@ -82,4 +96,4 @@ def _warning(source: Connection, target: Database, spec: TableSpec, change: Chan
         reason = f"{target.name} is given {change.what}, as the models say; {source.name} {_there(change)}."
         return TransferWarning("constraint stronger", spec.name, reason)
     reason = f"{target.name} is made without {change.what}, which {source.name} has."
-    return TransferWarning("constraint missing", spec.name, reason)
+    return TransferWarning(CONSTRAINT_MISSING, spec.name, reason)

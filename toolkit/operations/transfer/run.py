@@ -20,7 +20,7 @@ from toolkit.operations.migrations.revisions import exists, reading
 from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
-from toolkit.operations.transfer.made_constraints import made_constraints
+from toolkit.operations.transfer.made_constraints import made_constraints, unnamed_constraints
 from toolkit.operations.transfer.misfits import require_readable
 from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.prepared import prepared
@@ -193,7 +193,9 @@ def _told_constraints(request: Transfer, progress: Progress) -> tuple[TransferWa
     source = request.origin.tables
     if source is None:
         return ()
-    return made_constraints(source.connection, request.target, list(map(source.own, request.specs)), progress)
+    told = made_constraints(source.connection, request.target, list(map(source.own, request.specs)), progress)
+    lacking = source.renames.not_made if source.renames is not None else {}
+    return (*told, *unnamed_constraints(request.target, request.specs, lacking, progress))
 
 
 def _lacking_rights(

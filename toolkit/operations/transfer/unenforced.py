@@ -48,7 +48,8 @@ class UnenforcedTable:
         spec = self.table.spec
         keys = pa.Table.from_batches([batch]).select(list(spec.key))
         narrow = self.table.connection.repository(spec.without_conditions().project(spec.key))
-        there = pa.Table.from_batches(narrow.read(BATCH_ROWS, keys=keys), spec.key_schema)
+        # Without an index, each look-up by key would read the table as well.
+        there = pa.Table.from_batches(only(narrow.read(BATCH_ROWS), keys), spec.key_schema)
         for part in only([batch], there) if spec.updated_names else ():
             self.table.update_many(pa.Table.from_batches([part]).select([*spec.key, *spec.updated_names]))
         self._inserting.upsert_many(part for part in without([batch], there) if part.num_rows)

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 _KEYS = ("p", "u", "x")
 _ROUTINES_UNCHECKED = "SET LOCAL check_function_bodies = off"
+# Where tables without a schema's name are to lie, if that is where they are looked for in the other database, too.
+_PLACE = """
+SELECT 'DO ' || quote_literal(format('BEGIN IF %L = ANY (SELECT btrim(part) FROM unnest(string_to_array('
+       'current_setting(''search_path''), '','')) AS part) THEN CREATE SCHEMA IF NOT EXISTS %s; END IF; END',
+       quote_ident(current_schema()), quote_ident(current_schema())))
+WHERE current_schema() <> 'public'
+"""
 
 
 def definitions(connection: PostgresSession, tables: Sequence[sa.Table]) -> list[str]:
@@ -30,6 +37,7 @@ def definitions(connection: PostgresSession, tables: Sequence[sa.Table]) -> list
         ids += [row.id for row in queries.rows(connection, queries.PARTITIONS, ids)]
         found = _Found(connection, ids)
         return [
+            *(statement for (statement,) in connection.run(_PLACE)),
             _ROUTINES_UNCHECKED,
             *ordered(connection, ids, found.tables()),
             *found.parts(),

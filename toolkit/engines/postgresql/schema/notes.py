@@ -15,6 +15,7 @@ _REASONS = {
     "view": "Only tables are carried.",
     "materialized view": "Only tables are carried.",
     "foreign table": "Its rows are elsewhere.",
+    "empty": "It has no columns.",
     "unread": "This role may not read it.",
     "hidden": "Policies hide rows of it from this role.",
     "child": "Its rows are read, and carried, as those of {parent}.",
@@ -58,7 +59,8 @@ WITH place AS (
         WHEN parent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = relation.oid AND attnum > 0
              AND NOT attisdropped AND attinhcount = 0) THEN 'child'
         WHEN parent IS NOT NULL THEN 'child with columns'
-        WHEN has_table_privilege(relation.oid, 'SELECT') THEN 'hidden' ELSE 'unread' END, parent
+        WHEN NOT has_table_privilege(relation.oid, 'SELECT') THEN 'unread'
+        WHEN row_security_active(relation.oid) THEN 'hidden' ELSE 'empty' END, parent
     FROM relation
     LEFT JOIN LATERAL (SELECT string_agg(inhparent::regclass::text, ' and ') AS parent FROM pg_inherits
                        WHERE inhrelid = relation.oid) AS inherited ON true

@@ -181,10 +181,11 @@ AND pg_get_expr(adbin, adrelid) = format('nextval(%L::regclass)', seqrelid::regc
 
 PARTITIONS = """
 WITH RECURSIVE tree AS (
-    SELECT id, 0 AS depth FROM unnest(CAST(:tables AS oid[])) AS id
+    SELECT id, id AS root, 0 AS depth FROM unnest(CAST(:tables AS oid[])) AS id
     UNION ALL
-    SELECT inhrelid, depth + 1 FROM tree JOIN pg_inherits ON inhparent = id
+    SELECT inhrelid, root, depth + 1 FROM tree JOIN pg_inherits ON inhparent = id
     JOIN pg_class ON pg_class.oid = inhrelid AND relispartition
 )
-SELECT id::bigint FROM tree JOIN pg_class ON pg_class.oid = id WHERE depth > 0 ORDER BY depth, relname
+SELECT id::bigint, root::bigint AS "table", relkind <> 'p' AS has_rows
+FROM tree JOIN pg_class ON pg_class.oid = id WHERE depth > 0 ORDER BY depth, relname
 """

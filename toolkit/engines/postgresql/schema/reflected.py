@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -28,11 +28,11 @@ _STORED = {"s": True, "v": False}
 
 def schema_of(connection: PostgresSession, stored: Iterable[StoredTable]) -> Schema:
     """These tables, and what there is beside them."""
-    places = {_qualified(each.schema, each.name): each for each in stored}
+    places = {_qualified(each.schema, each.name): each for each in stored if each.columns}
     ids = numbers_of(connection, list(places))
     metadata = sa.MetaData()
     with queries.within_place(connection):
-        found = _Found.of(connection, list(ids.values()))
+        found = _Found(connection, list(ids.values()))
         tables = {ids[place]: found.table(metadata, ids[place], each) for place, each in places.items()}
         lost = [note for id_, table in tables.items() for note in found.add_foreign_keys(table, id_, tables)]
         others = notes(connection, list(ids.values()))
@@ -75,11 +75,9 @@ class _Found:
         self._next = next_numbers(connection, sequences)
         self._sequence_of = {(row.table, row.number): row.sequence for row in ask(queries.DEFAULTS)}
         self._sequence_of |= {place: row.id for place, row in self._identities.items()}
-
-    @classmethod
-    def of(cls, connection: PostgresSession, ids: Sequence[int]) -> _Found:
-        """Ask for them."""
-        return cls(connection, ids)
+        self._partitions = by_table(row for row in ask(queries.PARTITIONS) if row.has_rows)
+        rows = [row.id for parts in self._partitions.values() for row in parts]
+        self._constraints_of_partitions = by_table(queries.rows(connection, queries.CONSTRAINTS, rows) if rows else ())
 
     def table(self, metadata: sa.MetaData, id_: int, stored: StoredTable) -> sa.Table:
         """A table with all but its foreign keys."""
@@ -129,16 +127,34 @@ class _Found:
 
     def add_foreign_keys(self, table: sa.Table, id_: int, tables: Mapping[int, sa.Table]) -> Iterable[Note]:
         """Give a table its foreign keys to those that are there; the others are told."""
-        for row in self._constraints[id_]:
-            if row.kind != "f" or row.is_of_parent:
-                continue
+        own = [row for row in self._constraints[id_] if row.kind == "f" and not row.is_of_parent]
+        for row in (*own, *self._of_all_partitions(id_, own, tables)):
             what = f"foreign key {row.name} of {', '.join(row.columns)}"
             if row.has_period:
-                yield Note(table.fullname, what, "It is of periods, which no other engine knows.")
+                # Not one of equal values; but rows are written in the order that it demands.
+                if row.parent in tables and table not in tables[row.parent]._extra_dependencies:  # noqa: SLF001
+                    table.add_is_dependent_on(tables[row.parent])
+                yield Note(table.fullname, what, "It is of periods: carried only to PostgreSQL.")
             elif row.parent in tables:
                 table.append_constraint(_foreign_key(row, tables[row.parent]))
             else:
                 yield Note(table.fullname, what, f"{row.quoted_parent} is none of the tables that can be read.")
+
+    def _of_all_partitions(self, id_: int, own: Sequence[Any], tables: Collection[int]) -> list[Any]:
+        """The foreign keys that each partition of a table has by itself, so that all the table's rows have them."""
+        each = [
+            {_meaning(row): row for row in self._constraints_of_partitions[part.id] if row.kind == "f"}
+            for part in self._partitions[id_]
+        ]
+        if not each:
+            return []
+        shared = set.intersection(*(set(keys) for keys in each)) - {_meaning(row) for row in own}
+        return [row for meaning, row in each[0].items() if meaning in shared and row.parent in tables]
+
+
+def _meaning(row: Any) -> tuple[Any, ...]:
+    """What makes two foreign keys the same for the rows."""
+    return (tuple(row.columns), row.parent, tuple(row.parent_columns), row.on_update, row.on_delete, row.match)
 
 
 def _identity(row: Any, *, always: bool) -> sa.Identity:
