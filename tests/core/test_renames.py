@@ -54,16 +54,18 @@ def test_a_table_of_another_name_is_made_with_all_that_it_had() -> None:
     assert sorted(made(names.metadata, "child").replace(",", "").split()) == sorted(own.replace(",", "").split())
 
 
-def test_renamed_columns_are_renamed_wherever_they_are_named_and_conditions_in_sql_are_left_out() -> None:
+def test_renamed_columns_are_renamed_wherever_they_are_named() -> None:
     names = Renames.of(models(), {"c.p_id": "parent", "p.id": "number"})
     assert names is not None
-    table, index = made(names.metadata, "c").splitlines()
+    table, index, some = made(names.metadata, "c").splitlines()
+    assert not names.not_made
     assert table == (
         "CREATE TABLE c ( id INTEGER NOT NULL, parent INTEGER, v TEXT, PRIMARY KEY (id), "
-        "CONSTRAINT once UNIQUE (parent, v), "
+        'CONSTRAINT once UNIQUE (parent, v), CONSTRAINT positive CHECK ("parent" > 0), '
         "FOREIGN KEY(parent) REFERENCES p (number) ON DELETE SET NULL ON UPDATE CASCADE "
         "DEFERRABLE INITIALLY DEFERRED )"
     )
+    assert some == 'CREATE INDEX some ON c (v) WHERE "parent" IS NOT NULL'
     assert index == "CREATE INDEX ix_c_p_id ON c (parent)"
     spec = table_spec(names.metadata.tables["p"])
     assert (spec.key, spec.unique_keys) == (("number",), (("code",),))

@@ -126,7 +126,7 @@ class Codec(Generic[A]):
             key,
             column.name,
             f"holds {shown(values[row])}, which is no {self.adapter(column).type}",
-            "Correct the value, give the model's column a type that has a place for it, or leave the table "
+            "Correct the value, give the column a type that has a place for it, or leave the table "
             f"out: --exclude {spec.name}. "
             f"{conversion_advice(spec, column.name, values[row])}".rstrip(),
         )

@@ -89,7 +89,7 @@ def lossy_doubt(database: str, type_: LogicalType, cast: LossyCast) -> Doubt:
     """The values of a column that reading them as the model's type would change."""
     reason = f"of type {cast.actual} in {database}, which the model's {type_} cannot hold as it is"
     advice = (
-        f"Correct the values, give the model's columns the types that {database} has, or declare them as String to "
+        f"Correct the values, give the columns the types that {database} has, or declare them as String to "
         "have them carried as text."
     )
     return Doubt(cast.condition, f"holds {{}}, {reason}", reason, advice)

@@ -104,7 +104,7 @@ class Sieve:
             held,
             f"holds {held}, which is {reason}",
             reason,
-            "Correct the values, or give the model's columns types that have a place for them.",
+            "Correct the values, or give the columns types that have a place for them.",
             whole,
         )
 

@@ -31,7 +31,7 @@ def unlike_bytes(repository: TableRepository) -> dict[str, Doubt]:
     return found
 
 
-_ADVICE = "Correct the values, or give the model's columns types that have a place for them."
+_ADVICE = "Correct the values, or give the columns types that have a place for them."
 
 
 @contextmanager

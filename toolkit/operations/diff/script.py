@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.compute.changes import compare_rows
-from toolkit.compute.sorting import in_key_order
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.changes import Changes
 from toolkit.core.digest import keyed_digests
@@ -33,6 +31,7 @@ from toolkit.engines.portable.script import qualified, quoted
 from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.diff.fitting import fitting_keys
+from toolkit.operations.diff.statements import grouped, lines_in_key_order, statements, with_ends
 from toolkit.operations.reflection.reflection import Wanted
 from toolkit.operations.transfer.deletes import guard, has_to_wait
 from toolkit.operations.transfer.fixed_numbers import require_same_numbers
@@ -44,10 +43,6 @@ from toolkit.stores.whole_file import whole_file
 if TYPE_CHECKING:
     from toolkit.config import Config
     from toolkit.engines.contract import Connection
-
-# Rows and bytes of one statement: a hundred rows take a client hardly longer than one.
-_STATEMENT_ROWS = 100
-_STATEMENT_BYTES = 1 << 20
 
 
 def diff_sql(
@@ -176,7 +171,7 @@ class _Writer:
         tables = [_table_script(spec, changes) for spec, changes in self._parts]
         differing = [table for table in tables if table.writes + table.deletes]
         yield from self._header(source, target, differing, unmodelled)
-        yield from _statements(self._script.begin(tables))
+        yield from statements(self._script.begin(tables))
         for spec, changes in reversed(self._parts):
             if spec.name not in waiting:
                 yield from self._deletes(spec, changes)
@@ -188,7 +183,7 @@ class _Writer:
         for spec, changes in reversed(self._parts):
             if spec.name in waiting:
                 yield from self._deletes(spec, changes)
-        yield from _statements(self._script.end(tables, self._changed_rows))
+        yield from statements(self._script.end(tables, self._changed_rows))
 
     def _require_steady(self, spec: TableSpec, changes: Changes) -> None:
         """Refuse values to change that rows of another table would follow by themselves (ON UPDATE CASCADE)."""
@@ -257,10 +252,10 @@ class _Writer:
                 yield batch.columns, pa.array(texts)
 
         if len(spec.key) > 1:
-            yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
+            yield from lines_in_key_order(spec, with_ends(lines(), ";\n"))
             return
-        listed = _in_key_order(spec, _with_ends(lines(), "\n"))
-        yield from _grouped(f"{begin}{quoted(spec.key[0])} IN (", ")", listed)
+        listed = lines_in_key_order(spec, with_ends(lines(), "\n"))
+        yield from grouped(f"{begin}{quoted(spec.key[0])} IN (", ")", listed)
 
     def _inserts(self, spec: TableSpec, changes: Changes, fill: Fill | None) -> Iterator[bytes]:
         self._changed_rows += changes.new.num_rows
@@ -277,7 +272,7 @@ class _Writer:
                     yield [batch.column(n) for n in spec.key], pa.array([f"({', '.join(row)})" for row in rows])
                     self._progress.advance(batch.num_rows)
 
-        yield from _grouped(begin, "", _in_key_order(spec, _with_ends(lines(), "\n")))
+        yield from grouped(begin, "", lines_in_key_order(spec, with_ends(lines(), "\n")))
 
     def _updates(self, spec: TableSpec, changes: Changes) -> Iterator[bytes]:
         self._changed_rows += changes.changed.num_rows
@@ -289,7 +284,7 @@ class _Writer:
                 yield [new.column(name) for name in spec.key], pa.array(self._update_texts(spec, new, old))
                 self._progress.advance(new.num_rows)
 
-        yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
+        yield from lines_in_key_order(spec, with_ends(lines(), ";\n"))
 
     def _rows(self, side: Connection | SourceTables, spec: TableSpec, keys: pa.Table) -> pa.RecordBatch:
         """The rows with these keys, in the order of the texts of their keys, so that two sides match."""
@@ -335,7 +330,7 @@ class _Writer:
                 ]
                 yield [batch.column(name) for name in spec.key], pa.array(texts)
 
-        yield from _in_key_order(spec, _with_ends(lines(), ";\n"))
+        yield from lines_in_key_order(spec, with_ends(lines(), ";\n"))
 
     def _passing(self, spec: TableSpec, changes: Changes, waits: bool) -> Iterator[pa.Table]:
         names = list(spec.key)
@@ -371,35 +366,6 @@ def _table_script(spec: TableSpec, changes: Changes) -> TableScript:
     updates, deletes = changes.changed.num_rows, changes.removed.num_rows
     total = updates + changes.unchanged + deletes if spec.where is None else None
     return TableScript(spec, changes.new.num_rows, updates, deletes, total)
-
-
-def _with_ends(rows: Iterable[tuple[list[pa.Array], pa.Array]], end: str) -> Iterator[tuple[list[pa.Array], pa.Array]]:
-    for keys, texts in rows:
-        yield keys, pc.binary_join_element_wise(texts.cast(pa.string()), end, "")
-
-
-def _in_key_order(spec: TableSpec, rows: Iterable[tuple[list[pa.Array], pa.Array]]) -> Iterator[bytes]:
-    """The lines in the order of their keys; the sorter is started only if there are any."""
-    remaining = iter(rows)
-    for first in remaining:
-        yield from in_key_order(spec.key_schema, chain([first], remaining))
-
-
-def _grouped(begin: str, end: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lists of values, a line each, as statements of so many of them. No literal holds a line break."""
-    rows = size = 0
-    for line in chain.from_iterable(block.split(b"\n")[:-1] for block in blocks):
-        if rows == _STATEMENT_ROWS or size > _STATEMENT_BYTES:
-            yield f"{end};\n".encode()
-            rows = size = 0
-        yield (",\n" if rows else begin).encode() + line
-        rows, size = rows + 1, size + len(line)
-    if rows:
-        yield f"{end};\n".encode()
-
-
-def _statements(texts: Iterable[str]) -> Iterator[bytes]:
-    return (f"{text};\n".encode() for text in texts)
 
 
 def _shown(name: str) -> str:
