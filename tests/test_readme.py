@@ -16,12 +16,14 @@ import click
 from click.testing import CliRunner
 
 from tests.operations.processes import toolkit as start
+from tests.readme_inspect import inspect_example
 from tests.readme_types import types_tables
 from toolkit.cli import toolkit
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BEGIN, END = "<!-- reference: begin -->\n", "<!-- reference: end -->"
+INSPECT_BEGIN, INSPECT_END = "<!-- inspect: begin -->\n", "<!-- inspect: end -->"
 TYPES_BEGIN, TYPES_END = "<!-- types: begin -->\n", "<!-- types: end -->"
 
 
@@ -58,6 +60,12 @@ def test_the_command_reference_is_what_help_says() -> None:
 def test_the_tables_of_types_are_what_the_engines_make() -> None:
     text = README.read_text(encoding="utf-8")
     assert text.partition(TYPES_BEGIN)[2].partition(TYPES_END)[0] == types_tables(), "run: python -m tests.test_readme"
+
+
+def test_the_example_of_inspect_is_what_it_tells() -> None:
+    text = README.read_text(encoding="utf-8")
+    shown = text.partition(INSPECT_BEGIN)[2].partition(INSPECT_END)[0]
+    assert shown == inspect_example(), "run: python -m tests.test_readme"
 
 
 def shell_blocks() -> list[str]:
@@ -119,6 +127,10 @@ if __name__ == "__main__":
         click.echo(reference(), nl=False)
         sys.exit()
     content = README.read_text(encoding="utf-8")
-    for begin, end, part in ((BEGIN, END, reference()), (TYPES_BEGIN, TYPES_END, types_tables())):
+    for begin, end, part in (
+        (BEGIN, END, reference()),
+        (TYPES_BEGIN, TYPES_END, types_tables()),
+        (INSPECT_BEGIN, INSPECT_END, inspect_example()),
+    ):
         content = f"{content.partition(begin)[0]}{begin}{part}{end}{content.partition(end)[2]}"
     README.write_text(content, encoding="utf-8")

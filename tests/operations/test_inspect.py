@@ -80,11 +80,35 @@ def test_values_of_columns_that_look_personal_are_masked_unless_they_are_asked_f
     assert columns(one(bare, "duckdb"))["label"].stored.least == "ab"
 
 
+def test_columns_that_the_models_say_are_personal_are_masked_too(bare: Config, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import sqlalchemy as sa\n"
+        "metadata = sa.MetaData()\n"
+        "sa.Table('a', metadata, sa.Column('hobby', sa.Text), info={'__pii_columns__': ['hobby']})\n"
+    )
+    execute(bare, "duckdb", "CREATE TABLE a (hobby VARCHAR)", "INSERT INTO a VALUES ('chess')")
+    assert columns(one(bare, "duckdb"))["hobby"].stored.least == "chess"
+    assert columns(one(replace(bare, metadata="mine:metadata"), "duckdb"))["hobby"].stored.least == MASK
+
+
+def test_a_table_of_many_columns_is_measured_in_parts(bare: Config) -> None:
+    names = [f"c{number}" for number in range(450)]
+    execute(
+        bare,
+        "postgres",
+        f"CREATE TABLE wide ({', '.join(f'{name} text' for name in names)})",
+        f"INSERT INTO wide VALUES ({', '.join(repr(name) for name in names)})",
+    )
+    assert [(each.name, each.stored.greatest, each.stored.rows) for each in one(bare, "postgres").columns] == [
+        (name, name, 1) for name in names
+    ]
+
+
 def test_of_another_engine_the_types_are_told_without_a_connection(bare: Config) -> None:
     execute(bare, "postgres", _MEASURED["postgres"][0])
     nowhere = "duckdb:///no/such/directory/file.duckdb"
     found = columns(one(bare, "postgres", nowhere))
-    assert (found["raw"].declared, found["raw"].type, found["raw"].why) == ("BYTEA", "BLOB", "DuckDB's for bytes")
+    assert (found["raw"].declared, found["raw"].type, found["raw"].why) == ("BYTEA", "BLOB", "DuckDB's for bytes.")
     assert (found["is_new"].type, found["is_new"].why) == ("BOOLEAN", "")
 
 

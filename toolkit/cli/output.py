@@ -79,8 +79,8 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 
 def print_script(script: str) -> None:
-    """A script on stdout, as it is."""
-    click.echo(script)
+    """A script on stdout, as it is: where it is no terminal, click would take from it what colours one."""
+    click.echo(script, color=True)
 
 
 def flush_results() -> None:

@@ -55,7 +55,7 @@ def _show(table: InspectedTable, target: str | None) -> None:
     say(f"{table.name}: {plural(table.rows, 'row')}, {key}")
     head, is_asked = ("  column", "declared"), target is not None
     show_table(
-        (*head, *([target] if target else []), "NULL", "stored", *(["why"] if is_asked else [])),
+        (*head, *([target] if target else []), "NULL", "stored"),
         [
             (
                 f"  {_short(each.name)}",
@@ -63,22 +63,33 @@ def _show(table: InspectedTable, target: str | None) -> None:
                 *([_short(each.type or "-")] if is_asked else []),
                 _share(each.stored),
                 _stored(each),
-                *([each.why] if is_asked else []),
             )
             for each in table.columns
         ],
     )
+    _show_reasons(table.columns)
     for part in table.carried[:_PARTS]:
         say(f"  {'carried: ' if is_asked else ''}{part}")
     if len(table.carried) > _PARTS:
         say(f"  … and {len(table.carried) - _PARTS:,} more: --json tells all.")
-    _show_notes(table.left, with_table=False)
+    told = {(column.name, column.why) for column in table.columns}
+    _show_notes([note for note in table.left if (note.column, note.reason) not in told], with_table=False)
     for each in table.misfits:
         first = " ".join(filter(None, (each.first_value, each.first_key and f"({each.first_key})")))
         count = f"{'' if each.is_all else 'at least '}{plural(each.values, 'value')}"
         say(f"  does not fit: {each.column}: {count}, {each.reason}; first {first}")
     for advice in dict.fromkeys(each.advice for each in table.misfits if each.advice):
         say(f"    {advice}")
+
+
+def _show_reasons(columns: Sequence[InspectedColumn]) -> None:
+    """Why columns get their types, those of one reason together."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for each in columns:
+        if each.type and each.why:
+            reasons.setdefault((each.type, each.why), []).append(each.name)
+    for (type_, why), names in reasons.items():
+        say(f"  {_short(type_)} of {_short(', '.join(names))}: {why}")
 
 
 def _show_notes(notes: Sequence[Note], *, with_table: bool) -> None:
@@ -112,15 +123,17 @@ def _stored(column: InspectedColumn) -> str:
     if measure.forms:
         told.append(_counted(measure.forms.items(), values))
     if measure.least is not None and measure.greatest is not None:
-        is_one = measure.least == measure.greatest
-        both = (measure.least,) if is_one else (measure.least, measure.greatest)
-        width = _NUMBER if measure.longest is None else _TEXT
-        told.append(" … ".join(_short(each, width) for each in both))
+        told.append(_range(measure, measure.least, measure.greatest))
     if measure.longest is not None:
         told.append(f"longest {measure.longest:,}")
     if measure.precision is not None:
-        told.append(f"digits {measure.precision}, {measure.scale or 0} behind the point")
-    return "; ".join(told) or plural(values, "value")
+        told.append(f"{measure.precision} digits with {measure.scale or 0} behind the point")
+    return ", ".join(told) or plural(values, "value")
+
+
+def _range(measure: ColumnMeasure, least: str, greatest: str) -> str:
+    width = _TEXT if measure.longest is not None and not measure.forms else _NUMBER
+    return " … ".join(_short(each, width) for each in dict.fromkeys((least, greatest)))
 
 
 def _counted(counts: Iterable[tuple[str, int]], values: int) -> str:

@@ -32,6 +32,11 @@ class Note:
     reason: str
     column: str | None = None
 
+    @property
+    def is_of_type(self) -> bool:
+        """Whether it says why a column has another type than was declared."""
+        return self.column is not None and self.what.startswith("type ")
+
 
 @dataclass(frozen=True)
 class Schema:

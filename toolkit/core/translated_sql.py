@@ -204,13 +204,11 @@ class Translation(TextParts):
 
     def _visit_is(self, node: Expr) -> Term:
         inner, other = tight(node.this), node.expression
-        # As it is read from PostgreSQL's SQL; from others, a NOT is around it.
-        sign = "IS NOT" if node.args.get("negate") else "IS"
-        if other.key == "null":
-            return Term(f"({self.term(inner).sql} {sign} NULL)", BOOLEAN)
-        if other.key == "boolean":
-            return Term(f"({self._truth(inner).sql} {sign} {str(other.this).upper()})", BOOLEAN)
-        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+        if other.key not in ("null", "boolean"):
+            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+        held = self.term(inner) if other.key == "null" else self._truth(inner)
+        sign = "IS NOT" if node.args.get("negate") else "IS"  # Of PostgreSQL's SQL; of others' a NOT is around it.
+        return Term(f"({held.sql} {sign} {other.sql()})", BOOLEAN)
 
     # -- comparisons -----------------------------------------------------------------------------------------------
 

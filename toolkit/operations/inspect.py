@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from toolkit.core.inspection import Definitions, InspectedColumn, InspectedTable, Inspection
-from toolkit.core.personal_names import looks_personal
+from toolkit.core.personal_names import personal_by_name
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.renames import Renames
 from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
@@ -20,9 +21,11 @@ from toolkit.core.values import shortened
 from toolkit.engines import connect
 from toolkit.engines.portable.type_texts import type_text
 from toolkit.engines.registry import engine_of, schemes
-from toolkit.errors import ConfigurationError, UnknownNameError
+from toolkit.errors import ConfigurationError, ToolkitError, UnknownNameError
+from toolkit.models.personal_data import personal_columns
 from toolkit.operations.migrations.schema import tables_to_make
 from toolkit.operations.migrations.statements import make_statements, unconnected
+from toolkit.operations.project import Project
 from toolkit.operations.reflection.made import Made, made
 from toolkit.operations.reflection.parts import parts
 from toolkit.operations.reflection.reasons import reason
@@ -61,8 +64,8 @@ def inspect(
     with connect(source) as connection:
         # Nobody who writes meanwhile has to wait.
         connection.lock_tables((), progress)
-        looked = Look.at(connection, kind, Wanted(tables, exclude))
-        return looked.inspection(show_pii=show_pii, misfits=True, progress=progress)
+        look = Look.at(connection, kind, Wanted(tables, exclude))
+        return look.inspection({} if show_pii else _personal(config, look.schema.metadata), progress)
 
 
 def definitions(
@@ -86,9 +89,18 @@ def definitions(
 
 
 def inspected(connection: Connection, kind: Engine, specs: Sequence[TableSpec], progress: Progress) -> Inspection:
-    """The same of a source whose rows are known to fit."""
+    """The same of an open database, where there are no models."""
     look = Look.at(connection, kind, Wanted([spec.name for spec in specs]))
-    return look.inspection(show_pii=False, misfits=False, progress=progress)
+    return look.inspection(personal_by_name(look.schema.metadata), progress)
+
+
+def _personal(config: Config, metadata: sa.MetaData) -> Mapping[str, frozenset[str]]:
+    """By table, the columns that look personal, and those that models say are, if there are any that can be loaded."""
+    found, told = personal_by_name(metadata), dict[str, frozenset[str]]()
+    if config.metadata:
+        with suppress(ToolkitError):
+            told = personal_columns(Project(config).metadata)
+    return {name: columns | told.get(name, frozenset()) for name, columns in found.items()}
 
 
 def engine_named(config: Config, name: str) -> Engine:
@@ -143,20 +155,20 @@ class Look:
         metadata = self.made.schema.metadata
         tables = tables_to_make(metadata, [name for name in metadata.tables if name not in self.names])
         known = {table.fullname for table in tables}
-        statements = self.connection.definitions(tables) if self.is_own else ()
-        if not statements:
-            names = Renames.of(metadata, self.made.renames)
-            named = tables if names is None else [names.metadata.tables[names.tables[name]] for name in known]
-            statements = make_statements(kind, metadata if names is None else names.metadata, named)
+        names = Renames.of(metadata, self.made.renames)
+        if names is not None:
+            metadata, tables = names.metadata, [names.metadata.tables[names.tables[table.fullname]] for table in tables]
+        own = self.connection.definitions(tables) if self.is_own else ()
+        statements = make_statements(kind, metadata, tables, own)
         left = [note for note in self.notes if note.table in known or note.table not in self.schema.metadata.tables]
         return Definitions(self.connection.name, kind.name, tuple(statements), tuple(left))
 
-    def inspection(self, *, show_pii: bool, misfits: bool, progress: Progress) -> Inspection:
-        """All of it."""
+    def inspection(self, masked: Mapping[str, frozenset[str]], progress: Progress) -> Inspection:
+        """All of it; columns that are `masked` show none of their values."""
         tables = []
         for name in self.names:
             progress.step(f"inspect {name}")
-            tables.append(self._table(name, show_pii=show_pii, misfits=misfits))
+            tables.append(self._table(name, masked.get(name, frozenset())))
         # Of tables that were left out because others were named, nobody asked.
         left = (note for note in self.notes if note.table not in self.schema.metadata.tables)
         return Inspection(
@@ -167,12 +179,11 @@ class Look:
             tuple(dict.fromkeys((*self.left, *left))),
         )
 
-    def _table(self, name: str, *, show_pii: bool, misfits: bool) -> InspectedTable:
+    def _table(self, name: str, masked: frozenset[str]) -> InspectedTable:
         table, there = self.schema.metadata.tables[name], self.made.schema.metadata.tables[name]
         measures = self.connection.measures(table)
         spec = _spec(table)
         declared = self._declared(spec)
-        masked = frozenset() if show_pii else frozenset(c.name for c in table.columns if looks_personal(c.name))
         types = self._types(there) or declared
         columns = tuple(
             InspectedColumn(
@@ -193,7 +204,7 @@ class Look:
             columns,
             parts(there, with_foreign_keys=self.kind is None or self.kind.features.keeps_foreign_keys),
             tuple(note for note in self.made.schema.notes if note.table == name),
-            unfit(self.connection, self.kind, _spec(there), types, measures, masked) if misfits and self.kind else (),
+            () if self.kind is None else unfit(self.connection, self.kind, _spec(there), types, measures, masked),
             self.made.renames.get(name),
         )
 
@@ -220,6 +231,10 @@ class Look:
         """Why the target has this type."""
         if self.kind is None or column is None:
             return ""
+        place = (column.table.fullname, column.name)
+        told = (note for note in self.schema.notes if (note.table, note.column) == place and note.is_of_type)
+        if (note := next(told, None)) is not None:
+            return note.reason
         is_strict = self.connection.capabilities.has_strict_types
         return reason(declared, column, types[column.name], measure, self.kind.title if is_strict else None)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from toolkit.core.constraints import Constraints
-from toolkit.core.schema import Schema, TypesBy
+from toolkit.core.schema import ColumnMeasure, Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import StoredTable, TableFacts
 from toolkit.engines.duckdb.catalogue import constraints, stored_tables, table_facts
@@ -17,6 +17,7 @@ from toolkit.engines.duckdb.dialect import is_enforced
 from toolkit.engines.duckdb.schema import schema_of
 from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.engines.portable.connection import unmapped_child
+from toolkit.engines.portable.measures import measured
 from toolkit.engines.portable.table import TableRepository
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class DuckDBConnection(DuckDBSession):
         """The statements that make these tables once more, with all that they rest on, just as they are."""
         with self.translated():
             return definitions(self, tables)
+
+    def measures(self, table: sa.Table) -> dict[str, ColumnMeasure]:
+        """What is stored in each column, by one pass over the rows."""
+        return measured(self, table, sa.func.octet_length)
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         with self.translated():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
     from toolkit.config import Config, Database
+    from toolkit.engines.contract import Engine
 
 _PROBE = "toolkit_probe"
 
@@ -50,21 +51,23 @@ def make_tables(
                 _make_schemas(connection, tables)
                 metadata.create_all(connection, tables)
                 database.kind.begin_numbers(connection, tables)
-            if remembers and not database.kind.features.keeps_foreign_keys:
-                _remember(connection, tables)
+            if remembers:
+                remember(connection, database.kind, tables)
     except (StatementError, MigrationError) as error:
         if not begun:
             raise
         raise _unmade(database, begun[-1], _reason(error.__cause__ or error)) from error
 
 
-def _remember(connection: sa.Connection, tables: Sequence[sa.Table]) -> None:
-    found = remembered(tables)
+def remember(connection: sa.Connection, kind: Engine, tables: Sequence[sa.Table]) -> None:
+    """Keep what the tables are made without, where the engine has no such thing."""
+    found = {} if kind.features.keeps_foreign_keys else remembered(tables)
     if found:
         memory = memory_table()
         memory.create(connection, checkfirst=True)
         connection.execute(memory.delete().where(memory.c.name.in_(list(found))))
-        connection.execute(memory.insert(), [{"name": name, "document": text} for name, text in found.items()])
+        for name, text in found.items():
+            connection.execute(memory.insert().values(name=name, document=text))
 
 
 def _make_schemas(connection: sa.Connection, tables: Iterable[sa.Table]) -> None:

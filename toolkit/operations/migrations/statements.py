@@ -9,7 +9,7 @@ from sqlalchemy.schema import CreateSchema
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from toolkit.engines.database import Database
-from toolkit.operations.migrations.model_tables import without_types
+from toolkit.operations.migrations.model_tables import remember, without_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,19 +32,24 @@ def unconnected(kind: Engine, execute: Callable[..., Any] = lambda *_, **__: Non
     return made
 
 
-def make_statements(kind: Engine, metadata: MetaData, tables: Sequence[Table]) -> list[str]:
-    """The statements, in the order in which they are executed."""
-    found: list[str] = []
+def make_statements(
+    kind: Engine, metadata: MetaData, tables: Sequence[Table], definitions: Sequence[str] = ()
+) -> list[str]:
+    """The statements, in the order in which they are executed; with `definitions`, these make the tables."""
+    found = [each.rstrip().removesuffix(";") for each in definitions]
 
     def note(statement: Any, *_: Any, **__: Any) -> None:
         bound = {} if isinstance(statement, ExecutableDDLElement) else {"literal_binds": True}
         found.append(str(statement.compile(dialect=made.dialect, compile_kwargs=bound)).strip())
 
     made = unconnected(kind, note)
-    with without_types(made.dialect, tables):
-        for schema in dict.fromkeys(table.schema for table in tables):
-            if schema is not None:
-                note(CreateSchema(schema, if_not_exists=True))
-        metadata.create_all(made, tables, checkfirst=False)
-        kind.begin_numbers(cast("Connection", made), tables)
+    connection = cast("Connection", made)
+    if not definitions:
+        with without_types(made.dialect, tables):
+            for schema in dict.fromkeys(table.schema for table in tables):
+                if schema is not None:
+                    note(CreateSchema(schema, if_not_exists=True))
+            metadata.create_all(made, tables, checkfirst=False)
+        kind.begin_numbers(connection, tables)
+    remember(connection, kind, tables)
     return found

@@ -73,8 +73,9 @@ def _listed(names: Any) -> str:
 
 
 def _line(text: Any) -> str:
-    """An expression on one line, without brackets that are all around it."""
-    line = " ".join(str(text).split())
+    """An expression on one line, without brackets that are all around it, and without its table."""
+    plain = text.compile(compile_kwargs={"include_table": False}) if isinstance(text, sa.ClauseElement) else text
+    line = " ".join(str(plain).split())
     return _line(line[1:-1]) if line.startswith("(") and _closed(line) == len(line) - 1 else line
 
 

@@ -14,14 +14,17 @@ from toolkit.core.types import FLOAT_KINDS, Kind, logical_type
 
 
 def reason(declared: str, column: sa.Column[Any], found: str, measure: ColumnMeasure, title: str | None) -> str:
-    """Why a column that was `declared` so gets the type `found`; '' where both say the same.
+    """Why a column that was `declared` so gets the type `found`, in a sentence; '' where both say the same.
 
     `title` is the target's engine, where what was declared says what the values are.
     """
     if _plain(declared) == _plain(found):
         return ""
-    if title is None:
-        return _by_values(declared, column, measure)
+    found = _by_values(declared, column, measure) if title is None else _by_type(declared, column, title)
+    return f"{found[0].upper()}{found[1:]}." if found else ""
+
+
+def _by_type(declared: str, column: sa.Column[Any], title: str) -> str:
     if isinstance(column.type, EngineType) and column.type.like is None:
         return f"the text of {declared}, which {title} does not have"
     type_ = logical_type(column.type)
@@ -35,7 +38,7 @@ def _by_values(declared: str, column: sa.Column[Any], measure: ColumnMeasure) ->
         return "by its declaration: it holds no values" if declared else "it holds no values"
     of_classes, of_forms = _told(measure.classes, values), _told(measure.forms, values)
     if kind == Kind.INT64:
-        return "integers have up to 64 bits" if set(measure.classes) == {"integer"} else of_classes
+        return "integers have up to 64 bits" if measure.classes.keys() <= {"integer"} else of_classes
     if kind in FLOAT_KINDS:
         return "floats have 64 bits"
     if kind == Kind.TEXT and (size := _length(declared)) and (measure.longest or 0) > size:

@@ -45,7 +45,9 @@ def unfit(
 
     One pass over the rows, and one for each foreign key.
     """
-    found = (*_values(connection, kind, spec, types, measures), *_nulls(spec, measures), *_orphans(connection, spec))
+    found = [*_orphans(connection, spec)]
+    if kind.name != connection.database.engine_name:
+        found = [*_values(connection, kind, spec, types, measures), *_nulls(spec, measures), *found]
     hides_keys = any(name in masked for name in spec.key)
     return tuple(
         replace(
