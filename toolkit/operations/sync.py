@@ -109,9 +109,10 @@ def sync(
     _require_two(*databases)
     elsewhere.require_schemas(databases[1])
     converted = conversions(project.metadata, config.convert, convert)
-    converted.require_usable(specs, since.column if since else None)
+    converted.require_in_run(specs)
+    converted.require_unasked(specs, since.column if since else None)
     if since is not None:
-        require_column(since, elsewhere.specs)
+        require_column(since, specs)
     matched = matches({spec.name: spec for spec in specs}, match or {})
     return _Sync(
         project,

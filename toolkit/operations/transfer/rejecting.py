@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -134,9 +135,7 @@ class Rejecting:
 
     def _reject_refused_of(self, target: Connection, spec: TableSpec, batch: pa.RecordBatch) -> None:
         while batch.num_rows and (refused := _refused(target, spec, batch)) is not None:
-            row = next((row for row in range(batch.num_rows) if batch_key(spec, batch, row) == refused.key), None)
-            if row is None:
-                return
+            row = _refused_row(target, spec, batch, refused)
             self.rejects.of(spec).add(batch, row, refused.fact)
             batch = pa.concat_batches([batch.slice(0, row), batch.slice(row + 1)])
 
@@ -146,9 +145,13 @@ class Rejecting:
         keys = error.rows if isinstance(error, UniqueConflictError) else (getattr(error, "key", None),)
         for spec in self.specs:
             if spec.name == table and any(keys):
-                for batch, row in self._rows(spec):
-                    if batch_key(spec, batch, row) in keys:
-                        self.rejects.of(spec).add(batch, row, error.fact)
+                named = [(batch, row) for batch, row in self._rows(spec) if batch_key(spec, batch, row) in keys]
+                columns = error.columns.split(", ") if isinstance(error, UniqueConflictError) else []
+                if len(named) > len(keys) and set(columns) <= set(spec.column_names):
+                    # Long keys are not shown whole: of those that look like these, some have other values.
+                    named = _twins(named, columns) or named
+                for batch, row in named:
+                    self.rejects.of(spec).add(batch, row, error.fact)
 
     def _reject_orphans(self, error: MissingParentError) -> None:
         """All rows whose parent neither side has."""
@@ -221,6 +224,28 @@ def _refused(target: Connection, spec: TableSpec, batch: pa.RecordBatch) -> Refu
     except ToolkitError:
         return None
     return None
+
+
+def _twins(rows: Sequence[tuple[pa.RecordBatch, int]], columns: Sequence[str]) -> list[tuple[pa.RecordBatch, int]]:
+    """Those of these rows that share their values of some columns."""
+    values = [tuple(batch.column(name)[row].as_py() for name in columns) for batch, row in rows]
+    counts = Counter(values)
+    return [row for row, value in zip(rows, values, strict=True) if counts[value] > 1]
+
+
+def _refused_row(target: Connection, spec: TableSpec, batch: pa.RecordBatch, refused: RefusedRowError) -> int:
+    """Which row it is that is refused: the one of that key, or, where several or none are shown so, found by halves."""
+    named = [row for row in range(batch.num_rows) if batch_key(spec, batch, row) == refused.key]
+    if len(named) == 1:
+        return named[0]
+    first, rows = 0, batch.num_rows
+    while rows > 1:
+        half = rows // 2
+        if _refused(target, spec, batch.slice(first, half)):
+            rows = half
+        else:
+            first, rows = first + half, rows - half
+    return first
 
 
 def _values(batches: Any, names: Collection[str]) -> Iterator[Key]:
