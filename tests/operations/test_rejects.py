@@ -482,3 +482,29 @@ def test_of_rows_with_keys_that_look_alike_those_with_one_unique_value_are_rejec
 
     assert result.verified
     assert [row["k"][-1] for row in lines(tmp_path / "out")["t"]] == ["0", "2"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_refused_rows_are_looked_for_as_rows_are_written_with_what_is_set_and_without_triggers(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, "UPDATE part SET weight = -1 WHERE id = 12")
+    make(space, target, constraint="CHECK (weight > 0)")
+    triggers = {
+        "sqlite2": ["CREATE TRIGGER no BEFORE INSERT ON part BEGIN SELECT RAISE(ABORT, 'no'); END"],
+        "postgres": [
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE check_violation; END'",
+            "CREATE TRIGGER no BEFORE INSERT ON part FOR EACH ROW EXECUTE FUNCTION no()",
+        ],
+    }
+    tenant = "ALTER TABLE part ADD COLUMN tenant TEXT" + (" CHECK (tenant IS NOT NULL)" if target != "duckdb" else "")
+    execute(space.database(target), tenant, *triggers.get(target, []))
+    options = Options(hold_triggers=True)
+
+    result = sync(
+        space, "sqlite", target, rejects=tmp_path / "out", options=options, set_values={"part.tenant": "it's me"}
+    )
+
+    assert result.verified
+    assert keys(tmp_path / "out") == {"part": [12], "note": ["y"]}
+    assert ids(space, target)["part"] == [10, 11, 13, 14]

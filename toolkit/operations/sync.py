@@ -242,9 +242,15 @@ class _Sync:
                 require_exact(origin, (table_beneath(rows.repository(spec)).spec for spec in specs))
             return transfer(request, project, self.progress)
 
-        removes = self.options.mode.removes
         return Rejecting(
-            origin.name, rows, specs, self.target, rejects, removes, lambda: self._looked_at(rows, elsewhere)
+            origin.name,
+            rows,
+            specs,
+            self.target,
+            rejects,
+            self.options,
+            self.values,
+            lambda: self._looked_at(rows, elsewhere),
         ).run(attempt)
 
     def _as_stored(self, origin: Connection) -> Elsewhere:
