@@ -175,7 +175,7 @@ class _Array(PostgresAdapter):
     is_short = False
 
     def fetch(self, name: str) -> str:
-        return name if self.element.reads_lists else f"to_jsonb({name})::text"
+        return f"{name}::{self.element.wire}[]" if self.element.reads_lists else f"to_jsonb({name})::text"
 
     def digest(self, name: str) -> str:
         return f"to_jsonb({name})::text"
