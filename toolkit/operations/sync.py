@@ -118,9 +118,10 @@ def sync(
     elsewhere = Elsewhere.of(chosen.project, specs, chosen.renames)
     elsewhere.require_schemas(databases[1])
     converted = conversions(chosen.project.metadata, config.convert, convert)
-    converted.require_usable(specs, since.column if since else None)
+    converted.require_in_run(specs)
+    converted.require_unasked(specs, since.column if since else None)
     if since is not None:
-        require_column(since, elsewhere.specs)
+        require_column(since, specs)
     matched = matches({spec.name: spec for spec in specs}, match or {})
     return _Sync(
         chosen,
@@ -276,14 +277,14 @@ class _Sync:
                 require_exact(origin, (table_beneath(rows.repository(spec)).spec for spec in specs))
             return transfer(request, project, self.progress)
 
-        removes = self.options.mode.removes
         return Rejecting(
             origin.name,
             rows,
             specs,
             self.target,
             rejects,
-            removes,
+            self.options,
+            self.values,
             lambda: self._looked_at(rows, elsewhere),
             self.dry_run,
         ).run(attempt)

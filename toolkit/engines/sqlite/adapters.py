@@ -35,9 +35,10 @@ from toolkit.engines.sqlite.numbers import (
     require_doubles,
     require_single,
 )
-from toolkit.engines.sqlite.times import TIMES
+from toolkit.engines.sqlite.times import Date, Interval, Time, Timestamp
 
 _DIALECT = sqlite.dialect()
+# What `DateTime` can hold: years 1 to 9999, in microseconds and in days since 1970.
 _UUID_BYTES = 16
 # Up to here doubles are exact integers; and the longest text of an integer of 64 bits.
 _WHOLE_DOUBLES, _INTEGER_TEXT = 2**53, 20
@@ -315,9 +316,13 @@ ADAPTERS: dict[str, type[SqliteAdapter]] = {
     Kind.FLOAT32: _Float,
     Kind.FLOAT64: _Float,
     Kind.DECIMAL: _Decimal,
+    Kind.TIMESTAMP: Timestamp,
+    Kind.TIMESTAMPTZ: Timestamp,
+    Kind.DATE: Date,
+    Kind.TIME: Time,
+    Kind.INTERVAL: Interval,
     Kind.ARRAY: _Array,
     Kind.NATIVE: _Native,
-    **TIMES,
     **NATIVE,
 }
 

@@ -1,4 +1,4 @@
-"""How dates and times are stored in SQLite: as text, in the forms of SQLAlchemy's types."""
+"""How dates and times stand in SQLite: as texts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from toolkit.core.moments import is_end_of_day
 from toolkit.core.types import INFINITE_DATE, INFINITE_TIMESTAMP, Kind
 from toolkit.engines.sqlite.adapter import SqliteAdapter
 
-# What `DateTime` can hold: years 1 to 9999, in microseconds and in days since 1970.
-_TIMESTAMPS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 _DATES = (-719_162, 2_932_896)
+_TIMESTAMPS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 
 
-class _Timestamp(SqliteAdapter):
+class Timestamp(SqliteAdapter):
+    """`2024-01-02 03:04:05.000000`, as SQLAlchemy writes it; or shorter, where no model says so."""
+
     def incoming(self, *fetched: pa.Array) -> pa.Array:
+        """What the Arrow reader gave."""
         (stored,) = fetched
         try:
             naive = stored.cast(pa.timestamp("us"))
@@ -29,6 +31,7 @@ class _Timestamp(SqliteAdapter):
         return naive.view(pa.int64()).view(self.type.arrow)
 
     def encode(self, values: pa.Array) -> list[Any]:
+        """An array as values to bind."""
         texts = _timestamp_texts(values)
         if not isinstance(self.declared, EngineType):
             return texts
@@ -37,31 +40,40 @@ class _Timestamp(SqliteAdapter):
         return [None if text is None else text.removesuffix(".000000") + zone for text in texts]
 
 
-class _Date(SqliteAdapter):
+class Date(SqliteAdapter):
+    """`2024-01-02`."""
+
     def encode(self, values: pa.Array) -> list[Any]:
+        """An array as values to bind."""
         _require_within(values.view(pa.int32()), _DATES, INFINITE_DATE)
         return [None if day is None else day.isoformat() for day in values.to_pylist()]
 
 
-class _Time(SqliteAdapter):
+class Time(SqliteAdapter):
+    """`03:04:05.000000`."""
+
     def incoming(self, *fetched: pa.Array) -> pa.Array:
+        """What the Arrow reader gave."""
         # Arrow parses no times, but timestamps: that of the first day of 1970 is its time.
         dated = pc.binary_join_element_wise("1970-01-01", *fetched, " ")
         return dated.cast(pa.timestamp("us")).view(pa.int64()).view(self.type.arrow)
 
     def encode(self, values: pa.Array) -> list[Any]:
+        """An array as values to bind."""
         if pc.any(is_end_of_day(values)).as_py():
             raise ValueError("24:00, which no time of Python's is")
         return [None if time is None else time.isoformat("microseconds") for time in values.to_pylist()]
 
 
-class _Interval(SqliteAdapter):
+class Interval(SqliteAdapter):
     """A timestamp as far from 1970, as SQLAlchemy has it."""
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
+        """What the Arrow reader gave."""
         return fetched[0].cast(pa.timestamp("us")).view(pa.int64()).view(self.type.arrow)
 
     def encode(self, values: pa.Array) -> list[Any]:
+        """An array as values to bind."""
         return _timestamp_texts(values)
 
 
@@ -77,12 +89,3 @@ def _timestamp_texts(values: pa.Array) -> list[Any]:
     # Arrow writes all six digits of the microseconds, as SQLAlchemy does, and six times faster than by strftime.
     texts: list[Any] = whole.view(pa.timestamp("us")).cast(pa.string()).to_pylist()
     return texts
-
-
-TIMES: dict[str, type[SqliteAdapter]] = {
-    Kind.TIMESTAMP: _Timestamp,
-    Kind.TIMESTAMPTZ: _Timestamp,
-    Kind.DATE: _Date,
-    Kind.TIME: _Time,
-    Kind.INTERVAL: _Interval,
-}
