@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy.dialects import sqlite
 
 from toolkit.engines.sqlite.misfits import text_as_bytes
+from toolkit.engines.sqlite.undeclared import Documents
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -22,17 +22,6 @@ _ROWS = 1_000
 _REFUSED = (b"\\u0000", b"\\ud", b"\\uD")
 _QUOTE = b"\\u0022"
 _KEY = b'":'
-
-
-class Documents(IntEnum):
-    """What JSON documents are; of a column, the worst that one of them is."""
-
-    VALUES = 0
-    """The same to an engine that keeps their values alone."""
-    TEXTS = 1
-    """Not the same: one has a key twice, or a character that is refused as a value."""
-    NONE = 2
-    """One is no document."""
 
 
 def documents(connection: SqliteSnapshot, table: str, column: str) -> Documents:

@@ -9,8 +9,10 @@ from sqlalchemy.dialects import sqlite
 
 from toolkit.core.schema import ColumnMeasure
 from toolkit.engines.sqlite.declared import Declared, Family
+from toolkit.engines.sqlite.documents import documents
 from toolkit.engines.sqlite.forms import ASKED, EXPECTED_CLASS, FORMS, expected, is_odd
 from toolkit.engines.sqlite.misfits import any_text
+from toolkit.engines.sqlite.undeclared import Documents, Undeclared
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -33,14 +35,18 @@ _AT_ONCE = 100
 _DIGITS = 15
 
 
-def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> frozenset[str]:
-    """The columns with a value that is not as they were declared, or that were declared without a meaning."""
-    place, conditions = (table, *columns), {name: expected(of) for name, of in columns.items()}
-    if connection.write:
-        return unexpected(connection, table, conditions)
-    if place not in connection.undeclared:
-        connection.undeclared[place] = unexpected(connection, table, conditions)
+def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
+    """What is not as it was declared; where nobody writes, it is looked for once."""
+    place = (table, *columns)
+    if connection.write or place not in connection.undeclared:
+        connection.undeclared[place] = _undeclared(connection, table, columns)
     return connection.undeclared[place]
+
+
+def _undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
+    odd = unexpected(connection, table, {name: expected(each) for name, each in columns.items()})
+    found = {name: documents(connection, table, name) for name, each in columns.items() if each.family is Family.JSON}
+    return Undeclared(odd | {name for name, each in found.items() if each is Documents.NONE}, found)
 
 
 def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -> dict[str, frozenset[str]]:

@@ -23,6 +23,7 @@ from toolkit.locks import WriterLock, take_writer_lock
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Configured
+    from toolkit.engines.sqlite.undeclared import Undeclared
 
 # SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
 BUSY_STEP = 100
@@ -67,8 +68,8 @@ class SqliteSnapshot(DatabaseConnection):
     def __init__(self, database: Configured, write: bool = False) -> None:
         super().__init__(database, write)
         self._copy = ExitStack()
-        self.undeclared: dict[tuple[str, ...], frozenset[str]] = {}
-        """The columns of tables, as they were asked for, that hold what was not declared, where nobody writes."""
+        self.undeclared: dict[tuple[str, ...], Undeclared] = {}
+        """By table and columns, what is not as it was declared, as it was found before anybody wrote."""
 
     def forget(self) -> None:
         """Ask again."""

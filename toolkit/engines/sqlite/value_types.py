@@ -13,10 +13,11 @@ from sqlalchemy.types import TypeEngine
 from toolkit.core.schema import ColumnMeasure, Note
 from toolkit.core.types import MAX_DECIMAL_DIGITS
 from toolkit.engines.sqlite.declared import Declared, Family, text_type
-from toolkit.engines.sqlite.documents import Documents, are_texts, documents
-from toolkit.engines.sqlite.forms import ANY_VALUE, SOME_DECIMALS, SOME_DIGITS, expected
-from toolkit.engines.sqlite.measures import measured, unexpected
+from toolkit.engines.sqlite.documents import are_texts
+from toolkit.engines.sqlite.forms import SOME_DECIMALS, SOME_DIGITS
+from toolkit.engines.sqlite.measures import measured, undeclared
 from toolkit.engines.sqlite.structure import StoredStructure
+from toolkit.engines.sqlite.undeclared import Documents
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 # A type, and where it is not what was declared, what is stored that made it so.
 Chosen = tuple[TypeEngine[Any], str | None]
 _WHOLE_DOUBLES = 2**53
-# Whether texts are documents is seen when they are read for more.
-_TEXTS = {"text": ANY_VALUE}
 _EPOCHS = "--convert {place}:epoch-s (or epoch-ms, epoch-us) makes times of them, into a column of times"
 _MIXED = "It holds {classes}: what is no {type} is refused by row, unless --convert {place}:text or --rejects"
 _WORDS = {
@@ -42,10 +41,8 @@ def types_by_values(
 ) -> tuple[Mapping[str, TypeEngine[Any]], list[Note]]:
     """The types of a table's columns, and notes of those that are not as declared; most tables are read once."""
     columns = {column.name: column.declared for column in of.columns}
-    texts = {name: _TEXTS for name, declared in columns.items() if declared.family is Family.JSON}
-    odd = unexpected(connection, of.name, {**{name: expected(each) for name, each in columns.items()}, **texts})
-    known = {name: documents(connection, of.name, name) for name in texts}
-    odd |= {name for name, found in known.items() if found is Documents.NONE}
+    looked = undeclared(connection, of.name, columns)
+    odd = looked.columns
     measures = measured(connection, of.name, {name: columns[name] for name in columns if name in odd}, odd)
     types: dict[str, TypeEngine[Any]] = {}
     notes = []
@@ -55,7 +52,7 @@ def types_by_values(
             has_bytes = "blob" in measures[name].classes and declared.family in (Family.TEXT, Family.JSON)
             is_text = not has_bytes or are_texts(connection, of.name, name)
             type_, reason = fitting(declared, measures[name], bytes_are_text=is_text)
-        if isinstance(type_, sa.JSON) and known[name] is Documents.VALUES:
+        if isinstance(type_, sa.JSON) and looked.documents[name] is Documents.VALUES:
             type_ = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
         if isinstance(type_, sa.Numeric) and type_.precision is None and declared.is_identity:
             type_ = _key_type(connection, of.name, name, declared)
