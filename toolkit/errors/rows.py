@@ -76,9 +76,8 @@ class RepeatedKeyError(ToolkitError):
     def __init__(self, database: str, table: str, key: str, count: int = 0, rows: Sequence[str] = ()) -> None:
         self.database, self.table, self.key, self.count, self.rows = database, table, key, count, tuple(rows)
         shown = f": {' and '.join(f'({row})' for row in rows)}" if rows else ""
-        several = f"{count:,}" if count else "several"
         super().__init__(
-            f"{table}: {several} rows of {database} have one key, {key or 'all of their values'}{shown}.",
+            f"{table}: {f'{count:,}' if count else 'several'} rows of {database} have one key, {key}{shown}.",
             f"Remove or change all but one of them in {database}, name or give {table} a key that no two rows share "
             f"(--key {table}:COL,COL), or leave the table out: --exclude {table}.",
         )

@@ -88,7 +88,7 @@ class Rejecting:
             if rejected is not None and rejected.lines:
                 rows = self._source.repository(spec)
                 if sum(batch.num_rows for batch in rows.read(BATCH_ROWS)) != rows.count():
-                    raise RepeatedKeyError(self.origin.name, spec.name, ", ".join(spec.key))
+                    raise RepeatedKeyError(self.origin.name, spec.name, ", ".join(spec.key) or "all of their values")
 
     def _reject(self, error: ToolkitError) -> None:
         before = len(self.rejects)
