@@ -197,16 +197,20 @@ class _Uuid(SqliteAdapter):
     def encode(self, values: pa.Array) -> list[Any]:
         # Arrow makes Python values of variable length eight times faster than those of fixed length.
         raw: list[Any] = values.cast(pa.binary()).to_pylist()
-        if isinstance(self.declared, EngineType):
-            # Never taken for a number, whatever the column's affinity: there are hyphens between the digits.
+        if self._is_binary:
+            return raw
+        if isinstance(self.declared, EngineType) and "(32)" not in self.declared.definition:
+            # With hyphens between the digits it is never taken for a number, whatever the column's affinity.
             return [None if value is None else str(uuid.UUID(bytes=value)) for value in raw]
-        return raw if self._is_binary else [None if value is None else value.hex() for value in raw]
+        return [None if value is None else value.hex() for value in raw]
 
     @property
     def _is_binary(self) -> bool:
         """Whether the column's type is stored as bytes (Advanced Alchemy's GUID), not as hexadecimal digits."""
         if self.declared is None:
             return True
+        if isinstance(self.declared, EngineType):
+            return any(word in self.declared.definition.upper() for word in ("BLOB", "BINARY", "BYTE"))
         implementation = self.declared.dialect_impl(_DIALECT)
         if isinstance(implementation, sa.types.TypeDecorator):
             implementation = implementation.load_dialect_impl(_DIALECT)

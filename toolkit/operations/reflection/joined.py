@@ -48,6 +48,12 @@ class Pair:
         return tuple(each.name for each in others)
 
     @property
+    def computed_in_target(self) -> frozenset[str]:
+        """Those of them that the target has, but computes."""
+        names = {each.name.casefold() for each in self.target.columns if each.computed is not None}
+        return frozenset(name for name in self.only_in_source if name.casefold() in names)
+
+    @property
     def only_in_target(self) -> tuple[str, ...]:
         """The target's columns that the source lacks."""
         known = {each.name for each in self.columns.values()}
@@ -126,10 +132,9 @@ def _pair(source: sa.Table, target: sa.Table, rename: Mapping[str, str], exclude
     named = {
         place.removeprefix(own): other.rpartition(".")[2] for place, other in rename.items() if place.startswith(own)
     }
+    # What the source computes may be a plain column of the target, which keeps it as any other value.
     ours: dict[str, tuple[str | None, str]] = {
-        each.name: (None, each.name)
-        for each in source.columns
-        if each.computed is None and f"{own}{each.name}" not in exclude_columns
+        each.name: (None, each.name) for each in source.columns if f"{own}{each.name}" not in exclude_columns
     }
     theirs: dict[str, tuple[str | None, str]] = {
         each.name: (None, each.name) for each in target.columns if each.computed is None

@@ -161,7 +161,8 @@ def _require_all(source: Connection, target: Connection, found: Joined, wanted: 
             continue
         for column in _unanswered(source, pair, wanted):
             place = f"{pair.source.fullname}.{column}"
-            problems.append(f"{target.name} has no column {place}, of which {source.name} has values")
+            there = "computes" if column in pair.computed_in_target else "has no column"
+            problems.append(f"{target.name} {there} {place}, of which {source.name} has values")
             advice.append(f"--exclude-column {place}")
     if problems:
         raise SchemaMismatchError(
