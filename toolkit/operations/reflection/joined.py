@@ -113,18 +113,18 @@ def _matched(
     found = {name: rename[name] for name in ours if rename.get(name) in theirs}
     found |= {name: name for name in ours if name in theirs and name not in found and name not in rename}
     taken = set(found.values())
-    # In any letter case; of another schema only where no table of the same one is meant.
-    ways = (lambda part: (part[0], part[1].casefold()), lambda part: part[1].casefold())
-    for way in ways:
-        left = [name for name in ours if name not in found and name not in rename]
-        free = [name for name in theirs if name not in taken]
-        for name in left:
-            same = [other for other in free if way(theirs[other]) == way(ours[name])]
-            rivals = [other for other in left if way(ours[other]) == way(ours[name])]
-            if len(same) == len(rivals) == 1:
-                found[name] = same[0]
-                taken.add(same[0])
+    left = [name for name in ours if name not in found and name not in rename]
+    free = [name for name in theirs if name not in taken]
+    for name in left:
+        same = [other for other in free if _in_any_case(theirs[other]) == _in_any_case(ours[name])]
+        rivals = [other for other in left if _in_any_case(ours[other]) == _in_any_case(ours[name])]
+        if len(same) == len(rivals) == 1:
+            found[name] = same[0]
     return {name: found[name] for name in ours if name in found}
+
+
+def _in_any_case(place: tuple[str | None, str]) -> tuple[str | None, str]:
+    return place[0], place[1].casefold()
 
 
 def _pair(source: sa.Table, target: sa.Table, rename: Mapping[str, str], exclude_columns: Collection[str]) -> Pair:
