@@ -110,3 +110,16 @@ def test_numbers_among_the_texts_of_a_column_without_a_type_are_no_texts(
     with pytest.raises(ToolkitError, match=r"t\.v: 1 value|holds 5"):
         sync(config, source, target)
     assert sync(config, source, target, convert=["t.v:text"]).verified
+
+
+def test_a_file_of_another_encoding_holds_the_same_texts(config: Config, run: Run) -> None:
+    table = "CREATE TABLE t (id PRIMARY KEY, v);"
+    source = run("a", f"PRAGMA encoding = 'UTF-16le'; {table} INSERT INTO t VALUES ('é', 5), (1, 'ü'), (x'ff', x'00')")
+    target = run("b", table)
+    sync(config, source, target)
+    assert stored(target) == stored(source)
+    run("a", "UPDATE t SET v = 'neu' WHERE id = 'é'")
+    sync(config, source, target)
+    assert stored(target) == stored(source)
+    sync(config, target, source)
+    assert not any(table.changed or table.added for table in diff(config, target, source).tables)
