@@ -15,9 +15,10 @@ from sqlalchemy.ext.compiler import compiles
 
 from toolkit.engines.sqlite.adapter import SqliteAdapter
 
+# In a file whose encoding is UTF-16 the bytes of a text are others, and all texts can be fetched.
 _FETCHED = (
-    "CASE typeof({c}) WHEN 'text' THEN CAST('t' || {c} AS BLOB) WHEN 'blob' THEN CAST('b' || hex({c}) AS BLOB) "
-    "ELSE {c} END"
+    "CASE typeof({c}) WHEN 'text' THEN CASE WHEN CAST('a' AS BLOB) = x'61' THEN CAST('t' || {c} AS BLOB) "
+    "ELSE 't' || {c} END WHEN 'blob' THEN 'b' || hex({c}) ELSE {c} END"
 )
 # What is bound as bytes is bytes behind a `b`, and a text behind anything else.
 _BOUND = (
@@ -34,12 +35,16 @@ class Stored(SqliteAdapter):
 
     def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         cell = sa.type_coerce(source, sa.types.NullType())
-        text = sa.cast(sa.literal_column("'t'").op("||")(cell), sa.BLOB)
-        digits = sa.cast(sa.literal_column("'b'").op("||")(sa.func.hex(cell)), sa.BLOB)
+        tagged = sa.literal_column("'t'").op("||")(cell)
+        is_utf8: sa.ColumnElement[bool] = sa.literal_column("CAST('a' AS BLOB) = x'61'")
+        text = sa.case((is_utf8, sa.type_coerce(sa.cast(tagged, sa.BLOB), sa.types.NullType())), else_=tagged)
+        digits = sa.literal_column("'b'").op("||")(sa.func.hex(cell))
         is_of = sa.func.typeof(cell)
         return sa.type_coerce(
             sa.case(
-                (is_of == sa.literal_column("'text'"), text), (is_of == sa.literal_column("'blob'"), digits), else_=cell
+                (is_of == sa.literal_column("'text'"), sa.type_coerce(text, sa.types.NullType())),
+                (is_of == sa.literal_column("'blob'"), digits),
+                else_=cell,
             ),
             sa.types.NullType(),
         )
@@ -55,10 +60,12 @@ class Stored(SqliteAdapter):
         return [(f"CASE typeof({name}) WHEN 'real' THEN {name} END", pa.float64()), (text, pa.string())]
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
-        read = self.form.from_python
-        return pa.array(
-            [_text(v) if isinstance(v, bytes) else None if v is None else read(v) for v in values], pa.string()
-        )
+        return pa.array([None if value is None else self._decoded(value) for value in values], pa.string())
+
+    def _decoded(self, value: Any) -> Any:
+        if isinstance(value, bytes):
+            return _text(value)
+        return value if isinstance(value, str) else self.form.from_python(value)
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         numbers, texts = fetched

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy.dialects import sqlite
 
-from toolkit.engines.sqlite.misfits import text_as_bytes
+from toolkit.engines.sqlite.misfits import in_pieces, text_as_bytes
 from toolkit.engines.sqlite.undeclared import Documents
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
-_ROWS = 1_000
 # What PostgreSQL's jsonb refuses: U+0000, and halves of pairs that may stand alone. A quote that is written otherwise
 # would be counted wrongly.
 _REFUSED = (b"\\u0000", b"\\ud", b"\\uD")
@@ -84,5 +83,5 @@ def _fetched(connection: SqliteSnapshot, table: str, column: str, condition: str
     query = f"SELECT {{c}} FROM {quote(table)} WHERE {condition}".replace("{c}", quote(column))
     driver = connection.driver
     with connection.translated(), text_as_bytes(driver), closing(driver.execute(query)) as cursor:
-        while rows := cursor.fetchmany(_ROWS):
-            yield [value for (value,) in rows]
+        for rows in in_pieces(cursor):
+            yield [value for (value,) in rows if value is not None]

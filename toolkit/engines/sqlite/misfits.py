@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy.dialects import sqlite
@@ -32,6 +32,7 @@ def unlike_bytes(repository: TableRepository) -> dict[str, Doubt]:
 
 
 _ADVICE = "Correct the values, or give the columns types that have a place for them."
+_PIECE_ROWS, _PIECE_BYTES = 500, 1 << 20
 
 
 @contextmanager
@@ -42,6 +43,15 @@ def any_text(driver: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         driver.text_factory = str
+
+
+def in_pieces(cursor: sqlite3.Cursor) -> Iterator[list[Sequence[bytes | None]]]:
+    """Rows of texts and bytes, some hundred at a time; fewer if they are wide."""
+    rows = 1
+    while fetched := cursor.fetchmany(rows):
+        yield fetched
+        width = sum(len(value) for value in fetched[-1] if value is not None)
+        rows = min(2 * rows, _PIECE_ROWS, max(1, _PIECE_BYTES // max(1, width)))
 
 
 @contextmanager

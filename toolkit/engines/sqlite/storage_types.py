@@ -12,13 +12,11 @@ from toolkit.core.engine_type import StorageType
 from toolkit.engines.sqlite.declared import Declared, Family
 from toolkit.engines.sqlite.forms import ANY_VALUE, EXPECTED_CLASS
 from toolkit.engines.sqlite.measures import classes_of, unexpected
-from toolkit.engines.sqlite.misfits import text_as_bytes
+from toolkit.engines.sqlite.misfits import in_pieces, text_as_bytes
 from toolkit.engines.sqlite.structure import StoredStructure
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
-
-_ROWS = 1_000
 
 
 def types_by_storage(connection: SqliteSnapshot, of: StoredStructure) -> Mapping[str, StorageType]:
@@ -53,7 +51,7 @@ def _unreadable(connection: SqliteSnapshot, table: str, names: list[str]) -> fro
         return frozenset()
     query = f"SELECT {', '.join(map(quote, names))} FROM {quote(table)}"
     with connection.translated(), text_as_bytes(connection.driver), closing(connection.driver.execute(query)) as cursor:
-        while rows := cursor.fetchmany(_ROWS):
+        for rows in in_pieces(cursor):
             for name, values in zip(names, zip(*rows, strict=True), strict=True):
                 if not _are_readable(values):
                     found.add(name)

@@ -189,7 +189,7 @@ class Comparison:
         show_pii: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        wanted = wanted or Wanted()
+        wanted = replace(wanted or Wanted(), convert=(*config.convert, *convert))
         self._databases = (config.database(source), config.database(target))
         self._chosen = Chosen.of_both(config, *self._databases, wanted, compares=True)
         self._is_named = bool(wanted.tables)

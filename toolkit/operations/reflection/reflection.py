@@ -16,6 +16,7 @@ from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.records import is_own, is_record
+from toolkit.operations.reflection.converted_types import with_converted
 from toolkit.operations.reflection.joined import Joined, Pair, Side, joined
 from toolkit.operations.reflection.made import Made, features_of, made
 from toolkit.operations.reflection.made_names import Names, names_there
@@ -50,13 +51,17 @@ class Reflection:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user named: tables to work on (all for none), tables and columns to leave out, names of the target."""
+    """What the user named: tables to work on (all for none), tables and columns to leave out, names of the target.
+
+    `convert` are the conversions, as they were given.
+    """
 
     tables: Sequence[str] = ()
     exclude: Collection[str] = ()
     exclude_columns: Collection[str] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    convert: Sequence[str] = ()
 
 
 def reflect_one(database: Database, wanted: Wanted, types: TypesBy = TypesBy.VALUES) -> Reflection:
@@ -126,6 +131,8 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     left = {*wanted.exclude, *(name for name in records if name not in wanted.tables)}
     rename = {**names_there(schema.metadata, target.schema.metadata, features_of(target.schema)), **wanted.rename}
     found = joined(Side(source, schema), target, rename, left, wanted.exclude_columns)
+    if not target.connection.capabilities.has_strict_types:
+        with_converted(Schema(schema.dialect, found.metadata), wanted.convert)
     every = {**schema.metadata.tables, **found.metadata.tables}
     require_known(source, wanted, every)
     both = tuple(pair.source.fullname for pair in found.pairs)
@@ -183,6 +190,7 @@ def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     is_alike = source.database.engine_name == target.engine_name
     schema = schema_of(source, TypesBy.STORAGE if is_alike else TypesBy.VALUES)
     require_known(source, wanted, schema.metadata.tables)
+    schema = with_converted(schema, wanted.convert)
     names, notes = chosen(schema.metadata.tables, wanted)
     there = Made(schema) if is_alike else made(schema, target.kind)
     schema = there.schema

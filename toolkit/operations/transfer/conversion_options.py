@@ -36,7 +36,7 @@ def conversions(metadata: MetaData, configured: Iterable[str], given: Iterable[s
 def _parsed(metadata: MetaData, options: Iterable[str]) -> dict[tuple[str, str], Conversion]:
     found: dict[tuple[str, str], Conversion] = {}
     for option in options:
-        spec, column, how = _split(metadata, option)
+        spec, column, how = conversion_place(metadata, option)
         if (spec.name, column) in found:
             raise ConfigurationError(
                 f"Two conversions are given for {spec.name}.{column}: {found[spec.name, column].name} and {how}.",
@@ -47,7 +47,7 @@ def _parsed(metadata: MetaData, options: Iterable[str]) -> dict[tuple[str, str],
     return found
 
 
-def _split(metadata: MetaData, option: str) -> tuple[TableSpec, str, str]:
+def conversion_place(metadata: MetaData, option: str) -> tuple[TableSpec, str, str]:
     """The table, column and conversion of an option; names may have points and colons in them."""
     table = _longest(metadata.tables, option, ".")
     if table is None:
