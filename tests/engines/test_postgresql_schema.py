@@ -57,7 +57,7 @@ CREATE FOREIGN DATA WRAPPER wrapper;
 CREATE SERVER elsewhere FOREIGN DATA WRAPPER wrapper;
 CREATE FOREIGN TABLE far (id integer) SERVER elsewhere;
 CREATE TABLE child () INHERITS (kept);
-CREATE TABLE child_with_more (own text) INHERITS (kept);
+CREATE TABLE child_with_more (own text, more text) INHERITS (kept);
 CREATE SEQUENCE unused;
 CREATE TYPE unused_type AS ENUM ('a');
 CREATE DOMAIN used_domain AS text;
@@ -65,6 +65,7 @@ CREATE TABLE pointing (id serial PRIMARY KEY, of_child integer, name used_domain
 ALTER TABLE child ADD PRIMARY KEY (id);
 ALTER TABLE pointing ADD CONSTRAINT to_child FOREIGN KEY (of_child) REFERENCES child;
 CREATE SCHEMA other;
+ALTER TABLE pointing ENABLE ROW LEVEL SECURITY;
 CREATE VIEW other."View 2" AS SELECT 1;
 CREATE TEMPORARY TABLE for_now (id integer);
 """
@@ -82,10 +83,19 @@ def test_what_is_beside_tables_is_told(pair: Config, postgres_url: str) -> None:
         ("far", "foreign table", "Its rows are elsewhere."),
         ("other.View 2", "view", "Only tables are carried."),
         ("child", "table", "Its rows are read, and carried, as those of kept."),
-        ("child_with_more", "table", "Its rows are read, and carried, as those of kept; its own columns are not."),
+        (
+            "child_with_more",
+            "table",
+            "Its rows are read, and carried, as those of kept, without its own columns: own, more.",
+        ),
         ("kept", "trigger stamped", "Triggers are not carried."),
         ("kept", "rule ruled", "Rules are not carried."),
         ("kept", "policy seen", "Policies are not carried."),
+        (
+            "pointing",
+            "row level security",
+            "It is not carried: there every role with rights to the table sees all rows.",
+        ),
         ("counted", "statistics", "Extended statistics are not carried."),
         ("unused", "sequence", "No table takes numbers from it."),
         ("unused_type", "type", "No table has a column of it."),
