@@ -159,3 +159,38 @@ def test_arrays_of_arrays_arrive_whatever_their_column_was_declared_as(
     with connect(pair.database("one")) as one:
         types = {each.name: each.type for each in one.schema().metadata.tables["lists"].c}
     assert [getattr(types[name], "dimensions", None) for name in ("numbers", "words", "plain")] == [2, 2, 1]
+
+
+def test_rows_are_written_in_the_order_of_foreign_keys_that_only_partitions_have_or_that_are_of_periods(
+    pair: Config, postgres_url: str, second_postgres_url: str
+) -> None:
+    run(
+        postgres_url,
+        "CREATE TABLE z_parent (id integer PRIMARY KEY)",
+        "CREATE TABLE a_child (id integer PRIMARY KEY, parent integer) PARTITION BY RANGE (id)",
+        "CREATE TABLE low PARTITION OF a_child FOR VALUES FROM (0) TO (10)",
+        "CREATE TABLE high PARTITION OF a_child FOR VALUES FROM (10) TO (20)",
+        *(
+            f"ALTER TABLE {name} ADD FOREIGN KEY (parent) REFERENCES z_parent ON DELETE CASCADE"
+            for name in ("low", "high")
+        ),
+        "CREATE TABLE z_valid (id int4range, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS))",
+        "CREATE TABLE a_valid (id integer PRIMARY KEY, of int4range, during daterange)",
+        "ALTER TABLE a_valid ADD FOREIGN KEY (of, PERIOD during) REFERENCES z_valid (id, PERIOD during)",
+        "ALTER TABLE a_valid ADD FOREIGN KEY (id) REFERENCES z_parent NOT ENFORCED, ADD CHECK (id > 100) NOT ENFORCED",
+        "INSERT INTO z_parent VALUES (1)",
+        "INSERT INTO a_child VALUES (1, 1), (11, 1)",
+        "INSERT INTO z_valid VALUES ('[1,2)', '[2020-01-01,2021-01-01)')",
+        "INSERT INTO a_valid VALUES (7, '[1,2)', '[2020-02-01,2020-03-01)')",
+    )
+    result = sync(pair, "one", "two")
+    assert result.verified
+    assert {(each.table, each.reason.partition(": ")[0]) for each in result.warnings} == {
+        ("a_valid", "check a_valid_id_check"),
+        ("a_valid", "foreign key a_valid_id_fkey of id"),
+        ("a_valid", "foreign key a_valid_of_during_fkey of of, during"),
+    }
+    assert catalogue(second_postgres_url) == catalogue(postgres_url)
+    with connect(pair.database("one")) as one:
+        (key,) = one.schema().metadata.tables["a_child"].foreign_keys
+    assert (key.column.table.name, key.ondelete) == ("z_parent", "CASCADE")
