@@ -6,7 +6,6 @@ on it is refused with its reason. Operands are in brackets wherever engines migh
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -21,6 +20,7 @@ from toolkit.core.sql_nodes import (
     conjuncts,
     listed,
     literal_cast,
+    parsed,
     require_known,
     shown,
     tight,
@@ -107,17 +107,7 @@ class Translation(TextParts):
 
     def parsed(self, text: str) -> Expr:
         """A text taken apart."""
-        import sqlglot
-        from sqlglot.errors import SqlglotError
-
-        logger = logging.getLogger("sqlglot")
-        level, logger.level = logger.level, logging.ERROR
-        try:
-            return sqlglot.parse_one(text, dialect=self.source.grammar or None)
-        except SqlglotError as error:
-            raise Untranslatable("it is not understood") from error
-        finally:
-            logger.level = level
+        return parsed(text, self.source.grammar)
 
     def term(self, node: Expr) -> Term:
         """A node in the target's SQL."""
