@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from toolkit.core.sql_terms import Term, Untranslatable, is_date, number_of, number_term, truth_term
@@ -37,6 +39,22 @@ _SAID: dict[str, frozenset[str]] = {
     "translate": frozenset({"from_", "to"}),
     "trim": frozenset({"position"}),
 }
+
+
+@lru_cache(maxsize=4096)
+def parsed(text: str, grammar: str) -> Expr:
+    """A text taken apart, which nobody may change: schemas have the same defaults and checks over and over."""
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    logger = logging.getLogger("sqlglot")
+    level, logger.level = logger.level, logging.ERROR
+    try:
+        return sqlglot.parse_one(text, dialect=grammar or None)
+    except SqlglotError as error:
+        raise Untranslatable("it is not understood") from error
+    finally:
+        logger.level = level
 
 
 def require_known(node: Expr) -> None:
