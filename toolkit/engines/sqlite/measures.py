@@ -35,12 +35,9 @@ _DIGITS = 15
 
 def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> frozenset[str]:
     """The columns with a value that is not as they were declared, or that were declared without a meaning."""
-    place, conditions = (table, *columns), {name: expected(of) for name, of in columns.items()}
-    if connection.write:
-        return unexpected(connection, table, conditions)
-    if place not in connection.undeclared:
-        connection.undeclared[place] = unexpected(connection, table, conditions)
-    return connection.undeclared[place]
+    conditions = {name: expected(of) for name, of in columns.items()}
+    question = ("undeclared", table, *columns)
+    return connection.remembered(question, lambda: unexpected(connection, table, conditions))
 
 
 def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -> dict[str, frozenset[str]]:
