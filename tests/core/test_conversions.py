@@ -96,6 +96,22 @@ def test_a_local_time_is_the_instant_that_shows_it_or_refused(time: dt.datetime)
             converted("utc-from:Europe/Berlin", sa.DateTime(timezone=True), str(time))
 
 
+@pytest.mark.parametrize(
+    ("how", "type_", "stored", "why"),
+    [
+        ("utc-from:Europe/Berlin", sa.DateTime(timezone=True), "2024-10-27 02:30:00", "showed twice"),
+        ("utc-from:Europe/Berlin", sa.DateTime(timezone=True), "2024-03-31 02:30:00", "showed never"),
+        ("epoch-s", sa.DateTime(), "1.5", "no whole number"),
+        ("epoch-s", sa.Date(), "86401", "no midnight"),
+        ("date", sa.Date(), "2024-01-01 00:00:01", "no midnight"),
+        ("round", sa.Numeric(10, 2), "NaN", "not finite"),
+    ],
+)
+def test_what_a_conversion_would_lose_without_a_word_is_refused(how: str, type_: Any, stored: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        converted(how, type_, stored)
+
+
 @given(st.dates())
 def test_midnight_is_a_date_and_another_time_is_none(day: dt.date) -> None:
     assert converted("date", sa.Date(), f"{day} 00:00:00") == (day, False)

@@ -11,7 +11,6 @@ import pytest
 from toolkit.core.moments import DAY
 from toolkit.core.types import INFINITE_TIMESTAMP, Kind, LogicalType
 from toolkit.engines.portable.narrowing import narrower
-from toolkit.engines.portable.sifting import misfits
 
 PRICE, FREE = LogicalType(Kind.DECIMAL, 10, 2), LogicalType(Kind.DECIMAL)
 AT, UTC, TIME = LogicalType(Kind.TIMESTAMP), LogicalType(Kind.TIMESTAMPTZ), LogicalType(Kind.TIME)
@@ -70,11 +69,3 @@ def test_a_type_with_room_for_all_values_of_the_models_needs_no_look_at_them(typ
 def test_a_text_of_the_model_is_in_doubt_unless_its_own_length_fits() -> None:
     found = [narrower(TEXT, length, "character varying(3)") for length in (None, 4, 3)]
     assert [each is not None and each.is_doubtful for each in found] == [True, True, False]
-
-
-def test_values_that_cannot_be_converted_are_found_by_their_rows() -> None:
-    def convert(values: list[str]) -> list[int]:
-        return [int(value) for value in values]
-
-    assert list(misfits(convert, list("0x2x4xx7"))) == [1, 3, 5, 6]
-    assert misfits(convert, []) == {}

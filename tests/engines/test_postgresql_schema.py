@@ -126,3 +126,26 @@ def test_tables_are_as_sqlalchemy_has_them(pair: Config, postgres_url: str) -> N
     assert str(indexes["by_lower"].expressions[0]) == 'lower("100%")'
     assert str(indexes["partly"].dialect_options["postgresql"]["where"]) == '("select" IS NULL)'
     assert indexes["Index %"].dialect_options["postgresql"]["using"] == "gin"
+
+
+def test_arrays_of_arrays_arrive_whatever_their_column_was_declared_as(
+    pair: Config, postgres_url: str, second_postgres_url: str
+) -> None:
+    rows = "(1, '{{1,2},{3,NULL}}', '{a}'), (2, '[2:3]={1,2}', NULL), (3, '{1}', '{{{a}},{{NULL}}}')"
+    run(
+        postgres_url,
+        "CREATE TABLE lists (id integer PRIMARY KEY, numbers integer[], words text[], plain text[])",
+        f"INSERT INTO lists VALUES {rows}",
+    )
+    assert sync(pair, "one", "two").verified
+    assert sync(pair, "one", "two").tables[0].unchanged == 3
+    with psycopg.connect(second_postgres_url) as connection:
+        found = connection.execute(
+            "SELECT string_agg((id, numbers::text, words::text)::text, ', ') FROM lists"
+        ).fetchone()
+    with psycopg.connect(postgres_url) as connection:
+        query = "SELECT string_agg((id, numbers::text, words::text)::text, ', ') FROM lists"
+        assert found == connection.execute(query).fetchone()
+    with connect(pair.database("one")) as one:
+        types = {each.name: each.type for each in one.schema().metadata.tables["lists"].c}
+    assert [getattr(types[name], "dimensions", None) for name in ("numbers", "words", "plain")] == [2, 2, 1]

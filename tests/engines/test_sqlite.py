@@ -85,6 +85,16 @@ def test_whoever_begins_to_write_hears_whether_anybody_has_written_since_it_look
                 assert connection.begin_writing() is not writes
 
 
+def test_a_null_that_only_the_file_forbids_is_known_before_it_is_written(database: Database) -> None:
+    with own(database) as application:
+        application.execute("DROP TABLE item")
+        application.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT NOT NULL, code TEXT)")
+    columns = [pa.array([1, 2], pa.int32()), pa.array(["a", None]), pa.array([None, None], pa.string())]
+    with connect(database) as connection:
+        found = connection.repository(SPEC).unkeepable(pa.record_batch(columns, schema=SPEC.schema))
+        assert [(row, value.column, value.value) for row, value in found] == [(1, "name", "NULL")]
+
+
 def test_what_was_asked_is_asked_again_when_a_file_is_copied_or_to_be_written_to(database: Database) -> None:
     with own(database) as application, connect(database, write=True) as connection:
         assert isinstance(connection, SqliteConnection)

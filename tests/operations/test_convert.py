@@ -376,7 +376,7 @@ def test_convert_in_the_configuration_is_a_list_of_strings(tmp_path: Path) -> No
 
 
 def test_a_condition_on_another_column_holds_and_one_on_a_converted_column_is_refused(
-    example: Callable[..., Example],
+    example: Callable[..., Example], tmp_path: Path
 ) -> None:
     case = example("Integer")
     case.fill("real", ["1.5", "'x'", "2.5"])
@@ -387,6 +387,11 @@ def test_a_condition_on_another_column_holds_and_one_on_a_converted_column_is_re
     assert case.held() == ["2", "2"]
     with pytest.raises(ConfigurationError, match="asks t for v"):
         case.run("t.v:round", where={"t": "id = 1 AND V > 1"})
+    # Of one database, it is clear which values are meant.
+    (dumped,) = dump_data(
+        case.config, "sqlite", directory=tmp_path / "dump", convert=["t.v:round"], where={"t": "v < 2"}
+    ).tables
+    assert dumped.rows == 1
     with pytest.raises(ConfigurationError, match="--since v asks t for v"):
         case.run("t.v:round", since=Since("v"))
 

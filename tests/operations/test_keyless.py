@@ -405,7 +405,9 @@ def test_more_rows_than_are_written_one_by_one(using: Using, small_rebuilds: Non
     assert counts(sync(config, "sqlite", target)) == {"line": (3_001, 0, 0, 0)}
     assert counts(sync(config, "sqlite", target)) == {"line": (0, 0, 3_001, 0)}
     execute(config.database(target), "UPDATE line SET v = 'z' WHERE n = 699")
-    assert counts(sync(config, "sqlite", target, options=ALL)) == {"line": (3_001, 0, 0, 3_001)}
+    assert counts(sync(config, "sqlite", target, options=replace(ALL, batch_rows=1_000))) == {
+        "line": (3_001, 0, 0, 3_001)
+    }
     assert held(config, target) == held(config, "sqlite")
 
 
@@ -563,3 +565,45 @@ def test_rows_that_others_write_meanwhile_are_replaced_only_when_they_were_count
     with pytest.raises(DeleteGuardError, match="3 rows of postgres would be deleted"):
         sync(config, "sqlite", "postgres", options=limit, progress=twice)
     assert held(config, "postgres") == "1a 1a 2b 3c 4d 4d"
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
+def test_rows_that_the_database_changes_with_what_they_point_at_are_written_again(using: Using, target: str) -> None:
+    """The values of two parents change places, and what points at them would go along (ON UPDATE CASCADE)."""
+    metadata = plain("parent", sa.Column("code", sa.Text, unique=True))
+    sa.Table("log", metadata, sa.Column("code", sa.ForeignKey("parent.code", onupdate="CASCADE")))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    for name in ("sqlite", target):
+        execute(config.database(name), "INSERT INTO parent VALUES (1, 'a'), (2, 'b')")
+        execute(config.database(name), "INSERT INTO log VALUES ('a'), ('a'), ('b')")
+    execute(
+        config.database("sqlite"),
+        "UPDATE parent SET code = CASE code WHEN 'a' THEN 'b' ELSE 'a' END || 'x'",
+        "UPDATE parent SET code = substr(code, 1, 1)",
+    )
+    execute(config.database("sqlite"), "DELETE FROM log", "INSERT INTO log VALUES ('a'), ('a'), ('b')")
+    found = sync(config, "sqlite", target)
+    assert (counts(found), found.verified) == ({"parent": (0, 2, 0, 0), "log": (0, 0, 3, 0)}, True)
+    assert contents(config.database(target), metadata) == contents(config.database("sqlite"), metadata)
+
+
+@EVERY_TARGET
+def test_rows_that_are_rejected_do_not_go_with_those_that_are_replaced(
+    using: Using, tmp_path: Path, target: str
+) -> None:
+    metadata = plain("parent", sa.Column("v", sa.Integer))
+    sa.Table("log", metadata, sa.Column("parent_id", sa.ForeignKey("parent.id")), sa.Column("v", sa.Text))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    for name in ("sqlite", target):
+        execute(config.database(name), "INSERT INTO parent VALUES (1, 1), (2, 2)")
+    execute(config.database(target), "INSERT INTO log VALUES (1, 'x'), (2, 'y')")
+    execute(config.database("sqlite"), "UPDATE parent SET v = 'no number' WHERE id = 1")
+    execute(config.database("sqlite"), "INSERT INTO log VALUES (1, 'x'), (2, 'z')")
+    rejecting = partial(sync, config, "sqlite", target, options=ALL)
+    with pytest.raises(DeleteGuardError, match=r"log: 1 row of .* the same rows of the source are rejected"):
+        rejecting(rejects=tmp_path / "one")
+    assert rows(config, target, "SELECT * FROM log") == [(1, "x"), (2, "y")]
+    execute(config.database(target), "DELETE FROM log WHERE v = 'x'")
+    assert counts(rejecting(rejects=tmp_path / "other"))["log"] == (1, 0, 0, 1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.operations.databases import connected, contents, execute
+from tests.operations.databases import connected, contents, create, execute
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
@@ -424,3 +424,106 @@ def test_rows_that_share_a_unique_value_of_the_target_are_rejected_both(
     assert result.verified
     assert keys(tmp_path / "out") == {"part": [10, 13], "note": ["x", "z"]}
     assert "id=10 and id=13" in lines(tmp_path / "out")["part"][0]["$rejected"]
+
+
+HARD_KEYS: dict[str, tuple[Any, str, str]] = {
+    "a timestamp": (sa.DateTime(), "'2024-01-01 10:00:00.000000'", "'2024-01-02 10:00:00.500000'"),
+    "an instant": (sa.DateTime(timezone=True), "'2024-01-01 10:00:00.000000'", "'2024-01-02 10:00:00.500000'"),
+    "a time": (sa.Time(), "'10:00:00.000000'", "'10:00:00.500000'"),
+    "a truth value": (sa.Boolean(), "0", "1"),
+    "bytes": (sa.LargeBinary(), "x'00ff'", "x'01'"),
+    "texts alike as far as they are shown": (sa.Text(), f"'{'x' * 90}1'", f"'{'x' * 90}2'"),
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("key", HARD_KEYS)
+def test_just_the_rows_that_are_refused_are_found_by_keys_of_any_type(
+    space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, key: str
+) -> None:
+    type_, one, other = HARD_KEYS[key]
+    name = 'odd "name"'
+    models, there = sa.MetaData(), sa.MetaData()
+    for metadata, checks in ((models, ()), (there, (sa.CheckConstraint("n > 0"),))):
+        columns = (sa.Column('k "1"', type_, primary_key=True), sa.Column("k2", sa.Integer, primary_key=True))
+        sa.Table(name, metadata, *columns, sa.Column("n", sa.Integer), *checks)
+    monkeypatch.setattr(f"{__name__}.METADATA", models)
+    create(space.database("sqlite"), models)
+    create(space.database(target), there)
+    rows = f"({one}, 1, 5), ({other}, 1, -5), ({one}, 2, -7), ({other}, 2, 8)"
+    execute(space.database("sqlite"), f'INSERT INTO "odd ""name""" VALUES {rows}')
+
+    result = sync(space, "sqlite", target, rejects=tmp_path / "out")
+
+    assert result.verified
+    (found,) = lines(tmp_path / "out").values()
+    assert sorted(row["n"] for row in found) == [-7, -5]
+    assert sorted(row[2] for row in contents(space.database(target), models)[name]) == [5, 8]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_of_rows_with_keys_that_look_alike_those_with_one_unique_value_are_rejected(
+    space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    def metadata(*, unique: bool) -> sa.MetaData:
+        found = sa.MetaData()
+        sa.Table(
+            "t", found, sa.Column("k", sa.String(200), primary_key=True), sa.Column("u", sa.DateTime, unique=unique)
+        )
+        return found
+
+    monkeypatch.setattr(f"{__name__}.METADATA", metadata(unique=True))
+    create(space.database("sqlite"), metadata(unique=False))
+    create(space.database(target), METADATA)
+    times = ["2020-01-01 00:00:00.000000", "2020-01-03 00:00:00.000000", "2020-01-01 00:00:00.000000"]
+    rows = ", ".join(f"('{'x' * 90}{number}', '{time}')" for number, time in enumerate(times))
+    execute(space.database("sqlite"), f"INSERT INTO t VALUES {rows}")
+
+    result = sync(space, "sqlite", target, rejects=tmp_path / "out")
+
+    assert result.verified
+    assert [row["k"][-1] for row in lines(tmp_path / "out")["t"]] == ["0", "2"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_refused_rows_are_looked_for_as_rows_are_written_with_what_is_set_and_without_triggers(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, "UPDATE part SET weight = -1 WHERE id = 12")
+    make(space, target, constraint="CHECK (weight > 0)")
+    triggers = {
+        "sqlite2": ["CREATE TRIGGER no BEFORE INSERT ON part BEGIN SELECT RAISE(ABORT, 'no'); END"],
+        "postgres": [
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE check_violation; END'",
+            "CREATE TRIGGER no BEFORE INSERT ON part FOR EACH ROW EXECUTE FUNCTION no()",
+        ],
+    }
+    tenant = "ALTER TABLE part ADD COLUMN tenant TEXT" + (" CHECK (tenant IS NOT NULL)" if target != "duckdb" else "")
+    execute(space.database(target), tenant, *triggers.get(target, []))
+    options = Options(hold_triggers=True)
+
+    result = sync(
+        space, "sqlite", target, rejects=tmp_path / "out", options=options, set_values={"part.tenant": "it's me"}
+    )
+
+    assert result.verified
+    assert keys(tmp_path / "out") == {"part": [12], "note": ["y"]}
+    assert ids(space, target)["part"] == [10, 11, 13, 14]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_row_whose_watermark_cannot_be_read_is_told_or_rejected_until_it_is_corrected(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, *BROKEN, "UPDATE maker SET name = CAST(x'ff' AS TEXT) WHERE id = 4")
+    with pytest.raises(MisfitsError, match="2 values of 2 columns do not fit"):
+        sync(space, "sqlite", target, since=Since("founded"))
+
+    results = [
+        sync(space, "sqlite", target, since=Since("founded"), rejects=tmp_path / name) for name in ("first", "again")
+    ]
+
+    assert [(result.verified, rejected(result)["maker"]) for result in results] == [(True, 2)] * 2
+    execute(space.database("sqlite"), "UPDATE maker SET founded = 5, name = 'x' WHERE id IN (3, 4)")
+    assert sync(space, "sqlite", target, since=Since("founded")).verified
+    assert ids(space, target)["maker"] == [1, 2, 3, 4]

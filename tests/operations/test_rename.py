@@ -332,3 +332,21 @@ def test_the_command_line_tells_the_other_names(
 
 
 METADATA = metadata()
+
+
+@EVERY_TARGET
+def test_a_column_to_sync_since_is_named_as_in_the_models_whatever_the_target_calls_it(
+    named: Config, target: str
+) -> None:
+    names = {"t": "other", "t.at": "changed"}
+    with pytest.raises(ConfigurationError, match="None of the tables has a column 'changed'"):
+        sync(named, "sqlite", target, rename=names, since=Since("changed"))
+    assert counts(sync(named, "sqlite", target, rename=names, since=Since("at")))["t"] == (2, 0, 0, 0)
+    execute(
+        named.database("sqlite"),
+        "INSERT INTO t VALUES (3, 1, 1, 'three', '2024-02-01 00:00:00.000000')",
+        "UPDATE t SET v = 'not seen', at = '2000-01-01 00:00:00.000000' WHERE id = 1",
+    )
+    result = sync(named, "sqlite", target, rename=names, since=Since("at"))
+    assert (counts(result)["t"][:2], result.tables[1].since) == ((1, 0), "2023-12-31 23:55:00")
+    assert rows(named, target, "SELECT id, v FROM other") == [(1, "one"), (2, "two"), (3, "three")]

@@ -586,7 +586,7 @@ _RICH_TABLES = """
 """
 _INDEXES = """
     SELECT indexrelid::regclass::text, indrelid::regclass::text, pg_get_indexdef(indexrelid), indisunique,
-           indisprimary
+           indisprimary, indisvalid
     FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
     WHERE relnamespace = 'public'::regnamespace ORDER BY 1
 """
@@ -642,6 +642,18 @@ def test_a_role_that_is_not_the_owner_syncs_without_building_indexes_anew(shop: 
     assert _keys(shop) == before
 
 
+@pytest.mark.usefixtures("small_rebuilds")
+def test_a_foreign_key_that_is_not_valid_yet_holds_for_the_rows_that_are_loaded(shop: Config) -> None:
+    fill(shop.database("sqlite"))
+    execute(shop.database("sqlite"), "UPDATE purchase_line SET customer_id = 99 WHERE customer_id = 1")
+    create(shop.database("postgres"), metadata)
+    name = "purchase_line_customer_id_fkey"
+    key = f"ADD CONSTRAINT {name} FOREIGN KEY (customer_id) REFERENCES customer NOT VALID"
+    execute(shop.database("postgres"), f"ALTER TABLE purchase_line DROP CONSTRAINT {name}, {key}")
+    with pytest.raises(MissingParentError):
+        sync(shop, "sqlite", "postgres")
+
+
 @pytest.mark.parametrize(
     "hindrance",
     [
@@ -652,6 +664,7 @@ def test_a_role_that_is_not_the_owner_syncs_without_building_indexes_anew(shop: 
         "ALTER TABLE customer REPLICA IDENTITY USING INDEX customer_email_key",
         'ALTER INDEX "Upper ""quoted"" x" ALTER COLUMN 1 SET STATISTICS 500',
         "ALTER TABLE customer DISABLE TRIGGER ALL",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'hashed'::regclass",
         "ALTER TABLE customer ADD COLUMN r int4range; ALTER TABLE customer ADD EXCLUDE USING gist (r WITH &&)",
     ],
 )
@@ -661,7 +674,8 @@ def test_what_no_statement_could_bring_back_is_never_dropped(shop: Config, hindr
     assert _keys(shop) == before
     with postgres(shop) as connection:
         marks = connection.execute(
-            "SELECT (SELECT count(*) FROM pg_description JOIN pg_class ON objoid = pg_class.oid "
+            "SELECT (SELECT count(*) FROM pg_index WHERE NOT indisvalid)"
+            " + (SELECT count(*) FROM pg_description JOIN pg_class ON objoid = pg_class.oid "
             "        WHERE description = 'mine')"
             " + (SELECT count(*) FROM pg_description JOIN pg_constraint ON objoid = pg_constraint.oid "
             "    WHERE description = 'mine')"

@@ -21,6 +21,8 @@ class SqlDialect:
     """So they do of texts with a collation of bytes."""
     like_folds: bool = False
     """LIKE takes a letter of ASCII in either case for the same."""
+    trims_spaces: bool = False
+    """trim() takes away spaces, and no other blanks."""
     has_loose_names: bool = False
     """A quoted name that no column has is a text, and so is any word as a default."""
     has_loose_types: bool = False
@@ -58,8 +60,9 @@ class SqlDialect:
     moment_text: str | None = None
     """The present moment in UTC, as text by a format."""
     moment_codes: Mapping[str, str] = field(default_factory=dict)
-    """How such a format says each of the codes of strftime; other characters as `moment_plain` does."""
-    moment_plain: str = "{}"
+    """How such a format says each of the codes of strftime."""
+    moment_quotes: bool = False
+    """Words are quoted in a format."""
     uuids: Mapping[str, str] = field(default_factory=dict)
     """A random UUID: for a column of UUIDs (`uuid`), as text (`dashed`), as text without dashes (`hex`)."""
     arrays: str | None = None

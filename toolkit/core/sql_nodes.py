@@ -20,6 +20,32 @@ NUMBER_TYPES = WIDE_NUMBERS | {"INT", "SMALLINT", "TINYINT", "FLOAT"}
 _TRUTHS = {"t": True, "true": True, "f": False, "false": False}
 
 
+# What a node may say beside its operands, and is asked for: anything else may change its meaning.
+_OPERANDS = frozenset({"this", "expression", "expressions"})
+_SAID: dict[str, frozenset[str]] = {
+    "between": frozenset({"low", "high"}),
+    "case": frozenset({"ifs", "default"}),
+    "cast": frozenset({"to", "_type"}),
+    "coalesce": frozenset({"is_nvl"}),
+    "column": frozenset({"table"}),
+    # Whether NULL is taken for an empty text: it is what the grammar makes of signs that it has no words for.
+    "dpipe": frozenset({"safe"}),
+    "is": frozenset({"negate"}),
+    "like": frozenset({"negate"}),
+    "literal": frozenset({"is_string"}),
+    "substring": frozenset({"start", "length"}),
+    "translate": frozenset({"from_", "to"}),
+    "trim": frozenset({"position"}),
+}
+
+
+def require_known(node: Expr) -> None:
+    """See that a node says nothing that would not be written again, such as SYMMETRIC."""
+    said = {name for name, value in node.args.items() if value not in (None, False, [])}
+    if not said <= _OPERANDS | _SAID.get(node.key, frozenset()):
+        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+
+
 def conjuncts(node: Expr) -> list[Expr]:
     """The parts that all have to hold."""
     if node.key == "paren":
@@ -45,9 +71,9 @@ def tight(node: Expr) -> Expr:
     return node
 
 
-def shown(node: Expr) -> str:
-    """A node, for a message."""
-    text = node.sql(comments=False)
+def shown(node: Expr, grammar: str = "") -> str:
+    """A node, for a message, in the words of its SQL."""
+    text = node.sql(dialect=grammar or None, comments=False)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - what a line has room for
 
 

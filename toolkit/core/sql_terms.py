@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -108,3 +109,9 @@ def is_date(text: str) -> bool:
 def quoted(name: str) -> str:
     """A name as SQL writes any."""
     return '"{}"'.format(name.replace('"', '""'))
+
+
+def widest(kinds: Collection[str]) -> str:
+    """Of kinds of numbers, the one that holds them all."""
+    order = (Kind.FLOAT64, Kind.FLOAT32, Kind.DECIMAL, Kind.INT64, Kind.INT32, Kind.INT16)
+    return next(each for each in order if each in kinds)

@@ -6,11 +6,12 @@ import datetime as dt
 import json
 import re
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from toolkit.core.sql_dialect import SqlDialect
 from toolkit.core.sql_nodes import shown
 from toolkit.core.sql_terms import (
     NUMBERS,
@@ -179,29 +180,43 @@ def _moment(node: Expr, translation: Translation) -> _Moment | None:
     if node.key in _TIMES:
         part = _TIMES[node.key]
         return _Moment(part, in_utc, _FORMATS[part] if in_utc else None)
-    match node.key:
-        case "anonymous":
-            return _called(node, translation)
-        case "dot":
-            return _moment(node.expression, translation)
-        case "date" if _is_now(node.this):
-            return _Moment("date", in_utc=True, format=_FORMATS["date"])
-        case "timetostr" if _is_now(node.this):
-            form = node.args["format"].name
-            return _Moment("seconds" if form == "%s" else "timestamp", in_utc=True, format=form)
-        case "attimezone":
-            inner = _moment(node.this, translation)
-            zone = node.args["zone"]
-            return _Moment("timestamp", in_utc=True) if inner and _text_of(zone).upper() == "UTC" else None
-        case "extract" if str(node.this).upper() == "EPOCH" and _moment(node.expression, translation):
-            return _Moment("seconds", in_utc=True)
-        case "cast":
-            return _cast(node, translation)
-        case "mul":
-            inner, factor = _moment(node.this, translation), node.expression
-            is_milli = factor.key == "literal" and factor.this == "1000"
-            return _Moment("seconds", in_utc=True, factor=" * 1000") if inner and is_milli else None
-    return None
+    if node.key == "date" and _is_now(node.this):
+        return _Moment("date", in_utc=True, format=_FORMATS["date"])
+    read = _READERS.get(node.key)
+    return None if read is None else read(node, translation)
+
+
+def _formatted(node: Expr, translation: Translation) -> _Moment | None:
+    form = _text_of(node.args["format"])
+    if translation.source.has_loose_types:
+        part = "seconds" if form == "%s" else "timestamp"
+        return _Moment(part, in_utc=True, format=form) if _is_now(node.this) else None
+    inner = _moment(node.this, translation)
+    if inner is None or inner.part != "timestamp" or not inner.in_utc:
+        return None
+    return replace(inner, format=_read_format(translation.source, form))
+
+
+def _zoned(node: Expr, translation: Translation) -> _Moment | None:
+    is_utc = _text_of(node.args["zone"]).upper() == "UTC"
+    return _Moment("timestamp", in_utc=True) if is_utc and _moment(node.this, translation) else None
+
+
+def _seconds(node: Expr, translation: Translation) -> _Moment | None:
+    of = node.this if node.key == "timetounix" else node.expression
+    is_epoch = node.key == "timetounix" or str(node.this).upper() == "EPOCH"
+    return _Moment("seconds", in_utc=True) if is_epoch and _moment(of, translation) else None
+
+
+def _whole(node: Expr, translation: Translation) -> _Moment | None:
+    inner = _moment(node.this, translation)
+    return inner if inner is not None and inner.part == "seconds" else None
+
+
+def _milliseconds(node: Expr, translation: Translation) -> _Moment | None:
+    inner, factor = _whole(node, translation), node.expression
+    is_thousand = factor.key == "literal" and factor.this == "1000"
+    return _Moment("seconds", in_utc=True, factor=" * 1000") if inner and is_thousand else None
 
 
 def _called(node: Expr, translation: Translation) -> _Moment | None:
@@ -228,6 +243,19 @@ def _cast(node: Expr, translation: Translation) -> _Moment | None:
     return None
 
 
+_READERS: dict[str, Callable[[Expr, Translation], _Moment | None]] = {
+    "anonymous": _called,
+    "attimezone": _zoned,
+    "cast": _cast,
+    "dot": lambda node, translation: _moment(node.expression, translation),
+    "extract": _seconds,
+    "floor": _whole,
+    "mul": _milliseconds,
+    "timetostr": _formatted,
+    "timetounix": _seconds,
+}
+
+
 def _is_now(node: Expr) -> bool:
     if node.key == "tsordstotimestamp":
         node = node.this
@@ -245,7 +273,7 @@ def _spelled(translation: Translation, moment: _Moment, kind: str, node: Expr) -
     if moment.part == "seconds" and kind in NUMBERS:
         return f"({_known(target.seconds, node)}{moment.factor})" if moment.factor else _known(target.seconds, node)
     if kind == Kind.TEXT and moment.format is not None and target.moment_text is not None:
-        return target.moment_text.format(_format(target.moment_codes, target.moment_plain, moment.format))
+        return target.moment_text.format(_format(target, moment.format))
     is_whole = moment.format is None or moment.format.startswith(("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"))
     fits = {
         Kind.TIMESTAMPTZ: moment.part == "timestamp" and is_whole,
@@ -254,7 +282,7 @@ def _spelled(translation: Translation, moment: _Moment, kind: str, node: Expr) -
         Kind.TIME: moment.part == "time",
     }
     if moment.part == "seconds" or not fits.get(Kind(kind), False):
-        raise Untranslatable(f"{shown(node)} is no value of {kind} there")
+        raise Untranslatable(f"{shown(node, translation.source.grammar)} is no value of {kind} there")
     if moment.in_utc or kind == Kind.TIMESTAMPTZ:
         return _known(target.moments.get(kind), node)
     if kind not in target.session_moments:
@@ -263,12 +291,26 @@ def _spelled(translation: Translation, moment: _Moment, kind: str, node: Expr) -
     return target.session_moments[kind]
 
 
-def _format(codes: Mapping[str, str], plain: str, form: str) -> str:
-    parts = re.findall(r"%.|[^%]+", form)
+def _format(target: SqlDialect, form: str) -> str:
+    codes, parts = target.moment_codes, re.findall(r"%.|[A-Za-z]+|[^%A-Za-z]+", form)
     if any(each.startswith("%") and each not in codes for each in parts):
         raise Untranslatable(f"the format {form!r} is not known there")
-    text = "".join(codes[each] if each.startswith("%") else plain.format(each) for each in parts)
-    return text.replace("'", "''")
+    words = (f'"{each}"' if target.moment_quotes and each.isalpha() else each for each in parts)
+    return "".join(codes.get(each, each) for each in words).replace("'", "''")
+
+
+def _read_format(source: SqlDialect, form: str) -> str:
+    """A format of the source's in the codes of strftime."""
+    codes = {said: code for code, said in source.moment_codes.items() if code != "%T"}
+    known = "|".join(re.escape(each) for each in sorted(codes, key=len, reverse=True))
+    text, place = "", 0
+    while place < len(form):
+        found = re.match(rf'({known})|"([^"]*)"|([^A-Za-z%"])|([A-Z])(?![A-Z])', form[place:])
+        if found is None or (found[4] and source.moment_quotes):
+            raise Untranslatable(f"the format {form!r} is not known there")
+        text += codes[found[1]] if found[1] else found[2] or found[3] or found[4] or ""
+        place += found.end()
+    return text
 
 
 # -- random identifiers ------------------------------------------------------------------------------------------------
@@ -281,6 +323,9 @@ def _random(node: Expr) -> str | None:
         return "uuid"
     if node.key == "cast" and _random(node.this) == "uuid":
         return "dashed"
+    if node.key == "replace" and _random(node.this) == "dashed":
+        is_hex = _text_of(node.expression) == "-" and not _text_of(node.args["replacement"])
+        return "hex" if is_hex else "other"
     parts = list(node.walk())
     calls = [each for each in parts if each.key == "anonymous"]
     known = all(each.key in _RANDOM for each in parts if each.key != "anonymous")
@@ -300,4 +345,4 @@ def _uuid(translation: Translation, form: str, kind: str, node: Expr) -> str:
         return _known(translation.target.uuids.get("uuid"), node)
     if kind == Kind.TEXT and form != "other":
         return _known(translation.target.uuids.get("dashed" if form == "uuid" else form), node)
-    raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+    raise Untranslatable(f"the meaning of {shown(node, translation.source.grammar)} is not certain there")

@@ -10,10 +10,8 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING
 
-from toolkit.core.sql_comparisons import Comparing
 from toolkit.core.sql_dialect import SqlDialect
 from toolkit.core.sql_nodes import (
     COMPARISONS,
@@ -23,6 +21,7 @@ from toolkit.core.sql_nodes import (
     conjuncts,
     listed,
     literal_cast,
+    require_known,
     shown,
     tight,
 )
@@ -37,8 +36,10 @@ from toolkit.core.sql_terms import (
     quoted,
     text_term,
     truth_term,
+    widest,
 )
-from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
+from toolkit.core.translated_texts import TextParts
+from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, JSON_KINDS, Kind
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 _ARITHMETIC = {"add": "+", "sub": "-", "mul": "*"}
 
 
-class Translation:
+class Translation(TextParts):
     """From one engine's SQL to another's, over the columns of a table.
 
     `remarks` say how the meaning differs a little, `used` are the columns that were named.
@@ -55,12 +56,10 @@ class Translation:
     """
 
     def __init__(self, source: SqlDialect, target: SqlDialect, columns: Mapping[str, ColumnMeaning]) -> None:
-        self.source, self.target, self.columns = source, target, columns
-        self.remarks: list[str] = []
+        super().__init__(source, target)
+        self.columns = columns
         self.used: set[str] = set()
-        self._comparing = Comparing(source, target)
         self._by_case = {name.lower(): each for name, each in columns.items()}
-        self._folds: str | None = None
 
     def condition(self, text: str) -> str:
         """What a partial index is of."""
@@ -73,10 +72,10 @@ class Translation:
             try:
                 term = self._truth(each)
             except Untranslatable as error:
-                reasons.append(f"without {shown(each)}: {error}")
+                reasons.append(f"without {self.shown(each)}: {error}")
                 continue
             if term.is_trivial:
-                reasons.append(f"without {shown(each)}: it holds for every value of the types there")
+                reasons.append(f"without {self.shown(each)}: it holds for every value of the types there")
             else:
                 kept.append(term)
         if not kept:
@@ -86,7 +85,11 @@ class Translation:
 
     def value(self, text: str, kind: str) -> str:
         """What a generated column of a kind holds."""
-        term = self.term(self.parsed(text))
+        node = self.parsed(text)
+        while node.key == "paren" or (node.key == "cast" and kind in NUMBERS):
+            # What a column holds is of its type, without a word.
+            node = node.this
+        term = self.term(node)
         if kind == Kind.BOOL:
             return self._as_truth(term).sql
         if term.kind != kind and not (term.kind in INTEGER_KINDS and kind in INTEGER_KINDS):
@@ -119,13 +122,14 @@ class Translation:
     def term(self, node: Expr) -> Term:
         """A node in the target's SQL."""
         key = node.key
+        require_known(node)
         if key in COMPARISONS:
             return self._comparison(node, COMPARISONS[key])
         if key in _ARITHMETIC:
             return self._arithmetic(node, _ARITHMETIC[key])
         visit = getattr(self, f"_visit_{key}", None)
         if visit is None:
-            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+            raise self.unsure(node)
         found: Term = visit(node)
         return found
 
@@ -159,27 +163,16 @@ class Translation:
             is_binary=collation in self.source.byte_collations if collation else self.source.orders_by_bytes,
         )
 
-    def _visit_collate(self, node: Expr) -> Term:
-        term, name = self.term(node.this), node.expression.name.upper()
-        if node.this.key not in ("column", "paren", "literal"):
-            raise Untranslatable(f"what {shown(node)} belongs to is not certain without brackets")
-        if term.kind != Kind.TEXT or name not in self.source.byte_collations | self.source.folding_collations:
-            raise Untranslatable(f"there is no collation {name}")
-        is_binary = name in self.source.byte_collations
-        return replace(
-            term,
-            folds=not is_binary,
-            is_binary=is_binary,
-            is_plain=True,
-            is_collated=True,
-            has_ascii_case=is_binary and self.source.cases_by_collation,
-        )
-
     def _visit_paren(self, node: Expr) -> Term:
         return self.term(node.this)
 
     def _visit_hexstring(self, node: Expr) -> Term:
         return Term(self.target.bytes.format(node.this), Kind.BYTES)
+
+    def _visit_unhex(self, node: Expr) -> Term:
+        if node.this.key != "literal":
+            raise self.unsure(node)
+        return self._visit_hexstring(node.this)
 
     # -- truth -----------------------------------------------------------------------------------------------------
 
@@ -197,11 +190,13 @@ class Translation:
         return Term(f"({self._truth(node.this).sql} AND {self._truth(node.expression).sql})", BOOLEAN)
 
     def _visit_or(self, node: Expr) -> Term:
-        return Term(f"({self._truth(node.this).sql} OR {self._truth(node.expression).sql})", BOOLEAN)
+        terms = self._truth(node.this), self._truth(node.expression)
+        is_trivial = any(each.is_trivial for each in terms)
+        return Term(f"({terms[0].sql} OR {terms[1].sql})", BOOLEAN, is_trivial=is_trivial)
 
     def _visit_not(self, node: Expr) -> Term:
         inner = node.this
-        if inner.key == "is" and inner.expression.key == "null":
+        if inner.key == "is" and inner.expression.key == "null" and not inner.args.get("negate"):
             return Term(f"({self.term(tight(inner.this)).sql} IS NOT NULL)", BOOLEAN)
         if inner.key == "in":
             return self._membership(inner.this, inner.expressions, "NOT IN", inner)
@@ -249,18 +244,13 @@ class Translation:
     def _membership(self, left: Expr, listed: Iterable[Expr], word: str, node: Expr) -> Term:
         inner, others = self.term(tight(left)), [self.term(tight(each)) for each in listed]
         if not others:
-            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+            raise self.unsure(node)
         pairs = [self._comparing.alike(inner, each, "=") for each in others]
         if len({own for own, _ in pairs}) > 1:
-            raise Untranslatable(f"{shown(node)} compares values of several types")
+            raise Untranslatable(f"{self.shown(node)} compares values of several types")
         values = {each.literal for each in others}
         is_trivial = word == "IN" and inner.kind == BOOLEAN and {0, 1} <= values
         return Term(f"({pairs[0][0]} {word} ({', '.join(each for _, each in pairs)}))", BOOLEAN, is_trivial=is_trivial)
-
-    def _visit_like(self, node: Expr) -> Term:
-        text, pattern = self.term(tight(node.this)), self.term(tight(node.expression))
-        word = "NOT LIKE" if node.args.get("negate") else "LIKE"
-        return Term(self._comparing.like(text, pattern, word), BOOLEAN)
 
     # -- values ----------------------------------------------------------------------------------------------------
 
@@ -285,60 +275,31 @@ class Translation:
             raise Untranslatable("decimals are reckoned with as doubles by one of the engines")
         return Term(f"({left.sql} {sign} {right.sql})", kind)
 
+    def _visit_mod(self, node: Expr) -> Term:
+        left, right = self._number(self.term(node.this)), self.term(node.expression)
+        is_whole = isinstance(right.literal, Decimal) and right.kind in INTEGER_KINDS and right.literal > 0
+        if left.kind not in INTEGER_KINDS or not is_whole:
+            raise self.unsure(node)
+        return Term(f"({left.sql} % {right.sql})", Kind.INT64)
+
+    def _visit_anonymous(self, node: Expr) -> Term:
+        if node.name.upper() != "JSON_VALID" or len(node.expressions) != 1:
+            raise self.unsure(node)
+        term = self.term(node.expressions[0])
+        if term.kind not in JSON_KINDS:
+            raise self.unsure(node)
+        # Where nothing but documents is in the column.
+        return Term(f"({term.sql} IS NOT NULL OR NULL)", BOOLEAN, is_trivial=True)
+
     def _visit_neg(self, node: Expr) -> Term:
         term = self._number(self.term(node.this))
         if isinstance(term.literal, Decimal):
             return number_term(-term.literal)
         return Term(f"(- {term.sql})", term.kind)
 
-    def _visit_dpipe(self, node: Expr) -> Term:
-        terms = [self.term(each) for each in (node.this, node.expression)]
-        if any(each.kind != Kind.TEXT or not each.is_plain for each in terms):
-            raise Untranslatable("it joins what are no texts")
-        return Term(f"({terms[0].sql} || {terms[1].sql})", Kind.TEXT, is_binary=all(each.is_binary for each in terms))
-
-    def _visit_length(self, node: Expr) -> Term:
-        term = self.term(node.this)
-        if term.kind != Kind.TEXT or not term.is_plain:
-            raise Untranslatable(f"it asks for the length of {term.kind}")
-        return Term(f"length({term.sql})", Kind.INT64)
-
     def _visit_abs(self, node: Expr) -> Term:
         term = self._number(self.term(node.this))
         return Term(f"abs({term.sql})", term.kind)
-
-    def _visit_lower(self, node: Expr) -> Term:
-        return self._case(node, "lower", self.target.lowered)
-
-    def _visit_upper(self, node: Expr) -> Term:
-        return self._case(node, "upper", self.target.raised)
-
-    def _case(self, node: Expr, name: str, of_ascii: str | None) -> Term:
-        term = self.term(node.this)
-        is_exact = self.source.folds_ascii_alone or term.has_ascii_case
-        if term.kind != Kind.TEXT or not term.is_plain:
-            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
-        if self._folds == "as named" and not term.has_ascii_case:
-            return replace(term, sql=f"{name}({term.sql})", column=None, folds=False, is_collated=False)
-        if of_ascii is None or not (is_exact or self._folds):
-            raise Untranslatable(f"{name}() changes other letters there")
-        if not is_exact:
-            self.remarks.append("texts that differ by the case of letters outside of ASCII are two there")
-        return replace(term, sql=of_ascii.format(term.sql), column=None, folds=False, is_collated=False)
-
-    def _visit_translate(self, node: Expr) -> Term:
-        letters = node.args["from_"].name, node.args["to"].name
-        if letters == (ascii_uppercase, ascii_lowercase):
-            return self._of_ascii(node, self.target.lowered)
-        if letters == (ascii_lowercase, ascii_uppercase):
-            return self._of_ascii(node, self.target.raised)
-        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
-
-    def _of_ascii(self, node: Expr, form: str | None) -> Term:
-        term = self.term(node.this)
-        if term.kind != Kind.TEXT or not term.is_plain or form is None:
-            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
-        return replace(term, sql=form.format(term.sql), column=None, folds=False, is_collated=False)
 
     def _visit_coalesce(self, node: Expr) -> Term:
         return self._one_of([self.term(each) for each in (node.this, *node.expressions)], "coalesce({})")
@@ -350,7 +311,7 @@ class Translation:
 
     def _visit_case(self, node: Expr) -> Term:
         if node.this is not None:
-            raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+            raise self.unsure(node)
         default = node.args.get("default")
         results = [self.term(each.args["true"]) for each in node.args["ifs"]]
         results.append(self.term(default) if default is not None else Term("NULL", "null"))
@@ -363,7 +324,7 @@ class Translation:
         numbers = kinds <= NUMBERS and not (kinds & FLOAT_KINDS and Kind.DECIMAL in kinds)
         if not kinds or (len(kinds) > 1 and not numbers) or not all(each.is_plain for each in terms):
             raise Untranslatable(f"it gives values of several types: {', '.join(sorted(kinds))}")
-        kind = next(iter(kinds)) if len(kinds) == 1 else _widest(kinds)
+        kind = next(iter(kinds)) if len(kinds) == 1 else widest(kinds)
         if mark:
             parts = form.split(mark)
             sql = parts[0] + "".join(f"{each.sql} {part.lstrip()}" for each, part in zip(terms, parts[1:], strict=True))
@@ -388,12 +349,7 @@ class Translation:
             is_whole = name != "BIGINT" or term.kind in INTEGER_KINDS
             if is_whole and not (wanted.expressions and term.literal is None):
                 return term
-        raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
-
-
-def _widest(kinds: set[str]) -> str:
-    order = (Kind.FLOAT64, Kind.FLOAT32, Kind.DECIMAL, Kind.INT64, Kind.INT32, Kind.INT16)
-    return next(each for each in order if each in kinds)
+        raise self.unsure(node)
 
 
 def _joined(terms: Sequence[Term]) -> str:

@@ -41,7 +41,14 @@ class ToolkitError(Exception):
 
     def advise(self, first: str) -> None:
         """Say something before the advice that it has."""
-        self.advice = " ".join(part for part in (without_secrets(first), self.advice) if part)
+        self._advise(without_secrets(first), self.advice)
+
+    def advise_last(self, last: str) -> None:
+        """Say something behind the advice that it has."""
+        self._advise(self.advice, without_secrets(last))
+
+    def _advise(self, *parts: str) -> None:
+        self.advice = " ".join(part for part in parts if part)
         self.args = (f"{self.fact}\n{self.advice}",)
 
 

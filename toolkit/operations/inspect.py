@@ -29,7 +29,7 @@ from toolkit.operations.project import Project
 from toolkit.operations.reflection.made import Made, made
 from toolkit.operations.reflection.parts import parts
 from toolkit.operations.reflection.reasons import reason
-from toolkit.operations.reflection.reflection import Wanted, chosen, schema_of
+from toolkit.operations.reflection.reflection import Wanted, chosen, require_known, schema_of
 from toolkit.operations.reflection.unfit import MASK, unfit
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ class Look:
         is_own = kind is not None and kind.name == connection.database.engine_name
         types = TypesBy.DECLARATION if kind is None else TypesBy.STORAGE if is_own else TypesBy.VALUES
         schema = schema_of(connection, types)
+        require_known(connection, wanted, schema.metadata.tables)
         names, left = chosen(schema.metadata.tables, wanted)
         there = Made(schema) if kind is None or is_own else made(schema, kind)
         return cls(connection, kind, schema, there, names, left)

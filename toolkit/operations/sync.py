@@ -25,11 +25,13 @@ from toolkit.errors import (
     EXIT_DIFFERENT,
     ConfigurationError,
     KeylessRowsError,
+    MissingParentError,
     RefusedRowError,
     RevisionMismatchError,
     SchemaMismatchError,
     ToolkitError,
     UniqueConflictError,
+    UnrepresentableValueError,
     VerificationError,
 )
 from toolkit.operations.attachments import copy_files
@@ -116,9 +118,10 @@ def sync(
     elsewhere = Elsewhere.of(chosen.project, specs, chosen.renames)
     elsewhere.require_schemas(databases[1])
     converted = conversions(chosen.project.metadata, config.convert, convert)
-    converted.require_usable(specs, since.column if since else None)
+    converted.require_in_run(specs)
+    converted.require_unasked(specs, since.column if since else None)
     if since is not None:
-        require_column(since, elsewhere.specs)
+        require_column(since, specs)
     matched = matches({spec.name: spec for spec in specs}, match or {})
     return _Sync(
         chosen,
@@ -229,7 +232,7 @@ class _Sync:
             lambda: rows, elsewhere.specs, self.target, lambda: self._looked_at(rows, elsewhere)
         )
         try:
-            with every if self.rejects is None else nullcontext():
+            with self._advising_rejects(), every if self.rejects is None else nullcontext():
                 yield
         except KeylessRowsError as error:
             raise elsewhere.renamed(error) from error
@@ -241,6 +244,18 @@ class _Sync:
                 )
             if found is not None:
                 raise found from error
+            raise
+
+    @contextmanager
+    def _advising_rejects(self) -> Iterator[None]:
+        """Where rows do not fit, say how the others are synced all the same."""
+        try:
+            yield
+        except (MissingParentError, RefusedRowError, UniqueConflictError, UnrepresentableValueError) as error:
+            if isinstance(error, MissingParentError) and error.parent in {spec.name for spec in self.specs}:
+                error.advice = "Correct the rows at the source."
+            if self.rejects is None and not self.match and not self.attachments.stores:
+                error.advise_last("Or leave such rows out, with those that depend on them: --rejects DIR.")
             raise
 
     def _looked_at(self, rows: SourceTables, elsewhere: Elsewhere) -> Sequence[TableSpec]:
@@ -262,14 +277,14 @@ class _Sync:
                 require_exact(origin, (table_beneath(rows.repository(spec)).spec for spec in specs))
             return transfer(request, project, self.progress)
 
-        removes = self.options.mode.removes
         return Rejecting(
             origin.name,
             rows,
             specs,
             self.target,
             rejects,
-            removes,
+            self.options,
+            self.values,
             lambda: self._looked_at(rows, elsewhere),
             self.dry_run,
         ).run(attempt)

@@ -149,7 +149,7 @@ class Codec(Generic[A]):
         for name, value in zip(spec.shown_key, values, strict=True):
             column = spec.column(name)
             try:
-                text = show_value(column.type, self.decode_column(column, [value])[0].as_py())
+                text = show_value(column.type, python_scalar(self.decode_column(column, [value])[0]))
             except MISFITS:
                 text = shown(value)
             parts.append(f"{name}={text}")

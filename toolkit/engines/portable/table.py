@@ -19,6 +19,7 @@ from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, bracketed
 from toolkit.core.types import LogicalType
 from toolkit.core.values import python_scalar, show_key
+from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.sifted_table import SiftedTable
 from toolkit.errors import (
     ConditionError,
@@ -58,12 +59,20 @@ class TableRepository(SiftedTable):
         return int(rows)
 
     def maximum(self, column: str) -> int | None:
-        """The greatest value of a column of whole numbers or times, as Arrow counts it; None if there is none."""
+        """The greatest value of a column of whole numbers or times, as Arrow counts it; None if there is none.
+
+        Raises:
+            UnrepresentableValueError: it is none of the column's type.
+        """
         spec = self.spec.column(column)
         greatest = sa.func.max(self.connection.codec.select(spec, self.table.c[column]))
         with self.connection.translated():
             ((value,),) = self.connection.sqlalchemy.execute(sa.select(greatest).where(self.within)).all()
-        found = self.connection.codec.decode_column(spec, [value])
+        try:
+            found = self.connection.codec.decode_column(spec, [value])
+        except MISFITS:
+            self.refuse_row_of(spec, value)
+            raise
         whole = found.view(pa.int32()) if pa.types.is_date32(found.type) else found.cast(pa.int64())
         return None if value is None else int(whole[0].as_py())
 

@@ -175,7 +175,9 @@ class _Array(PostgresAdapter):
     is_short = False
 
     def fetch(self, name: str) -> str:
-        return name if self.element.reads_lists else f"to_jsonb({name})::text"
+        # Elements of a type of the database's own, such as an enum, as what PostgreSQL itself has for them: a reader
+        # may not know that type.
+        return f"{name}::{self.element.wire}[]" if self.element.reads_lists else f"to_jsonb({name})::text"
 
     def digest(self, name: str) -> str:
         return f"to_jsonb({name})::text"

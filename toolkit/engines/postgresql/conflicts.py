@@ -12,6 +12,7 @@ from psycopg import errors as pg
 
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.engines.portable.refusals import undone
+from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.errors import refused_row, value_of_key
 from toolkit.engines.postgresql.sql import VALUE, literal, qualified, quoted
 from toolkit.errors import MissingParentError, RefusedRowError, ToolkitError, UniqueConflictError
@@ -95,7 +96,7 @@ def _pair(
     )
     row = _joined(
         connection,
-        f"SELECT {one}, {other}, {_key_text(spec, 'a')}, {_key_text(spec, 'b')} "
+        f"SELECT {one}, {other}, {_key_cells(spec, 'a')}, {_key_cells(spec, 'b')} "
         f"FROM {rows} AS a, {relation} AS b WHERE {_same(columns, folding)} AND ({differs}) LIMIT 1",
     )
     if row is None:
@@ -104,7 +105,8 @@ def _pair(
     if value != row[1]:
         causes = ", ".join(folds.cause for folds in folding.values())
         value += f" and {row[1]} (one value to {causes})"
-    return value, str(row[2]), str(row[3])
+    parts = len(spec.key)
+    return value, CODEC.key_text(spec, row[2 : 2 + parts]), CODEC.key_text(spec, row[2 + parts :])
 
 
 def _joined(connection: PostgresSession, query: str) -> tuple[Any, ...] | None:
@@ -174,10 +176,11 @@ def find_named(
     found: dict[str, None] = {}
     for relation in dict.fromkeys((rows, qualified(spec.table))):
         is_it = f"concat_ws(', ', {expressions}) = {VALUE}"
-        query = f"SELECT {_key_text(spec, 'c')} FROM {relation} AS c WHERE {is_it} LIMIT 2"
+        query = f"SELECT {_key_cells(spec, 'c')} FROM {relation} AS c WHERE {is_it} LIMIT 2"
         try:
             with connection.savepoint():
-                found |= dict.fromkeys(str(row[0]) for row in connection.run(query, value).fetchall())
+                rows_found = connection.run(query, value).fetchall()
+                found |= dict.fromkeys(CODEC.key_text(spec, row) for row in rows_found)
         except psycopg.Error:  # The key has other columns than those that are written.
             return None
         if isinstance(error, pg.ForeignKeyViolation):
@@ -231,7 +234,8 @@ def find_refused(
     places = connection.run(f"SELECT ctid::text FROM {stage} WHERE ctid >= '({first},0)' ORDER BY ctid").fetchall()
     for (place,) in places:
         if _is_refused(connection, insert(f"ctid = '{place}'"), error):
-            (key,) = _row(connection, f"SELECT {_key_text(spec, 's')} FROM {stage} AS s WHERE ctid = '{place}'")
+            row = _row(connection, f"SELECT {_key_cells(spec, 's')} FROM {stage} AS s WHERE ctid = '{place}'")
+            key = CODEC.key_text(spec, row)
             column = _too_long(connection, spec, stage, place) or _uncastable(connection, spec, stage, place, error)
             return refused_row(connection.database, spec, key, column, error)
     return None
@@ -279,6 +283,14 @@ def _row(connection: PostgresSession, query: str) -> tuple[Any, ...]:
     row = connection.run(query).fetchone()
     assert row is not None
     return tuple(row)
+
+
+def _key_cells(spec: TableSpec, alias: str) -> str:
+    """What to select of a row's key, for `CODEC.key_text`: by it, rows are recognised."""
+    cells = (CODEC.select(spec.column(name), sa.literal_column(f"{alias}.{quoted(name)}")) for name in spec.key)
+    texts = (str(cell.compile(dialect=CODEC.dialect, compile_kwargs={"literal_binds": True})) for cell in cells)
+    # SQLAlchemy doubles them for statements with parameters.
+    return ", ".join(text.replace("%%", "%") for text in texts)
 
 
 def _key_text(spec: TableSpec, alias: str) -> str:

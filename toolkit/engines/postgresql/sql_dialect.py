@@ -8,6 +8,7 @@ _UTC = "CURRENT_TIMESTAMP AT TIME ZONE 'UTC'"
 
 SQL = SqlDialect(
     grammar="postgres",
+    trims_spaces=True,
     cases_by_collation=True,
     byte_collations=frozenset({"C", "POSIX", "UCS_BASIC"}),
     folding_type="CITEXT",
@@ -36,7 +37,7 @@ SQL = SqlDialect(
         "%f": "SS.MS",
         "%T": "HH24:MI:SS",
     },
-    moment_plain='"{}"',
+    moment_quotes=True,
     uuids={
         "uuid": "gen_random_uuid()",
         "dashed": "(CAST(gen_random_uuid() AS text))",

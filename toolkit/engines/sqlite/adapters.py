@@ -20,9 +20,8 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.decimals import parse_decimals
 from toolkit.core.engine_type import EngineType
 from toolkit.core.logical import json_encoded
-from toolkit.core.moments import is_end_of_day
 from toolkit.core.tables import TableSpec
-from toolkit.core.types import INFINITE_DATE, INFINITE_TIMESTAMP, Kind
+from toolkit.core.types import Kind
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.sqlite.adapter import SqliteAdapter
 from toolkit.engines.sqlite.any_class import AnyClass
@@ -36,11 +35,10 @@ from toolkit.engines.sqlite.numbers import (
     require_doubles,
     require_single,
 )
+from toolkit.engines.sqlite.times import Date, Interval, Time, Timestamp
 
 _DIALECT = sqlite.dialect()
 # What `DateTime` can hold: years 1 to 9999, in microseconds and in days since 1970.
-_TIMESTAMPS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
-_DATES = (-719_162, 2_932_896)
 _UUID_BYTES = 16
 # Up to here doubles are exact integers; and the longest text of an integer of 64 bits.
 _WHOLE_DOUBLES, _INTEGER_TEXT = 2**53, 20
@@ -60,6 +58,11 @@ def _makes_text(declared: str) -> bool:
     """Whether a column has TEXT affinity."""
     upper = declared.upper()
     return "INT" not in upper and any(part in upper for part in _TEXT_NAMES)
+
+
+def _keeps_all(declared: str) -> bool:
+    """Whether a column has no affinity, and converts nothing."""
+    return not declared or "BLOB" in declared.upper()
 
 
 class _Exact(SqliteAdapter):
@@ -95,7 +98,10 @@ class _Text(SqliteAdapter):
         return super().incoming(*fetched)
 
     def lossy(self, declared: str, value: str) -> str | None:
-        return None if _makes_text(declared) else f"typeof({value}) = 'real'"
+        if _makes_text(declared):
+            return None
+        # Where nothing is converted, 5 and '5' are two values.
+        return f"typeof({value}) IN ('integer', 'real')" if _keeps_all(declared) else f"typeof({value}) = 'real'"
 
     def unlike_key(self, declared: str, value: str) -> str | None:
         return f"typeof({value}) = 'blob'"
@@ -125,7 +131,7 @@ class _Integer(_Exact):
 
     def unlike_key(self, declared: str, value: str) -> str | None:
         # Every other affinity makes texts of digits numbers, or the number that is looked for a text.
-        return f"typeof({value}) = 'text'" if not declared or "BLOB" in declared.upper() else None
+        return f"typeof({value}) = 'text'" if _keeps_all(declared) else None
 
     def _as_fetched(self, values: Sequence[Any]) -> pa.Array:
         return super()._as_fetched([value if type(value) is int else self._integer(value) for value in values])
@@ -205,68 +211,6 @@ class _Uuid(SqliteAdapter):
         if isinstance(implementation, sa.types.TypeDecorator):
             implementation = implementation.load_dialect_impl(_DIALECT)
         return isinstance(implementation, sa.BINARY | sa.LargeBinary)
-
-
-class _Timestamp(SqliteAdapter):
-    def incoming(self, *fetched: pa.Array) -> pa.Array:
-        (stored,) = fetched
-        try:
-            naive = stored.cast(pa.timestamp("us"))
-        except pa.ArrowInvalid:
-            # Forms other than SQLAlchemy's own, with an offset for one: slower, by Python.
-            parse = self.form.parse_json
-            return pa.array([None if text is None else parse(text) for text in stored.to_pylist()], self.type.arrow)
-        return naive.view(pa.int64()).view(self.type.arrow)
-
-    def encode(self, values: pa.Array) -> list[Any]:
-        texts = _timestamp_texts(values)
-        if not isinstance(self.declared, EngineType):
-            return texts
-        # Of no model: as SQLite's own functions write them, with the zone that the column is declared to have.
-        zone = "+00:00" if self.type.carrier == Kind.TIMESTAMPTZ else ""
-        return [None if text is None else text.removesuffix(".000000") + zone for text in texts]
-
-
-class _Date(SqliteAdapter):
-    def encode(self, values: pa.Array) -> list[Any]:
-        _require_within(values.view(pa.int32()), _DATES, INFINITE_DATE)
-        return [None if day is None else day.isoformat() for day in values.to_pylist()]
-
-
-class _Time(SqliteAdapter):
-    def incoming(self, *fetched: pa.Array) -> pa.Array:
-        # Arrow parses no times, but timestamps: that of the first day of 1970 is its time.
-        dated = pc.binary_join_element_wise("1970-01-01", *fetched, " ")
-        return dated.cast(pa.timestamp("us")).view(pa.int64()).view(self.type.arrow)
-
-    def encode(self, values: pa.Array) -> list[Any]:
-        if pc.any(is_end_of_day(values)).as_py():
-            raise ValueError("24:00, which no time of Python's is")
-        return [None if time is None else time.isoformat("microseconds") for time in values.to_pylist()]
-
-
-class _Interval(SqliteAdapter):
-    """A timestamp as far from 1970, as SQLAlchemy has it."""
-
-    def incoming(self, *fetched: pa.Array) -> pa.Array:
-        return fetched[0].cast(pa.timestamp("us")).view(pa.int64()).view(self.type.arrow)
-
-    def encode(self, values: pa.Array) -> list[Any]:
-        return _timestamp_texts(values)
-
-
-def _require_within(whole: pa.Array, limits: tuple[int, int], infinite: int) -> None:
-    extremes = pc.min_max(whole).as_py()
-    if extremes["min"] is not None and (extremes["min"] < limits[0] or extremes["max"] > limits[1]):
-        raise ValueError("beyond years 1 to 9999" if abs(extremes["max"]) != infinite else "infinite")
-
-
-def _timestamp_texts(values: pa.Array) -> list[Any]:
-    whole = values.view(pa.int64())
-    _require_within(whole, _TIMESTAMPS, INFINITE_TIMESTAMP)
-    # Arrow writes all six digits of the microseconds, as SQLAlchemy does, and six times faster than by strftime.
-    texts: list[Any] = whole.view(pa.timestamp("us")).cast(pa.string()).to_pylist()
-    return texts
 
 
 class _Array(SqliteAdapter):
@@ -372,11 +316,11 @@ ADAPTERS: dict[str, type[SqliteAdapter]] = {
     Kind.FLOAT32: _Float,
     Kind.FLOAT64: _Float,
     Kind.DECIMAL: _Decimal,
-    Kind.TIMESTAMP: _Timestamp,
-    Kind.TIMESTAMPTZ: _Timestamp,
-    Kind.DATE: _Date,
-    Kind.TIME: _Time,
-    Kind.INTERVAL: _Interval,
+    Kind.TIMESTAMP: Timestamp,
+    Kind.TIMESTAMPTZ: Timestamp,
+    Kind.DATE: Date,
+    Kind.TIME: Time,
+    Kind.INTERVAL: Interval,
     Kind.ARRAY: _Array,
     Kind.NATIVE: _Native,
     **NATIVE,

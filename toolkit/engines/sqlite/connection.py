@@ -139,13 +139,12 @@ class SqliteConnection(SqliteSnapshot):
             rows = self.sqlalchemy.execute(query, {"parent": spec.table.name}).all()
         known = {name.lower() for name in spec.table.metadata.tables}
         found = [list(group) for (name, _), group in groupby(rows, lambda row: row[:2]) if name.lower() not in known]
-        # A foreign key that names no columns points at the key; at a table without one it is none.
+        # A foreign key that names no columns points at the primary key; at a table without one it is none.
+        key = [column.name for column in spec.table.primary_key.columns]
         return tuple(
-            unmapped_child(
-                spec, parts[0][0], [(part[2], part[3] or spec.key[place]) for place, part in enumerate(parts)]
-            )
+            unmapped_child(spec, parts[0][0], [(part[2], part[3] or key[place]) for place, part in enumerate(parts)])
             for parts in found
-            if spec.key or all(part[3] for part in parts)
+            if key or all(part[3] for part in parts)
         )
 
     def unlike_numbers(self, specs: Sequence[TableSpec]) -> dict[tuple[str, str], int]:

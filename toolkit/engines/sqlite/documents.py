@@ -3,40 +3,75 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy.dialects import sqlite
 
-from toolkit.engines.sqlite.misfits import any_text
+from toolkit.engines.sqlite.misfits import text_as_bytes
+from toolkit.engines.sqlite.undeclared import Documents
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
 _ROWS = 1_000
-# What PostgreSQL's jsonb refuses: U+0000, and halves of pairs that may stand alone.
-_REFUSED = ("\\u0000", "\\ud", "\\uD")
+# What PostgreSQL's jsonb refuses: U+0000, and halves of pairs that may stand alone. A quote that is written otherwise
+# would be counted wrongly.
+_REFUSED = (b"\\u0000", b"\\ud", b"\\uD")
+_QUOTE = b"\\u0022"
+_KEY = b'":'
 
 
-def depends_on_text(connection: SqliteSnapshot, table: str, column: str) -> bool:
-    """Whether a document, all of which are valid, has a key twice, or a character that is refused as a value."""
-    decoder = json.JSONDecoder(object_pairs_hook=_require_once, parse_float=str, parse_constant=str)
-    with any_text(connection.driver):
-        for rows in _fetched(connection, table, column, "CAST({c} AS TEXT)", "typeof({c}) IN ('text', 'blob')"):
-            documents = ",".join(rows)
-            if any(each in documents for each in _REFUSED):
-                return True
-            try:
-                decoder.decode(f"[{documents}]")
-            except (ValueError, RecursionError):
-                return True
-    return False
+def documents(connection: SqliteSnapshot, table: str, column: str) -> Documents:
+    """What the texts and bytes of a column are. In C, but for pieces in which something is to be looked at."""
+    found = Documents.VALUES
+    for rows in _fetched(connection, table, column, "typeof({c}) IN ('text', 'blob')"):
+        if not _are_plain(rows):
+            found = max(found, *map(_looked_at, rows))
+        if found is Documents.NONE:
+            break
+    return found
+
+
+def _are_plain(rows: Sequence[bytes]) -> bool:
+    """Whether these are certainly documents, and no key is in one of them twice."""
+    # No document has a line break within a text: none can reach into the next one.
+    joined = b"[" + b",\n".join(rows) + b"]"
+    if _QUOTE in joined or any(each in joined for each in _REFUSED):
+        return False
+    try:
+        values = msgspec.json.decode(joined)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return len(values) == len(rows) and msgspec.json.encode(values).count(_KEY) == joined.count(_KEY)
+
+
+def _looked_at(document: bytes) -> Documents:
+    is_refused = any(each in document for each in _REFUSED)
+    twice: list[object] = []
+
+    def pairs(read: list[tuple[str, Any]]) -> None:
+        if len(dict(read)) != len(read):
+            twice.append(read)
+
+    try:
+        json.loads(document.decode(), object_pairs_hook=pairs, parse_int=str, parse_float=str, parse_constant=_refuse)
+    except RecursionError:
+        return Documents.TEXTS
+    except ValueError:
+        return Documents.NONE
+    return Documents.TEXTS if twice or is_refused else Documents.VALUES
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
 
 
 def are_texts(connection: SqliteSnapshot, table: str, column: str) -> bool:
     """Whether all bytes of a column are UTF-8."""
-    for rows in _fetched(connection, table, column, "{c}", "typeof({c}) = 'blob'"):
+    for rows in _fetched(connection, table, column, "typeof({c}) = 'blob'"):
         try:
             b"\n".join(rows).decode()
         except UnicodeDecodeError:
@@ -44,17 +79,10 @@ def are_texts(connection: SqliteSnapshot, table: str, column: str) -> bool:
     return True
 
 
-def _fetched(
-    connection: SqliteSnapshot, table: str, column: str, expression: str, condition: str
-) -> Iterator[list[Any]]:
+def _fetched(connection: SqliteSnapshot, table: str, column: str, condition: str) -> Iterator[list[bytes]]:
     quote = sqlite.dialect().identifier_preparer.quote_identifier
-    cell = quote(column)
-    query = f"SELECT {expression} FROM {quote(table)} WHERE {condition}".replace("{c}", cell)
-    with connection.translated(), closing(connection.driver.execute(query)) as cursor:
+    query = f"SELECT {{c}} FROM {quote(table)} WHERE {condition}".replace("{c}", quote(column))
+    driver = connection.driver
+    with connection.translated(), text_as_bytes(driver), closing(driver.execute(query)) as cursor:
         while rows := cursor.fetchmany(_ROWS):
             yield [value for (value,) in rows]
-
-
-def _require_once(pairs: list[tuple[str, Any]]) -> None:
-    if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
-        raise ValueError

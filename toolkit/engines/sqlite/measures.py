@@ -9,8 +9,10 @@ from sqlalchemy.dialects import sqlite
 
 from toolkit.core.schema import ColumnMeasure
 from toolkit.engines.sqlite.declared import Declared, Family
-from toolkit.engines.sqlite.forms import ASKED, EXPECTED_CLASS, FORMS, expected
+from toolkit.engines.sqlite.documents import documents
+from toolkit.engines.sqlite.forms import ASKED, EXPECTED_CLASS, FORMS, expected, is_odd
 from toolkit.engines.sqlite.misfits import any_text
+from toolkit.engines.sqlite.undeclared import Documents, Undeclared
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -33,11 +35,16 @@ _AT_ONCE = 100
 _DIGITS = 15
 
 
-def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> frozenset[str]:
-    """The columns with a value that is not as they were declared, or that were declared without a meaning."""
-    conditions = {name: expected(of) for name, of in columns.items()}
+def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
+    """What is not as it was declared; where nobody writes, it is looked for once."""
     question = ("undeclared", table, *columns)
-    return connection.remembered(question, lambda: unexpected(connection, table, conditions))
+    return connection.remembered(question, lambda: _undeclared(connection, table, columns))
+
+
+def _undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
+    odd = unexpected(connection, table, {name: expected(each) for name, each in columns.items()})
+    found = {name: documents(connection, table, name) for name, each in columns.items() if each.family is Family.JSON}
+    return Undeclared(odd | {name for name, each in found.items() if each is Documents.NONE}, found)
 
 
 def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -50,11 +57,16 @@ def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -
     return found
 
 
-def unexpected(connection: SqliteSnapshot, table: str, conditions: Mapping[str, str | None]) -> frozenset[str]:
-    """The columns with a value that does not meet its condition, and those without a condition."""
+def unexpected(
+    connection: SqliteSnapshot, table: str, conditions: Mapping[str, Mapping[str, str] | None]
+) -> frozenset[str]:
+    """The columns with a value that is of no class expected or does not meet its condition, and those of which none is.
+
+    The conditions are those of `forms.expected`.
+    """
     odd = {name for name, condition in conditions.items() if condition is None}
     for names in _pieces([name for name in conditions if name not in odd]):
-        asked = {name: _is_odd(name, str(conditions[name])) for name in names}
+        asked = {name: is_odd(_quoted(name), conditions[name] or {}) for name in names}
         # Mostly there are none: then one pass is enough, which looks no further than to the first.
         query = f"SELECT {', '.join(asked.values())} FROM {_quoted(table)} WHERE {' OR '.join(asked.values())} LIMIT 1"
         found = _true(asked, _row(connection, query))
@@ -68,11 +80,6 @@ def unexpected(connection: SqliteSnapshot, table: str, conditions: Mapping[str, 
 
 def _pieces(names: Sequence[str]) -> Iterator[Sequence[str]]:
     return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
-
-
-def _is_odd(name: str, condition: str) -> str:
-    cell = _quoted(name)
-    return f"CASE WHEN {cell} IS NULL THEN 0 WHEN {condition.replace('{c}', cell)} THEN 0 ELSE 1 END"
 
 
 def _true(names: Collection[str], values: Sequence[Any] | None) -> set[str]:
@@ -91,40 +98,40 @@ def measured(
         values = dict(zip(asked, row[1:], strict=True))
         for name in names:
             own = {what: value for (of, what), value in values.items() if of == name}
-            measures[name] = _measure(row[0], own, columns[name], is_odd=name in odd)
+            measures[name] = _measure(row[0], own, columns[name], has_odd=name in odd)
     return measures
 
 
-def _asked(name: str, of: Declared, is_odd: bool) -> Iterator[tuple[str, str]]:
+def _asked(name: str, of: Declared, has_odd: bool) -> Iterator[tuple[str, str]]:
     """What is asked of a column, with the aggregate that tells."""
     cell = _quoted(name)
-    if is_odd or not of.is_required:
+    if has_odd or not of.is_required:
         yield "filled", f"count({cell})"
-    if is_odd or of.family not in EXPECTED_CLASS:
+    if has_odd or of.family not in EXPECTED_CLASS:
         for each in CLASSES:
             yield each, f"count(*) FILTER (WHERE typeof({cell}) = '{each}')"
-    if is_odd:
+    if has_odd:
         for form in ASKED[of.family]:
             yield f"is {form}", f"count(*) FILTER (WHERE {FORMS[form].replace('{c}', cell)})"
-    if is_odd or of.family in (Family.TEXT, Family.BYTES):
+    if has_odd or of.family in (Family.TEXT, Family.BYTES):
         yield "longest", f"max(CASE WHEN typeof({cell}) IN ('text', 'blob') THEN length({cell}) END)"
-    if is_odd or of.family in _NUMBERS | _MOMENTS:
+    if has_odd or of.family in _NUMBERS | _MOMENTS:
         classes = "('text')" if of.family in _MOMENTS else "('integer', 'real')"
-        ranged = f"CASE WHEN typeof({cell}) IN {classes} THEN {cell} END" if is_odd else cell
+        ranged = f"CASE WHEN typeof({cell}) IN {classes} THEN {cell} END" if has_odd else cell
         yield "least", f"min({ranged})"
         yield "greatest", f"max({ranged})"
-    if (is_odd and of.family not in _MOMENTS) or (of.family is Family.DECIMAL and of.precision is None):
+    if (has_odd and of.family not in _MOMENTS) or (of.family is Family.DECIMAL and of.precision is None):
         steps = " ".join(f"WHEN round({cell}, {digits}) = {cell} THEN {digits}" for digits in range(_DIGITS + 1))
         yield "scale", f"max(CASE WHEN typeof({cell}) = 'real' THEN CASE {steps} ELSE {_DIGITS + 1} END END)"
 
 
-def _measure(rows: int, found: Mapping[str, Any], of: Declared, is_odd: bool) -> ColumnMeasure:
+def _measure(rows: int, found: Mapping[str, Any], of: Declared, has_odd: bool) -> ColumnMeasure:
     filled = found.get("filled", rows)
     classes = {each: found[each] for each in CLASSES if found.get(each)}
-    if not classes and filled and not is_odd:
+    if not classes and filled and not has_odd:
         classes = {EXPECTED_CLASS[of.family]: filled}
     forms = {form: found[f"is {form}"] for form in FORMS if found.get(f"is {form}")}
-    if not is_odd and filled and of.family in _FORMS:
+    if not has_odd and filled and of.family in _FORMS:
         forms = {"timestamp with zone" if of.has_zone else _FORMS[of.family]: filled}
     least, greatest, scale = found.get("least"), found.get("greatest"), found.get("scale")
     scale = None if scale is not None and scale > _DIGITS else (scale or 0)

@@ -42,3 +42,13 @@ def any_text(driver: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         driver.text_factory = str
+
+
+@contextmanager
+def text_as_bytes(driver: sqlite3.Connection) -> Iterator[None]:
+    """Read text as its bytes."""
+    driver.text_factory = bytes
+    try:
+        yield
+    finally:
+        driver.text_factory = str

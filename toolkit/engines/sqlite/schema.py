@@ -46,4 +46,4 @@ def measures(connection: SqliteSnapshot, table: sa.Table) -> dict[str, ColumnMea
     """What is stored in each column of a table, by two passes over it."""
     found = next(each for each in structures(connection) if each.name == table.name)
     columns = {column.name: column.declared for column in found.columns if column.name in table.columns}
-    return measured(connection, found.name, columns, undeclared(connection, found.name, columns))
+    return measured(connection, found.name, columns, undeclared(connection, found.name, columns).columns)

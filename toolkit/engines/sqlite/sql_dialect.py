@@ -12,6 +12,7 @@ _DASHED = (
 
 SQL = SqlDialect(
     grammar="sqlite",
+    trims_spaces=True,
     folds_ascii_alone=True,
     like_folds=True,
     has_loose_names=True,
@@ -32,6 +33,8 @@ SQL = SqlDialect(
         "time": "CURRENT_TIME",
     },
     seconds="(CAST(strftime('%s', 'now') AS INTEGER))",
+    moment_text="(strftime('{}', 'now'))",
+    moment_codes={**{code: code for code in ("%Y", "%m", "%d", "%H", "%M", "%S", "%f")}, "%T": "%H:%M:%S"},
     # As SQLAlchemy stores them: 32 digits.
     uuids={"uuid": "(lower(hex(randomblob(16))))", "hex": "(lower(hex(randomblob(16))))", "dashed": _DASHED},
     arrays="'[]'",

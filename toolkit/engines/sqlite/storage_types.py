@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import sqlite
 
 from toolkit.core.engine_type import StorageType
 from toolkit.engines.sqlite.declared import Declared, Family
-from toolkit.engines.sqlite.forms import EXPECTED_CLASS
+from toolkit.engines.sqlite.forms import ANY_VALUE, EXPECTED_CLASS
 from toolkit.engines.sqlite.measures import classes_of, unexpected
+from toolkit.engines.sqlite.misfits import text_as_bytes
 from toolkit.engines.sqlite.structure import StoredStructure
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
 _ROWS = 1_000
@@ -32,7 +31,7 @@ def types_by_storage(connection: SqliteSnapshot, of: StoredStructure) -> Mapping
         return {name: _type(declared, frozenset()) for name, declared in columns.items()}
     expected = {name: EXPECTED_CLASS.get(declared.family) for name, declared in columns.items()}
     odd = unexpected(
-        connection, of.name, {name: each and f"typeof({{c}}) = '{each}'" for name, each in expected.items()}
+        connection, of.name, {name: None if each is None else {each: ANY_VALUE} for name, each in expected.items()}
     )
     known = {name: frozenset({str(expected[name])}) for name in columns if name not in odd}
     classes = {**known, **classes_of(connection, of.name, [name for name in columns if name in odd])}
@@ -53,7 +52,7 @@ def _unreadable(connection: SqliteSnapshot, table: str, names: list[str]) -> fro
     if not names:
         return frozenset()
     query = f"SELECT {', '.join(map(quote, names))} FROM {quote(table)}"
-    with connection.translated(), _as_bytes(connection.driver), closing(connection.driver.execute(query)) as cursor:
+    with connection.translated(), text_as_bytes(connection.driver), closing(connection.driver.execute(query)) as cursor:
         while rows := cursor.fetchmany(_ROWS):
             for name, values in zip(names, zip(*rows, strict=True), strict=True):
                 if not _are_readable(values):
@@ -67,13 +66,3 @@ def _are_readable(values: tuple[Any, ...]) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-@contextmanager
-def _as_bytes(driver: sqlite3.Connection) -> Iterator[None]:
-    """Fetch texts as their bytes."""
-    driver.text_factory = bytes
-    try:
-        yield
-    finally:
-        driver.text_factory = str

@@ -13,9 +13,11 @@ from sqlalchemy.types import TypeEngine
 from toolkit.core.schema import ColumnMeasure, Note
 from toolkit.core.types import MAX_DECIMAL_DIGITS
 from toolkit.engines.sqlite.declared import Declared, Family, text_type
-from toolkit.engines.sqlite.documents import are_texts, depends_on_text
+from toolkit.engines.sqlite.documents import are_texts
+from toolkit.engines.sqlite.forms import SOME_DECIMALS, SOME_DIGITS
 from toolkit.engines.sqlite.measures import measured, undeclared
 from toolkit.engines.sqlite.structure import StoredStructure
+from toolkit.engines.sqlite.undeclared import Documents
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -39,7 +41,8 @@ def types_by_values(
 ) -> tuple[Mapping[str, TypeEngine[Any]], list[Note]]:
     """The types of a table's columns, and notes of those that are not as declared; most tables are read once."""
     columns = {column.name: column.declared for column in of.columns}
-    odd = undeclared(connection, of.name, columns)
+    looked = undeclared(connection, of.name, columns)
+    odd = looked.columns
     measures = measured(connection, of.name, {name: columns[name] for name in columns if name in odd}, odd)
     types: dict[str, TypeEngine[Any]] = {}
     notes = []
@@ -49,7 +52,7 @@ def types_by_values(
             has_bytes = "blob" in measures[name].classes and declared.family in (Family.TEXT, Family.JSON)
             is_text = not has_bytes or are_texts(connection, of.name, name)
             type_, reason = fitting(declared, measures[name], bytes_are_text=is_text)
-        if isinstance(type_, sa.JSON) and not depends_on_text(connection, of.name, name):
+        if isinstance(type_, sa.JSON) and looked.documents[name] is Documents.VALUES:
             type_ = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
         if isinstance(type_, sa.Numeric) and type_.precision is None and declared.is_identity:
             type_ = _key_type(connection, of.name, name, declared)
@@ -99,6 +102,8 @@ def _by_classes(declared: Declared, measure: ColumnMeasure) -> Chosen:
         return text_type(declared), held
     if classes == {"blob"}:
         return sa.LargeBinary(), held
+    if declared.affinity is Family.DECIMAL and classes == {"integer", "text"} and declared.family is Family.ANY:
+        return text_type(declared), f"{held}, which are taken for their digits"
     # A number is another value than its digits: whatever is not of the type is refused, and named by its row.
     type_ = text_type(declared) if declared.family is Family.ANY else declared.type
     return type_, _MIXED.format(classes=_listed(measure), type=_name(type_), place="{place}")
@@ -207,6 +212,8 @@ def _decimal(declared: Declared, measure: ColumnMeasure) -> Chosen | None:
     if not _only(measure, "integer", "real"):
         return None
     if declared.precision is None:
+        if _fits(measure, SOME_DIGITS, SOME_DECIMALS):
+            return declared.type, None
         type_ = sa.Double() if _are_doubles(measure) or _only(measure, "real") else sa.Numeric()
         return type_, "It holds reals of more digits than every decimal has"
     if measure.precision is None or measure.scale is None:
@@ -230,6 +237,13 @@ def _text(declared: Declared, measure: ColumnMeasure) -> Chosen | None:
         # What is declared as STRING has SQLite turn texts of digits into integers.
         return text_type(declared), f"{_held(measure)}, which are taken for their digits"
     return text_type(declared), _AS_TEXT.format(held=_held(measure))
+
+
+def _fits(measure: ColumnMeasure, whole: int, scale: int) -> bool:
+    """Whether no number has more digits than that before and behind the point."""
+    if measure.precision is None or measure.scale is None:
+        return False
+    return measure.scale <= scale and measure.precision - measure.scale <= whole
 
 
 _BY_FAMILY: dict[Family, Callable[[Declared, ColumnMeasure], Chosen | None]] = {

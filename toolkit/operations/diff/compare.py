@@ -233,7 +233,8 @@ class Comparison:
     ) -> Iterator[tuple[TableDiff, Differences]]:
         """Each table as it compares, and a function that yields so many of its rows that differ, ordered by key."""
         models = narrowed(self._chosen.specs(), where or {}, where_source)
-        self._conversions.require_usable(models)
+        self._conversions.require_in_run(models)
+        self._conversions.require_unasked(models)
         models = tuple(_only(spec, columns) for spec in models) if columns else models
         self._elsewhere = elsewhere = Elsewhere.of(self._project, models, self._names)
         self.rows, self.renamed = elsewhere.source(self.source, self._conversions), elsewhere.shown

@@ -67,6 +67,7 @@ def reflect_one(database: Database, wanted: Wanted, types: TypesBy = TypesBy.VAL
     """
     with connect(database) as connection:
         schema = schema_of(connection, types)
+        require_known(connection, wanted, schema.metadata.tables)
         names, notes = chosen(schema.metadata.tables, wanted)
         return Reflection(schema.metadata, names, f"the schema of {database.name}", notes=(*schema.notes, *notes))
 
@@ -126,9 +127,7 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     rename = {**names_there(schema.metadata, target.schema.metadata, features_of(target.schema)), **wanted.rename}
     found = joined(Side(source, schema), target, rename, left, wanted.exclude_columns)
     every = {**schema.metadata.tables, **found.metadata.tables}
-    for name in (*wanted.tables, *wanted.exclude):
-        if name not in every:
-            raise UnknownNameError("table", name, every)
+    require_known(source, wanted, every)
     both = tuple(pair.source.fullname for pair in found.pairs)
     names = tuple(found.metadata.tables) if compares else both
     names = tuple(name for name in names if name in (wanted.tables or names))
@@ -139,7 +138,10 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
         for name, table in schema.metadata.tables.items()
         if name in records and name not in wanted.tables and not is_own(table.name)
     )
-    return Reflection(found.metadata, names, f"the tables of {target.connection.name}", found.renames, notes)
+    # Of tables alone: what their constraints would become is no question where there are others.
+    beside = tuple(note for note in schema.notes if note.table not in schema.metadata.tables)
+    told = (*beside, *notes) if not wanted.tables else ()
+    return Reflection(found.metadata, names, f"the tables of {target.connection.name}", found.renames, told)
 
 
 def _require_all(source: Connection, target: Connection, found: Joined, wanted: Wanted) -> None:
@@ -179,6 +181,7 @@ def _unanswered(source: Connection, pair: Pair, wanted: Wanted) -> Iterator[str]
 def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     is_alike = source.database.engine_name == target.engine_name
     schema = schema_of(source, TypesBy.STORAGE if is_alike else TypesBy.VALUES)
+    require_known(source, wanted, schema.metadata.tables)
     names, notes = chosen(schema.metadata.tables, wanted)
     there = Made(schema) if is_alike else made(schema, target.kind)
     schema = there.schema
@@ -187,11 +190,21 @@ def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     )
 
 
+def require_known(connection: Connection, wanted: Wanted, tables: Collection[str]) -> None:
+    """Check that the tables that were named are there; of those to leave out, any that the database knows will do.
+
+    Raises:
+        UnknownNameError: one is not.
+    """
+    unknown = [name for name in wanted.exclude if name not in tables]
+    inspector = sa.inspect(connection.sqlalchemy) if unknown else None
+    unknown = [name for name in unknown if inspector is not None and not inspector.has_table(name)]
+    for name in (*(each for each in wanted.tables if each not in tables), *unknown):
+        raise UnknownNameError("table", name, tables)
+
+
 def chosen(tables: Mapping[str, sa.Table], wanted: Wanted) -> tuple[tuple[str, ...], tuple[Note, ...]]:
     """The tables to work on, and what is left out though nobody said so."""
-    for name in (*wanted.tables, *wanted.exclude):
-        if name not in tables:
-            raise UnknownNameError("table", name, tables)
     names, notes = [], []
     for name, table in tables.items():
         if name in wanted.exclude or name not in (wanted.tables or tables):

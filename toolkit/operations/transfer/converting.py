@@ -56,11 +56,11 @@ class Conversions:
         found = self.by_table.get(spec.name, {})
         return {name: each for name, each in found.items() if name in spec.column_names}
 
-    def require_usable(self, specs: Sequence[TableSpec], since: str | None = None) -> None:
-        """Check that these are tables of the run, and no condition asks for what the source has other values of.
+    def require_in_run(self, specs: Sequence[TableSpec]) -> None:
+        """Check that what this very run was told of are tables of it.
 
         Raises:
-            ConfigurationError: one is not, or does.
+            ConfigurationError: one is not.
         """
         names = [spec.name for spec in specs]
         for name in sorted(self.given.difference(names)):
@@ -69,6 +69,13 @@ class Conversions:
                 f"Leave that out, or have {name} in the run, too. In the configuration, convert may name any table: it "
                 "holds for the runs that have it.",
             )
+
+    def require_unasked(self, specs: Sequence[TableSpec], since: str | None = None) -> None:
+        """Check that no condition on two databases asks for what the source has other values of.
+
+        Raises:
+            ConfigurationError: one does.
+        """
         for spec in specs:
             for name, each in self.of(spec).items():
                 asked = [c for c in spec.conditions if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", c, re.IGNORECASE)]

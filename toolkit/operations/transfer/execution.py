@@ -88,14 +88,16 @@ def _write_all(
         rest = delete_first(plans, target, progress)
         results = tuple(_write(plan, source, target, options, progress, rest.get(plan.spec.name)) for plan in plans)
         delete_rest(plans, rest, target)
-        _undo_cascades(plans, source, target, options)
+        _undo_cascades(plans, source, target, options, progress)
     mark_removed(plans, target, dt.datetime.now(dt.UTC))
     target.check_parents([plan.spec for plan in plans if plan in written or _lost_parents(plan, plans)])
     require_rest(plans, target, verify=options.verify)
     return results
 
 
-def _undo_cascades(plans: Sequence[TablePlan], source: Source, target: Connection, options: Options) -> None:
+def _undo_cascades(
+    plans: Sequence[TablePlan], source: Source, target: Connection, options: Options, progress: Progress
+) -> None:
     """Write rows again that the database changed by itself as what they point at got another value.
 
     A value that went from one row to another took them along (ON UPDATE CASCADE), though they point where they did.
@@ -110,8 +112,7 @@ def _undo_cascades(plans: Sequence[TablePlan], source: Source, target: Connectio
             continue
         repository = target.repository(spec)
         if not spec.key:
-            if repository.digest() != source.repository(spec).digest():
-                raise VerificationError(target.name, spec.name, "rows were changed by what they point at")
+            _replace_changed(plan, source, target, options, progress)
             continue
         held = (keyed_digests(spec, batch) for batch in repository.read())
         found = compare_rows(spec, source.repository(spec).row_digests(), held)
@@ -122,6 +123,15 @@ def _undo_cascades(plans: Sequence[TablePlan], source: Source, target: Connectio
             _verified(
                 partial(_differing, again, source, options), repository, expected, repository.digest(keys=keys), keys
             )
+
+
+def _replace_changed(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> None:
+    """Write all rows of a table without a key again, if they are no longer those of the source that they were."""
+    rows = source.repository(plan.spec).digest()
+    held = target.repository(plan.spec).digest()
+    if held != rows and not plan.target_only:
+        again = replace(plan, action=Action.REPLACE, inserts=rows.rows, replaced=held)
+        _load(again, source, target, options, progress)
 
 
 def _lost_parents(plan: TablePlan, plans: Sequence[TablePlan]) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
 from toolkit.compute.multisets import compare_multisets
+from toolkit.core.digest import DIGEST_FIELD
 from toolkit.core.plan import Action, TablePlan
-from toolkit.errors import KeylessRowsError
+from toolkit.errors import DeleteGuardError, KeylessRowsError
 from toolkit.operations.transfer.options import Mode
 
 if TYPE_CHECKING:
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection, Table
+    from toolkit.operations.transfer.rejects import Rejects
     from toolkit.operations.transfer.sources import RowSource
 
 
@@ -55,3 +59,23 @@ def require_replaceable(plans: Sequence[TablePlan], mode: Mode, target: Connecti
     }
     if refused:
         raise KeylessRowsError(target.name, refused)
+
+
+def require_no_rejected(plans: Sequence[TablePlan], rejects: Rejects, target: Connection) -> None:
+    """Check that no row goes with the others of its table that is left out of what takes their place.
+
+    Raises:
+        DeleteGuardError: the target has rows that are equal to rejected ones.
+    """
+    for plan in plans:
+        rejected = rejects.tables.get(plan.spec.name)
+        if plan.action is not Action.REPLACE or rejected is None or not rejected.keys:
+            continue
+        digests = rejected.key_table.column(DIGEST_FIELD).combine_chunks()
+        found = (pc.is_in(batch.column(DIGEST_FIELD), digests) for batch in target.repository(plan.spec).row_digests())
+        rows = sum(each.true_count for each in found)
+        if rows:
+            reason = "the same rows of the source are rejected, and the table has no key to keep them by"
+            raise DeleteGuardError(
+                target.name, plan.spec.name, rows, reason, f"delete them in {target.name} yourself, or correct the rows"
+            )

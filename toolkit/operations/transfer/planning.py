@@ -18,7 +18,7 @@ from toolkit.errors import ExistingRowsError
 from toolkit.operations.transfer.deletes import guard, soften
 from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_hold
-from toolkit.operations.transfer.keyless import plan_keyless, require_replaceable
+from toolkit.operations.transfer.keyless import plan_keyless, require_no_rejected, require_replaceable
 from toolkit.operations.transfer.misfits import require_kept
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.repeated_keys import require_given_keys
@@ -73,8 +73,8 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
     require_replaceable(tables, options.mode, destination)
     if request.rejects is not None:
         tables = [_keep_rejected(each, request.rejects) for each in tables]
+        require_no_rejected(tables, request.rejects, destination)
     if watermarks is not None:
-        watermarks.stay(request.rejects.concerned if request.rejects is not None else ())
         watermarks.see(specs, source)
     tables = with_values(tables, request.values, destination)
     require_values(tables, destination, triggers_fire=not options.hold_triggers)
@@ -122,7 +122,8 @@ def _watermarks(request: Transfer, destination: Connection) -> Watermarks | None
         return None
     source = request.origin.tables
     assert source is not None, "rows of files have no watermarks"
-    return Watermarks.between(request.since, source, destination, request.specs, request.running)
+    staying = request.rejects.concerned if request.rejects is not None else ()
+    return Watermarks.between(request.since, source, destination, request.specs, request.running, staying)
 
 
 @dataclass(frozen=True)

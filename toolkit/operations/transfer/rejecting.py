@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import row_digests
+from toolkit.core.plan import load_plan
 from toolkit.core.tables import table_spec
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import batch_key
@@ -25,15 +27,18 @@ from toolkit.errors import (
     VerificationError,
 )
 from toolkit.operations.migrations.revisions import exists
+from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_hold
 from toolkit.operations.transfer.misfits import sifted_rows
 from toolkit.operations.transfer.rejects import Key, Rejects, WithoutRejected
-from toolkit.operations.transfer.unenforced import is_unenforced
+from toolkit.operations.transfer.set_values import FilledTable, SetValues, with_values, writer
+from toolkit.operations.transfer.unenforced import UnenforcedTable
 
 if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.core.sifted import BadValue
     from toolkit.core.tables import ForeignKeySpec, TableSpec
-    from toolkit.engines.contract import Connection
+    from toolkit.engines.contract import Connection, Table
+    from toolkit.operations.transfer.options import Options
     from toolkit.operations.transfer.sources import Source
 
 T = TypeVar("T")
@@ -51,7 +56,8 @@ REFUSALS = (
 class Rejecting:
     """A transfer from the `database` that is tried again without the rows that it failed by.
 
-    `removes`: rows of the target may go. `looked_at` narrows the tables to the rows that may be written.
+    `values` are what rows get in columns that only the target has. `looked_at` narrows the tables to the rows that may
+    be written.
     """
 
     database: str
@@ -59,7 +65,8 @@ class Rejecting:
     specs: Sequence[TableSpec]
     target: Database
     rejects: Rejects
-    removes: bool
+    options: Options
+    values: SetValues
     looked_at: Callable[[], Sequence[TableSpec]]
     dry_run: bool = False
 
@@ -95,7 +102,7 @@ class Rejecting:
             if rejected is not None and rejected.lines:
                 rows = self._source.repository(spec)
                 if sum(batch.num_rows for batch in rows.read(BATCH_ROWS)) != rows.count():
-                    raise RepeatedKeyError(self.database, spec.name, ", ".join(spec.key))
+                    raise RepeatedKeyError(self.database, spec.name, ", ".join(spec.key) or "all of their values")
 
     def _reject(self, error: ToolkitError) -> None:
         before = len(self.rejects)
@@ -140,24 +147,30 @@ class Rejecting:
         """All rows of a table that a constraint of the target refuses, found by writing them; nothing of that stays."""
         for spec in self.looked_at():
             if spec.name == table:
-                with (
-                    suppress(_UndoneError),
-                    connect(self.target, write=True) as target,
-                    target.defer_foreign_keys([spec]),
-                ):
+                with suppress(_UndoneError), connect(self.target, write=True) as target, self._as_written(target, spec):
+                    (plan,) = with_values([load_plan(spec, 1)], self.values, target)
+                    into = writer(plan, target)
                     if not spec.key:
                         target.repository(spec).delete_all()
                     for batch in self._source.repository(spec).read(BATCH_ROWS):
-                        self._reject_refused_of(target, spec, batch)
+                        self._reject_refused_of(target, into, spec, batch)
                     raise _UndoneError
 
-    def _reject_refused_of(self, target: Connection, spec: TableSpec, batch: pa.RecordBatch) -> None:
-        while batch.num_rows and (refused := _refused(target, spec, batch)) is not None:
-            named = (row for row in range(batch.num_rows) if batch_key(spec, batch, row) == refused.key)
-            # Without a key, rows that are taken may have the same name.
-            row = next((row for row in named if spec.key or _refused(target, spec, batch.slice(row, 1))), None)
-            if row is None:
-                return
+    @contextmanager
+    def _as_written(self, target: Connection, spec: TableSpec) -> Iterator[None]:
+        """Have triggers and foreign keys for the block as they are when rows are written."""
+        held = triggers_to_hold([load_plan(spec, 1)], target) if self.options.hold_triggers else HeldTriggers()
+        with target.held_triggers(held.specs) if held.specs else nullcontext(), target.defer_foreign_keys([spec]):
+            yield
+
+    def _reject_refused_of(
+        self, target: Connection, into: Table | UnenforcedTable | FilledTable, spec: TableSpec, batch: pa.RecordBatch
+    ) -> None:
+        def refusal(rows: pa.RecordBatch) -> RefusedRowError | None:
+            return _refused(target, into, rows)
+
+        while batch.num_rows and (refused := refusal(batch)) is not None:
+            row = _refused_row(spec, batch, refused, refusal)
             self.rejects.of(spec).add(batch, row, refused.fact)
             batch = pa.concat_batches([batch.slice(0, row), batch.slice(row + 1)])
 
@@ -168,6 +181,10 @@ class Rejecting:
         for spec in self.specs:
             if spec.name == table and any(keys):
                 named = [(batch, row) for batch, row in self._rows(spec) if batch_key(spec, batch, row) in keys]
+                columns = error.columns.split(", ") if isinstance(error, UniqueConflictError) else []
+                if len(named) > len(keys) and set(columns) <= set(spec.column_names):
+                    # Long keys are not shown whole: of those that look like these, some have other values.
+                    named = _twins(named, columns) or named
                 if spec.key or _are_alike(spec, named):
                     for batch, row in named:
                         self.rejects.of(spec).add(batch, row, error.fact)
@@ -189,7 +206,7 @@ class Rejecting:
         found: set[Key] = set()
         if synced is not None:
             found |= set(_values(self._source.repository(synced).read(BATCH_ROWS), key.parent_columns))
-        if (self.removes and synced is not None) or not exists(self.target):
+        if (self.options.mode.removes and synced is not None) or not exists(self.target):
             return found
         parent = synced or table_spec(self.specs[0].table.metadata.tables[key.parent])
         narrow = parent.without_conditions().project((*parent.key, *key.parent_columns))
@@ -244,17 +261,45 @@ class _UndoneError(Exception):
     """Ends a transaction that is not to be committed."""
 
 
-def _refused(target: Connection, spec: TableSpec, batch: pa.RecordBatch) -> RefusedRowError | None:
+def _refused(
+    target: Connection, into: Table | UnenforcedTable | FilledTable, batch: pa.RecordBatch
+) -> RefusedRowError | None:
     """Why the target does not take these rows, if it is because of one of them."""
     try:
         with target.savepoint():
-            inserted = replace(spec, key=()) if is_unenforced(spec, target) else spec
-            target.repository(inserted).upsert_many([batch])
+            into.upsert_many([batch])
     except RefusedRowError as error:
         return error
     except ToolkitError:
         return None
     return None
+
+
+def _twins(rows: Sequence[tuple[pa.RecordBatch, int]], columns: Sequence[str]) -> list[tuple[pa.RecordBatch, int]]:
+    """Those of these rows that share their values of some columns."""
+    values = [tuple(batch.column(name)[row].as_py() for name in columns) for batch, row in rows]
+    counts = Counter(values)
+    return [row for row, value in zip(rows, values, strict=True) if counts[value] > 1]
+
+
+def _refused_row(
+    spec: TableSpec,
+    batch: pa.RecordBatch,
+    refused: RefusedRowError,
+    refusal: Callable[[pa.RecordBatch], RefusedRowError | None],
+) -> int:
+    """Which row it is that is refused: the one of that key, or, where several or none are shown so, found by halves."""
+    named = [row for row in range(batch.num_rows) if batch_key(spec, batch, row) == refused.key]
+    if len(named) == 1:
+        return named[0]
+    first, rows = 0, batch.num_rows
+    while rows > 1:
+        half = rows // 2
+        if refusal(batch.slice(first, half)):
+            rows = half
+        else:
+            first, rows = first + half, rows - half
+    return first
 
 
 def _values(batches: Any, names: Collection[str]) -> Iterator[Key]:

@@ -99,6 +99,10 @@ class SourceTables:
             source_conditions=(),
         )
 
+    def renamed_column(self, spec: TableSpec, column: str) -> str:
+        """What the target calls a column of the models, in a table of the target's."""
+        return column if self.renames is None else self.renames.column(self.own(spec).name, column)
+
     def repository(self, spec: TableSpec) -> Table | ConvertedRows | RenamedRows:
         """One table's rows."""
         own = self.own(spec)

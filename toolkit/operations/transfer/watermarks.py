@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from toolkit.core.moments import date_text
-from toolkit.core.tables import TableSpec
+from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.errors import ConfigurationError
 from toolkit.operations.transfer.kept import Kept, UnseenRows, is_of, seen_rows
@@ -59,6 +59,8 @@ class Watermarks:
     source: str
     running: Sequence[RunningTransaction] = ()
     stored: dict[str, Kept] = field(default_factory=dict)
+    columns: dict[str, ColumnSpec] = field(default_factory=dict)
+    """By table, the column as the target has it, which may give it another name."""
     previous: dict[str, Kept] = field(default_factory=dict)
     reached: dict[str, Kept] = field(default_factory=dict)
 
@@ -70,15 +72,18 @@ class Watermarks:
         target: Connection,
         specs: Sequence[TableSpec],
         running: Sequence[RunningTransaction] = (),
+        staying: Collection[str] = (),
     ) -> Watermarks:
         """The watermarks of the last sync of a pair, and how far the source goes now.
+
+        Tables that are `staying` are left where they were: the next sync is to look at the same rows again.
 
         Raises:
             PrivilegeError: the target's role may not keep what this sync will reach.
         """
         now = clock()
         marks = cls.last(since, source, target, specs, now, running)
-        marks.reach(specs, source, now)
+        marks.reach(specs, source, now, staying)
         if target.write and marks.moved:
             require_table(target)
         return marks
@@ -95,17 +100,24 @@ class Watermarks:
     ) -> Watermarks:
         """The watermarks of the last sync of a pair, as they hold now."""
         marks = cls(since, source.connection.database.place, running)
-        growing = [spec for spec in specs if _grows(spec, since.column, source)]
+        growing = []
+        for spec in specs:
+            if (column := _growing(spec, since.column, source)) is not None:
+                marks.columns[spec.name] = column
+                growing.append(spec)
         with naming_the_right(target):
             marks.stored.update(marks._read(target, growing))
         marks.previous.update({spec.name: marks._past(spec, marks.stored[spec.name], now) for spec in growing})
         return marks
 
-    def reach(self, specs: Sequence[TableSpec], source: SourceTables, now: dt.datetime) -> None:
-        """Note how far the source goes now."""
+    def reach(
+        self, specs: Sequence[TableSpec], source: SourceTables, now: dt.datetime, staying: Collection[str]
+    ) -> None:
+        """Note how far the source goes now; of tables that are staying, that what was seen is to be seen again."""
         for spec in specs:
             if spec.name in self.previous:
-                self.reached[spec.name] = self._next(spec, source, now)
+                again = replace(self.previous[spec.name], seen=frozenset())
+                self.reached[spec.name] = again if spec.name in staying else self._next(spec, source, now)
 
     @property
     def table(self) -> str:
@@ -132,9 +144,9 @@ class Watermarks:
 
     def _past(self, spec: TableSpec, kept: Kept, now: dt.datetime) -> Kept:
         """What holds now: nothing if it is still to come. Then the clock was put back, and rows have come before it."""
-        if spec.column(self.since.column).type.kind not in _TIMES:
+        if self._kind(spec) not in _TIMES:
             return kept
-        last = _units(spec, self.since.column, now)
+        last = _units(self._kind(spec), now)
         return Kept() if any(mark is not None and mark > last for mark in (kept.mark, kept.later)) else kept
 
     def _next(self, spec: TableSpec, source: SourceTables, now: dt.datetime) -> Kept:
@@ -157,7 +169,7 @@ class Watermarks:
         Rows have the times of a transaction from its beginning on, which the overlap spans or not; numbers are given as
         it writes.
         """
-        if spec.column(self.since.column).type.kind in INTEGER_KINDS:
+        if self._kind(spec) in INTEGER_KINDS:
             found = [each for each in self.running if each.writes]
         else:
             found = [each for each in self.running if each.age is None or each.age > self._overlap_time]
@@ -170,23 +182,17 @@ class Watermarks:
 
     def _window(self, spec: TableSpec, mark: int) -> str:
         name = _quoted(self.since.column)
-        return f"({name} >= {_literal(spec, self.since.column, self._start(spec, mark))} OR {name} IS NULL)"
+        return f"({name} >= {_literal(self._kind(spec), self._start(spec, mark))} OR {name} IS NULL)"
 
     def shown(self, spec: TableSpec) -> str:
         """From where on rows are looked at."""
         mark = self.previous[spec.name].mark
         assert mark is not None
-        return _literal(spec, self.since.column, self._start(spec, mark)).strip("'")
+        return _literal(self._kind(spec), self._start(spec, mark)).strip("'")
 
     def unseen(self, spec: TableSpec, rows: RowSource) -> UnseenRows:
         """The rows of a window that the last sync did not see as they are."""
         return UnseenRows(rows, self.previous[spec.name].seen)
-
-    def stay(self, tables: Iterable[str]) -> None:
-        """Leave these where they were, so that the next sync looks at the same rows again; `see` is to follow."""
-        for table in tables:
-            if table in self.reached:
-                self.reached[table] = replace(self.previous[table], seen=frozenset())
 
     def see(self, specs: Sequence[TableSpec], source: Source) -> None:
         """Note what the next sync will look at again, of what this one looks at."""
@@ -200,14 +206,13 @@ class Watermarks:
 
     def _maximum(self, spec: TableSpec, source: SourceTables, now: dt.datetime) -> int | None:
         """How far the source goes; a time that is still to come does not count, for others come before it."""
-        column = spec.column(self.since.column)
-        bounds = list(spec.conditions)
-        if column.type.kind in _TIMES:
+        kind, bounds = self._kind(spec), list(spec.conditions)
+        if kind in _TIMES:
             # Infinities are outside of these bounds, too.
-            name = _quoted(column.name)
-            last = _literal(spec, column.name, _units(spec, column.name, now))
+            name, last = _quoted(self.since.column), _literal(kind, _units(kind, now))
             bounds.append(f"{name} <= {last} AND {name} >= '0001-01-01 00:00:00'")
-        return source.repository(replace(spec, conditions=tuple(bounds))).maximum(column.name)
+        rows = source.repository(replace(spec, conditions=tuple(bounds)))
+        return rows.maximum(self.columns[spec.name].name)
 
     def write(self, target: Connection, specs: Sequence[TableSpec]) -> None:
         """Keep what was reached, in the transaction of the rows."""
@@ -245,32 +250,36 @@ class Watermarks:
 
     def _start(self, spec: TableSpec, mark: int) -> int:
         """From where on rows are looked at: a time not before the year 1, however far the overlap reaches."""
-        start, kind = mark - self._overlap(spec), spec.column(self.since.column).type.kind
+        start, kind = mark - self._overlap(spec), self._kind(spec)
         if kind in INTEGER_KINDS:
             return start
         return max(start, self._first(spec))
 
     def _first(self, spec: TableSpec) -> int:
         """Before all times that a column may hold."""
-        return _units(spec, self.since.column, dt.datetime.min.replace(tzinfo=dt.UTC))
+        return _units(self._kind(spec), dt.datetime.min.replace(tzinfo=dt.UTC))
+
+    def _kind(self, spec: TableSpec) -> str:
+        return self.columns[spec.name].type.kind
 
     @property
     def _overlap_time(self) -> dt.timedelta:
         return self.since.overlap if isinstance(self.since.overlap, dt.timedelta) else _DEFAULT_OVERLAP
 
     def _overlap(self, spec: TableSpec) -> int:
-        overlap, kind = self.since.overlap, spec.column(self.since.column).type.kind
+        overlap, kind = self.since.overlap, self._kind(spec)
         if kind in INTEGER_KINDS:
             return overlap if isinstance(overlap, int) else 0
         time = self._overlap_time
-        return -(-time // _DAY) if kind is Kind.DATE else time // dt.timedelta(microseconds=1)
+        return -(-time // _DAY) if kind == Kind.DATE else time // dt.timedelta(microseconds=1)
 
 
 def looked_at(
     since: Since, source: SourceTables, target: Connection, specs: Sequence[TableSpec]
 ) -> tuple[TableSpec, ...]:
     """The tables, narrowed to the rows of the source that a sync looks at."""
-    marks, filled = Watermarks.last(since, source, target, specs, clock()), target.filled(specs)
+    there = [spec for spec in specs if target.column_names(spec) is not None]
+    marks, filled = Watermarks.last(since, source, target, there, clock()), target.filled(there)
     windows = {spec.name: marks.window(spec) if spec.name in filled else None for spec in specs}
     return tuple(
         spec if (window := windows[spec.name]) is None else replace(spec, conditions=(*spec.conditions, window))
@@ -283,11 +292,14 @@ def clock() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _grows(spec: TableSpec, column: str, source: SourceTables) -> bool:
-    """Whether the source itself can tell which rows changed since; a type of the application's own may hide it."""
-    if column not in spec.column_names:
-        return False
-    return source.repository(spec).stored_type(column) == spec.column(column).type
+def _growing(spec: TableSpec, column: str, source: SourceTables) -> ColumnSpec | None:
+    """The column by which the source itself can tell which rows changed since; a type of its own may hide it."""
+    name = source.renamed_column(spec, column)
+    if name not in spec.column_names:
+        return None
+    found = spec.column(name)
+    is_plain = found.type.kind in _TIMES | INTEGER_KINDS and source.repository(spec).stored_type(name) == found.type
+    return found if is_plain else None
 
 
 def require_column(since: Since, specs: Sequence[TableSpec]) -> None:
@@ -313,22 +325,21 @@ def require_column(since: Since, specs: Sequence[TableSpec]) -> None:
             raise ConfigurationError(f"{table}.{since.column} holds {kind}.", f"Give the overlap as {wanted}.")
 
 
-def _units(spec: TableSpec, column: str, moment: dt.datetime) -> int:
+def _units(kind: str, moment: dt.datetime) -> int:
     """A moment as the number that a column of times counts."""
-    if spec.column(column).type.kind is Kind.DATE:
+    if kind == Kind.DATE:
         return moment.date().toordinal() - dt.date(1970, 1, 1).toordinal()
     return int(pa.scalar(moment, pa.timestamp("us", "UTC")).cast(pa.int64()).as_py())
 
 
-def _literal(spec: TableSpec, column: str, mark: int) -> str:
-    """A watermark as every engine takes it for the column's type.
+def _literal(kind: str, mark: int) -> str:
+    """A watermark as every engine takes it for a column of this type.
 
     Times are cut to whole seconds, which some that SQLite holds are without a fraction.
     """
-    type_ = spec.column(column).type
-    if type_.kind in INTEGER_KINDS:
+    if kind in INTEGER_KINDS:
         return str(mark)
-    if type_.kind is Kind.DATE:
+    if kind == Kind.DATE:
         return f"'{date_text(mark)}'"
     moment: Any = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=mark // 1_000_000)  # noqa: DTZ001 - sessions are UTC
     return f"'{moment.isoformat(' ', 'seconds')}'"

@@ -102,6 +102,7 @@ SELECT c.oid::bigint AS id, conrelid::bigint AS "table", conname::text AS name, 
        ARRAY(SELECT oprname::text FROM unnest(conexclop) WITH ORDINALITY AS k(number, place)
              JOIN pg_operator ON pg_operator.oid = k.number ORDER BY place) AS operators,
        coalesce((to_jsonb(c) -> 'conperiod')::boolean, false) AS has_period,
+       coalesce((to_jsonb(c) -> 'conenforced')::boolean, true) AS is_enforced,
        ARRAY(SELECT attname::text FROM jsonb_array_elements_text(
                  CASE jsonb_typeof(to_jsonb(c) -> 'confdelsetcols') WHEN 'array'
                       THEN to_jsonb(c) -> 'confdelsetcols' ELSE '[]' END) AS k(number)

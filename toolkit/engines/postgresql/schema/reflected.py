@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ACTIONS = {"a": None, "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _STORED = {"s": True, "v": False}
+_UNENFORCED = "It is not enforced: carried only to PostgreSQL."
 
 
 def schema_of(connection: PostgresSession, stored: Iterable[StoredTable]) -> Schema:
@@ -50,6 +51,15 @@ def numbers_of(connection: PostgresSession, places: Sequence[str]) -> dict[str, 
     return {row.name: row.id for row in rows}
 
 
+def nested_arrays(connection: PostgresSession, relation: Any, columns: Sequence[Any]) -> list[Any]:
+    """Those of these columns that hold arrays of arrays, or that do not begin at 1: no declaration says so."""
+    if not columns:
+        return []
+    parts = (f"bool_or(array_ndims({row.quoted}) > 1 OR array_lower({row.quoted}, 1) <> 1)" for row in columns)
+    found = connection.run(f"SELECT {', '.join(parts)} FROM {relation.quoted}").fetchone() or ()
+    return [row for row, is_nested in zip(columns, found, strict=True) if is_nested]
+
+
 def by_table(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
     """Rows of the catalogue by the numbers of their tables."""
     found: dict[int, list[Any]] = defaultdict(list)
@@ -68,6 +78,11 @@ class _Found:
         self._relations = {row.id: row for row in ask(queries.RELATIONS)}
         self._columns = by_table(ask(queries.COLUMNS))
         self._types = Types({row.id: row for row in ask(queries.TYPES)})
+        self._nested = {
+            (row.table, row.number)
+            for id_, rows in self._columns.items()
+            for row in nested_arrays(connection, self._relations[id_], list(filter(self._types.is_list, rows)))
+        }
         self._constraints = by_table(ask(queries.CONSTRAINTS))
         self._indexes = by_table(ask(queries.INDEXES))
         sequences = ask(queries.SEQUENCES)
@@ -92,6 +107,8 @@ class _Found:
         )
         indexes = {row.id: row for row in self._indexes[id_]}
         for row in self._constraints[id_]:
+            if not row.is_enforced:
+                continue
             if row.kind == "x":
                 table.append_constraint(_exclusion(table, row, indexes[row.index_id]))
             elif (constraint := _constraint(table, row)) is not None:
@@ -116,7 +133,7 @@ class _Found:
         is_null = not row.is_required and not self._types.is_never_null(row.type)
         return sa.Column(
             row.name,
-            self._types.of(row.type, row.shown, row.dimensions, row.collation),
+            self._types.of(row.type, row.shown, 2 if place in self._nested else row.dimensions, row.collation),
             *extra,
             nullable=is_null,
             server_default=default,
@@ -127,10 +144,15 @@ class _Found:
 
     def add_foreign_keys(self, table: sa.Table, id_: int, tables: Mapping[int, sa.Table]) -> Iterable[Note]:
         """Give a table its foreign keys to those that are there; the others are told."""
+        for row in self._constraints[id_]:
+            if row.kind == "c" and not row.is_enforced:
+                yield Note(table.fullname, f"check {row.name}", _UNENFORCED)
         own = [row for row in self._constraints[id_] if row.kind == "f" and not row.is_of_parent]
         for row in (*own, *self._of_all_partitions(id_, own, tables)):
             what = f"foreign key {row.name} of {', '.join(row.columns)}"
-            if row.has_period:
+            if not row.is_enforced:
+                yield Note(table.fullname, what, _UNENFORCED)
+            elif row.has_period:
                 # Not one of equal values; but rows are written in the order that it demands.
                 if row.parent in tables and table not in tables[row.parent]._extra_dependencies:  # noqa: SLF001
                     table.add_is_dependent_on(tables[row.parent])

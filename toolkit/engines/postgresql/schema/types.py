@@ -106,13 +106,17 @@ class Types:
         row = self._rows[id_]
         return row.kind == "d" and (row.is_required or self.is_never_null(row.base))
 
+    def is_list(self, column: Any) -> bool:
+        """Whether it is declared as an array of one dimension, which need not be true."""
+        return self._rows[column.type].element is not None and column.dimensions <= 1
+
     def _array(self, row: Any, shown: str, dimensions: int) -> TypeEngine[Any]:
         element = self.of(row.element, shown.removesuffix("[]"))
-        rests_on = element
-        while isinstance(rests_on, postgresql.DOMAIN):
-            rests_on = rests_on.data_type
-        # An array of arrays is a composite's way; and composites have a form of their own in JSON.
-        if isinstance(rests_on, sa.ARRAY | EngineType):
+        # SQLAlchemy would have other engines make the domain, too.
+        while isinstance(element, postgresql.DOMAIN):
+            element = element.data_type
+        # Composites have a form of their own in JSON, and there is no other array of arrays than one of domains.
+        if isinstance(element, sa.ARRAY | EngineType):
             return EngineType("postgresql", shown)
         return postgresql.ARRAY(element, dimensions=dimensions or None)
 

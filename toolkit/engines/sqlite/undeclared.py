@@ -1,0 +1,26 @@
+"""What a table of SQLite holds beside what its columns were declared for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Documents(IntEnum):
+    """What JSON documents are; of a column, the worst that one of them is."""
+
+    VALUES = 0
+    """The same to an engine that keeps their values alone."""
+    TEXTS = 1
+    """Not the same: one has a key twice, or a character that is refused as a value."""
+    NONE = 2
+    """One is no document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undeclared:
+    """The `columns` that hold what was not declared, or were declared as nothing; what JSON columns hold."""
+
+    columns: frozenset[str]
+    documents: Mapping[str, Documents]
