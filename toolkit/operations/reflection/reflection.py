@@ -41,11 +41,12 @@ class Reflection:
     notes: tuple[Note, ...] = ()
     is_made: bool = False
 
-    @property
-    def warnings(self) -> tuple[TransferWarning, ...]:
-        """What is not carried, or not as it is."""
+    def warnings(self, wanted: Wanted) -> tuple[TransferWarning, ...]:
+        """What is not carried, or not as it is, of the tables that are worked on, and of what nobody has left out."""
         return tuple(
-            TransferWarning(NOT_CARRIED, note.table, f"{note.what}: {note.reason}", note.column) for note in self.notes
+            TransferWarning(NOT_CARRIED, note.table, f"{note.what}: {note.reason}", note.column)
+            for note in self.notes
+            if note.table in self.names or not (wanted.tables or note.table in wanted.exclude)
         )
 
 
@@ -71,6 +72,8 @@ def reflect_one(database: Database, wanted: Wanted, types: TypesBy = TypesBy.VAL
         UnknownNameError: it has no table of a name that was given.
     """
     with connect(database) as connection:
+        # What writers of a file would wait for: its values are read from a copy, where they would.
+        connection.lock_tables(())
         schema = schema_of(connection, types)
         require_known(connection, wanted, schema.metadata.tables)
         names, notes = chosen(schema.metadata.tables, wanted)
@@ -88,6 +91,7 @@ def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares
     """
     with ExitStack() as open_:
         own = open_.enter_context(connect(source))
+        own.lock_tables(())
         other = open_.enter_context(connect(target)) if exists(target) else None
         there = None if other is None else schema_of(other, _types(own, other))
         if there is not None and (compares or _meet(own, there, wanted)):
