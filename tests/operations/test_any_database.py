@@ -282,9 +282,11 @@ def test_an_index_of_sqlites_is_left_out_by_itself_and_may_be_excluded(bare: Con
     )
     fill(bare, "duckdb2", AUTHORS)
     for target in ("duckdb", "duckdb2"):
-        result = sync(bare, "sqlite", target, exclude=["found", "found_data"])
+        result = sync(bare, "sqlite", target, exclude=["found_data"])
         assert list(counts(result)) == ["author"]
         assert {each.place for each in result.warnings if each.is_of_schema} >= {"found", "seen"}
+        result = sync(bare, "sqlite", target, exclude=["found"])
+        assert "found" not in {each.place for each in result.warnings if each.is_of_schema}
 
 
 def test_orphans_are_named_with_the_option_that_gets_past_them(bare: Config, tmp_path: Path) -> None:
