@@ -102,10 +102,11 @@ def test_a_conversion_that_makes_nothing_of_a_column_is_refused(config: Config, 
         sync(config, source, f"duckdb:///{tmp_path}/b.duckdb", convert=["t.v:round"])
 
 
+@pytest.mark.parametrize("columns", ["v)", "v BLOB)", "v ANY) STRICT"])
 def test_numbers_among_the_texts_of_a_column_without_a_type_are_no_texts(
-    config: Config, run: Run, tmp_path: Path
+    config: Config, run: Run, tmp_path: Path, columns: str
 ) -> None:
-    source = run("a", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 5), (2, '5')")
+    source = run("a", f"CREATE TABLE t (id INTEGER PRIMARY KEY, {columns}; INSERT INTO t VALUES (1, 5), (2, '5')")
     target = f"duckdb:///{tmp_path}/b.duckdb"
     with pytest.raises(ToolkitError, match=r"t\.v: 1 value|holds 5"):
         sync(config, source, target)

@@ -80,7 +80,8 @@ class Declared:
         """What SQLite makes of values if it can; `DECIMAL` for NUMERIC, `ANY` for BLOB ("Datatypes", section 3.1)."""
         upper = self.text.upper()
         found = next((family for parts, family in _AFFINITIES if any(part in upper for part in parts)), Family.DECIMAL)
-        return Family.ANY if not upper.strip() or found is Family.BYTES else found
+        # In a STRICT table, ANY has none; elsewhere it is hardly met.
+        return Family.ANY if upper.strip() in ("", "ANY") or found is Family.BYTES else found
 
     @property
     def length(self) -> int | None:

@@ -105,7 +105,8 @@ def _by_classes(declared: Declared, measure: ColumnMeasure) -> Chosen:
     if declared.affinity is Family.DECIMAL and classes == {"integer", "text"} and declared.family is Family.ANY:
         return text_type(declared), f"{held}, which are taken for their digits"
     # A number is another value than its digits: whatever is not of the type is refused, and named by its row.
-    type_ = text_type(declared) if declared.family is Family.ANY else declared.type
+    has_no_bytes = declared.family is Family.BYTES and "blob" not in classes
+    type_ = text_type(declared) if declared.family is Family.ANY or has_no_bytes else declared.type
     return type_, _MIXED.format(classes=_listed(measure), type=_name(type_), place="{place}")
 
 
