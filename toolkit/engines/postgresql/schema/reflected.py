@@ -153,14 +153,17 @@ class _Found:
             if not row.is_enforced:
                 yield Note(table.fullname, what, _UNENFORCED)
             elif row.has_period:
-                # Not one of equal values; but rows are written in the order that it demands.
-                if row.parent in tables and table not in tables[row.parent]._extra_dependencies:  # noqa: SLF001
-                    table.add_is_dependent_on(tables[row.parent])
+                # It is none of equal values.
+                _write_after(table, tables.get(row.parent))
                 yield Note(table.fullname, what, "It is of periods: carried only to PostgreSQL.")
             elif row.parent in tables:
                 table.append_constraint(_foreign_key(row, tables[row.parent]))
             else:
                 yield Note(table.fullname, what, f"{row.quoted_parent} is none of the tables that can be read.")
+        for part in self._partitions[id_]:
+            for row in self._constraints_of_partitions[part.id]:
+                if row.kind == "f":
+                    _write_after(table, tables.get(row.parent))
 
     def _of_all_partitions(self, id_: int, own: Sequence[Any], tables: Collection[int]) -> list[Any]:
         """The foreign keys that each partition of a table has by itself, so that all the table's rows have them."""
@@ -172,6 +175,12 @@ class _Found:
             return []
         shared = set.intersection(*(set(keys) for keys in each)) - {_meaning(row) for row in own}
         return [row for meaning, row in each[0].items() if meaning in shared and row.parent in tables]
+
+
+def _write_after(table: sa.Table, parent: sa.Table | None) -> None:
+    """Have rows of a table written after its parent's, by a foreign key that SQLAlchemy has no word for."""
+    if parent is not None and parent is not table and table not in parent._extra_dependencies:  # noqa: SLF001
+        table.add_is_dependent_on(parent)
 
 
 def _meaning(row: Any) -> tuple[Any, ...]:
