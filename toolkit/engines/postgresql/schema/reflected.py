@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from toolkit.core.schema import NEXT_NUMBER, Note, Schema
+from toolkit.core.schema import NEXT_NUMBER, Note, Schema, TypesBy
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.postgresql.schema import queries
 from toolkit.engines.postgresql.schema.indexes import index
 from toolkit.engines.postgresql.schema.notes import notes
 from toolkit.engines.postgresql.schema.sequences import next_numbers
+from toolkit.engines.postgresql.schema.stored import Stored
 from toolkit.engines.postgresql.schema.types import Types
 from toolkit.engines.postgresql.sql import quoted
 
@@ -27,13 +28,13 @@ _STORED = {"s": True, "v": False}
 _UNENFORCED = "It is not enforced: carried only to PostgreSQL."
 
 
-def schema_of(connection: PostgresSession, stored: Iterable[StoredTable]) -> Schema:
-    """These tables, and what there is beside them."""
+def schema_of(connection: PostgresSession, stored: Iterable[StoredTable], types: TypesBy) -> Schema:
+    """These tables, and what there is beside them; for another engine (`TypesBy.VALUES`), with types for all values."""
     places = {_qualified(each.schema, each.name): each for each in stored if each.columns}
     ids = numbers_of(connection, list(places))
     metadata = sa.MetaData()
     with queries.within_place(connection):
-        found = _Found(connection, list(ids.values()))
+        found = _Found(connection, list(ids.values()), types)
         tables = {ids[place]: found.table(metadata, ids[place], each) for place, each in places.items()}
         lost = [note for id_, table in tables.items() for note in found.add_foreign_keys(table, id_, tables)]
         others = notes(connection, list(ids.values()))
@@ -51,15 +52,6 @@ def numbers_of(connection: PostgresSession, places: Sequence[str]) -> dict[str, 
     return {row.name: row.id for row in rows}
 
 
-def nested_arrays(connection: PostgresSession, relation: Any, columns: Sequence[Any]) -> list[Any]:
-    """Those of these columns that hold arrays of arrays, or that do not begin at 1: no declaration says so."""
-    if not columns:
-        return []
-    parts = (f"bool_or(array_ndims({row.quoted}) > 1 OR array_lower({row.quoted}, 1) <> 1)" for row in columns)
-    found = connection.run(f"SELECT {', '.join(parts)} FROM {relation.quoted}").fetchone() or ()
-    return [row for row, is_nested in zip(columns, found, strict=True) if is_nested]
-
-
 def by_table(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
     """Rows of the catalogue by the numbers of their tables."""
     found: dict[int, list[Any]] = defaultdict(list)
@@ -71,18 +63,16 @@ def by_table(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
 class _Found:
     """What the catalogue says of all the tables, by their numbers."""
 
-    def __init__(self, connection: PostgresSession, ids: Sequence[int]) -> None:
+    def __init__(self, connection: PostgresSession, ids: Sequence[int], types: TypesBy) -> None:
         def ask(query: str) -> Sequence[Any]:
             return queries.rows(connection, query, ids)
 
         self._relations = {row.id: row for row in ask(queries.RELATIONS)}
         self._columns = by_table(ask(queries.COLUMNS))
         self._types = Types({row.id: row for row in ask(queries.TYPES)})
-        self._nested = {
-            (row.table, row.number)
-            for id_, rows in self._columns.items()
-            for row in nested_arrays(connection, self._relations[id_], list(filter(self._types.is_list, rows)))
-        }
+        self._stored = Stored()
+        for id_, rows in self._columns.items():
+            self._stored.look(connection, self._relations[id_].quoted, rows, self._types, types)
         self._constraints = by_table(ask(queries.CONSTRAINTS))
         self._indexes = by_table(ask(queries.INDEXES))
         sequences = ask(queries.SEQUENCES)
@@ -133,7 +123,7 @@ class _Found:
         is_null = not row.is_required and not self._types.is_never_null(row.type)
         return sa.Column(
             row.name,
-            self._types.of(row.type, row.shown, 2 if place in self._nested else row.dimensions, row.collation),
+            self._stored.type_of(row, self._types),
             *extra,
             nullable=is_null,
             server_default=default,
