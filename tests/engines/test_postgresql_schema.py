@@ -174,6 +174,9 @@ def test_rows_are_written_in_the_order_of_foreign_keys_that_only_partitions_have
             f"ALTER TABLE {name} ADD FOREIGN KEY (parent) REFERENCES z_parent ON DELETE CASCADE"
             for name in ("low", "high")
         ),
+        "CREATE TABLE z_only (id integer PRIMARY KEY)",
+        "ALTER TABLE low ADD CONSTRAINT low_alone FOREIGN KEY (id) REFERENCES z_only",
+        "INSERT INTO z_only VALUES (1)",
         "CREATE TABLE z_valid (id int4range, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS))",
         "CREATE TABLE a_valid (id integer PRIMARY KEY, of int4range, during daterange)",
         "ALTER TABLE a_valid ADD FOREIGN KEY (of, PERIOD during) REFERENCES z_valid (id, PERIOD during)",

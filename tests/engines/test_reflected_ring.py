@@ -133,3 +133,18 @@ def _texts_of_duckdb(file: Path) -> dict[str, list[str | None]]:
         found = connection.execute("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM every ORDER BY id")
         names = [each[0] for each in found.description]
         return dict(zip(names, map(list, zip(*found.fetchall(), strict=True)), strict=True))
+
+
+def test_numbers_of_any_size_arrive_where_decimals_have_38_digits(tmp_path: Path, postgres_url: str) -> None:
+    config = load_config(
+        tmp_path, {"TOOLKIT_ONE_URL": postgres_url, "TOOLKIT_OTHER_URL": f"duckdb:///{tmp_path}/other.duckdb"}
+    )
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("CREATE TABLE numbers (id integer PRIMARY KEY, wide numeric, odd numeric, usual numeric)")
+        connection.execute("INSERT INTO numbers VALUES (1, 1e-30, 'NaN', 1.5), (2, 1e40, '-Infinity', NULL)")
+    assert sync(config, "one", "other").verified
+    assert sync(config, "one", "other").tables[0].unchanged == 2
+    with duckdb.connect(str(tmp_path / "other.duckdb"), read_only=True) as connection:
+        rows = connection.execute("SELECT wide, odd, typeof(usual) FROM numbers ORDER BY id").fetchall()
+    usual = "DECIMAL(38,10)"
+    assert rows == [(f"0.{'0' * 29}1", "NaN", usual), (f"1{'0' * 40}", "-Infinity", usual)]
