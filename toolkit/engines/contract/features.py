@@ -68,10 +68,6 @@ class SchemaFeatures:
     """An index is in ascending or descending order."""
     orders_nulls: bool = True
     """An index says whether NULLs are first."""
-    has_exclusions: bool = False
-    """There are constraints that rows exclude one another by."""
-    index_options: frozenset[str] = frozenset()
-    """Of the options that SQLAlchemy has for an index: those that it takes, besides its condition."""
 
     # -- foreign keys ----------------------------------------------------------------------------------------------
 

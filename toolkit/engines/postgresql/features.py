@@ -22,7 +22,6 @@ FEATURES = SchemaFeatures(
     has_deferrable_keys=True,
     has_nulls_not_distinct=True,
     has_partial_indexes=True,
-    has_exclusions=True,
     has_match_full=True,
     has_set_of_columns=True,
 )
