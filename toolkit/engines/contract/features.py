@@ -58,6 +58,8 @@ class SchemaFeatures:
 
     # -- keys and indexes ------------------------------------------------------------------------------------------
 
+    unindexed: frozenset[str] = frozenset()
+    """The logical types of which no column is in a key or an index."""
     has_deferrable_keys: bool = False
     """A unique key may be checked at the end of a transaction."""
     has_nulls_not_distinct: bool = False

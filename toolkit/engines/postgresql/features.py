@@ -19,6 +19,8 @@ FEATURES = SchemaFeatures(
     computes_of_computed=False,
     numbers_any_column=True,
     never_numbers_null=True,
+    # Unless it is jsonb.
+    unindexed=frozenset({"json"}),
     has_deferrable_keys=True,
     has_nulls_not_distinct=True,
     has_partial_indexes=True,
