@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 COMPARISONS = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 """By sqlglot's word for it, the sign of a comparison."""
 # As an operand of a comparison without brackets, engines bind these differently.
-_LOOSE = frozenset({*COMPARISONS, "is", "in", "between", "like", "not", "and", "or", "nullsafeeq", "nullsafeneq"})
+_LOOSE = frozenset(
+    {*COMPARISONS, "is", "in", "between", "like", "glob", "not", "and", "or", "nullsafeeq", "nullsafeneq"}
+)
 TEXT_TYPES = frozenset({"TEXT", "VARCHAR", "CHAR", "NCHAR", "NVARCHAR", "BPCHAR", "NAME"})
 WIDE_NUMBERS = frozenset({"DECIMAL", "BIGINT", "DOUBLE", "BIGDECIMAL"})
 NUMBER_TYPES = WIDE_NUMBERS | {"INT", "SMALLINT", "TINYINT", "FLOAT"}
@@ -32,6 +34,7 @@ _SAID: dict[str, frozenset[str]] = {
     "column": frozenset({"table"}),
     # Whether NULL is taken for an empty text: it is what the grammar makes of signs that it has no words for.
     "dpipe": frozenset({"safe"}),
+    "glob": frozenset({"negate"}),
     "is": frozenset({"negate"}),
     "like": frozenset({"negate"}),
     "literal": frozenset({"is_string"}),

@@ -57,8 +57,10 @@ class TextParts:
 
     def _visit_like(self, node: Expr) -> Term:
         text, pattern = self.term(tight(node.this)), self.term(tight(node.expression))
-        word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+        word = f"{'NOT ' if node.args.get('negate') else ''}{node.key.upper()}"
         return Term(self._comparing.like(text, pattern, word), BOOLEAN)
+
+    _visit_glob = _visit_like
 
     def _visit_dpipe(self, node: Expr) -> Term:
         terms = [self.term(each) for each in (node.this, node.expression)]
