@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from toolkit.core.decimals import parse_decimals
 from toolkit.core.engine_type import EngineType
@@ -25,7 +25,7 @@ from toolkit.core.types import Kind
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.sqlite.adapter import SqliteAdapter
 from toolkit.engines.sqlite.any_class import AnyClass
-from toolkit.engines.sqlite.native import NATIVE
+from toolkit.engines.sqlite.native import NATIVE, whole_addresses
 from toolkit.engines.sqlite.numbers import (
     as_decimal,
     decimal_form,
@@ -109,6 +109,10 @@ class _Text(SqliteAdapter):
 
 class _Native(_Text):
     classes = ("text",)
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        values = super().incoming(*fetched)
+        return whole_addresses(values) if isinstance(self.declared, postgresql.INET) else values
 
     def lossy(self, declared: str, value: str) -> str | None:
         return f"typeof({value}) <> 'text'"

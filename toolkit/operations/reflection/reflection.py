@@ -118,7 +118,7 @@ def _types(connection: Connection, other: Connection) -> TypesBy:
 
 def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
     """Whether the target has any of the source's tables, under a name that it may have been given there."""
-    names = {table.name.casefold() for table in there.metadata.tables.values() if not is_record(table.name)}
+    names = {table.name.casefold() for table in there.metadata.tables.values() if not _is_record(table)}
     renamed = {other.rpartition(".")[2].casefold() for other in wanted.rename.values()}
     fitting = Names(features_of(there), []).fitting
     return any(
@@ -130,8 +130,8 @@ def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
 
 def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool) -> Reflection:
     schema = schema_of(source, _types(source, target.connection))
-    records = [table.fullname for table in schema.metadata.tables.values() if is_record(table.name)]
-    records += [table.fullname for table in target.schema.metadata.tables.values() if is_record(table.name)]
+    records = [table.fullname for table in schema.metadata.tables.values() if _is_record(table)]
+    records += [table.fullname for table in target.schema.metadata.tables.values() if _is_record(table)]
     left = {*wanted.exclude, *(name for name in records if name not in wanted.tables)}
     rename = {**names_there(schema.metadata, target.schema.metadata, features_of(target.schema)), **wanted.rename}
     found = joined(Side(source, schema), target, rename, left, wanted.exclude_columns)
@@ -198,9 +198,19 @@ def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     names, notes = chosen(schema.metadata.tables, wanted)
     there = Made(schema) if is_alike else made(schema, target.kind)
     schema = there.schema
+    # Of tables that are made, and unless some were named, of what is beside all tables.
+    told = [
+        note
+        for note in schema.notes
+        if note.table in names or not (wanted.tables or note.table in schema.metadata.tables)
+    ]
     return Reflection(
-        schema.metadata, names, f"the schema of {source.name}", there.renames, (*schema.notes, *notes), is_made=True
+        schema.metadata, names, f"the schema of {source.name}", there.renames, (*told, *notes), is_made=True
     )
+
+
+def _is_record(table: sa.Table) -> bool:
+    return is_record(table.name, table.columns.keys())
 
 
 def require_known(connection: Connection, wanted: Wanted, tables: Collection[str]) -> None:
@@ -222,7 +232,7 @@ def chosen(tables: Mapping[str, sa.Table], wanted: Wanted) -> tuple[tuple[str, .
     for name, table in tables.items():
         if name in wanted.exclude or name not in (wanted.tables or tables):
             continue
-        if is_record(table.name) and not wanted.tables:
+        if _is_record(table) and not wanted.tables:
             if not is_own(table.name):
                 notes.append(Note(name, "table", "It is a migration tool's record."))
             continue
