@@ -110,7 +110,14 @@ _STRAPI = ("admin_users.created_at:epoch-ms", "articles.published_at:epoch-ms")
 
 STYLES = (
     Style("diesel", "__diesel_schema_migrations", into_tables=_NANOSECONDS, into_nothing=_NANOSECONDS),
-    Style("gorm", "schema_migrations", "INSERT INTO users (name) VALUES ('x') RETURNING id", 10, into_tables=_NANOSECONDS, into_nothing=_NANOSECONDS),
+    Style(
+        "gorm",
+        "schema_migrations",
+        "INSERT INTO users (name) VALUES ('x') RETURNING id",
+        10,
+        into_tables=_NANOSECONDS,
+        into_nothing=_NANOSECONDS,
+    ),
     Style("efcore", "__EFMigrationsHistory", """INSERT INTO "Tags" ("Label") VALUES ('x') RETURNING "Id\"""", 3),
     Style(
         "prisma",
@@ -120,7 +127,14 @@ STYLES = (
         into_tables=("User.createdAt:epoch-ms",),
         into_nothing=("User.createdAt:epoch-ms",),
     ),
-    Style("strapi", "knex_migrations", "INSERT INTO articles_categories_lnk (article_ord) VALUES (1) RETURNING id", 6, into_tables=_STRAPI, into_nothing=_STRAPI),
+    Style(
+        "strapi",
+        "knex_migrations",
+        "INSERT INTO articles_categories_lnk (article_ord) VALUES (1) RETURNING id",
+        6,
+        into_tables=_STRAPI,
+        into_nothing=_STRAPI,
+    ),
     Style("typeorm", "migrations", "INSERT INTO post (title) VALUES ('x') RETURNING id", 3),
     Style(
         "django",
@@ -129,9 +143,30 @@ STYLES = (
         41,
         into_tables=("shop_rental.lasts:epoch-us",),
     ),
-    Style("rails", "schema_migrations", "INSERT INTO comments (account_id, created_at) VALUES (1, now()) RETURNING id", 13),
+    Style(
+        "rails", "schema_migrations", "INSERT INTO comments (account_id, created_at) VALUES (1, now()) RETURNING id", 13
+    ),
     Style("peewee", "migratehistory", "INSERT INTO upload (content, size, share) VALUES ('', 1, 1) RETURNING id", 3),
-    Style("hibernate", "flyway_schema_history", "INSERT INTO book (active) VALUES (true) RETURNING id", 5, into_tables=("book.created_at:epoch-ms",), into_nothing=("book.created_at:epoch-ms",)),
-    Style("drizzle", "__drizzle_migrations", "INSERT INTO users (full_name) VALUES ('x') RETURNING id", 3, into_tables=("users.created_at:epoch-s", "posts.published_ms:epoch-ms")),
-    Style("handwritten", "SchemaVersion", "INSERT INTO person (born) VALUES ('2024-01-01') RETURNING id", 8, 'INSERT INTO "Person" (born) VALUES (NULL) RETURNING "Id"'),
+    Style(
+        "hibernate",
+        "flyway_schema_history",
+        "INSERT INTO book (active) VALUES (true) RETURNING id",
+        5,
+        into_tables=("book.created_at:epoch-ms",),
+        into_nothing=("book.created_at:epoch-ms",),
+    ),
+    Style(
+        "drizzle",
+        "__drizzle_migrations",
+        "INSERT INTO users (full_name) VALUES ('x') RETURNING id",
+        3,
+        into_tables=("users.created_at:epoch-s", "posts.published_ms:epoch-ms"),
+    ),
+    Style(
+        "handwritten",
+        "SchemaVersion",
+        "INSERT INTO person (born) VALUES ('2024-01-01') RETURNING id",
+        8,
+        'INSERT INTO "Person" (born) VALUES (NULL) RETURNING "Id"',
+    ),
 )
