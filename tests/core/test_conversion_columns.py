@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.core.test_conversions import STORED, TYPES
 from toolkit.core import conversion_columns
-from toolkit.core.conversion_columns import converted_column, one_by_one
+from toolkit.core.conversion_columns import ConvertedColumn, converted_column, one_by_one
 from toolkit.core.conversions import CONVERSIONS
 from toolkit.core.types import Kind, LogicalType, logical_type
 
@@ -42,23 +42,21 @@ NUMBERS = st.one_of(
     st.decimals(-200, 200, places=3).map(str),
     st.floats(-1e6, 1e6).map(repr),
 )
-ODD = st.sampled_from(
-    [
-        *("", " ", "0", "-0", "-0.0", "+1", "007", ".5", "5.", "1e3", "1_000", "\u0661", "nan", "infinity", "1\n", "K"),
-        *("0000-01-01", "0000-01-01 00:00:00", "2024-02-30", "2024-02-30 10:00:00", "2024-01-01 24:00:00", "24:00:00"),
-        *(
-            "2024-01-01 10:00:60",
-            "2024-01-01T00:00",
-            "2024-01-01 00:00 00:00",
-            "2024-01-01 00:00:00.000",
-            "10000-01-01",
-        ),
-        *("2024-01-01\n", "0001-01-01 00:00:00+05:00", "2024-01-01 10:00:00.123456\u0663", "10:00:00.1234567"),
-        *("t", "b", "TRUE", "True ", "oFF", "1.0", "1.00"),
-        *("99999999.995", "999999999999999999.5", "32767.5", "2147483647.5"),
-    ]
-)
-VALUES = st.one_of(st.none(), NUMBERS, MOMENTS, ODD, STORED)
+ODD = [
+    *("", " ", "0", "-0", "-0.0", "+1", "007", ".5", "5.", "1e3", "1_000", "\u0661", "nan", "infinity", "1\n", "K"),
+    *("0000-01-01", "0000-01-01 00:00:00", "2024-02-30", "2024-02-30 10:00:00", "2024-01-01 24:00:00", "24:00:00"),
+    *(
+        "2024-01-01 10:00:60",
+        "2024-01-01T00:00",
+        "2024-01-01 00:00 00:00",
+        "2024-01-01 00:00:00.000",
+        "10000-01-01",
+    ),
+    *("2024-01-01\n", "0001-01-01 00:00:00+05:00", "2024-01-01 10:00:00.123456\u0663", "10:00:00.1234567"),
+    *("t", "b", "TRUE", "True ", "oFF", "1.0", "1.00"),
+    *("99999999.995", "999999999999999999.5", "32767.5", "2147483647.5"),
+]
+VALUES = st.one_of(st.none(), NUMBERS, MOMENTS, st.sampled_from(ODD), STORED)
 EVERY = sorted(CONVERSIONS)
 
 
@@ -80,7 +78,23 @@ def test_values_at_once_are_those_of_one_by_one(values: list[Any], how: str, typ
 
     found, wanted = converted_column(conversion, logical, column), one_by_one(conversion, logical, column)
 
-    assert found.values.type == wanted.values.type == logical.arrow
+    assert_alike(found, wanted, logical)
+
+
+@pytest.mark.parametrize("how", EVERY)
+def test_each_odd_value_is_what_it_is_by_itself(how: str) -> None:
+    for type_ in TYPES:
+        logical = logical_type(type_)
+        if CONVERSIONS[how].fits(logical):
+            for value in ODD:
+                column = stored([value])
+                found, wanted = (each(CONVERSIONS[how], logical, column) for each in (converted_column, one_by_one))
+                assert_alike(found, wanted, logical)
+
+
+def assert_alike(found: ConvertedColumn, wanted: ConvertedColumn, type_: LogicalType) -> None:
+    assert found.values.type == wanted.values.type == type_.arrow
+    # NaN equals nothing.
     assert found.values.equals(wanted.values) or str(found.values) == str(wanted.values)
     assert found.lost.equals(wanted.lost)
     assert found.refused == wanted.refused

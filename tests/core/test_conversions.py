@@ -28,7 +28,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 STORED = st.one_of(
     st.text(), st.binary(), st.integers().map(str), st.floats().map(repr), TIMES.map(str), st.decimals().map(str)
 )
-TYPES = [
+TYPES: list[sa.types.TypeEngine[Any]] = [
     sa.Integer(),
     sa.SmallInteger(),
     sa.Numeric(10, 2),

@@ -75,14 +75,17 @@ def names_and_rows() -> tuple[list[str], list[tuple[str, ...]]]:
     return names, rows
 
 
+Truths = Callable[[str, str], list[bool | None]]
+
+
 @pytest.fixture(scope="module")
-def truths(postgres_server: str) -> Iterator[Callable[[str, str], list[bool | None]]]:
+def truths(postgres_server: str) -> Iterator[Truths]:
     """What a condition is of each of many rows, in a real engine."""
     names, rows = names_and_rows()
     listed = ", ".join(f'"{name}"' for name in names)
     values = ", ".join(f"({index}, {', '.join(row)})" for index, row in enumerate(rows))
     lite, duck = sqlite3.connect(":memory:"), duckdb.connect()
-    with psycopg.connect(postgres_server) as post:
+    with psycopg.connect(postgres_server, autocommit=True) as post:
         connections: dict[str, Any] = {"sqlite": lite, "duckdb": duck, "postgresql": post}
         for engine, connection in connections.items():
             types = [(f'"{name}"', own if engine == "sqlite" else other) for name, _, own, other in COLUMNS]
@@ -95,7 +98,6 @@ def truths(postgres_server: str) -> Iterator[Callable[[str, str], list[bool | No
             return [None if value is None else bool(value) for (value,) in rows]
 
         yield found
-        post.rollback()
     lite.close()
     duck.close()
 
@@ -144,7 +146,8 @@ CONDITIONS = [
     ("duckdb", "(\"trim\"(t) != '')", "!is not certain"),
     ("sqlite", "price * n > 0", "!decimals are reckoned with as doubles"),
     ("sqlite", "typeof(n) = 'integer'", "!is not certain"),
-    ("sqlite", "t GLOB '[a-z]*'", "!is not certain"),
+    ("sqlite", "t GLOB 'A*' OR t NOT GLOB '?'", "((\"t\" LIKE 'A%') OR (NOT (\"t\" LIKE '_')))"),
+    ("sqlite", "t GLOB '[a-z]*'", "!there is no GLOB"),
     ("sqlite", "n > 0 IN (1)", "!not certain without brackets"),
     ("sqlite", "nowhere > 0", "!there is no column nowhere"),
     ("sqlite", "n IN (SELECT 1)", "!is not certain"),
@@ -164,7 +167,9 @@ CONDITIONS = [
     ("postgresql", "(wide >= (0)::numeric)", '(CAST("wide" AS REAL) >= 0)'),
     ("postgresql", "(wide < (100)::numeric)", "!are stored as bytes there"),
     ("postgresql", "(t ~~ '%@%'::text)", "(\"t\" LIKE '%@%')"),
-    ("postgresql", "(t ~~ 'A%'::text)", "!LIKE takes letters of both cases for one"),
+    ("postgresql", "(t ~~ 'A%'::text)", "(\"t\" GLOB 'A*')"),
+    ("postgresql", "(t !~~ 'A_@'::text)", "(\"t\" NOT GLOB 'A?@')"),
+    ("postgresql", "(t ~~ 'A[*]?%'::text)", "(\"t\" GLOB 'A[[][*]][?]*')"),
     ("postgresql", "(t > 'a'::text)", "!texts are ordered by a collation"),
     ("postgresql", "(lower(t) = t)", "!lower() changes other letters"),
     ("postgresql", "(t ~ '^a'::text)", "!is not certain"),
@@ -183,7 +188,7 @@ CONDITIONS = [
 
 @pytest.mark.parametrize(("source", "text", "expected"), CONDITIONS, ids=[text for _, text, _ in CONDITIONS])
 def test_a_condition_means_the_same_in_every_other_engine_or_is_refused_with_its_reason(
-    truths: Callable[[str, str], list[bool | None]], source: str, text: str, expected: str | None
+    truths: Truths, source: str, text: str, expected: str | None
 ) -> None:
     shown = "sqlite" if source != "sqlite" else "postgresql"
     for target in DIALECTS.keys() - {source}:

@@ -8,7 +8,7 @@ import duckdb
 
 
 def catalogue(file: Path) -> list[str]:
-    """One line for each object, without numbers (oid)."""
+    """One line for each object, without numbers (oid), and without the toolkit's own table."""
     found = []
     with duckdb.connect(str(file), read_only=True) as connection:
         for query in _QUERIES:
@@ -18,7 +18,7 @@ def catalogue(file: Path) -> list[str]:
                FROM duckdb_types() WHERE NOT internal ORDER BY ALL"""
         ).fetchall()
         found += [f"{name} {connection.execute(f'SELECT typeof(NULL::{name})').fetchall()}" for (name,) in names]
-    return found
+    return [each for each in found if "toolkit_schema" not in each]
 
 
 _QUERIES = (

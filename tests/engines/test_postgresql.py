@@ -13,7 +13,7 @@ from tests.contracts import schema
 from tests.operations.databases import create, execute
 from toolkit.config import Config, Database
 from toolkit.core.digest import digest_batches
-from toolkit.core.tables import select_tables
+from toolkit.core.tables import select_tables, table_spec
 from toolkit.engines import connect
 from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.errors import ChangedSincePlanError
@@ -37,6 +37,15 @@ sa.Table(
 )
 sa.Table("numbered", metadata, sa.Column("id", sa.Integer, primary_key=True))
 MEASURED, NUMBERED = select_tables(metadata)
+FELT = table_spec(
+    sa.Table(
+        "felt",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("moods", sa.ARRAY(sa.Text)),
+        sa.Column("counts", sa.ARRAY(sa.Integer)),
+    )
+)
 
 
 @pytest.fixture
@@ -118,8 +127,14 @@ def test_types_are_asked_for_once_and_those_that_were_made_later_are_read_as_any
     create(database, metadata)
     with connect(database) as connection:
         assert not list(connection.repository(MEASURED).read())
-    # An enum, and the table itself.
     create(database, schema.metadata)
+    execute(
+        database,
+        "CREATE TYPE mood AS ENUM ('glad', 'sad')",
+        "CREATE DOMAIN positive AS integer CHECK (VALUE > 0)",
+        "CREATE TABLE felt (id integer PRIMARY KEY, moods mood[], counts positive[])",
+        "INSERT INTO felt VALUES (1, '{sad,glad}', '{1,NULL}')",
+    )
     with connect(database, write=True) as connection:
         connection.repository(spec).load([batch], batch.num_rows)
         connection.commit()
@@ -130,6 +145,8 @@ def test_types_are_asked_for_once_and_those_that_were_made_later_are_read_as_any
     monkeypatch.setattr(adbc_driver_postgresql, "connect", refuse)
     with connect(database) as connection:
         assert digest_batches(spec, connection.repository(spec).read()) == digest_batches(spec, [batch])
+        (felt,) = connection.repository(FELT).read()
+        assert felt.to_pylist() == [{"id": 1, "moods": ["sad", "glad"], "counts": [1, None]}]
 
 
 def test_nobody_else_writes_to_a_table_from_its_load_on(config: Config) -> None:

@@ -57,7 +57,7 @@ CREATE FOREIGN DATA WRAPPER wrapper;
 CREATE SERVER elsewhere FOREIGN DATA WRAPPER wrapper;
 CREATE FOREIGN TABLE far (id integer) SERVER elsewhere;
 CREATE TABLE child () INHERITS (kept);
-CREATE TABLE child_with_more (own text) INHERITS (kept);
+CREATE TABLE child_with_more (own text, more text) INHERITS (kept);
 CREATE SEQUENCE unused;
 CREATE TYPE unused_type AS ENUM ('a');
 CREATE DOMAIN used_domain AS text;
@@ -65,6 +65,7 @@ CREATE TABLE pointing (id serial PRIMARY KEY, of_child integer, name used_domain
 ALTER TABLE child ADD PRIMARY KEY (id);
 ALTER TABLE pointing ADD CONSTRAINT to_child FOREIGN KEY (of_child) REFERENCES child;
 CREATE SCHEMA other;
+ALTER TABLE pointing ENABLE ROW LEVEL SECURITY;
 CREATE VIEW other."View 2" AS SELECT 1;
 CREATE TEMPORARY TABLE for_now (id integer);
 """
@@ -82,10 +83,19 @@ def test_what_is_beside_tables_is_told(pair: Config, postgres_url: str) -> None:
         ("far", "foreign table", "Its rows are elsewhere."),
         ("other.View 2", "view", "Only tables are carried."),
         ("child", "table", "Its rows are read, and carried, as those of kept."),
-        ("child_with_more", "table", "Its rows are read, and carried, as those of kept; its own columns are not."),
+        (
+            "child_with_more",
+            "table",
+            "Its rows are read, and carried, as those of kept, without its own columns: own, more.",
+        ),
         ("kept", "trigger stamped", "Triggers are not carried."),
         ("kept", "rule ruled", "Rules are not carried."),
         ("kept", "policy seen", "Policies are not carried."),
+        (
+            "pointing",
+            "row level security",
+            "It is not carried: there every role with rights to the table sees all rows.",
+        ),
         ("counted", "statistics", "Extended statistics are not carried."),
         ("unused", "sequence", "No table takes numbers from it."),
         ("unused_type", "type", "No table has a column of it."),
@@ -149,3 +159,41 @@ def test_arrays_of_arrays_arrive_whatever_their_column_was_declared_as(
     with connect(pair.database("one")) as one:
         types = {each.name: each.type for each in one.schema().metadata.tables["lists"].c}
     assert [getattr(types[name], "dimensions", None) for name in ("numbers", "words", "plain")] == [2, 2, 1]
+
+
+def test_rows_are_written_in_the_order_of_foreign_keys_that_only_partitions_have_or_that_are_of_periods(
+    pair: Config, postgres_url: str, second_postgres_url: str
+) -> None:
+    run(
+        postgres_url,
+        "CREATE TABLE z_parent (id integer PRIMARY KEY)",
+        "CREATE TABLE a_child (id integer PRIMARY KEY, parent integer) PARTITION BY RANGE (id)",
+        "CREATE TABLE low PARTITION OF a_child FOR VALUES FROM (0) TO (10)",
+        "CREATE TABLE high PARTITION OF a_child FOR VALUES FROM (10) TO (20)",
+        *(
+            f"ALTER TABLE {name} ADD FOREIGN KEY (parent) REFERENCES z_parent ON DELETE CASCADE"
+            for name in ("low", "high")
+        ),
+        "CREATE TABLE z_only (id integer PRIMARY KEY)",
+        "ALTER TABLE low ADD CONSTRAINT low_alone FOREIGN KEY (id) REFERENCES z_only",
+        "INSERT INTO z_only VALUES (1)",
+        "CREATE TABLE z_valid (id int4range, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS))",
+        "CREATE TABLE a_valid (id integer PRIMARY KEY, of int4range, during daterange)",
+        "ALTER TABLE a_valid ADD FOREIGN KEY (of, PERIOD during) REFERENCES z_valid (id, PERIOD during)",
+        "ALTER TABLE a_valid ADD FOREIGN KEY (id) REFERENCES z_parent NOT ENFORCED, ADD CHECK (id > 100) NOT ENFORCED",
+        "INSERT INTO z_parent VALUES (1)",
+        "INSERT INTO a_child VALUES (1, 1), (11, 1)",
+        "INSERT INTO z_valid VALUES ('[1,2)', '[2020-01-01,2021-01-01)')",
+        "INSERT INTO a_valid VALUES (7, '[1,2)', '[2020-02-01,2020-03-01)')",
+    )
+    result = sync(pair, "one", "two")
+    assert result.verified
+    assert {(each.table, each.reason.partition(": ")[0]) for each in result.warnings} == {
+        ("a_valid", "check a_valid_id_check"),
+        ("a_valid", "foreign key a_valid_id_fkey of id"),
+        ("a_valid", "foreign key a_valid_of_during_fkey of of, during"),
+    }
+    assert catalogue(second_postgres_url) == catalogue(postgres_url)
+    with connect(pair.database("one")) as one:
+        (key,) = one.schema().metadata.tables["a_child"].foreign_keys
+    assert (key.column.table.name, key.ondelete) == ("z_parent", "CASCADE")

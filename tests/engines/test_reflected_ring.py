@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 
@@ -84,3 +85,66 @@ def _texts(url: str) -> dict[str, list[str | None]]:
             name: [row[0] for row in connection.execute(f'SELECT "{name}"::text FROM every ORDER BY id'.encode())]
             for name in names
         }
+
+
+OF_DUCKDB = """
+CREATE TYPE mood AS ENUM ('sad', 'it''s ok', ', ');
+CREATE TABLE every (
+    id BIGINT PRIMARY KEY, tiny TINYINT, unsigned UBIGINT, big HUGEINT, amount DECIMAL(12, 3), raw BLOB, words VARCHAR,
+    moment TIMESTAMPTZ, seconds TIMESTAMP_S, nanos TIMESTAMP_NS, zoned TIMETZ,
+    lasts INTERVAL, key UUID, doc JSON, bits BIT, feeling mood, feelings mood[], pair STRUCT(a INTEGER, "b c" mood),
+    either UNION(num INTEGER, str VARCHAR), pairs MAP(VARCHAR, INTEGER), three INTEGER[3], numbers INTEGER[],
+    matrix INTEGER[][], uneven INTEGER[][], deep INTEGER[][][]
+);
+INSERT INTO every VALUES (
+    1, -5, 18446744073709551615, 12345678901234567890, 12345.678, '\\x00\\xFF'::BLOB, 'a ''b'' %s :x "q" é',
+    '2006-02-14 22:04:36.123456+02', '2006-02-14 22:04:36', '2006-02-14 22:04:36.123456789', '12:00:00+05:30',
+    INTERVAL 3 DAY, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"b": 1, "a": 1.50}', '101', 'it''s ok', ['sad', ', '],
+    {'a': 1, 'b c': 'sad'}, 5, MAP {'k': 1}, [1, 2, 3], [1, NULL], [[1, 2], [3, 4]], [[1], []], [[[1]], []]
+);
+INSERT INTO every (id) VALUES (2);
+"""
+
+
+def test_rows_of_duckdbs_types_come_back_from_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    urls = {
+        "ONE": f"duckdb:///{tmp_path}/one.duckdb",
+        "OTHER": postgres_url,
+        "BACK": f"duckdb:///{tmp_path}/back.duckdb",
+    }
+    config = load_config(tmp_path, {f"TOOLKIT_{name}_URL": url for name, url in urls.items()})
+    with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
+        connection.execute(OF_DUCKDB)
+    for source, target in (("one", "other"), ("other", "back")):
+        assert sync(config, source, target).verified
+        again = sync(config, source, target)
+        assert [(table.inserted, table.updated, table.unchanged) for table in again.tables] == [(0, 0, 2)]
+    before, after = (_texts_of_duckdb(tmp_path / f"{name}.duckdb") for name in ("one", "back"))
+    # A number of any size is one of 38 digits there, and the text of a UNION says which member it is.
+    assert {name: values[0] for name, values in after.items() if values != before[name]} == {
+        "big": "12345678901234567890.0000000000",
+        "either": "{'tag': num, 'value': 5}",
+    }
+
+
+def _texts_of_duckdb(file: Path) -> dict[str, list[str | None]]:
+    """By column, the rows' values as DuckDB writes them."""
+    with duckdb.connect(str(file), read_only=True) as connection:
+        found = connection.execute("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM every ORDER BY id")
+        names = [each[0] for each in found.description]
+        return dict(zip(names, map(list, zip(*found.fetchall(), strict=True)), strict=True))
+
+
+def test_numbers_of_any_size_arrive_where_decimals_have_38_digits(tmp_path: Path, postgres_url: str) -> None:
+    config = load_config(
+        tmp_path, {"TOOLKIT_ONE_URL": postgres_url, "TOOLKIT_OTHER_URL": f"duckdb:///{tmp_path}/other.duckdb"}
+    )
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("CREATE TABLE numbers (id integer PRIMARY KEY, wide numeric, odd numeric, usual numeric)")
+        connection.execute("INSERT INTO numbers VALUES (1, 1e-30, 'NaN', 1.5), (2, 1e40, '-Infinity', NULL)")
+    assert sync(config, "one", "other").verified
+    assert sync(config, "one", "other").tables[0].unchanged == 2
+    with duckdb.connect(str(tmp_path / "other.duckdb"), read_only=True) as connection:
+        rows = connection.execute("SELECT wide, odd, typeof(usual) FROM numbers ORDER BY id").fetchall()
+    usual = "DECIMAL(38,10)"
+    assert rows == [(f"0.{'0' * 29}1", "NaN", usual), (f"1{'0' * 40}", "-Infinity", usual)]

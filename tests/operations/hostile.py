@@ -130,6 +130,7 @@ def of_postgres() -> Schema:
             name="listed",
         ),
         sa.UniqueConstraint("email", "num", name="once", deferrable=True, initially="DEFERRED"),
+        sa.UniqueConstraint("tags", name="tagged"),
         sa.UniqueConstraint("rate", name="rated", postgresql_nulls_not_distinct=True),
         pg.ExcludeConstraint(("num", "="), name="excluded", using="btree"),
         comment="people",
@@ -137,6 +138,7 @@ def of_postgres() -> Schema:
     user = metadata.tables["User"]
     sa.Index("user_lower", verbatim("lower(email)"), unique=True, _table=user)
     sa.Index("user_live", user.c.email, unique=True, postgresql_where=verbatim("(ok AND (mood = 'happy'::mood))"))
+    sa.Index("user_tags", user.c.tags)
     sa.Index("user_gin", user.c.tags, postgresql_using="gin")
     sa.Index("user_order", sa.nulls_last(user.c.rate.desc()), postgresql_include=["num"])
     sa.Table(
@@ -179,9 +181,11 @@ def of_duckdb() -> Schema:
         sa.CheckConstraint(verbatim('(("name" != \'x\') OR ("name" IS NULL))'), name="named"),
         sa.CheckConstraint(verbatim("regexp_matches(\"name\", 'x')"), name="matched"),
         sa.CheckConstraint(verbatim("(\"name\" > 'a')"), name="after"),
+        sa.Column("doc", sa.JSON(), **none),
         sa.UniqueConstraint("name", "size"),
     )
     thing = metadata.tables["thing"]
     sa.Index("thing_lower", verbatim('lower("name")'), unique=True, _table=thing)
     sa.Index("thing_size", thing.c.size)
+    sa.Index("thing_doc", thing.c.doc, unique=True)
     return Schema("duckdb", metadata)

@@ -105,6 +105,36 @@ def test_types_are_those_of_the_side_that_keeps_to_them(bare: Config) -> None:
     assert found == [("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", True, 1704164645, '{"b": 1}')]
 
 
+@pytest.mark.parametrize(
+    ("declared", "stored"),
+    [
+        ("CHAR(32)", "a0eebc999c0b4ef8bb6d6bb9bd380a11"),
+        ("text", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        ("BLOB", bytes.fromhex("a0eebc999c0b4ef8bb6d6bb9bd380a11")),
+    ],
+)
+def test_a_uuid_goes_into_sqlite_as_its_column_is_declared(bare: Config, declared: str, stored: object) -> None:
+    fill(bare, "postgres", "CREATE TABLE t (id uuid PRIMARY KEY)")
+    fill(bare, "postgres", "INSERT INTO t VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11')")
+    fill(bare, "sqlite", f"CREATE TABLE t (id {declared} PRIMARY KEY)")
+    assert sync(bare, "postgres", "sqlite").verified
+    assert query(bare, "sqlite", "SELECT id FROM t") == [(stored,)]
+
+
+def test_what_the_source_computes_is_kept_in_a_plain_column_and_what_the_target_computes_is_named(bare: Config) -> None:
+    computed = "CREATE TABLE t (id INTEGER PRIMARY KEY, a text, b text GENERATED ALWAYS AS (a || '!') STORED)"
+    plain = "CREATE TABLE t (id INTEGER PRIMARY KEY, a text, b text)"
+    fill(bare, "sqlite", computed, "INSERT INTO t (id, a) VALUES (1, 'x')")
+    fill(bare, "duckdb", plain)
+    assert sync(bare, "sqlite", "duckdb").verified
+    assert query(bare, "duckdb", "SELECT * FROM t") == [(1, "x", "x!")]
+    fill(bare, "sqlite2", computed)
+    with pytest.raises(SchemaMismatchError, match=r"sqlite2 computes t\.b") as caught:
+        sync(bare, "duckdb", "sqlite2")
+    assert "--exclude-column t.b" in caught.value.advice
+    assert sync(bare, "duckdb", "sqlite2", exclude_columns=["t.b"]).verified
+
+
 LEFT_BEHIND = [
     ("CREATE TABLE extra (id NUMBERED)", "INSERT INTO extra VALUES (1)", "--exclude extra", {"exclude": ["extra"]}),
     (
@@ -252,9 +282,11 @@ def test_an_index_of_sqlites_is_left_out_by_itself_and_may_be_excluded(bare: Con
     )
     fill(bare, "duckdb2", AUTHORS)
     for target in ("duckdb", "duckdb2"):
-        result = sync(bare, "sqlite", target, exclude=["found", "found_data"])
+        result = sync(bare, "sqlite", target, exclude=["found_data"])
         assert list(counts(result)) == ["author"]
         assert {each.place for each in result.warnings if each.is_of_schema} >= {"found", "seen"}
+        result = sync(bare, "sqlite", target, exclude=["found"])
+        assert "found" not in {each.place for each in result.warnings if each.is_of_schema}
 
 
 def test_orphans_are_named_with_the_option_that_gets_past_them(bare: Config, tmp_path: Path) -> None:

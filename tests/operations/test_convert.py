@@ -276,17 +276,22 @@ def test_what_a_conversion_cannot_take_is_rejected_like_any_other_row(
 ) -> None:
     case = example(INT, engine, "duckdb2")
     text = "" if engine == "sqlite" else "varchar"
-    case.fill(text, ["'1.5'", "'it''s \"x\"'", "NULL", "'2'", "'3.5'"])
+    case.fill(text, ["'1.5'", "'it''s \"x\"'", "NULL", "'2'", "'3.5'", "'99.5'"])
+    case.fill("INTEGER CHECK (v < 50)", [], "duckdb2")
 
     for dry_run, folder in ((True, "dry"), (False, "out")):
         result = case.run("t.v:round", rejects=tmp_path / folder, dry_run=dry_run)
-        assert [(each.table, each.rows) for each in result.rejected] == [("t", 1)]
-        assert [(each.place, each.rows) for each in result.warnings if each.is_of_conversion] == [("t.v", 2)]
+        # What the target refuses is seen as it is written; what is left out does not count as changed.
+        assert [each.rows for each in result.rejected] == [1 if dry_run else 2]
+        assert [(each.place, each.rows) for each in result.warnings if each.is_of_conversion] == [
+            ("t.v", 3 if dry_run else 2)
+        ]
 
     assert result.verified
     assert case.held() == ["2", "NULL", "2", "4"]
-    (line,) = (tmp_path / "out" / "t.jsonl").read_text().splitlines()
+    line, refused = (tmp_path / "out" / "t.jsonl").read_text().splitlines()
     row = json.loads(line)
+    assert (json.loads(refused)["id"], json.loads(refused)["v"]) == (6, 100)
     assert (row["id"], row["v"], row["$unread"]) == (2, 'it\'s "x"', {"v": 'it\'s "x"'})
     assert "which the conversion round does not take: it is not a decimal number" in row["$rejected"]
     (tmp_path / "out" / "t.jsonl").write_text(line.replace('"v":"it\'s \\"x\\""', '"v":9', 1))
@@ -300,11 +305,15 @@ def test_a_key_that_a_conversion_cannot_take_is_rejected_with_what_else_is_wrong
     case = example(INT, key="DateTime")
     with connected(case.config.database("sqlite")) as connection:
         connection.exec_driver_sql("CREATE TABLE t (id PRIMARY KEY, v)")
-        connection.exec_driver_sql("INSERT INTO t VALUES (1700000000, 1.5), ('soon', 'x'), (1700000001, 'y'), (0.5, 2)")
+        connection.exec_driver_sql(
+            "INSERT INTO t VALUES (1700000000, 1.5), ('soon', 'x'), (1700000001, 'y'), (0.5, 2.5)"
+        )
 
     result = case.run("t.id:epoch-s", "t.v:round", rejects=tmp_path / "out")
 
     assert (result.verified, case.held()) == (True, ["2"])
+    # What is left out does not count.
+    assert [(each.place, each.rows) for each in result.warnings if each.is_of_conversion] == [("t.v", 1)]
     rows = [json.loads(line) for line in (tmp_path / "out" / "t.jsonl").read_text().splitlines()]
     assert {row["id"]: row["v"] for row in rows} == {"0.5": 2, "soon": "x", "2023-11-14T22:13:21": "y"}
     assert all(name in rows[0]["$rejected"] for name in ("column 'id'", "column 'v'"))

@@ -198,6 +198,17 @@ def test_a_dry_run_into_nothing_has_what_inspect_tells(bare: Config) -> None:
     assert sync(bare, "sqlite", "duckdb", dry_run=True).inspection is None
 
 
+def test_a_dry_run_has_the_types_that_conversions_make(bare: Config) -> None:
+    execute(
+        bare, "sqlite", "CREATE TABLE a (id INTEGER PRIMARY KEY, at INTEGER)", "INSERT INTO a VALUES (1, 1700000000)"
+    )
+    told = sync(bare, "sqlite", "duckdb", convert=["a.at:epoch-s"], dry_run=True).inspection
+    assert told is not None
+    at = columns(told.tables[0])["at"]
+    assert (at.type, at.why) == ("TIMESTAMP WITH TIME ZONE", "Its values are converted.")
+    assert told.tables[0].misfits == ()
+
+
 @pytest.mark.parametrize(
     ("name", "engine"),
     [

@@ -607,3 +607,16 @@ def test_rows_that_are_rejected_do_not_go_with_those_that_are_replaced(
     assert rows(config, target, "SELECT * FROM log") == [(1, "x"), (2, "y")]
     execute(config.database(target), "DELETE FROM log WHERE v = 'x'")
     assert counts(rejecting(rejects=tmp_path / "other"))["log"] == (1, 0, 0, 1)
+
+
+def test_conversions_are_counted_without_the_rows_that_are_rejected(using: Using, tmp_path: Path) -> None:
+    metadata = sa.MetaData()
+    sa.Table("line", metadata, sa.Column("n", sa.Integer), sa.Column("v", sa.Text), sa.Column("at", sa.DateTime))
+    config = using(metadata)
+    create(config.database("duckdb"), metadata)
+    execute(
+        config.database("sqlite"),
+        "INSERT INTO line VALUES (1, 'a', ''), (1, 'a', ''), ('x', 'a', ''), (2, 'b', '2024-01-01 00:00:00')",
+    )
+    result = sync(config, "sqlite", "duckdb", convert=["line.at:empty-as-null"], rejects=tmp_path / "rejects")
+    assert (counts(result), [each.rows for each in result.rejected]) == ({"line": (3, 0, 0, 0)}, [1])

@@ -111,6 +111,8 @@ def test_all_misfits_of_all_tables_are_told_in_one_report_whether_source_or_targ
         }
         lines = caught.value.facts
         assert lines[0] == "14 values of 6 columns do not fit."
+        sentences = caught.value.advice.split(". ")
+        assert len(sentences) == len({*sentences}) > 2
         assert "part.amount: 3 values, no int32: 'x' (id=2), 'x' (id=5), 3000000000 (id=6)" in lines
         assert "part.label: 1 value, no text: b'\\xffA' (id=3)" in lines
         net = "price.net: 2 values, more than the type numeric(10,2) in postgres can keep: 1.2345 (id=7), 1.2345 (id=8)"

@@ -509,3 +509,21 @@ def test_refused_rows_are_looked_for_as_rows_are_written_with_what_is_set_and_wi
     assert result.verified
     assert keys(tmp_path / "out") == {"part": [12], "note": ["y"]}
     assert ids(space, target)["part"] == [10, 11, 13, 14]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_row_whose_watermark_cannot_be_read_is_told_or_rejected_until_it_is_corrected(
+    space: Config, tmp_path: Path, target: str
+) -> None:
+    make(space, "sqlite", *ROWS, *BROKEN, "UPDATE maker SET name = CAST(x'ff' AS TEXT) WHERE id = 4")
+    with pytest.raises(MisfitsError, match="2 values of 2 columns do not fit"):
+        sync(space, "sqlite", target, since=Since("founded"))
+
+    results = [
+        sync(space, "sqlite", target, since=Since("founded"), rejects=tmp_path / name) for name in ("first", "again")
+    ]
+
+    assert [(result.verified, rejected(result)["maker"]) for result in results] == [(True, 2)] * 2
+    execute(space.database("sqlite"), "UPDATE maker SET founded = 5, name = 'x' WHERE id IN (3, 4)")
+    assert sync(space, "sqlite", target, since=Since("founded")).verified
+    assert ids(space, target)["maker"] == [1, 2, 3, 4]

@@ -92,9 +92,9 @@ def project(pytester: pytest.Pytester, postgres_url: str, monkeypatch: pytest.Mo
     project.fixture("item", {"id": 1, "name": "bread"}, {"id": 2, "name": "salt"})
     project.settings("toolkit_databases = sqlite postgres duckdb")
     # Runs and tests in this process collect garbage: what was there before is none of theirs, and takes them seconds.
+    gc.collect()
     gc.freeze()
     yield project
-    gc.unfreeze()
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         for (name,) in databases_of(connection, project):
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -72,7 +72,8 @@ def show_transfer(result: SyncResult) -> None:
     for each in result.rejected:
         say(f"{rejected}: {plural(each.rows, 'row')} of {each.table}, into {each.file}")
     _show_converted(result.warnings)
-    _show_not_carried(result.warnings)
+    if result.inspection is None:
+        _show_not_carried(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not copied, for the models do not know it: {left}.")
     if result.dry_run and result.created_schema:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from toolkit.core.conversions import EMPTY, TRUTHS, UNITS, Conversion
 from toolkit.core.decimals import parse_decimals
-from toolkit.core.exact_texts import BITS
+from toolkit.core.exact_texts import BITS, MOMENT_KINDS
 from toolkit.core.moments import DAY, FOUR_DIGIT_YEARS
 from toolkit.core.types import INTEGER_KINDS, Kind, LogicalType
 
@@ -113,6 +113,8 @@ def _epoch(units: int) -> Callable[[LogicalType, pa.Array], Masked]:
     limits = -(-FOUR_DIGIT_YEARS[0] // factor), FOUR_DIGIT_YEARS[1] // factor
 
     def convert(type_: LogicalType, texts: pa.Array) -> Masked:
+        if type_.kind not in MOMENT_KINDS:
+            return pa.nulls(len(texts), type_.arrow), None
         whole = pc.replace_substring_regex(_matching(texts, _EPOCH), r"\..*$", "").cast(pa.int64())
         microseconds = pc.multiply(_between(whole, *limits), factor)
         if type_.kind != Kind.DATE:

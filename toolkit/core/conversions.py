@@ -30,6 +30,8 @@ UNITS = {"epoch-s": 1, "epoch-ms": 1_000, "epoch-us": 1_000_000}
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local times have no zone
 _LOCAL = LogicalType(Kind.TIMESTAMP)
 _TIMESTAMPS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+# Lengths of time, as Django keeps them in SQLite: a number counts from nothing.
+_LENGTHS = frozenset({Kind.INTERVAL, Kind.CALENDAR_INTERVAL})
 _ROUNDED = INTEGER_KINDS | {Kind.DECIMAL}
 TRUTHS = {
     **dict.fromkeys(("t", "true", "yes", "y", "1", "on", "1.0"), True),
@@ -106,6 +108,8 @@ def _takes(name: str, type_: LogicalType, stored: Stored) -> bool:
         converted, _ = found.value(type_, stored)
     except ValueError:
         return False
+    if type_.kind in _LENGTHS:
+        return name == "epoch-us"
     return not name.startswith("epoch") or _is_usual(type_, converted)
 
 
@@ -120,17 +124,19 @@ def shown_stored(stored: Stored) -> str:
 
 
 def _epoch(units: int) -> Callable[[LogicalType, Stored], Any]:
-    """From so many units a second since 1970."""
+    """From so many units a second, since 1970 if it is a moment that they make."""
 
-    def convert(type_: LogicalType, stored: Stored) -> int:
+    def convert(type_: LogicalType, stored: Stored) -> Any:
         text = text_of(stored)
         try:
             number = parse_decimal(text)
         except ValueError:
-            return int(exact_value(type_, text))
+            return exact_value(type_, text)
         if not number.is_finite() or number != number.to_integral_value():
             raise ValueError("is no whole number")
         microseconds = int(number) * (1_000_000 // units)
+        if type_.kind in _LENGTHS:
+            return type_.adapter.parse_json(microseconds)
         if not FOUR_DIGIT_YEARS[0] <= microseconds <= FOUR_DIGIT_YEARS[1]:
             raise ValueError("is beyond the years 1 to 9999")
         if type_.kind != Kind.DATE:
@@ -240,7 +246,10 @@ _TEXTS = frozenset({Kind.TEXT, Kind.ENUM, Kind.NATIVE})
 CONVERSIONS: dict[str, Conversion] = {
     each.name: each
     for each in (
-        *(Conversion(name, MOMENT_KINDS, "timestamps and dates", _epoch(units)) for name, units in UNITS.items()),
+        *(
+            Conversion(name, MOMENT_KINDS | _LENGTHS, "timestamps, dates and intervals", _epoch(units))
+            for name, units in UNITS.items()
+        ),
         Conversion(
             "truncate-microseconds", _TIMESTAMPS | {Kind.TIME}, "timestamps and times", _truncated, _lost_digits
         ),

@@ -1,6 +1,7 @@
 """What a table is made without because its engine has no such thing, kept beside it for whoever makes it elsewhere.
 
-A schema that goes by way of an engine without foreign keys (DuckDB's are not made) or lengths of texts comes back.
+A schema that goes by way of an engine without foreign keys (DuckDB's are not made), lengths of texts or decimals of any
+precision comes back.
 """
 
 from __future__ import annotations
@@ -38,16 +39,18 @@ class _ForeignKey:
 class _Remembered:
     foreign_keys: list[_ForeignKey] = field(default_factory=list)
     lengths: dict[str, int] = field(default_factory=dict)
+    free_decimals: list[str] = field(default_factory=list)
 
 
 def remembered(tables: Sequence[sa.Table]) -> dict[str, str]:
-    """A document for each of these tables that has foreign keys, or lengths of texts."""
+    """A document for each of these tables that has foreign keys, lengths of texts, or decimals of any precision."""
     found = {}
     for table in tables:
         keys = sorted(table.foreign_key_constraints, key=lambda key: str(list(key.column_keys)))
         known = {str(each.name): length for each in table.columns if (length := _length(each))}
-        if keys or known:
-            document = _Remembered([_kept(key) for key in keys], known)
+        free = [str(each.name) for each in table.columns if _is_free(each)]
+        if keys or known or free:
+            document = _Remembered([_kept(key) for key in keys], known, free)
             found[table.fullname] = msgspec.json.encode(document).decode()
     return found
 
@@ -55,6 +58,12 @@ def remembered(tables: Sequence[sa.Table]) -> dict[str, str]:
 def _length(column: sa.Column[Any]) -> int | None:
     type_: Any = column.type
     return type_.length if isinstance(type_, sa.String) and not isinstance(type_, sa.Enum) else None
+
+
+def _is_free(column: sa.Column[Any]) -> bool:
+    type_: Any = column.type
+    is_decimal = isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float)
+    return is_decimal and type_.precision is None
 
 
 def _kept(key: sa.ForeignKeyConstraint) -> _ForeignKey:
@@ -83,6 +92,9 @@ def recall(metadata: sa.MetaData, documents: dict[str, str]) -> None:
         for column, length in found.lengths.items():
             if column in table.columns:
                 _lengthen(table.columns[column], length)
+        for column in found.free_decimals:
+            if column in table.columns and isinstance(table.columns[column].type, sa.Numeric):
+                table.columns[column].type = sa.NUMERIC()
         for key in found.foreign_keys:
             _point(metadata, table, key)
 

@@ -23,6 +23,8 @@ from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
 
 _EQUAL = ("=", "<>")
 _BOUNDS, _BOUNDS_OF_ZERO = (">=", "<="), (">", "<")
+_AS_GLOB = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
+_AS_LIKE = str.maketrans({"*": "%", "?": "_"})
 _WHOLE_DOUBLES = 2**53
 
 
@@ -126,9 +128,15 @@ class Comparing:
         value = pattern.literal
         if text.kind != Kind.TEXT or not text.is_plain or not isinstance(value, str) or "\\" in value:
             raise Untranslatable(f"the meaning of {text.sql} {word} {pattern.sql} is not certain there")
+        if "GLOB" in word:
+            if any(each in "[%_" for each in value) or self.target.like_folds:
+                raise Untranslatable("there is no GLOB")
+            return f"({text.sql} {word.replace('GLOB', 'LIKE')} {text_literal(value.translate(_AS_LIKE))})"
         has_case = any(each.isalpha() and each.isascii() for each in value)
         if not has_case or self.source.like_folds == self.target.like_folds:
             return f"({text.sql} {word} {pattern.sql})"
+        if self.target.has_glob:
+            return f"({text.sql} {word.replace('LIKE', 'GLOB')} {text_literal(value.translate(_AS_GLOB))})"
         if self.target.like_folds or self.target.lowered is None:
             raise Untranslatable("LIKE takes letters of both cases for one there")
         return f"({self.target.lowered.format(text.sql)} {word} {text_literal(lower_ascii(value))})"

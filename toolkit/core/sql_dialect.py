@@ -48,6 +48,8 @@ class SqlDialect:
     """A text with the letters of ASCII, and no others, in lower case."""
     raised: str | None = None
     """The same in upper case."""
+    has_glob: bool = False
+    """There is GLOB, which tells letters of both cases apart."""
     same: str = "IS NOT DISTINCT FROM"
     bytes: str = "X'{}'"
     """A literal of bytes, from their hexadecimal digits."""

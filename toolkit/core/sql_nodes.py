@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from toolkit.core.sql_terms import Term, Untranslatable, is_date, number_of, number_term, truth_term
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
 COMPARISONS = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 """By sqlglot's word for it, the sign of a comparison."""
 # As an operand of a comparison without brackets, engines bind these differently.
-_LOOSE = frozenset({*COMPARISONS, "is", "in", "between", "like", "not", "and", "or", "nullsafeeq", "nullsafeneq"})
+_LOOSE = frozenset(
+    {*COMPARISONS, "is", "in", "between", "like", "glob", "not", "and", "or", "nullsafeeq", "nullsafeneq"}
+)
 TEXT_TYPES = frozenset({"TEXT", "VARCHAR", "CHAR", "NCHAR", "NVARCHAR", "BPCHAR", "NAME"})
 WIDE_NUMBERS = frozenset({"DECIMAL", "BIGINT", "DOUBLE", "BIGDECIMAL"})
 NUMBER_TYPES = WIDE_NUMBERS | {"INT", "SMALLINT", "TINYINT", "FLOAT"}
@@ -30,6 +34,7 @@ _SAID: dict[str, frozenset[str]] = {
     "column": frozenset({"table"}),
     # Whether NULL is taken for an empty text: it is what the grammar makes of signs that it has no words for.
     "dpipe": frozenset({"safe"}),
+    "glob": frozenset({"negate"}),
     "is": frozenset({"negate"}),
     "like": frozenset({"negate"}),
     "literal": frozenset({"is_string"}),
@@ -37,6 +42,22 @@ _SAID: dict[str, frozenset[str]] = {
     "translate": frozenset({"from_", "to"}),
     "trim": frozenset({"position"}),
 }
+
+
+@lru_cache(maxsize=4096)
+def parsed(text: str, grammar: str) -> Expr:
+    """A text taken apart, which nobody may change: schemas have the same defaults and checks over and over."""
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    logger = logging.getLogger("sqlglot")
+    level, logger.level = logger.level, logging.ERROR
+    try:
+        return sqlglot.parse_one(text, dialect=grammar or None)
+    except SqlglotError as error:
+        raise Untranslatable("it is not understood") from error
+    finally:
+        logger.level = level
 
 
 def require_known(node: Expr) -> None:

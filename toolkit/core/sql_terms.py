@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
@@ -58,6 +58,10 @@ class Term:
     """A collation is named with it, which counts before that of any column."""
     has_ascii_case: bool = False
     """No letters but those of ASCII have another case."""
+
+    def result(self, sql: str) -> Term:
+        """What a function makes of it: no column and no literal; a collation that is named goes with it."""
+        return replace(self, sql=sql, literal=None, column=None, folds=self.folds and self.is_collated)
 
 
 def text_literal(text: str) -> str:

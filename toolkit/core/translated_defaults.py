@@ -44,6 +44,8 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)"
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
 _BYTES = re.compile(r"\\x((?:[0-9a-fA-F]{2})*)|((?:\\x[0-9a-fA-F]{2})*)")
 _UUID_BYTES = "16"
+# As frameworks wrote booleans that their engine has no type for, and as they are read from the rows.
+_TRUTHS = {"t": True, "true": True, "f": False, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ def _text(translation: Translation, text: str, kind: str) -> str:
     target = translation.target
     if kind in (Kind.TEXT, Kind.ENUM):
         return text_literal(text)
+    if kind == Kind.BOOL and translation.source.has_loose_types and (truth := _TRUTHS.get(text.lower())) is not None:
+        return _truth(translation, truth, kind)
     if kind in NUMBERS or (kind == Kind.BOOL and translation.source.has_loose_types):
         return _number(translation, number_of(text), kind)
     if kind in JSON_KINDS and _is_json(text):
@@ -234,7 +238,7 @@ def _called(node: Expr, translation: Translation) -> _Moment | None:
 def _cast(node: Expr, translation: Translation) -> _Moment | None:
     inner, name = _bare(node.this), str(getattr(node.args["to"].this, "name", "")).upper()
     found = _moment(inner, translation)
-    if found is None and _text_of(inner) == "now":
+    if found is None and _text_of(inner).lower() == "now":
         found = _Moment("timestamp", in_utc=False)
     if found is not None and found.part == "seconds" and name in ("INT", "BIGINT"):
         return found
@@ -259,7 +263,7 @@ _READERS: dict[str, Callable[[Expr, Translation], _Moment | None]] = {
 def _is_now(node: Expr) -> bool:
     if node.key == "tsordstotimestamp":
         node = node.this
-    return node.key == "currenttimestamp" or _text_of(node) == "now"
+    return node.key == "currenttimestamp" or _text_of(node).lower() == "now"
 
 
 def _text_of(node: Expr) -> str:

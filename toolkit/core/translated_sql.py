@@ -6,7 +6,6 @@ on it is refused with its reason. Operands are in brackets wherever engines migh
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -21,6 +20,7 @@ from toolkit.core.sql_nodes import (
     conjuncts,
     listed,
     literal_cast,
+    parsed,
     require_known,
     shown,
     tight,
@@ -107,17 +107,7 @@ class Translation(TextParts):
 
     def parsed(self, text: str) -> Expr:
         """A text taken apart."""
-        import sqlglot
-        from sqlglot.errors import SqlglotError
-
-        logger = logging.getLogger("sqlglot")
-        level, logger.level = logger.level, logging.ERROR
-        try:
-            return sqlglot.parse_one(text, dialect=self.source.grammar or None)
-        except SqlglotError as error:
-            raise Untranslatable("it is not understood") from error
-        finally:
-            logger.level = level
+        return parsed(text, self.source.grammar)
 
     def term(self, node: Expr) -> Term:
         """A node in the target's SQL."""
@@ -245,6 +235,8 @@ class Translation(TextParts):
         inner, others = self.term(tight(left)), [self.term(tight(each)) for each in listed]
         if not others:
             raise self.unsure(node)
+        # Of texts, the collation of the left side counts.
+        others = [replace(each, folds=False, is_collated=False) for each in others]
         pairs = [self._comparing.alike(inner, each, "=") for each in others]
         if len({own for own, _ in pairs}) > 1:
             raise Untranslatable(f"{self.shown(node)} compares values of several types")
@@ -302,34 +294,39 @@ class Translation(TextParts):
         return Term(f"abs({term.sql})", term.kind)
 
     def _visit_coalesce(self, node: Expr) -> Term:
-        return self._one_of([self.term(each) for each in (node.this, *node.expressions)], "coalesce({})")
+        terms = [self.term(each) for each in (node.this, *node.expressions)]
+        return self._one_of(terms, f"coalesce({', '.join(each.sql for each in terms)})")
 
     def _visit_nullif(self, node: Expr) -> Term:
         own, other = self.term(node.this), self.term(node.expression)
+        if own.kind == "null" or own.folds or other.folds:
+            raise self.unsure(node)
         left, right = self._comparing.alike(own, other, "=")
-        return replace(own, sql=f"nullif({left}, {right})", column=None, folds=False, is_collated=False)
+        found = own.result(f"nullif({left}, {right})")
+        return replace(found, kind=widest({own.kind, other.kind})) if {own.kind, other.kind} <= NUMBERS else found
 
     def _visit_case(self, node: Expr) -> Term:
         if node.this is not None:
             raise self.unsure(node)
         default = node.args.get("default")
         results = [self.term(each.args["true"]) for each in node.args["ifs"]]
-        results.append(self.term(default) if default is not None else Term("NULL", "null"))
-        when = "".join(f" WHEN {self._truth(each.this).sql} THEN {{}}" for each in node.args["ifs"])
-        return self._one_of(results, f"CASE{when.replace('{}', '|')} ELSE |END", "|")
+        last = self.term(default) if default is not None else Term("NULL", "null")
+        when = [
+            f"WHEN {self._truth(each.this).sql} THEN {result.sql}"
+            for each, result in zip(node.args["ifs"], results, strict=True)
+        ]
+        return self._one_of([*results, last], f"CASE {' '.join(when)} ELSE {last.sql} END")
 
-    def _one_of(self, terms: list[Term], form: str, mark: str = "") -> Term:
-        """Terms of which one is the result."""
+    def _one_of(self, terms: list[Term], sql: str) -> Term:
+        """An expression of which one of these terms is the result."""
         kinds = {each.kind for each in terms} - {"null"}
         numbers = kinds <= NUMBERS and not (kinds & FLOAT_KINDS and Kind.DECIMAL in kinds)
         if not kinds or (len(kinds) > 1 and not numbers) or not all(each.is_plain for each in terms):
             raise Untranslatable(f"it gives values of several types: {', '.join(sorted(kinds))}")
         kind = next(iter(kinds)) if len(kinds) == 1 else widest(kinds)
-        if mark:
-            parts = form.split(mark)
-            sql = parts[0] + "".join(f"{each.sql} {part.lstrip()}" for each, part in zip(terms, parts[1:], strict=True))
-        else:
-            sql = form.format(", ".join(each.sql for each in terms))
+        ruling = next((each for each in terms if each.is_collated), None)
+        if ruling is not None:
+            return replace(ruling.result(sql), kind=kind)
         return Term(sql, kind, is_binary=all(each.is_binary for each in terms))
 
     def _visit_cast(self, node: Expr) -> Term:

@@ -57,14 +57,20 @@ class TextParts:
 
     def _visit_like(self, node: Expr) -> Term:
         text, pattern = self.term(tight(node.this)), self.term(tight(node.expression))
-        word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+        word = f"{'NOT ' if node.args.get('negate') else ''}{node.key.upper()}"
         return Term(self._comparing.like(text, pattern, word), BOOLEAN)
+
+    _visit_glob = _visit_like
 
     def _visit_dpipe(self, node: Expr) -> Term:
         terms = [self.term(each) for each in (node.this, node.expression)]
         if any(each.kind != Kind.TEXT or not each.is_plain for each in terms):
             raise Untranslatable("it joins what are no texts")
-        return Term(f"({terms[0].sql} || {terms[1].sql})", Kind.TEXT, is_binary=all(each.is_binary for each in terms))
+        sql = f"({terms[0].sql} || {terms[1].sql})"
+        ruling = next((each for each in terms if each.is_collated), None)
+        if ruling is not None:
+            return ruling.result(sql)
+        return Term(sql, Kind.TEXT, is_binary=all(each.is_binary for each in terms))
 
     def _visit_length(self, node: Expr) -> Term:
         term = self.term(node.this)
@@ -79,7 +85,7 @@ class TextParts:
         if term.kind != Kind.TEXT or not term.is_plain or not are_plain:
             raise self.unsure(node)
         sql = f"substr({', '.join([term.sql, *map(str, numbers)])})"
-        return replace(term, sql=sql, column=None, folds=False, is_collated=False)
+        return term.result(sql)
 
     def _visit_trim(self, node: Expr) -> Term:
         term, letters = self.term(node.this), node.args.get("expression")
@@ -87,7 +93,7 @@ class TextParts:
         is_whole = node.args.get("position") in (None, "BOTH")
         if term.kind != Kind.TEXT or not (term.is_plain and is_of_spaces and is_whole):
             raise self.unsure(node)
-        return replace(term, sql=f"trim({term.sql}, ' ')", column=None, folds=False, is_collated=False)
+        return term.result(f"trim({term.sql}, ' ')")
 
     def _visit_lower(self, node: Expr) -> Term:
         return self._case(node, "lower", self.target.lowered)
@@ -101,12 +107,12 @@ class TextParts:
         if term.kind != Kind.TEXT or not term.is_plain:
             raise self.unsure(node)
         if self._folds == "as named" and not term.has_ascii_case:
-            return replace(term, sql=f"{name}({term.sql})", column=None, folds=False, is_collated=False)
+            return term.result(f"{name}({term.sql})")
         if of_ascii is None or not (is_exact or self._folds):
             raise Untranslatable(f"{name}() changes other letters there")
         if not is_exact:
             self.remarks.append("texts that differ by the case of letters outside of ASCII are two there")
-        return replace(term, sql=of_ascii.format(term.sql), column=None, folds=False, is_collated=False)
+        return term.result(of_ascii.format(term.sql))
 
     def _visit_translate(self, node: Expr) -> Term:
         letters = node.args["from_"].name, node.args["to"].name
@@ -120,4 +126,4 @@ class TextParts:
         term = self.term(node.this)
         if term.kind != Kind.TEXT or not term.is_plain or form is None:
             raise self.unsure(node)
-        return replace(term, sql=form.format(term.sql), column=None, folds=False, is_collated=False)
+        return term.result(form.format(term.sql))

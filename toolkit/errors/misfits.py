@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from toolkit.errors.rows import UnrepresentableValueError
 _SHOWN_GROUPS = 16
 _SHOWN_ROWS = 3
 _SHOWN_ADVICE = 3
+_SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,11 @@ class MisfitsError(UnrepresentableValueError):
         values = sum(each.count for each in misfits)
         columns = len({(each.table, each.column) for each in misfits})
         self.fact = f"{values:,} values of {columns:,} column{'' if columns == 1 else 's'} do not fit."
-        advice = list(dict.fromkeys(each.advice for each in misfits))
+        advice = list(dict.fromkeys(each.advice for each in misfits))[:_SHOWN_ADVICE]
+        sentences = dict.fromkeys(sentence for each in advice for sentence in _SENTENCE_END.split(each) if sentence)
         tables = list(dict.fromkeys(each.table for each in misfits))
         leave = f"--exclude {tables[0]}" if len(tables) == 1 else "--exclude TABLE for each"
-        self.advice = " ".join([*advice[:_SHOWN_ADVICE], f"Or leave out what cannot be carried: {leave}."])
+        self.advice = " ".join([*sentences, f"Or leave out what cannot be carried: {leave}."])
         self.args = ("\n".join((*self.facts, self.advice)),)
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from toolkit.core.inspection import Definitions, InspectedColumn, InspectedTable, Inspection
+from toolkit.core.inspection import Definitions, InspectedColumn, InspectedTable, Inspection, MisfitCount
 from toolkit.core.personal_names import personal_by_name
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.renames import Renames
@@ -26,11 +26,13 @@ from toolkit.models.personal_data import personal_columns
 from toolkit.operations.migrations.schema import tables_to_make
 from toolkit.operations.migrations.statements import make_statements, unconnected
 from toolkit.operations.project import Project
+from toolkit.operations.reflection.converted_types import with_converted
 from toolkit.operations.reflection.made import Made, made
 from toolkit.operations.reflection.parts import parts
 from toolkit.operations.reflection.reasons import reason
 from toolkit.operations.reflection.reflection import Wanted, chosen, require_known, schema_of
 from toolkit.operations.reflection.unfit import MASK, unfit
+from toolkit.operations.transfer.conversion_options import conversion_place
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -88,9 +90,9 @@ def definitions(
         return Look.at(connection, kind, Wanted(tables, exclude)).definitions(kind)
 
 
-def inspected(connection: Connection, kind: Engine, specs: Sequence[TableSpec], progress: Progress) -> Inspection:
+def inspected(connection: Connection, kind: Engine, wanted: Wanted, progress: Progress) -> Inspection:
     """The same of an open database, where there are no models."""
-    look = Look.at(connection, kind, Wanted([spec.name for spec in specs]))
+    look = Look.at(connection, kind, wanted)
     return look.inspection(personal_by_name(look.schema.metadata), progress)
 
 
@@ -128,6 +130,8 @@ class Look:
     made: Made
     names: tuple[str, ...]
     left: tuple[Note, ...]
+    converted: frozenset[tuple[str, str]]
+    """Tables and columns whose values are converted before they are carried."""
 
     @classmethod
     def at(cls, connection: Connection, kind: Engine | None, wanted: Wanted) -> Look:
@@ -136,9 +140,12 @@ class Look:
         types = TypesBy.DECLARATION if kind is None else TypesBy.STORAGE if is_own else TypesBy.VALUES
         schema = schema_of(connection, types)
         require_known(connection, wanted, schema.metadata.tables)
+        places = (conversion_place(schema.metadata, option) for option in wanted.convert)
+        converted = frozenset((spec.name, column) for spec, column, _ in places)
+        schema = with_converted(schema, wanted.convert)
         names, left = chosen(schema.metadata.tables, wanted)
         there = Made(schema) if kind is None or is_own else made(schema, kind)
-        return cls(connection, kind, schema, there, names, left)
+        return cls(connection, kind, schema, there, names, left, converted)
 
     @property
     def is_own(self) -> bool:
@@ -204,9 +211,21 @@ class Look:
             columns,
             parts(there, with_foreign_keys=self.kind is None or self.kind.features.keeps_foreign_keys),
             tuple(note for note in self.made.schema.notes if note.table == name),
-            () if self.kind is None else unfit(self.connection, self.kind, _spec(there), types, measures, masked),
+            () if self.kind is None else self._unfit(self.kind, _spec(there), types, measures, masked),
             self.made.renames.get(name),
         )
+
+    def _unfit(
+        self,
+        kind: Engine,
+        spec: TableSpec,
+        types: Mapping[str, str],
+        measures: Mapping[str, ColumnMeasure],
+        masked: frozenset[str],
+    ) -> tuple[MisfitCount, ...]:
+        converted = {column for table, column in self.converted if table == spec.name} - {*spec.key}
+        left = spec.project(name for name in spec.column_names if name not in converted)
+        return unfit(self.connection, kind, left, types, measures, masked)
 
     def _declared(self, spec: TableSpec) -> Mapping[str, str]:
         """Each column's type in the database's own words: where it says what values are, that of the schema."""
@@ -232,6 +251,8 @@ class Look:
         if self.kind is None or column is None:
             return ""
         place = (column.table.fullname, column.name)
+        if place in self.converted:
+            return "Its values are converted."
         told = (note for note in self.schema.notes if (note.table, note.column) == place and note.is_of_type)
         if (note := next(told, None)) is not None:
             return note.reason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from toolkit.operations.migrations.revisions import is_bookkeeping
 
 # In lower case.
@@ -13,21 +15,42 @@ _RECORDS = frozenset(
         "__efmigrationslock",
         "_prisma_migrations",
         "_sqlx_migrations",
+        "_yoyo_log",
+        "_yoyo_migration",
+        "_yoyo_version",
+        "aerich",
         "ar_internal_metadata",
+        "atlas_schema_revisions",
+        "bun_migration_locks",
+        "bun_migrations",
         "databasechangelog",
         "databasechangeloglock",
         "ddl_version",
         "django_migrations",
+        "doctrine_migration_versions",
         "flyway_schema_history",
         "goose_db_version",
+        "gorp_migrations",
         "knex_migrations",
         "knex_migrations_lock",
+        "kysely_migration",
+        "kysely_migration_lock",
+        "migratehistory",
         "migration_log",
+        "mikro_orm_migrations",
+        "phinxlog",
+        "refinery_schema_history",
         "schema_migrations",
         "schemaversion",
+        "seaql_migrations",
+        "sequelizemeta",
+        "strapi_migrations",
+        "strapi_migrations_internal",
         "versioninfo",
     }
 )
+# Of names that anything may have, the columns that make one a record: TypeORM's, Laravel's.
+_COLUMNS = {"migrations": (frozenset({"id", "timestamp", "name"}), frozenset({"id", "migration", "batch"}))}
 
 
 def is_own(name: str) -> bool:
@@ -35,6 +58,6 @@ def is_own(name: str) -> bool:
     return name.startswith("toolkit_")
 
 
-def is_record(name: str) -> bool:
-    """Whether a table of that name, without its schema, is a migration tool's."""
-    return is_bookkeeping(name) or name.lower() in _RECORDS
+def is_record(name: str, columns: Collection[str] = ()) -> bool:
+    """Whether a table of that name, without its schema, and of these columns, is a migration tool's."""
+    return is_bookkeeping(name) or name.lower() in _RECORDS or frozenset(columns) in _COLUMNS.get(name.lower(), ())

@@ -157,7 +157,7 @@ def _own_contents(found: DatabaseStatus, connection: Connection) -> DatabaseStat
     """The tables that a database has, without migration tools' records."""
     metadata = connection.schema(TypesBy.DECLARATION).metadata
     specs, refusals = usable_tables(metadata)
-    specs = tuple(spec for spec in specs if not is_record(spec.table.name))
+    specs = tuple(spec for spec in specs if not is_record(spec.table.name, spec.column_names))
     rows = connection.counts(specs)
     tables = tuple(TableStatus(spec.name, rows.get(spec.name)) for spec in specs)
     problems = tuple(each.fact for each in refusals)

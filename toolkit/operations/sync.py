@@ -216,7 +216,8 @@ class _Sync:
                 found = elsewhere.told(self._transferred(request, origin, elsewhere))
             if self.rejects is not None and not lacking:
                 told = self.conversions.told_without(origin, specs, self.rejects.keys)
-            seen = inspected(origin, self.target.kind, specs, progress) if self._is_shown(found) else None
+            wanted = replace(self.chosen.wanted, tables=[spec.name for spec in specs])
+            seen = inspected(origin, self.target.kind, wanted, progress) if self._is_shown(found) else None
         warnings = (*self.chosen.warnings, *views, *left, *told)
         done = transferred(self.source.name, request, found, self.started, copied, warnings)
         return replace(done, renamed=elsewhere.shown, inspection=seen)

@@ -60,6 +60,8 @@ class SchemaFeatures:
 
     # -- keys and indexes ------------------------------------------------------------------------------------------
 
+    unindexed: frozenset[str] = frozenset()
+    """The logical types of which no column is in a key or an index."""
     has_deferrable_keys: bool = False
     """A unique key may be checked at the end of a transaction."""
     has_nulls_not_distinct: bool = False
@@ -70,10 +72,6 @@ class SchemaFeatures:
     """An index is in ascending or descending order."""
     orders_nulls: bool = True
     """An index says whether NULLs are first."""
-    has_exclusions: bool = False
-    """There are constraints that rows exclude one another by."""
-    index_options: frozenset[str] = frozenset()
-    """Of the options that SQLAlchemy has for an index: those that it takes, besides its condition."""
 
     # -- foreign keys ----------------------------------------------------------------------------------------------
 

@@ -89,6 +89,12 @@ class _Decimal(DuckDBAdapter):
         type_ = self.type
         return "VARCHAR" if type_.precision is None else f"DECIMAL({type_.precision}, {type_.scale})"
 
+    def read(self, value: str, actual: str) -> str:
+        """The number; of a column of a fixed scale, no zeros behind it that only the scale has put there."""
+        number = super().read(value, actual)
+        is_padded = self.type.precision is None and actual.startswith("DECIMAL(") and ",0)" not in actual
+        return f"rtrim(rtrim({number}, '0'), '.')" if is_padded else number
+
     def lossy(self, actual: str, value: str) -> str | None:
         condition = lossy.decimal_condition(self.type, actual, value)
         return super().lossy(actual, value) if condition is None else condition or None

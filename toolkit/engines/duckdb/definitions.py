@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from toolkit.engines.duckdb.schema import Place, Sequence, ask, sequences, sequences_of
+from toolkit.engines.duckdb.schema import Place, Sequence, ask, quoted, sequences, sequences_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +46,7 @@ class _Definitions:
     def __iter__(self) -> Iterator[str]:
         for schema in dict.fromkeys(self._schemas()):
             if schema != self._current:
-                yield f"CREATE SCHEMA IF NOT EXISTS {self._quoted(schema)}"
+                yield f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}"
         for row in self._types:
             name = self._name((row.schema, row.name))
             (shown,) = self._connection.raw.execute(f"SELECT typeof(NULL::{name})").fetchone() or ("",)
@@ -94,15 +94,12 @@ class _Definitions:
         for place, row in self._tables.items():
             yield from _comment("TABLE", self._name(place), row.comment)
         for row in self._columns:
-            name = f"{self._name((row.schema, row.table))}.{self._quoted(row.name)}"
+            name = f"{self._name((row.schema, row.table))}.{quoted(row.name)}"
             yield from _comment("COLUMN", name, row.comment)
 
     def _name(self, place: Place) -> str:
         schema, name = place
-        return self._quoted(name) if schema == self._current else f"{self._quoted(schema)}.{self._quoted(name)}"
-
-    def _quoted(self, name: str) -> str:
-        return '"' + name.replace('"', '""') + '"'
+        return quoted(name) if schema == self._current else f"{quoted(schema)}.{quoted(name)}"
 
 
 def _comment(kind: str, name: str, text: str | None) -> Iterator[str]:

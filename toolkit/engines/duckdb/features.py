@@ -13,6 +13,7 @@ FEATURES = SchemaFeatures(
     computed_when=frozenset({"virtual"}),
     constrains_computed=False,
     numbers_any_column=True,
+    unindexed=frozenset({"array", "nested array", "interval", "calendar interval"}),
     # It forgets what an index was said to be.
     orders_indexes=False,
     # See toolkit.engines.duckdb.dialect.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from toolkit.core.engine_type import EngineType
 from toolkit.core.schema import NEXT_NUMBER, Note, Schema
 from toolkit.core.sql_text import clauses, tokens, unquoted
 from toolkit.core.verbatim import verbatim
@@ -42,6 +43,11 @@ class Sequence(NamedTuple):
 def ask(connection: DuckDBSession, query: str) -> list[Any]:
     """The rows of a question to the catalogue, of this database alone, by the names of its columns."""
     return list(connection.sqlalchemy.exec_driver_sql(query).all())
+
+
+def quoted(name: str) -> str:
+    """A quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def place_of(name: str, default: str) -> Place:
@@ -89,6 +95,9 @@ class _Found:
         self._used: set[Place] = set()
         self._enums = {tuple(row.labels): row.name for row in ask(connection, _ENUMS)}
         self._others = ask(connection, _OTHERS)
+        self._uneven = {
+            (*place, name) for place, rows in self._columns.items() for name in uneven_lists(connection, place, rows)
+        }
 
     def table(self, metadata: sa.MetaData, stored: StoredTable) -> sa.Table:
         """A table with all but its foreign keys."""
@@ -131,6 +140,8 @@ class _Found:
     def _type(self, row: Any, collation: str | None) -> TypeEngine[Any]:
         if row.type == "VARCHAR" and collation is not None:
             return sa.VARCHAR(collation=collation)
+        if (row.schema, row.table, row.name) in self._uneven:
+            return EngineType("duckdb", row.type)
         if (found := _ENUM.fullmatch(row.type)) is None:
             return parse_type(row.type)
         labels = tuple(each.replace("''", "'") for each in _LABEL.findall(found[1]))
@@ -158,6 +169,22 @@ class _Found:
 
     def _shown(self, place: Place) -> str:
         return place[1] if place[0] == self.current else ".".join(place)
+
+
+def uneven_lists(connection: DuckDBSession, place: Place, columns: Iterable[Any]) -> list[str]:
+    """Columns with lists of lists that are not all as long, which are no arrays elsewhere; deeper ones never are."""
+    lists = [row for row in columns if isinstance(parse_type(row.type), sa.ARRAY) and row.type.endswith("[][]")]
+    deep = [row.name for row in lists if row.type.endswith("[][][]")]
+    names = {row.name: quoted(row.name) for row in lists if row.name not in deep}
+    if not names:
+        return deep
+    parts = (
+        f"bool_or(len(list_filter({name}, lambda l: l IS NULL OR len(l) = 0 OR len(l) <> len({name}[1]))) > 0)"
+        for name in names.values()
+    )
+    table = ".".join(map(quoted, place))
+    found = connection.raw.execute(f"SELECT {', '.join(parts)} FROM {table}").fetchone() or ()
+    return deep + [name for name, is_uneven in zip(names, found, strict=True) if is_uneven]
 
 
 def _by_table(rows: Iterable[Any]) -> Mapping[Place, list[Any]]:

@@ -64,6 +64,19 @@ class SiftedTable(ConflictFinder):
         for columns in self._fetched_columns(query, width, _SIFTED_ROWS):
             yield sieve.sifted(columns[: len(cells)], columns[len(cells) :])
 
+    def refuse_row_of(self, column: ColumnSpec, value: Any) -> None:
+        """Refuse the row with a stored value, if that is none of its column's type.
+
+        Raises:
+            UnrepresentableValueError: it is none.
+        """
+        codec, narrow = self.connection.codec, self.spec.project((*self.spec.key, column.name))
+        cells = [codec.select(each, self.table.c[each.name]) for each in narrow.columns]
+        is_it = self._raw(column.name) == sa.literal(value, sa.types.NullType())
+        with self.connection.translated():
+            rows = self.connection.sqlalchemy.execute(sa.select(*cells).where(self.within, is_it).limit(1)).all()
+        codec.decode(narrow, list(zip(*rows, strict=True)))
+
     def _raw(self, name: str) -> sa.ColumnElement[Any]:
         return sa.type_coerce(self.table.c[name], sa.types.NullType())
 

@@ -19,15 +19,14 @@ from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, bracketed
 from toolkit.core.types import LogicalType
 from toolkit.core.values import python_scalar, show_key
+from toolkit.engines.portable.codec import MISFITS
+from toolkit.engines.portable.selection import batches_to_bind, rows_with
 from toolkit.engines.portable.sifted_table import SiftedTable
 from toolkit.errors import (
     ConditionError,
     MissingParentError,
     StatementError,
 )
-
-# The smallest limit on bound values among the engines is SQLite's old 999.
-_BOUND_VALUES = 900
 
 
 class TableRepository(SiftedTable):
@@ -58,12 +57,20 @@ class TableRepository(SiftedTable):
         return int(rows)
 
     def maximum(self, column: str) -> int | None:
-        """The greatest value of a column of whole numbers or times, as Arrow counts it; None if there is none."""
+        """The greatest value of a column of whole numbers or times, as Arrow counts it; None if there is none.
+
+        Raises:
+            UnrepresentableValueError: it is none of the column's type.
+        """
         spec = self.spec.column(column)
         greatest = sa.func.max(self.connection.codec.select(spec, self.table.c[column]))
         with self.connection.translated():
             ((value,),) = self.connection.sqlalchemy.execute(sa.select(greatest).where(self.within)).all()
-        found = self.connection.codec.decode_column(spec, [value])
+        try:
+            found = self.connection.codec.decode_column(spec, [value])
+        except MISFITS:
+            self.refuse_row_of(spec, value)
+            raise
         whole = found.view(pa.int32()) if pa.types.is_date32(found.type) else found.cast(pa.int64())
         return None if value is None else int(whole[0].as_py())
 
@@ -369,28 +376,6 @@ class TableRepository(SiftedTable):
         if keys is None:
             yield sa.true()
             return
-        storage = self.connection.codec.storage_table(self.spec)
-        columns = [self.spec.column(name) for name in keys.column_names]
-        step = max(1, _BOUND_VALUES // len(columns))
-        for batch in keys.to_batches(max_chunksize=step):
-            if not batch.num_rows:
-                continue
-            wanted = self.spec.project(keys.column_names)
-            values = self.connection.codec.encode(wanted, batch, self.connection.name)
-            if len(columns) == 1:
-                listed = sa.bindparam(None, values[0], storage.c[columns[0].name].type, expanding=True)
-                yield storage_column(self.table, storage, columns[0].name).in_(listed)
-            else:
-                rows = zip(*values, strict=True)
-                cells = [storage_column(self.table, storage, c.name) for c in columns]
-                yield sa.or_(*(sa.and_(*map(_equal, cells, row)) for row in rows))
-
-
-def _equal(cell: Any, value: Any) -> Any:
-    """Bound as it is stored: SQLAlchemy would cast a text to VARCHAR, which no enum or range of PostgreSQL's equals."""
-    return cell.is_(None) if value is None else cell == sa.bindparam(None, value, cell.type)
-
-
-def storage_column(table: sa.Table, storage: sa.Table, name: str) -> Any:
-    """The table's column compared at storage level, past its own type's processors."""
-    return sa.type_coerce(table.c[name], storage.c[name].type)
+        for batch in batches_to_bind(keys):
+            values = self.connection.codec.encode(self.spec.project(keys.column_names), batch, self.connection.name)
+            yield rows_with(self.table, self.connection.codec.storage_table(self.spec), keys.column_names, values)

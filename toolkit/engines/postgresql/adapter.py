@@ -37,7 +37,10 @@ class PostgresAdapter(Adapter):
     # -- out of the database ---------------------------------------------------------------------------------------
 
     def fetch(self, name: str) -> str:
-        """What to select so that ADBC returns the column exactly. `name` is quoted already."""
+        """What to select so that ADBC returns the column exactly, of a type of PostgreSQL's own (see `adbc.py`).
+
+        `name` is quoted already.
+        """
         return f"{name}::{self.wire}"
 
     def digest(self, name: str) -> str:

@@ -105,7 +105,7 @@ def _pair(
     if value != row[1]:
         causes = ", ".join(folds.cause for folds in folding.values())
         value += f" and {row[1]} (one value to {causes})"
-    parts = len(spec.key)
+    parts = len(spec.shown_key)
     return value, CODEC.key_text(spec, row[2 : 2 + parts]), CODEC.key_text(spec, row[2 + parts :])
 
 
@@ -286,8 +286,8 @@ def _row(connection: PostgresSession, query: str) -> tuple[Any, ...]:
 
 
 def _key_cells(spec: TableSpec, alias: str) -> str:
-    """What to select of a row's key, for `CODEC.key_text`: by it, rows are recognised."""
-    cells = (CODEC.select(spec.column(name), sa.literal_column(f"{alias}.{quoted(name)}")) for name in spec.key)
+    """What to select of a row's key, or what else names it, for `CODEC.key_text`: by it, rows are recognised."""
+    cells = (CODEC.select(spec.column(name), sa.literal_column(f"{alias}.{quoted(name)}")) for name in spec.shown_key)
     texts = (str(cell.compile(dialect=CODEC.dialect, compile_kwargs={"literal_binds": True})) for cell in cells)
     # SQLAlchemy doubles them for statements with parameters.
     return ", ".join(text.replace("%%", "%") for text in texts)

@@ -116,7 +116,7 @@ class PostgresConnection(PostgresSession):
 
     def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
         """All of `stored_tables` by the server's own catalogue, in a few questions."""
-        return schema_of(self, self.stored_tables())
+        return schema_of(self, self.stored_tables(), types)
 
     def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
         """The statements that make these tables once more, with all that they rest on, just as they are."""

@@ -19,10 +19,11 @@ FEATURES = SchemaFeatures(
     computes_of_computed=False,
     numbers_any_column=True,
     never_numbers_null=True,
+    # Unless it is jsonb.
+    unindexed=frozenset({"json"}),
     has_deferrable_keys=True,
     has_nulls_not_distinct=True,
     has_partial_indexes=True,
-    has_exclusions=True,
     has_match_full=True,
     has_set_of_columns=True,
 )

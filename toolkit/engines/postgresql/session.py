@@ -27,6 +27,7 @@ from toolkit.engines.postgresql.locks import (
     stage_locks,
 )
 from toolkit.engines.postgresql.sql import VALUE, literal, qualified
+from toolkit.engines.postgresql.types import accept_foreign_types
 from toolkit.engines.postgresql.urls import for_libpq, libpq_options
 from toolkit.errors import DatabaseUnavailableError, ToolkitError
 
@@ -88,6 +89,8 @@ class PostgresSession(DatabaseConnection):
         return connection
 
     def _begin(self) -> None:
+        # Types of other engines' schemas are told apart by what they would be here.
+        accept_foreign_types(self.sqlalchemy.engine)
         if not self.write:
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         self.sqlalchemy.exec_driver_sql("; ".join(self._settings))

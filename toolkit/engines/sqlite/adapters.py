@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from toolkit.core.decimals import parse_decimals
 from toolkit.core.engine_type import EngineType
@@ -25,7 +25,7 @@ from toolkit.core.types import Kind
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.sqlite.adapter import SqliteAdapter
 from toolkit.engines.sqlite.any_class import AnyClass
-from toolkit.engines.sqlite.native import NATIVE
+from toolkit.engines.sqlite.native import NATIVE, whole_addresses
 from toolkit.engines.sqlite.numbers import (
     as_decimal,
     decimal_form,
@@ -109,6 +109,10 @@ class _Text(SqliteAdapter):
 
 class _Native(_Text):
     classes = ("text",)
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        values = super().incoming(*fetched)
+        return whole_addresses(values) if isinstance(self.declared, postgresql.INET) else values
 
     def lossy(self, declared: str, value: str) -> str | None:
         return f"typeof({value}) <> 'text'"
@@ -197,16 +201,20 @@ class _Uuid(SqliteAdapter):
     def encode(self, values: pa.Array) -> list[Any]:
         # Arrow makes Python values of variable length eight times faster than those of fixed length.
         raw: list[Any] = values.cast(pa.binary()).to_pylist()
-        if isinstance(self.declared, EngineType):
-            # Never taken for a number, whatever the column's affinity: there are hyphens between the digits.
+        if self._is_binary:
+            return raw
+        if isinstance(self.declared, EngineType) and "(32)" not in self.declared.definition:
+            # With hyphens between the digits it is never taken for a number, whatever the column's affinity.
             return [None if value is None else str(uuid.UUID(bytes=value)) for value in raw]
-        return raw if self._is_binary else [None if value is None else value.hex() for value in raw]
+        return [None if value is None else value.hex() for value in raw]
 
     @property
     def _is_binary(self) -> bool:
         """Whether the column's type is stored as bytes (Advanced Alchemy's GUID), not as hexadecimal digits."""
         if self.declared is None:
             return True
+        if isinstance(self.declared, EngineType):
+            return any(word in self.declared.definition.upper() for word in ("BLOB", "BINARY", "BYTE"))
         implementation = self.declared.dialect_impl(_DIALECT)
         if isinstance(implementation, sa.types.TypeDecorator):
             implementation = implementation.load_dialect_impl(_DIALECT)

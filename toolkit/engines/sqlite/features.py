@@ -18,6 +18,8 @@ FEATURES = SchemaFeatures(
         Kind.INT16: "INTEGER",
         Kind.INT32: "INTEGER",
         Kind.INT64: "INTEGER",
+        Kind.FLOAT64: "REAL",
+        Kind.TEXT: "TEXT",
         Kind.UUID: "UUID",
         Kind.TIMESTAMP: "DATETIME",
         Kind.TIMESTAMPTZ: "TIMESTAMP WITH TIME ZONE",

@@ -37,10 +37,8 @@ _DIGITS = 15
 
 def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
     """What is not as it was declared; where nobody writes, it is looked for once."""
-    place = (table, *columns)
-    if connection.write or place not in connection.undeclared:
-        connection.undeclared[place] = _undeclared(connection, table, columns)
-    return connection.undeclared[place]
+    question = ("undeclared", table, *columns)
+    return connection.remembered(question, lambda: _undeclared(connection, table, columns))
 
 
 def _undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:

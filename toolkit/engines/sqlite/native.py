@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from toolkit.core.types import Kind
 from toolkit.engines.sqlite.adapter import SqliteAdapter
@@ -30,6 +31,13 @@ class Nested(SqliteAdapter):
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         return _each(fetched[0], lambda text: self.form.parse_json(json.loads(text)))
+
+
+def whole_addresses(addresses: pa.Array) -> pa.Array:
+    """Addresses with the length of their network, without which applications write them, and with which PostgreSQL."""
+    bits = pc.if_else(pc.match_substring(addresses, ":"), "/128", "/32")
+    is_bare = pc.match_substring_regex(addresses, r"^[0-9A-Fa-f.:]+$")
+    return pc.if_else(is_bare, pc.binary_join_element_wise(addresses, bits, ""), addresses)
 
 
 def _each(stored: pa.Array, parse: Callable[[Any], Any]) -> pa.Array:

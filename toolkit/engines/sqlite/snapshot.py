@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -23,7 +23,8 @@ from toolkit.locks import WriterLock, take_writer_lock
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Configured
-    from toolkit.engines.sqlite.undeclared import Undeclared
+
+T = TypeVar("T")
 
 # SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
 BUSY_STEP = 100
@@ -68,13 +69,21 @@ class SqliteSnapshot(DatabaseConnection):
     def __init__(self, database: Configured, write: bool = False) -> None:
         super().__init__(database, write)
         self._copy = ExitStack()
-        self.undeclared: dict[tuple[str, ...], Undeclared] = {}
-        """By table and columns, what is not as it was declared, as it was found before anybody wrote."""
+        self._answers: dict[Hashable, Any] = {}
+
+    def remembered(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """What was found out once of a snapshot, which nothing changes."""
+        if self.write:
+            return answer()
+        if question not in self._answers:
+            self._answers[question] = answer()
+        found: T = self._answers[question]
+        return found
 
     def forget(self) -> None:
-        """Ask again."""
+        """Ask again: the transaction has ended, and others may have changed tables since."""
         super().forget()
-        self.undeclared.clear()
+        self._answers.clear()
 
     def close(self) -> None:
         """Roll back what was not committed and let go of the file."""

@@ -25,6 +25,7 @@ SQL = SqlDialect(
     in_bytes="{}",
     lowered="lower({})",
     raised="upper({})",
+    has_glob=True,
     same="IS",
     moments={
         "timestamp": "CURRENT_TIMESTAMP",

@@ -127,6 +127,10 @@ class StoredStructure:
 
 def structures(connection: SqliteSnapshot) -> list[StoredStructure]:
     """All tables that `stored_tables` has, but for virtual ones."""
+    return connection.remembered("structures", lambda: _structures(connection))
+
+
+def _structures(connection: SqliteSnapshot) -> list[StoredStructure]:
     names = {table.name for table in connection.stored_tables() if table.columns}
     with connection.translated():
         execute = connection.sqlalchemy.execute

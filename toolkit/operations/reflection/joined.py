@@ -48,6 +48,12 @@ class Pair:
         return tuple(each.name for each in others)
 
     @property
+    def computed_in_target(self) -> frozenset[str]:
+        """Those of them that the target has, but computes."""
+        names = {each.name.casefold() for each in self.target.columns if each.computed is not None}
+        return frozenset(name for name in self.only_in_source if name.casefold() in names)
+
+    @property
     def only_in_target(self) -> tuple[str, ...]:
         """The target's columns that the source lacks."""
         known = {each.name for each in self.columns.values()}
@@ -107,18 +113,18 @@ def _matched(
     found = {name: rename[name] for name in ours if rename.get(name) in theirs}
     found |= {name: name for name in ours if name in theirs and name not in found and name not in rename}
     taken = set(found.values())
-    # In any letter case; of another schema only where no table of the same one is meant.
-    ways = (lambda part: (part[0], part[1].casefold()), lambda part: part[1].casefold())
-    for way in ways:
-        left = [name for name in ours if name not in found and name not in rename]
-        free = [name for name in theirs if name not in taken]
-        for name in left:
-            same = [other for other in free if way(theirs[other]) == way(ours[name])]
-            rivals = [other for other in left if way(ours[other]) == way(ours[name])]
-            if len(same) == len(rivals) == 1:
-                found[name] = same[0]
-                taken.add(same[0])
+    left = [name for name in ours if name not in found and name not in rename]
+    free = [name for name in theirs if name not in taken]
+    for name in left:
+        same = [other for other in free if _in_any_case(theirs[other]) == _in_any_case(ours[name])]
+        rivals = [other for other in left if _in_any_case(ours[other]) == _in_any_case(ours[name])]
+        if len(same) == len(rivals) == 1:
+            found[name] = same[0]
     return {name: found[name] for name in ours if name in found}
+
+
+def _in_any_case(place: tuple[str | None, str]) -> tuple[str | None, str]:
+    return place[0], place[1].casefold()
 
 
 def _pair(source: sa.Table, target: sa.Table, rename: Mapping[str, str], exclude_columns: Collection[str]) -> Pair:
@@ -126,10 +132,9 @@ def _pair(source: sa.Table, target: sa.Table, rename: Mapping[str, str], exclude
     named = {
         place.removeprefix(own): other.rpartition(".")[2] for place, other in rename.items() if place.startswith(own)
     }
+    # What the source computes may be a plain column of the target, which keeps it as any other value.
     ours: dict[str, tuple[str | None, str]] = {
-        each.name: (None, each.name)
-        for each in source.columns
-        if each.computed is None and f"{own}{each.name}" not in exclude_columns
+        each.name: (None, each.name) for each in source.columns if f"{own}{each.name}" not in exclude_columns
     }
     theirs: dict[str, tuple[str | None, str]] = {
         each.name: (None, each.name) for each in target.columns if each.computed is None

@@ -35,7 +35,8 @@ def made(schema: Schema, target: Engine) -> Made:
     for each in making:
         for key in foreign_keys(each, names, metadata, taken[each.table.fullname]):
             metadata.tables[each.table.fullname].append_constraint(key)
-    told = sorted(dict.fromkeys(notes), key=lambda note: list(schema.metadata.tables).index(note.table))
+    places = {name: place for place, name in enumerate(schema.metadata.tables)}
+    told = sorted(dict.fromkeys(notes), key=lambda note: places[note.table])
     result = replace(schema, dialect=target.dialect, metadata=metadata, notes=(*schema.notes, *told))
     return Made(result, dict(names.renames()))
 

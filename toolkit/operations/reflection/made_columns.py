@@ -169,7 +169,9 @@ def _type(making: TableMaking, column: sa.Column[Any]) -> Any:
 def _declared(making: TableMaking, column: sa.Column[Any], type_: Any) -> Any:
     """The type under the name by which applications of the target know it, where any name would do."""
     name = making.target.declarations.get(making.meanings[column.name].kind)
-    is_plain = name is not None and numbered_key(making) is not column
+    is_plain = numbered_key(making) is not column and not any(
+        getattr(type_, option, None) for option in ("length", "collation", "enums")
+    )
     return EngineType(making.engine.dialect, name, like=type_) if name is not None and is_plain else type_
 
 

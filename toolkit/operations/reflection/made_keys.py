@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,7 +56,7 @@ class KeysMaking:
         if not names:
             return
         what = f"primary key of {', '.join(names)}"
-        if self._is_constrained_computed(names, what):
+        if self._is_constrained_computed(names, what) or self._is_unindexed(names, what):
             return
         self._tell_timing(key, what)
         name = self._key_name(key, what)
@@ -68,7 +68,7 @@ class KeysMaking:
     def _add_unique(self, key: sa.UniqueConstraint) -> None:
         names = [each.name for each in key.columns]
         what = f"unique key {key.name or ''} of {', '.join(names)}".replace("  ", " ")
-        if self._is_constrained_computed(names, what):
+        if self._is_constrained_computed(names, what) or self._is_unindexed(names, what):
             return
         self._tell_timing(key, what)
         self._tell_options(key, what)
@@ -138,6 +138,18 @@ class KeysMaking:
         self.making.note(what, "Left out: a generated column has no constraints there.")
         return True
 
+    def _is_unindexed(self, names: Iterable[str], what: str) -> bool:
+        """Whether a column is of a type that is in no index, which is told."""
+        dialect = self.making.engine.dialect
+        for name in names:
+            kind = self.making.meanings[name].kind
+            # The type that it is given for this engine alone is one that may.
+            is_chosen = dialect in self.made.c[name].type._variant_mapping  # noqa: SLF001 - as its own compiler asks
+            if kind in self.making.target.unindexed and not is_chosen:
+                self.making.note(what, f"Left out: {name} is of {kind}, which is in no index there.")
+                return True
+        return False
+
     # -- checks ----------------------------------------------------------------------------------------------------
 
     def _add_check(self, check: sa.CheckConstraint) -> None:
@@ -160,6 +172,8 @@ class KeysMaking:
     def _add_index(self, index: sa.Index) -> None:
         what = f"{'unique ' if index.unique else ''}index {index.name}"
         options = _given(index)
+        if self._is_unindexed([each.name for each in index.columns], what):
+            return
         method = options.pop("using", None)
         if method not in _PLAIN_METHODS:
             self.making.note(what, f"Left out: there are no indexes by {method}.")

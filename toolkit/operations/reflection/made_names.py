@@ -65,39 +65,37 @@ class Names:
         return self._told(table, what, name, chosen)
 
     def _add(self, table: sa.Table, *, is_alone: bool) -> None:
-        schema, wanted = table.schema, table.name
+        schema, wanted, why = table.schema, table.name, None
         if schema is not None and not self.features.has_schemas:
-            wanted = wanted if is_alone else f"{schema}_{wanted}"
+            wanted, why = wanted if is_alone else f"{schema}_{wanted}", "there are no schemas"
             schema = None
         prefix = self.features.reserved_prefix
         if prefix is not None and self._compared(wanted).startswith(prefix):
-            wanted = f"_{wanted}"
+            wanted, why = f"_{wanted}", f"names that begin with {prefix} are not for tables"
         name = self._free(wanted, self._taken[schema])
         self._taken[schema].add(self._compared(name))
         self.tables[table.fullname] = schema, name
         if (schema, name) != (table.schema, table.name):
             shown = name if schema is None else f"{schema}.{name}"
-            self.notes.append(Note(table.fullname, "name", f"It is {shown} there: {self._why(table.name, name)}."))
+            reason = f"It is {shown} there: {why or self._why(wanted)}."
+            self.notes.append(Note(table.fullname, "name", reason))
         taken = {self._compared(each) for each in self.features.reserved_columns}
         for column in table.columns:
             found = self._free(column.name, taken)
             taken.add(self._compared(found))
             self.columns[table.fullname, column.name] = found
             if found != column.name:
-                reason = f"It is {found} there: {self._why(column.name, found)}."
+                reason = f"It is {found} there: {self._why(column.name)}."
                 self.notes.append(Note(table.fullname, "name", reason, column.name))
 
-    def _why(self, name: str, chosen: str) -> str:
+    def _why(self, name: str) -> str:
         longest = self.features.longest_name
-        if longest is not None and len(name.encode()) > longest:
-            return f"names have at most {longest} bytes"
-        if name == chosen or chosen.endswith(f"_{name}"):
-            return "there are no schemas" if not self.features.has_schemas else "that name is taken"
-        return "that name is taken"
+        is_long = longest is not None and len(name.encode()) > longest
+        return f"names have at most {longest} bytes" if is_long else "that name is taken"
 
     def _told(self, table: sa.Table, what: str, name: str, chosen: str) -> str:
         if chosen != name:
-            self.notes.append(Note(table.fullname, what, f"It is {chosen} there: {self._why(name, chosen)}."))
+            self.notes.append(Note(table.fullname, what, f"It is {chosen} there: {self._why(name)}."))
         return chosen
 
     def _compared(self, name: str) -> str:

@@ -117,7 +117,7 @@ class Chosen:
         rename = {**found.renames, **wanted.rename} if found.is_made else found.renames
         for table in found.metadata.tables.values():
             table.info[REFLECTED] = True
-        return cls(project, found.names, excluded, rename, wanted, found.warnings)
+        return cls(project, found.names, excluded, rename, wanted, found.warnings(wanted))
 
     @property
     def renames(self) -> Renames | None:

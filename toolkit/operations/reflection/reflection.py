@@ -41,11 +41,12 @@ class Reflection:
     notes: tuple[Note, ...] = ()
     is_made: bool = False
 
-    @property
-    def warnings(self) -> tuple[TransferWarning, ...]:
-        """What is not carried, or not as it is."""
+    def warnings(self, wanted: Wanted) -> tuple[TransferWarning, ...]:
+        """What is not carried, or not as it is, of the tables that are worked on, and of what nobody has left out."""
         return tuple(
-            TransferWarning(NOT_CARRIED, note.table, f"{note.what}: {note.reason}", note.column) for note in self.notes
+            TransferWarning(NOT_CARRIED, note.table, f"{note.what}: {note.reason}", note.column)
+            for note in self.notes
+            if note.table in self.names or not (wanted.tables or note.table in wanted.exclude)
         )
 
 
@@ -71,6 +72,8 @@ def reflect_one(database: Database, wanted: Wanted, types: TypesBy = TypesBy.VAL
         UnknownNameError: it has no table of a name that was given.
     """
     with connect(database) as connection:
+        # What writers of a file would wait for: its values are read from a copy, where they would.
+        connection.lock_tables(())
         schema = schema_of(connection, types)
         require_known(connection, wanted, schema.metadata.tables)
         names, notes = chosen(schema.metadata.tables, wanted)
@@ -88,6 +91,7 @@ def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares
     """
     with ExitStack() as open_:
         own = open_.enter_context(connect(source))
+        own.lock_tables(())
         other = open_.enter_context(connect(target)) if exists(target) else None
         there = None if other is None else schema_of(other, _types(own, other))
         if there is not None and (compares or _meet(own, there, wanted)):
@@ -114,7 +118,7 @@ def _types(connection: Connection, other: Connection) -> TypesBy:
 
 def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
     """Whether the target has any of the source's tables, under a name that it may have been given there."""
-    names = {table.name.casefold() for table in there.metadata.tables.values() if not is_record(table.name)}
+    names = {table.name.casefold() for table in there.metadata.tables.values() if not _is_record(table)}
     renamed = {other.rpartition(".")[2].casefold() for other in wanted.rename.values()}
     fitting = Names(features_of(there), []).fitting
     return any(
@@ -126,8 +130,8 @@ def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
 
 def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool) -> Reflection:
     schema = schema_of(source, _types(source, target.connection))
-    records = [table.fullname for table in schema.metadata.tables.values() if is_record(table.name)]
-    records += [table.fullname for table in target.schema.metadata.tables.values() if is_record(table.name)]
+    records = [table.fullname for table in schema.metadata.tables.values() if _is_record(table)]
+    records += [table.fullname for table in target.schema.metadata.tables.values() if _is_record(table)]
     left = {*wanted.exclude, *(name for name in records if name not in wanted.tables)}
     rename = {**names_there(schema.metadata, target.schema.metadata, features_of(target.schema)), **wanted.rename}
     found = joined(Side(source, schema), target, rename, left, wanted.exclude_columns)
@@ -168,7 +172,8 @@ def _require_all(source: Connection, target: Connection, found: Joined, wanted: 
             continue
         for column in _unanswered(source, pair, wanted):
             place = f"{pair.source.fullname}.{column}"
-            problems.append(f"{target.name} has no column {place}, of which {source.name} has values")
+            there = "computes" if column in pair.computed_in_target else "has no column"
+            problems.append(f"{target.name} {there} {place}, of which {source.name} has values")
             advice.append(f"--exclude-column {place}")
     if problems:
         raise SchemaMismatchError(
@@ -193,9 +198,19 @@ def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     names, notes = chosen(schema.metadata.tables, wanted)
     there = Made(schema) if is_alike else made(schema, target.kind)
     schema = there.schema
+    # Of tables that are made, and unless some were named, of what is beside all tables.
+    told = [
+        note
+        for note in schema.notes
+        if note.table in names or not (wanted.tables or note.table in schema.metadata.tables)
+    ]
     return Reflection(
-        schema.metadata, names, f"the schema of {source.name}", there.renames, (*schema.notes, *notes), is_made=True
+        schema.metadata, names, f"the schema of {source.name}", there.renames, (*told, *notes), is_made=True
     )
+
+
+def _is_record(table: sa.Table) -> bool:
+    return is_record(table.name, table.columns.keys())
 
 
 def require_known(connection: Connection, wanted: Wanted, tables: Collection[str]) -> None:
@@ -217,7 +232,7 @@ def chosen(tables: Mapping[str, sa.Table], wanted: Wanted) -> tuple[tuple[str, .
     for name, table in tables.items():
         if name in wanted.exclude or name not in (wanted.tables or tables):
             continue
-        if is_record(table.name) and not wanted.tables:
+        if _is_record(table) and not wanted.tables:
             if not is_own(table.name):
                 notes.append(Note(name, "table", "It is a migration tool's record."))
             continue

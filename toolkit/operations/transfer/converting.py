@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.conversion_columns import converted_column
 from toolkit.core.conversions import Conversion, shown_stored
-from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_batches, digest_schema, keyed_digests, row_digests
 from toolkit.core.plan import CONVERTED, TransferWarning
 from toolkit.core.sifted import BadRow, BadValue, Sifted
 from toolkit.core.streams import ended, only, others
@@ -109,12 +109,13 @@ class Conversions:
         found: list[TransferWarning] = []
         for spec in specs:
             if self.of(spec):
-                nothing = spec.key_schema.empty_table()
+                nothing = (spec.key_schema if spec.key else digest_schema(spec)).empty_table()
                 found += self._told(spec, self._rows(origin, spec).lost(left_out.get(spec.name, nothing)))
         return tuple(found)
 
     def _rows(self, origin: Connection, spec: TableSpec) -> ConvertedRows:
-        return ConvertedRows(origin, spec.project((*spec.key, *self.of(spec))), self)
+        # Rows without a key are known by all of their values.
+        return ConvertedRows(origin, spec.project((*spec.key, *self.of(spec))) if spec.key else spec, self)
 
     def _told(self, spec: TableSpec, lost: Counter[str]) -> Iterator[TransferWarning]:
         for column, each in self.of(spec).items():
@@ -197,10 +198,16 @@ class ConvertedRows:
         with ended(batches := self._stored(sifted=left_out is not None)):
             for batch in batches:
                 found = self._taken(batch) if left_out is None else self._convert(batch)
-                counted = found.whole if left_out is None else pc.and_(found.whole, others(found.batch, left_out))
+                counted = found.whole if left_out is None else pc.and_(found.whole, self._others(found.batch, left_out))
                 for name, mask in found.lost.items():
                     counts[name] += pc.sum(pc.and_(mask, counted)).as_py() or 0
         return counts
+
+    def _others(self, batch: pa.RecordBatch, left_out: pa.Table) -> pa.Array:
+        """Which rows are not among those that are left out."""
+        if self.spec.key:
+            return others(batch, left_out)
+        return pc.invert(pc.is_in(row_digests(self.spec, batch), left_out.column(DIGEST_FIELD).combine_chunks()))
 
     def _stored(self, *, sifted: bool) -> Iterator[pa.RecordBatch]:
         return (each.batch for each in self.rows.sifted()) if sifted else self.rows.read()

@@ -75,7 +75,6 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
         tables = [_keep_rejected(each, request.rejects) for each in tables]
         require_no_rejected(tables, request.rejects, destination)
     if watermarks is not None:
-        watermarks.stay(request.rejects.concerned if request.rejects is not None else ())
         watermarks.see(specs, source)
     tables = with_values(tables, request.values, destination)
     require_values(tables, destination, triggers_fire=not options.hold_triggers)
@@ -123,7 +122,8 @@ def _watermarks(request: Transfer, destination: Connection) -> Watermarks | None
         return None
     source = request.origin.tables
     assert source is not None, "rows of files have no watermarks"
-    return Watermarks.between(request.since, source, destination, request.specs, request.running)
+    staying = request.rejects.concerned if request.rejects is not None else ()
+    return Watermarks.between(request.since, source, destination, request.specs, request.running, staying)
 
 
 @dataclass(frozen=True)

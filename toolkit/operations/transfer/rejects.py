@@ -165,9 +165,11 @@ class Rejects:
 
     @property
     def keys(self) -> dict[str, pa.Table]:
-        """Their keys, by the models' name of the table and of each column."""
+        """Their keys, or without one their digests, by the models' name of the table and of each column."""
         return {
             each.table: each.key_table.rename_columns([each.column(name) for name in each.spec.key])
+            if each.spec.key
+            else each.key_table
             for each in self.tables.values()
         }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,15 +72,18 @@ class Watermarks:
         target: Connection,
         specs: Sequence[TableSpec],
         running: Sequence[RunningTransaction] = (),
+        staying: Collection[str] = (),
     ) -> Watermarks:
         """The watermarks of the last sync of a pair, and how far the source goes now.
+
+        Tables that are `staying` are left where they were: the next sync is to look at the same rows again.
 
         Raises:
             PrivilegeError: the target's role may not keep what this sync will reach.
         """
         now = clock()
         marks = cls.last(since, source, target, specs, now, running)
-        marks.reach(specs, source, now)
+        marks.reach(specs, source, now, staying)
         if target.write and marks.moved:
             require_table(target)
         return marks
@@ -107,11 +110,14 @@ class Watermarks:
         marks.previous.update({spec.name: marks._past(spec, marks.stored[spec.name], now) for spec in growing})
         return marks
 
-    def reach(self, specs: Sequence[TableSpec], source: SourceTables, now: dt.datetime) -> None:
-        """Note how far the source goes now."""
+    def reach(
+        self, specs: Sequence[TableSpec], source: SourceTables, now: dt.datetime, staying: Collection[str]
+    ) -> None:
+        """Note how far the source goes now; of tables that are staying, that what was seen is to be seen again."""
         for spec in specs:
             if spec.name in self.previous:
-                self.reached[spec.name] = self._next(spec, source, now)
+                again = replace(self.previous[spec.name], seen=frozenset())
+                self.reached[spec.name] = again if spec.name in staying else self._next(spec, source, now)
 
     @property
     def table(self) -> str:
@@ -187,12 +193,6 @@ class Watermarks:
     def unseen(self, spec: TableSpec, rows: RowSource) -> UnseenRows:
         """The rows of a window that the last sync did not see as they are."""
         return UnseenRows(rows, self.previous[spec.name].seen)
-
-    def stay(self, tables: Iterable[str]) -> None:
-        """Leave these where they were, so that the next sync looks at the same rows again; `see` is to follow."""
-        for table in tables:
-            if table in self.reached:
-                self.reached[table] = replace(self.previous[table], seen=frozenset())
 
     def see(self, specs: Sequence[TableSpec], source: Source) -> None:
         """Note what the next sync will look at again, of what this one looks at."""
@@ -278,7 +278,8 @@ def looked_at(
     since: Since, source: SourceTables, target: Connection, specs: Sequence[TableSpec]
 ) -> tuple[TableSpec, ...]:
     """The tables, narrowed to the rows of the source that a sync looks at."""
-    marks, filled = Watermarks.last(since, source, target, specs, clock()), target.filled(specs)
+    there = [spec for spec in specs if target.column_names(spec) is not None]
+    marks, filled = Watermarks.last(since, source, target, there, clock()), target.filled(there)
     windows = {spec.name: marks.window(spec) if spec.name in filled else None for spec in specs}
     return tuple(
         spec if (window := windows[spec.name]) is None else replace(spec, conditions=(*spec.conditions, window))

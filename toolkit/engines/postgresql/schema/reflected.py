@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from toolkit.core.schema import NEXT_NUMBER, Note, Schema
+from toolkit.core.schema import NEXT_NUMBER, Note, Schema, TypesBy
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.postgresql.schema import queries
 from toolkit.engines.postgresql.schema.indexes import index
 from toolkit.engines.postgresql.schema.notes import notes
 from toolkit.engines.postgresql.schema.sequences import next_numbers
+from toolkit.engines.postgresql.schema.stored import Stored
 from toolkit.engines.postgresql.schema.types import Types
 from toolkit.engines.postgresql.sql import quoted
 
@@ -27,13 +28,13 @@ _STORED = {"s": True, "v": False}
 _UNENFORCED = "It is not enforced: carried only to PostgreSQL."
 
 
-def schema_of(connection: PostgresSession, stored: Iterable[StoredTable]) -> Schema:
-    """These tables, and what there is beside them."""
+def schema_of(connection: PostgresSession, stored: Iterable[StoredTable], types: TypesBy) -> Schema:
+    """These tables, and what there is beside them; for another engine (`TypesBy.VALUES`), with types for all values."""
     places = {_qualified(each.schema, each.name): each for each in stored if each.columns}
     ids = numbers_of(connection, list(places))
     metadata = sa.MetaData()
     with queries.within_place(connection):
-        found = _Found(connection, list(ids.values()))
+        found = _Found(connection, list(ids.values()), types)
         tables = {ids[place]: found.table(metadata, ids[place], each) for place, each in places.items()}
         lost = [note for id_, table in tables.items() for note in found.add_foreign_keys(table, id_, tables)]
         others = notes(connection, list(ids.values()))
@@ -51,15 +52,6 @@ def numbers_of(connection: PostgresSession, places: Sequence[str]) -> dict[str, 
     return {row.name: row.id for row in rows}
 
 
-def nested_arrays(connection: PostgresSession, relation: Any, columns: Sequence[Any]) -> list[Any]:
-    """Those of these columns that hold arrays of arrays, or that do not begin at 1: no declaration says so."""
-    if not columns:
-        return []
-    parts = (f"bool_or(array_ndims({row.quoted}) > 1 OR array_lower({row.quoted}, 1) <> 1)" for row in columns)
-    found = connection.run(f"SELECT {', '.join(parts)} FROM {relation.quoted}").fetchone() or ()
-    return [row for row, is_nested in zip(columns, found, strict=True) if is_nested]
-
-
 def by_table(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
     """Rows of the catalogue by the numbers of their tables."""
     found: dict[int, list[Any]] = defaultdict(list)
@@ -71,18 +63,16 @@ def by_table(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
 class _Found:
     """What the catalogue says of all the tables, by their numbers."""
 
-    def __init__(self, connection: PostgresSession, ids: Sequence[int]) -> None:
+    def __init__(self, connection: PostgresSession, ids: Sequence[int], types: TypesBy) -> None:
         def ask(query: str) -> Sequence[Any]:
             return queries.rows(connection, query, ids)
 
         self._relations = {row.id: row for row in ask(queries.RELATIONS)}
         self._columns = by_table(ask(queries.COLUMNS))
         self._types = Types({row.id: row for row in ask(queries.TYPES)})
-        self._nested = {
-            (row.table, row.number)
-            for id_, rows in self._columns.items()
-            for row in nested_arrays(connection, self._relations[id_], list(filter(self._types.is_list, rows)))
-        }
+        self._stored = Stored()
+        for id_, rows in self._columns.items():
+            self._stored.look(connection, self._relations[id_].quoted, rows, self._types, types)
         self._constraints = by_table(ask(queries.CONSTRAINTS))
         self._indexes = by_table(ask(queries.INDEXES))
         sequences = ask(queries.SEQUENCES)
@@ -133,7 +123,7 @@ class _Found:
         is_null = not row.is_required and not self._types.is_never_null(row.type)
         return sa.Column(
             row.name,
-            self._types.of(row.type, row.shown, 2 if place in self._nested else row.dimensions, row.collation),
+            self._stored.type_of(row, self._types),
             *extra,
             nullable=is_null,
             server_default=default,
@@ -153,14 +143,17 @@ class _Found:
             if not row.is_enforced:
                 yield Note(table.fullname, what, _UNENFORCED)
             elif row.has_period:
-                # Not one of equal values; but rows are written in the order that it demands.
-                if row.parent in tables and table not in tables[row.parent]._extra_dependencies:  # noqa: SLF001
-                    table.add_is_dependent_on(tables[row.parent])
+                # It is none of equal values.
+                _write_after(table, tables.get(row.parent))
                 yield Note(table.fullname, what, "It is of periods: carried only to PostgreSQL.")
             elif row.parent in tables:
                 table.append_constraint(_foreign_key(row, tables[row.parent]))
             else:
                 yield Note(table.fullname, what, f"{row.quoted_parent} is none of the tables that can be read.")
+        for part in self._partitions[id_]:
+            for row in self._constraints_of_partitions[part.id]:
+                if row.kind == "f":
+                    _write_after(table, tables.get(row.parent))
 
     def _of_all_partitions(self, id_: int, own: Sequence[Any], tables: Collection[int]) -> list[Any]:
         """The foreign keys that each partition of a table has by itself, so that all the table's rows have them."""
@@ -172,6 +165,12 @@ class _Found:
             return []
         shared = set.intersection(*(set(keys) for keys in each)) - {_meaning(row) for row in own}
         return [row for meaning, row in each[0].items() if meaning in shared and row.parent in tables]
+
+
+def _write_after(table: sa.Table, parent: sa.Table | None) -> None:
+    """Have rows of a table written after its parent's, by a foreign key that SQLAlchemy has no word for."""
+    if parent is not None and parent is not table and table not in parent._extra_dependencies:  # noqa: SLF001
+        table.add_is_dependent_on(parent)
 
 
 def _meaning(row: Any) -> tuple[Any, ...]:

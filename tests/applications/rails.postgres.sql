@@ -1,0 +1,10 @@
+CREATE TABLE "schema_migrations" ("version" character varying NOT NULL PRIMARY KEY);
+CREATE TABLE "ar_internal_metadata" ("key" character varying NOT NULL PRIMARY KEY, "value" character varying, "created_at" timestamp(6) NOT NULL, "updated_at" timestamp(6) NOT NULL);
+CREATE TABLE "accounts" ("id" bigserial primary key, "email" character varying DEFAULT '' NOT NULL, "admin" boolean DEFAULT FALSE NOT NULL, "subscribed" boolean DEFAULT TRUE, "balance" decimal(8,2) DEFAULT 0.0, "settings" jsonb DEFAULT '{}', "avatar" bytea, "born_on" date, "created_at" timestamp(6) NOT NULL, "updated_at" timestamp(6) NOT NULL);
+CREATE TABLE "comments" ("id" bigserial primary key, "commentable_type" character varying, "commentable_id" bigint, "body" text, "ratio" float, "parent_id" bigint, "account_id" bigint NOT NULL, "created_at" timestamp(6) NOT NULL, CONSTRAINT "fk_rails_5cc7b8aa4e" FOREIGN KEY ("account_id") REFERENCES "accounts" ("id") ON DELETE CASCADE, CONSTRAINT "fk_rails_31554e7034" FOREIGN KEY ("parent_id") REFERENCES "comments" ("id"));
+CREATE TABLE "labels" ("id" bigserial primary key, "name" character varying(30) NOT NULL, "position" bigint, "token" uuid);
+CREATE TABLE "accounts_labels" ("account_id" bigint NOT NULL, "label_id" bigint NOT NULL);
+CREATE UNIQUE INDEX "index_accounts_on_email" ON "accounts" ("email");
+CREATE INDEX "index_comments_on_commentable" ON "comments" ("commentable_type", "commentable_id");
+CREATE INDEX "index_accounts_on_created_at" ON "accounts" ("created_at" DESC) WHERE admin;
+INSERT INTO "schema_migrations" VALUES ('20240303000000');

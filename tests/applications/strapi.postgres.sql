@@ -1,0 +1,11 @@
+CREATE TABLE knex_migrations (id serial primary key, name varchar(255), batch integer, migration_time timestamptz);
+CREATE TABLE strapi_migrations (id serial primary key, name varchar(255) null, "time" timestamp without time zone null);
+CREATE TABLE admin_users (id serial primary key, firstname varchar(255) null, email varchar(255) null, is_active boolean null, created_at timestamp(6) without time zone null);
+CREATE TABLE articles (id serial primary key, document_id varchar(255) null, title varchar(255) null, body text null, blocks jsonb null, price double precision null, sku bigint null, day date null, at_time time without time zone null, published_at timestamp(6) without time zone null, created_by_id integer null, locale varchar(255) null);
+CREATE TABLE categories (id serial primary key, name varchar(255) null);
+CREATE TABLE articles_categories_lnk (id serial primary key, article_id integer null, category_id integer null, article_ord double precision null, constraint articles_categories_lnk_uq unique (article_id, category_id));
+CREATE INDEX articles_created_by_id_fk ON articles (created_by_id);
+CREATE INDEX articles_categories_lnk_fk ON articles_categories_lnk (article_id);
+ALTER TABLE articles ADD CONSTRAINT articles_created_by_id_fk FOREIGN KEY (created_by_id) REFERENCES admin_users (id) ON DELETE SET NULL;
+ALTER TABLE articles_categories_lnk ADD CONSTRAINT articles_categories_lnk_fk FOREIGN KEY (article_id) REFERENCES articles (id) ON DELETE CASCADE;
+ALTER TABLE articles_categories_lnk ADD CONSTRAINT articles_categories_lnk_ifk FOREIGN KEY (category_id) REFERENCES categories (id) ON DELETE CASCADE;

@@ -1,0 +1,13 @@
+CREATE TABLE "migrations" ("id" SERIAL NOT NULL, "timestamp" bigint NOT NULL, "name" character varying NOT NULL, CONSTRAINT "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY ("id"));
+CREATE TYPE "post_status_enum" AS ENUM('draft', 'live');
+CREATE TABLE "user_entity" ("id" uuid NOT NULL DEFAULT gen_random_uuid(), "firstName" character varying(80) NOT NULL, "isActive" boolean NOT NULL DEFAULT true, "roles" text, "profile" jsonb, "createdAt" TIMESTAMP NOT NULL DEFAULT now(), "updatedAt" TIMESTAMP(6) NOT NULL DEFAULT now(), CONSTRAINT "UQ_65a0b8f1a9c1f1c1d7a0d1a5b7a" UNIQUE ("firstName"), CONSTRAINT "PK_b54f8ea623b17094db7667d8206" PRIMARY KEY ("id"));
+CREATE TABLE "category" ("id" SERIAL NOT NULL, "name" character varying NOT NULL DEFAULT '', "parentId" integer, CONSTRAINT "PK_9c4e4a89e3674fc9f382d733f03" PRIMARY KEY ("id"));
+CREATE TABLE "post" ("id" SERIAL NOT NULL, "title" character varying NOT NULL, "status" "post_status_enum" NOT NULL DEFAULT 'draft', "price" numeric(10,2) NOT NULL DEFAULT '0', "content" bytea, "authorId" uuid, CONSTRAINT "PK_be5fda3aac270b134ff9c21cdee" PRIMARY KEY ("id"));
+CREATE TABLE "post_categories_category" ("postId" integer NOT NULL, "categoryId" integer NOT NULL, CONSTRAINT "PK_91306c0021c4901c1825ef097ce" PRIMARY KEY ("postId", "categoryId"));
+CREATE INDEX "IDX_93b566d522b73cb8bc46f7405b" ON "post_categories_category" ("postId");
+CREATE INDEX "IDX_a5e63f80ca58e7296d5864bd2d" ON "post_categories_category" ("categoryId");
+ALTER TABLE "category" ADD CONSTRAINT "FK_d5456fd7e4c4866fec8ada1fa10" FOREIGN KEY ("parentId") REFERENCES "category"("id") ON DELETE NO ACTION ON UPDATE NO ACTION;
+ALTER TABLE "post" ADD CONSTRAINT "FK_c6fb082a3114f35d0cc27c518e0" FOREIGN KEY ("authorId") REFERENCES "user_entity"("id") ON DELETE CASCADE ON UPDATE NO ACTION;
+ALTER TABLE "post_categories_category" ADD CONSTRAINT "FK_93b566d522b73cb8bc46f7405bd" FOREIGN KEY ("postId") REFERENCES "post"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+ALTER TABLE "post_categories_category" ADD CONSTRAINT "FK_a5e63f80ca58e7296d5864bd2d3" FOREIGN KEY ("categoryId") REFERENCES "category"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+INSERT INTO "migrations" ("timestamp", "name") VALUES (1710000000000, 'Postgres1710000000000');
