@@ -124,3 +124,14 @@ def test_a_file_of_another_encoding_holds_the_same_texts(config: Config, run: Ru
     assert stored(target) == stored(source)
     sync(config, target, source)
     assert not any(table.changed or table.added for table in diff(config, target, source).tables)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_a_primary_key_with_nulls_tells_no_rows_apart_the_second_time_either(
+    config: Config, run: Run, tmp_path: Path, engine: str
+) -> None:
+    source = run("a", "CREATE TABLE t (id TEXT PRIMARY KEY, v); INSERT INTO t VALUES (NULL, 1), ('k', 2), (NULL, 1)")
+    target = f"{engine}:///{tmp_path}/b"
+    assert sync(config, source, target).verified
+    assert not any(table.inserted or table.updated for table in sync(config, source, target).tables)
+    assert {table.status for table in diff(config, source, target).tables} == {"same"}

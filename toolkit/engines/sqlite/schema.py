@@ -26,15 +26,16 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
     types: dict[str, Mapping[str, TypeEngine[Any]]] = {}
     identities, notes = {}, list[Note]()
     for each in found:
-        if by is TypesBy.DECLARATION:
-            types[each.name] = {column.name: column.declared.type for column in each.columns}
-            continue
         identities[each.name], told = identity(connection, each)
-        if by is TypesBy.STORAGE:
-            types[each.name] = types_by_storage(connection, each)
-            continue
-        types[each.name], others = types_by_values(connection, each)
-        notes += [*told, *others]
+        notes += told
+        match by:
+            case TypesBy.DECLARATION:
+                types[each.name] = {column.name: column.declared.type for column in each.columns}
+            case TypesBy.STORAGE:
+                types[each.name] = types_by_storage(connection, each)
+            case TypesBy.VALUES:
+                types[each.name], others = types_by_values(connection, each)
+                notes += others
     maker = TableMaker(found, types, identities)
     metadata = maker.make()
     # Another file of SQLite's gets the statements themselves, with all that is in them.

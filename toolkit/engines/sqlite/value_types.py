@@ -33,7 +33,7 @@ _WORDS = {
     "text": ("text", "texts"),
     "blob": ("value of bytes", "values of bytes"),
 }
-_AS_TEXT = "{held}: bytes that are UTF-8 are taken for text"
+_AS_TEXT = "{held}; bytes that are UTF-8 are taken for text"
 
 
 def types_by_values(
@@ -107,7 +107,8 @@ def _by_classes(declared: Declared, measure: ColumnMeasure) -> Chosen:
     # A number is another value than its digits: whatever is not of the type is refused, and named by its row.
     has_no_bytes = declared.family is Family.BYTES and "blob" not in classes
     type_ = text_type(declared) if declared.family is Family.ANY or has_no_bytes else declared.type
-    return type_, _MIXED.format(classes=_listed(measure), type=_name(type_), place="{place}")
+    reason = _MIXED.format(classes=_listed(measure), type=_name(type_), place="{place}")
+    return type_, _AS_TEXT.format(held=reason) if isinstance(type_, sa.String) and "blob" in classes else reason
 
 
 def _are_doubles(measure: ColumnMeasure) -> bool:
