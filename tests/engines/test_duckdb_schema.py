@@ -104,3 +104,16 @@ def test_a_row_that_others_point_at_is_updated_but_for_its_unique_values(pair: C
     run("DELETE FROM pet", "UPDATE owner SET email = 'y' WHERE id = 1")
     with pytest.raises(ToolkitError, match="still referenced"):
         sync(pair, "one", "two", ["owner"])
+
+
+def test_sequences_go_on_from_where_they_stand_round_and_at_their_end(pair: Config, tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
+        for name, cycle in (("around", "CYCLE"), ("used_up", "")):
+            connection.execute(f"CREATE SEQUENCE {name} MAXVALUE 2 {cycle}")
+            connection.execute(f"CREATE TABLE t_{name} (id INTEGER PRIMARY KEY, n INTEGER DEFAULT nextval('{name}'))")
+            connection.execute(f"INSERT INTO t_{name} (id) VALUES (1), (2)")
+    assert sync(pair, "one", "two", ["t_around", "t_used_up"]).verified
+    with duckdb.connect(str(tmp_path / "two.duckdb")) as connection:
+        assert connection.execute("SELECT nextval('around')").fetchall() == [(1,)]
+        with pytest.raises(duckdb.SequenceException):
+            connection.execute("SELECT nextval('used_up')")
