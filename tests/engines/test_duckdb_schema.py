@@ -12,6 +12,7 @@ from tests.engines.duckdb_catalogue import catalogue
 from toolkit.config import Config, load_config
 from toolkit.core.schema import NEXT_NUMBER
 from toolkit.engines import connect
+from toolkit.errors import ToolkitError
 from toolkit.operations.sync import sync
 
 HOSTILE = Path(__file__).parent / "hostile_duckdb.sql"
@@ -78,3 +79,41 @@ def test_a_foreign_key_from_a_table_to_itself_is_told_and_one_to_a_table_left_ou
     with duckdb.connect(str(tmp_path / "two.duckdb")) as connection:
         keys = "SELECT constraint_text FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY'"
         assert connection.execute(keys).fetchall() == [('FOREIGN KEY (parent) REFERENCES "Parent Table"(id)',)]
+
+
+def test_a_row_that_others_point_at_is_updated_but_for_its_unique_values(pair: Config, tmp_path: Path) -> None:
+    def run(*statements: str) -> None:
+        with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
+            for each in statements:
+                connection.execute(each)
+
+    run(
+        "CREATE TABLE owner (id INTEGER PRIMARY KEY, email VARCHAR UNIQUE, name VARCHAR)",
+        "CREATE TABLE pet (id INTEGER PRIMARY KEY, owner INTEGER REFERENCES owner (id))",
+        "INSERT INTO owner VALUES (1, 'a', 'n'), (2, 'b', 'm')",
+        "INSERT INTO pet VALUES (1, 1)",
+    )
+    sync(pair, "one", "two")
+    run(
+        "UPDATE owner SET name = 'other'",
+        "INSERT INTO owner VALUES (3, 'c', 'l')",
+        "UPDATE owner SET email = 'z' WHERE id = 2",
+    )
+    result = sync(pair, "one", "two", ["owner"])
+    assert [(table.inserted, table.updated) for table in result.tables] == [(1, 2)]
+    run("DELETE FROM pet", "UPDATE owner SET email = 'y' WHERE id = 1")
+    with pytest.raises(ToolkitError, match="still referenced"):
+        sync(pair, "one", "two", ["owner"])
+
+
+def test_sequences_go_on_from_where_they_stand_round_and_at_their_end(pair: Config, tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
+        for name, cycle in (("around", "CYCLE"), ("used_up", "")):
+            connection.execute(f"CREATE SEQUENCE {name} MAXVALUE 2 {cycle}")
+            connection.execute(f"CREATE TABLE t_{name} (id INTEGER PRIMARY KEY, n INTEGER DEFAULT nextval('{name}'))")
+            connection.execute(f"INSERT INTO t_{name} (id) VALUES (1), (2)")
+    assert sync(pair, "one", "two", ["t_around", "t_used_up"]).verified
+    with duckdb.connect(str(tmp_path / "two.duckdb")) as connection:
+        assert connection.execute("SELECT nextval('around')").fetchall() == [(1,)]
+        with pytest.raises(duckdb.SequenceException):
+            connection.execute("SELECT nextval('used_up')")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from toolkit.engines.catalogue import StoredTable, TableFacts
 from toolkit.engines.duckdb.catalogue import constraints, stored_tables, table_facts
 from toolkit.engines.duckdb.definitions import definitions
 from toolkit.engines.duckdb.dialect import is_enforced
+from toolkit.engines.duckdb.referenced import ReferencedRepository, is_referenced, referenced_tables
 from toolkit.engines.duckdb.schema import schema_of
 from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.engines.portable.connection import unmapped_child
@@ -29,9 +31,14 @@ from toolkit.engines.duckdb.session import DuckDBSession
 class DuckDBConnection(DuckDBSession):
     """One transaction on a DuckDB file, which only one process at a time may have open for writing."""
 
+    @cached_property
+    def _referenced(self) -> frozenset[tuple[str, str]]:
+        return referenced_tables(self)
+
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table."""
-        return DuckDBRepository(self, spec)
+        kind = ReferencedRepository if is_referenced(self, spec, self._referenced) else DuckDBRepository
+        return kind(self, spec)
 
     def script(self) -> Script:
         """How a script for the engine's own client is written."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from toolkit.engines.duckdb.schema import Place, Sequence, ask, quoted, sequences, sequences_of
+from toolkit.engines.portable.literals import quoted_text as literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,10 +85,14 @@ class _Definitions:
         """A sequence that goes on from the number that is next here, as DuckDB's own text of it does."""
         name = self._name(sequence.place)
         cycle = "CYCLE" if sequence.cycles else "NO CYCLE"
+        last = sequence.maximum if sequence.increment > 0 else sequence.minimum
+        start = last if sequence.following is None else sequence.following
         yield (
             f"CREATE SEQUENCE {name} INCREMENT BY {sequence.increment} MINVALUE {sequence.minimum} "
-            f"MAXVALUE {sequence.maximum} START {sequence.following} {cycle}"
+            f"MAXVALUE {sequence.maximum} START {start} {cycle}"
         )
+        if sequence.following is None:
+            yield f"SELECT nextval({literal(name)})"
         yield from _comment("SEQUENCE", name, sequence.comment)
 
     def _comments(self) -> Iterator[str]:

@@ -29,10 +29,10 @@ _NUMBERED = re.compile(r"nextval\('((?:[^']|'')*)'\)")
 
 
 class Sequence(NamedTuple):
-    """A sequence, and which number it gives out next."""
+    """A sequence, and which number it gives out next, if there is one left."""
 
     place: Place
-    following: int
+    following: int | None
     minimum: int
     maximum: int
     increment: int
@@ -134,7 +134,7 @@ class _Found:
             server_default=verbatim(row.default) if has_default else None,
             autoincrement=is_numbered,
             comment=row.comment,
-            info={NEXT_NUMBER: numbering[0].following} if is_numbered else {},
+            info={NEXT_NUMBER: numbering[0].following} if is_numbered and numbering[0].following is not None else {},
         )
 
     def _type(self, row: Any, collation: str | None) -> TypeEngine[Any]:
@@ -241,9 +241,12 @@ SELECT schema_name AS schema, table_name AS "table", index_name AS name, is_uniq
 FROM duckdb_indexes() WHERE {_HERE} ORDER BY index_name
 """
 _SEQUENCES = f"""
-SELECT schema_name, sequence_name, coalesce(last_value + increment_by, start_value), min_value, max_value, increment_by,
-       "cycle", comment
-FROM duckdb_sequences() WHERE {_HERE} AND NOT temporary ORDER BY ALL
+SELECT schema_name, sequence_name,
+       CASE WHEN following BETWEEN min_value AND max_value THEN following
+            WHEN "cycle" AND increment_by > 0 THEN min_value WHEN "cycle" THEN max_value END,
+       min_value, max_value, increment_by, "cycle", comment
+FROM (SELECT *, coalesce(CAST(last_value AS HUGEINT) + increment_by, start_value) AS following FROM duckdb_sequences())
+WHERE {_HERE} AND NOT temporary ORDER BY ALL
 """
 _ENUMS = f"""
 SELECT type_name AS name, labels FROM duckdb_types()
