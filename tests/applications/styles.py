@@ -27,6 +27,7 @@ _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", 
 class Style:
     """One application: its migration tool's records, and a row to insert, with the number that it gets.
 
+    Where tables are made, that is `number_in_made`: rows that are gone there have been numbered higher.
     `insert_into_made` is the same where the tables are made, if their names are others than the application's.
     `into_tables` and `into_nothing` are the conversions that its values need, which the refusal without them names.
     """
@@ -36,6 +37,7 @@ class Style:
     insert: str = ""
     next_number: int = 0
     insert_into_made: str = ""
+    number_in_made: int | None = None
     into_tables: tuple[str, ...] = ()
     into_nothing: tuple[str, ...] = ()
 
@@ -110,28 +112,66 @@ _STRAPI = ("admin_users.created_at:epoch-ms", "articles.published_at:epoch-ms")
 
 STYLES = (
     Style("diesel", "__diesel_schema_migrations", into_tables=_NANOSECONDS, into_nothing=_NANOSECONDS),
-    Style("gorm", "schema_migrations", "INSERT INTO users (name) VALUES ('x') RETURNING id", 10, into_tables=_NANOSECONDS, into_nothing=_NANOSECONDS),
+    Style(
+        "gorm",
+        "schema_migrations",
+        "INSERT INTO users (name) VALUES ('x') RETURNING id",
+        8,
+        number_in_made=10,
+        into_tables=_NANOSECONDS,
+        into_nothing=_NANOSECONDS,
+    ),
     Style("efcore", "__EFMigrationsHistory", """INSERT INTO "Tags" ("Label") VALUES ('x') RETURNING "Id\"""", 3),
     Style(
         "prisma",
         "_prisma_migrations",
         """INSERT INTO "Post" ("title") VALUES ('x') RETURNING id""",
-        9,
+        5,
+        number_in_made=9,
         into_tables=("User.createdAt:epoch-ms",),
         into_nothing=("User.createdAt:epoch-ms",),
     ),
-    Style("strapi", "knex_migrations", "INSERT INTO articles_categories_lnk (article_ord) VALUES (1) RETURNING id", 6, into_tables=_STRAPI, into_nothing=_STRAPI),
+    Style(
+        "strapi",
+        "knex_migrations",
+        "INSERT INTO articles_categories_lnk (article_ord) VALUES (1) RETURNING id",
+        6,
+        into_tables=_STRAPI,
+        into_nothing=_STRAPI,
+    ),
     Style("typeorm", "migrations", "INSERT INTO post (title) VALUES ('x') RETURNING id", 3),
     Style(
         "django",
         "django_migrations",
         "INSERT INTO auth_user (password, is_superuser, username, date_joined) VALUES ('', false, 'x', now()) RETURNING id",
-        41,
+        3,
+        number_in_made=41,
         into_tables=("shop_rental.lasts:epoch-us",),
     ),
-    Style("rails", "schema_migrations", "INSERT INTO comments (account_id, created_at) VALUES (1, now()) RETURNING id", 13),
+    Style(
+        "rails", "schema_migrations", "INSERT INTO comments (account_id, created_at) VALUES (1, now()) RETURNING id", 13
+    ),
     Style("peewee", "migratehistory", "INSERT INTO upload (content, size, share) VALUES ('', 1, 1) RETURNING id", 3),
-    Style("hibernate", "flyway_schema_history", "INSERT INTO book (active) VALUES (true) RETURNING id", 5, into_tables=("book.created_at:epoch-ms",), into_nothing=("book.created_at:epoch-ms",)),
-    Style("drizzle", "__drizzle_migrations", "INSERT INTO users (full_name) VALUES ('x') RETURNING id", 3, into_tables=("users.created_at:epoch-s", "posts.published_ms:epoch-ms")),
-    Style("handwritten", "SchemaVersion", "INSERT INTO person (born) VALUES ('2024-01-01') RETURNING id", 8, 'INSERT INTO "Person" (born) VALUES (NULL) RETURNING "Id"'),
+    Style(
+        "hibernate",
+        "flyway_schema_history",
+        "INSERT INTO book (active) VALUES (true) RETURNING id",
+        5,
+        into_tables=("book.created_at:epoch-ms",),
+        into_nothing=("book.created_at:epoch-ms",),
+    ),
+    Style(
+        "drizzle",
+        "__drizzle_migrations",
+        "INSERT INTO users (full_name) VALUES ('x') RETURNING id",
+        3,
+        into_tables=("users.created_at:epoch-s", "posts.published_ms:epoch-ms"),
+    ),
+    Style(
+        "handwritten",
+        "SchemaVersion",
+        "INSERT INTO person (born) VALUES ('2024-01-01') RETURNING id",
+        8,
+        'INSERT INTO "Person" (born) VALUES (NULL) RETURNING "Id"',
+    ),
 )
