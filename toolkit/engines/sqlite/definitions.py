@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -27,9 +27,17 @@ def definitions(connection: SqliteSnapshot, tables: Sequence[sa.Table]) -> Seque
     names = {"tables": json.dumps([table.name for table in tables])}
     with connection.translated():
         found = connection.sqlalchemy.execute(sa.text(_STATEMENTS), names).scalars().all()
-        counted = connection.sqlalchemy.exec_driver_sql(_HAS_COUNTERS).all()
-        counters = connection.sqlalchemy.execute(sa.text(_COUNTERS), names).all() if counted else []
+    counters = last_numbers(connection, [table.name for table in tables]).items()
     return [*found, *(statement for name, number in counters for statement in _counter(name, number))]
+
+
+def last_numbers(connection: SqliteSnapshot, tables: Sequence[str]) -> Mapping[str, int | None]:
+    """By those of these tables that have AUTOINCREMENT and have given any, the last number that they gave."""
+    with connection.translated():
+        if not connection.sqlalchemy.exec_driver_sql(_HAS_COUNTERS).all():
+            return {}
+        rows = connection.sqlalchemy.execute(sa.text(_COUNTERS), {"tables": json.dumps(tables)}).all()
+    return {row.name: row.seq for row in rows}
 
 
 def _counter(table: str, number: int | None) -> Iterator[str]:

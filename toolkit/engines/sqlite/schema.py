@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
+from toolkit.core.schema import NEXT_NUMBER, ColumnMeasure, Note, Schema, TypesBy
+from toolkit.engines.sqlite.definitions import last_numbers
 from toolkit.engines.sqlite.identities import identity
 from toolkit.engines.sqlite.measures import measured, undeclared
 from toolkit.engines.sqlite.reflection import TableMaker, left_out
@@ -38,9 +39,20 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
                 notes += others
     maker = TableMaker(found, types, identities)
     metadata = maker.make()
+    _add_numbers(connection, metadata)
     # Another file of SQLite's gets the statements themselves, with all that is in them.
     notes = [] if by is TypesBy.STORAGE else [*notes, *maker.notes]
     return Schema("sqlite", metadata, (*notes, *left_out(connection)))
+
+
+def _add_numbers(connection: SqliteSnapshot, metadata: sa.MetaData) -> None:
+    """Say which number comes next, where those of rows that are gone are not given again (AUTOINCREMENT)."""
+    tables = [table for table in metadata.tables.values() if table.dialect_options["sqlite"]["autoincrement"]]
+    last = last_numbers(connection, [table.name for table in tables])
+    for table in tables:
+        if (number := last.get(table.name)) is not None:
+            for column in table.primary_key:
+                column.info[NEXT_NUMBER] = number + 1
 
 
 def measures(connection: SqliteSnapshot, table: sa.Table) -> dict[str, ColumnMeasure]:
