@@ -24,6 +24,15 @@ from tests.benchmarks.fixtures import (
     toolkit_load,
     toolkit_load_again,
 )
+from tests.benchmarks.reflecting import (
+    MODELS,
+    REFLECTED,
+    TABLES,
+    toolkit_inspect,
+    toolkit_into_nothing,
+    toolkit_into_tables,
+    toolkit_plan_many,
+)
 from tests.benchmarks.report import Limit, Target
 from tests.benchmarks.waiting import toolkit_beside_application
 
@@ -46,6 +55,8 @@ _LOAD, _START = "SQLite → PostgreSQL", "start-up"
 _DUMP, _LOAD_DATA, _LOAD_DATA_AGAIN = "dump", "load", "load again"
 _DIFF, _DIFF_DUCKDB = "compare SQLite ↔ PostgreSQL", "compare PostgreSQL ↔ DuckDB, 6 columns"
 _SMALL_FILES, _LARGE_FILES = "archive, small files", "archive, large files"
+_INTO_TABLES, _INTO_NOTHING = "without models, into tables", "without models, into nothing"
+_INSPECT, _MANY = "inspect", f"{TABLES} tables"
 _ENGINES = ("SQLite", "PostgreSQL", "DuckDB")
 _PAIRS = [(source, target) for source in _ENGINES for target in _ENGINES]
 
@@ -66,6 +77,12 @@ GROUPS = (
         ),
     ),
     *(Group(_few_changes(*pair), (toolkit_few_changes(*pair),)) for pair in _PAIRS),
+    *(
+        Group(name, (of(MODELS), of(REFLECTED)))
+        for name, of in ((_INTO_TABLES, toolkit_into_tables), (_INTO_NOTHING, toolkit_into_nothing))
+    ),
+    Group(_INSPECT, (toolkit_inspect(),)),
+    Group(_MANY, (toolkit_plan_many(),), most_todos=1000),
     Group("beside an application", (toolkit_beside_application(),)),
     Group("SQLite → DuckDB", (toolkit("SQLite", "DuckDB"), dlt("SQLite", "DuckDB", "merge"))),
     Group("PostgreSQL → SQLite", (toolkit("PostgreSQL", "SQLite"), db_to_sqlite())),
@@ -96,6 +113,10 @@ TARGETS: tuple[Target | Limit, ...] = (
         for share in SHARES
     ),
     *(Target(_few_changes(*pair), title(0.001, together=False), UNCHANGED, 1.3) for pair in _PAIRS),
+    Target(_INTO_TABLES, f"into tables, {REFLECTED}", f"into tables, {MODELS}", 1.1),
+    Target(_INTO_NOTHING, f"into nothing, {REFLECTED}", f"into nothing, {MODELS}", 1.1),
+    Limit(_INSPECT, "toolkit inspect", 3),
+    Limit(_MANY, "toolkit sync --dry-run", 2),
     Target("SQLite → DuckDB", "toolkit sync", "dlt merge", 4, faster=True),
     Target("PostgreSQL → SQLite", "toolkit sync", "db-to-sqlite", 5, faster=True),
     Target("PostgreSQL → DuckDB", "toolkit sync", "dlt merge", 1, faster=True),
