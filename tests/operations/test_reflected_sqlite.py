@@ -135,3 +135,21 @@ def test_a_primary_key_with_nulls_tells_no_rows_apart_the_second_time_either(
     assert sync(config, source, target).verified
     assert not any(table.inserted or table.updated for table in sync(config, source, target).tables)
     assert {table.status for table in diff(config, source, target).tables} == {"same"}
+
+
+def test_tables_that_are_made_by_other_names_have_the_types_that_were_declared(config: Config, run: Run) -> None:
+    source = run(
+        "a",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR(3) COLLATE NOCASE UNIQUE, x);"
+        "INSERT INTO t VALUES (1, 5, x'00'), (2, 'abcd', 5)",
+    )
+    target = run("b")
+    for written in (2, 0):
+        result = sync(config, source, target, rename={"t": "u", "t.v": "w"})
+        assert sum(table.inserted for table in result.tables) == written
+    with connected(config.database(target)) as connection:
+        (sql,) = connection.exec_driver_sql("SELECT sql FROM sqlite_schema WHERE type = 'table'").scalars()
+        row = connection.exec_driver_sql("SELECT typeof(w), typeof(x) FROM u WHERE w = 'ABCD'").one()
+    assert tuple(row) == ("text", "integer")
+    assert "id INTEGER NOT NULL" in sql
+    assert 'w VARCHAR(3) COLLATE "NOCASE"' in sql

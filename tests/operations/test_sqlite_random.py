@@ -110,6 +110,14 @@ def stored(file: str) -> tuple[list[Any], list[Any]]:
         return rows, connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
 
 
+def test_every_awkward_value_arrives_under_every_type_bit_by_bit(tmp_path: Path) -> None:
+    listed = ", ".join(f'"c {n}" {type_}' for n, type_ in enumerate(TYPES))
+    rows = [f"INSERT INTO t VALUES ({row}, {', '.join([value] * len(TYPES))})" for row, value in enumerate(AWKWARD)]
+    source = made(str(tmp_path), [f"CREATE TABLE t (id INTEGER PRIMARY KEY, {listed})", *rows])
+    sync(load_config(tmp_path, {}), source, f"sqlite:///{tmp_path}/b.sqlite")
+    assert stored(f"{tmp_path}/b.sqlite") == stored(f"{tmp_path}/a.sqlite")
+
+
 @RANDOM
 @given(files())
 def test_a_file_arrives_in_another_bit_by_bit(file: tuple[list[str], list[str]]) -> None:

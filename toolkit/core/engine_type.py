@@ -35,8 +35,9 @@ class EngineType(sqltypes.UserDefinedType[Any]):
 class StorageType(sqltypes.UserDefinedType[Any]):
     """What a column holds on an engine where a column holds anything: values of these storage classes, as they are.
 
-    `affinity` says what the engine makes of values, `meant` what the column was declared as. Where `is_odd`, no driver
-    carries all values of a class as that class (texts that are no UTF-8).
+    `affinity` says what the engine makes of values ("": nothing), `definition` are the words of the column's type, and
+    `meant` is what they mean. Where `is_odd`, no driver carries all values of a class as that class (texts that are no
+    UTF-8).
     """
 
     cache_ok = True
@@ -45,19 +46,21 @@ class StorageType(sqltypes.UserDefinedType[Any]):
         self,
         classes: frozenset[str],
         affinity: str = "",
+        definition: str = "",
         meant: sqltypes.TypeEngine[Any] | None = None,
         *,
         is_odd: bool = False,
     ) -> None:
-        self.classes, self.affinity, self.meant, self.is_odd = classes, affinity, meant, is_odd
+        self.classes, self.affinity, self.definition, self.meant = classes, affinity, definition, meant
+        self.is_odd = is_odd
 
     def united(self, other: StorageType) -> sqltypes.TypeEngine[Any]:
         """The type for the values of both; of columns that change values differently, what the other was declared."""
-        if self.affinity != other.affinity and other.meant is not None:
+        if other.affinity not in ("", self.affinity) and other.meant is not None:
             return other.meant
         is_odd = self.is_odd or other.is_odd
-        return StorageType(self.classes | other.classes, other.affinity, other.meant, is_odd=is_odd)
+        return StorageType(self.classes | other.classes, other.affinity, other.definition, other.meant, is_odd=is_odd)
 
     def get_col_spec(self, **_: Any) -> str:
-        """No type: such a column keeps what it is given."""
-        return ""
+        """As it was declared, so that the same is made of values."""
+        return self.definition

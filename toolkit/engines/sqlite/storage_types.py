@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 def types_by_storage(connection: SqliteSnapshot, of: StoredStructure) -> Mapping[str, StorageType]:
     """The types of a table's columns. Of one without values, or without rows, it says what is expected, or nothing."""
     columns = {column.name: column.declared for column in of.columns}
-    quote = sqlite.dialect().identifier_preparer.quote_identifier
     with connection.translated():
-        is_empty = connection.driver.execute(f"SELECT 1 FROM {quote(of.name)} LIMIT 1").fetchone() is None
+        is_empty = connection.driver.execute(f"SELECT 1 FROM {_quoted(of.name)} LIMIT 1").fetchone() is None
     if is_empty:
         return {name: _type(declared, frozenset()) for name, declared in columns.items()}
     expected = {name: EXPECTED_CLASS.get(declared.family) for name, declared in columns.items()}
@@ -40,16 +39,18 @@ def types_by_storage(connection: SqliteSnapshot, of: StoredStructure) -> Mapping
 def _type(declared: Declared, classes: frozenset[str], is_unreadable: bool = False) -> StorageType:
     # Without an affinity, a column holds -0.0; others make an integer of it.
     may_lose_sign = "real" in classes and declared.affinity is Family.ANY
-    return StorageType(classes, declared.affinity.name, declared.type, is_odd=is_unreadable or may_lose_sign)
+    affinity = "" if declared.affinity is Family.ANY else declared.affinity.name
+    collation = "" if declared.collation is None else f" COLLATE {_quoted(declared.collation)}"
+    is_odd = is_unreadable or may_lose_sign
+    return StorageType(classes, affinity, f"{declared.text}{collation}", declared.type, is_odd=is_odd)
 
 
 def _unreadable(connection: SqliteSnapshot, table: str, names: list[str]) -> frozenset[str]:
     """Which of these columns of texts have one that is no UTF-8."""
-    quote = sqlite.dialect().identifier_preparer.quote_identifier
     found: set[str] = set()
     if not names:
         return frozenset()
-    query = f"SELECT {', '.join(map(quote, names))} FROM {quote(table)}"
+    query = f"SELECT {', '.join(map(_quoted, names))} FROM {_quoted(table)}"
     with connection.translated(), text_as_bytes(connection.driver), closing(connection.driver.execute(query)) as cursor:
         for rows in in_pieces(cursor):
             for name, values in zip(names, zip(*rows, strict=True), strict=True):
@@ -64,3 +65,7 @@ def _are_readable(values: tuple[Any, ...]) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _quoted(name: str) -> str:
+    return sqlite.dialect().identifier_preparer.quote_identifier(name)
