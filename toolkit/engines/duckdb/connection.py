@@ -36,8 +36,11 @@ class DuckDBConnection(DuckDBSession):
         return referenced_tables(self)
 
     def repository(self, spec: TableSpec) -> TableRepository:
-        """Access to one table."""
-        kind = ReferencedRepository if is_referenced(self, spec, self._referenced) else DuckDBRepository
+        """Access to one table; of a file that is not there, too."""
+        is_connected = hasattr(self, "sqlalchemy")
+        kind = (
+            ReferencedRepository if is_connected and is_referenced(self, spec, self._referenced) else DuckDBRepository
+        )
         return kind(self, spec)
 
     def script(self) -> Script:

@@ -35,7 +35,7 @@ def schema_of(connection: PostgresSession, stored: Iterable[StoredTable], types:
     metadata = sa.MetaData()
     with queries.within_place(connection):
         found = _Found(connection, list(ids.values()), types)
-        tables = {ids[place]: found.table(metadata, ids[place], each) for place, each in places.items()}
+        tables = {id_: found.table(metadata, id_, places[place]) for place, id_ in ids.items()}
         lost = [note for id_, table in tables.items() for note in found.add_foreign_keys(table, id_, tables)]
         others = notes(connection, list(ids.values()))
     return Schema("postgresql", metadata, (*lost, *others))
@@ -46,10 +46,10 @@ def _qualified(schema: str | None, name: str) -> str:
 
 
 def numbers_of(connection: PostgresSession, places: Sequence[str]) -> dict[str, int]:
-    """The numbers (oid) of tables by their quoted names, as they are found now."""
+    """The numbers (oid) of tables by their quoted names, as they are found now; without those that are gone."""
     with connection.translated():
         rows = connection.sqlalchemy.execute(sa.text(queries.PLACES), {"tables": list(places)}).all()
-    return {row.name: row.id for row in rows}
+    return {row.name: row.id for row in rows if row.id is not None}
 
 
 def by_table(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
