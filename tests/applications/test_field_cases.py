@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,11 @@ def query(postgres_url: str) -> Query:
     """What PostgreSQL gives for a statement, in UTC."""
 
     def run(statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(postgres_url, options="-c TimeZone=UTC") as connection:
+        with closing(psycopg.connect(postgres_url, options="-c TimeZone=UTC")) as connection:
             found = connection.execute(statement.encode())
-            return found.fetchall() if found.description else []
+            rows = found.fetchall() if found.description else []
+            connection.commit()
+        return rows
 
     return run
 
@@ -96,7 +99,8 @@ DECLARED = """
 CREATE TABLE t (id INTEGER PRIMARY KEY, a REAL, b DOUBLE, c NUMBER(10), d MONEY, e DECIMAL(10,2), f varchar(5),
   g datetime2, h bit, i unsigned big int, j varbinary(10), k guid, l timestamptz, m nvarchar(10));
 INSERT INTO t VALUES (1, 1712345678.123456, 0.1, 1.25, 19.99, 1230.995, 'longer than five',
-  '2024-01-02 03:04:05', 1, 9223372036854775807, x'00', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '2024-01-01 00:00:00', 'ü');
+  '2024-01-02 03:04:05', 1, 9223372036854775807, x'00',
+  'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '2024-01-01 00:00:00', 'ü');
 """
 ARRIVED = (
     '(1,1712345678.123456,0.1,1.25,19.99,1230.995,"longer than five","2024-01-02 03:04:05",t,9223372036854775807,'
