@@ -143,7 +143,7 @@ STYLES = (
     Style(
         "django",
         "django_migrations",
-        "INSERT INTO auth_user (password, is_superuser, username, date_joined) VALUES ('', false, 'x', now()) RETURNING id",
+        "INSERT INTO auth_user VALUES (DEFAULT, '', NULL, false, 'x', '2024-01-01') RETURNING id",
         3,
         number_in_made=41,
         into_tables=("shop_rental.lasts:epoch-us",),
