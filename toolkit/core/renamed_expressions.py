@@ -7,7 +7,7 @@ that a word is a column; else there is no such expression, and whoever makes the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,7 +37,8 @@ def renamed_expression(expression: Any, names: Mapping[str, str], old: sa.Table,
     """The same over the columns of another table, which has other `names` for some; None where that is not certain."""
     if isinstance(expression, str | sa.TextClause):
         text = expression if isinstance(expression, str) else expression.text
-        found = renamed_text(text, names, None if old.fullname == new.fullname else old.name)
+        others = frozenset(old.columns.keys()) - names.keys()
+        found = renamed_text(text, names, None if old.fullname == new.fullname else old.name, others)
         return found if found is None or isinstance(expression, str) else sa.text(found)
 
     def column(element: Any, **_: Any) -> Any:
@@ -50,10 +51,12 @@ def renamed_expression(expression: Any, names: Mapping[str, str], old: sa.Table,
     return visitors.replacement_traverse(expression, {}, column)
 
 
-def renamed_text(sql: str, names: Mapping[str, str], table: str | None = None) -> str | None:
+def renamed_text(
+    sql: str, names: Mapping[str, str], table: str | None = None, others: Collection[str] = ()
+) -> str | None:
     """An expression in SQL with other names of columns; None where a word may be one of them, or something else.
 
-    Nor may the `table` be named that is called otherwise now.
+    Nor may the `table` be named that is called otherwise now. The `others` are columns that keep their names.
     """
     words = {name.lower(): name for name in names}
     if table is not None:
@@ -67,6 +70,8 @@ def renamed_text(sql: str, names: Mapping[str, str], table: str | None = None) -
     texts = [piece.text for piece in found]
     for number, place in enumerate(places):
         text = texts[place]
+        if text != unquoted(text) and unquoted(text) in others:
+            continue
         if text.startswith("'") or unquoted(text).lower() not in words:
             if text.startswith("[") and any(word in text.lower() for word in words):
                 return None

@@ -68,7 +68,7 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
     # No schema is made for rows that cannot be loaded into it.
     source, schema_from = request.against(None), made_from(project)
     require_given_keys(request.specs, source, request.source_name)
-    told = () if project.has_history or project.is_reflected else _told_constraints(request, progress)
+    told = () if project.has_history else _told_constraints(request, project, progress)
     if request.dry_run:
         require_readable(source, request.specs)
         plans = plan_into_nothing(source, request.specs, progress)
@@ -188,12 +188,15 @@ class _Run:
         return (TransferWarning(CHANGED_MEANWHILE, "", reason, database=destination.name),)
 
 
-def _told_constraints(request: Transfer, progress: Progress) -> tuple[TransferWarning, ...]:
+def _told_constraints(request: Transfer, project: Project, progress: Progress) -> tuple[TransferWarning, ...]:
     """How the tables that are about to be made from the models differ from those of a source that is a database."""
     source = request.origin.tables
     if source is None:
         return ()
-    told = made_constraints(source.connection, request.target, list(map(source.own, request.specs)), progress)
+    told: tuple[TransferWarning, ...] = ()
+    # Of what is made without models, that is told already.
+    if not project.is_reflected:
+        told = made_constraints(source.connection, request.target, list(map(source.own, request.specs)), progress)
     lacking = source.renames.not_made if source.renames is not None else {}
     return (*told, *unnamed_constraints(request.target, request.specs, lacking, progress))
 
