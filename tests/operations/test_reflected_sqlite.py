@@ -137,6 +137,11 @@ def test_a_primary_key_with_nulls_tells_no_rows_apart_the_second_time_either(
     assert {table.status for table in diff(config, source, target).tables} == {"same"}
 
 
+def test_numbers_that_sqlite_itself_made_of_digits_are_their_digits(config: Config, run: Run, tmp_path: Path) -> None:
+    source = run("a", "CREATE TABLE t (id INTEGER PRIMARY KEY, v ANY); INSERT INTO t VALUES (1, '5'), (2, 'x')")
+    assert sync(config, source, f"duckdb:///{tmp_path}/b.duckdb").verified
+
+
 def test_tables_that_are_made_by_other_names_have_the_types_that_were_declared(config: Config, run: Run) -> None:
     source = run(
         "a",

@@ -61,8 +61,8 @@ def _makes_text(declared: str) -> bool:
 
 
 def _keeps_all(declared: str) -> bool:
-    """Whether a column has no affinity, and converts nothing; so does ANY in a STRICT table."""
-    return declared.upper() in ("", "ANY") or "BLOB" in declared.upper()
+    """Whether a column has no affinity, and converts nothing."""
+    return not declared or "BLOB" in declared.upper()
 
 
 class _Exact(SqliteAdapter):

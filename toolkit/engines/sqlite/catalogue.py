@@ -86,6 +86,13 @@ def stored_tables(connection: SqliteSnapshot) -> Iterator[StoredTable]:
             yield StoredTable(row.name, None, (), content)
 
 
+def is_strict(connection: SqliteSnapshot, spec: TableSpec) -> bool:
+    """Whether a table keeps to its types, of which ANY makes nothing of values."""
+    with connection.translated():
+        found = connection.sqlalchemy.execute(sa.text(_TABLE), {"table": spec.table.name}).scalars().first()
+    return found is not None and "strict" in found.rpartition(")")[2].lower()
+
+
 def table_facts(connection: SqliteSnapshot, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
     """What the catalogue says of these tables, by name; without those that are not there."""
     names = [(spec.name, spec.table.name, spec.table.schema or "main") for spec in specs]

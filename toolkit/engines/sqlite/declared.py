@@ -74,14 +74,16 @@ class Declared:
     """Whether it never is NULL."""
     is_identity: bool = False
     """Whether it is part of the primary key."""
+    is_strict: bool = False
+    """Whether the table is: then ANY makes nothing of values."""
 
     @property
     def affinity(self) -> Family:
         """What SQLite makes of values if it can; `DECIMAL` for NUMERIC, `ANY` for BLOB ("Datatypes", section 3.1)."""
         upper = self.text.upper()
         found = next((family for parts, family in _AFFINITIES if any(part in upper for part in parts)), Family.DECIMAL)
-        # In a STRICT table, ANY has none; elsewhere it is hardly met.
-        return Family.ANY if upper.strip() in ("", "ANY") or found is Family.BYTES else found
+        is_kept = not upper.strip() or (self.is_strict and upper == "ANY")
+        return Family.ANY if is_kept or found is Family.BYTES else found
 
     @property
     def length(self) -> int | None:
@@ -113,6 +115,7 @@ def declared(
     *,
     is_required: bool = False,
     is_identity: bool = False,
+    is_strict: bool = False,
 ) -> Declared:
     """What the words of a column's type mean. A `numeric DEFAULT false` is a truth value, as Go's GORM writes them."""
     found = _PARTS.fullmatch(text)
@@ -132,6 +135,7 @@ def declared(
         collation,
         is_required,
         is_identity,
+        is_strict,
     )
 
 

@@ -198,6 +198,7 @@ class _Reader:
             None if collation == BINARY else collation,
             is_required=not nullable,
             is_identity=bool(row.pk),
+            is_strict="strict" in identifiers(self.definition.options),
         )
         computed = None
         if row.hidden in (_STORED, _VIRTUAL):

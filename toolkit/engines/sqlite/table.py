@@ -20,6 +20,7 @@ from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.sifting import Doubt
 from toolkit.engines.portable.table import TableRepository
+from toolkit.engines.sqlite.catalogue import is_strict
 from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
 from toolkit.engines.sqlite.misfits import any_text, first_misfit, unlike_bytes
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -30,6 +31,7 @@ from toolkit.errors import (
     ToolkitError,
 )
 
+_ANY = "ANY"
 _NO_TEXT = "Could not decode to UTF-8"
 # Rows are sorted so many at a time: in order, random keys are inserted several times faster.
 _SORTED_ROWS = 32_768
@@ -50,6 +52,8 @@ class SqliteRepository(TableRepository):
         """Columns that may hold what the Arrow reader would change: numbers among bytes, doubles among texts."""
         facts = self.connection.facts(self.spec)
         declared = {} if facts is None else {name: column.type for name, column in facts.columns.items()}
+        if _ANY in declared.values() and is_strict(self.connection, self.spec):
+            declared = {name: "" if type_ == _ANY else type_ for name, type_ in declared.items()}
         adapter = self.connection.codec.adapter
         found: dict[str, LossyCast] = {}
         for column in self.spec.columns:
