@@ -43,6 +43,7 @@ CASES: list[tuple[str, str, str, str, list[str], list[str], int]] = [
     ("epoch-ms", NAIVE, "sqlite", "", ["1701013012345"], ["2023-11-26 15:36:52.345"], 0),
     ("epoch-us", NAIVE, "postgres", "bigint", ["1701013012345678"], ["2023-11-26 15:36:52.345678"], 0),
     ("epoch-s", DATE, "duckdb", "BIGINT", ["1700006400"], ["2023-11-15"], 0),
+    ("epoch-us", "Interval", "sqlite", "bigint", ["5400000000", "1"], ["01:30:00", "00:00:00.000001"], 0),
     (
         "truncate-microseconds",
         NAIVE,
