@@ -89,6 +89,10 @@ class PostgresAdapter(Adapter):
         """The rows that PostgreSQL would refuse without naming them, and why."""
         return ()
 
+    def refused(self, values: pa.Array) -> Misfits:
+        """The rows that PostgreSQL refuses by name, one at a time, and why: looked for where it refused one."""
+        return ()
+
     def text(self, value: Any) -> str:
         """A value, which is not NULL, as `jsonb_to_recordset` turns it back into one of the type."""
         return str(value)

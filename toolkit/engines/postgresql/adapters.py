@@ -17,7 +17,7 @@ from toolkit.engines.portable.literals import each
 from toolkit.engines.portable.lossy import ANY_VALUE, bare
 from toolkit.engines.postgresql import lossy, times
 from toolkit.engines.postgresql.adapter import Misfits, PostgresAdapter, require
-from toolkit.engines.postgresql.json import NULL_CHARACTER, holds_null_character, refused_documents
+from toolkit.engines.postgresql.json import NULL_CHARACTER, holds_null_character, invalid_documents, refused_documents
 from toolkit.engines.postgresql.literals import postgres_text
 from toolkit.engines.postgresql.native import NATIVE
 from toolkit.engines.postgresql.texts import Text
@@ -46,6 +46,9 @@ class _Json(Text):
         return [
             (row, f"holds {NULL_CHARACTER}") for row in pc.indices_nonzero(holds_null_character(values)).to_pylist()
         ]
+
+    def refused(self, values: pa.Array) -> Misfits:
+        return invalid_documents(values)
 
     def literals(self, values: pa.Array) -> list[str]:
         if pc.any(holds_null_character(values)).as_py():

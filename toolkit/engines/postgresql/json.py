@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,6 +35,16 @@ def refused_documents(documents: pa.Array) -> Iterator[tuple[int, str]]:
     for row in pc.indices_nonzero(pc.fill_null(unusual, False)).to_pylist():
         if (problem := _problem(documents[row].as_py())) is not None:
             yield row, problem
+
+
+def invalid_documents(documents: pa.Array) -> Iterator[tuple[int, str]]:
+    """The rows of those that are no JSON, and why, for a message."""
+    for row, document in enumerate(documents.to_pylist()):
+        if document is not None:
+            try:
+                msgspec.json.decode(document, type=msgspec.Raw)
+            except msgspec.DecodeError:
+                yield row, "holds no valid JSON"
 
 
 def _problem(document: str) -> str | None:

@@ -234,7 +234,7 @@ class PostgresRepository(TableRepository):
         """Have values made into what is sent."""
         adapter = CODEC.adapter(column)
         wire = adapter.wire_for(self.column_types().get(column.name, adapter.wire))
-        for row, problem in adapter.unkeepable(values, wire):
+        for row, problem in (*adapter.unkeepable(values, wire), *adapter.refused(values)):
             raise MisfitError(row, problem)
         adapter.outgoing(values)
 
