@@ -37,6 +37,7 @@ EXCEPTIONS = {
     "engines/duckdb/session.py": "its dialect takes PostgreSQL's constructs and options",
     "engines/postgresql/embedded.py": LOCK_FILE,
     "locks.py": LOCK_FILE,
+    "engines/sqlite/adapters.py": AMONG_POSTGRESQLS,
     "engines/sqlite/value_types.py": AMONG_POSTGRESQLS,
     "operations/fixtures/defaults.py": CANONICAL,
     "operations/reflection/made_columns.py": AMONG_POSTGRESQLS,

@@ -39,7 +39,7 @@ def toolkit_inspect() -> Contender:
     """All that is in the largest table of a SQLite file."""
 
     def run(stage: Stage) -> Samples:
-        sample, output = stage.measure([*TOOLKIT, "inspect", stage.sources["SQLite"], "todo", "--reflect", "--json"])
+        sample, output = stage.measure([*TOOLKIT, "inspect", stage.sources["SQLite"], "todo", "--json"])
         require(stage.todos, json.loads(output)["tables"][0]["rows"])
         yield "toolkit inspect", sample
 

@@ -799,7 +799,7 @@ def test_rows_without_their_parent_are_counted_and_the_first_is_named(
     told = sync_into(tell, target)
     require_two_lines(told)
     assert told.fact == (f"product.category_id: 3 rows point at category that {target} does not have (first: id=5).")
-    assert told.advice.startswith("Sync category too")
+    assert told.advice.startswith("Correct the rows at the source. Or leave such rows out")
     assert contents(shop.database(target), metadata) == before
 
 

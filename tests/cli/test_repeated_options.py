@@ -224,6 +224,18 @@ def diff_set(told: Told) -> None:
     assert query("SELECT DISTINCT one, two FROM tag", file="other.sqlite3") == [("1", "a=b")]
 
 
+def inspect_exclude(told: Told) -> None:
+    left = [
+        each["name"] for each in told("inspect", "sqlite", *pairs("--exclude", ["todo_tag", "attachment"]))["tables"]
+    ]
+    assert "todo" in left
+    assert not {"todo_tag", "attachment"} & set(left)
+
+
+def inspect_tables(told: Told) -> None:
+    assert [each["name"] for each in told("inspect", "sqlite", "tag", "role", "tag")["tables"]] == ["role", "tag"]
+
+
 def diff_columns(told: Told) -> None:
     query("UPDATE todo SET item = 'changed', importance = 'LOW', is_deleted = 1")
     rows = told(*DIFF, "todo", *pairs("--columns", ["item", "is_deleted"]), code=3)["tables"][0]["rows"]
@@ -293,6 +305,8 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "diff --key": key_twice(*DIFF),
     "dump-data --key": key_twice("dump-data", "--dir", "d"),
     "load-data --key": key_twice("load-data"),
+    "inspect --exclude": inspect_exclude,
+    "inspect tables": inspect_tables,
     "sync --match": sync_match,
     "sync --convert": converted(*SYNC),
     "sync tables": named_tables(*SYNC),

@@ -39,6 +39,7 @@ from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.literals import sqlite_literal
 from toolkit.errors import ReferencedRowsError, ScriptError, StoreError, ToolkitError, UnrepresentableValueError
 from toolkit.operations.diff import script as module
+from toolkit.operations.diff import statements
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.sync import sync
@@ -477,7 +478,7 @@ def test_a_script_names_only_what_differs_in_the_order_of_keys(
         diff_sql(shop, SOURCE, target, script)
         assert script.read_text() == first
         # Statements of one row each, and lookups of one key each, do the same.
-        monkeypatch.setattr(module, "_STATEMENT_ROWS", 1)
+        monkeypatch.setattr(statements, "_STATEMENT_ROWS", 1)
         monkeypatch.setattr(module, "BATCH_ROWS", 1)
         made_equal(shop, target, script)
         monkeypatch.setattr(module, "BATCH_ROWS", 8_192)

@@ -76,7 +76,7 @@ def test_without_it_the_same_natural_key_under_another_key_is_a_named_error(peop
     put(people, target, person=[(7, "a@x", None, "old")])
     with pytest.raises(UniqueConflictError, match="email = a@x belongs to different rows: id=1 and id=7") as caught:
         sync(people, "sqlite", target)
-    assert caught.value.advice.endswith("--match person:email.")
+    assert "--match person:email." in caught.value.advice
 
 
 @EVERY_TARGET

@@ -49,7 +49,7 @@ class ToolkitError(Exception):
 
     def _advise(self, *parts: str) -> None:
         self.advice = " ".join(part for part in parts if part)
-        self.args = (f"{self.fact}\n{self.advice}",)
+        self.args = ("\n".join((*self.facts, self.advice)),)
 
 
 class ConfigurationError(ToolkitError):

@@ -256,7 +256,8 @@ class _Sync:
         except (MissingParentError, RefusedRowError, UniqueConflictError, UnrepresentableValueError) as error:
             if isinstance(error, MissingParentError) and error.parent in {spec.name for spec in self.specs}:
                 error.advice = "Correct the rows at the source."
-            if self.rejects is None and not self.match and not self.attachments.stores:
+            is_answered = self.match or self.attachments.stores or "--set " in error.advice
+            if self.rejects is None and not is_answered:
                 error.advise_last("Or leave such rows out, with those that depend on them: --rejects DIR.")
             raise
 
