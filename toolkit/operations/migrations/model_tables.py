@@ -56,7 +56,8 @@ def make_tables(
     except (StatementError, MigrationError) as error:
         if not begun:
             raise
-        raise _unmade(database, begun[-1], _reason(error.__cause__ or error)) from error
+        reason = _reason(error.__cause__ or error)
+        raise _unmade(database, begun[-1], reason, by_models=not remembers) from error
 
 
 def remember(connection: sa.Connection, kind: Engine, tables: Sequence[sa.Table]) -> None:
@@ -114,14 +115,14 @@ def _noting(metadata: sa.MetaData, begun: list[sa.Table]) -> Iterator[None]:
             sa.event.remove(table, "before_create", note)
 
 
-def _unmade(database: Database, table: sa.Table, reason: str) -> StatementError:
+def _unmade(database: Database, table: sa.Table, reason: str, *, by_models: bool) -> StatementError:
     column = next((each for each in table.columns if _refusal(database, each) == reason), None)
     place = f"{table.fullname}.{column.name}" if column is not None else table.fullname
+    declared = f"Declare it in the models as {database.kind.title} has it, too, or make" if by_models else "Make"
     return StatementError(
         database.name,
-        f"{place} cannot be made from the models: {reason.rstrip('.')}.",
-        f"Declare it in the models as {database.kind.title} has it, too, or make the tables there before. Nothing was "
-        "made. Run with --debug to see the statement.",
+        f"{place} cannot be made from the {'models' if by_models else 'schema of the source'}: {reason.rstrip('.')}.",
+        f"{declared} the tables there before. Nothing was made. Run with --debug to see the statement.",
     )
 
 
