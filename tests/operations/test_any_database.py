@@ -21,6 +21,7 @@ from toolkit.errors import (
     RefusedRowError,
     SchemaMismatchError,
     UnknownNameError,
+    UnrepresentableValueError,
 )
 from toolkit.operations.diff.compare import Status
 from toolkit.operations.status import State
@@ -133,6 +134,61 @@ def test_what_the_source_computes_is_kept_in_a_plain_column_and_what_the_target_
         sync(bare, "duckdb", "sqlite2")
     assert "--exclude-column t.b" in caught.value.advice
     assert sync(bare, "duckdb", "sqlite2", exclude_columns=["t.b"]).verified
+
+
+HOSTILE: list[tuple[str, str | None]] = [
+    # A number is no time, whatever its digits.
+    (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v DATETIME); INSERT INTO t VALUES (1, 20200101), (2, '2020-01-01')",
+        "2020",
+    ),
+    # Where nothing is declared, a text and its bytes are two values.
+    ("CREATE TABLE t (v ANY); INSERT INTO t VALUES ('A'), (x'41')", "cannot hold"),
+    ("CREATE TABLE t (v); INSERT INTO t VALUES ('A'), (x'41')", "cannot hold"),
+    ("CREATE TABLE t (v REAL PRIMARY KEY); INSERT INTO t VALUES (0.1), (1e300)", None),
+    (f'CREATE TABLE t (id INTEGER PRIMARY KEY, "{"c" * 90}" TEXT)', None),
+]
+
+
+@pytest.mark.parametrize(("script", "refused"), HOSTILE)
+@pytest.mark.parametrize("target", ["postgres", "duckdb"])
+def test_no_value_becomes_another_that_only_looks_alike(
+    bare: Config, script: str, refused: str | None, target: str
+) -> None:
+    fill(bare, "sqlite", *script.split("; "))
+    if refused is not None:
+        with pytest.raises(UnrepresentableValueError, match=refused):
+            sync(bare, "sqlite", target)
+        return
+    sync(bare, "sqlite", target)
+    assert diff(bare, "sqlite", target).equal
+
+
+def test_between_two_sqlite_files_each_value_keeps_its_class_whatever_was_declared(bare: Config) -> None:
+    fill(bare, "sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, c TEXT, d REAL, b BLOB)")
+    fill(bare, "sqlite", "INSERT INTO t VALUES (1, '2020-01-01', 1.5, x'41'), (2, '12 Main St', .25, NULL)")
+    fill(bare, "sqlite2", "CREATE TABLE t (id INTEGER PRIMARY KEY, c JSON, d JSON, b TEXT)")
+    assert sync(bare, "sqlite", "sqlite2").verified
+    wanted = [("text", "real", "blob"), ("text", "real", "null")]
+    assert query(bare, "sqlite2", "SELECT typeof(c), typeof(d), typeof(b) FROM t ORDER BY id") == wanted
+    fill(bare, "sqlite2", "UPDATE t SET b = 'A' WHERE id = 1")
+    assert not diff(bare, "sqlite", "sqlite2").equal
+
+
+@pytest.mark.parametrize("target", ["postgres", "duckdb"])
+def test_a_unique_column_that_may_be_null_stays_so_and_numbers_go_on_where_they_stood(
+    bare: Config, target: str
+) -> None:
+    fill(bare, "sqlite", "CREATE TABLE u (a INTEGER UNIQUE, b TEXT)", "INSERT INTO u VALUES (1, 'x')")
+    numbered = "(id INTEGER PRIMARY KEY AUTOINCREMENT, z INTEGER)"
+    fill(bare, "sqlite", f"CREATE TABLE e {numbered}", f"CREATE TABLE f {numbered}")
+    fill(bare, "sqlite", "INSERT INTO e VALUES (41, 1)", "DELETE FROM e")
+    fill(bare, "sqlite", "INSERT INTO f VALUES (1, 1), (41, 1)", "DELETE FROM f WHERE id = 41")
+    assert sync(bare, "sqlite", target).verified
+    fill(bare, target, "INSERT INTO u VALUES (NULL, 'y')")
+    for table in "ef":
+        fill(bare, target, f"INSERT INTO {table} (z) VALUES (2)")
+        assert query(bare, target, f"SELECT id FROM {table} WHERE z = 2") == [(42,)]
 
 
 LEFT_BEHIND = [

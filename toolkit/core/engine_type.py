@@ -55,10 +55,14 @@ class StorageType(sqltypes.UserDefinedType[Any]):
         self.is_odd = is_odd
 
     def united(self, other: StorageType) -> sqltypes.TypeEngine[Any]:
-        """The type for the values of both; of columns that change values differently, what the other was declared."""
-        if other.affinity not in ("", self.affinity) and other.meant is not None:
+        """The type for the values of both; of columns that change values differently, what the other was declared.
+
+        But documents and bytes are no other form of what is stored: such values keep their class.
+        """
+        is_meant = not isinstance(other.meant, sqltypes.JSON) and "blob" not in self.classes
+        if other.affinity not in ("", self.affinity) and other.meant is not None and is_meant:
             return other.meant
-        is_odd = self.is_odd or other.is_odd
+        is_odd = self.is_odd or other.is_odd or other.affinity != self.affinity
         return StorageType(self.classes | other.classes, other.affinity, other.definition, other.meant, is_odd=is_odd)
 
     def get_col_spec(self, **_: Any) -> str:

@@ -288,6 +288,8 @@ class Dialect(CatalogReflection, duckdb_engine.Dialect):  # type: ignore[misc]
 
     driver = "toolkit"
     supports_statement_cache = True
+    # PostgreSQL's is 63 bytes; DuckDB has no limit that anybody met.
+    max_identifier_length = 1 << 16
     # Otherwise SQLAlchemy makes floats of decimals, on the way in and on the way out.
     supports_native_decimal = True
     # What a dialect without these does instead is what DuckDB needs: VARCHAR for enums, sequences for

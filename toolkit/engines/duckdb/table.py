@@ -166,7 +166,7 @@ class DuckDBRepository(TableRepository):
                 continue
             statements.append(
                 f"SELECT setval({literal(sequence)}, top) FROM (SELECT max({quoted(name)}) AS top FROM {self.name}) "
-                "WHERE top > (SELECT coalesce(max(last_value), 0) FROM duckdb_sequences() "
+                "WHERE top > (SELECT coalesce(max(coalesce(last_value, start_value - 1)), 0) FROM duckdb_sequences() "
                 f"WHERE sequence_name = {literal(last_name(sequence))})"
             )
         return statements

@@ -100,8 +100,10 @@ class _Text(SqliteAdapter):
     def lossy(self, declared: str, value: str) -> str | None:
         if _makes_text(declared):
             return None
-        # Where nothing is converted, 5 and '5' are two values.
-        return f"typeof({value}) IN ('integer', 'real')" if _keeps_all(declared) else f"typeof({value}) = 'real'"
+        # Where nothing is converted, 5 and '5' are two values; so are a text and its bytes where none are expected.
+        if _keeps_all(declared):
+            return f"typeof({value}) IN ('integer', 'real')" if declared else f"typeof({value}) <> 'text'"
+        return f"typeof({value}) IN ('real', 'blob')"
 
     def unlike_key(self, declared: str, value: str) -> str | None:
         return f"typeof({value}) = 'blob'"

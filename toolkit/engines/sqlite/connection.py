@@ -50,6 +50,10 @@ class SqliteConnection(SqliteSnapshot):
     insert = staticmethod(sqlite.insert)
     options_of = "sqlite"
 
+    def views(self, schema: str | None) -> frozenset[str]:
+        """The names of the views; there are no schemas but that of the file itself."""
+        return super().views(schema) if schema in (None, "main") else frozenset()
+
     def commit(self) -> None:
         """Make the transaction's work last, waiting for readers that stand in the way, and begin the next."""
         with self.translated():

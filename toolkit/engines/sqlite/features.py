@@ -21,6 +21,7 @@ FEATURES = SchemaFeatures(
         Kind.FLOAT64: "REAL",
         Kind.TEXT: "TEXT",
         Kind.UUID: "UUID",
+        Kind.TIMETZ: "TIME WITH TIME ZONE",
         Kind.TIMESTAMP: "DATETIME",
         Kind.TIMESTAMPTZ: "TIMESTAMP WITH TIME ZONE",
     },

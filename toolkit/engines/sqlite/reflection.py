@@ -70,13 +70,12 @@ class TableMaker:
 
     def _column(self, of: StoredStructure, column: StoredColumn, identity: Identity) -> sa.Column[Any]:
         is_key = of.key is not None and column.name in of.key.columns and identity.has_primary_key
-        never_null = is_key or column.name in (identity.key or ())
         computed = None if column.computed is None else sa.Computed(as_text(column.computed), column.is_stored)
         return sa.Column(
             column.name,
             self.types[of.name][column.name],
             *([] if computed is None else [computed]),
-            nullable=column.nullable and not never_null,
+            nullable=column.nullable and not is_key,
             autoincrement="auto" if is_key and of.is_row_number else False,
             server_default=None if column.default is None or computed is not None else as_text(column.default),
             info={"declared": column.declared.text, "meant": column.declared.type},

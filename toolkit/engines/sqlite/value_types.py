@@ -54,12 +54,16 @@ def types_by_values(
             type_, reason = fitting(declared, measures[name], bytes_are_text=is_text)
         if isinstance(type_, sa.JSON) and looked.documents[name] is Documents.VALUES:
             type_ = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
-        if isinstance(type_, sa.Numeric) and type_.precision is None and declared.is_identity:
+        if declared.is_identity and _is_free_decimal(type_):
             type_ = _key_type(connection, of.name, name, declared)
         types[name] = type_
         if reason is not None:
             notes.append(_note(of.name, name, declared, reason.replace("{place}", f"{of.name}.{name}"), type_))
     return types, notes
+
+
+def _is_free_decimal(type_: Any) -> bool:
+    return isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float) and type_.precision is None
 
 
 def _note(table: str, column: str, declared: Declared, reason: str, type_: TypeEngine[Any]) -> Note:
