@@ -394,3 +394,28 @@ def schema_of_file(database: Database) -> dict[str, Any]:
                 ),
             )
     return found
+
+
+def test_a_table_of_a_schema_is_only_in_the_source_where_there_are_no_schemas(bare: Config) -> None:
+    fill(bare, "postgres", "CREATE SCHEMA s", "CREATE TABLE s.u (id NUMBERED)", AUTHORS, ROWS[0])
+    fill(bare, "sqlite", AUTHORS)
+    assert {each.table: each.status for each in diff(bare, "postgres", "sqlite").tables} == {
+        "author": Status.DIFFERS,
+        "s.u": Status.ONLY_IN_SOURCE,
+    }
+    assert counts(sync(bare, "postgres", "sqlite")) == {"author": (2, 0, 0)}
+
+
+def test_a_time_beyond_all_engines_is_refused_by_its_row(bare: Config) -> None:
+    fill(bare, "postgres", "CREATE TABLE t (id NUMBERED, at timestamp)")
+    fill(bare, "postgres", "INSERT INTO t VALUES (1, '294276-12-31 23:59:59')")
+    with pytest.raises(UnrepresentableValueError, match="beyond the year"):
+        sync(bare, "postgres", "duckdb")
+
+
+def test_the_text_of_a_type_that_the_target_lacks_is_told(bare: Config) -> None:
+    fill(bare, "postgres", "CREATE TABLE t (id NUMBERED, a inet)", "INSERT INTO t VALUES (1, '10.0.0.1')")
+    result = sync(bare, "postgres", "duckdb")
+    assert [each.reason for each in result.warnings if each.column == "a"] == [
+        "type inet: Its text is kept: there is no such type there."
+    ]

@@ -162,4 +162,10 @@ def shown_plainly(text: Any) -> str:
 
 
 def _listed(values: Any) -> list[Any]:
-    return values.to_pylist() if isinstance(values, pa.Array) else list(values)
+    if not isinstance(values, pa.Array):
+        return list(values)
+    try:
+        return list(values.to_pylist())
+    except (OverflowError, ValueError):
+        # Of a time beyond the years that Python has.
+        return [python_scalar(value) for value in values]

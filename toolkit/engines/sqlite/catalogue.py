@@ -95,7 +95,9 @@ def is_strict(connection: SqliteSnapshot, spec: TableSpec) -> bool:
 
 def table_facts(connection: SqliteSnapshot, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
     """What the catalogue says of these tables, by name; without those that are not there."""
-    names = [(spec.name, spec.table.name, spec.table.schema or "main") for spec in specs]
+    # A table of another schema is not there, but to ask for that schema is an error.
+    within = [spec for spec in specs if spec.table.schema in (None, "main")]
+    names = [(spec.name, spec.table.name, "main") for spec in within]
     with connection.translated():
         bound = {"tables": json.dumps(names)}
         columns, indexed = (connection.sqlalchemy.execute(sa.text(query), bound).all() for query in (_ALL, _KEYS))

@@ -118,6 +118,7 @@ class TableMaking:
 def columns_of(making: TableMaking) -> list[sa.Column[Any]]:
     """The columns, in their order."""
     found = [_column(making, each) for each in making.table.columns]
+    _tell_types(making)
     _tell_lengths(making)
     _tell_comments(making)
     return found
@@ -212,6 +213,15 @@ def _domain_check(
         return
     making.remarked(translation, f"check {text} of its domain", column.name)
     yield None, condition
+
+
+def _tell_types(making: TableMaking) -> None:
+    """Of the source's own types the target keeps the text."""
+    for column in making.table.columns:
+        type_: Any = column.type
+        if making.meanings[column.name].kind == Kind.NATIVE and not isinstance(type_, postgresql.DOMAIN):
+            name = type_.definition if isinstance(type_, EngineType) else type(type_).__name__.lower()
+            making.note(f"type {name}", "Its text is kept: there is no such type there.", column.name)
 
 
 def _tell_lengths(making: TableMaking) -> None:
