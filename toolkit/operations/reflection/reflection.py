@@ -144,6 +144,8 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     names = tuple(name for name in names if name in (wanted.tables or names))
     if not compares:
         _require_all(source, target.connection, found, wanted)
+        for name in {*found.only_in_source, *found.only_in_target} & {*found.metadata.tables}:
+            found.metadata.remove(found.metadata.tables[name])
     notes = tuple(
         Note(name, "table", "It is a migration tool's record.")
         for name, table in schema.metadata.tables.items()
