@@ -24,8 +24,8 @@ METADATA = sa.MetaData()
 sa.Table("page", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("body", sa.Text))
 ROWS, TEXT = 20, 5_000_000
 _SIZE = ROWS * TEXT >> 20
-# A process that has everything loaded takes 200 MB of this. How much of a batch is read ahead of the one that is written
-# depends on the machine: from PostgreSQL into SQLite 380 to 424 MB were seen in eight runs of the same code.
+# A process that has everything loaded takes 200 MB of this. How much is read ahead of what is written depends on the
+# machine: from PostgreSQL into SQLite 380 to 424 MB were seen in four runs of the same code.
 MOST = 450
 # DuckDB itself holds a vector of 2,048 rows, five times over as it commits them.
 MOST_WITH_DUCKDB = 250 + 6 * _SIZE
