@@ -419,3 +419,11 @@ def test_the_text_of_a_type_that_the_target_lacks_is_told(bare: Config) -> None:
     assert [each.reason for each in result.warnings if each.column == "a"] == [
         "type inet: Its text is kept: there is no such type there."
     ]
+
+
+@pytest.mark.parametrize("source", ["sqlite", "postgres", "duckdb"])
+def test_a_source_without_tables_is_told_and_nothing_is_made(bare: Config, source: str) -> None:
+    fill(bare, source, "CREATE TABLE gone (id integer)", "DROP TABLE gone")
+    with pytest.raises(SchemaMismatchError, match=f"{source} has no tables"):
+        sync(bare, source, "sqlite2")
+    assert not Path(str(bare.database("sqlite2").file)).exists()

@@ -93,6 +93,11 @@ def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares
         own = open_.enter_context(connect(source))
         own.lock_tables(())
         other = open_.enter_context(connect(target)) if exists(target) else None
+        if not compares and next(iter(own.stored_tables()), None) is None:
+            raise SchemaMismatchError(
+                [f"{source.name} has no tables"],
+                "See that it is the database that is meant (toolkit inspect shows what is in one). Nothing was made.",
+            )
         there = None if other is None else schema_of(other, _types(own, other))
         if there is not None and (compares or _meet(own, there, wanted)):
             assert other is not None
