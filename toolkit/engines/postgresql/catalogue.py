@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
 
 
+_CATALOGUED = {"varchar": "character varying", "char": "character"}
+
+
+def as_catalogued(type_: str) -> str:
+    """A type of a CREATE TABLE in the words of `format_type`."""
+    name, bracket, length = type_.lower().partition("(")
+    return f"{_CATALOGUED.get(name, name)}{bracket}{length}"
+
+
 def table_facts(connection: PostgresSession, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
     """What the catalogue says of these tables, by name; without those that are not there."""
     tables = {qualified(spec.table): spec.name for spec in specs}

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, has_fixed_width, parts, sized
 from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
+from toolkit.core.types import Kind
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.sifting import Doubt
@@ -60,10 +61,16 @@ class SqliteRepository(TableRepository):
             type_, value = declared.get(column.name, ""), self._quoted(column.name)
             # What is read as a key's value, but not found by it, would be taken for another row.
             unlike = adapter(column).unlike_key(type_, value) if column.name in self.spec.key else None
-            conditions = [each for each in (adapter(column).lossy(type_, value), unlike) if each is not None]
+            beside = self._beside_texts(value) if column.type.kind == Kind.TEXT and "BLOB" in type_.upper() else None
+            conditions = [each for each in (adapter(column).lossy(type_, value), unlike, beside) if each is not None]
             if conditions:
                 found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions))
         return found
+
+    def _beside_texts(self, value: str) -> str:
+        """The condition of bytes in a column of bytes that has texts, too: as text, the two could not be told apart."""
+        table = f"(SELECT {value} FROM {self._name})"
+        return f"typeof({value}) = 'blob' AND EXISTS (SELECT 1 FROM {table} WHERE typeof({value}) = 'text')"
 
     def doubts(self) -> dict[str, Doubt]:
         """Beside those that reading would change, bytes where the model has none: the driver gives them for text."""

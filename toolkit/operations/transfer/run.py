@@ -21,7 +21,7 @@ from toolkit.operations.migrations.schema import lacks_schema, made_from, make_s
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
 from toolkit.operations.transfer.made_constraints import made_constraints, unnamed_constraints
-from toolkit.operations.transfer.misfits import require_readable
+from toolkit.operations.transfer.misfits import require_fitting
 from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.prepared import prepared
 from toolkit.operations.transfer.repeated_keys import require_given_keys
@@ -70,7 +70,7 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
     require_given_keys(request.specs, source, request.source_name)
     told = () if project.has_history else _told_constraints(request, project, progress)
     if request.dry_run:
-        require_readable(source, request.specs)
+        require_fitting(source, request.specs, request.target)
         plans = plan_into_nothing(source, request.specs, progress)
         return TransferResult(tuple(map(planned, plans)), told, schema_from)
     make_schema(request.target, project, exclude=request.excluded)
