@@ -8,9 +8,6 @@ from enum import Enum, auto
 
 from sqlalchemy import MetaData
 
-NEXT_NUMBER = "next_number"
-"""In a column's `info`: the number that a column that numbers itself gives out next, where it is known."""
-
 
 class TypesBy(Enum):
     """What the types of columns are taken from, where an engine lets a column hold values of any type."""

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.engine_type import EngineType
-from toolkit.core.schema import NEXT_NUMBER, Note
+from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, USUAL, Numbering
+from toolkit.core.schema import Note
 from toolkit.core.sql_terms import ColumnMeaning, Untranslatable, quoted, text_literal
 from toolkit.core.translated_defaults import translated_default
 from toolkit.core.translated_sql import Translation
@@ -305,21 +306,37 @@ def _numbered(
     making: TableMaking, column: sa.Column[Any], type_: sa.types.TypeEngine[Any], *, is_key: bool
 ) -> tuple[sa.types.TypeEngine[Any], list[Any]]:
     identity = column.identity
-    increment = identity.increment if identity is not None else None
     if identity is not None and identity.always:
         making.note("GENERATED ALWAYS", "Numbers may be given there, too.", column.name)
     if column.nullable and not column.primary_key and making.target.never_numbers_null:
         making.note("numbers", "A column that numbers itself is never NULL there.", column.name)
         return type_, []
-    if making.target.numbers_any_column and (increment or 1) > 0:
-        start = column.info.get(NEXT_NUMBER) or (identity.start if identity is not None else None)
-        return type_, [sa.Identity(start=start, increment=increment)]
-    if (increment or 1) != 1:
-        making.note("numbers", f"They do not differ by {increment} there.", column.name)
+    numbering: Numbering = column.info.get(NUMBERING, USUAL)
     if making.target.numbers_any_column:
-        return type_, [sa.Identity()]
+        return type_, [
+            sa.Identity(
+                start=column.info.get(NEXT_NUMBER, identity and identity.start),
+                increment=None if numbering.increment == 1 else numbering.increment,
+                minvalue=numbering.minimum,
+                maxvalue=numbering.maximum,
+                cycle=numbering.cycles or None,
+            )
+        ]
     if not is_key:
         making.note("numbers", "Only a key of one column numbers itself there.", column.name)
-    elif making.target.number_type is not None:
+        return type_, []
+    if numbering != USUAL:
+        making.note("numbers", f"They ascend one by one there, not {_steps(numbering)}.", column.name)
+    if making.target.number_type is not None:
         return type_.with_variant(getattr(sa, making.target.number_type)(), making.engine.dialect), []
     return type_, []
+
+
+def _steps(numbering: Numbering) -> str:
+    parts = {
+        f"by {numbering.increment}": numbering.increment != 1,
+        f"from {numbering.minimum}": numbering.minimum is not None,
+        f"to {numbering.maximum}": numbering.maximum is not None,
+        "over again": numbering.cycles,
+    }
+    return ", ".join(text for text, is_so in parts.items() if is_so)
