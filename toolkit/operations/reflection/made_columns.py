@@ -17,14 +17,17 @@ from toolkit.core.schema import Note
 from toolkit.core.sql_terms import ColumnMeaning, Untranslatable, quoted, text_literal
 from toolkit.core.translated_defaults import translated_default
 from toolkit.core.translated_sql import Translation
-from toolkit.core.types import INTEGER_KINDS, Kind, logical_type
+from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, logical_type
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.contract import Engine, SchemaFeatures
+from toolkit.engines.portable.type_texts import type_text
 
 # The digits of decimals that any double gives back.
 _DOUBLE_DIGITS = 15
 _DECLARED = "declared"
 # A default that takes the next number of a sequence, and does nothing more with it.
+_WRITTEN = TEXT_KINDS | JSON_KINDS | {Kind.NATIVE}
+_AS_TEXT = r"(VARCHAR|TEXT|CLOB|JSON)\b"
 _NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
 
 
@@ -223,6 +226,17 @@ def _tell_types(making: TableMaking) -> None:
         if making.meanings[column.name].kind == Kind.NATIVE and not isinstance(type_, postgresql.DOMAIN):
             name = type_.definition if isinstance(type_, EngineType) else type(type_).__name__.lower()
             making.note(f"type {name}", "Its text is kept: there is no such type there.", column.name)
+
+
+def other_types(making: TableMaking, there: sa.Table, dialect: sa.Dialect) -> Iterator[Note]:
+    """Of values that are neither text nor documents, those that the target has as these."""
+    for column in there.columns:
+        type_, found = logical_type(column.type), type_text(column.type, dialect)
+        held = type_
+        while held.element is not None and found.endswith("[]"):
+            held = held.element
+        if held.kind not in _WRITTEN and re.match(_AS_TEXT, found, re.IGNORECASE):
+            yield Note(making.table.fullname, f"type {type_}", f"It is {found} there.", column.name)
 
 
 def _tell_lengths(making: TableMaking) -> None:

@@ -14,6 +14,7 @@ from toolkit.core.schema import Note, Schema, TypesBy
 from toolkit.core.types import logical_type
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.postgresql.schema import queries
+from toolkit.engines.postgresql.schema.children import left_behind
 from toolkit.engines.postgresql.schema.indexes import index
 from toolkit.engines.postgresql.schema.notes import notes
 from toolkit.engines.postgresql.schema.sequences import next_numbers
@@ -42,7 +43,8 @@ def schema_of(connection: PostgresSession, stored: Iterable[StoredTable], types:
         tables = {id_: found.table(metadata, id_, places[place]) for place, id_ in ids.items()}
         lost = [note for id_, table in tables.items() for note in found.add_foreign_keys(table, id_, tables)]
         others = notes(connection, list(ids.values()))
-    return Schema("postgresql", metadata, (*lost, *others))
+        left = left_behind(connection, {id_: table.fullname for id_, table in tables.items()})
+        return Schema("postgresql", metadata, (*lost, *others), tuple(left))
 
 
 def _qualified(schema: str | None, name: str) -> str:
