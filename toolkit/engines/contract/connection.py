@@ -382,10 +382,10 @@ class Table(Protocol):
             CollationConflictError: two are not, and one row would be written over another.
         """
 
-    def advance_sequences(self) -> None:
-        """Move the generators of key values past the highest value in the table. Default: there are none."""
+    def advance_sequences(self, at_least: Mapping[str, int] | None = ...) -> None:
+        """Move the generators of key values past the highest value, and to these numbers. Default: there are none."""
 
-    def advance_statements(self) -> list[str]:
+    def advance_statements(self, at_least: Mapping[str, int] | None = ...) -> list[str]:
         """The statements that do so, of which each may be run at any time."""
 
     def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:

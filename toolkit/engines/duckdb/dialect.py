@@ -60,6 +60,9 @@ def implied_sequence(column: Column[Any]) -> Sequence | None:
         schema=column.table.schema,
         start=options.start if options else None,
         increment=options.increment if options else None,
+        minvalue=options.minvalue if options else None,
+        maxvalue=options.maxvalue if options else None,
+        cycle=options.cycle if options else None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import Any, ClassVar
@@ -303,10 +303,10 @@ class TableRepository(SiftedTable):
                 took.append(self.connection.sqlalchemy.execute(statement).rowcount == 1)
         return took
 
-    def advance_sequences(self) -> None:
+    def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
         """Move the generators of key values past the highest value in the table."""
 
-    def advance_statements(self) -> list[str]:
+    def advance_statements(self, at_least: Mapping[str, int] | None = None) -> list[str]:
         """The statements that do so, of which each may be run at any time."""
         return []
 

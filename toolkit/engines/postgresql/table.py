@@ -357,16 +357,16 @@ class PostgresRepository(TableRepository):
                 deleted += self.connection.run(f"DELETE FROM {self.name} AS t{using}", parameter).rowcount
         return deleted
 
-    def advance_sequences(self) -> None:
+    def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
         """Move the sequences of keys past the highest value; never back, and not for an empty table."""
         with self.connection.translated():
-            for statement in self.advance_statements():
+            for statement in self.advance_statements(at_least):
                 self.connection.run(statement)
 
-    def advance_statements(self) -> list[str]:
+    def advance_statements(self, at_least: Mapping[str, int] | None = None) -> list[str]:
         """The statements that do so."""
         with self.connection.translated():
-            return statements_to_advance(self.connection, self.spec)
+            return list(statements_to_advance(self.connection, self.spec, at_least or {}))
 
     def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
         """So many numbers from the column's sequence, so that an application that writes meanwhile gets others.

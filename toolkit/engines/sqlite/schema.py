@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from toolkit.core.schema import NEXT_NUMBER, ColumnMeasure, Note, Schema, TypesBy
+from toolkit.core.numbering import NEXT_NUMBER
+from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
 from toolkit.engines.sqlite.definitions import last_numbers
 from toolkit.engines.sqlite.identities import identity
 from toolkit.engines.sqlite.measures import measured, undeclared

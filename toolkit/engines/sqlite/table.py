@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import chain, islice
 from typing import Any
@@ -22,6 +22,7 @@ from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.sifting import Doubt
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import is_strict
+from toolkit.engines.sqlite.definitions import advance
 from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
 from toolkit.engines.sqlite.misfits import any_text, first_misfit, unlike_bytes
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -199,6 +200,12 @@ class SqliteRepository(TableRepository):
         causes = ", ".join(f"the collation {collation}" for collation in collations.values())
         first, second = (self.show_row([row[name] for name in self.spec.shown_key]) for row in (one, other))
         return f"{value} (one value to {causes})", first, second
+
+    def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
+        """Let AUTOINCREMENT go on from the number of another database; past its own rows, it goes by itself."""
+        for name, number in (at_least or {}).items():
+            if self.spec.key == (name,):
+                advance(self.connection, self.spec.table.name, number)
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Insert or update rows, sorted by key as far as memory allows."""

@@ -88,16 +88,17 @@ class Chosen:
         return cls._of(config, reflect_both(source, target, wanted, compares=compares), wanted, source)
 
     @classmethod
-    def of_one(cls, config: Config, database: Database, wanted: Wanted) -> Chosen:
-        """What is worked on in one database.
+    def of_one(cls, config: Config, database: Database, wanted: Wanted, *, is_read: bool = False) -> Chosen:
+        """What is worked on in one database, of which all rows are to be read or not.
 
         Raises:
             UnknownNameError: a name is of none of the tables.
             ConfigurationError: it has none.
+            SchemaMismatchError: without models, values would not be read.
         """
         if config.metadata:
             return cls._of_models(config, wanted)
-        found = reflect_one(database, wanted) if exists(database) else None
+        found = reflect_one(database, wanted, is_read=is_read) if exists(database) else None
         if found is None or not found.metadata.tables:
             raise ConfigurationError(
                 f"{database.name} has no tables, and there are no models that say which it should have.",

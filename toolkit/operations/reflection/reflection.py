@@ -65,18 +65,21 @@ class Wanted:
     convert: Sequence[str] = ()
 
 
-def reflect_one(database: Database, wanted: Wanted, types: TypesBy = TypesBy.VALUES) -> Reflection:
-    """The tables of one database.
+def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) -> Reflection:
+    """The tables of one database, of which all rows are to be read or not.
 
     Raises:
         UnknownNameError: it has no table of a name that was given.
+        SchemaMismatchError: values would not be read, and nobody said so.
     """
     with connect(database) as connection:
         # What writers of a file would wait for: its values are read from a copy, where they would.
         connection.lock_tables(())
-        schema = schema_of(connection, types)
+        schema = schema_of(connection, TypesBy.VALUES)
         require_known(connection, wanted, schema.metadata.tables)
         names, notes = chosen(schema.metadata.tables, wanted)
+        if is_read:
+            _require_none_left(database.name, schema, names, wanted)
         return Reflection(schema.metadata, names, f"the schema of {database.name}", notes=(*schema.notes, *notes))
 
 
@@ -148,6 +151,7 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     names = tuple(found.metadata.tables) if compares else both
     names = tuple(name for name in names if name in (wanted.tables or names))
     if not compares:
+        _require_none_left(source.name, schema, names, wanted)
         _require_all(source, target.connection, found, wanted)
         for name in {*found.only_in_source, *found.only_in_target} & {*found.metadata.tables}:
             found.metadata.remove(found.metadata.tables[name])
@@ -160,6 +164,29 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     beside = tuple(note for note in schema.notes if note.table not in schema.metadata.tables)
     told = (*beside, *notes) if not wanted.tables else ()
     return Reflection(found.metadata, names, f"the tables of {target.connection.name}", found.renames, told)
+
+
+def _require_none_left(source: str, schema: Schema, names: Collection[str], wanted: Wanted) -> None:
+    """Check that no table that is read has rows with values that are not.
+
+    Raises:
+        SchemaMismatchError: with all of them.
+    """
+    left = [
+        each
+        for each in schema.left_behind
+        if each.parent in names and f"{each.table}.{each.column}" not in wanted.exclude_columns
+    ]
+    if left:
+        raise SchemaMismatchError(
+            [
+                f"{source} has values of {each.table}.{each.column}, which are not read: rows of {each.table} are read "
+                f"as those of {each.parent}"
+                for each in left
+            ],
+            f"Leave out what is not to be copied: {' '.join(f'--exclude-column {x.table}.{x.column}' for x in left)}; "
+            f"or make {left[0].table} a table of its own there (ALTER TABLE … NO INHERIT …).",
+        )
 
 
 def _require_all(source: Connection, target: Connection, found: Joined, wanted: Wanted) -> None:
@@ -203,12 +230,13 @@ def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     require_known(source, wanted, schema.metadata.tables)
     schema = with_converted(schema, wanted.convert)
     names, notes = chosen(schema.metadata.tables, wanted)
+    _require_none_left(source.name, schema, names, wanted)
     there = Made(schema) if is_alike else made(schema, target.kind)
     schema = there.schema
     # Of tables that are made, and unless some were named, of what is beside all tables.
     told = [
         note
-        for note in schema.notes
+        for note in (*schema.notes, *there.types)
         if note.table in names or not (wanted.tables or note.table in schema.metadata.tables)
     ]
     return Reflection(

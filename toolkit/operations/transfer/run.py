@@ -149,7 +149,8 @@ class _Run:
     ) -> tuple[TableResult, ...]:
         """What was written of these rows."""
         options, held, marks = self._request.options, plans.held, plans.watermarks
-        found = execute(plans.tables, rows, destination, options, self._progress, marks, held.specs, compared)
+        numbers = self._request.next_numbers()
+        found = execute(plans.tables, rows, destination, options, self._progress, marks, held.specs, compared, numbers)
         held.tell(self._progress)
         return found
 
