@@ -16,6 +16,7 @@ from toolkit.engines.sqlite.undeclared import Documents
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
+_ESCAPE = b"\\u"
 # What PostgreSQL's jsonb refuses: U+0000, and halves of pairs that may stand alone. A quote that is written otherwise
 # would be counted wrongly.
 _REFUSED = (b"\\u0000", b"\\ud", b"\\uD")
@@ -38,7 +39,7 @@ def _are_plain(rows: Sequence[bytes]) -> bool:
     """Whether these are certainly documents, and no key is in one of them twice."""
     # No document has a line break within a text: none can reach into the next one.
     joined = b"[" + b",\n".join(rows) + b"]"
-    if _QUOTE in joined or any(each in joined for each in _REFUSED):
+    if _ESCAPE in joined and any(each in joined for each in (_QUOTE, *_REFUSED)):
         return False
     try:
         values = msgspec.json.decode(joined)

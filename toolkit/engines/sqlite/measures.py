@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import sqlite
@@ -11,11 +11,10 @@ from toolkit.core.schema import ColumnMeasure
 from toolkit.engines.sqlite.declared import Declared, Family
 from toolkit.engines.sqlite.documents import documents
 from toolkit.engines.sqlite.forms import ASKED, EXPECTED_CLASS, FORMS, expected, is_odd
-from toolkit.engines.sqlite.misfits import any_text
 from toolkit.engines.sqlite.undeclared import Documents, Undeclared
 
 if TYPE_CHECKING:
-    from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+    from toolkit.engines.sqlite.snapshot import Ask, SqliteSnapshot
 
 CLASSES = ("integer", "real", "text", "blob")
 _NUMBERS = frozenset({Family.INTEGER, Family.REAL, Family.DECIMAL, Family.BOOLEAN, Family.ANY})
@@ -31,20 +30,49 @@ _FORMS = {
 _MOMENTS = frozenset({Family.TIMESTAMP, Family.DATE, Family.TIME})
 # SQLite takes no more than 2,000 columns, and a thousand levels of an expression.
 _AT_ONCE = 100
+# Of how many columns the conditions take as long as a look at the documents of one.
+_DOCUMENTS = 10
 # What a double has of digits behind its point, at most, where they are a decimal's.
 _DIGITS = 15
 
 
-def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
-    """What is not as it was declared; where nobody writes, it is looked for once."""
+def undeclared(
+    connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared], meanwhile: Callable[[], None] | None = None
+) -> Undeclared:
+    """What is not as it was declared; where nobody writes, it is looked for once. `meanwhile` is done while it is."""
     question = ("undeclared", table, *columns)
-    return connection.remembered(question, lambda: _undeclared(connection, table, columns))
+    return connection.remembered(question, lambda: _undeclared(connection, table, columns, meanwhile))
 
 
-def _undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
-    odd = unexpected(connection, table, {name: expected(each) for name, each in columns.items()})
-    found = {name: documents(connection, table, name) for name, each in columns.items() if each.family is Family.JSON}
-    return Undeclared(odd | {name for name, each in found.items() if each is Documents.NONE}, found)
+def _undeclared(
+    connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared], meanwhile: Callable[[], None] | None
+) -> Undeclared:
+    conditions = {name: expected(each) for name, each in columns.items()}
+    read = [name for name, each in columns.items() if each.family is Family.JSON]
+    # What is left for our own connection beside the documents, so that both are at work as long.
+    count = 0 if meanwhile else max(0, (len(conditions) - _DOCUMENTS * len(read)) // 2)
+    split = len(conditions) - count
+    others, ours = ({name: conditions[name] for name in part} for part in ([*columns][:split], [*columns][split:]))
+
+    def own() -> tuple[frozenset[str], dict[str, Documents]]:
+        if meanwhile is not None:
+            meanwhile()
+        return unexpected(connection.row, table, ours), {name: documents(connection, table, name) for name in read}
+
+    odd, (more, found) = connection.beside(lambda ask: unexpected(ask, table, others), own)
+    return Undeclared(odd | more | {name for name, each in found.items() if each is Documents.NONE}, found)
+
+
+def measures(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> dict[str, ColumnMeasure]:
+    """What is in each of these columns: mostly as it was declared, so that it is measured while that is looked at."""
+    found: dict[str, ColumnMeasure] = {}
+    undefined = {name for name, each in columns.items() if expected(each) is None}
+    looked = undeclared(
+        connection, table, columns, lambda: found.update(measured(connection, table, columns, undefined))
+    )
+    left = {name: columns[name] for name in columns if name not in found or name in looked.columns - undefined}
+    again = measured(connection, table, left, looked.columns) if left else {}
+    return {name: again.get(name) or found[name] for name in columns}
 
 
 def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -52,14 +80,12 @@ def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -
     found: dict[str, frozenset[str]] = {}
     for names in _pieces(columns):
         cells = [f"max(typeof({_quoted(name)}) = '{each}')" for name in names for each in CLASSES]
-        row = iter(_row(connection, f"SELECT {', '.join(cells)} FROM {_quoted(table)}") or ())
+        row = iter(connection.row(f"SELECT {', '.join(cells)} FROM {_quoted(table)}") or ())
         found |= {name: frozenset(each for each in CLASSES if next(row)) for name in names}
     return found
 
 
-def unexpected(
-    connection: SqliteSnapshot, table: str, conditions: Mapping[str, Mapping[str, str] | None]
-) -> frozenset[str]:
+def unexpected(ask: Ask, table: str, conditions: Mapping[str, Mapping[str, str] | None]) -> frozenset[str]:
     """The columns with a value that is of no class expected or does not meet its condition, and those of which none is.
 
     The conditions are those of `forms.expected`.
@@ -69,11 +95,11 @@ def unexpected(
         asked = {name: is_odd(_quoted(name), conditions[name] or {}) for name in names}
         # Mostly there are none: then one pass is enough, which looks no further than to the first.
         query = f"SELECT {', '.join(asked.values())} FROM {_quoted(table)} WHERE {' OR '.join(asked.values())} LIMIT 1"
-        found = _true(asked, _row(connection, query))
+        found = _true(asked, ask(query))
         asked = {name: each for name, each in asked.items() if name not in found}
         if found and asked:
             totals = ", ".join(f"max({each})" for each in asked.values())
-            found |= _true(asked, _row(connection, f"SELECT {totals} FROM {_quoted(table)}"))
+            found |= _true(asked, ask(f"SELECT {totals} FROM {_quoted(table)}"))
         odd |= found
     return frozenset(odd)
 
@@ -93,7 +119,7 @@ def measured(
     measures: dict[str, ColumnMeasure] = {}
     for names in _pieces([*columns]):
         asked = {(name, what): sql for name in names for what, sql in _asked(name, columns[name], name in odd)}
-        row = _row(connection, f"SELECT {', '.join(['count(*)', *asked.values()])} FROM {_quoted(table)}")
+        row = connection.row(f"SELECT {', '.join(['count(*)', *asked.values()])} FROM {_quoted(table)}")
         assert row is not None
         values = dict(zip(asked, row[1:], strict=True))
         for name in names:
@@ -159,12 +185,6 @@ def _whole_digits(number: Any) -> int:
         return 400
     whole = abs(int(number))
     return len(str(whole)) if whole else 0
-
-
-def _row(connection: SqliteSnapshot, query: str) -> Sequence[Any] | None:
-    with connection.translated(), any_text(connection.driver):
-        row: Sequence[Any] | None = connection.driver.execute(query).fetchone()
-    return row
 
 
 def _quoted(name: str) -> str:

@@ -15,9 +15,11 @@ import sqlalchemy as sa
 from toolkit.compute.scratch import scratch_directory
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import TableSpec
+from toolkit.core.workers import both
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.sqlite.adapters import SqliteCodec
 from toolkit.engines.sqlite.copy import NeverQuietError, copy_file, has_room
+from toolkit.engines.sqlite.misfits import any_text
 from toolkit.errors import DatabaseUnavailableError, ToolkitError
 from toolkit.locks import WriterLock, take_writer_lock
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from toolkit.engines.contract import Configured
 
 T = TypeVar("T")
+R = TypeVar("R")
+Ask = Callable[[str], Sequence[Any] | None]
+"""Gives the first row of a query."""
 
 # SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
 BUSY_STEP = 100
@@ -79,6 +84,26 @@ class SqliteSnapshot(DatabaseConnection):
             self._answers[question] = answer()
         found: T = self._answers[question]
         return found
+
+    def beside(self, asking: Callable[[Ask], R], own: Callable[[], T]) -> tuple[R, T]:
+        """What is asked of the snapshot in a thread, and what is found out on our own connection meanwhile.
+
+        SQLite works on one processor for each connection. Where there is no second one, they take turns. What is asked
+        gives numbers: ADBC takes no texts but those of UTF-8.
+        """
+        return both(lambda: asking(self._row_of_reader), own) if self.reader is not None else (asking(self.row), own())
+
+    def row(self, query: str) -> Sequence[Any] | None:
+        """The first row of a query, on our own connection; texts that are no UTF-8 with surrogates in them."""
+        with self.translated(), any_text(self.driver):
+            row: Sequence[Any] | None = self.driver.execute(query).fetchone()
+        return row
+
+    def _row_of_reader(self, query: str) -> Sequence[Any] | None:
+        with self.translated(), self.reader.cursor() as cursor:
+            cursor.execute(query)
+            row: Sequence[Any] | None = cursor.fetchone()
+        return row
 
     def forget(self) -> None:
         """Ask again: the transaction has ended, and others may have changed tables since."""

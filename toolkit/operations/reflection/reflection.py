@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from toolkit.core.plan import NOT_CARRIED, TransferWarning
+from toolkit.core.progress import SILENT, Progress
 from toolkit.core.schema import Note, Schema, TypesBy
 from toolkit.core.schema_memory import MEMORY, memory_table, recall
 from toolkit.engines import connect
@@ -83,8 +84,10 @@ def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) ->
         return Reflection(schema.metadata, names, f"the schema of {database.name}", notes=(*schema.notes, *notes))
 
 
-def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares: bool = False) -> Reflection:
-    """The tables of two databases; into a target that has none of them, as they can be made there.
+def reflect_both(
+    own: Connection, target: Database, wanted: Wanted, *, compares: bool = False, progress: Progress = SILENT
+) -> Reflection:
+    """The tables of a source that is open and of a target; into one that has none of them, as they can be made there.
 
     Where both are only compared, what one side alone has is no obstacle.
 
@@ -92,13 +95,11 @@ def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares
         UnknownNameError: neither has a table of a name that was given.
         SchemaMismatchError: rows or values of the source would be left behind, and nobody said so.
     """
-    with ExitStack() as open_:
-        own = open_.enter_context(connect(source))
-        own.lock_tables(())
-        other = open_.enter_context(connect(target)) if exists(target) else None
+    own.lock_tables((), progress)
+    with connect(target) if exists(target) else nullcontext() as other:
         if not compares and next(iter(own.stored_tables()), None) is None:
             raise SchemaMismatchError(
-                [f"{source.name} has no tables"],
+                [f"{own.name} has no tables"],
                 "See that it is the database that is meant (toolkit inspect shows what is in one). Nothing was made.",
             )
         there = None if other is None else schema_of(other, _types(own, other))
