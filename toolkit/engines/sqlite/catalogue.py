@@ -100,7 +100,7 @@ def table_facts(connection: SqliteSnapshot, specs: Sequence[TableSpec]) -> dict[
     names = [(spec.name, spec.table.name, "main") for spec in within]
     with connection.translated():
         bound = {"tables": json.dumps(names)}
-        columns, indexed = (connection.sqlalchemy.execute(sa.text(query), bound).all() for query in (_ALL, _KEYS))
+        columns, indexed = (connection.sqlalchemy.exec_driver_sql(query, bound).all() for query in (_ALL, _KEYS))
     found: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)
     parts: dict[tuple[str, str], set[str | None]] = defaultdict(set)
     for row in columns:
