@@ -16,7 +16,7 @@ from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWa
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
 from toolkit.errors import ChangedSincePlanError, ConfigurationError
-from toolkit.operations.migrations.revisions import exists, reading
+from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
@@ -52,9 +52,7 @@ def transfer(request: Transfer, project: Project, progress: Progress) -> Transfe
         found = _Run(request, project, progress).result()
         if found is not None:
             return found
-    else:
-        with reading(request.target) as nothing:
-            lacks_schema(nothing, request.target, project)
+    # A file that is not there lacks all tables, and nothing about it is to be asked.
     return _into_new_tables(request, project, progress)
 
 
