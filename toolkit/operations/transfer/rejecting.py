@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from toolkit.core.tables import ForeignKeySpec, TableSpec
     from toolkit.engines.contract import Connection, Table
     from toolkit.operations.transfer.options import Options
+    from toolkit.operations.transfer.request import TransferResult
     from toolkit.operations.transfer.sources import Source
 
-T = TypeVar("T")
 REFUSALS = (
     KeylessRowsError,
     MissingParentError,
@@ -70,7 +70,7 @@ class Rejecting:
     looked_at: Callable[[], Sequence[TableSpec]]
     dry_run: bool = False
 
-    def run(self, attempt: Callable[[], T]) -> T:
+    def run(self, attempt: Callable[[], TransferResult]) -> TransferResult:
         """The result of the first attempt that succeeds.
 
         Raises:
@@ -80,7 +80,9 @@ class Rejecting:
             while True:
                 try:
                     self._require_all_told()
-                    return attempt()
+                    found = attempt()
+                    if not (self.dry_run and self._reject_all_orphans(found)):
+                        return found
                 except REFUSALS as error:
                     before = len(self.rejects)
                     self._reject(error)
@@ -196,6 +198,16 @@ class Rejecting:
                 if spec.name == error.table and ", ".join(key.columns) == error.column and key.parent == error.parent:
                     self._reject_lost(spec, key)
 
+    def _reject_all_orphans(self, planned: TransferResult) -> bool:
+        """Those that a run would meet as it writes, with what depends on them; whether there were any."""
+        before = len(self.rejects)
+        written = {each.table for each in planned.tables if each.inserted or each.updated}
+        for spec in self.specs:
+            for key in spec.foreign_keys if spec.name in written else ():
+                self._reject_lost(spec, key)
+        self._reject_dependents()
+        return len(self.rejects) > before
+
     def _reject_lost(self, spec: TableSpec, key: ForeignKeySpec) -> None:
         reason = f"{', '.join(key.columns)} points at a row of {key.parent} that is not there"
         self._reject_pointing(spec, key, self._parents(key), reason, among=False)
@@ -211,6 +223,9 @@ class Rejecting:
         parent = synced or table_spec(self.specs[0].table.metadata.tables[key.parent])
         narrow = parent.without_conditions().project((*parent.key, *key.parent_columns))
         with connect(self.target) as target:
+            if target.column_names(narrow) is None:
+                # A dry run has not made it.
+                return found
             return found | set(_values(target.repository(narrow).read(), key.parent_columns))
 
     def _reject_dependents(self) -> None:
