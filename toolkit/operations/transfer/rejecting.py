@@ -13,6 +13,7 @@ import pyarrow as pa
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import row_digests
 from toolkit.core.plan import load_plan
+from toolkit.core.sql_terms import lower_ascii
 from toolkit.core.tables import table_spec
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import batch_key
@@ -31,6 +32,7 @@ from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_
 from toolkit.operations.transfer.misfits import sifted_rows
 from toolkit.operations.transfer.rejects import Key, Rejects, WithoutRejected
 from toolkit.operations.transfer.set_values import FilledTable, SetValues, with_values, writer
+from toolkit.operations.transfer.sources import SiftedRows, table_beneath
 from toolkit.operations.transfer.unenforced import UnenforcedTable
 
 if TYPE_CHECKING:
@@ -247,11 +249,29 @@ class Rejecting:
         self, spec: TableSpec, key: ForeignKeySpec, parents: Collection[Key], reason: str, *, among: bool
     ) -> None:
         """The rows whose parent is, or is not, among these; a part that is NULL points nowhere."""
-        rejected = self.rejects.of(spec)
+        rejected, compared = self.rejects.of(spec), self._compared(key)
+        parents = {compared(parent) for parent in parents}
         for batch in self._source.repository(spec).read(BATCH_ROWS):
             for row, value in enumerate(_values([batch], key.columns)):
-                if None not in value and (value in parents) is among:
+                if None not in value and (compared(value) in parents) is among:
                     rejected.add(batch, row, reason)
+
+    def _compared(self, key: ForeignKeySpec) -> Callable[[Key], Key]:
+        """What makes two values one to a foreign key, by the collations of what it points at."""
+        parent = next((spec for spec in self.specs if spec.name == key.parent), None)
+        if parent is None or set(parent.key) != set(key.parent_columns):
+            return tuple
+        with ExitStack() as stack:
+            # What is yet to be made by an engine for itself is as it is at the source.
+            rows = stack.enter_context(connect(self.target)) if exists(self.target) else self.origin
+            table = rows.repository(parent)
+            held: Any = table_beneath(table) if isinstance(table, SiftedRows) else table
+            kinds = (held.connection.database.engine_name, self.target.engine_name)
+            collations = held.collated_key() if kinds[0] == kinds[1] else {}
+        changes = [
+            _FOLDINGS.get(collations.get(name, "").rpartition(" ")[2], _unchanged) for name in key.parent_columns
+        ]
+        return lambda values: tuple(change(value) for change, value in zip(changes, values, strict=True))
 
     def _rows(self, spec: TableSpec) -> Iterator[tuple[pa.RecordBatch, int]]:
         for batch in self._source.repository(spec).read(BATCH_ROWS):
@@ -261,6 +281,17 @@ class Rejecting:
     @property
     def _source(self) -> WithoutRejected:
         return WithoutRejected(self.origin, self.rejects)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+# As SQLite's collations compare texts.
+_FOLDINGS: dict[str, Callable[[Any], Any]] = {
+    "NOCASE": lambda value: lower_ascii(value) if isinstance(value, str) else value,
+    "RTRIM": lambda value: value.rstrip(" ") if isinstance(value, str) else value,
+}
 
 
 def _are_alike(spec: TableSpec, named: Iterable[tuple[pa.RecordBatch, int]]) -> bool:
