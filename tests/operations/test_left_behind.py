@@ -76,3 +76,25 @@ def test_what_becomes_text_or_a_document_and_what_a_foreign_key_lacks_is_told(ba
     with connect(bare.database("postgres")) as connection:
         found = connection.run("SELECT confmatchtype FROM pg_constraint WHERE contype = 'f'").fetchall()  # type: ignore[attr-defined]
     assert found == [("f",)]
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_a_foreign_key_without_regard_to_case_holds_or_is_left_out_and_told(
+    bare: Config, tmp_path: Path, target: str
+) -> None:
+    execute(
+        bare.database("sqlite"),
+        "CREATE TABLE p (code TEXT COLLATE NOCASE PRIMARY KEY)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p (code))",
+        "INSERT INTO p VALUES ('Abc')",
+        "INSERT INTO c VALUES (1, 'aBC')",
+    )
+    done = sync(bare, "sqlite", target)
+    assert done.verified
+    lost = "c foreign key of p to p: Left out: code of p is found in either case here, and not there."
+    assert (lost in told(done)) == (target != "sqlite2")
+    execute(bare.database("sqlite"), "INSERT INTO c VALUES (2, 'none'), (3, 'ABC')")
+    if target == "sqlite2":
+        for dry_run in (True, False):
+            done = sync(bare, "sqlite", target, dry_run=dry_run, rejects=tmp_path / "out")
+            assert [(each.table, each.rows) for each in done.rejected] == [("c", 1)]
