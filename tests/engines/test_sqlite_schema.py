@@ -263,7 +263,7 @@ def test_a_moment_has_a_zone_however_long_it_is_written(made: MakeFile, moment: 
     assert type_.timezone is has_zone
 
 
-ODD = ("'x'", "2.5", "x'00'", "'2024-01-02 03:04:05Z'", "'[1]'", "9223372036854775807")
+ODD = ("'x'", "CAST(x'ff32' AS TEXT)", "2.5", "x'00'", "'2024-01-02 03:04:05Z'", "'[1]'", "9223372036854775807")
 
 
 @pytest.mark.parametrize("log", ["DELETE", "WAL"])
