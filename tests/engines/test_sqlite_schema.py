@@ -289,6 +289,16 @@ def test_two_connections_of_one_snapshot_find_what_one_finds_alone(made: MakeFil
     assert found[0] == found[1]
 
 
+def test_a_generated_column_may_call_what_only_one_of_the_two_connections_has(made: MakeFile, tmp_path: Path) -> None:
+    file = made("PRAGMA user_version = 1")
+    with closing(sqlite3.connect(tmp_path / "app.sqlite")) as connection:
+        connection.create_function("regexp", 2, lambda a, b: a in b, deterministic=True)
+        connection.executescript("CREATE TABLE t (a TEXT, b INT AS (a REGEXP 'x')); INSERT INTO t VALUES ('ax')")
+    with connect(file) as opened:
+        opened.lock_tables(())
+        assert opened.measures(opened.schema().metadata.tables["t"])["b"].greatest == "1"
+
+
 def test_a_table_is_made_again_just_as_it_is_with_its_indexes_and_the_number_that_comes_next(
     made: MakeFile, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +21,7 @@ from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.sqlite.adapters import SqliteCodec
 from toolkit.engines.sqlite.copy import NeverQuietError, copy_file, has_room
 from toolkit.engines.sqlite.misfits import any_text
-from toolkit.errors import DatabaseUnavailableError, ToolkitError
+from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError
 from toolkit.locks import WriterLock, take_writer_lock
 
 if TYPE_CHECKING:
@@ -96,7 +96,11 @@ class SqliteSnapshot(DatabaseConnection):
         SQLite works on one processor for each connection; ADBC's library takes half as long for the same, too. Where
         there is no such connection, they take turns.
         """
-        return both(lambda: asking(self._row_of_reader), own) if self.reader is not None else (asking(self.row), own())
+        if self.reader is not None:
+            # A generated column may call a function that SQLAlchemy defines, and ADBC's library has not.
+            with suppress(StatementError):
+                return both(lambda: asking(self._row_of_reader), own)
+        return asking(self.row), own()
 
     def row(self, query: str) -> Sequence[Any] | None:
         """The first row of a query, on our own connection; texts that are no UTF-8 with surrogates in them."""
