@@ -63,19 +63,5 @@ def require_not_null(connection: Connection, table: FromClause, column: str) -> 
     require_none(connection, table, column, f"{_quoted(connection, column)} IS NULL", "but it becomes NOT NULL")
 
 
-def require_round_trip(
-    connection: Connection, table: FromClause, column: str, types: tuple[str, str], *, cast: str = "CAST"
-) -> None:
-    """See that each value comes back as it was from the new type (the second) through the old one (the first).
-
-    Raises:
-        UnrepresentableValueError: one does not.
-    """
-    old, new = types
-    name = _quoted(connection, column)
-    back = f"{cast}({cast}({name} AS {new}) AS {old})"
-    require_none(connection, table, column, f"{name} IS NOT NULL AND {back} IS DISTINCT FROM {name}", lost_as(new))
-
-
 def _quoted(connection: Connection, name: str) -> str:
     return connection.dialect.identifier_preparer.quote_identifier(name)
