@@ -313,6 +313,69 @@ def test_a_column_is_renamed_wherever_it_is_named(sqlite: Database, run: Migrate
     ]
 
 
+def test_a_column_that_is_named_like_something_else_takes_only_itself_along(sqlite: Database, run: Migrate) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE p (a INTEGER PRIMARY KEY)",
+        "CREATE TABLE t (id INTEGER, a TEXT COLLATE nocase REFERENCES p (a) CHECK (length(a) > 1), "
+        "length INT, nocase INT, p INT, ix INT)",
+        "CREATE INDEX ix ON t (upper(a))",
+    )
+    gone = "".join(f"\n    batch_op.drop_column('{each}')" for each in ("length", "nocase", "p", "ix"))
+    run(sqlite, f"with op.batch_alter_table('t') as batch_op:{gone}")
+    assert definitions(sqlite) == [
+        "CREATE INDEX ix ON t (upper(a))",
+        "CREATE TABLE p (a INTEGER PRIMARY KEY)",
+        'CREATE TABLE "t" ( id INTEGER, a TEXT COLLATE nocase REFERENCES p (a) CHECK (length(a) > 1) )',
+    ]
+    run(sqlite, altered("'a', new_column_name='b', nullable=False"))
+    assert 'REFERENCES p (a) CHECK (length("b") > 1) NOT NULL' in definitions(sqlite)[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "operation", "lost"),
+    [
+        ("", "drop_column('a')", r"the clause generated always as \( a \* 2 \) of t.z"),
+        (
+            "copy_from=sa.Table('t', sa.MetaData(), sa.Column('id', sa.Integer, primary_key=True))",
+            "alter_column('id', server_default='1')",
+            "the column a of t",
+        ),
+    ],
+)
+def test_what_a_rebuild_on_sqlite_would_lose_fails_it(
+    sqlite: Database, run: Migrate, options: str, operation: str, lost: str
+) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, z INT GENERATED ALWAYS AS (a * 2))",
+        "INSERT INTO t (id, a) VALUES (1, 2)",
+    )
+    before = definitions(sqlite)
+    with pytest.raises(MigrationError, match=f"t cannot be changed in this way: {lost}.* would not stay as it is"):
+        run(sqlite, f"with op.batch_alter_table('t', {options}) as batch_op:\n    batch_op.{operation}")
+    assert (definitions(sqlite), rows(sqlite, "SELECT * FROM t")) == (before, [(1, 2, 4)])
+
+
+BIG = sa.MetaData()
+sa.Table("t", BIG, sa.Column("id", sa.BigInteger, primary_key=True))
+
+
+@pytest.mark.parametrize("autoincrement", ["", " AUTOINCREMENT"])
+def test_sqlite_goes_on_numbering_rows_whose_key_becomes_bigger(
+    project: Config, sqlite: Database, run: Migrate, autoincrement: str
+) -> None:
+    execute(
+        sqlite,
+        f"CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY{autoincrement})",
+        f"INSERT INTO t VALUES ({2**60})",
+    )
+    run(sqlite, altered("'id', existing_type=sa.Integer(), type_=sa.BigInteger()"))
+    execute(sqlite, "INSERT INTO t DEFAULT VALUES")
+    assert rows(sqlite, "SELECT max(id) FROM t") == [(2**60 + 1,)]
+    assert migrate.check(sqlite, replace(project, metadata=f"{__name__}:BIG")).changes == ()
+
+
 def test_a_table_that_cannot_be_taken_apart_is_refused(sqlite: Database, run: Migrate) -> None:
     execute(sqlite, "CREATE VIRTUAL TABLE words USING fts5(a)")
     with pytest.raises(ToolkitError, match="words cannot be changed in this way: it is a virtual table"):

@@ -40,6 +40,7 @@ from toolkit.engines.duckdb.dialect import is_enforced, next_value
 from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_kept, require_rebuildable
 from toolkit.engines.duckdb.reflection import sequence_of
 from toolkit.engines.portable.alembic_batch import follow_columns
+from toolkit.engines.portable.changed_types import require_unique
 from toolkit.engines.portable.kept_values import require_members
 
 if TYPE_CHECKING:
@@ -124,8 +125,11 @@ class DuckDBImpl(DefaultImpl):
         """The index, after a rebuild where rows that this transaction changed would be in its way."""
         table = index.table
         assert table is not None
-        if not self.as_sql and self._may_have_changed_rows(table, bool(index.unique)):
-            self._rebuild(table.name, table.schema)
+        if not self.as_sql:
+            if self._may_have_changed_rows(table, bool(index.unique)):
+                self._rebuild(table.name, table.schema)
+            # It would be told no sooner than the migration is committed, and of which table not at all.
+            require_unique(self._connection, index)
         super().create_index(index, **options)
         self._indexed.add((table.schema, table.name))
 
