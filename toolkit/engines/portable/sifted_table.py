@@ -168,7 +168,9 @@ class SiftedTable(ConflictFinder):
         held, name = _shown(column, value), self.connection.name
         if isinstance(error, MisfitError):
             problem = f"{error.problem}, which {name} cannot keep"
-            return BadValue(column.name, held, problem, problem, _CORRECT)
+            kept = f" Or keep such texts as strings: --convert {self.spec.name}.{column.name}:json."
+            advice = _CORRECT + (kept if "no valid JSON" in problem else "")
+            return BadValue(column.name, held, problem, problem, advice)
         reason = f"which {name} cannot keep"
         return BadValue(column.name, held, f"holds {held}, {reason}", reason, _CORRECT)
 
