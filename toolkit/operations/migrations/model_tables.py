@@ -11,7 +11,7 @@ from sqlalchemy.schema import CreateSchema
 
 from toolkit.core.schema_memory import memory_table, remembered
 from toolkit.errors import MigrationError, StatementError
-from toolkit.operations.migrations.alembic_session import transaction
+from toolkit.operations.migrations.alembic_session import transaction, translated
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -43,7 +43,7 @@ def make_tables(
     begun: list[sa.Table] = []
     try:
         with (
-            transaction(database, config) if within is None else _joined(database, within) as connection,
+            transaction(database, config) if within is None else _joined(database, config, within) as connection,
             _noting(metadata, begun),
             without_types(connection.dialect, tables),
         ):
@@ -63,9 +63,9 @@ def make_tables(
 
 
 @contextmanager
-def _joined(database: Database, within: Connection) -> Iterator[sa.Connection]:
+def _joined(database: Database, config: Config, within: Connection) -> Iterator[sa.Connection]:
     database.kind.accept_types(within.sqlalchemy.engine)
-    with within.translated():
+    with translated(database, config):
         yield within.sqlalchemy
 
 
