@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
+    from toolkit.engines.contract import Connection as Writing
 
 
 def ensure_schema(
@@ -92,9 +93,16 @@ def made_from(project: Project) -> str:
 
 
 def make_schema(
-    database: Database, project: Project, progress: Progress | None = None, *, exclude: Collection[str] = ()
+    database: Database,
+    project: Project,
+    progress: Progress | None = None,
+    *,
+    exclude: Collection[str] = (),
+    within: Writing | None = None,
 ) -> None:
     """Make the models' tables in a database that lacks all of them; without migrations none of those to `exclude`.
+
+    What is made without migrations is made `within` the transaction of a connection, if there is one.
 
     Raises:
         MigrationError, StatementError: as from `ensure_schema`.
@@ -117,7 +125,7 @@ def make_schema(
     else:
         tables = tables_to_make(metadata, exclude)
         definitions = project.definitions(database, tables)
-        make_tables(database, config, metadata, tables, definitions, remembers=project.is_reflected)
+        make_tables(database, config, metadata, tables, definitions, remembers=project.is_reflected, within=within)
 
 
 def tables_to_make(metadata: MetaData, exclude: Collection[str]) -> list[Table]:

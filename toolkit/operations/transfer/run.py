@@ -71,19 +71,25 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
         require_fitting(source, request.specs, request.target)
         plans = plan_into_nothing(source, request.specs, progress)
         return TransferResult(tuple(map(planned, plans)), told, schema_from)
-    make_schema(request.target, project, exclude=request.excluded)
-    progress.note(f"{request.target.name} had no tables: its schema was created.")
-    result = _Run(request, project, progress, is_new=True).result()
+    # Migrations have transactions of their own, and rows that are refused are looked for by others.
+    makes = not project.has_history and request.rejects is None
+    if not makes:
+        make_schema(request.target, project, exclude=request.excluded)
+    result = _Run(request, project, progress, is_new=True, makes=makes).result()
     assert result is not None, "the tables were just made"
+    progress.note(f"{request.target.name} had no tables: its schema was created.")
     return replace(result, schema_from=schema_from, warnings=(*told, *result.warnings))
 
 
 class _Run:
-    """One transfer, into the tables that the target has."""
+    """One transfer, into the tables that the target has, or that it `makes`, which are gone again if it fails."""
 
-    def __init__(self, request: Transfer, project: Project, progress: Progress, *, is_new: bool = False) -> None:
+    def __init__(
+        self, request: Transfer, project: Project, progress: Progress, *, is_new: bool = False, makes: bool = False
+    ) -> None:
         self._request, self._project, self._progress = request, project, progress
         self._is_new, self._has_tables, self._began, self._has_files = is_new, is_new, False, False
+        self._makes = makes
         self._attempts = Attempts(request.target.name, progress)
 
     def result(self) -> TransferResult | None:
@@ -124,6 +130,8 @@ class _Run:
             locks_first = self._is_new or (attempts.is_last and (self._request.is_exact or attempts.is_brief))
             if not locks_first:
                 destination.look_first()
+            if self._makes:
+                make_schema(self._request.target, self._project, exclude=self._request.excluded, within=destination)
             started = time.perf_counter()
             if self._is_blank(destination):
                 return None
