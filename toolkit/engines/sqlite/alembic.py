@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from alembic.ddl.sqlite import SQLiteImpl as AlembicSQLiteImpl
 from alembic.util import CommandError
 from sqlalchemy import BINARY, VARBINARY, Connection, text
+from sqlalchemy.schema import CreateSequence, DropSequence
+from sqlalchemy.sql.functions import next_value
 
 from toolkit.engines.portable.alembic_batch import follow_columns
 from toolkit.engines.sqlite.conversions import kind_of
@@ -79,7 +81,20 @@ class SQLiteImpl(AlembicSQLiteImpl):
         if self._rebuild is not None and table is self._rebuild.new_table:
             self._rebuild.create()
         else:
+            for column in table.columns:
+                _without_sequence(column)
             super().create_table(table, **options)
+
+    def add_column(self, table_name: str, column: Column[Any], **options: Any) -> None:
+        """The column; SQLite knows no sequences."""
+        _without_sequence(column)
+        super().add_column(table_name, column, **options)
+
+    def _exec(self, construct: Any, *arguments: Any, **options: Any) -> Any:
+        """Executes it, unless it is of a sequence."""
+        if isinstance(construct, CreateSequence | DropSequence):
+            return None
+        return super()._exec(construct, *arguments, **options)
 
     def drop_table(self, table: Table, **options: Any) -> None:
         """The table; of a rebuild that failed, also all else that it did."""
@@ -109,6 +124,12 @@ class SQLiteImpl(AlembicSQLiteImpl):
         if declared:
             length = int(declared[2]) if declared[2] else None
             column_info["type"] = _BINARY_TYPES[declared[1].upper()](length)
+
+
+def _without_sequence(column: Column[Any]) -> None:
+    """Let a column have no default that only a sequence gives; a key of whole numbers counts by itself."""
+    if isinstance(getattr(column.server_default, "arg", None), next_value):
+        column.server_default = None
 
 
 def _is_renaming(operation: str, _: tuple[Any, ...], options: dict[str, Any]) -> bool:

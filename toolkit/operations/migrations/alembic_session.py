@@ -18,6 +18,7 @@ from toolkit.operations.migrations.committed import Committed
 from toolkit.operations.migrations.environment import transactional_ddl, with_transactional_ddl
 from toolkit.operations.migrations.revisions import joined, opened, recorded_revision
 from toolkit.operations.migrations.scripts import migrating, point_at_migrations, quiet, settings_file
+from toolkit.operations.migrations.told import COMPARISON, Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ class Session:
     versions: Table
     steps: list[str]
     output: io.StringIO
+    comparison: Comparison
 
     def recorded_revision(self) -> str | None:
         """The revision that the database records now."""
@@ -83,7 +85,10 @@ def alembic_session(
             before_commit=before_commit,
             on_version_apply=note,
         )
-        yield Session(database, engine, commands, project.version_table, steps, output)
+        comparison = Comparison.of(project, engine.dialect) if only_reads else Comparison()
+        if only_reads:
+            commands.config.attributes[COMPARISON] = comparison
+        yield Session(database, engine, commands, project.version_table, steps, output, comparison)
 
 
 _UNSEEN_INDEX = re.compile(r"expression-based index '?(?P<name>[^';]+)")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from alembic.operations import ops
 
 from toolkit.errors import MigrationError
-from toolkit.operations.migrations.revisions import is_bookkeeping
 
 if TYPE_CHECKING:
     from toolkit.operations.project import Project
@@ -59,11 +58,6 @@ def require_nothing_protected_goes(project: Project, upgrade: ops.UpgradeOps) ->
         "(--no-autogenerate): toolkit database upgrade runs it. Or let env.py be the one that toolkit "
         "database init makes: run_migrations(include_object=...) is asked.",
     )
-
-
-def without_bookkeeping(upgrade: ops.UpgradeOps) -> None:
-    """Leave out the tables in which the tools keep their own records; an application's `env.py` does not know them."""
-    upgrade.ops = [each for each in upgrade.ops if not is_bookkeeping(_table_of(each))]
 
 
 def _table_of(operation: Any) -> str:

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from advanced_alchemy.base import metadata_registry
 from advanced_alchemy.types import (
-    EncryptedString,
-    EncryptedText,
     JsonB,
-    OneTimeCode,
-    PasswordHash,
     StoredObject,
 )
 from alembic import context
 from sqlalchemy import JSON, event, make_url
 from sqlalchemy.sql.elements import False_, True_
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.functions import FunctionElement, next_value
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from toolkit.engines.registry import engine_of_dialect
 from toolkit.errors import ConfigurationError
+from toolkit.operations.migrations.generic import stored_type
 from toolkit.operations.migrations.revisions import is_bookkeeping
+from toolkit.operations.migrations.sequences import rendered_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -171,6 +169,8 @@ def _render_default(value: Any, autogenerate: AutogenContext) -> str | bool | No
             return "sa.false()"
         case True_():
             return "sa.true()"
+        case next_value():
+            return f"{rendered_sequence(value.sequence)}.next_value()"
         case FunctionElement() if not value.clauses.clauses:
             return f"sa.func.{value.name}()"
     kind = None if autogenerate.dialect is None else engine_of_dialect(autogenerate.dialect.name)
@@ -179,22 +179,14 @@ def _render_default(value: Any, autogenerate: AutogenContext) -> str | bool | No
 
 
 def _render_type(type_: TypeEngine[Any], autogenerate: AutogenContext) -> str | bool:
-    rendered: str | bool = False
-    module = type(type_).__module__
+    stored = stored_type(type_)
+    rendered: str | bool = False if stored is type_ else f"sa.{stored!r}"
+    type_, module = stored, type(stored).__module__
     match type_:
         case StoredObject():
             # Its own repr needs the backend to be registered.
             multiple = ", multiple=True" if type_.multiple else ""
             rendered = f"sa.StoredObject(backend={_backend_key(type_)!r}{multiple})"
-        # What is stored, no more: the reprs of these hold the key, or need the libraries that encrypt.
-        case EncryptedText():
-            rendered = "sa.Text()"
-        case EncryptedString():
-            rendered = "sa.String()"
-        case PasswordHash():
-            rendered = f"sa.String(length={type_.length})"
-        case OneTimeCode():
-            rendered = "sa.JsonB"
         case JSON() if type_._variant_mapping.keys() == JsonB._variant_mapping.keys():  # noqa: SLF001 - no other way
             rendered = "sa.JsonB"
         case TypeDecorator() | UserDefinedType() if not module.startswith(("advanced_alchemy.", "sqlalchemy.")):

@@ -19,9 +19,10 @@ from toolkit.operations.migrations.alembic_session import (
     require_one_database,
     transaction,
 )
-from toolkit.operations.migrations.application_filters import unasked_filter, without_bookkeeping
+from toolkit.operations.migrations.application_filters import unasked_filter
 from toolkit.operations.migrations.revisions import exists, joined, mismatch, revision_of
 from toolkit.operations.migrations.schema_changes import describe_change
+from toolkit.operations.migrations.written import review
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
@@ -209,8 +210,8 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
     changes: list[str] = []
 
     def describe(_: Any, __: Any, directives: list[Any]) -> None:
-        without_bookkeeping(directives[0].upgrade_ops)
-        changes.extend(describe_change(each) for each in directives[0].upgrade_ops.as_diffs())
+        upgrade = review(directives[0], session.comparison)
+        changes.extend(describe_change(each) for each in upgrade.as_diffs())
         directives.clear()
 
     # Alembic's own check puts the repr of every difference into its error, and the repr of a `StoredObject`

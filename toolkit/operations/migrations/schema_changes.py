@@ -21,6 +21,7 @@ def describe_change(change: Any) -> str:
         "constraint": _named,
         "fk": _named,
         "table_comment": _table,
+        "sequence": lambda sequence: str(sequence.name),
     }
     if verb == "modify":
         schema, table, column, _, old, new = details

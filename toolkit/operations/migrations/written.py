@@ -1,0 +1,74 @@
+"""What Alembic found to be done, made fit to be written down: for every engine, and both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from sqlalchemy.schema import sort_tables
+
+from toolkit.core.implicit_names import implicit_name
+from toolkit.operations.migrations.revisions import is_bookkeeping
+from toolkit.operations.migrations.told import Comparison, operations_of
+
+if TYPE_CHECKING:
+    from toolkit.operations.migrations.declared import Declared
+
+
+def review(script: Any, comparison: Comparison) -> ops.UpgradeOps:
+    """Let a migration say what is there as the history does, name what has no name, and be undone likewise."""
+    upgrade: ops.UpgradeOps = script.upgrade_ops
+    without_bookkeeping(upgrade)
+    comparison.use_words(upgrade)
+    _drop_as_declared(upgrade, comparison.declared)
+    for each in operations_of(upgrade):
+        _name(each)
+    upgrade.reverse_into(script.downgrade_ops)
+    return upgrade
+
+
+def without_bookkeeping(upgrade: ops.UpgradeOps) -> None:
+    """Leave out the tables in which the tools keep their own records; an application's `env.py` does not know them."""
+    upgrade.ops = [each for each in upgrade.ops if not is_bookkeeping(str(getattr(each, "table_name", "")))]
+
+
+def _drop_as_declared(upgrade: ops.UpgradeOps, declared: Declared) -> None:
+    """Let tables that go come again as the history made them, and go before those that they point at."""
+    dropped = {(each.schema, each.table_name): each for each in upgrade.ops if isinstance(each, ops.DropTableOp)}
+    if not dropped:
+        return
+    metadata = sa.MetaData()
+    tables = {}
+    for place, operation in dropped.items():
+        there, said = operation.to_table(), declared.tables.get(place)
+        if said is not None and said.columns.keys() == set(there.columns.keys()):
+            there = said.to_table(place)
+        tables[place] = there.to_metadata(metadata)
+    rest = [each for each in upgrade.ops if not _is_of(each, dropped)]
+    for table in reversed(sort_tables(tables.values())):
+        place = (table.schema, table.name)
+        said = declared.tables.get(place)
+        rest += [
+            ops.ModifyTableOps(table.name, [ops.DropIndexOp.from_index(each)], schema=table.schema)
+            for each in (said.indexes if said is not None else table.indexes)
+        ]
+        rest.append(ops.DropTableOp.from_table(table))
+    upgrade.ops = rest
+
+
+def _is_of(operation: Any, places: Any) -> bool:
+    return (getattr(operation, "schema", None), getattr(operation, "table_name", None)) in places
+
+
+def _name(operation: Any) -> None:
+    """Give a constraint without a name the one that PostgreSQL gives: SQLite and DuckDB find it by that again."""
+    match operation:
+        case ops.CreateUniqueConstraintOp() if operation.constraint_name is None:
+            operation.constraint_name = implicit_name(operation.table_name, operation.columns, "key")
+        case ops.CreateForeignKeyOp() if operation.constraint_name is None:
+            operation.constraint_name = implicit_name(operation.source_table, operation.local_cols, "fkey")
+        case ops.DropConstraintOp() if operation.constraint_name is None and operation._reverse is not None:  # noqa: SLF001
+            reverse: Any = operation._reverse  # noqa: SLF001 - what it was made from
+            _name(reverse)
+            operation.constraint_name = reverse.constraint_name
