@@ -38,6 +38,12 @@ class PostgresqlImpl(AlembicPostgresqlImpl):
             self._require_exact(table_name, column_name, type_, schema)
         super().alter_column(table_name, column_name, type_=type_, schema=schema, **options)
 
+    def render_ddl_sql_expr(self, *arguments: Any, **options: Any) -> str:
+        """An expression to be written into a migration: for every driver, and so without per cent signs doubled."""
+        text = super().render_ddl_sql_expr(*arguments, **options)
+        is_doubled = self.dialect.identifier_preparer._double_percents  # noqa: SLF001 - there is no public one
+        return text.replace("%%", "%") if is_doubled else text
+
     def _require_exact(self, table_name: str, column_name: str, type_: TypeEngine[Any], schema: str | None) -> None:
         assert self.connection is not None
         table = Table(table_name, MetaData(), schema=schema)

@@ -114,6 +114,22 @@ class SQLiteImpl(AlembicSQLiteImpl):
 
     # -- comparison ----------------------------------------------------------------------------------------
 
+    def correct_for_autogen_constraints(
+        self,
+        conn_unique_constraints: set[Any],
+        conn_indexes: set[Any],
+        metadata_unique_constraints: set[Any],
+        metadata_indexes: set[Any],
+    ) -> None:
+        """Leave out the indexes that are there, but over expressions: reflection does not show those."""
+        assert self.connection is not None
+        shown = {each.name for each in conn_indexes}
+        for index in list(metadata_indexes):
+            schema = self.dialect.identifier_preparer.quote(index.table.schema or "main")
+            query = text(f"SELECT 1 FROM {schema}.sqlite_master WHERE type = 'index' AND name = :name")
+            if index.name not in shown and self.connection.scalar(query, {"name": index.name}):
+                metadata_indexes.discard(index)
+
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: dict[str, Any]) -> None:
         """Replace the type by the declared one."""
         super().autogen_column_reflect(inspector, table, column_info)

@@ -72,7 +72,7 @@ def alembic_session(
     with (
         translated(database, project.config, committed),
         opened(database, read_only=only_reads) as engine,
-        _noting_indexes(database, progress or Silent()),
+        _noting_indexes(database, progress or Silent()) as known,
     ):
         committed.listen(engine)
         commands = _commands(database, project, with_transactional_ddl(engine, only_reads))
@@ -88,6 +88,7 @@ def alembic_session(
         comparison = Comparison.of(project, engine.dialect) if only_reads else Comparison()
         if only_reads:
             commands.config.attributes[COMPARISON] = comparison
+            known.update(comparison.declared.index_names())
         yield Session(database, engine, commands, project.version_table, steps, output, comparison)
 
 
@@ -95,13 +96,17 @@ _UNSEEN_INDEX = re.compile(r"expression-based index '?(?P<name>[^';]+)")
 
 
 @contextmanager
-def _noting_indexes(database: Database, progress: Progress) -> Iterator[None]:
-    """Say in a line which indexes were not compared, of which Alembic and SQLAlchemy warn as Python does."""
+def _noting_indexes(database: Database, progress: Progress) -> Iterator[set[str]]:
+    """Say in a line which indexes were not compared, of which Alembic and SQLAlchemy warn as Python does.
+
+    Without those whose names the block adds to what it is given.
+    """
+    known: set[str] = set()
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", f".*{_UNSEEN_INDEX.pattern}")
         # It is kept: by SQLite's rebuild word for word.
         warnings.filterwarnings("ignore", "Unnamed CHECK constraint on reflected table")
-        yield
+        yield known
     names: dict[str, None] = {}
     for each in caught:
         found = _UNSEEN_INDEX.search(str(each.message))
@@ -109,7 +114,7 @@ def _noting_indexes(database: Database, progress: Progress) -> Iterator[None]:
             names[found["name"]] = None
         else:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-    for name in names:
+    for name in names.keys() - known:
         progress.note(
             f"{database.name}: the index {name} is of an expression, which {database.engine_name} does not tell: it is "
             "not compared, and left out of migrations made from here."

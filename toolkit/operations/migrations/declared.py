@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from alembic.operations import Operations, ops
 from alembic.operations.base import BatchOperations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column, Constraint, Index, MetaData, PrimaryKeyConstraint, Table
+from sqlalchemy import Column, Constraint, Index, MetaData, PrimaryKeyConstraint, Sequence, Table
+from sqlalchemy.schema import CreateSequence, DropSequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,6 +55,22 @@ class DeclaredTable:
         self.constraints = [each for each in self.constraints if each.name is None or str(each.name) != name]
         self.indexes = [each for each in self.indexes if str(each.name) != name]
 
+    def renamed(self, place: Place) -> DeclaredTable:
+        """The same of another name; indexes of more than columns are not known by it."""
+        table = self.to_table(place)
+        for each in self.indexes:
+            names = [str(getattr(part, "name", "")) for part in each.expressions]
+            if all(name in table.columns for name in names) and not each.dialect_kwargs:
+                Index(str(each.name), *(table.columns[name] for name in names), unique=each.unique)
+        found = DeclaredTable(comment=self.comment)
+        found.add(table)
+        return found
+
+    def named(self, name: str) -> Constraint | Index | None:
+        """The constraint or index of that name."""
+        found: list[Constraint | Index] = [*self.constraints, *self.indexes]
+        return next((each for each in found if each.name is not None and str(each.name) == name), None)
+
     def to_table(self, place: Place) -> Table:
         """A table of its own."""
         schema, name = place
@@ -62,7 +79,9 @@ class DeclaredTable:
             if not isinstance(each, PrimaryKeyConstraint):
                 table.append_constraint(each._copy())  # noqa: SLF001 - as SQLAlchemy itself copies a table
             elif len(each.columns):
-                table.append_constraint(PrimaryKeyConstraint(*each.columns.keys(), name=each.name))
+                table.append_constraint(
+                    PrimaryKeyConstraint(*each.columns.keys(), name=str(each.name) if each.name else None)
+                )
         return table
 
 
@@ -71,7 +90,12 @@ class Declared:
     """All tables of a history."""
 
     tables: dict[Place, DeclaredTable] = field(default_factory=dict)
+    sequences: dict[Place, Sequence] = field(default_factory=dict)
     is_whole: bool = True
+
+    def index_names(self) -> set[str]:
+        """The names of all indexes."""
+        return {str(index.name) for table in self.tables.values() for index in table.indexes}
 
     def column(self, place: Place, name: str) -> Column[Any] | None:
         """What is said of a column, if anything."""
@@ -100,7 +124,7 @@ def declared_by(scripts: ScriptDirectory, dialect: Dialect, metadata: MetaData, 
         warnings.simplefilter("ignore")
         for script in reversed(walked):
             try:
-                script.module.upgrade()  # type: ignore[attr-defined]
+                script.module.upgrade()
             except Exception:  # noqa: BLE001 - of a migration, and so any
                 found.is_whole = False
     return found
@@ -152,26 +176,46 @@ def _apply(found: Declared, operation: Any, operations: Operations) -> Table | N
         case ops.DropTableOp():
             del tables[place]
         case ops.RenameTableOp():
-            tables[place[0], operation.new_table_name] = tables.pop(place)
-        case ops.AddColumnOp():
-            column = operation.column if operation.column.table is None else plain_copy(operation.column)
-            tables[place].add(operations.schema_obj.table(place[1], column, schema=place[0]))
-        case ops.DropColumnOp():
-            tables[place].without_column(operation.column_name)
-        case ops.AlterColumnOp():
-            _alter(tables[place], operation)
-        case ops.CreateIndexOp():
-            tables[place].indexes.append(operation.to_index(context))
-        case ops.DropIndexOp():
-            _drop_index(tables, place, str(operation.index_name))
+            new = place[0], operation.new_table_name
+            tables[new] = tables.pop(place).renamed(new)
         case ops.AddConstraintOp():
             constraint = operation.to_constraint(context)
             tables[constraint.table.schema, constraint.table.name].constraints.append(constraint)
-        case ops.DropConstraintOp():
-            tables[place].without(str(operation.constraint_name))
-        case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
-            tables[place].comment = getattr(operation, "comment", None)
+        case ops.DropIndexOp() if not place[1]:
+            for each in tables.values():
+                each.without(str(operation.index_name))
+        case ops.ExecuteSQLOp(sqltext=CreateSequence() | DropSequence() as statement):
+            _change_sequence(found.sequences, statement)
+        case _:
+            _change_table(tables[place], operation, operations, place)
     return None
+
+
+def _change_table(table: DeclaredTable, operation: Any, operations: Operations, place: Place) -> None:
+    match operation:
+        case ops.AddColumnOp():
+            column = operation.column if operation.column.table is None else plain_copy(operation.column)
+            table.add(operations.schema_obj.table(place[1], column, schema=place[0]))
+        case ops.DropColumnOp():
+            table.without_column(operation.column_name)
+        case ops.AlterColumnOp():
+            _alter(table, operation)
+        case ops.CreateIndexOp():
+            table.indexes.append(operation.to_index(operations.migration_context))
+        case ops.DropIndexOp():
+            table.without(str(operation.index_name))
+        case ops.DropConstraintOp():
+            table.without(str(operation.constraint_name))
+        case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
+            table.comment = getattr(operation, "comment", None)
+
+
+def _change_sequence(sequences: dict[Place, Sequence], statement: Any) -> None:
+    sequence = statement.element
+    if isinstance(statement, CreateSequence):
+        sequences[sequence.schema, str(sequence.name)] = sequence
+    else:
+        sequences.pop((sequence.schema, str(sequence.name)), None)
 
 
 def _alter(table: DeclaredTable, operation: ops.AlterColumnOp) -> None:
@@ -190,12 +234,6 @@ def _alter(table: DeclaredTable, operation: ops.AlterColumnOp) -> None:
         renamed = plain_copy(column)
         renamed.name = renamed.key = operation.modify_name
         table.columns[operation.modify_name] = renamed
-
-
-def _drop_index(tables: dict[Place, DeclaredTable], place: Place, name: str) -> None:
-    """Outside of a batch, the name of the table need not be said."""
-    for table in [tables[place]] if place[1] else tables.values():
-        table.without(name)
 
 
 def _columns_of(constraint: Any) -> list[str]:

@@ -165,6 +165,9 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | boo
 def _render_default(value: Any, autogenerate: AutogenContext) -> str | bool | None:
     """Write by its meaning what each engine spells differently: a migration is for all of them."""
     match value:
+        case str():
+            # Alembic would take quotes at its ends for those of SQL.
+            return repr(value)
         case False_():
             return "sa.false()"
         case True_():

@@ -11,14 +11,16 @@ from advanced_alchemy.types import GUID, EncryptedString, EncryptedText, JsonB, 
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
-_NOW = re.compile(r"\(*(now\(\)|current_timestamp|get_current_timestamp\(\)|transaction_timestamp\(\))\)*", re.IGNORECASE)
+_NOW = re.compile(
+    r"\(*(now\(\)|current_timestamp|get_current_timestamp\(\)|transaction_timestamp\(\))\)*", re.IGNORECASE
+)
 _CASTS = r"(?:::[\w\".]+(?: \w+)*(?:\(\d+(?:,\s*\d+)?\))?(?: \w+)*(?:\[\])?)+"
 _CAST, _ANY_CAST = re.compile(_CASTS + "$"), re.compile(_CASTS)
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 _WRAPPED = re.compile(r"CAST\(('(?:[^']|'')*') AS [^']*\)", re.IGNORECASE)
 _BOOLEANS = {"0": sa.false, "'f'": sa.false, "false": sa.false, "1": sa.true, "'t'": sa.true, "true": sa.true}
 _UUID_BYTES = 16
-_YARDSTICK = postgresql.dialect()
+_YARDSTICK: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def stored_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -31,7 +33,7 @@ def stored_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
         case PasswordHash():
             return sa.String(length=type_.length)
         case OneTimeCode():
-            return JsonB()
+            return JsonB
     return type_
 
 
@@ -39,7 +41,8 @@ def generic_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     """The type that every engine has for one that was read from a catalogue; the same where there is none."""
     match type_:
         case postgresql.JSONB() | sa.JSON():
-            return JsonB if isinstance(type_, postgresql.JSONB) else sa.JSON()
+            found: TypeEngine[Any] = JsonB if isinstance(type_, postgresql.JSONB) else sa.JSON()
+            return found
         case postgresql.ENUM():
             return sa.Enum(*type_.enums, name=type_.name, schema=type_.schema)
         case sa.BINARY() if type_.length == _UUID_BYTES:
@@ -55,7 +58,7 @@ def generic_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
 
 
 def generic_default(text: str, type_: TypeEngine[Any]) -> Any:
-    """A default that was read from a catalogue, as every engine takes it; its text where it has a meaning of its own."""
+    """A default that was read from a catalogue, as every engine takes it; its own text where there is no such."""
     plain = _plain(text)
     if _NOW.fullmatch(plain):
         return sa.func.now()

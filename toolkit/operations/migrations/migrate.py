@@ -59,10 +59,11 @@ class CurrentRevision:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The differences between a database and the models, in words."""
+    """The differences between a database and the models, in words, and what could not be compared."""
 
     database: str
     changes: tuple[str, ...]
+    not_compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,7 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
     unasked = unasked_filter(project) if changes else None
     if unasked and progress is not None:
         progress.note(f"{database.name}: {unasked} is not asked, as env.py connects by itself: all is compared.")
-    return Check(database.name, tuple(changes))
+    return Check(database.name, tuple(changes), tuple(session.comparison.not_compared))
 
 
 def require_head(database: Database, project: Project) -> None:

@@ -9,7 +9,11 @@ from alembic.operations import ops
 from sqlalchemy import Sequence
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from alembic.autogenerate.api import AutogenContext
+
+    from toolkit.operations.migrations.declared import Place
 
 
 class SequenceOp(ops.MigrateOperation):
@@ -43,19 +47,23 @@ def rendered_sequence(sequence: Sequence) -> str:
     return f"sa.Sequence({str(sequence.name)!r}{given})"
 
 
-def compare_sequences(autogenerate: AutogenContext, upgrade: ops.UpgradeOps, schemas: Any) -> None:
-    """Add what makes those that are lacking, before all else; those that no model has are left alone."""
+def compare_sequences(
+    autogenerate: AutogenContext, upgrade: ops.UpgradeOps, schemas: Any, declared: Mapping[Place, Sequence]
+) -> None:
+    """Make those that are lacking before all else, and let those of the history that no model has go after it.
+
+    An engine without sequences has all that the history declares.
+    """
     dialect: Any = autogenerate.dialect
-    if not dialect.supports_sequences:
-        return
     metadata: Any = autogenerate.metadata
-    default = dialect.default_schema_name
     wanted = {
-        (None if each.schema == default else each.schema, str(each.name)): each
-        for each in metadata._sequences.values()  # noqa: SLF001 - the public one is not yet
+        (None if each.schema == dialect.default_schema_name else each.schema, str(each.name)): each
+        for each in metadata._sequences.values()  # noqa: SLF001 - there is no public one
     }
-    there = {
-        (schema, name) for schema in schemas for name in autogenerate.inspector.get_sequence_names(schema=schema)
-    }
-    lacking = [SequenceOp(each, makes=True) for place, each in wanted.items() if place not in there]
-    upgrade.ops[:0] = lacking
+    there = {*declared}
+    if dialect.supports_sequences:
+        names = autogenerate.inspector.get_sequence_names
+        there = {(schema, name) for schema in schemas for name in names(schema=schema)}
+    upgrade.ops[:0] = [SequenceOp(each, makes=True) for place, each in wanted.items() if place not in there]
+    gone = [each for place, each in declared.items() if place in there and place not in wanted]
+    upgrade.ops += [SequenceOp(each, makes=False) for each in gone]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,7 +13,8 @@ from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.engine.reflection import Inspector
 
 from toolkit.engines.registry import engine_of_dialect
-from toolkit.operations.migrations.declared import Declared, declared_by
+from toolkit.operations.migrations.by_history import compare_by_history
+from toolkit.operations.migrations.declared import Declared, DeclaredTable, declared_by
 from toolkit.operations.migrations.generic import differs, generic_default, generic_type, same_default
 from toolkit.operations.migrations.sequences import compare_sequences
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 COMPARISON = "toolkit_comparison"
 """Where Alembic's configuration holds the `Comparison`."""
-_IS_DECLARED = "toolkit_declared"
+# In a reflected column's `info`: its type is the one that the history declares; the history says something of it.
+_IS_DECLARED, _IS_SAID = "toolkit_declared", "toolkit_said"
 # Alembic takes the comparisons of plugins below its own name with every `env.py`, whoever wrote that.
 _PLUGIN = "alembic.autogenerate.toolkit"
 
@@ -37,6 +38,7 @@ class Comparison:
     """One comparison of a database with the models, and what it found out of the words for what is there."""
 
     declared: Declared = field(default_factory=Declared)
+    not_compared: list[str] = field(default_factory=list)
     _defaults: list[tuple[sa.Column[Any], sa.DefaultClause]] = field(default_factory=list)
 
     @classmethod
@@ -51,9 +53,9 @@ class Comparison:
         default = column.server_default
         if not isinstance(default, sa.DefaultClause):
             return
-        text, words = str(default.arg), said.server_default if said is not None else None
+        words = said.server_default if said is not None else None
         if not isinstance(words, sa.DefaultClause):
-            words = sa.DefaultClause(generic_default(text, column.type))
+            words = sa.DefaultClause(generic_default(str(_text_of(column)), column.type))
         self._defaults.append((column, words))
 
     def use_words(self, upgrade: ops.UpgradeOps) -> None:
@@ -73,6 +75,7 @@ def install_comparison() -> None:
         plugin = Plugin(_PLUGIN)
         plugin.add_autogenerate_comparator(_tell, "autogenerate", "toolkit", priority=DispatchPriority.FIRST)
         plugin.add_autogenerate_comparator(_compare_schema, "schema", "toolkit", priority=DispatchPriority.LAST)
+        plugin.add_autogenerate_comparator(_compare_table, "table", "toolkit", priority=DispatchPriority.LAST)
         plugin.add_autogenerate_comparator(_compare_declared, "column", "toolkit", priority=DispatchPriority.LAST)
 
 
@@ -95,16 +98,47 @@ def _tell(autogenerate: AutogenContext, _: ops.UpgradeOps) -> PriorityDispatchRe
     if comparison is not None:
         impl: Any = autogenerate.migration_context.impl
         impl.told_foreign_keys = comparison.declared.tables.keys() if comparison.declared.is_whole else ()
-        inspector: Any = _telling(type(autogenerate.inspector)).__new__(_telling(type(autogenerate.inspector)))
-        vars(inspector).update(vars(autogenerate.inspector))
+        plain = autogenerate.inspector
+        inspector: Any = object.__new__(type("ToldInspector", (_Told, type(plain)), {}))
+        vars(inspector).update(vars(plain))
         inspector.comparison, inspector.impl = comparison, impl
         vars(autogenerate)["inspector"] = inspector
     return PriorityDispatchResult.CONTINUE
 
 
 def _compare_schema(autogenerate: AutogenContext, upgrade: ops.UpgradeOps, schemas: Any) -> PriorityDispatchResult:
-    if _comparison(autogenerate) is not None:
-        compare_sequences(autogenerate, upgrade, schemas)
+    comparison = _comparison(autogenerate)
+    if comparison is not None:
+        compare_sequences(autogenerate, upgrade, schemas, comparison.declared.sequences)
+    return PriorityDispatchResult.CONTINUE
+
+
+def _compare_table(
+    autogenerate: AutogenContext,
+    changes: ops.ModifyTableOps,
+    schema: str | None,
+    name: str,
+    there: sa.Table | None,
+    wanted: sa.Table | None,
+) -> PriorityDispatchResult:
+    comparison = _comparison(autogenerate)
+    if comparison is None or there is None or wanted is None:
+        return PriorityDispatchResult.CONTINUE
+    said = comparison.declared.tables.get((schema, str(name)))
+    found = compare_by_history(autogenerate, changes, said or DeclaredTable(), wanted)
+    dialect: Any = autogenerate.dialect
+    if dialect.supports_comments:
+        pass
+    elif said is None:
+        found += ["comments"] if any(each.comment for each in (wanted, *wanted.columns)) else []
+    elif said.comment != wanted.comment:
+        comment = ops.CreateTableCommentOp(name, wanted.comment, existing_comment=said.comment, schema=schema)
+        drop = ops.DropTableCommentOp(name, existing_comment=said.comment, schema=schema)
+        changes.ops.append(drop if wanted.comment is None else comment)
+    impl: Any = autogenerate.migration_context.impl
+    if wanted.foreign_keys and (schema, name) not in getattr(impl, "told_foreign_keys", {(schema, name)}):
+        found.append("foreign keys")
+    comparison.not_compared += [f"{each} of {wanted.fullname}" for each in found]
     return PriorityDispatchResult.CONTINUE
 
 
@@ -122,10 +156,13 @@ def _compare_declared(
         return PriorityDispatchResult.CONTINUE
     if change.modify_type is None and there.info.get(_IS_DECLARED) and differs(there.type, wanted.type):
         change.modify_type = wanted.type
+    dialect: Any = autogenerate.dialect
+    if not dialect.supports_comments and there.info.get(_IS_SAID) and there.comment != wanted.comment:
+        change.existing_comment, change.modify_comment = there.comment, wanted.comment
     defaults = there.server_default, wanted.server_default
     if change.modify_server_default is False and all(_is_plain(each) for each in defaults):
         change.existing_server_default = there.server_default
-        if not _same_defaults(autogenerate, there, wanted):
+        if not _same_defaults(autogenerate.dialect, there, wanted):
             change.modify_server_default = wanted.server_default
     return PriorityDispatchResult.CONTINUE
 
@@ -134,24 +171,33 @@ def _is_plain(default: Any) -> bool:
     return default is None or isinstance(default, sa.DefaultClause)
 
 
-def _same_defaults(autogenerate: AutogenContext, there: sa.Column[Any], wanted: sa.Column[Any]) -> bool:
-    dialect: Any = autogenerate.dialect
+def _text_of(column: sa.Column[Any]) -> str | None:
+    """The default of a reflected column."""
+    default: Any = column.server_default
+    return None if default is None else str(getattr(default.arg, "text", default.arg))
+
+
+def _text_for(column: sa.Column[Any], dialect: Any) -> str | None:
+    """The default that a column is to have, as the engine is told it; none where it has no such.
+
+    SQLite has no next value of a sequence, for example.
+    """
     try:
-        new = dialect.ddl_compiler(dialect, None).get_column_default_string(wanted)
+        text = dialect.ddl_compiler(dialect, None).get_column_default_string(column)
     except (NotImplementedError, sa.exc.CompileError):
-        # The engine has no such default, such as SQLite the next value of a sequence.
-        new = None
-    given: Any = there.server_default
-    old = None if given is None else str(given.arg)
-    kind = engine_of_dialect(dialect.name)
+        return None
+    # Written for a driver that takes a single one for a parameter.
+    is_doubled = dialect.identifier_preparer._double_percents  # noqa: SLF001 - there is no public one
+    return str(text).replace("%%", "%") if text is not None and is_doubled else text
+
+
+def _same_defaults(dialect: Any, there: sa.Column[Any], wanted: sa.Column[Any]) -> bool:
+    if not all(_is_plain(each.server_default) for each in (there, wanted)):
+        return False
+    old, new, kind = _text_of(there), _text_for(wanted, dialect), engine_of_dialect(dialect.name)
     if new is None and old is not None and kind is not None and kind.is_numbering(old):
         return True
     return same_default(old, new, wanted.type)
-
-
-@cache
-def _telling(inspector: type[Inspector]) -> type[Inspector]:
-    return type("ToldInspector", (_Told, inspector), {})
 
 
 class _Told(Inspector):
@@ -166,7 +212,10 @@ class _Told(Inspector):
         for column in table.columns:
             said = self.comparison.declared.column((table.schema, table.name), column.name)
             self._say_type(column, said)
-            self.comparison.say_default(column, said if said is not None and self._has_default_of(column, said) else None)
+            if said is not None and not self.dialect.supports_comments:
+                column.comment, column.info[_IS_SAID] = said.comment, True
+            is_said = said is not None and _same_defaults(self.dialect, column, said)
+            self.comparison.say_default(column, said if is_said else None)
 
     def _say_type(self, column: sa.Column[Any], said: sa.Column[Any] | None) -> None:
         if isinstance(column.type, sa.types.NullType):
@@ -179,19 +228,9 @@ class _Told(Inspector):
                     column.info[_IS_DECLARED] = bool(candidates) and type_ is candidates[0]
                     return
 
-    def _has_default_of(self, column: sa.Column[Any], said: sa.Column[Any]) -> bool:
-        compiler = self.dialect.ddl_compiler(self.dialect, None)  # type: ignore[arg-type]
-        with suppress(NotImplementedError, sa.exc.CompileError):
-            there: Any = column.server_default
-            text = None if there is None else str(there.arg)
-            return _is_plain(said.server_default) and same_default(
-                text, compiler.get_column_default_string(said), said.type
-            )
-        return False
-
-    def get_multi_foreign_keys(self, schema: str | None = None, **options: Any) -> Any:
+    def get_multi_foreign_keys(self, *arguments: Any, **options: Any) -> Any:
         """What the history declares, where the engine keeps none."""
-        found = dict(super().get_multi_foreign_keys(schema, **options))
+        found = dict(super().get_multi_foreign_keys(*arguments, **options))
         kind = engine_of_dialect(self.dialect.name)
         if kind is None or kind.features.keeps_foreign_keys:
             return found
@@ -201,13 +240,13 @@ class _Told(Inspector):
             found[place] = [_told_key(each) for each in keys if isinstance(each, sa.ForeignKeyConstraint)]
         return found
 
-    def get_multi_indexes(self, schema: str | None = None, **options: Any) -> Any:
+    def get_multi_indexes(self, *arguments: Any, **options: Any) -> Any:
         """Without those that are unique constraints, where an engine has one for the other."""
-        return self._without(super().get_multi_indexes(schema, **options), sa.UniqueConstraint)
+        return self._without(super().get_multi_indexes(*arguments, **options), sa.UniqueConstraint)
 
-    def get_multi_unique_constraints(self, schema: str | None = None, **options: Any) -> Any:
+    def get_multi_unique_constraints(self, *arguments: Any, **options: Any) -> Any:
         """Without those that are indexes, where an engine has one for the other."""
-        found = self._without(super().get_multi_unique_constraints(schema, **options), sa.Index, "duplicates_index")
+        found = self._without(super().get_multi_unique_constraints(*arguments, **options), sa.Index, "duplicates_index")
         for place, constraints in found.items():
             names = self._declared_names(place, sa.UniqueConstraint)
             for each in constraints:
@@ -226,8 +265,9 @@ class _Told(Inspector):
 
     def _declared_names(self, place: Any, kind: type) -> set[str]:
         table = self.comparison.declared.tables.get(place)
-        items = [*table.constraints, *table.indexes] if table is not None else []
-        return {str(each.name) for each in items if isinstance(each, kind) and each.name is not None}
+        items = [] if table is None else [*table.constraints, *table.indexes]
+        names = (getattr(each, "name", None) for each in items if isinstance(each, kind))
+        return {str(name) for name in names if name is not None}
 
 
 def _told_key(key: sa.ForeignKeyConstraint) -> Any:

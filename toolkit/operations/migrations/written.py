@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
-from sqlalchemy.schema import sort_tables
 
 from toolkit.core.implicit_names import implicit_name
 from toolkit.operations.migrations.revisions import is_bookkeeping
 from toolkit.operations.migrations.told import Comparison, operations_of
 
 if TYPE_CHECKING:
-    from toolkit.operations.migrations.declared import Declared
+    from collections.abc import Mapping
+
+    from toolkit.operations.migrations.declared import Declared, Place
 
 
 def review(script: Any, comparison: Comparison) -> ops.UpgradeOps:
@@ -22,6 +24,7 @@ def review(script: Any, comparison: Comparison) -> ops.UpgradeOps:
     without_bookkeeping(upgrade)
     comparison.use_words(upgrade)
     _drop_as_declared(upgrade, comparison.declared)
+    _say_as_declared(upgrade, comparison.declared)
     for each in operations_of(upgrade):
         _name(each)
     upgrade.reverse_into(script.downgrade_ops)
@@ -46,8 +49,8 @@ def _drop_as_declared(upgrade: ops.UpgradeOps, declared: Declared) -> None:
             there = said.to_table(place)
         tables[place] = there.to_metadata(metadata)
     rest = [each for each in upgrade.ops if not _is_of(each, dropped)]
-    for table in reversed(sort_tables(tables.values())):
-        place = (table.schema, table.name)
+    for place in _children_first(tables):
+        table = tables[place]
         said = declared.tables.get(place)
         rest += [
             ops.ModifyTableOps(table.name, [ops.DropIndexOp.from_index(each)], schema=table.schema)
@@ -55,6 +58,34 @@ def _drop_as_declared(upgrade: ops.UpgradeOps, declared: Declared) -> None:
         ]
         rest.append(ops.DropTableOp.from_table(table))
     upgrade.ops = rest
+
+
+def _say_as_declared(operations: ops.OpContainer, declared: Declared) -> None:
+    """Let constraints and indexes that go come again as the history made them."""
+    for position, each in enumerate(operations.ops):
+        if isinstance(each, ops.OpContainer):
+            _say_as_declared(each, declared)
+        elif isinstance(each, ops.DropConstraintOp | ops.DropIndexOp):
+            table = declared.tables.get((each.schema, str(each.table_name)))
+            name = each.constraint_name if isinstance(each, ops.DropConstraintOp) else each.index_name
+            said = table.named(str(name)) if table is not None else None
+            if isinstance(said, sa.Index):
+                operations.ops[position] = ops.DropIndexOp.from_index(said)
+            elif said is not None:
+                operations.ops[position] = ops.DropConstraintOp.from_constraint(said)
+
+
+def _children_first(tables: Mapping[Place, sa.Table]) -> list[Place]:
+    """In an order in which they can go; those that point at one another in any."""
+    names = {table.fullname: place for place, table in tables.items()}
+    order: TopologicalSorter[Place] = TopologicalSorter(dict.fromkeys(sorted(tables, key=str), ()))
+    for place, table in tables.items():
+        parents = (each.target_fullname.rpartition(".")[0] for each in table.foreign_keys)
+        order.add(place, *(names[parent] for parent in parents if parent in names and names[parent] != place))
+    try:
+        return [*order.static_order()][::-1]
+    except CycleError:
+        return sorted(tables, key=str)
 
 
 def _is_of(operation: Any, places: Any) -> bool:
