@@ -105,6 +105,10 @@ CHANGES = (
     retyped("whole_decimal", sa.Integer(), sa.Numeric(12, 2), [12, None], [Decimal("12.00"), None]),
     retyped("digits", sa.Numeric(8, 2), sa.Numeric(12, 4), [Decimal("1.25"), None], [Decimal("1.2500"), None]),
     retyped("bytes", sa.LargeBinary(10), sa.LargeBinary(), [b"\x00\xff", None]),
+    retyped("text_number", sa.String(20), sa.Integer(), ["12", "-7", None], [12, -7, None]),
+    retyped("text_truth", sa.String(5), sa.Boolean(), ["true", "false", None], [True, False, None]),
+    retyped("text_document", sa.Text(), sa.JSON(), ['{"a": [1, null]}', None], [{"a": [1, None]}, None]),
+    retyped("number_truth", sa.Integer(), sa.Boolean(), [1, 0, None], [True, False, None]),
     # -- columns ----------------------------------------------------------------------------------------------
     Change(
         "add_nullable",

@@ -36,6 +36,11 @@ _UNUSED = sa.text(
     "SELECT 1 FROM pg_depend WHERE refclassid = 'pg_type'::regclass AND refobjid IN (t.oid, t.typarray) "
     "AND objid NOT IN (t.oid, t.typarray))"
 )
+_OF_TABLE = sa.text(
+    "SELECT DISTINCT typname, nullif(nspname, current_schema()) FROM pg_attribute "
+    "JOIN pg_type t ON atttypid IN (t.oid, t.typarray) AND typtype = 'e' JOIN pg_namespace n ON n.oid = typnamespace "
+    "WHERE attrelid = to_regclass(:place) AND attname = coalesce(:column, attname) AND NOT attisdropped"
+)
 _BESIDE = "toolkit_new_"
 
 
@@ -52,6 +57,12 @@ def native_enum(type_: TypeEngine[Any] | None, dialect: Dialect) -> postgresql.E
 def labels_of(connection: Connection, enum: postgresql.ENUM) -> list[str]:
     """What a type lists there; empty where there is none."""
     return list(connection.scalars(_LABELS, {"name": enum.name, "schema": enum.schema}))
+
+
+def types_of(connection: Connection, place: str, column: str | None) -> list[postgresql.ENUM]:
+    """Those of a table's columns, or of one of them, without their values; `place` is quoted."""
+    found = connection.execute(_OF_TABLE, {"place": place, "column": column})
+    return [postgresql.ENUM(name=name, schema=schema) for name, schema in found]
 
 
 def require_type(connection: Connection, enum: postgresql.ENUM) -> None:

@@ -13,9 +13,11 @@ from advanced_alchemy.types import (
 )
 from alembic import context
 from sqlalchemy import JSON, event, make_url
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import False_, True_
 from sqlalchemy.sql.functions import FunctionElement, next_value
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+from sqlalchemy.util import generic_repr
 
 from toolkit.engines.registry import engine_of_dialect
 from toolkit.errors import ConfigurationError
@@ -192,10 +194,21 @@ def _render_type(type_: TypeEngine[Any], autogenerate: AutogenContext) -> str | 
             rendered = f"sa.StoredObject(backend={_backend_key(type_)!r}{multiple})"
         case JSON() if type_._variant_mapping.keys() == JsonB._variant_mapping.keys():  # noqa: SLF001 - no other way
             rendered = "sa.JsonB"
+        case JSONB():
+            # Alembic knows how on PostgreSQL only.
+            autogenerate.imports.add("from sqlalchemy.dialects import postgresql")
+            rendered = "postgresql.JSONB()"
         case TypeDecorator() | UserDefinedType() if not module.startswith(("advanced_alchemy.", "sqlalchemy.")):
             autogenerate.imports.add(f"import {module}")
-            rendered = f"{module}.{type_!r}"
+            rendered = f"{module}.{_as_made(type_)}"
     return rendered
+
+
+def _as_made(type_: TypeEngine[Any]) -> str:
+    """A user's type by its own arguments, where it takes other ones than the type that it is made of."""
+    kind = type(type_)
+    is_own = kind.__init__ is not TypeDecorator.__init__ and kind.__repr__ is TypeDecorator.__repr__
+    return generic_repr(type_) if is_own else repr(type_)
 
 
 def _backend_key(type_: StoredObject) -> str:
