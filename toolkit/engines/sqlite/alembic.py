@@ -6,9 +6,10 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl as AlembicSQLiteImpl
 from alembic.util import CommandError
-from sqlalchemy import BINARY, INTEGER, VARBINARY, Connection, Integer, text
+from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Integer, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateSequence, DropSequence
 from sqlalchemy.sql.functions import next_value
@@ -21,7 +22,7 @@ from toolkit.engines.sqlite.refused_copy import refused_copy
 
 if TYPE_CHECKING:
     from alembic.operations.batch import ApplyBatchImpl, BatchOperationsImpl
-    from sqlalchemy import Column, Index, Inspector, Table
+    from sqlalchemy import Index, Inspector, Table
     from sqlalchemy.types import TypeEngine
 
 _BINARY_TYPES: dict[str, type[BINARY | VARBINARY]] = {"BINARY": BINARY, "VARBINARY": VARBINARY}
@@ -148,6 +149,12 @@ class SQLiteImpl(AlembicSQLiteImpl):
             query = text(f"SELECT 1 FROM {schema}.sqlite_master WHERE type = 'index' AND name = :name")
             if index.name not in shown and self.connection.scalar(query, {"name": index.name}):
                 metadata_indexes.discard(index)
+
+    def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
+        """By columns: what else an index is of, or in which order, SQLite's reflection does not show."""
+        if any(not isinstance(each, Column) for each in metadata_index.expressions):
+            return ComparisonResult.Skip("SQLite does not tell")
+        return super().compare_indexes(metadata_index, reflected_index)
 
     def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:
         """Whether a migration would change the type; a rebuild leaves the number of rows INTEGER, of whatever size."""

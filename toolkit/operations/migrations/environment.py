@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from advanced_alchemy.types import (
 from alembic import context
 from sqlalchemy import JSON, event, make_url
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.sql.elements import False_, True_
+from sqlalchemy.sql.elements import False_, TextClause, True_
 from sqlalchemy.sql.functions import FunctionElement, next_value
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 from sqlalchemy.util import generic_repr
@@ -176,6 +177,10 @@ def _render_default(value: Any, autogenerate: AutogenContext) -> str | bool | No
             return "sa.true()"
         case next_value():
             return f"{rendered_sequence(value.sequence)}.next_value()"
+        case TextClause() if "nextval(" not in value.text:
+            is_word = re.fullmatch(r"-?[\w.]+|'(?:[^']|'')*'|\(.*\)", value.text.strip(), re.DOTALL)
+            # SQLite takes no expression without parentheses.
+            return f"sa.text({(value.text if is_word else f'({value.text})')!r})"
         case FunctionElement() if not value.clauses.clauses:
             return f"sa.func.{value.name}()"
     kind = None if autogenerate.dialect is None else engine_of_dialect(autogenerate.dialect.name)

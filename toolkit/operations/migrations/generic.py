@@ -18,7 +18,10 @@ _CASTS = r"(?:::[\w\".]+(?: \w+)*(?:\(\d+(?:,\s*\d+)?\))?(?: \w+)*(?:\[\])?)+"
 _CAST, _ANY_CAST = re.compile(_CASTS + "$"), re.compile(_CASTS)
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 _WRAPPED = re.compile(r"CAST\(('(?:[^']|'')*') AS [^']*\)", re.IGNORECASE)
-_BOOLEANS = {"0": sa.false, "'f'": sa.false, "false": sa.false, "1": sa.true, "'t'": sa.true, "true": sa.true}
+_BOOLEANS = {
+    **dict.fromkeys(("0", "f", "false"), sa.false),
+    **dict.fromkeys(("1", "t", "true"), sa.true),
+}
 _UUID_BYTES = 16
 _YARDSTICK: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -62,8 +65,8 @@ def generic_default(text: str, type_: TypeEngine[Any]) -> Any:
     plain = _plain(text)
     if _NOW.fullmatch(plain):
         return sa.func.now()
-    if isinstance(type_, sa.Boolean) and plain.lower() in _BOOLEANS:
-        return _BOOLEANS[plain.lower()]()
+    if isinstance(type_, sa.Boolean) and plain.lower().strip("'") in _BOOLEANS:
+        return _BOOLEANS[plain.lower().strip("'")]()
     return sa.text(plain.replace(":", "\\:"))
 
 
@@ -84,8 +87,8 @@ def _meaning(text: str, is_boolean: bool) -> str:
     plain = _plain(text)
     if _NOW.fullmatch(plain):
         return "now()"
-    if is_boolean and plain.lower() in _BOOLEANS:
-        return _BOOLEANS[plain.lower()].__name__
+    if is_boolean and plain.lower().strip("'") in _BOOLEANS:
+        return _BOOLEANS[plain.lower().strip("'")].__name__
     if _TEXT.fullmatch(plain):
         return plain[1:-1]
     return "".join(

@@ -15,7 +15,7 @@ from sqlalchemy.engine.reflection import Inspector
 from toolkit.engines.registry import engine_of_dialect
 from toolkit.operations.migrations.by_history import compare_by_history
 from toolkit.operations.migrations.declared import Declared, DeclaredTable, declared_by
-from toolkit.operations.migrations.generic import differs, generic_default, generic_type, same_default
+from toolkit.operations.migrations.generic import differs, generic_default, generic_type, same_default, stored_type
 from toolkit.operations.migrations.sequences import compare_sequences
 
 if TYPE_CHECKING:
@@ -154,6 +154,11 @@ def _compare_declared(
     """What the engine cannot tell of a type, and the default."""
     if _comparison(autogenerate) is None:
         return PriorityDispatchResult.CONTINUE
+    impl: Any = autogenerate.migration_context.impl
+    stored = stored_type(wanted.type)
+    if change.modify_type is not None and stored is not wanted.type:
+        # What is stored is what a migration makes.
+        change.modify_type = wanted.type if impl.compare_type(there, sa.Column(wanted.name, stored)) else None
     if change.modify_type is None and there.info.get(_IS_DECLARED) and differs(there.type, wanted.type):
         change.modify_type = wanted.type
     dialect: Any = autogenerate.dialect
