@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.operations import many_types
 from tests.operations.databases import connected
 from tests.operations.schema_changes import CHANGES, CONVENTION, PARENTS
 from tests.operations.test_schema_changes import catalogue
@@ -79,3 +80,36 @@ def _require_rows(database: Database, metadata: sa.MetaData, stage: str) -> None
         for change in GENERATED:
             found = connection.execute(sa.select(metadata.tables[change.name]).order_by(sa.literal_column("id")))
             assert [tuple(row) for row in found] == change.rows_at(stage), change.name
+
+
+@pytest.mark.parametrize("origin", ENGINES)
+def test_what_engines_tell_in_their_own_words_or_not_at_all_goes_both_ways(
+    config: Config, tmp_path: Path, origin: str
+) -> None:
+    before, after = (
+        replace(config, root=tmp_path, migrations=tmp_path / "m", metadata=f"tests.operations.many_types:{name}")
+        for name in ("MANY_BEFORE", "MANY_AFTER")
+    )
+    history.init(before.migrations)
+    history.make_migrations(config.database(origin), before, "before")
+    found = {}
+    for name in ENGINES:
+        migrate.upgrade(config.database(name), before)
+        checked = migrate.check(config.database(name), before)
+        assert (checked.changes, checked.not_compared) == ((), ())
+        found[name] = catalogue(config.database(name))
+    made = history.make_migrations(config.database(origin), after, "after")
+    assert made is not None
+    assert many_types.KEY not in made.path.read_text()
+    for name in ENGINES:
+        database = config.database(name)
+        migrate.upgrade(database, after)
+        assert migrate.check(database, after).changes == ()
+        second = catalogue(database)
+        migrate.downgrade(database, after)
+        assert catalogue(database) == found[name]
+        migrate.upgrade(database, after)
+        assert catalogue(database) == second
+        migrate.downgrade(database, after, "base")
+    with connected(config.database("postgres")) as connection:
+        assert connection.scalars(sa.text("SELECT typname FROM pg_type WHERE typtype = 'e'")).all() == []

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl as AlembicSQLiteImpl
 from alembic.util import CommandError
-from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Integer, text
+from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Integer, inspect, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateSequence, DropSequence
 from sqlalchemy.sql.functions import next_value
 
-from toolkit.engines.portable.alembic_batch import follow_columns
+from toolkit.engines.portable.alembic_batch import (
+    Unnamed,
+    follow_columns,
+    unnamed_constraints,
+    without_unnamed,
+)
 from toolkit.engines.portable.changed_types import require_unique
 from toolkit.engines.sqlite.conversions import kind_of
 from toolkit.engines.sqlite.rebuild import Rebuild
@@ -44,11 +49,16 @@ class SQLiteImpl(AlembicSQLiteImpl):
         super().__init__(*args, **kwargs)
         self._rebuild: Rebuild | None = None
         self._dropped_indexes: set[str] = set()
+        # Those without a name that are to go, by what they are and their columns.
+        self._dropped_unnamed: list[Unnamed] = []
 
     # -- batches -------------------------------------------------------------------------------------------
 
     def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
         """Whether the table has to be made anew."""
+        if self._dropped_unnamed:
+            # It was asked before.
+            return True
         if all(_is_renaming(*each) for each in batch_op.batch):
             return False
         if not any(map(_adds_required, batch_op.batch)) and not super().requires_recreate_in_batch(batch_op):
@@ -58,6 +68,7 @@ class SQLiteImpl(AlembicSQLiteImpl):
             dropped = (arguments[0].name for operation, arguments, _ in batch_op.batch if operation == "drop_index")
             self._dropped_indexes.update(dropped)
             batch_op.batch = [each for each in batch_op.batch if each[0] != "drop_index"]
+            self._drop_unnamed(batch_op)
             for operation, _, options in batch_op.batch:
                 if operation == "alter_column" and options.get("name"):
                     # Alembic would take away the CHECK of an enum, and count on the type to bring another.
@@ -81,7 +92,17 @@ class SQLiteImpl(AlembicSQLiteImpl):
             return
         assert self.connection is not None
         dropped, self._dropped_indexes = self._dropped_indexes, set()
+        unnamed, self._dropped_unnamed = self._dropped_unnamed, []
+        without_unnamed(batch_impl, unnamed)
         self._rebuild = Rebuild(self.connection, batch_impl, table, dropped)
+
+    def _drop_unnamed(self, batch_op: BatchOperationsImpl) -> None:
+        """Take out of a batch what drops constraints that have no name here, by that which they have elsewhere."""
+        assert self.connection is not None
+        there = unnamed_constraints(inspect(self.connection), batch_op.table_name, batch_op.schema)
+        dropped = [each for each in batch_op.batch if each[0] == "drop_constraint" and str(each[1][0].name) in there]
+        self._dropped_unnamed += [there[str(arguments[0].name)] for _, arguments, _ in dropped]
+        batch_op.batch = [each for each in batch_op.batch if each not in dropped]
 
     def create_table(self, table: Table, **options: Any) -> None:
         """The table, or the new one of a rebuild."""

@@ -16,8 +16,20 @@ from typing import TYPE_CHECKING, Any
 from alembic.operations import Operations, ops
 from alembic.operations.base import BatchOperations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column, Constraint, Index, MetaData, PrimaryKeyConstraint, Sequence, Table
+from sqlalchemy import (
+    Column,
+    Constraint,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    Sequence,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.schema import CreateSequence, DropSequence
+
+from toolkit.core.implicit_names import implicit_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,7 +53,7 @@ class DeclaredTable:
     def add(self, table: Table) -> None:
         """Take what a table, or what stands for one, holds."""
         self.columns |= {column.name: column for column in table.columns}
-        self.constraints += [each for each in table.constraints if not getattr(each, "_type_bound", False)]
+        self.constraints += [_named(each) for each in table.constraints if not getattr(each, "_type_bound", False)]
         self.indexes += table.indexes
 
     def without_column(self, name: str) -> None:
@@ -180,7 +192,7 @@ def _apply(found: Declared, operation: Any, operations: Operations) -> Table | N
             tables[new] = tables.pop(place).renamed(new)
         case ops.AddConstraintOp():
             constraint = operation.to_constraint(context)
-            tables[constraint.table.schema, constraint.table.name].constraints.append(constraint)
+            tables[constraint.table.schema, constraint.table.name].constraints.append(_named(constraint))
         case ops.DropIndexOp() if not place[1]:
             for each in tables.values():
                 each.without(str(operation.index_name))
@@ -234,6 +246,14 @@ def _alter(table: DeclaredTable, operation: ops.AlterColumnOp) -> None:
         renamed = plain_copy(column)
         renamed.name = renamed.key = operation.modify_name
         table.columns[operation.modify_name] = renamed
+
+
+def _named(constraint: Constraint) -> Constraint:
+    """Under the name by which it can be dropped, if it was given none."""
+    if constraint.name is None and isinstance(constraint, UniqueConstraint | ForeignKeyConstraint):
+        label = "key" if isinstance(constraint, UniqueConstraint) else "fkey"
+        constraint.name = implicit_name(constraint.table.name, _columns_of(constraint), label)
+    return constraint
 
 
 def _columns_of(constraint: Any) -> list[str]:

@@ -12,6 +12,7 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.engine.reflection import Inspector
 
+from toolkit.core.implicit_names import implicit_name
 from toolkit.engines.registry import engine_of_dialect
 from toolkit.operations.migrations.by_history import compare_by_history
 from toolkit.operations.migrations.declared import Declared, DeclaredTable, declared_by
@@ -238,7 +239,7 @@ class _Told(Inspector):
         found = dict(super().get_multi_foreign_keys(*arguments, **options))
         kind = engine_of_dialect(self.dialect.name)
         if kind is None or kind.features.keeps_foreign_keys:
-            return found
+            return {place: [_named(place, each, "fkey") for each in keys] for place, keys in found.items()}
         for place in found:
             table = self.comparison.declared.tables.get(place)
             keys = table.constraints if table is not None else []
@@ -257,7 +258,7 @@ class _Told(Inspector):
             for each in constraints:
                 if each.get("duplicates_index") and each["name"] in names:
                     del each["duplicates_index"]
-        return found
+        return {place: [_named(place, each, "key") for each in constraints] for place, constraints in found.items()}
 
     def _without(self, found: Any, kind: type, mark: str | None = None) -> Any:
         shown: Any = dict(found)
@@ -273,6 +274,14 @@ class _Told(Inspector):
         items = [] if table is None else [*table.constraints, *table.indexes]
         names = (getattr(each, "name", None) for each in items if isinstance(each, kind))
         return {str(name) for name in names if name is not None}
+
+
+def _named(place: Any, constraint: Any, label: str) -> Any:
+    """A constraint under the name by which it can be dropped, if it was given none."""
+    if constraint["name"] is not None:
+        return constraint
+    columns = constraint["constrained_columns" if label == "fkey" else "column_names"]
+    return {**constraint, "name": implicit_name(place[1], columns, label)}
 
 
 def _told_key(key: sa.ForeignKeyConstraint) -> Any:
