@@ -105,7 +105,7 @@ def schema(*, is_after: bool) -> sa.MetaData:
     numbered = sa.Column("id", sa.Integer, numbers, server_default=numbers.next_value(), primary_key=True)
     sa.Table("after_only" if is_after else "before_only", metadata, numbered, sa.Column("kind", first))
     if not is_after:
-        key = sa.Column("id", sa.ForeignKey("before_only.id"), primary_key=True)
+        key: sa.Column[int] = sa.Column("id", sa.ForeignKey("before_only.id"), primary_key=True)
         sa.Table("a_child", metadata, key, sa.Column("color", sa.Enum(Color)))
     return metadata
 

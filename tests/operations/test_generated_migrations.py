@@ -62,6 +62,10 @@ def _fill(database: Database) -> None:
             connection.execute(table.insert(), [dict(zip(names, row, strict=False)) for row in change.rows])
 
 
+def _catalogue(database: Database) -> dict[tuple[str, str], str]:
+    return {place: re.sub(r"<[^>]* at 0x\w+>", "", text) for place, text in catalogue(database).items()}
+
+
 def _there_and_back(database: Database, project: Config) -> None:
     first = catalogue(database)
     migrate.upgrade(database, project)
@@ -82,6 +86,7 @@ def _require_rows(database: Database, metadata: sa.MetaData, stage: str) -> None
             assert [tuple(row) for row in found] == change.rows_at(stage), change.name
 
 
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 @pytest.mark.parametrize("origin", ENGINES)
 def test_what_engines_tell_in_their_own_words_or_not_at_all_goes_both_ways(
     config: Config, tmp_path: Path, origin: str
@@ -97,7 +102,7 @@ def test_what_engines_tell_in_their_own_words_or_not_at_all_goes_both_ways(
         migrate.upgrade(config.database(name), before)
         checked = migrate.check(config.database(name), before)
         assert (checked.changes, checked.not_compared) == ((), ())
-        found[name] = catalogue(config.database(name))
+        found[name] = _catalogue(config.database(name))
     made = history.make_migrations(config.database(origin), after, "after")
     assert made is not None
     assert many_types.KEY not in made.path.read_text()
@@ -105,11 +110,11 @@ def test_what_engines_tell_in_their_own_words_or_not_at_all_goes_both_ways(
         database = config.database(name)
         migrate.upgrade(database, after)
         assert migrate.check(database, after).changes == ()
-        second = catalogue(database)
+        second = _catalogue(database)
         migrate.downgrade(database, after)
-        assert catalogue(database) == found[name]
+        assert _catalogue(database) == found[name]
         migrate.upgrade(database, after)
-        assert catalogue(database) == second
+        assert _catalogue(database) == second
         migrate.downgrade(database, after, "base")
     with connected(config.database("postgres")) as connection:
         assert connection.scalars(sa.text("SELECT typname FROM pg_type WHERE typtype = 'e'")).all() == []

@@ -10,6 +10,7 @@ from alembic.operations import ops
 
 from toolkit.core.implicit_names import implicit_name
 from toolkit.operations.migrations.revisions import is_bookkeeping
+from toolkit.operations.migrations.sequences import SequenceOp
 from toolkit.operations.migrations.told import Comparison, operations_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ def review(script: Any, comparison: Comparison) -> ops.UpgradeOps:
     _say_as_declared(upgrade, comparison.declared)
     for each in operations_of(upgrade):
         _name(each)
+    upgrade.ops = [_with_names(each) if isinstance(each, ops.CreateTableOp) else each for each in upgrade.ops]
+    upgrade.ops = [part for each in upgrade.ops for part in _parts(each)]
+    # Sequences go after what takes numbers from them.
+    upgrade.ops.sort(key=lambda each: isinstance(each, SequenceOp) and not each.makes)
     upgrade.reverse_into(script.downgrade_ops)
     return upgrade
 
@@ -73,6 +78,35 @@ def _say_as_declared(operations: ops.OpContainer, declared: Declared) -> None:
                 operations.ops[position] = ops.DropIndexOp.from_index(said)
             elif said is not None:
                 operations.ops[position] = ops.DropConstraintOp.from_constraint(said)
+
+
+def _with_names(operation: ops.CreateTableOp) -> ops.CreateTableOp:
+    """A table whose constraints all have names; the models' own stay as they are."""
+    table = operation.to_table().to_metadata(sa.MetaData())
+    unnamed = [each for each in table.constraints if each.name is None]
+    for each in unnamed:
+        if isinstance(each, sa.UniqueConstraint | sa.ForeignKeyConstraint):
+            label = "key" if isinstance(each, sa.UniqueConstraint) else "fkey"
+            each.name = implicit_name(table.name, [column.name for column in each.columns], label)
+    return ops.CreateTableOp.from_table(table) if unnamed else operation
+
+
+def _parts(operation: ops.MigrateOperation) -> list[ops.MigrateOperation]:
+    """The changes of a table apart from those of its indexes over expressions, which no rebuild takes along."""
+    if not isinstance(operation, ops.ModifyTableOps):
+        return [operation]
+    found: list[list[Any]] = [[], [], []]
+    for each in operation.ops:
+        place = 1
+        if isinstance(each, ops.DropIndexOp | ops.CreateIndexOp) and _is_of_expressions(each.to_index()):
+            place = 0 if isinstance(each, ops.DropIndexOp) else 2
+        found[place].append(each)
+    name, schema = operation.table_name, operation.schema
+    return [ops.ModifyTableOps(name, part, schema=schema) for part in found if part]
+
+
+def _is_of_expressions(index: sa.Index) -> bool:
+    return any(not isinstance(each, sa.Column) for each in index.expressions)
 
 
 def _children_first(tables: Mapping[Place, sa.Table]) -> list[Place]:
