@@ -30,9 +30,9 @@ def follow_columns(batch: ApplyBatchImpl, table: Table) -> None:
             del batch.indexes[name]
     for check in [each for each in batch.new_table.constraints if isinstance(each, CheckConstraint)]:
         condition = str(getattr(check.sqltext, "text", ""))
-        if gone & _identifiers(condition):
+        if gone & identifiers(condition):
             batch.new_table.constraints.discard(check)
-        elif renamed.keys() & _identifiers(condition):
+        elif renamed.keys() & identifiers(condition):
             check.sqltext = text(_with_names(condition, renamed))
     for column in batch.new_table.columns:
         if column.computed is not None and renamed:
@@ -44,7 +44,8 @@ def unquoted_identifier(identifier: str) -> str:
     return identifier[1:-1].replace('""', '"') if identifier[:1] == '"' else identifier
 
 
-def _identifiers(expression: str) -> set[str]:
+def identifiers(expression: str) -> set[str]:
+    """The names in an expression but those of functions, as written."""
     tokens = [token[0] for token in _TOKEN.finditer(expression)]
     return {unquoted_identifier(token) for token in tokens if token[0] != "'"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+_NUMBERS = count()
+
+
 def broken_dependents(connection: Connection, schema: str, parent: str | None) -> dict[str, str]:
     """The views that cannot be read and the triggers that cannot run, with SQLite's reason.
 
@@ -20,10 +24,21 @@ def broken_dependents(connection: Connection, schema: str, parent: str | None) -
     broken: dict[str, str] = {}
     for label, statement in [*_probes(connection, schema, parent)]:
         try:
-            connection.exec_driver_sql(statement).close()
+            # Python's driver keeps statements, and of EXPLAIN SQLite does not see that the schema is another by now.
+            connection.exec_driver_sql(f"{statement} -- {next(_NUMBERS)}").close()
         except DBAPIError as error:
             broken.setdefault(label, str(error.orig))
     return broken
+
+
+def orphaned(connection: Connection) -> dict[str, str]:
+    """The tables whose foreign keys point at a table that is not there: no row of theirs could be written."""
+    rows = connection.exec_driver_sql(
+        'SELECT child.name, of."table" FROM sqlite_master AS child, pragma_foreign_key_list(child.name) AS of '
+        "WHERE child.type = 'table' "
+        "AND lower(of.\"table\") NOT IN (SELECT lower(name) FROM sqlite_master WHERE type = 'table')"
+    ).all()
+    return {f"the foreign key of {child}": f"there is no table {parent}" for child, parent in rows}
 
 
 def _probes(connection: Connection, schema: str, parent: str | None) -> Iterator[tuple[str, str]]:
