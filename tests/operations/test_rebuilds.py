@@ -167,6 +167,23 @@ def test_a_value_that_its_new_type_would_change_is_named_on_every_engine(
 
 
 @pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (altered("'x', type_=sa.Integer()"), "t id=1: column 'x' holds 'a'"),
+        ("op.execute('SELECT 1')\nop.execute('DROP TABLE nowhere')", "nowhere"),
+        ("op.execute('SELECT 1')\n1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_migration_that_fails_is_named_by_file_and_line(
+    database: Database, run: Migrate, body: str, problem: str
+) -> None:
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, x VARCHAR(9))", "INSERT INTO t VALUES (1, 'a')")
+    with pytest.raises(ToolkitError, match=problem) as caught:
+        run(database, body)
+    assert re.search(r"It happened in \w+_change_0\.py, line \d\d\.", caught.value.advice)
+
+
+@pytest.mark.parametrize(
     ("old", "value", "new", "after"),
     [
         ("VARCHAR(9)", "'1.50'", "sa.Numeric(10, 2)", "1.5"),
