@@ -552,6 +552,21 @@ def test_a_rebuild_on_duckdb_keeps_what_the_catalogue_has(project: Config, run: 
         execute(database, "INSERT INTO t (id, a) VALUES (2, -1)")
 
 
+def test_a_check_on_duckdb_follows_and_goes_with_a_column_of_a_hostile_name(project: Config, run: Migrate) -> None:
+    database = project.database("duckdb")
+    execute(
+        database,
+        """CREATE TABLE t ("q""t" INTEGER UNIQUE, "x:y" INTEGER CHECK ("x:y" <> 1), z INTEGER CHECK (z <> 1),
+        UNIQUE ("q""t", z))""",
+    )
+    gone = "\n    batch_op.drop_column('x:y')"
+    run(database, altered("'z', new_column_name='a:b', existing_type=sa.Integer(), nullable=False") + gone)
+    checks = "SELECT constraint_text FROM duckdb_constraints() WHERE constraint_type = 'CHECK'"
+    assert rows(database, checks) == [("""CHECK((('t_z_check' IS NOT NULL) AND ("a:b" != 1)))""",)]
+    indexes = "SELECT sql FROM duckdb_indexes() ORDER BY index_name"
+    assert [sql.partition("ON ")[2] for (sql,) in rows(database, indexes)] == ['t("q""t");', 't("q""t", "a:b");']
+
+
 # -- what depends on tables --------------------------------------------------------------------------------------
 
 VIEW, CHILD = "CREATE VIEW seen AS SELECT a FROM t", "CREATE TABLE c (t_id INTEGER REFERENCES t (id))"

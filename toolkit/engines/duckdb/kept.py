@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CheckConstraint, Index, MetaData, Table, UniqueConstraint, func, select, text
+from sqlalchemy import CheckConstraint, Index, MetaData, Table, UniqueConstraint, func, inspect, select, text
 
 from toolkit.engines.duckdb.expressions import as_given
 from toolkit.engines.duckdb.reflection import check_of
@@ -26,10 +26,10 @@ _COLUMNS = text(
     f'CASE WHEN generation_expression IS NULL THEN column_default END AS "default" FROM duckdb_columns() WHERE {_HERE}'
 )
 _CONSTRAINTS = text(
-    "SELECT constraint_type AS kind, constraint_text AS text, constraint_column_names AS columns, expression "
+    "SELECT constraint_type AS kind, constraint_column_names AS columns, expression "
     f"FROM duckdb_constraints() WHERE {_HERE} AND constraint_type <> 'NOT NULL'"
 )
-_INDEXES = text(f"SELECT index_name AS name, is_unique, expressions, sql, comment FROM duckdb_indexes() WHERE {_HERE}")
+_INDEXES = text(f"SELECT index_name AS name, comment FROM duckdb_indexes() WHERE {_HERE}")
 _COMMENT = text(f"SELECT comment FROM duckdb_tables() WHERE {_HERE}")
 
 
@@ -97,9 +97,11 @@ class Kept(BatchChanges):
         yield from self._of_constraints(table)
         for row in self._ask(_INDEXES, table):
             yield self._thing("index", row.name), ""
-            if table != self.table and row.is_unique:
-                # A named constraint's.
-                yield self._unique(each.strip("[]'\" ") for each in row.expressions.split(",")), ""
+        if table != self.table:
+            # Named constraints have become indexes.
+            for index in inspect(self._connection).get_indexes(table, self._old.schema):
+                if index["unique"]:
+                    yield self._unique(each for each in index["column_names"] if each is not None), ""
         for row in self._ask(_COMMENT, table):
             yield self._thing("comment"), row.comment or ""
         counted = Table(table, MetaData(), schema=self._old.schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CheckConstraint, text
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from alembic.operations.batch import ApplyBatchImpl
-    from sqlalchemy import Table
+    from sqlalchemy import Table, TextClause
 
 # A text, a quoted identifier, or a plain one that is not the name of a function.
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b[A-Za-z_]\w*\b(?!\s*\()""")
@@ -29,14 +29,14 @@ def follow_columns(batch: ApplyBatchImpl, table: Table) -> None:
         if gone & {column.name for column in index.columns}:
             del batch.indexes[name]
     for check in [each for each in batch.new_table.constraints if isinstance(each, CheckConstraint)]:
-        condition = str(getattr(check.sqltext, "text", ""))
+        condition = _written(check.sqltext)
         if gone & identifiers(condition):
             batch.new_table.constraints.discard(check)
         elif renamed.keys() & identifiers(condition):
-            check.sqltext = text(_with_names(condition, renamed))
+            check.sqltext = _with_names(condition, renamed)
     for column in batch.new_table.columns:
         if column.computed is not None and renamed:
-            column.computed.sqltext = text(_with_names(str(getattr(column.computed.sqltext, "text", "")), renamed))
+            column.computed.sqltext = _with_names(_written(column.computed.sqltext), renamed)
 
 
 def unquoted_identifier(identifier: str) -> str:
@@ -50,9 +50,14 @@ def identifiers(expression: str) -> set[str]:
     return {unquoted_identifier(token) for token in tokens if token[0] != "'"}
 
 
-def _with_names(expression: str, names: Mapping[str, str]) -> str:
+def _written(expression: Any) -> str:
+    """An expression as the database has it: in a text, a colon that is no parameter's is escaped."""
+    return str(getattr(expression, "text", "")).replace("\\:", ":")
+
+
+def _with_names(expression: str, names: Mapping[str, str]) -> TextClause:
     def renamed(token: re.Match[str]) -> str:
         name = None if token[0][0] == "'" else names.get(unquoted_identifier(token[0]))
         return token[0] if name is None else '"{}"'.format(name.replace('"', '""'))
 
-    return _TOKEN.sub(renamed, expression)
+    return text(_TOKEN.sub(renamed, expression).replace(":", "\\:"))
