@@ -552,6 +552,27 @@ def test_a_rebuild_on_duckdb_keeps_what_the_catalogue_has(project: Config, run: 
         execute(database, "INSERT INTO t (id, a) VALUES (2, -1)")
 
 
+@pytest.mark.parametrize(
+    ("operation", "problem"),
+    [
+        ("create_check_constraint('low', 'a < 6')", "t cannot be as the migration wants it: .*CHECK .*low"),
+        ("create_primary_key('pk', ['b'])", r"t cannot be as the migration wants it: .*duplicate key .3"),
+        ("add_column(sa.Column('z', sa.Integer, nullable=False))", r"t cannot .*: .*NOT NULL constraint failed: t\.z"),
+        ("create_index('uq', ['b'], unique=True)", "t: 2 rows have b=3, which uq is to keep unique"),
+        ("drop_column('a')", "(?i)generated column"),
+    ],
+)
+def test_what_makes_a_rebuild_on_duckdb_fail_is_not_hidden_by_its_transactions_end(
+    project: Config, run: Migrate, operation: str, problem: str
+) -> None:
+    database = project.database("duckdb")
+    execute(database, "CREATE TABLE t (a INTEGER, b INTEGER, g INTEGER GENERATED ALWAYS AS (a * 2))")
+    execute(database, "INSERT INTO t VALUES (5, 3), (7, 3)")
+    with pytest.raises(ToolkitError, match=problem):
+        run(database, f"with op.batch_alter_table('t') as batch_op:\n    batch_op.{operation}")
+    assert rows(database, "SELECT a, b FROM t") == [(5, 3), (7, 3)]
+
+
 def test_a_check_on_duckdb_follows_and_goes_with_a_column_of_a_hostile_name(project: Config, run: Migrate) -> None:
     database = project.database("duckdb")
     execute(

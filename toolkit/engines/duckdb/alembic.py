@@ -9,6 +9,7 @@ dropping one does nothing.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 # Advanced Alchemy registers an implementation for DuckDB that does nothing. The last one registered is used,
@@ -39,9 +40,8 @@ from sqlalchemy.schema import DDL, DropSequence
 from toolkit.engines.duckdb.dependents import broken_views
 from toolkit.engines.duckdb.dialect import is_enforced
 from toolkit.engines.duckdb.kept import Kept
-from toolkit.engines.duckdb.migrated import has_updates, replace_sequence
+from toolkit.engines.duckdb.migrated import has_updates, is_default, owned_sequences, replace_sequence
 from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_copyable, require_kept, require_rebuildable
-from toolkit.engines.duckdb.reflection import sequence_of
 from toolkit.engines.portable.alembic_batch import follow_columns
 from toolkit.engines.portable.changed_types import require_unique
 from toolkit.engines.portable.kept_values import require_members
@@ -164,20 +164,24 @@ class DuckDBImpl(CheckedSteps):
                 self._made.add((schema, new_table_name))
         for column in self._inspector.get_columns(new_table_name, schema):
             old = Sequence(f"{old_table_name}_{column['name']}_seq", schema=schema)
-            if self._is_default(old, column["default"]):
+            if is_default(old, column["default"], self.dialect):
                 new = Sequence(f"{new_table_name}_{column['name']}_seq", schema=schema)
                 replace_sequence(self._connection, new_table_name, column["name"], old, new)
 
     def drop_table(self, table: Table, **options: Any) -> None:
         """The table, and the sequences that numbered its rows unless another table uses them by now."""
-        owned = self._owned_sequences(table)
+        if self._kept is not None and table is self._kept.new_table:
+            # Alembic calls this while it handles what stopped the copying, which ended DuckDB's transaction, too.
+            kept, self._kept = self._kept, None
+            raise kept.refused(sys.exc_info()[1])
+        owned = [] if self.as_sql else owned_sequences(self._connection, table)
         super().drop_table(table, **options)
         self._indexed.discard((table.schema, table.name))
         self._made.discard((table.schema, table.name))
         if owned:
             defaults = self._connection.scalars(text("SELECT column_default FROM duckdb_columns()")).all()
             for sequence in owned:
-                if not any(self._is_default(sequence, each) for each in defaults):
+                if not any(is_default(sequence, each, self.dialect) for each in defaults):
                     self._exec(DropSequence(sequence, if_exists=True))
 
     def find_broken(self, known: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -355,19 +359,6 @@ class DuckDBImpl(CheckedSteps):
         self.drop_table(old)
         for index in indexes:
             self.create_index(index)
-
-    # -- sequences -----------------------------------------------------------------------------------------
-
-    def _owned_sequences(self, table: Table) -> list[Sequence]:
-        """Those that number the table's rows, by the names that the dialect gives them."""
-        if self.as_sql or not self._inspector.has_table(table.name, table.schema):
-            return []
-        columns = self._inspector.get_columns(table.name, table.schema)
-        named = [(Sequence(f"{table.name}_{each['name']}_seq", schema=table.schema), each) for each in columns]
-        return [sequence for sequence, each in named if self._is_default(sequence, each["default"])]
-
-    def _is_default(self, sequence: Sequence, default: str | None) -> bool:
-        return sequence_of(default) == self.dialect.identifier_preparer.format_sequence(sequence)
 
     # -- the database --------------------------------------------------------------------------------------
 

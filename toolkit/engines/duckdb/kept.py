@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CheckConstraint, Index, MetaData, Table, UniqueConstraint, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
 from toolkit.engines.duckdb.expressions import as_given
 from toolkit.engines.duckdb.reflection import check_of
 from toolkit.engines.portable.alembic_batch import identifiers
 from toolkit.engines.portable.batch_changes import BatchChanges
 from toolkit.engines.portable.kept_schema import Thing, require_nothing_lost
+from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,6 +68,23 @@ class Kept(BatchChanges):
         after = dict(self._things(temporary)) | {self._thing("index", str(each.name)): "" for each in to_come}
         after |= {self._unique([column.name for column in each.columns]): "" for each in to_come if each.unique}
         require_nothing_lost(self._old.fullname, self._before, after, self)
+
+    @property
+    def new_table(self) -> Table | None:
+        """The one that the rows are copied into."""
+        return self._batch.new_table
+
+    def refused(self, error: BaseException | None) -> BaseException:
+        """What to raise when the rows could not be copied: what DuckDB says of the new table is of this one."""
+        if not isinstance(error, DBAPIError):
+            return error or AssertionError("nothing failed")
+        reason = str(error.orig).partition("\n")[0].replace(self._batch.temp_table_name, self.table)
+        refused = MigrationError(
+            f"{self._old.fullname} cannot be as the migration wants it: {reason.rstrip('.')}.",
+            "Correct such rows in a migration before this one (op.execute).",
+        )
+        refused.__cause__ = error
+        return refused
 
     def __call__(self, thing: Thing, _: str) -> bool:
         """Whether the batch changes it, or takes it away."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import MetaData, Sequence, Table, text
+from sqlalchemy import MetaData, Sequence, Table, inspect, text
 from sqlalchemy.schema import DDL, CreateSequence, DropSequence
 
 from toolkit.engines.duckdb.dialect import next_value
+from toolkit.engines.duckdb.reflection import sequence_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Dialect
 
 _STATE = text(
     "SELECT coalesce(last_value + increment_by, start_value), increment_by FROM duckdb_sequences() "
@@ -28,6 +29,21 @@ def has_updates(connection: Connection, table: Table) -> bool:
     name = connection.dialect.identifier_preparer.format_table(table)
     query = text("SELECT coalesce(bool_or(has_updates), false) FROM pragma_storage_info(:name)")
     return bool(connection.scalar(query, {"name": name}))
+
+
+def owned_sequences(connection: Connection, table: Table) -> list[Sequence]:
+    """Those that number the table's rows, by the names that the dialect gives them; none if there is no such table."""
+    inspector = inspect(connection)
+    if not inspector.has_table(table.name, table.schema):
+        return []
+    columns = inspector.get_columns(table.name, table.schema)
+    named = [(Sequence(f"{table.name}_{each['name']}_seq", schema=table.schema), each) for each in columns]
+    return [sequence for sequence, each in named if is_default(sequence, each["default"], connection.dialect)]
+
+
+def is_default(sequence: Sequence, default: str | None, dialect: Dialect) -> bool:
+    """Whether a column's default is the next number of a sequence."""
+    return sequence_of(default) == dialect.identifier_preparer.format_sequence(sequence)
 
 
 def replace_sequence(connection: Connection, table_name: str, column_name: str, old: Sequence, new: Sequence) -> None:
