@@ -615,6 +615,18 @@ def test_a_migration_that_leaves_something_broken_behind_fails(
     assert rows(database, "SELECT a FROM t") == []
 
 
+def test_what_only_an_applications_own_connections_know_is_not_broken(sqlite: Database, run: Migrate) -> None:
+    execute(sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", VIEW)
+    made = (
+        "CREATE VIEW own AS SELECT own_function(a) FROM t",
+        "CREATE TRIGGER tell INSTEAD OF INSERT ON seen BEGIN INSERT INTO t (a) VALUES (own_function(new.a)); END",
+        "CREATE TRIGGER through INSTEAD OF INSERT ON own BEGIN INSERT INTO t (a) VALUES (5); END",
+    )
+    run(sqlite, "\n".join(f"op.execute({each!r})" for each in made))
+    run(sqlite, altered("'a', nullable=False"))
+    assert {*made, VIEW} <= {*definitions(sqlite)}
+
+
 def test_a_view_may_be_made_again_in_the_migration_that_changes_its_table(project: Config, run: Migrate) -> None:
     for database in (project.database("sqlite"), project.database("duckdb")):
         execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", VIEW)
