@@ -27,7 +27,6 @@ _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", 
 class Style:
     """One application: its migration tool's records, and a row to insert, with the number that it gets.
 
-    Where tables are made, that is `number_in_made`: rows that are gone there have been numbered higher.
     `insert_into_made` is the same where the tables are made, if their names are others than the application's.
     `into_tables` and `into_nothing` are the conversions that its values need, which the refusal without them names.
     """
@@ -37,7 +36,6 @@ class Style:
     insert: str = ""
     next_number: int = 0
     insert_into_made: str = ""
-    number_in_made: int | None = None
     into_tables: tuple[str, ...] = ()
     into_nothing: tuple[str, ...] = ()
 
@@ -116,8 +114,7 @@ STYLES = (
         "gorm",
         "schema_migrations",
         "INSERT INTO users (name) VALUES ('x') RETURNING id",
-        8,
-        number_in_made=10,
+        10,
         into_tables=_NANOSECONDS,
         into_nothing=_NANOSECONDS,
     ),
@@ -126,8 +123,7 @@ STYLES = (
         "prisma",
         "_prisma_migrations",
         """INSERT INTO "Post" ("title") VALUES ('x') RETURNING id""",
-        5,
-        number_in_made=9,
+        9,
         into_tables=("User.createdAt:epoch-ms",),
         into_nothing=("User.createdAt:epoch-ms",),
     ),
@@ -144,8 +140,7 @@ STYLES = (
         "django",
         "django_migrations",
         "INSERT INTO auth_user VALUES (DEFAULT, '', NULL, false, 'x', '2024-01-01') RETURNING id",
-        3,
-        number_in_made=41,
+        41,
         into_tables=("shop_rental.lasts:epoch-us",),
     ),
     Style(

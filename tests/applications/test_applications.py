@@ -101,8 +101,7 @@ def test_it_arrives_with_its_keys_in_databases_without_tables_and_comes_back(sty
     assert shown_rows(place.postgres) == style.rows(INTO_NOTHING)
     assert foreign_keys(place.postgres) == foreign_keys_of_file(place.file)
     if style.insert:
-        number = style.number_in_made or style.next_number
-        assert next_number(place.postgres, style.insert_into_made or style.insert) == number
+        assert next_number(place.postgres, style.insert_into_made or style.insert) == style.next_number
     assert diff(place.config, "postgres", "duckdb").equal
     assert sync(place.config, "postgres", "sqlite2").verified
     assert written(sync(place.config, "postgres", "sqlite2")) == 0

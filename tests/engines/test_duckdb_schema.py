@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tests.engines.duckdb_catalogue import catalogue
 from toolkit.config import Config, load_config
-from toolkit.core.schema import NEXT_NUMBER
+from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, Numbering
 from toolkit.engines import connect
 from toolkit.errors import ToolkitError
 from toolkit.operations.sync import sync
@@ -48,7 +48,7 @@ def test_what_is_beside_tables_is_told_and_the_rest_is_as_sqlalchemy_has_it(pair
     assert told == {("seen", "view"), ("plus_one", "macro"), ("unused", "sequence")}
     assert set(schema.metadata.tables) == {"Parent Table", 'Odd "schema".child', "a_child"}
     parent = schema.metadata.tables["Parent Table"]
-    assert parent.c.id.info == {NEXT_NUMBER: 9}
+    assert parent.c.id.info == {NEXT_NUMBER: 9, NUMBERING: Numbering(2, maximum=100, cycles=True)}
     assert str(parent.c["Mixed Name"].server_default.arg) == """'a:b %s ''q'' "d"'"""  # type: ignore[union-attr]
     feeling = parent.c.feeling.type
     assert isinstance(feeling, sa.Enum)

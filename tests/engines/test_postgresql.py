@@ -10,11 +10,15 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from tests.contracts import schema
+from tests.core.test_canonical_json import DUPLICATES
 from tests.operations.databases import create, execute
 from toolkit.config import Config, Database
+from toolkit.core.canonical_json import canonical_document, without_duplicate_keys
 from toolkit.core.digest import digest_batches
 from toolkit.core.tables import select_tables, table_spec
 from toolkit.engines import connect
+from toolkit.engines.postgresql.adapters import CODEC
+from toolkit.engines.postgresql.json import KNOWS_JSON
 from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.errors import ChangedSincePlanError
 
@@ -37,6 +41,9 @@ sa.Table(
 )
 sa.Table("numbered", metadata, sa.Column("id", sa.Integer, primary_key=True))
 MEASURED, NUMBERED = select_tables(metadata)
+DOCUMENT = table_spec(
+    sa.Table("noted", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.JSON))
+).column("v")
 FELT = table_spec(
     sa.Table(
         "felt",
@@ -158,3 +165,17 @@ def test_nobody_else_writes_to_a_table_from_its_load_on(config: Config) -> None:
             application.execute("SET lock_timeout = '20ms'")
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 application.execute("INSERT INTO numbered VALUES (2)")
+
+
+@pytest.mark.parametrize("version", [KNOWS_JSON - 1, KNOWS_JSON])
+@pytest.mark.parametrize("type_", ["json", "text", "jsonb"])
+def test_old_and_new_servers_digest_documents_with_a_key_twice_as_they_are_written(
+    config: Config, type_: str, version: int
+) -> None:
+    digest = CODEC.adapter(DOCUMENT).digest("v", version)
+    with psycopg.connect(config.database("postgres").address) as connection:
+        for document in DUPLICATES:
+            query = f"SELECT {digest} FROM (SELECT $1::{type_} AS v) AS t"
+            found = psycopg.RawCursor(connection).execute(query.encode(), [document]).fetchone()
+            kept = without_duplicate_keys(document) if type_ == "jsonb" else document
+            assert found == (canonical_document(kept),)

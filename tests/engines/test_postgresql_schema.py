@@ -11,7 +11,7 @@ from sqlalchemy.types import NullType
 from tests.engines.postgresql_catalogue import catalogue
 from toolkit.config import Config, load_config
 from toolkit.core.engine_type import EngineType
-from toolkit.core.schema import NEXT_NUMBER
+from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, Numbering
 from toolkit.engines import connect
 from toolkit.operations.sync import sync
 
@@ -126,7 +126,8 @@ def test_tables_are_as_sqlalchemy_has_them(pair: Config, postgres_url: str) -> N
     assert (odd.definition, repr(odd.like)) == ("numeric(3,-2)", "Numeric(precision=5, scale=0)")
     numbered = {each.name: each.info[NEXT_NUMBER] for each in parent.c if each.info}
     assert numbered == {"id": 45, "serial": 1, "small": 1, "big": 1}
-    assert metadata.tables["counted"].c.id.info == {NEXT_NUMBER: 5}
+    falling = Numbering(-1, minimum=-100, maximum=7)
+    assert metadata.tables["counted"].c.id.info == {NEXT_NUMBER: 5, NUMBERING: falling}
     assert metadata.tables["counted"].c.other.info == {}
     assert metadata.tables["payment"].dialect_options["postgresql"]["partition_by"] == "RANGE (at)"
     keys = {str(key.name): key for key in metadata.tables["a"].foreign_key_constraints}

@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from toolkit.core.schema import ColumnMeasure, Schema, TypesBy
 from toolkit.engines import connect
 from toolkit.engines.database import Database
+from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.engines.sqlite.structure import structures
 
 MakeFile = Callable[..., Database]
@@ -243,6 +244,59 @@ def test_measures_tell_classes_forms_and_ranges(made: MakeFile) -> None:
     assert (found["n"].classes, found["n"].least, found["n"].greatest) == ({"integer": 2, "text": 1}, "-1", "5")
     assert (found["d"].nulls, found["d"].precision, found["d"].scale) == (1, 5, 2)
     assert (found["s"].classes, found["s"].longest) == ({"text": 3}, 3)
+
+
+MOMENTS = {
+    "2024-01-02 03:04:05.123456": False,
+    "2024-01-02T03:04:05": False,
+    "2024-01-02 03:04:05.1": False,
+    "2024-01-02 03:04:05.1+0000": True,
+    "2024-01-02 03:04:05-07": True,
+    "2024-01-02T03:04:05.12345Z": True,
+}
+
+
+@pytest.mark.parametrize(("moment", "has_zone"), MOMENTS.items(), ids=MOMENTS)
+def test_a_moment_has_a_zone_however_long_it_is_written(made: MakeFile, moment: str, has_zone: bool) -> None:
+    type_ = table_of(made(f"CREATE TABLE t (v DATETIME); INSERT INTO t VALUES ('{moment}')")).c.v.type
+    assert isinstance(type_, sa.DateTime)
+    assert type_.timezone is has_zone
+
+
+ODD = ("'x'", "CAST(x'ff32' AS TEXT)", "2.5", "x'00'", "'2024-01-02 03:04:05Z'", "'[1]'", "9223372036854775807")
+
+
+@pytest.mark.parametrize("log", ["DELETE", "WAL"])
+def test_two_connections_of_one_snapshot_find_what_one_finds_alone(made: MakeFile, log: str) -> None:
+    declared = ("INT", "BOOLEAN", "REAL", "DECIMAL(9,2)", "TEXT", "BLOB", "DATETIME", "DATE", "JSON", "UUID", "")
+    columns = [f"c{number} {type_}" for number, type_ in enumerate(declared * len(ODD))]
+    values = [value for value in ODD for _ in declared]
+    file = made(
+        f"PRAGMA journal_mode = {log}; CREATE TABLE t ({', '.join(columns)});"
+        f"INSERT INTO t VALUES ({', '.join(values)}); INSERT INTO t (c0) VALUES (NULL), (7)"
+    )
+    found = []
+    for is_alone in (True, False):
+        with connect(file) as connection:
+            assert isinstance(connection, SqliteConnection)
+            connection.lock_tables(())
+            assert connection.reader is not None
+            if is_alone:
+                connection._close_reader()
+            table = connection.schema(TypesBy.VALUES).metadata.tables["t"]
+            connection.forget()
+            found.append(([repr(column.type) for column in table.columns], connection.measures(table)))
+    assert found[0] == found[1]
+
+
+def test_a_generated_column_may_call_what_only_one_of_the_two_connections_has(made: MakeFile, tmp_path: Path) -> None:
+    file = made("PRAGMA user_version = 1")
+    with closing(sqlite3.connect(tmp_path / "app.sqlite")) as connection:
+        connection.create_function("regexp", 2, lambda a, b: a in b, deterministic=True)
+        connection.executescript("CREATE TABLE t (a TEXT, b INT AS (a REGEXP 'x')); INSERT INTO t VALUES ('ax')")
+    with connect(file) as opened:
+        opened.lock_tables(())
+        assert opened.measures(opened.schema().metadata.tables["t"])["b"].greatest == "1"
 
 
 def test_a_table_is_made_again_just_as_it_is_with_its_indexes_and_the_number_that_comes_next(

@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from toolkit.core.schema import NEXT_NUMBER, Schema
+from toolkit.core.numbering import NEXT_NUMBER
+from toolkit.core.schema import Schema
 from toolkit.core.verbatim import verbatim
 
 LONG = "a_name_of_more_bytes_than_a_name_may_have_in_every_engine_there_is_"

@@ -70,8 +70,10 @@ CASES: list[tuple[str, str, str, str, list[str], list[str], int]] = [
     ("empty-as-null", TEXT, "duckdb", "VARCHAR", ["''", "' '"], ["NULL", " "], 1),
     ("text", TEXT, "sqlite", "", ["5", "'x'", "0.1", "x'78'"], ["5", "x", "0.1", "x"], 0),
     ("text", TEXT, "postgres", "integer[]", ["'{1,2}'"], ["{1,2}"], 0),
+    ("utf-8", TEXT, "sqlite", "BLOB", ["x'41'", "'A'"], ["A", "A"], 0),
     ("json", JSON, "sqlite", "text", ["'{\"a\":1}'", "'{a}'", "7"], ['{"a":1}', '"{a}"', "7"], 0),
     ("json", JSON, "postgres", "text", ["'NaN'", "'[1]'"], ['"NaN"', "[1]"], 0),
+    ("last-duplicate-key", JSON, "sqlite", "text", ['\'{"a":1,"a":2}\'', "'[1]'"], ['{"a": 2}', "[1]"], 1),
     ("bool", BOOL, "sqlite", "", ["'Yes'", "0", "'OFF'", "1.0"], ["true", "false", "false", "true"], 0),
     ("bool", BOOL, "duckdb", "VARCHAR", ["'y'", "'n'"], ["true", "false"], 0),
     (
@@ -104,6 +106,7 @@ REFUSED = [
     ("round", "Numeric(4, 2)", "99.996", "does not fit"),
     ("empty-as-null", INT, "'x'", "is not a decimal number"),
     ("text", TEXT, "x'ff'", "is no UTF-8"),
+    ("last-duplicate-key", JSON, "'{a}'", "is not valid JSON"),
     ("bool", BOOL, "2", "is none of t, true"),
     ("utc-from:Europe/Berlin", ZONED, "'2024-03-31 02:30:00'", "showed never"),
     ("utc-from:Europe/Berlin", ZONED, "'2024-10-27 02:30:00'", "showed twice"),
@@ -175,6 +178,20 @@ def example(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         return Example(changed, source, target or ("sqlite" if source == "duckdb" else "duckdb"))
 
     return make
+
+
+def test_bytes_beside_texts_in_a_column_of_bytes_are_taken_for_texts_only_by_a_conversion(
+    example: Callable[..., Example],
+) -> None:
+    made = example(TEXT)
+    made.fill("BLOB", ["x'41'", "NULL", "x'c3a4'"])
+    assert made.run().verified
+    assert made.held() == ["A", "NULL", "ä"]
+    with connected(made.config.database("sqlite")) as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (4, 'A')")
+    with pytest.raises(ToolkitError, match=r"(?s)t\.v: 2 values.*--convert t\.v:text"):
+        made.run()
+    assert made.run("t.v:text").verified
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -12,9 +12,11 @@ import pytest
 
 from tests.operations.databases import connected
 from toolkit.config import Config, load_config
+from toolkit.engines.sqlite import copy, snapshot
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
+from toolkit.operations.transfer.conversion_options import conversions
 
 Run = Callable[..., str]
 
@@ -41,6 +43,26 @@ def stored(url: str) -> list[Any]:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
         connection.text_factory = lambda text: text.decode(errors="surrogateescape")
         return connection.execute("SELECT id, typeof(v), quote(v) FROM t ORDER BY id").fetchall()
+
+
+def test_the_tables_of_a_source_and_its_rows_are_of_one_moment_and_one_copy(
+    config: Config, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = run("a.sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 5)")
+    copies = []
+
+    def copy_file(*given: Any) -> None:
+        copies.append(given)
+        copy.copy_file(*given)
+
+    def looked_up(*given: Any) -> Any:
+        run("a.sqlite", "INSERT INTO t VALUES (2, 'no number')")
+        return conversions(*given)
+
+    monkeypatch.setattr(snapshot, "copy_file", copy_file)
+    monkeypatch.setattr("toolkit.operations.sync.conversions", looked_up)
+    (table,) = sync(config, source, f"duckdb:///{tmp_path / 'b.duckdb'}").tables
+    assert (table.inserted, len(copies)) == (1, 1)
 
 
 SIDES = {

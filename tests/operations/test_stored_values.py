@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import sys
 import types
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from tests.operations.databases import connected, create
 from toolkit.config import Config, load_config
@@ -31,6 +33,7 @@ TYPES: dict[str, Any] = {
     "double": sa.Double,
     "text": sa.Text,
     "json": sa.JSON,
+    "jsonb": sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
     "length": sa.Interval,
     "time": sa.Time,
     "moment": sa.DateTime,
@@ -148,6 +151,36 @@ def test_a_number_without_end_is_compared_as_it_is_written(space: Config, hold: 
     assert sync(space, "sqlite", target, ["json"]).verified
     hold("duckdb", "json", "'{\"a\": 1e1000000001}'")
     (compared,) = diff(space, "sqlite", "duckdb", ["json"], rows=1).tables
+    assert compared.status is Status.DIFFERS
+
+
+def test_a_document_with_a_key_twice_arrives_as_it_is_written_in_postgres_and_wherever_else_it_can(
+    space: Config, hold: Hold
+) -> None:
+    document = r'[{"a": {"b":1, "b" :"\u003A"}}]'
+    hold("sqlite", "json", f"'{document}'")
+    for source, target in itertools.pairwise(("sqlite", "postgres", "duckdb", "sqlite2")):
+        assert sync(space, source, target, ["json"]).verified
+    assert stored(space, "sqlite2", "json") == [document]
+    dump_data(space, "duckdb", ["json"], directory=space.root / "dumped")
+    load_data(space, "duckdb2", ["json"], directory=space.root / "dumped")
+    assert stored(space, "duckdb2", "json") == [document]
+    hold("postgres2", "json", """'[{"a": {"b": ":"}}]'""")
+    for one in ("postgres", "sqlite"):
+        (compared,) = diff(space, one, "postgres2", ["json"]).tables
+        assert compared.status is Status.DIFFERS
+
+
+def test_a_document_with_a_key_twice_is_refused_for_jsonb_of_postgres_before_and_while_it_is_written(
+    space: Config, hold: Hold
+) -> None:
+    hold("sqlite", "jsonb", """'{"a":1,"a":2}'""")
+    problem = "has a key twice in one object, which postgres cannot keep"
+    with pytest.raises(UnrepresentableValueError, match=r"--convert jsonb\.v:last-duplicate-key") as caught:
+        sync(space, "sqlite", "postgres", ["jsonb"], dry_run=True)
+    assert caught.value.problem == problem == refused(space, "sqlite", "jsonb", "postgres")
+    hold("postgres", "jsonb", """'{"a": 2}'""")
+    (compared,) = diff(space, "sqlite", "postgres", ["jsonb"]).tables
     assert compared.status is Status.DIFFERS
 
 

@@ -1,13 +1,15 @@
 """The one form of a JSON document: what PostgreSQL prints for it as `jsonb`, which no library of Python's makes.
 
-Keys ordered by length, then by bytes; the last of duplicate keys wins; `, ` and `: ` between parts; numbers
+Keys ordered by length, then by bytes; `, ` and `: ` between parts; numbers
 written out without an exponent and otherwise as they were, of any size. PostgreSQL makes this form by
 `value::jsonb::text`; this module makes the same from text, so that one document has one digest in every engine. A
+document with duplicate keys stays as it is written: `jsonb` keeps the last of them alone, which is another value. A
 number beyond what PostgreSQL takes stays as it is written: written out, 1e1000000000 is a gigabyte of zeros.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +21,8 @@ from toolkit.core.deep_json import render_deep
 
 # A shorter number without exponent and sign is in range, and written as numeric prints it.
 _PLAIN_LENGTH = 1000
+# Behind an even number of backslashes, or it would be the second of a pair.
+_COLON = re.compile(r"(?<!\\)(?:\\\\)*\\u003[aA]")
 
 
 def canonical_documents(documents: pa.Array, strict: bool = False) -> pa.Array:
@@ -43,7 +47,22 @@ def canonical_documents(documents: pa.Array, strict: bool = False) -> pa.Array:
 
 
 def canonical_document(text: str) -> str:
-    """One JSON text in the canonical form.
+    """One JSON text in the canonical form; as it is, if an object in it has a key more than once.
+
+    Raises:
+        ValueError: not valid JSON.
+    """
+    rendered = without_duplicate_keys(text)
+    return text if _lacks_keys(rendered, text) else rendered
+
+
+def has_duplicate_keys(text: str) -> bool:
+    """Whether an object in a valid JSON text has a key more than once."""
+    return _lacks_keys(without_duplicate_keys(text), text)
+
+
+def without_duplicate_keys(text: str) -> str:
+    """One JSON text as `jsonb` keeps it: in the canonical form, of duplicate keys only the last.
 
     Raises:
         ValueError: not valid JSON.
@@ -56,6 +75,13 @@ def canonical_document(text: str) -> str:
         if "out of range" not in str(error):
             raise
     return render_deep(text, _written_out, _render)
+
+
+def _lacks_keys(rendered: str, text: str) -> bool:
+    """Whether there are fewer keys than in the text: every key has a colon behind it, and no other is left out."""
+    if "\\u003a" in text or "\\u003A" in text:
+        text = _COLON.sub(":", text)
+    return rendered.count(":") != text.count(":")
 
 
 def _render(document: Any) -> str:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from toolkit.core.canonical_json import has_duplicate_keys, without_duplicate_keys
 from toolkit.core.decimals import EXACT, parse_decimal
 from toolkit.core.exact_texts import MOMENT_KINDS, exact_value, text_of
 from toolkit.core.moments import DAY, FOUR_DIGIT_YEARS, MICROSECOND, days_of, microseconds_of
@@ -102,11 +103,14 @@ def conversion_advice(spec: TableSpec, column: str, value: Any) -> str:
 
 def _takes(name: str, type_: LogicalType, stored: Stored) -> bool:
     found = conversion(name)
-    if not found.fits(type_) or (name == EMPTY and stored):
+    if not found.fits(type_):
         return False
     try:
-        converted, _ = found.value(type_, stored)
+        converted, is_lossy = found.value(type_, stored)
     except ValueError:
+        return False
+    # One that loses something mends only what has that; JSON is kept as it is.
+    if (found.lost is not None and not is_lossy) or (name == "json" and converted == stored):
         return False
     if type_.kind in _LENGTHS:
         return name == "epoch-us"
@@ -190,6 +194,17 @@ def _as_json(_: LogicalType, stored: Stored) -> str:
     return text
 
 
+def _with_last_keys(_: LogicalType, stored: Stored) -> str:
+    try:
+        return without_duplicate_keys(text_of(stored))
+    except ValueError as error:
+        raise ValueError("is not valid JSON") from error
+
+
+def _lost_keys(stored: Stored, _: Any) -> bool:
+    return has_duplicate_keys(text_of(stored))
+
+
 def _as_bool(_: LogicalType, stored: Stored) -> bool:
     found = TRUTHS.get(text_of(stored).strip().lower())
     if found is None:
@@ -257,6 +272,7 @@ CONVERSIONS: dict[str, Conversion] = {
         Conversion(EMPTY, None, "anything", _empty_as_null, _lost_emptiness),
         Conversion("text", _TEXTS, "texts", _as_text),
         Conversion("json", {Kind.JSON}, "JSON documents", _as_json),
+        Conversion("last-duplicate-key", {Kind.JSON}, "JSON documents", _with_last_keys, _lost_keys),
         Conversion("bool", {Kind.BOOL}, "truth values", _as_bool),
         Conversion("date", {Kind.DATE}, "dates", _as_date),
         Conversion("utf-8", _TEXTS, "texts", _as_text),
@@ -276,5 +292,6 @@ _ADVISED = (
     "truncate-microseconds",
     "round",
     "json",
+    "last-duplicate-key",
     "text",
 )

@@ -8,9 +8,6 @@ from enum import Enum, auto
 
 from sqlalchemy import MetaData
 
-NEXT_NUMBER = "next_number"
-"""In a column's `info`: the number that a column that numbers itself gives out next, where it is known."""
-
 
 class TypesBy(Enum):
     """What the types of columns are taken from, where an engine lets a column hold values of any type."""
@@ -38,6 +35,15 @@ class Note:
         return self.column is not None and self.what.startswith("type ")
 
 
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """A column with values that are not read, though its table's rows are, as those of the table `parent`."""
+
+    table: str
+    column: str
+    parent: str
+
+
 @dataclass(frozen=True)
 class Schema:
     """The tables, as SQLAlchemy has them: types, keys, constraints, indexes, defaults, comments.
@@ -49,6 +55,7 @@ class Schema:
     dialect: str
     metadata: MetaData = field(repr=False)
     notes: tuple[Note, ...] = ()
+    left_behind: tuple[LeftBehind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class _ForeignKey:
     ondelete: str | None = None
     deferrable: bool | None = None
     initially: str | None = None
+    match: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def _kept(key: sa.ForeignKeyConstraint) -> _ForeignKey:
         key.ondelete,
         key.deferrable,
         key.initially,
+        key.match,
     )
 
 
@@ -122,6 +124,7 @@ def _point(metadata: sa.MetaData, table: sa.Table, key: _ForeignKey) -> None:
             ondelete=key.ondelete,
             deferrable=key.deferrable,
             initially=key.initially,
+            match=key.match,
         )
     )
 

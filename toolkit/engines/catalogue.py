@@ -59,7 +59,8 @@ class ColumnFacts:
     """A column as it is there, its type in the engine's own words: that of what a domain is made of.
 
     `cast` is the type that values are cast to as they are written. Numbers come from the `sequence`, whose name is
-    quoted; `is_numbered` says that they always do. What `is_required` has neither a default nor room for NULL.
+    quoted, and `next_number` is what it gives out next, if it only ascends; `is_numbered` says that they always do.
+    What `is_required` has neither a default nor room for NULL.
     """
 
     type: str
@@ -68,6 +69,7 @@ class ColumnFacts:
     is_numbered: bool = False
     sequence: str | None = None
     is_required: bool = False
+    next_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -114,33 +114,33 @@ def sync(
     databases = config.database(source), config.database(target)
     _require_two(*databases)
     wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {}, (*config.convert, *convert))
-    chosen = Chosen.of_both(config, *databases, wanted)
-    specs = narrowed(chosen.specs(), where or {}, where_source)
-    elsewhere = Elsewhere.of(chosen.project, specs, chosen.renames)
-    elsewhere.require_schemas(databases[1])
-    converted = conversions(chosen.project.metadata, config.convert, convert)
-    converted.require_in_run(specs)
-    converted.require_unasked(specs, since.column if since else None)
-    if since is not None:
-        require_column(since, specs)
-    matched = matches({spec.name: spec for spec in specs}, match or {})
-    return _Sync(
-        chosen,
-        *databases,
-        specs,
-        elsewhere,
-        elsewhere.columns(matched),
-        values_to_set(elsewhere.specs, elsewhere.places(set_values or {})),
-        since,
-        options,
-        _Attachments(attachments, overwrite_attachments),
-        progress or Silent(),
-        started,
-        dry_run=dry_run,
-        named=bool(tables),
-        rejects=_rejects(rejects, elsewhere.names, match=match, attachments=attachments),
-        conversions=converted,
-    ).done()
+    with Chosen.of_both(config, *databases, wanted, progress or Silent()) as chosen:
+        specs = narrowed(chosen.specs(), where or {}, where_source)
+        elsewhere = Elsewhere.of(chosen.project, specs, chosen.renames)
+        elsewhere.require_schemas(databases[1])
+        converted = conversions(chosen.project.metadata, config.convert, convert)
+        converted.require_in_run(specs)
+        converted.require_unasked(specs, since.column if since else None)
+        if since is not None:
+            require_column(since, specs)
+        matched = matches({spec.name: spec for spec in specs}, match or {})
+        return _Sync(
+            chosen,
+            *databases,
+            specs,
+            elsewhere,
+            elsewhere.columns(matched),
+            values_to_set(elsewhere.specs, elsewhere.places(set_values or {})),
+            since,
+            options,
+            _Attachments(attachments, overwrite_attachments),
+            progress or Silent(),
+            started,
+            dry_run=dry_run,
+            named=bool(tables),
+            rejects=_rejects(rejects, elsewhere.names, match=match, attachments=attachments),
+            conversions=converted,
+        ).done()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class _Sync:
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
         removes, progress = self.options.mode.removes, self.progress
-        with _guarding(removes), connect(self.source) as origin:
+        with _guarding(removes), self._origin() as origin:
             elsewhere, specs = self.elsewhere, [spec.at_source for spec in self.specs]
             origin.lock_tables(specs, progress)
             running = origin.running_transactions() if self.since else ()
@@ -221,6 +221,10 @@ class _Sync:
         warnings = (*self.chosen.warnings, *views, *left, *told)
         done = transferred(self.source.name, request, found, self.started, copied, warnings)
         return replace(done, renamed=elsewhere.shown, inspection=seen)
+
+    def _origin(self) -> AbstractContextManager[Connection]:
+        """The source: as its tables were found, where it is open."""
+        return connect(self.source) if self.chosen.source is None else nullcontext(self.chosen.source)
 
     def _is_shown(self, found: TransferResult) -> bool:
         """Whether to show what would become of tables that nobody has written a model of."""

@@ -7,8 +7,9 @@ package overrides single methods of these where its engine differs or does bette
 declared here, never for its name. `tests/contracts` is what it has to pass, `tests/engines/fourth` a short example.
 """
 
+from toolkit.engines.contract.capabilities import Capabilities
 from toolkit.engines.contract.configured import Configured, EngineSettings
-from toolkit.engines.contract.connection import Capabilities, Connection, LossyCast, Table
+from toolkit.engines.contract.connection import Connection, LossyCast, Table
 from toolkit.engines.contract.engine import Engine, Templates
 from toolkit.engines.contract.features import SchemaFeatures
 from toolkit.engines.contract.script import Script, TableScript

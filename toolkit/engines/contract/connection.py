@@ -23,31 +23,10 @@ if TYPE_CHECKING:
     from toolkit.core.tables import ForeignKeySpec, TableSpec
     from toolkit.core.types import LogicalType
     from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
+    from toolkit.engines.contract.capabilities import Capabilities
     from toolkit.engines.contract.configured import Configured
     from toolkit.engines.contract.script import Script
     from toolkit.errors import ToolkitError, UnnamedRowError
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What an engine does by itself, so that callers need not ask which engine it is."""
-
-    enforces_foreign_keys: bool
-    """Rows without a parent are refused by the engine; elsewhere they are looked for before the commit."""
-    keeps_text_of_json: bool
-    """Rows come back as they were sent, to the letter, so that a load can be verified without reading JSON."""
-    loads_without_key: bool
-    """An empty table is filled without the index that an upsert rests on."""
-    has_one_writer: bool = True
-    """While a transaction writes, nobody else does."""
-    writes_types_as_text: bool = False
-    """A column holds values of its type alone, and the engine's text of a value is read back as the same."""
-    keeps_foreign_keys: bool = True
-    """Tables that are made have the foreign keys of their models."""
-    has_schemas: bool = True
-    """Tables may lie in schemas."""
-    has_strict_types: bool = True
-    """A column holds values of its declared type alone, so that the type says what the values are."""
 
 
 class Connection(Protocol):
@@ -382,10 +361,10 @@ class Table(Protocol):
             CollationConflictError: two are not, and one row would be written over another.
         """
 
-    def advance_sequences(self) -> None:
-        """Move the generators of key values past the highest value in the table. Default: there are none."""
+    def advance_sequences(self, at_least: Mapping[str, int] | None = ...) -> None:
+        """Move the generators of key values past the highest value, and to these numbers. Default: there are none."""
 
-    def advance_statements(self) -> list[str]:
+    def advance_statements(self, at_least: Mapping[str, int] | None = ...) -> list[str]:
         """The statements that do so, of which each may be run at any time."""
 
     def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit.core.constraints import Check, Constraints, ForeignKey, UniqueKey
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.engines.duckdb.reflection import check_of, index_of, plain_column
+from toolkit.engines.duckdb.schema import sequences, sequences_of
 from toolkit.engines.portable.constraints import reflected_index
 
 if TYPE_CHECKING:
@@ -63,12 +63,15 @@ def table_facts(connection: DuckDBSession, specs: Sequence[TableSpec]) -> dict[s
     """What the catalogue says of these tables, by name; without those that are not there."""
     tables, default = [spec.table.name for spec in specs], connection.sqlalchemy.dialect.default_schema_name
     columns: dict[tuple[str, str], dict[str, ColumnFacts]] = defaultdict(dict)
+    known: Mapping[Any, Any] = {}
     for schema, table, name, type_, is_generated, value, needed in connection.raw.execute(
         _COLUMNS, [tables]
     ).fetchall():
         numbers = _sequence(value or "")
+        known = sequences(connection) if numbers and not known else known
+        following = next((each.following for each in sequences_of(value, str(default), known) if each.ascends), None)
         columns[schema, table][name] = ColumnFacts(
-            type_, bool(is_generated), sequence=numbers, is_required=bool(needed)
+            type_, bool(is_generated), sequence=numbers, is_required=bool(needed), next_number=following
         )
     keys: dict[tuple[str, str], set[frozenset[str]]] = defaultdict(set)
     for schema, table, parts in connection.raw.execute(_KEYS, [tables, tables]).fetchall():
@@ -121,12 +124,3 @@ def _of(rows: Sequence[_Row], indexes: Sequence[UniqueKey]) -> Constraints:
         checks=tuple(Check(each["sqltext"], each["name"]) for each in checks),
         not_null=frozenset(name for row in rows if row.kind == "NOT NULL" for name in row.columns),
     )
-
-
-def last_name(qualified: str) -> str:
-    """What comes last in a name of several parts, each of which may be quoted."""
-    name = _NAMES.findall(qualified)[-1]
-    return name[1:-1].replace('""', '"') if name.startswith('"') else str(name)
-
-
-_NAMES = re.compile(r'"(?:[^"]|"")*"|[^".]+')

@@ -60,6 +60,9 @@ def implied_sequence(column: Column[Any]) -> Sequence | None:
         schema=column.table.schema,
         start=options.start if options else None,
         increment=options.increment if options else None,
+        minvalue=options.minvalue if options else None,
+        maxvalue=options.maxvalue if options else None,
+        cycle=options.cycle if options else None,
     )
 
 
@@ -263,6 +266,10 @@ class IdentifierPreparer(duckdb_engine.DuckDBIdentifierPreparer):
         else:
             super().__init__(dialect, **options)
             IdentifierPreparer._is_complete = True
+
+    def _separate(self, name: str | None) -> tuple[None, str | None]:
+        """Take a name for a schema's, whatever is in it: duckdb-engine takes what stands before a dot for a file's."""
+        return None, name
 
 
 class StatementCompiler(PGCompiler):

@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from toolkit.core.engine_type import EngineType
-from toolkit.core.schema import NEXT_NUMBER, Note, Schema
+from toolkit.core.numbering import Numbering, numbering_info
+from toolkit.core.schema import Note, Schema
 from toolkit.core.sql_text import clauses, tokens, unquoted
+from toolkit.core.types import logical_type
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.duckdb.reflection import check_of, index_of, parse_type
 
@@ -38,6 +40,17 @@ class Sequence(NamedTuple):
     increment: int
     cycles: bool
     comment: str | None
+
+    @property
+    def ascends(self) -> bool:
+        """Whether each number is greater than those before."""
+        return self.increment > 0 and not self.cycles
+
+    def info(self, type_: str) -> dict[str, object]:
+        """What the schema says of a column of this type that takes its numbers from it."""
+        kind = logical_type(parse_type(type_)).kind
+        numbering = Numbering.of(kind, self.increment, self.minimum, self.maximum, cycles=self.cycles)
+        return numbering_info(numbering, self.following)
 
 
 def ask(connection: DuckDBSession, query: str) -> list[Any]:
@@ -134,7 +147,7 @@ class _Found:
             server_default=verbatim(row.default) if has_default else None,
             autoincrement=is_numbered,
             comment=row.comment,
-            info={NEXT_NUMBER: numbering[0].following} if is_numbered and numbering[0].following is not None else {},
+            info=numbering[0].info(row.type) if is_numbered else {},
         )
 
     def _type(self, row: Any, collation: str | None) -> TypeEngine[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,11 +17,10 @@ from toolkit.core.decimals import fraction_digits, parse_decimal
 from toolkit.core.digest import TableDigest
 from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
-from toolkit.core.types import INTEGER_KINDS
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.duckdb.adapter import DuckDBAdapter
-from toolkit.engines.duckdb.catalogue import last_name
 from toolkit.engines.duckdb.lossy import decimal_scale
+from toolkit.engines.duckdb.sequences import statements_to_advance
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.literals import quoted_text as literal
@@ -145,31 +144,16 @@ class DuckDBRepository(TableRepository):
             ((deleted,),) = self.connection.raw.execute(f"DELETE FROM {self.name} AS t{using}").fetchall()
         return int(deleted)
 
-    def advance_sequences(self) -> None:
+    def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
         """Move the sequences behind integer columns past the highest value; never back."""
-        statements = self.advance_statements()
+        statements = self.advance_statements(at_least)
         with self.connection.translated():
             for statement in statements:
                 self.connection.raw.execute(statement).fetchall()
 
-    def advance_statements(self) -> list[str]:
+    def advance_statements(self, at_least: Mapping[str, int] | None = None) -> list[str]:
         """The statements that do so."""
-        facts = self.connection.facts(self.spec)
-        statements = []
-        for name in (n for n in self.spec.column_names if self.stored_type(n).carrier in INTEGER_KINDS):
-            known, model = facts and facts.columns.get(name), self.table.c[name].default
-            if known and known.sequence:
-                sequence = known.sequence
-            elif isinstance(model, sa.Sequence):
-                sequence = quoted(model.name)
-            else:
-                continue
-            statements.append(
-                f"SELECT setval({literal(sequence)}, top) FROM (SELECT max({quoted(name)}) AS top FROM {self.name}) "
-                "WHERE top > (SELECT coalesce(max(coalesce(last_value, start_value - 1)), 0) FROM duckdb_sequences() "
-                f"WHERE sequence_name = {literal(last_name(sequence))})"
-            )
-        return statements
+        return list(statements_to_advance(self, self.name, at_least or {}))
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """By column, those whose type in the database has values that reading them as the model's would change."""

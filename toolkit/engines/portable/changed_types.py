@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, literal_column, select
 from toolkit.errors import MigrationError, UnrepresentableValueError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, FromClause, Index
+    from sqlalchemy import ColumnElement, Connection, FromClause, Index
 
 _ADVICE = (
     "Change such values in a migration before this one (op.execute), or write this one so that it puts what they "
@@ -73,7 +73,7 @@ def require_unique(connection: Connection, index: Index) -> None:
     names = [_quoted(connection, each.name) for each in index.columns]
     if not index.unique or table is None or len(names) != len(index.expressions) or _is_partial(index):
         return
-    columns = [literal_column(name) for name in names]
+    columns: list[ColumnElement[Any]] = [literal_column(name) for name in names]
     has_all = and_(*(column.is_not(None) for column in columns))
     query = select(*columns, func.count()).select_from(table).where(has_all).group_by(*columns).having(func.count() > 1)
     found: Any = connection.execute(query.limit(1)).first()
@@ -84,8 +84,10 @@ def require_unique(connection: Connection, index: Index) -> None:
         told = ", ".join(
             f"{each.name}={shortened(str(value))}" for each, value in zip(index.columns, values, strict=True)
         )
+        # Not `fullname`, which stays the one that a table was made with.
+        place = ".".join(each for each in (table.schema, table.name) if each)
         raise MigrationError(
-            f"{table.fullname}: {count} rows have {told}, which {index.name} is to keep unique.",
+            f"{place}: {count} rows have {told}, which {index.name} is to keep unique.",
             "Correct such rows in a migration before this one (op.execute).",
         )
 

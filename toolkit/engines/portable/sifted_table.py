@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import sqlalchemy as sa
 
+from toolkit.core.conversions import conversion_advice
 from toolkit.core.sifted import BadValue, Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.values import python_scalar, show_value
@@ -168,7 +169,8 @@ class SiftedTable(ConflictFinder):
         held, name = _shown(column, value), self.connection.name
         if isinstance(error, MisfitError):
             problem = f"{error.problem}, which {name} cannot keep"
-            return BadValue(column.name, held, problem, problem, _CORRECT)
+            advice = conversion_advice(self.spec, column.name, python_scalar(value)) if column.type.is_document else ""
+            return BadValue(column.name, held, problem, problem, f"{_CORRECT} {advice}".strip())
         reason = f"which {name} cannot keep"
         return BadValue(column.name, held, f"holds {held}, {reason}", reason, _CORRECT)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import Any, ClassVar
@@ -303,10 +303,10 @@ class TableRepository(SiftedTable):
                 took.append(self.connection.sqlalchemy.execute(statement).rowcount == 1)
         return took
 
-    def advance_sequences(self) -> None:
+    def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
         """Move the generators of key values past the highest value in the table."""
 
-    def advance_statements(self) -> list[str]:
+    def advance_statements(self, at_least: Mapping[str, int] | None = None) -> list[str]:
         """The statements that do so, of which each may be run at any time."""
         return []
 
@@ -351,7 +351,8 @@ class TableRepository(SiftedTable):
         metadata = self.table.metadata
         parent = metadata.tables[foreign_key.parent].alias("parent")
         pairs = list(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
-        joined = child.outerjoin(parent, sa.and_(*(child.c[a] == parent.c[b] for a, b in pairs)))
+        # As a foreign key compares them: by the collation of what it points at, which stands first.
+        joined = child.outerjoin(parent, sa.and_(*(parent.c[b] == child.c[a] for a, b in pairs)))
         orphaned = sa.and_(
             parent.c[foreign_key.parent_columns[0]].is_(None), *(child.c[a].is_not(None) for a, _ in pairs)
         )

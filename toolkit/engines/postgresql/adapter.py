@@ -43,8 +43,11 @@ class PostgresAdapter(Adapter):
         """
         return f"{name}::{self.wire}"
 
-    def digest(self, name: str) -> str:
-        """The canonical value whose binary form goes into a row's digest. `name` is quoted already."""
+    def digest(self, name: str, version: int) -> str:
+        """The canonical value whose binary form goes into a row's digest, for a server of a version such as 180004.
+
+        `name` is quoted already.
+        """
         return self.fetch(name)
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
@@ -89,8 +92,8 @@ class PostgresAdapter(Adapter):
         """The rows that PostgreSQL would refuse without naming them, and why."""
         return ()
 
-    def refused(self, values: pa.Array) -> Misfits:
-        """The rows that PostgreSQL refuses by name, one at a time, and why: looked for where it refused one."""
+    def refused(self, values: pa.Array, wire: str) -> Misfits:
+        """The rows that PostgreSQL refuses by name, one at a time, or changes, and why: looked for where it did."""
         return ()
 
     def text(self, value: Any) -> str:

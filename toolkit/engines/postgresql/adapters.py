@@ -17,7 +17,14 @@ from toolkit.engines.portable.literals import each
 from toolkit.engines.portable.lossy import ANY_VALUE, bare
 from toolkit.engines.postgresql import lossy, times
 from toolkit.engines.postgresql.adapter import Misfits, PostgresAdapter, require
-from toolkit.engines.postgresql.json import NULL_CHARACTER, holds_null_character, invalid_documents, refused_documents
+from toolkit.engines.postgresql.json import (
+    NULL_CHARACTER,
+    has_duplicate_keys,
+    holds_null_character,
+    invalid_documents,
+    refused_documents,
+    unlike_documents,
+)
 from toolkit.engines.postgresql.literals import postgres_text
 from toolkit.engines.postgresql.native import NATIVE
 from toolkit.engines.postgresql.texts import Text
@@ -31,8 +38,9 @@ class _Json(Text):
     def fetch(self, name: str) -> str:
         return f"{name}::text"
 
-    def digest(self, name: str) -> str:
-        return f"{name}::jsonb::text"
+    def digest(self, name: str, version: int) -> str:
+        # What it loses of a document in a column of `json` is not lost there.
+        return f"CASE WHEN {has_duplicate_keys(name, version)} THEN {name}::text ELSE {name}::jsonb::text END"
 
     def lossy(self, actual: str, value: str, version: int) -> str | None:
         return lossy.json(actual, value, version)
@@ -47,8 +55,8 @@ class _Json(Text):
             (row, f"holds {NULL_CHARACTER}") for row in pc.indices_nonzero(holds_null_character(values)).to_pylist()
         ]
 
-    def refused(self, values: pa.Array) -> Misfits:
-        return invalid_documents(values)
+    def refused(self, values: pa.Array, wire: str) -> Misfits:
+        return invalid_documents(values) if wire == "json" else unlike_documents(values)
 
     def literals(self, values: pa.Array) -> list[str]:
         if pc.any(holds_null_character(values)).as_py():
@@ -103,7 +111,7 @@ class _Int32(PostgresAdapter):
     def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.cast(source, {"smallint": sa.SmallInteger, "integer": sa.Integer}.get(self.wire, sa.BigInteger))
 
-    def digest(self, name: str) -> str:
+    def digest(self, name: str, version: int) -> str:
         # By the type itself: PostgreSQL makes an integer of a boolean, and no other.
         return f"{name}::{self.wire}::int8"
 
@@ -127,7 +135,7 @@ class _Double(PostgresAdapter):
         # psycopg reads a `real` by its shortest text, which is that of another double.
         return sa.cast(source, sa.Double if self.wire == "double precision" else sa.REAL)
 
-    def digest(self, name: str) -> str:
+    def digest(self, name: str, version: int) -> str:
         # NaN has many bit patterns in PostgreSQL and one in the canonical form.
         return f"CASE WHEN {name}::float8 = 'NaN' THEN 'NaN'::float8 ELSE {name}::float8 END"
 
@@ -146,7 +154,7 @@ class _Decimal(PostgresAdapter):
     def fetch(self, name: str) -> str:
         return f"{name}::numeric::text"
 
-    def digest(self, name: str) -> str:
+    def digest(self, name: str, version: int) -> str:
         return f"trim_scale({name}::numeric)::text"
 
     def _canonical(self, values: pa.Array) -> pa.Array:
@@ -182,7 +190,7 @@ class _Array(PostgresAdapter):
         # may not know that type.
         return f"{name}::{self.element.wire}[]" if self.element.reads_lists else f"to_jsonb({name})::text"
 
-    def digest(self, name: str) -> str:
+    def digest(self, name: str, version: int) -> str:
         return f"to_jsonb({name})::text"
 
     def _canonical(self, values: pa.Array) -> pa.Array:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
 
 
+_CATALOGUED = {"varchar": "character varying", "char": "character"}
+
+
+def as_catalogued(type_: str) -> str:
+    """A type of a CREATE TABLE in the words of `format_type`."""
+    name, bracket, length = type_.lower().partition("(")
+    return f"{_CATALOGUED.get(name, name)}{bracket}{length}"
+
+
 def table_facts(connection: PostgresSession, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
     """What the catalogue says of these tables, by name; without those that are not there."""
     tables = {qualified(spec.table): spec.name for spec in specs}
@@ -60,7 +69,14 @@ SELECT place.name, attname::text, format_type(base.type, base.modifier), attgene
            WHERE refclassid = 'pg_class'::regclass AND refobjid = attrelid AND refobjsubid = a.attnum
            AND classid = 'pg_class'::regclass AND deptype IN ('a', 'i') LIMIT 1
        ), attnotnull AND NOT atthasdef AND attidentity = ''
-       AND NOT EXISTS (SELECT 1 FROM pg_type AS own WHERE own.oid = atttypid AND own.typdefault IS NOT NULL)
+       AND NOT EXISTS (SELECT 1 FROM pg_type AS own WHERE own.oid = atttypid AND own.typdefault IS NOT NULL), (
+           SELECT pg_sequence_last_value(seqrelid) + seqincrement FROM pg_depend JOIN pg_sequence ON seqrelid = objid
+           JOIN pg_class AS s ON s.oid = objid AND s.relpersistence = 'p'
+           WHERE refclassid = 'pg_class'::regclass AND refobjid = attrelid AND refobjsubid = a.attnum
+           AND classid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND seqincrement > 0 AND NOT seqcycle
+           AND has_sequence_privilege(seqrelid, 'SELECT')
+           AND pg_sequence_last_value(seqrelid) <= seqmax - seqincrement LIMIT 1
+       )
 FROM place JOIN pg_attribute AS a ON attrelid = place.id JOIN base ON base.id = attrelid AND base.attnum = a.attnum
 WHERE base.type NOT IN (SELECT domain FROM below) ORDER BY attrelid, a.attnum
 """

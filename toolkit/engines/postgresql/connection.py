@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from toolkit.engines.postgresql.catalogue import (
     FOREIGN_KEYS_TO_PARTITIONS,
     TABLES,
     UNUSUAL,
+    as_catalogued,
     table_facts,
 )
 from toolkit.engines.postgresql.conflicts import find_orphans
@@ -121,6 +122,10 @@ class PostgresConnection(PostgresSession):
     def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
         """The statements that make these tables once more, with all that they rest on, just as they are."""
         return definitions(self, tables)
+
+    def expect(self, spec: TableSpec, types: Mapping[str, str]) -> None:
+        """Take a table for one that is yet to be made, of such columns, in SQL's words or the catalogue's."""
+        super().expect(spec, {name: as_catalogued(type_) for name, type_ in types.items()})
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         return table_facts(self, specs)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.canonical_json import canonical_document
+from toolkit.core.canonical_json import has_duplicate_keys as are_keys_duplicate
 from toolkit.core.decimals import parse_decimal
 from toolkit.core.deep_json import levels, numbers
 
@@ -18,6 +19,8 @@ _NULL_ESCAPE = r"(^|[^\\])(\\\\)*\\u0000"
 _MOST_LEVELS = 10_000
 # What each of these has: thousands of digits or levels, a large exponent, U+0000, or half of a pair of surrogates.
 LONG = 10_000
+# Its version, from which on it has `IS JSON`.
+KNOWS_JSON = 160_000
 UNUSUAL = r"[eE][-+]?[0-9]{4}|\\u(0000|[dD][89a-fA-F])"
 
 
@@ -45,6 +48,31 @@ def invalid_documents(documents: pa.Array) -> Iterator[tuple[int, str]]:
                 msgspec.json.decode(document, type=msgspec.Raw)
             except msgspec.DecodeError:
                 yield row, "holds no valid JSON"
+
+
+def unlike_documents(documents: pa.Array) -> Iterator[tuple[int, str]]:
+    """The rows of those that are no JSON, or of which `jsonb` keeps only a part, and why, for a message."""
+    refused = dict(invalid_documents(documents))
+    yield from refused.items()
+    for row, document in enumerate(documents.to_pylist()):
+        if document is not None and row not in refused and are_keys_duplicate(document):
+            yield row, "has a key twice in one object"
+
+
+def has_duplicate_keys(name: str, version: int) -> str:
+    """The condition of documents that have a key twice; of `jsonb` none does. `name` is quoted already."""
+    is_text = f"pg_typeof({name}) <> 'jsonb'::regtype"
+    if version >= KNOWS_JSON:
+        # What `jsonb` refuses for another reason is an error of the cast, as it is where no key is looked at.
+        return f"{is_text} AND NOT ({name} IS JSON WITH UNIQUE KEYS) AND {name}::jsonb IS NOT NULL"
+    # Every key has a colon behind it; a colon in a text may be written as an escape.
+    escape = r"'(?<!\\)(\\\\)*\\u003[aA]'"
+    text = f"CASE WHEN strpos({name}::text, '\\u003') > 0 THEN regexp_replace({name}::text, {escape}, ':', 'g') "
+    return f"{is_text} AND {_colons(f'({text}ELSE {name}::text END)')} <> {_colons(f'{name}::jsonb::text')}"
+
+
+def _colons(text: str) -> str:
+    return f"(length({text}) - length(replace({text}, ':', '')))"
 
 
 def _problem(document: str) -> str | None:

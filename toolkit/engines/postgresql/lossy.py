@@ -20,6 +20,7 @@ from toolkit.engines.portable.lossy import (
     bare,
     holds_decimals,
 )
+from toolkit.engines.postgresql.json import KNOWS_JSON
 
 _TEXTS = frozenset({"text", "character varying", "character", "bpchar", "citext", "name"})
 _INTEGERS = {"smallint": 16, "integer": 32, "bigint": 64}
@@ -32,7 +33,6 @@ _FLOAT_RANGES: dict[str, tuple[str, str, str]] = {
 }
 # Greater integers, cast to a double and back, may be out of range.
 _SAFE_INTEGER = 2**62
-_KNOWS_JSON = 160_000
 
 
 def _matching(pattern: str, value: str, otherwise: str = "false") -> str:
@@ -194,5 +194,5 @@ def json(actual: str, value: str, version: int) -> str | None:
     """The condition of values that are no JSON."""
     if bare(actual) in _TEXTS:
         # An older server says of no text whether it is JSON, but refuses to cast what is not.
-        return f"NOT ({value} IS JSON)" if version >= _KNOWS_JSON else f"{value}::jsonb IS NULL"
+        return f"NOT ({value} IS JSON)" if version >= KNOWS_JSON else f"{value}::jsonb IS NULL"
     return None if actual in ("json", "jsonb") else ANY_VALUE

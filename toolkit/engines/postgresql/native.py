@@ -16,7 +16,7 @@ from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.lossy import ANY_VALUE
 from toolkit.engines.postgresql import lossy
 from toolkit.engines.postgresql.adapter import PostgresAdapter
-from toolkit.engines.postgresql.json import NULL_CHARACTER
+from toolkit.engines.postgresql.json import NULL_CHARACTER, has_duplicate_keys
 from toolkit.engines.postgresql.texts import Text
 
 
@@ -109,7 +109,11 @@ class Nested(PostgresAdapter):
     def lossy(self, actual: str, value: str, version: int) -> str | None:
         if not actual.endswith("[]"):
             return ANY_VALUE
-        return None if self.element.lossy(actual.removesuffix("[]"), value, version) is None else ANY_VALUE
+        if self.element.lossy(actual.removesuffix("[]"), value, version) is not None:
+            return ANY_VALUE
+        # They are read as `jsonb`.
+        unlike = has_duplicate_keys("d", version)
+        return f"EXISTS (SELECT FROM unnest({value}) AS e(d) WHERE {unlike})" if actual == "json[]" else None
 
     def outgoing(self, values: pa.Array) -> pa.Array:
         return pa.array([None if v is None else _array_text(row, v) for row, v in enumerate(values.to_pylist())])

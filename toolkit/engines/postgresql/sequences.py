@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -14,13 +15,43 @@ if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
 
 
-def statements_to_advance(connection: PostgresSession, spec: TableSpec) -> list[str]:
-    """The statements that move the table's sequences past the highest value."""
-    numbered = [c.name for c in spec.columns if c.type.carrier in INTEGER_KINDS]
-    sequences = {name: _sequence_of(connection, spec, name) for name in numbered}
-    return [
-        _advance(spec, sequence, f"max({quoted(name)})") for name, sequence in sequences.items() if sequence is not None
-    ]
+def statements_to_advance(connection: PostgresSession, spec: TableSpec, at_least: Mapping[str, int]) -> Iterator[str]:
+    """The statements that move the table's sequences past the highest value, and to these numbers; never back.
+
+    What is in no key may be there twice: its numbers are the source's, if they are known.
+    """
+    facts = connection.facts(spec)
+    for name in (c.name for c in spec.columns if c.type.carrier in INTEGER_KINDS):
+        sequence = _sequence_of(connection, spec, name)
+        if sequence is None:
+            continue
+        if name not in at_least or any(name in key for key in (facts.keys if facts else ())):
+            yield _past(spec, sequence, quoted(name))
+        if name in at_least:
+            yield _up_to(sequence, at_least[name])
+
+
+def _past(spec: TableSpec, sequence: str, column: str) -> str:
+    """No number may be left: then it stays where it is. One that begins anew takes none for used up."""
+    return (
+        f"SELECT setval({literal(sequence)}, top) FROM {sequence} AS s, pg_sequence AS q, LATERAL "
+        f"(SELECT CASE WHEN seqincrement > 0 THEN max({column}) ELSE min({column}) END AS top "
+        f"FROM {qualified(spec.table)}) AS highest WHERE {_of(sequence)} "
+        "AND (top = last_value AND NOT is_called OR CASE WHEN seqincrement > 0 THEN top > last_value "
+        "ELSE top < last_value END) AND top::numeric + seqincrement BETWEEN seqmin AND seqmax"
+    )
+
+
+def _up_to(sequence: str, number: int) -> str:
+    return (
+        f"SELECT setval({literal(sequence)}, {number}, false) FROM {sequence} AS s, pg_sequence AS q "
+        f"WHERE {_of(sequence)} AND seqincrement > 0 AND {number} BETWEEN seqmin AND seqmax "
+        f"AND last_value::numeric + CASE WHEN is_called THEN seqincrement ELSE 0 END < {number}"
+    )
+
+
+def _of(sequence: str) -> str:
+    return f"seqrelid = {literal(sequence)}::regclass AND NOT seqcycle"
 
 
 def next_numbers(connection: PostgresSession, spec: TableSpec, column: str, count: int, above: int) -> list[int] | None:

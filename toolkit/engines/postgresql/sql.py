@@ -39,9 +39,9 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def row_digest_expression(spec: TableSpec, quoted: Callable[[str], str]) -> str:
-    """The hexadecimal MD5 of a row's canonical bytes."""
-    values = ", ".join(CODEC.adapter(column).digest(quoted(column.name)) for column in spec.columns)
+def row_digest_expression(spec: TableSpec, quoted: Callable[[str], str], version: int) -> str:
+    """The hexadecimal MD5 of a row's canonical bytes, for a server of this version."""
+    values = ", ".join(CODEC.adapter(column).digest(quoted(column.name), version) for column in spec.columns)
     return f"md5(record_send(ROW({values})))"
 
 
@@ -55,13 +55,12 @@ def wrapped(total: str) -> str:
     return f"((({total} % {2**64}) + {2**64 + 2**63}) % {2**64} - {2**63})::bigint"
 
 
-def segment_expression(spec: TableSpec, count: int, quoted: Callable[[str], str]) -> str:
+def segment_expression(key_digest: str, count: int) -> str:
     """The number of the segment, of so many, that a row belongs to (see `toolkit.compute.segments`)."""
-    key = spec.project(spec.key)
-    return f"('x' || left({row_digest_expression(key, quoted)}, 4))::bit(16)::int & {count - 1}"
+    return f"('x' || left({key_digest}, 4))::bit(16)::int & {count - 1}"
 
 
-def within_segments(spec: TableSpec, count: int, segments: Collection[int], quoted: Callable[[str], str]) -> str:
+def within_segments(key_digest: str, count: int, segments: Collection[int]) -> str:
     """The condition of the rows in these segments of so many.
 
     One bit for each segment, 8 KB at most: an array would be searched anew for each row, and one that comes as a
@@ -70,7 +69,7 @@ def within_segments(spec: TableSpec, count: int, segments: Collection[int], quot
     chosen = np.zeros(count, np.uint8)
     chosen[list(segments)] = 1
     bitmap = np.packbits(chosen, bitorder="little").tobytes().hex()
-    return f"get_bit('\\x{bitmap}'::bytea, {segment_expression(spec, count, quoted)}) = 1"
+    return f"get_bit('\\x{bitmap}'::bytea, {segment_expression(key_digest, count)}) = 1"
 
 
 def copy_schema(spec: TableSpec) -> pa.Schema:

@@ -98,7 +98,7 @@ class Interval(PostgresAdapter):
     def fetch(self, name: str) -> str:
         return _microseconds(name, f"({_MONTHS})::bigint")
 
-    def digest(self, name: str) -> str:
+    def digest(self, name: str, version: int) -> str:
         # One value for all that cannot travel would make any two of them equal.
         return _microseconds(name, f"('x' || left(md5(interval_send({name})), 16))::bit(64)::bigint")
 

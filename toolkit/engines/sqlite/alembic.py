@@ -21,11 +21,15 @@ from toolkit.engines.portable.alembic_batch import (
     without_unnamed,
 )
 from toolkit.engines.portable.changed_types import require_unique
+from toolkit.engines.portable.migration_steps import CheckedSteps
 from toolkit.engines.sqlite.conversions import kind_of
+from toolkit.engines.sqlite.dependents import broken_dependents, orphaned
 from toolkit.engines.sqlite.rebuild import Rebuild
 from toolkit.engines.sqlite.refused_copy import refused_copy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from alembic.operations.batch import ApplyBatchImpl, BatchOperationsImpl
     from sqlalchemy import Index, Inspector, Table
     from sqlalchemy.types import TypeEngine
@@ -34,7 +38,7 @@ _BINARY_TYPES: dict[str, type[BINARY | VARBINARY]] = {"BINARY": BINARY, "VARBINA
 _DECLARED = re.compile(r"(BINARY|VARBINARY)(?:\((\d+)\))?", re.IGNORECASE)
 
 
-class SQLiteImpl(AlembicSQLiteImpl):
+class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
     """Sees binary columns (Advanced Alchemy's UUIDs) as what they are; makes tables anew without losing anything.
 
     Reflected as SQLAlchemy does, `BINARY(16)` is `NUMERIC(16)`: every comparison would find a difference, and
@@ -51,6 +55,12 @@ class SQLiteImpl(AlembicSQLiteImpl):
         self._dropped_indexes: set[str] = set()
         # Those without a name that are to go, by what they are and their columns.
         self._dropped_unnamed: list[Unnamed] = []
+
+    def find_broken(self, known: Mapping[str, str] | None) -> Mapping[str, str]:
+        """The views that cannot be read, the triggers that cannot run, the foreign keys without a table."""
+        del known
+        assert self.connection is not None
+        return broken_dependents(self.connection, "main", None) | orphaned(self.connection)
 
     # -- batches -------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from toolkit.core.sql_text import clauses, index_parts
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.engines.portable.constraints import option_texts
+from toolkit.engines.sqlite.definitions import last_numbers
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -100,11 +101,18 @@ def table_facts(connection: SqliteSnapshot, specs: Sequence[TableSpec]) -> dict[
     names = [(spec.name, spec.table.name, "main") for spec in within]
     with connection.translated():
         bound = {"tables": json.dumps(names)}
-        columns, indexed = (connection.sqlalchemy.execute(sa.text(query), bound).all() for query in (_ALL, _KEYS))
+        columns, indexed = (connection.sqlalchemy.exec_driver_sql(query, bound).all() for query in (_ALL, _KEYS))
+    last = last_numbers(connection, [spec.table.name for spec in within])
+    following = {spec.name: (last[spec.table.name] or 0) + 1 for spec in within if spec.table.name in last}
     found: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)
     parts: dict[tuple[str, str], set[str | None]] = defaultdict(set)
     for row in columns:
-        found[row.place][row.name] = ColumnFacts(row.type, row.hidden in _COMPUTED, is_required=bool(row.is_required))
+        found[row.place][row.name] = ColumnFacts(
+            row.type,
+            row.hidden in _COMPUTED,
+            is_required=bool(row.is_required),
+            next_number=following.get(row.place) if row.pk else None,
+        )
         if row.pk:
             # A key of one integer is the row's own number, and has no index.
             parts[row.place, ""].add(row.name)

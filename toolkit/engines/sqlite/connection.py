@@ -46,6 +46,7 @@ class SqliteConnection(SqliteSnapshot):
         loads_without_key=False,
         has_schemas=FEATURES.has_schemas,
         has_strict_types=False,
+        keeps_moment=True,
     )
     insert = staticmethod(sqlite.insert)
     options_of = "sqlite"

@@ -21,6 +21,19 @@ _COUNTERS = """
 SELECT s.name, s.seq FROM json_each(:tables) AS given JOIN sqlite_sequence AS s ON s.name = given.value ORDER BY 1
 """
 
+# A row of a table without AUTOINCREMENT is none of anybody's.
+_NUMBERED = r"""
+SELECT 1 FROM sqlite_schema WHERE name = :table AND type = 'table' AND sql LIKE '%AUTOINCREMENT%'
+AND EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence')
+"""
+_ADVANCE = (
+    "UPDATE sqlite_sequence SET seq = :last WHERE name = :table AND seq < :last",
+    """
+    INSERT INTO sqlite_sequence (name, seq) SELECT :table, :last
+    WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = :table)
+    """,
+)
+
 
 def definitions(connection: SqliteSnapshot, tables: Sequence[sa.Table]) -> Sequence[str]:
     """The tables, their indexes, and the last number that each table with AUTOINCREMENT has given."""
@@ -38,6 +51,15 @@ def last_numbers(connection: SqliteSnapshot, tables: Sequence[str]) -> Mapping[s
             return {}
         rows = connection.sqlalchemy.execute(sa.text(_COUNTERS), {"tables": json.dumps(tables)}).all()
     return {row.name: row.seq for row in rows}
+
+
+def advance(connection: SqliteSnapshot, table: str, number: int) -> None:
+    """Let a table with AUTOINCREMENT give no number below this one."""
+    bound = {"table": table, "last": number - 1}
+    with connection.translated():
+        if connection.sqlalchemy.execute(sa.text(_NUMBERED), bound).all():
+            for statement in _ADVANCE:
+                connection.sqlalchemy.execute(sa.text(statement), bound)
 
 
 def _counter(table: str, number: int | None) -> Iterator[str]:

@@ -54,7 +54,7 @@ class Sqlite(FileEngine):
         from sqlalchemy import column as named
         from sqlalchemy import table as known
 
-        from toolkit.core.schema import NEXT_NUMBER
+        from toolkit.core.numbering import NEXT_NUMBER
 
         numbers = known("sqlite_sequence", named("name", Text()), named("seq", BigInteger()))
         for table in tables:

@@ -11,11 +11,10 @@ from toolkit.core.schema import ColumnMeasure
 from toolkit.engines.sqlite.declared import Declared, Family
 from toolkit.engines.sqlite.documents import documents
 from toolkit.engines.sqlite.forms import ASKED, EXPECTED_CLASS, FORMS, expected, is_odd
-from toolkit.engines.sqlite.misfits import any_text
 from toolkit.engines.sqlite.undeclared import Documents, Undeclared
 
 if TYPE_CHECKING:
-    from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+    from toolkit.engines.sqlite.snapshot import Ask, SqliteSnapshot
 
 CLASSES = ("integer", "real", "text", "blob")
 _NUMBERS = frozenset({Family.INTEGER, Family.REAL, Family.DECIMAL, Family.BOOLEAN, Family.ANY})
@@ -37,14 +36,56 @@ _DIGITS = 15
 
 def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
     """What is not as it was declared; where nobody writes, it is looked for once."""
-    question = ("undeclared", table, *columns)
-    return connection.remembered(question, lambda: _undeclared(connection, table, columns))
+    return connection.remembered(_question(table, columns), lambda: _undeclared(connection, table, columns))
+
+
+def _question(table: str, columns: Mapping[str, Declared]) -> tuple[str, ...]:
+    return ("undeclared", table, *columns)
 
 
 def _undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
-    odd = unexpected(connection, table, {name: expected(each) for name, each in columns.items()})
-    found = {name: documents(connection, table, name) for name, each in columns.items() if each.family is Family.JSON}
+    conditions = {name: expected(each) for name, each in columns.items()}
+    odd, found = connection.beside(
+        lambda ask: unexpected(ask, table, conditions),
+        lambda: {name: documents(connection, table, name) for name in _with_documents(columns)},
+    )
+    return _found(odd, found)
+
+
+def _found(odd: frozenset[str], found: Mapping[str, Documents]) -> Undeclared:
     return Undeclared(odd | {name for name, each in found.items() if each is Documents.NONE}, found)
+
+
+def _with_documents(columns: Mapping[str, Declared]) -> list[str]:
+    return [name for name, each in columns.items() if each.family is Family.JSON]
+
+
+def measures(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> dict[str, ColumnMeasure]:
+    """What is in each of these columns: mostly what was declared, so that it is measured before that is known."""
+    looked: Undeclared | None = connection.known(_question(table, columns))
+    if looked is not None:
+        return measured(connection.row, table, columns, looked.columns)
+    conditions = {name: expected(each) for name, each in columns.items()}
+    undefined = {name for name, condition in conditions.items() if condition is None}
+    read = _with_documents(columns)
+
+    def as_declared(ask: Ask) -> dict[str, ColumnMeasure]:
+        return measured(ask, table, columns, undefined)
+
+    def own() -> tuple[dict[str, Documents], dict[str, ColumnMeasure]]:
+        found = {name: documents(connection, table, name, tell_texts=False) for name in read}
+        # Both connections are at work about as long.
+        return found, {} if read else as_declared(connection.row)
+
+    (odd, others), (found, ours) = connection.beside(
+        lambda ask: (unexpected(ask, table, conditions), as_declared(ask) if read else {}), own
+    )
+    again = _found(odd, found).columns - undefined
+    return {
+        **ours,
+        **others,
+        **measured(connection.row, table, {name: columns[name] for name in columns if name in again}, again),
+    }
 
 
 def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -52,14 +93,12 @@ def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -
     found: dict[str, frozenset[str]] = {}
     for names in _pieces(columns):
         cells = [f"max(typeof({_quoted(name)}) = '{each}')" for name in names for each in CLASSES]
-        row = iter(_row(connection, f"SELECT {', '.join(cells)} FROM {_quoted(table)}") or ())
+        row = iter(connection.row(f"SELECT {', '.join(cells)} FROM {_quoted(table)}") or ())
         found |= {name: frozenset(each for each in CLASSES if next(row)) for name in names}
     return found
 
 
-def unexpected(
-    connection: SqliteSnapshot, table: str, conditions: Mapping[str, Mapping[str, str] | None]
-) -> frozenset[str]:
+def unexpected(ask: Ask, table: str, conditions: Mapping[str, Mapping[str, str] | None]) -> frozenset[str]:
     """The columns with a value that is of no class expected or does not meet its condition, and those of which none is.
 
     The conditions are those of `forms.expected`.
@@ -69,11 +108,11 @@ def unexpected(
         asked = {name: is_odd(_quoted(name), conditions[name] or {}) for name in names}
         # Mostly there are none: then one pass is enough, which looks no further than to the first.
         query = f"SELECT {', '.join(asked.values())} FROM {_quoted(table)} WHERE {' OR '.join(asked.values())} LIMIT 1"
-        found = _true(asked, _row(connection, query))
+        found = _true(asked, ask(query))
         asked = {name: each for name, each in asked.items() if name not in found}
         if found and asked:
             totals = ", ".join(f"max({each})" for each in asked.values())
-            found |= _true(asked, _row(connection, f"SELECT {totals} FROM {_quoted(table)}"))
+            found |= _true(asked, ask(f"SELECT {totals} FROM {_quoted(table)}"))
         odd |= found
     return frozenset(odd)
 
@@ -86,14 +125,12 @@ def _true(names: Collection[str], values: Sequence[Any] | None) -> set[str]:
     return {name for name, value in zip(names, values or [], strict=False) if value}
 
 
-def measured(
-    connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared], odd: Collection[str]
-) -> dict[str, ColumnMeasure]:
+def measured(ask: Ask, table: str, columns: Mapping[str, Declared], odd: Collection[str]) -> dict[str, ColumnMeasure]:
     """What is in each of these columns; `odd` has those of them that hold what was not declared."""
     measures: dict[str, ColumnMeasure] = {}
     for names in _pieces([*columns]):
         asked = {(name, what): sql for name in names for what, sql in _asked(name, columns[name], name in odd)}
-        row = _row(connection, f"SELECT {', '.join(['count(*)', *asked.values()])} FROM {_quoted(table)}")
+        row = ask(f"SELECT {', '.join(['count(*)', *asked.values()])} FROM {_quoted(table)}")
         assert row is not None
         values = dict(zip(asked, row[1:], strict=True))
         for name in names:
@@ -114,7 +151,10 @@ def _asked(name: str, of: Declared, has_odd: bool) -> Iterator[tuple[str, str]]:
         for form in ASKED[of.family]:
             yield f"is {form}", f"count(*) FILTER (WHERE {FORMS[form].replace('{c}', cell)})"
     if has_odd or of.family in (Family.TEXT, Family.BYTES):
-        yield "longest", f"max(CASE WHEN typeof({cell}) IN ('text', 'blob') THEN length({cell}) END)"
+        has_length = (
+            f"CASE WHEN typeof({cell}) IN ('text', 'blob') THEN length({cell}) END" if has_odd else f"length({cell})"
+        )
+        yield "longest", f"max({has_length})"
     if has_odd or of.family in _NUMBERS | _MOMENTS:
         classes = "('text')" if of.family in _MOMENTS else "('integer', 'real')"
         ranged = f"CASE WHEN typeof({cell}) IN {classes} THEN {cell} END" if has_odd else cell
@@ -159,12 +199,6 @@ def _whole_digits(number: Any) -> int:
         return 400
     whole = abs(int(number))
     return len(str(whole)) if whole else 0
-
-
-def _row(connection: SqliteSnapshot, query: str) -> Sequence[Any] | None:
-    with connection.translated(), any_text(connection.driver):
-        row: Sequence[Any] | None = connection.driver.execute(query).fetchone()
-    return row
 
 
 def _quoted(name: str) -> str:

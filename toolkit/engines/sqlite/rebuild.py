@@ -28,13 +28,14 @@ from sqlalchemy import (
 from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import DropTable
 
+from toolkit.engines.portable.batch_changes import default_of
 from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
 from toolkit.engines.portable.kept_schema import Thing, require_nothing_lost
 from toolkit.engines.sqlite.constraints import described, stands_for
 from toolkit.engines.sqlite.conversions import conversions, kind_of
 from toolkit.engines.sqlite.definition import ColumnDefinition, TableDefinition, identifiers, normalised
 from toolkit.engines.sqlite.dependents import broken_dependents
-from toolkit.engines.sqlite.kept import WITH_COLUMN, Meant, default_of, things
+from toolkit.engines.sqlite.kept import WITH_COLUMN, Meant, things
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:

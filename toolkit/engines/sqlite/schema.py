@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from toolkit.core.schema import NEXT_NUMBER, ColumnMeasure, Note, Schema, TypesBy
+from toolkit.core.numbering import NEXT_NUMBER
+from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
+from toolkit.engines.sqlite import measures as values
 from toolkit.engines.sqlite.definitions import last_numbers
 from toolkit.engines.sqlite.identities import identity
-from toolkit.engines.sqlite.measures import measured, undeclared
 from toolkit.engines.sqlite.reflection import TableMaker, left_out
 from toolkit.engines.sqlite.storage_types import types_by_storage
 from toolkit.engines.sqlite.structure import structures
@@ -56,7 +57,7 @@ def _add_numbers(connection: SqliteSnapshot, metadata: sa.MetaData) -> None:
 
 
 def measures(connection: SqliteSnapshot, table: sa.Table) -> dict[str, ColumnMeasure]:
-    """What is stored in each column of a table, by two passes over it."""
+    """What is stored in each column of a table, by one pass over it, and one beside that."""
     found = next(each for each in structures(connection) if each.name == table.name)
     columns = {column.name: column.declared for column in found.columns if column.name in table.columns}
-    return measured(connection, found.name, columns, undeclared(connection, found.name, columns).columns)
+    return values.measures(connection, found.name, columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import chain, islice
 from typing import Any
@@ -16,11 +16,13 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, has_fixed_width, parts, sized
 from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
+from toolkit.core.types import Kind
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.sifting import Doubt
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import is_strict
+from toolkit.engines.sqlite.definitions import advance
 from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
 from toolkit.engines.sqlite.misfits import any_text, first_misfit, unlike_bytes
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -60,10 +62,16 @@ class SqliteRepository(TableRepository):
             type_, value = declared.get(column.name, ""), self._quoted(column.name)
             # What is read as a key's value, but not found by it, would be taken for another row.
             unlike = adapter(column).unlike_key(type_, value) if column.name in self.spec.key else None
-            conditions = [each for each in (adapter(column).lossy(type_, value), unlike) if each is not None]
+            beside = self._beside_texts(value) if column.type.kind == Kind.TEXT and "BLOB" in type_.upper() else None
+            conditions = [each for each in (adapter(column).lossy(type_, value), unlike, beside) if each is not None]
             if conditions:
                 found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions))
         return found
+
+    def _beside_texts(self, value: str) -> str:
+        """The condition of bytes in a column of bytes that has texts, too: as text, the two could not be told apart."""
+        table = f"(SELECT {value} FROM {self._name})"
+        return f"typeof({value}) = 'blob' AND EXISTS (SELECT 1 FROM {table} WHERE typeof({value}) = 'text')"
 
     def doubts(self) -> dict[str, Doubt]:
         """Beside those that reading would change, bytes where the model has none: the driver gives them for text."""
@@ -192,6 +200,12 @@ class SqliteRepository(TableRepository):
         causes = ", ".join(f"the collation {collation}" for collation in collations.values())
         first, second = (self.show_row([row[name] for name in self.spec.shown_key]) for row in (one, other))
         return f"{value} (one value to {causes})", first, second
+
+    def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
+        """Let AUTOINCREMENT go on from the number of another database; past its own rows, it goes by itself."""
+        for name, number in (at_least or {}).items():
+            if self.spec.key == (name,):
+                advance(self.connection, self.spec.table.name, number)
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Insert or update rows, sorted by key as far as memory allows."""

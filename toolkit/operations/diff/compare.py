@@ -191,7 +191,8 @@ class Comparison:
     ) -> None:
         wanted = replace(wanted or Wanted(), convert=(*config.convert, *convert))
         self._databases = (config.database(source), config.database(target))
-        self._chosen = Chosen.of_both(config, *self._databases, wanted, compares=True)
+        with Chosen.of_both(config, *self._databases, wanted, compares=True) as chosen:
+            self._chosen = replace(chosen, source=None)
         self._is_named = bool(wanted.tables)
         self._project = self._chosen.project
         self._names = self._chosen.renames

@@ -11,17 +11,22 @@ import sqlalchemy as sa
 from toolkit.core.schema import Note, Schema
 from toolkit.engines.contract import Engine, SchemaFeatures
 from toolkit.engines.registry import engine_of_dialect
-from toolkit.operations.reflection.made_columns import TableMaking, columns_of, numbered_key
+from toolkit.operations.migrations.statements import unconnected
+from toolkit.operations.reflection.made_columns import TableMaking, columns_of, numbered_key, other_types
 from toolkit.operations.reflection.made_keys import KeysMaking, foreign_keys
 from toolkit.operations.reflection.made_names import Names
 
 
 @dataclass(frozen=True)
 class Made:
-    """A schema as a target can have it, in the source's names; `renames` has the target's, where they are others."""
+    """A schema as a target can have it, in the source's names; `renames` has the target's, where they are others.
+
+    `types` tells of columns whose values it has as text, or documents.
+    """
 
     schema: Schema
     renames: Mapping[str, str] = field(default_factory=dict)
+    types: tuple[Note, ...] = ()
 
 
 def made(schema: Schema, target: Engine) -> Made:
@@ -32,13 +37,15 @@ def made(schema: Schema, target: Engine) -> Made:
     metadata = sa.MetaData()
     making = [TableMaking(each, features, target.features, target, notes) for each in schema.metadata.tables.values()]
     taken = {each.table.fullname: _make(each, names, metadata) for each in making}
+    dialect = unconnected(target).dialect
+    types = (note for each in making for note in other_types(each, metadata.tables[each.table.fullname], dialect))
     for each in making:
         for key in foreign_keys(each, names, metadata, taken[each.table.fullname]):
             metadata.tables[each.table.fullname].append_constraint(key)
     places = {name: place for place, name in enumerate(schema.metadata.tables)}
     told = sorted(dict.fromkeys(notes), key=lambda note: places[note.table])
     result = replace(schema, dialect=target.dialect, metadata=metadata, notes=(*schema.notes, *told))
-    return Made(result, dict(names.renames()))
+    return Made(result, dict(names.renames()), tuple(types))
 
 
 def features_of(schema: Schema) -> SchemaFeatures:

@@ -12,18 +12,22 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.engine_type import EngineType
-from toolkit.core.schema import NEXT_NUMBER, Note
+from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, USUAL, Numbering
+from toolkit.core.schema import Note
 from toolkit.core.sql_terms import ColumnMeaning, Untranslatable, quoted, text_literal
 from toolkit.core.translated_defaults import translated_default
 from toolkit.core.translated_sql import Translation
-from toolkit.core.types import INTEGER_KINDS, Kind, logical_type
+from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, logical_type
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.contract import Engine, SchemaFeatures
+from toolkit.engines.portable.type_texts import type_text
 
 # The digits of decimals that any double gives back.
 _DOUBLE_DIGITS = 15
 _DECLARED = "declared"
 # A default that takes the next number of a sequence, and does nothing more with it.
+_WRITTEN = TEXT_KINDS | JSON_KINDS | {Kind.NATIVE}
+_AS_TEXT = r"(VARCHAR|TEXT|CLOB|JSON)\b"
 _NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
 
 
@@ -224,6 +228,17 @@ def _tell_types(making: TableMaking) -> None:
             making.note(f"type {name}", "Its text is kept: there is no such type there.", column.name)
 
 
+def other_types(making: TableMaking, there: sa.Table, dialect: sa.Dialect) -> Iterator[Note]:
+    """Of values that are neither text nor documents, those that the target has as these."""
+    for column in there.columns:
+        type_, found = logical_type(column.type), type_text(column.type, dialect)
+        held = type_
+        while held.element is not None and found.endswith("[]"):
+            held = held.element
+        if held.kind not in _WRITTEN and re.match(_AS_TEXT, found, re.IGNORECASE):
+            yield Note(making.table.fullname, f"type {type_}", f"It is {found} there.", column.name)
+
+
 def _tell_lengths(making: TableMaking) -> None:
     if making.target.keeps_lengths or not making.source.keeps_lengths:
         return
@@ -305,21 +320,37 @@ def _numbered(
     making: TableMaking, column: sa.Column[Any], type_: sa.types.TypeEngine[Any], *, is_key: bool
 ) -> tuple[sa.types.TypeEngine[Any], list[Any]]:
     identity = column.identity
-    increment = identity.increment if identity is not None else None
     if identity is not None and identity.always:
         making.note("GENERATED ALWAYS", "Numbers may be given there, too.", column.name)
     if column.nullable and not column.primary_key and making.target.never_numbers_null:
         making.note("numbers", "A column that numbers itself is never NULL there.", column.name)
         return type_, []
-    if making.target.numbers_any_column and (increment or 1) > 0:
-        start = column.info.get(NEXT_NUMBER) or (identity.start if identity is not None else None)
-        return type_, [sa.Identity(start=start, increment=increment)]
-    if (increment or 1) != 1:
-        making.note("numbers", f"They do not differ by {increment} there.", column.name)
+    numbering: Numbering = column.info.get(NUMBERING, USUAL)
     if making.target.numbers_any_column:
-        return type_, [sa.Identity()]
+        return type_, [
+            sa.Identity(
+                start=column.info.get(NEXT_NUMBER, identity and identity.start),
+                increment=None if numbering.increment == 1 else numbering.increment,
+                minvalue=numbering.minimum,
+                maxvalue=numbering.maximum,
+                cycle=numbering.cycles or None,
+            )
+        ]
     if not is_key:
         making.note("numbers", "Only a key of one column numbers itself there.", column.name)
-    elif making.target.number_type is not None:
+        return type_, []
+    if numbering != USUAL:
+        making.note("numbers", f"They ascend one by one there, not {_steps(numbering)}.", column.name)
+    if making.target.number_type is not None:
         return type_.with_variant(getattr(sa, making.target.number_type)(), making.engine.dialect), []
     return type_, []
+
+
+def _steps(numbering: Numbering) -> str:
+    parts = {
+        f"by {numbering.increment}": numbering.increment != 1,
+        f"from {numbering.minimum}": numbering.minimum is not None,
+        f"to {numbering.maximum}": numbering.maximum is not None,
+        "over again": numbering.cycles,
+    }
+    return ", ".join(text for text, is_so in parts.items() if is_so)

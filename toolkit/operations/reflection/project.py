@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from toolkit.core.progress import SILENT, Progress
 from toolkit.core.renames import Renames
 from toolkit.core.tables import REFLECTED, select_tables, without_columns
 from toolkit.engines import connect
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from toolkit.config import Config, Database
     from toolkit.core.plan import TransferWarning
     from toolkit.core.tables import TableSpec
+    from toolkit.engines.contract import Connection
     from toolkit.operations.reflection.reflection import Reflection
 
 
@@ -72,32 +75,53 @@ class Chosen:
     rename: Mapping[str, str]
     wanted: Wanted
     warnings: Sequence[TransferWarning] = field(default=())
+    source: Connection | None = None
+    """If it is still open: the source as it was when its tables were found."""
 
     @classmethod
+    @contextmanager
     def of_both(
-        cls, config: Config, source: Database, target: Database, wanted: Wanted, *, compares: bool = False
-    ) -> Chosen:
+        cls,
+        config: Config,
+        source: Database,
+        target: Database,
+        wanted: Wanted,
+        progress: Progress = SILENT,
+        *,
+        compares: bool = False,
+    ) -> Iterator[Chosen]:
         """What is worked on between two databases: the models' tables, or without models the databases' own.
+
+        A source that is read as of one moment stays open for the block: the tables are those of the rows then, and what
+        it takes to read it beside others, such as a copy, is done once.
 
         Raises:
             UnknownNameError: a name is of none of the tables.
             SchemaMismatchError: without models, rows or values of the source would be left behind.
         """
         if config.metadata:
-            return cls._of_models(config, wanted)
-        return cls._of(config, reflect_both(source, target, wanted, compares=compares), wanted, source)
+            yield cls._of_models(config, wanted)
+            return
+        with connect(source) as own:
+            found = reflect_both(own, target, wanted, compares=compares, progress=progress)
+            chosen = cls._of(config, found, wanted, source)
+            if own.capabilities.keeps_moment:
+                yield replace(chosen, source=own)
+                return
+        yield chosen
 
     @classmethod
-    def of_one(cls, config: Config, database: Database, wanted: Wanted) -> Chosen:
-        """What is worked on in one database.
+    def of_one(cls, config: Config, database: Database, wanted: Wanted, *, is_read: bool = False) -> Chosen:
+        """What is worked on in one database, of which all rows are to be read or not.
 
         Raises:
             UnknownNameError: a name is of none of the tables.
             ConfigurationError: it has none.
+            SchemaMismatchError: without models, values would not be read.
         """
         if config.metadata:
             return cls._of_models(config, wanted)
-        found = reflect_one(database, wanted) if exists(database) else None
+        found = reflect_one(database, wanted, is_read=is_read) if exists(database) else None
         if found is None or not found.metadata.tables:
             raise ConfigurationError(
                 f"{database.name} has no tables, and there are no models that say which it should have.",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from toolkit.core.plan import NOT_CARRIED, TransferWarning
+from toolkit.core.progress import SILENT, Progress
 from toolkit.core.schema import Note, Schema, TypesBy
 from toolkit.core.schema_memory import MEMORY, memory_table, recall
 from toolkit.engines import connect
@@ -65,23 +67,28 @@ class Wanted:
     convert: Sequence[str] = ()
 
 
-def reflect_one(database: Database, wanted: Wanted, types: TypesBy = TypesBy.VALUES) -> Reflection:
-    """The tables of one database.
+def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) -> Reflection:
+    """The tables of one database, of which all rows are to be read or not.
 
     Raises:
         UnknownNameError: it has no table of a name that was given.
+        SchemaMismatchError: values would not be read, and nobody said so.
     """
     with connect(database) as connection:
         # What writers of a file would wait for: its values are read from a copy, where they would.
         connection.lock_tables(())
-        schema = schema_of(connection, types)
+        schema = schema_of(connection, TypesBy.VALUES)
         require_known(connection, wanted, schema.metadata.tables)
         names, notes = chosen(schema.metadata.tables, wanted)
+        if is_read:
+            _require_none_left(database.name, schema, names, wanted)
         return Reflection(schema.metadata, names, f"the schema of {database.name}", notes=(*schema.notes, *notes))
 
 
-def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares: bool = False) -> Reflection:
-    """The tables of two databases; into a target that has none of them, as they can be made there.
+def reflect_both(
+    own: Connection, target: Database, wanted: Wanted, *, compares: bool = False, progress: Progress = SILENT
+) -> Reflection:
+    """The tables of a source that is open and of a target; into one that has none of them, as they can be made there.
 
     Where both are only compared, what one side alone has is no obstacle.
 
@@ -89,13 +96,11 @@ def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares
         UnknownNameError: neither has a table of a name that was given.
         SchemaMismatchError: rows or values of the source would be left behind, and nobody said so.
     """
-    with ExitStack() as open_:
-        own = open_.enter_context(connect(source))
-        own.lock_tables(())
-        other = open_.enter_context(connect(target)) if exists(target) else None
+    own.lock_tables((), progress)
+    with connect(target) if exists(target) else nullcontext() as other:
         if not compares and next(iter(own.stored_tables()), None) is None:
             raise SchemaMismatchError(
-                [f"{source.name} has no tables"],
+                [f"{own.name} has no tables"],
                 "See that it is the database that is meant (toolkit inspect shows what is in one). Nothing was made.",
             )
         there = None if other is None else schema_of(other, _types(own, other))
@@ -106,7 +111,20 @@ def reflect_both(source: Database, target: Database, wanted: Wanted, *, compares
 
 
 def schema_of(connection: Connection, types: TypesBy) -> Schema:
-    """The tables of a database, with what the toolkit knows that they were made without."""
+    """The tables of a database, with what the toolkit knows that they were made without.
+
+    Raises:
+        SchemaMismatchError: two cannot be told apart by their names.
+    """
+    twice = [name for name, count in Counter(each.shown for each in connection.stored_tables()).items() if count > 1]
+    if twice:
+        raise SchemaMismatchError(
+            [
+                f"{connection.name} has two tables that are {name}: one of a schema, and one with a dot in its name"
+                for name in twice
+            ],
+            f'Rename one of them there: ALTER TABLE "{twice[0]}" RENAME TO …',
+        )
     found = connection.schema(types)
     if MEMORY in found.metadata.tables:
         with connection.translated():
@@ -127,7 +145,12 @@ def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
     renamed = {other.rpartition(".")[2].casefold() for other in wanted.rename.values()}
     fitting = Names(features_of(there), []).fitting
     return any(
-        {each.name.casefold(), fitting(each.name).casefold(), f"{each.schema}_{each.name}".casefold()}
+        {
+            each.name.casefold(),
+            fitting(each.name).casefold(),
+            f"{each.schema}_{each.name}".replace(".", "_").casefold(),
+            each.name.replace(".", "_").casefold(),
+        }
         & (names | renamed)
         for each in own.stored_tables()
     )
@@ -148,6 +171,7 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     names = tuple(found.metadata.tables) if compares else both
     names = tuple(name for name in names if name in (wanted.tables or names))
     if not compares:
+        _require_none_left(source.name, schema, names, wanted)
         _require_all(source, target.connection, found, wanted)
         for name in {*found.only_in_source, *found.only_in_target} & {*found.metadata.tables}:
             found.metadata.remove(found.metadata.tables[name])
@@ -160,6 +184,29 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     beside = tuple(note for note in schema.notes if note.table not in schema.metadata.tables)
     told = (*beside, *notes) if not wanted.tables else ()
     return Reflection(found.metadata, names, f"the tables of {target.connection.name}", found.renames, told)
+
+
+def _require_none_left(source: str, schema: Schema, names: Collection[str], wanted: Wanted) -> None:
+    """Check that no table that is read has rows with values that are not.
+
+    Raises:
+        SchemaMismatchError: with all of them.
+    """
+    left = [
+        each
+        for each in schema.left_behind
+        if each.parent in names and f"{each.table}.{each.column}" not in wanted.exclude_columns
+    ]
+    if left:
+        raise SchemaMismatchError(
+            [
+                f"{source} has values of {each.table}.{each.column}, which are not read: rows of {each.table} are read "
+                f"as those of {each.parent}"
+                for each in left
+            ],
+            f"Leave out what is not to be copied: {' '.join(f'--exclude-column {x.table}.{x.column}' for x in left)}; "
+            f"or make {left[0].table} a table of its own there (ALTER TABLE … NO INHERIT …).",
+        )
 
 
 def _require_all(source: Connection, target: Connection, found: Joined, wanted: Wanted) -> None:
@@ -203,12 +250,13 @@ def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     require_known(source, wanted, schema.metadata.tables)
     schema = with_converted(schema, wanted.convert)
     names, notes = chosen(schema.metadata.tables, wanted)
+    _require_none_left(source.name, schema, names, wanted)
     there = Made(schema) if is_alike else made(schema, target.kind)
     schema = there.schema
     # Of tables that are made, and unless some were named, of what is beside all tables.
     told = [
         note
-        for note in schema.notes
+        for note in (*schema.notes, *there.types)
         if note.table in names or not (wanted.tables or note.table in schema.metadata.tables)
     ]
     return Reflection(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -48,11 +48,13 @@ def execute(
     watermarks: Watermarks | None = None,
     held: Sequence[TableSpec] = (),
     compared: Source | None = None,
+    numbers: Mapping[str, Mapping[str, int]] | None = None,
 ) -> tuple[TableResult, ...]:
     """Write what the plans say, in their order, with the watermarks that were reached, and commit.
 
     The triggers of the tables `held` do not fire. `compared` has all rows that were compared, for those that do; None
-    where it is known that they are no longer as they were.
+    where it is known that they are no longer as they were. `numbers` are, by table and column, what is given out next
+    at least.
 
     Raises:
         VerificationError: what arrived is not what was sent; nothing is kept.
@@ -66,7 +68,7 @@ def execute(
     if options.verify and compared is not None and changes_more(plans, target):
         verify_again(plans, results, compared, target, watermarks)
     for spec in specs:
-        target.repository(spec).advance_sequences()
+        target.repository(spec).advance_sequences((numbers or {}).get(spec.name))
     if watermarks is not None:
         watermarks.write(target, specs)
     target.commit()

@@ -15,6 +15,7 @@ from toolkit.core.streams import ended
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.lossy import require_exact
+from toolkit.engines.portable.type_texts import type_text
 from toolkit.errors import (
     Misfit,
     MisfitRow,
@@ -25,6 +26,7 @@ from toolkit.errors import (
     VerificationError,
 )
 from toolkit.operations.migrations.revisions import exists
+from toolkit.operations.migrations.statements import unconnected
 from toolkit.operations.transfer.sources import RenamedRows, SiftedRows, rows_with_keys, table_beneath
 
 if TYPE_CHECKING:
@@ -138,6 +140,8 @@ def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | N
     found = Misfits()
     with ExitStack() as stack:
         kept = stack.enter_context(connect(target)) if target is not None and exists(target) else None
+        if kept is not None and target is not None:
+            _expect_made(kept, target, [spec for spec in specs if kept.facts(spec) is None])
         for spec in specs:
             rows, own = source.repository(spec), spec
             if isinstance(rows, RenamedRows):
@@ -215,15 +219,26 @@ def require_kept(plans: Iterable[TablePlan], source: Source, target: Connection,
                     raise as_error(plan.spec.name, batch_key(narrow, batch, row), value)
 
 
-def require_readable(source: Source, specs: Iterable[TableSpec]) -> None:
-    """Check that all rows can be read as they are, by reading them: for a dry run, which has nothing to compare with.
+def require_fitting(source: Source, specs: Sequence[TableSpec], target: Database) -> None:
+    """Check that all rows can be read as they are, and kept by the tables that the models make: for a dry run.
 
     Raises:
         UnrepresentableValueError: the first value that cannot.
     """
+    nothing = connect(target, write=True)
+    _expect_made(nothing, target, specs)
     for spec in specs:
-        for _ in source.repository(spec).read(BATCH_ROWS):
-            pass
+        for batch in source.repository(spec).read(BATCH_ROWS):
+            for row, value in nothing.repository(spec).unkeepable(batch):
+                raise as_error(spec.name, batch_key(spec, batch, row), value)
+
+
+def _expect_made(connection: Connection, target: Database, specs: Iterable[TableSpec]) -> None:
+    """Have these tables, which are yet to be made, taken for what the models make of them."""
+    dialect = unconnected(target.kind).dialect
+    for spec in specs:
+        types = {each.name: type_text(each.type, dialect) for each in spec.table.columns}
+        connection.expect(spec, types)
 
 
 def _require_castable(table: Table) -> None:

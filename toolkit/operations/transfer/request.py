@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,20 @@ class Transfer:
         """The rows in their final form, without those that are left out. Raises what the origin does."""
         found = self.origin.against(target)
         return found if self.rejects is None else WithoutRejected(found, self.rejects)
+
+    def next_numbers(self) -> Mapping[str, Mapping[str, int]]:
+        """By table and column, the numbers that the source gives out next, if it is a database that only ascends."""
+        source = self.origin.tables
+        if source is None or self.origin.depends_on_target:
+            return {}
+        found: dict[str, dict[str, int]] = {}
+        for spec in self.specs:
+            own = source.own(spec)
+            facts = source.connection.facts(own)
+            known = {} if facts is None else {name: each.next_number for name, each in facts.columns.items()}
+            pairs = zip(spec.column_names, own.column_names, strict=True)
+            found[spec.name] = {name: number for name, other in pairs if (number := known.get(other)) is not None}
+        return found
 
     @property
     def source_name(self) -> str:

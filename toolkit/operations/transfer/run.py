@@ -16,12 +16,12 @@ from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWa
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
 from toolkit.errors import ChangedSincePlanError, ConfigurationError
-from toolkit.operations.migrations.revisions import exists, reading
+from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
 from toolkit.operations.transfer.made_constraints import made_constraints, unnamed_constraints
-from toolkit.operations.transfer.misfits import require_readable
+from toolkit.operations.transfer.misfits import require_fitting
 from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.prepared import prepared
 from toolkit.operations.transfer.repeated_keys import require_given_keys
@@ -52,9 +52,7 @@ def transfer(request: Transfer, project: Project, progress: Progress) -> Transfe
         found = _Run(request, project, progress).result()
         if found is not None:
             return found
-    else:
-        with reading(request.target) as nothing:
-            lacks_schema(nothing, request.target, project)
+    # A file that is not there lacks all tables, and nothing about it is to be asked.
     return _into_new_tables(request, project, progress)
 
 
@@ -70,7 +68,7 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
     require_given_keys(request.specs, source, request.source_name)
     told = () if project.has_history else _told_constraints(request, project, progress)
     if request.dry_run:
-        require_readable(source, request.specs)
+        require_fitting(source, request.specs, request.target)
         plans = plan_into_nothing(source, request.specs, progress)
         return TransferResult(tuple(map(planned, plans)), told, schema_from)
     make_schema(request.target, project, exclude=request.excluded)
@@ -149,7 +147,8 @@ class _Run:
     ) -> tuple[TableResult, ...]:
         """What was written of these rows."""
         options, held, marks = self._request.options, plans.held, plans.watermarks
-        found = execute(plans.tables, rows, destination, options, self._progress, marks, held.specs, compared)
+        numbers = self._request.next_numbers()
+        found = execute(plans.tables, rows, destination, options, self._progress, marks, held.specs, compared, numbers)
         held.tell(self._progress)
         return found
 

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from toolkit.core.schema import NEXT_NUMBER, Note, Schema, TypesBy
+from toolkit.core.numbering import Numbering, numbering_info
+from toolkit.core.schema import Note, Schema, TypesBy
+from toolkit.core.types import logical_type
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.postgresql.schema import queries
+from toolkit.engines.postgresql.schema.children import left_behind
 from toolkit.engines.postgresql.schema.indexes import index
 from toolkit.engines.postgresql.schema.notes import notes
 from toolkit.engines.postgresql.schema.sequences import next_numbers
@@ -20,6 +23,8 @@ from toolkit.engines.postgresql.schema.types import Types
 from toolkit.engines.postgresql.sql import quoted
 
 if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
+
     from toolkit.engines.catalogue import StoredTable
     from toolkit.engines.postgresql.session import PostgresSession
 
@@ -38,7 +43,8 @@ def schema_of(connection: PostgresSession, stored: Iterable[StoredTable], types:
         tables = {id_: found.table(metadata, id_, places[place]) for place, id_ in ids.items()}
         lost = [note for id_, table in tables.items() for note in found.add_foreign_keys(table, id_, tables)]
         others = notes(connection, list(ids.values()))
-    return Schema("postgresql", metadata, (*lost, *others))
+        left = left_behind(connection, {id_: table.fullname for id_, table in tables.items()})
+        return Schema("postgresql", metadata, (*lost, *others), tuple(left))
 
 
 def _qualified(schema: str | None, name: str) -> str:
@@ -77,6 +83,7 @@ class _Found:
         self._indexes = by_table(ask(queries.INDEXES))
         sequences = ask(queries.SEQUENCES)
         self._identities = {(row.table, row.number): row for row in sequences if row.is_identity}
+        self._sequences = {row.id: row for row in sequences}
         self._next = next_numbers(connection, sequences)
         self._sequence_of = {(row.table, row.number): row.sequence for row in ask(queries.DEFAULTS)}
         self._sequence_of |= {place: row.id for place, row in self._identities.items()}
@@ -120,17 +127,23 @@ class _Found:
             extra.append(_identity(identity, always=row.identity == "a"))
         elif row.expression is not None:
             default = verbatim(row.expression)
+        type_ = self._stored.type_of(row, self._types)
         is_null = not row.is_required and not self._types.is_never_null(row.type)
         return sa.Column(
             row.name,
-            self._stored.type_of(row, self._types),
+            type_,
             *extra,
             nullable=is_null,
             server_default=default,
             autoincrement=sequence is not None,
             comment=row.comment,
-            info={NEXT_NUMBER: self._next[sequence]} if sequence in self._next else {},
+            info={} if sequence is None else self._numbering(sequence, type_),
         )
+
+    def _numbering(self, sequence: int, type_: TypeEngine[Any]) -> dict[str, object]:
+        row = self._sequences[sequence]
+        numbering = Numbering.of(logical_type(type_).kind, row.increment, row.minimum, row.maximum, cycles=row.cycles)
+        return numbering_info(numbering, self._next.get(sequence))
 
     def add_foreign_keys(self, table: sa.Table, id_: int, tables: Mapping[int, sa.Table]) -> Iterable[Note]:
         """Give a table its foreign keys to those that are there; the others are told."""

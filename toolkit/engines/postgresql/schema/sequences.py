@@ -34,12 +34,16 @@ def states(connection: PostgresSession, sequences: Sequence[Any]) -> dict[int, S
 
 
 def next_numbers(connection: PostgresSession, sequences: Sequence[Any]) -> dict[int, int]:
-    """What each sequence gives out next."""
-    steps = {row.id: row.increment for row in sequences}
-    return {
-        id_: state.last + steps[id_] if state.is_called else state.last
-        for id_, state in states(connection, sequences).items()
-    }
+    """What each sequence gives out next, if there is a number left."""
+    rows, found = {row.id: row for row in sequences}, dict[int, int]()
+    for id_, state in states(connection, sequences).items():
+        row = rows[id_]
+        following = state.last + row.increment if state.is_called else state.last
+        if row.minimum <= following <= row.maximum:
+            found[id_] = following
+        elif row.cycles:
+            found[id_] = row.minimum if row.increment > 0 else row.maximum
+    return found
 
 
 def values(connection: PostgresSession, sequences: Sequence[Any]) -> Iterator[str]:

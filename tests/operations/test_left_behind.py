@@ -1,0 +1,124 @@
+"""What of a schema is not as it was at a target is told, and what would be left behind is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.operations.databases import execute
+from toolkit import dump_data, sync
+from toolkit.config import Config
+from toolkit.core.plan import SyncResult
+from toolkit.engines import connect
+from toolkit.errors import SchemaMismatchError
+from toolkit.operations.inspect import definitions
+
+
+@pytest.fixture
+def bare(config: Config) -> Config:
+    """The configuration of the databases, without models."""
+    return replace(config, metadata="", migrations=config.root / "none")
+
+
+def told(result: SyncResult) -> set[str]:
+    return {f"{each.table}{f'.{each.column}' if each.column else ''} {each.reason}" for each in result.warnings}
+
+
+def test_values_that_only_inheriting_tables_have_are_refused_until_they_are_left_out(
+    bare: Config, tmp_path: Path
+) -> None:
+    execute(
+        bare.database("postgres"),
+        "CREATE TABLE p (id int PRIMARY KEY)",
+        "CREATE TABLE c (extra text, empty text) INHERITS (p)",
+        "CREATE TABLE g (deep int) INHERITS (c)",
+        "INSERT INTO p VALUES (1)",
+        "INSERT INTO g VALUES (2, 'x', NULL, 5)",
+    )
+    for target in ("sqlite", "duckdb"):
+        with pytest.raises(SchemaMismatchError) as refused:
+            sync(bare, "postgres", target)
+        assert refused.value.fact == (
+            "postgres has values of c.extra, which are not read: rows of c are read as those of p; postgres has values "
+            "of g.deep, which are not read: rows of g are read as those of p."
+        )
+        assert "--exclude-column c.extra --exclude-column g.deep; or" in refused.value.advice
+    with pytest.raises(SchemaMismatchError):
+        dump_data(bare, "postgres", directory=tmp_path / "dumped")
+    left = ("c.extra", "g.deep")
+    assert sync(bare, "postgres", "sqlite", exclude_columns=left).tables[0].inserted == 2
+    # Into tables that are there as well.
+    with pytest.raises(SchemaMismatchError):
+        sync(bare, "postgres", "sqlite")
+    assert sync(bare, "postgres", "sqlite", exclude_columns=left).tables[0].unchanged == 2
+
+
+def test_what_becomes_text_or_a_document_and_what_a_foreign_key_lacks_is_told(bare: Config) -> None:
+    execute(
+        bare.database("postgres"),
+        "CREATE TABLE one (a int, b int, UNIQUE (a, b))",
+        "CREATE TABLE other (id int PRIMARY KEY, a int, b int, tags text[], lasts interval, exact numeric)",
+        "ALTER TABLE other ADD FOREIGN KEY (a, b) REFERENCES one (a, b) MATCH FULL",
+        "INSERT INTO other (id, exact) VALUES (1, 1e40)",
+    )
+    assert {each for each in told(sync(bare, "postgres", "duckdb")) if each.startswith("other.")} == {
+        "other.exact type decimal: It is VARCHAR there."
+    }
+    assert {each for each in told(sync(bare, "postgres", "sqlite")) if "type" in each or "MATCH" in each} == {
+        "other.tags type array of text: It is JSON there.",
+        "other.lasts type calendar interval: It is TEXT there.",
+        "other.exact type decimal: It is TEXT there.",
+        "other foreign key of a, b to one: It is made without MATCH FULL.",
+    }
+    execute(bare.database("postgres"), "DROP TABLE other, one")
+    assert sync(bare, "duckdb", "postgres").verified
+    with connect(bare.database("postgres")) as connection:
+        found = connection.run("SELECT confmatchtype FROM pg_constraint WHERE contype = 'f'").fetchall()  # type: ignore[attr-defined]
+    assert found == [("f",)]
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_a_foreign_key_without_regard_to_case_holds_or_is_left_out_and_told(
+    bare: Config, tmp_path: Path, target: str
+) -> None:
+    execute(
+        bare.database("sqlite"),
+        "CREATE TABLE p (code TEXT COLLATE NOCASE PRIMARY KEY)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p (code))",
+        "INSERT INTO p VALUES ('Abc')",
+        "INSERT INTO c VALUES (1, 'aBC')",
+    )
+    done = sync(bare, "sqlite", target)
+    assert done.verified
+    lost = "c foreign key of p to p: Left out: code of p is found in either case here, and not there."
+    assert (lost in told(done)) == (target != "sqlite2")
+    execute(bare.database("sqlite"), "INSERT INTO c VALUES (2, 'none'), (3, 'ABC')")
+    if target == "sqlite2":
+        for dry_run in (True, False):
+            done = sync(bare, "sqlite", target, dry_run=dry_run, rejects=tmp_path / "out")
+            assert [(each.table, each.rows) for each in done.rejected] == [("c", 1)]
+
+
+@pytest.mark.parametrize("target", ["sqlite", "duckdb"])
+def test_schemas_and_tables_with_dots_in_their_names_arrive_and_what_has_one_name_is_refused(
+    bare: Config, target: str
+) -> None:
+    execute(
+        bare.database("postgres"),
+        'CREATE SCHEMA "b.c"',
+        'CREATE TABLE "b.c".t (id int PRIMARY KEY)',
+        'CREATE TABLE "b.c"."d.e" (id int PRIMARY KEY, t int REFERENCES "b.c".t (id))',
+        'CREATE TABLE "f.g" (id int PRIMARY KEY)',
+        'INSERT INTO "b.c".t VALUES (1)',
+        'INSERT INTO "b.c"."d.e" VALUES (1, 1)',
+    )
+    assert sync(bare, "postgres", target).verified
+    again = sync(bare, "postgres", target)
+    assert {each.table: each.unchanged for each in again.tables} == {"b.c.t": 1, "b.c.d.e": 1, "f.g": 0}
+    statements = definitions(bare, "postgres", for_engine="duckdb").statements
+    assert statements[0] == 'CREATE SCHEMA IF NOT EXISTS "b.c"'
+    execute(bare.database("postgres"), 'CREATE TABLE "b.c.t" (id int PRIMARY KEY)')
+    with pytest.raises(SchemaMismatchError, match=r"postgres has two tables that are b\.c\.t: one of a schema, and"):
+        sync(bare, "postgres", target)

@@ -1,0 +1,29 @@
+"""What engines differ in, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine does by itself, so that callers need not ask which engine it is."""
+
+    enforces_foreign_keys: bool
+    """Rows without a parent are refused by the engine; elsewhere they are looked for before the commit."""
+    keeps_text_of_json: bool
+    """Rows come back as they were sent, to the letter, so that a load can be verified without reading JSON."""
+    loads_without_key: bool
+    """An empty table is filled without the index that an upsert rests on."""
+    has_one_writer: bool = True
+    """While a transaction writes, nobody else does."""
+    writes_types_as_text: bool = False
+    """A column holds values of its type alone, and the engine's text of a value is read back as the same."""
+    keeps_foreign_keys: bool = True
+    """Tables that are made have the foreign keys of their models."""
+    has_schemas: bool = True
+    """Tables may lie in schemas."""
+    has_strict_types: bool = True
+    """A column holds values of its declared type alone, so that the type says what the values are."""
+    keeps_moment: bool = False
+    """A connection that reads sees one moment, also after another `lock_tables`: no lock has to come before it."""
