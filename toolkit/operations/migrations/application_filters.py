@@ -16,7 +16,8 @@ from toolkit.errors import MigrationError
 if TYPE_CHECKING:
     from toolkit.operations.project import Project
 
-_FILTERS = re.compile(r"\b(include_object|include_name)\b")
+# The last ones are what a `process_revision_directives` takes things out by; Flask-Migrate's own looks for none.
+_FILTERS = re.compile(r"\b(include_object|include_name|Rewriter|Drop(?:Table|Column|Index|Constraint)Op)\b")
 _SHOWN = 5
 _OTHERS_CODE = {"node_modules", "site-packages", "__pycache__"}
 
@@ -24,7 +25,8 @@ _OTHERS_CODE = {"node_modules", "site-packages", "__pycache__"}
 def unasked_filter(project: Project) -> str | None:
     """Where an application says what is not to be compared, if that is not asked; None without.
 
-    In its `env.py`, or in any module where that takes its arguments from elsewhere (as Flask-Migrate's does).
+    In its `env.py` (also by changing what is to be written), or in any module where that takes its arguments from
+    elsewhere (as Flask-Migrate's does).
     """
     if project.environment.takes_engine:
         return None
