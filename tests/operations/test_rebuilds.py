@@ -677,6 +677,53 @@ def test_a_value_that_postgres_refuses_is_named_with_its_row(
         run(database, altered(f"'x', type_={new}"))
 
 
+@pytest.mark.parametrize(
+    ("operation", "problem"),
+    [
+        (
+            "create_check_constraint('low', \"a < 6 AND z <> '5%%'\")",
+            "t id=2 cannot be as the migration wants it: .*low",
+        ),
+        (
+            "create_unique_constraint('uq', ['b'])",
+            r"t cannot be as the migration wants it: .*\(b\)=\(3\) is duplicated",
+        ),
+        ("create_index('uq', ['b'], unique=True)", r"t cannot be as the migration wants it: .*\(b\)=\(3\) is dupl"),
+        ("create_foreign_key('fk', 't', ['b'], ['id'])", r"t cannot be as .*\(b\)=\(3\) is not present"),
+    ],
+)
+def test_a_row_that_a_migration_makes_wrong_is_named_on_postgres(
+    project: Config, run: Migrate, operation: str, problem: str
+) -> None:
+    database = project.database("postgres")
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b INT, z TEXT DEFAULT 'z')")
+    execute(database, "INSERT INTO t VALUES (1, 5, 3), (2, 7, 3)")
+    with pytest.raises(MigrationError, match=problem):
+        run(database, f"with op.batch_alter_table('t') as batch_op:\n    batch_op.{operation}")
+
+
+def test_operations_outside_of_batches_do_the_same_on_every_engine(database: Database, run: Migrate) -> None:
+    execute(database, "CREATE TABLE p (id INTEGER PRIMARY KEY)", "INSERT INTO p VALUES (5)")
+    execute(database, "CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a VARCHAR(9), b INTEGER)")
+    execute(database, "INSERT INTO t VALUES (1, '7', 5)")
+    operations = (
+        "alter_column('t', 'a', existing_type=sa.String(9), type_=sa.Integer(), nullable=False)",
+        "create_check_constraint('low', 't', 'a < 9')",
+        "create_unique_constraint('uq', 't', ['b'])",
+        "create_foreign_key('fk', 't', 'p', ['b'], ['id'])",
+        "alter_column('t', 'b', new_column_name='c')",
+    )
+    run(database, "\n".join(f"op.{each}" for each in operations))
+    with connected(database) as connection:
+        inspector = sa.inspect(connection)
+        assert [each["nullable"] for each in inspector.get_columns("t")] == [False, False, True]
+        assert "low" in {each["name"] for each in inspector.get_check_constraints("t")}
+        assert ["c"] in [each["column_names"] for each in inspector.get_unique_constraints("t")]
+    assert rows(database, "SELECT * FROM t") == [(1, 7, 5)]
+    with pytest.raises(MigrationError, match=r"t(\.| has no column ')none"):
+        run(database, "op.alter_column('t', 'none', type_=sa.Integer())")
+
+
 def test_what_stands_in_the_way_of_a_change_on_postgres_is_named(project: Config, run: Migrate) -> None:
     database = project.database("postgres")
     execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)", "CREATE VIEW seen AS SELECT x FROM t")

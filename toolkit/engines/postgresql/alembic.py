@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from alembic.ddl.postgresql import PostgresqlImpl as AlembicPostgresqlImpl
-from sqlalchemy import Column, MetaData, Table, inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import CheckConstraint, Column, MetaData, Table, inspect, literal_column, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from toolkit.core.values import shortened
 from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
 from toolkit.engines.portable.kept_values import lost, require_members
 from toolkit.errors import MigrationError
@@ -18,7 +19,7 @@ from toolkit.errors import MigrationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Index
     from sqlalchemy.types import TypeEngine
 
 _DECLARED = text(
@@ -80,6 +81,34 @@ class PostgresqlImpl(AlembicPostgresqlImpl):
                     raise
                 with change.default_kept(type_, is_replaced=options.get("server_default", False) is not False):
                     super().alter_column(table_name, column_name, **options)
+
+    def add_constraint(self, const: Any, **options: Any) -> None:
+        """The constraint; if rows are in its way, names the first."""
+        with self._refused_rows(const.table, const if isinstance(const, CheckConstraint) else None):
+            super().add_constraint(const, **options)
+
+    def create_index(self, index: Index, **options: Any) -> None:
+        """The index; if rows are in its way, names their values."""
+        with self._refused_rows(index.table, None):
+            super().create_index(index, **options)
+
+    @contextmanager
+    def _refused_rows(self, table: Table | None, check: CheckConstraint | None) -> Iterator[None]:
+        if self.as_sql or table is None:
+            yield
+            return
+        change = _Change(self.connection, table.name, "", table.schema)
+        try:
+            with change.savepoint():
+                yield
+        except IntegrityError as error:
+            said: Any = error.orig
+            place = change.table.fullname + ("" if check is None else change.first_against(check))
+            detail = f" ({said.diag.message_detail.rstrip('.')})" if said.diag.message_detail else ""
+            raise MigrationError(
+                f"{place} cannot be as the migration wants it: {said.diag.message_primary}{detail}.",
+                "Correct such rows in a migration before this one (op.execute).",
+            ) from error
 
 
 class _Change:
@@ -150,6 +179,19 @@ class _Change:
     def savepoint(self) -> Any:
         """In an autocommit block there is no transaction that an error could end."""
         return self.connection.begin_nested() if self._is_transactional else nullcontext()
+
+    def first_against(self, check: CheckConstraint) -> str:
+        """The key of the first row that breaks it, with a space before; empty if that cannot be told."""
+        options = {"literal_binds": True, "include_table": False}
+        compiled = str(check.sqltext.compile(dialect=self.connection.dialect, compile_kwargs=options))
+        condition: Any = literal_column(f"NOT ({compiled.replace('%%', '%')})")
+        keys = [*self.table.columns]
+        found = None
+        with suppress(DBAPIError), self.savepoint():
+            found = self.connection.execute(select(*keys).where(condition).limit(1)).first() if keys else None
+        if found is None:
+            return ""
+        return " " + ", ".join(f"{key.name}={shortened(str(each))}" for key, each in zip(keys, found, strict=True))
 
     def _has_none(self, condition: _Way, old: str, new: str) -> bool:
         name = self._name
