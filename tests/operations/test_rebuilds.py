@@ -758,3 +758,13 @@ def test_what_becomes_of_a_value_may_be_said_on_postgres(project: Config, run: M
     assert rows(database, "SELECT x FROM t") == [(1,)]
     run(database, "op.alter_column('t', 'x', type_=sa.String(5))")
     assert rows(database, "SELECT x FROM t") == [("1",)]
+
+
+def test_a_value_that_a_migrations_own_conversion_does_not_take_is_named_on_postgres(
+    project: Config, run: Migrate
+) -> None:
+    database = project.database("postgres")
+    execute(database, "CREATE TABLE x (id INTEGER PRIMARY KEY, x VARCHAR(9))")
+    execute(database, "INSERT INTO x VALUES (1, '5'), (2, NULL), (3, 'x2')")
+    with pytest.raises(UnrepresentableValueError, match="x id=3: column 'x' holds 'x2', which would not stay"):
+        run(database, altered("'x', type_=sa.Integer(), postgresql_using='x::integer'", "x"))

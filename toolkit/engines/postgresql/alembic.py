@@ -38,9 +38,9 @@ _JSON = frozenset({"json", "jsonb"})
 _Way = Callable[[str], str]
 # In pg_temp, and gone with the savepoint: each row is tried by itself, which takes long, so only when one fails.
 _TRY_EACH = """
-CREATE FUNCTION pg_temp.toolkit_loses(value {old}) RETURNS boolean LANGUAGE plpgsql AS $toolkit$
+CREATE OR REPLACE FUNCTION pg_temp.toolkit_loses(toolkit_row {place}) RETURNS boolean LANGUAGE plpgsql AS $toolkit$
 BEGIN
-    RETURN {condition};
+    RETURN (SELECT {condition} FROM (SELECT (toolkit_row).*) AS {table});
 EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
     RETURN true;
 END $toolkit$
@@ -77,6 +77,9 @@ class PostgresqlImpl(AlembicPostgresqlImpl):
                 with change.savepoint():
                     super().alter_column(table_name, column_name, **options)
             except DBAPIError as error:
+                using = options.get("postgresql_using")
+                if type_ is not None and using and _state(error).startswith(_REFUSED_VALUE):
+                    change.require_convertible(using, type_)
                 if type_ is None or _state(error) != _DEFAULT_OF_ANOTHER_TYPE:
                     raise
                 with change.default_kept(type_, is_replaced=options.get("server_default", False) is not False):
@@ -203,11 +206,25 @@ class _Change:
                 return False
             if not _state(error).startswith(_REFUSED_VALUE):
                 raise
-            with self.savepoint():
-                self._run(_TRY_EACH.format(old=old, condition=condition("value")))
-                self._refuse(f"{name} IS NOT NULL AND pg_temp.toolkit_loses({name})", new)
+            self._try_each(f"{name} IS NOT NULL AND {condition(name)}", new)
             raise
         return True
+
+    def _try_each(self, condition: str, new: str) -> None:
+        table = self.connection.dialect.identifier_preparer.quote_identifier(self.table.name)
+        with self.savepoint():
+            self._run(_TRY_EACH.format(place=self._place, table=table, condition=condition))
+            self._refuse(f"pg_temp.toolkit_loses({table}.*)", new)
+
+    def require_convertible(self, using: str, type_: TypeEngine[Any]) -> None:
+        """See that what a migration says a value becomes can be of the new type.
+
+        Raises:
+            UnrepresentableValueError: it cannot.
+        """
+        new = self._text(type_)
+        # An aggregate, so that it is computed.
+        self._try_each(f"count(CAST(({using}) AS {new})) < 0", new)
 
     def _refuse(self, condition: str, new: str) -> None:
         require_none(self.connection, self.table, self._column, condition, lost_as(new))
