@@ -535,7 +535,7 @@ def test_a_rebuild_on_duckdb_keeps_what_the_catalogue_has(project: Config, run: 
         "CREATE TYPE mood AS ENUM ('a', 'b')",
         "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER DEFAULT 7 CHECK (a > 0), m mood, s STRUCT(x INTEGER), "
         "l INTEGER[], n TIMESTAMP_NS, h HUGEINT, UNIQUE (a, h), g INTEGER GENERATED ALWAYS AS (a * 2))",
-        "CREATE INDEX i ON t (abs(a))",
+        "CREATE UNIQUE INDEX i ON t (abs(a))",
         "COMMENT ON INDEX i IS 'it''s :x'",
         "COMMENT ON COLUMN t.a IS '5%'",
         "INSERT INTO t (id, a, m, s, l, n) VALUES (1, 5, 'a', {'x': 1}, [1, NULL], '2024-05-06 07:08:09.123456789')",
