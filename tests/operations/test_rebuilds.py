@@ -535,7 +535,7 @@ def test_a_rebuild_on_duckdb_keeps_what_the_catalogue_has(project: Config, run: 
         "CREATE TYPE mood AS ENUM ('a', 'b')",
         "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER DEFAULT 7 CHECK (a > 0), m mood, s STRUCT(x INTEGER), "
         "l INTEGER[], n TIMESTAMP_NS, h HUGEINT, UNIQUE (a, h), g INTEGER GENERATED ALWAYS AS (a * 2))",
-        "CREATE UNIQUE INDEX i ON t (abs(a))",
+        "CREATE INDEX i ON t (abs(a))",
         "COMMENT ON INDEX i IS 'it''s :x'",
         "COMMENT ON COLUMN t.a IS '5%'",
         "INSERT INTO t (id, a, m, s, l, n) VALUES (1, 5, 'a', {'x': 1}, [1, NULL], '2024-05-06 07:08:09.123456789')",
@@ -571,6 +571,13 @@ def test_what_makes_a_rebuild_on_duckdb_fail_is_not_hidden_by_its_transactions_e
     with pytest.raises(ToolkitError, match=problem):
         run(database, f"with op.batch_alter_table('t') as batch_op:\n    batch_op.{operation}")
     assert rows(database, "SELECT a, b FROM t") == [(5, 3), (7, 3)]
+
+
+def test_a_unique_index_of_an_expression_is_made_on_every_engine(database: Database, run: Migrate) -> None:
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR(9))", "INSERT INTO t VALUES (1, 'a')")
+    run(database, "op.create_index('i', 't', [sa.literal_column('lower(a)')], unique=True)")
+    with pytest.raises(sa.exc.DBAPIError, match=r"(?i)unique|duplicate"):
+        execute(database, "INSERT INTO t VALUES (2, 'A')")
 
 
 def test_a_check_on_duckdb_follows_and_goes_with_a_column_of_a_hostile_name(project: Config, run: Migrate) -> None:
