@@ -528,6 +528,21 @@ def test_what_a_rebuild_on_duckdb_would_lose_fails_it(
     assert rows(database, "SELECT * FROM t") == [(1, 2, None)]
 
 
+@pytest.mark.parametrize("name", ["sqlite", "duckdb"])
+def test_a_rebuild_that_fails_leaves_the_table_also_where_nothing_is_undone(
+    project: Config, run: Migrate, name: str
+) -> None:
+    database = project.database(name)
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, x INTEGER)", "INSERT INTO t VALUES (1, 2, 3)")
+    columns = "sa.Column('id', sa.Integer, primary_key=True), sa.Column('a', sa.Integer)"
+    change = altered("'a', nullable=False").replace("'t'", f"'t', copy_from=sa.Table('t', sa.MetaData(), {columns})")
+    with pytest.raises(MigrationError, match="t cannot be changed in this way"):
+        run(database, "with op.get_context().autocommit_block():\n    " + change.replace("\n", "\n    "))
+    with connected(database) as connection:
+        assert {*sa.inspect(connection).get_table_names()} <= {"t", "alembic_versions"}
+    assert rows(database, "SELECT * FROM t") == [(1, 2, 3)]
+
+
 def test_a_rebuild_on_duckdb_keeps_what_the_catalogue_has(project: Config, run: Migrate) -> None:
     database = project.database("duckdb")
     execute(
