@@ -528,6 +528,21 @@ def test_what_a_rebuild_on_duckdb_would_lose_fails_it(
     assert rows(database, "SELECT * FROM t") == [(1, 2, None)]
 
 
+@pytest.mark.parametrize("name", ["sqlite", "duckdb"])
+def test_a_rebuild_that_fails_leaves_the_table_also_where_nothing_is_undone(
+    project: Config, run: Migrate, name: str
+) -> None:
+    database = project.database(name)
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, x INTEGER)", "INSERT INTO t VALUES (1, 2, 3)")
+    columns = "sa.Column('id', sa.Integer, primary_key=True), sa.Column('a', sa.Integer)"
+    change = altered("'a', nullable=False").replace("'t'", f"'t', copy_from=sa.Table('t', sa.MetaData(), {columns})")
+    with pytest.raises(MigrationError, match="t cannot be changed in this way"):
+        run(database, "with op.get_context().autocommit_block():\n    " + change.replace("\n", "\n    "))
+    with connected(database) as connection:
+        assert {*sa.inspect(connection).get_table_names()} <= {"t", "alembic_versions"}
+    assert rows(database, "SELECT * FROM t") == [(1, 2, 3)]
+
+
 def test_a_rebuild_on_duckdb_keeps_what_the_catalogue_has(project: Config, run: Migrate) -> None:
     database = project.database("duckdb")
     execute(
@@ -571,6 +586,13 @@ def test_what_makes_a_rebuild_on_duckdb_fail_is_not_hidden_by_its_transactions_e
     with pytest.raises(ToolkitError, match=problem):
         run(database, f"with op.batch_alter_table('t') as batch_op:\n    batch_op.{operation}")
     assert rows(database, "SELECT a, b FROM t") == [(5, 3), (7, 3)]
+
+
+def test_a_unique_index_of_an_expression_is_made_on_every_engine(database: Database, run: Migrate) -> None:
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR(9))", "INSERT INTO t VALUES (1, 'a')")
+    run(database, "op.create_index('i', 't', [sa.literal_column('lower(a)')], unique=True)")
+    with pytest.raises(sa.exc.DBAPIError, match=r"(?i)unique|duplicate"):
+        execute(database, "INSERT INTO t VALUES (2, 'A')")
 
 
 def test_a_check_on_duckdb_follows_and_goes_with_a_column_of_a_hostile_name(project: Config, run: Migrate) -> None:
@@ -677,6 +699,53 @@ def test_a_value_that_postgres_refuses_is_named_with_its_row(
         run(database, altered(f"'x', type_={new}"))
 
 
+@pytest.mark.parametrize(
+    ("operation", "problem"),
+    [
+        (
+            "create_check_constraint('low', \"a < 6 AND z <> '5%%'\")",
+            "t id=2 cannot be as the migration wants it: .*low",
+        ),
+        (
+            "create_unique_constraint('uq', ['b'])",
+            r"t cannot be as the migration wants it: .*\(b\)=\(3\) is duplicated",
+        ),
+        ("create_index('uq', ['b'], unique=True)", r"t cannot be as the migration wants it: .*\(b\)=\(3\) is dupl"),
+        ("create_foreign_key('fk', 't', ['b'], ['id'])", r"t cannot be as .*\(b\)=\(3\) is not present"),
+    ],
+)
+def test_a_row_that_a_migration_makes_wrong_is_named_on_postgres(
+    project: Config, run: Migrate, operation: str, problem: str
+) -> None:
+    database = project.database("postgres")
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b INT, z TEXT DEFAULT 'z')")
+    execute(database, "INSERT INTO t VALUES (1, 5, 3), (2, 7, 3)")
+    with pytest.raises(MigrationError, match=problem):
+        run(database, f"with op.batch_alter_table('t') as batch_op:\n    batch_op.{operation}")
+
+
+def test_operations_outside_of_batches_do_the_same_on_every_engine(database: Database, run: Migrate) -> None:
+    execute(database, "CREATE TABLE p (id INTEGER PRIMARY KEY)", "INSERT INTO p VALUES (5)")
+    execute(database, "CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a VARCHAR(9), b INTEGER)")
+    execute(database, "INSERT INTO t VALUES (1, '7', 5)")
+    operations = (
+        "alter_column('t', 'a', existing_type=sa.String(9), type_=sa.Integer(), nullable=False)",
+        "create_check_constraint('low', 't', 'a < 9')",
+        "create_unique_constraint('uq', 't', ['b'])",
+        "create_foreign_key('fk', 't', 'p', ['b'], ['id'])",
+        "alter_column('t', 'b', new_column_name='c')",
+    )
+    run(database, "\n".join(f"op.{each}" for each in operations))
+    with connected(database) as connection:
+        inspector = sa.inspect(connection)
+        assert [each["nullable"] for each in inspector.get_columns("t")] == [False, False, True]
+        assert "low" in {each["name"] for each in inspector.get_check_constraints("t")}
+        assert ["c"] in [each["column_names"] for each in inspector.get_unique_constraints("t")]
+    assert rows(database, "SELECT * FROM t") == [(1, 7, 5)]
+    with pytest.raises(MigrationError, match=r"t(\.| has no column ')none"):
+        run(database, "op.alter_column('t', 'none', type_=sa.Integer())")
+
+
 def test_what_stands_in_the_way_of_a_change_on_postgres_is_named(project: Config, run: Migrate) -> None:
     database = project.database("postgres")
     execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)", "CREATE VIEW seen AS SELECT x FROM t")
@@ -711,3 +780,13 @@ def test_what_becomes_of_a_value_may_be_said_on_postgres(project: Config, run: M
     assert rows(database, "SELECT x FROM t") == [(1,)]
     run(database, "op.alter_column('t', 'x', type_=sa.String(5))")
     assert rows(database, "SELECT x FROM t") == [("1",)]
+
+
+def test_a_value_that_a_migrations_own_conversion_does_not_take_is_named_on_postgres(
+    project: Config, run: Migrate
+) -> None:
+    database = project.database("postgres")
+    execute(database, "CREATE TABLE x (id INTEGER PRIMARY KEY, x VARCHAR(9))")
+    execute(database, "INSERT INTO x VALUES (1, '5'), (2, NULL), (3, 'x2')")
+    with pytest.raises(UnrepresentableValueError, match="x id=3: column 'x' holds 'x2', which would not stay"):
+        run(database, altered("'x', type_=sa.Integer(), postgresql_using='x::integer'", "x"))

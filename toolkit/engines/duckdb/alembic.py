@@ -154,10 +154,6 @@ class DuckDBImpl(CheckedSteps):
         if self.as_sql:
             super().rename_table(old_table_name, new_table_name, schema)
             return
-        if self._kept is not None:
-            # The end of a rebuild, but for the indexes.
-            kept, self._kept = self._kept, None
-            kept.require(old_table_name)
         if (schema, old_table_name) in self._indexed or self._inspector.get_indexes(old_table_name, schema):
             self._copy_table(old_table_name, new_table_name, schema)
         else:
@@ -175,7 +171,14 @@ class DuckDBImpl(CheckedSteps):
         if self._kept is not None and table is self._kept.new_table:
             # Alembic calls this while it handles what stopped the copying, which ended DuckDB's transaction, too.
             kept, self._kept = self._kept, None
-            raise kept.refused(sys.exc_info()[1])
+            error = kept.refused(sys.exc_info()[1])
+            if error.__cause__ is None:
+                super().drop_table(table, **options)
+            raise error
+        if self._kept is not None and table is self._kept.old_table:
+            # A rebuild, whose new table has the rows by now.
+            self._kept.require()
+            self._kept = None
         owned = [] if self.as_sql else owned_sequences(self._connection, table)
         super().drop_table(table, **options)
         self._indexed.discard((table.schema, table.name))

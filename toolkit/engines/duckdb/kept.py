@@ -57,7 +57,12 @@ class Kept(BatchChanges):
         self._before = dict(self._things(old.name))
         self.index_comments = {row.name: row.comment for row in self._ask(_INDEXES, old.name) if row.comment}
 
-    def require(self, temporary: str) -> None:
+    @property
+    def old_table(self) -> Table:
+        """The one that goes."""
+        return self._old
+
+    def require(self) -> None:
         """See that nothing is lost in the new table, which holds the rows and has another name as yet.
 
         Raises:
@@ -65,7 +70,9 @@ class Kept(BatchChanges):
         """
         # Alembic makes the indexes when it has the old one's name.
         to_come = (*self._batch.indexes.values(), *self._batch.new_indexes.values())
-        after = dict(self._things(temporary)) | {self._thing("index", str(each.name)): "" for each in to_come}
+        after = dict(self._things(self._batch.temp_table_name)) | {
+            self._thing("index", str(each.name)): "" for each in to_come
+        }
         after |= {self._unique([column.name for column in each.columns]): "" for each in to_come if each.unique}
         require_nothing_lost(self._old.fullname, self._before, after, self)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl as AlembicSQLiteImpl
+from alembic.operations.batch import ApplyBatchImpl
 from alembic.util import CommandError
-from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Integer, inspect, text
+from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Integer, MetaData, Table, inspect, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateSequence, DropSequence
 from sqlalchemy.sql.functions import next_value
@@ -28,10 +29,10 @@ from toolkit.engines.sqlite.rebuild import Rebuild
 from toolkit.engines.sqlite.refused_copy import refused_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
-    from alembic.operations.batch import ApplyBatchImpl, BatchOperationsImpl
-    from sqlalchemy import Index, Inspector, Table
+    from alembic.operations.batch import BatchOperationsImpl
+    from sqlalchemy import Index, Inspector
     from sqlalchemy.types import TypeEngine
 
 _BINARY_TYPES: dict[str, type[BINARY | VARBINARY]] = {"BINARY": BINARY, "VARBINARY": VARBINARY}
@@ -56,6 +57,44 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         # Those without a name that are to go, by what they are and their columns.
         self._dropped_unnamed: list[Unnamed] = []
 
+    # -- operations outside of batches -----------------------------------------------------------------------
+
+    def alter_column(self, table_name: str, column_name: str, *, schema: str | None = None, **options: Any) -> None:
+        """In place if it only gives another name; SQLite itself can do no more."""
+        if self.as_sql or _is_renaming("alter_column", (), options):
+            super().alter_column(table_name, column_name, schema=schema, **options)
+            return
+        self._require_columns(table_name, schema, {column_name})
+        self._make_anew(table_name, schema, lambda batch: batch.alter_column(table_name, column_name, **options))
+
+    def add_constraint(self, const: Any, **options: Any) -> None:
+        """By making the table anew; those of types are left out, as Alembic does."""
+        if self.as_sql or const._create_rule is not None:  # noqa: SLF001 - as Alembic's own implementation asks
+            super().add_constraint(const, **options)
+            return
+        self._make_anew(const.table.name, const.table.schema, lambda batch: batch.add_constraint(const))
+
+    def drop_constraint(self, const: Any, **options: Any) -> None:
+        """By making the table anew."""
+        if self.as_sql or const._create_rule is not None:  # noqa: SLF001 - as Alembic's own implementation asks
+            super().drop_constraint(const, **options)
+            return
+        self._make_anew(const.table.name, const.table.schema, lambda batch: batch.drop_constraint(const))
+
+    def _make_anew(self, table_name: str, schema: str | None, change: Callable[[ApplyBatchImpl], None]) -> None:
+        listeners = [("column_reflect", self.autogen_column_reflect)]
+        bind = self.connection
+        table = Table(table_name, MetaData(), schema=schema, autoload_with=bind, listeners=listeners)
+        batch = ApplyBatchImpl(self, table, (), {}, reflected=True)
+        change(batch)
+        batch._create(self)  # noqa: SLF001 - what Alembic's batch mode itself does at its end
+
+    def _require_columns(self, table_name: str, schema: str | None, names: Collection[str]) -> None:
+        assert self.connection is not None
+        there = {each["name"] for each in inspect(self.connection).get_columns(table_name, schema)}
+        if missing := {*names} - there:
+            raise CommandError(f"{table_name} has no column {', '.join(map(repr, sorted(missing)))}.")
+
     def find_broken(self, known: Mapping[str, str] | None) -> Mapping[str, str]:
         """The views that cannot be read, the triggers that cannot run, the foreign keys without a table."""
         del known
@@ -73,6 +112,8 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
             return False
         if not any(map(_adds_required, batch_op.batch)) and not super().requires_recreate_in_batch(batch_op):
             return False
+        if not self.as_sql and batch_op.copy_from is None:
+            self._require_columns(batch_op.table_name, batch_op.schema, _named_columns(batch_op.batch))
         if not self.as_sql:
             # Alembic looks for them in what was reflected, where indexes over expressions are not. It may ask twice.
             dropped = (arguments[0].name for operation, arguments, _ in batch_op.batch if operation == "drop_index")
@@ -213,6 +254,14 @@ def _without_sequence(column: Column[Any]) -> None:
     """Let a column have no default that only a sequence gives; a key of whole numbers counts by itself."""
     if isinstance(getattr(column.server_default, "arg", None), next_value):
         column.server_default = None
+
+
+def _named_columns(operations: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> set[str]:
+    """The columns that operations of a batch change or drop, but for those that it adds."""
+    added = {arguments[1].name for operation, arguments, _ in operations if operation == "add_column"}
+    altered = {arguments[1] for operation, arguments, _ in operations if operation == "alter_column"}
+    dropped = {arguments[1].name for operation, arguments, _ in operations if operation == "drop_column"}
+    return {str(each) for each in altered | dropped} - added
 
 
 def _adds_required(each: tuple[str, tuple[Any, ...], dict[str, Any]]) -> bool:

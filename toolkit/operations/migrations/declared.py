@@ -162,7 +162,7 @@ def _listening(context: MigrationContext, found: Declared) -> Iterator[None]:
         yield batch
 
     operations.invoke, operations.batch_alter_table = invoke, batch_alter_table
-    operations.get_bind = lambda: SilentConnection(context.dialect, found)
+    operations.get_bind = lambda: SilentConnection(context.dialect, found.tables)
     operations._install_proxy()  # noqa: SLF001 - as `Operations.context` does, whose operations do what they say
     try:
         yield

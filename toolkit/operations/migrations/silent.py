@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,8 +10,6 @@ from sqlalchemy.inspection import _inspects
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
-
-    from toolkit.operations.migrations.declared import Declared
 
 _ONE = ("scalar", "first", "fetchone", "one_or_none", "scalar_one_or_none")
 _ALL = ("all", "fetchall", "fetchmany", "partitions")
@@ -22,8 +20,8 @@ class SilentConnection:
 
     rowcount = 0
 
-    def __init__(self, dialect: Dialect, declared: Declared) -> None:
-        self.dialect, self.declared = dialect, declared
+    def __init__(self, dialect: Dialect, tables: Mapping[tuple[str | None, str], Any]) -> None:
+        self.dialect, self.tables = dialect, tables
         self.engine = SimpleNamespace(dialect=dialect, name=dialect.name)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -47,7 +45,7 @@ class _Inspector:
     """Tells of the tables that are declared so far."""
 
     def __init__(self, connection: SilentConnection) -> None:
-        self._tables = connection.declared.tables
+        self._tables = connection.tables
 
     def get_table_names(self, schema: str | None = None) -> list[str]:
         """Those of one schema."""
