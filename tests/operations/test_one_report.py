@@ -42,7 +42,7 @@ def test_rows_without_a_parent_are_told_with_values_that_do_not_fit_and_what_kee
         "j.d: 1 value, holds no valid JSON, which postgres cannot keep: '{a}' (id=2)",
         "k.j: 2 values, no row of j that it points at: … (id=2), …",
     ]
-    assert "Or keep such texts as strings: --convert j.d:json." in refused.value.advice
+    assert "Or have it converted as the source is read: --convert j.d:json." in refused.value.advice
     execute(bare.database("sqlite"), "DELETE FROM k WHERE id > 1")
     assert sync(bare, "sqlite", "postgres", convert=["j.d:json"]).verified
 
