@@ -49,7 +49,7 @@ from toolkit.engines.portable.literals import quoted_text
 from toolkit.engines.portable.migration_steps import CheckedSteps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from alembic.operations.batch import BatchOperationsImpl
     from sqlalchemy import Connection, Inspector
@@ -61,6 +61,8 @@ class DuckDBImpl(CheckedSteps):
 
     __dialect__ = "duckdb"
     transactional_ddl = True
+    # The tables, as schema and name, of which somebody tells the foreign keys, as DuckDB does not.
+    told_foreign_keys: Collection[tuple[str | None, str]] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -301,9 +303,10 @@ class DuckDBImpl(CheckedSteps):
                 unique.name = name
 
     def correct_for_autogen_foreignkeys(self, conn_fks: set[Any], metadata_fks: set[Any]) -> None:
-        """None are compared."""
-        conn_fks.clear()
-        metadata_fks.clear()
+        """None are compared but those that are told."""
+        for keys in (conn_fks, metadata_fks):
+            for each in [each for each in keys if (each.table.schema, each.table.name) not in self.told_foreign_keys]:
+                keys.discard(each)
 
     def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
         """By columns. DuckDB rewrites expressions, so indexes over some are equal when their names are."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CheckConstraint, text
+from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, UniqueConstraint, text
+
+from toolkit.core.implicit_names import implicit_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from alembic.operations.batch import ApplyBatchImpl
-    from sqlalchemy import Table, TextClause
+    from sqlalchemy import Inspector, Table, TextClause
 
+Unnamed = tuple[type[Constraint], list[str]]
+"""A constraint without a name: what it is, and its columns."""
 # A text, a quoted identifier, or a plain one that is not the name of a function.
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b[A-Za-z_]\w*\b(?!\s*\()""")
 
@@ -37,6 +41,30 @@ def follow_columns(batch: ApplyBatchImpl, table: Table) -> None:
     for column in batch.new_table.columns:
         if column.computed is not None and renamed:
             column.computed.sqltext = _with_names(_written(column.computed.sqltext), renamed)
+
+
+def unnamed_constraints(inspector: Inspector, table_name: str, schema: str | None) -> dict[str, Unnamed]:
+    """The constraints of a table that have no name, by that which PostgreSQL would give them."""
+    found: dict[str, Unnamed] = {}
+    for unique in inspector.get_unique_constraints(table_name, schema):
+        if unique["name"] is None:
+            columns = unique["column_names"]
+            found[implicit_name(table_name, columns, "key")] = (UniqueConstraint, columns)
+    for key in inspector.get_foreign_keys(table_name, schema):
+        if key["name"] is None:
+            columns = key["constrained_columns"]
+            found[implicit_name(table_name, columns, "fkey")] = (ForeignKeyConstraint, columns)
+    return found
+
+
+def without_unnamed(batch: ApplyBatchImpl, dropped: Collection[Unnamed]) -> None:
+    """Leave such constraints out of the new table; one of a name over the same columns stays."""
+    assert batch.new_table is not None
+    for constraints in (batch.unnamed_constraints, batch.new_table.constraints):
+        for each in list(constraints):
+            place = type(each), [column.name for column in getattr(each, "columns", ())]
+            if each.name is None and place in dropped:
+                constraints.remove(each)
 
 
 def unquoted_identifier(identifier: str) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from alembic.ddl.postgresql import PostgresqlImpl as AlembicPostgresqlImpl
 from sqlalchemy import CheckConstraint, Column, MetaData, Table, inspect, literal_column, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from toolkit.core.values import shortened
 from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
 from toolkit.engines.portable.kept_values import lost, require_members
+from toolkit.engines.postgresql.alembic_enums import EnumeratingImpl
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ END $toolkit$
 """
 
 
-class PostgresqlImpl(AlembicPostgresqlImpl):
+class PostgresqlImpl(EnumeratingImpl):
     """Changes a type where every value stays what it is, as text or by itself; names the first row that would not."""
 
     __dialect__ = "postgresql"
@@ -63,6 +63,8 @@ class PostgresqlImpl(AlembicPostgresqlImpl):
         **options: Any,
     ) -> None:
         """Look at the values before; who gives `postgresql_using` has said what they become."""
+        if type_ is not None and not self.as_sql:
+            type_ = self.prepare_values(table_name, column_name, type_, schema, options)
         options |= {"nullable": nullable, "type_": type_, "schema": schema}
         if self.as_sql:
             super().alter_column(table_name, column_name, **options)
@@ -112,6 +114,12 @@ class PostgresqlImpl(AlembicPostgresqlImpl):
                 f"{place} cannot be as the migration wants it: {said.diag.message_primary}{detail}.",
                 "Correct such rows in a migration before this one (op.execute).",
             ) from error
+
+    def render_ddl_sql_expr(self, *arguments: Any, **options: Any) -> str:
+        """An expression to be written into a migration: for every driver, and so without per cent signs doubled."""
+        text = super().render_ddl_sql_expr(*arguments, **options)
+        is_doubled = self.dialect.identifier_preparer._double_percents  # noqa: SLF001 - there is no public one
+        return text.replace("%%", "%") if is_doubled else text
 
 
 class _Change:

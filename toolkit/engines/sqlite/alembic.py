@@ -6,13 +6,21 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl as AlembicSQLiteImpl
 from alembic.operations.batch import ApplyBatchImpl
 from alembic.util import CommandError
-from sqlalchemy import BINARY, INTEGER, VARBINARY, Connection, MetaData, Table, inspect, text
+from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Integer, MetaData, Table, inspect, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateSequence, DropSequence
+from sqlalchemy.sql.functions import next_value
 
-from toolkit.engines.portable.alembic_batch import follow_columns
+from toolkit.engines.portable.alembic_batch import (
+    Unnamed,
+    follow_columns,
+    unnamed_constraints,
+    without_unnamed,
+)
 from toolkit.engines.portable.changed_types import require_unique
 from toolkit.engines.portable.migration_steps import CheckedSteps
 from toolkit.engines.sqlite.conversions import kind_of
@@ -24,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from alembic.operations.batch import BatchOperationsImpl
-    from sqlalchemy import Column, Index, Inspector
+    from sqlalchemy import Index, Inspector
     from sqlalchemy.types import TypeEngine
 
 _BINARY_TYPES: dict[str, type[BINARY | VARBINARY]] = {"BINARY": BINARY, "VARBINARY": VARBINARY}
@@ -46,6 +54,8 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         super().__init__(*args, **kwargs)
         self._rebuild: Rebuild | None = None
         self._dropped_indexes: set[str] = set()
+        # Those without a name that are to go, by what they are and their columns.
+        self._dropped_unnamed: list[Unnamed] = []
 
     # -- operations outside of batches -----------------------------------------------------------------------
 
@@ -95,6 +105,9 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
 
     def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
         """Whether the table has to be made anew."""
+        if self._dropped_unnamed:
+            # It was asked before.
+            return True
         if all(_is_renaming(*each) for each in batch_op.batch):
             return False
         if not any(map(_adds_required, batch_op.batch)) and not super().requires_recreate_in_batch(batch_op):
@@ -106,6 +119,7 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
             dropped = (arguments[0].name for operation, arguments, _ in batch_op.batch if operation == "drop_index")
             self._dropped_indexes.update(dropped)
             batch_op.batch = [each for each in batch_op.batch if each[0] != "drop_index"]
+            self._drop_unnamed(batch_op)
             for operation, _, options in batch_op.batch:
                 if operation == "alter_column" and options.get("name"):
                     # Alembic would take away the CHECK of an enum, and count on the type to bring another.
@@ -129,14 +143,37 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
             return
         assert self.connection is not None
         dropped, self._dropped_indexes = self._dropped_indexes, set()
+        unnamed, self._dropped_unnamed = self._dropped_unnamed, []
+        without_unnamed(batch_impl, unnamed)
         self._rebuild = Rebuild(self.connection, batch_impl, table, dropped)
+
+    def _drop_unnamed(self, batch_op: BatchOperationsImpl) -> None:
+        """Take out of a batch what drops constraints that have no name here, by that which they have elsewhere."""
+        assert self.connection is not None
+        there = unnamed_constraints(inspect(self.connection), batch_op.table_name, batch_op.schema)
+        dropped = [each for each in batch_op.batch if each[0] == "drop_constraint" and str(each[1][0].name) in there]
+        self._dropped_unnamed += [there[str(arguments[0].name)] for _, arguments, _ in dropped]
+        batch_op.batch = [each for each in batch_op.batch if each not in dropped]
 
     def create_table(self, table: Table, **options: Any) -> None:
         """The table, or the new one of a rebuild."""
         if self._rebuild is not None and table is self._rebuild.new_table:
             self._rebuild.create()
         else:
+            for column in table.columns:
+                _without_sequence(column)
             super().create_table(table, **options)
+
+    def add_column(self, table_name: str, column: Column[Any], **options: Any) -> None:
+        """The column; SQLite knows no sequences."""
+        _without_sequence(column)
+        super().add_column(table_name, column, **options)
+
+    def _exec(self, construct: Any, *arguments: Any, **options: Any) -> Any:
+        """Executes it, unless it is of a sequence."""
+        if isinstance(construct, CreateSequence | DropSequence):
+            return None
+        return super()._exec(construct, *arguments, **options)
 
     def create_index(self, index: Index, **options: Any) -> None:
         """The index; if rows are in its way, names them."""
@@ -169,9 +206,31 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
 
     # -- comparison ----------------------------------------------------------------------------------------
 
+    def correct_for_autogen_constraints(
+        self,
+        conn_unique_constraints: set[Any],
+        conn_indexes: set[Any],
+        metadata_unique_constraints: set[Any],
+        metadata_indexes: set[Any],
+    ) -> None:
+        """Leave out the indexes that are there, but over expressions: reflection does not show those."""
+        assert self.connection is not None
+        shown = {each.name for each in conn_indexes}
+        for index in list(metadata_indexes):
+            schema = self.dialect.identifier_preparer.quote(index.table.schema or "main")
+            query = text(f"SELECT 1 FROM {schema}.sqlite_master WHERE type = 'index' AND name = :name")
+            if index.name not in shown and self.connection.scalar(query, {"name": index.name}):
+                metadata_indexes.discard(index)
+
+    def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
+        """By columns: what else an index is of, or in which order, SQLite's reflection does not show."""
+        if any(not isinstance(each, Column) for each in metadata_index.expressions):
+            return ComparisonResult.Skip("SQLite does not tell")
+        return super().compare_indexes(metadata_index, reflected_index)
+
     def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:
         """Whether a migration would change the type; a rebuild leaves the number of rows INTEGER, of whatever size."""
-        is_number = isinstance(inspector_column.type, INTEGER) and [*inspector_column.table.primary_key] == [
+        is_number = type(inspector_column.type) in {INTEGER, Integer} and [*inspector_column.table.primary_key] == [
             inspector_column
         ]
         wanted = self.dialect.type_compiler_instance.process(metadata_column.type)
@@ -197,6 +256,12 @@ def _named_columns(operations: list[tuple[str, tuple[Any, ...], dict[str, Any]]]
     altered = {arguments[1] for operation, arguments, _ in operations if operation == "alter_column"}
     dropped = {arguments[1].name for operation, arguments, _ in operations if operation == "drop_column"}
     return {str(each) for each in altered | dropped} - added
+
+
+def _without_sequence(column: Column[Any]) -> None:
+    """Let a column have no default that only a sequence gives; a key of whole numbers counts by itself."""
+    if isinstance(getattr(column.server_default, "arg", None), next_value):
+        column.server_default = None
 
 
 def _adds_required(each: tuple[str, tuple[Any, ...], dict[str, Any]]) -> bool:

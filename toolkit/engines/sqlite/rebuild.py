@@ -271,10 +271,13 @@ class Rebuild:
         # As reflected and as written in `table_args`, one CHECK may be there twice.
         for new in sorted(self.new_table.constraints, key=lambda each: str(each.name)):
             is_there = str(new.name) in copied if new.name else described(new) in unnamed
-            if isinstance(new, PrimaryKeyConstraint) or is_there:
+            # Types bring constraints for single engines: Advanced Alchemy's JsonB one for Oracle.
+            rule = new._create_rule  # noqa: SLF001 - as SQLAlchemy's own compiler asks
+            if isinstance(new, PrimaryKeyConstraint) or is_there or not (rule is None or rule(self._compiler)):
                 continue
             text = self._compiler.process(new)
             if text and normalised(text) not in present:
+                present.add(normalised(text))
                 self._append(text)
         self._change_primary_key()
 

@@ -57,7 +57,9 @@ def migrating(config: Config, committed: Committed | None = None) -> Iterator[No
 def _add(error: ToolkitError, committed: Committed | None, cause: BaseException | None = None) -> ToolkitError:
     """Say where it happened, and what was committed before."""
     place = _place_of(error if cause is None else cause)
-    told = (f"It happened in {place}." if place else "", committed.told() if committed else "")
+    told = [f"It happened in {place}." if place else ""]
+    if committed:
+        told += [committed.hidden_error(str(error)), committed.told()]
     if any(told):
         error.advise(" ".join(filter(None, told)))
     return error
