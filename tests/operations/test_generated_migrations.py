@@ -248,3 +248,42 @@ def test_what_was_changed_by_hand_is_a_difference(config: Config, tmp_path: Path
     for each in SEEN[name]:
         assert any(each in change for change in found), (each, found)
     assert many_types.KEY not in str(found)
+
+
+ASKING = """
+    bind = op.get_bind()
+    if not sa.inspect(bind).has_table("parent"):
+        op.create_table("parent", sa.Column("id", sa.Integer(), primary_key=True))
+    if "parent_id" not in [each["name"] for each in sa.inspect(bind).get_columns("parent")]:
+        op.add_column("parent", sa.Column("parent_id", sa.Integer()))
+        op.create_foreign_key("fk", "parent", "parent", ["parent_id"], ["id"])
+    for (number,) in bind.execute(sa.text("SELECT id FROM parent")).all():
+        bind.execute(sa.text("DELETE FROM parent"), {})
+"""
+ASKED, WITHOUT_KEY = sa.MetaData(), sa.MetaData()
+for _metadata_of_one, _keys in ((ASKED, [sa.ForeignKey("parent.id", name="fk")]), (WITHOUT_KEY, [])):
+    _parent = sa.Column("parent_id", sa.Integer, *_keys)
+    sa.Table("parent", _metadata_of_one, sa.Column("id", sa.Integer, primary_key=True), _parent)
+
+
+@pytest.mark.parametrize(
+    ("more", "not_compared"),
+    [("", ()), ("    {}[bind.engine.url]\n", ("foreign keys of parent",))],
+    ids=["asks", "counts on"],
+)
+def test_a_migration_that_asks_the_database_declares_all_the_same(
+    config: Config, tmp_path: Path, more: str, not_compared: tuple[str, ...]
+) -> None:
+    project = replace(config, root=tmp_path, migrations=tmp_path / "m", metadata=f"{__name__}:ASKED")
+    database = config.database("duckdb")
+    history.init(project.migrations)
+    made = history.make_migrations(database, project, "asking", autogenerate=False)
+    assert made is not None
+    text = made.path.read_text().replace('"""Changes of tables."""', '"""Changes."""' + ASKING)
+    made.path.write_text(text)
+    migrate.upgrade(database, project)
+    made.path.write_text(text.replace("    bind = op.get_bind()\n", f"    bind = op.get_bind()\n{more}"))
+    found = migrate.check(database, project)
+    assert (found.changes, found.not_compared) == ((), not_compared)
+    found = migrate.check(database, replace(project, metadata=f"{__name__}:WITHOUT_KEY"))
+    assert found.changes == (() if not_compared else ("remove foreign key fk on parent (parent_id)",))

@@ -87,6 +87,12 @@ class PostgresqlImpl(EnumeratingImpl):
                 with change.default_kept(type_, is_replaced=options.get("server_default", False) is not False):
                     super().alter_column(table_name, column_name, **options)
 
+    def render_ddl_sql_expr(self, *arguments: Any, **options: Any) -> str:
+        """An expression to be written into a migration: for every driver, and so without per cent signs doubled."""
+        text = super().render_ddl_sql_expr(*arguments, **options)
+        is_doubled = self.dialect.identifier_preparer._double_percents  # noqa: SLF001 - there is no public one
+        return text.replace("%%", "%") if is_doubled else text
+
     def add_constraint(self, const: Any, **options: Any) -> None:
         """The constraint; if rows are in its way, names the first."""
         with self._refused_rows(const.table, const if isinstance(const, CheckConstraint) else None):
@@ -114,12 +120,6 @@ class PostgresqlImpl(EnumeratingImpl):
                 f"{place} cannot be as the migration wants it: {said.diag.message_primary}{detail}.",
                 "Correct such rows in a migration before this one (op.execute).",
             ) from error
-
-    def render_ddl_sql_expr(self, *arguments: Any, **options: Any) -> str:
-        """An expression to be written into a migration: for every driver, and so without per cent signs doubled."""
-        text = super().render_ddl_sql_expr(*arguments, **options)
-        is_doubled = self.dialect.identifier_preparer._double_percents  # noqa: SLF001 - there is no public one
-        return text.replace("%%", "%") if is_doubled else text
 
 
 class _Change:

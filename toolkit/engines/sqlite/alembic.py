@@ -250,18 +250,18 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
             column_info["type"] = _BINARY_TYPES[declared[1].upper()](length)
 
 
+def _without_sequence(column: Column[Any]) -> None:
+    """Let a column have no default that only a sequence gives; a key of whole numbers counts by itself."""
+    if isinstance(getattr(column.server_default, "arg", None), next_value):
+        column.server_default = None
+
+
 def _named_columns(operations: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> set[str]:
     """The columns that operations of a batch change or drop, but for those that it adds."""
     added = {arguments[1].name for operation, arguments, _ in operations if operation == "add_column"}
     altered = {arguments[1] for operation, arguments, _ in operations if operation == "alter_column"}
     dropped = {arguments[1].name for operation, arguments, _ in operations if operation == "drop_column"}
     return {str(each) for each in altered | dropped} - added
-
-
-def _without_sequence(column: Column[Any]) -> None:
-    """Let a column have no default that only a sequence gives; a key of whole numbers counts by itself."""
-    if isinstance(getattr(column.server_default, "arg", None), next_value):
-        column.server_default = None
 
 
 def _adds_required(each: tuple[str, tuple[Any, ...], dict[str, Any]]) -> bool:

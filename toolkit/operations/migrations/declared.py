@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateSequence, DropSequence
 
 from toolkit.core.implicit_names import implicit_name
+from toolkit.operations.migrations.silent import SilentConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -125,7 +126,8 @@ def plain_copy(column: Column[Any]) -> Column[Any]:
 def declared_by(scripts: ScriptDirectory, dialect: Dialect, metadata: MetaData, revisions: Iterable[str]) -> Declared:
     """Let the migrations up to some revisions say what they do, and do nothing.
 
-    One that asks the database stops there: what it says after that is not known, `is_whole` tells.
+    One that asks the database finds no rows, and the tables that are declared so far. One that cannot go on with that
+    stops there: what it says after that is not known, `is_whole` tells.
     """
     found = Declared()
     options = {"as_sql": True, "output_buffer": io.StringIO(), "target_metadata": metadata}
@@ -140,14 +142,6 @@ def declared_by(scripts: ScriptDirectory, dialect: Dialect, metadata: MetaData, 
             except Exception:  # noqa: BLE001 - of a migration, and so any
                 found.is_whole = False
     return found
-
-
-class _NoConnection:
-    """Tells which engine it would be of; whoever asks for more stops there."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
-        self.engine = SimpleNamespace(dialect=dialect, name=dialect.name)
 
 
 @contextmanager
@@ -168,7 +162,7 @@ def _listening(context: MigrationContext, found: Declared) -> Iterator[None]:
         yield batch
 
     operations.invoke, operations.batch_alter_table = invoke, batch_alter_table
-    operations.get_bind = lambda: _NoConnection(context.dialect)
+    operations.get_bind = lambda: SilentConnection(context.dialect, found.tables)
     operations._install_proxy()  # noqa: SLF001 - as `Operations.context` does, whose operations do what they say
     try:
         yield

@@ -16,6 +16,7 @@ _NOW = re.compile(
 )
 _CASTS = r"(?:::[\w\".]+(?: \w+)*(?:\(\d+(?:,\s*\d+)?\))?(?: \w+)*(?:\[\])?)+"
 _CAST, _ANY_CAST = re.compile(_CASTS + "$"), re.compile(_CASTS)
+_NEXT = re.compile(r"nextval\('\"?(\w+)\"?'(?:::regclass)?\)")
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 _WRAPPED = re.compile(r"CAST\(('(?:[^']|'')*') AS [^']*\)", re.IGNORECASE)
 _BOOLEANS = {
@@ -65,6 +66,8 @@ def generic_default(text: str, type_: TypeEngine[Any]) -> Any:
     plain = _plain(text)
     if _NOW.fullmatch(plain):
         return sa.func.now()
+    if numbers := _NEXT.fullmatch(plain):
+        return sa.Sequence(numbers[1]).next_value()
     if isinstance(type_, sa.Boolean) and plain.lower().strip("'") in _BOOLEANS:
         return _BOOLEANS[plain.lower().strip("'")]()
     return sa.text(plain.replace(":", "\\:"))

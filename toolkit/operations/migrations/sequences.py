@@ -9,11 +9,9 @@ from alembic.operations import ops
 from sqlalchemy import Sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from alembic.autogenerate.api import AutogenContext
 
-    from toolkit.operations.migrations.declared import Place
+    from toolkit.operations.migrations.declared import Declared
 
 
 class SequenceOp(ops.MigrateOperation):
@@ -47,12 +45,10 @@ def rendered_sequence(sequence: Sequence) -> str:
     return f"sa.Sequence({str(sequence.name)!r}{given})"
 
 
-def compare_sequences(
-    autogenerate: AutogenContext, upgrade: ops.UpgradeOps, schemas: Any, declared: Mapping[Place, Sequence]
-) -> None:
+def compare_sequences(autogenerate: AutogenContext, upgrade: ops.UpgradeOps, schemas: Any, declared: Declared) -> None:
     """Make those that are lacking before all else, and let those of the history that no model has go after it.
 
-    An engine without sequences has all that the history declares.
+    An engine without sequences has all that the history declares, as far as that is known.
     """
     dialect: Any = autogenerate.dialect
     metadata: Any = autogenerate.metadata
@@ -60,10 +56,10 @@ def compare_sequences(
         (None if each.schema == dialect.default_schema_name else each.schema, str(each.name)): each
         for each in metadata._sequences.values()  # noqa: SLF001 - there is no public one
     }
-    there = {*declared}
+    there = {*declared.sequences} if declared.is_whole else {*wanted}
     if dialect.supports_sequences:
         names = autogenerate.inspector.get_sequence_names
         there = {(schema, name) for schema in schemas for name in names(schema=schema)}
     upgrade.ops[:0] = [SequenceOp(each, makes=True) for place, each in wanted.items() if place not in there]
-    gone = [each for place, each in declared.items() if place in there and place not in wanted]
+    gone = [each for place, each in declared.sequences.items() if place in there and place not in wanted]
     upgrade.ops += [SequenceOp(each, makes=False) for each in gone]

@@ -98,11 +98,15 @@ def _tell(autogenerate: AutogenContext, _: ops.UpgradeOps) -> PriorityDispatchRe
     comparison = _comparison(autogenerate)
     if comparison is not None:
         impl: Any = autogenerate.migration_context.impl
-        impl.told_foreign_keys = comparison.declared.tables.keys() if comparison.declared.is_whole else ()
+        if hasattr(impl, "told_foreign_keys") and comparison.declared.is_whole:
+            impl.told_foreign_keys = comparison.declared.tables.keys()
         plain = autogenerate.inspector
         inspector: Any = object.__new__(type("ToldInspector", (_Told, type(plain)), {}))
         vars(inspector).update(vars(plain))
         inspector.comparison, inspector.impl = comparison, impl
+        parts: list[Any] = [each for table in autogenerate.sorted_tables for each in table.constraints]
+        parts += [each for table in autogenerate.sorted_tables for each in table.indexes]
+        inspector.wanted = {str(each.name) for each in parts}
         vars(autogenerate)["inspector"] = inspector
     return PriorityDispatchResult.CONTINUE
 
@@ -110,7 +114,7 @@ def _tell(autogenerate: AutogenContext, _: ops.UpgradeOps) -> PriorityDispatchRe
 def _compare_schema(autogenerate: AutogenContext, upgrade: ops.UpgradeOps, schemas: Any) -> PriorityDispatchResult:
     comparison = _comparison(autogenerate)
     if comparison is not None:
-        compare_sequences(autogenerate, upgrade, schemas, comparison.declared.sequences)
+        compare_sequences(autogenerate, upgrade, schemas, comparison.declared)
     return PriorityDispatchResult.CONTINUE
 
 
@@ -211,6 +215,7 @@ class _Told(Inspector):
 
     comparison: Comparison
     impl: Any
+    wanted: set[str]
 
     def reflect_table(self, table: sa.Table, *arguments: Any, **options: Any) -> None:
         """The table; types and defaults are the declared ones where these are what is there, else generic."""
@@ -248,26 +253,38 @@ class _Told(Inspector):
 
     def get_multi_indexes(self, *arguments: Any, **options: Any) -> Any:
         """Without those that are unique constraints, where an engine has one for the other."""
-        return self._without(super().get_multi_indexes(*arguments, **options), sa.UniqueConstraint)
+        found = super().get_multi_indexes(*arguments, **options)
+        return {
+            place: [each for each in indexes if not self._is_constraint(place, each)]
+            for place, indexes in found.items()
+        }
 
     def get_multi_unique_constraints(self, *arguments: Any, **options: Any) -> Any:
         """Without those that are indexes, where an engine has one for the other."""
-        found = self._without(super().get_multi_unique_constraints(*arguments, **options), sa.Index, "duplicates_index")
+        found: Any = super().get_multi_unique_constraints(*arguments, **options)
+        shown: dict[Any, list[Any]] = {}
         for place, constraints in found.items():
-            names = self._declared_names(place, sa.UniqueConstraint)
+            indexes = self._declared_names(place, sa.Index)
+            shown[place] = []
             for each in constraints:
-                if each.get("duplicates_index") and each["name"] in names:
-                    del each["duplicates_index"]
-        return {place: [_named(place, each, "key") for each in constraints] for place, constraints in found.items()}
-
-    def _without(self, found: Any, kind: type, mark: str | None = None) -> Any:
-        shown: Any = dict(found)
-        for place, items in shown.items():
-            names = self._declared_names(place, kind)
-            shown[place] = [
-                dict(each) for each in items if each["name"] not in names or not (mark is None or each.get(mark))
-            ]
+                mark = each.get("duplicates_index")
+                if mark and each["name"] in indexes:
+                    continue
+                is_told = mark and self._is_constraint(place, {**each, "unique": True})
+                kept = {name: value for name, value in each.items() if not (is_told and name == "duplicates_index")}
+                shown[place].append(_named(place, kept, "key"))
         return shown
+
+    def _is_constraint(self, place: Any, index: Any) -> bool:
+        """Whether a unique index stands for a constraint: by the history, or by its name where nothing says so."""
+        name, kind = index["name"], engine_of_dialect(self.dialect.name)
+        if not index["unique"] or kind is None or kind.features.keeps_foreign_keys:
+            return False
+        if name in self._declared_names(place, sa.UniqueConstraint):
+            return True
+        columns = [*filter(None, index["column_names"])]
+        is_named_so = name == implicit_name(place[1], columns, "key") or str(name).startswith("uq_")
+        return is_named_so and place not in self.comparison.declared.tables and name not in self.wanted
 
     def _declared_names(self, place: Any, kind: type) -> set[str]:
         table = self.comparison.declared.tables.get(place)
