@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from toolkit.testing.asynchronous import AsyncDatabase
     from toolkit.testing.pool import Pool
     from toolkit.testing.seeds import Seed
+    from toolkit.testing.session import SessionDatabase
 
+# The fixtures that say which database a test has, and which one the session.
+_OF_TEST, _OF_SESSION = "_toolkit_name", "_toolkit_session_name"
 DATABASES = ("sqlite", "postgres", "duckdb")
 MARKER = (
     "toolkit(tables=[...], fixtures='directory', databases=[...]): what the toolkit_* fixtures of a test hold; "
@@ -88,9 +91,21 @@ def _path(config: pytest.Config, relative: str) -> Path:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let a test that asks for a database run on each of those wished for."""
-    if "_toolkit_name" in metafunc.fixturenames:
-        is_async = "toolkit_async_url" in metafunc.fixturenames
-        metafunc.parametrize("_toolkit_name", _databases(metafunc.definition, is_async=is_async), indirect=True)
+    asked = metafunc.fixturenames
+    names = [name for name in (_OF_TEST, _OF_SESSION) if name in asked]
+    if names:
+        is_async = not {"toolkit_async_url", "toolkit_session_async_engine"}.isdisjoint(asked)
+        databases = _databases(metafunc.definition, is_async=is_async)
+        # Not a test for each pair of them; those on one database after another, as each session has its own of each.
+        scope: Literal["session"] | None = "session" if _OF_SESSION in names else None
+        metafunc.parametrize(
+            names, [[each] * len(names) for each in databases], ids=databases, indirect=True, scope=scope
+        )
+    if names == [_OF_SESSION] and (unheard := sorted({"tables", "fixtures"} & set(_marked(metafunc.definition)))):
+        _fail(
+            f"@pytest.mark.toolkit({unheard[0]}=…): {metafunc.definition.name} has the database of the whole session.\n"
+            "Use toolkit_database, or the settings toolkit_fixtures and toolkit_metadata."
+        )
 
 
 def _databases(node: pytest.Item, *, is_async: bool) -> Sequence[str]:
@@ -219,6 +234,60 @@ def toolkit_async_session(_toolkit_async: AsyncDatabase) -> Iterator[AsyncSessio
     """An asynchronous SQLAlchemy session on `toolkit_database`."""
     with _toolkit_async.session() as session:
         yield session
+
+
+# -- of the session ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def _toolkit_session_name(request: pytest.FixtureRequest) -> str:
+    if hasattr(request, "param"):
+        return str(request.param)
+    names: Sequence[str] = request.config.getini("toolkit_databases")
+    if len(names) > 1:
+        _fail(f"The session's database is asked for at run time.\nLet there be one: toolkit_databases = {names[0]}.")
+    return names[0]
+
+
+@pytest.fixture(scope="session")
+def _toolkit_session(_toolkit_session_name: str, _toolkit_pool: Pool) -> Iterator[SessionDatabase]:
+    from toolkit.testing.seeds import Seed
+    from toolkit.testing.session import SessionDatabase
+
+    config = _toolkit_pool.config
+    with _in_two_lines():
+        database = _toolkit_pool.clone(_toolkit_session_name, Seed(config, config.fixtures))
+    yield SessionDatabase(database)
+    _toolkit_pool.drop(database)
+
+
+@pytest.fixture(scope="session")
+def toolkit_session_database(_toolkit_session: SessionDatabase) -> Database:
+    """A migrated, seeded database for all tests of the session (of each process), as `toolkit_database` is for one."""
+    return _toolkit_session.database
+
+
+@pytest.fixture(scope="session")
+def toolkit_session_engine(_toolkit_session: SessionDatabase) -> Engine:
+    """An SQLAlchemy engine on `toolkit_session_database`; see `toolkit_rollback`."""
+    return _toolkit_session.engine
+
+
+@pytest.fixture(scope="session")
+def toolkit_session_async_engine(_toolkit_session: SessionDatabase) -> AsyncEngine:
+    """An asynchronous SQLAlchemy engine on `toolkit_session_database`, for whichever event loops tests run in."""
+    with _in_two_lines():
+        return _toolkit_session.asynchronous.engine
+
+
+@pytest.fixture
+def toolkit_rollback(_toolkit_session: SessionDatabase) -> Iterator[None]:
+    """Undo at the test's end what it wrote through the session's engines, what was committed included."""
+    with _in_two_lines(), _toolkit_session.rollback():
+        yield
+
+
+# -- what they need ----------------------------------------------------------------------------------------
 
 
 def _config(pytestconfig: pytest.Config) -> Config:

@@ -29,6 +29,10 @@ class Engine(ABC):
     """The name of SQLAlchemy's dialect."""
     has_async_driver: ClassVar[bool] = False
     """Whether applications can use it by an asynchronous driver."""
+    has_savepoints: ClassVar[bool] = True
+    """Whether a part of a transaction can be undone."""
+    begins_with: ClassVar[str | None] = None
+    """The statement that begins a transaction, where a driver does not do so before any statement."""
 
     # -- where a database is ---------------------------------------------------------------------------------------
 
