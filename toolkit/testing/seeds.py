@@ -48,8 +48,8 @@ class Seed:
         digest.update(digest_of([*self._fixtures(), *migration_files(self.config, models)], self.config.root).encode())
         return digest.hexdigest()[:16]
 
-    def fill(self, database: Database) -> None:
-        """Migrate and load a database that is not there yet, or blank. Raises what `load_data` does.
+    def fill(self, database: Database) -> list[str]:
+        """Migrate and load a new database; what is to be noted. Raises what `load_data` does.
 
         Files that rows point at are left alone: the live store may be one that is not for tests.
         """
@@ -60,10 +60,13 @@ class Seed:
         config = replace(self.config, databases={**self.config.databases, database.name: database})
         if self.tables == ():
             ensure_schema(database, config)
-        else:
-            load_data(
-                config, database.name, self.tables or (), directory=self.directory, attachments=AttachmentMode.LEAVE
-            )
+            return []
+        result = load_data(
+            config, database.name, self.tables or (), directory=self.directory, attachments=AttachmentMode.LEAVE
+        )
+        return [
+            each.reason if each.table in each.reason else f"{each.place}: {each.reason}" for each in result.warnings
+        ]
 
     def _fixtures(self) -> list[Path]:
         if self.tables == ():
