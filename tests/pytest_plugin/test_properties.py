@@ -142,3 +142,17 @@ def test_notes_are_warnings_once_and_what_is_left_over_is_pruned_when_asked(proj
     pruned.stdout.fnmatch_lines([f"Removed {files[1]}.", f"Removed {full}."])
     assert (project.files(), project.databases()) == ([], [])
     project.run("--toolkit-prune").stdout.fnmatch_lines(["Removed nothing."])
+
+
+def test_schemas_of_the_models_are_made_or_refused_in_two_lines(project: Project) -> None:
+    models = project.pytester.path / "shop.py"
+    models.write_text(models.read_text().replace("primary_key=True))\n\n", 'primary_key=True), schema="extra")\n\n', 1))
+    project.fixture("extra.price", {"id": 7})
+    project.test(
+        "def test_price(toolkit_session): assert toolkit_session.scalar(text('SELECT id FROM extra.price')) == 7"
+    )
+    result = project.run()
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        ["extra.price cannot be made in sqlite: SQLite has no schema 'extra'.", "Use PostgreSQL or DuckDB, leave *"]
+    )
