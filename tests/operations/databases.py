@@ -73,7 +73,8 @@ def postgres(config: Config, **options: Any) -> Iterator[psycopg.Connection[Any]
 def create(database: Database, metadata: sa.MetaData) -> None:
     """Make the tables of a schema."""
     with connected(database) as connection:
-        metadata.create_all(connection)
+        # One question in place of one for each table.
+        metadata.create_all(connection, checkfirst=bool(sa.inspect(connection).get_table_names()))
 
 
 def insert(database: Database, model: type[DeclarativeBase], rows: Sequence[dict[str, Any]]) -> None:

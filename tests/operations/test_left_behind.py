@@ -13,6 +13,7 @@ from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError
+from toolkit.operations.inspect import definitions
 
 
 @pytest.fixture
@@ -98,3 +99,26 @@ def test_a_foreign_key_without_regard_to_case_holds_or_is_left_out_and_told(
         for dry_run in (True, False):
             done = sync(bare, "sqlite", target, dry_run=dry_run, rejects=tmp_path / "out")
             assert [(each.table, each.rows) for each in done.rejected] == [("c", 1)]
+
+
+@pytest.mark.parametrize("target", ["sqlite", "duckdb"])
+def test_schemas_and_tables_with_dots_in_their_names_arrive_and_what_has_one_name_is_refused(
+    bare: Config, target: str
+) -> None:
+    execute(
+        bare.database("postgres"),
+        'CREATE SCHEMA "b.c"',
+        'CREATE TABLE "b.c".t (id int PRIMARY KEY)',
+        'CREATE TABLE "b.c"."d.e" (id int PRIMARY KEY, t int REFERENCES "b.c".t (id))',
+        'CREATE TABLE "f.g" (id int PRIMARY KEY)',
+        'INSERT INTO "b.c".t VALUES (1)',
+        'INSERT INTO "b.c"."d.e" VALUES (1, 1)',
+    )
+    assert sync(bare, "postgres", target).verified
+    again = sync(bare, "postgres", target)
+    assert {each.table: each.unchanged for each in again.tables} == {"b.c.t": 1, "b.c.d.e": 1, "f.g": 0}
+    statements = definitions(bare, "postgres", for_engine="duckdb").statements
+    assert statements[0] == 'CREATE SCHEMA IF NOT EXISTS "b.c"'
+    execute(bare.database("postgres"), 'CREATE TABLE "b.c.t" (id int PRIMARY KEY)')
+    with pytest.raises(SchemaMismatchError, match=r"postgres has two tables that are b\.c\.t: one of a schema, and"):
+        sync(bare, "postgres", target)
