@@ -101,6 +101,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return None
     from _pytest.main import wrap_session
 
+    # No processes of pytest-xdist for this.
+    config.option.dist = "no"
     return int(wrap_session(config, prune))
 
 

@@ -51,7 +51,10 @@ class Pool:
         Raises:
             ToolkitError: there is nowhere to make it.
         """
-        return self._database(name).at(self._of(name).new())
+        database = self._database(name)
+        # Whatever migrates it, and whether or not a template was migrated before in this process.
+        database.kind.introduce_to_alembic()
+        return database.at(self._of(name).new())
 
     def prune(self, name: str, *, dry_run: bool) -> Sequence[str]:
         """Remove that engine's templates, and clones of processes that are gone, that nobody uses; their names.
