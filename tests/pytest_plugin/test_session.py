@@ -74,6 +74,23 @@ SYNC = """
             with pytest.raises(ConfigurationError, match="both are undone"):
                 names(app)
 
+    @pytest.mark.toolkit(databases=["postgres"])
+    def test_constraints_that_wait_for_the_commit(app, toolkit_rollback):
+        def run(*statements):
+            with app.begin() as connection:
+                for statement in statements:
+                    connection.execute(text(statement))
+
+        child, parent = "INSERT INTO child VALUES (7)", "INSERT INTO item VALUES (7, 'x')"
+        run("CREATE TABLE child (id INTEGER REFERENCES item (id) DEFERRABLE INITIALLY DEFERRED)")
+        with pytest.raises(IntegrityError):
+            run(child)
+        run(child, parent)
+        with pytest.raises(IntegrityError):
+            run("DELETE FROM item WHERE id = 7")
+        run("DELETE FROM item WHERE id = 7", parent)
+        assert names(app) == ["bread", "salt", "x"]
+
     def test_what_cannot_be_undone_is_told(request, app):
         with Session(app) as before:
             before.execute(text("SELECT 1"))
@@ -95,7 +112,7 @@ def test_the_next_test_sees_nothing_of_what_was_written_through_the_sessions_eng
     project.settings("toolkit_databases = sqlite postgres")
     project.test(SYNC)
     result = project.run("-rE")
-    result.assert_outcomes(passed=12, errors=2)
+    result.assert_outcomes(passed=13, errors=2)
     result.stdout.fnmatch_lines(["What the test wrote could not be undone*", "Commit sessions *"])
     assert [name.partition("_")[0] for name in project.databases()] == ["seed"]
 

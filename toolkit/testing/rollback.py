@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, Pool
     from sqlalchemy.pool import PoolProxiedConnection
 
+    from toolkit.engines.contract import Engine as Kind
+
 # What certainly changes nothing; a savepoint of the application's own counts as a change: it has to stay in its place.
 _READS = re.compile(r"\s*(select|show|values|explain|pragma)\b", re.IGNORECASE)
 _OUTERMOST = "toolkit_test"
@@ -53,15 +55,15 @@ class Writer:
 class RolledBack:
     """An engine whose connections are one, from `begin` to `end`. `key` is whose it is: an event loop has its own.
 
-    `begins` is the statement that begins a transaction, where the driver does not.
+    `kind` knows how transactions begin, and what is checked at their end.
     """
 
-    def __init__(self, engine: Engine, writer: Writer, key: Callable[[], Any], begins: str | None) -> None:
+    def __init__(self, engine: Engine, writer: Writer, key: Callable[[], Any], kind: Kind) -> None:
         self._engine = engine
         self._dialect: Any = engine.dialect
         self._writer = writer
         self._key = key
-        self._begins = begins
+        self._kind = kind
         self._pool = engine.pool
         self._shared: dict[Any, _Shared] = {}
         self._lent = _Lent(self._lend, self._pool)
@@ -106,7 +108,7 @@ class RolledBack:
         key = self._key()
         self._writer.require(key)
         if key not in self._shared:
-            opened = _Shared(self._pool, self._begins)
+            opened = _Shared(self._pool, self._kind)
             # Another task, or thread, may have been waiting for the driver at the same time.
             if self._shared.setdefault(key, opened) is not opened:
                 opened.finish()
@@ -165,12 +167,12 @@ def _commits(connection: Any) -> bool:
 class _Shared:
     """One connection of the engine's own pool, in a transaction."""
 
-    def __init__(self, pool: Pool, begins: str | None) -> None:
+    def __init__(self, pool: Pool, kind: Kind) -> None:
         self.connection: PoolProxiedConnection = pool.connect()
-        self.savepoints = Savepoints(self._run)
+        self.savepoints = Savepoints(self._run, kind.checks_with)
         self.is_undone = True
-        if begins:
-            self._run(begins)
+        if kind.begins_with:
+            self._run(kind.begins_with)
         self._run(f"SAVEPOINT {_OUTERMOST}")
 
     def finish(self) -> None:

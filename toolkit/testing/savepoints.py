@@ -10,6 +10,8 @@ from typing import Any
 
 from toolkit.errors import ConfigurationError
 
+_CHECK = "toolkit_check"
+
 
 @dataclass(eq=False, slots=True)
 class _Transaction:
@@ -27,10 +29,12 @@ class Savepoints:
 
     They need not end in that order: one that has only read moves inwards when it goes on, and one that is committed
     stays for as long as there is another within it. What cannot be right is remembered, and told if the test goes on.
+    `check` is a statement that checks what a commit would.
     """
 
-    def __init__(self, run: Callable[[str], None]) -> None:
+    def __init__(self, run: Callable[[str], None], check: str | None) -> None:
         self._run = run
+        self._check = check
         self._open: list[_Transaction] = []
         self._numbers = count()
         self._lock = RLock()
@@ -72,9 +76,10 @@ class Savepoints:
                 self._moved(found)
 
     def commit(self, owner: Any) -> None:
-        """End a transaction."""
+        """End a transaction. Raises what the driver does for constraints that wait until then."""
         with self._lock:
             if found := self._of(owner):
+                self._require_constraints(found)
                 found.is_done = True
                 self._release()
 
@@ -95,6 +100,22 @@ class Savepoints:
         """Hear that a transaction undoes a part of itself."""
         if (found := self._of(owner)) and found.others:
             self._is_lost = True
+
+    def _require_constraints(self, transaction: _Transaction) -> None:
+        # What is begun by others may be wrong as yet.
+        others = any(each.has_written for each in self._open if each is not transaction and not each.is_done)
+        if self._check is None or others or not transaction.has_written:
+            return
+        self._run(f"SAVEPOINT {_CHECK}")
+        try:
+            self._run(self._check)
+        except BaseException:
+            self._is_lost = self._is_lost or bool(transaction.others)
+            self._undo(transaction)
+            raise
+        # Undone, it is as if it had not been: constraints wait again, with all that they have to look at.
+        self._run(f"ROLLBACK TO SAVEPOINT {_CHECK}")
+        self._run(f"RELEASE SAVEPOINT {_CHECK}")
 
     def _of(self, owner: Any) -> _Transaction | None:
         return next((each for each in reversed(self._open) if each.owner is owner and not each.is_done), None)

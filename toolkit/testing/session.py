@@ -65,7 +65,7 @@ class SessionDatabase:
         with ExitStack() as stack:
 
             def undo(engine: Engine, key: Callable[[], Any], finish: Any) -> None:
-                rolled_back = RolledBack(engine, writer, key, kind.begins_with)
+                rolled_back = RolledBack(engine, writer, key, kind)
                 rolled_back.begin()
                 stack.callback(rolled_back.end, finish)
 

@@ -33,6 +33,8 @@ class Engine(ABC):
     """Whether tables can lie in schemas of other names than the default."""
     has_savepoints: ClassVar[bool] = True
     """Whether a part of a transaction can be undone."""
+    checks_with: ClassVar[str | None] = None
+    """The statement that checks at once what constraints leave to the end of a transaction."""
     begins_with: ClassVar[str | None] = None
     """The statement that begins a transaction, where a driver does not do so before any statement."""
 
