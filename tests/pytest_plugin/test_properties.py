@@ -8,7 +8,10 @@ import psycopg
 import pytest
 
 from tests.pytest_plugin.conftest import Project, databases_of
+from toolkit.config import load_config
 from toolkit.engines.postgresql.database_properties import copy_properties
+from toolkit.errors import ToolkitError
+from toolkit.operations.fixtures.load import load_data
 
 MIGRATION = """
     import sqlalchemy as sa
@@ -156,3 +159,10 @@ def test_schemas_of_the_models_are_made_or_refused_in_two_lines(project: Project
     result.stdout.fnmatch_lines(
         ["extra.price cannot be made in sqlite: SQLite has no schema 'extra'.", "Use PostgreSQL or DuckDB, leave *"]
     )
+    config = load_config(
+        project.pytester.path, {"TOOLKIT_SQLITE_URL": f"sqlite:///{project.pytester.path}/own.sqlite3"}
+    )
+    loaded = load_data(config, "sqlite", exclude=["extra.price"])
+    assert [(each.table, each.inserted) for each in loaded.tables] == [("item", 2)]
+    with pytest.raises(ToolkitError, match=r"sqlite has no table 'extra\.price'"):
+        load_data(config, "sqlite")

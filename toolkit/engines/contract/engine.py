@@ -29,8 +29,6 @@ class Engine(ABC):
     """The name of SQLAlchemy's dialect."""
     has_async_driver: ClassVar[bool] = False
     """Whether applications can use it by an asynchronous driver."""
-    has_schemas: ClassVar[bool] = True
-    """Whether tables can lie in schemas of other names than the default."""
     has_savepoints: ClassVar[bool] = True
     """Whether a part of a transaction can be undone."""
     checks_with: ClassVar[str | None] = None

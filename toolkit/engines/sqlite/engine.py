@@ -21,7 +21,6 @@ class Sqlite(FileEngine):
     name = dialect = driver = "sqlite"
     title = "SQLite"
     has_async_driver = True
-    has_schemas = False
     begins_with = "BEGIN"
 
     def engine_options(self, database: Configured, *, read_only: bool) -> dict[str, Any]:

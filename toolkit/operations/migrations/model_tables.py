@@ -80,7 +80,7 @@ def _make_schemas(connection: sa.Connection, database: Database, tables: Iterabl
     there = sa.inspect(connection).get_schema_names()
     lacking = {table.schema: table for table in tables if table.schema is not None and table.schema not in there}
     for schema, table in lacking.items():
-        if not database.kind.has_schemas:
+        if not database.kind.features.has_schemas:
             raise ConfigurationError(
                 f"{table.fullname} cannot be made in {database.name}: {database.kind.title} has no schema {schema!r}.",
                 "Use PostgreSQL or DuckDB, leave the table out (--exclude), or give it no schema in the models.",
