@@ -38,6 +38,8 @@ class FixtureDirectory:
     def __init__(self, directory: Directory, *, as_stored: bool = False) -> None:
         self.directory = directory
         self._as_stored = as_stored
+        self.changed: list[TransferWarning] = []
+        """What was read of files that are not as they were dumped."""
         if is_unfinished(directory):
             with directory.alone():
                 complete(directory)
@@ -138,7 +140,9 @@ class FixtureDirectory:
                 f"has {rows:,} rows of the {listed.rows:,} that were dumped",
                 f"Restore it; if they were removed on purpose, remove {spec.name!r} from manifest.json.",
             )
-        progress.note(f"{listed.file} was changed since it was dumped; it is loaded as it is now.")
+        reason = f"{listed.file} was changed since it was dumped; it is loaded as it is now."
+        progress.note(reason)
+        self.changed.append(TransferWarning("file changed", spec.name, reason))
 
 
 def _rank(stem: str, table: str, form: FileForm) -> int:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateSchema
 
 from toolkit.core.schema_memory import memory_table, remembered
-from toolkit.errors import MigrationError, StatementError
+from toolkit.errors import ConfigurationError, MigrationError, StatementError
 from toolkit.operations.migrations.alembic_session import transaction, translated
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def make_tables(
             for statement in definitions:
                 connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
             if not definitions:
-                _make_schemas(connection, tables)
+                _make_schemas(connection, database, tables)
                 metadata.create_all(connection, tables)
                 database.kind.begin_numbers(connection, tables)
             if remembers:
@@ -80,12 +80,21 @@ def remember(connection: sa.Connection, kind: Engine, tables: Sequence[sa.Table]
             connection.execute(memory.insert().values(name=name, document=text))
 
 
-def _make_schemas(connection: sa.Connection, tables: Iterable[sa.Table]) -> None:
-    """Make the schemas that are lacking."""
+def _make_schemas(connection: sa.Connection, database: Database, tables: Iterable[sa.Table]) -> None:
+    """Make the schemas that are lacking.
+
+    Raises:
+        ConfigurationError: the engine has none.
+    """
     there = sa.inspect(connection).get_schema_names()
-    for schema in dict.fromkeys(table.schema for table in tables):
-        if schema is not None and schema not in there:
-            connection.execute(CreateSchema(schema))
+    lacking = {table.schema: table for table in tables if table.schema is not None and table.schema not in there}
+    for schema, table in lacking.items():
+        if not database.kind.features.has_schemas:
+            raise ConfigurationError(
+                f"{table.fullname} cannot be made in {database.name}: {database.kind.title} has no schema {schema!r}.",
+                "Use PostgreSQL or DuckDB, leave the table out (--exclude), or give it no schema in the models.",
+            )
+        connection.execute(CreateSchema(schema))
 
 
 @contextmanager

@@ -165,9 +165,13 @@ class _SchemaState:
 def _missing_tables(inspector: Inspector, metadata: MetaData) -> tuple[str, ...]:
     tables = metadata.tables.values()
     # One look for each schema; only what that does not show, such as a view, is asked for by name.
-    there = {schema: {*inspector.get_table_names(schema)} for schema in {each.schema for each in tables}}
+    named = {each.schema for each in tables}
+    # SQLite does not take the name of a schema that is not there.
+    known = named if named == {None} else {None, *inspector.get_schema_names()}
+    there = {schema: {*inspector.get_table_names(schema)} for schema in named & known}
     return tuple(
         each.fullname
         for each in tables
-        if each.name not in there[each.schema] and not inspector.has_table(each.name, each.schema)
+        if each.schema not in there
+        or (each.name not in there[each.schema] and not inspector.has_table(each.name, each.schema))
     )
