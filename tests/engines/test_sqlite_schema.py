@@ -263,7 +263,7 @@ def test_a_moment_has_a_zone_however_long_it_is_written(made: MakeFile, moment: 
     assert type_.timezone is has_zone
 
 
-ODD = ("'x'", "2.5", "x'00'", "'2024-01-02 03:04:05Z'", "'[1]'", "9223372036854775807")
+ODD = ("'x'", "CAST(x'ff32' AS TEXT)", "2.5", "x'00'", "'2024-01-02 03:04:05Z'", "'[1]'", "9223372036854775807")
 
 
 @pytest.mark.parametrize("log", ["DELETE", "WAL"])
@@ -287,6 +287,16 @@ def test_two_connections_of_one_snapshot_find_what_one_finds_alone(made: MakeFil
             connection.forget()
             found.append(([repr(column.type) for column in table.columns], connection.measures(table)))
     assert found[0] == found[1]
+
+
+def test_a_generated_column_may_call_what_only_one_of_the_two_connections_has(made: MakeFile, tmp_path: Path) -> None:
+    file = made("PRAGMA user_version = 1")
+    with closing(sqlite3.connect(tmp_path / "app.sqlite")) as connection:
+        connection.create_function("regexp", 2, lambda a, b: a in b, deterministic=True)
+        connection.executescript("CREATE TABLE t (a TEXT, b INT AS (a REGEXP 'x')); INSERT INTO t VALUES ('ax')")
+    with connect(file) as opened:
+        opened.lock_tables(())
+        assert opened.measures(opened.schema().metadata.tables["t"])["b"].greatest == "1"
 
 
 def test_a_table_is_made_again_just_as_it_is_with_its_indexes_and_the_number_that_comes_next(

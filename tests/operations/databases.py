@@ -7,11 +7,14 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import sqlalchemy as sa
+from duckdb_engine import ConnectionWrapper
 from sqlalchemy.orm import DeclarativeBase
 
 from toolkit.config import Config, Database
@@ -22,12 +25,41 @@ Rows = dict[str, list[tuple[Any, ...]]]
 @contextmanager
 def connected(database: Database) -> Iterator[sa.Connection]:
     """A connection of SQLAlchemy's own, committed at the end and closed for good."""
+    if database.kind.dialect == "duckdb" and database.file is not None:
+        with _attached(database.file) as connection, connection.begin():
+            yield connection
+        return
     engine = database.create_engine()
     try:
         with engine.begin() as connection:
             yield connection
     finally:
         engine.dispose()
+
+
+@cache
+def _duckdb() -> tuple[duckdb.DuckDBPyConnection, sa.Engine]:
+    """One DuckDB for all files: to make one takes 12 ms of the processor, and to attach a file to it half of one."""
+    instance = duckdb.connect()
+    return instance, sa.create_engine(
+        "duckdb+toolkit://", creator=lambda: ConnectionWrapper(instance.cursor()), poolclass=sa.NullPool
+    )
+
+
+@contextmanager
+def _attached(file: Path) -> Iterator[sa.Connection]:
+    """A connection to a DuckDB file, which goes by the name that DuckDB gives it."""
+    instance, engine = _duckdb()
+    path, name = str(file).replace("'", "''"), f'"{file.stem}"'
+    with instance.cursor() as cursor:
+        cursor.execute(f"ATTACH '{path}' AS {name}")
+        try:
+            with engine.connect() as connection:
+                raw: Any = connection.connection.driver_connection
+                raw.execute(f"USE {name}")
+                yield connection
+        finally:
+            cursor.execute(f"DETACH {name}")
 
 
 @contextmanager
@@ -41,7 +73,8 @@ def postgres(config: Config, **options: Any) -> Iterator[psycopg.Connection[Any]
 def create(database: Database, metadata: sa.MetaData) -> None:
     """Make the tables of a schema."""
     with connected(database) as connection:
-        metadata.create_all(connection)
+        # One question in place of one for each table.
+        metadata.create_all(connection, checkfirst=bool(sa.inspect(connection).get_table_names()))
 
 
 def insert(database: Database, model: type[DeclarativeBase], rows: Sequence[dict[str, Any]]) -> None:

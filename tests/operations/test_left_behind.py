@@ -13,6 +13,7 @@ from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError
+from toolkit.operations.inspect import definitions
 
 
 @pytest.fixture
@@ -76,3 +77,48 @@ def test_what_becomes_text_or_a_document_and_what_a_foreign_key_lacks_is_told(ba
     with connect(bare.database("postgres")) as connection:
         found = connection.run("SELECT confmatchtype FROM pg_constraint WHERE contype = 'f'").fetchall()  # type: ignore[attr-defined]
     assert found == [("f",)]
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_a_foreign_key_without_regard_to_case_holds_or_is_left_out_and_told(
+    bare: Config, tmp_path: Path, target: str
+) -> None:
+    execute(
+        bare.database("sqlite"),
+        "CREATE TABLE p (code TEXT COLLATE NOCASE PRIMARY KEY)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p (code))",
+        "INSERT INTO p VALUES ('Abc')",
+        "INSERT INTO c VALUES (1, 'aBC')",
+    )
+    done = sync(bare, "sqlite", target)
+    assert done.verified
+    lost = "c foreign key of p to p: Left out: code of p is found in either case here, and not there."
+    assert (lost in told(done)) == (target != "sqlite2")
+    execute(bare.database("sqlite"), "INSERT INTO c VALUES (2, 'none'), (3, 'ABC')")
+    if target == "sqlite2":
+        for dry_run in (True, False):
+            done = sync(bare, "sqlite", target, dry_run=dry_run, rejects=tmp_path / "out")
+            assert [(each.table, each.rows) for each in done.rejected] == [("c", 1)]
+
+
+@pytest.mark.parametrize("target", ["sqlite", "duckdb"])
+def test_schemas_and_tables_with_dots_in_their_names_arrive_and_what_has_one_name_is_refused(
+    bare: Config, target: str
+) -> None:
+    execute(
+        bare.database("postgres"),
+        'CREATE SCHEMA "b.c"',
+        'CREATE TABLE "b.c".t (id int PRIMARY KEY)',
+        'CREATE TABLE "b.c"."d.e" (id int PRIMARY KEY, t int REFERENCES "b.c".t (id))',
+        'CREATE TABLE "f.g" (id int PRIMARY KEY)',
+        'INSERT INTO "b.c".t VALUES (1)',
+        'INSERT INTO "b.c"."d.e" VALUES (1, 1)',
+    )
+    assert sync(bare, "postgres", target).verified
+    again = sync(bare, "postgres", target)
+    assert {each.table: each.unchanged for each in again.tables} == {"b.c.t": 1, "b.c.d.e": 1, "f.g": 0}
+    statements = definitions(bare, "postgres", for_engine="duckdb").statements
+    assert statements[0] == 'CREATE SCHEMA IF NOT EXISTS "b.c"'
+    execute(bare.database("postgres"), 'CREATE TABLE "b.c.t" (id int PRIMARY KEY)')
+    with pytest.raises(SchemaMismatchError, match=r"postgres has two tables that are b\.c\.t: one of a schema, and"):
+        sync(bare, "postgres", target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def definitions(database: Database) -> list[str]:
         ("DATETIME", "'2024-05-06 07:08:09.123456'", "sa.DateTimeUTC()", "2024-05-06 07:08:09.123456"),
         ("VARCHAR(1)", "'A'", "sa.Enum('A', 'BB', native_enum=False)", "A"),
         ("STRING", "'kept'", "sa.String(9)", "kept"),
+        ("BINARY(16)", "x'0123456789abcdef0123456789abcdef'", "sa.Uuid()", "0123456789abcdef" * 2),
     ],
 )
 def test_a_value_stays_or_is_converted_exactly_when_its_type_changes_on_sqlite(
@@ -121,7 +123,7 @@ def test_a_value_stays_or_is_converted_exactly_when_its_type_changes_on_sqlite(
         ("INTEGER", "9007199254740993", "sa.Float()"),
         ("FLOAT", "1.5", "sa.Integer()"),
         ("NUMERIC(10, 3)", "1.125", "sa.Numeric(10, 2)"),
-        ("BOOLEAN", "1", "sa.String(5)"),
+        ("VARCHAR(5)", "'1'", "sa.Boolean()"),
         ("TEXT", "'{'", "sa.JSON()"),
         ("TEXT", "'x'", "sa.LargeBinary()"),
         ("VARCHAR(36)", "'0123abcd-0000-4000-8000-000000000001'", "sa.GUID(length=16)"),
@@ -145,9 +147,16 @@ def test_a_value_that_its_new_type_would_change_is_named_and_stays_on_sqlite(
         ("TIMESTAMP", "'2024-05-06 07:08:09'", "sa.Date()"),
         ("NUMERIC(10, 3)", "1.125", "sa.Numeric(10, 2)"),
         ("NUMERIC(10, 3)", "1.125", "sa.Integer()"),
+        ("TIMESTAMP", "'2024-05-06 07:08:09'", "sa.Time()"),
+        ("VARCHAR(9)", "'x2'", "sa.Integer()"),
+        ("VARCHAR(9)", "'3e2'", "sa.Numeric(10, 2)"),
+        ("VARCHAR(10)", "'2024-02-30'", "sa.Date()"),
+        ("VARCHAR(3)", "'C:x'", "sa.Enum('A', 'B%:x', native_enum=False)"),
+        ("DATE", "'2024-05-06'", "sa.Integer()"),
+        ("JSON", """'{"a": 1}'""", "sa.Integer()"),
     ],
 )
-def test_a_value_that_would_be_rounded_or_cut_is_named_on_every_engine(
+def test_a_value_that_its_new_type_would_change_is_named_on_every_engine(
     database: Database, run: Migrate, old: str, value: str, new: str
 ) -> None:
     execute(database, f"CREATE TABLE t (id INTEGER PRIMARY KEY, x {old})", f"INSERT INTO t VALUES (3, {value})")
@@ -155,6 +164,25 @@ def test_a_value_that_would_be_rounded_or_cut_is_named_on_every_engine(
     with pytest.raises(UnrepresentableValueError, match="t id=3: column 'x' holds"):
         run(database, altered(f"'x', type_={new}"))
     assert rows(database, "SELECT * FROM t") == before
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "new", "after"),
+    [
+        ("VARCHAR(9)", "'1.50'", "sa.Numeric(10, 2)", "1.5"),
+        ("VARCHAR(9)", "'3'", "sa.Float()", "3.0"),
+        ("VARCHAR(36)", "'0123ABCD-0000-4000-8000-000000000001'", "sa.Uuid()", "0123abcd000040008000000000000001"),
+        ("BOOLEAN", "TRUE", "sa.String(5)", "true"),
+    ],
+)
+def test_a_value_that_says_the_same_is_converted_on_every_engine(
+    database: Database, run: Migrate, old: str, value: str, new: str, after: str
+) -> None:
+    execute(database, f"CREATE TABLE t (id INTEGER PRIMARY KEY, x {old})", f"INSERT INTO t VALUES (3, {value})")
+    run(database, altered(f"'x', type_={new}"))
+    ((found,),) = rows(database, "SELECT x FROM t")
+    shown = str(found.normalize()) if isinstance(found, Decimal) else str(found)
+    assert shown.replace("-", "") == after
 
 
 # -- schema ------------------------------------------------------------------------------------------------------
@@ -285,6 +313,69 @@ def test_a_column_is_renamed_wherever_it_is_named(sqlite: Database, run: Migrate
     ]
 
 
+def test_a_column_that_is_named_like_something_else_takes_only_itself_along(sqlite: Database, run: Migrate) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE p (a INTEGER PRIMARY KEY)",
+        "CREATE TABLE t (id INTEGER, a TEXT COLLATE nocase REFERENCES p (a) CHECK (length(a) > 1), "
+        "length INT, nocase INT, p INT, ix INT)",
+        "CREATE INDEX ix ON t (upper(a))",
+    )
+    gone = "".join(f"\n    batch_op.drop_column('{each}')" for each in ("length", "nocase", "p", "ix"))
+    run(sqlite, f"with op.batch_alter_table('t') as batch_op:{gone}")
+    assert definitions(sqlite) == [
+        "CREATE INDEX ix ON t (upper(a))",
+        "CREATE TABLE p (a INTEGER PRIMARY KEY)",
+        'CREATE TABLE "t" ( id INTEGER, a TEXT COLLATE nocase REFERENCES p (a) CHECK (length(a) > 1) )',
+    ]
+    run(sqlite, altered("'a', new_column_name='b', nullable=False"))
+    assert 'REFERENCES p (a) CHECK (length("b") > 1) NOT NULL' in definitions(sqlite)[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "operation", "lost"),
+    [
+        ("", "drop_column('a')", r"the clause generated always as \( a \* 2 \) of t.z"),
+        (
+            "copy_from=sa.Table('t', sa.MetaData(), sa.Column('id', sa.Integer, primary_key=True))",
+            "alter_column('id', server_default='1')",
+            "the column a of t",
+        ),
+    ],
+)
+def test_what_a_rebuild_on_sqlite_would_lose_fails_it(
+    sqlite: Database, run: Migrate, options: str, operation: str, lost: str
+) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, z INT GENERATED ALWAYS AS (a * 2))",
+        "INSERT INTO t (id, a) VALUES (1, 2)",
+    )
+    before = definitions(sqlite)
+    with pytest.raises(MigrationError, match=f"t cannot be changed in this way: {lost}.* would not stay as it is"):
+        run(sqlite, f"with op.batch_alter_table('t', {options}) as batch_op:\n    batch_op.{operation}")
+    assert (definitions(sqlite), rows(sqlite, "SELECT * FROM t")) == (before, [(1, 2, 4)])
+
+
+BIG = sa.MetaData()
+sa.Table("t", BIG, sa.Column("id", sa.BigInteger, primary_key=True))
+
+
+@pytest.mark.parametrize("autoincrement", ["", " AUTOINCREMENT"])
+def test_sqlite_goes_on_numbering_rows_whose_key_becomes_bigger(
+    project: Config, sqlite: Database, run: Migrate, autoincrement: str
+) -> None:
+    execute(
+        sqlite,
+        f"CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY{autoincrement})",
+        f"INSERT INTO t VALUES ({2**60})",
+    )
+    run(sqlite, altered("'id', existing_type=sa.Integer(), type_=sa.BigInteger()"))
+    execute(sqlite, "INSERT INTO t DEFAULT VALUES")
+    assert rows(sqlite, "SELECT max(id) FROM t") == [(2**60 + 1,)]
+    assert migrate.check(sqlite, replace(project, metadata=f"{__name__}:BIG")).changes == ()
+
+
 def test_a_table_that_cannot_be_taken_apart_is_refused(sqlite: Database, run: Migrate) -> None:
     execute(sqlite, "CREATE VIRTUAL TABLE words USING fts5(a)")
     with pytest.raises(ToolkitError, match="words cannot be changed in this way: it is a virtual table"):
@@ -390,6 +481,52 @@ def test_a_row_without_a_value_is_named_when_its_column_is_to_have_one(
     execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", "INSERT INTO t VALUES (1, 5), (2, NULL)")
     with pytest.raises(UnrepresentableValueError, match="t id=2: column 'a' holds NULL, but it becomes NOT NULL"):
         run(database, altered("'a', nullable=False"))
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "new", "problem"),
+    [
+        ("INTEGER", "70000", "sa.SmallInteger()", "t id=3: column 'x' holds 70000, which would not stay what it is"),
+        ("NUMERIC(10, 2)", "12345678.25", "sa.Numeric(5, 2)", "t id=3: column 'x' holds .*12345678.25"),
+        ("BYTEA", r"'\xc3a9'", "sa.Text()", "t id=3: column 'x' holds"),
+        ("POINT", "'(1, 2)'", "sa.Date()", "t id=3: column 'x' holds"),
+        ("INTEGER", "NULL", "sa.Integer(), nullable=False", "t id=3: column 'x' holds NULL, but it becomes NOT NULL"),
+    ],
+)
+def test_a_value_that_postgres_refuses_is_named_with_its_row(
+    project: Config, run: Migrate, old: str, value: str, new: str, problem: str
+) -> None:
+    database = project.database("postgres")
+    execute(database, f"CREATE TABLE t (id INTEGER PRIMARY KEY, x {old})", f"INSERT INTO t VALUES (3, {value})")
+    with pytest.raises(UnrepresentableValueError, match=problem):
+        run(database, altered(f"'x', type_={new}"))
+
+
+def test_what_stands_in_the_way_of_a_change_on_postgres_is_named(project: Config, run: Migrate) -> None:
+    database = project.database("postgres")
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)", "CREATE VIEW seen AS SELECT x FROM t")
+    with pytest.raises(MigrationError, match=r"t\.x cannot be changed in this way: .*view seen depends on column"):
+        run(database, altered("'x', type_=sa.BigInteger()"))
+
+
+def test_a_default_goes_along_with_its_columns_type_on_postgres(project: Config, run: Migrate) -> None:
+    database = project.database("postgres")
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER DEFAULT 1)")
+    run(database, altered("'x', type_=sa.Boolean()"))
+    execute(database, "INSERT INTO t VALUES (1)")
+    run(database, altered("'x', type_=sa.Integer(), server_default='7'"))
+    execute(database, "INSERT INTO t VALUES (2)")
+    assert rows(database, "SELECT x FROM t ORDER BY id") == [(1,), (7,)]
+
+
+def test_a_moment_becomes_one_with_a_zone_as_of_utc_whatever_the_sessions_zone(project: Config, run: Migrate) -> None:
+    database = project.database("postgres")
+    moment = "2024-05-06 07:08:09"
+    execute(database, "CREATE TABLE t (x TIMESTAMP)", f"INSERT INTO t VALUES ('{moment}')")
+    run(database, "op.execute('SET TIME ZONE 3')\n" + altered("'x', type_=sa.DateTime(timezone=True)"))
+    assert rows(database, f"SELECT x = '{moment}Z' FROM t") == [(True,)]
+    run(database, "op.execute('SET TIME ZONE 3')\n" + altered("'x', type_=sa.DateTime()"))
+    assert rows(database, f"SELECT x = '{moment}' FROM t") == [(True,)]
 
 
 def test_what_becomes_of_a_value_may_be_said_on_postgres(project: Config, run: Migrate) -> None:

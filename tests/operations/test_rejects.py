@@ -210,6 +210,25 @@ def test_values_in_doubt_at_any_source_are_rejected_as_the_database_shows_them(
     assert ids(space, "sqlite")["maker"] == [1, 3, 4]
 
 
+@pytest.mark.parametrize("tables", [(), ("part", "note")])
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "sqlite3"])
+def test_a_dry_run_counts_the_rows_without_a_parent_that_a_run_rejects(
+    space: Config, tmp_path: Path, target: str, tables: tuple[str, ...]
+) -> None:
+    nothing = replace(space.database("sqlite"), name="sqlite3", address=f"sqlite:///{tmp_path}/nothing.sqlite")
+    space = replace(space, databases={**space.databases, "sqlite3": nothing})
+    orphans = ("UPDATE maker SET boss_id = 9 WHERE id = 1", "UPDATE note SET part_id = 99 WHERE code = 'w'")
+    make(space, "sqlite", *ROWS, *orphans)
+    if target == "sqlite2":
+        make(space, target)
+    found = []
+    for dry_run in (True, False):
+        done = sync(space, "sqlite", target, tables, dry_run=dry_run, rejects=tmp_path / f"out{dry_run}")
+        found.append(({each.table: each.inserted for each in done.tables}, [(e.table, e.rows) for e in done.rejected]))
+    assert found[0] == found[1]
+    assert dict(found[0][1]) == ({"part": 4, "note": 4} if tables else {"maker": 2, "part": 2, "note": 2})
+
+
 def test_without_misfits_no_file_is_written_and_a_dry_run_writes_none_either(space: Config, tmp_path: Path) -> None:
     make(space, "sqlite", *ROWS)
     make(space, "duckdb")

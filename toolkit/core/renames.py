@@ -145,7 +145,7 @@ def _renamed(
 
 def _copied(table: sa.Table, metadata: sa.MetaData, other: str, own: Mapping[str, str]) -> sa.Table:
     """A table under its other names, with its keys."""
-    schema, name = (table.schema, table.name) if other == table.fullname else _parts(other)
+    schema, name = _parts(other, table)
     own = {column.name: own.get(column.name, column.name) for column in table.columns}
     parts: list[Any] = [_column(column, own) for column in table.columns]
     options: dict[str, Any]
@@ -232,9 +232,14 @@ def _listed(value: Any, own: Mapping[str, str]) -> Any:
     return {own.get(key, key): each for key, each in value.items()} if isinstance(value, dict) else value
 
 
-def _parts(name: str) -> tuple[str | None, str]:
-    schema, _, table = name.rpartition(".")
-    return schema or None, table
+def _parts(name: str, table: sa.Table) -> tuple[str | None, str]:
+    """Schema and name; of a table that stays in its schema, either may have dots."""
+    if name == table.fullname:
+        return table.schema, table.name
+    if table.schema is not None and name.startswith(f"{table.schema}."):
+        return table.schema, name.removeprefix(f"{table.schema}.")
+    schema, _, plain = name.rpartition(".")
+    return schema or None, plain
 
 
 def _name(constraint: sa.Constraint) -> str | None:

@@ -90,39 +90,44 @@ def _import_roots(config: Config, places: Iterable[Path]) -> list[Path]:
 def _imported(paths: Iterable[Path], roots: Iterable[Path], models: Collection[Path]) -> set[Path]:
     """The files of the project that these import, and those that they import."""
     found: set[Path] = set()
-    waiting = list(paths)
+    waiting, everywhere = list(paths), tuple(roots)
+    # Remembered here alone: by the next call, files may have come.
+    module = cache(_module)
     while waiting:
         importer = waiting.pop()
-        for path in _imports(importer, importer.read_bytes(), tuple(roots)):
-            if path not in found and path not in models:
-                found.add(path)
-                waiting.append(path)
+        for level, name in _imports(importer.read_bytes()):
+            for base in importer.parents[level - 1 : level] if level else everywhere:
+                path = module(base, name)
+                if path is not None and path not in found and path not in models:
+                    found.add(path)
+                    waiting.append(path)
     return found
 
 
 @cache
-def _imports(path: Path, source: bytes, roots: tuple[Path, ...]) -> list[Path]:
+def _imports(source: bytes) -> frozenset[tuple[int, str]]:
+    """The names that a module may import, each with how many dots are before it."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         # It fails when it is run, too.
-        return []
-    found = []
+        return frozenset()
+    found: set[tuple[int, str]] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [_module(root, alias.name) for root in roots for alias in node.names]
+            found |= {(0, alias.name) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            bases = [path.parents[node.level - 1]] if 0 < node.level <= len(path.parents) else roots
             names = ["", *(alias.name for alias in node.names)]
-            found += [_module(root, f"{node.module or ''}.{name}".strip(".")) for root in bases for name in names]
-    return [each for each in found if each is not None]
+            found |= {(node.level, f"{node.module or ''}.{name}".strip(".")) for name in names}
+    return frozenset(found)
 
 
 def _module(root: Path, name: str) -> Path | None:
     """The file of a module below a directory."""
-    place = root.joinpath(*name.split("."))
-    candidates = (place.with_name(f"{place.name}.py"), place / "__init__.py")
-    return next((path.resolve() for path in candidates if path.is_file()), None)
+    # Of paths, `Path` would make four objects for each of thousands that are not there.
+    place = os.path.join(root, *name.split(".")).rstrip(os.sep)  # noqa: PTH118
+    candidates = (f"{place}.py", f"{place}{os.sep}__init__.py")
+    return next((Path(path).resolve() for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113
 
 
 def digest_of(paths: Iterable[Path], root: Path) -> str:

@@ -37,10 +37,11 @@ from sqlalchemy import (
 from sqlalchemy.schema import DDL, CreateSequence, DropSequence
 
 from toolkit.engines.duckdb.dialect import is_enforced, next_value
-from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_rebuildable
+from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_kept, require_rebuildable
 from toolkit.engines.duckdb.reflection import sequence_of
 from toolkit.engines.portable.alembic_batch import follow_columns
-from toolkit.engines.portable.changed_types import require_round_trip
+from toolkit.engines.portable.changed_types import require_unique
+from toolkit.engines.portable.kept_values import require_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +90,8 @@ class DuckDBImpl(DefaultImpl):
         if not self._alters_in_place(table_name, column_name, schema=schema, **options):
             self._rebuild(table_name, schema, lambda batch: batch.alter_column(table_name, column_name, **options))
             return
+        if options.get("type_") is not None:
+            require_members(self._connection, self._reflect(table_name, schema), column_name, options["type_"])
         # They are as wanted: DuckDB would refuse to set even the same type while there is an index.
         options |= {"type_": None, "nullable": None}
         super().alter_column(table_name, column_name, schema=schema, **options)
@@ -122,8 +125,11 @@ class DuckDBImpl(DefaultImpl):
         """The index, after a rebuild where rows that this transaction changed would be in its way."""
         table = index.table
         assert table is not None
-        if not self.as_sql and self._may_have_changed_rows(table, bool(index.unique)):
-            self._rebuild(table.name, table.schema)
+        if not self.as_sql:
+            if self._may_have_changed_rows(table, bool(index.unique)):
+                self._rebuild(table.name, table.schema)
+            # It would be told no sooner than the migration is committed, and of which table not at all.
+            require_unique(self._connection, index)
         super().create_index(index, **options)
         self._indexed.add((table.schema, table.name))
 
@@ -284,8 +290,7 @@ class DuckDBImpl(DefaultImpl):
         """Always say the new type: DuckDB casts few types by itself. It rounds and cuts: that is refused."""
         column = existing_transfer["expr"]
         types = self._definition(existing.type), self._definition(new_type)
-        if types[0] != types[1]:
-            require_round_trip(self._connection, column.table, column.name, types, cast="TRY_CAST")
+        require_kept(self._connection, column, new_type, types)
         existing_transfer["expr"] = cast(existing_transfer["expr"], new_type)
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:

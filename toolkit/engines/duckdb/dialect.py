@@ -267,6 +267,10 @@ class IdentifierPreparer(duckdb_engine.DuckDBIdentifierPreparer):
             super().__init__(dialect, **options)
             IdentifierPreparer._is_complete = True
 
+    def _separate(self, name: str | None) -> tuple[None, str | None]:
+        """Take a name for a schema's, whatever is in it: duckdb-engine takes what stands before a dot for a file's."""
+        return None, name
+
 
 class StatementCompiler(PGCompiler):
     """PostgreSQL's statements, as far as DuckDB has them."""

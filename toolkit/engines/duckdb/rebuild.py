@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Constraint, Index, MetaData, Table, UniqueConstraint, text
 
-from toolkit.engines.portable.changed_types import require_not_null
+from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
+from toolkit.engines.portable.kept_values import lost, require_members
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
     from alembic.operations.batch import ApplyBatchImpl
     from sqlalchemy import Connection
+    from sqlalchemy.types import TypeEngine
 
 _DEFINITION = text(
     "SELECT sql FROM duckdb_tables() WHERE table_name = :name AND schema_name = coalesce(:schema, current_schema())"
@@ -36,6 +38,21 @@ def require_rebuildable(connection: Connection, batch: ApplyBatchImpl, table: Ta
     for key, column in batch.columns.items():
         if key in table.columns and table.columns[key].nullable and not column.nullable:
             require_not_null(connection, table, key)
+
+
+def require_kept(connection: Connection, column: Column[Any], type_: TypeEngine[Any], texts: tuple[str, str]) -> None:
+    """See that each value of a column is kept by its new type; `texts` are the old one and the new one.
+
+    Raises:
+        UnrepresentableValueError: one is not.
+    """
+    old, new = texts
+    require_members(connection, column.table, column.name, type_)
+    if old != new:
+        name = connection.dialect.identifier_preparer.quote_identifier(column.name)
+        # What cannot be cast becomes NULL, which is not what it was.
+        condition = lost(name, old, new, f"TRY_CAST({name} AS {new})", cast="TRY_CAST")
+        require_none(connection, column.table, column.name, f"{name} IS NOT NULL AND {condition}", lost_as(new))
 
 
 def becomes_index(constraint: Constraint) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import literal_column, select
+from sqlalchemy import and_, func, literal_column, select
 
-from toolkit.errors import UnrepresentableValueError
+from toolkit.errors import MigrationError, UnrepresentableValueError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, FromClause
+    from sqlalchemy import ColumnElement, Connection, FromClause, Index
 
 _ADVICE = (
     "Change such values in a migration before this one (op.execute), or write this one so that it puts what they "
@@ -63,18 +63,35 @@ def require_not_null(connection: Connection, table: FromClause, column: str) -> 
     require_none(connection, table, column, f"{_quoted(connection, column)} IS NULL", "but it becomes NOT NULL")
 
 
-def require_round_trip(
-    connection: Connection, table: FromClause, column: str, types: tuple[str, str], *, cast: str = "CAST"
-) -> None:
-    """See that each value comes back as it was from the new type (the second) through the old one (the first).
+def require_unique(connection: Connection, index: Index) -> None:
+    """See that no two rows are equal in an index over columns that is to be unique.
 
     Raises:
-        UnrepresentableValueError: one does not.
+        MigrationError: some are; names their values.
     """
-    old, new = types
-    name = _quoted(connection, column)
-    back = f"{cast}({cast}({name} AS {new}) AS {old})"
-    require_none(connection, table, column, f"{name} IS NOT NULL AND {back} IS DISTINCT FROM {name}", lost_as(new))
+    table = index.table
+    names = [_quoted(connection, each.name) for each in index.columns]
+    if not index.unique or table is None or len(names) != len(index.expressions) or _is_partial(index):
+        return
+    columns: list[ColumnElement[Any]] = [literal_column(name) for name in names]
+    has_all = and_(*(column.is_not(None) for column in columns))
+    query = select(*columns, func.count()).select_from(table).where(has_all).group_by(*columns).having(func.count() > 1)
+    found: Any = connection.execute(query.limit(1)).first()
+    if found is not None:
+        from toolkit.core.values import shortened
+
+        *values, count = found
+        told = ", ".join(
+            f"{each.name}={shortened(str(value))}" for each, value in zip(index.columns, values, strict=True)
+        )
+        raise MigrationError(
+            f"{table.fullname}: {count} rows have {told}, which {index.name} is to keep unique.",
+            "Correct such rows in a migration before this one (op.execute).",
+        )
+
+
+def _is_partial(index: Index) -> bool:
+    return any(options.get("where") is not None for options in index.dialect_options.values())
 
 
 def _quoted(connection: Connection, name: str) -> str:

@@ -92,14 +92,18 @@ class ManyTables(ABC):
     def _counted(self, specs: Sequence[TableSpec], most: int | None) -> dict[str, int]:
         """The rows of each table, or at most so many of them; many tables in one statement."""
         found: dict[str, int] = {}
+        quoted = self.sqlalchemy.dialect.identifier_preparer.format_table
+
+        def rows(table: sa.Table) -> str:
+            return quoted(table) if most is None else f"(SELECT 1 FROM {quoted(table)} LIMIT {most}) AS found"
+
         for start in range(0, len(specs), _TABLES_A_QUERY):
             part = specs[start : start + _TABLES_A_QUERY]
-            counts: list[sa.Select[Any]] = [
-                sa.select(sa.literal_column(str(place)), sa.func.count()).select_from(_rows(spec.table, most))
-                for place, spec in enumerate(part)
-            ]
+            # Written here: for SQLAlchemy to write it takes six times as long as it takes to be answered.
+            counts = (f"SELECT {place}, count(*) FROM {rows(spec.table)}" for place, spec in enumerate(part))
             with self.translated():
-                found |= {part[place].name: int(n) for place, n in self.sqlalchemy.execute(sa.union_all(*counts)).all()}
+                answer = self.sqlalchemy.exec_driver_sql(" UNION ALL ".join(counts))
+                found |= {part[place].name: int(number) for place, number in answer}
         return found
 
     def forget(self) -> None:
@@ -118,12 +122,3 @@ class ManyTables(ABC):
 
     def _is_broken(self) -> bool:
         return False
-
-
-def _rows(table: sa.Table, most: int | None) -> sa.FromClause:
-    """A table, or something with as many rows and no more than so many."""
-    if most is None:
-        return table
-    # A bound limit takes a third of the time that it takes to write such a statement.
-    limit: sa.ColumnElement[Any] = sa.literal_column(str(most))
-    return sa.select(sa.literal_column("1").label("row")).select_from(table).limit(limit).subquery()

@@ -351,7 +351,8 @@ class TableRepository(SiftedTable):
         metadata = self.table.metadata
         parent = metadata.tables[foreign_key.parent].alias("parent")
         pairs = list(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
-        joined = child.outerjoin(parent, sa.and_(*(child.c[a] == parent.c[b] for a, b in pairs)))
+        # As a foreign key compares them: by the collation of what it points at, which stands first.
+        joined = child.outerjoin(parent, sa.and_(*(parent.c[b] == child.c[a] for a, b in pairs)))
         orphaned = sa.and_(
             parent.c[foreign_key.parent_columns[0]].is_(None), *(child.c[a].is_not(None) for a, _ in pairs)
         )

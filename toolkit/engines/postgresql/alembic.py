@@ -1,26 +1,53 @@
-"""Alembic for PostgreSQL, which rounds and cuts in silence where an assignment may."""
+"""Alembic for PostgreSQL, which rounds and cuts in silence where an assignment may, and elsewhere names no row."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from alembic.ddl.postgresql import PostgresqlImpl as AlembicPostgresqlImpl
 from sqlalchemy import Column, MetaData, Table, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from toolkit.engines.portable.changed_types import require_round_trip
+from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
+from toolkit.engines.portable.kept_values import lost, require_members
+from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
     from sqlalchemy.types import TypeEngine
 
 _DECLARED = text(
     "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
     "WHERE attrelid = to_regclass(:table) AND attname = :column AND NOT attisdropped"
 )
+_DEFAULT = text(
+    "SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef AS d JOIN pg_attribute AS a "
+    "ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE a.attrelid = to_regclass(:table) AND a.attname = :column"
+)
+_DEFAULT_OF_ANOTHER_TYPE = "42804"
+_NO_CAST = frozenset({"42846", "42883", "42804"})
+"""There is no cast, or what it gives cannot be compared."""
+_REFUSED_VALUE = ("22", "23")
+_JSON = frozenset({"json", "jsonb"})
+_Way = Callable[[str], str]
+# In pg_temp, and gone with the savepoint: each row is tried by itself, which takes long, so only when one fails.
+_TRY_EACH = """
+CREATE FUNCTION pg_temp.toolkit_loses(value {old}) RETURNS boolean LANGUAGE plpgsql AS $toolkit$
+BEGIN
+    RETURN {condition};
+EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+    RETURN true;
+END $toolkit$
+"""
 
 
 class PostgresqlImpl(AlembicPostgresqlImpl):
-    """Refuses a change of a type by which a value would change: a time cut to its date, a number rounded."""
+    """Changes a type where every value stays what it is, as text or by itself; names the first row that would not."""
 
     __dialect__ = "postgresql"
 
@@ -29,32 +56,151 @@ class PostgresqlImpl(AlembicPostgresqlImpl):
         table_name: str,
         column_name: str,
         *,
+        nullable: bool | None = None,
         type_: TypeEngine[Any] | None = None,
         schema: str | None = None,
         **options: Any,
     ) -> None:
         """Look at the values before; who gives `postgresql_using` has said what they become."""
-        if type_ is not None and not self.as_sql and not options.get("postgresql_using"):
-            self._require_exact(table_name, column_name, type_, schema)
-        super().alter_column(table_name, column_name, type_=type_, schema=schema, **options)
+        options |= {"nullable": nullable, "type_": type_, "schema": schema}
+        if self.as_sql:
+            super().alter_column(table_name, column_name, **options)
+            return
+        change = _Change(self.connection, table_name, column_name, schema)
+        with change.told():
+            if type_ is not None and not options.get("postgresql_using"):
+                options["postgresql_using"] = change.conversion(type_)
+            if nullable is False:
+                require_not_null(change.connection, change.table, column_name)
+            try:
+                with change.savepoint():
+                    super().alter_column(table_name, column_name, **options)
+            except DBAPIError as error:
+                if type_ is None or _state(error) != _DEFAULT_OF_ANOTHER_TYPE:
+                    raise
+                with change.default_kept(type_, is_replaced=options.get("server_default", False) is not False):
+                    super().alter_column(table_name, column_name, **options)
 
-    def _require_exact(self, table_name: str, column_name: str, type_: TypeEngine[Any], schema: str | None) -> None:
-        assert self.connection is not None
-        table = Table(table_name, MetaData(), schema=schema)
-        name = self.dialect.identifier_preparer.format_table(table)
-        old = self.connection.scalar(_DECLARED, {"table": name, "column": column_name})
-        new = self.dialect.type_compiler_instance.process(type_)
+
+class _Change:
+    """One column, and what it becomes."""
+
+    def __init__(self, connection: Connection | None, table_name: str, column_name: str, schema: str | None) -> None:
+        assert connection is not None
+        self.connection, self._column = connection, column_name
+        keys = inspect(connection).get_pk_constraint(table_name, schema)["constrained_columns"]
+        self.table = Table(table_name, MetaData(), *(Column(key, primary_key=True) for key in keys), schema=schema)
+        preparer = connection.dialect.identifier_preparer
+        self._name, self._place = preparer.quote_identifier(column_name), preparer.format_table(self.table)
+
+    def conversion(self, type_: TypeEngine[Any]) -> str | None:
+        """The expression by which all values become what they are of the new type; None without anything to convert.
+
+        Raises:
+            UnrepresentableValueError: one does not.
+            MigrationError: PostgreSQL knows no way.
+        """
+        old = self.connection.scalar(_DECLARED, {"table": self._place, "column": self._column})
+        new = self._text(type_)
+        require_members(self.connection, self.table, self._column, type_)
         if old is None or old.lower() == new.lower():
-            return
-        keys = inspect(self.connection).get_pk_constraint(table_name, schema)["constrained_columns"]
-        table = Table(table_name, MetaData(), *(Column(key, primary_key=True) for key in keys), schema=schema)
+            return None
+        if self._is_transactional:
+            # As the change itself would: no row comes in between.
+            self._run(f"LOCK TABLE {self._place} IN ACCESS EXCLUSIVE MODE")
+        if {old, new.lower()} <= _JSON:
+            return f"CAST({self._name} AS {new})"
+        for way, changed in _ways(old, new):
+
+            def shown_otherwise(value: str, way: _Way = way) -> str:
+                return f"CAST({way(value)} AS TEXT) IS DISTINCT FROM CAST({value} AS TEXT)"
+
+            if any(self._has_none(condition, old, new) for condition in (changed, shown_otherwise)):
+                return way(self._name)
+        raise MigrationError(
+            f"{self.table.fullname}.{self._column}: PostgreSQL knows no way from {old} to {new}.",
+            "Say what becomes of the values: batch_op.alter_column(…, postgresql_using='…').",
+        )
+
+    @contextmanager
+    def default_kept(self, type_: TypeEngine[Any], *, is_replaced: bool) -> Iterator[None]:
+        """Take the default away for the block, and give it back as one of the new type unless another came."""
+        default = self.connection.scalar(_DEFAULT, {"table": self._place, "column": self._column})
+        change = f"ALTER TABLE {self._place} ALTER COLUMN {self._name}"
+        self._run(f"{change} DROP DEFAULT")
+        yield
+        if not is_replaced:
+            self._run(f"{change} SET DEFAULT CAST({default} AS {self._text(type_)})")
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Say which column it is that PostgreSQL refuses to change, and all that it says."""
         try:
-            # In an autocommit block there is no transaction that an error could end, and so no savepoint.
-            if self.connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-                require_round_trip(self.connection, table, column_name, (old, new))
-            else:
-                with self.connection.begin_nested():
-                    require_round_trip(self.connection, table, column_name, (old, new))
-        except DBAPIError:
-            # It cannot be cast, or not compared: PostgreSQL itself will say so.
-            return
+            yield
+        except DBAPIError as error:
+            said = getattr(error.orig, "diag", None)
+            if said is None or said.message_primary is None:
+                raise
+            detail = f" ({said.message_detail.rstrip('.')})" if said.message_detail else ""
+            raise MigrationError(
+                f"{self.table.fullname}.{self._column} cannot be changed in this way: {said.message_primary}{detail}.",
+                said.message_hint or "Change what stands in its way in the same migration, before it.",
+            ) from error
+
+    def savepoint(self) -> Any:
+        """In an autocommit block there is no transaction that an error could end."""
+        return self.connection.begin_nested() if self._is_transactional else nullcontext()
+
+    def _has_none(self, condition: _Way, old: str, new: str) -> bool:
+        name = self._name
+        try:
+            with self.savepoint():
+                self._refuse(f"{name} IS NOT NULL AND {condition(name)}", new)
+        except DBAPIError as error:
+            if _state(error) in _NO_CAST:
+                return False
+            if not _state(error).startswith(_REFUSED_VALUE):
+                raise
+            with self.savepoint():
+                self._run(_TRY_EACH.format(old=old, condition=condition("value")))
+                self._refuse(f"{name} IS NOT NULL AND pg_temp.toolkit_loses({name})", new)
+            raise
+        return True
+
+    def _refuse(self, condition: str, new: str) -> None:
+        require_none(self.connection, self.table, self._column, condition, lost_as(new))
+
+    @property
+    def _is_transactional(self) -> bool:
+        return self.connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT"
+
+    def _run(self, statement: str) -> None:
+        self.connection.exec_driver_sql(statement.replace("%", "%%"))
+
+    def _text(self, type_: TypeEngine[Any]) -> str:
+        return self.connection.dialect.type_compiler_instance.process(type_)
+
+
+def _ways(old: str, new: str) -> Iterator[tuple[_Way, _Way]]:
+    """How a value may become one of another type, and the condition of those that would not come back from it."""
+    zones = [re.fullmatch(r"timestamp\b.*?(with time zone)?", each, re.IGNORECASE) for each in (old, new)]
+    if zones[0] and zones[1] and bool(zones[0][1]) != bool(zones[1][1]):
+        # Not by the session's zone, which may be another on each machine.
+        yield (
+            lambda value: f"CAST({value} AT TIME ZONE 'UTC' AS {new})",
+            lambda value: f"CAST(CAST({value} AT TIME ZONE 'UTC' AS {new}) AT TIME ZONE 'UTC' AS {old}) <> {value}",
+        )
+        return
+
+    def directly(value: str) -> str:
+        return f"CAST({value} AS {new})"
+
+    def by_its_text(value: str) -> str:
+        return f"CAST(CAST({value} AS TEXT) AS {new})"
+
+    yield directly, lambda value: lost(value, old, new, directly(value))
+    yield by_its_text, lambda value: lost(value, old, new, by_its_text(value))
+
+
+def _state(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", ""))

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from alembic.ddl.sqlite import SQLiteImpl as AlembicSQLiteImpl
 from alembic.util import CommandError
-from sqlalchemy import BINARY, VARBINARY, Connection, text
+from sqlalchemy import BINARY, INTEGER, VARBINARY, Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from toolkit.engines.portable.alembic_batch import follow_columns
+from toolkit.engines.portable.changed_types import require_unique
 from toolkit.engines.sqlite.conversions import kind_of
 from toolkit.engines.sqlite.rebuild import Rebuild
+from toolkit.engines.sqlite.refused_copy import refused_copy
 
 if TYPE_CHECKING:
     from alembic.operations.batch import ApplyBatchImpl, BatchOperationsImpl
-    from sqlalchemy import Column, Inspector, Table
+    from sqlalchemy import Column, Index, Inspector, Table
     from sqlalchemy.types import TypeEngine
 
 _BINARY_TYPES: dict[str, type[BINARY | VARBINARY]] = {"BINARY": BINARY, "VARBINARY": VARBINARY}
@@ -42,7 +46,9 @@ class SQLiteImpl(AlembicSQLiteImpl):
 
     def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
         """Whether the table has to be made anew."""
-        if all(_is_renaming(*each) for each in batch_op.batch) or not super().requires_recreate_in_batch(batch_op):
+        if all(_is_renaming(*each) for each in batch_op.batch):
+            return False
+        if not any(map(_adds_required, batch_op.batch)) and not super().requires_recreate_in_batch(batch_op):
             return False
         if not self.as_sql:
             # Alembic looks for them in what was reflected, where indexes over expressions are not. It may ask twice.
@@ -81,11 +87,24 @@ class SQLiteImpl(AlembicSQLiteImpl):
         else:
             super().create_table(table, **options)
 
+    def create_index(self, index: Index, **options: Any) -> None:
+        """The index; if rows are in its way, names them."""
+        try:
+            super().create_index(index, **options)
+        except IntegrityError:
+            assert self.connection is not None
+            require_unique(self.connection, index)
+            raise
+
     def drop_table(self, table: Table, **options: Any) -> None:
         """The table; of a rebuild that failed, also all else that it did."""
         if self._rebuild is not None and table is self._rebuild.new_table:
-            self._rebuild.undo()
-            self._rebuild = None
+            rebuild, self._rebuild = self._rebuild, None
+            rebuild.undo()
+            # Alembic calls this while it handles what stopped the copying.
+            error = sys.exc_info()[1]
+            if isinstance(error, IntegrityError):
+                raise refused_copy(rebuild, error) from error
         else:
             super().drop_table(table, **options)
 
@@ -99,6 +118,16 @@ class SQLiteImpl(AlembicSQLiteImpl):
 
     # -- comparison ----------------------------------------------------------------------------------------
 
+    def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:
+        """Whether a migration would change the type; a rebuild leaves the number of rows INTEGER, of whatever size."""
+        is_number = isinstance(inspector_column.type, INTEGER) and [*inspector_column.table.primary_key] == [
+            inspector_column
+        ]
+        wanted = self.dialect.type_compiler_instance.process(metadata_column.type)
+        if is_number and kind_of(wanted) == "integer":
+            return False
+        return super().compare_type(inspector_column, metadata_column)
+
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: dict[str, Any]) -> None:
         """Replace the type by the declared one."""
         super().autogen_column_reflect(inspector, table, column_info)
@@ -109,6 +138,15 @@ class SQLiteImpl(AlembicSQLiteImpl):
         if declared:
             length = int(declared[2]) if declared[2] else None
             column_info["type"] = _BINARY_TYPES[declared[1].upper()](length)
+
+
+def _adds_required(each: tuple[str, tuple[Any, ...], dict[str, Any]]) -> bool:
+    """Whether it adds a column that has to have a value, and has none; SQLite itself refuses it without rows, too."""
+    operation, arguments, _ = each
+    if operation != "add_column":
+        return False
+    column: Column[Any] = arguments[1]
+    return not column.nullable and column.server_default is None and column.computed is None
 
 
 def _is_renaming(operation: str, _: tuple[Any, ...], options: dict[str, Any]) -> bool:

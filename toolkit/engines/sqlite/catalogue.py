@@ -101,7 +101,7 @@ def table_facts(connection: SqliteSnapshot, specs: Sequence[TableSpec]) -> dict[
     names = [(spec.name, spec.table.name, "main") for spec in within]
     with connection.translated():
         bound = {"tables": json.dumps(names)}
-        columns, indexed = (connection.sqlalchemy.execute(sa.text(query), bound).all() for query in (_ALL, _KEYS))
+        columns, indexed = (connection.sqlalchemy.exec_driver_sql(query, bound).all() for query in (_ALL, _KEYS))
     last = last_numbers(connection, [spec.table.name for spec in within])
     following = {spec.name: (last[spec.table.name] or 0) + 1 for spec in within if spec.table.name in last}
     found: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)

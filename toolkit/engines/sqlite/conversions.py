@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 _DATE = "____-__-__"
 _HOURS = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
 _FRACTION = "({rest} = '' OR length({rest}) = 7 AND {rest} GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]')"
-_IS_DATE = "length({c}) = 10 AND date({c}) = {c}"
-_IS_MOMENT = f"substr({{c}}, 11) GLOB ' {_HOURS}*' AND datetime({{c}}) = substr({{c}}, 1, 19) AND " + _FRACTION.replace(
-    "{rest}", "substr({c}, 20)"
+# Only with a modifier does SQLite make 30 February the 1st of March.
+_IS_DATE = "length({c}) = 10 AND date({c}, '+0 days') = {c}"
+_IS_MOMENT = (
+    f"substr({{c}}, 11) GLOB ' {_HOURS}*' AND datetime({{c}}, '+0 days') = substr({{c}}, 1, 19) AND "
+    + _FRACTION.replace("{rest}", "substr({c}, 20)")
 )
 _IS_TIME = f"{{c}} GLOB '{_HOURS}*' AND time({{c}}) = substr({{c}}, 1, 8) AND " + _FRACTION.replace(
     "{rest}", "substr({c}, 9)"
@@ -32,6 +34,10 @@ _IS_JSON = (
     "CASE WHEN typeof({c}) IN ('text', 'integer', 'real') AND json_valid({c}) THEN "
     "json_type({c}) NOT IN ('integer', 'real') OR CAST(CAST({c} AS NUMERIC) AS TEXT) = CAST({c} AS TEXT) END"
 )
+
+# 1.50 is 1.5, but 007 and 1e2 are more than a number.
+_DIGITS = "CASE WHEN instr({c}, '.') THEN rtrim(rtrim({c}, '0'), '.') ELSE {c} END"
+_IS_NUMBER = f"{_IS_TEXT}{_DIGITS} = {_DIGITS.replace('{c}', 'CAST(CAST({c} AS NUMERIC) AS TEXT)')}"
 
 # For each kind of column: what a value may be, and what it becomes. The first that is true counts.
 _BECOMES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -49,12 +55,12 @@ _BECOMES: dict[str, tuple[tuple[str, str], ...]] = {
     "real": (
         ("typeof({c}) = 'real'", _KEEP),
         (f"typeof({{c}}) = 'integer' AND {_IS_SAFE}", _KEEP),
-        (f"{_IS_TEXT}CAST(CAST({{c}} AS NUMERIC) AS TEXT) = {{c}} AND {_IS_SAFE}", "CAST({c} AS REAL)"),
+        (f"{_IS_NUMBER} AND {_IS_SAFE}", "CAST({c} AS REAL)"),
     ),
     "numeric": (
         (f"typeof({{c}}) = 'integer' AND {_IS_SAFE}", _KEEP),
         ("typeof({c}) = 'real'", _KEEP),
-        (f"{_IS_TEXT}CAST(CAST({{c}} AS NUMERIC) AS TEXT) = {{c}}", "CAST({c} AS NUMERIC)"),
+        (_IS_NUMBER, "CAST({c} AS NUMERIC)"),
     ),
     "date": (
         (f"{_IS_TEXT}{_IS_DATE}", _KEEP),
@@ -71,12 +77,18 @@ _BECOMES: dict[str, tuple[tuple[str, str], ...]] = {
             f"{_IS_TEXT}length(replace({{c}}, '-', '')) = 32 AND replace({{c}}, '-', '') NOT GLOB '*[^0-9a-fA-F]*'",
             "lower(replace({c}, '-', ''))",
         ),
+        ("typeof({c}) = 'blob' AND length({c}) = 16", "lower(hex({c}))"),
     ),
     "binary": (("typeof({c}) = 'blob'", _KEEP),),
     "interval": (),
     # Of a type that SQLite does not know it makes a number of what looks like one.
     "other": (("typeof({c}) <> 'text' OR {c} GLOB '*[^0-9eE.+ -]*'", _KEEP),),
     "untyped": (("1", _KEEP),),
+}
+# As PostgreSQL and DuckDB say it.
+_WORDED = {
+    ("boolean", "text"): (("{c} = 1", "'true'"), ("{c} = 0", "'false'")),
+    ("text", "boolean"): (("{c} = 'true'", "1"), ("{c} = 'false'", "0")),
 }
 _WORDS = (
     ("date", ("DATE",)),
@@ -121,11 +133,8 @@ def conversions(declared: str, wanted: TypeEngine[Any], column: str, dialect: Di
         return None
     if old == new:
         found: tuple[tuple[str, str], ...] = (("1", _KEEP),)
-    elif {old, new} == {"boolean", "text"}:
-        # PostgreSQL says true, SQLite 1.
-        found = ()
     else:
-        found = _BECOMES[new]
+        found = _WORDED.get((old, new), _BECOMES[new])
     limits = []
     if scale is not None:
         limits.append(f"(typeof({{c}}) NOT IN ('integer', 'real') OR round({{c}}, {int(scale)}) = {{c}})")

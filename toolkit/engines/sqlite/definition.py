@@ -6,9 +6,10 @@ The pragmas do not tell all: CHECK, COLLATE, DEFERRABLE, ON CONFLICT and AUTOINC
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 _TOKEN = re.compile(
     r"""(?P<skip>\s+|--[^\n]*|/\*.*?(?:\*/|$))
@@ -57,8 +58,8 @@ class Clause:
 
     @property
     def identifiers(self) -> frozenset[str]:
-        """All names in it, in small letters: more than those of columns."""
-        return frozenset(each.identifier for each in self.tokens) - {""}
+        """All names in it but those of functions, in small letters: more than those of columns."""
+        return _names(self.tokens)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -155,9 +156,20 @@ def identifiers(sql: str) -> frozenset[str]:
     return frozenset(each.identifier for each in _tokens(sql)) - {""}
 
 
-def normalised(sql: str) -> str:
-    """A text without what makes no difference: space, comments, the case of words outside of quotes."""
-    return " ".join(each.text.lower() if each.kind == "word" else each.text for each in _tokens(sql))
+def names_in_index(sql: str) -> frozenset[str]:
+    """The names of columns and keywords in an index, in small letters; neither its own nor its table's."""
+    tokens = [*_tokens(sql)]
+    return _names(tokens[next((n for n, each in enumerate(tokens) if each.text == "("), 0) :])
+
+
+def _names(tokens: Sequence[_Token]) -> frozenset[str]:
+    calls = {id(each) for each, after in pairwise(tokens) if after.text == "("}
+    return frozenset(each.identifier for each in tokens if id(each) not in calls) - {""}
+
+
+def normalised(sql: str, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A text without what makes no difference: space, comments, the case and quotes of names; `names` have others."""
+    return " ".join(names.get(each.identifier, each.identifier) or each.text for each in _tokens(sql))
 
 
 def _tokens(sql: str) -> Iterator[_Token]:

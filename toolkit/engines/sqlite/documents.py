@@ -24,11 +24,14 @@ _QUOTE = b"\\u0022"
 _KEY = b'":'
 
 
-def documents(connection: SqliteSnapshot, table: str, column: str) -> Documents:
-    """What the texts and bytes of a column are. In C, but for pieces in which something is to be looked at."""
+def documents(connection: SqliteSnapshot, table: str, column: str, *, tell_texts: bool = True) -> Documents:
+    """What the texts and bytes of a column are. In C, but for pieces in which something is to be looked at.
+
+    Without `tell_texts` all documents count as values.
+    """
     found = Documents.VALUES
     for rows in _fetched(connection, table, column, "typeof({c}) IN ('text', 'blob')"):
-        if not _are_plain(rows):
+        if not (_are_plain(rows) if tell_texts else _decoded(rows) is not None):
             found = max(found, *map(_looked_at, rows))
         if found is Documents.NONE:
             break
@@ -37,15 +40,25 @@ def documents(connection: SqliteSnapshot, table: str, column: str) -> Documents:
 
 def _are_plain(rows: Sequence[bytes]) -> bool:
     """Whether these are certainly documents, and no key is in one of them twice."""
-    # No document has a line break within a text: none can reach into the next one.
-    joined = b"[" + b",\n".join(rows) + b"]"
+    joined = _joined(rows)
     if _ESCAPE in joined and any(each in joined for each in (_QUOTE, *_REFUSED)):
         return False
+    values = _decoded(rows, joined)
+    return values is not None and msgspec.json.encode(values).count(_KEY) == joined.count(_KEY)
+
+
+def _joined(rows: Sequence[bytes]) -> bytes:
+    # No document has a line break within a text: none can reach into the next one.
+    return b"[" + b",\n".join(rows) + b"]"
+
+
+def _decoded(rows: Sequence[bytes], joined: bytes | None = None) -> list[Any] | None:
+    """The values, if these are certainly documents."""
     try:
-        values = msgspec.json.decode(joined)
+        values: list[Any] = msgspec.json.decode(joined or _joined(rows))
     except (msgspec.DecodeError, RecursionError):
-        return False
-    return len(values) == len(rows) and msgspec.json.encode(values).count(_KEY) == joined.count(_KEY)
+        return None
+    return values if len(values) == len(rows) else None
 
 
 def _looked_at(document: bytes) -> Documents:

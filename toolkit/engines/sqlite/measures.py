@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import sqlite
@@ -30,49 +30,62 @@ _FORMS = {
 _MOMENTS = frozenset({Family.TIMESTAMP, Family.DATE, Family.TIME})
 # SQLite takes no more than 2,000 columns, and a thousand levels of an expression.
 _AT_ONCE = 100
-# Of how many columns the conditions take as long as a look at the documents of one.
-_DOCUMENTS = 10
 # What a double has of digits behind its point, at most, where they are a decimal's.
 _DIGITS = 15
 
 
-def undeclared(
-    connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared], meanwhile: Callable[[], None] | None = None
-) -> Undeclared:
-    """What is not as it was declared; where nobody writes, it is looked for once. `meanwhile` is done while it is."""
-    question = ("undeclared", table, *columns)
-    return connection.remembered(question, lambda: _undeclared(connection, table, columns, meanwhile))
+def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
+    """What is not as it was declared; where nobody writes, it is looked for once."""
+    return connection.remembered(_question(table, columns), lambda: _undeclared(connection, table, columns))
 
 
-def _undeclared(
-    connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared], meanwhile: Callable[[], None] | None
-) -> Undeclared:
+def _question(table: str, columns: Mapping[str, Declared]) -> tuple[str, ...]:
+    return ("undeclared", table, *columns)
+
+
+def _undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
     conditions = {name: expected(each) for name, each in columns.items()}
-    read = [name for name, each in columns.items() if each.family is Family.JSON]
-    # What is left for our own connection beside the documents, so that both are at work as long.
-    count = 0 if meanwhile else max(0, (len(conditions) - _DOCUMENTS * len(read)) // 2)
-    split = len(conditions) - count
-    others, ours = ({name: conditions[name] for name in part} for part in ([*columns][:split], [*columns][split:]))
+    odd, found = connection.beside(
+        lambda ask: unexpected(ask, table, conditions),
+        lambda: {name: documents(connection, table, name) for name in _with_documents(columns)},
+    )
+    return _found(odd, found)
 
-    def own() -> tuple[frozenset[str], dict[str, Documents]]:
-        if meanwhile is not None:
-            meanwhile()
-        return unexpected(connection.row, table, ours), {name: documents(connection, table, name) for name in read}
 
-    odd, (more, found) = connection.beside(lambda ask: unexpected(ask, table, others), own)
-    return Undeclared(odd | more | {name for name, each in found.items() if each is Documents.NONE}, found)
+def _found(odd: frozenset[str], found: Mapping[str, Documents]) -> Undeclared:
+    return Undeclared(odd | {name for name, each in found.items() if each is Documents.NONE}, found)
+
+
+def _with_documents(columns: Mapping[str, Declared]) -> list[str]:
+    return [name for name, each in columns.items() if each.family is Family.JSON]
 
 
 def measures(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> dict[str, ColumnMeasure]:
-    """What is in each of these columns: mostly as it was declared, so that it is measured while that is looked at."""
-    found: dict[str, ColumnMeasure] = {}
-    undefined = {name for name, each in columns.items() if expected(each) is None}
-    looked = undeclared(
-        connection, table, columns, lambda: found.update(measured(connection, table, columns, undefined))
+    """What is in each of these columns: mostly what was declared, so that it is measured before that is known."""
+    looked: Undeclared | None = connection.known(_question(table, columns))
+    if looked is not None:
+        return measured(connection.row, table, columns, looked.columns)
+    conditions = {name: expected(each) for name, each in columns.items()}
+    undefined = {name for name, condition in conditions.items() if condition is None}
+    read = _with_documents(columns)
+
+    def as_declared(ask: Ask) -> dict[str, ColumnMeasure]:
+        return measured(ask, table, columns, undefined)
+
+    def own() -> tuple[dict[str, Documents], dict[str, ColumnMeasure]]:
+        found = {name: documents(connection, table, name, tell_texts=False) for name in read}
+        # Both connections are at work about as long.
+        return found, {} if read else as_declared(connection.row)
+
+    (odd, others), (found, ours) = connection.beside(
+        lambda ask: (unexpected(ask, table, conditions), as_declared(ask) if read else {}), own
     )
-    left = {name: columns[name] for name in columns if name not in found or name in looked.columns - undefined}
-    again = measured(connection, table, left, looked.columns) if left else {}
-    return {name: again.get(name) or found[name] for name in columns}
+    again = _found(odd, found).columns - undefined
+    return {
+        **ours,
+        **others,
+        **measured(connection.row, table, {name: columns[name] for name in columns if name in again}, again),
+    }
 
 
 def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -112,14 +125,12 @@ def _true(names: Collection[str], values: Sequence[Any] | None) -> set[str]:
     return {name for name, value in zip(names, values or [], strict=False) if value}
 
 
-def measured(
-    connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared], odd: Collection[str]
-) -> dict[str, ColumnMeasure]:
+def measured(ask: Ask, table: str, columns: Mapping[str, Declared], odd: Collection[str]) -> dict[str, ColumnMeasure]:
     """What is in each of these columns; `odd` has those of them that hold what was not declared."""
     measures: dict[str, ColumnMeasure] = {}
     for names in _pieces([*columns]):
         asked = {(name, what): sql for name in names for what, sql in _asked(name, columns[name], name in odd)}
-        row = connection.row(f"SELECT {', '.join(['count(*)', *asked.values()])} FROM {_quoted(table)}")
+        row = ask(f"SELECT {', '.join(['count(*)', *asked.values()])} FROM {_quoted(table)}")
         assert row is not None
         values = dict(zip(asked, row[1:], strict=True))
         for name in names:
@@ -140,7 +151,10 @@ def _asked(name: str, of: Declared, has_odd: bool) -> Iterator[tuple[str, str]]:
         for form in ASKED[of.family]:
             yield f"is {form}", f"count(*) FILTER (WHERE {FORMS[form].replace('{c}', cell)})"
     if has_odd or of.family in (Family.TEXT, Family.BYTES):
-        yield "longest", f"max(CASE WHEN typeof({cell}) IN ('text', 'blob') THEN length({cell}) END)"
+        has_length = (
+            f"CASE WHEN typeof({cell}) IN ('text', 'blob') THEN length({cell}) END" if has_odd else f"length({cell})"
+        )
+        yield "longest", f"max({has_length})"
     if has_odd or of.family in _NUMBERS | _MOMENTS:
         classes = "('text')" if of.family in _MOMENTS else "('integer', 'real')"
         ranged = f"CASE WHEN typeof({cell}) IN {classes} THEN {cell} END" if has_odd else cell

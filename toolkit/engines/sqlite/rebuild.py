@@ -16,7 +16,6 @@ from sqlalchemy import (
     CheckConstraint,
     Constraint,
     Enum,
-    ForeignKeyConstraint,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -24,30 +23,28 @@ from sqlalchemy import (
     Uuid,
     case,
     literal_column,
+    select,
 )
 from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import DropTable
 
 from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
-from toolkit.engines.sqlite.conversions import conversions
-from toolkit.engines.sqlite.definition import Clause, ColumnDefinition, TableDefinition, identifiers, normalised
+from toolkit.engines.portable.kept_schema import Thing, require_nothing_lost
+from toolkit.engines.sqlite.constraints import described, stands_for
+from toolkit.engines.sqlite.conversions import conversions, kind_of
+from toolkit.engines.sqlite.definition import ColumnDefinition, TableDefinition, identifiers, normalised
 from toolkit.engines.sqlite.dependents import broken_dependents
+from toolkit.engines.sqlite.kept import WITH_COLUMN, Meant, default_of, things
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from alembic.operations.batch import ApplyBatchImpl
-    from sqlalchemy import Column, Connection
+    from sqlalchemy import Column, Connection, Insert
     from sqlalchemy.types import TypeEngine
 
 _SAVEPOINT = "toolkit_rebuild"
-_KINDS: dict[type[Constraint], str] = {
-    CheckConstraint: "CHECK",
-    ForeignKeyConstraint: "FOREIGN",
-    PrimaryKeyConstraint: "PRIMARY",
-    UniqueConstraint: "UNIQUE",
-}
 _OWN_NAME = re.compile(r"(CREATE\s+(?:UNIQUE\s+)?(?:INDEX|TRIGGER)\s+)", re.IGNORECASE)
 
 
@@ -58,7 +55,7 @@ class Rebuild:
         self, connection: Connection, batch: ApplyBatchImpl, old: Table, dropped_indexes: Collection[str]
     ) -> None:
         assert batch.new_table is not None
-        self._connection, self._batch, self._old = connection, batch, old
+        self.connection, self._batch, self.old = connection, batch, old
         self.new_table = batch.new_table
         self._dialect: Any = connection.dialect
         self._quote = self._dialect.identifier_preparer.quote_identifier
@@ -66,16 +63,17 @@ class Rebuild:
         self._compiler: Any = self._dialect.ddl_compiler(self._dialect, DropTable(Table("t", MetaData())))
         self._schema = old.schema or "main"
         self._keys = {each.key: str(each.name) for each in self.new_table.columns}
-        self._gone = {name.lower() for name in {each.name for each in old.columns} - {*batch.columns}}
         self._definition = self._read_definition()
         self._counter = self._read_counter()
+        self._meant = Meant(batch, old, self._definition, dropped_indexes, self._changes_type)
+        self._before = self._things()
         self._kept = self._indexes_and_triggers(dropped_indexes)
         self._convert()
         # Renamed at the end, by SQLite itself: then indexes, triggers, views and other tables' foreign keys follow.
         for each in self.new_table.columns:
             each.name = each.key
         self._change_columns()
-        self._takes_keys = bool(self._gone or dropped_indexes)
+        self._takes_keys = bool(self._meant.gone or dropped_indexes)
         self._change_constraints()
         self._broken_before = self._broken()
 
@@ -91,10 +89,10 @@ class Rebuild:
         """Give the new table, which holds the rows by now, the old one's name and what belongs to it.
 
         Raises:
-            MigrationError: views or triggers would not work any more; all is as before.
+            MigrationError: views or triggers would not work any more, or something was lost; all is as before.
         """
         with self._undone_on_error():
-            name = self._quote(self._old.name)
+            name = self._quote(self.old.name)
             with self._without_looking_at_views():
                 self._run(f"ALTER TABLE {self._named(self.new_table.name)} RENAME TO {name}")
             self._restore_counter()
@@ -104,9 +102,15 @@ class Rebuild:
                 each.name = self._keys[each.key]
                 if each.name != each.key:
                     names = self._quote(each.key), self._quote(each.name)
-                    self._run(f"ALTER TABLE {self._named(self._old.name)} RENAME COLUMN {names[0]} TO {names[1]}")
+                    self._run(f"ALTER TABLE {self._named(self.old.name)} RENAME COLUMN {names[0]} TO {names[1]}")
             self._require_unbroken()
+            require_nothing_lost(self.old.fullname, self._before, self._things(), self._meant)
             self._run(f"RELEASE {_SAVEPOINT}")
+
+    def copying(self) -> Insert:
+        """The statement that fills the new table from the old one, as Alembic's."""
+        transfers = {name: each["expr"] for name, each in self._batch.column_transfers.items() if "expr" in each}
+        return self.new_table.insert().inline().from_select([*transfers], select(*transfers.values()))
 
     def undo(self) -> None:
         """Leave the old table as it was."""
@@ -118,13 +122,13 @@ class Rebuild:
     def _read_definition(self) -> TableDefinition:
         sql = self._scalar(
             f"SELECT sql FROM {self._named('sqlite_master')} WHERE type = 'table' AND lower(name) = lower(?)",
-            self._old.name,
+            self.old.name,
         )
         try:
             return TableDefinition.parsed(str(sql))
         except ValueError as error:
             raise MigrationError(
-                f"{self._old.fullname} cannot be changed in this way: {error}.",
+                f"{self.old.fullname} cannot be changed in this way: {error}.",
                 "Write the statements yourself, with op.execute.",
             ) from error
 
@@ -132,34 +136,33 @@ class Rebuild:
         if not self._definition.is_autoincrement:
             return None
         query = f"SELECT seq FROM {self._named('sqlite_sequence')} WHERE name = ?"
-        return self._scalar(query, self._old.name)  # type: ignore[no-any-return]
+        return self._scalar(query, self.old.name)  # type: ignore[no-any-return]
+
+    def _things(self) -> dict[Thing, str]:
+        return things(self.connection, self._schema, self.old.name, self._meant.names)
 
     def _restore_counter(self) -> None:
         if self._counter is None or not self._definition.is_autoincrement:
             return
         counters = self._named("sqlite_sequence")
-        self._run(f"DELETE FROM {counters} WHERE name = ?", self._old.name)
-        self._run(f"INSERT INTO {counters} (name, seq) VALUES (?, ?)", self._old.name, self._counter)
+        self._run(f"DELETE FROM {counters} WHERE name = ?", self.old.name)
+        self._run(f"INSERT INTO {counters} (name, seq) VALUES (?, ?)", self.old.name, self._counter)
 
     def _indexes_and_triggers(self, dropped_indexes: Collection[str]) -> list[str]:
-        """What makes them again; Alembic only makes the new ones. Indexes go with their columns, as everywhere."""
-        dropped = {str(each.name) for each in self._old.indexes} - {str(name) for name in self._batch.indexes}
-        dropped.update(dropped_indexes)
+        """What makes them again; Alembic only makes the new ones."""
         self._batch.indexes.clear()
         kept = []
         found = self._rows(
             f"SELECT type, name, sql FROM {self._named('sqlite_master')} WHERE type IN ('index', 'trigger') "
             "AND lower(tbl_name) = lower(?) AND sql IS NOT NULL ORDER BY rowid",
-            self._old.name,
+            self.old.name,
         )
         if missing := {*dropped_indexes} - {name for _, name, _ in found}:
-            raise CommandError(f"{self._old.fullname} has no index {', '.join(sorted(missing))}.")
+            raise CommandError(f"{self.old.fullname} has no index {', '.join(sorted(missing))}.")
         for kind, name, sql in found:
-            if kind == "index" and (
-                name in dropped or name in self._batch.new_indexes or identifiers(sql) & self._gone
-            ):
+            if kind == "index" and self._meant(Thing(kind, self.old.name, name), sql):
                 continue
-            if kind == "trigger" and (columns := _updated_columns(sql) & self._gone):
+            if kind == "trigger" and (columns := _updated_columns(sql) & self._meant.gone):
                 raise self._depending([f"the trigger {name} (on updates of {', '.join(sorted(columns))})"])
             prefix = "" if self._schema == "main" else f"{self._quote(self._schema)}."
             kept.append(_OWN_NAME.sub(lambda found, prefix=prefix: found[0] + prefix, sql, count=1))  # type: ignore[misc]
@@ -173,7 +176,7 @@ class Rebuild:
         Raises:
             UnrepresentableValueError: one would not stay what it is.
         """
-        for key, old in self._old.columns.items():
+        for key, old in self.old.columns.items():
             new, transfer = self._batch.columns.get(key), self._batch.column_transfers.get(key)
             if new is None or transfer is None:
                 continue
@@ -183,7 +186,7 @@ class Rebuild:
             if self._changes_type(old, new):
                 transfer["expr"] = self._converted(old, new.type)
             if old.nullable and not new.nullable and not new.primary_key:
-                require_not_null(self._connection, self._old, old.name)
+                require_not_null(self.connection, self.old, old.name)
 
     def _converted(self, old: Column[Any], wanted: TypeEngine[Any]) -> Any:
         name = self._quote(old.name)
@@ -192,7 +195,7 @@ class Rebuild:
             return old
         condition = " OR ".join(f"({condition})" for condition, _ in found) or "0"
         refused = f"{name} IS NOT NULL AND NOT coalesce({condition}, 0)"
-        require_none(self._connection, self._old, old.name, refused, lost_as(self._type_text(wanted)))
+        require_none(self.connection, self.old, old.name, refused, lost_as(self._type_text(wanted)))
         becomes: list[Any] = [(literal_column(case_), literal_column(value)) for case_, value in found if value != name]
         return case(*becomes, else_=old) if becomes else old
 
@@ -219,22 +222,29 @@ class Rebuild:
         changed: dict[str, ColumnDefinition] = {}
         for key, wanted in self._batch.columns.items():
             new = self.new_table.columns[key]
-            if key not in self._old.columns:
+            if key not in self.old.columns:
                 changed[key.lower()] = self._specified(new)
                 continue
-            old, found = self._old.columns[key], self._column(key)
-            if self._changes_type(old, wanted):
+            old, found = self.old.columns[key], self._column(key)
+            if self._changes_type(old, wanted) and not self._stays_row_number(key, wanted):
                 found.type = self._type_text(new.type)
             if old.nullable != wanted.nullable:
                 found.remove("NOT")
                 found.remove("NULL")
                 if not wanted.nullable:
                     found.add("NOT NULL")
-            if _default(old) is not _default(wanted):
+            if default_of(old) is not default_of(wanted):
                 found.remove("DEFAULT")
                 found.clauses += [each for each in self._specified(new).clauses if each.kind == "DEFAULT"]
             changed[key.lower()] = found
         self._definition.columns = changed
+
+    def _stays_row_number(self, key: str, wanted: Column[Any]) -> bool:
+        """Whether SQLite goes on numbering rows by it: that takes the type INTEGER, which holds every BIGINT."""
+        keys = [each.name.lower() for each in self.old.primary_key.columns]
+        is_row_number = keys == [key.lower()] and self._column(key).type.upper() == "INTEGER"
+        without = "without" in identifiers(self._definition.options)
+        return is_row_number and not without and kind_of(self._type_text(wanted.type)) == "integer"
 
     def _specified(self, new: Column[Any]) -> ColumnDefinition:
         parts = [self._compiler.get_column_specification(new), *map(self._compiler.process, new.constraints)]
@@ -243,7 +253,7 @@ class Rebuild:
 
     def _change_constraints(self) -> None:
         """Take away those that are dropped, or are of columns that go; append the new ones."""
-        old = set(self._old.constraints)
+        old = set(self.old.constraints)
         kept = {*self._batch.named_constraints.values(), *self._batch.unnamed_constraints}
         for constraint in old - kept:
             # Reflection does not tell whether an unnamed CHECK is the column type's own: Alembic leaves it out.
@@ -252,14 +262,14 @@ class Rebuild:
                 self._remove(constraint)
                 self._takes_keys |= isinstance(constraint, UniqueConstraint)
         for clauses, clause, _ in self._definition.clauses():
-            if clause.identifiers & self._gone:
+            if clause.kind in {*WITH_COLUMN, "GENERATED"} and clause.identifiers & self._meant.gone:
                 clauses.remove(clause)
         copied = {str(each.name) for each in kept & old if each.name}
-        unnamed = {_described(each) for each in kept & old if not each.name}
+        unnamed = {described(each) for each in kept & old if not each.name}
         present = {normalised(str(clause)) for _, clause, _ in self._definition.clauses()}
         # As reflected and as written in `table_args`, one CHECK may be there twice.
         for new in sorted(self.new_table.constraints, key=lambda each: str(each.name)):
-            is_there = str(new.name) in copied if new.name else _described(new) in unnamed
+            is_there = str(new.name) in copied if new.name else described(new) in unnamed
             if isinstance(new, PrimaryKeyConstraint) or is_there:
                 continue
             text = self._compiler.process(new)
@@ -274,11 +284,11 @@ class Rebuild:
             CommandError: there is none.
         """
         for clauses, clause, column_ in self._definition.clauses():
-            if _stands_for(clause, column_, constraint):
+            if stands_for(clause, column_, constraint):
                 clauses.remove(clause)
                 return
-        if not {each.name.lower() for each in getattr(constraint, "columns", ())} & self._gone:
-            raise CommandError(f"{self._old.fullname} has no constraint {constraint.name or _described(constraint)}.")
+        if not {each.name.lower() for each in getattr(constraint, "columns", ())} & self._meant.gone:
+            raise CommandError(f"{self.old.fullname} has no constraint {constraint.name or described(constraint)}.")
 
     def _change_primary_key(self) -> None:
         found = [(clause, column_) for _, clause, column_ in self._definition.clauses() if clause.kind == "PRIMARY"]
@@ -309,12 +319,12 @@ class Rebuild:
 
     def _depending(self, what: list[str]) -> MigrationError:
         return MigrationError(
-            f"{self._old.fullname} cannot be changed in this way: {'; '.join(what)} would not work any more.",
+            f"{self.old.fullname} cannot be changed in this way: {'; '.join(what)} would not work any more.",
             "Drop it before, and make it again as it should be, in the same migration (op.execute).",
         )
 
     def _broken(self) -> dict[str, str]:
-        return broken_dependents(self._connection, self._schema, self._old.name if self._takes_keys else None)
+        return broken_dependents(self.connection, self._schema, self.old.name if self._takes_keys else None)
 
     # -- the database --------------------------------------------------------------------------------------
 
@@ -322,13 +332,13 @@ class Rebuild:
         return f"{self._quote(self._schema)}.{self._quote(name)}"
 
     def _run(self, statement: str, *values: Any) -> None:
-        self._connection.exec_driver_sql(statement, values or None).close()
+        self.connection.exec_driver_sql(statement, values or None).close()
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
-        return [tuple(row) for row in self._connection.exec_driver_sql(query, values or None)]
+        return [tuple(row) for row in self.connection.exec_driver_sql(query, values or None)]
 
     def _scalar(self, query: str, *values: Any) -> Any:
-        return self._connection.exec_driver_sql(query, values or None).scalar()
+        return self.connection.exec_driver_sql(query, values or None).scalar()
 
     @contextmanager
     def _without_looking_at_views(self) -> Iterator[None]:
@@ -347,28 +357,6 @@ class Rebuild:
         except BaseException:
             self.undo()
             raise
-
-
-def _stands_for(clause: Clause, column_: ColumnDefinition | None, constraint: Any) -> bool:
-    if clause.name is not None:
-        return constraint.name is not None and clause.name.lower() == str(constraint.name).lower()
-    if clause.kind != _KINDS.get(type(constraint)):
-        return False
-    if isinstance(constraint, CheckConstraint):
-        condition = str(clause).partition("(")[2].rpartition(")")[0]
-        return normalised(condition) == normalised(str(constraint.sqltext))
-    columns = (column_.name,) if column_ else clause.columns
-    return columns == tuple(each.name.lower() for each in constraint.columns)
-
-
-def _default(column_: Column[Any]) -> Any:
-    """What was given as the default on the server: the object around it is copied with the column."""
-    return getattr(column_.server_default, "arg", None)
-
-
-def _described(constraint: Any) -> tuple[str, tuple[str, ...]]:
-    columns = getattr(constraint, "columns", ())
-    return _KINDS.get(type(constraint), ""), tuple(str(each.key) for each in columns)
 
 
 def _updated_columns(trigger: str) -> frozenset[str]:

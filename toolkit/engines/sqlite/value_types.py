@@ -43,7 +43,7 @@ def types_by_values(
     columns = {column.name: column.declared for column in of.columns}
     looked = undeclared(connection, of.name, columns)
     odd = looked.columns
-    measures = measured(connection, of.name, {name: columns[name] for name in columns if name in odd}, odd)
+    measures = measured(connection.row, of.name, {name: columns[name] for name in columns if name in odd}, odd)
     types: dict[str, TypeEngine[Any]] = {}
     notes = []
     for name, declared in columns.items():
@@ -76,7 +76,7 @@ def _name(type_: TypeEngine[Any]) -> str:
 
 def _key_type(connection: SqliteSnapshot, table: str, name: str, declared: Declared) -> TypeEngine[Any]:
     """A key's numbers with all of their digits: engines differ in decimals without a precision."""
-    measure = measured(connection, table, {name: declared}, {name})[name]
+    measure = measured(connection.row, table, {name: declared}, {name})[name]
     if measure.classes.keys() <= {"integer"}:
         return sa.BigInteger()
     return sa.Numeric(MAX_DECIMAL_DIGITS, measure.scale) if measure.scale is not None else sa.Numeric()

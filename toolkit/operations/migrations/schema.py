@@ -19,7 +19,7 @@ from toolkit.operations.project import Project
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from sqlalchemy import Connection, MetaData, Table
+    from sqlalchemy import Connection, Inspector, MetaData, Table
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
@@ -111,7 +111,7 @@ def make_schema(
     config, metadata = project.config, project.metadata
 
     def before_commit(connection: Connection) -> None:
-        missing = _missing_tables(connection, metadata)
+        missing = _missing_tables(inspect(connection), metadata)
         if missing:
             raise SchemaMismatchError(
                 [f"the migrations in {config.migrations} make no table {name}" for name in missing],
@@ -166,17 +166,18 @@ class _SchemaState:
         """Read it."""
         inspector, metadata, versions = inspect(connection), project.metadata, project.version_table
         names = set(inspector.get_table_names()) - {versions.name}
-        missing = _missing_tables(connection, metadata)
+        missing = _missing_tables(inspector, metadata)
+        is_versioned = inspector.has_table(versions.name, versions.schema)
         return cls(
             is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
-            is_versioned=inspector.has_table(versions.name, versions.schema),
-            revision=recorded_revision(connection, versions),
+            is_versioned=is_versioned,
+            revision=recorded_revision(connection, versions) if is_versioned else None,
             missing=missing,
         )
 
 
-def _missing_tables(connection: Connection, metadata: MetaData) -> tuple[str, ...]:
-    inspector, tables = inspect(connection), metadata.tables.values()
+def _missing_tables(inspector: Inspector, metadata: MetaData) -> tuple[str, ...]:
+    tables = metadata.tables.values()
     # One look for each schema; only what that does not show, such as a view, is asked for by name.
     there = {schema: {*inspector.get_table_names(schema)} for schema in {each.schema for each in tables}}
     return tuple(

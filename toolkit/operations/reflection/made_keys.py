@@ -274,13 +274,14 @@ def foreign_keys(
     for key in keys:
         parent = made.tables[key.referred_table.fullname]
         what = f"foreign key of {', '.join(key.column_keys)} to {parent.fullname}"
-        if not making.target.keeps_foreign_keys:
+        folded = _folded(making, key)
+        if folded is None and not making.target.keeps_foreign_keys:
             making.note(what, "Not made there: rows without a parent are looked for when they are written.")
             yield _foreign_key(
                 key, parent, name=key.name, onupdate=key.onupdate, ondelete=key.ondelete, match=key.match
             )
             continue
-        if (reason := _unpointable(making, key, parent)) is not None:
+        if (reason := folded or _unpointable(making, key, parent)) is not None:
             making.note(what, f"Left out: {reason}.")
             continue
         name = key.name if isinstance(key.name, str) else None
@@ -312,13 +313,18 @@ def _unpointable(making: TableMaking, key: sa.ForeignKeyConstraint, parent: sa.T
     unique += [{c.name for c in each.columns} for each in parent.indexes if each.unique and _is_whole(each)]
     if pointed not in unique:
         return f"{', '.join(sorted(pointed))} of {parent.name} is no key there"
-    folding = making.source.sql.folding_collations
     for own, element in zip(key.columns, key.elements, strict=True):
-        parent_collation = (meaning_of(element.column, making.source).collation or "").upper()
-        if parent_collation in folding | {making.source.sql.folding_type}:
-            return f"{element.column.name} of {parent.name} is found in either case here, and not there"
         if not _comparable(making.meanings[own.name].kind, element.column, making):
             return f"{own.name} and {element.column.name} of {parent.name} are of different types"
+    return None
+
+
+def _folded(making: TableMaking, key: sa.ForeignKeyConstraint) -> str | None:
+    """Why rows that have their parent here would not have it in an engine that tells letters' cases apart."""
+    folding = making.source.sql.folding_collations | {making.source.sql.folding_type}
+    for element in key.elements:
+        if (meaning_of(element.column, making.source).collation or "").upper() in folding:
+            return f"{element.column.name} of {element.column.table.name} is found in either case here, and not there"
     return None
 
 

@@ -73,6 +73,9 @@ class Names:
         if prefix is not None and self._compared(wanted).startswith(prefix):
             wanted, why = f"_{wanted}", f"names that begin with {prefix} are not for tables"
         name = self._free(wanted, self._taken[schema])
+        if (schema, name) != (table.schema, table.name):
+            # What stands before a dot in a name that is given is a schema.
+            name = self._free(wanted.replace(".", "_"), self._taken[schema])
         self._taken[schema].add(self._compared(name))
         self.tables[table.fullname] = schema, name
         if (schema, name) != (table.schema, table.name):

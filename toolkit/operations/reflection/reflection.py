@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -110,7 +111,20 @@ def reflect_both(
 
 
 def schema_of(connection: Connection, types: TypesBy) -> Schema:
-    """The tables of a database, with what the toolkit knows that they were made without."""
+    """The tables of a database, with what the toolkit knows that they were made without.
+
+    Raises:
+        SchemaMismatchError: two cannot be told apart by their names.
+    """
+    twice = [name for name, count in Counter(each.shown for each in connection.stored_tables()).items() if count > 1]
+    if twice:
+        raise SchemaMismatchError(
+            [
+                f"{connection.name} has two tables that are {name}: one of a schema, and one with a dot in its name"
+                for name in twice
+            ],
+            f'Rename one of them there: ALTER TABLE "{twice[0]}" RENAME TO …',
+        )
     found = connection.schema(types)
     if MEMORY in found.metadata.tables:
         with connection.translated():
@@ -131,7 +145,12 @@ def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
     renamed = {other.rpartition(".")[2].casefold() for other in wanted.rename.values()}
     fitting = Names(features_of(there), []).fitting
     return any(
-        {each.name.casefold(), fitting(each.name).casefold(), f"{each.schema}_{each.name}".casefold()}
+        {
+            each.name.casefold(),
+            fitting(each.name).casefold(),
+            f"{each.schema}_{each.name}".replace(".", "_").casefold(),
+            each.name.replace(".", "_").casefold(),
+        }
         & (names | renamed)
         for each in own.stored_tables()
     )

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import row_digests
 from toolkit.core.plan import load_plan
+from toolkit.core.sql_terms import lower_ascii
 from toolkit.core.tables import table_spec
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import batch_key
@@ -31,6 +32,7 @@ from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_
 from toolkit.operations.transfer.misfits import sifted_rows
 from toolkit.operations.transfer.rejects import Key, Rejects, WithoutRejected
 from toolkit.operations.transfer.set_values import FilledTable, SetValues, with_values, writer
+from toolkit.operations.transfer.sources import SiftedRows, table_beneath
 from toolkit.operations.transfer.unenforced import UnenforcedTable
 
 if TYPE_CHECKING:
@@ -39,9 +41,9 @@ if TYPE_CHECKING:
     from toolkit.core.tables import ForeignKeySpec, TableSpec
     from toolkit.engines.contract import Connection, Table
     from toolkit.operations.transfer.options import Options
+    from toolkit.operations.transfer.request import TransferResult
     from toolkit.operations.transfer.sources import Source
 
-T = TypeVar("T")
 REFUSALS = (
     KeylessRowsError,
     MissingParentError,
@@ -70,7 +72,7 @@ class Rejecting:
     looked_at: Callable[[], Sequence[TableSpec]]
     dry_run: bool = False
 
-    def run(self, attempt: Callable[[], T]) -> T:
+    def run(self, attempt: Callable[[], TransferResult]) -> TransferResult:
         """The result of the first attempt that succeeds.
 
         Raises:
@@ -80,7 +82,9 @@ class Rejecting:
             while True:
                 try:
                     self._require_all_told()
-                    return attempt()
+                    found = attempt()
+                    if not (self.dry_run and self._reject_all_orphans(found)):
+                        return found
                 except REFUSALS as error:
                     before = len(self.rejects)
                     self._reject(error)
@@ -196,6 +200,16 @@ class Rejecting:
                 if spec.name == error.table and ", ".join(key.columns) == error.column and key.parent == error.parent:
                     self._reject_lost(spec, key)
 
+    def _reject_all_orphans(self, planned: TransferResult) -> bool:
+        """Those that a run would meet as it writes, with what depends on them; whether there were any."""
+        before = len(self.rejects)
+        written = {each.table for each in planned.tables if each.inserted or each.updated}
+        for spec in self.specs:
+            for key in spec.foreign_keys if spec.name in written else ():
+                self._reject_lost(spec, key)
+        self._reject_dependents()
+        return len(self.rejects) > before
+
     def _reject_lost(self, spec: TableSpec, key: ForeignKeySpec) -> None:
         reason = f"{', '.join(key.columns)} points at a row of {key.parent} that is not there"
         self._reject_pointing(spec, key, self._parents(key), reason, among=False)
@@ -211,6 +225,9 @@ class Rejecting:
         parent = synced or table_spec(self.specs[0].table.metadata.tables[key.parent])
         narrow = parent.without_conditions().project((*parent.key, *key.parent_columns))
         with connect(self.target) as target:
+            if target.column_names(narrow) is None:
+                # A dry run has not made it.
+                return found
             return found | set(_values(target.repository(narrow).read(), key.parent_columns))
 
     def _reject_dependents(self) -> None:
@@ -232,11 +249,29 @@ class Rejecting:
         self, spec: TableSpec, key: ForeignKeySpec, parents: Collection[Key], reason: str, *, among: bool
     ) -> None:
         """The rows whose parent is, or is not, among these; a part that is NULL points nowhere."""
-        rejected = self.rejects.of(spec)
+        rejected, compared = self.rejects.of(spec), self._compared(key)
+        parents = {compared(parent) for parent in parents}
         for batch in self._source.repository(spec).read(BATCH_ROWS):
             for row, value in enumerate(_values([batch], key.columns)):
-                if None not in value and (value in parents) is among:
+                if None not in value and (compared(value) in parents) is among:
                     rejected.add(batch, row, reason)
+
+    def _compared(self, key: ForeignKeySpec) -> Callable[[Key], Key]:
+        """What makes two values one to a foreign key, by the collations of what it points at."""
+        parent = next((spec for spec in self.specs if spec.name == key.parent), None)
+        if parent is None or set(parent.key) != set(key.parent_columns):
+            return tuple
+        with ExitStack() as stack:
+            # What is yet to be made by an engine for itself is as it is at the source.
+            rows = stack.enter_context(connect(self.target)) if exists(self.target) else self.origin
+            table = rows.repository(parent)
+            held: Any = table_beneath(table) if isinstance(table, SiftedRows) else table
+            kinds = (held.connection.database.engine_name, self.target.engine_name)
+            collations = held.collated_key() if kinds[0] == kinds[1] else {}
+        changes = [
+            _FOLDINGS.get(collations.get(name, "").rpartition(" ")[2], _unchanged) for name in key.parent_columns
+        ]
+        return lambda values: tuple(change(value) for change, value in zip(changes, values, strict=True))
 
     def _rows(self, spec: TableSpec) -> Iterator[tuple[pa.RecordBatch, int]]:
         for batch in self._source.repository(spec).read(BATCH_ROWS):
@@ -246,6 +281,17 @@ class Rejecting:
     @property
     def _source(self) -> WithoutRejected:
         return WithoutRejected(self.origin, self.rejects)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+# As SQLite's collations compare texts.
+_FOLDINGS: dict[str, Callable[[Any], Any]] = {
+    "NOCASE": lambda value: lower_ascii(value) if isinstance(value, str) else value,
+    "RTRIM": lambda value: value.rstrip(" ") if isinstance(value, str) else value,
+}
 
 
 def _are_alike(spec: TableSpec, named: Iterable[tuple[pa.RecordBatch, int]]) -> bool:

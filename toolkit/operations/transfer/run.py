@@ -17,7 +17,7 @@ from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWa
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
 from toolkit.errors import ChangedSincePlanError, ConfigurationError, FixtureProblemsError, ToolkitError
-from toolkit.operations.migrations.revisions import exists, reading
+from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema, migrated_copy
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
@@ -55,9 +55,7 @@ def transfer(request: Transfer, project: Project, progress: Progress) -> Transfe
         found = _Run(request, project, progress).result()
         if found is not None:
             return found
-    else:
-        with reading(request.target) as nothing:
-            lacks_schema(nothing, request.target, project)
+    # A file that is not there lacks all tables, and nothing about it is to be asked.
     return _into_new_tables(request, project, progress)
 
 

@@ -1,0 +1,38 @@
+"""Which constraint of SQLAlchemy a clause in a table's definition is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
+
+from toolkit.engines.sqlite.definition import normalised
+
+if TYPE_CHECKING:
+    from toolkit.engines.sqlite.definition import Clause, ColumnDefinition
+
+_KINDS: dict[type[Constraint], str] = {
+    CheckConstraint: "CHECK",
+    ForeignKeyConstraint: "FOREIGN",
+    PrimaryKeyConstraint: "PRIMARY",
+    UniqueConstraint: "UNIQUE",
+}
+
+
+def stands_for(clause: Clause, column_: ColumnDefinition | None, constraint: Any) -> bool:
+    """Whether it is this one."""
+    if clause.name is not None:
+        return constraint.name is not None and clause.name.lower() == str(constraint.name).lower()
+    if clause.kind != _KINDS.get(type(constraint)):
+        return False
+    if isinstance(constraint, CheckConstraint):
+        condition = str(clause).partition("(")[2].rpartition(")")[0]
+        return normalised(condition) == normalised(str(constraint.sqltext))
+    columns = (column_.name,) if column_ else clause.columns
+    return columns == tuple(each.name.lower() for each in constraint.columns)
+
+
+def described(constraint: Any) -> tuple[str, tuple[str, ...]]:
+    """What tells a constraint without a name from others: its kind and columns."""
+    columns = getattr(constraint, "columns", ())
+    return _KINDS.get(type(constraint), ""), tuple(str(each.key) for each in columns)
