@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CheckConstraint, Column, MetaData, Table, inspect, literal_column, select, text
+from sqlalchemy import CheckConstraint, Column, MetaData, Table, Text, inspect, literal, literal_column, select, text
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from toolkit.core.values import shortened
@@ -92,6 +93,16 @@ class PostgresqlImpl(EnumeratingImpl):
         text = super().render_ddl_sql_expr(*arguments, **options)
         is_doubled = self.dialect.identifier_preparer._double_percents  # noqa: SLF001 - there is no public one
         return text.replace("%%", "%") if is_doubled else text
+
+    def same_constants(self, left: str, right: str, type_: TypeEngine[Any]) -> bool:
+        """Whether two texts are the same value of a type: PostgreSQL writes defaults down in its own form."""
+        assert self.connection is not None
+        texts = [sql_cast(sql_cast(literal(each, Text()), type_), Text()) for each in (left, right)]
+        try:
+            with self.connection.begin_nested():
+                return bool(self.connection.scalar(select(texts[0] == texts[1])))
+        except DBAPIError:
+            return False
 
     def add_constraint(self, const: Any, **options: Any) -> None:
         """The constraint; if rows are in its way, names the first."""

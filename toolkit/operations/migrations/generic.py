@@ -73,6 +73,14 @@ def generic_default(text: str, type_: TypeEngine[Any]) -> Any:
     return sa.text(plain.replace(":", "\\:"))
 
 
+def constant(text: str | None) -> str | None:
+    """The value of a default that is one, as a text; None for an expression."""
+    plain = None if text is None else _plain(text)
+    if plain is None or not (_TEXT.fullmatch(plain) or re.fullmatch(r"[+-]?[\d.]+|true|false", plain)):
+        return None
+    return plain[1:-1].replace("''", "'") if plain[0] == "'" else plain
+
+
 def same_default(left: str | None, right: str | None, type_: TypeEngine[Any]) -> bool:
     """Whether two texts of a default, as one engine has or takes them, mean the same in a column of this type."""
     if left is None or right is None:

@@ -16,7 +16,14 @@ from toolkit.core.implicit_names import implicit_name
 from toolkit.engines.registry import engine_of_dialect
 from toolkit.operations.migrations.by_history import compare_by_history
 from toolkit.operations.migrations.declared import Declared, DeclaredTable, declared_by
-from toolkit.operations.migrations.generic import differs, generic_default, generic_type, same_default, stored_type
+from toolkit.operations.migrations.generic import (
+    constant,
+    differs,
+    generic_default,
+    generic_type,
+    same_default,
+    stored_type,
+)
 from toolkit.operations.migrations.sequences import compare_sequences
 
 if TYPE_CHECKING:
@@ -172,7 +179,7 @@ def _compare_declared(
     defaults = there.server_default, wanted.server_default
     if change.modify_server_default is False and all(_is_plain(each) for each in defaults):
         change.existing_server_default = there.server_default
-        if not _same_defaults(autogenerate.dialect, there, wanted):
+        if not _same_defaults(impl, there, wanted):
             change.modify_server_default = wanted.server_default
     return PriorityDispatchResult.CONTINUE
 
@@ -201,13 +208,18 @@ def _text_for(column: sa.Column[Any], dialect: Any) -> str | None:
     return str(text).replace("%%", "%") if text is not None and is_doubled else text
 
 
-def _same_defaults(dialect: Any, there: sa.Column[Any], wanted: sa.Column[Any]) -> bool:
+def _same_defaults(impl: Any, there: sa.Column[Any], wanted: sa.Column[Any]) -> bool:
     if not all(_is_plain(each.server_default) for each in (there, wanted)):
         return False
+    dialect: Any = impl.dialect
     old, new, kind = _text_of(there), _text_for(wanted, dialect), engine_of_dialect(dialect.name)
     if new is None and old is not None and kind is not None and kind.is_numbering(old):
         return True
-    return same_default(old, new, wanted.type)
+    if same_default(old, new, wanted.type):
+        return True
+    constants = [constant(each) for each in (old, new)]
+    same_constants = getattr(impl, "same_constants", None)
+    return same_constants is not None and None not in constants and same_constants(*constants, wanted.type)
 
 
 class _Told(Inspector):
@@ -225,7 +237,7 @@ class _Told(Inspector):
             self._say_type(column, said)
             if said is not None and not self.dialect.supports_comments:
                 column.comment, column.info[_IS_SAID] = said.comment, True
-            is_said = said is not None and _same_defaults(self.dialect, column, said)
+            is_said = said is not None and _same_defaults(self.impl, column, said)
             self.comparison.say_default(column, said if is_said else None)
 
     def _say_type(self, column: sa.Column[Any], said: sa.Column[Any] | None) -> None:
