@@ -5,15 +5,22 @@ pytest imports this module in every run of every project that has the toolkit in
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+
+from toolkit.testing.plugin import (
+    DATABASES,
+    config_of,
+    directory_of,
+    in_two_lines,
+    path_of,
+    prune,
+    rebuild_of,
+    server_of,
+    tell,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
@@ -24,8 +31,10 @@ if TYPE_CHECKING:
     from toolkit.testing.asynchronous import AsyncDatabase
     from toolkit.testing.pool import Pool
     from toolkit.testing.seeds import Seed
+    from toolkit.testing.session import SessionDatabase
 
-DATABASES = ("sqlite", "postgres", "duckdb")
+# The fixtures that say which database a test has, and which one the session.
+_OF_TEST, _OF_SESSION = "_toolkit_name", "_toolkit_session_name"
 MARKER = (
     "toolkit(tables=[...], fixtures='directory', databases=[...]): what the toolkit_* fixtures of a test hold; "
     "tables=[] for a schema without rows."
@@ -51,6 +60,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Make the databases anew that tests get a copy of, whether or not what they are made from has changed.",
     )
+    parser.getgroup("toolkit").addoption(
+        "--toolkit-prune",
+        nargs="?",
+        const="remove",
+        choices=("remove", "dry-run"),
+        help="Remove these databases, and what killed runs have left of copies, and run no test; `dry-run`: only tell.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,9 +76,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if problem:
         raise pytest.UsageError(f"toolkit_databases: {problem}")
     fixtures = config.getini("toolkit_fixtures")
-    if fixtures and not _path(config, fixtures).is_dir():
+    if fixtures and not path_of(config, fixtures).is_dir():
         raise pytest.UsageError(
-            f"toolkit_fixtures: there is no directory {fixtures} in {_path(config, '')}.\nMake it, or name another one."
+            f"toolkit_fixtures: there is no directory {fixtures} in {path_of(config, '')}.\n"
+            "Make it, or name another one."
         )
     metadata = config.getini("toolkit_metadata")
     if metadata and not all(metadata.partition(":")):
@@ -78,9 +95,15 @@ def _problem_with_databases(names: Any) -> str | None:
     return f"there is no database {unknown[0]!r}.\nKnown: {', '.join(DATABASES)}." if unknown else None
 
 
-def _path(config: pytest.Config, relative: str) -> Path:
-    base = config.inipath.parent if config.inipath else config.rootpath
-    return base / relative
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Prune, in place of running tests."""
+    if not config.getoption("toolkit_prune"):
+        return None
+    from _pytest.main import wrap_session
+
+    # No processes of pytest-xdist for this.
+    config.option.dist = "no"
+    return int(wrap_session(config, prune))
 
 
 # -- one test for each database ----------------------------------------------------------------------------
@@ -88,9 +111,21 @@ def _path(config: pytest.Config, relative: str) -> Path:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let a test that asks for a database run on each of those wished for."""
-    if "_toolkit_name" in metafunc.fixturenames:
-        is_async = "toolkit_async_url" in metafunc.fixturenames
-        metafunc.parametrize("_toolkit_name", _databases(metafunc.definition, is_async=is_async), indirect=True)
+    asked = metafunc.fixturenames
+    names = [name for name in (_OF_TEST, _OF_SESSION) if name in asked]
+    if names:
+        is_async = not {"toolkit_async_url", "toolkit_session_async_engine"}.isdisjoint(asked)
+        databases = _databases(metafunc.definition, is_async=is_async)
+        # Not a test for each pair of them; those on one database after another, as each session has its own of each.
+        scope: Literal["session"] | None = "session" if _OF_SESSION in names else None
+        metafunc.parametrize(
+            names, [[each] * len(names) for each in databases], ids=databases, indirect=True, scope=scope
+        )
+    if names == [_OF_SESSION] and (unheard := sorted({"tables", "fixtures"} & set(_marked(metafunc.definition)))):
+        _fail(
+            f"@pytest.mark.toolkit({unheard[0]}=…): {metafunc.definition.name} has the database of the whole session.\n"
+            "Use toolkit_database, or the settings toolkit_fixtures and toolkit_metadata."
+        )
 
 
 def _databases(node: pytest.Item, *, is_async: bool) -> Sequence[str]:
@@ -140,12 +175,12 @@ def _fail(message: str) -> None:
 def _toolkit_pool(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
     from toolkit.testing.pool import Pool
 
-    with _in_two_lines():
+    with in_two_lines():
         pool = Pool(
-            _config(pytestconfig),
-            _directory(pytestconfig, tmp_path_factory),
-            _server(pytestconfig),
-            _rebuild(pytestconfig),
+            config_of(pytestconfig),
+            directory_of(pytestconfig, tmp_path_factory),
+            server_of(pytestconfig),
+            rebuild_of(pytestconfig),
         )
     yield pool
     pool.close()
@@ -165,10 +200,26 @@ def _toolkit_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def toolkit_database(request: pytest.FixtureRequest, _toolkit_name: str, _toolkit_pool: Pool) -> Iterator[Database]:
     """A migrated, seeded database of the test's own (`toolkit.Database`)."""
-    with _in_two_lines():
+    with in_two_lines():
         database = _toolkit_pool.clone(_toolkit_name, _seed(request.node, _toolkit_pool.config))
+    tell(request.node, _toolkit_pool)
     yield database
     _toolkit_pool.drop(database)
+
+
+@pytest.fixture
+def toolkit_empty_database(_toolkit_name: str, _toolkit_pool: Pool) -> Iterator[Database]:
+    """A database of the test's own with nothing in it, for tests of migrations."""
+    with in_two_lines():
+        database = _toolkit_pool.new(_toolkit_name)
+    yield database
+    _toolkit_pool.drop(database)
+
+
+@pytest.fixture
+def toolkit_empty_engine(toolkit_empty_database: Database) -> Engine:
+    """An SQLAlchemy engine on `toolkit_empty_database`."""
+    return toolkit_empty_database.engine
 
 
 @pytest.fixture
@@ -197,7 +248,7 @@ def toolkit_async_url(toolkit_database: Database) -> URL:
     """The SQLAlchemy URL of `toolkit_database`, with an asynchronous driver."""
     from toolkit.testing.asynchronous import async_url
 
-    with _in_two_lines():
+    with in_two_lines():
         return async_url(toolkit_database)
 
 
@@ -221,33 +272,58 @@ def toolkit_async_session(_toolkit_async: AsyncDatabase) -> Iterator[AsyncSessio
         yield session
 
 
-def _config(pytestconfig: pytest.Config) -> Config:
-    from toolkit.config import load_config
-
-    config = load_config(pytestconfig.rootpath, metadata=pytestconfig.getini("toolkit_metadata") or None)
-    fixtures = pytestconfig.getini("toolkit_fixtures")
-    return replace(config, fixtures=_path(pytestconfig, fixtures)) if fixtures else config
+# -- of the session ----------------------------------------------------------------------------------------
 
 
-def _server(pytestconfig: pytest.Config) -> str | None:
-    from toolkit.engines.registry import TEST_SERVER
-
-    return os.environ.get(TEST_SERVER) or pytestconfig.getini("toolkit_postgres_url") or None
-
-
-def _rebuild(pytestconfig: pytest.Config) -> str | None:
-    """The name of this run, the same in all its processes, if it makes templates anew."""
-    if not (pytestconfig.getoption("toolkit_rebuild") or pytestconfig.getoption("cacheclear", False)):
-        return None
-    return str(getattr(pytestconfig, "workerinput", {}).get("testrunuid") or uuid.uuid4().hex)
+@pytest.fixture(scope="session")
+def _toolkit_session_name(request: pytest.FixtureRequest) -> str:
+    if hasattr(request, "param"):
+        return str(request.param)
+    names: Sequence[str] = request.config.getini("toolkit_databases")
+    if len(names) > 1:
+        _fail(f"The session's database is asked for at run time.\nLet there be one: toolkit_databases = {names[0]}.")
+    return names[0]
 
 
-def _directory(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory for all processes of a run: pytest's cache, or where that is off, a temporary one."""
-    if hasattr(pytestconfig, "cache"):
-        return Path(pytestconfig.cache.mkdir("toolkit"))
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if hasattr(pytestconfig, "workerinput") else base) / "toolkit"
+@pytest.fixture(scope="session")
+def _toolkit_session(
+    request: pytest.FixtureRequest, _toolkit_session_name: str, _toolkit_pool: Pool
+) -> Iterator[SessionDatabase]:
+    from toolkit.testing.seeds import Seed
+    from toolkit.testing.session import SessionDatabase
+
+    config = _toolkit_pool.config
+    with in_two_lines():
+        database = _toolkit_pool.clone(_toolkit_session_name, Seed(config, config.fixtures))
+    tell(request.node, _toolkit_pool)
+    yield SessionDatabase(database)
+    _toolkit_pool.drop(database)
+
+
+@pytest.fixture(scope="session")
+def toolkit_session_database(_toolkit_session: SessionDatabase) -> Database:
+    """A migrated, seeded database for all tests of the session (of each process), as `toolkit_database` is for one."""
+    return _toolkit_session.database
+
+
+@pytest.fixture(scope="session")
+def toolkit_session_engine(_toolkit_session: SessionDatabase) -> Engine:
+    """An SQLAlchemy engine on `toolkit_session_database`; see `toolkit_rollback`."""
+    return _toolkit_session.engine
+
+
+@pytest.fixture(scope="session")
+def toolkit_session_async_engine(_toolkit_session: SessionDatabase) -> AsyncEngine:
+    """An asynchronous SQLAlchemy engine on `toolkit_session_database`, for whichever event loops tests run in."""
+    with in_two_lines():
+        return _toolkit_session.asynchronous.engine
+
+
+@pytest.fixture
+def toolkit_rollback(_toolkit_session: SessionDatabase) -> Iterator[None]:
+    """Undo at the test's end what it wrote through the session's engines, what was committed included."""
+    with in_two_lines(), _toolkit_session.rollback():
+        yield
 
 
 def _seed(node: pytest.Item, config: Config) -> Seed:
@@ -257,19 +333,6 @@ def _seed(node: pytest.Item, config: Config) -> Seed:
     tables, fixtures = marked.get("tables"), marked.get("fixtures")
     return Seed(
         config,
-        _path(node.config, fixtures) if fixtures else config.fixtures,
+        path_of(node.config, fixtures) if fixtures else config.fixtures,
         None if tables is None else tuple(sorted(set(tables))),
     )
-
-
-@contextmanager
-def _in_two_lines() -> Iterator[None]:
-    """Show an error as what it says, without where it was raised."""
-    from toolkit.errors import ToolkitError
-    from toolkit.shown_text import printable
-
-    try:
-        yield
-    except ToolkitError as error:
-        lines = (*error.facts, error.advice) if error.advice else error.facts
-        raise pytest.fail.Exception("\n".join(map(printable, lines)), pytrace=False) from None

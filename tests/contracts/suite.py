@@ -266,12 +266,13 @@ def test_an_address_is_one_place_and_is_shown_without_a_password(database: Datab
 
 
 def test_a_clone_for_tests_is_like_its_template_and_is_gone_when_it_is_dropped(plain: Database, tmp_path: Path) -> None:
-    def fill(address: str) -> None:
+    def fill(address: str) -> list[str]:
         create(plain.at(address), schema.metadata)
         filled(plain.at(address), "fast")
+        return ["noted"]
 
     templates = plain.kind.templates(plain, tmp_path / "templates", None)
-    templates.ensure("one", fill)
+    assert [list(templates.ensure("one", fill)) for _ in range(2)] == [["noted"]] * 2
     clone = plain.at(templates.clone("one"))
     with connect(clone) as connection:
         assert connection.repository(SPEC).count() == BATCH.num_rows

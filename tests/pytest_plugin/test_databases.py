@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import psycopg
@@ -109,10 +110,103 @@ def test_the_example_in_the_readme_runs(project: Project) -> None:
         "toolkit_fixtures = bundled",
     )
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Seeding test databases")[2]
-    [example] = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    [example] = re.findall(r"```python\n(.*?)```", section.partition("\n### ")[0], re.DOTALL)
     project.test(
         example + "\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
         "\n\ndef test_migrated(toolkit_session):\n"
         "    assert toolkit_session.scalar(text('SELECT version_num FROM alembic_versions'))\n"
     )
     project.run().assert_outcomes(passed=6)
+
+
+MYAPP = """
+    from sqlalchemy import insert, func, select
+    from sqlalchemy.orm import sessionmaker
+    from shop import item
+
+    Session = sessionmaker()
+
+    def create_app(engine):
+        async def app(method):
+            async with engine.begin() as connection:
+                if method == "post":
+                    await connection.execute(insert(item).values(id=3))
+                return await connection.scalar(select(func.count()).select_from(item))
+        return app
+
+    class FlaskApp:
+        def __init__(self, engine):
+            self.engine = engine
+        def test_client(self):
+            return self
+        def post(self):
+            with self.engine.begin() as connection:
+                connection.execute(insert(item).values(id=3))
+        def get(self):
+            with self.engine.connect() as connection:
+                return connection.scalar(select(func.count()).select_from(item))
+
+    create_flask_app = FlaskApp
+"""
+# What the frameworks' own does with an application: all requests in the event loop of another thread.
+TESTCLIENT = """
+    from anyio.from_thread import start_blocking_portal
+
+    class TestClient:
+        __test__ = False
+        def __init__(self, app):
+            self.app = app
+        def __enter__(self):
+            self.portal = start_blocking_portal()
+            self.call = self.portal.__enter__().call
+            return self
+        def __exit__(self, *error):
+            self.portal.__exit__(*error)
+        def post(self):
+            return self.call(self.app, "post")
+        def get(self):
+            return self.call(self.app, "get")
+"""
+REQUESTS = """
+    client.post()
+    assert client.get() == 3
+"""
+# By the first words of a recipe.
+USES = {
+    "FastAPI": f"def test_it(client, number):{REQUESTS}",
+    "Flask": f"def test_it(client, number):{REQUESTS}",
+    "SQLAlchemy": """def test_it(number):
+    with Session.begin() as session:
+        session.execute(text("DELETE FROM item"))
+    with Session() as session:
+        assert session.scalar(text("SELECT count(*) FROM item")) == 0
+""",
+    "factory_boy": """def test_it(factories, number):
+    assert ItemFactory._meta.sqlalchemy_session is PriceFactory.__session__ is factories
+    factories.execute(text("DELETE FROM item WHERE id = 1"))
+    factories.commit()
+    assert factories.scalar(text("SELECT count(*) FROM item")) == 1
+""",
+    "pytest-alembic": """def test_it(alembic_engine, number):
+    with alembic_engine.begin() as connection:
+        connection.execute(text("CREATE TABLE item (id INTEGER)"))
+""",
+}
+
+
+def test_the_recipes_in_the_readme_run(project: Project) -> None:
+    """With stand-ins for the frameworks, which do with an engine what these do."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("### One database for all tests")[2]
+    recipes = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    names = [re.findall(r"[\w-]+", recipe)[0] for recipe in recipes]
+    assert names == list(USES)
+    factories = "class Made:\n    class _meta: pass\nItemFactory = PriceFactory = Made\n"
+    sources = {"myapp/__init__.py": MYAPP, "myapp/factories.py": factories, "fastapi/testclient.py": TESTCLIENT}
+    for number, (name, recipe) in enumerate(zip(names, recipes, strict=True)):
+        head = "from sqlalchemy import text\n"
+        sources[f"test_{number}.py"] = f"{head}{recipe}\n@pytest.mark.parametrize('number', [1, 2])\n{USES[name]}"
+    for path, source in sources.items():
+        (project.pytester.path / path).parent.mkdir(exist_ok=True)
+        (project.pytester.path / path).write_text(textwrap.dedent(source))
+    project.settings("toolkit_databases = sqlite postgres", "pythonpath = .")
+    project.run().assert_outcomes(passed=20)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import datetime as dt
+import gzip
+import io
+import lzma
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +21,11 @@ from sqlalchemy.dialects import postgresql
 
 from tests.pytest_plugin.conftest import Project
 from toolkit.config import Config, load_config
+from toolkit.stores.fixture_files import FORMS
+from toolkit.stores.zstd import compress
 from toolkit.testing import seeds
 from toolkit.testing.definitions import definitions
+from toolkit.testing.pool import Pool
 from toolkit.testing.seeds import Seed
 from toolkit.testing.sources import migration_files
 
@@ -56,8 +64,7 @@ def digest(config: Config, tables: tuple[str, ...] | None = None) -> str:
 
 @pytest.mark.parametrize(
     "name",
-    ["thing.json", "thing.jsonl", "thing.csv", "THING.JSON", "Thing.csv", "manifest.json"]
-    + [f"thing.{form}.{packed}" for form in ("json", "jsonl", "csv") for packed in ("gz", "zst", "zip")],
+    ["THING.JSON", "Thing.csv", "manifest.json", *(f"thing{form.suffix}" for form in FORMS)],
 )
 def test_every_form_of_a_fixture_counts_for_the_tables_that_are_loaded(own: Config, name: str) -> None:
     names = {digest(own, ("thing",)), digest(own)}
@@ -111,11 +118,32 @@ def test_the_modules_of_models_are_told_by_their_tables_alone(own: Config) -> No
 
 def test_the_toolkit_and_the_day_count(own: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [digest(own)]
-    monkeypatch.setattr(seeds, "_today", lambda: dt.date(2024, 2, 29))
+    monkeypatch.setattr(seeds, "_now", lambda: dt.datetime(2024, 2, 29))
     names.append(digest(own))
     monkeypatch.setattr(seeds, "_toolkit", lambda: "another version")
     names += [digest(own), digest(replace(own, version_table="other"))]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("content", ['[{"at": {"$now": "%s"}}]', 'at\n"{""$now"": ""%s""}"\n', "- at:\n    $now: %s\n"])
+def test_moments_that_are_counted_from_now_are_no_older_than_their_unit(
+    own: Config, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    def changes(moment: str, **later: int) -> bool:
+        text = f"{' ' * ((1 << 20) - 10)}{content % moment}"
+        (own.fixtures / "thing.json.gz").write_bytes(gzip.compress(text.encode()))
+        names = set()
+        for now in (at, at + dt.timedelta(**later)):
+            monkeypatch.setattr(seeds, "_now", lambda now=now: now)
+            names.add(digest(own))
+        return len(names) == 2
+
+    at = dt.datetime(2024, 2, 29, 10, 15)
+    (own.fixtures / "thing.json").unlink()
+    for long in ("-3d", "+1w 2d"):
+        assert (changes(long, minutes=20), changes(long, hours=1)) == (False, True)
+    for short in ("-3h", "-1d 12h", "PT5M", ""):
+        assert (changes(short, seconds=20), changes(short, minutes=1)) == (False, True)
 
 
 # -- models ----------------------------------------------------------------------------------------------------------
@@ -251,6 +279,127 @@ def test_the_name_of_the_content_is_the_same_in_every_process(tmp_path: Path) ->
         for seed in ("1", "2")
     }
     assert len(said) == 1
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------
+
+EDITED = {
+    "toolkit.toml": 'metadata = "edited_models:metadata"\nfixtures = "fixtures"',
+    "alembic.ini": "[alembic]\nscript_location = migrations\npath_separator = newline\n"
+    "version_locations =\n  %(here)s/migrations/versions\n  %(here)s/more\n",
+    "migrations/env.py": """
+from alembic import context
+from sqlalchemy import engine_from_config
+from edited_models import metadata
+with engine_from_config(context.config.get_section("alembic"), prefix="sqlalchemy.").connect() as connection:
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+""",
+    "migrations/versions/0001.py": """
+from pathlib import Path
+import sqlalchemy as sa
+from alembic import op
+from edited_helper import TEXT
+revision, down_revision = "0001", None
+def upgrade():
+    op.create_table("item", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String))
+    told = op.create_table("told", sa.Column("id", sa.Integer, primary_key=True), sa.Column("text", sa.String))
+    beside = Path(__file__).with_name("rows.txt").read_text()
+    op.bulk_insert(told, [{"id": id_, "text": text} for id_, text in enumerate(["VERSION", TEXT, beside])])
+""",
+    "more/0002.py": """
+from alembic import op
+revision, down_revision = "0002", "0001"
+def upgrade():
+    op.execute("INSERT INTO told VALUES (3, 'MORE')")
+""",
+    "migrations/versions/rows.txt": "BESIDE",
+    "edited_helper.py": "TEXT = 'HELPER'",
+    "edited_models.py": """
+import sqlalchemy as sa
+metadata = sa.MetaData()
+named = lambda: "DEFAULT"
+number = sa.Integer()
+name = sa.Column("name", sa.String, default=named)
+item = sa.Table("item", metadata, sa.Column("id", number, primary_key=True), name)
+told = sa.Table("told", metadata, sa.Column("id", number, primary_key=True), sa.Column("text", sa.String))
+""",
+    "other/item.json": '[{"id": 1, "name": "other"}]',
+    "fixtures/item.csv": "id\n1\n",
+}
+
+
+def zipped(content: bytes, format_: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(f"item.{format_}", content)
+    return packed.getvalue()
+
+
+# How each format writes a row, and each compression a file: a new form needs a line here.
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "json": lambda name: f'[{{"id": 1, "name": "{name}"}}]',
+    "jsonl": lambda name: f'{{"id": 1, "name": "{name}"}}\n',
+    "ndjson": lambda name: f'{{"id": 1, "name": "{name}"}}\n',
+    "csv": lambda name: f"id,name\n1,{name}\n",
+    "tsv": lambda name: f"id\tname\n1\t{name}\n",
+    "yaml": lambda name: f"- id: 1\n  name: {name}\n",
+    "yml": lambda name: f"- id: 1\n  name: {name}\n",
+}
+PACKED: dict[str, Callable[[bytes, str], bytes]] = {
+    "none": lambda content, _: content,
+    "gz": lambda content, _: gzip.compress(content),
+    "zst": lambda content, _: b"".join(compress([content])),
+    "bz2": lambda content, _: bz2.compress(content),
+    "xz": lambda content, _: lzma.compress(content),
+    "zip": zipped,
+}
+
+
+def test_whatever_is_edited_the_next_test_sees_new_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    # An edit of the same length within a second would not be seen by Python itself.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for name, content in EDITED.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(content)
+
+    def rows() -> list[str]:
+        for name in ("edited_helper", "edited_models"):
+            sys.modules.pop(name, None)
+        config = load_config(tmp_path, {})
+        pool = Pool(config, tmp_path / "cache")
+        clone = pool.clone("sqlite", Seed(config, config.fixtures))
+        with clone.engine.connect() as connection:
+            query = "SELECT name FROM item UNION ALL SELECT * FROM (SELECT text FROM told ORDER BY id)"
+            found = [str(text) for (text,) in connection.exec_driver_sql(query)]
+        pool.drop(clone)
+        pool.close()
+        return found
+
+    seen = ["DEFAULT", "VERSION", "HELPER", "BESIDE", "MORE"]
+    assert rows() == seen
+    for name, old in (
+        ("edited_models.py", "DEFAULT"),
+        ("migrations/versions/0001.py", "VERSION"),
+        ("edited_helper.py", "HELPER"),
+        ("migrations/versions/rows.txt", "BESIDE"),
+        ("more/0002.py", "MORE"),
+    ):
+        path = tmp_path / name
+        path.write_text(path.read_text().replace(old, old.lower()))
+        seen[seen.index(old)] = old.lower()
+        assert rows() == seen
+    (tmp_path / "toolkit.toml").write_text(EDITED["toolkit.toml"].replace('"fixtures"', '"other"'))
+    assert rows() == ["other", *seen[1:]]
+    (tmp_path / "toolkit.toml").write_text(EDITED["toolkit.toml"])
+    (tmp_path / "fixtures" / "item.csv").unlink()
+    for number, form in enumerate(FORMS):
+        row = WRITTEN[form.format](f"row{number}").encode()
+        (tmp_path / "fixtures" / f"item{form.suffix}").write_bytes(PACKED[form.compression](row, form.format))
+        assert rows()[0] == f"row{number}"
+        (tmp_path / "fixtures" / f"item{form.suffix}").unlink()
 
 
 # -- in a run of pytest ----------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def test_processes_share_a_template_and_make_a_new_one_where_they_are_told_to(pr
     result.assert_outcomes(passed=6)
     assert sorted(project.created()) == sorted(["duckdb", "postgresql", "sqlite"] * 2)
     assert [name.partition("_")[0] for name in project.databases()] == ["seed"]
-    assert [path.suffix for path in project.files()] == [".run", ".template"] * 2
+    assert [path.suffix for path in project.files()] == [".json", ".template"] * 2
 
 
 def test_what_a_killed_run_leaves_is_removed_by_the_next(project: Project) -> None:
@@ -157,6 +157,8 @@ def test_templates_that_nobody_used_for_long_are_removed(
     with psycopg.connect(project.server, autocommit=True) as connection:
         [(name,)] = databases_of(connection, project)
         connection.execute(f"COMMENT ON DATABASE {name} IS '2020-01-01'")
+    # Whoever uses a template keeps it.
+    pool.close()
     other = Pool(own, tmp_path / "pool", project.server)
     for name in ("sqlite", "postgres"):
         other.drop(other.clone(name, Seed(own, own.fixtures, ())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from toolkit.config import Database
+
+# For another thread's event loop.
+_SECONDS = 30
 
 
 def async_url(database: Database) -> URL:
@@ -67,6 +70,18 @@ class AsyncDatabase:
         else:
             session.sync_session.invalidate()
 
+    def finish(self, loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> bool:
+        """Do what awaits a connection's driver in its event loop; False if that is over, or cannot be waited for."""
+        from sqlalchemy.util import greenlet_spawn
+
+        if loop.is_closed() or asyncio._get_running_loop() is loop:  # noqa: SLF001 - the other raises where there is none
+            return False
+        if loop.is_running():
+            asyncio.run_coroutine_threadsafe(greenlet_spawn(work), loop).result(_SECONDS)
+        else:
+            loop.run_until_complete(greenlet_spawn(work))
+        return True
+
     def _opened(self, connection: Any, _: Any) -> None:
         from sqlalchemy.util import await_only
 
@@ -84,4 +99,13 @@ class AsyncDatabase:
         finally:
             # Not twice: aiosqlite would wait for a thread that has ended.
             if self._open.pop(connection, None):
-                await connection.close()
+                await _close(connection)
+
+
+async def _close(connection: Any) -> None:
+    try:
+        # A cursor that something still refers to, such as an error, keeps the locks of a closed connection of SQLite.
+        if hasattr(connection, "rollback"):
+            await connection.rollback()
+    finally:
+        await connection.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.errors import ToolkitError
+from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.testing.seeds import Seed
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Pool:
         self._rebuild = rebuild
         self._templates: dict[str, Templates] = {}
         self._keys: dict[tuple[str, Seed], str | ToolkitError] = {}
+        self.untold: list[str] = []
+        """What was noted when templates were made, in this run or an earlier one, until it is told."""
 
     def clone(self, name: str, seed: Seed) -> Database:
         """A new database of that engine, holding what the seed says.
@@ -41,6 +44,33 @@ class Pool:
         if isinstance(key, ToolkitError):
             raise key
         return self._database(name).at(self._of(name).clone(key))
+
+    def new(self, name: str) -> Database:
+        """A new database of that engine with nothing in it.
+
+        Raises:
+            ToolkitError: there is nowhere to make it.
+        """
+        database = self._database(name)
+        # Whatever migrates it, and whether or not a template was migrated before in this process.
+        database.kind.introduce_to_alembic()
+        return database.at(self._of(name).new())
+
+    def prune(self, name: str, *, dry_run: bool) -> Sequence[str]:
+        """Remove that engine's templates, and clones of processes that are gone, that nobody uses; their names.
+
+        Raises:
+            ToolkitError: the server cannot be asked.
+        """
+        try:
+            database = self._database(name)
+        except ConfigurationError:
+            # Where none is to be made, none is.
+            return []
+        place = self._directory / name if database.file else database.directory
+        if place is not None and not place.exists():
+            return []
+        return self._of(name, prunes=False).prune(every=True, dry_run=dry_run)
 
     def drop(self, database: Database) -> None:
         """Remove a clone, after its engine."""
@@ -56,15 +86,18 @@ class Pool:
         try:
             database = self._database(name)
             key = seed.digest(database)
-            self._of(name).ensure(key, lambda address: _fill(database.at(address), seed))
+            notes = self._of(name).ensure(key, lambda address: _fill(database.at(address), seed))
         except ToolkitError as error:
             return error
+        self.untold += [note for note in notes if note not in self.untold]
         return key
 
-    def _of(self, name: str) -> Templates:
+    def _of(self, name: str, *, prunes: bool = True) -> Templates:
         if name not in self._templates:
             database = self._database(name)
             self._templates[name] = database.kind.templates(database, self._directory / name, self._rebuild)
+            if prunes:
+                self._templates[name].prune(every=False)
         return self._templates[name]
 
     def _database(self, name: str) -> Database:
@@ -73,9 +106,9 @@ class Pool:
         return database.at(database.kind.address_for_tests(database, self._server, self._directory))
 
 
-def _fill(database: Database, seed: Seed) -> None:
-    """Fill an empty database, and let nobody stay connected to it."""
+def _fill(database: Database, seed: Seed) -> Sequence[str]:
+    """Fill an empty database, and let nobody stay connected to it; what is to be noted."""
     try:
-        seed.fill(database)
+        return seed.fill(database)
     finally:
         database.engine.dispose()

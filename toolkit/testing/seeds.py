@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import ConfigurationError
 from toolkit.testing.definitions import definitions
-from toolkit.testing.sources import digest_of, fixture_files, migration_files
+from toolkit.testing.sources import Unit, digest_of, fixture_files, migration_files, smallest_unit
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from toolkit.config import Config, Database
+
+# Which of them is used is another seed, and what is there is looked at.
+_PLACES = ("root", "databases", "migrations", "fixtures", "stores", "_given")
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,18 @@ class Seed:
 
         metadata = load_metadata(self.config.metadata, self.config.root)
         digest = hashlib.sha256(_toolkit().encode())
+        fixtures = self._fixtures()
         # A default such as "now" is as old as the template.
-        digest.update(f"{_today()}\n".encode())
-        digest.update(f"{(self.config.metadata, self.config.version_table, self.tables)}\n".encode())
+        digest.update(f"{_moment(smallest_unit(fixtures))}\n".encode())
+        digest.update(f"{(self.tables, _settings(self.config))}\n".encode())
         for definition in definitions(metadata, database.url.get_dialect()()):
             digest.update(f"{definition}\n".encode())
         models = _model_files(metadata, self.config.metadata)
-        digest.update(digest_of([*self._fixtures(), *migration_files(self.config, models)], self.config.root).encode())
+        digest.update(digest_of([*fixtures, *migration_files(self.config, models)], self.config.root).encode())
         return digest.hexdigest()[:16]
 
-    def fill(self, database: Database) -> None:
-        """Migrate and load a database that is not there yet, or blank. Raises what `load_data` does.
+    def fill(self, database: Database) -> list[str]:
+        """Migrate and load a new database; what is to be noted. Raises what `load_data` does.
 
         Files that rows point at are left alone: the live store may be one that is not for tests.
         """
@@ -60,10 +64,13 @@ class Seed:
         config = replace(self.config, databases={**self.config.databases, database.name: database})
         if self.tables == ():
             ensure_schema(database, config)
-        else:
-            load_data(
-                config, database.name, self.tables or (), directory=self.directory, attachments=AttachmentMode.LEAVE
-            )
+            return []
+        result = load_data(
+            config, database.name, self.tables or (), directory=self.directory, attachments=AttachmentMode.LEAVE
+        )
+        return [
+            each.reason if each.table in each.reason else f"{each.place}: {each.reason}" for each in result.warnings
+        ]
 
     def _fixtures(self) -> list[Path]:
         if self.tables == ():
@@ -77,8 +84,18 @@ class Seed:
         return fixture_files(self.directory, self.tables)
 
 
-def _today() -> dt.date:
-    return dt.datetime.now(dt.UTC).date()
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _moment(unit: Unit | None) -> str:
+    """The time as exactly as it matters: rows that are three days old may be so of the last hour, not of yesterday."""
+    return _now().strftime({None: "%Y-%m-%d", Unit.DAY: "%Y-%m-%d %H", Unit.LESS: "%Y-%m-%d %H:%M"}[unit])
+
+
+def _settings(config: Config) -> list[tuple[str, object]]:
+    """All that the toolkit was told, but for where things are."""
+    return [(each.name, getattr(config, each.name)) for each in fields(config) if each.name not in _PLACES]
 
 
 def _model_files(metadata: MetaData, reference: str) -> set[Path]:

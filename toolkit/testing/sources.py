@@ -5,14 +5,18 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.errors import ToolkitError
 from toolkit.stores.directories import directory_at
-from toolkit.stores.fixture_files import table_of
+from toolkit.stores.fixture_files import open_chunks, table_of
 from toolkit.stores.fixtures import FixtureDirectory
 from toolkit.testing.definitions import is_installed
 
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
     from toolkit.config import Config
 
 _MANIFEST = "manifest.json"
+# In any form of fixtures: `"$now": "-3d"`, `""$now"": ""-3d""`, `$now: -3d`.
+_FROM_NOW = re.compile(rb"\$now\W*([\w ]*)")
+_LONG = re.compile(rb"\s*(\d+\s*[dwyDWY][a-zA-Z]*\s*)+")
+_LONGEST = 64
 # Templates of new migrations, and what Python and editors leave.
 _NO_SOURCES = (".mako", ".pyc", "~")
 
@@ -39,6 +47,31 @@ def fixture_files(directory: Path, tables: Collection[str] | None) -> list[Path]
 def _holds(name: str, wanted: Collection[str] | None) -> bool:
     recognised = table_of(name)
     return recognised is not None and (wanted is None or recognised[0].lower() in wanted)
+
+
+class Unit(Enum):
+    """In what moments are given that fixtures count from now on."""
+
+    DAY = "days or more"
+    LESS = "less than days"
+
+
+def smallest_unit(paths: Iterable[Path]) -> Unit | None:
+    """The smallest unit of moments such as `{"$now": "-3d"}` in these files, however they are compressed."""
+    found = [_LONG.fullmatch(moment) for path in paths for moment in _moments(path)]
+    return None if not found else Unit.DAY if all(found) else Unit.LESS
+
+
+def _moments(path: Path) -> Iterator[bytes]:
+    recognised = table_of(path.name)
+    if recognised is None:
+        return
+    end = b""
+    # What is damaged is told by whoever loads it.
+    with suppress(ToolkitError), open_chunks(directory_at(path.parent), path.name, recognised[1]) as chunks:
+        for chunk in chunks:
+            yield from (match[1] for match in _FROM_NOW.finditer(end + chunk))
+            end = chunk[-_LONGEST:]
 
 
 def migration_files(config: Config, models: Collection[Path]) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import URL, Dialect, MetaData, Table
     from sqlalchemy import Connection as SQLAlchemyConnection
@@ -29,6 +29,12 @@ class Engine(ABC):
     """The name of SQLAlchemy's dialect."""
     has_async_driver: ClassVar[bool] = False
     """Whether applications can use it by an asynchronous driver."""
+    has_savepoints: ClassVar[bool] = True
+    """Whether a part of a transaction can be undone."""
+    checks_with: ClassVar[str | None] = None
+    """The statement that checks at once what constraints leave to the end of a transaction."""
+    begins_with: ClassVar[str | None] = None
+    """The statement that begins a transaction, where a driver does not do so before any statement."""
 
     # -- where a database is ---------------------------------------------------------------------------------------
 
@@ -141,14 +147,23 @@ class Engine(ABC):
 class Templates(Protocol):
     """The templates and clones of one engine's databases for tests, told apart by their addresses."""
 
-    def ensure(self, key: str, fill: Callable[[str], None]) -> None:
-        """See to it that there is a template of that key, made by one process for all."""
+    def ensure(self, key: str, fill: Callable[[str], Sequence[str]]) -> Sequence[str]:
+        """See to it that there is a template of that key, made by one process for all; what was noted when it was."""
 
     def clone(self, key: str) -> str:
         """The address of a new database like the template."""
 
+    def new(self) -> str:
+        """The address of a new database with nothing in it."""
+
     def drop(self, address: str) -> None:
         """Remove a clone, to which nobody is connected."""
+
+    def prune(self, *, every: bool, dry_run: bool = False) -> Sequence[str]:
+        """Remove clones of processes that are gone and templates: every one that nobody uses, or those unused for long.
+
+        Their names; with `dry_run`, nothing is removed.
+        """
 
     def close(self) -> None:
         """Remove what this process made, except for templates."""

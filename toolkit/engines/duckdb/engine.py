@@ -20,6 +20,7 @@ class DuckDB(FileEngine):
     name = dialect = "duckdb"
     title = "DuckDB"
     driver = "duckdb+toolkit"
+    has_savepoints = False
 
     def engine_options(self, database: Configured, *, read_only: bool) -> dict[str, Any]:
         """Several processes may read a file, but only one may have it open to write."""

@@ -28,6 +28,7 @@ class PostgreSQL(Engine):
     name = dialect = "postgresql"
     title = "PostgreSQL"
     has_async_driver = True
+    checks_with = "SET CONSTRAINTS ALL IMMEDIATE"
 
     # -- where a database is ---------------------------------------------------------------------------------------
 

@@ -8,9 +8,11 @@ lock for as long as it runs: whoever gets the lock knows that its clones are lef
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from toolkit.engines.contract import Configured
 from toolkit.engines.database import Database
+from toolkit.engines.postgresql.database_properties import copy_properties
 from toolkit.engines.postgresql.errors import known_error
 from toolkit.engines.postgresql.urls import EMBEDDED, for_libpq
 from toolkit.engines.registry import TEST_SERVER
@@ -64,6 +67,15 @@ def prefix_of(root: Path, database: str | None) -> str:
     return f"toolkit_{digest[:8]}_"
 
 
+@dataclass(frozen=True)
+class _Made:
+    """The run it was made in, empty if that was none that rebuilds; what was noted then; its own comment."""
+
+    run: str
+    notes: tuple[str, ...]
+    comment: str | None
+
+
 class PostgresTemplates:
     """One connection to the server, from which databases are made and dropped.
 
@@ -75,34 +87,46 @@ class PostgresTemplates:
         self._rebuild = rebuild
         self._url = database.url
         self._numbers = count()
+        self._templates: dict[str, _Made] = {}
         self._prefix = prefix_of(database.root, self._url.database)
         self._process = secrets.token_hex(4)
         with self._in_own_words():
             self._connection = psycopg.connect(for_libpq(self._url), autocommit=True)
         self._rows("SELECT pg_advisory_lock(%s)", self._key_of(self._process))
-        self._remove_leftovers()
 
-    def ensure(self, key: str, fill: Callable[[str], None]) -> None:
-        """See to it that there is a template of that key, made by one process for all."""
+    def ensure(self, key: str, fill: Callable[[str], Sequence[str]]) -> Sequence[str]:
+        """See to it that there is a template of that key, made by one process for all; what was noted when it was."""
         template = f"{self._prefix}seed_{key}"
         self._rows("SELECT pg_advisory_lock(%s)", self._key_of(key))
         try:
-            made_in = self._run_of(template)
-            if made_in is None or (self._rebuild or made_in) != made_in:
-                self._make(template, fill)
-                made_in = self._rebuild or ""
-            # When it was last used: see `_remove_leftovers`.
-            [(today,)] = self._rows("SELECT current_date::text")
-            self._run("COMMENT ON DATABASE {} IS {}", Identifier(template), Literal(f"{today} {made_in}"))
+            made = self._made(template)
+            if made is None or self._rebuild not in (None, made.run):
+                made = self._make(template, fill)
+            else:
+                self._comment(template, made)
+            # As long as this process runs: see `prune`.
+            self._rows("SELECT pg_advisory_lock_shared(%s)", self._key_of(f"use {key}"))
+            self._templates[key] = made
         finally:
             self._rows("SELECT pg_advisory_unlock(%s)", self._key_of(key))
+        return made.notes
 
     def clone(self, key: str) -> str:
         """The address of a new database like the template."""
         # No STRATEGY: the server's own default since version 15, WAL_LOG, takes 17 ms where FILE_COPY takes 51
         # (PostgreSQL 18 with default settings, the bundled fixtures); versions before know no other.
+        name, template = self._new_name(), f"{self._prefix}seed_{key}"
+        self._run("CREATE DATABASE {} TEMPLATE {}", Identifier(name), Identifier(template))
+        with self._in_own_words():
+            copy_properties(self._connection, template, name)
+        if comment := self._templates[key].comment:
+            self._run("COMMENT ON DATABASE {} IS {}", Identifier(name), Literal(comment))
+        return self._at(name)
+
+    def new(self) -> str:
+        """The address of a new database with nothing in it."""
         name = self._new_name()
-        self._run("CREATE DATABASE {} TEMPLATE {}", Identifier(name), Identifier(f"{self._prefix}seed_{key}"))
+        self._run("CREATE DATABASE {}", Identifier(name))
         return self._at(name)
 
     def drop(self, address: str) -> None:
@@ -116,43 +140,75 @@ class PostgresTemplates:
                 self._drop(name)
             self._connection.close()
 
-    def _make(self, template: str, fill: Callable[[str], None]) -> None:
-        name = self._new_name()
-        self._run("CREATE DATABASE {}", Identifier(name))
+    def prune(self, *, every: bool, dry_run: bool = False) -> Sequence[str]:
+        """Drop clones of processes that are gone and templates: all that nobody uses, or those unused for a week."""
+        found = []
+        for name in self._names(f"{self._prefix}run_"):
+            process = name.removeprefix(f"{self._prefix}run_").partition("_")[0]
+            found += self._drop_unlocked(name, [process], dry_run)
+        seeds = f"{self._prefix}seed_"
+        old = self._rows(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+            " AND (%s OR split_part(shobj_description(oid, 'pg_database'), ' ', 1)::date < current_date - %s)",
+            seeds,
+            every,
+            KEPT_DAYS,
+        )
+        for (name,) in old:
+            key = name.removeprefix(seeds)
+            found += self._drop_unlocked(name, [key, f"use {key}"], dry_run)
+        return found
+
+    def _make(self, template: str, fill: Callable[[str], Sequence[str]]) -> _Made:
+        address = self.new()
+        name = parsed_url(self._database.name, address).database or ""
         try:
-            fill(self._at(name))
+            notes = fill(address)
         except BaseException:
             self._drop(name)
             raise
+        made = _Made(self._rebuild or "", tuple(notes), self._description(name))
+        self._comment(name, made)
         # Nobody may be connected to a template while it is copied. The name comes last: it says that all is there.
         self._run("ALTER DATABASE {} ALLOW_CONNECTIONS false", Identifier(name))
         self._drop(template)
         self._run("ALTER DATABASE {} RENAME TO {}", Identifier(name), Identifier(template))
+        return made
 
-    def _run_of(self, template: str) -> str | None:
-        """The run that a template was made in, empty if that was none that rebuilds; None if there is no template."""
-        found = self._rows("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", template)
-        return (found[0][0] or "").partition(" ")[2] if found else None
+    def _made(self, template: str) -> _Made | None:
+        """How a template was made; None if there is none."""
+        if not self._names(template):
+            return None
+        _, _, text = (self._description(template) or "").partition(" ")
+        try:
+            run, notes, comment = json.loads(text)
+        except ValueError:
+            return _Made("", (), None)
+        return _Made(run, tuple(notes), comment)
 
-    def _remove_leftovers(self) -> None:
-        """Drop the clones of processes that are gone, and templates that were not used for a week."""
-        for name in self._names(f"{self._prefix}run_"):
-            self._drop_unlocked(name, name.removeprefix(f"{self._prefix}run_").partition("_")[0])
-        seeds = f"{self._prefix}seed_"
-        old = self._rows(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
-            " AND split_part(shobj_description(oid, 'pg_database'), ' ', 1)::date < current_date - %s",
-            seeds,
-            KEPT_DAYS,
+    def _comment(self, name: str, made: _Made) -> None:
+        """Note how a template was made, and when it was last used: see `prune`."""
+        [(today,)] = self._rows("SELECT current_date::text")
+        text = f"{today} {json.dumps([made.run, made.notes, made.comment])}"
+        self._run("COMMENT ON DATABASE {} IS {}", Identifier(name), Literal(text))
+
+    def _description(self, name: str) -> str | None:
+        [(found,)] = self._rows(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", name
         )
-        for (name,) in old:
-            self._drop_unlocked(name, name.removeprefix(seeds))
+        return None if found is None else str(found)
 
-    def _drop_unlocked(self, name: str, lock: str) -> None:
-        [(is_free,)] = self._rows("SELECT pg_try_advisory_lock(%s)", self._key_of(lock))
-        if is_free:
+    def _drop_unlocked(self, name: str, locks: Sequence[str], dry_run: bool) -> list[str]:
+        """Drop it if nobody has one of these locks; its name, if it was."""
+        taken = [
+            lock for lock in locks if self._rows("SELECT pg_try_advisory_lock(%s)", self._key_of(lock)) == [(True,)]
+        ]
+        is_free = len(taken) == len(locks)
+        if is_free and not dry_run:
             self._drop(name)
+        for lock in taken:
             self._rows("SELECT pg_advisory_unlock(%s)", self._key_of(lock))
+        return [name] if is_free else []
 
     def _drop(self, name: str) -> None:
         self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", Identifier(name))

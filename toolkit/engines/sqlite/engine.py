@@ -21,6 +21,7 @@ class Sqlite(FileEngine):
     name = dialect = driver = "sqlite"
     title = "SQLite"
     has_async_driver = True
+    begins_with = "BEGIN"
 
     def engine_options(self, database: Configured, *, read_only: bool) -> dict[str, Any]:
         """The driver waits without hearing Ctrl-C: `SqliteConnection`, which reads and writes rows, in short steps."""

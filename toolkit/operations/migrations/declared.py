@@ -194,6 +194,9 @@ def _apply(found: Declared, operation: Any, operations: Operations) -> Table | N
             _change_sequence(found.sequences, statement)
         case _:
             _change_table(tables[place], operation, operations, place)
+            if isinstance(operation, ops.AlterColumnOp) and operation.modify_name is not None:
+                for each in tables.values():
+                    each.constraints = [_followed(key, place, operation) for key in each.constraints]
     return None
 
 
@@ -240,6 +243,22 @@ def _alter(table: DeclaredTable, operation: ops.AlterColumnOp) -> None:
         renamed = plain_copy(column)
         renamed.name = renamed.key = operation.modify_name
         table.columns[operation.modify_name] = renamed
+
+
+def _followed(constraint: Constraint, place: Place, renamed: ops.AlterColumnOp) -> Constraint:
+    """A foreign key that points at what has another name now."""
+    if not isinstance(constraint, ForeignKeyConstraint):
+        return constraint
+    table = ".".join(each for each in place if each)
+    names = {f"{table}.{renamed.column_name}": f"{table}.{renamed.modify_name}"}
+    targets = [each.target_fullname for each in constraint.elements]
+    if names.keys().isdisjoint(targets):
+        return constraint
+    options = {each: getattr(constraint, each) for each in ("name", "onupdate", "ondelete", "deferrable", "initially")}
+    made = ForeignKeyConstraint(constraint.column_keys, [names.get(each, each) for each in targets], **options)
+    of = constraint.table
+    Table(of.name, MetaData(), *map(plain_copy, of.columns), made, schema=of.schema)
+    return made
 
 
 def _named(constraint: Constraint) -> Constraint:
