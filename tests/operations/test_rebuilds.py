@@ -588,6 +588,24 @@ def test_what_makes_a_rebuild_on_duckdb_fail_is_not_hidden_by_its_transactions_e
     assert rows(database, "SELECT a, b FROM t") == [(5, 3), (7, 3)]
 
 
+NUMBERED = sa.MetaData()
+sa.Table("t", NUMBERED, sa.Column("id", sa.Integer, primary_key=True), sa.Column("a", sa.Integer))
+
+
+@pytest.mark.parametrize("more", ["", ", existing_type=sa.Integer(), type_=sa.BigInteger()"])
+def test_a_sequence_of_duckdb_follows_its_columns_name(project: Config, run: Migrate, more: str) -> None:
+    database = project.database("duckdb")
+    with connected(database) as connection:
+        NUMBERED.create_all(connection)
+        connection.exec_driver_sql("INSERT INTO t (a) VALUES (5)")
+    run(database, altered(f"'id', new_column_name='key'{more}"))
+    execute(database, "INSERT INTO t (a) VALUES (6)")
+    assert rows(database, "SELECT key, a FROM t ORDER BY a") == [(1, 5), (2, 6)]
+    assert rows(database, "SELECT sequence_name FROM duckdb_sequences()") == [("t_key_seq",)]
+    run(database, "op.drop_table('t')")
+    assert rows(database, "SELECT sequence_name FROM duckdb_sequences()") == []
+
+
 def test_a_unique_index_of_an_expression_is_made_on_every_engine(database: Database, run: Migrate) -> None:
     execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR(9))", "INSERT INTO t VALUES (1, 'a')")
     run(database, "op.create_index('i', 't', [sa.literal_column('lower(a)')], unique=True)")

@@ -27,7 +27,6 @@ from sqlalchemy import (
     Index,
     MetaData,
     PrimaryKeyConstraint,
-    Sequence,
     Table,
     UniqueConstraint,
     cast,
@@ -40,7 +39,7 @@ from sqlalchemy.schema import DDL, DropSequence
 from toolkit.engines.duckdb.dependents import broken_views
 from toolkit.engines.duckdb.dialect import is_enforced
 from toolkit.engines.duckdb.kept import Kept
-from toolkit.engines.duckdb.migrated import has_updates, is_default, owned_sequences, replace_sequence
+from toolkit.engines.duckdb.migrated import follow_sequences, has_updates, is_default, owned_sequences
 from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_copyable, require_kept, require_rebuildable
 from toolkit.engines.portable.alembic_batch import follow_columns
 from toolkit.engines.portable.changed_types import require_unique
@@ -76,6 +75,7 @@ class DuckDBImpl(CheckedSteps):
         # What the table was that is being made anew.
         self._kept: Kept | None = None
         self._index_comments: dict[str, str] = {}
+        self._renamed: dict[str, str] = {}
         # The tables that got a column in place.
         self._widened: set[tuple[str | None, str]] = set()
 
@@ -105,6 +105,9 @@ class DuckDBImpl(CheckedSteps):
         # They are as wanted: DuckDB would refuse to set even the same type while there is an index.
         options |= {"type_": None, "nullable": None}
         super().alter_column(table_name, column_name, schema=schema, **options)
+        if name := options.get("name"):
+            table = Table(table_name, MetaData(), schema=schema)
+            follow_sequences(self._connection, table, table_name, {name: column_name})
 
     def add_constraint(self, const: Any, **_: Any) -> None:
         """A unique index for a named unique constraint, nothing for a foreign key, a rebuild for others."""
@@ -160,11 +163,10 @@ class DuckDBImpl(CheckedSteps):
             super().rename_table(old_table_name, new_table_name, schema)
             if (schema, old_table_name) in self._made:
                 self._made.add((schema, new_table_name))
-        for column in self._inspector.get_columns(new_table_name, schema):
-            old = Sequence(f"{old_table_name}_{column['name']}_seq", schema=schema)
-            if is_default(old, column["default"], self.dialect):
-                new = Sequence(f"{new_table_name}_{column['name']}_seq", schema=schema)
-                replace_sequence(self._connection, new_table_name, column["name"], old, new)
+        follow_sequences(
+            self._connection, Table(new_table_name, MetaData(), schema=schema), old_table_name, self._renamed
+        )
+        self._renamed = {}
 
     def drop_table(self, table: Table, **options: Any) -> None:
         """The table, and the sequences that numbered its rows unless another table uses them by now."""
@@ -341,6 +343,7 @@ class DuckDBImpl(CheckedSteps):
         follow_columns(batch_impl, table)
         self._kept = Kept(self._connection, batch_impl, table, self._changes_type)
         self._index_comments = self._kept.index_comments
+        self._renamed = {str(column.name): key for key, column in batch_impl.columns.items()}
 
     def _changes_type(self, old: Column[Any], new: Column[Any]) -> bool:
         return self._definition(old.type) != self._definition(new.type)

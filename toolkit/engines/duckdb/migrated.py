@@ -11,6 +11,8 @@ from toolkit.engines.duckdb.dialect import next_value
 from toolkit.engines.duckdb.reflection import sequence_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection, Dialect
 
 _STATE = text(
@@ -46,7 +48,18 @@ def is_default(sequence: Sequence, default: str | None, dialect: Dialect) -> boo
     return sequence_of(default) == dialect.identifier_preparer.format_sequence(sequence)
 
 
-def replace_sequence(connection: Connection, table_name: str, column_name: str, old: Sequence, new: Sequence) -> None:
+def follow_sequences(connection: Connection, table: Table, old_table: str, renamed: Mapping[str, str]) -> None:
+    """Number rows by sequences of the names that the table and its columns have now; `renamed` are the old ones."""
+    for column in inspect(connection).get_columns(table.name, table.schema):
+        name = column["name"]
+        new = Sequence(f"{table.name}_{name}_seq", schema=table.schema)
+        for before in dict.fromkeys((f"{old_table}_{name}_seq", f"{table.name}_{renamed.get(name, name)}_seq")):
+            old = Sequence(before, schema=table.schema)
+            if before != new.name and is_default(old, column["default"], connection.dialect):
+                _replace_sequence(connection, table.name, name, old, new)
+
+
+def _replace_sequence(connection: Connection, table_name: str, column_name: str, old: Sequence, new: Sequence) -> None:
     """Let the column go on with another sequence where the old one is; DuckDB cannot rename one."""
     preparer = connection.dialect.identifier_preparer
     new.start, new.increment = connection.execute(_STATE, {"name": old.name, "schema": old.schema}).one()

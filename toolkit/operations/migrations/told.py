@@ -235,6 +235,8 @@ class _Told(Inspector):
         for column in table.columns:
             said = self.comparison.declared.column((table.schema, table.name), column.name)
             self._say_type(column, said)
+            # Reflection of some engines says so of all columns that do not number themselves.
+            column.autoincrement = "auto" if said is None else said.autoincrement
             if said is not None and not self.dialect.supports_comments:
                 column.comment, column.info[_IS_SAID] = said.comment, True
             is_said = said is not None and _same_defaults(self.impl, column, said)
