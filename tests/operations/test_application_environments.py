@@ -115,6 +115,8 @@ def include_object(thing, name, kind, reflected, compare_to):
         ("**__import__('app').options, ", f"{FILTER}options = {{'include_object': include_object}}", "app.py"),
         ("**__import__('app').options, ", "options = {}  # no include_object", None),
         ("", FILTER, None),
+        ("process_revision_directives=lambda *_: [ops.DropTableOp], ", "", "env.py"),
+        ("process_revision_directives=lambda _, __, found: found[0].upgrade_ops.is_empty(), ", "", None),
     ],
 )
 @pytest.mark.parametrize("has_table", [True, False], ids=["table", "column"])
@@ -135,7 +137,7 @@ def test_what_an_env_py_that_is_not_asked_may_protect_is_not_dropped(
         assert ("drop_table" if has_table else "drop_column") in made.path.read_text()
         return
     thing = "the table legacy" if has_table else "the column task.legacy"
-    with pytest.raises(MigrationError, match=rf"would drop {thing}, which include_\w+ in .*/{protected} may protect"):
+    with pytest.raises(MigrationError, match=rf"would drop {thing}, which \w+ in .*/{protected} may protect"):
         history.make_migrations(database, project, "two")
     assert sorted((project.migrations / "versions").iterdir()) == files
     # What drops nothing is written.
@@ -217,3 +219,21 @@ def test_a_migration_without_such_a_block_leaves_nothing_and_says_so(
         assert sa.inspect(connection).get_table_names() == []
     assert "not as before" not in str(caught.value)
     assert ("The database is as before" in str(caught.value)) == (FAILURES[failure] is MigrationError)
+
+
+@pytest.mark.parametrize("database", ["duckdb", "postgres"], indirect=True)
+def test_the_end_of_a_transaction_does_not_hide_what_ended_it(
+    config: Config, tmp_path: Path, database: Database
+) -> None:
+    project = project_with(config, tmp_path, "own")
+    body = """
+op.execute("CREATE TABLE first (id INTEGER PRIMARY KEY)")
+try:
+    op.execute("INSERT INTO first VALUES (7), (7)")
+except Exception:
+    pass
+op.execute("CREATE TABLE second (id INTEGER)")
+"""
+    write(project, database, body)
+    with pytest.raises(StatementError, match=r"(?is)Before it failed .*duplicate key.*INSERT INTO first VALUES"):
+        migrate.upgrade(database, project)

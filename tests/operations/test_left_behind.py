@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from toolkit import dump_data, sync
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.engines import connect
-from toolkit.errors import SchemaMismatchError
+from toolkit.errors import MissingParentError, SchemaMismatchError
 from toolkit.operations.inspect import definitions
 
 
@@ -122,3 +123,48 @@ def test_schemas_and_tables_with_dots_in_their_names_arrive_and_what_has_one_nam
     execute(bare.database("postgres"), 'CREATE TABLE "b.c.t" (id int PRIMARY KEY)')
     with pytest.raises(SchemaMismatchError, match=r"postgres has two tables that are b\.c\.t: one of a schema, and"):
         sync(bare, "postgres", target)
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+def test_a_first_sync_that_fails_leaves_no_tables_behind(bare: Config, target: str) -> None:
+    execute(
+        bare.database("sqlite"),
+        "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id))",
+        "INSERT INTO c VALUES (1, 9)",
+    )
+    with pytest.raises(MissingParentError):
+        sync(bare, "sqlite", target)
+    with connect(bare.database(target)) as connection:
+        assert not list(connection.stored_tables())
+    execute(bare.database("sqlite"), "INSERT INTO p VALUES (9)")
+    assert sync(bare, "sqlite", target).verified
+
+
+def test_what_postgres_keeps_of_tables_beside_their_definitions_is_told_where_somebody_has_set_it(bare: Config) -> None:
+    role = f"app_{uuid.uuid4().hex}"
+    execute(
+        bare.database("postgres"),
+        *(f"CREATE TABLE {name} (id int PRIMARY KEY, word text)" for name in ("a", "b", "c", "plain")),
+        f"CREATE ROLE {role}",
+        f"GRANT SELECT ON a TO {role}",
+        f"GRANT UPDATE (word) ON b TO {role}",
+        f"ALTER TABLE c OWNER TO {role}",
+        "ALTER TABLE a SET (fillfactor = 50)",
+        "ALTER TABLE a REPLICA IDENTITY FULL",
+        "ALTER TABLE b CLUSTER ON b_pkey",
+    )
+    try:
+        found = told(sync(bare, "postgres", "duckdb"))
+    finally:
+        execute(bare.database("postgres"), "ALTER TABLE c OWNER TO CURRENT_USER", f"DROP OWNED BY {role}")
+        execute(bare.database("postgres"), f"DROP ROLE {role}")
+    assert found == {
+        "a, b grants: Rights are not carried: give them to the roles there.",
+        "c owner: What is made belongs to the role that makes it.",
+        "a storage parameters: They are carried only to PostgreSQL.",
+        "a replica identity: It is not carried.",
+        "b cluster: It is not carried.",
+    }
+    # Of tables that are there, nobody asks.
+    assert told(sync(bare, "postgres", "duckdb")) == set()

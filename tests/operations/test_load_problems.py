@@ -226,7 +226,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("c_date", '"2024-13-01"', "is not an ISO 8601 date"),
     ("c_date", '"+9999999-01-01"', "does not fit into its column"),
     ("c_time", '"25:00"', "is not an ISO 8601 time without offset"),
-    ("c_interval", '"1 day"', "is not a number of microseconds"),
+    ("c_interval", '"1 day"', "is not a number of microseconds, or an ISO 8601 duration like P1DT2H"),
     ("c_interval", "1" + "0" * 30, "does not fit into its column"),
     ("c_bool", "1", "is not true or false"),
     ("c_int16", "32768", "does not fit into its column"),

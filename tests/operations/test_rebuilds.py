@@ -167,6 +167,23 @@ def test_a_value_that_its_new_type_would_change_is_named_on_every_engine(
 
 
 @pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (altered("'x', type_=sa.Integer()"), "t id=1: column 'x' holds 'a'"),
+        ("op.execute('SELECT 1')\nop.execute('DROP TABLE nowhere')", "nowhere"),
+        ("op.execute('SELECT 1')\n1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_migration_that_fails_is_named_by_file_and_line(
+    database: Database, run: Migrate, body: str, problem: str
+) -> None:
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, x VARCHAR(9))", "INSERT INTO t VALUES (1, 'a')")
+    with pytest.raises(ToolkitError, match=problem) as caught:
+        run(database, body)
+    assert re.search(r"It happened in \w+_change_0\.py, line \d\d\.", caught.value.advice)
+
+
+@pytest.mark.parametrize(
     ("old", "value", "new", "after"),
     [
         ("VARCHAR(9)", "'1.50'", "sa.Numeric(10, 2)", "1.5"),
@@ -335,6 +352,7 @@ def test_a_column_that_is_named_like_something_else_takes_only_itself_along(sqli
 @pytest.mark.parametrize(
     ("options", "operation", "lost"),
     [
+        ("", "create_unique_constraint('uq', ['a'], sqlite_on_conflict='REPLACE')", "the number of rows of t .2."),
         ("", "drop_column('a')", r"the clause generated always as \( a \* 2 \) of t.z"),
         (
             "copy_from=sa.Table('t', sa.MetaData(), sa.Column('id', sa.Integer, primary_key=True))",
@@ -349,12 +367,32 @@ def test_what_a_rebuild_on_sqlite_would_lose_fails_it(
     execute(
         sqlite,
         "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, z INT GENERATED ALWAYS AS (a * 2))",
-        "INSERT INTO t (id, a) VALUES (1, 2)",
+        "INSERT INTO t (id, a) VALUES (1, 2), (2, 2)",
     )
     before = definitions(sqlite)
     with pytest.raises(MigrationError, match=f"t cannot be changed in this way: {lost}.* would not stay as it is"):
         run(sqlite, f"with op.batch_alter_table('t', {options}) as batch_op:\n    batch_op.{operation}")
-    assert (definitions(sqlite), rows(sqlite, "SELECT * FROM t")) == (before, [(1, 2, 4)])
+    assert (definitions(sqlite), rows(sqlite, "SELECT * FROM t")) == (before, [(1, 2, 4), (2, 2, 4)])
+
+
+@pytest.mark.parametrize(
+    ("operation", "problem"),
+    [
+        ("create_check_constraint('low', 'a < 6')", "t id=2 cannot be as the migration wants it: CHECK .* low"),
+        ("create_unique_constraint('uq', ['b'])", r"t id=2 cannot be as the migration wants it: UNIQUE .* t\.b"),
+        ("add_column(sa.Column('z', sa.Integer, nullable=False))", r"t id=1 cannot .*: NOT NULL .* t\.z"),
+        ("create_index('uq', ['b'], unique=True)", "t: 2 rows have b=3, which uq is to keep unique"),
+    ],
+)
+def test_a_row_that_a_migration_makes_wrong_is_named_on_sqlite(
+    sqlite: Database, run: Migrate, operation: str, problem: str
+) -> None:
+    execute(
+        sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b INT)", "INSERT INTO t VALUES (1, 5, 3), (2, 7, 3)"
+    )
+    with pytest.raises(MigrationError, match=problem):
+        run(sqlite, f"with op.batch_alter_table('t') as batch_op:\n    batch_op.{operation}")
+    assert rows(sqlite, "SELECT * FROM t") == [(1, 5, 3), (2, 7, 3)]
 
 
 BIG = sa.MetaData()
@@ -463,6 +501,165 @@ def test_a_rebuild_on_duckdb_changes_the_comment_that_it_is_to_change(project: C
     assert rows(database, "SELECT comment FROM duckdb_tables() WHERE table_name = 't'") == [("new",)]
 
 
+@pytest.mark.parametrize(
+    ("declared", "operation", "lost"),
+    [
+        ("x INTEGER REFERENCES p (id)", "alter_column('a', nullable=False)", "without its foreign key"),
+        ("x INTEGER UNIQUE", "alter_column('a', nullable=False)", "a foreign key .of c. points at"),
+        ("x INTEGER", "", "the column|the type of t.x .INTEGER."),
+    ],
+)
+def test_what_a_rebuild_on_duckdb_would_lose_fails_it(
+    project: Config, run: Migrate, declared: str, operation: str, lost: str
+) -> None:
+    database = project.database("duckdb")
+    execute(
+        database,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, {declared})",
+        *(["CREATE TABLE c (x INTEGER REFERENCES t (x))"] if "UNIQUE" in declared else []),
+        "INSERT INTO t VALUES (1, 2, NULL)",
+    )
+    columns = "sa.Column('id', sa.Integer, primary_key=True), sa.Column('a', sa.Integer)"
+    options = "" if operation else f", copy_from=sa.Table('t', sa.MetaData(), {columns})"
+    change = operation or "alter_column('a', nullable=False)"
+    with pytest.raises(MigrationError, match=f"t cannot be changed in this way: .*({lost})"):
+        run(database, f"with op.batch_alter_table('t'{options}) as batch_op:\n    batch_op.{change}")
+    assert rows(database, "SELECT * FROM t") == [(1, 2, None)]
+
+
+@pytest.mark.parametrize("name", ["sqlite", "duckdb"])
+def test_a_rebuild_that_fails_leaves_the_table_also_where_nothing_is_undone(
+    project: Config, run: Migrate, name: str
+) -> None:
+    database = project.database(name)
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, x INTEGER)", "INSERT INTO t VALUES (1, 2, 3)")
+    columns = "sa.Column('id', sa.Integer, primary_key=True), sa.Column('a', sa.Integer)"
+    change = altered("'a', nullable=False").replace("'t'", f"'t', copy_from=sa.Table('t', sa.MetaData(), {columns})")
+    with pytest.raises(MigrationError, match="t cannot be changed in this way"):
+        run(database, "with op.get_context().autocommit_block():\n    " + change.replace("\n", "\n    "))
+    with connected(database) as connection:
+        assert {*sa.inspect(connection).get_table_names()} <= {"t", "alembic_versions"}
+    assert rows(database, "SELECT * FROM t") == [(1, 2, 3)]
+
+
+def test_a_rebuild_on_duckdb_keeps_what_the_catalogue_has(project: Config, run: Migrate) -> None:
+    database = project.database("duckdb")
+    execute(
+        database,
+        "CREATE TYPE mood AS ENUM ('a', 'b')",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER DEFAULT 7 CHECK (a > 0), m mood, s STRUCT(x INTEGER), "
+        "l INTEGER[], n TIMESTAMP_NS, h HUGEINT, UNIQUE (a, h), g INTEGER GENERATED ALWAYS AS (a * 2))",
+        "CREATE INDEX i ON t (abs(a))",
+        "COMMENT ON INDEX i IS 'it''s :x'",
+        "COMMENT ON COLUMN t.a IS '5%'",
+        "INSERT INTO t (id, a, m, s, l, n) VALUES (1, 5, 'a', {'x': 1}, [1, NULL], '2024-05-06 07:08:09.123456789')",
+    )
+    queries = (
+        "SELECT id, a, CAST((m, s, l, n, g) AS VARCHAR) FROM t",
+        "SELECT column_name, data_type, column_default, comment FROM duckdb_columns() WHERE table_name = 't'",
+        "SELECT index_name, comment FROM duckdb_indexes() WHERE index_name = 'i'",
+    )
+    before = [rows(database, query) for query in queries]
+    run(database, altered("'a', nullable=False"))
+    assert [rows(database, query) for query in queries] == before
+    with pytest.raises(sa.exc.DBAPIError, match="CHECK"):
+        execute(database, "INSERT INTO t (id, a) VALUES (2, -1)")
+
+
+@pytest.mark.parametrize(
+    ("operation", "problem"),
+    [
+        ("create_check_constraint('low', 'a < 6')", "t cannot be as the migration wants it: .*CHECK .*low"),
+        ("create_primary_key('pk', ['b'])", r"t cannot be as the migration wants it: .*duplicate key .3"),
+        ("add_column(sa.Column('z', sa.Integer, nullable=False))", r"t cannot .*: .*NOT NULL constraint failed: t\.z"),
+        ("create_index('uq', ['b'], unique=True)", "t: 2 rows have b=3, which uq is to keep unique"),
+        ("drop_column('a')", "(?i)generated column"),
+    ],
+)
+def test_what_makes_a_rebuild_on_duckdb_fail_is_not_hidden_by_its_transactions_end(
+    project: Config, run: Migrate, operation: str, problem: str
+) -> None:
+    database = project.database("duckdb")
+    execute(database, "CREATE TABLE t (a INTEGER, b INTEGER, g INTEGER GENERATED ALWAYS AS (a * 2))")
+    execute(database, "INSERT INTO t VALUES (5, 3), (7, 3)")
+    with pytest.raises(ToolkitError, match=problem):
+        run(database, f"with op.batch_alter_table('t') as batch_op:\n    batch_op.{operation}")
+    assert rows(database, "SELECT a, b FROM t") == [(5, 3), (7, 3)]
+
+
+def test_a_unique_index_of_an_expression_is_made_on_every_engine(database: Database, run: Migrate) -> None:
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR(9))", "INSERT INTO t VALUES (1, 'a')")
+    run(database, "op.create_index('i', 't', [sa.literal_column('lower(a)')], unique=True)")
+    with pytest.raises(sa.exc.DBAPIError, match=r"(?i)unique|duplicate"):
+        execute(database, "INSERT INTO t VALUES (2, 'A')")
+
+
+def test_a_check_on_duckdb_follows_and_goes_with_a_column_of_a_hostile_name(project: Config, run: Migrate) -> None:
+    database = project.database("duckdb")
+    execute(
+        database,
+        """CREATE TABLE t ("q""t" INTEGER UNIQUE, "x:y" INTEGER CHECK ("x:y" <> 1), z INTEGER CHECK (z <> 1),
+        UNIQUE ("q""t", z))""",
+    )
+    gone = "\n    batch_op.drop_column('x:y')"
+    run(database, altered("'z', new_column_name='a:b', existing_type=sa.Integer(), nullable=False") + gone)
+    checks = "SELECT constraint_text FROM duckdb_constraints() WHERE constraint_type = 'CHECK'"
+    assert rows(database, checks) == [("""CHECK((('t_z_check' IS NOT NULL) AND ("a:b" != 1)))""",)]
+    indexes = "SELECT sql FROM duckdb_indexes() ORDER BY index_name"
+    assert [sql.partition("ON ")[2] for (sql,) in rows(database, indexes)] == ['t("q""t");', 't("q""t", "a:b");']
+
+
+# -- what depends on tables --------------------------------------------------------------------------------------
+
+VIEW, CHILD = "CREATE VIEW seen AS SELECT a FROM t", "CREATE TABLE c (t_id INTEGER REFERENCES t (id))"
+
+
+@pytest.mark.parametrize(
+    ("name", "depending", "change", "broken"),
+    [
+        ("sqlite", VIEW, "op.drop_table('t')", "the view seen"),
+        ("sqlite", CHILD, "op.drop_table('t')", "the foreign key of c"),
+        ("duckdb", VIEW, "op.drop_table('t')", "the view seen"),
+        ("duckdb", VIEW, "op.rename_table('t', 'u')", "the view seen"),
+        ("duckdb", VIEW, "op.alter_column('t', 'a', new_column_name='b')", "the view seen"),
+        ("duckdb", VIEW, "op.drop_column('t', 'a')", "the view seen"),
+    ],
+)
+def test_a_migration_that_leaves_something_broken_behind_fails(
+    project: Config, run: Migrate, name: str, depending: str, change: str, broken: str
+) -> None:
+    database = project.database(name)
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", "CREATE TABLE gone (a INTEGER)")
+    execute(database, depending, "CREATE VIEW no_more AS SELECT a FROM gone", "DROP TABLE gone")
+    with pytest.raises(MigrationError, match=f"The migration to .* would not work any more: {broken} "):
+        run(database, change)
+    assert rows(database, "SELECT a FROM t") == []
+
+
+def test_what_only_an_applications_own_connections_know_is_not_broken(sqlite: Database, run: Migrate) -> None:
+    execute(sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", VIEW)
+    made = (
+        "CREATE VIEW own AS SELECT own_function(a) FROM t",
+        "CREATE TRIGGER tell INSTEAD OF INSERT ON seen BEGIN INSERT INTO t (a) VALUES (own_function(new.a)); END",
+        "CREATE TRIGGER through INSTEAD OF INSERT ON own BEGIN INSERT INTO t (a) VALUES (5); END",
+    )
+    run(sqlite, "\n".join(f"op.execute({each!r})" for each in made))
+    run(sqlite, altered("'a', nullable=False"))
+    assert {*made, VIEW} <= {*definitions(sqlite)}
+
+
+def test_a_view_may_be_made_again_in_the_migration_that_changes_its_table(project: Config, run: Migrate) -> None:
+    for database in (project.database("sqlite"), project.database("duckdb")):
+        execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", VIEW)
+    run(
+        project.database("sqlite"),
+        "op.execute('DROP VIEW seen')\nop.rename_table('t', 'u')\nop.execute('CREATE VIEW seen AS SELECT a FROM u')",
+    )
+    migrate.upgrade(project.database("duckdb"), project)
+    assert rows(project.database("duckdb"), "SELECT * FROM seen") == []
+
+
 def test_a_collation_that_a_rebuild_on_duckdb_would_lose_is_told(project: Config, run: Migrate) -> None:
     database = project.database("duckdb")
     execute(database, """CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR COLLATE nocase, "collate" VARCHAR)""")
@@ -502,6 +699,53 @@ def test_a_value_that_postgres_refuses_is_named_with_its_row(
         run(database, altered(f"'x', type_={new}"))
 
 
+@pytest.mark.parametrize(
+    ("operation", "problem"),
+    [
+        (
+            "create_check_constraint('low', \"a < 6 AND z <> '5%%'\")",
+            "t id=2 cannot be as the migration wants it: .*low",
+        ),
+        (
+            "create_unique_constraint('uq', ['b'])",
+            r"t cannot be as the migration wants it: .*\(b\)=\(3\) is duplicated",
+        ),
+        ("create_index('uq', ['b'], unique=True)", r"t cannot be as the migration wants it: .*\(b\)=\(3\) is dupl"),
+        ("create_foreign_key('fk', 't', ['b'], ['id'])", r"t cannot be as .*\(b\)=\(3\) is not present"),
+    ],
+)
+def test_a_row_that_a_migration_makes_wrong_is_named_on_postgres(
+    project: Config, run: Migrate, operation: str, problem: str
+) -> None:
+    database = project.database("postgres")
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b INT, z TEXT DEFAULT 'z')")
+    execute(database, "INSERT INTO t VALUES (1, 5, 3), (2, 7, 3)")
+    with pytest.raises(MigrationError, match=problem):
+        run(database, f"with op.batch_alter_table('t') as batch_op:\n    batch_op.{operation}")
+
+
+def test_operations_outside_of_batches_do_the_same_on_every_engine(database: Database, run: Migrate) -> None:
+    execute(database, "CREATE TABLE p (id INTEGER PRIMARY KEY)", "INSERT INTO p VALUES (5)")
+    execute(database, "CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a VARCHAR(9), b INTEGER)")
+    execute(database, "INSERT INTO t VALUES (1, '7', 5)")
+    operations = (
+        "alter_column('t', 'a', existing_type=sa.String(9), type_=sa.Integer(), nullable=False)",
+        "create_check_constraint('low', 't', 'a < 9')",
+        "create_unique_constraint('uq', 't', ['b'])",
+        "create_foreign_key('fk', 't', 'p', ['b'], ['id'])",
+        "alter_column('t', 'b', new_column_name='c')",
+    )
+    run(database, "\n".join(f"op.{each}" for each in operations))
+    with connected(database) as connection:
+        inspector = sa.inspect(connection)
+        assert [each["nullable"] for each in inspector.get_columns("t")] == [False, False, True]
+        assert "low" in {each["name"] for each in inspector.get_check_constraints("t")}
+        assert ["c"] in [each["column_names"] for each in inspector.get_unique_constraints("t")]
+    assert rows(database, "SELECT * FROM t") == [(1, 7, 5)]
+    with pytest.raises(MigrationError, match=r"t(\.| has no column ')none"):
+        run(database, "op.alter_column('t', 'none', type_=sa.Integer())")
+
+
 def test_what_stands_in_the_way_of_a_change_on_postgres_is_named(project: Config, run: Migrate) -> None:
     database = project.database("postgres")
     execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)", "CREATE VIEW seen AS SELECT x FROM t")
@@ -536,3 +780,13 @@ def test_what_becomes_of_a_value_may_be_said_on_postgres(project: Config, run: M
     assert rows(database, "SELECT x FROM t") == [(1,)]
     run(database, "op.alter_column('t', 'x', type_=sa.String(5))")
     assert rows(database, "SELECT x FROM t") == [("1",)]
+
+
+def test_a_value_that_a_migrations_own_conversion_does_not_take_is_named_on_postgres(
+    project: Config, run: Migrate
+) -> None:
+    database = project.database("postgres")
+    execute(database, "CREATE TABLE x (id INTEGER PRIMARY KEY, x VARCHAR(9))")
+    execute(database, "INSERT INTO x VALUES (1, '5'), (2, NULL), (3, 'x2')")
+    with pytest.raises(UnrepresentableValueError, match="x id=3: column 'x' holds 'x2', which would not stay"):
+        run(database, altered("'x', type_=sa.Integer(), postgresql_using='x::integer'", "x"))

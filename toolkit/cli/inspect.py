@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from toolkit.cli.options import DATABASE, TABLES, general_options, table_names
+from toolkit.cli.options import DATABASE, TABLES, convert_option, general_options, table_names
 
 
 @click.command()
@@ -19,6 +19,7 @@ from toolkit.cli.options import DATABASE, TABLES, general_options, table_names
 @click.option(
     "--exclude", multiple=True, metavar="TABLE", shell_complete=table_names, help="Not this table; may be repeated."
 )
+@convert_option
 @click.option("--ddl", is_flag=True, help="Print the statements that make the tables there, and nothing else.")
 @click.option("--show-pii", is_flag=True, help="Show values of columns that look personal, which are masked otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -30,6 +31,7 @@ def inspect(
     tables: tuple[str, ...],
     for_engine: str | None,
     exclude: tuple[str, ...],
+    convert: tuple[str, ...],
     ddl: bool,
     show_pii: bool,
     as_json: bool,
@@ -46,12 +48,21 @@ def inspect(
     from toolkit.operations import inspect as operation
 
     if ddl:
-        found = operation.definitions(ctx.obj, database, tables, for_engine=for_engine, exclude=exclude)
+        found = operation.definitions(
+            ctx.obj, database, tables, for_engine=for_engine, exclude=exclude, convert=convert
+        )
         print_json(found) if as_json else show_definitions(found)
         return 0
     with progress_on_stderr() as progress:
         result = operation.inspect(
-            ctx.obj, database, tables, for_engine=for_engine, exclude=exclude, show_pii=show_pii, progress=progress
+            ctx.obj,
+            database,
+            tables,
+            for_engine=for_engine,
+            exclude=exclude,
+            convert=convert,
+            show_pii=show_pii,
+            progress=progress,
         )
     print_json(result) if as_json else show_inspection(result)
     return 0

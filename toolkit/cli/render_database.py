@@ -42,7 +42,12 @@ def show_current(found: CurrentRevision) -> None:
 def show_check(found: Check) -> None:
     """How a database differs from the models."""
     if not found.changes:
-        say(f"{found.database}: no differences")
+        but = ", except what is not compared:" if found.not_compared else ""
+        say(f"{found.database}: no differences{but}")
+    elif found.not_compared:
+        say(f"{found.database}: not compared:")
+    for each in found.not_compared:
+        say(f"  {each}")
     for change in found.changes:
         say(f"{found.database}: {change}")
 

@@ -28,6 +28,8 @@ class Note:
     what: str
     reason: str
     column: str | None = None
+    is_of_made: bool = False
+    """It is a question only where tables are made."""
 
     @property
     def is_of_type(self) -> bool:

@@ -48,14 +48,15 @@ def inspect(
     *,
     for_engine: str | None = None,
     exclude: Collection[str] = (),
+    convert: Sequence[str] = (),
     show_pii: bool = False,
     progress: Progress | None = None,
 ) -> Inspection:
     """What is in a database: of all its tables, or those named, what they are made of and what is stored in them.
 
     With `for_engine`, an engine's name, or a database's name or URL, also which types an empty database of it gets, and
-    why, what is carried there and what is not, and which values it cannot hold. Values of columns that look personal
-    are masked, unless `show_pii`.
+    why, what is carried there and what is not, and which values it cannot hold, but for those of columns that `convert`
+    names as `TABLE.COLUMN:HOW`. Values of columns that look personal are masked, unless `show_pii`.
 
     Raises:
         UnknownNameError: there is no such database, engine or table.
@@ -66,7 +67,7 @@ def inspect(
     with connect(source) as connection:
         # Nobody who writes meanwhile has to wait.
         connection.lock_tables((), progress)
-        look = Look.at(connection, kind, Wanted(tables, exclude))
+        look = Look.at(connection, kind, Wanted(tables, exclude, convert=convert))
         return look.inspection({} if show_pii else _personal(config, look.schema.metadata), progress)
 
 
@@ -77,6 +78,7 @@ def definitions(
     *,
     for_engine: str | None = None,
     exclude: Collection[str] = (),
+    convert: Sequence[str] = (),
 ) -> Definitions:
     """The statements that a sync into an empty database of that engine executes; of its own engine without one.
 
@@ -87,7 +89,7 @@ def definitions(
     kind = source.kind if for_engine is None else engine_named(config, for_engine)
     with connect(source) as connection:
         connection.lock_tables(())
-        return Look.at(connection, kind, Wanted(tables, exclude)).definitions(kind)
+        return Look.at(connection, kind, Wanted(tables, exclude, convert=convert)).definitions(kind)
 
 
 def inspected(connection: Connection, kind: Engine, wanted: Wanted, progress: Progress) -> Inspection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import enum
 import re
@@ -27,6 +28,7 @@ from toolkit.core.values import shortened
 from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
 from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm, Format
 from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
+from toolkit.stores.relative_times import RELATIVE_KINDS, Now, absolute, as_now, now_in_utc
 
 # Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
 # all were), and the natural keys of its parents (a JSON object; NULL when there are none).
@@ -68,6 +70,8 @@ class FixtureReader:
     problems: Problems
     unstored: list[tuple[int, str]] = field(default_factory=list)
     """By line, the columns that hold something else than their type stores; as many as are told."""
+    now: dt.datetime = field(default_factory=now_in_utc)
+    """What relative times are relative to."""
 
     def batches(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[pa.RecordBatch]:
         """The rows in `read_schema`. Problems are noted; a row that has one is left out.
@@ -154,6 +158,7 @@ class FixtureReader:
                 value: Any = self._nested(line, name, text)
             else:
                 value = None if text is None else adapter.from_csv(text)
+                value = as_now(value) if adapter.kind in RELATIVE_KINDS else value
             fields[self._fields[name][0]] = value
         return self._row_type(**fields)
 
@@ -192,8 +197,9 @@ class FixtureReader:
         return True
 
     def _explain_value(self, line: int, column: ColumnSpec, value: Any) -> bool:
+        given = as_now(value) if column.type.kind in RELATIVE_KINDS else value
         try:
-            parse_value(column.type, value)
+            parse_value(column.type, absolute(given, column.type.kind, self.now))
         except UnicodeDecodeError:
             self._note(line, f"column {column.name!r} {NOT_UTF8}")
         except (ValueError, OverflowError, TypeError, pa.ArrowException, RecursionError) as error:
@@ -252,6 +258,8 @@ class FixtureReader:
         if column.type.kind is Kind.ENUM:
             present = [value if value is None or isinstance(value, str) else str(value) for value in present]
         try:
+            if column.type.kind in RELATIVE_KINDS and Now in set(map(type, present)):
+                present = [absolute(value, column.type.kind, self.now) for value in present]
             array = parse_column(column.type, present)
         except (ValueError, OverflowError, TypeError, pa.ArrowException, RecursionError):
             for line, value in zip(lines, present, strict=True):
@@ -343,6 +351,8 @@ class _Counted:
 
 def _decoded_type(column: ColumnSpec) -> Any:
     given = column.type.adapter.json_type
+    if column.type.kind in RELATIVE_KINDS:
+        given |= Now
     # An undecoded value may be null already.
     return (given if given is msgspec.Raw else given | None) | msgspec.UnsetType
 
@@ -373,6 +383,8 @@ def _members(type_: sa.types.TypeEngine[Any]) -> tuple[list[str], dict[str, str]
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Now):
+        value = msgspec.Raw(msgspec.json.encode(value))
     if isinstance(value, msgspec.Raw):
         return shortened(bytes(value).decode("utf-8", "replace"))
     return shortened(repr(value))

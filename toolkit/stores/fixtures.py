@@ -19,6 +19,7 @@ from toolkit.stores.directories import Directory
 from toolkit.stores.fixture_files import FORMS, Compression, FileForm, Format, open_chunks, table_of
 from toolkit.stores.fixture_reader import FixtureReader, read_schema
 from toolkit.stores.fixture_writer import complete, is_unfinished, read_manifest
+from toolkit.stores.relative_times import SIGN, now_in_utc
 from toolkit.stores.spool import SpooledRows
 
 _AS_STORED = (
@@ -40,6 +41,7 @@ class FixtureDirectory:
         self._as_stored = as_stored
         self.changed: list[TransferWarning] = []
         """What was read of files that are not as they were dumped."""
+        self.now = now_in_utc()
         if is_unfinished(directory):
             with directory.alone():
                 complete(directory)
@@ -83,6 +85,24 @@ class FixtureDirectory:
             )
         return None
 
+    def has_relative_times(self, tables: Collection[str]) -> bool:
+        """Whether the rows of any of these tables are others tomorrow, because a time in them is relative to now.
+
+        Raises:
+            StoreError, FixtureError: a file cannot be read, or is damaged.
+        """
+        found = (self.file_of(table) for table in tables)
+        return any(self._mentions(name, form, SIGN) for name, form in filter(None, found))
+
+    def _mentions(self, name: str, form: FileForm, sign: bytes) -> bool:
+        behind = b""
+        with open_chunks(self.directory, name, form) as chunks:
+            for chunk in chunks:
+                if sign in behind + chunk:
+                    return True
+                behind = chunk[1 - len(sign) :]
+        return False
+
     def left_out(self, tables: Collection[str]) -> Iterator[TransferWarning]:
         """The files that no table has the name of, and those that another file is preferred to."""
         known = {table.lower(): table for table in tables}
@@ -111,7 +131,7 @@ class FixtureDirectory:
         name, form = found
         digest = hashlib.sha256()
         progress.step(f"read {name}")
-        reader = FixtureReader(spec, name, problems)
+        reader = FixtureReader(spec, name, problems, now=self.now)
         with open_chunks(self.directory, name, form, digest) as chunks:
             rows = SpooledRows(
                 spec, folder / f"{len(list(folder.iterdir()))}", reader.batches(chunks, form), read_schema(spec)

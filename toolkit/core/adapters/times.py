@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar
 
@@ -38,6 +40,13 @@ from toolkit.core.moments import (
 )
 
 _BEYOND_INTERVALS = 2**63
+# Days and less: how long a month is, nobody can say. Python's libraries write the sign in front of all, or of each.
+_DURATION = re.compile(
+    r"(?P<sign>[+-]?)P(?=[-+\dT])(?:(?P<weeks>[-+]?\d+)W)?(?:(?P<days>[-+]?\d+)D)?"
+    r"(?:T(?=[-+\d])(?:(?P<hours>[-+]?\d+)H)?(?:(?P<minutes>[-+]?\d+)M)?"
+    r"(?:(?P<seconds>[-+]?\d+(?:[.,]\d{1,6})?)S)?)?"
+)
+_SECONDS = {"weeks": 604_800, "days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 
 
 class TimestampAdapter(BuiltIn):
@@ -191,7 +200,7 @@ class IntervalAdapter(BuiltIn):
     kind = Kind.INTERVAL
     carrier = Kind.INTERVAL
     storage = pa.duration("us")
-    json_type = int
+    json_type = int | str
 
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
@@ -199,19 +208,20 @@ class IntervalAdapter(BuiltIn):
         return LogicalType(cls.kind) if isinstance(declared, sqltypes.Interval) else None
 
     @staticmethod
-    def _microseconds(value: int) -> int:
-        if abs(value) >= _BEYOND_INTERVALS:
+    def _microseconds(value: int | str) -> int:
+        number = _duration(value) if isinstance(value, str) else value
+        if abs(number) >= _BEYOND_INTERVALS:
             raise OverflowError
-        return value
+        return number
 
-    parser = Parser(_microseconds, "a number of microseconds", int)
+    parser = Parser(_microseconds, "a number of microseconds, or an ISO 8601 duration like P1DT2H", int, str)
 
     def json_value(self, value: Any) -> Any:
         """The number of microseconds."""
         return value // MICROSECOND
 
     def from_csv(self, text: str) -> Any:
-        """A number."""
+        """A number, or a duration."""
         return whole_number(text)
 
     def format(self, values: pa.Array) -> pa.Array:
@@ -221,6 +231,20 @@ class IntervalAdapter(BuiltIn):
     def canonical(self, values: pa.Array) -> list[pa.Array]:
         """PostgreSQL's `bigint`: its microseconds."""
         return fixed(OID_INT8, big_endian(numbers(values.view(pa.int64()), pa.int64()), ">i8"), values)
+
+
+def _duration(text: str) -> int:
+    """An ISO 8601 duration in microseconds, as `alchemy dump-data` writes it.
+
+    Raises:
+        ValueError: it is none, or of months or years.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError
+    parts = (Decimal((found[name] or "0").replace(",", ".")) * each for name, each in _SECONDS.items())
+    microseconds = int(sum(part.scaleb(6) for part in parts))
+    return -microseconds if found["sign"] == "-" else microseconds
 
 
 def _without_zero_fraction(text: pa.Array) -> pa.Array:

@@ -68,6 +68,9 @@ class Connection(Protocol):
     ) -> None:
         """Roll back what was not committed and let go of the database."""
 
+    def within(self, transaction: sa.Connection) -> AbstractContextManager[Self]:
+        """In place of beginning: look at what another's transaction sees by now, which that one ends."""
+
     def repository(self, spec: TableSpec) -> Table:
         """Access to one table within this transaction."""
 

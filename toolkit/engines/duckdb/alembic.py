@@ -9,12 +9,13 @@ dropping one does nothing.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 # Advanced Alchemy registers an implementation for DuckDB that does nothing. The last one registered is used,
 # so that module has to be imported before the class below is made.
 import advanced_alchemy.alembic.commands  # noqa: F401
-from alembic.ddl.impl import ComparisonResult, DefaultImpl
+from alembic.ddl.impl import ComparisonResult
 from alembic.operations.batch import ApplyBatchImpl
 from alembic.util import CommandError
 from alembic.util.sqla_compat import is_expression_index
@@ -34,28 +35,34 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.schema import DDL, CreateSequence, DropSequence
+from sqlalchemy.schema import DDL, DropSequence
 
-from toolkit.engines.duckdb.dialect import is_enforced, next_value
-from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_kept, require_rebuildable
-from toolkit.engines.duckdb.reflection import sequence_of
+from toolkit.engines.duckdb.dependents import broken_views
+from toolkit.engines.duckdb.dialect import is_enforced
+from toolkit.engines.duckdb.kept import Kept
+from toolkit.engines.duckdb.migrated import has_updates, is_default, owned_sequences, replace_sequence
+from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_copyable, require_kept, require_rebuildable
 from toolkit.engines.portable.alembic_batch import follow_columns
 from toolkit.engines.portable.changed_types import require_unique
 from toolkit.engines.portable.kept_values import require_members
+from toolkit.engines.portable.literals import quoted_text
+from toolkit.engines.portable.migration_steps import CheckedSteps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from alembic.operations.batch import BatchOperationsImpl
     from sqlalchemy import Connection, Inspector
     from sqlalchemy.types import TypeEngine
 
 
-class DuckDBImpl(DefaultImpl):
+class DuckDBImpl(CheckedSteps):
     """Carries out and compares migrations on DuckDB."""
 
     __dialect__ = "duckdb"
     transactional_ddl = True
+    # The tables, as schema and name, of which somebody tells the foreign keys, as DuckDB does not.
+    told_foreign_keys: Collection[tuple[str | None, str]] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,6 +73,9 @@ class DuckDBImpl(DefaultImpl):
         self._indexed: set[tuple[str | None, str]] = set()
         # The tables that were made in this run, a rebuild included: none of their rows is older.
         self._made: set[tuple[str | None, str]] = set()
+        # What the table was that is being made anew.
+        self._kept: Kept | None = None
+        self._index_comments: dict[str, str] = {}
         # The tables that got a column in place.
         self._widened: set[tuple[str | None, str]] = set()
 
@@ -126,11 +136,17 @@ class DuckDBImpl(DefaultImpl):
         table = index.table
         assert table is not None
         if not self.as_sql:
-            if self._may_have_changed_rows(table, bool(index.unique)):
+            key = table.schema, table.name
+            is_doubtful = bool(index.unique) or key in self._widened or has_updates(self._connection, table)
+            if key not in self._made and is_doubtful:
                 self._rebuild(table.name, table.schema)
             # It would be told no sooner than the migration is committed, and of which table not at all.
             require_unique(self._connection, index)
         super().create_index(index, **options)
+        if comment := self._index_comments.pop(str(index.name), None):
+            name = self.dialect.identifier_preparer.format_index(index)
+            told = {"of": name, "comment": quoted_text(comment)}
+            self._exec(DDL("COMMENT ON INDEX %(of)s IS %(comment)s", context=told))  # type: ignore[no-untyped-call]
         self._indexed.add((table.schema, table.name))
 
     def rename_table(self, old_table_name: str, new_table_name: str, schema: str | None = None) -> None:
@@ -146,21 +162,41 @@ class DuckDBImpl(DefaultImpl):
                 self._made.add((schema, new_table_name))
         for column in self._inspector.get_columns(new_table_name, schema):
             old = Sequence(f"{old_table_name}_{column['name']}_seq", schema=schema)
-            if self._is_default(old, column["default"]):
+            if is_default(old, column["default"], self.dialect):
                 new = Sequence(f"{new_table_name}_{column['name']}_seq", schema=schema)
-                self._replace_sequence(new_table_name, column["name"], old, new)
+                replace_sequence(self._connection, new_table_name, column["name"], old, new)
 
     def drop_table(self, table: Table, **options: Any) -> None:
         """The table, and the sequences that numbered its rows unless another table uses them by now."""
-        owned = self._owned_sequences(table)
+        if self._kept is not None and table is self._kept.new_table:
+            # Alembic calls this while it handles what stopped the copying, which ended DuckDB's transaction, too.
+            kept, self._kept = self._kept, None
+            error = kept.refused(sys.exc_info()[1])
+            if error.__cause__ is None:
+                super().drop_table(table, **options)
+            raise error
+        if self._kept is not None and table is self._kept.old_table:
+            # A rebuild, whose new table has the rows by now.
+            self._kept.require()
+            self._kept = None
+        owned = [] if self.as_sql else owned_sequences(self._connection, table)
         super().drop_table(table, **options)
         self._indexed.discard((table.schema, table.name))
         self._made.discard((table.schema, table.name))
         if owned:
             defaults = self._connection.scalars(text("SELECT column_default FROM duckdb_columns()")).all()
             for sequence in owned:
-                if not any(self._is_default(sequence, each) for each in defaults):
+                if not any(is_default(sequence, each, self.dialect) for each in defaults):
                     self._exec(DropSequence(sequence, if_exists=True))
+
+    def find_broken(self, known: Mapping[str, str] | None) -> Mapping[str, str]:
+        """The views that cannot be read."""
+        raw: Any = self._connection.connection.driver_connection
+        if known is not None:
+            return broken_views(raw, but=known, ends_transaction=True)
+        # By a connection of its own: in a transaction an error would end it.
+        with raw.duplicate() as other:
+            return broken_views(other, ends_transaction=False)
 
     # -- batches -------------------------------------------------------------------------------------------
 
@@ -267,9 +303,10 @@ class DuckDBImpl(DefaultImpl):
                 unique.name = name
 
     def correct_for_autogen_foreignkeys(self, conn_fks: set[Any], metadata_fks: set[Any]) -> None:
-        """None are compared."""
-        conn_fks.clear()
-        metadata_fks.clear()
+        """None are compared but those that are told."""
+        for keys in (conn_fks, metadata_fks):
+            for each in [each for each in keys if (each.table.schema, each.table.name) not in self.told_foreign_keys]:
+                keys.discard(each)
 
     def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
         """By columns. DuckDB rewrites expressions, so indexes over some are equal when their names are."""
@@ -302,6 +339,11 @@ class DuckDBImpl(DefaultImpl):
             if column.computed is not None:
                 batch_impl.column_transfers[key].pop("expr", None)
         follow_columns(batch_impl, table)
+        self._kept = Kept(self._connection, batch_impl, table, self._changes_type)
+        self._index_comments = self._kept.index_comments
+
+    def _changes_type(self, old: Column[Any], new: Column[Any]) -> bool:
+        return self._definition(old.type) != self._definition(new.type)
 
     def _rebuild(
         self, table_name: str, schema: str | None, change: Callable[[ApplyBatchImpl], None] = lambda _: None
@@ -313,6 +355,7 @@ class DuckDBImpl(DefaultImpl):
     def _copy_table(self, old_name: str, new_name: str, schema: str | None) -> None:
         """Make the table of the new name, fill it and drop the old one."""
         old = self._reflect(old_name, schema)
+        require_copyable(self._connection, old)
         new = old.to_metadata(MetaData(), name=new_name)
         indexes = sorted(new.indexes, key=lambda each: str(each.name))
         new.indexes.clear()
@@ -322,57 +365,6 @@ class DuckDBImpl(DefaultImpl):
         self.drop_table(old)
         for index in indexes:
             self.create_index(index)
-
-    def _may_have_changed_rows(self, table: Table, unique: bool) -> bool:
-        """Whether DuckDB 2.0 might fail to index the table's rows.
-
-        It does so where a column was updated ("outstanding updates"). Of an indexed column an update is a
-        deletion and an insertion, after which a unique index finds the row twice; and an index on a new column
-        meets an internal error for rows deleted before. The catalog shows only the first one.
-        """
-        key = table.schema, table.name
-        if key in self._made:
-            return False
-        if unique or key in self._widened:
-            return True
-        name = self.dialect.identifier_preparer.format_table(table)
-        query = text("SELECT coalesce(bool_or(has_updates), false) FROM pragma_storage_info(:name)")
-        return bool(self._connection.scalar(query, {"name": name}))
-
-    # -- sequences -----------------------------------------------------------------------------------------
-
-    def _owned_sequences(self, table: Table) -> list[Sequence]:
-        """Those that number the table's rows, by the names that the dialect gives them."""
-        if self.as_sql or not self._inspector.has_table(table.name, table.schema):
-            return []
-        columns = self._inspector.get_columns(table.name, table.schema)
-        named = [(Sequence(f"{table.name}_{each['name']}_seq", schema=table.schema), each) for each in columns]
-        return [sequence for sequence, each in named if self._is_default(sequence, each["default"])]
-
-    def _is_default(self, sequence: Sequence, default: str | None) -> bool:
-        return sequence_of(default) == self.dialect.identifier_preparer.format_sequence(sequence)
-
-    def _replace_sequence(self, table_name: str, column_name: str, old: Sequence, new: Sequence) -> None:
-        """Let the column go on with another sequence where the old one is; DuckDB cannot rename one."""
-        preparer = self.dialect.identifier_preparer
-        state = text(
-            "SELECT coalesce(last_value + increment_by, start_value), increment_by FROM duckdb_sequences() "
-            "WHERE sequence_name = :name AND schema_name = coalesce(:schema, current_schema())"
-        )
-        found = self._connection.execute(state, {"name": old.name, "schema": old.schema}).one()
-        new.start, new.increment = found
-        self._exec(DropSequence(new, if_exists=True))
-        self._exec(CreateSequence(new))
-        table = Table(table_name, MetaData(), schema=new.schema)
-        # As DDL and not as text(), which takes a colon in a name for a parameter.
-        names = {
-            "of": preparer.format_table(table),
-            "column": preparer.quote(column_name),
-            "value": next_value(preparer, new),
-        }
-        statement = "ALTER TABLE %(of)s ALTER COLUMN %(column)s SET DEFAULT %(value)s"
-        self._exec(DDL(statement, context=names))  # type: ignore[no-untyped-call]
-        self._exec(DropSequence(old))
 
     # -- the database --------------------------------------------------------------------------------------
 

@@ -22,19 +22,42 @@ _DEFINITION = text(
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 
 
+_CHILDREN = text(
+    "SELECT table_name FROM duckdb_constraints() WHERE database_name = current_database() "
+    "AND schema_name = coalesce(:schema, current_schema()) AND referenced_table = :name"
+)
+
+
+def require_copyable(connection: Connection, table: Table) -> None:
+    """See that DuckDB drops it, and that nothing is said of it that its catalogue has in no other form than SQL.
+
+    Raises:
+        MigrationError: a column has a collation, or another table's foreign key points at it.
+    """
+    place = {"name": table.name, "schema": table.schema}
+    definition = str(connection.scalar(_DEFINITION, place))
+    reason = None
+    if re.search(r"\bCOLLATE\b", _QUOTED.sub("", definition)):
+        reason = "DuckDB would make it anew, without a column's collation"
+    elif re.search(r"\bREFERENCES\b", _QUOTED.sub("", definition)):
+        reason = "DuckDB would make it anew, without its foreign key"
+    elif child := connection.scalar(_CHILDREN, place):
+        reason = f"DuckDB would make it anew, and drops no table that a foreign key (of {child}) points at"
+    if reason is not None:
+        raise MigrationError(
+            f"{table.fullname} cannot be changed in this way: {reason}.",
+            "Write the statements yourself, with op.execute.",
+        )
+
+
 def require_rebuildable(connection: Connection, batch: ApplyBatchImpl, table: Table) -> None:
-    """See that its rows fit, and that nothing is said of it that DuckDB's catalogue has in no other form than SQL.
+    """See that it can be made anew, and that its rows fit.
 
     Raises:
         UnrepresentableValueError: a row has no value for a column that is to have one.
-        MigrationError: a column has a collation.
+        MigrationError: as from `require_copyable`.
     """
-    definition = str(connection.scalar(_DEFINITION, {"name": table.name, "schema": table.schema}))
-    if re.search(r"\bCOLLATE\b", _QUOTED.sub("", definition)):
-        raise MigrationError(
-            f"{table.fullname} cannot be changed in this way: DuckDB would make it anew, without a column's collation.",
-            "Write the statements yourself, with op.execute.",
-        )
+    require_copyable(connection, table)
     for key, column in batch.columns.items():
         if key in table.columns and table.columns[key].nullable and not column.nullable:
             require_not_null(connection, table, key)

@@ -20,6 +20,7 @@ from sqlalchemy.engine import default, reflection
 from sqlalchemy.exc import NoSuchTableError
 
 from toolkit.core.engine_type import EngineType
+from toolkit.engines.duckdb.expressions import as_given
 from toolkit.engines.portable.alembic_batch import unquoted_identifier
 
 if TYPE_CHECKING:
@@ -347,16 +348,11 @@ def _column(row: Any) -> ReflectedColumn:
         "comment": row.comment,
     }
     if row.is_generated:
-        column["computed"] = {"sqltext": _given(row.generation_expression or "", row.data_type), "persisted": False}
+        column["computed"] = {
+            "sqltext": as_given(row.generation_expression or "", row.data_type),
+            "persisted": False,
+        }
     return column
-
-
-def _given(expression: str, type_: str) -> str:
-    """What a column is computed by, without the cast that DuckDB adds, and one more with each table made of it."""
-    end = f" AS {type_})"
-    while expression.startswith("CAST(") and expression.endswith(end):
-        expression = expression[len("CAST(") : -len(end)]
-    return expression
 
 
 def index_of(name: str, unique: bool, expressions: Iterable[str], columns: set[str]) -> ReflectedIndex:

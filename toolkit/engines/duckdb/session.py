@@ -43,8 +43,11 @@ class DuckDBSession(DatabaseConnection):
         return self.sqlalchemy.connection.driver_connection  # type: ignore[return-value]
 
     def _begin(self) -> None:
-        self.raw.execute("SET TimeZone = 'UTC'")
+        self._settle()
         self.sqlalchemy.execute(sa.text("SELECT 1")).all()
+
+    def _settle(self) -> None:
+        self.raw.execute("SET TimeZone = 'UTC'")
 
     @contextmanager
     def translated(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, literal_column, select
+from sqlalchemy import Column, and_, func, literal_column, select
 
 from toolkit.errors import MigrationError, UnrepresentableValueError
 
@@ -71,7 +71,8 @@ def require_unique(connection: Connection, index: Index) -> None:
     """
     table = index.table
     names = [_quoted(connection, each.name) for each in index.columns]
-    if not index.unique or table is None or len(names) != len(index.expressions) or _is_partial(index):
+    is_of_columns = all(isinstance(each, Column) for each in index.expressions)
+    if not index.unique or table is None or not is_of_columns or _is_partial(index):
         return
     columns: list[ColumnElement[Any]] = [literal_column(name) for name in names]
     has_all = and_(*(column.is_not(None) for column in columns))
@@ -84,8 +85,10 @@ def require_unique(connection: Connection, index: Index) -> None:
         told = ", ".join(
             f"{each.name}={shortened(str(value))}" for each, value in zip(index.columns, values, strict=True)
         )
+        # Not `fullname`, which stays the one that a table was made with.
+        place = ".".join(each for each in (table.schema, table.name) if each)
         raise MigrationError(
-            f"{table.fullname}: {count} rows have {told}, which {index.name} is to keep unique.",
+            f"{place}: {count} rows have {told}, which {index.name} is to keep unique.",
             "Correct such rows in a migration before this one (op.execute).",
         )
 

@@ -45,6 +45,9 @@ class DatabaseConnection(ManyTables):
     insert: ClassVar[Any]
     """The dialect's INSERT with `on_conflict_do_update`; where there is none, the repository's `upsert_statement`."""
 
+    is_guest = False
+    """Whether the transaction is another's, in which nothing is to be written, nor a number taken."""
+
     def __init__(self, database: Configured, write: bool = False) -> None:
         super().__init__()
         self.database = database
@@ -71,6 +74,17 @@ class DatabaseConnection(ManyTables):
     ) -> None:
         self.close()
 
+    @contextmanager
+    def within(self, transaction: sa.Connection) -> Iterator[Self]:
+        """In place of beginning: look at what another's transaction sees by now, which that one ends."""
+        self.sqlalchemy, self.write, self.is_guest = transaction, True, True
+        with self.translated():
+            self._settle()
+        yield self
+
+    def _settle(self) -> None:
+        """Set what the canonical forms rest on, in this transaction."""
+
     def close(self) -> None:
         """Roll back what was not committed and let go of the database."""
         self.stop_reading()
@@ -91,11 +105,6 @@ class DatabaseConnection(ManyTables):
 
     def stop_reading(self) -> None:
         """Close what a fast engine opened beside the transaction to read: its locks would stop our own writes."""
-
-    def has_tables(self) -> bool:
-        """Whether there is any table at all."""
-        with self.translated():
-            return bool(sa.inspect(self.sqlalchemy).get_table_names())
 
     def column_names(self, spec: TableSpec) -> frozenset[str] | None:
         """The columns that the table has in this database; None when there is no such table."""

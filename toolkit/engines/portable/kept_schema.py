@@ -28,10 +28,10 @@ Things = Mapping[Thing, str]
 class Meant(Protocol):
     """What the operations of a migration change."""
 
-    def __call__(self, thing: Thing, text: str) -> bool:
+    def __call__(self, thing: Thing, text: str, /) -> bool:
         """Whether they change this, or take it away."""
 
-    def is_same(self, before: str, after: str) -> bool:
+    def is_same(self, before: str, after: str, /) -> bool:
         """Whether two texts say the same, but for the names that they give columns."""
 
 

@@ -5,6 +5,7 @@ The types' names are those of PostgreSQL and DuckDB, which have lengths and prec
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,7 +86,54 @@ def narrower(type_: LogicalType, declared_length: int | None, actual: str) -> Na
             return pc.or_(is_long, pc.ends_with(values, " ")) if is_padded else is_long
 
         return Narrower(actual, unkept, is_doubtful=not fits)
+    if type_.is_text and (canonical := _NETWORKS.get(actual)):
+        # Looked at only where a value was met that did not come back.
+        return Narrower(actual, _unlike(canonical), is_doubtful=False)
     return None
+
+
+def _unlike(canonical: Callable[[str], str | None]) -> Callable[[pa.Array], Mask]:
+    def unkept(values: pa.Array) -> Mask:
+        return pa.array([value is not None and canonical(value) != value for value in values.to_pylist()], pa.bool_())
+
+    return unkept
+
+
+def _address(text: str) -> str | None:
+    """An address with the length of its network as PostgreSQL writes it; None for none."""
+    try:
+        found = ipaddress.ip_interface(text)
+    except ValueError:
+        return None
+    return f"{_plain(found.packed)}/{found.network.prefixlen}"
+
+
+def _network(text: str) -> str | None:
+    """A network as PostgreSQL writes it; None for none."""
+    try:
+        found = ipaddress.ip_network(text)
+    except ValueError:
+        return None
+    return f"{_plain(found.network_address.packed)}/{found.prefixlen}"
+
+
+def _plain(packed: bytes) -> str:
+    """An address; of those that stand for one of four parts, PostgreSQL shows the parts."""
+    head, rest = packed[:12], packed[12:]
+    if head == bytes(12) and any(rest[:2]):
+        return f"::{ipaddress.IPv4Address(rest)}"
+    if head == bytes(10) + b"\xff\xff":
+        return f"::ffff:{ipaddress.IPv4Address(rest)}"
+    return str(ipaddress.ip_address(packed))
+
+
+def _hardware(parts: int) -> Callable[[str], str | None]:
+    pattern = re.compile(f"[0-9a-f]{{2}}(:[0-9a-f]{{2}}){{{parts - 1}}}")
+    return lambda text: text if pattern.fullmatch(text) else None
+
+
+# Types that write texts in a way of their own, whatever way they were given in.
+_NETWORKS = {"inet": _address, "cidr": _network, "macaddr": _hardware(6), "macaddr8": _hardware(8)}
 
 
 def _decimals(type_: LogicalType, actual: str, precision: int, scale: int) -> Narrower | None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from alembic.ddl.postgresql import PostgresqlImpl as AlembicPostgresqlImpl
-from sqlalchemy import Column, MetaData, Table, inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import CheckConstraint, Column, MetaData, Table, Text, inspect, literal, literal_column, select, text
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from toolkit.core.values import shortened
 from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
 from toolkit.engines.portable.kept_values import lost, require_members
+from toolkit.engines.postgresql.alembic_enums import EnumeratingImpl
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Index
     from sqlalchemy.types import TypeEngine
 
 _DECLARED = text(
@@ -37,16 +39,16 @@ _JSON = frozenset({"json", "jsonb"})
 _Way = Callable[[str], str]
 # In pg_temp, and gone with the savepoint: each row is tried by itself, which takes long, so only when one fails.
 _TRY_EACH = """
-CREATE FUNCTION pg_temp.toolkit_loses(value {old}) RETURNS boolean LANGUAGE plpgsql AS $toolkit$
+CREATE OR REPLACE FUNCTION pg_temp.toolkit_loses(toolkit_row {place}) RETURNS boolean LANGUAGE plpgsql AS $toolkit$
 BEGIN
-    RETURN {condition};
+    RETURN (SELECT {condition} FROM (SELECT (toolkit_row).*) AS {table});
 EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
     RETURN true;
 END $toolkit$
 """
 
 
-class PostgresqlImpl(AlembicPostgresqlImpl):
+class PostgresqlImpl(EnumeratingImpl):
     """Changes a type where every value stays what it is, as text or by itself; names the first row that would not."""
 
     __dialect__ = "postgresql"
@@ -62,6 +64,8 @@ class PostgresqlImpl(AlembicPostgresqlImpl):
         **options: Any,
     ) -> None:
         """Look at the values before; who gives `postgresql_using` has said what they become."""
+        if type_ is not None and not self.as_sql:
+            type_ = self.prepare_values(table_name, column_name, type_, schema, options)
         options |= {"nullable": nullable, "type_": type_, "schema": schema}
         if self.as_sql:
             super().alter_column(table_name, column_name, **options)
@@ -76,10 +80,57 @@ class PostgresqlImpl(AlembicPostgresqlImpl):
                 with change.savepoint():
                     super().alter_column(table_name, column_name, **options)
             except DBAPIError as error:
+                using = options.get("postgresql_using")
+                if type_ is not None and using and _state(error).startswith(_REFUSED_VALUE):
+                    change.require_convertible(using, type_)
                 if type_ is None or _state(error) != _DEFAULT_OF_ANOTHER_TYPE:
                     raise
                 with change.default_kept(type_, is_replaced=options.get("server_default", False) is not False):
                     super().alter_column(table_name, column_name, **options)
+
+    def render_ddl_sql_expr(self, *arguments: Any, **options: Any) -> str:
+        """An expression to be written into a migration: for every driver, and so without per cent signs doubled."""
+        text = super().render_ddl_sql_expr(*arguments, **options)
+        is_doubled = self.dialect.identifier_preparer._double_percents  # noqa: SLF001 - there is no public one
+        return text.replace("%%", "%") if is_doubled else text
+
+    def same_constants(self, left: str, right: str, type_: TypeEngine[Any]) -> bool:
+        """Whether two texts are the same value of a type: PostgreSQL writes defaults down in its own form."""
+        assert self.connection is not None
+        texts = [sql_cast(sql_cast(literal(each, Text()), type_), Text()) for each in (left, right)]
+        try:
+            with self.connection.begin_nested():
+                return bool(self.connection.scalar(select(texts[0] == texts[1])))
+        except DBAPIError:
+            return False
+
+    def add_constraint(self, const: Any, **options: Any) -> None:
+        """The constraint; if rows are in its way, names the first."""
+        with self._refused_rows(const.table, const if isinstance(const, CheckConstraint) else None):
+            super().add_constraint(const, **options)
+
+    def create_index(self, index: Index, **options: Any) -> None:
+        """The index; if rows are in its way, names their values."""
+        with self._refused_rows(index.table, None):
+            super().create_index(index, **options)
+
+    @contextmanager
+    def _refused_rows(self, table: Table | None, check: CheckConstraint | None) -> Iterator[None]:
+        if self.as_sql or table is None:
+            yield
+            return
+        change = _Change(self.connection, table.name, "", table.schema)
+        try:
+            with change.savepoint():
+                yield
+        except IntegrityError as error:
+            said: Any = error.orig
+            place = change.table.fullname + ("" if check is None else change.first_against(check))
+            detail = f" ({said.diag.message_detail.rstrip('.')})" if said.diag.message_detail else ""
+            raise MigrationError(
+                f"{place} cannot be as the migration wants it: {said.diag.message_primary}{detail}.",
+                "Correct such rows in a migration before this one (op.execute).",
+            ) from error
 
 
 class _Change:
@@ -151,6 +202,19 @@ class _Change:
         """In an autocommit block there is no transaction that an error could end."""
         return self.connection.begin_nested() if self._is_transactional else nullcontext()
 
+    def first_against(self, check: CheckConstraint) -> str:
+        """The key of the first row that breaks it, with a space before; empty if that cannot be told."""
+        options = {"literal_binds": True, "include_table": False}
+        compiled = str(check.sqltext.compile(dialect=self.connection.dialect, compile_kwargs=options))
+        condition: Any = literal_column(f"NOT ({compiled.replace('%%', '%')})")
+        keys = [*self.table.columns]
+        found = None
+        with suppress(DBAPIError), self.savepoint():
+            found = self.connection.execute(select(*keys).where(condition).limit(1)).first() if keys else None
+        if found is None:
+            return ""
+        return " " + ", ".join(f"{key.name}={shortened(str(each))}" for key, each in zip(keys, found, strict=True))
+
     def _has_none(self, condition: _Way, old: str, new: str) -> bool:
         name = self._name
         try:
@@ -161,11 +225,25 @@ class _Change:
                 return False
             if not _state(error).startswith(_REFUSED_VALUE):
                 raise
-            with self.savepoint():
-                self._run(_TRY_EACH.format(old=old, condition=condition("value")))
-                self._refuse(f"{name} IS NOT NULL AND pg_temp.toolkit_loses({name})", new)
+            self._try_each(f"{name} IS NOT NULL AND {condition(name)}", new)
             raise
         return True
+
+    def _try_each(self, condition: str, new: str) -> None:
+        table = self.connection.dialect.identifier_preparer.quote_identifier(self.table.name)
+        with self.savepoint():
+            self._run(_TRY_EACH.format(place=self._place, table=table, condition=condition))
+            self._refuse(f"pg_temp.toolkit_loses({table}.*)", new)
+
+    def require_convertible(self, using: str, type_: TypeEngine[Any]) -> None:
+        """See that what a migration says a value becomes can be of the new type.
+
+        Raises:
+            UnrepresentableValueError: it cannot.
+        """
+        new = self._text(type_)
+        # An aggregate, so that it is computed.
+        self._try_each(f"count(CAST(({using}) AS {new})) < 0", new)
 
     def _refuse(self, condition: str, new: str) -> None:
         require_none(self.connection, self.table, self._column, condition, lost_as(new))

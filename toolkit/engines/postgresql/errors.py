@@ -62,6 +62,11 @@ _BY_STATE = {
     ),
     "57P03": ("the server is not ready: {message}", "Run again in a moment."),
 }
+_NEW_VALUE = (
+    "PostgreSQL lets a value that an enum is given be used after the transaction that adds it: put what uses it into a "
+    "migration of its own, and run: toolkit database upgrade REVISION, to the one that adds it, then toolkit database "
+    "upgrade."
+)
 # The server has rolled one of two writers back, and takes the same work when the other is done.
 _CONTENDED = {
     "40P01": "deadlock with another writer",
@@ -160,6 +165,7 @@ def known_error(database: Configured, error: BaseException) -> ToolkitError:
         )
     table = getattr(diag, "table_name", None)
     advice = CORRECT_ROW if isinstance(error, pg.IntegrityError) else "Run with --debug to see the statement."
+    advice = _NEW_VALUE if state == "55P04" else advice
     return StatementError(database.name, f"{table + ': ' if table else ''}{message}", advice)
 
 

@@ -93,7 +93,7 @@ class PostgresSession(DatabaseConnection):
         accept_foreign_types(self.sqlalchemy.engine)
         if not self.write:
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        self.sqlalchemy.exec_driver_sql("; ".join(self._settings))
+        self._settle()
         if self.write:
             self.sqlalchemy.exec_driver_sql(_END_WITH_CLIENT)
         if self.write and self._is_pooled is None:
@@ -103,6 +103,9 @@ class PostgresSession(DatabaseConnection):
             self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
         if self._held:
             self.run(_lock(self._held))
+
+    def _settle(self) -> None:
+        self.sqlalchemy.exec_driver_sql("; ".join(self._settings))
 
     def hold_writer_lock(self) -> None:
         """Let no other toolkit write in between the commits of this connection; call it before the first of them."""

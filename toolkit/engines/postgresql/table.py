@@ -373,7 +373,7 @@ class PostgresRepository(TableRepository):
 
         Without the right to write, numbers that it might give.
         """
-        if not self.connection.write:
+        if not self.connection.write or self.connection.is_guest:
             return super().reserve_numbers(column, count, above)
         with self.connection.translated():
             numbers = next_numbers(self.connection, self.spec, column, count, above)

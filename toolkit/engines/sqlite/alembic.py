@@ -6,27 +6,40 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl as AlembicSQLiteImpl
+from alembic.operations.batch import ApplyBatchImpl
 from alembic.util import CommandError
-from sqlalchemy import BINARY, INTEGER, VARBINARY, Connection, text
+from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Integer, MetaData, Table, inspect, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateSequence, DropSequence
+from sqlalchemy.sql.functions import next_value
 
-from toolkit.engines.portable.alembic_batch import follow_columns
+from toolkit.engines.portable.alembic_batch import (
+    Unnamed,
+    follow_columns,
+    unnamed_constraints,
+    without_unnamed,
+)
 from toolkit.engines.portable.changed_types import require_unique
+from toolkit.engines.portable.migration_steps import CheckedSteps
 from toolkit.engines.sqlite.conversions import kind_of
+from toolkit.engines.sqlite.dependents import broken_dependents, orphaned
 from toolkit.engines.sqlite.rebuild import Rebuild
 from toolkit.engines.sqlite.refused_copy import refused_copy
 
 if TYPE_CHECKING:
-    from alembic.operations.batch import ApplyBatchImpl, BatchOperationsImpl
-    from sqlalchemy import Column, Index, Inspector, Table
+    from collections.abc import Callable, Collection, Mapping
+
+    from alembic.operations.batch import BatchOperationsImpl
+    from sqlalchemy import Index, Inspector
     from sqlalchemy.types import TypeEngine
 
 _BINARY_TYPES: dict[str, type[BINARY | VARBINARY]] = {"BINARY": BINARY, "VARBINARY": VARBINARY}
 _DECLARED = re.compile(r"(BINARY|VARBINARY)(?:\((\d+)\))?", re.IGNORECASE)
 
 
-class SQLiteImpl(AlembicSQLiteImpl):
+class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
     """Sees binary columns (Advanced Alchemy's UUIDs) as what they are; makes tables anew without losing anything.
 
     Reflected as SQLAlchemy does, `BINARY(16)` is `NUMERIC(16)`: every comparison would find a difference, and
@@ -41,20 +54,72 @@ class SQLiteImpl(AlembicSQLiteImpl):
         super().__init__(*args, **kwargs)
         self._rebuild: Rebuild | None = None
         self._dropped_indexes: set[str] = set()
+        # Those without a name that are to go, by what they are and their columns.
+        self._dropped_unnamed: list[Unnamed] = []
+
+    # -- operations outside of batches -----------------------------------------------------------------------
+
+    def alter_column(self, table_name: str, column_name: str, *, schema: str | None = None, **options: Any) -> None:
+        """In place if it only gives another name; SQLite itself can do no more."""
+        if self.as_sql or _is_renaming("alter_column", (), options):
+            super().alter_column(table_name, column_name, schema=schema, **options)
+            return
+        self._require_columns(table_name, schema, {column_name})
+        self._make_anew(table_name, schema, lambda batch: batch.alter_column(table_name, column_name, **options))
+
+    def add_constraint(self, const: Any, **options: Any) -> None:
+        """By making the table anew; those of types are left out, as Alembic does."""
+        if self.as_sql or const._create_rule is not None:  # noqa: SLF001 - as Alembic's own implementation asks
+            super().add_constraint(const, **options)
+            return
+        self._make_anew(const.table.name, const.table.schema, lambda batch: batch.add_constraint(const))
+
+    def drop_constraint(self, const: Any, **options: Any) -> None:
+        """By making the table anew."""
+        if self.as_sql or const._create_rule is not None:  # noqa: SLF001 - as Alembic's own implementation asks
+            super().drop_constraint(const, **options)
+            return
+        self._make_anew(const.table.name, const.table.schema, lambda batch: batch.drop_constraint(const))
+
+    def _make_anew(self, table_name: str, schema: str | None, change: Callable[[ApplyBatchImpl], None]) -> None:
+        listeners = [("column_reflect", self.autogen_column_reflect)]
+        bind = self.connection
+        table = Table(table_name, MetaData(), schema=schema, autoload_with=bind, listeners=listeners)
+        batch = ApplyBatchImpl(self, table, (), {}, reflected=True)
+        change(batch)
+        batch._create(self)  # noqa: SLF001 - what Alembic's batch mode itself does at its end
+
+    def _require_columns(self, table_name: str, schema: str | None, names: Collection[str]) -> None:
+        assert self.connection is not None
+        there = {each["name"] for each in inspect(self.connection).get_columns(table_name, schema)}
+        if missing := {*names} - there:
+            raise CommandError(f"{table_name} has no column {', '.join(map(repr, sorted(missing)))}.")
+
+    def find_broken(self, known: Mapping[str, str] | None) -> Mapping[str, str]:
+        """The views that cannot be read, the triggers that cannot run, the foreign keys without a table."""
+        del known
+        assert self.connection is not None
+        return broken_dependents(self.connection, "main", None) | orphaned(self.connection)
 
     # -- batches -------------------------------------------------------------------------------------------
 
     def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
         """Whether the table has to be made anew."""
+        if self._dropped_unnamed:
+            # It was asked before.
+            return True
         if all(_is_renaming(*each) for each in batch_op.batch):
             return False
         if not any(map(_adds_required, batch_op.batch)) and not super().requires_recreate_in_batch(batch_op):
             return False
+        if not self.as_sql and batch_op.copy_from is None:
+            self._require_columns(batch_op.table_name, batch_op.schema, _named_columns(batch_op.batch))
         if not self.as_sql:
             # Alembic looks for them in what was reflected, where indexes over expressions are not. It may ask twice.
             dropped = (arguments[0].name for operation, arguments, _ in batch_op.batch if operation == "drop_index")
             self._dropped_indexes.update(dropped)
             batch_op.batch = [each for each in batch_op.batch if each[0] != "drop_index"]
+            self._drop_unnamed(batch_op)
             for operation, _, options in batch_op.batch:
                 if operation == "alter_column" and options.get("name"):
                     # Alembic would take away the CHECK of an enum, and count on the type to bring another.
@@ -78,14 +143,37 @@ class SQLiteImpl(AlembicSQLiteImpl):
             return
         assert self.connection is not None
         dropped, self._dropped_indexes = self._dropped_indexes, set()
+        unnamed, self._dropped_unnamed = self._dropped_unnamed, []
+        without_unnamed(batch_impl, unnamed)
         self._rebuild = Rebuild(self.connection, batch_impl, table, dropped)
+
+    def _drop_unnamed(self, batch_op: BatchOperationsImpl) -> None:
+        """Take out of a batch what drops constraints that have no name here, by that which they have elsewhere."""
+        assert self.connection is not None
+        there = unnamed_constraints(inspect(self.connection), batch_op.table_name, batch_op.schema)
+        dropped = [each for each in batch_op.batch if each[0] == "drop_constraint" and str(each[1][0].name) in there]
+        self._dropped_unnamed += [there[str(arguments[0].name)] for _, arguments, _ in dropped]
+        batch_op.batch = [each for each in batch_op.batch if each not in dropped]
 
     def create_table(self, table: Table, **options: Any) -> None:
         """The table, or the new one of a rebuild."""
         if self._rebuild is not None and table is self._rebuild.new_table:
             self._rebuild.create()
         else:
+            for column in table.columns:
+                _without_sequence(column)
             super().create_table(table, **options)
+
+    def add_column(self, table_name: str, column: Column[Any], **options: Any) -> None:
+        """The column; SQLite knows no sequences."""
+        _without_sequence(column)
+        super().add_column(table_name, column, **options)
+
+    def _exec(self, construct: Any, *arguments: Any, **options: Any) -> Any:
+        """Executes it, unless it is of a sequence."""
+        if isinstance(construct, CreateSequence | DropSequence):
+            return None
+        return super()._exec(construct, *arguments, **options)
 
     def create_index(self, index: Index, **options: Any) -> None:
         """The index; if rows are in its way, names them."""
@@ -118,9 +206,31 @@ class SQLiteImpl(AlembicSQLiteImpl):
 
     # -- comparison ----------------------------------------------------------------------------------------
 
+    def correct_for_autogen_constraints(
+        self,
+        conn_unique_constraints: set[Any],
+        conn_indexes: set[Any],
+        metadata_unique_constraints: set[Any],
+        metadata_indexes: set[Any],
+    ) -> None:
+        """Leave out the indexes that are there, but over expressions: reflection does not show those."""
+        assert self.connection is not None
+        shown = {each.name for each in conn_indexes}
+        for index in list(metadata_indexes):
+            schema = self.dialect.identifier_preparer.quote(index.table.schema or "main")
+            query = text(f"SELECT 1 FROM {schema}.sqlite_master WHERE type = 'index' AND name = :name")
+            if index.name not in shown and self.connection.scalar(query, {"name": index.name}):
+                metadata_indexes.discard(index)
+
+    def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
+        """By columns: what else an index is of, or in which order, SQLite's reflection does not show."""
+        if any(not isinstance(each, Column) for each in metadata_index.expressions):
+            return ComparisonResult.Skip("SQLite does not tell")
+        return super().compare_indexes(metadata_index, reflected_index)
+
     def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:
         """Whether a migration would change the type; a rebuild leaves the number of rows INTEGER, of whatever size."""
-        is_number = isinstance(inspector_column.type, INTEGER) and [*inspector_column.table.primary_key] == [
+        is_number = type(inspector_column.type) in {INTEGER, Integer} and [*inspector_column.table.primary_key] == [
             inspector_column
         ]
         wanted = self.dialect.type_compiler_instance.process(metadata_column.type)
@@ -138,6 +248,20 @@ class SQLiteImpl(AlembicSQLiteImpl):
         if declared:
             length = int(declared[2]) if declared[2] else None
             column_info["type"] = _BINARY_TYPES[declared[1].upper()](length)
+
+
+def _without_sequence(column: Column[Any]) -> None:
+    """Let a column have no default that only a sequence gives; a key of whole numbers counts by itself."""
+    if isinstance(getattr(column.server_default, "arg", None), next_value):
+        column.server_default = None
+
+
+def _named_columns(operations: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> set[str]:
+    """The columns that operations of a batch change or drop, but for those that it adds."""
+    added = {arguments[1].name for operation, arguments, _ in operations if operation == "add_column"}
+    altered = {arguments[1] for operation, arguments, _ in operations if operation == "alter_column"}
+    dropped = {arguments[1].name for operation, arguments, _ in operations if operation == "drop_column"}
+    return {str(each) for each in altered | dropped} - added
 
 
 def _adds_required(each: tuple[str, tuple[Any, ...], dict[str, Any]]) -> bool:

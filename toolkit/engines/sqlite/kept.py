@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import PrimaryKeyConstraint
-
+from toolkit.engines.portable.batch_changes import BatchChanges
 from toolkit.engines.portable.kept_schema import Thing
 from toolkit.engines.sqlite.constraints import stands_for
 from toolkit.engines.sqlite.definition import TableDefinition, names_in_index, normalised
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 WITH_COLUMN = frozenset({"CHECK", "UNIQUE", "FOREIGN", "PRIMARY"})
 """Constraints that go with any column that they name, as on PostgreSQL; what computes another column does not."""
+_CHANGED = {"NOT": "nullable", "NULL": "nullable", "DEFAULT": "default"}
 
 
 def things(connection: Connection, schema: str, table: str, names: Mapping[str, str]) -> dict[Thing, str]:
@@ -57,12 +57,7 @@ def _of_clause(table: str, clause: Clause, of: ColumnDefinition | None, names: M
     return Thing("clause", table, normalised(str(clause), names), column)
 
 
-def default_of(column: Column[Any]) -> Any:
-    """What was given as the default on the server: the object around it is copied with the column."""
-    return getattr(column.server_default, "arg", None)
-
-
-class Meant:
+class Meant(BatchChanges):
     """The things of a table that the operations of a batch change."""
 
     def __init__(
@@ -73,56 +68,37 @@ class Meant:
         dropped_indexes: Collection[str],
         changes_type: Callable[[Column[Any], Column[Any]], bool],
     ) -> None:
+        super().__init__(batch, old, changes_type)
         assert batch.new_table is not None
-        self._table, self._batch, self._old, self._changes_type = old.name.lower(), batch, old, changes_type
-        self.names = {key.lower(): str(each.name).lower() for key, each in batch.columns.items() if key != each.name}
-        self.gone = frozenset(each.lower() for each in {column.name for column in old.columns} - {*batch.columns})
-        self._indexes = {str(each.name) for each in old.indexes} - {str(name) for name in batch.indexes}
-        self._indexes |= {*dropped_indexes, *map(str, batch.new_indexes)}
+        self._indexes = {*self.dropped_indexes, *dropped_indexes, *map(str, batch.new_indexes)}
         counts = batch.new_table.dialect_options["sqlite"]["autoincrement"] and not definition.is_autoincrement
-        keys = [[each.key.lower() for each in table.primary_key.columns] for table in (old, batch.new_table)]
-        self._changes_key = bool(counts) or keys[0] != keys[1]
-        self._things = {*self._of_columns(), *self._of_clauses(definition)}
+        self.changes_key |= bool(counts)
+        self._things = {*self._of_columns(definition), *self._of_clauses(definition)}
 
     def __call__(self, thing: Thing, text: str) -> bool:
         """Whether the batch changes it, or takes it away."""
-        if thing.kind == "index" and thing.table.lower() == self._table:
+        if thing.table.lower() != self.table.lower():
+            return False
+        if thing.kind == "index":
             # Indexes go with their columns, as everywhere.
             return thing.name in self._indexes or bool(names_in_index(text) & self.gone)
-        if thing.kind == "last number":
-            return self._changes_key and thing.table.lower() == self._table
-        return thing in self._things
+        return thing in self._things or (thing.kind == "last number" and self.changes_key)
 
     def is_same(self, before: str, after: str) -> bool:
         """Whether two texts say the same, but for the names that columns have now."""
         return before == after or normalised(before, self.names) == normalised(after, self.names)
 
-    def _of_columns(self) -> Iterator[Thing]:
-        for column in self._old.columns:
-            new = self._batch.columns.get(column.name)
-            if new is None or self._changes_type(column, new):
-                yield self._thing("column", column)
+    def _of_columns(self, definition: TableDefinition) -> Iterator[Thing]:
+        for name in definition.columns:
+            if name in self.gone or "type" in self.of_column(name):
+                yield Thing("column", self.table, self.new_name(name))
 
     def _of_clauses(self, definition: TableDefinition) -> Iterator[Thing]:
-        kept = {*self._batch.named_constraints.values(), *self._batch.unnamed_constraints}
-        removed = [each for each in self._old.constraints - kept if not isinstance(each, PrimaryKeyConstraint)]
         for _, clause, of in definition.clauses():
             if (
-                (of is not None and (of.name in self.gone or clause.kind in self._changed_kinds(of.name)))
+                (of is not None and (of.name in self.gone or _CHANGED.get(clause.kind) in self.of_column(of.name)))
                 or (clause.kind in WITH_COLUMN and clause.identifiers & self.gone)
-                or (clause.kind == "PRIMARY" and self._changes_key)
-                or any(stands_for(clause, of, each) for each in removed)
+                or (clause.kind == "PRIMARY" and self.changes_key)
+                or any(stands_for(clause, of, each) for each in self.removed)
             ):
-                yield _of_clause(self._old.name, clause, of, self.names)
-
-    def _changed_kinds(self, name: str) -> set[str]:
-        old = next((each for each in self._old.columns if each.name.lower() == name), None)
-        new = None if old is None else self._batch.columns.get(old.name)
-        if old is None or new is None:
-            return set()
-        kinds = {"NOT", "NULL"} if old.nullable != new.nullable else set()
-        return kinds | ({"DEFAULT"} if default_of(old) is not default_of(new) else set())
-
-    def _thing(self, kind: str, column: Column[Any]) -> Thing:
-        name = column.name.lower()
-        return Thing(kind, self._old.name, self.names.get(name, name))
+                yield _of_clause(self.table, clause, of, self.names)

@@ -28,13 +28,14 @@ from sqlalchemy import (
 from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import DropTable
 
+from toolkit.engines.portable.batch_changes import default_of
 from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
 from toolkit.engines.portable.kept_schema import Thing, require_nothing_lost
 from toolkit.engines.sqlite.constraints import described, stands_for
 from toolkit.engines.sqlite.conversions import conversions, kind_of
 from toolkit.engines.sqlite.definition import ColumnDefinition, TableDefinition, identifiers, normalised
 from toolkit.engines.sqlite.dependents import broken_dependents
-from toolkit.engines.sqlite.kept import WITH_COLUMN, Meant, default_of, things
+from toolkit.engines.sqlite.kept import WITH_COLUMN, Meant, things
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -270,10 +271,13 @@ class Rebuild:
         # As reflected and as written in `table_args`, one CHECK may be there twice.
         for new in sorted(self.new_table.constraints, key=lambda each: str(each.name)):
             is_there = str(new.name) in copied if new.name else described(new) in unnamed
-            if isinstance(new, PrimaryKeyConstraint) or is_there:
+            # Types bring constraints for single engines: Advanced Alchemy's JsonB one for Oracle.
+            rule = new._create_rule  # noqa: SLF001 - as SQLAlchemy's own compiler asks
+            if isinstance(new, PrimaryKeyConstraint) or is_there or not (rule is None or rule(self._compiler)):
                 continue
             text = self._compiler.process(new)
             if text and normalised(text) not in present:
+                present.add(normalised(text))
                 self._append(text)
         self._change_primary_key()
 

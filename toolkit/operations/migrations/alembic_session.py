@@ -18,6 +18,7 @@ from toolkit.operations.migrations.committed import Committed
 from toolkit.operations.migrations.environment import transactional_ddl, with_transactional_ddl
 from toolkit.operations.migrations.revisions import joined, opened, recorded_revision
 from toolkit.operations.migrations.scripts import migrating, point_at_migrations, quiet, settings_file
+from toolkit.operations.migrations.told import COMPARISON, Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ class Session:
     versions: Table
     steps: list[str]
     output: io.StringIO
+    comparison: Comparison
 
     def recorded_revision(self) -> str | None:
         """The revision that the database records now."""
@@ -70,7 +72,7 @@ def alembic_session(
     with (
         translated(database, project.config, committed),
         opened(database, read_only=only_reads) as engine,
-        _noting_indexes(database, progress or Silent()),
+        _noting_indexes(database, progress or Silent()) as known,
     ):
         committed.listen(engine)
         commands = _commands(database, project, with_transactional_ddl(engine, only_reads))
@@ -83,20 +85,28 @@ def alembic_session(
             before_commit=before_commit,
             on_version_apply=note,
         )
-        yield Session(database, engine, commands, project.version_table, steps, output)
+        comparison = Comparison.of(project, engine.dialect) if only_reads else Comparison()
+        if only_reads:
+            commands.config.attributes[COMPARISON] = comparison
+            known.update(comparison.declared.index_names())
+        yield Session(database, engine, commands, project.version_table, steps, output, comparison)
 
 
 _UNSEEN_INDEX = re.compile(r"expression-based index '?(?P<name>[^';]+)")
 
 
 @contextmanager
-def _noting_indexes(database: Database, progress: Progress) -> Iterator[None]:
-    """Say in a line which indexes were not compared, of which Alembic and SQLAlchemy warn as Python does."""
+def _noting_indexes(database: Database, progress: Progress) -> Iterator[set[str]]:
+    """Say in a line which indexes were not compared, of which Alembic and SQLAlchemy warn as Python does.
+
+    Without those whose names the block adds to what it is given.
+    """
+    known: set[str] = set()
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", f".*{_UNSEEN_INDEX.pattern}")
         # It is kept: by SQLite's rebuild word for word.
         warnings.filterwarnings("ignore", "Unnamed CHECK constraint on reflected table")
-        yield
+        yield known
     names: dict[str, None] = {}
     for each in caught:
         found = _UNSEEN_INDEX.search(str(each.message))
@@ -104,7 +114,7 @@ def _noting_indexes(database: Database, progress: Progress) -> Iterator[None]:
             names[found["name"]] = None
         else:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-    for name in names:
+    for name in names.keys() - known:
         progress.note(
             f"{database.name}: the index {name} is of an expression, which {database.engine_name} does not tell: it is "
             "not compared, and left out of migrations made from here."

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from alembic.operations import ops
 
 from toolkit.errors import MigrationError
-from toolkit.operations.migrations.revisions import is_bookkeeping
 
 if TYPE_CHECKING:
     from toolkit.operations.project import Project
 
-_FILTERS = re.compile(r"\b(include_object|include_name)\b")
+# The last ones are what a `process_revision_directives` takes things out by; Flask-Migrate's own looks for none.
+_FILTERS = re.compile(r"\b(include_object|include_name|Rewriter|Drop(?:Table|Column|Index|Constraint)Op)\b")
 _SHOWN = 5
 _OTHERS_CODE = {"node_modules", "site-packages", "__pycache__"}
 
@@ -25,7 +25,8 @@ _OTHERS_CODE = {"node_modules", "site-packages", "__pycache__"}
 def unasked_filter(project: Project) -> str | None:
     """Where an application says what is not to be compared, if that is not asked; None without.
 
-    In its `env.py`, or in any module where that takes its arguments from elsewhere (as Flask-Migrate's does).
+    In its `env.py` (also by changing what is to be written), or in any module where that takes its arguments from
+    elsewhere (as Flask-Migrate's does).
     """
     if project.environment.takes_engine:
         return None
@@ -59,11 +60,6 @@ def require_nothing_protected_goes(project: Project, upgrade: ops.UpgradeOps) ->
         "(--no-autogenerate): toolkit database upgrade runs it. Or let env.py be the one that toolkit "
         "database init makes: run_migrations(include_object=...) is asked.",
     )
-
-
-def without_bookkeeping(upgrade: ops.UpgradeOps) -> None:
-    """Leave out the tables in which the tools keep their own records; an application's `env.py` does not know them."""
-    upgrade.ops = [each for each in upgrade.ops if not is_bookkeeping(_table_of(each))]
 
 
 def _table_of(operation: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, ExceptionContext
 
 _READING = frozenset(
     {"SELECT", "PRAGMA", "EXPLAIN", "SHOW", "SET", "BEGIN", "START", "SAVEPOINT", "RELEASE", "ROLLBACK"}
@@ -29,12 +29,21 @@ class Committed:
     versions: str
     statements: list[str] = field(default_factory=list)
     _pending: list[str] = field(default_factory=list)
+    _first_error: str | None = None
 
     def listen(self, engine: Engine) -> None:
         """Take note of what its connections do."""
         event.listen(engine, "after_cursor_execute", self._executed)
         event.listen(engine, "commit", self._ended)
         event.listen(engine, "rollback", lambda _: self._pending.clear())
+        event.listen(engine, "begin", self._forget_error)
+        event.listen(engine, "rollback_savepoint", self._forget_error)
+        event.listen(engine, "handle_error", self._failed)
+
+    def hidden_error(self, error: str) -> str:
+        """What failed first, in a sentence, where an error only says that the transaction is no more of use."""
+        is_told = self._first_error is None or "transaction is aborted" not in error
+        return "" if is_told else f"Before it failed what the migration passed over: {self._first_error}."
 
     def told(self) -> str:
         """What was committed, in a sentence, with what to do about it; empty if nothing was."""
@@ -47,6 +56,15 @@ class Committed:
             "Undo it by hand before the next run, or let the migration pass over what is there."
         )
 
+    def _forget_error(self, *_: Any) -> None:
+        self._first_error = None
+
+    def _failed(self, context: ExceptionContext) -> None:
+        if self._first_error is None:
+            statement = _shortened(" ".join((context.statement or "").split()))
+            reason = str(context.original_exception).strip().partition("\n")[0]
+            self._first_error = f"{reason.rstrip('.')} ({statement})"
+
     def _executed(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
         words = statement.split(None, 1)
         word = words[0].upper().rstrip(";") if words else ""
@@ -57,8 +75,12 @@ class Committed:
             if word == "CREATE" and self.versions in line:
                 # Where the revision is recorded: nobody has to undo that.
                 return
-            self._pending.append(line if len(line) <= _LENGTH else f"{line[: _LENGTH - 1]}…")
+            self._pending.append(_shortened(line))
 
     def _ended(self, *_: Any) -> None:
         self.statements += self._pending
         self._pending.clear()
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= _LENGTH else f"{line[: _LENGTH - 1]}…"

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from advanced_alchemy.base import metadata_registry
 from advanced_alchemy.types import (
-    EncryptedString,
-    EncryptedText,
     JsonB,
-    OneTimeCode,
-    PasswordHash,
     StoredObject,
 )
 from alembic import context
 from sqlalchemy import JSON, event, make_url
-from sqlalchemy.sql.elements import False_, True_
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.elements import False_, TextClause, True_
+from sqlalchemy.sql.functions import FunctionElement, next_value
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+from sqlalchemy.util import generic_repr
 
 from toolkit.engines.registry import engine_of_dialect
 from toolkit.errors import ConfigurationError
+from toolkit.operations.migrations.generic import stored_type
 from toolkit.operations.migrations.revisions import is_bookkeeping
+from toolkit.operations.migrations.sequences import rendered_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -167,10 +168,19 @@ def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | boo
 def _render_default(value: Any, autogenerate: AutogenContext) -> str | bool | None:
     """Write by its meaning what each engine spells differently: a migration is for all of them."""
     match value:
+        case str():
+            # Alembic would take quotes at its ends for those of SQL.
+            return repr(value)
         case False_():
             return "sa.false()"
         case True_():
             return "sa.true()"
+        case next_value():
+            return f"{rendered_sequence(value.sequence)}.next_value()"
+        case TextClause() if "nextval(" not in value.text:
+            is_word = re.fullmatch(r"-?[\w.]+|'(?:[^']|'')*'|\(.*\)", value.text.strip(), re.DOTALL)
+            # SQLite takes no expression without parentheses.
+            return f"sa.text({(value.text if is_word else f'({value.text})')!r})"
         case FunctionElement() if not value.clauses.clauses:
             return f"sa.func.{value.name}()"
     kind = None if autogenerate.dialect is None else engine_of_dialect(autogenerate.dialect.name)
@@ -179,28 +189,31 @@ def _render_default(value: Any, autogenerate: AutogenContext) -> str | bool | No
 
 
 def _render_type(type_: TypeEngine[Any], autogenerate: AutogenContext) -> str | bool:
-    rendered: str | bool = False
-    module = type(type_).__module__
+    stored = stored_type(type_)
+    rendered: str | bool = False if stored is type_ else f"sa.{stored!r}"
+    type_, module = stored, type(stored).__module__
     match type_:
         case StoredObject():
             # Its own repr needs the backend to be registered.
             multiple = ", multiple=True" if type_.multiple else ""
             rendered = f"sa.StoredObject(backend={_backend_key(type_)!r}{multiple})"
-        # What is stored, no more: the reprs of these hold the key, or need the libraries that encrypt.
-        case EncryptedText():
-            rendered = "sa.Text()"
-        case EncryptedString():
-            rendered = "sa.String()"
-        case PasswordHash():
-            rendered = f"sa.String(length={type_.length})"
-        case OneTimeCode():
-            rendered = "sa.JsonB"
         case JSON() if type_._variant_mapping.keys() == JsonB._variant_mapping.keys():  # noqa: SLF001 - no other way
             rendered = "sa.JsonB"
+        case JSONB():
+            # Alembic knows how on PostgreSQL only.
+            autogenerate.imports.add("from sqlalchemy.dialects import postgresql")
+            rendered = "postgresql.JSONB()"
         case TypeDecorator() | UserDefinedType() if not module.startswith(("advanced_alchemy.", "sqlalchemy.")):
             autogenerate.imports.add(f"import {module}")
-            rendered = f"{module}.{type_!r}"
+            rendered = f"{module}.{_as_made(type_)}"
     return rendered
+
+
+def _as_made(type_: TypeEngine[Any]) -> str:
+    """A user's type by its own arguments, where it takes other ones than the type that it is made of."""
+    kind = type(type_)
+    is_own = kind.__init__ is not TypeDecorator.__init__ and kind.__repr__ is TypeDecorator.__repr__
+    return generic_repr(type_) if is_own else repr(type_)
 
 
 def _backend_key(type_: StoredObject) -> str:

@@ -12,11 +12,12 @@ from alembic import command
 
 from toolkit.errors import MigrationError
 from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
-from toolkit.operations.migrations.application_filters import require_nothing_protected_goes, without_bookkeeping
+from toolkit.operations.migrations.application_filters import require_nothing_protected_goes
 from toolkit.operations.migrations.environments import OWN_ENVIRONMENT
 from toolkit.operations.migrations.migrate import require_head
 from toolkit.operations.migrations.revisions import revision_of
 from toolkit.operations.migrations.scripts import alembic_config, migrating
+from toolkit.operations.migrations.written import review
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
@@ -103,16 +104,15 @@ def _compared(
 ) -> Revision | None:
     """Write the migration that makes the database like the models, if it is not."""
 
-    def review(_: Any, __: Any, directives: list[Any]) -> None:
-        upgrade = directives[0].upgrade_ops
-        without_bookkeeping(upgrade)
+    def accept(_: Any, __: Any, directives: list[Any]) -> None:
+        upgrade = review(directives[0], session.comparison)
         if upgrade.is_empty():
             directives.clear()
         else:
             require_nothing_protected_goes(project, upgrade)
 
     with alembic_session(database, project, progress, only_reads=True) as session:
-        made = session.commands.revision(**arguments, autogenerate=True, process_revision_directives=review)
+        made = session.commands.revision(**arguments, autogenerate=True, process_revision_directives=accept)
         return _described(project.config, made)
 
 

@@ -19,9 +19,10 @@ from toolkit.operations.migrations.alembic_session import (
     require_one_database,
     transaction,
 )
-from toolkit.operations.migrations.application_filters import unasked_filter, without_bookkeeping
+from toolkit.operations.migrations.application_filters import unasked_filter
 from toolkit.operations.migrations.revisions import exists, joined, mismatch, revision_of
 from toolkit.operations.migrations.schema_changes import describe_change
+from toolkit.operations.migrations.written import review
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
@@ -58,10 +59,11 @@ class CurrentRevision:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The differences between a database and the models, in words."""
+    """The differences between a database and the models, in words, and what could not be compared."""
 
     database: str
     changes: tuple[str, ...]
+    not_compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +211,8 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
     changes: list[str] = []
 
     def describe(_: Any, __: Any, directives: list[Any]) -> None:
-        without_bookkeeping(directives[0].upgrade_ops)
-        changes.extend(describe_change(each) for each in directives[0].upgrade_ops.as_diffs())
+        upgrade = review(directives[0], session.comparison)
+        changes.extend(describe_change(each) for each in upgrade.as_diffs())
         directives.clear()
 
     # Alembic's own check puts the repr of every difference into its error, and the repr of a `StoredObject`
@@ -220,7 +222,7 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
     unasked = unasked_filter(project) if changes else None
     if unasked and progress is not None:
         progress.note(f"{database.name}: {unasked} is not asked, as env.py connects by itself: all is compared.")
-    return Check(database.name, tuple(changes))
+    return Check(database.name, tuple(changes), tuple(session.comparison.not_compared))
 
 
 def require_head(database: Database, project: Project) -> None:

@@ -11,13 +11,13 @@ from sqlalchemy.schema import CreateSchema
 
 from toolkit.core.schema_memory import memory_table, remembered
 from toolkit.errors import ConfigurationError, MigrationError, StatementError
-from toolkit.operations.migrations.alembic_session import transaction
+from toolkit.operations.migrations.alembic_session import transaction, translated
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
     from toolkit.config import Config, Database
-    from toolkit.engines.contract import Engine
+    from toolkit.engines.contract import Connection, Engine
 
 _PROBE = "toolkit_probe"
 
@@ -30,10 +30,12 @@ def make_tables(
     definitions: Sequence[str] = (),
     *,
     remembers: bool = False,
+    within: Connection | None = None,
 ) -> None:
     """Make these tables, and the schemas that they lie in, in one transaction; by `definitions`, where these are known.
 
     `remembers`: what they are made without, because the engine has no such thing, is kept in a table of the toolkit's.
+    The transaction is one of its own, or that of a connection (`within`), which commits it.
 
     Raises:
         StatementError: the database refuses one; it is named, with the column if that is refused by itself.
@@ -41,7 +43,7 @@ def make_tables(
     begun: list[sa.Table] = []
     try:
         with (
-            transaction(database, config) as connection,
+            transaction(database, config) if within is None else _joined(database, config, within) as connection,
             _noting(metadata, begun),
             without_types(connection.dialect, tables),
         ):
@@ -58,6 +60,13 @@ def make_tables(
             raise
         reason = _reason(error.__cause__ or error)
         raise _unmade(database, begun[-1], reason, by_models=not remembers) from error
+
+
+@contextmanager
+def _joined(database: Database, config: Config, within: Connection) -> Iterator[sa.Connection]:
+    database.kind.accept_types(within.sqlalchemy.engine)
+    with translated(database, config):
+        yield within.sqlalchemy
 
 
 def remember(connection: sa.Connection, kind: Engine, tables: Sequence[sa.Table]) -> None:

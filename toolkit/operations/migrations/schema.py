@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
 
+from toolkit.compute.scratch import scratch_directory
 from toolkit.errors import SchemaMismatchError
 from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
 from toolkit.operations.migrations.migrate import head_of
@@ -15,12 +17,13 @@ from toolkit.operations.migrations.revisions import is_bookkeeping, joined, mism
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from sqlalchemy import Connection, Inspector, MetaData, Table
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
+    from toolkit.engines.contract import Connection as Writing
 
 
 def ensure_schema(
@@ -92,16 +95,25 @@ def made_from(project: Project) -> str:
 
 
 def make_schema(
-    database: Database, project: Project, progress: Progress | None = None, *, exclude: Collection[str] = ()
+    database: Database,
+    project: Project,
+    progress: Progress | None = None,
+    *,
+    exclude: Collection[str] = (),
+    check: Callable[[Connection], None] = lambda _: None,
+    within: Writing | None = None,
 ) -> None:
     """Make the models' tables in a database that lacks all of them; without migrations none of those to `exclude`.
 
+    What migrations made is given to `check` before it is committed, unless an `env.py` of Advanced Alchemy's runs them.
+    What is made without migrations is made `within` the transaction of a connection, if there is one.
+
     Raises:
-        MigrationError, StatementError: as from `ensure_schema`.
+        MigrationError, StatementError: as from `ensure_schema`; or what `check` raises, and nothing was made.
     """
     config, metadata = project.config, project.metadata
 
-    def require_tables(connection: Connection) -> None:
+    def before_commit(connection: Connection) -> None:
         missing = _missing_tables(inspect(connection), metadata)
         if missing:
             raise SchemaMismatchError(
@@ -109,15 +121,28 @@ def make_schema(
                 f"They belong to another schema than {config.metadata}, or one is to be made: "
                 "toolkit database make-migrations. Nothing was changed.",
             )
+        check(connection)
 
     if project.has_history:
         require_one_database(project)
-        with alembic_session(database, project, progress, before_commit=require_tables) as session:
+        with alembic_session(database, project, progress, before_commit=before_commit) as session:
             session.commands.upgrade()
     else:
         tables = tables_to_make(metadata, exclude)
         definitions = project.definitions(database, tables)
-        make_tables(database, config, metadata, tables, definitions, remembers=project.is_reflected)
+        make_tables(database, config, metadata, tables, definitions, remembers=project.is_reflected, within=within)
+
+
+@contextmanager
+def migrated_copy(database: Database, project: Project) -> Iterator[Database]:
+    """A temporary file of the same engine, with what the migrations make. Raises what `make_schema` does.
+
+    It stands for a database in a file that lacks all tables, and goes by its name.
+    """
+    with scratch_directory() as folder:
+        copy = database.at(f"{database.kind.name}:///{folder / 'migrated'}")
+        make_schema(copy, project)
+        yield copy
 
 
 def tables_to_make(metadata: MetaData, exclude: Collection[str]) -> list[Table]:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import DefaultClause
+from sqlalchemy.types import TypeEngine
+
+from toolkit.operations.migrations.generic import stored_type
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,13 +26,24 @@ def describe_change(change: Any) -> str:
         "constraint": _named,
         "fk": _named,
         "table_comment": _table,
+        "sequence": lambda sequence: str(sequence.name),
     }
     if verb == "modify":
         schema, table, column, _, old, new = details
-        return f"change {kind} of {_qualified(schema, table)}.{column} from {old!r} to {new!r}"
+        return f"change {kind} of {_qualified(schema, table)}.{column} from {_value(old)} to {_value(new)}"
     if kind not in describe:
         return str(action).replace("_", " ")
     return f"{verb} {kind.replace('_', ' ').replace('fk', 'foreign key')} {describe[kind](*details)}"
+
+
+def _value(value: Any) -> str:
+    """A type as what is stored of it: its own repr may hold a key; a default as its SQL."""
+    match value:
+        case TypeEngine():
+            return repr(stored_type(value))
+        case DefaultClause():
+            return repr(value.arg) if isinstance(value.arg, str) else str(value.arg)
+    return repr(value)
 
 
 def _table(table: Any, *_: Any) -> str:

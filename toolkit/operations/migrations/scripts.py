@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import traceback
 from argparse import Namespace
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,25 +41,39 @@ def migrating(config: Config, committed: Committed | None = None) -> Iterator[No
         _add(error, committed)
         raise
     except CommandError as error:
-        raise _add(MigrationError(f"{str(error).rstrip('.')}.", "See: toolkit database history"), committed) from error
+        refused = MigrationError(f"{str(error).rstrip('.')}.", "See: toolkit database history")
+        raise _add(refused, committed, error) from error
     except Exception as error:
         # The lines after the first are SQLAlchemy's: the statement and its parameters, which are values.
         reason = str(error).strip().partition("\n")[0]
         as_before = "" if committed and committed.statements else "The database is as before. "
-        raise _add(
-            MigrationError(
-                f"The migrations in {config.migrations} failed: {type(error).__name__}{reason and f': {reason}'}.",
-                f"{as_before}Run with --debug to see where.",
-            ),
-            committed,
-        ) from error
+        failed = MigrationError(
+            f"The migrations in {config.migrations} failed: {type(error).__name__}{reason and f': {reason}'}.",
+            f"{as_before}Run with --debug to see where.",
+        )
+        raise _add(failed, committed, error) from error
 
 
-def _add(error: ToolkitError, committed: Committed | None) -> ToolkitError:
-    told = committed.told() if committed else ""
-    if told:
-        error.advise(told)
+def _add(error: ToolkitError, committed: Committed | None, cause: BaseException | None = None) -> ToolkitError:
+    """Say where it happened, and what was committed before."""
+    place = _place_of(error if cause is None else cause)
+    told = [f"It happened in {place}." if place else ""]
+    if committed:
+        told += [committed.hidden_error(str(error)), committed.told()]
+    if any(told):
+        error.advise(" ".join(filter(None, told)))
     return error
+
+
+def _place_of(error: BaseException | None) -> str | None:
+    """The file and line of the migration that an error came from."""
+    found = None
+    while error is not None and found is None:
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            if {"revision", "down_revision"} <= frame.f_globals.keys():
+                found = f"{Path(frame.f_code.co_filename).name}, line {line}"
+        error = error.__cause__ or error.__context__
+    return found
 
 
 def alembic_config(config: Config, environment: Environment) -> AlembicConfig:

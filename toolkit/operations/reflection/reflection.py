@@ -82,7 +82,12 @@ def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) ->
         names, notes = chosen(schema.metadata.tables, wanted)
         if is_read:
             _require_none_left(database.name, schema, names, wanted)
-        return Reflection(schema.metadata, names, f"the schema of {database.name}", notes=(*schema.notes, *notes))
+        return Reflection(
+            schema.metadata,
+            names,
+            f"the schema of {database.name}",
+            notes=(*(note for note in schema.notes if not note.is_of_made), *notes),
+        )
 
 
 def reflect_both(
@@ -181,7 +186,7 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
         if name in records and name not in wanted.tables and not is_own(table.name)
     )
     # Of tables alone: what their constraints would become is no question where there are others.
-    beside = tuple(note for note in schema.notes if note.table not in schema.metadata.tables)
+    beside = tuple(note for note in schema.notes if note.table not in schema.metadata.tables and not note.is_of_made)
     told = (*beside, *notes) if not wanted.tables else ()
     return Reflection(found.metadata, names, f"the tables of {target.connection.name}", found.renames, told)
 

@@ -20,6 +20,7 @@ from toolkit.errors import (
     Misfit,
     MisfitRow,
     MisfitsError,
+    MissingParentError,
     SchemaMismatchError,
     ToolkitError,
     UnrepresentableValueError,
@@ -78,6 +79,13 @@ class Misfits:
             group.rows.append(MisfitRow(key, value.value))
         self.first = self.first or as_error(table, key, value)
 
+    def add_rows(self, table: str, missing: MissingParentError) -> None:
+        """Count rows without a parent."""
+        reason = f"no row of {missing.parent} that it points at"
+        group = self.groups.setdefault((table, missing.column, reason), _Group("Correct the rows at the source."))
+        group.count += missing.count
+        group.rows.append(MisfitRow(missing.first, "…"))
+
     def error(self, met: ToolkitError) -> ToolkitError:
         """All of them; what was met, if that is all, or what shows why it is."""
         if self.first is None:
@@ -132,7 +140,24 @@ def _explained(
         found = all_misfits(source(), specs(), target)
         if found.has(met):
             break
+    if found.groups:
+        note_orphans(found, source(), specs())
     return found.error(met)
+
+
+def note_orphans(found: Misfits, source: Source, specs: Sequence[TableSpec]) -> None:
+    """Count the rows whose parent is none of a whole table that comes along: they would be refused next."""
+    whole = {spec.name for spec in specs if spec.where is None and spec.at_source.where is None}
+    for spec in specs:
+        rows = source.repository(spec)
+        if not isinstance(rows, SiftedRows) or isinstance(rows, RenamedRows):
+            continue
+        for key in (each for each in spec.foreign_keys if {spec.name, each.parent} <= whole):
+            with suppress(ToolkitError):
+                try:
+                    table_beneath(rows).require_parents(key)
+                except MissingParentError as error:
+                    found.add_rows(spec.name, error)
 
 
 def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | None) -> Misfits:

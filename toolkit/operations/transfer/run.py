@@ -10,14 +10,15 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWarning, planned
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
-from toolkit.errors import ChangedSincePlanError, ConfigurationError
+from toolkit.errors import ChangedSincePlanError, ConfigurationError, FixtureProblemsError, ToolkitError
 from toolkit.operations.migrations.revisions import exists
-from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema
+from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema, migrated_copy
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
 from toolkit.operations.transfer.made_constraints import made_constraints, unnamed_constraints
@@ -28,6 +29,8 @@ from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.request import Transfer, TransferResult
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from toolkit.config import Database
     from toolkit.core.plan import TablePlan
     from toolkit.core.progress import Progress
@@ -63,27 +66,77 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
             f"{request.target.name} has no tables, and those that are made from the models have no column but theirs.",
             "Leave out --set.",
         )
-    # No schema is made for rows that cannot be loaded into it.
-    source, schema_from = request.against(None), made_from(project)
-    require_given_keys(request.specs, source, request.source_name)
+    schema_from, inserts = made_from(project), project.has_history and request.origin.depends_on_target
     told = () if project.has_history else _told_constraints(request, project, progress)
     if request.dry_run:
-        require_fitting(source, request.specs, request.target)
-        plans = plan_into_nothing(source, request.specs, progress)
-        return TransferResult(tuple(map(planned, plans)), told, schema_from)
-    make_schema(request.target, project, exclude=request.excluded)
-    progress.note(f"{request.target.name} had no tables: its schema was created.")
-    result = _Run(request, project, progress, is_new=True).result()
+        with migrated_copy(request.target, project) if inserts and request.target.file else nullcontext() as copy:
+            found = _dry_run(request, copy, project, progress)
+        return replace(found, schema_from=schema_from, warnings=(*told, *found.warnings))
+    # No schema is made for rows that cannot be loaded into it.
+    if not inserts:
+        require_given_keys(request.specs, request.against(None), request.source_name)
+    elif request.target.file is not None:
+        _require_loadable_into_copy(request, project)
+    # Migrations have transactions of their own, and rows that are refused are looked for by others.
+    makes = not project.has_history and request.rejects is None
+    if not makes:
+        make_schema(request.target, project, exclude=request.excluded, check=partial(_require_loadable, request))
+    try:
+        result = _Run(request, project, progress, is_new=True, makes=makes).result()
+    except ToolkitError as error:
+        if not makes:
+            error.advise_last(f"{request.target.name} had no tables; those that were made stay.")
+        raise
     assert result is not None, "the tables were just made"
+    progress.note(f"{request.target.name} had no tables: its schema was created.")
     return replace(result, schema_from=schema_from, warnings=(*told, *result.warnings))
 
 
-class _Run:
-    """One transfer, into the tables that the target has."""
+def _dry_run(request: Transfer, copy: Database | None, project: Project, progress: Progress) -> TransferResult:
+    """What a run would do; `copy` is the target as migrations would make it, which may insert rows that others meet."""
+    if copy is not None:
+        found = _Run(replace(request, target=copy), project, progress).result()
+        assert found is not None, "the tables were just made"
+        return found
+    try:
+        source = request.against(None)
+    except FixtureProblemsError as error:
+        if project.has_history:
+            error.advise_last(
+                f"Rows that migrations insert are not there before {request.target.name} is migrated: run without "
+                f"--dry-run, or first: toolkit database upgrade --database {request.target.name}"
+            )
+        raise
+    require_given_keys(request.specs, source, request.source_name)
+    require_fitting(source, request.specs, request.target)
+    return TransferResult(tuple(map(planned, plan_into_nothing(source, request.specs, progress))))
 
-    def __init__(self, request: Transfer, project: Project, progress: Progress, *, is_new: bool = False) -> None:
+
+def _require_loadable(request: Transfer, transaction: sa.Connection) -> None:
+    """See that the rows can be loaded into what migrations have made, with the rows that these inserted."""
+    with connect(request.target, write=True).within(transaction) as migrated:
+        check_schema(migrated, request.specs, to_write=True)
+        require_given_keys(request.specs, request.against(migrated), request.source_name)
+
+
+def _require_loadable_into_copy(request: Transfer, project: Project) -> None:
+    """The same before there is a file at all; migrations are run for it only if rows may need what they insert."""
+    try:
+        require_given_keys(request.specs, request.against(None), request.source_name)
+    except FixtureProblemsError:
+        with migrated_copy(request.target, project) as copy, connect(copy, write=True) as migrated:
+            request.against(migrated)
+
+
+class _Run:
+    """One transfer, into the tables that the target has, or that it `makes`, which are gone again if it fails."""
+
+    def __init__(
+        self, request: Transfer, project: Project, progress: Progress, *, is_new: bool = False, makes: bool = False
+    ) -> None:
         self._request, self._project, self._progress = request, project, progress
         self._is_new, self._has_tables, self._began, self._has_files = is_new, is_new, False, False
+        self._makes = makes
         self._attempts = Attempts(request.target.name, progress)
 
     def result(self) -> TransferResult | None:
@@ -124,6 +177,8 @@ class _Run:
             locks_first = self._is_new or (attempts.is_last and (self._request.is_exact or attempts.is_brief))
             if not locks_first:
                 destination.look_first()
+            if self._makes:
+                make_schema(self._request.target, self._project, exclude=self._request.excluded, within=destination)
             started = time.perf_counter()
             if self._is_blank(destination):
                 return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from toolkit.core.schema import Note
+from toolkit.core.schema import Note, TypesBy
 from toolkit.engines.postgresql.schema.queries import rows
 
 if TYPE_CHECKING:
@@ -30,15 +30,52 @@ _REASONS = {
     "type": "No table has a column of it.",
     "statistics": "Extended statistics are not carried.",
 }
+_PARAMETERS = "storage parameters"
+_OF_TABLES = {
+    "grants": "Rights are not carried: give them to the roles there.",
+    "owner": "What is made belongs to the role that makes it.",
+    _PARAMETERS: "They are carried only to PostgreSQL.",
+    "replica identity": "It is not carried.",
+    "cluster": "It is not carried.",
+    "tablespace": "It is not carried: tables are made in the default one.",
+}
+_SHOWN_TABLES = 5
 
 
-def notes(connection: PostgresSession, tables: Sequence[int]) -> list[Note]:
+def notes(connection: PostgresSession, tables: Sequence[int], types: TypesBy) -> list[Note]:
     """What is there and is none of these tables, nor of what they rest on; nor of an extension's."""
-    return [
+    others = [
         Note(row.place, row.what, _REASONS[row.reason].format(parent=row.parent, columns=row.columns))
         for row in rows(connection, _OTHERS, tables)
     ]
+    (found,) = rows(connection, _UNUSUAL, tables)
+    return others + [
+        Note(_listed(names), what, reason, is_of_made=True)
+        for (what, reason), names in zip(_OF_TABLES.items(), found, strict=True)
+        # Another database of PostgreSQL's gets the statements themselves.
+        if names and not (what == _PARAMETERS and types is TypesBy.STORAGE)
+    ]
 
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN_TABLES
+    return ", ".join(names[:_SHOWN_TABLES]) + (f" and {more} more" if more > 0 else "")
+
+
+# What tables have beside their definitions, where somebody has set it: the names of those that have it.
+_UNUSUAL = """
+SELECT array_agg(name ORDER BY name) FILTER (
+           WHERE EXISTS (SELECT FROM aclexplode(relacl) WHERE grantee <> relowner)
+           OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = id AND attacl IS NOT NULL AND NOT attisdropped)),
+       array_agg(name ORDER BY name) FILTER (WHERE pg_get_userbyid(relowner) <> current_user),
+       array_agg(name ORDER BY name) FILTER (WHERE reloptions IS NOT NULL),
+       array_agg(name ORDER BY name) FILTER (WHERE relreplident <> 'd'),
+       array_agg(name ORDER BY name) FILTER (
+           WHERE EXISTS (SELECT FROM pg_index WHERE indrelid = id AND indisclustered)),
+       array_agg(name ORDER BY name) FILTER (WHERE reltablespace <> 0)
+FROM (SELECT c.*, c.oid AS id, c.oid::regclass::text AS name FROM pg_class AS c
+      WHERE c.oid = ANY (CAST(:tables AS oid[]))) AS relation
+"""
 
 # Whatever is a user's: neither the server's own nor an extension's.
 _OTHERS = """

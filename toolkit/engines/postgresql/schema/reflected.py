@@ -42,7 +42,7 @@ def schema_of(connection: PostgresSession, stored: Iterable[StoredTable], types:
         found = _Found(connection, list(ids.values()), types)
         tables = {id_: found.table(metadata, id_, places[place]) for place, id_ in ids.items()}
         lost = [note for id_, table in tables.items() for note in found.add_foreign_keys(table, id_, tables)]
-        others = notes(connection, list(ids.values()))
+        others = notes(connection, list(ids.values()), types)
         left = left_behind(connection, {id_: table.fullname for id_, table in tables.items()})
         return Schema("postgresql", metadata, (*lost, *others), tuple(left))
 

@@ -1,0 +1,103 @@
+"""Fixtures for a database whose migrations insert rows: they are completed and checked when those are there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.operations.databases import connected
+from tests.operations.outcomes import counts
+from toolkit.config import Config, Database
+from toolkit.errors import FixtureProblemsError
+from toolkit.operations.fixtures.load import load_data
+
+OWN_ENVIRONMENT = "from toolkit.migration_environment import run_migrations\n\nrun_migrations()\n"
+APPLICATIONS_ENVIRONMENT = "raise RuntimeError('it connects to what the application names')\n"
+MIGRATION = """
+from alembic import op
+import sqlalchemy as sa
+from tests.operations.club import metadata
+
+revision, down_revision = "0001", None
+
+def upgrade():
+    metadata.create_all(op.get_bind())
+    team = sa.table("team", sa.column("id", sa.Integer), sa.column("slug", sa.String))
+    op.bulk_insert(team, [{"id": 1, "slug": "admin"}, {"id": 2, "slug": "guest"}])
+"""
+POSTS: dict[str, Any] = {
+    "member": [{"email": "a"}],
+    "post": [{"title": "by name", "author": {"email": "a"}, "team": {"slug": "guest"}}],
+}
+
+
+@pytest.fixture(params=[OWN_ENVIRONMENT, APPLICATIONS_ENVIRONMENT], ids=["own", "application's"])
+def club(request: pytest.FixtureRequest, config: Config, tmp_path: Path) -> Config:
+    """The club's tables, made by a migration that inserts two teams."""
+    for name, text in {"env.py": request.param, "script.py.mako": "", "versions/0001.py": MIGRATION}.items():
+        (tmp_path / "history" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "history" / name).write_text(text)
+    (tmp_path / "seed").mkdir()
+    reference = "tests.operations.club:metadata"
+    return replace(config, metadata=reference, migrations=tmp_path / "history", fixtures=tmp_path / "seed")
+
+
+def put(config: Config, tables: dict[str, Any]) -> None:
+    """Write fixtures, a row a line."""
+    for name, rows in tables.items():
+        text = "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]"
+        (Path(str(config.fixtures)) / f"{name}.json").write_text(text)
+
+
+def read(database: Database, statement: str) -> list[tuple[Any, ...]]:
+    with connected(database) as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(statement)]
+
+
+def tables_in(database: Database) -> Iterable[str]:
+    """The tables of a database, and that its file is there at all."""
+    if database.file is not None and not database.file.exists():
+        return []
+    with connected(database) as connection:
+        return ["", *sa.inspect(connection).get_table_names()]
+
+
+def test_rows_meet_those_that_migrations_insert_on_an_empty_target(club: Config, database: Database) -> None:
+    keyed = {"id": "00000000-0000-0000-0000-00000000000a", "title": "by key", "author": {"email": "a"}, "team_id": 1}
+    teams = [{"slug": "admin", "title": "Told"}, {"slug": "new", "parent": {"slug": "guest"}}]
+    put(club, POSTS | {"team": teams, "post": [*POSTS["post"], keyed]})
+    told = counts(load_data(club, database.name))
+    assert told == {"member": (1, 0, 0, 0), "team": (1, 1, 0, 0), "post": (2, 0, 0, 0)}
+    # Keys that migrations took are not given again.
+    assert read(database, "SELECT id, slug, title, parent_id FROM team ORDER BY id") == [
+        (1, "admin", "Told", None),
+        (2, "guest", None, None),
+        (3, "new", None, 2),
+    ]
+    assert read(database, "SELECT title, team_id FROM post ORDER BY 1") == [("by key", 1), ("by name", 2)]
+
+
+def test_what_fails_then_leaves_an_empty_target_as_it_was(club: Config, database: Database) -> None:
+    put(club, POSTS | {"post": [*POSTS["post"], {"title": "lost", "author": {"email": "a"}, "team_id": 9}]})
+    with pytest.raises(FixtureProblemsError) as caught:
+        load_data(club, database.name)
+    assert caught.value.facts == ("post.json, line 3: team_id=9 points at no row of team",)
+    assert set(tables_in(database)) <= {""}
+
+
+def test_a_dry_run_knows_what_migrations_insert_or_says_that_it_does_not(club: Config, database: Database) -> None:
+    put(club, POSTS | {"team": [{"slug": "admin", "title": "Told"}]})
+    if database.file is None:
+        with pytest.raises(FixtureProblemsError, match="Rows that migrations insert are not there before postgres"):
+            load_data(club, database.name, dry_run=True)
+    else:
+        told = load_data(club, database.name, dry_run=True)
+        assert told.schema_from == "1 migration to revision 0001"
+        assert counts(told) == {"member": (1, 0, 0, 0), "team": (0, 1, 0, 0), "post": (1, 0, 0, 0)}
+    assert set(tables_in(database)) <= {""}
