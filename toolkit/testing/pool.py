@@ -29,6 +29,7 @@ class Pool:
         self._rebuild = rebuild
         self._templates: dict[str, Templates] = {}
         self._keys: dict[tuple[str, Seed], str | ToolkitError] = {}
+        self._noted: set[str] = set()
         self.untold: list[str] = []
         """What was noted when templates were made, in this run or an earlier one, until it is told."""
 
@@ -89,7 +90,8 @@ class Pool:
             notes = self._of(name).ensure(key, lambda address: _fill(database.at(address), seed))
         except ToolkitError as error:
             return error
-        self.untold += [note for note in notes if note not in self.untold]
+        self.untold += [note for note in notes if note not in self._noted]
+        self._noted |= {*notes}
         return key
 
     def _of(self, name: str, *, prunes: bool = True) -> Templates:

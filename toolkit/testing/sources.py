@@ -18,6 +18,7 @@ from toolkit.errors import ToolkitError
 from toolkit.stores.directories import directory_at
 from toolkit.stores.fixture_files import open_chunks, table_of
 from toolkit.stores.fixtures import FixtureDirectory
+from toolkit.stores.relative_times import SIGN
 from toolkit.testing.definitions import is_installed
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 _MANIFEST = "manifest.json"
 # In any form of fixtures: `"$now": "-3d"`, `""$now"": ""-3d""`, `$now: -3d`.
-_FROM_NOW = re.compile(rb"\$now\W*([\w ]*)")
-_LONG = re.compile(rb"\s*(\d+\s*[dwyDWY][a-zA-Z]*\s*)+")
+_FROM_NOW = re.compile(re.escape(SIGN) + rb"\W*(\w*)")
+_LONG = re.compile(rb"(\d+(mo|[dwy]))+")
 _LONGEST = 64
 # Templates of new migrations, and what Python and editors leave.
 _NO_SOURCES = (".mako", ".pyc", "~")
