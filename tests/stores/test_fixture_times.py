@@ -37,7 +37,8 @@ def read(content: str, form: Format = Format.JSON) -> list[dict[str, Any]]:
     reader = FixtureReader(select_tables(metadata)[0], "event", problems, now=NOW)
     batches = list(reader.batches(iter([content.encode()]), FileForm(form)))
     problems.raise_if_any()
-    return pa.Table.from_batches(batches).to_pylist()
+    rows: list[dict[str, Any]] = pa.Table.from_batches(batches).to_pylist()
+    return rows
 
 
 @pytest.mark.parametrize(
