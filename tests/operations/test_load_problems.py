@@ -180,6 +180,41 @@ def test_a_row_that_nothing_recognises_is_told(load: Load) -> None:
     assert "--match member:COLUMN" in told
 
 
+def test_rows_that_share_a_line_are_told_by_their_number(load: Load) -> None:
+    rows = [f'{{"slug": "{number}"}}' for number in range(1, 5)]
+    put("team.json", "[" + ", ".join([*rows, '{"slug": 5, "titel": "x"}', '{"slug": "2"}']) + ",\n" + rows[0] + "]")
+    assert refused(load) == [
+        "2 problems in the fixtures:",
+        "team.json, row 5 (line 1): column 'slug': 5 is not a string",
+        "team.json, row 5 (line 1): team has no column 'titel' (did you mean 'title'?)",
+    ]
+    put("team.json", "[" + ", ".join([*rows, '{"slug": "2"}']) + ",\n" + rows[0] + "]")
+    assert refused(load) == [
+        "2 problems in the fixtures:",
+        "team.json, row 5 (line 1): slug=2 is in row 2 (line 1) already",
+        "team.json, line 2: slug=1 is in row 1 (line 1) already",
+    ]
+
+
+@pytest.mark.parametrize(("separator", "shown"), [(";", "';'"), ("\t", "tabs")])
+def test_csv_between_other_signs_than_commas_is_told(load: Load, separator: str, shown: str) -> None:
+    put("team.csv", f"slug{separator}title\na{separator}1,5\n")
+    assert refused(load) == [f"team.csv, line 1: the columns seem to be separated by {shown}: save it with commas"]
+
+
+@pytest.mark.parametrize("beside", ["", '"title": "a \\":b",', '"parent": {"slug": "x"},'])
+def test_a_member_that_a_row_gives_twice_is_told(load: Load, beside: str) -> None:
+    put("team.json", f'[{{"slug": "x"}},\n{{{beside} "slug": "a", "id" : 9, "slug": "b"}},\n{{"slug": "c"}}]')
+    problems = [line for line in refused(load) if line.startswith("team.json, line 2: ")]
+    assert problems == ["team.json, line 2: gives 'slug' twice"]
+
+
+def test_a_member_that_a_natural_key_gives_twice_is_told(load: Load) -> None:
+    put("team.json", '[{"slug": "x"},\n{"slug": "y", "parent": {"slug": "y", "slug": "x"}}]')
+    told = 'team.json, line 2: column \'parent\': {"slug": "y", "slug": "x"} gives \'slug\' twice'
+    assert refused(load) == [told]
+
+
 def test_a_key_that_is_in_a_file_twice_is_told_with_both_lines(load: Load) -> None:
     put("member.json", [member(1), member(2), member(1, email="other")])
     assert refused(load) == ["member.json, line 4: has the same id as line 2"]

@@ -266,7 +266,9 @@ def test_rows_of_any_layout_in_chunks_of_any_size_are_those_that_json_reads(cont
     found = list(JsonRows(chunks(content, size), json.loads, refuse, many).array())
     assert [row for _, row in found] == json.loads(content.decode("utf-8-sig"))
     text = content.decode("utf-8-sig").encode()
-    starts = [line for line, _ in found]
+    starts = [where % (1 << 32) for where, _ in found]
+    numbers = [where >> 32 for where, _ in found]
+    assert all(number in (0, expected) for expected, number in enumerate(numbers, 1))
     assert starts == sorted(starts)
     assert all(1 <= line <= text.count(b"\n") + 1 for line in starts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv as python_csv
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -108,6 +108,15 @@ class CsvRows:
             self._refused(row + above, f"has {fields}, the header {uneven.expected_columns}")
             row, above = row + 1, above + uneven.text.count("\n")
         return row, above
+
+
+def wrong_separator(header: Sequence[str]) -> str | None:
+    """What to say of a header whose names stand between something else than commas; None if it has several names."""
+    found = [shown for sign, shown in _SEPARATORS.items() if len(header) == 1 and sign in header[0]]
+    return f"the columns seem to be separated by {found[0]}: save it with commas" if found else None
+
+
+_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 
 
 @contextmanager

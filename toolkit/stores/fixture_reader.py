@@ -25,9 +25,11 @@ from toolkit.core.stored_texts import unstored
 from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import Kind
 from toolkit.core.values import shortened
-from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
+from toolkit.stores.counted_chunks import CountedChunks
+from toolkit.stores.csv_rows import NOT_UTF8, CsvRows, wrong_separator
 from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm, Format
 from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
+from toolkit.stores.members import RowDecoder, given_twice
 from toolkit.stores.relative_times import RELATIVE_KINDS, Now, absolute, as_now, now_in_utc
 
 # Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
@@ -80,7 +82,7 @@ class FixtureReader:
             FixtureProblemsError: there are too many problems to go on.
         """
         most = fitting_rows(len(self.spec.columns))
-        read = _Counted(chunks)
+        read = CountedChunks(chunks)
         for part in parts(self._rows(read, form), most, lambda _: read.taken()):
             batch = self._batch([line for line, _ in part], [row for _, row in part])
             if batch is not None:
@@ -90,12 +92,15 @@ class FixtureReader:
         try:
             if form.format is Format.CSV:
                 rows_of_text = CsvRows(chunks, self._note)
-                for name in rows_of_text.header:
-                    if name not in self._fields:
-                        self._unknown(1, name)
+                unknown = [name for name in rows_of_text.header if name not in self._fields]
+                if unknown and (problem := wrong_separator(rows_of_text.header)):
+                    raise RowsError(1, problem)  # noqa: TRY301 - told as whatever keeps a file from being read
+                for name in unknown:
+                    self._unknown(1, name)
                 yield from rows_of_text.rows(self._from_csv)
                 return
-            rows = JsonRows(chunks, self._decode, self._explain, self._decode_many)
+            decode, decode_many = self._decoders
+            rows = JsonRows(chunks, decode, self._explain, decode_many)
             yield from rows.array() if form.format is Format.JSON else rows.lines()
         except RowsError as error:
             self.problems.add(self.file, error.line, error.problem)
@@ -126,17 +131,17 @@ class FixtureReader:
         return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
 
     @cached_property
-    def _decode(self) -> Callable[[bytes], Any]:
-        unusual = any(_UNUSUAL.search(name) for name in self._fields)
-        return self._decode_members if unusual else msgspec.json.Decoder(self._row_type).decode
-
-    @cached_property
-    def _decode_many(self) -> Callable[[bytes], list[Any]] | None:
-        unusual = any(_UNUSUAL.search(name) for name in self._fields)
-        return None if unusual else msgspec.json.Decoder(list[self._row_type]).decode  # type: ignore[name-defined]
+    def _decoders(self) -> tuple[Callable[[bytes], Any], Callable[[bytes], list[Any]] | None]:
+        """What decodes a row, and many if that is possible."""
+        if any(_UNUSUAL.search(name) for name in self._fields):
+            return self._decode_members, None
+        decoder = RowDecoder(self._row_type)
+        return decoder.one, decoder.many
 
     def _decode_members(self, text: bytes) -> Any:
         """A row with names that msgspec takes for no field's, member by member."""
+        if given_twice(text):
+            raise msgspec.ValidationError("a member is given twice")
         members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
         if unknown := members.keys() - self._fields.keys():
             raise msgspec.ValidationError(f"unknown names {unknown}")
@@ -183,8 +188,11 @@ class FixtureReader:
             shown = shortened(text.decode("utf-8", "replace").strip())
             self._note(line, f"is not a JSON object ({_reason(reason)}): {shown}")
             return
+        twice = given_twice(text)
+        for name in twice:
+            self._note(line, f"gives {name!r} twice")
         found = [self._explain_member(line, name, raw) for name, raw in row.items()]
-        if not any(found):
+        if not any(found) and not twice:
             self.problems.add(self.file, line, f"is not a row of {self.spec.name}: {_reason(error)}")
 
     def _explain_member(self, line: int, name: str, value: Any) -> bool:
@@ -224,6 +232,8 @@ class FixtureReader:
             self._note(line, f"column {name!r} {NOT_UTF8}")
         except REFUSALS as error:
             self._note(line, f"column {name!r}: {_shown(raw)} cannot be used ({_reason(error)})")
+        for member in given_twice(bytes(raw), within=True):
+            self._note(line, f"column {name!r}: {_shown(raw)} gives {member!r} twice")
 
     # -- columns ---------------------------------------------------------------------------------------------------
 
@@ -326,27 +336,6 @@ class FixtureReader:
         ]
         texts = [msgspec.json.encode(each).decode("utf-8", "replace") if each else None for each in found]
         return pa.array(texts, pa.string())
-
-
-class _Counted:
-    """Counts the bytes of chunks as they are read."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._bytes = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        chunk = next(self._chunks)
-        self._bytes += len(chunk)
-        return chunk
-
-    def taken(self) -> int:
-        """The bytes read since the last time."""
-        taken, self._bytes = self._bytes, 0
-        return taken
 
 
 def _decoded_type(column: ColumnSpec) -> Any:

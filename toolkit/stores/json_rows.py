@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from toolkit.core.problems import place, shown_place
+
 T = TypeVar("T")
 
 # What a decoder says of text that it cannot take.
@@ -24,15 +26,17 @@ _MOST_PARTS = 5_000_000
 # A string, or what opens or closes a level. An unfinished string ends the search. Possessive, because the memory of a
 # way back would be a hundred times the string's.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]', re.DOTALL)
+# What is behind a row that another follows in its line.
+_FOLLOWED = re.compile(rb"[ \t\r]*+,[ \t\r]*+\{")
 _BOM = b"\xef\xbb\xbf"
 
 
 class RowsError(Exception):
-    """A file that cannot be read on; `line` is where."""
+    """A file that cannot be read on; `line` is where, or another `place`."""
 
     def __init__(self, line: int, problem: str) -> None:
         self.line, self.problem = line, problem
-        super().__init__(f"line {line}: {problem}")
+        super().__init__(f"{shown_place(line)}: {problem}")
 
 
 class JsonRows(Generic[T]):
@@ -59,9 +63,11 @@ class JsonRows(Generic[T]):
         self._line = 1
         self._line_ends = _UNKNOWN
         self._tried = False
+        self._rows = 0
+        self._last_line = 0
 
     def array(self) -> Iterator[tuple[int, T]]:
-        """The line and the object of each row of an array.
+        """The line and the object of each row of an array; in place of the line its `place`, if it has several.
 
         Raises:
             RowsError: it is no array, or ends before its end.
@@ -98,7 +104,7 @@ class JsonRows(Generic[T]):
             end = self._line_end()
             line = self._buffer[self._position : end]
             self._position = end
-            yield from self._decoded(line.rstrip())
+            yield from self._decoded(line.rstrip(), self._line)
 
     # -- elements --------------------------------------------------------------------------------------------------
 
@@ -121,6 +127,8 @@ class JsonRows(Generic[T]):
         first = self._line
         self._position += len(text)
         self._line += len(rows) - 1
+        self._rows += len(rows)
+        self._last_line = self._line
         return list(enumerate(rows, first))
 
     def _row(self) -> Iterator[tuple[int, T]]:
@@ -135,13 +143,20 @@ class JsonRows(Generic[T]):
                 pass
             else:
                 self._position += len(line)
-                yield self._line, row
+                yield self._place(self._line), row
                 return
         end = self._object_end()
         text = self._buffer[self._position : end]
         self._position = end
-        yield from self._decoded(text)
+        yield from self._decoded(text, self._place(self._line))
         self._line += text.count(b"\n")
+
+    def _place(self, line: int) -> int:
+        """Where the row is that was read up to here."""
+        self._rows += 1
+        is_shared = line == self._last_line or _FOLLOWED.match(self._buffer, self._position) is not None
+        self._last_line = line
+        return place(line, self._rows if is_shared else 0)
 
     def _newline(self) -> int:
         """Where this line ends, looked for once: a file may be one line of any length."""
@@ -149,13 +164,13 @@ class JsonRows(Generic[T]):
             self._line_ends = self._buffer.find(b"\n", self._position)
         return self._line_ends
 
-    def _decoded(self, text: bytes) -> Iterator[tuple[int, T]]:
+    def _decoded(self, text: bytes, where: int) -> Iterator[tuple[int, T]]:
         try:
             row = self._decode(text)
         except REFUSALS as error:
-            self._refused(self._line, text, error)
+            self._refused(where, text, error)
         else:
-            yield self._line, row
+            yield where, row
 
     def _object_end(self) -> int:
         """Where the object that begins here ends."""
@@ -177,7 +192,7 @@ class JsonRows(Generic[T]):
                     return position
             read = position - self._position
             if not self._more():
-                raise RowsError(self._line, _OPEN)
+                raise RowsError(place(self._line, self._rows + 1 if self._line == self._last_line else 0), _OPEN)
             position = self._position + read
 
     def _line_end(self) -> int:
