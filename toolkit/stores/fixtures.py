@@ -16,7 +16,7 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind
 from toolkit.errors import FixtureError
 from toolkit.stores.directories import Directory
-from toolkit.stores.fixture_files import FORMS, Compression, FileForm, Format, open_chunks, table_of
+from toolkit.stores.fixture_files import FORMS, Compression, FileForm, open_chunks, table_of
 from toolkit.stores.fixture_reader import FixtureReader, read_schema
 from toolkit.stores.fixture_writer import complete, is_unfinished, read_manifest
 from toolkit.stores.spool import SpooledRows
@@ -131,7 +131,7 @@ class FixtureDirectory:
             problems.add(reader.file, line, f"column {name!r} {problem}", _AS_STORED)
 
     def _note_change(self, spec: TableSpec, listed: FixtureFile, rows: int, form: FileForm, progress: Progress) -> None:
-        if form.format is not Format.JSON and rows < listed.rows:
+        if not form.format.is_array and rows < listed.rows:
             # An array that is cut off has no end; lines could be.
             raise FixtureError(
                 f"{self.name}/{listed.file}",
