@@ -432,7 +432,7 @@ def test_a_directory_that_is_not_there_or_holds_no_table_is_told(load: Load) -> 
     assert told.err.startswith("Error: nowhere: there is no such directory.\n")
     told = load()
     require_refusal(told)
-    assert "fixtures: there is no file for any table.\n" in told.err
+    assert "there is no file for any table; letter.json is left out: there is no table 'letter'.\n" in told.err
     assert "<table>.json" in told.err
 
 
@@ -440,8 +440,20 @@ def test_files_of_no_table_are_noted_with_the_nearest(load: Load) -> None:
     put("member.json", [member(1)])
     put("taem.json", [])
     put("member.csv", "email\n")
+    put("01_team.json", [])
+    for name in ("member.jsn", "Teams.xlsx", "sub/team.csv", "member.json.bak", "attachments/team.json", "README.md"):
+        (Path("fixtures") / name).parent.mkdir(exist_ok=True)
+        (Path("fixtures") / name).write_text("")
     told = load()
     assert told.code == 0
+    for name, why in {
+        "01_team.json": "did you mean 'team'?",
+        "member.jsn": "its form is not read",
+        "Teams.xlsx": "its",
+    }.items():
+        assert any(name in line and why in line for line in told.err.splitlines())
+    assert "sub/team.csv is left out: folders are not read" in told.err
+    assert not any(name in told.err for name in ("member.json.bak", "attachments", "README"))
     assert "taem.json is left out: there is no table 'taem'; did you mean 'team'?" in told.err
     assert "member.csv is left out: member.json is there for the same table." in told.err
 

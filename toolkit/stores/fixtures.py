@@ -19,6 +19,7 @@ from toolkit.stores.directories import Directory
 from toolkit.stores.fixture_files import FORMS, Compression, FileForm, open_chunks, table_of
 from toolkit.stores.fixture_reader import FixtureReader, read_schema
 from toolkit.stores.fixture_writer import complete, is_unfinished, read_manifest
+from toolkit.stores.near_files import near_files
 from toolkit.stores.spool import SpooledRows
 
 _AS_STORED = (
@@ -82,7 +83,8 @@ class FixtureDirectory:
         return None
 
     def left_out(self, tables: Collection[str]) -> Iterator[TransferWarning]:
-        """The files that no table has the name of, and those that another file is preferred to."""
+        """The files that no table has the name of or that no form has, and those that another file is preferred to."""
+        yield from near_files(self.directory, tables)
         known = {table.lower(): table for table in tables}
         for name, files in self._files.items():
             if name.lower() not in known:
