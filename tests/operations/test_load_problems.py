@@ -432,7 +432,7 @@ def test_a_directory_that_is_not_there_or_holds_no_table_is_told(load: Load) -> 
     assert told.err.startswith("Error: nowhere: there is no such directory.\n")
     told = load()
     require_refusal(told)
-    assert "there is no file for any table; letter.json is left out: there is no table 'letter'.\n" in told.err
+    assert "there is no file for any table; letter.json is left out: there is no table 'letter'" in told.err
     assert "<table>.json" in told.err
 
 
