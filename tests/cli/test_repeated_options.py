@@ -262,6 +262,16 @@ def converted(*command: str, code: int = 0) -> Callable[[Told], None]:
     return check
 
 
+def inspect_converted(told: Told) -> None:
+    query("UPDATE todo SET description = '', start_time = 1700000000")
+    both = ["todo.description:empty-as-null", "todo.start_time:epoch-s"]
+    (todo,) = told("inspect", "sqlite", "todo", "--for", "duckdb", *pairs("--convert", both))["tables"]
+    why = {each["name"]: each["why"] for each in todo["columns"]}
+    assert why["description"] == why["start_time"] == "Its values are converted."
+    twice = ["todo.start_time:epoch-s", "todo.start_time:epoch-ms"]
+    assert "todo.start_time: epoch-s and epoch-ms" in told.error("inspect", "sqlite", *pairs("--convert", twice))
+
+
 def named_tables(*command: str) -> Callable[[Told], None]:
     def check(told: Told) -> None:
         assert told.tables(*command, "tag", "role", "tag") == ["role", "tag"]
@@ -306,6 +316,7 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "dump-data --key": key_twice("dump-data", "--dir", "d"),
     "load-data --key": key_twice("load-data"),
     "inspect --exclude": inspect_exclude,
+    "inspect --convert": inspect_converted,
     "inspect tables": inspect_tables,
     "sync --match": sync_match,
     "sync --convert": converted(*SYNC),

@@ -138,13 +138,34 @@ def test_a_table_can_be_left_out_and_its_old_file_stays(filled: Config, tmp_path
     dump_data(filled, "sqlite", directory=tmp_path / "out")
     before = files_in(tmp_path / "out")
     execute(filled.database("sqlite"), "UPDATE customer SET name = 'changed'")
-    dump_data(filled, "sqlite", directory=tmp_path / "out", exclude=["customer"])
+    result = dump_data(filled, "sqlite", directory=tmp_path / "out", exclude=["customer"], keep_others=True)
+    assert [(each.outcome, each.table) for each in result.warnings] == [("older file kept", "customer")]
     assert files_in(tmp_path / "out") == before
     dump_data(filled, "sqlite", ["customer"], directory=tmp_path / "out")
     assert {name for name, content in files_in(tmp_path / "out").items() if content != before[name]} == {
         "customer.json",
         MANIFEST,
     }
+
+
+def test_what_an_older_dump_wrote_of_other_tables_goes_unless_it_was_changed_since(
+    filled: Config, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for is_changed in (False, True):
+        dump_data(filled, "sqlite", directory=out)
+        if is_changed:
+            (out / "customer.json").write_bytes((out / "customer.json").read_bytes() + b" ")
+        (out / "own.json").write_text("[]")
+        before = files_in(out)
+        told = dump_data(filled, "sqlite", directory=out, exclude=["customer"], dry_run=True).warnings
+        assert files_in(out) == before
+        assert dump_data(filled, "sqlite", directory=out, exclude=["customer"]).warnings == told
+        outcome = "older file kept" if is_changed else "older file removed"
+        assert [(each.outcome, each.table) for each in told] == [(outcome, "customer")]
+        gone = set() if is_changed else {"customer.json"}
+        assert set(files_in(out)) == set(before) - gone
+        assert "customer" not in json.loads((out / MANIFEST).read_bytes())["tables"]
 
 
 def test_a_dry_run_counts_and_writes_nothing(filled: Config, tmp_path: Path) -> None:

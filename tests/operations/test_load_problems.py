@@ -196,12 +196,6 @@ def test_rows_that_share_a_line_are_told_by_their_number(load: Load) -> None:
     ]
 
 
-@pytest.mark.parametrize(("separator", "shown"), [(";", "';'"), ("\t", "tabs")])
-def test_csv_between_other_signs_than_commas_is_told(load: Load, separator: str, shown: str) -> None:
-    put("team.csv", f"slug{separator}title\na{separator}1,5\n")
-    assert refused(load) == [f"team.csv, line 1: the columns seem to be separated by {shown}: save it with commas"]
-
-
 @pytest.mark.parametrize("beside", ["", '"title": "a \\":b",', '"parent": {"slug": "x"},'])
 def test_a_member_that_a_row_gives_twice_is_told(load: Load, beside: str) -> None:
     put("team.json", f'[{{"slug": "x"}},\n{{{beside} "slug": "a", "id" : 9, "slug": "b"}},\n{{"slug": "c"}}]')
@@ -467,7 +461,7 @@ def test_a_directory_that_is_not_there_or_holds_no_table_is_told(load: Load) -> 
     assert told.err.startswith("Error: nowhere: there is no such directory.\n")
     told = load()
     require_refusal(told)
-    assert "fixtures: there is no file for any table.\n" in told.err
+    assert "there is no file for any table; letter.json is left out: there is no table 'letter'" in told.err
     assert "<table>.json" in told.err
 
 
@@ -475,8 +469,20 @@ def test_files_of_no_table_are_noted_with_the_nearest(load: Load) -> None:
     put("member.json", [member(1)])
     put("taem.json", [])
     put("member.csv", "email\n")
+    put("01_team.json", [])
+    for name in ("member.jsn", "Teams.xlsx", "sub/team.csv", "member.json.bak", "attachments/team.json", "README.md"):
+        (Path("fixtures") / name).parent.mkdir(exist_ok=True)
+        (Path("fixtures") / name).write_text("")
     told = load()
     assert told.code == 0
+    for name, why in {
+        "01_team.json": "did you mean 'team'?",
+        "member.jsn": "its form is not read",
+        "Teams.xlsx": "its",
+    }.items():
+        assert any(name in line and why in line for line in told.err.splitlines())
+    assert "sub/team.csv is left out: folders are not read" in told.err
+    assert not any(name in told.err for name in ("member.json.bak", "attachments", "README"))
     assert "taem.json is left out: there is no table 'taem'; did you mean 'team'?" in told.err
     assert "member.csv is left out: member.json is there for the same table." in told.err
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import itertools
 import json
+import lzma
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -59,16 +62,44 @@ def as_lines() -> bytes:
     return b"\n".join(as_json([row])[1:-1] for row in ROWS) + b"\n"
 
 
-def as_csv() -> bytes:
+def as_csv(separator: str = ",") -> bytes:
     """Text is quoted, NULL is nothing at all."""
-    lines = ["id,code,name,area,is_coastal,facts"]
+    lines = [separator.join(ROWS[0])]
     for row in ROWS:
         cells = ["" if value is None else f'"{str(value).replace(chr(34), chr(34) * 2)}"' for value in row.values()]
-        lines.append(",".join(cells))
+        lines.append(separator.join(cells))
     return "\r\n".join(lines).encode() + b"\r\n"
 
 
-CONTENTS = {Format.JSON: as_json, Format.JSONL: as_lines, Format.CSV: as_csv}
+def as_tsv() -> bytes:
+    return as_csv("\t")
+
+
+YAML = """\
+# What needs no quotes has none.
+- id: 1
+  code: AL
+  name: Alabama
+  area: 135767.00
+  is_coastal: true
+  facts: {a: [1, "}"]}
+- {id: 2, code: "", name: "é \\"q\\"\\n,🎉", area: -0.01, is_coastal: False, facts: []}
+- id: 3
+  code:
+  name: ~
+  area: null
+  is_coastal:
+  facts:
+"""
+CONTENTS = {
+    Format.JSON: as_json,
+    Format.JSONL: as_lines,
+    Format.CSV: as_csv,
+    Format.NDJSON: as_lines,
+    Format.TSV: as_tsv,
+    Format.YAML: YAML.encode,
+    Format.YML: YAML.encode,
+}
 
 
 def compressed(content: bytes, compression: Compression, member: str = "us_state.json") -> bytes:
@@ -76,6 +107,11 @@ def compressed(content: bytes, compression: Compression, member: str = "us_state
         return gzip.compress(content)
     if compression is Compression.ZSTD:
         return bytes(pa.Codec("zstd").compress(content)) if not content else zstd(content)
+    if compression is Compression.BZIP2:
+        return bz2.compress(content[:50]) + bz2.compress(content[50:])
+    if compression is Compression.XZ:
+        # Several streams, with the zeros between them that their format allows.
+        return lzma.compress(content[:50]) + bytes(8) + lzma.compress(content[50:])
     if compression is Compression.ZIP:
         import io
 
@@ -122,11 +158,12 @@ def problems_of(directory: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.suffix)
-@pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
-def test_every_form_is_read_under_names_of_every_case(tmp_path: Path, form: FileForm, case: Any) -> None:
+def test_every_form_is_read_under_names_of_every_case(tmp_path: Path, form: FileForm) -> None:
     content = compressed(CONTENTS[form.format](), form.compression, f"us_state.{form.format}")
-    (tmp_path / case(f"us_state{form.suffix}")).write_bytes(content)
-    assert read(tmp_path) == ROWS
+    for case in (str.lower, str.upper, str.title):
+        (tmp_path / case("here")).mkdir()
+        (tmp_path / case("here") / case(f"us_state{form.suffix}")).write_bytes(content)
+        assert read(tmp_path / case("here")) == ROWS
 
 
 ALCHEMY = [
@@ -465,3 +502,52 @@ def test_a_row_of_another_width_that_is_no_text_prints_no_traceback(
     (problem,) = problems_of(tmp_path)
     assert "line 2: cannot be read on" in problem
     assert "Traceback" not in capfd.readouterr().err
+
+
+# -- yaml ------------------------------------------------------------------------------------------------------------
+
+
+def test_yaml_is_the_text_that_is_written_but_for_numbers_true_false_and_null(tmp_path: Path) -> None:
+    texts = ["no", "on", "0x1F", "1_000", "012", "2024-01-01", "1:30", ".inf", "=", "'12'", '"null"']
+    content = "".join(f"- {{id: {number}, name: {text}}}\n" for number, text in enumerate(texts))
+    (tmp_path / "us_state.yaml").write_text(content)
+    assert [row["name"] for row in read(tmp_path)] == [text.strip("'\"") for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("- &a {id: 1}\n- *a\n", "line 1: references (& and *) are not read: write out what is meant"),
+        ("- id: 1\n  name: !!binary eA==\n", "line 2: the tag 'tag:yaml.org,2002:binary' is not read"),
+        ("- id: 1\n- {? [a] : 1}\n", "line 2: a name of text is expected"),
+        ("id: 1\n", "line 1: a list of rows is expected, each behind a dash"),
+        ("# none\n", "line 1: the file is empty; a list of rows is expected"),
+        ("- id: 1\n- {id: 2\n", "is no YAML that is read"),
+        ("- id: 1\n-  name: 7\n", "line 2: column 'name': 7 is not a string"),
+        ("- facts: " + "[" * 300 + "]" * 300 + "\n", "line 1: a row is nested deeper than 200 levels"),
+    ],
+)
+def test_yaml_that_is_not_read_is_told_with_its_line(tmp_path: Path, content: str, problem: str) -> None:
+    (tmp_path / "us_state.yml").write_text(content)
+    assert problem in "\n".join(problems_of(tmp_path))
+
+
+def test_without_what_reads_yaml_it_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    (tmp_path / "us_state.yaml").write_text("[]")
+    (problem,) = problems_of(tmp_path)
+    assert "where PyYAML is installed (pip install 'toolkit[yaml]')" in problem
+
+
+@pytest.mark.parametrize(("name", "between"), [("csv", ";"), ("csv", "\t"), ("tsv", ",")])
+def test_a_table_of_text_with_another_separator_is_told_as_such(tmp_path: Path, name: str, between: str) -> None:
+    (tmp_path / f"us_state.{name}").write_text(between.join(["id", "name"]) + "\n" + between.join("1x"))
+    (problem,) = problems_of(tmp_path)
+    assert "between its fields, where" in problem
+
+
+@pytest.mark.parametrize("compression", [Compression.BZIP2, Compression.XZ])
+def test_a_bzip2_or_xz_file_that_is_cut_off_is_refused(tmp_path: Path, compression: Compression) -> None:
+    (tmp_path / f"us_state.json.{compression}").write_bytes(compressed(as_json(), compression)[:-9])
+    with pytest.raises(FixtureError, match="is damaged"):
+        read(tmp_path)

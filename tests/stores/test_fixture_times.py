@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,10 +12,8 @@ import sqlalchemy as sa
 from toolkit.core.problems import Problems
 from toolkit.core.tables import select_tables
 from toolkit.errors import FixtureProblemsError
-from toolkit.stores.directories import LocalDirectory
 from toolkit.stores.fixture_files import FileForm, Format
 from toolkit.stores.fixture_reader import FixtureReader
-from toolkit.stores.fixtures import FixtureDirectory
 
 metadata = sa.MetaData()
 event = sa.Table(
@@ -89,11 +86,3 @@ def test_a_distance_that_is_none_is_told_by_row_and_column(value: str) -> None:
 def test_another_object_in_place_of_a_time_is_refused(value: str) -> None:
     with pytest.raises(FixtureProblemsError, match=r"column 'day': .* is not an ISO 8601 date"):
         read(f'[{{"day": {value}}}]')
-
-
-def test_a_directory_knows_whether_rows_of_these_tables_have_relative_times(tmp_path: Path) -> None:
-    (tmp_path / "event.json").write_text(f'[{{"document": "{"x" * (1 << 20)}"}}, {{"day": {{"$now": "-3d"}}}}]')
-    (tmp_path / "other.jsonl").write_text('{"day": "2024-01-01"}\n')
-    directory = FixtureDirectory(LocalDirectory(tmp_path))
-    assert directory.has_relative_times(["other", "event", "none"])
-    assert not directory.has_relative_times(["other", "none"])

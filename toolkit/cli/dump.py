@@ -46,6 +46,11 @@ from toolkit.errors import EXIT_DIFFERENT
 @exclude_column_option
 @convert_option
 @click.option("--attachments", is_flag=True, help="Also keep the files that rows point at, by their hash.")
+@click.option(
+    "--keep-others",
+    is_flag=True,
+    help="Keep what an older dump wrote of tables that are excluded now, or gone. With tables named, all others stay.",
+)
 @click.option("--dry-run", is_flag=True, help="Count rows and files, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @general_options

@@ -80,8 +80,8 @@ def load_data(
 ) -> None:
     """Write fixtures into a database.
 
-    Every table that has a file, or those named: JSON, JSON lines or CSV, plain or compressed. Files are read and
-    checked whole before anything is written.
+    Every table that has a file, or those named: JSON, JSON lines, CSV, TSV or YAML, plain or compressed. Files are read
+    and checked whole before anything is written.
     What the fixtures have of the files that rows point at is put back into the live store.
     """
     from toolkit.cli.output import progress_on_stderr, report

@@ -1,11 +1,11 @@
-"""The rows of a CSV file: every field text; an empty field without quotes is NULL, `""` is an empty text."""
+"""The rows of a CSV or TSV file: every field text; an empty field without quotes is NULL, `""` is an empty text."""
 
 from __future__ import annotations
 
 import csv as python_csv
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -21,10 +21,12 @@ _ROWS = 8_192
 # As much of a file as is searched for its header.
 _PEEKED = 1 << 20
 NOT_UTF8 = "is not UTF-8 text (is it Latin-1? save it as UTF-8)"
+# What others put between fields.
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 class CsvRows:
-    """The rows of a file, and the names in its header.
+    """The rows of a file, and the names in its header; `separator` stands between its fields.
 
     A row that has more or fewer fields than the header, or that is no UTF-8, is given to `refused` with its line;
     reading goes on behind it. Blank lines are passed over, and not counted.
@@ -33,9 +35,10 @@ class CsvRows:
         RowsError: there is no header that can be used.
     """
 
-    def __init__(self, chunks: Iterator[bytes], refused: Callable[[int, str], None]) -> None:
+    def __init__(self, chunks: Iterator[bytes], refused: Callable[[int, str], None], separator: str = ",") -> None:
         self._file = _Chunks(chunks)
         self._refused = refused
+        self._separator = separator
         self._uneven: dict[int, csv.InvalidRow] = {}
         self.header = self._header()
 
@@ -61,10 +64,24 @@ class CsvRows:
             long = f"a row of more than {_BLOCK >> 20} MB is not read, or a quote is missing"
             raise RowsError(row + above + 1, long if "straddl" in text else f"cannot be read on: {text}") from error
 
+    def require_separated(self, known: Container[str]) -> None:
+        """Refuse a header that is one name to nobody's knowledge, but several with another separator.
+
+        Raises:
+            RowsError: there is another one between its names.
+        """
+        (name, *others) = self.header
+        if others or name in known:
+            return
+        for other, shown in _SEPARATORS.items():
+            if other in name and other != self._separator:
+                usual = _SEPARATORS[self._separator]
+                raise RowsError(1, f"has {shown} between its fields, where {usual} are read (tabs in a .tsv file)")
+
     def _header(self) -> list[str]:
         try:
             text = self._file.peek().decode("utf-8-sig", "replace")
-            header = next(filter(None, python_csv.reader(io.StringIO(text, newline=""))), [])
+            header = next(filter(None, python_csv.reader(io.StringIO(text, newline=""), delimiter=self._separator)), [])
         except python_csv.Error as error:
             raise RowsError(1, f"is no header of a CSV file: {error}") from error
         if not any(name.strip() for name in header):
@@ -78,7 +95,7 @@ class CsvRows:
             reader = csv.open_csv(
                 pa.PythonFile(self._file, "r"),
                 csv.ReadOptions(block_size=_BLOCK, use_threads=False),
-                csv.ParseOptions(newlines_in_values=True, invalid_row_handler=self._skip),
+                csv.ParseOptions(delimiter=self._separator, newlines_in_values=True, invalid_row_handler=self._skip),
                 csv.ConvertOptions(
                     check_utf8=False,
                     null_values=[""],
@@ -108,15 +125,6 @@ class CsvRows:
             self._refused(row + above, f"has {fields}, the header {uneven.expected_columns}")
             row, above = row + 1, above + uneven.text.count("\n")
         return row, above
-
-
-def wrong_separator(header: Sequence[str]) -> str | None:
-    """What to say of a header whose names stand between something else than commas; None if it has several names."""
-    found = [shown for sign, shown in _SEPARATORS.items() if len(header) == 1 and sign in header[0]]
-    return f"the columns seem to be separated by {found[0]}: save it with commas" if found else None
-
-
-_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 
 
 @contextmanager

@@ -36,6 +36,9 @@ class Directory(Protocol):
     def files(self, folder: str = "") -> frozenset[str]:
         """The names of all files in it or one of its folders, without those further down."""
 
+    def folders(self) -> frozenset[str]:
+        """The names of the folders in it."""
+
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
 
@@ -96,6 +99,12 @@ class LocalDirectory:
         """The names of all files in it or one of its folders; none if that is not there."""
         with self._translated(), suppress(FileNotFoundError), os.scandir(self.path / folder) as entries:
             return frozenset(entry.name for entry in entries if entry.is_file())
+        return frozenset()
+
+    def folders(self) -> frozenset[str]:
+        """The names of the folders in it; none if it is not there."""
+        with self._translated(), suppress(FileNotFoundError), os.scandir(self.path) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_dir())
         return frozenset()
 
     def has(self, name: str) -> bool:
@@ -199,6 +208,14 @@ class ObjectDirectory:
         with self._translated():
             listed = obstore.list_with_delimiter(self._store, folder.rstrip("/") or None)
         return frozenset(entry["path"].rpartition("/")[2] for entry in listed["objects"])
+
+    def folders(self) -> frozenset[str]:
+        """The names between the prefix and the next slash."""
+        import obstore
+
+        with self._translated():
+            listed = obstore.list_with_delimiter(self._store)
+        return frozenset(prefix.rstrip("/").rpartition("/")[2] for prefix in listed["common_prefixes"])
 
     def has(self, name: str) -> bool:
         """Whether there is such an object."""

@@ -1,17 +1,20 @@
-"""Names and forms of fixture files: `<table>.json`, `.jsonl` or `.csv`, plain or compressed."""
+"""Names and forms of fixture files: `<table>.json`, `.jsonl`, `.csv` and others, plain or compressed."""
 
 from __future__ import annotations
 
+import bz2
 import hashlib
+import lzma
 import re
 import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -42,6 +45,25 @@ class Format(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
+    NDJSON = "ndjson"
+    TSV = "tsv"
+    YAML = "yaml"
+    YML = "yml"
+
+    @property
+    def is_array(self) -> bool:
+        """Whether a file that is cut off has no end, so that it is seen."""
+        return self is Format.JSON
+
+    @property
+    def separator(self) -> str:
+        """What stands between the fields of a table of text; nothing in other files."""
+        return {Format.CSV: ",", Format.TSV: "\t"}.get(self, "")
+
+    @property
+    def is_yaml(self) -> bool:
+        """Whether it is YAML, under either name."""
+        return self in (Format.YAML, Format.YML)
 
 
 class Compression(StrEnum):
@@ -51,6 +73,8 @@ class Compression(StrEnum):
     GZIP = "gz"
     ZSTD = "zst"
     ZIP = "zip"
+    BZIP2 = "bz2"
+    XZ = "xz"
 
 
 _CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
@@ -159,6 +183,8 @@ def open_chunks(directory: Directory, name: str, form: FileForm, seen: Any = Non
                     while chunk := watched.read(_COPIED):
                         copy.write(chunk)
                 yield _limited(_zipped(copy, shown, form), watched, shown)
+        elif form.compression in _UNPACKERS:
+            yield _limited(_unpacked(watched, _UNPACKERS[form.compression]), watched, shown)
         else:
             stream = pa.CompressedInputStream(pa.PythonFile(watched, "r"), _CODECS[form.compression])
             yield _limited(iter(lambda: stream.read(_COPIED), b""), watched, shown)
@@ -203,11 +229,43 @@ def _limited(chunks: Iterator[bytes], file: _Watched, shown: str) -> Iterator[by
             yield chunk
         if not file.bytes:
             raise EOFError("it is empty")  # noqa: TRY301 - told as any other damage
-    except (OSError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        lzma.LZMAError,
+    ) as error:
         raise FixtureError(shown, f"is damaged: it does not decompress ({error})", _RESTORE) from error
 
 
 _RESTORE = "Restore the file, or dump it again; nothing was written."
+# What `xz -9` needs is 65 MB; a file may ask for gigabytes.
+_XZ_BYTES = 128 << 20
+_UNPACKERS: dict[Compression, Callable[[], Any]] = {
+    Compression.BZIP2: bz2.BZ2Decompressor,
+    Compression.XZ: partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, _XZ_BYTES),
+}
+
+
+def _unpacked(file: _Watched, make: Callable[[], Any]) -> Iterator[bytes]:
+    """What all streams of a file hold; the zeros that may be between them are passed over."""
+    unpacker, content = make(), b""
+    while True:
+        if unpacker.eof:
+            content = unpacker.unused_data
+            while not (content := content.lstrip(b"\0")):
+                if not (content := file.read(_COPIED)):
+                    return
+            unpacker = make()
+        elif unpacker.needs_input and not (content := file.read(_COPIED)):
+            raise EOFError("it is cut off")
+        if chunk := unpacker.decompress(content, _COPIED):
+            yield chunk
+        content = b""
 
 
 def _zipped(file: IO[bytes], shown: str, form: FileForm) -> Iterator[bytes]:

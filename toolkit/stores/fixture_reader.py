@@ -26,11 +26,12 @@ from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.core.types import Kind
 from toolkit.core.values import shortened
 from toolkit.stores.counted_chunks import CountedChunks
-from toolkit.stores.csv_rows import NOT_UTF8, CsvRows, wrong_separator
-from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm, Format
+from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
+from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm
 from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
 from toolkit.stores.members import RowDecoder, given_twice
 from toolkit.stores.relative_times import RELATIVE_KINDS, Now, absolute, as_now, now_in_utc
+from toolkit.stores.yaml_rows import yaml_rows
 
 # Beside the table's columns, a row read from a file has its line, which columns were given (one byte each; NULL when
 # all were), and the natural keys of its parents (a JSON object; NULL when there are none).
@@ -90,18 +91,20 @@ class FixtureReader:
 
     def _rows(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[tuple[int, Any]]:
         try:
-            if form.format is Format.CSV:
-                rows_of_text = CsvRows(chunks, self._note)
-                unknown = [name for name in rows_of_text.header if name not in self._fields]
-                if unknown and (problem := wrong_separator(rows_of_text.header)):
-                    raise RowsError(1, problem)  # noqa: TRY301 - told as whatever keeps a file from being read
-                for name in unknown:
-                    self._unknown(1, name)
+            if separator := form.format.separator:
+                rows_of_text = CsvRows(chunks, self._note, separator)
+                rows_of_text.require_separated(self._fields)
+                for name in rows_of_text.header:
+                    if name not in self._fields:
+                        self._unknown(1, name)
                 yield from rows_of_text.rows(self._from_csv)
                 return
             decode, decode_many = self._decoders
+            if form.format.is_yaml:
+                yield from yaml_rows(chunks, decode, self._explain)
+                return
             rows = JsonRows(chunks, decode, self._explain, decode_many)
-            yield from rows.array() if form.format is Format.JSON else rows.lines()
+            yield from rows.array() if form.format.is_array else rows.lines()
         except RowsError as error:
             self.problems.add(self.file, error.line, error.problem)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO
@@ -117,11 +118,27 @@ def complete(directory: Directory) -> None:
         before = old.tables.get(table) if old else None
         if before and before.file not in kept:
             directory.remove(before.file)
+    for file in others_of(old, new.tables).values():
+        if file.file not in kept and is_as_written(directory, file):
+            directory.remove(file.file)
     if new.attachments or (old and old.attachments):
         _remove_forgotten(directory, new)
     if old != new:
         directory.move(STAGING + MANIFEST, MANIFEST)
     directory.remove(STAGING + MANIFEST)
+
+
+def others_of(old: FixtureManifest | None, tables: Collection[str]) -> dict[str, FixtureFile]:
+    """The files of an older dump that are of none of these tables."""
+    return {table: file for table, file in old.tables.items() if table not in tables} if old else {}
+
+
+def is_as_written(directory: Directory, written: FixtureFile) -> bool:
+    """Whether a file is there and holds what a dump wrote."""
+    if directory.size(written.file) != written.bytes:
+        return False
+    with directory.open(written.file) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == written.sha256  # type: ignore[arg-type]
 
 
 def _remove_forgotten(directory: Directory, manifest: FixtureManifest) -> None:

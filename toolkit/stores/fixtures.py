@@ -16,10 +16,11 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind
 from toolkit.errors import FixtureError
 from toolkit.stores.directories import Directory
-from toolkit.stores.fixture_files import FORMS, Compression, FileForm, Format, open_chunks, table_of
+from toolkit.stores.fixture_files import FORMS, Compression, FileForm, open_chunks, table_of
 from toolkit.stores.fixture_reader import FixtureReader, read_schema
 from toolkit.stores.fixture_writer import complete, is_unfinished, read_manifest
-from toolkit.stores.relative_times import SIGN, now_in_utc
+from toolkit.stores.near_files import near_files
+from toolkit.stores.relative_times import now_in_utc
 from toolkit.stores.spool import SpooledRows
 
 _AS_STORED = (
@@ -85,26 +86,9 @@ class FixtureDirectory:
             )
         return None
 
-    def has_relative_times(self, tables: Collection[str]) -> bool:
-        """Whether the rows of any of these tables are others tomorrow, because a time in them is relative to now.
-
-        Raises:
-            StoreError, FixtureError: a file cannot be read, or is damaged.
-        """
-        found = (self.file_of(table) for table in tables)
-        return any(self._mentions(name, form, SIGN) for name, form in filter(None, found))
-
-    def _mentions(self, name: str, form: FileForm, sign: bytes) -> bool:
-        behind = b""
-        with open_chunks(self.directory, name, form) as chunks:
-            for chunk in chunks:
-                if sign in behind + chunk:
-                    return True
-                behind = chunk[1 - len(sign) :]
-        return False
-
     def left_out(self, tables: Collection[str]) -> Iterator[TransferWarning]:
-        """The files that no table has the name of, and those that another file is preferred to."""
+        """The files that no table has the name of or that no form has, and those that another file is preferred to."""
+        yield from near_files(self.directory, tables)
         known = {table.lower(): table for table in tables}
         for name, files in self._files.items():
             if name.lower() not in known:
@@ -153,7 +137,7 @@ class FixtureDirectory:
             problems.add(reader.file, line, f"column {name!r} {problem}", _AS_STORED)
 
     def _note_change(self, spec: TableSpec, listed: FixtureFile, rows: int, form: FileForm, progress: Progress) -> None:
-        if form.format is not Format.JSON and rows < listed.rows:
+        if not form.format.is_array and rows < listed.rows:
             # An array that is cut off has no end; lines could be.
             raise FixtureError(
                 f"{self.name}/{listed.file}",
