@@ -32,7 +32,7 @@ from toolkit.operations.reflection.parts import parts
 from toolkit.operations.reflection.reasons import reason
 from toolkit.operations.reflection.reflection import Wanted, chosen, require_known, schema_of
 from toolkit.operations.reflection.unfit import MASK, unfit
-from toolkit.operations.transfer.conversion_options import conversion_place
+from toolkit.operations.transfer.conversion_options import conversion_place, conversions
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -145,6 +145,8 @@ class Look:
         places = (conversion_place(schema.metadata, option) for option in wanted.convert)
         converted = frozenset((spec.name, column) for spec, column, _ in places)
         schema = with_converted(schema, wanted.convert)
+        # Refuses two for one column, and what makes nothing of a column's values.
+        conversions(schema.metadata, (), wanted.convert)
         names, left = chosen(schema.metadata.tables, wanted)
         there = Made(schema) if kind is None or is_own else made(schema, kind)
         return cls(connection, kind, schema, there, names, left, converted)
