@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from toolkit.testing.seeds import Seed
 
 DATABASES = ("sqlite", "postgres", "duckdb")
+_ARGUMENTS = ("tables", "fixtures", "databases", "match", "mode", "exclude")
 MARKER = (
-    "toolkit(tables=[...], fixtures='directory', databases=[...]): what the toolkit_* fixtures of a test hold; "
-    "tables=[] for a schema without rows."
+    "toolkit(tables=[...], fixtures='directory', databases=[...], match={table: [columns]}, mode='upsert', "
+    "exclude=[...]): what the toolkit_* fixtures of a test hold; tables=[] for a schema without rows."
 )
 
 
@@ -122,9 +123,9 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
     """The arguments of a test's markers; the nearest one says."""
     found: dict[str, Any] = {}
     for mark in node.iter_markers("toolkit"):
-        unknown = [*map(repr, mark.args), *(set(mark.kwargs) - {"tables", "fixtures", "databases"})]
+        unknown = [*map(repr, mark.args), *(set(mark.kwargs) - set(_ARGUMENTS))]
         if unknown:
-            _fail(f"@pytest.mark.toolkit does not take {unknown[0]}.\nIt takes tables, fixtures and databases by name.")
+            _fail(f"@pytest.mark.toolkit does not take {unknown[0]}.\nIt takes {', '.join(_ARGUMENTS)} by name.")
         found = {**mark.kwargs, **found}
     return found
 
@@ -251,14 +252,20 @@ def _directory(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
 
 
 def _seed(node: pytest.Item, config: Config) -> Seed:
+    from toolkit.config.loading import LOAD_MODES
     from toolkit.testing.seeds import Seed
 
     marked = _marked(node)
-    tables, fixtures = marked.get("tables"), marked.get("fixtures")
+    tables, fixtures, mode = marked.get("tables"), marked.get("fixtures"), marked.get("mode")
+    if mode not in (None, *LOAD_MODES):
+        _fail(f"@pytest.mark.toolkit(mode=…): there is no mode {mode!r}.\nKnown: {', '.join(LOAD_MODES)}.")
     return Seed(
         config,
         _path(node.config, fixtures) if fixtures else config.fixtures,
         None if tables is None else tuple(sorted(set(tables))),
+        tuple(sorted((table, tuple(columns)) for table, columns in marked.get("match", {}).items())),
+        mode,
+        tuple(sorted(set(marked.get("exclude", ())))),
     )
 
 

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 
 from tests.operations.databases import connected
 from tests.operations.outcomes import counts
-from toolkit.config import Config, Database
-from toolkit.errors import FixtureProblemsError
+from toolkit.config import Config, Database, load_config
+from toolkit.errors import FixtureProblemsError, ToolkitError
 from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.transfer.options import Mode, Options
 
 OWN_ENVIRONMENT = "from toolkit.migration_environment import run_migrations\n\nrun_migrations()\n"
 APPLICATIONS_ENVIRONMENT = "raise RuntimeError('it connects to what the application names')\n"
@@ -101,3 +102,24 @@ def test_a_dry_run_knows_what_migrations_insert_or_says_that_it_does_not(club: C
         assert told.schema_from == "1 migration to revision 0001"
         assert counts(told) == {"member": (1, 0, 0, 0), "team": (0, 1, 0, 0), "post": (1, 0, 0, 0)}
     assert set(tables_in(database)) <= {""}
+
+
+def test_settings_say_how_fixtures_are_loaded_where_a_load_does_not(club: Config, tmp_path: Path) -> None:
+    settings = '[load]\nmode = "replace"\nexclude = ["post"]\nmatch.team = ["slug"]\n'
+    (tmp_path / "toolkit.toml").write_text(settings)
+    config = replace(club, load=load_config(tmp_path, {}).load)
+    put(config, POSTS | {"team": [{"id": 9, "slug": "guest", "title": "Told"}]})
+    told = counts(load_data(config, "sqlite"))
+    assert told == {"member": (1, 0, 0, 0), "team": (0, 1, 0, 1)}
+    assert read(config.database("sqlite"), "SELECT id, slug, title FROM team") == [(2, "guest", "Told")]
+    told = counts(load_data(config, "sqlite", ["post"], options=Options(mode=Mode.INSERT)))
+    assert told == {"post": (1, 0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    "line", ["mode = 'soft'", "mode = 1", "matches = {}", "match = 1", "match.a = 'b'", "exclude = 'a'"]
+)
+def test_a_setting_of_loads_that_is_none_is_told(tmp_path: Path, line: str) -> None:
+    (tmp_path / "toolkit.toml").write_text(f"[load]\n{line}\n")
+    with pytest.raises(ToolkitError, match=r"toolkit\.toml"):
+        load_config(tmp_path, {})

@@ -28,6 +28,9 @@ class Seed:
     config: Config = field(compare=False)
     directory: Path
     tables: tuple[str, ...] | None = None
+    match: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    mode: str | None = None
+    exclude: tuple[str, ...] = ()
 
     def digest(self, database: Database) -> str:
         """A name for the content: it changes with anything that a database filled from it depends on.
@@ -42,6 +45,7 @@ class Seed:
         # A default such as "now" is as old as the template.
         digest.update(f"{_today()}\n".encode())
         digest.update(f"{(self.config.metadata, self.config.version_table, self.tables)}\n".encode())
+        digest.update(f"{(self.match, self.mode, self.exclude, self.config.load)}\n".encode())
         for definition in definitions(metadata, database.url.get_dialect()()):
             digest.update(f"{definition}\n".encode())
         models = _model_files(metadata, self.config.metadata)
@@ -56,13 +60,22 @@ class Seed:
         from toolkit.operations.fixtures.attachments import AttachmentMode
         from toolkit.operations.fixtures.load import load_data
         from toolkit.operations.migrations.schema import ensure_schema
+        from toolkit.operations.transfer.options import Mode, Options
 
         config = replace(self.config, databases={**self.config.databases, database.name: database})
-        if self.tables == ():
+        if self.tables == () or self.exclude or config.load.exclude:
+            # Tables without rows are there, too, where a load would make none of those it leaves out.
             ensure_schema(database, config)
-        else:
+        if self.tables != ():
             load_data(
-                config, database.name, self.tables or (), directory=self.directory, attachments=AttachmentMode.LEAVE
+                config,
+                database.name,
+                self.tables or (),
+                directory=self.directory,
+                exclude=self.exclude,
+                match=dict(self.match),
+                options=Options(mode=Mode(self.mode or config.load.mode)),
+                attachments=AttachmentMode.LEAVE,
             )
 
     def _fixtures(self) -> list[Path]:
