@@ -104,6 +104,64 @@ def test_a_dry_run_knows_what_migrations_insert_or_says_that_it_does_not(club: C
     assert set(tables_in(database)) <= {""}
 
 
+NESTED = sa.MetaData()
+COUNTRY = sa.Table("country", NESTED, sa.Column("id", sa.Integer, primary_key=True), sa.Column("code", sa.String(2)))
+AUTHOR = sa.Table(
+    "author",
+    NESTED,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(20)),
+    sa.Column("country_id", sa.ForeignKey("country.id")),
+    sa.Column("teacher_id", sa.ForeignKey("author.id")),
+)
+BOOK = sa.Table(
+    "book",
+    NESTED,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("title", sa.String(20)),
+    sa.Column("author_id", sa.ForeignKey("author.id")),
+)
+A_REVIEW = sa.Table(
+    "a_review", NESTED, sa.Column("id", sa.Integer, primary_key=True), sa.Column("book_id", sa.ForeignKey("book.id"))
+)
+
+
+def test_natural_keys_hold_natural_keys_of_any_depth(config: Config, database: Database, tmp_path: Path) -> None:
+    reference = "tests.operations.test_load_migrated:NESTED"
+    shelf = replace(config, metadata=reference, migrations=tmp_path / "none", fixtures=tmp_path)
+    countries = [{"id": 1, "code": "fr"}, {"id": 2, "code": "ca"}]
+    authors = [{"id": n, "name": "Ada", "country": {"code": code}} for n, code in ((1, "fr"), (2, "ca"))]
+    books = [
+        {"id": n, "title": "One", "author": {"name": "Ada", "country": {"code": c}}} for n, c in ((5, "fr"), (6, "ca"))
+    ]
+    named = {"title": "One", "author": {"name": "Ada", "country": {"code": "ca"}}}
+    put(shelf, {"country": countries, "author": authors, "book": books, "a_review": [{"id": 1, "book": named}]})
+    load_data(shelf, database.name)
+    assert read(database, "SELECT book_id FROM a_review") == [(6,)]
+    # Whatever is not in the files is in the database.
+    (tmp_path / "book.json").unlink()
+    lost = [
+        {"id": 2, "book": {"title": "One", "author": {"name": "Ada"}}},
+        {"id": 3, "book": {"title": "One", "author": {"name": "Bo"}}},
+        {"id": 4, "book": {"title": "One", "author": {"name": "Ada", "country": {"code": "fr"}}}},
+        {"id": 5, "book": {"title": "One", "author": {"name": "Ada", "teacher": {"name": "Bo"}}}},
+    ]
+    put(shelf, {"a_review": lost})
+    with pytest.raises(FixtureProblemsError) as caught:
+        load_data(shelf, database.name)
+    assert caught.value.problems == (
+        'a_review.json, line 2: \'book.author\': {"name":"Ada"} is several rows of author',
+        'a_review.json, line 3: \'book.author\': {"name":"Bo"} is no row of author',
+        (
+            "a_review.json, line 5: 'book.author.teacher': rows that point at one another are not found so; "
+            "give 'teacher_id'"
+        ),
+    )
+    put(shelf, {"a_review": lost[2:3]})
+    load_data(shelf, database.name)
+    assert read(database, "SELECT book_id FROM a_review WHERE id = 4") == [(5,)]
+
+
 def test_settings_say_how_fixtures_are_loaded_where_a_load_does_not(club: Config, tmp_path: Path) -> None:
     settings = '[load]\nmode = "replace"\nexclude = ["post"]\nmatch.team = ["slug"]\n'
     (tmp_path / "toolkit.toml").write_text(settings)
