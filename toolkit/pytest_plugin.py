@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 
 # The fixtures that say which database a test has, and which one the session.
 _OF_TEST, _OF_SESSION = "_toolkit_name", "_toolkit_session_name"
+_ARGUMENTS = ("tables", "fixtures", "databases", "match", "mode", "exclude")
 MARKER = (
-    "toolkit(tables=[...], fixtures='directory', databases=[...]): what the toolkit_* fixtures of a test hold; "
-    "tables=[] for a schema without rows."
+    "toolkit(tables=[...], fixtures='directory', databases=[...], match={table: [columns]}, mode='upsert', "
+    "exclude=[...]): what the toolkit_* fixtures of a test hold; tables=[] for a schema without rows."
 )
 
 
@@ -157,9 +158,9 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
     """The arguments of a test's markers; the nearest one says."""
     found: dict[str, Any] = {}
     for mark in node.iter_markers("toolkit"):
-        unknown = [*map(repr, mark.args), *(set(mark.kwargs) - {"tables", "fixtures", "databases"})]
+        unknown = [*map(repr, mark.args), *(set(mark.kwargs) - set(_ARGUMENTS))]
         if unknown:
-            _fail(f"@pytest.mark.toolkit does not take {unknown[0]}.\nIt takes tables, fixtures and databases by name.")
+            _fail(f"@pytest.mark.toolkit does not take {unknown[0]}.\nIt takes {', '.join(_ARGUMENTS)} by name.")
         found = {**mark.kwargs, **found}
     return found
 
@@ -327,12 +328,18 @@ def toolkit_rollback(_toolkit_session: SessionDatabase) -> Iterator[None]:
 
 
 def _seed(node: pytest.Item, config: Config) -> Seed:
+    from toolkit.config.loading import LOAD_MODES
     from toolkit.testing.seeds import Seed
 
     marked = _marked(node)
-    tables, fixtures = marked.get("tables"), marked.get("fixtures")
+    tables, fixtures, mode = marked.get("tables"), marked.get("fixtures"), marked.get("mode")
+    if mode not in (None, *LOAD_MODES):
+        _fail(f"@pytest.mark.toolkit(mode=…): there is no mode {mode!r}.\nKnown: {', '.join(LOAD_MODES)}.")
     return Seed(
         config,
         path_of(node.config, fixtures) if fixtures else config.fixtures,
         None if tables is None else tuple(sorted(set(tables))),
+        tuple(sorted((table, tuple(columns)) for table, columns in marked.get("match", {}).items())),
+        mode,
+        tuple(sorted(set(marked.get("exclude", ())))),
     )

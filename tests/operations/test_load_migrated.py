@@ -13,9 +13,10 @@ import sqlalchemy as sa
 
 from tests.operations.databases import connected
 from tests.operations.outcomes import counts
-from toolkit.config import Config, Database
-from toolkit.errors import FixtureProblemsError
+from toolkit.config import Config, Database, load_config
+from toolkit.errors import FixtureProblemsError, ToolkitError
 from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.transfer.options import Mode, Options
 
 OWN_ENVIRONMENT = "from toolkit.migration_environment import run_migrations\n\nrun_migrations()\n"
 APPLICATIONS_ENVIRONMENT = "raise RuntimeError('it connects to what the application names')\n"
@@ -101,3 +102,82 @@ def test_a_dry_run_knows_what_migrations_insert_or_says_that_it_does_not(club: C
         assert told.schema_from == "1 migration to revision 0001"
         assert counts(told) == {"member": (1, 0, 0, 0), "team": (0, 1, 0, 0), "post": (1, 0, 0, 0)}
     assert set(tables_in(database)) <= {""}
+
+
+NESTED = sa.MetaData()
+COUNTRY = sa.Table("country", NESTED, sa.Column("id", sa.Integer, primary_key=True), sa.Column("code", sa.String(2)))
+AUTHOR = sa.Table(
+    "author",
+    NESTED,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(20)),
+    sa.Column("country_id", sa.ForeignKey("country.id")),
+    sa.Column("teacher_id", sa.ForeignKey("author.id")),
+)
+BOOK = sa.Table(
+    "book",
+    NESTED,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("title", sa.String(20)),
+    sa.Column("author_id", sa.ForeignKey("author.id")),
+)
+A_REVIEW = sa.Table(
+    "a_review", NESTED, sa.Column("id", sa.Integer, primary_key=True), sa.Column("book_id", sa.ForeignKey("book.id"))
+)
+
+
+def test_natural_keys_hold_natural_keys_of_any_depth(config: Config, database: Database, tmp_path: Path) -> None:
+    reference = "tests.operations.test_load_migrated:NESTED"
+    shelf = replace(config, metadata=reference, migrations=tmp_path / "none", fixtures=tmp_path)
+    countries = [{"id": 1, "code": "fr"}, {"id": 2, "code": "ca"}]
+    authors = [{"id": n, "name": "Ada", "country": {"code": code}} for n, code in ((1, "fr"), (2, "ca"))]
+    books = [
+        {"id": n, "title": "One", "author": {"name": "Ada", "country": {"code": c}}} for n, c in ((5, "fr"), (6, "ca"))
+    ]
+    named = {"title": "One", "author": {"name": "Ada", "country": {"code": "ca"}}}
+    put(shelf, {"country": countries, "author": authors, "book": books, "a_review": [{"id": 1, "book": named}]})
+    load_data(shelf, database.name)
+    assert read(database, "SELECT book_id FROM a_review") == [(6,)]
+    # Whatever is not in the files is in the database.
+    (tmp_path / "book.json").unlink()
+    lost = [
+        {"id": 2, "book": {"title": "One", "author": {"name": "Ada"}}},
+        {"id": 3, "book": {"title": "One", "author": {"name": "Bo"}}},
+        {"id": 4, "book": {"title": "One", "author": {"name": "Ada", "country": {"code": "fr"}}}},
+        {"id": 5, "book": {"title": "One", "author": {"name": "Ada", "teacher": {"name": "Bo"}}}},
+    ]
+    put(shelf, {"a_review": lost})
+    with pytest.raises(FixtureProblemsError) as caught:
+        load_data(shelf, database.name)
+    assert caught.value.problems == (
+        'a_review.json, line 2: \'book.author\': {"name":"Ada"} is several rows of author',
+        'a_review.json, line 3: \'book.author\': {"name":"Bo"} is no row of author',
+        (
+            "a_review.json, line 5: 'book.author.teacher': rows that point at one another are not found so; "
+            "give 'teacher_id'"
+        ),
+    )
+    put(shelf, {"a_review": lost[2:3]})
+    load_data(shelf, database.name)
+    assert read(database, "SELECT book_id FROM a_review WHERE id = 4") == [(5,)]
+
+
+def test_settings_say_how_fixtures_are_loaded_where_a_load_does_not(club: Config, tmp_path: Path) -> None:
+    settings = '[load]\nmode = "replace"\nexclude = ["post"]\nmatch.team = ["slug"]\n'
+    (tmp_path / "toolkit.toml").write_text(settings)
+    config = replace(club, load=load_config(tmp_path, {}).load)
+    put(config, POSTS | {"team": [{"id": 9, "slug": "guest", "title": "Told"}]})
+    told = counts(load_data(config, "sqlite"))
+    assert told == {"member": (1, 0, 0, 0), "team": (0, 1, 0, 1)}
+    assert read(config.database("sqlite"), "SELECT id, slug, title FROM team") == [(2, "guest", "Told")]
+    told = counts(load_data(config, "sqlite", ["post"], options=Options(mode=Mode.INSERT)))
+    assert told == {"post": (1, 0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    "line", ["mode = 'soft'", "mode = 1", "matches = {}", "match = 1", "match.a = 'b'", "exclude = 'a'"]
+)
+def test_a_setting_of_loads_that_is_none_is_told(tmp_path: Path, line: str) -> None:
+    (tmp_path / "toolkit.toml").write_text(f"[load]\n{line}\n")
+    with pytest.raises(ToolkitError, match=r"toolkit\.toml"):
+        load_config(tmp_path, {})

@@ -210,3 +210,28 @@ def test_the_recipes_in_the_readme_run(project: Project) -> None:
         (project.pytester.path / path).write_text(textwrap.dedent(source))
     project.settings("toolkit_databases = sqlite postgres", "pythonpath = .")
     project.run().assert_outcomes(passed=20)
+
+
+def test_a_test_says_how_its_fixtures_are_loaded(project: Project) -> None:
+    project.fixture("item", {"name": "bread"}, {"name": "salt"})
+    project.fixture("price", {"id": 1})
+    project.settings("toolkit_databases = sqlite")
+    project.test("""
+        @pytest.mark.toolkit(match={"item": ["name"]}, exclude=["price"], mode="insert")
+        def test_rows(toolkit_session):
+            rows = toolkit_session.execute(text("SELECT id, name FROM item ORDER BY id")).all()
+            assert rows == [(1, "bread"), (2, "salt")]
+            assert toolkit_session.scalar(text("SELECT count(*) FROM price")) == 0
+
+        def test_no_match(toolkit_session):
+            pass
+
+        @pytest.mark.toolkit(mode="delete")
+        def test_no_mode(toolkit_session):
+            pass
+    """)
+    result = project.run()
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(
+        ["*lacks id, and no unique key of item*", "*there is no mode 'delete'.", "Known: upsert, insert, replace."]
+    )

@@ -30,7 +30,11 @@ def test_a_wrong_setting_stops_the_run(project: Project, line: str, fact: str, a
 @pytest.mark.parametrize(
     ("marker", "fact", "advice"),
     [
-        ("'item'", "@pytest.mark.toolkit does not take 'item'.", "It takes tables, fixtures and databases by name."),
+        (
+            "'item'",
+            "@pytest.mark.toolkit does not take 'item'.",
+            "It takes tables, fixtures, databases, match, mode, exclude by name.",
+        ),
         ("table=['item']", "@pytest.mark.toolkit does not take table.", "It takes *"),
         ("databases=['oracle']", "*databases=…): there is no database 'oracle'.", "Known: *"),
         ("databases='sqlite'", "*databases=…): 'sqlite' is not a list of databases.", "Write it like *"),

@@ -38,10 +38,8 @@ from toolkit.config import DEFAULT_DATABASE
 @click.option(
     "--mode",
     type=click.Choice(["upsert", "insert", "replace"]),
-    default="upsert",
-    show_default=True,
     help="Insert or update; only insert, and refuse rows that are there; or also delete all other rows of "
-    "these tables.",
+    "these tables.  [default: upsert]",
 )
 @selection_options
 @match_option
@@ -63,7 +61,7 @@ def load_data(
     tables: tuple[str, ...],
     target: str,
     directory: str | None,
-    mode: str,
+    mode: str | None,
     match: dict[str, tuple[str, ...]],
     set_values: dict[str, str],
     ignore_revision: bool,
@@ -94,7 +92,7 @@ def load_data(
     attachments = AttachmentMode.PUT
     if no_attachments or overwrite_attachments:
         attachments = AttachmentMode.LEAVE if no_attachments else AttachmentMode.OVERWRITE
-    options = make_options(no_verify, batch_rows, commit_every, mode, hold_triggers=hold_triggers)
+    options = make_options(no_verify, batch_rows, commit_every, mode or ctx.obj.load.mode, hold_triggers=hold_triggers)
     with progress_on_stderr() as progress:
         result = run(
             ctx.obj,

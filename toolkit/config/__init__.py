@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toolkit.config.databases import DEFAULT_DATABASE, name_of, parse_databases
+from toolkit.config.loading import LoadSettings, parse_load
 from toolkit.config.settings import find_settings, from_environment, text, texts
 from toolkit.config.stores import Store, moved, parse_stores
 from toolkit.engines.database import Database
@@ -34,6 +35,7 @@ class Config:
     version_table: str | None = None
     convert: tuple[str, ...] = ()
     stores: Mapping[str, Store] = field(default_factory=dict)
+    load: LoadSettings = field(default_factory=LoadSettings)
     _given: dict[str, Store] = field(default_factory=dict, repr=False, compare=False)
 
     def database(self, name_or_url: str) -> Database:
@@ -84,7 +86,7 @@ def load_config(
     """
     environ = {key: value for key, value in (os.environ if environ is None else environ).items() if key != TEST_SERVER}
     root, source, table = find_settings(directory or Path.cwd())
-    known = ("metadata", "migrations", "version_table", "fixtures", "convert", "databases", "stores")
+    known = ("metadata", "migrations", "version_table", "fixtures", "convert", "load", "databases", "stores")
     unknown = set(table) - set(known)
     if "tool" in unknown:
         raise ConfigurationError(
@@ -108,6 +110,7 @@ def load_config(
         fixtures=root / text(table, "fixtures", source, "fixtures"),
         stores=stores,
         convert=texts(table, "convert", source),
+        load=parse_load(table.get("load", {}), source),
     )
 
 

@@ -31,6 +31,9 @@ class Seed:
     config: Config = field(compare=False)
     directory: Path
     tables: tuple[str, ...] | None = None
+    match: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    mode: str | None = None
+    exclude: tuple[str, ...] = ()
 
     def digest(self, database: Database) -> str:
         """A name for the content: it changes with anything that a database filled from it depends on.
@@ -45,7 +48,7 @@ class Seed:
         fixtures = self._fixtures()
         # A default such as "now" is as old as the template.
         digest.update(f"{_moment(smallest_unit(fixtures))}\n".encode())
-        digest.update(f"{(self.tables, _settings(self.config))}\n".encode())
+        digest.update(f"{(self.tables, self.match, self.mode, self.exclude, _settings(self.config))}\n".encode())
         for definition in definitions(metadata, database.url.get_dialect()()):
             digest.update(f"{definition}\n".encode())
         models = _model_files(metadata, self.config.metadata)
@@ -60,13 +63,23 @@ class Seed:
         from toolkit.operations.fixtures.attachments import AttachmentMode
         from toolkit.operations.fixtures.load import load_data
         from toolkit.operations.migrations.schema import ensure_schema
+        from toolkit.operations.transfer.options import Mode, Options
 
         config = replace(self.config, databases={**self.config.databases, database.name: database})
-        if self.tables == ():
+        if self.tables == () or self.exclude or config.load.exclude:
+            # Tables without rows are there, too, where a load would make none of those it leaves out.
             ensure_schema(database, config)
+        if self.tables == ():
             return []
         result = load_data(
-            config, database.name, self.tables or (), directory=self.directory, attachments=AttachmentMode.LEAVE
+            config,
+            database.name,
+            self.tables or (),
+            directory=self.directory,
+            exclude=self.exclude,
+            match=dict(self.match),
+            options=Options(mode=Mode(self.mode or config.load.mode)),
+            attachments=AttachmentMode.LEAVE,
         )
         return [
             each.reason if each.table in each.reason else f"{each.place}: {each.reason}" for each in result.warnings
