@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -505,3 +506,55 @@ def test_the_command_tells_each_file(
         ("customer", 1, "customer.json.gz")
     ]
     assert run(["dump-data", "--where", "nonsense"]) == 2
+
+
+@pytest.mark.parametrize("form", [["--format", "json"], ["--format", "jsonl"]])
+def test_one_table_goes_through_standard_output_and_input(
+    filled: Config,
+    tmp_path: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    form: list[str],
+) -> None:
+    monkeypatch.chdir(settings(filled, tmp_path))
+    assert run(["dump-data", "customer", "--from", "sqlite", "--dir", "-", *form]) == 0
+    shown = capfdbinary.readouterr()
+    assert b"customer" in shown.err
+    run(["dump-data", "customer", "--from", "sqlite", "--dir", "d", *form])
+    (file,) = Path("d").glob("customer.*")
+    assert shown.out == file.read_bytes()
+    assert not Path("-").exists()
+    capfdbinary.readouterr()
+    content = io.BytesIO(b"\xef\xbb\xbf \n" + shown.out)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content))
+    execute(filled.database("sqlite"), "UPDATE customer SET name = 'changed' WHERE id = 1")
+    assert run(["load-data", "customer", "--to", "sqlite", "--dir", "-"]) == 0
+    assert capfdbinary.readouterr().out.startswith(b"standard input -> sqlite\n")
+    run(["dump-data", "customer", "--from", "sqlite", "--dir", "again", *form])
+    assert files_in(Path("again")) == files_in(Path("d"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["dump-data", "--dir", "-"], "toolkit dump-data TABLE --dir -"),
+        (["dump-data", "customer", "--dir", "-", "--json"], "leave out --json"),
+        (["load-data", "customer", "category", "--dir", "-"], "toolkit load-data TABLE --dir -"),
+        (["load-data", "--dir", "d/customer.json"], "toolkit load-data customer --dir d"),
+        (["load-data", "d/customer.csv.gz"], "toolkit load-data customer --dir d"),
+        (["dump-data", "customer", "--dir", "d/customer.json"], "toolkit dump-data customer --dir d"),
+        (["dump-data", "customer", "--dir", "/dev/null"], "--dir - is standard output"),
+    ],
+)
+def test_a_file_in_place_of_a_directory_is_answered_with_what_to_write(
+    filled: Config,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    told: str,
+) -> None:
+    monkeypatch.chdir(settings(filled, tmp_path))
+    assert run([*arguments, "--to" if "load-data" in arguments else "--from", "sqlite"]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "d").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -30,7 +32,10 @@ from toolkit.errors import EXIT_DIFFERENT
     help="Source: a database's name, or a URL.",
 )
 @click.option(
-    "--dir", "directory", metavar="DIR", help="Where to: a directory, or an object store's URL.  [default: fixtures]"
+    "--dir",
+    "directory",
+    metavar="DIR",
+    help="Where to: a directory, an object store's URL, or - for standard output (one table).  [default: fixtures]",
 )
 @click.option(
     "--format",
@@ -72,23 +77,33 @@ def dump_data(
     One row a line, ordered by primary key, byte for byte the same from whichever engine. The old files stay until all
     new ones are written. Files that rows point at and that could not be read are told, and the exit code is 3.
     """
-    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.output import progress_on_stderr, report, results_on_stderr, script_stream
     from toolkit.cli.render import show_dump
     from toolkit.operations.fixtures.dump import Compression, FileForm, Format
     from toolkit.operations.fixtures.dump import dump_data as run
+    from toolkit.operations.fixtures.one_table import STANDARD, place_of, require_place
 
     form = FileForm(Format(format_), Compression(compress))
-    with progress_on_stderr() as progress:
-        result = run(
-            ctx.obj,
-            source,
-            tables,
-            directory=directory,
-            form=form,
-            dry_run=dry_run,
-            progress=progress,
-            **which,
-        )
-    done = "" if dry_run else f"The files are written to {result.directory}"
-    report(result, show_dump, as_json=as_json, done=done)
+    require_place("dump-data", tables, directory)
+    is_standard = directory == STANDARD
+    if is_standard and (as_json or which["attachments"]):
+        raise click.UsageError("--dir - writes the rows alone: leave out --json and --attachments.")
+    with (
+        place_of(directory, tables, output=script_stream() if is_standard else None) as into,
+        results_on_stderr() if is_standard else nullcontext(),
+    ):
+        with progress_on_stderr() as progress:
+            result = run(
+                ctx.obj,
+                source,
+                tables,
+                directory=into,
+                form=form,
+                dry_run=dry_run,
+                progress=progress,
+                **which,
+            )
+        result = replace(result, directory=STANDARD) if is_standard else result
+        done = "" if dry_run else f"The files are written to {result.directory}"
+        report(result, show_dump, as_json=as_json, done=done)
     return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0

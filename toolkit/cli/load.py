@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -33,7 +34,8 @@ from toolkit.config import DEFAULT_DATABASE
     "--dir",
     "directory",
     metavar="DIR",
-    help="Where the fixtures are: a directory, or an object store's URL.  [default: fixtures]",
+    help="Where the fixtures are: a directory, an object store's URL, or - for standard input (one table, JSON).  "
+    "[default: fixtures]",
 )
 @click.option(
     "--mode",
@@ -82,10 +84,11 @@ def load_data(
     and checked whole before anything is written.
     What the fixtures have of the files that rows point at is put back into the live store.
     """
-    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.output import input_stream, progress_on_stderr, report
     from toolkit.cli.render import show_transfer
     from toolkit.operations.fixtures.attachments import AttachmentMode
     from toolkit.operations.fixtures.load import load_data as run
+    from toolkit.operations.fixtures.one_table import STANDARD, place_of, require_place
 
     if no_attachments and overwrite_attachments:
         raise click.UsageError("Either --no-attachments or --overwrite-attachments.")
@@ -93,12 +96,14 @@ def load_data(
     if no_attachments or overwrite_attachments:
         attachments = AttachmentMode.LEAVE if no_attachments else AttachmentMode.OVERWRITE
     options = make_options(no_verify, batch_rows, commit_every, mode or ctx.obj.load.mode, hold_triggers=hold_triggers)
-    with progress_on_stderr() as progress:
+    require_place("load-data", tables, directory)
+    given = input_stream() if directory == STANDARD else None
+    with place_of(directory, tables, given=given) as files, progress_on_stderr() as progress:
         result = run(
             ctx.obj,
             target,
             tables,
-            directory=directory,
+            directory=files,
             match=match,
             set_values=set_values,
             dry_run=dry_run,
@@ -109,5 +114,6 @@ def load_data(
             progress=progress,
             **which,
         )
+    result = replace(result, source="standard input") if directory == STANDARD else result
     done = "" if dry_run else f"The rows are written to {result.target} and committed"
     report(result, show_transfer, as_json=as_json, done=done)

@@ -16,7 +16,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -91,6 +91,16 @@ def flush_results() -> None:
 def script_stream() -> IO[bytes]:
     """Stdout, for a script that is written as it comes, as it is."""
     return sys.stdout.buffer
+
+
+def input_stream() -> IO[bytes]:
+    """Standard input, as it is."""
+    return sys.stdin.buffer
+
+
+def results_on_stderr() -> AbstractContextManager[object]:
+    """What is told goes to stderr in a block whose rows are written to stdout."""
+    return redirect_stdout(sys.stderr)
 
 
 def report(result: Any, show: Callable[[Any], None], *, as_json: bool, done: str = "") -> None:
