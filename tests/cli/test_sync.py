@@ -172,7 +172,7 @@ def test_a_fixture_with_a_broken_row_is_refused_with_file_line_and_column(
     assert run(["load-data", "role", "--dir", "own"]) == 1
     captured = capfd.readouterr()
     assert captured.out == ""
-    assert "role.json, line 1: column 'created_at': 'yesterday' is not an ISO 8601 timestamp\n" in captured.err
+    assert "role.json, row 2 (line 1): column 'created_at': 'yesterday' is not an ISO 8601 timestamp\n" in captured.err
     assert run(["load-data", "tag", "--dir", "own"]) == 1
     assert "there is no file for tag" in capfd.readouterr().err
 
