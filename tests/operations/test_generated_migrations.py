@@ -293,3 +293,17 @@ def test_a_migration_that_asks_the_database_declares_all_the_same(
     assert (found.changes, found.not_compared) == ((), not_compared)
     found = migrate.check(database, replace(project, metadata=f"{__name__}:WITHOUT_KEY"))
     assert found.changes == (() if not_compared else ("remove foreign key fk on parent (parent_id)",))
+
+
+PLAIN_KEY, SEQUENCE_KEY = sa.MetaData(), sa.MetaData()
+sa.Table("task", PLAIN_KEY, sa.Column("id", sa.BigInteger, primary_key=True))
+sa.Table("task", SEQUENCE_KEY, sa.Column("id", sa.BigInteger, sa.Sequence("task_id_seq"), primary_key=True))
+
+
+def test_a_sequence_that_engines_make_for_a_key_is_not_made_once_more(config: Config, tmp_path: Path) -> None:
+    """As of Advanced Alchemy's `BigIntBase`, whose first migrations were made by Alembic alone."""
+    plain, named = _projects(config, tmp_path, __name__, "PLAIN_KEY", "SEQUENCE_KEY")
+    _generate(plain, "before")
+    for name in ENGINES:
+        migrate.upgrade(config.database(name), plain)
+        assert migrate.check(config.database(name), named).changes == ()

@@ -112,10 +112,10 @@ def test_a_sync_that_deletes_looks_at_the_revision_of_its_target_before_files_ar
     assert replacing == ONCE + READ["duckdb"] + READ["sqlite"] + Counter({"sqlite": 1})
 
 
-def test_tables_that_come_from_the_models_need_one_connection_more(shop: Config, opened: Opened) -> None:
+def test_tables_that_come_from_the_models_need_no_connection_of_their_own(shop: Config, opened: Opened) -> None:
     fill(shop.database("duckdb"))
     assert opened(lambda: sync(shop, "duckdb", "sqlite")) == Counter(
-        {"models": 1, "duckdb": 1, "sqlite": 2, "env.py": 1}
+        {"models": 1, "duckdb": 1, "sqlite": 1, "env.py": 1}
     )
 
 

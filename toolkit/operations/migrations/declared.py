@@ -106,6 +106,12 @@ class Declared:
     sequences: dict[Place, Sequence] = field(default_factory=dict)
     is_whole: bool = True
 
+    def sequence_places(self) -> set[Place]:
+        """Those of the history, and what engines make for keys that number themselves, by PostgreSQL's name."""
+        keys = {place: table.to_table(place).autoincrement_column for place, table in self.tables.items()}
+        implied = {(place[0], f"{place[1]}_{key.name}_seq") for place, key in keys.items() if key is not None}
+        return implied | {*self.sequences}
+
     def index_names(self) -> set[str]:
         """The names of all indexes."""
         return {str(index.name) for table in self.tables.values() for index in table.indexes}

@@ -56,7 +56,7 @@ def compare_sequences(autogenerate: AutogenContext, upgrade: ops.UpgradeOps, sch
         (None if each.schema == dialect.default_schema_name else each.schema, str(each.name)): each
         for each in metadata._sequences.values()  # noqa: SLF001 - there is no public one
     }
-    there = {*declared.sequences} if declared.is_whole else {*wanted}
+    there = declared.sequence_places() if declared.is_whole else {*wanted}
     if dialect.supports_sequences:
         names = autogenerate.inspector.get_sequence_names
         there = {(schema, name) for schema in schemas for name in names(schema=schema)}
