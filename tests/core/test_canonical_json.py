@@ -36,4 +36,6 @@ def test_only_the_character_itself_is_taken_for_one(before: str, character: str)
 def test_a_document_with_a_key_twice_is_told_and_stays_as_it_is_written(document: str, *, is_twice: bool) -> None:
     assert has_duplicate_keys(document) == is_twice
     assert canonical_document(document) == (document if is_twice else without_duplicate_keys(document))
+    with_null = rf'{{"n": "\\\u0000" , "d": {document}}}'
+    assert canonical_document(with_null) == with_null
     assert not has_duplicate_keys(without_duplicate_keys(document))

@@ -174,7 +174,8 @@ def test_old_and_new_servers_digest_documents_with_a_key_twice_as_they_are_writt
 ) -> None:
     digest = CODEC.adapter(DOCUMENT).digest("v", version)
     with psycopg.connect(config.database("postgres").address) as connection:
-        for document in DUPLICATES:
+        with_null = [r'{"a" :"\\\u0000"}', r'{"a" :"\\u0000"}'] if type_ != "jsonb" else []
+        for document in [*DUPLICATES, *with_null]:
             query = f"SELECT {digest} FROM (SELECT $1::{type_} AS v) AS t"
             found = psycopg.RawCursor(connection).execute(query.encode(), [document]).fetchone()
             kept = without_duplicate_keys(document) if type_ == "jsonb" else document

@@ -154,10 +154,10 @@ def test_a_number_without_end_is_compared_as_it_is_written(space: Config, hold: 
     assert compared.status is Status.DIFFERS
 
 
-def test_a_document_with_a_key_twice_arrives_as_it_is_written_in_postgres_and_wherever_else_it_can(
-    space: Config, hold: Hold
+@pytest.mark.parametrize("document", [r'[{"a": {"b":1, "b" :"\u003A"}}]', r'[{"a":  "\u0000"}]'])
+def test_a_document_that_jsonb_would_not_keep_arrives_in_json_of_postgres_and_elsewhere_as_it_is_written(
+    space: Config, hold: Hold, document: str
 ) -> None:
-    document = r'[{"a": {"b":1, "b" :"\u003A"}}]'
     hold("sqlite", "json", f"'{document}'")
     for source, target in itertools.pairwise(("sqlite", "postgres", "duckdb", "sqlite2")):
         assert sync(space, source, target, ["json"]).verified
@@ -212,7 +212,7 @@ def test_what_only_postgres_has_is_told_apart_and_carried_to_postgres_alone(
 
 @pytest.mark.parametrize(
     ("value", "problem"),
-    [("'1e1000000000'", "a number"), (r"""'["\ud800"]'""", "no valid JSON"), (r"""'["\u0000"]'""", "U+0000")],
+    [("'1e1000000000'", "a number"), (r"""'["\ud800"]'""", "no valid JSON")],
 )
 def test_a_document_that_postgres_cannot_compare_is_named(space: Config, hold: Hold, value: str, problem: str) -> None:
     hold("postgres", "json", value)

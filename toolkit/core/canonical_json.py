@@ -1,9 +1,9 @@
 """The one form of a JSON document: what PostgreSQL prints for it as `jsonb`, which no library of Python's makes.
 
-Keys ordered by length, then by bytes; `, ` and `: ` between parts; numbers
-written out without an exponent and otherwise as they were, of any size. PostgreSQL makes this form by
-`value::jsonb::text`; this module makes the same from text, so that one document has one digest in every engine. A
-document with duplicate keys stays as it is written: `jsonb` keeps the last of them alone, which is another value. A
+Keys ordered by length, then by bytes; `, ` and `: ` between parts; numbers written out without an exponent and
+otherwise as they were, of any size. PostgreSQL makes this form by `value::jsonb::text`; this module makes the same from
+text, so that one document has one digest in every engine. A document with duplicate keys stays as it is written:
+`jsonb` keeps the last of them alone, which is another value; so does one with U+0000, which `jsonb` does not take. A
 number beyond what PostgreSQL takes stays as it is written: written out, 1e1000000000 is a gigabyte of zeros.
 """
 
@@ -22,6 +22,7 @@ from toolkit.core.deep_json import render_deep
 # A shorter number without exponent and sign is in range, and written as numeric prints it.
 _PLAIN_LENGTH = 1000
 # Behind an even number of backslashes, or it would be the second of a pair.
+_NULL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _COLON = re.compile(r"(?<!\\)(?:\\\\)*\\u003[aA]")
 
 
@@ -47,13 +48,14 @@ def canonical_documents(documents: pa.Array, strict: bool = False) -> pa.Array:
 
 
 def canonical_document(text: str) -> str:
-    """One JSON text in the canonical form; as it is, if an object in it has a key more than once.
+    """One JSON text in the canonical form; as it is, if it holds U+0000, or an object in it a key more than once.
 
     Raises:
         ValueError: not valid JSON.
     """
     rendered = without_duplicate_keys(text)
-    return text if _lacks_keys(rendered, text) else rendered
+    has_null = "\\u0000" in text and _NULL.search(text)
+    return text if has_null or _lacks_keys(rendered, text) else rendered
 
 
 def has_duplicate_keys(text: str) -> bool:

@@ -19,7 +19,7 @@ from toolkit.engines.postgresql import lossy, times
 from toolkit.engines.postgresql.adapter import Misfits, PostgresAdapter, require
 from toolkit.engines.postgresql.json import (
     NULL_CHARACTER,
-    has_duplicate_keys,
+    canonical,
     holds_null_character,
     invalid_documents,
     refused_documents,
@@ -39,8 +39,7 @@ class _Json(Text):
         return f"{name}::text"
 
     def digest(self, name: str, version: int) -> str:
-        # What it loses of a document in a column of `json` is not lost there.
-        return f"CASE WHEN {has_duplicate_keys(name, version)} THEN {name}::text ELSE {name}::jsonb::text END"
+        return canonical(name, version)
 
     def lossy(self, actual: str, value: str, version: int) -> str | None:
         return lossy.json(actual, value, version)

@@ -1,4 +1,4 @@
-"""Which JSON documents PostgreSQL cannot keep as `jsonb`; a column of `json` takes them, but they compare with none."""
+"""JSON documents that PostgreSQL cannot keep as `jsonb`: in a column of `json`, few of them compare with others."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def holds_null_character(documents: pa.Array) -> pa.Array:
 
 
 def refused_documents(documents: pa.Array) -> Iterator[tuple[int, str]]:
-    """The rows of those that `jsonb` does not take, and why, for a message."""
-    for row in pc.indices_nonzero(holds_null_character(documents)).to_pylist():
-        yield row, f"holds {NULL_CHARACTER}"
+    """The rows of those that have no canonical form, and why, for a message."""
     unusual = pc.or_(pc.match_substring_regex(documents, UNUSUAL), pc.greater(pc.binary_length(documents), LONG))
     for row in pc.indices_nonzero(pc.fill_null(unusual, False)).to_pylist():
         if (problem := _problem(documents[row].as_py())) is not None:
@@ -57,6 +55,15 @@ def unlike_documents(documents: pa.Array) -> Iterator[tuple[int, str]]:
     for row, document in enumerate(documents.to_pylist()):
         if document is not None and row not in refused and are_keys_duplicate(document):
             yield row, "has a key twice in one object"
+
+
+def canonical(name: str, version: int) -> str:
+    """The canonical form (see `toolkit.core.canonical_json`) for a server of this version. `name` is quoted already."""
+    null = f"strpos({name}::text, '\\u0000') > 0 AND {name}::text ~ '(?<!\\\\)(\\\\\\\\)*\\\\u0000'"
+    return (
+        f"CASE WHEN pg_typeof({name}) = 'jsonb'::regtype THEN {name}::text WHEN {null} THEN {name}::text "
+        f"WHEN {has_duplicate_keys(name, version)} THEN {name}::text ELSE {name}::jsonb::text END"
+    )
 
 
 def has_duplicate_keys(name: str, version: int) -> str:
