@@ -159,7 +159,7 @@ parts = st.recursive(
 def test_both_ways_to_the_canonical_form_agree(document: object) -> None:
     text = json.dumps(document, indent=1)
     deep = render_deep(text, canonical_json._written_out, canonical_json._render)
-    assert deep == canonical_document(text)
+    assert deep == canonical_json.without_duplicate_keys(text)
 
 
 def test_no_document_is_dumped_that_could_not_be_loaded() -> None:

@@ -23,6 +23,7 @@ from toolkit.operations.diff.compare import Status, diff
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
+from toolkit.stores.fixture_files import FileForm, Format
 
 MODULE = "values_of_a_test"
 SPACE = sa.MetaData()
@@ -169,6 +170,13 @@ def test_a_document_that_jsonb_would_not_keep_arrives_in_json_of_postgres_and_el
     for one in ("postgres", "sqlite"):
         (compared,) = diff(space, one, "postgres2", ["json"]).tables
         assert compared.status is Status.DIFFERS
+
+
+def test_a_document_of_several_lines_is_dumped_on_one(space: Config, hold: Hold) -> None:
+    hold("sqlite", "json", """'{"a":1,\n "a":\r\n2}'""")
+    dump_data(space, "sqlite", ["json"], directory=space.root / "dumped", form=FileForm(Format.JSONL))
+    load_data(space, "sqlite2", ["json"], directory=space.root / "dumped")
+    assert stored(space, "sqlite2", "json") == ['{"a":1,  "a":  2}']
 
 
 def test_a_document_with_a_key_twice_is_refused_for_jsonb_of_postgres_before_and_while_it_is_written(

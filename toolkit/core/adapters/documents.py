@@ -70,7 +70,8 @@ class JsonAdapter(BuiltIn):
         Raises:
             ValueError: one is no JSON, or could not be loaded again.
         """
-        documents = canonical_documents(values, strict=True)
+        # What stays as it is written may be on several lines, where a row is on one.
+        documents = pc.replace_substring_regex(canonical_documents(values, strict=True), r"[\r\n]", " ")
         _require_readable(documents)
         escaped = pc.match_substring_regex(documents, _ESCAPED_DOCUMENT)
         if not pc.any(escaped).as_py():
