@@ -39,6 +39,7 @@ TYPES: dict[str, Any] = {
     "time": sa.Time,
     "moment": sa.DateTime,
     "list": sa.ARRAY(sa.Integer).with_variant(sa.JSON(), "sqlite"),
+    "documents": sa.ARRAY(sa.JSON).with_variant(sa.JSON(), "sqlite"),
 }
 for name, type_ in TYPES.items():
     sa.Table(name, SPACE, sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", type_))
@@ -187,6 +188,10 @@ def test_a_document_with_a_key_twice_is_refused_for_jsonb_of_postgres_before_and
     with pytest.raises(UnrepresentableValueError, match=r"--convert jsonb\.v:last-duplicate-key") as caught:
         sync(space, "sqlite", "postgres", ["jsonb"], dry_run=True)
     assert caught.value.problem == problem == refused(space, "sqlite", "jsonb", "postgres")
+    with connected(space.database("postgres2")) as connection:
+        SPACE.drop_all(connection)
+    with pytest.raises(UnrepresentableValueError, match="has a key twice"):
+        sync(space, "sqlite", "postgres2", ["jsonb"], dry_run=True)
     hold("postgres", "jsonb", """'{"a": 2}'""")
     (compared,) = diff(space, "sqlite", "postgres", ["jsonb"]).tables
     assert compared.status is Status.DIFFERS
@@ -229,6 +234,11 @@ def test_a_document_that_postgres_cannot_compare_is_named(space: Config, hold: H
     assert "json id=7: column 'v' holds" in (compared.reason or "")
     assert problem in (compared.reason or "")
     assert problem in refused(space, "postgres", "json", "postgres2")
+
+
+def test_a_document_with_a_key_twice_in_an_array_of_postgres_is_named(space: Config, hold: Hold) -> None:
+    hold("postgres", "documents", """ARRAY['{"a": 1, "a": 2}'::json]""")
+    assert "of type json[]" in refused(space, "postgres", "documents", "sqlite")
 
 
 def test_an_interval_too_long_to_count_is_named_in_duckdb(space: Config, hold: Hold) -> None:
