@@ -67,15 +67,14 @@ def canonical(name: str, version: int) -> str:
 
 
 def has_duplicate_keys(name: str, version: int) -> str:
-    """The condition of documents that have a key twice; of `jsonb` none does. `name` is quoted already."""
-    is_text = f"pg_typeof({name}) <> 'jsonb'::regtype"
+    """The condition of documents of `json` or texts that have a key twice. `name` is quoted already."""
     if version >= KNOWS_JSON:
         # What `jsonb` refuses for another reason is an error of the cast, as it is where no key is looked at.
-        return f"{is_text} AND NOT ({name} IS JSON WITH UNIQUE KEYS) AND {name}::jsonb IS NOT NULL"
+        return f"NOT ({name} IS JSON WITH UNIQUE KEYS) AND {name}::jsonb IS NOT NULL"
     # Every key has a colon behind it; a colon in a text may be written as an escape.
     escape = r"'(?<!\\)(\\\\)*\\u003[aA]'"
     text = f"CASE WHEN strpos({name}::text, '\\u003') > 0 THEN regexp_replace({name}::text, {escape}, ':', 'g') "
-    return f"{is_text} AND {_colons(f'({text}ELSE {name}::text END)')} <> {_colons(f'{name}::jsonb::text')}"
+    return f"{_colons(f'({text}ELSE {name}::text END)')} <> {_colons(f'{name}::jsonb::text')}"
 
 
 def _colons(text: str) -> str:
