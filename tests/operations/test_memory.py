@@ -25,7 +25,7 @@ sa.Table("page", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Col
 ROWS, TEXT = 20, 5_000_000
 _SIZE = ROWS * TEXT >> 20
 # A process that has everything loaded takes 200 MB of this. How much is read ahead of what is written depends on the
-# machine and its load: from PostgreSQL into SQLite 380 to 455 MB were seen in ten runs of the same code.
+# machine and its load: from PostgreSQL into SQLite 380 to 455 MB were seen.
 MOST = 500
 # DuckDB itself holds a vector of 2,048 rows, five times over as it commits them.
 MOST_WITH_DUCKDB = 250 + 6 * _SIZE
