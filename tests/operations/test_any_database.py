@@ -175,6 +175,22 @@ def test_between_two_sqlite_files_each_value_keeps_its_class_whatever_was_declar
     assert not diff(bare, "sqlite", "sqlite2").equal
 
 
+@pytest.mark.parametrize(
+    ("document", "type_"),
+    [
+        ('{"a": "x:y", "b": {"c": 1}}', "jsonb"),
+        ('{"a":1,"a" :2}', "json"),
+        (r'{"a":"\u003a","a":1,"b":[{"c":":"}]}', "json"),
+    ],
+)
+def test_a_document_with_a_key_twice_makes_a_column_of_json_however_it_is_written(
+    bare: Config, document: str, type_: str
+) -> None:
+    fill(bare, "sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, d JSON)", f"INSERT INTO t VALUES (1, '{document}')")
+    assert sync(bare, "sqlite", "postgres").verified
+    assert query(bare, "postgres", "SELECT pg_typeof(d)::text FROM t") == [(type_,)]
+
+
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])
 def test_a_unique_column_that_may_be_null_stays_so_and_numbers_go_on_where_they_stood(
     bare: Config, target: str

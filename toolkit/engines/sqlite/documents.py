@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
 _ESCAPE = b"\\u"
-# What PostgreSQL's jsonb refuses: U+0000, and halves of pairs that may stand alone. A quote that is written otherwise
-# would be counted wrongly.
+# What PostgreSQL's jsonb refuses: U+0000, and halves of pairs that may stand alone. A colon that is written otherwise
+# would not be counted.
 _REFUSED = (b"\\u0000", b"\\ud", b"\\uD")
-_QUOTE = b"\\u0022"
-_KEY = b'":'
+_COLONS = (b"\\u003a", b"\\u003A")
 
 
 def documents(connection: SqliteSnapshot, table: str, column: str, *, tell_texts: bool = True) -> Documents:
@@ -41,10 +40,18 @@ def documents(connection: SqliteSnapshot, table: str, column: str, *, tell_texts
 def _are_plain(rows: Sequence[bytes]) -> bool:
     """Whether these are certainly documents, and no key is in one of them twice."""
     joined = _joined(rows)
-    if _ESCAPE in joined and any(each in joined for each in (_QUOTE, *_REFUSED)):
+    if _ESCAPE in joined and any(each in joined for each in (*_COLONS, *_REFUSED)):
         return False
     values = _decoded(rows, joined)
-    return values is not None and msgspec.json.encode(values).count(_KEY) == joined.count(_KEY)
+    return values is not None and _has_all_keys(values, joined.count(b":"))
+
+
+def _has_all_keys(values: Sequence[Any], colons: int) -> bool:
+    """Whether no key was in an object twice: every key has a colon behind it, and no other is left out."""
+    # No object within another, no text with a colon: to encode them all again takes seven times as long.
+    if sum(len(each) for each in values if type(each) is dict) == colons:
+        return True
+    return msgspec.json.encode(values).count(b":") == colons
 
 
 def _joined(rows: Sequence[bytes]) -> bytes:
