@@ -10,7 +10,9 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Self
 
 import click
@@ -27,8 +29,15 @@ from toolkit.cli.output import (
     say_at_once,
 )
 from toolkit.config import BUNDLED_METADATA
-from toolkit.errors import EXIT_FAILURE, EXIT_INTERRUPTED, LostOutputError, SchemaMismatchError, ToolkitError
-from toolkit.ownership import TRUST
+from toolkit.errors import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    ConfigurationError,
+    LostOutputError,
+    SchemaMismatchError,
+    ToolkitError,
+)
+from toolkit.ownership import TRUST, require_ours
 
 _SWITCH_SECONDS = 0.0005
 _COLLECT_EVERY = 100_000
@@ -50,13 +59,15 @@ _OTHER_TABLES = (
 )
 
 
-class _Commands(Commands):
-    """A group that imports a command when it is asked for."""
+class ToolkitCommands(Commands):
+    """A group of the toolkit's commands, that imports one when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in order."""
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
         if cmd_name not in _COMMANDS:
             return None
         module, name = _COMMANDS[cmd_name]
@@ -66,33 +77,68 @@ class _Commands(Commands):
     def invoke(self, ctx: click.Context) -> Any:
         """What is missing may be missing because nobody said whose tables are meant."""
         # Before the settings are read, though it may stand behind the command's name.
-        if ctx.params.pop("trust") or "--trust" in ctx.args:
+        if ctx.params.pop("trust", False) or "--trust" in ctx.args:
             os.environ[TRUST] = "1"
         try:
             return super().invoke(ctx)
         except SchemaMismatchError as error:
-            if ctx.obj is not None and ctx.obj.metadata == BUNDLED_METADATA:
+            if getattr(ctx.obj, "metadata", None) == BUNDLED_METADATA:
                 raise SchemaMismatchError(error.problems, _OTHER_TABLES) from error
             raise
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=ToolkitCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config",
+    "application",
+    metavar="MODULE:ATTR",
+    help="The application's own configuration, with its databases and models.",
+)
 @click.option("--metadata", metavar="MODULE:ATTR", help="The models whose tables to work on.")
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="TOOLKIT_ENV_FILE",
+    metavar="FILE",
+    help="Read variables of the environment that are not set from a file.",
+)
 @click.option("--trust", is_flag=True, help="Use settings and modules of another user.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.version_option(package_name="toolkit")
 @click.pass_context
-def toolkit(ctx: click.Context, metadata: str | None) -> None:
+def toolkit(ctx: click.Context, application: str | None, metadata: str | None, env_file: Path | None) -> None:
     """Move tables between SQLite, PostgreSQL and DuckDB: exact values, a plan before, a proof after."""
     from toolkit.config import load_config
 
     if not ctx.resilient_parsing:
-        ctx.obj = load_config(metadata=metadata)
+        if env_file is not None:
+            _set_variables(env_file)
+        ctx.obj = load_config(metadata=metadata, application=application)
+
+
+def _set_variables(file: Path) -> None:
+    """Set the variables of a `.env` file that are not set. Raises ConfigurationError: it cannot be read."""
+    from dotenv import dotenv_values
+
+    try:
+        require_ours([file], "says which modules are run and which databases are used")
+        with file.open(encoding="utf-8") as stream:
+            values = dotenv_values(stream=stream)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"{file} cannot be read: {reason}.", "Name another with --env-file.") from error
+    for name, value in values.items():
+        os.environ.setdefault(name, value or "")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    sys.exit(as_process(lambda: run(arguments)))
+
+
+def as_process(command: Callable[[], int]) -> int:
+    """Run what is all that this process does, set up for it; its exit code."""
     # The thread that sends rows waits for the one that digests them: 5 ms a time by default, 0.5 ms here. A verified
     # load of a million todos takes 9.0 instead of 11.2 s. The process is the command line's own to set.
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -101,20 +147,25 @@ def main(arguments: list[str] | None = None) -> None:
     gc.set_threshold(_COLLECT_EVERY)
     open_streams()
     let_libraries_through()
-    code = run(arguments)
+    code = command()
     give_up_lost()
     # What DuckDB's binding finds uncollected at the end it prints, as its own leaks.
     if "duckdb" not in sys.modules:
         gc.freeze()
-    sys.exit(code)
+    return code
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line; the exit code. Errors go to stderr as a fact and what to do next."""
+    return guarded(lambda: toolkit.main(arguments, prog_name="toolkit", standalone_mode=False), arguments)
+
+
+def guarded(command: Callable[[], Any], arguments: Sequence[str]) -> int:
+    """Run a command that was given these arguments; the exit code. Errors are told as by `run`."""
     with _Interrupt() as interrupt:
         try:
             try:
-                result: Any = toolkit.main(arguments, prog_name="toolkit", standalone_mode=False)
+                result = command()
                 flush_results()
             finally:
                 interrupt.is_over = True
@@ -161,7 +212,7 @@ class _Interrupt:
         signal.default_int_handler(number, frame)
 
 
-def _tell(error: BaseException, arguments: list[str], interrupt: _Interrupt) -> int:
+def _tell(error: BaseException, arguments: Sequence[str], interrupt: _Interrupt) -> int:
     """Say on stderr why a command ended; the exit code."""
     if interrupt.received or isinstance(error, click.Abort | KeyboardInterrupt):
         # Of a question that was not answered; ADBC hears Ctrl-C itself while it is at work.

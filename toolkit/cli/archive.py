@@ -15,12 +15,11 @@ from toolkit.cli.options import (
     TABLES,
     Commands,
     duration,
-    general_options,
     only_option,
     to_backend_option,
     where_option,
 )
-from toolkit.config import DEFAULT_DATABASE
+from toolkit.cli.project_options import BY_DEFAULT, general_options
 from toolkit.errors import EXIT_DIFFERENT, ToolkitError
 
 if TYPE_CHECKING:
@@ -65,9 +64,7 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
 
 @command()
 @click.argument("tables", **TABLES)
-@from_option(
-    default=DEFAULT_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL."
-)
+@from_option(**BY_DEFAULT, help="The database whose rows point at files: a name, or a URL.")
 @click.option(
     "--to",
     "--store",
@@ -192,7 +189,7 @@ def verify(
     if snapshot is not None and every:
         raise click.UsageError("Name a snapshot, or give --all.")
     if source is None and _has_files(ctx.obj):
-        source = DEFAULT_DATABASE
+        source = ctx.obj.default_database
     with progress_on_stderr() as progress:
         result = run(ctx.obj, snapshot, store=store, source=source, read_data=read_data, jobs=jobs, progress=progress)
     print_json(result) if as_json else show_verification(result)
@@ -204,7 +201,7 @@ def _has_files(config: Config) -> bool:
     from toolkit.operations.archive.dangling import require_rows
 
     try:
-        require_rows(config, DEFAULT_DATABASE)
+        require_rows(config, config.default_database)
     except ToolkitError:
         return False
     return True
@@ -213,7 +210,7 @@ def _has_files(config: Config) -> bool:
 @command()
 @click.argument("snapshot")
 @store_option
-@from_option(default=DEFAULT_DATABASE, show_default=True, help="The database whose rows point at the files.")
+@from_option(**BY_DEFAULT, help="The database whose rows point at the files.")
 @to_backend_option
 @click.option(
     "--to",
@@ -315,9 +312,7 @@ def prune(
 
 
 @command()
-@from_option(
-    default=DEFAULT_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL."
-)
+@from_option(**BY_DEFAULT, help="The database whose rows point at files: a name, or a URL.")
 @store_option
 @jobs_option
 @json_option

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from toolkit.cli.options import DATABASE, Commands, general_options
+from toolkit.cli.options import DATABASE, Commands
 from toolkit.cli.output import Notes, ask, print_json, report, say
+from toolkit.cli.project_options import BY_DEFAULT, general_options
 from toolkit.cli.render import show_error
 from toolkit.cli.render_database import (
     show_check,
@@ -18,7 +19,6 @@ from toolkit.cli.render_database import (
     show_history,
     show_migration,
 )
-from toolkit.config import DEFAULT_DATABASE
 from toolkit.errors import EXIT_DIFFERENT, CancelledError, ToolkitError
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ one_database = click.option(
     "--database",
     "name",
     **DATABASE,
-    default=DEFAULT_DATABASE,
-    show_default=True,
+    **BY_DEFAULT,
     help="A configured database, or a URL.",
 )
 every_database = click.option("--all", "every", is_flag=True, help="Every configured database, one after the other.")
@@ -191,7 +190,7 @@ def drop_all(config: Config, /, name: str, every: bool, no_prompt: bool, as_json
 
     chosen = _chosen(config, name, every)
     if not no_prompt:
-        _confirm(f"Drop all tables of {config.metadata}", chosen)
+        _confirm(f"Drop all tables of {config.of(*(each.name for each in chosen)).metadata}", chosen)
 
     def run(each: Database) -> Dropped:
         return migrate.drop_all(each, config)

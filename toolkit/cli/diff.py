@@ -13,13 +13,13 @@ from toolkit.cli.options import (
     TABLES,
     convert_option,
     exclude_column_option,
-    general_options,
     rename_option,
     selection_options,
     set_option,
     where_option,
     where_source_option,
 )
+from toolkit.cli.project_options import general_options
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
 if TYPE_CHECKING:

@@ -13,11 +13,10 @@ from toolkit.cli.options import (
     TABLES,
     convert_option,
     exclude_column_option,
-    general_options,
     selection_options,
     where_option,
 )
-from toolkit.config import DEFAULT_DATABASE
+from toolkit.cli.project_options import BY_DEFAULT, general_options
 from toolkit.errors import EXIT_DIFFERENT
 
 
@@ -26,8 +25,7 @@ from toolkit.errors import EXIT_DIFFERENT
 @click.option(
     "--from",
     "source",
-    default=DEFAULT_DATABASE,
-    show_default=True,
+    **BY_DEFAULT,
     **DATABASE,
     help="Source: a database's name, or a URL.",
 )

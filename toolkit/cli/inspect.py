@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from toolkit.cli.options import DATABASE, TABLES, convert_option, general_options, table_names
+from toolkit.cli.options import DATABASE, TABLES, convert_option, table_names
+from toolkit.cli.project_options import general_options
 
 
 @click.command()

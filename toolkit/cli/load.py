@@ -10,14 +10,13 @@ import click
 from toolkit.cli.options import (
     DATABASE,
     TABLES,
-    general_options,
     make_options,
     match_option,
     selection_options,
     set_option,
     transfer_options,
 )
-from toolkit.config import DEFAULT_DATABASE
+from toolkit.cli.project_options import BY_DEFAULT, general_options, tables_from_option
 
 
 @click.command("load-data")
@@ -25,8 +24,7 @@ from toolkit.config import DEFAULT_DATABASE
 @click.option(
     "--to",
     "target",
-    default=DEFAULT_DATABASE,
-    show_default=True,
+    **BY_DEFAULT,
     **DATABASE,
     help="Target: a database's name, or a URL.",
 )
@@ -54,6 +52,7 @@ from toolkit.config import DEFAULT_DATABASE
     is_flag=True,
     help="Replace files of the live store that have other content than those of the fixtures.",
 )
+@tables_from_option
 @transfer_options
 @general_options
 @click.pass_context

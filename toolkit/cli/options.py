@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from toolkit.cli.project_options import reflect_option
 from toolkit.errors import ToolkitError
 from toolkit.shown_text import printable
 
@@ -262,17 +262,6 @@ def exclude_column_option(command: F) -> F:
     )(command)
 
 
-def reflect_option(command: F) -> F:
-    """--reflect, in place of models."""
-    return click.option(
-        "--reflect",
-        is_flag=True,
-        expose_value=False,
-        callback=_choose_reflection,
-        help="Work on the tables that the databases have, as where no models are configured.",
-    )(command)
-
-
 def selection_options(command: F) -> F:
     """Which tables are worked on, by which keys, of whose schema: what every verb takes."""
     for option in reversed(
@@ -298,36 +287,6 @@ def selection_options(command: F) -> F:
     ):
         command = option(command)
     return command
-
-
-def general_options(command: F) -> F:
-    """--metadata, --trust and --debug, which may stand before the command's name or behind it; help has them last."""
-    debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
-    trust = click.option("--trust", is_flag=True, expose_value=False, help="Use settings and modules of another user.")
-    metadata = click.option(
-        "--metadata",
-        metavar="MODULE:ATTR",
-        expose_value=False,
-        callback=_choose_metadata,
-        help="The models whose tables to work on.",
-    )
-    # Click shows the options of a function in the reverse of the order in which it was given them.
-    given: list[click.Parameter] = metadata(trust(debug(command))).__click_params__  # type: ignore[attr-defined]
-    given[:] = given[-3:] + given[:-3]
-    return command
-
-
-def _choose_metadata(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-    if value and ctx.obj is not None:
-        config: Config = ctx.obj
-        ctx.obj = ctx.find_root().obj = replace(config, metadata=value)
-
-
-def _choose_reflection(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value and ctx.obj is not None:
-        if ctx.find_root().params.get("metadata") or ctx.params.get("metadata"):
-            raise click.UsageError("Either --reflect or --metadata.")
-        ctx.obj = ctx.find_root().obj = replace(ctx.obj, metadata="")
 
 
 def make_options(
@@ -378,7 +337,8 @@ def _begins(incomplete: str, names: Callable[[], Iterable[str]]) -> list[str]:
 def _project(ctx: click.Context) -> Config:
     from toolkit.config import load_config
 
-    return load_config(metadata=ctx.find_root().params.get("metadata"))
+    # Not the application's own configuration: what a shell asks for in the middle of a line runs none of its code.
+    return load_config(metadata=ctx.find_root().params.get("metadata"), application="")
 
 
 # Arguments for click: what is typed in such a place, and what a shell offers there.

@@ -9,20 +9,16 @@ from toolkit.cli.output import say
 from toolkit.cli.render import plural, show_table, unmodelled
 
 if TYPE_CHECKING:
-    from toolkit.operations.status import DatabaseStatus, Status
+    from toolkit.operations.status import DatabaseStatus, SchemaStatus, Status
 
 
 def show_status(result: Status, *, tables: bool) -> None:
     """The project, its databases (each with its `tables` if that is asked for) and its stores."""
     root, there = result.root, {True: "there", False: "not there yet", None: "not asked"}
-    history = f"{_near(result.migrations, root)}, head {result.head or 'none'}" if result.migrations else "none"
     fixtures = f"{_near(result.fixtures, root)}, {there[result.fixtures.is_dir()]}"
     say(f"project     {root}")
-    models = f"{result.metadata}, {plural(len(result.tables), 'table')}"
-    say(f"models      {models if result.metadata else 'none: the tables are those of the databases'}")
-    for refusal in result.refusals:
-        say(f"            left out: {refusal}")
-    say(f"migrations  {history}")
+    for schema in result.schemas or (result,):
+        _show_schema(schema, root)
     say(f"fixtures    {fixtures}")
     say()
     show_table(
@@ -45,6 +41,15 @@ def show_status(result: Status, *, tables: bool) -> None:
         ("store", "where", "state"),
         [(each.name, _near(each.place, root), there[each.exists]) for each in result.stores],
     )
+
+
+def _show_schema(schema: Status | SchemaStatus, root: Path) -> None:
+    history = f"{_near(schema.migrations, root)}, head {schema.head or 'none'}" if schema.migrations else "none"
+    models = f"{schema.metadata}, {plural(len(schema.tables), 'table')}"
+    say(f"models      {models if schema.metadata else 'none: the tables are those of the databases'}")
+    for refusal in schema.refusals:
+        say(f"            left out: {refusal}")
+    say(f"migrations  {history}")
 
 
 def _show_problems(database: DatabaseStatus) -> None:

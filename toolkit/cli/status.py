@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from toolkit.cli.options import database_names, general_options, reflect_option
+from toolkit.cli.options import database_names
+from toolkit.cli.project_options import general_options, reflect_option
 from toolkit.errors import EXIT_DIFFERENT
 
 

@@ -16,7 +16,6 @@ from toolkit.cli.options import (
     convert_option,
     duration_or_number,
     exclude_column_option,
-    general_options,
     make_options,
     match_option,
     rename_option,
@@ -26,6 +25,7 @@ from toolkit.cli.options import (
     where_option,
     where_source_option,
 )
+from toolkit.cli.project_options import general_options, tables_from_option
 from toolkit.errors import EXIT_DIFFERENT
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     help="How many of a table's rows may be deleted or marked.  [default: 10 %, and up to 100 rows]",
 )
 @click.option("--verify-only", is_flag=True, help="Only compare, as `toolkit diff` does; exits with 3 on a difference.")
+@tables_from_option
 @attachments_option
 @click.option(
     "--overwrite-attachments",

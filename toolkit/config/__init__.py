@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from toolkit.config.databases import DEFAULT_DATABASE, name_of, parse_databases
+from toolkit.config.application import DEFAULT, ApplicationDatabase, Loaded, application_databases
+from toolkit.config.databases import DEFAULT_DATABASE, TABLES_FROM, name_of, parse_databases
 from toolkit.config.loading import LoadSettings, parse_load
 from toolkit.config.settings import find_settings, from_environment, text, texts
 from toolkit.config.stores import Store, moved, parse_stores
@@ -16,10 +18,27 @@ from toolkit.engines.database import Database
 from toolkit.engines.registry import TEST_SERVER, scheme_of_file
 from toolkit.errors import ConfigurationError, UnknownNameError
 
-__all__ = ["BUNDLED_METADATA", "DEFAULT_DATABASE", "Config", "Database", "Store", "load_config"]
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+__all__ = ["BUNDLED_METADATA", "TABLES_FROM", "Config", "Database", "Loaded", "Schema", "Store", "load_config"]
 
 BUNDLED_METADATA = "toolkit.models.todo:metadata"
 """The models that the package has to try it with."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Whose tables a database has: models, and the history of migrations that makes them.
+
+    `models` are those that `metadata` names, if an application's configuration has loaded them.
+    """
+
+    metadata: str
+    migrations: Path
+    version_table: str | None = None
+    version_table_schema: str | None = None
+    models: MetaData | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,13 @@ class Config:
     migrations: Path = Path("migrations")
     fixtures: Path = Path("fixtures")
     version_table: str | None = None
+    version_table_schema: str | None = None
+    models: MetaData | None = field(default=None, repr=False)
+    """The models, if an application's configuration has loaded them."""
+    tables_from: str | None = None
+    """What makes tables where there are none, one of `TABLES_FROM`; None: the migrations, if there are any."""
+    schemas: Mapping[str, Schema] = field(default_factory=dict)
+    """By the names of databases that have models of their own, these."""
     convert: tuple[str, ...] = ()
     stores: Mapping[str, Store] = field(default_factory=dict)
     load: LoadSettings = field(default_factory=LoadSettings)
@@ -63,6 +89,44 @@ class Config:
             )
         raise UnknownNameError("database", name_or_url, self.databases)
 
+    @property
+    def default_database(self) -> str:
+        """The database that a command works on that is given none: an application's default one, if it has one."""
+        return DEFAULT if DEFAULT in self.schemas else DEFAULT_DATABASE
+
+    def of(self, *names: str) -> Config:
+        """The configuration as it is for these databases, of which the last is the one that is written, if one is.
+
+        Raises:
+            ConfigurationError: two of them have models of their own.
+        """
+        own = {name: self.schemas[name] for name in names if name in self.schemas}
+        found = list(own.values())
+        if any(each != found[0] for each in found):
+            raise ConfigurationError(
+                f"{' and '.join(own)} have models of their own.",
+                "Say whose tables to work on: --metadata MODULE:ATTR, or --reflect for those that the databases have.",
+            )
+        written = self.databases.get(names[-1])
+        tables_from = self.tables_from or (None if written is None else written.tables_from)
+        return replace(self.with_schema(found[0]) if found else self, tables_from=tables_from)
+
+    def with_schema(self, schema: Schema) -> Config:
+        """The same with these models and their history for all databases."""
+        return replace(
+            self,
+            metadata=schema.metadata,
+            models=schema.models,
+            migrations=schema.migrations,
+            version_table=schema.version_table,
+            version_table_schema=schema.version_table_schema,
+        )
+
+    def with_metadata(self, metadata: str) -> Config:
+        """The same with other models for all databases, of whatever history; empty: with none."""
+        schemas = {name: replace(each, metadata=metadata, models=None) for name, each in self.schemas.items()}
+        return replace(self, metadata=metadata, models=None, schemas=schemas)
+
     def store(self, name_or_url: str) -> Store:
         """The store of that name, or the one of a URL or a path given in a name's place (the same one each time).
 
@@ -77,41 +141,101 @@ class Config:
 
 
 def load_config(
-    directory: Path | None = None, environ: Mapping[str, str] | None = None, metadata: str | None = None
+    directory: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    metadata: str | None = None,
+    application: str | Loaded | None = None,
 ) -> Config:
     """Read the settings that hold in `directory` (default: the working directory).
 
+    `application` is an application's own configuration, or names it (`module:attribute`; empty: none) to be imported;
+    its databases take the place of the default ones.
+
     Raises:
-        ConfigurationError: a file that is no TOML, or an unknown or ill-typed key, named with its file.
+        ConfigurationError: a file that is no TOML, or an unknown or ill-typed key, named with its file; or as from
+            `application_databases`.
     """
     environ = {key: value for key, value in (os.environ if environ is None else environ).items() if key != TEST_SERVER}
     root, source, table = find_settings(directory or Path.cwd())
-    known = ("metadata", "migrations", "version_table", "fixtures", "convert", "load", "databases", "stores")
-    unknown = set(table) - set(known)
+    _require_known(table, source)
+    if application is None:
+        application = environ.get("TOOLKIT_CONFIG") or text(table, "config", source, "")
+    own = application_databases(application, root) if application else ()
+    metadata = metadata or environ.get("TOOLKIT_METADATA") or text(table, "metadata", source, "")
+    config = Config(
+        root=root,
+        databases=_databases(table, root, source, environ, own),
+        metadata=metadata,
+        migrations=root / text(table, "migrations", source, _migrations_directory(root)),
+        version_table=text(table, "version_table", source, "") or None,
+        fixtures=root / text(table, "fixtures", source, "fixtures"),
+        stores=_stores(table, root, source, environ),
+        convert=texts(table, "convert", source),
+        load=parse_load(table.get("load", {}), source),
+    )
+    shown = application.name if isinstance(application, Loaded) else application
+    return _of_application(config, shown, own, table) if own else config
+
+
+def _require_known(table: Mapping[str, object], source: str) -> None:
+    unknown = set(table) - set(_KNOWN)
     if "tool" in unknown:
         raise ConfigurationError(
             f"{source} has a table 'tool', which belongs into pyproject.toml.",
             "Write [databases] in place of [tool.toolkit.databases], and so on.",
         )
     if unknown:
-        raise UnknownNameError("setting", min(unknown), known, source)
-    databases = parse_databases(table.get("databases", {}), root, source)
-    for name, url in from_environment(environ, "_URL", databases).items():
-        databases[name] = replace(databases.get(name, Database(name, url, root)), address=url)
-    stores = parse_stores(table.get("stores", {}), root, source)
-    for name, url in from_environment(environ, "_STORE", stores).items():
-        stores[name] = moved(stores.get(name, Store(name, url, root)), url)
-    return Config(
-        root=root,
-        databases=databases,
-        metadata=metadata or environ.get("TOOLKIT_METADATA") or text(table, "metadata", source, ""),
-        migrations=root / text(table, "migrations", source, _migrations_directory(root)),
-        version_table=text(table, "version_table", source, "") or None,
-        fixtures=root / text(table, "fixtures", source, "fixtures"),
-        stores=stores,
-        convert=texts(table, "convert", source),
-        load=parse_load(table.get("load", {}), source),
-    )
+        raise UnknownNameError("setting", min(unknown), _KNOWN, source)
+
+
+_KNOWN = ("config", "metadata", "migrations", "version_table", "fixtures", "convert", "load", "databases", "stores")
+
+
+def _databases(
+    table: Mapping[str, object],
+    root: Path,
+    source: str,
+    environ: Mapping[str, str],
+    own: Sequence[ApplicationDatabase],
+) -> dict[str, Database]:
+    """The application's own, then the file's and the default ones; the environment says where each of them is."""
+    found = parse_databases(table.get("databases", {}), root, source, {each.name: each.address for each in own})
+    given = from_environment(environ, "_URL", found)
+    if DEFAULT not in found and environ.get("DATABASE_URL"):
+        given.setdefault(DEFAULT, environ["DATABASE_URL"])
+    for name, url in given.items():
+        found[name] = replace(found.get(name, Database(name, url, root)), address=url)
+    return found
+
+
+def _stores(table: Mapping[str, object], root: Path, source: str, environ: Mapping[str, str]) -> dict[str, Store]:
+    found = parse_stores(table.get("stores", {}), root, source)
+    for name, url in from_environment(environ, "_STORE", found).items():
+        found[name] = moved(found.get(name, Store(name, url, root)), url)
+    return found
+
+
+def _of_application(
+    config: Config, reference: str, own: Sequence[ApplicationDatabase], given: Mapping[str, object]
+) -> Config:
+    """The configuration with the schemas of an application's databases; what is set beside them holds instead."""
+    schemas = {
+        each.name: Schema(
+            config.metadata or (reference if len(own) == 1 else f"{reference} ({each.name})"),
+            config.migrations if "migrations" in given else config.root / (each.migrations or _NONE),
+            config.version_table or each.version_table,
+            each.version_table_schema,
+            None if config.metadata else each.metadata,
+        )
+        for each in own
+    }
+    config = replace(config, schemas=schemas)
+    # What is given as a URL is a copy of the first, mostly.
+    return config.with_schema(schemas.get(DEFAULT) or schemas[own[0].name])
+
+
+_NONE = ".toolkit/no-migrations"
+"""A directory that is not there: of a database without migrations of its own."""
 
 
 def _migrations_directory(root: Path) -> str:

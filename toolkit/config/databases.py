@@ -16,19 +16,25 @@ DEFAULT_DATABASES: Mapping[str, str] = {
     "duckdb": "duckdb:///todo.duckdb",
     "postgres": "embedded:.toolkit/postgres",
 }
+TABLES_FROM = ("models", "migrations")
+"""What can make the tables of a database that has none."""
 DEFAULT_DATABASE = "sqlite"
 """Which of them commands work on that are not told."""
 
 
-def parse_databases(entries: Any, root: Path, source: str) -> dict[str, Database]:
-    """The default databases and those of a file's table `databases`, by name.
+def parse_databases(
+    entries: Any, root: Path, source: str, application: Mapping[str, str] | None = None
+) -> dict[str, Database]:
+    """The databases of a file's table `databases`, by name, with an application's own or else the default ones.
+
+    `application` has the addresses of an application's; what the file says of one of them holds for it.
 
     Raises:
         ConfigurationError: an unknown or ill-typed key, named with its file.
     """
     if not isinstance(entries, dict):
         raise ConfigurationError(f"{source}: databases must be a table of names and URLs.", "Correct the file.")
-    found = {name: Database(name, address, root) for name, address in DEFAULT_DATABASES.items()}
+    found = {name: Database(name, address, root) for name, address in (application or DEFAULT_DATABASES).items()}
     for name, value in entries.items():
         if not isinstance(value, str | dict):
             raise ill_typed(source, f"databases.{name}", "URL or a table", value)
@@ -40,8 +46,10 @@ def parse_databases(entries: Any, root: Path, source: str) -> dict[str, Database
     return found
 
 
-def _settings(name: str, entry: dict[str, Any], source: str) -> tuple[EngineSettings, float, str | None, bool]:
-    own: dict[str, type] = {"lock_seconds": float, "identity": str, "external_access": bool}
+def _settings(
+    name: str, entry: dict[str, Any], source: str
+) -> tuple[EngineSettings, float, str | None, bool, str | None]:
+    own: dict[str, type] = {"lock_seconds": float, "identity": str, "external_access": bool, "tables_from": str}
     types = get_type_hints(EngineSettings) | own
     for key, value in entry.items():
         if key not in types:
@@ -49,7 +57,10 @@ def _settings(name: str, entry: dict[str, Any], source: str) -> tuple[EngineSett
         entry[key] = typed(types[key], value, source, f"databases.{name}.{key}")
     lock_seconds, identity = entry.pop("lock_seconds", LOCK_SECONDS), entry.pop("identity", None)
     external_access = entry.pop("external_access", False)
-    return EngineSettings(**entry), lock_seconds, identity or None, external_access
+    tables_from = entry.pop("tables_from", None)
+    if tables_from is not None and tables_from not in TABLES_FROM:
+        raise UnknownNameError("way", tables_from, TABLES_FROM, f"{source} databases.{name}.tables_from")
+    return EngineSettings(**entry), lock_seconds, identity or None, external_access, tables_from
 
 
 def name_of(database: Database) -> str:

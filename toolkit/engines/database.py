@@ -37,6 +37,8 @@ class Database:
     """What an archive knows it by, wherever it is; None: by where it is."""
     external_access: bool = False
     """Whether what is in a file, such as its views, may read other files and load extensions."""
+    tables_from: str | None = None
+    """What makes its tables where it has none: `models` or `migrations`; None: the migrations, if there are any."""
 
     def at(self, address: str) -> Database:
         """The same settings at another address."""

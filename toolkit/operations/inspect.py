@@ -68,7 +68,7 @@ def inspect(
         # Nobody who writes meanwhile has to wait.
         connection.lock_tables((), progress)
         look = Look.at(connection, kind, Wanted(tables, exclude, convert=convert))
-        return look.inspection({} if show_pii else _personal(config, look.schema.metadata), progress)
+        return look.inspection({} if show_pii else _personal(config.of(database), look.schema.metadata), progress)
 
 
 def definitions(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from toolkit.models.loader import load_metadata
+from toolkit.models.loader import load_metadata, require_models
 from toolkit.operations.migrations.environments import Environment, has_history
 
 if TYPE_CHECKING:
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config, Database
     from toolkit.core.renames import Renames
+
+
+def load_models(config: Config) -> MetaData:
+    """The tables of the configured models. Raises what `load_metadata` does."""
+    if config.models is None:
+        return load_metadata(config.metadata, config.root)
+    require_models(config.models, f"the configuration {config.metadata!r}")
+    return config.models
 
 
 @dataclass(frozen=True)
@@ -46,12 +54,12 @@ class Project:
     @cached_property
     def metadata(self) -> MetaData:
         """The models' tables. Raises what `load_metadata` does."""
-        return load_metadata(self.config.metadata, self.config.root)
+        return load_models(self.config)
 
     @cached_property
     def has_history(self) -> bool:
-        """Whether there is a directory of migrations."""
-        return has_history(self.config)
+        """Whether there is a directory of migrations, and they are to be run."""
+        return self.config.tables_from != "models" and has_history(self.config)
 
     @cached_property
     def environment(self) -> Environment:

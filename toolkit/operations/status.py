@@ -82,10 +82,23 @@ class StoreStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """Whose tables a database of an application has, where its databases have models of their own."""
+
+    database: str
+    metadata: str
+    tables: tuple[str, ...]
+    migrations: Path | None
+    head: str | None
+    refusals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """All that commands run in this directory would work on.
 
     `head` is where the history of migrations ends. `refusals` say which tables of the models are left out, and why.
+    `schemas` are the models and histories of the databases, where there are several.
     """
 
     root: Path
@@ -97,6 +110,7 @@ class Status:
     databases: tuple[DatabaseStatus, ...]
     stores: tuple[StoreStatus, ...]
     refusals: tuple[str, ...] = ()
+    schemas: tuple[SchemaStatus, ...] = ()
 
 
 def status(config: Config, names: Sequence[str] = ()) -> Status:
@@ -109,35 +123,58 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
         UnknownNameError: no such database.
     """
     databases = [config.database(name) for name in dict.fromkeys(names or config.databases)]
-    project = Project(config)
-    if not config.metadata:
-        return _without_models(project, databases)
-    specs, refusals = usable_tables(project.metadata)
-    head = joined(project.scripts.get_heads()) if project.has_history else None
+    general = _Schema.of(config)
+    own = {name: _Schema.of(config.of(name)) for name in config.schemas} if len(config.schemas) > 1 else {}
+    told = general.told("")
     return Status(
         config.root,
-        config.metadata,
-        tuple(spec.name for spec in specs),
-        config.migrations if project.has_history else None,
-        head,
+        told.metadata,
+        told.tables,
+        told.migrations,
+        told.head,
         config.fixtures,
-        tuple(_database(each, project, specs, head) for each in databases),
+        tuple(_database(each, own.get(each.name, general)) for each in databases),
         tuple(_store(each) for each in config.stores.values()),
-        tuple(f"{each.fact} {each.advice}" for each in refusals),
+        told.refusals,
+        tuple(each.told(name) for name, each in own.items()),
     )
 
 
-def _without_models(project: Project, databases: Sequence[Database]) -> Status:
-    """Each database by its own tables; a history of migrations says nothing of them."""
-    config = project.config
-    found = [_database(each, project, None, None) for each in databases]
-    stores = tuple(_store(each) for each in config.stores.values())
-    return Status(config.root, "", (), None, None, config.fixtures, tuple(found), stores)
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """Models, and where their history ends; without models a database is looked at by its own tables.
+
+    A history of migrations says nothing of these.
+    """
+
+    project: Project
+    specs: Sequence[TableSpec] | None = None
+    refusals: Sequence[ToolkitError] = ()
+    head: str | None = None
+
+    @classmethod
+    def of(cls, config: Config) -> _Schema:
+        """Load them."""
+        project = Project(config)
+        if not config.metadata:
+            return cls(project)
+        head = joined(project.scripts.get_heads()) if project.has_history else None
+        return cls(project, *usable_tables(project.metadata), head)
+
+    def told(self, database: str) -> SchemaStatus:
+        """What is told of it."""
+        config, has_history = self.project.config, self.specs is not None and self.project.has_history
+        return SchemaStatus(
+            database,
+            config.metadata,
+            tuple(spec.name for spec in self.specs or ()),
+            config.migrations if has_history else None,
+            self.head,
+            tuple(f"{each.fact} {each.advice}" for each in self.refusals),
+        )
 
 
-def _database(
-    database: Database, project: Project, specs: Sequence[TableSpec] | None, head: str | None
-) -> DatabaseStatus:
+def _database(database: Database, schema: _Schema) -> DatabaseStatus:
     folder = database.file if database.directory is None else database.directory.resolve()
     place = database.shown_url if folder is None else str(folder)
     found = DatabaseStatus(database.name, database.engine_name, place, State.ABSENT)
@@ -146,9 +183,9 @@ def _database(
     try:
         address = database.kind.answering_soon(database, _CONNECT_SECONDS)
         with connect(database.at(address)) as connection:
-            if specs is None:
+            if schema.specs is None:
                 return _own_contents(found, connection)
-            return _contents(found, connection, project, specs, head)
+            return _contents(found, connection, schema.project, schema.specs, schema.head)
     except ToolkitError as error:
         return replace(found, state=State.UNAVAILABLE, problems=(error.fact,), advice=error.advice)
 

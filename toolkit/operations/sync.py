@@ -111,6 +111,7 @@ def sync(
     """
     started = time.perf_counter()
     options = _effective(options or Options(), since)
+    config = config.of(source, target)
     databases = config.database(source), config.database(target)
     _require_two(*databases)
     wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {}, (*config.convert, *convert))

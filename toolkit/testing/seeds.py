@@ -41,9 +41,9 @@ class Seed:
         Raises:
             ConfigurationError: there is no such directory, or the metadata cannot be loaded.
         """
-        from toolkit.models.loader import load_metadata
+        from toolkit.operations.project import load_models
 
-        metadata = load_metadata(self.config.metadata, self.config.root)
+        metadata = load_models(self.config)
         digest = hashlib.sha256(_toolkit().encode())
         fixtures = self._fixtures()
         # A default such as "now" is as old as the template.

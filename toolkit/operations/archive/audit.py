@@ -15,12 +15,12 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ToolkitError
-from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting
 from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.collecting import LISTED_PATH, Collector
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import default_backend, file_columns, file_tables
+from toolkit.operations.project import load_models
 from toolkit.stores.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class _Audit:
 
     def read_rows(self) -> list[Finding]:
         """Note what every row points at; the references that say nothing are returned."""
-        specs = file_tables(load_metadata(self.config.metadata, self.config.root))
+        specs = file_tables(load_models(self.config.of(self.database.name)))
         self._declared = {
             key for spec in specs for column in file_columns(spec) if (key := default_backend(spec, column)) is not None
         }

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
-from toolkit.models.loader import load_metadata
 from toolkit.operations.archive.collecting import Collector, State
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import file_tables
+from toolkit.operations.project import load_models
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -57,7 +57,7 @@ def require_rows(config: Config, source: str) -> None:
         ToolkitError: it has not, or cannot be read.
     """
     with connect(config.database(source)) as connection:
-        check_schema(connection, file_tables(load_metadata(config.metadata, config.root)))
+        check_schema(connection, file_tables(load_models(config.of(source))))
 
 
 def failed(catalogue: Catalogue) -> Iterator[Finding]:

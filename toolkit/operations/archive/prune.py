@@ -17,11 +17,11 @@ from toolkit.core.retention import Policy, Verdict, apply_policy, is_future
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError, LastSnapshotError, StoreError, UnknownNameError
-from toolkit.models.loader import load_metadata
 from toolkit.operations.archive.backends import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.lacking import spared
 from toolkit.operations.archive.listing import SnapshotInfo, described
 from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
+from toolkit.operations.project import load_models
 from toolkit.stores.archive_locks import LOCK_TTL, LockKind
 from toolkit.stores.catalogue import Catalogue
 
@@ -143,7 +143,7 @@ class _Rows:
 def _note_rows(config: Config, catalogue: Catalogue, source: str, store: str, adopt: Sequence[str]) -> _Rows:
     """Note which objects of the archive the rows of a database point at now."""
     backends, database = Backends(config, store), config.database(source)
-    specs = file_tables(load_metadata(config.metadata, config.root))
+    specs = file_tables(load_models(config.of(source)))
     with connect(database) as connection:
         check_schema(connection, specs)
         owner = Owner(database.name, connection.identity(), frozenset(adopt))

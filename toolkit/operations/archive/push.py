@@ -18,7 +18,6 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError
-from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting, moving
 from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.collecting import Collector, State
@@ -30,6 +29,7 @@ from toolkit.operations.archive.rows import AGE_COLUMN, age_column, file_columns
 from toolkit.operations.archive.sending import Sender
 from toolkit.operations.archive.sharing import other_databases, require_apart, require_readable
 from toolkit.operations.migrations.revisions import current_revision
+from toolkit.operations.project import load_models
 from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
 from toolkit.stores.live import is_registered
@@ -135,7 +135,7 @@ def push(
         _require_movable(config, store, options)
     database, archive = config.database(source), open_archive(config, store)
     older = None if options.older_than is None else show_duration(options.older_than)
-    metadata = load_metadata(config.metadata, config.root)
+    metadata = load_models(config.of(source))
     specs = file_tables(metadata, tables, where)
     conditions = {spec.name: _on_one_line(spec.conditions) for spec in specs if spec.conditions}
     scope = Scope(tuple(sorted(set(tables))), dict(sorted(conditions.items())), older)

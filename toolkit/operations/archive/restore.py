@@ -11,7 +11,6 @@ from toolkit.core.archive_manifest import Address, Header
 from toolkit.core.progress import Progress, Silent
 from toolkit.engines import connect
 from toolkit.errors import ConfigurationError
-from toolkit.models.loader import load_metadata
 from toolkit.operations.archive.backends import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.restore_plan import RestorePlan
@@ -19,6 +18,7 @@ from toolkit.operations.archive.restore_run import SCHEMA, RestoreRun
 from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult, RowRepair
 from toolkit.operations.archive.restore_writing import REPAIRS, RestoreWriting
 from toolkit.operations.archive.targets import DONE, NEW, OTHER, SAME
+from toolkit.operations.project import load_models
 from toolkit.stores.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def restore(
     # Keys mean other rows in another database; after a migration to a new one, there is only the old one's snapshot.
     header = archive.find(snapshot) if source is None else _find(archive, snapshot, config.database(source))
     database = None if source is None else config.database(source)
-    metadata = None if source is None else load_metadata(config.metadata, config.root)
+    metadata = None if source is None else load_models(config.of(source))
     with Catalogue(SCHEMA) as catalogue:
         backends = Backends(config, store)
         run = RestoreRun(archive, header, options, catalogue, progress or Silent(), backends, database, metadata)

@@ -13,12 +13,12 @@ from toolkit.core.archive_manifest import Address, FileEntry, address_of
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import DamagedObjectError, MissingObjectError, StoreError
-from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting
 from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.dangling import examine_rows
 from toolkit.operations.archive.listing import damaged_manifests
 from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.operations.project import load_models
 from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
 
@@ -95,9 +95,10 @@ def verify(
         if snapshot is None:
             findings += run.orphans(told=not pushes and not run.broken)
         count, size, good = run.totals()
-        database = None if source is None else config.database(source)
-        if database is not None:
-            metadata, backends = load_metadata(config.metadata, config.root), Backends(config, store)
+        database = None
+        if source is not None:
+            database = config.database(source)
+            metadata, backends = load_models(config.of(source)), Backends(config, store)
             run.progress.step(f"rows of {database.name}")
             findings += examine_rows(catalogue, archive, backends, database, metadata, jobs, run.progress)
     elapsed, rows_of = time.perf_counter() - started, None if database is None else database.name

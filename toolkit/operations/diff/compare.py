@@ -189,6 +189,7 @@ class Comparison:
         show_pii: bool = False,
         progress: Progress | None = None,
     ) -> None:
+        config = config.of(source, target)
         wanted = replace(wanted or Wanted(), convert=(*config.convert, *convert))
         self._databases = (config.database(source), config.database(target))
         with Chosen.of_both(config, *self._databases, wanted, compares=True) as chosen:

@@ -44,7 +44,7 @@ class Environment:
         return cls(
             takes_engine=is_own or ("config.engine" in text and "async with" not in text),
             version_table=given.get("version_table") or config.version_table or default,
-            version_table_schema=given.get("version_table_schema"),
+            version_table_schema=given.get("version_table_schema") or config.version_table_schema,
         )
 
     def versions(self) -> Table:

@@ -74,6 +74,7 @@ def make_migrations(
             database has all tables already; or it would drop what the application may leave out of the comparison.
         DatabaseUnavailableError, StatementError: from the engine.
     """
+    config = config.of(database.name)
     project = Project(config)
     scripts = project.scripts
     require_one_database(project)
@@ -159,7 +160,7 @@ def revisions(config: Config, between: str = ":", database: Database | None = No
     start, colon, end = between.partition(":")
     if not colon:
         raise MigrationError(f"{between!r} is no range of revisions.", "Write it like 0001:0004, :0004 or current:.")
-    project = Project(config)
+    project = Project(config if database is None else config.of(database.name))
     current = None if database is None else revision_of(database, project)
     with migrating(config):
         ends = [current if each == "current" else each for each in (start, end)]
@@ -196,7 +197,7 @@ def show(config: Config, revision: str, database: Database | None = None) -> tup
         MigrationError: no such revision.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    project = Project(config)
+    project = Project(config if database is None else config.of(database.name))
     current = None if database is None else revision_of(database, project)
     if revision == "current":
         revision = current or "base"

@@ -93,7 +93,7 @@ def upgrade(
             says what an `autocommit_block` committed.
         DatabaseUnavailableError, StatementError: from the engine; the same.
     """
-    project = Project(config)
+    project = Project(config.of(database.name))
     require_one_database(project)
     with alembic_session(database, project, progress) as session:
         return _migrate(session, lambda: session.commands.upgrade(revision, sql=sql, tag=tag), sql)
@@ -115,7 +115,7 @@ def downgrade(
             says what an `autocommit_block` committed.
         DatabaseUnavailableError, StatementError: from the engine; the same.
     """
-    project = Project(config)
+    project = Project(config.of(database.name))
     require_one_database(project)
     with alembic_session(database, project, progress) as session:
         return _migrate(session, lambda: session.commands.downgrade(revision, sql=sql, tag=tag), sql)
@@ -136,7 +136,7 @@ def stamp(
         MigrationError: no such revision.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    with alembic_session(database, Project(config)) as session:
+    with alembic_session(database, Project(config.of(database.name))) as session:
         return _migrate(session, lambda: session.commands.stamp(revision, sql=sql, tag=tag, purge=purge), sql)
 
 
@@ -146,7 +146,7 @@ def drop_all(database: Database, config: Config) -> Dropped:
     Raises:
         DatabaseUnavailableError, StatementError: from the engine; nothing was dropped.
     """
-    project = Project(config)
+    project = Project(config.of(database.name))
     metadata = project.metadata
     if not exists(database):
         return Dropped(database.name, ())
@@ -192,7 +192,7 @@ def show_current_revision(database: Database, config: Config) -> CurrentRevision
         MigrationError: there is no history.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    return _standing(database, Project(config))
+    return _standing(database, Project(config.of(database.name)))
 
 
 def _standing(database: Database, project: Project) -> CurrentRevision:
@@ -206,7 +206,7 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
         RevisionMismatchError: migrations are still to be run.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    project = Project(config)
+    project = Project(config.of(database.name))
     require_head(database, project)
     changes: list[str] = []
 

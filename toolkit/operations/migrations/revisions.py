@@ -29,7 +29,7 @@ def current_revision(database: Database, config: Config) -> str | None:
     Raises:
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    return revision_of(database, Project(config))
+    return revision_of(database, Project(config.of(database.name)))
 
 
 def revision_of(database: Database, project: Project) -> str | None:

@@ -34,7 +34,7 @@ def ensure_schema(
     Raises:
         MigrationError, StatementError: as from `upgrade`; also if the migrations do not make the models' tables.
     """
-    project = Project(config)
+    project = Project(config.of(database.name))
     with reading(database) as connection:
         lacks = lacks_schema(connection, database, project, accept_missing=accept_missing)
     if lacks:

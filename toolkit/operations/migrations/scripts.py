@@ -14,9 +14,9 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from toolkit.errors import MigrationError, ToolkitError
-from toolkit.models.loader import importable_from
 from toolkit.operations.migrations.environments import OWN_ENVIRONMENT, has_history
 from toolkit.ownership import require_ours
+from toolkit.references import importable_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
