@@ -12,7 +12,7 @@ from tests.operations.databases import execute
 from toolkit import load_data, status
 from toolkit.cli import run
 from toolkit.config import Config, Database
-from toolkit.errors import UnknownNameError
+from toolkit.errors import MigrationError, UnknownNameError
 from toolkit.operations.migrations import migrate
 from toolkit.operations.status import DatabaseStatus, State
 
@@ -64,6 +64,19 @@ def test_another_revision_is_told_with_both(config: Config, name: str) -> None:
     found = of(config, name)
     assert found.state is State.OTHER_REVISION
     assert all(word in found.problems[0] for word in ("elsewhere", str(migrate.head_revision(config))))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_revision_that_is_recorded_elsewhere_is_told_and_nothing_is_migrated_again(config: Config, name: str) -> None:
+    database, own = config.database(name), replace(config, version_table="ours")
+    migrate.upgrade(database, own)
+    found = of(config, name)
+    assert (found.state, [each.table for each in found.warnings]) == (State.OTHER_RECORD, ["ours"])
+    with pytest.raises(MigrationError, match="records a revision in ours, not in alembic_versions"):
+        migrate.upgrade(database, config)
+    assert of(own, name).state is State.READY
+    migrate.stamp(database, config, "head")
+    assert of(config, name).state is State.READY
 
 
 def test_a_server_that_does_not_answer_is_one_line_among_the_others(config: Config) -> None:

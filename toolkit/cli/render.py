@@ -74,6 +74,7 @@ def show_transfer(result: SyncResult) -> None:
     _show_converted(result.warnings)
     if result.inspection is None:
         _show_not_carried(result.warnings)
+    show_other_records(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not copied, for the models do not know it: {left}.")
     if result.dry_run and result.created_schema:
@@ -113,6 +114,13 @@ def unmodelled(warnings: Iterable[TransferWarning], *, of: bool = False) -> str:
     ]
     more = len(found) - _NAMED
     return ", ".join([*named, *([f"{more:,} more (--json tells all)"] if more > 0 else [])])
+
+
+def show_other_records(warnings: Iterable[TransferWarning]) -> None:
+    """Tables that record a revision, and are not those that were looked into."""
+    for each in warnings:
+        if each.is_of_record:
+            say(f"{each.table}: {each.reason}")
 
 
 def _show_converted(warnings: Iterable[TransferWarning]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.cli.output import say
-from toolkit.cli.render import plural, show_table, unmodelled
+from toolkit.cli.render import plural, show_other_records, show_table, unmodelled
 
 if TYPE_CHECKING:
     from toolkit.operations.status import DatabaseStatus, SchemaStatus, Status
@@ -57,6 +57,7 @@ def _show_problems(database: DatabaseStatus) -> None:
         say(problem)
     if database.advice:
         say(f"       {database.advice}")
+    show_other_records(database.warnings)
     if left := unmodelled(database.warnings):
         say(f"{database.name} also holds what the models do not know: {left}.")
 

@@ -147,6 +147,11 @@ class TransferWarning:
         return self.outcome == MASKED
 
     @property
+    def is_of_record(self) -> bool:
+        """Whether it is of a table that records a revision of migrations, and is not the one that is looked into."""
+        return self.outcome == OTHER_RECORD
+
+    @property
     def is_of_schema(self) -> bool:
         """Whether it is of what a table has in the source, and does not have, or not so, in the target."""
         return self.outcome == NOT_CARRIED
@@ -168,6 +173,7 @@ class TableRejects:
 
 NOT_IN_MODELS = "not in the models"
 NOT_CARRIED = "not carried"
+OTHER_RECORD = "revision recorded elsewhere"
 CHANGED_MEANWHILE = "changed meanwhile"
 CONVERTED = "converted"
 MASKED = "masked by name"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from toolkit.operations.migrations.revisions import is_bookkeeping
 
@@ -51,6 +51,8 @@ _RECORDS = frozenset(
 )
 # Of names that anything may have, the columns that make one a record: TypeORM's, Laravel's.
 _COLUMNS = {"migrations": (frozenset({"id", "timestamp", "name"}), frozenset({"id", "migration", "batch"}))}
+# Alembic's, whose name is the application's to choose.
+_REVISION = frozenset({"version_num"})
 
 
 def is_own(name: str) -> bool:
@@ -60,4 +62,15 @@ def is_own(name: str) -> bool:
 
 def is_record(name: str, columns: Collection[str] = ()) -> bool:
     """Whether a table of that name, without its schema, and of these columns, is a migration tool's."""
-    return is_bookkeeping(name) or name.lower() in _RECORDS or frozenset(columns) in _COLUMNS.get(name.lower(), ())
+    found = frozenset(columns)
+    return (
+        is_bookkeeping(name)
+        or name.lower() in _RECORDS
+        or is_alembic_record(columns)
+        or found in _COLUMNS.get(name.lower(), ())
+    )
+
+
+def is_alembic_record(columns: Iterable[str]) -> bool:
+    """Whether a table of these columns records a revision, whatever its name is."""
+    return frozenset(columns) == _REVISION

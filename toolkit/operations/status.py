@@ -33,6 +33,7 @@ class State(StrEnum):
 
     READY = "ready"
     OTHER_REVISION = "at another revision"
+    OTHER_RECORD = "revision recorded elsewhere"
     LACKING = "lacks tables or columns"
     EMPTY = "has no tables yet"
     ABSENT = "not there yet"
@@ -225,7 +226,7 @@ def _contents(
     problems = require_columns(connection, specs)
     if problems:
         return replace(found, state=State.LACKING, problems=tuple(problems), advice=upgrade)
-    return replace(found, state=State.READY)
+    return replace(found, state=State.OTHER_RECORD if any(each.is_of_record for each in left) else State.READY)
 
 
 def _store(store: Store) -> StoreStatus:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from toolkit.core.plan import NOT_IN_MODELS, TransferWarning
+from toolkit.core.plan import NOT_IN_MODELS, OTHER_RECORD, TransferWarning
 from toolkit.core.tables import TableSpec, bracketed
 from toolkit.errors import DatabaseUnavailableError, StatementError
-from toolkit.operations.records import is_record
+from toolkit.operations.records import is_alembic_record, is_record
 
 if TYPE_CHECKING:
     from toolkit.engines.catalogue import StoredTable
@@ -41,22 +41,34 @@ class _Search:
         self._connection = connection
         self._specs = {self._name(spec.table): spec for spec in specs}
         self._known = {self._name(table) for table in specs[0].table.metadata.tables.values()}
+        self._version_table = project.version_table
         self._record = self._name(project.version_table)
+        self._has_history = project.has_history
 
     def run(self, *, named: bool, columns: bool) -> Iterator[TransferWarning]:
-        for stored in self._connection.stored_tables():
-            name = (stored.schema, self._connection.compared_name(stored.name))
+        compared = self._connection.compared_name
+        found = {(each.schema, compared(each.name)): each for each in self._connection.stored_tables()}
+        for name, stored in found.items():
             if name in self._specs and columns:
                 yield from self._columns(stored, self._specs[name])
-            elif name not in self._known and not named and not self._is_record(name):
+            elif name in self._known or name == self._record:
+                continue
+            elif is_alembic_record(stored.columns) and self._has_history and self._record not in found:
+                yield self._other_record(stored)
+            elif not named and not is_record(stored.name, stored.columns):
                 yield from self._table(stored)
 
     def _name(self, table: sa.Table) -> tuple[str | None, str]:
         default = self._connection.sqlalchemy.dialect.default_schema_name
         return None if table.schema == default else table.schema, self._connection.compared_name(table.name)
 
-    def _is_record(self, name: tuple[str | None, str]) -> bool:
-        return name == self._record or is_record(name[1])
+    def _other_record(self, stored: StoredTable) -> TransferWarning:
+        looked_for = self._version_table.fullname
+        reason = (
+            f"{self._connection.name} records a revision there, and not in {looked_for}, where it is looked for: if it "
+            f'is that of these migrations, set version_table = "{stored.name}".'
+        )
+        return TransferWarning(OTHER_RECORD, stored.shown, reason, database=self._connection.name)
 
     def _table(self, stored: StoredTable) -> Iterator[TransferWarning]:
         yield from self._told(stored, None, ())

@@ -24,6 +24,7 @@ from toolkit.operations.migrations.revisions import exists, joined, mismatch, re
 from toolkit.operations.migrations.schema_changes import describe_change
 from toolkit.operations.migrations.written import review
 from toolkit.operations.project import Project
+from toolkit.operations.records import is_alembic_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +97,28 @@ def upgrade(
     project = Project(config.of(database.name))
     require_one_database(project)
     with alembic_session(database, project, progress) as session:
+        if not sql:
+            _require_own_record(session, project)
         return _migrate(session, lambda: session.commands.upgrade(revision, sql=sql, tag=tag), sql)
+
+
+def _require_own_record(session: Session, project: Project) -> None:
+    """See that tables of the models, if there are any, are not recorded elsewhere: each would be made once more."""
+    with session.engine.connect() as connection:
+        inspector, own = inspect(connection), project.version_table
+        if inspector.has_table(own.name, own.schema):
+            return
+        names = set(inspector.get_table_names())
+        if not any(table.name in names for table in project.metadata.tables.values()):
+            return
+        for name in sorted(names - {*project.metadata.tables}):
+            if is_alembic_record(each["name"] for each in inspector.get_columns(name)):
+                raise MigrationError(
+                    f"{session.database.name} has the models' tables, and records a revision in {name}, not in "
+                    f"{own.fullname}.",
+                    f'If it is that of these migrations: version_table = "{name}" in the settings. If it is not: '
+                    f"toolkit database stamp-migration REVISION --database {session.database.name}",
+                )
 
 
 def downgrade(
