@@ -29,13 +29,13 @@ def address(config: Config, name: str = "sqlite") -> str:
 def test_without_any_setting_there_are_three_databases_and_no_models(tmp_path: Path) -> None:
     config = load_config(tmp_path, {})
     assert {name: database.address for name, database in config.databases.items()} == {
-        "sqlite": "sqlite:///todo.sqlite3",
-        "duckdb": "duckdb:///todo.duckdb",
+        "sqlite": "sqlite:///toolkit.sqlite3",
+        "duckdb": "duckdb:///toolkit.duckdb",
         "postgres": "embedded:.toolkit/postgres",
     }
     assert not config.metadata
     assert (config.migrations, config.fixtures) == (tmp_path / "migrations", tmp_path / "fixtures")
-    assert config.database("sqlite").file == tmp_path / "todo.sqlite3"
+    assert config.database("sqlite").file == tmp_path / "toolkit.sqlite3"
 
 
 @pytest.mark.parametrize("name", ["toolkit.toml", "pyproject.toml"])
@@ -52,7 +52,7 @@ def test_a_file_comes_before_the_defaults_and_the_environment_before_the_file(tm
         "a:b",
     )
     assert by_file.fixtures == tmp_path / "elsewhere"
-    assert address(by_file, "duckdb") == "duckdb:///todo.duckdb"
+    assert address(by_file, "duckdb") == "duckdb:///toolkit.duckdb"
 
     environ = {
         "TOOLKIT_SQLITE_URL": "sqlite:///env.db",
@@ -96,7 +96,7 @@ def test_a_variable_finds_the_database_whose_name_it_cannot_spell(tmp_path: Path
     config = load_config(tmp_path, {"TOOLKIT_PROD_EU_URL": "sqlite:///env.db", "TOOLKIT_DUCKDB_URL": ""})
     assert address(config, "prod-EU") == "sqlite:///env.db"
     assert set(config.databases) == {"sqlite", "duckdb", "postgres", "prod-EU"}
-    assert address(config, "duckdb") == "duckdb:///todo.duckdb"
+    assert address(config, "duckdb") == "duckdb:///toolkit.duckdb"
 
 
 def test_a_url_stands_for_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,8 +217,8 @@ def test_the_engine_of_a_database_is_bound_under_its_name(tmp_path: Path) -> Non
     database = load_config(tmp_path, {}).database("sqlite")
     assert database.sqlalchemy_config.bind_key == "sqlite"
     assert database.engine is database.engine
-    assert database.engine.url.database == str(tmp_path / "todo.sqlite3")
-    assert not (tmp_path / "todo.sqlite3").exists()
+    assert database.engine.url.database == str(tmp_path / "toolkit.sqlite3")
+    assert not (tmp_path / "toolkit.sqlite3").exists()
 
 
 # -- stores ------------------------------------------------------------------------------------------------

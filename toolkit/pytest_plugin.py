@@ -50,6 +50,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("toolkit_fixtures", "Directory of JSON fixtures (default: the toolkit's configuration).")
     names = ", ".join(DATABASES)
     parser.addini("toolkit_databases", f"Of {names}: a test runs on each.", "args", ["sqlite"])
+    parser.addini(
+        "toolkit_config", "MODULE:ATTR of the application's configuration (default: as the toolkit's settings)."
+    )
     parser.addini("toolkit_metadata", "MODULE:ATTR of the tables (default: the toolkit's configuration).")
     parser.addini(
         "toolkit_postgres_url",

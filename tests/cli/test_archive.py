@@ -117,7 +117,7 @@ def test_what_a_snapshot_is_of_is_said_where_it_is_restored(here: Path, capfd: p
 
 def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out(capfd, "push")
-    (here / "todo.sqlite3").unlink()
+    (here / "toolkit.sqlite3").unlink()
     text = out(capfd, "restore", "latest", "--to", "out")
     assert "5 written" in text
     assert len((here / "out/attachments/2024/02/design.pdf").read_bytes()) == 1686
@@ -175,7 +175,7 @@ def test_a_file_whose_row_is_gone_is_told_with_the_option_that_restores_it(
     here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out(capfd, "push")
-    with closing(sqlite3.connect("todo.sqlite3")) as connection:
+    with closing(sqlite3.connect("toolkit.sqlite3")) as connection:
         connection.execute("DELETE FROM attachment WHERE name = 'design.pdf'")
         connection.commit()
     (here / ".toolkit/attachments/2024/02/design.pdf").unlink()
@@ -201,7 +201,7 @@ def test_what_was_moved_elsewhere_is_kept_and_the_line_says_how_to_adopt_it(
     out(capfd, "push", "--move")
     place = json.loads(out(capfd, "list", "--json"))["snapshots"][0]["place"]
     assert place not in out(capfd, "list")
-    Path("todo.sqlite3").rename("moved.sqlite3")
+    Path("toolkit.sqlite3").rename("moved.sqlite3")
     with Path("toolkit.toml").open("a") as file:
         file.write('[databases]\nsqlite = "sqlite:///moved.sqlite3"\n')
     out(capfd, "push", "--move")
@@ -213,7 +213,7 @@ def test_what_was_moved_elsewhere_is_kept_and_the_line_says_how_to_adopt_it(
 
 
 def test_names_of_files_move_no_cursor(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with closing(sqlite3.connect("todo.sqlite3")) as connection:
+    with closing(sqlite3.connect("toolkit.sqlite3")) as connection:
         evil = json.dumps({"filename": "\x1b[2Jgone\nnew line", "backend": "attachments"})
         connection.execute("UPDATE attachment SET file = ? WHERE name = 'design.pdf'", (evil,))
         connection.commit()

@@ -31,7 +31,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         assert run(["load-data"]) == 0
     query("UPDATE todo SET is_deleted = 1 WHERE id IN (SELECT id FROM todo WHERE importance = 'HIGH' LIMIT 2)", folder)
-    shutil.copyfile(folder / "todo.sqlite3", folder / "other.sqlite3")
+    shutil.copyfile(folder / "toolkit.sqlite3", folder / "other.sqlite3")
     return folder
 
 
@@ -44,7 +44,7 @@ def here(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def query(statement: str, folder: Path = Path(), file: str = "todo.sqlite3") -> list[tuple[Any, ...]]:
+def query(statement: str, folder: Path = Path(), file: str = "toolkit.sqlite3") -> list[tuple[Any, ...]]:
     """Run a statement on one of the files."""
     with closing(sqlite3.connect(folder / file)) as connection, connection:
         return connection.execute(statement).fetchall()

@@ -87,7 +87,7 @@ def test_a_dry_run_shows_the_plan_and_leaves_no_file(here: Path, capfd: pytest.C
     capfd.readouterr()
     assert run(["sync", "--from", "sqlite", "--to", "duckdb", "--dry-run", "--json"]) == 0
     planned = json.loads(capfd.readouterr().out)
-    assert not (here / "todo.duckdb").exists()
+    assert not (here / "toolkit.duckdb").exists()
     assert run(["sync", "--from", "sqlite", "--to", "duckdb", "--json"]) == 0
     done = json.loads(capfd.readouterr().out)
     counts = [[(t["table"], t["inserted"], t["updated"], t["unchanged"]) for t in r["tables"]] for r in (planned, done)]

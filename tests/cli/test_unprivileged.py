@@ -84,8 +84,8 @@ def test_a_user_with_a_home_that_is_only_to_be_read_works_on_all_that_is_theirs_
     assert {path.name for path in project.iterdir()} == {
         "toolkit.toml",
         "temporary",
-        "todo.sqlite3",
-        "todo.duckdb",
+        "toolkit.sqlite3",
+        "toolkit.duckdb",
         "out",
         ".toolkit",
     }

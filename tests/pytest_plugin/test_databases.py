@@ -201,7 +201,8 @@ def test_the_recipes_in_the_readme_run(project: Project) -> None:
     names = [re.findall(r"[\w-]+", recipe)[0] for recipe in recipes]
     assert names == list(USES)
     factories = "class Made:\n    class _meta: pass\nItemFactory = PriceFactory = Made\n"
-    sources = {"myapp/__init__.py": MYAPP, "myapp/factories.py": factories, "fastapi/testclient.py": TESTCLIENT}
+    sources = {"myapp/__init__.py": MYAPP, "myapp/factories.py": factories}
+    sources |= {"fastapi/__init__.py": "", "fastapi/testclient.py": TESTCLIENT}
     for number, (name, recipe) in enumerate(zip(names, recipes, strict=True)):
         head = "from sqlalchemy import text\n"
         sources[f"test_{number}.py"] = f"{head}{recipe}\n@pytest.mark.parametrize('number', [1, 2])\n{USES[name]}"

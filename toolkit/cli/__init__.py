@@ -48,6 +48,7 @@ _COMMANDS = {
     "database": ("toolkit.cli.database", "database"),
     "diff": ("toolkit.cli.diff", "diff"),
     "dump-data": ("toolkit.cli.dump", "dump_data"),
+    "init": ("toolkit.cli.init", "init"),
     "inspect": ("toolkit.cli.inspect", "inspect"),
     "load-data": ("toolkit.cli.load", "load_data"),
     "status": ("toolkit.cli.status", "status"),

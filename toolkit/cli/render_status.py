@@ -19,6 +19,8 @@ def show_status(result: Status, *, tables: bool) -> None:
     say(f"project     {root}")
     for schema in result.schemas or (result,):
         _show_schema(schema, root)
+    if result.hint:
+        say(f"            {result.hint}")
     say(f"fixtures    {fixtures}")
     say()
     show_table(

@@ -12,8 +12,8 @@ from toolkit.engines.database import LOCK_SECONDS, Database
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 DEFAULT_DATABASES: Mapping[str, str] = {
-    "sqlite": "sqlite:///todo.sqlite3",
-    "duckdb": "duckdb:///todo.duckdb",
+    "sqlite": "sqlite:///toolkit.sqlite3",
+    "duckdb": "duckdb:///toolkit.duckdb",
     "postgres": "embedded:.toolkit/postgres",
 }
 TABLES_FROM = ("models", "migrations")

@@ -19,15 +19,9 @@ def load_metadata(reference: str, search_path: Path) -> MetaData:
     `search_path` is where the user's modules are; it is put first on `sys.path` for the import.
 
     Raises:
-        ConfigurationError: there is no reference, it is malformed, the module is not there or fails, the attribute is
+        ConfigurationError: the reference is malformed, the module is not there or fails, the attribute is
             missing or something else, or the schema is without tables, or without some that others refer to.
     """
-    if not reference:
-        raise ConfigurationError(
-            "No models are configured.",
-            "Say where they are: --metadata MODULE:ATTR, or `metadata` in the settings. The bundled ones are "
-            "toolkit.models.todo:metadata.",
-        )
     found = load_reference(reference, search_path, _METADATA)
     if not _has_metadata(found):
         raise ConfigurationError(

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata, require_models
+from toolkit.operations.discovery import discover
 from toolkit.operations.migrations.environments import Environment, has_history
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 def load_models(config: Config) -> MetaData:
     """The tables of the configured models. Raises what `load_metadata` does."""
+    if not config.metadata:
+        advice = "Say where they are: --metadata MODULE:ATTR, or `metadata` in the settings."
+        raise ConfigurationError("No models are configured.", discover(config.root).advice or advice)
     if config.models is None:
         return load_metadata(config.metadata, config.root)
     require_models(config.models, f"the configuration {config.metadata!r}")

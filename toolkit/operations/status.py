@@ -14,6 +14,7 @@ from toolkit.core.tables import usable_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import require_columns
 from toolkit.errors import ToolkitError
+from toolkit.operations.discovery import discover
 from toolkit.operations.migrations.revisions import joined, recorded_revision
 from toolkit.operations.project import Project
 from toolkit.operations.records import is_record
@@ -112,6 +113,8 @@ class Status:
     stores: tuple[StoreStatus, ...]
     refusals: tuple[str, ...] = ()
     schemas: tuple[SchemaStatus, ...] = ()
+    hint: str = ""
+    """Where no models are configured, what was found that has some."""
 
 
 def status(config: Config, names: Sequence[str] = ()) -> Status:
@@ -138,6 +141,7 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
         tuple(_store(each) for each in config.stores.values()),
         told.refusals,
         tuple(each.told(name) for name, each in own.items()),
+        "" if config.metadata else discover(config.root).advice,
     )
 
 

@@ -33,8 +33,12 @@ def path_of(config: pytest.Config, relative: str) -> Path:
 def config_of(pytestconfig: pytest.Config) -> Config:
     """The toolkit's configuration, with what pytest's settings say."""
     from toolkit.config import load_config
+    from toolkit.config.databases import parse_databases
 
-    config = load_config(pytestconfig.rootpath, metadata=pytestconfig.getini("toolkit_metadata") or None)
+    metadata, application = (pytestconfig.getini(f"toolkit_{name}") or None for name in ("metadata", "config"))
+    config = load_config(pytestconfig.rootpath, metadata=metadata, application=application)
+    # Copies of them are made for tests, also where the application has others.
+    config = replace(config, databases={**parse_databases({}, config.root, ""), **config.databases})
     fixtures = pytestconfig.getini("toolkit_fixtures")
     return replace(config, fixtures=path_of(pytestconfig, fixtures)) if fixtures else config
 

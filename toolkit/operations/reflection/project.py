@@ -13,6 +13,7 @@ from toolkit.core.renames import Renames
 from toolkit.core.tables import REFLECTED, select_tables, without_columns
 from toolkit.engines import connect
 from toolkit.errors import ConfigurationError
+from toolkit.operations.discovery import discover
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.project import Project
 from toolkit.operations.reflection.reflection import Wanted, reflect_both, reflect_one
@@ -125,8 +126,9 @@ class Chosen:
         if found is None or not found.metadata.tables:
             raise ConfigurationError(
                 f"{database.name} has no tables, and there are no models that say which it should have.",
-                "Make them there before, by what the application makes them with; or say where its models are: "
-                "--metadata MODULE:ATTR (the bundled ones: toolkit.models.todo:metadata).",
+                discover(config.root).advice
+                or "Make them there before, by what the application makes them with; or say where its models are: "
+                "--metadata MODULE:ATTR.",
             )
         return cls._of(config, found, wanted, None)
 
