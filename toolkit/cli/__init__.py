@@ -46,6 +46,7 @@ _PATIENCE_SECONDS = 2.0
 _COMMANDS = {
     "archive": ("toolkit.cli.archive", "archive"),
     "database": ("toolkit.cli.database", "database"),
+    "demo": ("toolkit.cli.demo", "demo"),
     "diff": ("toolkit.cli.diff", "diff"),
     "dump-data": ("toolkit.cli.dump", "dump_data"),
     "init": ("toolkit.cli.init", "init"),
