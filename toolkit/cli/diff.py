@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -24,8 +25,11 @@ from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
 if TYPE_CHECKING:
     from toolkit.config import Config
+    from toolkit.core.plan import SyncResult
     from toolkit.core.tables import Conditions
-    from toolkit.operations.diff.compare import Status
+    from toolkit.operations.diff.compare import DiffResult, Status
+
+REPORTED_ROWS = 1000
 
 
 @click.command()
@@ -56,6 +60,12 @@ if TYPE_CHECKING:
     help="Write the statements that would make the second database equal, for psql, sqlite3 or duckdb. The "
     "script holds all values unmasked. - is stdout, without a report.",
 )
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write what differs as one page of HTML, with up to 1,000 rows of each table.",
+)
 @click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with all rows that differ.")
 @click.option("--json-lines", is_flag=True, help="Print each table and each row that differs as a line of JSON.")
@@ -71,6 +81,7 @@ def diff(
     columns: tuple[str, ...],
     set_values: dict[str, str],
     script: str | None,
+    report: Path | None,
     show_pii: bool,
     as_json: bool,
     json_lines: bool,
@@ -82,6 +93,8 @@ def diff(
     written.
     """
     shown = None if as_json else rows
+    if report is not None and (script is not None or json_lines):
+        raise click.UsageError("--report goes neither with --sql nor with --json-lines.")
     if script is not None:
         _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
         which["set_values"] = set_values
@@ -92,21 +105,57 @@ def diff(
         raise click.UsageError("--set says what rows get that a script inserts: it goes with --sql.")
     if json_lines:
         return _stream(ctx.obj, source, target, tables, columns, show_pii=show_pii, **which)
-    return compare(
-        ctx.obj, source, target, tables, columns=columns, rows=shown, show_pii=show_pii, as_json=as_json, **which
-    )
+    which |= {"columns": columns, "rows": shown, "show_pii": show_pii}
+    return compare(ctx.obj, source, target, tables, as_json=as_json, report=report, **which)
 
 
-def compare(config: Config, source: str, target: str, tables: Sequence[str], *, as_json: bool, **options: Any) -> int:
+def compare(
+    config: Config,
+    source: str,
+    target: str,
+    tables: Sequence[str],
+    *,
+    as_json: bool,
+    rows: int | None = 0,
+    report: Path | None = None,
+    **options: Any,
+) -> int:
     """Compare, as `operations.diff.compare.diff` is asked to, show what was found, and give the exit code."""
     from toolkit.cli.output import print_json, progress_on_stderr
     from toolkit.cli.render import show_diff
     from toolkit.operations.diff.compare import diff as run
 
+    wanted = rows if report is None or rows is None else max(rows, REPORTED_ROWS)
     with progress_on_stderr() as progress:
-        result = run(config, source, target, tables, progress=progress, **options)
+        result = run(config, source, target, tables, rows=wanted, progress=progress, **options)
+    if report is not None:
+        from toolkit.cli.report import write_report
+
+        write_report(report, _with_rows(result, REPORTED_ROWS))
+        result = _with_rows(result, rows)
     print_json(result) if as_json else show_diff(result)
     return _exit_code({table.status for table in result.tables})
+
+
+def write_plan(
+    config: Config, plan: SyncResult, file: Path, tables: Sequence[str], source: str, target: str, **options: Any
+) -> None:
+    """Write the report of a sync's plan, with rows that differ; into a database without tables all would be new."""
+    from toolkit.cli.output import progress_on_stderr
+    from toolkit.cli.report import write_report
+    from toolkit.operations.diff.compare import DiffResult
+    from toolkit.operations.diff.compare import diff as run
+
+    if plan.created_schema:
+        found = DiffResult(plan.source, plan.target, (), 0.0)
+    else:
+        with progress_on_stderr() as progress:
+            found = run(config, source, target, tables, rows=REPORTED_ROWS, progress=progress, **options)
+    write_report(file, found, plan)
+
+
+def _with_rows(result: DiffResult, rows: int | None) -> DiffResult:
+    return replace(result, tables=tuple(replace(each, rows=each.rows[:rows]) for each in result.tables))
 
 
 def _stream(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.diff import compare
+from toolkit.cli.diff import compare, write_plan
 from toolkit.cli.options import (
     DATABASE,
     TABLES,
@@ -99,6 +100,13 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     help="Leave out rows that cannot be written, and those that depend on them, and put them into this "
     "directory as fixtures, each with the reason; the exit code is then 3.",
 )
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With --dry-run: write the plan as one page of HTML, with up to 1,000 rows of each table that differ.",
+)
 @transfer_options
 @general_options
 @click.pass_context
@@ -120,6 +128,7 @@ def sync(
     attachments: dict[str, str],
     overwrite_attachments: bool,
     rejects: str | None,
+    report_file: Path | None,
     dry_run: bool,
     no_verify: bool,
     batch_rows: int | None,
@@ -149,6 +158,8 @@ def sync(
     _require_sense(since, overlap, max_delete, delete=delete, soft_delete=soft_delete)
     if overwrite_attachments and not attachments:
         raise click.UsageError("--overwrite-attachments goes with --attachments.")
+    if report_file and (not dry_run or since or match):
+        raise click.UsageError("--report goes with --dry-run, and without --since and --match.")
     mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
     options = make_options(no_verify, batch_rows, commit_every, mode, max_delete, hold_triggers=hold_triggers)
     with progress_on_stderr() as progress:
@@ -169,6 +180,8 @@ def sync(
             progress=progress,
             **which,
         )
+    if report_file:
+        write_plan(ctx.obj, result, report_file, tables, source, target, where_source=where_source, **which)
     done = "" if dry_run else f"The rows are written to {result.target} and committed"
     report(result, show_sync, as_json=as_json, done=done)
     has_problems = result.attachments is not None and result.attachments.problems
