@@ -43,7 +43,9 @@ def commands(group: click.Group = root, path: tuple[str, ...] = ()) -> Iterator[
 _FIRST = [("database", "upgrade"), ("load-data",), ("archive", "push"), ("sync",)]
 _LAST = [("database", "downgrade"), ("database", "drop-all")]
 COMMANDS = dict(commands())
-IN_ORDER = [*_FIRST, *sorted(set(COMMANDS) - {*_FIRST, *_LAST}), *_LAST]
+# Of these, one shows what the others do, and one tells nothing of any project.
+_OF_NO_PROJECT = {("demo",), ("schema",)}
+IN_ORDER = [*_FIRST, *sorted(set(COMMANDS) - {*_FIRST, *_LAST} - _OF_NO_PROJECT), *_LAST]
 # What has to be said for a command to run at all, beside databases and stores. A new one fails here by its name.
 VALUES = {"snapshot": "latest", "revision": "head", "directory": "new", "keep_last": "1"}
 

@@ -106,6 +106,14 @@ def test_the_command_makes_nothing_and_tells_by_its_exit_code(
     capsys.readouterr()
     assert run(["status", "sqlite"]) == 0
     assert ["todo", "40"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert run(["sync", "--from", "sqlite", "--to", "duckdb", *bundled]) == 0
+    assert run(["sync", "--from", "sqlite", "--to", "duckdb", *bundled]) == 0
+    capsys.readouterr()
+    assert run(["status", "sqlite", "--json"]) == 0
+    (last,) = json.loads(capsys.readouterr().out)["last_syncs"]
+    assert [last[each] for each in ("source", "target", "written", "verified")] == ["sqlite", "duckdb", 0, True]
+    (tmp_path / "toolkit.duckdb").unlink()
+    (tmp_path / ".toolkit" / "syncs.json").write_text("{")
     monkeypatch.setenv("TOOLKIT_POSTGRES_URL", "postgresql://me:hunter2@127.0.0.1:1/none")
     assert run(["status", "--json"]) == 3
     out = capsys.readouterr().out

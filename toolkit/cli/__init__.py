@@ -52,6 +52,7 @@ _COMMANDS = {
     "init": ("toolkit.cli.init", "init"),
     "inspect": ("toolkit.cli.inspect", "inspect"),
     "load-data": ("toolkit.cli.load", "load_data"),
+    "schema": ("toolkit.cli.schema", "schema"),
     "status": ("toolkit.cli.status", "status"),
     "sync": ("toolkit.cli.sync", "sync"),
 }

@@ -62,9 +62,21 @@ def ask(question: str) -> None:
     click.confirm(_shown(question), abort=True, err=True)
 
 
+SCHEMA_VERSION = 1
+"""Of the documents that are results: what their members are is promised by `toolkit schema`."""
+
+
 def print_json(value: Any, indent: int | None = 2) -> None:
     """One JSON document on stdout; on one line without an indent."""
-    click.echo(json_text(value, indent))
+    click.echo(json_text([*map(_versioned, value)] if isinstance(value, list) else _versioned(value), indent))
+
+
+def _versioned(value: Any) -> Any:
+    """A result, with the version of its schema."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    members = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    return {"schema_version": SCHEMA_VERSION, **members}
 
 
 def print_json_part(document: str) -> None:

@@ -38,6 +38,15 @@ def show_status(result: Status, *, tables: bool) -> None:
                 (f"table in {each.name}", "rows"),
                 [(table.table, "-" if table.rows is None else table.rows) for table in each.tables],
             )
+    if result.last_syncs:
+        say()
+        show_table(
+            ("last sync", "to", "at (UTC)", "written", "proved"),
+            [
+                (each.source, each.target, each.ended[:16], each.written, "yes" if each.verified else "no")
+                for each in result.last_syncs
+            ],
+        )
     say()
     show_table(
         ("store", "where", "state"),

@@ -30,6 +30,8 @@ from toolkit.cli.project_options import general_options, tables_from_option
 from toolkit.errors import EXIT_DIFFERENT
 
 if TYPE_CHECKING:
+    from toolkit.config import Config
+    from toolkit.core.plan import SyncResult
     from toolkit.operations.transfer.deletes import DeleteLimit
 
 
@@ -150,8 +152,7 @@ def sync(
         if writing or any(others):
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, as_json=as_json, where_source=where_source, **which)
-    from toolkit.cli.output import progress_on_stderr, report
-    from toolkit.cli.render_inspect import show_sync
+    from toolkit.cli.output import progress_on_stderr
     from toolkit.operations.sync import sync as run
     from toolkit.operations.transfer.watermarks import Since
 
@@ -182,7 +183,18 @@ def sync(
         )
     if report_file:
         write_plan(ctx.obj, result, report_file, tables, source, target, where_source=where_source, **which)
-    done = "" if dry_run else f"The rows are written to {result.target} and committed"
+    return _finish(ctx.obj, result, as_json=as_json)
+
+
+def _finish(config: Config, result: SyncResult, *, as_json: bool) -> int:
+    """Note and show what was done, or would be; the exit code."""
+    from toolkit.cli.output import report
+    from toolkit.cli.render_inspect import show_sync
+    from toolkit.operations.last_syncs import note_sync
+
+    if not result.dry_run:
+        note_sync(config, result)
+    done = "" if result.dry_run else f"The rows are written to {result.target} and committed"
     report(result, show_sync, as_json=as_json, done=done)
     has_problems = result.attachments is not None and result.attachments.problems
     return EXIT_DIFFERENT if has_problems or result.rejected else 0

@@ -15,6 +15,7 @@ from toolkit.engines import connect
 from toolkit.engines.portable.connection import require_columns
 from toolkit.errors import ToolkitError
 from toolkit.operations.discovery import discover
+from toolkit.operations.last_syncs import LastSync, last_syncs
 from toolkit.operations.migrations.revisions import joined, recorded_revision
 from toolkit.operations.project import Project
 from toolkit.operations.records import is_record
@@ -113,6 +114,7 @@ class Status:
     stores: tuple[StoreStatus, ...]
     refusals: tuple[str, ...] = ()
     schemas: tuple[SchemaStatus, ...] = ()
+    last_syncs: tuple[LastSync, ...] = ()
     hint: str = ""
     """Where no models are configured, what was found that has some."""
 
@@ -141,6 +143,7 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
         tuple(_store(each) for each in config.stores.values()),
         told.refusals,
         tuple(each.told(name) for name, each in own.items()),
+        last_syncs(config.root),
         "" if config.metadata else discover(config.root).advice,
     )
 
