@@ -105,6 +105,8 @@ def _tell(autogenerate: AutogenContext, _: ops.UpgradeOps) -> PriorityDispatchRe
     comparison = _comparison(autogenerate)
     if comparison is not None:
         impl: Any = autogenerate.migration_context.impl
+        # Where `compare_server_default` lets Alembic ask: by spelling it finds what is none, and fails on PostgreSQL.
+        impl.compare_server_default = lambda there, wanted, *_: not _same_defaults(impl, there, wanted)
         if hasattr(impl, "told_foreign_keys") and comparison.declared.is_whole:
             impl.told_foreign_keys = comparison.declared.tables.keys()
         plain = autogenerate.inspector
@@ -177,7 +179,8 @@ def _compare_declared(
     if not dialect.supports_comments and there.info.get(_IS_SAID) and there.comment != wanted.comment:
         change.existing_comment, change.modify_comment = there.comment, wanted.comment
     defaults = there.server_default, wanted.server_default
-    if change.modify_server_default is False and all(_is_plain(each) for each in defaults):
+    is_left_out = autogenerate.migration_context._user_compare_server_default is False  # noqa: SLF001 - as Alembic asks
+    if is_left_out and change.modify_server_default is False and all(_is_plain(each) for each in defaults):
         change.existing_server_default = there.server_default
         if not _same_defaults(impl, there, wanted):
             change.modify_server_default = wanted.server_default
