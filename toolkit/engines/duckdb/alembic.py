@@ -42,7 +42,7 @@ from toolkit.engines.duckdb.kept import Kept
 from toolkit.engines.duckdb.migrated import follow_sequences, has_updates, is_default, owned_sequences
 from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_copyable, require_kept, require_rebuildable
 from toolkit.engines.portable.alembic_batch import follow_columns
-from toolkit.engines.portable.changed_types import require_unique
+from toolkit.engines.portable.changed_types import require_parents, require_unique
 from toolkit.engines.portable.kept_values import require_members
 from toolkit.engines.portable.literals import quoted_text
 from toolkit.engines.portable.migration_steps import CheckedSteps
@@ -110,9 +110,13 @@ class DuckDBImpl(CheckedSteps):
             follow_sequences(self._connection, table, table_name, {name: column_name})
 
     def add_constraint(self, const: Any, **_: Any) -> None:
-        """A unique index for a named unique constraint, nothing for a foreign key, a rebuild for others."""
+        """A unique index for a named unique constraint, a look at the rows for a foreign key, a rebuild for others."""
         rule = const._create_rule  # noqa: SLF001 - as Alembic's own implementation asks
-        if isinstance(const, ForeignKeyConstraint) or (rule is not None and not rule(self)):
+        if rule is not None and not rule(self):
+            return
+        if isinstance(const, ForeignKeyConstraint):
+            if not self.as_sql:
+                require_parents(self._connection, self._reflect(const.table.name, const.table.schema), const)
             return
         if becomes_index(const):
             self.create_index(index_of(const))
@@ -231,6 +235,7 @@ class DuckDBImpl(CheckedSteps):
             case "add_column":
                 arguments[1].unique = arguments[1].index = False
             case "add_constraint" if isinstance(arguments[0], ForeignKeyConstraint):
+                self.add_constraint(arguments[0])
                 return None
             case "add_constraint" if becomes_index(arguments[0]):
                 return "create_index", (index_of(arguments[0]),), {}

@@ -7,12 +7,24 @@ from collections.abc import Callable
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CheckConstraint, Column, MetaData, Table, Text, inspect, literal, literal_column, select, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    MetaData,
+    Table,
+    Text,
+    inspect,
+    literal,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from toolkit.core.values import shortened
-from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
+from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null, require_parents
 from toolkit.engines.portable.kept_values import lost, require_members
 from toolkit.engines.postgresql.alembic_enums import EnumeratingImpl
 from toolkit.errors import MigrationError
@@ -106,7 +118,7 @@ class PostgresqlImpl(EnumeratingImpl):
 
     def add_constraint(self, const: Any, **options: Any) -> None:
         """The constraint; if rows are in its way, names the first."""
-        with self._refused_rows(const.table, const if isinstance(const, CheckConstraint) else None):
+        with self._refused_rows(const.table, const):
             super().add_constraint(const, **options)
 
     def create_index(self, index: Index, **options: Any) -> None:
@@ -115,7 +127,7 @@ class PostgresqlImpl(EnumeratingImpl):
             super().create_index(index, **options)
 
     @contextmanager
-    def _refused_rows(self, table: Table | None, check: CheckConstraint | None) -> Iterator[None]:
+    def _refused_rows(self, table: Table | None, constraint: Any) -> Iterator[None]:
         if self.as_sql or table is None:
             yield
             return
@@ -124,8 +136,11 @@ class PostgresqlImpl(EnumeratingImpl):
             with change.savepoint():
                 yield
         except IntegrityError as error:
+            if isinstance(constraint, ForeignKeyConstraint):
+                require_parents(change.connection, change.table, constraint)
             said: Any = error.orig
-            place = change.table.fullname + ("" if check is None else change.first_against(check))
+            is_check = isinstance(constraint, CheckConstraint)
+            place = change.table.fullname + (change.first_against(constraint) if is_check else "")
             detail = f" ({said.diag.message_detail.rstrip('.')})" if said.diag.message_detail else ""
             raise MigrationError(
                 f"{place} cannot be as the migration wants it: {said.diag.message_primary}{detail}.",

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from alembic.util import CommandError
 from sqlalchemy import (
     CheckConstraint,
+    Column,
     Constraint,
     Enum,
+    ForeignKeyConstraint,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -29,7 +31,7 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import DropTable
 
 from toolkit.engines.portable.batch_changes import default_of
-from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
+from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null, require_parents
 from toolkit.engines.portable.kept_schema import Thing, require_nothing_lost
 from toolkit.engines.sqlite.constraints import described, stands_for
 from toolkit.engines.sqlite.conversions import conversions, kind_of
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from alembic.operations.batch import ApplyBatchImpl
-    from sqlalchemy import Column, Connection, Insert
+    from sqlalchemy import Connection, Insert
     from sqlalchemy.types import TypeEngine
 
 _SAVEPOINT = "toolkit_rebuild"
@@ -69,6 +71,7 @@ class Rebuild:
         self._meant = Meant(batch, old, self._definition, dropped_indexes, self._changes_type)
         self._before = self._things()
         self._kept = self._indexes_and_triggers(dropped_indexes)
+        self._new_keys: list[ForeignKeyConstraint] = []
         self._convert()
         # Renamed at the end, by SQLite itself: then indexes, triggers, views and other tables' foreign keys follow.
         for each in self.new_table.columns:
@@ -91,6 +94,7 @@ class Rebuild:
 
         Raises:
             MigrationError: views or triggers would not work any more, or something was lost; all is as before.
+            UnrepresentableValueError: likewise, a row has no parent.
         """
         with self._undone_on_error():
             name = self._quote(self.old.name)
@@ -105,6 +109,7 @@ class Rebuild:
                     names = self._quote(each.key), self._quote(each.name)
                     self._run(f"ALTER TABLE {self._named(self.old.name)} RENAME COLUMN {names[0]} TO {names[1]}")
             self._require_unbroken()
+            self._require_parents()
             require_nothing_lost(self.old.fullname, self._before, self._things(), self._meant)
             self._run(f"RELEASE {_SAVEPOINT}")
 
@@ -279,6 +284,8 @@ class Rebuild:
             if text and normalised(text) not in present:
                 present.add(normalised(text))
                 self._append(text)
+                if isinstance(new, ForeignKeyConstraint):
+                    self._new_keys.append(new)
         self._change_primary_key()
 
     def _remove(self, constraint: Constraint) -> None:
@@ -320,6 +327,12 @@ class Rebuild:
         broken = {name: reason for name, reason in self._broken().items() if name not in self._broken_before}
         if broken:
             raise self._depending([f"{name} ({reason})" for name, reason in broken.items()])
+
+    def _require_parents(self) -> None:
+        columns = [Column(each.name, primary_key=each.primary_key) for each in self.new_table.columns]  # type: ignore[var-annotated]
+        now = Table(self.old.name, MetaData(), *columns, schema=self.old.schema)
+        for key in self._new_keys:
+            require_parents(self.connection, now, key)
 
     def _depending(self, what: list[str]) -> MigrationError:
         return MigrationError(
