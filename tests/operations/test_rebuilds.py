@@ -884,3 +884,20 @@ def test_a_row_without_a_parent_is_named_when_it_is_to_have_one(
     text = head.path.read_text().replace('op.execute("UPDATE c SET up = 7 WHERE id = 2")', "pass")
     head.path.write_text(text.replace("():\n    ", f"():\n{fixed}", 1))
     migrate.upgrade(database, project)
+
+
+@pytest.mark.parametrize("is_batch", [True, False], ids=["batch", "plain"])
+def test_a_constraint_goes_by_its_name_however_that_is_quoted(sqlite: Database, run: Migrate, is_batch: bool) -> None:
+    execute(
+        sqlite,
+        'CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, CONSTRAINT "it\'s ""q""" UNIQUE (a, id), CONSTRAINT [br k] '
+        'CHECK (a > 1), CONSTRAINT `tick s` UNIQUE (a), CONSTRAINT "f k" FOREIGN KEY (a) REFERENCES t (id), '
+        'CONSTRAINT "c k.1" CHECK (a > 2), CONSTRAINT stays CHECK (a > 3))',
+    )
+    kinds = {"br k": "check", "tick s": "unique", 'it\'s "q"': "unique", "f k": "foreignkey", "c k.1": "check"}
+    if is_batch:
+        lines = [f"    batch_op.drop_constraint({name!r}, type_={kind!r})" for name, kind in kinds.items()]
+        run(sqlite, "\n".join(["with op.batch_alter_table('t') as batch_op:", *lines]))
+    else:
+        run(sqlite, "\n".join(f"op.drop_constraint({name!r}, 't', type_={kind!r})" for name, kind in kinds.items()))
+    assert definitions(sqlite) == ['CREATE TABLE "t" ( id INTEGER PRIMARY KEY, a INT, CONSTRAINT stays CHECK (a > 3) )']

@@ -55,7 +55,12 @@ class Rebuild:
     """One table that is made anew: first all that may be refused, then `create`, Alembic's copying, and `finish`."""
 
     def __init__(
-        self, connection: Connection, batch: ApplyBatchImpl, old: Table, dropped_indexes: Collection[str]
+        self,
+        connection: Connection,
+        batch: ApplyBatchImpl,
+        old: Table,
+        dropped_indexes: Collection[str],
+        dropped_constraints: Collection[str] = (),
     ) -> None:
         assert batch.new_table is not None
         self.connection, self._batch, self.old = connection, batch, old
@@ -68,7 +73,9 @@ class Rebuild:
         self._keys = {each.key: str(each.name) for each in self.new_table.columns}
         self._definition = self._read_definition()
         self._counter = self._read_counter()
-        self._meant = Meant(batch, old, self._definition, dropped_indexes, self._changes_type)
+        self._meant = Meant(
+            batch, old, self._definition, {*dropped_indexes}, {*dropped_constraints}, self._changes_type
+        )
         self._before = self._things()
         self._kept = self._indexes_and_triggers(dropped_indexes)
         self._new_keys: list[ForeignKeyConstraint] = []
@@ -78,6 +85,7 @@ class Rebuild:
             each.name = each.key
         self._change_columns()
         self._takes_keys = bool(self._meant.gone or dropped_indexes)
+        self._drop_constraints(dropped_constraints)
         self._change_constraints()
         self._broken_before = self._broken()
 
@@ -256,6 +264,14 @@ class Rebuild:
         parts = [self._compiler.get_column_specification(new), *map(self._compiler.process, new.constraints)]
         (found,) = TableDefinition.parsed(f"CREATE TABLE t ({' '.join(parts)})").columns.values()
         return found
+
+    def _drop_constraints(self, names: Collection[str]) -> None:
+        """Take away those that the definition alone has by their names."""
+        for name in names:
+            found = [each for each in self._definition.clauses() if (each[1].name or "").lower() == name.lower()]
+            for clauses, clause, _ in found:
+                clauses.remove(clause)
+            self._takes_keys = True
 
     def _change_constraints(self) -> None:
         """Take away those that are dropped, or are of columns that go; append the new ones."""
