@@ -68,6 +68,8 @@ def definitions(database: Database) -> list[str]:
     return [re.sub(r"\s+", " ", sql) for (sql,) in rows(database, query)]
 
 
+FEDCBA = "fedcba9876544210800000ff00000a80"
+
 # -- values ------------------------------------------------------------------------------------------------------
 
 
@@ -92,6 +94,8 @@ def definitions(database: Database) -> list[str]:
             "sa.GUID(length=16)",
             bytes.fromhex("0123456789abcdef" * 2),
         ),
+        ("TEXT", "'FEDCBA98-7654-4210-8000-00ff00000a80'", "sa.GUID(length=16)", bytes.fromhex(FEDCBA)),
+        ("BINARY(16)", f"x'{FEDCBA}'", "sa.String(36)", "fedcba98-7654-4210-8000-00ff00000a80"),
         ("DATETIME", "'2024-05-06 07:08:09.123456'", "sa.DateTimeUTC()", "2024-05-06 07:08:09.123456"),
         ("VARCHAR(1)", "'A'", "sa.Enum('A', 'BB', native_enum=False)", "A"),
         ("STRING", "'kept'", "sa.String(9)", "kept"),
@@ -126,7 +130,10 @@ def test_a_value_stays_or_is_converted_exactly_when_its_type_changes_on_sqlite(
         ("VARCHAR(5)", "'1'", "sa.Boolean()"),
         ("TEXT", "'{'", "sa.JSON()"),
         ("TEXT", "'x'", "sa.LargeBinary()"),
-        ("VARCHAR(36)", "'0123abcd-0000-4000-8000-000000000001'", "sa.GUID(length=16)"),
+        ("VARCHAR(36)", "'0123abcd-0000-4000-8000-00000000000g'", "sa.GUID(length=16)"),
+        ("VARCHAR(36)", "'0123456789abcdef'", "sa.GUID(length=16)"),
+        ("BINARY(16)", "x'0123'", "sa.String(36)"),
+        ("BINARY(16)", "x'0123456789abcdef0123456789abcdef'", "sa.String(32)"),
         ("VARCHAR(2)", "'CC'", "sa.Enum('A', 'BB', native_enum=False)"),
         ("INTEGER", "NULL", "sa.Integer(), nullable=False"),
     ],
@@ -153,6 +160,8 @@ def test_a_value_that_its_new_type_would_change_is_named_and_stays_on_sqlite(
         ("VARCHAR(10)", "'2024-02-30'", "sa.Date()"),
         ("VARCHAR(3)", "'C:x'", "sa.Enum('A', 'B%:x', native_enum=False)"),
         ("DATE", "'2024-05-06'", "sa.Integer()"),
+        ("VARCHAR(9)", "'123456'", "sa.String(5)"),
+        ("INTEGER", "123456", "sa.String(5)"),
         ("JSON", """'{"a": 1}'""", "sa.Integer()"),
     ],
 )

@@ -4,7 +4,7 @@ DuckDB changes a table in place only while no index depends on it, adds no CHECK
 constraint away. What it cannot do in place is done by a rebuild, as for SQLite: a new table beside the old
 one, its rows copied, the old one dropped, the new one renamed, its indexes made again. DDL is transactional
 in DuckDB, so a migration that fails leaves nothing behind. Foreign keys are not kept on DuckDB: adding or
-dropping one does nothing.
+dropping one changes nothing, but a new one is refused where a row has no parent.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ from toolkit.engines.duckdb.migrated import follow_sequences, has_updates, is_de
 from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_copyable, require_kept, require_rebuildable
 from toolkit.engines.portable.alembic_batch import follow_columns
 from toolkit.engines.portable.changed_types import require_parents, require_unique
-from toolkit.engines.portable.kept_values import require_members
 from toolkit.engines.portable.literals import quoted_text
 from toolkit.engines.portable.migration_steps import CheckedSteps
 
@@ -101,7 +100,8 @@ class DuckDBImpl(CheckedSteps):
             self._rebuild(table_name, schema, lambda batch: batch.alter_column(table_name, column_name, **options))
             return
         if options.get("type_") is not None:
-            require_members(self._connection, self._reflect(table_name, schema), column_name, options["type_"])
+            column = self._reflect(table_name, schema).columns[column_name]
+            require_kept(self._connection, column, options["type_"], ("", ""))
         # They are as wanted: DuckDB would refuse to set even the same type while there is an index.
         options |= {"type_": None, "nullable": None}
         super().alter_column(table_name, column_name, schema=schema, **options)

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from toolkit.core.values import shortened
 from toolkit.engines.portable.alembic_batch import identifiers
 from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
-from toolkit.engines.portable.kept_values import lost, require_members
+from toolkit.engines.portable.kept_values import lost, require_length, require_members
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def require_kept(connection: Connection, column: Column[Any], type_: TypeEngine[
     """
     old, new = texts
     require_members(connection, column.table, column.name, type_)
+    require_length(connection, column.table, column.name, type_)
     if old != new:
         name = connection.dialect.identifier_preparer.quote_identifier(column.name)
         # What cannot be cast becomes NULL, which is not what it was.

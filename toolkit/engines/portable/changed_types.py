@@ -44,9 +44,13 @@ def require_none(connection: Connection, table: FromClause, column: str, conditi
         str(getattr(table, "fullname", table)),
         row or "(a row without a key)",
         column,
-        f"holds {'NULL' if value is None else shortened(repr(value))}, {problem}{more}",
+        f"holds {shortened(_shown(value))}, {problem}{more}",
         _ADVICE,
     )
+
+
+def _shown(value: Any) -> str:
+    return "NULL" if value is None else repr(value) if isinstance(value, str | bytes) else str(value)
 
 
 def lost_as(type_text: str) -> str:
