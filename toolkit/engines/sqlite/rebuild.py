@@ -209,7 +209,8 @@ class Rebuild:
             return old
         condition = " OR ".join(f"({condition})" for condition, _ in found) or "0"
         refused = f"{name} IS NOT NULL AND NOT coalesce({condition}, 0)"
-        require_none(self.connection, self.old, old.name, refused, lost_as(self._type_text(wanted)))
+        names = f" ({', '.join(wanted.enums)})" if isinstance(wanted, Enum) else ""
+        require_none(self.connection, self.old, old.name, refused, lost_as(self._type_text(wanted)) + names)
         becomes: list[Any] = [(literal_column(case_), literal_column(value)) for case_, value in found if value != name]
         return case(*becomes, else_=old) if becomes else old
 

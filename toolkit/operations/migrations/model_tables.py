@@ -88,13 +88,24 @@ def _make_schemas(connection: sa.Connection, database: Database, tables: Iterabl
     """
     there = sa.inspect(connection).get_schema_names()
     lacking = {table.schema: table for table in tables if table.schema is not None and table.schema not in there}
-    for schema, table in lacking.items():
-        if not database.kind.features.has_schemas:
+    require_schemas(database, lacking.values())
+    for schema in lacking:
+        connection.execute(CreateSchema(schema))
+
+
+def require_schemas(database: Database, tables: Iterable[sa.Table]) -> None:
+    """See that the engine has schemas, if tables lie in any but its own.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
+    for table in tables:
+        if table.schema not in (None, "main") and not database.kind.features.has_schemas:
             raise ConfigurationError(
-                f"{table.fullname} cannot be made in {database.name}: {database.kind.title} has no schema {schema!r}.",
+                f"{table.fullname} cannot be made in {database.name}: {database.kind.title} has no schema "
+                f"{table.schema!r}.",
                 "Use PostgreSQL or DuckDB, leave the table out (--exclude), or give it no schema in the models.",
             )
-        connection.execute(CreateSchema(schema))
 
 
 @contextmanager
