@@ -910,3 +910,21 @@ def test_a_constraint_goes_by_its_name_however_that_is_quoted(sqlite: Database, 
     else:
         run(sqlite, "\n".join(f"op.drop_constraint({name!r}, 't', type_={kind!r})" for name, kind in kinds.items()))
     assert definitions(sqlite) == ['CREATE TABLE "t" ( id INTEGER PRIMARY KEY, a INT, CONSTRAINT stays CHECK (a > 3) )']
+
+
+def test_a_truth_values_default_that_alembic_wrote_on_sqlite_is_taken_by_every_engine(
+    database: Database, run: Migrate
+) -> None:
+    key = 'sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False)'
+    run(
+        database,
+        f"""
+op.create_table("t", {key}, sa.Column("a", sa.Boolean(), server_default=sa.text("1"), nullable=False))
+op.add_column("t", sa.Column("b", sa.Boolean(), server_default=sa.text("(0)")))
+op.add_column("t", sa.Column("c", sa.Boolean(), server_default=sa.text("1")))
+with op.batch_alter_table("t") as batch_op:
+    batch_op.alter_column("c", existing_type=sa.Boolean(), server_default=sa.text("0"))
+""",
+    )
+    execute(database, "INSERT INTO t (id) VALUES (1)")
+    assert rows(database, "SELECT a, b, c FROM t") == [(True, False, False)]
