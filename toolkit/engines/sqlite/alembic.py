@@ -28,6 +28,7 @@ from toolkit.engines.sqlite.conversions import kind_of
 from toolkit.engines.sqlite.dependents import broken_dependents, orphaned
 from toolkit.engines.sqlite.rebuild import Rebuild
 from toolkit.engines.sqlite.refused_copy import refused_copy
+from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -182,7 +183,17 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         else:
             for column in table.columns:
                 _without_sequence(column)
+            self._require_schema(table)
             super().create_table(table, **options)
+
+    def _require_schema(self, table: Table) -> None:
+        if self.as_sql or table.schema is None or self.connection is None:
+            return
+        if table.schema not in inspect(self.connection).get_schema_names():
+            raise MigrationError(
+                f"{table.fullname} cannot be made: SQLite has no schema {table.schema!r}.",
+                "Use PostgreSQL or DuckDB, or let the migration leave it out here (op.get_bind().dialect.name).",
+            )
 
     def add_column(self, table_name: str, column: Column[Any], **options: Any) -> None:
         """The column; SQLite knows no sequences."""

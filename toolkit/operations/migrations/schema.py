@@ -12,8 +12,15 @@ from toolkit.compute.scratch import scratch_directory
 from toolkit.errors import SchemaMismatchError
 from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
 from toolkit.operations.migrations.migrate import head_of
-from toolkit.operations.migrations.model_tables import make_tables, require_schemas
-from toolkit.operations.migrations.revisions import is_bookkeeping, joined, mismatch, reading, recorded_revision
+from toolkit.operations.migrations.model_tables import make_tables
+from toolkit.operations.migrations.revisions import (
+    is_bookkeeping,
+    joined,
+    mismatch,
+    reading,
+    recorded_revision,
+    require_schemas,
+)
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:

@@ -256,6 +256,23 @@ class _Told(Inspector):
                     column.info[_IS_DECLARED] = bool(candidates) and type_ is candidates[0]
                     return
 
+    # Alembic looks at the tables of the first schema at once, and at those of the others one by one.
+
+    def get_foreign_keys(self, table_name: str, schema: str | None = None, **options: Any) -> Any:
+        """Those of one table."""
+        return self._of_one(self.get_multi_foreign_keys, table_name, schema, options)
+
+    def get_indexes(self, table_name: str, schema: str | None = None, **options: Any) -> Any:
+        """Those of one table."""
+        return self._of_one(self.get_multi_indexes, table_name, schema, options)
+
+    def get_unique_constraints(self, table_name: str, schema: str | None = None, **options: Any) -> Any:
+        """Those of one table."""
+        return self._of_one(self.get_multi_unique_constraints, table_name, schema, options)
+
+    def _of_one(self, method: Any, table_name: str, schema: str | None, options: Any) -> Any:
+        return method(schema=schema, filter_names=[table_name], **options).get((schema, table_name), [])
+
     def get_multi_foreign_keys(self, *arguments: Any, **options: Any) -> Any:
         """What the history declares, where the engine keeps none."""
         found = dict(super().get_multi_foreign_keys(*arguments, **options))
