@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TextClause,
     false,
     inspect,
     literal,
@@ -82,7 +83,7 @@ class PostgresqlImpl(EnumeratingImpl):
     ) -> None:
         """Look at the values before; who gives `postgresql_using` has said what they become."""
         default, of = options.get("server_default"), type_ if type_ is not None else options.get("existing_type")
-        if of is not None and default not in (None, False):
+        if isinstance(of, Boolean) and isinstance(default, str | TextClause):
             options["server_default"] = _with_truth(Column("a", of, server_default=default)).server_default
         if type_ is not None and not self.as_sql:
             type_ = self.prepare_values(table_name, column_name, type_, schema, options)
