@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
+from advanced_alchemy.types import GUID
 from sqlalchemy.schema import SchemaItem
 
 Row = tuple[Any, ...]
@@ -107,6 +108,7 @@ CHANGES = (
     retyped("bytes", sa.LargeBinary(10), sa.LargeBinary(), [b"\x00\xff", None]),
     retyped("text_number", sa.String(20), sa.Integer(), ["12", "-7", None], [12, -7, None]),
     retyped("text_truth", sa.String(5), sa.Boolean(), ["true", "false", None], [True, False, None]),
+    retyped("text_id", sa.String(36), GUID(length=16), [str(AN_ID), None], [AN_ID, None]),
     retyped("text_document", sa.Text(), sa.JSON(), ['{"a": [1, null]}', None], [{"a": [1, None]}, None]),
     retyped("number_truth", sa.Integer(), sa.Boolean(), [1, 0, None], [True, False, None]),
     # -- columns ----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from advanced_alchemy.types import GUID
 
 from tests.operations.databases import connected, execute
 from toolkit.config import Config, Database
-from toolkit.errors import MigrationError, StatementError
+from toolkit.errors import ConfigurationError, MigrationError, StatementError
 from toolkit.operations.migrations import history, migrate
 
 TEMPLATES = Path(advanced_alchemy.alembic.__file__).parent / "templates"
@@ -237,3 +237,59 @@ op.execute("CREATE TABLE second (id INTEGER)")
     write(project, database, body)
     with pytest.raises(StatementError, match=r"(?is)Before it failed .*duplicate key.*INSERT INTO first VALUES"):
         migrate.upgrade(database, project)
+
+
+def in_schemas(length: int) -> sa.MetaData:
+    """Tables of three schemas that point at one another, with an enum and what has no name."""
+    metadata = sa.MetaData()
+    name = sa.Column("name", sa.String(length), unique=True)
+    sa.Table("owner", metadata, sa.Column("id", sa.Integer, primary_key=True), name, schema="core")
+    owner = sa.Column("owner_id", sa.Integer, sa.ForeignKey("core.owner.id", ondelete="CASCADE"), index=True)
+    state = sa.Enum("on", "off", *(["gone"] if length > 20 else []), name="state", schema="shop")
+    sa.Table(
+        "item", metadata, sa.Column("id", sa.Integer, primary_key=True), owner, sa.Column("state", state), schema="shop"
+    )
+    item = sa.Column("item_id", sa.Integer, sa.ForeignKey("shop.item.id"))
+    sa.Table("log", metadata, sa.Column("id", sa.Integer, primary_key=True), item, comment=f"of {length}")
+    return metadata
+
+
+IN_SCHEMAS, IN_SCHEMAS_LONGER = in_schemas(20), in_schemas(30)
+IN_OPS = """
+run_migrations(
+    include_schemas=True, version_table="versions", version_table_schema="ops",
+    include_object=lambda thing, name, kind, reflected, other: kind != "table" or not reflected or other is not None,
+)
+"""
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
+@pytest.mark.parametrize("name", ["postgres", "duckdb"])
+def test_schemas_of_an_application_go_both_ways_without_what_it_leaves_out(
+    config: Config, tmp_path: Path, name: str
+) -> None:
+    project = replace(project_with(config, tmp_path, "own"), metadata=f"{__name__}:IN_SCHEMAS")
+    database, path = project.database(name), project.migrations / "env.py"
+    path.write_text(path.read_text().replace("\nrun_migrations()\n", IN_OPS))
+    execute(database, "CREATE SCHEMA core", "CREATE SCHEMA shop", "CREATE SCHEMA ops", "CREATE TABLE shop.old (id INT)")
+    migrate_to_first(database, project)
+    assert migrate.check(database, project).changes == ()
+    execute(database, "INSERT INTO core.owner VALUES (1, 'a')", "INSERT INTO shop.item VALUES (1, 1, 'on')")
+    longer = replace(project, metadata=f"{__name__}:IN_SCHEMAS_LONGER")
+    assert [change.partition(" from ")[0] for change in migrate_to(database, longer)] == [
+        "add table comment log",
+        "change type of core.owner.name",
+        "change type of shop.item.state",
+    ]
+    assert migrate.check(database, longer).changes == ()
+    migrate.downgrade(database, longer, "base")
+    with connected(database) as connection:
+        inspector = sa.inspect(connection)
+        assert inspector.get_table_names("shop") == ["old"]
+        assert inspector.get_table_names("ops") == ["versions"]
+    sqlite = project.database("sqlite")
+    with pytest.raises(ConfigurationError, match=r"ops\.versions cannot be made in sqlite: SQLite has no schema 'ops'"):
+        migrate.upgrade(sqlite, project)
+    path.write_text(path.read_text().replace(', version_table_schema="ops"', ""))
+    with pytest.raises(MigrationError, match=r"core\.owner cannot be made: SQLite has no schema 'core'"):
+        migrate.upgrade(sqlite, project)

@@ -27,7 +27,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from tests.operations.databases import connected
 from toolkit.config import Config, Database
 from toolkit.errors import (
-    ConfigurationError,
     DatabaseUnavailableError,
     MigrationError,
     RevisionMismatchError,
@@ -756,16 +755,6 @@ def data_upgrades(): ...
         assert connection.scalar(sa.text("PRAGMA foreign_keys")) == 1
     engine.dispose()
     assert len(items(database, "item")) == 2
-
-
-def test_plain_alembic_is_told_how(project: Config) -> None:
-    from alembic import command
-    from alembic.config import Config as AlembicConfig
-
-    plain = AlembicConfig()
-    plain.set_main_option("script_location", str(project.migrations))
-    with pytest.raises((ConfigurationError, AttributeError)):
-        command.upgrade(plain, "head")
 
 
 # -- applications with an env.py of their own ------------------------------------------------------------------

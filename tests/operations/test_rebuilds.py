@@ -68,6 +68,8 @@ def definitions(database: Database) -> list[str]:
     return [re.sub(r"\s+", " ", sql) for (sql,) in rows(database, query)]
 
 
+FEDCBA = "fedcba9876544210800000ff00000a80"
+
 # -- values ------------------------------------------------------------------------------------------------------
 
 
@@ -92,6 +94,8 @@ def definitions(database: Database) -> list[str]:
             "sa.GUID(length=16)",
             bytes.fromhex("0123456789abcdef" * 2),
         ),
+        ("TEXT", "'FEDCBA98-7654-4210-8000-00ff00000a80'", "sa.GUID(length=16)", bytes.fromhex(FEDCBA)),
+        ("BINARY(16)", f"x'{FEDCBA}'", "sa.String(36)", "fedcba98-7654-4210-8000-00ff00000a80"),
         ("DATETIME", "'2024-05-06 07:08:09.123456'", "sa.DateTimeUTC()", "2024-05-06 07:08:09.123456"),
         ("VARCHAR(1)", "'A'", "sa.Enum('A', 'BB', native_enum=False)", "A"),
         ("STRING", "'kept'", "sa.String(9)", "kept"),
@@ -126,7 +130,10 @@ def test_a_value_stays_or_is_converted_exactly_when_its_type_changes_on_sqlite(
         ("VARCHAR(5)", "'1'", "sa.Boolean()"),
         ("TEXT", "'{'", "sa.JSON()"),
         ("TEXT", "'x'", "sa.LargeBinary()"),
-        ("VARCHAR(36)", "'0123abcd-0000-4000-8000-000000000001'", "sa.GUID(length=16)"),
+        ("VARCHAR(36)", "'0123abcd-0000-4000-8000-00000000000g'", "sa.GUID(length=16)"),
+        ("VARCHAR(36)", "'0123456789abcdef'", "sa.GUID(length=16)"),
+        ("BINARY(16)", "x'0123'", "sa.String(36)"),
+        ("BINARY(16)", "x'0123456789abcdef0123456789abcdef'", "sa.String(32)"),
         ("VARCHAR(2)", "'CC'", "sa.Enum('A', 'BB', native_enum=False)"),
         ("INTEGER", "NULL", "sa.Integer(), nullable=False"),
     ],
@@ -153,6 +160,8 @@ def test_a_value_that_its_new_type_would_change_is_named_and_stays_on_sqlite(
         ("VARCHAR(10)", "'2024-02-30'", "sa.Date()"),
         ("VARCHAR(3)", "'C:x'", "sa.Enum('A', 'B%:x', native_enum=False)"),
         ("DATE", "'2024-05-06'", "sa.Integer()"),
+        ("VARCHAR(9)", "'123456'", "sa.String(5)"),
+        ("INTEGER", "123456", "sa.String(5)"),
         ("JSON", """'{"a": 1}'""", "sa.Integer()"),
     ],
 )
@@ -260,6 +269,7 @@ def test_operations_of_a_batch_change_what_they_name_and_nothing_else(sqlite: Da
         "CREATE INDEX ix_a ON t (a)",
         "CREATE INDEX ix_c ON t (lower(c))",
         "CREATE TABLE child (t_b TEXT REFERENCES t (b))",
+        "INSERT INTO p VALUES (2)",
         "INSERT INTO t VALUES (1, 2, 'bb', 'c', 3)",
     )
     run(
@@ -729,7 +739,7 @@ def test_a_value_that_postgres_refuses_is_named_with_its_row(
             r"t cannot be as the migration wants it: .*\(b\)=\(3\) is duplicated",
         ),
         ("create_index('uq', ['b'], unique=True)", r"t cannot be as the migration wants it: .*\(b\)=\(3\) is dupl"),
-        ("create_foreign_key('fk', 't', ['b'], ['id'])", r"t cannot be as .*\(b\)=\(3\) is not present"),
+        ("create_foreign_key('fk', 't', ['b'], ['id'])", "t id=1: column 'b' holds 3, which no row of t has"),
     ],
 )
 def test_a_row_that_a_migration_makes_wrong_is_named_on_postgres(
@@ -738,8 +748,31 @@ def test_a_row_that_a_migration_makes_wrong_is_named_on_postgres(
     database = project.database("postgres")
     execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b INT, z TEXT DEFAULT 'z')")
     execute(database, "INSERT INTO t VALUES (1, 5, 3), (2, 7, 3)")
-    with pytest.raises(MigrationError, match=problem):
+    with pytest.raises(ToolkitError, match=problem):
         run(database, f"with op.batch_alter_table('t') as batch_op:\n    batch_op.{operation}")
+
+
+@pytest.mark.parametrize(
+    ("operations", "problem"),
+    [
+        ("create_check_constraint('low', \"a < 6 AND z <> '5%%'\")", "t id=2 cannot be as .*: it breaks the check low"),
+        ("alter_column('a', type_=sa.BigInteger())\n    batch_op.create_check_constraint('low', 'a < 6')", "low"),
+        (
+            "add_column(sa.Column('n', sa.Integer()))\n    batch_op.create_check_constraint('low', 'n IS NOT NULL')",
+            "low",
+        ),
+    ],
+    ids=["plain", "retyped", "new column"],
+)
+def test_a_row_that_breaks_a_new_check_is_named_on_duckdb(
+    project: Config, run: Migrate, operations: str, problem: str
+) -> None:
+    database = project.database("duckdb")
+    execute(database, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b INT, z TEXT DEFAULT 'z')")
+    execute(database, "INSERT INTO t VALUES (1, 5, 3, 'z'), (2, 7, 3, 'z')")
+    with pytest.raises(MigrationError, match=problem):
+        run(database, f"with op.batch_alter_table('t') as batch_op:\n    batch_op.{operations}")
+    assert rows(database, "SELECT * FROM t ORDER BY id") == [(1, 5, 3, "z"), (2, 7, 3, "z")]
 
 
 def test_operations_outside_of_batches_do_the_same_on_every_engine(database: Database, run: Migrate) -> None:
@@ -808,3 +841,90 @@ def test_a_value_that_a_migrations_own_conversion_does_not_take_is_named_on_post
     execute(database, "INSERT INTO x VALUES (1, '5'), (2, NULL), (3, 'x2')")
     with pytest.raises(UnrepresentableValueError, match="x id=3: column 'x' holds 'x2', which would not stay"):
         run(database, altered("'x', type_=sa.Integer(), postgresql_using='x::integer'", "x"))
+
+
+KEYED = """
+op.create_table("p", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("code", sa.Text(), unique=True))
+numbers = [sa.Column(each, sa.Integer()) for each in ("p id", "up")]
+op.create_table("c", sa.Column("id", sa.Integer(), primary_key=True), *numbers)
+op.execute("INSERT INTO p VALUES (1, 'a')")
+op.execute('INSERT INTO c (id, "p id", up) VALUES (1, 1, 2), (2, NULL, NULL), (3, 9, 1)')
+"""
+
+
+DEFERRED = "op.create_foreign_key('fk', 'c', 'p', ['p id'], ['id'], deferrable=True, initially='DEFERRED')"
+IN_A_BATCH = """
+with op.batch_alter_table("c") as batch_op:
+    batch_op.alter_column("up", new_column_name="p", existing_type=sa.Integer(), type_=sa.BigInteger())
+    batch_op.create_foreign_key("fk", "p", ["p id"], ["id"])
+"""
+OF_ITSELF = """
+op.execute("UPDATE c SET up = 7 WHERE id = 2")
+op.create_foreign_key("fk", "c", "c", ["up"], ["id"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            DEFERRED.replace(", deferrable=True, initially='DEFERRED'", ""),
+            "c id=3: column 'p id' holds 9, which no row of p",
+        ),
+        (DEFERRED, "c id=3: column 'p id' holds 9, which no row of p has as id"),
+        (IN_A_BATCH, "c id=3: column 'p id' holds 9, which no row of p has as id"),
+        (OF_ITSELF, "c id=2: column 'up' holds 7, which no row of c has as id"),
+    ],
+    ids=["plain", "deferred", "batch", "self"],
+)
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb", "postgres"])
+def test_a_row_without_a_parent_is_named_when_it_is_to_have_one(
+    project: Config, run: Migrate, engine: str, change: str, told: str
+) -> None:
+    database = project.database(engine)
+    run(database, KEYED)
+    before = rows(database, 'SELECT id, "p id", up FROM c ORDER BY id')
+    with pytest.raises(UnrepresentableValueError, match=told):
+        run(database, change)
+    assert rows(database, 'SELECT id, "p id", up FROM c ORDER BY id') == before
+    # After the rows were corrected.
+    (head,) = history.heads(project)
+    fixed = "    op.execute('UPDATE c SET \"p id\" = NULL, up = NULL WHERE id > 1')\n    "
+    text = head.path.read_text().replace('op.execute("UPDATE c SET up = 7 WHERE id = 2")', "pass")
+    head.path.write_text(text.replace("():\n    ", f"():\n{fixed}", 1))
+    migrate.upgrade(database, project)
+
+
+@pytest.mark.parametrize("is_batch", [True, False], ids=["batch", "plain"])
+def test_a_constraint_goes_by_its_name_however_that_is_quoted(sqlite: Database, run: Migrate, is_batch: bool) -> None:
+    execute(
+        sqlite,
+        'CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, CONSTRAINT "it\'s ""q""" UNIQUE (a, id), CONSTRAINT [br k] '
+        'CHECK (a > 1), CONSTRAINT `tick s` UNIQUE (a), CONSTRAINT "f k" FOREIGN KEY (a) REFERENCES t (id), '
+        'CONSTRAINT "c k.1" CHECK (a > 2), CONSTRAINT stays CHECK (a > 3))',
+    )
+    kinds = {"br k": "check", "tick s": "unique", 'it\'s "q"': "unique", "f k": "foreignkey", "c k.1": "check"}
+    if is_batch:
+        lines = [f"    batch_op.drop_constraint({name!r}, type_={kind!r})" for name, kind in kinds.items()]
+        run(sqlite, "\n".join(["with op.batch_alter_table('t') as batch_op:", *lines]))
+    else:
+        run(sqlite, "\n".join(f"op.drop_constraint({name!r}, 't', type_={kind!r})" for name, kind in kinds.items()))
+    assert definitions(sqlite) == ['CREATE TABLE "t" ( id INTEGER PRIMARY KEY, a INT, CONSTRAINT stays CHECK (a > 3) )']
+
+
+def test_a_truth_values_default_that_alembic_wrote_on_sqlite_is_taken_by_every_engine(
+    database: Database, run: Migrate
+) -> None:
+    key = 'sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False)'
+    run(
+        database,
+        f"""
+op.create_table("t", {key}, sa.Column("a", sa.Boolean(), server_default=sa.text("1"), nullable=False))
+op.add_column("t", sa.Column("b", sa.Boolean(), server_default=sa.text("(0)")))
+op.add_column("t", sa.Column("c", sa.Boolean(), server_default=sa.text("1")))
+with op.batch_alter_table("t") as batch_op:
+    batch_op.alter_column("c", existing_type=sa.Boolean(), server_default=sa.text("0"))
+""",
+    )
+    execute(database, "INSERT INTO t (id) VALUES (1)")
+    assert rows(database, "SELECT a, b, c FROM t") == [(True, False, False)]

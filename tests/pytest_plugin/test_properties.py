@@ -11,7 +11,7 @@ import pytest
 from tests.pytest_plugin.conftest import Project, databases_of
 from toolkit.config import load_config
 from toolkit.engines.postgresql.database_properties import copy_properties
-from toolkit.errors import ToolkitError
+from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.operations.fixtures.load import load_data
 
 MIGRATION = """
@@ -172,6 +172,8 @@ def test_schemas_of_the_models_are_made_or_refused_in_two_lines(project: Project
     config = load_config(
         project.pytester.path, {"TOOLKIT_SQLITE_URL": f"sqlite:///{project.pytester.path}/own.sqlite3"}
     )
+    with pytest.raises(ConfigurationError, match=r"extra\.price cannot be made in sqlite"):
+        load_data(config, "sqlite", dry_run=True)
     loaded = load_data(config, "sqlite", exclude=["extra.price"])
     assert [(each.table, each.inserted) for each in loaded.tables] == [("item", 2)]
     with pytest.raises(ToolkitError, match=r"sqlite has no table 'extra\.price'"):

@@ -4,7 +4,7 @@ DuckDB changes a table in place only while no index depends on it, adds no CHECK
 constraint away. What it cannot do in place is done by a rebuild, as for SQLite: a new table beside the old
 one, its rows copied, the old one dropped, the new one renamed, its indexes made again. DDL is transactional
 in DuckDB, so a migration that fails leaves nothing behind. Foreign keys are not kept on DuckDB: adding or
-dropping one does nothing.
+dropping one changes nothing, but a new one is refused where a row has no parent.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ from toolkit.engines.duckdb.kept import Kept
 from toolkit.engines.duckdb.migrated import follow_sequences, has_updates, is_default, owned_sequences
 from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_copyable, require_kept, require_rebuildable
 from toolkit.engines.portable.alembic_batch import follow_columns
-from toolkit.engines.portable.changed_types import require_unique
-from toolkit.engines.portable.kept_values import require_members
+from toolkit.engines.portable.changed_types import require_parents, require_unique
 from toolkit.engines.portable.literals import quoted_text
 from toolkit.engines.portable.migration_steps import CheckedSteps
 
@@ -101,7 +100,8 @@ class DuckDBImpl(CheckedSteps):
             self._rebuild(table_name, schema, lambda batch: batch.alter_column(table_name, column_name, **options))
             return
         if options.get("type_") is not None:
-            require_members(self._connection, self._reflect(table_name, schema), column_name, options["type_"])
+            column = self._reflect(table_name, schema).columns[column_name]
+            require_kept(self._connection, column, options["type_"], ("", ""))
         # They are as wanted: DuckDB would refuse to set even the same type while there is an index.
         options |= {"type_": None, "nullable": None}
         super().alter_column(table_name, column_name, schema=schema, **options)
@@ -110,9 +110,13 @@ class DuckDBImpl(CheckedSteps):
             follow_sequences(self._connection, table, table_name, {name: column_name})
 
     def add_constraint(self, const: Any, **_: Any) -> None:
-        """A unique index for a named unique constraint, nothing for a foreign key, a rebuild for others."""
+        """A unique index for a named unique constraint, a look at the rows for a foreign key, a rebuild for others."""
         rule = const._create_rule  # noqa: SLF001 - as Alembic's own implementation asks
-        if isinstance(const, ForeignKeyConstraint) or (rule is not None and not rule(self)):
+        if rule is not None and not rule(self):
+            return
+        if isinstance(const, ForeignKeyConstraint):
+            if not self.as_sql:
+                require_parents(self._connection, self._reflect(const.table.name, const.table.schema), const)
             return
         if becomes_index(const):
             self.create_index(index_of(const))
@@ -231,6 +235,7 @@ class DuckDBImpl(CheckedSteps):
             case "add_column":
                 arguments[1].unique = arguments[1].index = False
             case "add_constraint" if isinstance(arguments[0], ForeignKeyConstraint):
+                self.add_constraint(arguments[0])
                 return None
             case "add_constraint" if becomes_index(arguments[0]):
                 return "create_index", (index_of(arguments[0]),), {}

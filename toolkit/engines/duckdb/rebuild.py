@@ -5,13 +5,28 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Constraint, Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Constraint,
+    Index,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    literal_column,
+    select,
+    text,
+)
 
+from toolkit.core.values import shortened
+from toolkit.engines.portable.alembic_batch import identifiers
 from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
-from toolkit.engines.portable.kept_values import lost, require_members
+from toolkit.engines.portable.kept_values import lost, require_length, require_members
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from alembic.operations.batch import ApplyBatchImpl
     from sqlalchemy import Connection
     from sqlalchemy.types import TypeEngine
@@ -55,12 +70,36 @@ def require_rebuildable(connection: Connection, batch: ApplyBatchImpl, table: Ta
 
     Raises:
         UnrepresentableValueError: a row has no value for a column that is to have one.
-        MigrationError: as from `require_copyable`.
+        MigrationError: as from `require_copyable`, or a row breaks a new check.
     """
     require_copyable(connection, table)
     for key, column in batch.columns.items():
         if key in table.columns and table.columns[key].nullable and not column.nullable:
             require_not_null(connection, table, key)
+    there = {name: each.type for name, each in table.columns.items()}
+    changed = {str(each.name) for each in batch.columns.values() if there.get(str(each.name)) is not each.type}
+    for check in {*batch.named_constraints.values(), *batch.unnamed_constraints} - table.constraints:
+        if isinstance(check, CheckConstraint):
+            _require_checked(connection, table, check, changed)
+
+
+def _require_checked(connection: Connection, table: Table, check: CheckConstraint, changed: Collection[str]) -> None:
+    """Look for a row that breaks a check, unless that is of what the columns are not as yet; DuckDB names none."""
+    options = {"literal_binds": True, "include_table": False}
+    condition = str(check.sqltext.compile(dialect=connection.dialect, compile_kwargs=options)).replace("%%", "%")
+    keys = [each.name for each in table.primary_key]
+    if not keys or identifiers(condition) & {*changed}:
+        return
+    columns: list[Any] = [table.columns[name] for name in keys]
+    broken: Any = literal_column(f"NOT ({condition})")
+    found = connection.execute(select(*columns).select_from(table).where(broken).limit(1)).first()
+    if found is not None:
+        row = ", ".join(f"{name}={shortened(str(part))}" for name, part in zip(keys, found, strict=True))
+        name = "" if check.name is None else f" {check.name}"
+        raise MigrationError(
+            f"{table.fullname} {row} cannot be as the migration wants it: it breaks the check{name} ({condition}).",
+            "Correct such rows in a migration before this one (op.execute).",
+        )
 
 
 def require_kept(connection: Connection, column: Column[Any], type_: TypeEngine[Any], texts: tuple[str, str]) -> None:
@@ -71,6 +110,7 @@ def require_kept(connection: Connection, column: Column[Any], type_: TypeEngine[
     """
     old, new = texts
     require_members(connection, column.table, column.name, type_)
+    require_length(connection, column.table, column.name, type_)
     if old != new:
         name = connection.dialect.identifier_preparer.quote_identifier(column.name)
         # What cannot be cast becomes NULL, which is not what it was.

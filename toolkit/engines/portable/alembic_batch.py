@@ -37,10 +37,10 @@ def follow_columns(batch: ApplyBatchImpl, table: Table) -> None:
         if gone & identifiers(condition):
             batch.new_table.constraints.discard(check)
         elif renamed.keys() & identifiers(condition):
-            check.sqltext = _with_names(condition, renamed)
+            check.sqltext = with_names(condition, renamed)
     for column in batch.new_table.columns:
         if column.computed is not None and renamed:
-            column.computed.sqltext = _with_names(_written(column.computed.sqltext), renamed)
+            column.computed.sqltext = with_names(_written(column.computed.sqltext), renamed)
 
 
 def unnamed_constraints(inspector: Inspector, table_name: str, schema: str | None) -> dict[str, Unnamed]:
@@ -83,7 +83,9 @@ def _written(expression: Any) -> str:
     return str(getattr(expression, "text", "")).replace("\\:", ":")
 
 
-def _with_names(expression: str, names: Mapping[str, str]) -> TextClause:
+def with_names(expression: str, names: Mapping[str, str]) -> TextClause:
+    """An expression of columns that have other names now."""
+
     def renamed(token: re.Match[str]) -> str:
         name = None if token[0][0] == "'" else names.get(unquoted_identifier(token[0]))
         return token[0] if name is None else '"{}"'.format(name.replace('"', '""'))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, and_, func, literal_column, select
+from sqlalchemy import Column, MetaData, Table, and_, func, inspect, literal_column, select
 
 from toolkit.errors import MigrationError, UnrepresentableValueError
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, FromClause, Index
+    from sqlalchemy import ColumnElement, Connection, ForeignKeyConstraint, FromClause, Index
 
 _ADVICE = (
     "Change such values in a migration before this one (op.execute), or write this one so that it puts what they "
@@ -44,9 +44,13 @@ def require_none(connection: Connection, table: FromClause, column: str, conditi
         str(getattr(table, "fullname", table)),
         row or "(a row without a key)",
         column,
-        f"holds {'NULL' if value is None else shortened(repr(value))}, {problem}{more}",
+        f"holds {shortened(_shown(value))}, {problem}{more}",
         _ADVICE,
     )
+
+
+def _shown(value: Any) -> str:
+    return "NULL" if value is None else repr(value) if isinstance(value, str | bytes) else str(value)
 
 
 def lost_as(type_text: str) -> str:
@@ -61,6 +65,39 @@ def require_not_null(connection: Connection, table: FromClause, column: str) -> 
         UnrepresentableValueError: one has none.
     """
     require_none(connection, table, column, f"{_quoted(connection, column)} IS NULL", "but it becomes NOT NULL")
+
+
+def require_parents(connection: Connection, child: Table, key: ForeignKeyConstraint) -> None:
+    """See that each row has the one that a new foreign key points at; the columns are those of `child` as it is now.
+
+    Neither SQLite nor DuckDB looks: the one where foreign keys are not enforced, the other never.
+
+    Raises:
+        UnrepresentableValueError: one has not.
+    """
+    targets = [each._column_tokens for each in key.elements]  # noqa: SLF001 - the public one needs the other table
+    schema, parent = targets[0][0] or child.schema, targets[0][1]
+    there = inspect(connection)
+    if not there.has_table(parent, schema):
+        return
+    own = {each["name"] for each in there.get_columns(child.name, child.schema)}
+    columns = {each["name"] for each in there.get_columns(parent, schema)}
+    names, referred = [each.name for each in key.columns], [name for _, _, name in targets if name]
+    if len(referred) != len(names) or not own.issuperset(names) or not columns.issuperset(referred):
+        # A column to come has no values yet; what is not there to be pointed at, is told by the engine.
+        return
+    format_table = connection.dialect.identifier_preparer.format_table
+    of = format_table(Table(child.name, MetaData()))
+    mine = [f"{of}.{_quoted(connection, name)}" for name in names]
+    # With the other's column first, whose collation counts.
+    pairs = [
+        f"toolkit_parent.{_quoted(connection, name)} = {value}" for name, value in zip(referred, mine, strict=True)
+    ]
+    found = f"SELECT 1 FROM {format_table(Table(parent, MetaData(), schema=schema))} AS toolkit_parent"
+    has_all = " AND ".join(f"{each} IS NOT NULL" for each in mine)
+    condition = f"{has_all} AND NOT EXISTS ({found} WHERE {' AND '.join(pairs)})"
+    problem = f"which no row of {parent} has as {', '.join(referred)}"
+    require_none(connection, child, names[0], condition, problem)
 
 
 def require_unique(connection: Connection, index: Index) -> None:

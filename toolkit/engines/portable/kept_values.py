@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Enum
+from sqlalchemy import Enum, String
 
 from toolkit.engines.portable.changed_types import require_none
 from toolkit.engines.portable.literals import quoted_text
@@ -61,6 +61,21 @@ def require_members(connection: Connection, table: FromClause, column: str, want
         name = dialect.identifier_preparer.quote_identifier(column)
         problem = f"which is none of {', '.join(implemented.enums)}"
         require_none(connection, table, column, f"CAST({name} AS VARCHAR) NOT IN ({names})", problem)
+
+
+def require_length(connection: Connection, table: FromClause, column: str, wanted: TypeEngine[Any]) -> None:
+    """See that no text is longer than its new type allows, where the engine itself would not look.
+
+    Raises:
+        UnrepresentableValueError: one is.
+    """
+    dialect: Any = connection.dialect
+    implemented: Any = wanted.dialect_impl(dialect)
+    implemented = getattr(implemented, "impl_instance", implemented)
+    if isinstance(implemented, String) and not isinstance(implemented, Enum) and implemented.length is not None:
+        text = f"CAST({dialect.identifier_preparer.quote_identifier(column)} AS VARCHAR)"
+        condition = f"length({text}) > {int(implemented.length)}"
+        require_none(connection, table, column, condition, f"which is longer than {implemented.length}")
 
 
 def _digits(text: str) -> str:

@@ -7,12 +7,29 @@ from collections.abc import Callable
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CheckConstraint, Column, MetaData, Table, Text, inspect, literal, literal_column, select, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DefaultClause,
+    ForeignKeyConstraint,
+    MetaData,
+    Table,
+    Text,
+    TextClause,
+    false,
+    inspect,
+    literal,
+    literal_column,
+    select,
+    text,
+    true,
+)
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from toolkit.core.values import shortened
-from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
+from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null, require_parents
 from toolkit.engines.portable.kept_values import lost, require_members
 from toolkit.engines.postgresql.alembic_enums import EnumeratingImpl
 from toolkit.errors import MigrationError
@@ -35,6 +52,7 @@ _DEFAULT_OF_ANOTHER_TYPE = "42804"
 _NO_CAST = frozenset({"42846", "42883", "42804"})
 """There is no cast, or what it gives cannot be compared."""
 _REFUSED_VALUE = ("22", "23")
+_TRUTHS = {"0": false(), "1": true()}
 _JSON = frozenset({"json", "jsonb"})
 _Way = Callable[[str], str]
 # In pg_temp, and gone with the savepoint: each row is tried by itself, which takes long, so only when one fails.
@@ -64,6 +82,9 @@ class PostgresqlImpl(EnumeratingImpl):
         **options: Any,
     ) -> None:
         """Look at the values before; who gives `postgresql_using` has said what they become."""
+        default, of = options.get("server_default"), type_ if type_ is not None else options.get("existing_type")
+        if isinstance(of, Boolean) and isinstance(default, str | TextClause):
+            options["server_default"] = _with_truth(Column("a", of, server_default=default)).server_default
         if type_ is not None and not self.as_sql:
             type_ = self.prepare_values(table_name, column_name, type_, schema, options)
         options |= {"nullable": nullable, "type_": type_, "schema": schema}
@@ -104,9 +125,19 @@ class PostgresqlImpl(EnumeratingImpl):
         except DBAPIError:
             return False
 
+    def create_table(self, table: Table, **options: Any) -> None:
+        """The table."""
+        for column in table.columns:
+            _with_truth(column)
+        super().create_table(table, **options)
+
+    def add_column(self, table_name: str, column: Column[Any], **options: Any) -> None:
+        """The column."""
+        super().add_column(table_name, _with_truth(column), **options)
+
     def add_constraint(self, const: Any, **options: Any) -> None:
         """The constraint; if rows are in its way, names the first."""
-        with self._refused_rows(const.table, const if isinstance(const, CheckConstraint) else None):
+        with self._refused_rows(const.table, const):
             super().add_constraint(const, **options)
 
     def create_index(self, index: Index, **options: Any) -> None:
@@ -115,7 +146,7 @@ class PostgresqlImpl(EnumeratingImpl):
             super().create_index(index, **options)
 
     @contextmanager
-    def _refused_rows(self, table: Table | None, check: CheckConstraint | None) -> Iterator[None]:
+    def _refused_rows(self, table: Table | None, constraint: Any) -> Iterator[None]:
         if self.as_sql or table is None:
             yield
             return
@@ -124,13 +155,24 @@ class PostgresqlImpl(EnumeratingImpl):
             with change.savepoint():
                 yield
         except IntegrityError as error:
+            if isinstance(constraint, ForeignKeyConstraint):
+                require_parents(change.connection, change.table, constraint)
             said: Any = error.orig
-            place = change.table.fullname + ("" if check is None else change.first_against(check))
+            is_check = isinstance(constraint, CheckConstraint)
+            place = change.table.fullname + (change.first_against(constraint) if is_check else "")
             detail = f" ({said.diag.message_detail.rstrip('.')})" if said.diag.message_detail else ""
             raise MigrationError(
                 f"{place} cannot be as the migration wants it: {said.diag.message_primary}{detail}.",
                 "Correct such rows in a migration before this one (op.execute).",
             ) from error
+
+
+def _with_truth(column: Column[Any]) -> Column[Any]:
+    """Let a truth value's default that was generated on SQLite, 0 or 1, be what PostgreSQL takes."""
+    found = str(getattr(getattr(column.server_default, "arg", None), "text", "")).strip("() ")
+    if isinstance(column.type, Boolean) and found in _TRUTHS:
+        column.server_default = DefaultClause(_TRUTHS[found])
+    return column
 
 
 class _Change:

@@ -144,7 +144,8 @@ def _require_none(connection: Connection, column: Any, gone: Iterable[str]) -> N
     rows = "1 row" if count == 1 else f"{count} rows"
     raise MigrationError(
         f"{place}: column {column.attname!r} holds {value!r}, which its type is to list no more ({rows} in all).",
-        "Give such rows another value in a migration before this one (op.execute).",
+        "Give such rows another value in a migration before this one (op.execute). If it has another name now, "
+        f"rename it there: ALTER TYPE ... RENAME VALUE {_text(str(value))} TO ...",
     )
 
 

@@ -23,10 +23,12 @@ from toolkit.engines.portable.alembic_batch import (
 )
 from toolkit.engines.portable.changed_types import require_unique
 from toolkit.engines.portable.migration_steps import CheckedSteps
+from toolkit.engines.sqlite.constraints import constraint_names
 from toolkit.engines.sqlite.conversions import kind_of
 from toolkit.engines.sqlite.dependents import broken_dependents, orphaned
 from toolkit.engines.sqlite.rebuild import Rebuild
 from toolkit.engines.sqlite.refused_copy import refused_copy
+from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -56,6 +58,8 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         self._dropped_indexes: set[str] = set()
         # Those without a name that are to go, by what they are and their columns.
         self._dropped_unnamed: list[Unnamed] = []
+        # Those of which reflection has not the name, as it is quoted in another way than SQLAlchemy's.
+        self._dropped_names: set[str] = set()
 
     # -- operations outside of batches -----------------------------------------------------------------------
 
@@ -79,7 +83,9 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         if self.as_sql or const._create_rule is not None:  # noqa: SLF001 - as Alembic's own implementation asks
             super().drop_constraint(const, **options)
             return
-        self._make_anew(const.table.name, const.table.schema, lambda batch: batch.drop_constraint(const))
+        table_name, schema = const.table.name, const.table.schema
+        is_taken = self._drops_itself(str(const.name), table_name, schema)
+        self._make_anew(table_name, schema, lambda batch: None if is_taken else batch.drop_constraint(const))
 
     def _make_anew(self, table_name: str, schema: str | None, change: Callable[[ApplyBatchImpl], None]) -> None:
         listeners = [("column_reflect", self.autogen_column_reflect)]
@@ -105,7 +111,7 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
 
     def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
         """Whether the table has to be made anew."""
-        if self._dropped_unnamed:
+        if self._dropped_unnamed or self._dropped_names:
             # It was asked before.
             return True
         if all(_is_renaming(*each) for each in batch_op.batch):
@@ -119,7 +125,12 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
             dropped = (arguments[0].name for operation, arguments, _ in batch_op.batch if operation == "drop_index")
             self._dropped_indexes.update(dropped)
             batch_op.batch = [each for each in batch_op.batch if each[0] != "drop_index"]
-            self._drop_unnamed(batch_op)
+            batch_op.batch = [
+                each
+                for each in batch_op.batch
+                if each[0] != "drop_constraint"
+                or not self._drops_itself(str(each[1][0].name), batch_op.table_name, batch_op.schema)
+            ]
             for operation, _, options in batch_op.batch:
                 if operation == "alter_column" and options.get("name"):
                     # Alembic would take away the CHECK of an enum, and count on the type to bring another.
@@ -144,16 +155,26 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         assert self.connection is not None
         dropped, self._dropped_indexes = self._dropped_indexes, set()
         unnamed, self._dropped_unnamed = self._dropped_unnamed, []
+        names, self._dropped_names = self._dropped_names, set()
         without_unnamed(batch_impl, unnamed)
-        self._rebuild = Rebuild(self.connection, batch_impl, table, dropped)
+        self._rebuild = Rebuild(self.connection, batch_impl, table, dropped, names)
 
-    def _drop_unnamed(self, batch_op: BatchOperationsImpl) -> None:
-        """Take out of a batch what drops constraints that have no name here, by that which they have elsewhere."""
+    def _drops_itself(self, name: str, table_name: str, schema: str | None) -> bool:
+        """Whether a constraint is one that Alembic does not find by its name; then the rebuild takes it away.
+
+        That is one without a name, by that which it has elsewhere, or one that SQLAlchemy's reflection does not tell.
+        """
         assert self.connection is not None
-        there = unnamed_constraints(inspect(self.connection), batch_op.table_name, batch_op.schema)
-        dropped = [each for each in batch_op.batch if each[0] == "drop_constraint" and str(each[1][0].name) in there]
-        self._dropped_unnamed += [there[str(arguments[0].name)] for _, arguments, _ in dropped]
-        batch_op.batch = [each for each in batch_op.batch if each not in dropped]
+        there = unnamed_constraints(inspect(self.connection), table_name, schema)
+        table = Table(table_name, MetaData(), schema=schema, autoload_with=self.connection)
+        names = constraint_names(self.connection, schema or "main", table_name)
+        if name in there:
+            self._dropped_unnamed.append(there[name])
+        elif name not in {str(each.name) for each in table.constraints} and name.lower() in names:
+            self._dropped_names.add(name)
+        else:
+            return False
+        return True
 
     def create_table(self, table: Table, **options: Any) -> None:
         """The table, or the new one of a rebuild."""
@@ -162,7 +183,17 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         else:
             for column in table.columns:
                 _without_sequence(column)
+            self._require_schema(table)
             super().create_table(table, **options)
+
+    def _require_schema(self, table: Table) -> None:
+        if self.as_sql or table.schema is None or self.connection is None:
+            return
+        if table.schema not in inspect(self.connection).get_schema_names():
+            raise MigrationError(
+                f"{table.fullname} cannot be made: SQLite has no schema {table.schema!r}.",
+                "Use PostgreSQL or DuckDB, or let the migration leave it out here (op.get_bind().dialect.name).",
+            )
 
     def add_column(self, table_name: str, column: Column[Any], **options: Any) -> None:
         """The column; SQLite knows no sequences."""

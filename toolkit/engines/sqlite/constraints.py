@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
 
-from toolkit.engines.sqlite.definition import normalised
+from toolkit.engines.sqlite.definition import TableDefinition, normalised
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from toolkit.engines.sqlite.definition import Clause, ColumnDefinition
 
 _KINDS: dict[type[Constraint], str] = {
@@ -36,3 +39,13 @@ def described(constraint: Any) -> tuple[str, tuple[str, ...]]:
     """What tells a constraint without a name from others: its kind and columns."""
     columns = getattr(constraint, "columns", ())
     return _KINDS.get(type(constraint), ""), tuple(str(each.key) for each in columns)
+
+
+def constraint_names(connection: Connection, schema: str, table: str) -> set[str]:
+    """The names that a table's definition has for constraints, in small letters; none if it cannot be taken apart."""
+    quoted = connection.dialect.identifier_preparer.quote_identifier(schema)
+    query = f"SELECT sql FROM {quoted}.sqlite_master WHERE type = 'table' AND lower(name) = lower(?)"
+    sql = str(connection.exec_driver_sql(query, (table,)).scalar())
+    with suppress(ValueError):
+        return {each.name.lower() for _, each, _ in TableDefinition.parsed(sql).clauses() if each.name is not None}
+    return set()

@@ -6,9 +6,11 @@ SQLite stores a date as text, and its CAST takes a number from a text's beginnin
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Enum, Interval, Numeric, Uuid
+from advanced_alchemy.types import GUID
+from sqlalchemy import Enum, Interval, Numeric, String, Uuid
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -38,6 +40,23 @@ _IS_JSON = (
 # 1.50 is 1.5, but 007 and 1e2 are more than a number.
 _DIGITS = "CASE WHEN instr({c}, '.') THEN rtrim(rtrim({c}, '0'), '.') ELSE {c} END"
 _IS_NUMBER = f"{_IS_TEXT}{_DIGITS} = {_DIGITS.replace('{c}', 'CAST(CAST({c} AS NUMERIC) AS TEXT)')}"
+
+_UUID_DIGITS = "lower(replace({c}, '-', ''))"
+_IS_UUID = f"length({_UUID_DIGITS}) = 32 AND {_UUID_DIGITS} NOT GLOB '*[^0-9a-f]*'"
+_ALL_BYTES = f"X'{bytes(range(256)).hex()}'"
+_UUID_BYTE = (
+    f"substr({_ALL_BYTES}, 16 * (instr('0123456789abcdef', substr({_UUID_DIGITS}, {{n}}, 1)) - 1) + "
+    f"instr('0123456789abcdef', substr({_UUID_DIGITS}, {{n}} + 1, 1)), 1)"
+)
+# SQLite has unhex() since 3.41.
+_UUID_BYTES = f"CAST({' || '.join(_UUID_BYTE.replace('{n}', str(n)) for n in range(1, 33, 2))} AS BLOB)"
+_IS_GUID = re.compile(r"BINARY ?\(16\)", re.IGNORECASE)
+"""As Advanced Alchemy's GUID is declared."""
+_UUID_TEXT = "lower({})".format(
+    " || '-' || ".join(
+        f"substr(hex({{c}}), {start}, {size})" for start, size in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    )
+)
 
 # For each kind of column: what a value may be, and what it becomes. The first that is true counts.
 _BECOMES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -74,12 +93,16 @@ _BECOMES: dict[str, tuple[tuple[str, str], ...]] = {
     "json": ((_IS_JSON, _KEEP),),
     "uuid": (
         (
-            f"{_IS_TEXT}length(replace({{c}}, '-', '')) = 32 AND replace({{c}}, '-', '') NOT GLOB '*[^0-9a-fA-F]*'",
-            "lower(replace({c}, '-', ''))",
+            f"{_IS_TEXT}{_IS_UUID}",
+            _UUID_DIGITS,
         ),
         ("typeof({c}) = 'blob' AND length({c}) = 16", "lower(hex({c}))"),
     ),
     "binary": (("typeof({c}) = 'blob'", _KEEP),),
+    "guid": (
+        ("typeof({c}) = 'blob' AND length({c}) = 16", _KEEP),
+        (f"{_IS_TEXT}{_IS_UUID} AND hex({_UUID_BYTES}) = upper({_UUID_DIGITS})", _UUID_BYTES),
+    ),
     "interval": (),
     # Of a type that SQLite does not know it makes a number of what looks like one.
     "other": (("typeof({c}) <> 'text' OR {c} GLOB '*[^0-9eE.+ -]*'", _KEEP),),
@@ -87,6 +110,7 @@ _BECOMES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 # As PostgreSQL and DuckDB say it.
 _WORDED = {
+    ("guid", "text"): (("typeof({c}) = 'blob' AND length({c}) = 16", _UUID_TEXT),),
     ("boolean", "text"): (("{c} = 1", "'true'"), ("{c} = 0", "'false'")),
     ("text", "boolean"): (("{c} = 'true'", "1"), ("{c} = 'false'", "0")),
 }
@@ -127,9 +151,14 @@ def conversions(declared: str, wanted: TypeEngine[Any], column: str, dialect: Di
         new = "uuid"
     elif isinstance(implemented, Interval):
         new = "interval"
+    elif isinstance(wanted, GUID) and new == "binary":
+        new = "guid"
+    elif new == "text" and _IS_GUID.fullmatch(declared):
+        old = "guid"
     scale = implemented.scale if isinstance(implemented, Numeric) and new == "numeric" else None
     names = implemented.enums if isinstance(implemented, Enum) else None
-    if old == new and scale is None and names is None:
+    length = implemented.length if isinstance(implemented, String) and names is None and new == "text" else None
+    if old == new and scale is None and names is None and length is None:
         return None
     if old == new:
         found: tuple[tuple[str, str], ...] = (("1", _KEEP),)
@@ -140,8 +169,12 @@ def conversions(declared: str, wanted: TypeEngine[Any], column: str, dialect: Di
         limits.append(f"(typeof({{c}}) NOT IN ('integer', 'real') OR round({{c}}, {int(scale)}) = {{c}})")
     if names is not None:
         limits.append("{c} IN (" + ", ".join(_text(each) for each in names) + ")")
+    lengths = [] if length is None else [f"length({{v}}) <= {int(length)}"]
     return [
-        (" AND ".join([f"({condition})", *limits]).replace("{c}", column), value.replace("{c}", column))
+        (
+            " AND ".join([f"({condition})", *limits, *lengths]).replace("{v}", value).replace("{c}", column),
+            value.replace("{c}", column),
+        )
         for condition, value in found
     ]
 

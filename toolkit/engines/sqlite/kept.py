@@ -66,6 +66,7 @@ class Meant(BatchChanges):
         old: Table,
         definition: TableDefinition,
         dropped_indexes: Collection[str],
+        dropped_constraints: Collection[str],
         changes_type: Callable[[Column[Any], Column[Any]], bool],
     ) -> None:
         super().__init__(batch, old, changes_type)
@@ -73,6 +74,7 @@ class Meant(BatchChanges):
         self._indexes = {*self.dropped_indexes, *dropped_indexes, *map(str, batch.new_indexes)}
         counts = batch.new_table.dialect_options["sqlite"]["autoincrement"] and not definition.is_autoincrement
         self.changes_key |= bool(counts)
+        self._dropped = {each.lower() for each in dropped_constraints}
         self._things = {*self._of_columns(definition), *self._of_clauses(definition)}
 
     def __call__(self, thing: Thing, text: str) -> bool:
@@ -99,6 +101,7 @@ class Meant(BatchChanges):
                 (of is not None and (of.name in self.gone or _CHANGED.get(clause.kind) in self.of_column(of.name)))
                 or (clause.kind in WITH_COLUMN and clause.identifiers & self.gone)
                 or (clause.kind == "PRIMARY" and self.changes_key)
+                or (clause.name is not None and clause.name.lower() in self._dropped)
                 or any(stands_for(clause, of, each) for each in self.removed)
             ):
                 yield _of_clause(self.table, clause, of, self.names)

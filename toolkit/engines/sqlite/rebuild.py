@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from alembic.util import CommandError
 from sqlalchemy import (
     CheckConstraint,
+    Column,
     Constraint,
     Enum,
+    ForeignKeyConstraint,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -29,7 +31,7 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import DropTable
 
 from toolkit.engines.portable.batch_changes import default_of
-from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null
+from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null, require_parents
 from toolkit.engines.portable.kept_schema import Thing, require_nothing_lost
 from toolkit.engines.sqlite.constraints import described, stands_for
 from toolkit.engines.sqlite.conversions import conversions, kind_of
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from alembic.operations.batch import ApplyBatchImpl
-    from sqlalchemy import Column, Connection, Insert
+    from sqlalchemy import Connection, Insert
     from sqlalchemy.types import TypeEngine
 
 _SAVEPOINT = "toolkit_rebuild"
@@ -53,7 +55,12 @@ class Rebuild:
     """One table that is made anew: first all that may be refused, then `create`, Alembic's copying, and `finish`."""
 
     def __init__(
-        self, connection: Connection, batch: ApplyBatchImpl, old: Table, dropped_indexes: Collection[str]
+        self,
+        connection: Connection,
+        batch: ApplyBatchImpl,
+        old: Table,
+        dropped_indexes: Collection[str],
+        dropped_constraints: Collection[str] = (),
     ) -> None:
         assert batch.new_table is not None
         self.connection, self._batch, self.old = connection, batch, old
@@ -66,15 +73,19 @@ class Rebuild:
         self._keys = {each.key: str(each.name) for each in self.new_table.columns}
         self._definition = self._read_definition()
         self._counter = self._read_counter()
-        self._meant = Meant(batch, old, self._definition, dropped_indexes, self._changes_type)
+        self._meant = Meant(
+            batch, old, self._definition, {*dropped_indexes}, {*dropped_constraints}, self._changes_type
+        )
         self._before = self._things()
         self._kept = self._indexes_and_triggers(dropped_indexes)
+        self._new_keys: list[ForeignKeyConstraint] = []
         self._convert()
         # Renamed at the end, by SQLite itself: then indexes, triggers, views and other tables' foreign keys follow.
         for each in self.new_table.columns:
             each.name = each.key
         self._change_columns()
         self._takes_keys = bool(self._meant.gone or dropped_indexes)
+        self._drop_constraints(dropped_constraints)
         self._change_constraints()
         self._broken_before = self._broken()
 
@@ -91,6 +102,7 @@ class Rebuild:
 
         Raises:
             MigrationError: views or triggers would not work any more, or something was lost; all is as before.
+            UnrepresentableValueError: likewise, a row has no parent.
         """
         with self._undone_on_error():
             name = self._quote(self.old.name)
@@ -105,6 +117,7 @@ class Rebuild:
                     names = self._quote(each.key), self._quote(each.name)
                     self._run(f"ALTER TABLE {self._named(self.old.name)} RENAME COLUMN {names[0]} TO {names[1]}")
             self._require_unbroken()
+            self._require_parents()
             require_nothing_lost(self.old.fullname, self._before, self._things(), self._meant)
             self._run(f"RELEASE {_SAVEPOINT}")
 
@@ -196,7 +209,8 @@ class Rebuild:
             return old
         condition = " OR ".join(f"({condition})" for condition, _ in found) or "0"
         refused = f"{name} IS NOT NULL AND NOT coalesce({condition}, 0)"
-        require_none(self.connection, self.old, old.name, refused, lost_as(self._type_text(wanted)))
+        names = f" ({', '.join(wanted.enums)})" if isinstance(wanted, Enum) else ""
+        require_none(self.connection, self.old, old.name, refused, lost_as(self._type_text(wanted)) + names)
         becomes: list[Any] = [(literal_column(case_), literal_column(value)) for case_, value in found if value != name]
         return case(*becomes, else_=old) if becomes else old
 
@@ -252,6 +266,14 @@ class Rebuild:
         (found,) = TableDefinition.parsed(f"CREATE TABLE t ({' '.join(parts)})").columns.values()
         return found
 
+    def _drop_constraints(self, names: Collection[str]) -> None:
+        """Take away those that the definition alone has by their names."""
+        for name in names:
+            found = [each for each in self._definition.clauses() if (each[1].name or "").lower() == name.lower()]
+            for clauses, clause, _ in found:
+                clauses.remove(clause)
+            self._takes_keys = True
+
     def _change_constraints(self) -> None:
         """Take away those that are dropped, or are of columns that go; append the new ones."""
         old = set(self.old.constraints)
@@ -279,6 +301,8 @@ class Rebuild:
             if text and normalised(text) not in present:
                 present.add(normalised(text))
                 self._append(text)
+                if isinstance(new, ForeignKeyConstraint):
+                    self._new_keys.append(new)
         self._change_primary_key()
 
     def _remove(self, constraint: Constraint) -> None:
@@ -320,6 +344,12 @@ class Rebuild:
         broken = {name: reason for name, reason in self._broken().items() if name not in self._broken_before}
         if broken:
             raise self._depending([f"{name} ({reason})" for name, reason in broken.items()])
+
+    def _require_parents(self) -> None:
+        columns = [Column(each.name, primary_key=each.primary_key) for each in self.new_table.columns]  # type: ignore[var-annotated]
+        now = Table(self.old.name, MetaData(), *columns, schema=self.old.schema)
+        for key in self._new_keys:
+            require_parents(self.connection, now, key)
 
     def _depending(self, what: list[str]) -> MigrationError:
         return MigrationError(

@@ -16,7 +16,7 @@ from toolkit.engines import connect
 from toolkit.errors import MigrationError
 from toolkit.operations.migrations.committed import Committed
 from toolkit.operations.migrations.environment import transactional_ddl, with_transactional_ddl
-from toolkit.operations.migrations.revisions import joined, opened, recorded_revision
+from toolkit.operations.migrations.revisions import joined, opened, recorded_revision, require_schemas
 from toolkit.operations.migrations.scripts import migrating, point_at_migrations, quiet, settings_file
 from toolkit.operations.migrations.told import COMPARISON, Comparison
 
@@ -59,6 +59,8 @@ def alembic_session(
     before_commit: Callable[[Connection], None] | None = None,
 ) -> Iterator[Session]:
     """Advanced Alchemy's commands on a database; with `only_reads` nothing is made, not even the version table."""
+    # It would be told of whichever statement comes first, by words such as "unknown database".
+    require_schemas(database, project.metadata.tables.values() if only_reads else [project.version_table])
     project.scripts  # noqa: B018 - loaded, and so seen to be the user's own, before Alembic runs any of them
     steps: list[str] = []
 

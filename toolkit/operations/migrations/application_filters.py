@@ -63,13 +63,13 @@ def require_nothing_protected_goes(project: Project, upgrade: ops.UpgradeOps) ->
 
 
 def _table_of(operation: Any) -> str:
-    return str(getattr(operation, "table_name", ""))
+    return ".".join(each for each in (getattr(operation, "schema", None), getattr(operation, "table_name", "")) if each)
 
 
 def _dropped(upgrade: ops.UpgradeOps) -> list[str]:
     """What goes and does not come again, in words; of a table that goes nothing else."""
     operations = [*_flat(upgrade)]
-    tables = [each.table_name for each in operations if isinstance(each, ops.DropTableOp)]
+    tables = [_table_of(each) for each in operations if isinstance(each, ops.DropTableOp)]
     made = {
         (_table_of(each), _name(each))
         for each in operations
@@ -78,14 +78,14 @@ def _dropped(upgrade: ops.UpgradeOps) -> list[str]:
     found = [f"the table {name}" for name in tables]
     for each in operations:
         if isinstance(each, ops.DropColumnOp):
-            found.append(f"the column {each.table_name}.{each.column_name}")
+            found.append(f"the column {_table_of(each)}.{each.column_name}")
         elif (
             isinstance(each, ops.DropIndexOp | ops.DropConstraintOp)
-            and (each.table_name, _name(each)) not in made
-            and each.table_name not in tables
+            and (_table_of(each), _name(each)) not in made
+            and _table_of(each) not in tables
         ):
             kind = "index" if isinstance(each, ops.DropIndexOp) else "constraint"
-            found.append(f"the {kind} {_name(each)} of {each.table_name}")
+            found.append(f"the {kind} {_name(each)} of {_table_of(each)}")
     return found
 
 

@@ -17,6 +17,7 @@ from alembic.operations import Operations, ops
 from alembic.operations.base import BatchOperations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
+    CheckConstraint,
     Column,
     Constraint,
     ForeignKeyConstraint,
@@ -25,15 +26,17 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Sequence,
     Table,
+    TextClause,
     UniqueConstraint,
 )
 from sqlalchemy.schema import CreateSequence, DropSequence
 
 from toolkit.core.implicit_names import implicit_name
+from toolkit.engines.portable.alembic_batch import with_names
 from toolkit.operations.migrations.silent import SilentConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from alembic.script import ScriptDirectory
     from sqlalchemy import Dialect
@@ -62,6 +65,12 @@ class DeclaredTable:
         self.columns.pop(name, None)
         self.constraints = [each for each in self.constraints if name not in _columns_of(each)]
         self.indexes = [each for each in self.indexes if name not in each.columns.keys()]  # noqa: SIM118 - no dict
+
+    def follow_column(self, old: str, new: str) -> None:
+        """Let checks that are written as text, which name their columns nowhere else, name one by its new name."""
+        for each in self.constraints:
+            if isinstance(each, CheckConstraint) and isinstance(each.sqltext, TextClause):
+                each.sqltext = with_names(each.sqltext.text, {old: new})
 
     def without(self, name: str | None) -> None:
         """Take an index or a constraint away."""
@@ -190,6 +199,7 @@ def _apply(found: Declared, operation: Any, operations: Operations) -> Table | N
         case ops.RenameTableOp():
             new = place[0], operation.new_table_name
             tables[new] = tables.pop(place).renamed(new)
+            _follow(found, {_dotted(place, name): _dotted(new, name) for name in tables[new].columns})
         case ops.AddConstraintOp():
             constraint = operation.to_constraint(context)
             tables[constraint.table.schema, constraint.table.name].constraints.append(_named(constraint))
@@ -201,8 +211,9 @@ def _apply(found: Declared, operation: Any, operations: Operations) -> Table | N
         case _:
             _change_table(tables[place], operation, operations, place)
             if isinstance(operation, ops.AlterColumnOp) and operation.modify_name is not None:
-                for each in tables.values():
-                    each.constraints = [_followed(key, place, operation) for key in each.constraints]
+                names = operation.column_name, operation.modify_name
+                tables[place].follow_column(*names)
+                _follow(found, {_dotted(place, names[0]): _dotted(place, names[1])})
     return None
 
 
@@ -251,12 +262,19 @@ def _alter(table: DeclaredTable, operation: ops.AlterColumnOp) -> None:
         table.columns[operation.modify_name] = renamed
 
 
-def _followed(constraint: Constraint, place: Place, renamed: ops.AlterColumnOp) -> Constraint:
-    """A foreign key that points at what has another name now."""
+def _dotted(place: Place, column: str) -> str:
+    return ".".join(each for each in (*place, column) if each)
+
+
+def _follow(found: Declared, names: Mapping[str, str]) -> None:
+    """Let foreign keys point at what has another name now."""
+    for table in found.tables.values():
+        table.constraints = [_followed(each, names) for each in table.constraints]
+
+
+def _followed(constraint: Constraint, names: Mapping[str, str]) -> Constraint:
     if not isinstance(constraint, ForeignKeyConstraint):
         return constraint
-    table = ".".join(each for each in place if each)
-    names = {f"{table}.{renamed.column_name}": f"{table}.{renamed.modify_name}"}
     targets = [each.target_fullname for each in constraint.elements]
     if names.keys().isdisjoint(targets):
         return constraint

@@ -7,13 +7,12 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from advanced_alchemy.base import metadata_registry
 from advanced_alchemy.types import (
     JsonB,
     StoredObject,
 )
 from alembic import context
-from sqlalchemy import JSON, event, make_url
+from sqlalchemy import JSON, Connection, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import False_, TextClause, True_
 from sqlalchemy.sql.functions import FunctionElement, next_value
@@ -21,16 +20,18 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 from sqlalchemy.util import generic_repr
 
 from toolkit.engines.registry import engine_of_dialect
-from toolkit.errors import ConfigurationError
+from toolkit.operations.migrations.caller import Caller
 from toolkit.operations.migrations.generic import stored_type
-from toolkit.operations.migrations.revisions import is_bookkeeping
+from toolkit.operations.migrations.revisions import is_bookkeeping, opened
 from toolkit.operations.migrations.sequences import rendered_sequence
+from toolkit.operations.migrations.told import COMPARISON, Comparison
+from toolkit.operations.migrations.written import review
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from alembic.autogenerate.api import AutogenContext
-    from sqlalchemy import Connection, Engine, MetaData
+    from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 
@@ -45,12 +46,20 @@ def run_migrations(**options: Any) -> None:
 def _run_online(options: Mapping[str, Any]) -> None:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    engine: Any = context.config.engine  # type: ignore[attr-defined]
-    if isinstance(engine, AsyncEngine):
-        asyncio.run(_run_awaiting(engine, options))
-        return
-    with engine.connect() as connection:
-        _run_on(connection, options)
+    caller = Caller.now()
+    given: Any = caller.given
+    if isinstance(given, AsyncEngine):
+        asyncio.run(_run_awaiting(given, options))
+    elif isinstance(given, Connection):
+        _run_on(given, options)
+    elif given is not None:
+        with given.connect() as connection:
+            _run_on(connection, options)
+    else:
+        database = caller.project.config.database(caller.url.render_as_string(hide_password=False))
+        # Disposed of, as DuckDB lets nobody else at its file before.
+        with opened(database) as engine, engine.connect() as connection:
+            _run_on(connection, options)
 
 
 async def _run_awaiting(engine: AsyncEngine, options: Mapping[str, Any]) -> None:
@@ -69,7 +78,9 @@ def _run_on(connection: Connection, options: Mapping[str, Any]) -> None:
     only_reads = bool(config.attributes.get("only_reads"))
     before_commit = config.attributes.get("before_commit")
     with transactional_ddl(connection, only_reads):
-        context.configure(**{"connection": connection, "dont_mutate": only_reads, **_options(), **options})
+        context.configure(
+            **{"connection": connection, "dont_mutate": only_reads, **_compared(connection, _options(options))}
+        )
         with context.begin_transaction():
             if kind is not None and not only_reads:
                 kind.lock_migrations(connection)
@@ -78,25 +89,42 @@ def _run_on(connection: Connection, options: Mapping[str, Any]) -> None:
                 before_commit(connection)
 
 
+def _compared(connection: Connection, options: dict[str, Any]) -> dict[str, Any]:
+    """Let autogeneration by other commands than this package's go by the history, as these do."""
+    caller = Caller.now()
+    if caller.alembic.attributes.get("only_reads") or not caller.generates:
+        return options
+    comparison = Comparison.of(caller.project, connection.dialect)
+    own = options.get("process_revision_directives")
+
+    def process(of: Any, revision: Any, directives: list[Any]) -> None:
+        for each in directives:
+            review(each, comparison)
+        if own is not None:
+            own(of, revision, directives)
+
+    caller.alembic.attributes[COMPARISON] = comparison
+    return {**options, "process_revision_directives": process}
+
+
 def _run_offline(options: Mapping[str, Any]) -> None:
-    kind = engine_of_dialect(make_url(context.config.db_url).get_backend_name())  # type: ignore[attr-defined]
+    url = Caller.now().url
+    kind = engine_of_dialect(url.get_backend_name())
     if kind is not None:
         kind.introduce_to_alembic()
-    offline = {
-        "url": context.config.db_url,  # type: ignore[attr-defined]
-        "literal_binds": True,
-        "dialect_opts": {"paramstyle": "named"},
-    }
-    context.configure(**{**offline, **_options(), **options})
+    offline = {"url": url, "literal_binds": True, "dialect_opts": {"paramstyle": "named"}}
+    context.configure(**{**offline, **_options(options)})
     with context.begin_transaction():
         context.run_migrations()
 
 
-def _options() -> dict[str, Any]:
-    config: Any = context.config
-    metadata = _target_metadata(config)
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What Alembic is told, where `env.py` does not say otherwise."""
+    caller = Caller.now()
+    metadata = given.get("target_metadata") or caller.metadata
     schemas = {table.schema for table in metadata.tables.values()} - {None}
     names = {table.name for table in metadata.tables.values()}
+    version_table, version_table_schema = caller.version_table
 
     def include_name(name: str | None, type_: str, _: Mapping[str, Any]) -> bool:
         if type_ == "schema":
@@ -112,21 +140,11 @@ def _options() -> dict[str, Any]:
         "include_schemas": bool(schemas),
         "include_name": include_name,
         "user_module_prefix": "sa.",
-        "version_table": config.version_table_name,
-        "version_table_schema": config.version_table_schema,
-        "on_version_apply": config.attributes.get("on_version_apply", ()),
+        "version_table": version_table,
+        "version_table_schema": version_table_schema,
+        "on_version_apply": caller.alembic.attributes.get("on_version_apply", ()),
+        **given,
     }
-
-
-def _target_metadata(config: Any) -> MetaData:
-    """The configured schema, which all databases share; Advanced Alchemy looks under the bind key instead."""
-    if not hasattr(config, "engine"):
-        raise ConfigurationError(
-            "These migrations are run by `toolkit database` or Advanced Alchemy's commands, not `alembic`.",
-            "Run: toolkit database --help",
-        )
-    given: MetaData | None = config.attributes.get("target_metadata")
-    return metadata_registry.get(config.bind_key) if given is None else given
 
 
 @contextmanager

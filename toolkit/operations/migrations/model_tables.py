@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateSchema
 
 from toolkit.core.schema_memory import memory_table, remembered
-from toolkit.errors import ConfigurationError, MigrationError, StatementError
+from toolkit.errors import MigrationError, StatementError
 from toolkit.operations.migrations.alembic_session import transaction, translated
+from toolkit.operations.migrations.revisions import require_schemas
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -88,12 +89,8 @@ def _make_schemas(connection: sa.Connection, database: Database, tables: Iterabl
     """
     there = sa.inspect(connection).get_schema_names()
     lacking = {table.schema: table for table in tables if table.schema is not None and table.schema not in there}
-    for schema, table in lacking.items():
-        if not database.kind.features.has_schemas:
-            raise ConfigurationError(
-                f"{table.fullname} cannot be made in {database.name}: {database.kind.title} has no schema {schema!r}.",
-                "Use PostgreSQL or DuckDB, leave the table out (--exclude), or give it no schema in the models.",
-            )
+    require_schemas(database, lacking.values())
+    for schema in lacking:
         connection.execute(CreateSchema(schema))
 
 

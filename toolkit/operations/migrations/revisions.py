@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import create_engine, inspect, select
 
 from toolkit.engines import connect
-from toolkit.errors import RevisionMismatchError
+from toolkit.errors import ConfigurationError, RevisionMismatchError
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Engine, Table
 
@@ -74,6 +74,22 @@ def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def require_schemas(database: Database, tables: Iterable[Table]) -> None:
+    """See that the engine has schemas, if tables lie in any but its own.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
+    for table in tables:
+        if table.schema not in (None, "main") and not database.kind.features.has_schemas:
+            raise ConfigurationError(
+                f"{table.fullname} cannot be made in {database.name}: {database.kind.title} has no schema "
+                f"{table.schema!r}.",
+                "Use PostgreSQL or DuckDB, leave the table out (--exclude), or give it no schema (in the models, or in "
+                "env.py).",
+            )
 
 
 def mismatch(database: Configured, found: str | None, expected: str | None) -> RevisionMismatchError:

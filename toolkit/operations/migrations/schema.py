@@ -13,7 +13,14 @@ from toolkit.errors import SchemaMismatchError
 from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
 from toolkit.operations.migrations.migrate import head_of
 from toolkit.operations.migrations.model_tables import make_tables
-from toolkit.operations.migrations.revisions import is_bookkeeping, joined, mismatch, reading, recorded_revision
+from toolkit.operations.migrations.revisions import (
+    is_bookkeeping,
+    joined,
+    mismatch,
+    reading,
+    recorded_revision,
+    require_schemas,
+)
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
@@ -81,13 +88,16 @@ def lacks_schema(connection: Connection, database: Database, project: Project, *
     return False
 
 
-def made_from(project: Project) -> str:
+def made_from(database: Database, project: Project, exclude: Collection[str] = ()) -> str:
     """What `make_schema` would make the tables from, in words; nothing is run.
 
     Raises:
         MigrationError: from migrations that are none, have several heads, or are of several databases.
+        ConfigurationError: from models that lie in schemas, which the engine has not.
     """
     if not project.has_history:
+        if not project.is_reflected:
+            require_schemas(database, tables_to_make(project.metadata, exclude))
         return project.origin
     require_one_database(project)
     head, migrations = head_of(project), len(list(project.scripts.walk_revisions()))

@@ -105,6 +105,8 @@ def _tell(autogenerate: AutogenContext, _: ops.UpgradeOps) -> PriorityDispatchRe
     comparison = _comparison(autogenerate)
     if comparison is not None:
         impl: Any = autogenerate.migration_context.impl
+        # Where `compare_server_default` lets Alembic ask: by spelling it finds what is none, and fails on PostgreSQL.
+        impl.compare_server_default = lambda there, wanted, *_: not _same_defaults(impl, there, wanted)
         if hasattr(impl, "told_foreign_keys") and comparison.declared.is_whole:
             impl.told_foreign_keys = comparison.declared.tables.keys()
         plain = autogenerate.inspector
@@ -177,7 +179,8 @@ def _compare_declared(
     if not dialect.supports_comments and there.info.get(_IS_SAID) and there.comment != wanted.comment:
         change.existing_comment, change.modify_comment = there.comment, wanted.comment
     defaults = there.server_default, wanted.server_default
-    if change.modify_server_default is False and all(_is_plain(each) for each in defaults):
+    is_left_out = autogenerate.migration_context._user_compare_server_default is False  # noqa: SLF001 - as Alembic asks
+    if is_left_out and change.modify_server_default is False and all(_is_plain(each) for each in defaults):
         change.existing_server_default = there.server_default
         if not _same_defaults(impl, there, wanted):
             change.modify_server_default = wanted.server_default
@@ -252,6 +255,23 @@ class _Told(Inspector):
                     column.type = type_
                     column.info[_IS_DECLARED] = bool(candidates) and type_ is candidates[0]
                     return
+
+    # Alembic looks at the tables of the first schema at once, and at those of the others one by one.
+
+    def get_foreign_keys(self, table_name: str, schema: str | None = None, **options: Any) -> Any:
+        """Those of one table."""
+        return self._of_one(self.get_multi_foreign_keys, table_name, schema, options)
+
+    def get_indexes(self, table_name: str, schema: str | None = None, **options: Any) -> Any:
+        """Those of one table."""
+        return self._of_one(self.get_multi_indexes, table_name, schema, options)
+
+    def get_unique_constraints(self, table_name: str, schema: str | None = None, **options: Any) -> Any:
+        """Those of one table."""
+        return self._of_one(self.get_multi_unique_constraints, table_name, schema, options)
+
+    def _of_one(self, method: Any, table_name: str, schema: str | None, options: Any) -> Any:
+        return method(schema=schema, filter_names=[table_name], **options).get((schema, table_name), [])
 
     def get_multi_foreign_keys(self, *arguments: Any, **options: Any) -> Any:
         """What the history declares, where the engine keeps none."""

@@ -66,7 +66,8 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
             f"{request.target.name} has no tables, and those that are made from the models have no column but theirs.",
             "Leave out --set.",
         )
-    schema_from, inserts = made_from(project), project.has_history and request.origin.depends_on_target
+    schema_from = made_from(request.target, project, request.excluded)
+    inserts = project.has_history and request.origin.depends_on_target
     told = () if project.has_history else _told_constraints(request, project, progress)
     if request.dry_run:
         with migrated_copy(request.target, project) if inserts and request.target.file else nullcontext() as copy:
