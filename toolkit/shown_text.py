@@ -16,7 +16,7 @@ HIDDEN = "***"
 _SECRET_NAME = re.compile(
     "(password|passwd|passphrase|passwordhash|pwd|secret|apikey|(access|account|private|secret|sas|signing|encryption|"
     "serviceaccount|sharedaccess|customer)key|(access|auth|session|security|bearer|refresh|id|api|sas)token|"
-    r"sharedaccesssignature|pgpass)s?\d*$"
+    r"sharedaccesssignature|pgpass)(base64|s?\d*)$"
 )
 # And those that are one in an address only: rows have columns of such names, and messages name rows by them.
 _SECRET_PARAMETER = re.compile(

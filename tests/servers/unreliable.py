@@ -11,7 +11,7 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -47,14 +47,19 @@ class UnreliableProxy:
         self.delay = 0.0
         """Seconds before each answer."""
         self.read_only = False
+        self.refuses: Callable[[str, Mapping[str, str]], tuple[int, str] | None] = _nothing
+        """Status and code that answer a request (`PUT /bucket/key?query`) with these headers (lower case) for good."""
         self.failed = 0
         self.requests: list[str] = []
+        self.headers: list[Mapping[str, str]] = []
+        """Those of each request, their names in lower case."""
         self._lock, self.conditional = threading.Lock(), threading.Lock()
 
     def reliable(self) -> None:
         """Fail no more, and forget what was."""
         self.every, self.only, self.delay, self.read_only = 0, "", 0.0, False
-        self.faults, self.failed, self.requests = (Fault.UNAVAILABLE,), 0, []
+        self.faults, self.failed, self.requests, self.headers = (Fault.UNAVAILABLE,), 0, [], []
+        self.refuses = _nothing
         self._counted: Iterator[float] = itertools.count(1)
         self._turns = itertools.count()
 
@@ -104,10 +109,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         proxy = self.server.proxy
         fault = proxy.fault_of(self.command, self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        proxy.headers.append(headers)
         length = int(self.headers.get("Content-Length") or 0)
         if proxy.delay:
             time.sleep(proxy.delay)
-        if fault in (Fault.UNAVAILABLE, Fault.DENIED):
+        if refusal := proxy.refuses(f"{self.command} {self.path}", headers):
+            self.rfile.read(length)
+            self._answer(*refusal)
+        elif fault in (Fault.UNAVAILABLE, Fault.DENIED):
             self.rfile.read(length)
             self._answer(*_REFUSALS[fault])
         elif fault is Fault.SWALLOWED:
@@ -182,6 +192,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _nothing(request: str, headers: Mapping[str, str]) -> None:
+    """Refuse nothing."""
+
+
+def no_removal(request: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
+    """As a store does whose credentials may write and read, but remove nothing."""
+    removes = request.startswith("DELETE ") or (request.startswith("POST ") and request.endswith("delete"))
+    return (403, "AccessDenied") if removes and "uploadId=" not in request else None
 
 
 _REFUSALS = {Fault.UNAVAILABLE: (503, "SlowDown"), Fault.DENIED: (403, "AccessDenied")}

@@ -78,6 +78,11 @@ _STORE_SETTINGS: Mapping[str, Mapping[str, str]] = {
         "checksum_algorithm": "checksum_algorithm",
         "server_side_encryption": "server_side_encryption",
         "sse_kms_key_id": "sse_kms_key_id",
+        "sse_bucket_key_enabled": "sse_bucket_key_enabled",
+        "sse_customer_key_base64": "sse_customer_key_base64",
+        "request_payer": "request_payer",
+        "unsigned_payload": "unsigned_payload",
+        "conditional_put": "conditional_put",
         "disable_bulk_delete": "disable_bulk_delete",
         "skip_signature": "skip_signature",
         "virtual_hosted_style_request": "virtual_hosted_style_request",
@@ -101,7 +106,19 @@ _STORE_SETTINGS: Mapping[str, Mapping[str, str]] = {
         "skip_signature": "skip_signature",
     },
 }
-_FLAGS = frozenset({"disable_bulk_delete", "skip_signature", "virtual_hosted_style_request"})
+_FLAGS = frozenset(
+    {
+        "conditional_put",
+        "disable_bulk_delete",
+        "request_payer",
+        "skip_signature",
+        "sse_bucket_key_enabled",
+        "unsigned_payload",
+        "virtual_hosted_style_request",
+    }
+)
+# What obstore wants in place of a truth value.
+_CONDITIONAL_PUT: Mapping[bool, str] = {True: "etag", False: "disabled"}
 _CONNECTION_STRING = re.compile(r"(^|;)(AccountName|AccountKey|SharedAccessSignature)=")
 _ALL_STORE_SETTINGS = frozenset(_CLIENT_SETTINGS).union(*_STORE_SETTINGS.values())
 
@@ -179,7 +196,10 @@ class Store:
         What was not, obstore takes from AWS_…, AZURE_… and GOOGLE_… variables.
         """
         known = _STORE_SETTINGS[self.kind]
-        return {known[name]: value for name, value in self.options.items() if name in known}  # type: ignore[misc]
+        found = {known[name]: value for name, value in self.options.items() if name in known}
+        if isinstance(conditional := found.get("conditional_put"), bool):
+            found["conditional_put"] = _CONDITIONAL_PUT[conditional]
+        return found  # type: ignore[return-value]
 
 
 def parse_stores(entries: Any, root: Path, source: str) -> dict[str, Store]:

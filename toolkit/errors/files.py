@@ -36,6 +36,18 @@ class DamagedObjectError(StoreError):
         )
 
 
+class DeleteRefusedError(StoreError):
+    """Objects that the credentials may write and read, but not remove; nothing was removed."""
+
+    def __init__(self, subject: str, wanted: str = "") -> None:
+        super().__init__(
+            subject,
+            f"these credentials may not remove objects{wanted}",
+            "Run it with others that may (on S3 s3:DeleteObject, on Azure blobs/delete, on Google "
+            "storage.objects.delete), and see that no retention holds the objects.",
+        )
+
+
 class ExistingFilesError(ToolkitError):
     """Files that were to be written, but the live store has others under their names; `files` names some of them."""
 

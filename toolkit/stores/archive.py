@@ -35,7 +35,14 @@ from toolkit.core.archive_manifest import (
 )
 from toolkit.core.parallel import in_parallel
 from toolkit.core.retention import is_future
-from toolkit.errors import ConfigurationError, DamagedObjectError, MissingObjectError, StoreError, UnknownNameError
+from toolkit.errors import (
+    ConfigurationError,
+    DamagedObjectError,
+    DeleteRefusedError,
+    MissingObjectError,
+    StoreError,
+    UnknownNameError,
+)
 from toolkit.stores.archive_locks import Lock, LockKind, at_work, take_lock
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 from toolkit.stores.zstd import compress, decompress
@@ -111,7 +118,8 @@ class Archive:
         """The objects that a verification found damaged."""
         for info in self.store.list(_DAMAGED):
             address = address_of(info.key.removeprefix(_DAMAGED))
-            if address is not None:
+            # Empty where it was taken back but could not be removed.
+            if address is not None and info.size:
                 yield address
 
     def mark_damaged(self, address: Address) -> bool:
@@ -124,8 +132,13 @@ class Archive:
 
     def mark_whole(self, addresses: Iterable[Address]) -> None:
         """Objects that were damaged and are no more."""
+        keys = [_DAMAGED + address.key for address in addresses]
         with suppress(StoreError):
-            self.store.delete(_DAMAGED + address.key for address in addresses)
+            try:
+                self.store.delete(keys)
+            except DeleteRefusedError:
+                for key in keys:
+                    self.store.write(key, [b""])
 
     # -- snapshots -------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Locks of an archive, or of fixtures in a store: an object for each that is at work, renewed while it lives.
 
-Some time after its last sign of life a lock is void.
+Some time after its last sign of life a lock is void. Where objects may be written but not removed, one that is given
+up says so itself, and stays until somebody comes who may remove it.
 
 Whoever comes writes its own lock first and looks at the others then: of two that exclude each other, at least one
 sees the other. Ages are told by the store's own clock: that of the lock just written is its present time.
@@ -23,7 +24,14 @@ from typing import Annotated
 import msgspec
 
 from toolkit.core.workers import Worker
-from toolkit.errors import ArchiveBusyError, LockLostError, MissingObjectError, ToolkitError
+from toolkit.errors import (
+    ArchiveBusyError,
+    DeleteRefusedError,
+    LockLostError,
+    MissingObjectError,
+    StoreError,
+    ToolkitError,
+)
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 
 LOCKS = "locks/"
@@ -49,14 +57,17 @@ class _Holder(msgspec.Struct, frozen=True):
     host: str
     pid: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
     began: Annotated[dt.datetime, msgspec.Meta(tz=True)]
+    ended: bool = False
 
     @property
     def shown(self) -> str:
         return f"process {self.pid} on {self.host.partition(' ')[0]}, since {self.began:%Y-%m-%d %H:%M} UTC"
 
     @property
-    def is_dead(self) -> bool:
-        """Whether it was a process of this machine that is no more; of others nobody can tell."""
+    def is_void(self) -> bool:
+        """Whether it ended, or was a process of this machine that is no more; of others nobody can tell."""
+        if self.ended:
+            return True
         if self.host != _host():
             return False
         try:
@@ -104,6 +115,11 @@ class Lock:
     def renew(self) -> None:
         """Give a sign of life."""
         began = time.time()
+        if began - self._renewed > LOCK_TTL.total_seconds():
+            # Others may have taken it for void, also where they may not remove it.
+            self._lost = True
+        if self._lost:
+            return
         with suppress(ToolkitError):
             if self._store.info(self.key) is None:
                 self._lost = True
@@ -119,7 +135,8 @@ def take_lock(store: ObjectStore, kind: LockKind) -> Iterator[Lock]:
     Raises:
         ArchiveBusyError: somebody is at work in a way that excludes this.
     """
-    content = msgspec.json.encode(_Holder(kind, _host(), os.getpid(), dt.datetime.now(dt.UTC)))
+    holder = _Holder(kind, _host(), os.getpid(), dt.datetime.now(dt.UTC))
+    content = msgspec.json.encode(holder)
     key = f"{LOCKS}{kind}-{secrets.token_hex(8)}"
     try:
         # Within: Ctrl-C may come as soon as the lock is there.
@@ -136,19 +153,22 @@ def take_lock(store: ObjectStore, kind: LockKind) -> Iterator[Lock]:
             # Or it would write the lock again that is given up next.
             worker.wait()
     finally:
-        with suppress(ToolkitError):
+        _give_up(store, key, holder)
+
+
+def _give_up(store: ObjectStore, key: str, holder: _Holder) -> None:
+    with suppress(ToolkitError):
+        try:
             store.delete([key])
+        except DeleteRefusedError:
+            store.write(key, [msgspec.json.encode(msgspec.structs.replace(holder, ended=True))])
 
 
 def at_work(store: ObjectStore, kind: LockKind) -> list[str]:
     """Who is at work in this way, told without a lock of one's own: ages are by the clock here."""
     now = dt.datetime.now(dt.UTC)
-    holders = ((lock, _holder(store, lock.key)) for lock in store.list(LOCKS))
-    return [
-        holder.shown
-        for lock, holder in holders
-        if holder is not None and holder.kind is kind and not _is_void(lock, holder, now)
-    ]
+    holders = (_holder(store, lock.key) for lock in store.list(LOCKS) if not _is_old(lock, now))
+    return [holder.shown for holder in holders if holder is not None and holder.kind is kind and not holder.is_void]
 
 
 def _renewing(lock: Lock, ended: threading.Event) -> None:
@@ -159,21 +179,23 @@ def _renewing(lock: Lock, ended: threading.Event) -> None:
 def _refuse_others(store: ObjectStore, own: str, kind: LockKind) -> None:
     locks = list(store.list(LOCKS))
     now = next((lock.last_modified for lock in locks if lock.key == own), dt.datetime.now(dt.UTC))
-    void = []
+    # Not read: where none may be removed, each run leaves one.
+    void = [lock.key for lock in locks if _is_old(lock, now)]
     for lock in locks:
-        holder = None if lock.key == own else _holder(store, lock.key)
+        holder = None if lock.key == own or _is_old(lock, now) else _holder(store, lock.key)
         if holder is None:
             continue
-        if _is_void(lock, holder, now):
+        if holder.is_void:
             void.append(lock.key)
         elif kind.excludes(holder.kind):
             raise ArchiveBusyError(store.name, holder.kind, holder.shown, lock.key, LOCK_TTL // dt.timedelta(minutes=1))
-    # Whoever comes to life again sees by this that its time was over.
-    store.delete(void)
+    # Whoever comes to life again sees by this, too, that its time was over. Not every user may remove objects.
+    with suppress(StoreError):
+        store.delete(void)
 
 
-def _is_void(lock: ObjectInfo, holder: _Holder, now: dt.datetime) -> bool:
-    return now - lock.last_modified > LOCK_TTL or holder.is_dead
+def _is_old(lock: ObjectInfo, now: dt.datetime) -> bool:
+    return now - lock.last_modified > LOCK_TTL
 
 
 def _holder(store: ObjectStore, key: str) -> _Holder | None:

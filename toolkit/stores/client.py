@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.config import Store
-from toolkit.errors import MissingObjectError, StoreError, ToolkitError
+from toolkit.errors import DeleteRefusedError, MissingObjectError, StoreError, ToolkitError
 from toolkit.stores.chunks import Source
 from toolkit.stores.object_reader import ObjectReader, walk
 from toolkit.stores.opening import name_of, opened
@@ -21,6 +21,7 @@ from toolkit.stores.store_errors import (
     BROKEN,
     BROKEN_ADVICE,
     BROKEN_TEXT,
+    DENIED,
     RESUMES,
     again,
 )
@@ -179,12 +180,18 @@ class ObjectStoreClient(ObjectReader):
     def create(self, key: str, content: bytes, writer: str) -> bool:
         """Store a small object if there is none of that key; False if there is.
 
-        `writer` is kept with it, by which a write whose answer was lost is known again.
+        `writer` is kept with it, by which a write whose answer was lost is known again. Where the store's settings say
+        that it knows no conditional writes, several who try at once may all be told True.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
-        with self.translated(key):
+        if self._config.get("conditional_put") == "disabled":
+            if self.info(key) is not None:
+                return False
+            self._put_once(key, content, {_WRITER: writer})
+            return True
+        with self.translated(key, is_conditional=self.root is None):
             store, options = self.opened(create=True), self._options({_WRITER: writer})
             try:
                 again(partial(obstore.put, store, key, content, mode="create", **options))
@@ -195,7 +202,7 @@ class ObjectStoreClient(ObjectReader):
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; those that are not there are no error."""
         for batch in _batches(keys, _DELETED_AT_ONCE):
-            with self.translated(batch[0] if len(batch) == 1 else None):
+            with self._translated_delete(batch):
                 store = self.opened()
                 if store is None:
                     continue
@@ -206,6 +213,19 @@ class ObjectStoreClient(ObjectReader):
                 for key in batch:
                     with self._perhaps_missing():
                         again(partial(_delete, store, [key]))
+
+    @contextmanager
+    def _translated_delete(self, keys: list[str]) -> Iterator[None]:
+        """As `translated`; that credentials may not delete is told as such."""
+        try:
+            with self.translated(keys[0] if len(keys) == 1 else None):
+                yield
+        except MissingObjectError:
+            raise
+        except StoreError as error:
+            if error.problem == DENIED:
+                raise DeleteRefusedError(error.subject) from None
+            raise
 
     def _options(self, attributes: Mapping[str, str]) -> dict[str, Any]:
         # A directory has no place for them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,9 @@ from toolkit.stores.store_errors import (
     NO_BUCKET,
     NO_FILE,
     RESUMES,
+    UNSUPPORTED,
     explain,
+    explain_unsupported,
     secrets_in,
     without,
 )
@@ -55,7 +57,8 @@ class ObjectReader:
         self.directory = directory
         self.root = Path(store.prefix or "/") if isinstance(store, LocalStore) else directory
         """The directory of this machine that it is, if it is one."""
-        self._secrets = secrets_in(getattr(store, "config", None) or {})
+        self._config: Mapping[str, Any] = getattr(store, "config", None) or {}
+        self._secrets = secrets_in(self._config)
 
     @property
     def exists(self) -> bool:
@@ -132,8 +135,8 @@ class ObjectReader:
             return memoryview(result.bytes())
 
     @contextmanager
-    def translated(self, key: str | None = None) -> Iterator[None]:
-        """Errors of obstore as ours, without any secret."""
+    def translated(self, key: str | None = None, is_conditional: bool = False) -> Iterator[None]:
+        """Errors of obstore as ours, without any secret; `is_conditional`: of a write that not every store knows."""
         from obstore.exceptions import BaseError
 
         try:
@@ -144,7 +147,7 @@ class ObjectReader:
             if isinstance(error, FileNotFoundError) and not NO_BUCKET.search(str(error)):
                 raise MissingObjectError(self.name, key or "") from None
             # Not as the cause: a traceback would show what was taken out here.
-            raise self._explained(error, key) from None
+            raise self._explained(error, key, is_conditional) from None
 
     def opened(self, create: bool = False) -> Any:
         """The obstore store; None if it is a directory that is not there, and not to be made."""
@@ -212,8 +215,10 @@ class ObjectReader:
             if self.root is None or not re.search(NO_FILE, str(error)):
                 raise
 
-    def _explained(self, error: Exception, key: str | None) -> StoreError:
+    def _explained(self, error: Exception, key: str | None, is_conditional: bool) -> StoreError:
         problem, advice = explain(error, without(self._secrets, str(error)))
+        if problem == UNSUPPORTED:
+            advice = explain_unsupported(self._config, is_conditional) or advice
         return StoreError(self.name if key is None else f"{self.name}: {key!r}", problem, advice)
 
 

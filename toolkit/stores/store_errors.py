@@ -20,6 +20,8 @@ NO_FILE = r"\(os error (20|21)\)"
 BROKEN = "the connection broke off"
 BROKEN_ADVICE = "Check the network, then run again."
 BROKEN_TEXT = "request or response body error|IncompleteMessage|ConnectionReset|connection closed|connection error"
+DENIED = "access is denied"
+UNSUPPORTED = "the store does not support what was asked of it (501 Not Implemented)"
 # The first that is found in an error counts.
 _BY_TEXT: Mapping[str, tuple[str, str]] = {
     "token request|169\\.254\\.169\\.254|Account must be specified|Missing AccessKeyId|Missing SecretAccessKey": (
@@ -27,14 +29,27 @@ _BY_TEXT: Mapping[str, tuple[str, str]] = {
         "Set them in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…).",
     ),
     "AuthorizationHeaderMalformed": ("it is in another region", "Set the region of the store (AWS_REGION)."),
-    "SignatureDoesNotMatch|InvalidAccessKeyId|AuthenticationFailed|AuthorizationFailure|InvalidToken|ExpiredToken|"
-    "RequestTimeTooSkewed|Invalid Access Key|401 Unauthorized": (
+    # Azure says in the text of an AuthenticationFailed that a SAS is over.
+    "ExpiredToken|TokenRefreshRequired|TokenExpired|not valid in the specified time frame|token has expired": (
+        "the credentials have expired",
+        "Get new ones (AWS_SESSION_TOKEN, a SAS, a bearer token), then run again.",
+    ),
+    "RequestTimeTooSkewed|RequestExpired|Request has expired": (
+        "the clock here differs too much from the store's",
+        "Set the clock of this machine (NTP), then run again.",
+    ),
+    "SignatureDoesNotMatch|InvalidAccessKeyId|AuthenticationFailed|AuthorizationFailure|InvalidToken|"
+    "Invalid Access Key|401 Unauthorized": (
         "the credentials are refused",
         "Check key and secret in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…), and the clock here.",
     ),
     "AccessDenied|AuthorizationPermissionMismatch|403 Forbidden": (
-        "access is denied",
+        DENIED,
         "Check the credentials, and what they are allowed to do there.",
+    ),
+    "501 Not Implemented|NotImplemented|not yet implemented": (
+        UNSUPPORTED,
+        "Use a store that supports S3's whole interface.",
     ),
     NO_BUCKET.pattern: ("there is no such bucket", "Check its name, or create it."),
     "BadScheme": ("it is not reached over https", "If it may be plain http, set allow_http = true for the store."),
@@ -78,6 +93,25 @@ def explain(error: Exception, text: str) -> tuple[str, str]:
         if re.search(pattern, text):
             return explained
     return text.partition("\n")[0].rstrip(". "), ""
+
+
+def explain_unsupported(config: Mapping[str, Any], is_conditional: bool) -> str:
+    """Which settings of a store get past its 501: those that ask for what it may lack; empty if there are none."""
+    ways = ["set conditional_put = false for the store"] if is_conditional else []
+    asked = [name for name in _ASKING if config.get(name, "false") != "false"]
+    if asked:
+        ways.append(f"take away {', '.join(asked)}")
+    return f"{', or '.join(ways).capitalize()}, then run again." if ways else ""
+
+
+_ASKING = (
+    "server_side_encryption",
+    "sse_kms_key_id",
+    "sse_customer_key_base64",
+    "sse_bucket_key_enabled",
+    "checksum_algorithm",
+    "request_payer",
+)
 
 
 def without(secrets: Iterable[str], text: str) -> str:

@@ -20,6 +20,7 @@ from toolkit.errors import ConfigurationError, LastSnapshotError, StoreError, Un
 from toolkit.operations.archive.backends import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.lacking import spared
 from toolkit.operations.archive.listing import SnapshotInfo, described
+from toolkit.operations.archive.refusals import refusal_told
 from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
 from toolkit.operations.project import load_models
 from toolkit.stores.archive_locks import LOCK_TTL, LockKind
@@ -208,6 +209,10 @@ class _Prune:
 
     def execute(self, plan: PruneResult, lock: Lock) -> None:
         """Remove manifests first, so that no snapshot ever names an object that is gone."""
+        with refusal_told(plan):
+            self._remove(plan, lock)
+
+    def _remove(self, plan: PruneResult, lock: Lock) -> None:
         lock.require_still_there()
         self.archive.remove_snapshots(v.snapshot.id for v in plan.snapshots if not v.kept)
         self.archive.remove_moved(self.released)
