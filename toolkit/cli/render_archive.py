@@ -110,6 +110,9 @@ def show_files_as_json(result: SnapshotFiles) -> None:
 def show_verification(result: VerifyResult) -> None:
     """What was looked at, and all that is wrong."""
     show_findings(result.findings)
+    if result.without_key:
+        _show_without_key(result)
+        return
     how = "read and compared with their hashes" if result.read_data else "compared by listing and size"
     say(
         f"{result.archive}: {plural(len(result.snapshots), 'snapshot')}, {_objects(result.objects)}, "
@@ -121,6 +124,13 @@ def show_verification(result: VerifyResult) -> None:
         say("Orphan check skipped: nobody knows which objects a damaged manifest needs.")
     rows = f"Rows of {result.rows_of} were looked at" if result.rows_of else "Rows were not looked at (--from NAME)"
     say(f"{rows}. {'All is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
+
+
+def _show_without_key(result: VerifyResult) -> None:
+    how = "read and compared with their checksums" if result.read_data else "looked at by name and size"
+    say(f"{result.archive}: encrypted, {_objects(result.objects)}, {result.bytes:,} bytes; {result.ok:,} ok, {how}.")
+    say("No key is given: what is missing, or not what the snapshots say, is found with it alone.")
+    say(f"{'All else is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 
 
 def show_restore(result: RestoreResult) -> None:

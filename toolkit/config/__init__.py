@@ -13,7 +13,7 @@ from toolkit.config.application import DEFAULT, ApplicationDatabase, Loaded, app
 from toolkit.config.databases import DEFAULT_DATABASE, TABLES_FROM, name_of, parse_databases
 from toolkit.config.loading import LoadSettings, parse_load
 from toolkit.config.settings import find_settings, from_environment, text, texts
-from toolkit.config.stores import Store, moved, parse_stores
+from toolkit.config.stores import Store, moved, parse_stores, with_key
 from toolkit.engines.database import Database
 from toolkit.engines.registry import TEST_SERVER, scheme_of_file
 from toolkit.errors import ConfigurationError, UnknownNameError
@@ -212,6 +212,9 @@ def _stores(table: Mapping[str, object], root: Path, source: str, environ: Mappi
     found = parse_stores(table.get("stores", {}), root, source)
     for name, url in from_environment(environ, "_STORE", found).items():
         found[name] = moved(found.get(name, Store(name, url, root)), url)
+    for name, key in from_environment(environ, "_KEY", found, empty=True).items():
+        if name in found:
+            found[name] = with_key(found[name], key)
     return found
 
 

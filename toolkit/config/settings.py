@@ -94,14 +94,19 @@ def typed(wanted: type[T], value: Any, source: str, key: str) -> T:
         raise ill_typed(source, key, SHOWN_TYPES[wanted.__name__], value) from None
 
 
-def from_environment(environ: Mapping[str, str], suffix: str, known: Iterable[str]) -> dict[str, str]:
-    """`TOOLKIT_<NAME>_URL` or `_STORE`: a name's case does not matter there, `_` stands for what it cannot hold."""
+def from_environment(
+    environ: Mapping[str, str], suffix: str, known: Iterable[str], empty: bool = False
+) -> dict[str, str]:
+    """`TOOLKIT_<NAME>_URL`, `_STORE`, `_KEY`: a name's case does not matter there, `_` stands for what it cannot hold.
+
+    An empty one is none, unless `empty`.
+    """
     prefix = "TOOLKIT_"
     names = {re.sub(r"\W", "_", name).lower(): name for name in known}
     variables = {
         key[len(prefix) : -len(suffix)].lower(): value
         for key, value in environ.items()
-        if key.startswith(prefix) and key.endswith(suffix) and len(key) > len(prefix + suffix) and value
+        if key.startswith(prefix) and key.endswith(suffix) and len(key) > len(prefix + suffix) and (value or empty)
     }
     return {names.get(variable, variable): url for variable, url in variables.items()}
 

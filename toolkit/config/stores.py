@@ -106,6 +106,8 @@ _STORE_SETTINGS: Mapping[str, Mapping[str, str]] = {
         "skip_signature": "skip_signature",
     },
 }
+# Of every kind of store: what is encrypted before it goes there, and by which key.
+_KEY, _KEY_FILE = "encryption_key", "encryption_key_file"
 _FLAGS = frozenset(
     {
         "conditional_put",
@@ -120,7 +122,7 @@ _FLAGS = frozenset(
 # What obstore wants in place of a truth value.
 _CONDITIONAL_PUT: Mapping[bool, str] = {True: "etag", False: "disabled"}
 _CONNECTION_STRING = re.compile(r"(^|;)(AccountName|AccountKey|SharedAccessSignature)=")
-_ALL_STORE_SETTINGS = frozenset(_CLIENT_SETTINGS).union(*_STORE_SETTINGS.values())
+_ALL_STORE_SETTINGS = frozenset({_KEY_FILE, *_CLIENT_SETTINGS}).union(*_STORE_SETTINGS.values())
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,11 @@ class Store:
     def shown_url(self) -> str:
         """The address as it may be printed: without its secrets."""
         return address_without_secrets(self.address)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether an archive in it is encrypted before it is sent: a key was given."""
+        return _KEY in self.options or _KEY_FILE in self.options
 
     @cached_property
     def memory(self) -> ObjectStore:
@@ -226,16 +233,31 @@ def parse_stores(entries: Any, root: Path, source: str) -> dict[str, Store]:
 def moved(store: Store, url: str) -> Store:
     """The store at another address; what was set of one kind of store, secrets too, is not for another."""
     same = _kind_of(url) == _kind_of(store.address)
-    options = {name: value for name, value in store.options.items() if same or name in _CLIENT_SETTINGS}
+    kept = {_KEY_FILE, *_CLIENT_SETTINGS}
+    options = {name: value for name, value in store.options.items() if same or name in kept}
     return replace(store, address=url, options=options, is_default=False)
+
+
+def with_key(store: Store, key: str) -> Store:
+    """The store with the encryption keys that the environment holds, in place of those of a file.
+
+    Raises:
+        ConfigurationError: it holds none: nothing is to go there in the clear because a secret was not filled in.
+    """
+    if not key.strip():
+        raise ConfigurationError(
+            f"The environment's encryption key of store {store.name!r} is empty.", "Give it, or unset the variable."
+        )
+    return replace(store, options={**store.options, _KEY: key})
 
 
 def _check_store(url: str, entry: Mapping[str, Any], source: str, name: str) -> None:
     kind = _kind_of(url)
     own = _STORE_SETTINGS[kind] if kind else _ALL_STORE_SETTINGS
-    known = {*own, *(() if kind in ("file", "memory") else _CLIENT_SETTINGS)}
+    known = {*own, _KEY_FILE, *(() if kind in ("file", "memory") else _CLIENT_SETTINGS)}
     for key, value in entry.items():
         if key not in known:
+            # The key itself is no setting: a file of settings is not where secrets are.
             raise UnknownNameError("setting", key, ("url", *known), f"{source} stores.{name}")
         typed(bool if key in _FLAGS else _CLIENT_SETTINGS.get(key, str), value, source, f"stores.{name}.{key}")
 

@@ -48,6 +48,17 @@ class DeleteRefusedError(StoreError):
         )
 
 
+class EncryptionError(StoreError):
+    """An archive that is encrypted otherwise than the given keys say, or not at all; nothing was read or written."""
+
+    def __init__(self, subject: str, problem: str, advice: str = "") -> None:
+        usual = (
+            "Give its keys, the one for new objects first: encryption_key_file in the store's settings, or "
+            "TOOLKIT_<NAME>_KEY in the environment."
+        )
+        super().__init__(subject, problem, advice or usual)
+
+
 class ExistingFilesError(ToolkitError):
     """Files that were to be written, but the live store has others under their names; `files` names some of them."""
 

@@ -6,7 +6,8 @@
     damaged/…                 objects that a verification found damaged, until a push or a later one finds them whole
     locks/<kind>-<id>         who is at work
 
-Nothing of a file's name is in a key: it is data in the manifests.
+Nothing of a file's name is in a key: it is data in the manifests. An encrypted archive has all of this under others
+(`toolkit.stores.encrypted`): nothing here knows of it.
 """
 
 from __future__ import annotations
@@ -155,7 +156,8 @@ class Archive:
     def snapshot_ids(self) -> Iterator[str]:
         """The ids of all snapshots, in no particular order."""
         ids = (snapshot_of(info.key) for info in self.store.list(SNAPSHOTS))
-        return (snapshot for snapshot in ids if snapshot is not None)
+        # An encrypted one may be there twice, with an old key and the new one.
+        return iter(dict.fromkeys(snapshot for snapshot in ids if snapshot is not None))
 
     def find(self, text: str, database: str | None = None, place: str | None = None) -> Header:
         """The snapshot of an id, or of its beginning if no other begins so; `latest` is the newest.
@@ -259,6 +261,8 @@ class Archive:
             header = decode_header(decompress(self.store.read(snapshot_key(snapshot))))
         except MissingObjectError:
             return snapshot, None
+        except DamagedObjectError as error:
+            return snapshot, f"is damaged: {error.problem}"
         except ValueError as error:
             return snapshot, str(error)
         return snapshot, header if header.id == snapshot else f"is that of snapshot {header.id}"
@@ -269,6 +273,8 @@ class Archive:
     def _parts(self, key: str) -> Iterator[Header | Lacking | FileEntry]:
         try:
             yield from decode_manifest(decompress(self.store.read(key)))
+        except DamagedObjectError as error:
+            raise self._damaged_manifest(key, f"is damaged: {error.problem}") from error
         except ManifestError as error:
             raise self._damaged_manifest(key, str(error)) from error
         except ValueError as error:

@@ -26,6 +26,7 @@ import msgspec
 from toolkit.core.workers import Worker
 from toolkit.errors import (
     ArchiveBusyError,
+    DamagedObjectError,
     DeleteRefusedError,
     LockLostError,
     MissingObjectError,
@@ -203,7 +204,7 @@ def _holder(store: ObjectStore, key: str) -> _Holder | None:
         return _HOLDER.decode(b"".join(store.read(key)))
     except MissingObjectError:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (DamagedObjectError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Not one that this version writes: taken for what excludes most.
         return _Holder(LockKind.PRUNE, "unknown", 0, dt.datetime.now(dt.UTC))
 

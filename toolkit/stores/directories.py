@@ -14,6 +14,7 @@ from toolkit.errors import ArchiveBusyError, StoreError
 from toolkit.locks import take_writer_lock
 from toolkit.stores.archive_locks import LockKind, take_lock
 from toolkit.stores.client import client_for
+from toolkit.stores.live import refuse_encrypted
 from toolkit.stores.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def directory_at(given: str | Path | Store) -> Directory:
     if isinstance(given, Path) or (isinstance(given, str) and "://" not in given):
         return LocalDirectory(Path(given))
     store = given if isinstance(given, Store) else Store("", given)
+    refuse_encrypted(store)
     return ObjectDirectory(store) if store.directory is None else LocalDirectory(store.directory)
 
 

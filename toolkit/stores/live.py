@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from toolkit.config import Config
+from toolkit.config import Config, Store
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError
 from toolkit.stores import locations
 from toolkit.stores.chunks import CHUNK_BYTES, Source, first_bytes
@@ -84,6 +84,7 @@ def live_backend(config: Config, key: str) -> LiveBackend:
     store = config.stores.get(key)
     registered = storages.is_registered(key)
     if store is not None and not (store.is_default and registered):
+        refuse_encrypted(store)
         return ObstoreBackend(key, client_for(store))
     if not registered:
         raise UnknownNameError("store", key, {*config.stores, *storages.registered_backends()})
@@ -93,6 +94,20 @@ def live_backend(config: Config, key: str) -> LiveBackend:
     if backend.driver == "fsspec":
         return FsspecBackend(key, backend)
     raise StoreError(f"backend {key}", f"its driver {backend.driver!r} is not known", f"Configure a store named {key}.")
+
+
+def refuse_encrypted(store: Store) -> None:
+    """See that nothing goes in the clear where an encryption key was given: only archives are encrypted.
+
+    Raises:
+        StoreError: one was.
+    """
+    if store.is_encrypted:
+        raise StoreError(
+            f"store {store.name!r}",
+            "it has an encryption key, but only an archive is encrypted, neither live files nor dumps",
+            "Name another store for them, or take its key away.",
+        )
 
 
 def is_registered(key: str) -> bool:

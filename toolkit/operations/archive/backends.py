@@ -9,8 +9,8 @@ from toolkit.core.archive_manifest import Address, address_of
 from toolkit.errors import ToolkitError
 from toolkit.stores.archive import Archive
 from toolkit.stores.client import client_for
+from toolkit.stores.encrypted import open_objects
 from toolkit.stores.live import LiveBackend, live_backend
-from toolkit.stores.objects import ObjectStore
 
 if TYPE_CHECKING:
     from toolkit.config import Config
@@ -26,9 +26,9 @@ def open_archive(config: Config, store: str) -> Archive:
     """The archive in a configured store, or at a URL.
 
     Raises:
-        UnknownNameError, StoreError: there is no such store, or its settings cannot be used.
+        UnknownNameError, StoreError: there is no such store, or its settings or keys cannot be used.
     """
-    return Archive(ObjectStore(config.store(store)))
+    return Archive(open_objects(config.store(store)))
 
 
 class Backends:

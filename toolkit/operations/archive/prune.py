@@ -209,12 +209,13 @@ class _Prune:
 
     def execute(self, plan: PruneResult, lock: Lock) -> None:
         """Remove manifests first, so that no snapshot ever names an object that is gone."""
-        with refusal_told(plan):
-            self._remove(plan, lock)
+        going = [verdict.snapshot.id for verdict in plan.snapshots if not verdict.kept]
+        with refusal_told(going, plan.removed_objects, plan.removed_bytes):
+            self._remove(going, plan, lock)
 
-    def _remove(self, plan: PruneResult, lock: Lock) -> None:
+    def _remove(self, going: Sequence[str], plan: PruneResult, lock: Lock) -> None:
         lock.require_still_there()
-        self.archive.remove_snapshots(v.snapshot.id for v in plan.snapshots if not v.kept)
+        self.archive.remove_snapshots(going)
         self.archive.remove_moved(self.released)
         self.archive.store.settle()
         self.progress.step("remove objects", plan.removed_objects)

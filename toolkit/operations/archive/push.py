@@ -154,10 +154,10 @@ def _require_movable(config: Config, store: str, options: PushOptions) -> None:
             "Name the store in the configuration ([tool.toolkit.stores]), and register a backend of that name in the "
             "application.",
         )
-    if options.compress:
-        raise ConfigurationError(
-            "An application could not read files that were compressed.", "Leave out --compress, or --move."
-        )
+    unreadable = "compressed" if options.compress else "encrypted" if config.stores[store].is_encrypted else None
+    if unreadable:
+        what = f"An application could not read files that were {unreadable}."
+        raise ConfigurationError(what, f"Leave out --move, or have them archived without being {unreadable}.")
 
 
 def _on_one_line(conditions: Sequence[str]) -> str:

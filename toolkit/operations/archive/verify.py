@@ -18,6 +18,7 @@ from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, o
 from toolkit.operations.archive.dangling import examine_rows
 from toolkit.operations.archive.listing import damaged_manifests
 from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.operations.archive.verify_without_key import is_locked, watch
 from toolkit.operations.project import load_models
 from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
@@ -45,6 +46,7 @@ class VerifyResult:
     `files` and `bytes` are those of the snapshots, each object once; `read_data` says that each was read and hashed,
     `rows_of` which database's rows were looked at. The orphan check is skipped unless all snapshots were looked at
     and could be read, and nobody was pushing (`pushes` says who): objects of a push wait for their snapshot.
+    `without_key`: it is encrypted, and all that lies there was only compared with what it says of itself.
     """
 
     archive: str
@@ -57,6 +59,7 @@ class VerifyResult:
     findings: tuple[Finding, ...]
     pushes: tuple[str, ...]
     seconds: float
+    without_key: bool = False
 
     @property
     def whole(self) -> bool:
@@ -76,6 +79,7 @@ def verify(
 ) -> VerifyResult:
     """Compare an archive with its snapshots (default: all of them) by listing, or (`read_data`) by content.
 
+    Of an encrypted archive whose key is not given, what can be told without it.
     With `source`, a database, also its rows with their files. What is found damaged by its content is remembered in
     the archive, so that the next push writes it anew. Nothing else is written.
 
@@ -83,6 +87,11 @@ def verify(
         ToolkitError: the store or the database cannot be read at all.
     """
     started = time.perf_counter()
+    if snapshot is None and source is None and is_locked(config.store(store)):
+        seen = watch(config.store(store), read_data, jobs, progress or Silent())
+        elapsed, good = time.perf_counter() - started, seen.objects - len(seen.findings)
+        counts = (seen.objects, seen.bytes, good, seen.findings)
+        return VerifyResult(seen.archive, (), read_data, None, *counts, (), elapsed, without_key=True)
     archive = open_archive(config, store)
     with Catalogue(_SCHEMA) as catalogue:
         run = _Verification(archive, catalogue, jobs, progress or Silent())

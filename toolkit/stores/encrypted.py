@@ -1,0 +1,148 @@
+"""An object store whose names and contents are encrypted on the way there: whoever uses it does not know of it.
+
+    encryption/<id>     one object for each key that something was written with
+
+Old keys are read, the first one writes. Nothing is written in the clear where anything is encrypted, nor the other way
+round; and nobody works with a part of the keys, for whom a part of the archive would not be there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from toolkit.errors import EncryptionError, MissingObjectError
+from toolkit.stores.chunks import Source, cut
+from toolkit.stores.client import PART_BYTES
+from toolkit.stores.objects import ObjectInfo, ObjectStore
+from toolkit.stores.sealing import Key, keys_of, plain_size, seal, sealed_size, unseal
+
+if TYPE_CHECKING:
+    from toolkit.config import Store
+
+KEYS = "encryption/"
+_CHECK = b"toolkit archive\n"
+
+
+def open_objects(store: Store, part_bytes: int = PART_BYTES) -> ObjectStore:
+    """The objects of a configured store, encrypted if it was given keys.
+
+    Raises:
+        ConfigurationError: its keys cannot be used.
+        EncryptionError: it holds what is encrypted otherwise, or not.
+        StoreError: it cannot be opened or read.
+    """
+    keys = keys_of(store)
+    plain = ObjectStore(store, part_bytes)
+    known = key_ids(plain)
+    if not keys:
+        if known:
+            raise EncryptionError(plain.name, f"it is encrypted (key {', '.join(sorted(known))}), and no key is given")
+        return plain
+    own = {key.id for key in keys}
+    if not known and any(True for _ in plain.list()):
+        raise EncryptionError(
+            plain.name,
+            "a key is given, and what lies there is not encrypted",
+            "Give an encrypted archive a place of its own, and push again; or take the key away.",
+        )
+    if known and not known & own:
+        raise EncryptionError(
+            plain.name,
+            f"it is encrypted with key {', '.join(sorted(known))}, and the given one is {', '.join(sorted(own))}",
+        )
+    if known - own:
+        raise EncryptionError(
+            plain.name, f"some of it is encrypted with key {', '.join(sorted(known - own))}, which is not given"
+        )
+    return EncryptedStore(store, keys, part_bytes, is_known=keys[0].id in known)
+
+
+def key_ids(store: ObjectStore) -> set[str]:
+    """The ids of the keys that something in a store was encrypted with."""
+    return {info.key.removeprefix(KEYS) for info in store.list(KEYS)}
+
+
+class EncryptedStore(ObjectStore):
+    """Objects under the names that they would have without encryption, of the sizes that they would have."""
+
+    def __init__(self, store: Store, keys: tuple[Key, ...], part_bytes: int, is_known: bool) -> None:
+        """`keys`: the first one writes; `is_known`: the store says already that it is one of its own."""
+        super().__init__(store, part_bytes)
+        self._keys = keys
+        self._is_known, self._lock = is_known, threading.Lock()
+
+    def info(self, key: str) -> ObjectInfo | None:
+        """What is known of an object, None if there is none."""
+        for each in self._keys:
+            found = super().info(each.name_of(key))
+            if found is not None:
+                return _plain(found, key)
+        return None
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Every object in the folder `prefix`, a folder at the top; what has no name of ours is told by a name of none.
+
+        One that was written with two keys is told twice.
+        """
+        for info in super().list(prefix):
+            if not info.key.startswith(KEYS):
+                key = next(filter(None, (each.key_of(info.key) for each in self._keys)), None)
+                yield _plain(info, key or f"{info.key} (not of these keys)")
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """An object's content in chunks; none is given out that is not as it was written.
+
+        Raises:
+            MissingObjectError: there is no such object.
+            DamagedObjectError: it was changed, or another was put in its place.
+            StoreError: it cannot be read.
+        """
+        for each in self._keys:
+            begun = False
+            try:
+                for chunk in unseal(super().read(each.name_of(key)), each, key, self.name):
+                    begun = True
+                    yield chunk
+            except MissingObjectError:
+                if begun:
+                    raise
+            else:
+                return
+        raise MissingObjectError(self.name, key)
+
+    def write(self, key: str, chunks: Iterable[bytes] | memoryview, *, size: int | None = None) -> None:
+        """Store an object, in place of what has the key; nobody ever sees a part of it."""
+        self._tell_key()
+        if isinstance(chunks, memoryview):
+            size, chunks = len(chunks), cut(chunks)
+        plain = Source(chunks, size, self.name, key)
+        super().write(
+            self._keys[0].name_of(key),
+            seal(plain, self._keys[0], key),
+            size=None if size is None else sealed_size(size),
+        )
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Store a small object if there is none of that key; of several who try at once, one is told True."""
+        self._tell_key()
+        sealed = b"".join(seal([content], self._keys[0], key))
+        return super().create(self._keys[0].name_of(key), sealed)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects, of whichever key; those that are not there are no error."""
+        super().delete(each.name_of(key) for key in keys for each in self._keys)
+
+    def _tell_key(self) -> None:
+        """Say in the store that something is encrypted with this key, before anything is."""
+        with self._lock:
+            if not self._is_known:
+                name = KEYS + self._keys[0].id
+                super().write(name, seal([_CHECK], self._keys[0], name))
+                self._is_known = True
+
+
+def _plain(info: ObjectInfo, key: str) -> ObjectInfo:
+    return replace(info, key=key, size=plain_size(info.size))
