@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.push import PushOptions, PushResult, push
     from toolkit.operations.archive.restore import restore
     from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult
+    from toolkit.operations.archive.rotating import RotateResult, rotate_key
     from toolkit.operations.archive.verify import VerifyResult, verify
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "PushResult",
     "RestoreOptions",
     "RestoreResult",
+    "RotateResult",
     "SnapshotFiles",
     "SnapshotList",
     "VerifyResult",
@@ -43,6 +45,7 @@ __all__ = [
     "prune",
     "push",
     "restore",
+    "rotate_key",
     "show",
     "verify",
 ]
@@ -60,6 +63,7 @@ _MODULES = {
     "PushResult": "toolkit.operations.archive.push",
     "RestoreOptions": "toolkit.operations.archive.restore_values",
     "RestoreResult": "toolkit.operations.archive.restore_values",
+    "RotateResult": "toolkit.operations.archive.rotating",
     "SnapshotFiles": "toolkit.operations.archive.listing",
     "SnapshotList": "toolkit.operations.archive.listing",
     "VerifyResult": "toolkit.operations.archive.verify",
@@ -68,6 +72,7 @@ _MODULES = {
     "prune": "toolkit.operations.archive.prune",
     "push": "toolkit.operations.archive.push",
     "restore": "toolkit.operations.archive.restore",
+    "rotate_key": "toolkit.operations.archive.rotating",
     "show": "toolkit.operations.archive.listing",
     "verify": "toolkit.operations.archive.verify",
 }

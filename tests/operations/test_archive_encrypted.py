@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,10 @@ from tests.servers.unreliable import UnreliableProxy
 from toolkit.config import Config, Store, load_config
 from toolkit.errors import ConfigurationError, EncryptionError, StoreError
 from toolkit.operations.archive.outcomes import Outcome
+from toolkit.operations.archive.rotating import rotate_key
 from toolkit.operations.fixtures.dump import dump_data
-from toolkit.stores.objects import ObjectStore
+from toolkit.stores.encrypted import EncryptedStore, open_objects
+from toolkit.stores.objects import ObjectInfo, ObjectStore
 from toolkit.stores.sealing import keys_of
 
 ONE, TWO = "01" * 32, "02" * 32
@@ -284,10 +287,6 @@ def test_a_key_that_was_not_filled_in_is_not_taken_for_none(tmp_path: Path) -> N
 
 
 def test_a_large_file_goes_through_in_little_memory(sealed: Gallery) -> None:
-    import tracemalloc
-
-    from toolkit.stores.encrypted import open_objects
-
     objects = open_objects(sealed.config.stores["archive"])
     piece = bytes(1 << 20)
     tracemalloc.start()
@@ -301,3 +300,68 @@ def test_a_large_file_goes_through_in_little_memory(sealed: Gallery) -> None:
     assert info is not None
     assert info.size == 64 << 20
     assert isinstance(objects, ObjectStore)
+
+
+# -- another key -------------------------------------------------------------------------------------------
+
+
+def test_an_archive_that_was_rotated_needs_its_new_key_alone(sealed: Gallery) -> None:
+    sealed.push()
+    old = sealed.config
+    before, contents = set(raw(sealed)), sealed.contents(sealed.archive.find("latest").id)
+    sealed.config = with_keys(old, TWO, ONE)
+    planned = rotate_key(sealed.config, dry_run=True)
+    assert set(raw(sealed)) == before
+    done = rotate_key(sealed.config)
+    assert (done.objects, done.bytes, done.complete) == (planned.objects, planned.bytes, True)
+    assert done.objects == len(before) - 1
+    assert not before & set(raw(sealed))
+    assert rotate_key(sealed.config).objects == 0
+    sealed.config = with_keys(old, TWO)
+    assert sealed.contents(sealed.archive.find("latest").id) == contents
+    assert sealed.verify(read_data=True).whole
+    assert sealed.push().sent == 0
+    with pytest.raises(EncryptionError, match="is encrypted with key"):
+        Gallery(old, "sqlite").push()
+
+
+def test_a_rotation_that_was_interrupted_is_continued(sealed: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed.push()
+    old = sealed.config
+    sealed.config = with_keys(old, TWO, ONE)
+    usual, left = EncryptedStore.rewrite, [2]
+
+    def rewrite(store: EncryptedStore, info: ObjectInfo) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise StoreError(store.name, "it is out of order")
+        usual(store, info)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EncryptedStore, "rewrite", rewrite)
+        with pytest.raises(StoreError, match="out of order"):
+            rotate_key(sealed.config, jobs=1)
+    assert sealed.verify(read_data=True).whole
+    assert len(sealed.archive.snapshots()[0]) == 1
+    rotate_key(sealed.config)
+    sealed.config = with_keys(old, TWO)
+    assert sealed.verify(read_data=True).whole
+
+
+def test_what_is_damaged_keeps_its_old_key(sealed: Gallery) -> None:
+    sealed.push()
+    old = sealed.config
+    sealed.config = with_keys(old, TWO, ONE)
+    harm(sealed, "flipped")
+    result = rotate_key(sealed.config)
+    assert [finding.outcome for finding in result.findings] == [Outcome.CORRUPT]
+    assert not sealed.verify(read_data=True).whole
+    assert sealed.push().repaired == 1
+    assert rotate_key(sealed.config).complete
+    sealed.config = with_keys(old, TWO)
+    assert sealed.verify(read_data=True).whole
+
+
+def test_what_has_no_key_is_not_rotated(world: Gallery) -> None:
+    with pytest.raises(EncryptionError, match="it is not encrypted"):
+        rotate_key(world.config)

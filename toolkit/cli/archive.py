@@ -329,3 +329,25 @@ def audit(ctx: click.Context, source: str, store: str, jobs: int, as_json: bool)
         result = run(ctx.obj, source, store=store, jobs=jobs, progress=progress)
     print_json(result) if as_json else show_audit(result)
     return 0 if result.clean else EXIT_DIFFERENT
+
+
+@command("rotate-key")
+@store_option
+@jobs_option
+@dry_run_option
+@json_option
+def rotate_key(ctx: click.Context, store: str, jobs: int, dry_run: bool, as_json: bool) -> int:
+    """Encrypt an archive with its new key.
+
+    Of the keys that the store is given, the first is the new one: what the others encrypted is read, proved, written
+    with it and removed. Afterwards the others are not needed any more. Refused (exit code 3) while a push is running.
+    One that was interrupted is continued by the next.
+    """
+    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.render_archive import show_rotation
+    from toolkit.operations.archive.rotating import rotate_key as run
+
+    with progress_on_stderr() as progress:
+        result = run(ctx.obj, store=store, jobs=jobs, dry_run=dry_run, progress=progress)
+    report(result, show_rotation, as_json=as_json, done="" if dry_run else "What was encrypted anew stays")
+    return 0 if result.complete else EXIT_DIFFERENT

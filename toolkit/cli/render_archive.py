@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.prune import KeptMoves, PruneResult
     from toolkit.operations.archive.push import PushResult
     from toolkit.operations.archive.restore_values import RestoreResult
+    from toolkit.operations.archive.rotating import RotateResult
     from toolkit.operations.archive.verify import VerifyResult
 
 # Of each outcome; `--json` tells all.
@@ -131,6 +132,20 @@ def _show_without_key(result: VerifyResult) -> None:
     say(f"{result.archive}: encrypted, {_objects(result.objects)}, {result.bytes:,} bytes; {result.ok:,} ok, {how}.")
     say("No key is given: what is missing, or not what the snapshots say, is found with it alone.")
     say(f"{'All else is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
+
+
+def show_rotation(result: RotateResult) -> None:
+    """How much was encrypted anew, and which keys are needed from now on."""
+    show_findings(result.findings)
+    would = "to be " if result.dry_run else ""
+    say(
+        f"{result.archive}: {_objects(result.objects)}, {result.bytes:,} bytes, {would}encrypted with key {result.key}."
+    )
+    old = ", ".join(result.old_keys)
+    if result.complete and not result.dry_run:
+        say(f"{'Not needed any more: key ' + old if old else 'There was no other key'}. {result.seconds:.2f} s")
+    elif old:
+        say(f"Still needed: key {old}. {result.seconds:.2f} s")
 
 
 def show_restore(result: RestoreResult) -> None:

@@ -16,6 +16,7 @@ RESULTS = {
     "archive prune": "toolkit.operations.archive.prune:PruneResult",
     "archive push": "toolkit.operations.archive.push:PushResult",
     "archive restore": "toolkit.operations.archive.restore_values:RestoreResult",
+    "archive rotate-key": "toolkit.operations.archive.rotating:RotateResult",
     "archive show": "toolkit.operations.archive.listing:SnapshotFiles",
     "archive verify": "toolkit.operations.archive.verify:VerifyResult",
     "database check": "toolkit.operations.migrations.migrate:Check",

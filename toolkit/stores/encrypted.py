@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolkit.errors import EncryptionError, MissingObjectError
+from toolkit.errors import DamagedObjectError, EncryptionError, MissingObjectError
 from toolkit.stores.chunks import Source, cut
 from toolkit.stores.client import PART_BYTES
 from toolkit.stores.objects import ObjectInfo, ObjectStore
@@ -134,6 +134,59 @@ class EncryptedStore(ObjectStore):
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects, of whichever key; those that are not there are no error."""
         super().delete(each.name_of(key) for key in keys for each in self._keys)
+
+    # -- rotation --------------------------------------------------------------------------------------------------
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of the given keys, the one that writes first."""
+        return tuple(key.id for key in self._keys)
+
+    def of_old_keys(self) -> Iterator[ObjectInfo]:
+        """The objects that lie under names of the keys behind the first, under the names that they have here."""
+        for info in super().list():
+            if not info.key.startswith(KEYS):
+                key = next(filter(None, (each.key_of(info.key) for each in self._keys[1:])), None)
+                if key is not None:
+                    yield _plain(info, key)
+
+    def rewrite(self, info: ObjectInfo) -> None:
+        """Write an object of an old key with the first one; the old one stays.
+
+        Raises:
+            MissingObjectError: it is not there any more.
+            DamagedObjectError: it is not as it was written, and was not written with the first key since.
+            StoreError: it cannot be read or written.
+        """
+        for each in self._keys[1:]:
+            name = each.name_of(info.key)
+            if super().info(name) is not None:
+                try:
+                    self.write(info.key, unseal(super().read(name), each, info.key, self.name), size=info.size)
+                except DamagedObjectError:
+                    if not self._is_whole(info.key):
+                        raise
+                return
+        raise MissingObjectError(self.name, info.key)
+
+    def forget_old(self, keys: Iterable[str]) -> None:
+        """Remove what lies under these names with the keys behind the first."""
+        super().delete(each.name_of(key) for key in keys for each in self._keys[1:])
+
+    def forget_old_keys(self) -> None:
+        """Say in the store that nothing is encrypted with the keys behind the first any more."""
+        self._tell_key()
+        super().delete(KEYS + each.id for each in self._keys[1:])
+
+    def _is_whole(self, key: str) -> bool:
+        """Whether an object is there that was written with the first key, and is as it was written."""
+        first = self._keys[0]
+        try:
+            for _ in unseal(super().read(first.name_of(key)), first, key, self.name):
+                pass
+        except (DamagedObjectError, MissingObjectError):
+            return False
+        return True
 
     def _tell_key(self) -> None:
         """Say in the store that something is encrypted with this key, before anything is."""
