@@ -1,4 +1,4 @@
-"""`dump-data --natural`: references by unique keys, and no keys that a load makes anew, so that numbers do not matter."""
+"""`dump-data --natural`: references by unique keys, no keys that a load makes anew: numbers do not matter."""
 
 from __future__ import annotations
 
