@@ -93,9 +93,7 @@ def test_what_fails_then_leaves_an_empty_target_as_it_was(club: Config, database
     assert set(tables_in(database)) <= {""}
 
 
-def test_what_is_refused_as_it_is_written_leaves_the_tables_and_only_then_says_so(
-    club: Config, tmp_path: Path
-) -> None:
+def test_what_is_refused_as_it_is_written_leaves_the_tables_and_only_then_says_so(club: Config, tmp_path: Path) -> None:
     migration = tmp_path / "history" / "versions" / "0001.py"
     migration.write_text(MIGRATION + '    op.execute("CREATE UNIQUE INDEX unknown ON team (title)")\n')
     put(club, {"team": [{"slug": "one", "title": "same"}, {"slug": "two", "title": "same"}]})
