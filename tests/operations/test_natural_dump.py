@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.operations import lending
 from tests.operations.databases import connected, contents, execute
-from tests.operations.outcomes import files_in
+from tests.operations.outcomes import counts, files_in
 from toolkit.config import Config
 from toolkit.core.tables import table_spec
 from toolkit.errors import ConfigurationError, FixtureError
@@ -113,10 +113,21 @@ def test_tables_without_models_are_written_so_where_they_have_foreign_keys(
         config.database(engine),
         f"CREATE TABLE copy (id {counted}, book_id integer REFERENCES book (id), code varchar NOT NULL UNIQUE)",
         "INSERT INTO copy VALUES (7, 6, 'c')",
+        # Without a key, as associations often are.
+        "CREATE TABLE pair (book_id integer REFERENCES book (id), copy_id integer REFERENCES copy (id))",
+        "INSERT INTO pair VALUES (6, 7), (6, 7), (6, NULL)",
     )
     dump_data(config, engine, directory=tmp_path / "out", natural=True)
-    assert rows(tmp_path / "out", "copy") == [{"book": {"title": "One"}, "code": "c"}]
+    one, copy = {"title": "One"}, {"code": "c"}
+    assert rows(tmp_path / "out", "copy") == [{"book": one, "code": "c"}]
     assert rows(tmp_path / "out", "book") == [{"author_id": 5, "title": "One"}]
+    assert rows(tmp_path / "out", "pair") == [*[{"book": one, "copy": copy}] * 2, {"book": one, "copy": None}]
+    execute(config.database(engine), "DELETE FROM pair")
+    before = files_in(tmp_path / "out")
+    loaded = load_data(config, engine, directory=tmp_path / "out")
+    assert counts(loaded) == {"book": (0, 0, 1, 0), "copy": (0, 0, 1, 0), "pair": (3, 0, 0, 0)}
+    dump_data(config, engine, directory=tmp_path / "out", natural=True)
+    assert files_in(tmp_path / "out") == before
 
 
 def test_a_row_that_points_at_none_is_refused_by_its_value(library: Config, tmp_path: Path) -> None:
