@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.operations import lending
+from tests.operations import lending, named
 from tests.operations.databases import connected, contents, execute
 from tests.operations.outcomes import counts, files_in
 from toolkit.config import Config
@@ -189,6 +189,23 @@ def test_a_key_that_no_load_could_make_is_no_surrogate() -> None:
     metadata.tables["country"].append_constraint(sa.UniqueConstraint("name"))
     metadata.tables["country"].c.name.nullable = False
     assert tables(metadata)["country"].written.column_names == ("code", "name")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_names_are_of_any_type_and_of_tables_in_a_cycle_or_of_one_key(
+    config: Config, tmp_path: Path, engine: str
+) -> None:
+    config = replace(config, metadata="tests.operations.named:metadata", migrations=tmp_path / "no migrations")
+    source = config.database(f"sqlite:///{tmp_path}/from.sqlite3")
+    named.fill(source)
+    result = dump_data(config, source.address, directory=tmp_path / "out", natural=True)
+    assert not result.warnings
+    assert rows(tmp_path / "out", "manager") == [{"person": {"name": "Ada"}, "level": 3}]
+    assert rows(tmp_path / "out", "person")[0] == {"name": "Ada", "desk": {"label": "d1"}}
+    loaded = load_data(config, engine, directory=tmp_path / "out")
+    assert loaded.verified
+    dump_data(config, engine, directory=tmp_path / "again", natural=True)
+    assert files_in(tmp_path / "again") == files_in(tmp_path / "out")
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)
