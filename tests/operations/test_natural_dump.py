@@ -183,6 +183,36 @@ def test_a_name_that_leads_to_itself_is_none() -> None:
     assert tables(metadata)["folder"].written.column_names == ("parent", "name")
 
 
+def test_a_key_in_a_cycle_is_no_reference() -> None:
+    metadata = sa.MetaData()
+    sa.Table(
+        "person",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(9), nullable=False, unique=True),
+        sa.Column("profile_code", sa.ForeignKey("profile.code", use_alter=True)),
+    )
+    sa.Table(
+        "profile",
+        metadata,
+        sa.Column("person_id", sa.ForeignKey("person.id"), primary_key=True),
+        sa.Column("code", sa.String(9), nullable=False, unique=True),
+    )
+    found = natural_tables([table_spec(table) for table in metadata.tables.values()])
+    assert not found["person"].left_out
+    assert not found["profile"].references
+
+
+def test_rows_are_in_the_order_of_their_names() -> None:
+    found = tables(lending.metadata)
+    keys = {name: table.written.key for name, table in found.items()}
+    assert keys["author"] == ("email",)
+    assert keys["book"] == ("author", "title")
+    assert keys["volume"] == ("book", "number")
+    assert keys["city"] == ("id",)
+    assert keys["book_tag"] == ()
+
+
 def test_a_key_that_no_load_could_make_is_no_surrogate() -> None:
     metadata = sa.MetaData()
     sa.Table("country", metadata, sa.Column("code", sa.String(2), primary_key=True), sa.Column("name", sa.String(9)))
