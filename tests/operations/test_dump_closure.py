@@ -174,3 +174,29 @@ def test_chains_of_any_length_and_more_keys_than_a_statement_takes(
     where = {"book": "id < 1000"}
     result = dump_data(library, engine, directory=tmp_path, where=where, closure=Closure.PARENTS)
     assert {table.table: table.rows for table in result.tables} == {"author": 1000, "book": 990}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_value_that_the_other_column_cannot_hold_is_of_no_row(config: Config, tmp_path: Path, engine: str) -> None:
+    config = replace(config, metadata="tests.operations.test_dump_closure:UNLIKE", migrations=tmp_path / "none")
+    with connected(config.database(engine)) as connection:
+        UNLIKE.create_all(connection, checkfirst=False)
+        connection.execute(sa.insert(UNLIKE.tables["large"]), [{"id": 2**40, "up": None}, {"id": 3, "up": 3}])
+        connection.execute(sa.insert(UNLIKE.tables["small"]), [{"id": 3, "large_id": 3}])
+    dump_data(config, engine, ["large"], directory=tmp_path / "out", closure=Closure.BOTH)
+    assert found(tmp_path / "out") == {"large": [(3, 3), (2**40, None)], "small": [(3, 3)]}
+
+
+UNLIKE = sa.MetaData()
+sa.Table(
+    "large",
+    UNLIKE,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("up", sa.ForeignKey("large.id")),
+)
+sa.Table(
+    "small",
+    UNLIKE,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("large_id", sa.Integer, sa.ForeignKey("large.id")),
+)
