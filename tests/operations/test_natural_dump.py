@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.operations import lending, named
 from tests.operations.databases import connected, contents, execute
 from tests.operations.outcomes import counts, files_in
+from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.tables import table_spec
 from toolkit.errors import ConfigurationError, FixtureError
@@ -136,6 +137,20 @@ def test_a_row_that_points_at_none_is_refused_by_its_value(library: Config, tmp_
     with pytest.raises(FixtureError, match="author_id=99 points at no row of author"):
         dump_data(library, "sqlite", directory=tmp_path / "out", natural=True)
     assert not files_in(tmp_path / "out")
+
+
+def test_the_command_tells_what_stays_and_what_is_not_reached(
+    library: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = f"sqlite:///{tmp_path}/from.sqlite3"
+    lending.fill(library.database(source))
+    (tmp_path / "toolkit.toml").write_text('metadata = "tests.operations.lending:metadata"\n')
+    monkeypatch.chdir(tmp_path)
+    where = ["--where", "city:id = 1", "--exclude", "country", "--closure=both"]
+    assert run(["dump-data", "--from", source, "--natural", "--dir", "out", *where]) == 0
+    told = capsys.readouterr().err
+    assert "city: id stays in the file" in told
+    assert "city: country_id points at country, and that table is left out (1 value)" in told
 
 
 def test_a_key_stays_where_a_row_could_not_name_its_parent() -> None:
