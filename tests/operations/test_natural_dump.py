@@ -253,6 +253,38 @@ def test_names_are_of_any_type_and_of_tables_in_a_cycle_or_of_one_key(
     assert files_in(tmp_path / "again") == files_in(tmp_path / "out")
 
 
+@pytest.mark.parametrize("target", ["postgres", "duckdb"])
+def test_keys_that_only_the_database_makes_are_pointed_at_before_it_is_there(
+    config: Config, tmp_path: Path, target: str
+) -> None:
+    config = replace(config, metadata="tests.operations.test_natural_dump:MADE", migrations=tmp_path / "none")
+    with connected(config.database("postgres")) as connection:
+        MADE.create_all(connection, checkfirst=False)
+        connection.exec_driver_sql("INSERT INTO firm (name) VALUES ('a'), ('b')")
+        connection.exec_driver_sql("INSERT INTO worker (firm_id, number) SELECT id, 1 FROM firm")
+    dump_data(config, "postgres", directory=tmp_path / "out", natural=True)
+    execute(config.database("postgres"), "DROP TABLE worker", "DROP TABLE firm")
+    load_data(config, target, directory=tmp_path / "out")
+    dump_data(config, target, directory=tmp_path / "again", natural=True)
+    assert rows(tmp_path / "again", "worker")[1] == {"firm": {"name": "b"}, "number": 1}
+    assert files_in(tmp_path / "again") == files_in(tmp_path / "out")
+
+
+MADE = sa.MetaData()
+sa.Table(
+    "firm",
+    MADE,
+    sa.Column("id", sa.Uuid, primary_key=True, server_default=sa.text("gen_random_uuid()")),
+    sa.Column("name", sa.String(9), nullable=False, unique=True),
+)
+sa.Table(
+    "worker",
+    MADE,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("firm_id", sa.ForeignKey("firm.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.UniqueConstraint("firm_id", "number"),
+)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)
 
 
