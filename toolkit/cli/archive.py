@@ -115,7 +115,8 @@ def push(
     what was seen, is written when all of it is there. The next push sends only what is new. Files that are gone or
     cannot be read are told, and the exit code is 3.
     """
-    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.output import report
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_archive import show_push
     from toolkit.operations.archive.push import PushOptions
     from toolkit.operations.archive.push import push as run
@@ -182,7 +183,8 @@ def verify(
     Every object that SNAPSHOT (or any snapshot) names is looked for. Outcomes: ok, missing, corrupt, size differs,
     orphan object (in no snapshot), dangling row (its file is gone). The exit code is 3 when anything is wrong.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import print_json
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_archive import show_verification
     from toolkit.operations.archive.verify import verify as run
 
@@ -250,7 +252,8 @@ def restore(
     rows that were deleted are told, not made again. In a directory, SNAPSHOT.jsonl says which file was which. The exit
     code is 3 when something was left as it was.
     """
-    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.output import report
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_archive import show_restore
     from toolkit.operations.archive.restore import restore as run
     from toolkit.operations.archive.restore_values import RestoreOptions
@@ -300,7 +303,8 @@ def prune(
     and of the same rows are judged together. Refused (exit code 3) while a push is running, and if no snapshot of its
     kind would be left. Objects that rows were moved to stay.
     """
-    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.output import report
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_archive import show_prune
     from toolkit.core.retention import Policy
     from toolkit.operations.archive.prune import prune as run
@@ -321,7 +325,8 @@ def audit(ctx: click.Context, source: str, store: str, jobs: int, as_json: bool)
 
     No snapshot is needed, and nothing is written. The exit code is 3 when something has no counterpart.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import print_json
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_archive import show_audit
     from toolkit.operations.archive.audit import audit as run
 

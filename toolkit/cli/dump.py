@@ -89,7 +89,8 @@ def dump_data(
     One row a line, ordered by primary key, byte for byte the same from whichever engine. The old files stay until all
     new ones are written. Files that rows point at and that could not be read are told, and the exit code is 3.
     """
-    from toolkit.cli.output import progress_on_stderr, report, results_on_stderr, script_stream
+    from toolkit.cli.output import report, results_on_stderr, script_stream
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render import show_dump
     from toolkit.operations.fixtures.dump import Closure, Compression, FileForm, Format
     from toolkit.operations.fixtures.dump import dump_data as run

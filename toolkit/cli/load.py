@@ -90,7 +90,8 @@ def load_data(
     and checked whole before anything is written.
     What the fixtures have of the files that rows point at is put back into the live store.
     """
-    from toolkit.cli.output import input_stream, progress_on_stderr, report
+    from toolkit.cli.output import input_stream, report
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render import show_transfer
     from toolkit.operations.fixtures.attachments import AttachmentMode
     from toolkit.operations.fixtures.dump import Format
