@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotList, list_snapshots, show
     from toolkit.operations.archive.outcomes import Finding, Outcome
     from toolkit.operations.archive.prune import KeptMoves, PruneResult, prune
-    from toolkit.operations.archive.push import PushOptions, PushResult, push
+    from toolkit.operations.archive.push import push
+    from toolkit.operations.archive.push_values import PushOptions, PushResult
     from toolkit.operations.archive.restore import restore
     from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult
     from toolkit.operations.archive.verify import VerifyResult, verify
@@ -56,8 +57,8 @@ _MODULES = {
     "Outcome": "toolkit.operations.archive.outcomes",
     "Policy": "toolkit.core.retention",
     "PruneResult": "toolkit.operations.archive.prune",
-    "PushOptions": "toolkit.operations.archive.push",
-    "PushResult": "toolkit.operations.archive.push",
+    "PushOptions": "toolkit.operations.archive.push_values",
+    "PushResult": "toolkit.operations.archive.push_values",
     "RestoreOptions": "toolkit.operations.archive.restore_values",
     "RestoreResult": "toolkit.operations.archive.restore_values",
     "SnapshotFiles": "toolkit.operations.archive.listing",

@@ -25,7 +25,8 @@ from toolkit.core.retention import Policy
 from toolkit.operations.archive.audit import AuditResult, audit
 from toolkit.operations.archive.backends import open_archive
 from toolkit.operations.archive.prune import PruneResult, prune
-from toolkit.operations.archive.push import PushOptions, PushResult, push
+from toolkit.operations.archive.push import push
+from toolkit.operations.archive.push_values import PushOptions, PushResult
 from toolkit.operations.archive.restore import restore
 from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult
 from toolkit.operations.archive.verify import VerifyResult, verify

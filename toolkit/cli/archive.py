@@ -120,8 +120,8 @@ def push(
     """
     from toolkit.cli.output import progress_on_stderr, report
     from toolkit.cli.render_archive import show_push
-    from toolkit.operations.archive.push import PushOptions
     from toolkit.operations.archive.push import push as run
+    from toolkit.operations.archive.push_values import PushOptions
 
     options = PushOptions(older_than, move, compress, rehash, jobs)
     with progress_on_stderr() as progress:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotInfo, SnapshotList
     from toolkit.operations.archive.outcomes import Finding
     from toolkit.operations.archive.prune import KeptMoves, PruneResult
-    from toolkit.operations.archive.push import PushResult
+    from toolkit.operations.archive.push_values import PushResult
     from toolkit.operations.archive.restore_values import RestoreResult
     from toolkit.operations.archive.verify import VerifyResult
 

@@ -127,7 +127,7 @@ class Lacking(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a row points at, but that could not be archived as the row has it, and why.
 
     `backend` and `path` are those of the live store, None for a reference that names no file. `size`: what was archived
-    has not that size, which the row says.
+    has not that size, which the row says; `instead`, its SHA-256, that it has not the checksum that the row says.
     """
 
     table: str
@@ -137,6 +137,7 @@ class Lacking(msgspec.Struct, frozen=True, kw_only=True):
     backend: str | None = None
     path: str | None = None
     size: int | None = None
+    instead: str | None = None
     outcome: str
     reason: str | None = None
 

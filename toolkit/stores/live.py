@@ -27,6 +27,8 @@ class LiveBackend(Protocol):
 
     key: str
     name: str
+    is_object_store: bool
+    """Whether what is read of a file is one state of it, and a listing says of it all that a question would."""
 
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are: equal for two names of one place, also of different backends."""
@@ -108,6 +110,7 @@ class ObstoreBackend:
     def __init__(self, key: str, access: ObjectStoreClient) -> None:
         self.key = key
         self.name = access.name
+        self.is_object_store = access.root is None
         self._access = access
 
     def location(self, path: str = "") -> str:
@@ -156,6 +159,7 @@ class FsspecBackend:
     def __init__(self, key: str, backend: Any) -> None:
         self.key = key
         self.name = f"backend {key}"
+        self.is_object_store = False
         self._backend = backend
         self._fs = backend.fs
         self._secrets = secrets_in(getattr(self._fs, "storage_options", None) or {})

@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     from toolkit.stores.catalogue import Catalogue
 
 SCHEMA = """
--- A reference of a row; `home` is the place in the live store, also when it was moved.
+-- A reference of a row; `home` is the place in the live store, also when it was moved. `differs`: in what the file is
+-- not what the row's checksum says.
 CREATE TABLE file (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, idx INTEGER, backend TEXT, path TEXT,
     home_backend TEXT, home_path TEXT, content_type TEXT, said_size INTEGER, metadata TEXT, reference TEXT,
-    age_unknown INTEGER);
+    age_unknown INTEGER, checksum TEXT, differs TEXT);
 CREATE INDEX file_place ON file (backend, path);
 CREATE INDEX file_row ON file (tbl, col, key);
--- A file of the live store (or of the archive), once. States: see `State`.
+-- A file of the live store (or of the archive), once. States: see `State`. `digests`: others than SHA-256, as JSON.
 CREATE TABLE live (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, state TEXT, size INTEGER, modified REAL, etag TEXT,
-    sha TEXT, stored INTEGER, outcome TEXT, reason TEXT, UNIQUE (backend, path));
+    sha TEXT, stored INTEGER, outcome TEXT, reason TEXT, digests TEXT, UNIQUE (backend, path));
 CREATE INDEX live_state ON live (state, id);
 -- What lies in the archive; `stored` of an object that the last snapshots say how large it is as zstd.
 CREATE TABLE object (key TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
@@ -45,7 +46,7 @@ CREATE TABLE known (backend TEXT, path TEXT, size INTEGER, modified REAL, etag T
 # A store finds a file also under a path with slashes around it, which it does not list so.
 LISTED_PATH = "trim(path, '/')"
 # A file that was written so shortly before it was read could have been written once more within its clock's tick.
-_SETTLED = dt.timedelta(seconds=2)
+SETTLED = dt.timedelta(seconds=2)
 
 
 class State:
@@ -94,7 +95,8 @@ class Collector:
             self.progress.step(f"read {spec.name}")
             self.catalogue.run_many(
                 "INSERT INTO file (tbl, col, key, idx, backend, path, home_backend, home_path, content_type, "
-                "said_size, metadata, reference, age_unknown) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "said_size, metadata, reference, age_unknown, checksum) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 self._references(connection, spec, now),
             )
         self.catalogue.run(
@@ -138,6 +140,7 @@ class Collector:
                     bytes(each.metadata).decode(),
                     bytes(each.raw).decode(),
                     not by_row,
+                    each.checksum,
                 )
 
     def _count_younger(self, table: str, column: str, files: int) -> None:
@@ -157,10 +160,15 @@ class Collector:
 
     def _remember(self, header: Header) -> None:
         """A damaged manifest says nothing; then all is read anew, and `verify` tells of it."""
-        limit = (header.created_at - _SETTLED).timestamp()
+        limit = (header.created_at - SETTLED).timestamp()
         try:
             entries = list_of_known(self.archive, header.id, limit)
             self.catalogue.run_many("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
+            # What was not as its row had it is read until it is.
+            for each in self.archive.lacking(header):
+                if each.outcome == Outcome.CHECKSUM_DIFFERS:
+                    place = each.backend, each.path
+                    self.catalogue.run("DELETE FROM known WHERE backend = ? AND path = ?", *place)
         except StoreError:
             self.catalogue.run("DELETE FROM known")
             return

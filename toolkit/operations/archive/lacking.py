@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import Header, Lacking
+from toolkit.operations.archive.checking import DIFFERS
 from toolkit.operations.archive.collecting import State
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.stores.catalogue import Catalogue
@@ -16,21 +17,21 @@ if TYPE_CHECKING:
     from toolkit.stores.archive import Archive
 
 _SCHEMA = """
--- What snapshots lack, and the snapshot that has it. `size`: only a file of that size is what is lacking.
+-- What snapshots lack, and the snapshot that has it. `size`: only a file of that size is what is lacking;
+-- `instead`: that of this SHA-256 is not.
 CREATE TABLE lacked (id INTEGER PRIMARY KEY, snapshot TEXT, owner TEXT, tbl TEXT, col TEXT, key TEXT, backend TEXT,
-    path TEXT, size INTEGER, reason TEXT, holder TEXT);
-CREATE TABLE held (tbl TEXT, col TEXT, key TEXT, backend TEXT, path TEXT, size INTEGER);
+    path TEXT, size INTEGER, instead TEXT, reason TEXT, holder TEXT);
+CREATE TABLE held (tbl TEXT, col TEXT, key TEXT, backend TEXT, path TEXT, size INTEGER, sha TEXT);
 CREATE INDEX held_place ON held (backend, path);
 CREATE INDEX held_row ON held (tbl, col, key);
 """
 # A reference that names no file lacks whatever file that row had.
 _IS_HELD = (
     "holder IS NULL AND owner = ? AND EXISTS (SELECT 1 FROM held WHERE held.backend = lacked.backend "
-    "AND held.path = lacked.path AND held.size = coalesce(lacked.size, held.size) UNION ALL SELECT 1 FROM held "
+    "AND held.path = lacked.path AND held.size = coalesce(lacked.size, held.size) "
+    "AND held.sha IS NOT lacked.instead UNION ALL SELECT 1 FROM held "
     "WHERE lacked.path IS NULL AND (held.tbl, held.col, held.key) = (lacked.tbl, lacked.col, lacked.key))"
 )
-_DIFFERS = "said_size <> size AND state IN (?, ?, ?)"
-_LIVE = (State.READ, State.UNCHANGED, State.SENT)
 
 
 def lacking_files(catalogue: Catalogue, malformed: Sequence[Finding]) -> Iterator[Lacking]:
@@ -59,7 +60,7 @@ def lacking_files(catalogue: Catalogue, malformed: Sequence[Finding]) -> Iterato
             outcome=outcome,
             reason=reason,
         )
-    for finding, said, index in _of_other_size(catalogue):
+    for finding, said, index, sha in _differing(catalogue):
         yield Lacking(
             table=str(finding.table),
             column=str(finding.column),
@@ -68,25 +69,27 @@ def lacking_files(catalogue: Catalogue, malformed: Sequence[Finding]) -> Iterato
             backend=finding.backend,
             path=finding.path,
             size=said,
+            instead=sha if finding.outcome is Outcome.CHECKSUM_DIFFERS else None,
             outcome=finding.outcome,
             reason=finding.reason,
         )
 
 
-def of_other_size(catalogue: Catalogue) -> Iterator[Finding]:
-    """Live files that have not the size that their row says: cut off, or written anew behind its back."""
-    return (finding for finding, _, _ in _of_other_size(catalogue))
+def differing(catalogue: Catalogue) -> Iterator[Finding]:
+    """Live files that are not what their row says: cut off, or written anew behind its back."""
+    return (finding for finding, *_ in _differing(catalogue))
 
 
-def _of_other_size(catalogue: Catalogue) -> Iterator[tuple[Finding, int, int | None]]:
-    for table, column, key, index, backend, path, said, size in catalogue.stream(
-        "SELECT tbl, col, key, idx, backend, path, said_size, size FROM file JOIN live USING (backend, path) "
-        f"WHERE {_DIFFERS} ORDER BY tbl, col, key, idx",
-        *_LIVE,
+def _differing(catalogue: Catalogue) -> Iterator[tuple[Finding, int | None, int | None, str | None]]:
+    for table, column, key, index, backend, path, said, size, differs, sha in catalogue.stream(
+        "SELECT tbl, col, key, idx, backend, path, said_size, size, differs, sha FROM file "
+        f"JOIN live USING (backend, path) WHERE {DIFFERS} ORDER BY tbl, col, key, idx",
     ):
-        reason = f"{size} bytes, but the row says {said}"
-        found = Finding(Outcome.SIZE_DIFFERS, table, column, json.loads(key), backend, path, size=size, reason=reason)
-        yield found, said, index
+        is_of_size = said is None or said == size
+        reason = differs if is_of_size else f"{size} bytes, but the row says {said}"
+        outcome = Outcome.CHECKSUM_DIFFERS if is_of_size else Outcome.SIZE_DIFFERS
+        found = Finding(outcome, table, column, json.loads(key), backend, path, size=size, reason=reason)
+        yield found, said, index, sha
 
 
 class _Lacks:
@@ -98,8 +101,8 @@ class _Lacks:
     def note(self, header: Header, owner: str, wanted: Callable[[Lacking], bool] = lambda _: True) -> None:
         """Note what a snapshot lacks."""
         self._catalogue.run_many(
-            "INSERT INTO lacked (snapshot, owner, tbl, col, key, backend, path, size, reason) "
-            "VALUES (?, ?, ?, ?, ?, ?, trim(?, '/'), ?, ?)",
+            "INSERT INTO lacked (snapshot, owner, tbl, col, key, backend, path, size, instead, reason) "
+            "VALUES (?, ?, ?, ?, ?, ?, trim(?, '/'), ?, ?, ?)",
             (
                 (
                     header.id,
@@ -110,6 +113,7 @@ class _Lacks:
                     each.backend,
                     each.path,
                     each.size,
+                    each.instead,
                     each.reason,
                 )
                 for each in self._archive.lacking(header)
@@ -128,9 +132,9 @@ class _Lacks:
             return None
         self._catalogue.run("DELETE FROM held")
         self._catalogue.run_many(
-            "INSERT INTO held VALUES (?, ?, ?, ?, trim(?, '/'), ?)",
+            "INSERT INTO held VALUES (?, ?, ?, ?, trim(?, '/'), ?, ?)",
             (
-                (each.table, each.column, _key(each.key), each.backend, each.path, each.size)
+                (each.table, each.column, _key(each.key), each.backend, each.path, each.size, each.sha256)
                 for each in self._archive.entries(header.id)
             ),
         )

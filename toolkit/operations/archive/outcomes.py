@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     MISSING = "missing"
     CORRUPT = "corrupt"
     SIZE_DIFFERS = "size differs"
+    CHECKSUM_DIFFERS = "checksum differs"
     ORPHAN = "orphan object"
     DANGLING = "dangling row"
     UNREADABLE = "unreadable"

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,12 +20,14 @@ from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive import collecting, moving
-from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
+from toolkit.operations.archive.backends import DEFAULT_STORE, Backends, open_archive
+from toolkit.operations.archive.checking import note_checksums
 from toolkit.operations.archive.collecting import Collector, State
 from toolkit.operations.archive.dangling import failed
-from toolkit.operations.archive.lacking import lacking_files, of_other_size
+from toolkit.operations.archive.lacking import differing, lacking_files
 from toolkit.operations.archive.moving import Mover
 from toolkit.operations.archive.outcomes import Finding
+from toolkit.operations.archive.push_values import ColumnPush, PushOptions, PushResult
 from toolkit.operations.archive.rows import AGE_COLUMN, age_column, file_columns, file_tables
 from toolkit.operations.archive.sending import Sender
 from toolkit.operations.archive.sharing import other_databases, require_apart, require_readable
@@ -41,72 +43,6 @@ if TYPE_CHECKING:
     from toolkit.core.tables import Conditions, TableSpec
     from toolkit.stores.archive import Archive
     from toolkit.stores.archive_locks import Lock
-
-
-@dataclass(frozen=True, slots=True)
-class PushOptions:
-    """How to push.
-
-    `older_than`: only files of rows that were made so long ago, by their `created_at`; of tables without that column,
-    files that the live store wrote so long ago. `move`: rows point at the archive afterwards, and live files go.
-    `compress`: with zstd, what gets smaller by it. `rehash`: read every file, also those that the last snapshot has
-    with the same size, time and tag. `jobs`: files under way at once.
-    """
-
-    older_than: dt.timedelta | None = None
-    move: bool = False
-    compress: bool = False
-    rehash: bool = False
-    jobs: int = JOBS
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnPush:
-    """One column of files: how many references, to how many bytes; `younger` were left out, their age told by what."""
-
-    table: str
-    column: str
-    files: int
-    bytes: int
-    younger: int = 0
-    age_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PushResult:
-    """What was archived, or (`dry_run`) would be. Sizes are in bytes.
-
-    `objects` counts each live file once: those `unchanged` since the last snapshot, those that rows already point at
-    in the archive (`archived`), and those `read` because nothing is known of them. Of these, `sent` were not in the
-    archive; a dry run does not know. `moved` counts rows, `removed` live files. `notes` are sentences for whoever reads
-    this: what is not wrong, but will be if nothing is done about it.
-    """
-
-    source: str
-    archive: str
-    dry_run: bool
-    snapshot: str | None
-    columns: tuple[ColumnPush, ...]
-    files: int
-    objects: int
-    bytes: int
-    unchanged: int
-    archived: int
-    read: int
-    read_bytes: int
-    sent: int = 0
-    sent_bytes: int = 0
-    repaired: int = 0
-    moved: int = 0
-    removed: int = 0
-    findings: tuple[Finding, ...] = ()
-    seconds: float = 0.0
-    notes: tuple[str, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether every file that rows point at is archived, and moved if that was asked for."""
-        return not self.findings
 
 
 def push(
@@ -233,6 +169,7 @@ class _Push:
         )
         sender.send()
         sender.require_arrived()
+        note_checksums(self._catalogue)
         lock.require_still_there()
         header = self._write_snapshot(lock)
         moved = self._move(header, lock) if self._options.move and header is not None else None
@@ -372,7 +309,7 @@ class _Push:
     def _findings(self) -> Iterator[Finding]:
         yield from self._malformed
         yield from failed(self._catalogue)
-        yield from of_other_size(self._catalogue)
+        yield from differing(self._catalogue)
 
 
 _MARKS = ", ".join("?" for _ in State.DONE)
