@@ -229,6 +229,7 @@ def _has_files(config: Config) -> bool:
     help="Also replace files of other content, and references to other files that are there.",
 )
 @click.option("--rowless", is_flag=True, help="Also files whose rows are gone.")
+@click.option("--fill-from-older", is_flag=True, help="Take what the snapshot lacks from older ones that have it.")
 @jobs_option
 @dry_run_option
 @json_option
@@ -242,6 +243,7 @@ def restore(
     only: dict[str, tuple[str, ...]],
     overwrite: bool,
     rowless: bool,
+    fill_from_older: bool,
     jobs: int,
     dry_run: bool,
     as_json: bool,
@@ -260,7 +262,7 @@ def restore(
 
     if backend and directory is not None:
         raise click.UsageError("--to-backend and --to exclude each other.")
-    options = RestoreOptions(backend, directory, only, overwrite, rowless, jobs)
+    options = RestoreOptions(backend, directory, only, overwrite, rowless, jobs, fill_from_older)
     needed = None if directory is not None and not only else source
     with progress_on_stderr() as progress:
         result = run(ctx.obj, snapshot, store=store, source=needed, options=options, dry_run=dry_run, progress=progress)

@@ -62,7 +62,7 @@ def show_snapshots(result: SnapshotList) -> None:
     places = Counter(name for name, _ in {(each.database, each.place) for each in result.snapshots})
     columns: list[tuple[str, list[Any]]] = [
         ("snapshot", [each.id for each in result.snapshots]),
-        ("made (UTC)", [f"{each.created_at:%Y-%m-%d %H:%M:%S}" for each in result.snapshots]),
+        ("made (UTC)", [f"{each.made_at or each.created_at:%Y-%m-%d %H:%M:%S}" for each in result.snapshots]),
         ("files", [each.files for each in result.snapshots]),
         ("bytes", [each.bytes for each in result.snapshots]),
     ]
@@ -75,6 +75,8 @@ def show_snapshots(result: SnapshotList) -> None:
     if not result.snapshots:
         say(f"{result.archive} has no snapshot.")
     show_findings(result.findings)
+    for note in result.notes:
+        say(note)
 
 
 def show_files(result: SnapshotFiles) -> None:
@@ -115,12 +117,18 @@ def show_verification(result: VerifyResult) -> None:
         f"{result.archive}: {plural(len(result.snapshots), 'snapshot')}, {_objects(result.objects)}, "
         f"{result.bytes:,} bytes; {result.ok:,} ok, {how}."
     )
+    for each in result.incomplete:
+        say(
+            f"Snapshot {each.snapshot} lacks {_files(each.lacking)} that rows pointed at when it was made; "
+            f"{each.elsewhere:,} of them in other snapshots."
+        )
     if result.pushes:
         say(f"Orphan check skipped: a push is at work ({'; '.join(result.pushes)}).")
     elif any(finding.outcome == "damaged manifest" for finding in result.findings):
         say("Orphan check skipped: nobody knows which objects a damaged manifest needs.")
+    well = "What was archived is well" if result.incomplete else "All is well"
     rows = f"Rows of {result.rows_of} were looked at" if result.rows_of else "Rows were not looked at (--from NAME)"
-    say(f"{rows}. {'All is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
+    say(f"{rows}. {well if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 
 
 def show_restore(result: RestoreResult) -> None:
@@ -134,6 +142,8 @@ def show_restore(result: RestoreResult) -> None:
         f"{_files(result.files)}: {result.written:,} {would}written ({result.written_bytes:,} bytes), {result.same:,} "
         f"there already, {result.other:,} with other content left as they are."
     )
+    for snapshot, count in result.filled.items():
+        say(f"{_files(count)} that it lacks from snapshot {snapshot}.")
     for repair in result.repairs[:_SHOWN]:
         say(f"  ~ {repair.table}.{repair.column} {_key(repair.key)}")
         say(f"      {_places(repair.old)} → {_places(repair.new)}")
@@ -154,7 +164,7 @@ def show_prune(result: PruneResult) -> None:
         [
             (
                 v.snapshot.id,
-                f"{v.snapshot.created_at:%Y-%m-%d %H:%M:%S}",
+                f"{v.snapshot.made_at or v.snapshot.created_at:%Y-%m-%d %H:%M:%S}",
                 v.group,
                 "keep" if v.kept else "remove",
                 ", ".join(v.reasons) or "no rule keeps it",
@@ -169,8 +179,8 @@ def show_prune(result: PruneResult) -> None:
     )
     if result.moved_objects:
         say(f"{_objects(result.moved_objects)} in no snapshot stay because rows were moved there.")
-    for kept in result.kept_moves:
-        say(_kept(kept))
+    for told in (*map(_kept, result.kept_moves), *result.notes):
+        say(told)
     if result.dry_run:
         say("Run again without --dry-run to remove this.")
 

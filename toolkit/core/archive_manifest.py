@@ -18,6 +18,8 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from toolkit.core.retention import CLOCKS_DIFFER
+
 T = TypeVar("T")
 
 FORMAT = 2
@@ -102,7 +104,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     `place` tells databases of one name apart (`DatabaseConnection.identity`); manifests of earlier versions have none.
     `lacking` counts references whose files could not be archived, or are not what their rows say; manifests of format 1
-    have none.
+    have none. `written_at` is no part of the manifest: when the store says that it was written.
     """
 
     format: int = 1
@@ -117,10 +119,24 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     moved: bool = False
     place: str | None = None
     lacking: _Count = 0
+    written_at: _Time | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if self.created_at.year not in _YEARS:
             raise ValueError("created_at is beyond the years of any snapshot")
+
+    @property
+    def made_at(self) -> dt.datetime:
+        """When it was made: as it says, unless the store wrote it before, so that the clock there was ahead.
+
+        In a copy of an archive, all manifests may be of the day of the copy.
+        """
+        written = self.created_at if isinstance(self.written_at, msgspec.UnsetType) else self.written_at
+        return written if self.created_at > written + CLOCKS_DIFFER else self.created_at
+
+    def is_ahead(self, now: dt.datetime) -> bool:
+        """Whether it says that it was made later than it can have been."""
+        return self.created_at > min(self.made_at, now) + CLOCKS_DIFFER
 
 
 class Lacking(msgspec.Struct, frozen=True, kw_only=True):

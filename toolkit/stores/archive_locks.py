@@ -79,6 +79,8 @@ class Lock:
         self._store, self.key, self._content = store, key, content
         self._renewed = time.time()
         self._lost = False
+        self.ahead = dt.timedelta()
+        """How far the clock here was ahead of the store's when the lock was last looked at."""
 
     def require(self) -> None:
         """See that nobody can have taken the lock for void.
@@ -98,7 +100,10 @@ class Lock:
             LockLostError: somebody did.
         """
         with suppress(ToolkitError):
-            self._lost = self._lost or self._store.info(self.key) is None
+            found = self._store.info(self.key)
+            self._lost = self._lost or found is None
+            if found is not None:
+                self.ahead = dt.datetime.fromtimestamp(self._renewed, dt.UTC) - found.last_modified
         self.require()
 
     def renew(self) -> None:

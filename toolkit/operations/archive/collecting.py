@@ -160,7 +160,7 @@ class Collector:
 
     def _remember(self, header: Header) -> None:
         """A damaged manifest says nothing; then all is read anew, and `verify` tells of it."""
-        limit = (header.created_at - SETTLED).timestamp()
+        limit = (header.made_at - SETTLED).timestamp()
         try:
             entries = list_of_known(self.archive, header.id, limit)
             self.catalogue.run_many("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?)", entries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ class SnapshotInfo:
     """One snapshot: `files` references of rows, to `objects` of so many `bytes` in all.
 
     `place` tells databases of one name apart; snapshots of earlier versions have none. `lacking` counts references
-    whose files it lacks.
+    whose files it lacks. `made_at` is what it counts as of: earlier than it says (`created_at`) if that cannot be.
     """
 
     id: str
@@ -34,15 +34,17 @@ class SnapshotInfo:
     moved: bool
     place: str | None
     lacking: int = 0
+    made_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotList:
-    """All snapshots, oldest first, and those that cannot be read."""
+    """All snapshots, oldest first, and those that cannot be read; `notes` are sentences about some of them."""
 
     archive: str
     snapshots: tuple[SnapshotInfo, ...]
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def described(header: Header) -> SnapshotInfo:
         header.moved,
         header.place,
         header.lacking,
+        header.made_at,
     )
 
 
@@ -88,7 +91,21 @@ def list_snapshots(config: Config, *, store: str = DEFAULT_STORE) -> SnapshotLis
     """
     archive = open_archive(config, store)
     headers, problems = archive.snapshots()
-    return SnapshotList(archive.name, tuple(map(described, headers)), damaged_manifests(problems))
+    return SnapshotList(
+        archive.name, tuple(map(described, headers)), damaged_manifests(problems), tuple(ahead_of_time(headers))
+    )
+
+
+def ahead_of_time(headers: Iterable[Header]) -> Iterator[str]:
+    """What to say of snapshots by a clock that was wrong."""
+    now = dt.datetime.now(dt.UTC)
+    for header in headers:
+        if header.is_ahead(now):
+            told = f"Snapshot {header.id} says that it was made {header.created_at:%Y-%m-%d %H:%M} UTC, which cannot be"
+            if header.made_at < header.created_at:
+                yield f"{told}: the store wrote it {header.made_at:%Y-%m-%d %H:%M}, and it counts as of then."
+            else:
+                yield f"{told} yet, by the clock here: it is not the latest, and takes no other's place."
 
 
 def show(config: Config, snapshot: str, *, store: str = DEFAULT_STORE) -> SnapshotFiles:

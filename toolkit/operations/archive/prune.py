@@ -20,7 +20,7 @@ from toolkit.errors import ConfigurationError, LastSnapshotError, StoreError, Un
 from toolkit.models.loader import load_metadata
 from toolkit.operations.archive.backends import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.lacking import spared
-from toolkit.operations.archive.listing import SnapshotInfo, described
+from toolkit.operations.archive.listing import SnapshotInfo, ahead_of_time, described
 from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
 from toolkit.stores.archive_locks import LOCK_TTL, LockKind
 from toolkit.stores.catalogue import Catalogue
@@ -84,6 +84,7 @@ class PruneResult:
     moved_objects: int
     seconds: float
     kept_moves: tuple[KeptMoves, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def removed_snapshots(self) -> int:
@@ -204,7 +205,7 @@ class _Prune:
             "INSERT OR REPLACE INTO object VALUES (?, ?)",
             ((info.key, info.size) for info in self.archive.objects() if address_of(info.key) is not None),
         )
-        return self._result(verdicts)
+        return replace(self._result(verdicts), notes=tuple(ahead_of_time(headers)))
 
     def execute(self, plan: PruneResult, lock: Lock) -> None:
         """Remove manifests first, so that no snapshot ever names an object that is gone."""

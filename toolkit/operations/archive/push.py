@@ -15,6 +15,7 @@ import msgspec
 from toolkit.core.archive_manifest import FORMAT, OBJECT_GLOB, FileEntry, Header, Scope, new_snapshot_id
 from toolkit.core.durations import show_duration
 from toolkit.core.progress import Progress, Silent
+from toolkit.core.retention import CLOCKS_DIFFER
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError
@@ -122,6 +123,7 @@ class _Push:
         self._backends = Backends(config, store)
         self._metadata, self._specs = metadata, specs
         self._malformed: list[Finding] = []
+        self._ahead = dt.timedelta()
         self._others = other_databases(config, database) if options.move else []
 
     def plan(self) -> PushResult:
@@ -172,6 +174,7 @@ class _Push:
         note_checksums(self._catalogue)
         lock.require_still_there()
         header = self._write_snapshot(lock)
+        self._ahead = lock.ahead
         moved = self._move(header, lock) if self._options.move and header is not None else None
         sent, sent_bytes = self._catalogue.one("SELECT count(*), total(stored) FROM sent")
         return replace(
@@ -286,6 +289,9 @@ class _Push:
 
     def _notes(self) -> Iterator[str]:
         """The application may register its backends later than the metadata is loaded: this is no reason to refuse."""
+        if abs(self._ahead) > CLOCKS_DIFFER:
+            how = f"{show_duration(abs(self._ahead))} {'ahead of' if self._ahead > dt.timedelta() else 'behind'}"
+            yield f"The clock here is {how} that of the archive's store: set it, for snapshots go by their time."
         if self._options.move and not is_registered(self._store):
             yield (
                 f"No storage backend is registered as {self._store!r} where the metadata is loaded: an application "

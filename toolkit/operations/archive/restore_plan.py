@@ -15,7 +15,8 @@ from toolkit.core.parallel import in_order
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import UnknownNameError
-from toolkit.operations.archive import lacking
+from toolkit.operations.archive.filling import fill
+from toolkit.operations.archive.lacking import lacked
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
 from toolkit.operations.archive.sharing import present
@@ -44,6 +45,7 @@ class RestorePlan:
         self._require_backends()
         if self.run.database is not None and (self.run.directory is None or self.run.options.only):
             self._read_rows(self.run.database)
+        self._tell_lacking()
         rows = self.run.catalogue.stream(
             "SELECT id, tbl, col, key, line FROM entry ORDER BY tbl, col, key, coalesce(idx, 0), id"
         )
@@ -55,7 +57,6 @@ class RestorePlan:
                 self.run.targets.aim(*aim)
             if repair is not None:
                 self.run.catalogue.run("INSERT INTO repair (tbl, col, key, old, new) VALUES (?, ?, ?, ?, ?)", *repair)
-        self.run.findings += lacking.told(self.run.archive, self.run.header, self._is_asked_for)
         self._tell_empty_conditions()
         self.run.targets.tell_collisions()
         self.run.targets.look()
@@ -72,6 +73,12 @@ class RestorePlan:
                     key = json.dumps(cell.key, ensure_ascii=False)
                     for each in cell.references:
                         yield self.run.backends.location(each.backend, each.path), cell.table, cell.column, key
+
+    def _tell_lacking(self) -> None:
+        """What the snapshot lacks is taken from older ones, if that was asked for, or told."""
+        fills = self.run.options.fill_from_older
+        lacks = lacked(self.run.archive, self.run.header, self._is_asked_for, older_only=fills)
+        self.run.findings += [each.finding for each in (fill(self.run, lacks) if fills else lacks)]
 
     def _is_asked_for(self, file: Lacking) -> bool:
         """Whether a file that the snapshot lacks would be restored if it were there: its row is, if that matters."""

@@ -50,6 +50,7 @@ class RestoreRun:
     database: Database | None
     metadata: MetaData | None
     findings: list[Finding] = field(default_factory=list)
+    filled: dict[str, int] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop)
     specs: Mapping[str, TableSpec] = field(init=False)
     directory: SafeDirectory | None = field(init=False)
