@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.audit import AuditResult, audit
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotList, list_snapshots, show
     from toolkit.operations.archive.outcomes import Finding, Outcome
-    from toolkit.operations.archive.prune import KeptMoves, PruneResult, prune
+    from toolkit.operations.archive.prune import prune
+    from toolkit.operations.archive.prune_values import KeptMoves, PruneResult
     from toolkit.operations.archive.push import push
     from toolkit.operations.archive.push_values import PushOptions, PushResult
+    from toolkit.operations.archive.removal import remove
     from toolkit.operations.archive.restore import restore
     from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult
     from toolkit.operations.archive.verify import VerifyResult, verify
@@ -43,6 +45,7 @@ __all__ = [
     "list_snapshots",
     "prune",
     "push",
+    "remove",
     "restore",
     "show",
     "verify",
@@ -53,10 +56,10 @@ _MODULES = {
     "ArchiveBackend": "toolkit.models.archive_backend",
     "AuditResult": "toolkit.operations.archive.audit",
     "Finding": "toolkit.operations.archive.outcomes",
-    "KeptMoves": "toolkit.operations.archive.prune",
+    "KeptMoves": "toolkit.operations.archive.prune_values",
     "Outcome": "toolkit.operations.archive.outcomes",
     "Policy": "toolkit.core.retention",
-    "PruneResult": "toolkit.operations.archive.prune",
+    "PruneResult": "toolkit.operations.archive.prune_values",
     "PushOptions": "toolkit.operations.archive.push_values",
     "PushResult": "toolkit.operations.archive.push_values",
     "RestoreOptions": "toolkit.operations.archive.restore_values",
@@ -67,6 +70,7 @@ _MODULES = {
     "audit": "toolkit.operations.archive.audit",
     "list_snapshots": "toolkit.operations.archive.listing",
     "prune": "toolkit.operations.archive.prune",
+    "remove": "toolkit.operations.archive.removal",
     "push": "toolkit.operations.archive.push",
     "restore": "toolkit.operations.archive.restore",
     "show": "toolkit.operations.archive.listing",

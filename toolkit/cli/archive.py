@@ -317,6 +317,29 @@ def prune(
 
 
 @command()
+@click.argument("snapshots", metavar="SNAPSHOT...", nargs=-1, required=True)
+@store_option
+@click.option("--force", is_flag=True, help="Also what no other snapshot has.")
+@dry_run_option
+@json_option
+def remove(
+    ctx: click.Context, snapshots: tuple[str, ...], store: str, force: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Remove single snapshots.
+
+    By id, or the beginning of it; then the objects go that no other snapshot needs. Refused (exit code 3) if one has
+    files of rows that no newer snapshot has that stays. One whose manifest is damaged can be removed, too.
+    """
+    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.render_archive import show_prune
+    from toolkit.operations.archive.removal import remove as run
+
+    with progress_on_stderr() as progress:
+        result = run(ctx.obj, snapshots, store=store, force=force, dry_run=dry_run, progress=progress)
+    report(result, show_prune, as_json=as_json, done="" if dry_run else "The snapshots are removed")
+
+
+@command()
 @from_option(
     default=DEFAULT_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL."
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.audit import AuditResult
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotInfo, SnapshotList
     from toolkit.operations.archive.outcomes import Finding
-    from toolkit.operations.archive.prune import KeptMoves, PruneResult
+    from toolkit.operations.archive.prune_values import KeptMoves, PruneResult
     from toolkit.operations.archive.push_values import PushResult
     from toolkit.operations.archive.restore_values import RestoreResult
     from toolkit.operations.archive.verify import VerifyResult

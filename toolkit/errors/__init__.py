@@ -38,6 +38,7 @@ from toolkit.errors.files import (
     LastSnapshotError,
     LockLostError,
     MissingObjectError,
+    NeededSnapshotsError,
     SharedFilesError,
     StoreError,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "MissingDriverError",
     "MissingObjectError",
     "MissingParentError",
+    "NeededSnapshotsError",
     "PrivilegeError",
     "ReferencedRowsError",
     "RefusedRowError",

@@ -127,6 +127,20 @@ class LockLostError(ToolkitError):
         )
 
 
+class NeededSnapshotsError(ToolkitError):
+    """Snapshots that were to be removed, but have what no other one has; `reasons` says by id what."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, archive: str, reasons: Mapping[str, str]) -> None:
+        self.archive, self.reasons = archive, dict(reasons)
+        shown = "; ".join(f"{snapshot} {reason}" for snapshot, reason in reasons.items())
+        super().__init__(
+            f"{archive}: {shown}; nothing was removed.",
+            "Push first, so that a newer snapshot has them; or, if they are not to be had any more, add --force.",
+        )
+
+
 class LastSnapshotError(ToolkitError):
     """A policy that would remove every snapshot of its kind."""
 
