@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from toolkit.core.retention import Policy
     from toolkit.models.archive_backend import ArchiveBackend
     from toolkit.operations.archive.audit import AuditResult, audit
+    from toolkit.operations.archive.changes import Change, FileChange, SnapshotDiff, diff
+    from toolkit.operations.archive.finding import FileContent, FoundFiles, cat, find
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotList, list_snapshots, show
     from toolkit.operations.archive.outcomes import Finding, Outcome
     from toolkit.operations.archive.prune import prune
@@ -29,7 +31,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ArchiveBackend",
     "AuditResult",
+    "Change",
+    "FileChange",
+    "FileContent",
     "Finding",
+    "FoundFiles",
     "KeptMoves",
     "Outcome",
     "Policy",
@@ -38,10 +44,14 @@ __all__ = [
     "PushResult",
     "RestoreOptions",
     "RestoreResult",
+    "SnapshotDiff",
     "SnapshotFiles",
     "SnapshotList",
     "VerifyResult",
     "audit",
+    "cat",
+    "diff",
+    "find",
     "list_snapshots",
     "prune",
     "push",
@@ -55,6 +65,14 @@ __all__ = [
 _MODULES = {
     "ArchiveBackend": "toolkit.models.archive_backend",
     "AuditResult": "toolkit.operations.archive.audit",
+    "Change": "toolkit.operations.archive.changes",
+    "FileChange": "toolkit.operations.archive.changes",
+    "FileContent": "toolkit.operations.archive.finding",
+    "FoundFiles": "toolkit.operations.archive.finding",
+    "SnapshotDiff": "toolkit.operations.archive.changes",
+    "cat": "toolkit.operations.archive.finding",
+    "diff": "toolkit.operations.archive.changes",
+    "find": "toolkit.operations.archive.finding",
     "Finding": "toolkit.operations.archive.outcomes",
     "KeptMoves": "toolkit.operations.archive.prune_values",
     "Outcome": "toolkit.operations.archive.outcomes",

@@ -22,7 +22,7 @@ def nightly(world: Gallery, condition: str, numbers: range) -> list[str]:
     ids = []
     for number in numbers:
         world.photo(number, f"{number}", b"%d" % number)
-        day = {"photo": condition.format(day=f"'2024-01-{number:02}'", number=number)}
+        day = {"photo": condition.format(day=f"'2024-01-{number:02}'")}
         ids.append(str(world.push(where=day).snapshot))
     return ids
 
@@ -35,11 +35,9 @@ def test_snapshots_whose_conditions_differ_by_a_date_are_of_one_group(world: Gal
 
 
 def test_a_snapshot_of_rows_that_no_newer_one_has_stays(world: Gallery) -> None:
-    ids = nightly(
-        world, "created_at <> {day} AND id = {number}".replace("{number}", "id AND id BETWEEN 1 AND 9"), range(1, 3)
-    )
+    ids = nightly(world, "created_at <> {day} AND id < 9", range(1, 3))
     world.run("UPDATE photo SET created_at = '2024-01-03' WHERE id = 1")
-    ids += nightly(world, "created_at <> {day} AND id = id AND id BETWEEN 1 AND 9", range(3, 4))
+    ids += nightly(world, "created_at <> {day} AND id < 9", range(3, 4))
     assert len({each.group for each in world.prune(last=1, dry_run=True).snapshots}) == 1
     result = world.prune(last=1)
     assert reasons(result)[ids[1]] == ("has files of 1 row that no newer one has that stays",)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from toolkit.cli import archive_looking
+from toolkit.cli.archive_group import (
+    ARCHIVE,
+    archive,
+    command,
+    dry_run_option,
+    from_option,
+    jobs_option,
+    json_option,
+    store_option,
+)
 from toolkit.cli.options import (
-    DATABASE,
     STORE,
     TABLES,
-    Commands,
     duration,
-    general_options,
+    exclude_option,
     only_option,
     to_backend_option,
     where_option,
@@ -28,39 +35,8 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_STORE = "archive"
-
-
-store_option = click.option(
-    "--store",
-    "store",
-    default=_STORE,
-    show_default=True,
-    **STORE,
-    help="The archive: a configured store, a URL, or a directory's path.",
-)
-from_option = functools.partial(click.option, "--from", "source", **DATABASE)
-jobs_option = click.option(
-    "--jobs", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help="Files under way at once."
-)
-dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and write nothing.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-
-
-@click.group(cls=Commands)
-def archive() -> None:
-    """Keep files that rows point at in an object store."""
-
-
-def command(name: str | None = None) -> Callable[[F], click.Command]:
-    """A command of the group, with the options that all commands have."""
-
-    def register(function: F) -> click.Command:
-        return archive.command(name)(general_options(click.pass_context(function)))
-
-    return register
+# Those commands are in the same group.
+__all__ = ["archive", "archive_looking"]
 
 
 @command()
@@ -72,7 +48,7 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
     "--to",
     "--store",
     "store",
-    default=_STORE,
+    default=ARCHIVE,
     show_default=True,
     **STORE,
     help="The archive: a configured store, a URL, or a directory's path.",
@@ -85,6 +61,7 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
     "no such column, files last written so long ago.",
 )
 @where_option
+@exclude_option
 @click.option(
     "--move",
     is_flag=True,
@@ -105,6 +82,7 @@ def push(
     store: str,
     older_than: dt.timedelta | None,
     where: dict[str, tuple[str, ...]],
+    exclude: tuple[str, ...],
     move: bool,
     compress: bool,
     rehash: bool,
@@ -126,40 +104,18 @@ def push(
     options = PushOptions(older_than, move, compress, rehash, jobs)
     with progress_on_stderr() as progress:
         result = run(
-            ctx.obj, source, tables, store=store, where=where, options=options, dry_run=dry_run, progress=progress
+            ctx.obj,
+            source,
+            tables,
+            store=store,
+            where=where,
+            exclude=exclude,
+            options=options,
+            dry_run=dry_run,
+            progress=progress,
         )
     report(result, show_push, as_json=as_json, done="" if dry_run else "What was pushed is in the archive")
     return 0 if result.complete else EXIT_DIFFERENT
-
-
-@command("list")
-@store_option
-@json_option
-def list_(ctx: click.Context, store: str, as_json: bool) -> int:
-    """List the snapshots, oldest first."""
-    from toolkit.cli.output import print_json
-    from toolkit.cli.render_archive import show_snapshots
-    from toolkit.operations.archive.listing import list_snapshots
-
-    result = list_snapshots(ctx.obj, store=store)
-    print_json(result) if as_json else show_snapshots(result)
-    return EXIT_DIFFERENT if result.findings else 0
-
-
-@command()
-@click.argument("snapshot")
-@store_option
-@json_option
-def show(ctx: click.Context, snapshot: str, store: str, as_json: bool) -> None:
-    """Show the files of a snapshot.
-
-    SNAPSHOT is its id, the beginning of it, or `latest`.
-    """
-    from toolkit.cli.render_archive import show_files, show_files_as_json
-    from toolkit.operations.archive.listing import show as run
-
-    result = run(ctx.obj, snapshot, store=store)
-    show_files_as_json(result) if as_json else show_files(result)
 
 
 @command()

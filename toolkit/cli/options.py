@@ -111,6 +111,13 @@ def convert_option(command: F) -> F:
     )(command)
 
 
+def exclude_option(command: F) -> F:
+    """--exclude TABLE, as a tuple."""
+    return click.option(
+        "--exclude", multiple=True, metavar="TABLE", shell_complete=table_names, help="Not this table; may be repeated."
+    )(command)
+
+
 def only_option(command: F) -> F:
     """--only TABLE:CONDITION, as a mapping."""
     return click.option(

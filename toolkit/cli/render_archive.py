@@ -14,6 +14,8 @@ from toolkit.cli.render import plural, show_table
 
 if TYPE_CHECKING:
     from toolkit.operations.archive.audit import AuditResult
+    from toolkit.operations.archive.changes import SnapshotDiff
+    from toolkit.operations.archive.finding import FoundFiles
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotInfo, SnapshotList
     from toolkit.operations.archive.outcomes import Finding
     from toolkit.operations.archive.prune_values import KeptMoves, PruneResult
@@ -77,6 +79,36 @@ def show_snapshots(result: SnapshotList) -> None:
     show_findings(result.findings)
     for note in result.notes:
         say(note)
+
+
+def show_found(result: FoundFiles) -> None:
+    """A line for each file in each snapshot."""
+    for each in result.files:
+        say(
+            f"{each.snapshot} {each.made_at:%Y-%m-%d %H:%M:%S} {each.sha256[:12]} {each.size:>13,}  "
+            f"{each.table}.{each.column} {_key(each.key)}  {each.backend}:{each.path}"
+        )
+    show_findings(result.findings)
+    if not result.files:
+        say(f"No snapshot of {result.archive} has a file {result.text!r}.")
+
+
+def show_changes(result: SnapshotDiff) -> None:
+    """A line for each reference that differs, then how many do."""
+    for each in result.changes:
+        index = "" if each.index is None else f"[{each.index}]"
+        places = " → ".join(
+            f"{place.backend}:{place.path} ({place.sha256[:12]}, {place.size:,} bytes)"
+            for place in (each.old, each.new)
+            if place is not None
+        )
+        say(f"{each.change}: {each.table}.{each.column}{index} {_key(each.key)}  {places}")
+    counts = Counter(each.change for each in result.changes)
+    parts = [*(f"{count:,} {change}" for change, count in counts.items()), f"{result.same:,} the same"]
+    say(f"{result.archive}: {result.old.id} → {result.new.id}: {', '.join(parts)}.")
+    for snapshot in (result.old, result.new):
+        if snapshot.lacking:
+            say(f"Snapshot {snapshot.id} lacks {_files(snapshot.lacking)} that rows pointed at.")
 
 
 def show_files(result: SnapshotFiles) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import FileEntry, Header, Lacking, Scope
+from toolkit.errors import UnknownNameError
 from toolkit.operations.archive.backends import DEFAULT_STORE, open_archive
 from toolkit.operations.archive.outcomes import Finding, Outcome
 
@@ -83,17 +84,31 @@ def damaged_manifests(problems: dict[str, str]) -> tuple[Finding, ...]:
     )
 
 
-def list_snapshots(config: Config, *, store: str = DEFAULT_STORE) -> SnapshotList:
-    """The snapshots of an archive.
+def list_snapshots(config: Config, *, store: str = DEFAULT_STORE, of: str | None = None) -> SnapshotList:
+    """The snapshots of an archive, or those `of` a database alone.
 
     Raises:
+        UnknownNameError: it has none of that database.
         ToolkitError: the store cannot be read.
     """
     archive = open_archive(config, store)
     headers, problems = archive.snapshots()
+    headers = of_database(archive.name, headers, of)
     return SnapshotList(
         archive.name, tuple(map(described, headers)), damaged_manifests(problems), tuple(ahead_of_time(headers))
     )
+
+
+def of_database(archive: str, headers: Sequence[Header], name: str | None) -> tuple[Header, ...]:
+    """Those of a database of this name; without one, all.
+
+    Raises:
+        UnknownNameError: there are others, but none of it.
+    """
+    found = tuple(header for header in headers if name in (None, header.database))
+    if headers and not found:
+        raise UnknownNameError("snapshot of", str(name), {header.database for header in headers}, archive)
+    return found
 
 
 def ahead_of_time(headers: Iterable[Header]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from toolkit.core.archive_manifest import FORMAT, OBJECT_GLOB, FileEntry, Header
 from toolkit.core.durations import show_duration
 from toolkit.core.progress import Progress, Silent
 from toolkit.core.retention import CLOCKS_DIFFER
+from toolkit.core.tables import choose_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError
@@ -53,11 +54,12 @@ def push(
     *,
     store: str = DEFAULT_STORE,
     where: Conditions | None = None,
+    exclude: Collection[str] = (),
     options: PushOptions | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> PushResult:
-    """Archive every file that the rows of these tables (default: all that hold files) point at.
+    """Archive every file that the rows of these tables (default: all that hold files) point at, but those to `exclude`.
 
     A file that cannot be read is a finding and stops nothing. The snapshot is written when all else is there; if no
     row points at any file, none is. With `dry_run`, nothing is.
@@ -73,6 +75,10 @@ def push(
     database, archive = config.database(source), open_archive(config, store)
     older = None if options.older_than is None else show_duration(options.older_than)
     metadata = load_metadata(config.metadata, config.root)
+    if exclude:
+        # The snapshot is one of the tables that are left: another push that leaves out others is of other rows.
+        holding = [spec.name for spec in file_tables(metadata, tables)]
+        tables = [str(table.fullname) for table in choose_tables(metadata, holding, exclude)]
     specs = file_tables(metadata, tables, where)
     conditions = {spec.name: _on_one_line(spec.conditions) for spec in specs if spec.conditions}
     scope = Scope(tuple(sorted(set(tables))), dict(sorted(conditions.items())), older)
