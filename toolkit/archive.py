@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toolkit.models.archive_backend import ArchiveBackend
     from toolkit.operations.archive.audit import AuditResult, audit
     from toolkit.operations.archive.changes import Change, FileChange, SnapshotDiff, diff
+    from toolkit.operations.archive.erasing import ForgetResult, forget
     from toolkit.operations.archive.finding import FileContent, FoundFiles, cat, find
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotList, list_snapshots, show
     from toolkit.operations.archive.outcomes import Finding, Outcome
@@ -35,6 +36,7 @@ __all__ = [
     "FileChange",
     "FileContent",
     "Finding",
+    "ForgetResult",
     "FoundFiles",
     "KeptMoves",
     "Outcome",
@@ -52,6 +54,7 @@ __all__ = [
     "cat",
     "diff",
     "find",
+    "forget",
     "list_snapshots",
     "prune",
     "push",
@@ -68,6 +71,8 @@ _MODULES = {
     "Change": "toolkit.operations.archive.changes",
     "FileChange": "toolkit.operations.archive.changes",
     "FileContent": "toolkit.operations.archive.finding",
+    "ForgetResult": "toolkit.operations.archive.erasing",
+    "forget": "toolkit.operations.archive.erasing",
     "FoundFiles": "toolkit.operations.archive.finding",
     "SnapshotDiff": "toolkit.operations.archive.changes",
     "cat": "toolkit.operations.archive.finding",

@@ -137,6 +137,17 @@ def test_snapshots_are_compared_searched_and_removed(here: Path, capfd: pytest.C
     assert json.loads(out(capfd, "remove", first, "--force", "--json"))["snapshots"][0]["reasons"] == []
 
 
+def test_the_files_of_one_row_are_erased(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out(capfd, "push")
+    plan = out(capfd, "forget", "--row", "attachment:name = 'design.pdf'", "--dry-run")
+    assert "Would erase 1 file of 1 row in 1 snapshot: 1 object" in plan
+    assert "In the database still: 1 row" in plan
+    result = json.loads(out(capfd, "forget", "--row", "attachment:name = 'design.pdf'", "--json"))
+    assert (result["rows"], result["files"], result["removed_objects"]) == (1, 1, 1)
+    assert "erased" in out(capfd, "list")
+    assert "No row" in out(capfd, "forget", "--row", "attachment:name = 'nothing'", code=3)
+
+
 def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out(capfd, "push")
     (here / "todo.sqlite3").unlink()

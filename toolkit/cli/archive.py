@@ -13,16 +13,17 @@ from toolkit.cli.archive_group import (
     archive,
     command,
     dry_run_option,
+    exclude_option,
     from_option,
     jobs_option,
     json_option,
+    row_option,
     store_option,
 )
 from toolkit.cli.options import (
     STORE,
     TABLES,
     duration,
-    exclude_option,
     only_option,
     to_backend_option,
     where_option,
@@ -293,6 +294,30 @@ def remove(
     with progress_on_stderr() as progress:
         result = run(ctx.obj, snapshots, store=store, force=force, dry_run=dry_run, progress=progress)
     report(result, show_prune, as_json=as_json, done="" if dry_run else "The snapshots are removed")
+
+
+@command()
+@row_option
+@from_option(default=DEFAULT_DATABASE, show_default=True, help="The database whose rows are meant.")
+@store_option
+@dry_run_option
+@json_option
+def forget(
+    ctx: click.Context, rows: dict[str, tuple[str, ...]], source: str, store: str, dry_run: bool, as_json: bool
+) -> int:
+    """Erase the files of some rows from every snapshot.
+
+    A line stays in each that says of which row a file was erased, and when. Rows that are gone are found by their
+    keys. What another row has, too, stays for it: it is told, and the exit code is 3. Files of the live store stay.
+    """
+    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.render_archive import show_forgotten
+    from toolkit.operations.archive.erasing import forget as run
+
+    with progress_on_stderr() as progress:
+        result = run(ctx.obj, source, rows, store=store, dry_run=dry_run, progress=progress)
+    report(result, show_forgotten, as_json=as_json, done="" if dry_run else "What was erased is gone")
+    return 0 if result.rows and not result.findings else EXIT_DIFFERENT
 
 
 @command()

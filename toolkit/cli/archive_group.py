@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from toolkit.cli.options import DATABASE, STORE, Commands, general_options
+from toolkit.cli.options import DATABASE, STORE, Commands, by_table, general_options, table_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,3 +44,23 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
         return archive.command(name)(general_options(click.pass_context(function)))
 
     return register
+
+
+def exclude_option(command: F) -> F:
+    """--exclude TABLE, as a tuple."""
+    return click.option(
+        "--exclude", multiple=True, metavar="TABLE", shell_complete=table_names, help="Not this table; may be repeated."
+    )(command)
+
+
+def row_option(command: F) -> F:
+    """--row TABLE:CONDITION, as a mapping."""
+    return click.option(
+        "--row",
+        "rows",
+        multiple=True,
+        required=True,
+        metavar="TABLE:CONDITION",
+        callback=by_table,
+        help="Rows that meet a condition in the database's own SQL; may be repeated: all for one table hold together.",
+    )(command)

@@ -15,6 +15,7 @@ from toolkit.cli.render import plural, show_table
 if TYPE_CHECKING:
     from toolkit.operations.archive.audit import AuditResult
     from toolkit.operations.archive.changes import SnapshotDiff
+    from toolkit.operations.archive.erasing import ForgetResult
     from toolkit.operations.archive.finding import FoundFiles
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotInfo, SnapshotList
     from toolkit.operations.archive.outcomes import Finding
@@ -70,6 +71,8 @@ def show_snapshots(result: SnapshotList) -> None:
     ]
     if any(each.lacking for each in result.snapshots):
         columns.append(("lacks", [each.lacking or "" for each in result.snapshots]))
+    if any(each.erased for each in result.snapshots):
+        columns.append(("erased", [each.erased or "" for each in result.snapshots]))
     columns.append(("of", [_of(each) for each in result.snapshots]))
     if max(places.values(), default=0) > 1:
         columns.append(("at", [each.place or "" for each in result.snapshots]))
@@ -227,6 +230,24 @@ def _kept(kept: KeptMoves) -> str:
         f"own; or, if it is this database that was there before, add --adopt {kept.place} (and give it an `identity` "
         "in the configuration, if it is often elsewhere)."
     )
+
+
+def show_forgotten(result: ForgetResult) -> None:
+    """What was erased, and what stays of it."""
+    say(f"{result.archive}{' (dry run: nothing was erased)' if result.dry_run else ''}")
+    show_findings(result.findings)
+    for note in result.notes:
+        say(note)
+    if not result.rows:
+        say("No row that meets the condition is in any snapshot.")
+        return
+    would = "Would erase" if result.dry_run else "Erased"
+    say(
+        f"{would} {_files(result.files)} of {_rows(result.rows)} in {plural(len(result.snapshots), 'snapshot')}: "
+        f"{_objects(result.removed_objects)}, {result.removed_bytes:,} bytes, that nobody needs any more."
+    )
+    if result.rows_left:
+        say(f"In the database still: {_rows(result.rows_left)} of them; the next push archives what they point at.")
 
 
 def show_audit(result: AuditResult) -> None:

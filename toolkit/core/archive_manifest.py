@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 FORMAT = 2
 """Of manifests that lack files: a version that knows only 1 would take them for whole ones."""
+ERASED = "erased"
+"""The outcome of a file that a snapshot lacks because it was erased on purpose."""
 OBJECTS = "objects/"
 SNAPSHOTS = "snapshots/"
 _SUFFIX = ".jsonl.zst"
@@ -104,7 +106,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     `place` tells databases of one name apart (`DatabaseConnection.identity`); manifests of earlier versions have none.
     `lacking` counts references whose files could not be archived, or are not what their rows say; manifests of format 1
-    have none. `written_at` is no part of the manifest: when the store says that it was written.
+    have none. `erased` of them were archived, and taken out on purpose. `written_at` is no part of the manifest: when
+    the store says that it was written.
     """
 
     format: int = 1
@@ -119,6 +122,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     moved: bool = False
     place: str | None = None
     lacking: _Count = 0
+    erased: _Count = 0
     written_at: _Time | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:

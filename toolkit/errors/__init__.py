@@ -30,6 +30,7 @@ from toolkit.errors.databases import (
 )
 from toolkit.errors.files import (
     ArchiveBusyError,
+    ArchivedRowsError,
     CollidingFilesError,
     DamagedObjectError,
     ExistingFilesError,
@@ -68,6 +69,7 @@ __all__ = [
     "EXIT_USAGE",
     "AmbiguousMatchError",
     "ArchiveBusyError",
+    "ArchivedRowsError",
     "CancelledError",
     "ChangedSincePlanError",
     "CollationConflictError",

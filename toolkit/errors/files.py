@@ -127,6 +127,21 @@ class LockLostError(ToolkitError):
         )
 
 
+class ArchivedRowsError(ToolkitError):
+    """A row whose files were to be erased from an archive, but that points there itself."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, archive: str, table: str, column: str, key: Mapping[str, object]) -> None:
+        self.archive, self.table, self.column, self.key = archive, table, column, dict(key)
+        row = ", ".join(f"{name}={value}" for name, value in key.items())
+        super().__init__(
+            f"{table}.{column} {row} points at {archive} itself: without its file there, it would point at nothing; "
+            "nothing was erased.",
+            "Delete the row, or empty its column, then run again: rows that are gone are found by their keys.",
+        )
+
+
 class NeededSnapshotsError(ToolkitError):
     """Snapshots that were to be removed, but have what no other one has; `reasons` says by id what."""
 

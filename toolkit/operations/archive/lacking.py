@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolkit.core.archive_manifest import FileEntry, Header, Lacking
+from toolkit.core.archive_manifest import ERASED, FileEntry, Header, Lacking
 from toolkit.errors import StoreError
 from toolkit.operations.archive.checking import DIFFERS
 from toolkit.operations.archive.collecting import State
@@ -121,7 +121,7 @@ class _Lacks:
                     each.reason,
                 )
                 for each in self._archive.lacking(header)
-                if wanted(each)
+                if each.outcome != ERASED and wanted(each)
             ),
         )
 
@@ -191,6 +191,8 @@ class Lacked:
     def finding(self) -> Finding:
         """What to say of it."""
         file = self.file
+        if file.outcome == ERASED:
+            return Finding(Outcome.ERASED, file.table, file.column, file.key, reason=file.reason)
         has = f"snapshot {self.holder} has it: restore from there, too" if self.holder else "no other snapshot has it"
         reason = f"when it was made: {file.reason}; {has}"
         return Finding(Outcome.LACKING, file.table, file.column, file.key, file.backend, file.path, reason=reason)
@@ -213,12 +215,13 @@ def lacked(
     others = [each for each in archive.snapshots()[0] if each.id != header.id and _is_of_one_database(each, header)]
     older = [each for each in others if each.made_at <= header.made_at]
     newer = [each for each in others if each.made_at > header.made_at and not older_only]
+    erased = [Lacked(each, None) for each in archive.lacking(header) if each.outcome == ERASED and wanted(each)]
     with Catalogue(_SCHEMA) as catalogue:
         lacks = _Lacks(archive, catalogue)
         lacks.note(header, header.database, wanted)
         for each in (*reversed(older), *newer):
             lacks.find_in(each, header.database)
-        return [
+        return erased + [
             Lacked(
                 Lacking(
                     table=table,

@@ -21,7 +21,8 @@ class SnapshotInfo:
     """One snapshot: `files` references of rows, to `objects` of so many `bytes` in all.
 
     `place` tells databases of one name apart; snapshots of earlier versions have none. `lacking` counts references
-    whose files it lacks. `made_at` is what it counts as of: earlier than it says (`created_at`) if that cannot be.
+    whose files it lacks, `erased` those whose files were taken out of it on purpose. `made_at` is what it counts as of:
+    earlier than it says (`created_at`) if that cannot be.
     """
 
     id: str
@@ -35,6 +36,7 @@ class SnapshotInfo:
     moved: bool
     place: str | None
     lacking: int = 0
+    erased: int = 0
     made_at: dt.datetime | None = None
 
 
@@ -71,7 +73,8 @@ def described(header: Header) -> SnapshotInfo:
         header.bytes,
         header.moved,
         header.place,
-        header.lacking,
+        header.lacking - header.erased,
+        header.erased,
         header.made_at,
     )
 

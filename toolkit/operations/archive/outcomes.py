@@ -28,6 +28,8 @@ class Outcome(StrEnum):
     COLLIDES = "place of several files"
     UNWRITABLE = "unwritable"
     LACKING = "not in the snapshot"
+    ERASED = "erased"
+    SHARED = "content of another row, too"
     DAMAGED_MANIFEST = "damaged manifest"
     UNRECOGNISED = "unrecognised object"
 

@@ -105,7 +105,8 @@ def group_of(header: Header, origins: Origins) -> str:
 class Pruning:
     """Snapshots that go, and the objects that no other needs: what is needed and there stands in the catalogue.
 
-    `damaged` are the snapshots that go although their manifests cannot be read.
+    `damaged` are the snapshots that go although their manifests cannot be read; `left_out` says of a file of a push
+    that it is not to count.
     """
 
     archive: Archive
@@ -113,6 +114,7 @@ class Pruning:
     progress: Progress
     rows: Rows | None = None
     damaged: frozenset[str] = frozenset()
+    left_out: Callable[[str, FileEntry], bool] = lambda _, __: False
     released: tuple[str, ...] = ()
     kept_moves: tuple[KeptMoves, ...] = ()
 
@@ -170,7 +172,8 @@ class Pruning:
         return Origins.of(headers, self.rows.owner)
 
     def _keys(self, snapshot: str) -> Iterator[tuple[str]]:
-        return ((entry.address.key,) for entry in self.archive.entries(snapshot))
+        entries = self.archive.entries(snapshot)
+        return ((entry.address.key,) for entry in entries if not self.left_out(snapshot, entry))
 
     def _need(self, table: str, keys: Iterator[tuple[str]]) -> None:
         self.catalogue.run_many(f"INSERT OR IGNORE INTO {table} VALUES (?)", keys)
@@ -179,7 +182,7 @@ class Pruning:
         """Objects that rows point at, or may: only of the rows that were looked at is it known."""
         released, kept = [], Counter[tuple[str | None, tuple[str, ...]]]()
         for header, entries in self.archive.moved():
-            columns = self._note_moved(entries)
+            columns = self._note_moved(each for each in entries if not self.left_out(header.id, each))
             if self.rows is not None and origins.is_own(header):
                 # Another application's tables in the same database, or those of an earlier version of this one.
                 unknown = columns - self.rows.columns
