@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.erasing import ForgetResult, forget
     from toolkit.operations.archive.finding import FileContent, FoundFiles, cat, find
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotList, list_snapshots, show
+    from toolkit.operations.archive.orphans import OrphanResult, remove_orphans
     from toolkit.operations.archive.outcomes import Finding, Outcome
     from toolkit.operations.archive.prune import prune
     from toolkit.operations.archive.prune_values import KeptMoves, PruneResult
@@ -39,6 +40,7 @@ __all__ = [
     "ForgetResult",
     "FoundFiles",
     "KeptMoves",
+    "OrphanResult",
     "Outcome",
     "Policy",
     "PruneResult",
@@ -59,6 +61,7 @@ __all__ = [
     "prune",
     "push",
     "remove",
+    "remove_orphans",
     "restore",
     "show",
     "verify",
@@ -80,6 +83,8 @@ _MODULES = {
     "find": "toolkit.operations.archive.finding",
     "Finding": "toolkit.operations.archive.outcomes",
     "KeptMoves": "toolkit.operations.archive.prune_values",
+    "OrphanResult": "toolkit.operations.archive.orphans",
+    "remove_orphans": "toolkit.operations.archive.orphans",
     "Outcome": "toolkit.operations.archive.outcomes",
     "Policy": "toolkit.core.retention",
     "PruneResult": "toolkit.operations.archive.prune_values",

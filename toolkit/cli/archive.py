@@ -325,18 +325,47 @@ def forget(
     default=DEFAULT_DATABASE, show_default=True, help="The database whose rows point at files: a name, or a URL."
 )
 @store_option
+@click.option("--remove-orphans", is_flag=True, help="Remove files that no row of any configured database points at.")
+@click.option(
+    "--older-than",
+    metavar="DURATION",
+    callback=duration,
+    help="Of these only such as were written so long ago (12h, 7d, 6mo).  [default: 7d]",
+)
 @jobs_option
+@click.option("--dry-run", is_flag=True, help="With --remove-orphans: remove nothing.")
 @json_option
-def audit(ctx: click.Context, source: str, store: str, jobs: int, as_json: bool) -> int:
+def audit(
+    ctx: click.Context,
+    source: str,
+    store: str,
+    remove_orphans: bool,
+    older_than: dt.timedelta | None,
+    jobs: int,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     """Find rows without files, and files without rows.
 
-    No snapshot is needed, and nothing is written. The exit code is 3 when something has no counterpart.
+    No snapshot is needed, and nothing is written, unless --remove-orphans says so: not where another configured
+    database cannot be read, two stores share a place, or no row at all points at a store. The exit code is 3 when
+    something has no counterpart.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
-    from toolkit.cli.render_archive import show_audit
+    from toolkit.cli.output import print_json, progress_on_stderr, report
+    from toolkit.cli.render_archive import show_audit, show_orphans
     from toolkit.operations.archive.audit import audit as run
+    from toolkit.operations.archive.orphans import ORPHAN_AGE
+    from toolkit.operations.archive.orphans import remove_orphans as remove
 
+    if not remove_orphans:
+        if older_than is not None or dry_run:
+            raise click.UsageError("--older-than and --dry-run are for --remove-orphans.")
+        with progress_on_stderr() as progress:
+            result = run(ctx.obj, source, store=store, jobs=jobs, progress=progress)
+        print_json(result) if as_json else show_audit(result)
+        return 0 if result.clean else EXIT_DIFFERENT
+    age = ORPHAN_AGE if older_than is None else older_than
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, source, store=store, jobs=jobs, progress=progress)
-    print_json(result) if as_json else show_audit(result)
-    return 0 if result.clean else EXIT_DIFFERENT
+        done = remove(ctx.obj, source, store=store, older_than=age, jobs=jobs, dry_run=dry_run, progress=progress)
+    report(done, show_orphans, as_json=as_json, done="" if dry_run else "What was removed is gone")
+    return 0 if done.complete else EXIT_DIFFERENT

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toolkit.operations.archive.erasing import ForgetResult
     from toolkit.operations.archive.finding import FoundFiles
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotInfo, SnapshotList
+    from toolkit.operations.archive.orphans import OrphanResult
     from toolkit.operations.archive.outcomes import Finding
     from toolkit.operations.archive.prune_values import KeptMoves, PruneResult
     from toolkit.operations.archive.push_values import PushResult
@@ -252,6 +253,13 @@ def show_forgotten(result: ForgetResult) -> None:
 
 def show_audit(result: AuditResult) -> None:
     """A line for each live store, and every row or file without its counterpart."""
+    _show_stores(result)
+    show_findings(result.findings)
+    verdict = "Every row has its file, and every file a row" if result.clean else _counted(result.findings)
+    say(f"{result.source}: {verdict}. {result.seconds:.2f} s")
+
+
+def _show_stores(result: AuditResult) -> None:
     show_table(
         ("store", "rows", "files", "bytes", "without row", "bytes", "rows without file"),
         [
@@ -259,9 +267,21 @@ def show_audit(result: AuditResult) -> None:
             for each in result.backends
         ],
     )
+
+
+def show_orphans(result: OrphanResult) -> None:
+    """A line for each store, each file that goes, and all else that has no counterpart."""
+    _show_stores(result.audit)
+    would = "would be removed" if result.dry_run else "removed"
+    for each in result.removed[:_SHOWN]:
+        say(f"{would}: {each.place} ({each.size or 0:,} bytes): {each.reason}")
+    if len(result.removed) > _SHOWN:
+        say(f"{would}: {len(result.removed) - _SHOWN:,} more (--json shows all)")
     show_findings(result.findings)
-    verdict = "Every row has its file, and every file a row" if result.clean else _counted(result.findings)
-    say(f"{result.source}: {verdict}. {result.seconds:.2f} s")
+    younger = f"; {_files(result.younger)} without a row too young" if result.younger else ""
+    say(f"{result.source}: {_files(len(result.removed))}, {result.removed_bytes:,} bytes, {would}{younger}.")
+    if result.dry_run:
+        say("Run again without --dry-run to remove this.")
 
 
 def show_findings(findings: Sequence[Finding]) -> None:

@@ -73,9 +73,9 @@ class SharedFilesError(ToolkitError):
 
     exit_code = EXIT_DIFFERENT
 
-    def __init__(self, reason: str, advice: str) -> None:
+    def __init__(self, reason: str, advice: str, what: str = "moved") -> None:
         self.reason = reason
-        super().__init__(f"No file is moved: {reason}.", f"Nothing was changed. {advice}")
+        super().__init__(f"No file is {what}: {reason}.", f"Nothing was changed. {advice}")
 
 
 class FixtureError(ToolkitError):
