@@ -7,7 +7,7 @@ that one file, and nothing is ever written or removed outside a backend's direct
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -29,6 +29,10 @@ class LiveBackend(Protocol):
     name: str
     is_object_store: bool
     """Whether what is read of a file is one state of it, and a listing says of it all that a question would."""
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How often the store was asked, by kind, as far as that is known."""
 
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are: equal for two names of one place, also of different backends."""
@@ -113,6 +117,11 @@ class ObstoreBackend:
         self.is_object_store = access.root is None
         self._access = access
 
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How often the store was asked, by kind; a directory's are none."""
+        return self._access.requests.counts
+
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are."""
         return self._access.location(path)
@@ -163,6 +172,11 @@ class FsspecBackend:
         self._backend = backend
         self._fs = backend.fs
         self._secrets = secrets_in(getattr(self._fs, "storage_options", None) or {})
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """Nobody knows what its file system asks."""
+        return {}
 
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are."""

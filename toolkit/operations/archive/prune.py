@@ -65,7 +65,8 @@ def prune(
         result = run.plan(_Policy(run, policy).judge)
         if lock is not None:
             run.execute(result, lock)
-    return replace(result, dry_run=dry_run, seconds=time.perf_counter() - started)
+    requests, seconds = archive.store.requests, time.perf_counter() - started
+    return replace(result, dry_run=dry_run, requests=requests, seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)

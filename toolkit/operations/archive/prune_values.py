@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from toolkit.operations.archive.listing import SnapshotInfo
 
@@ -38,7 +39,7 @@ class PruneResult:
     """What was removed, or (`dry_run`) would be. Sizes are in bytes.
 
     `moved_objects` are in no snapshot that stays, but kept because rows were pointed at them; `kept_moves` says of
-    which it is not known whether the rows that were looked at are those.
+    which it is not known whether the rows that were looked at are those. `requests`: how often the archive was asked.
     """
 
     archive: str
@@ -52,6 +53,7 @@ class PruneResult:
     seconds: float
     kept_moves: tuple[KeptMoves, ...] = ()
     notes: tuple[str, ...] = ()
+    requests: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def removed_snapshots(self) -> int:

@@ -86,7 +86,7 @@ def push(
         run = _Push(config, database, archive, store, options, catalogue, metadata, specs, scope, progress or Silent())
         with nullcontext(None) if dry_run else archive.locked(LockKind.PUSH) as lock:
             result = run.plan() if lock is None else run.execute(lock)
-    return replace(result, seconds=time.perf_counter() - started)
+    return replace(result, seconds=time.perf_counter() - started, requests=run.requests)
 
 
 def _require_movable(config: Config, store: str, options: PushOptions) -> None:
@@ -131,6 +131,11 @@ class _Push:
         self._malformed: list[Finding] = []
         self._ahead = dt.timedelta()
         self._others = other_databases(config, database) if options.move else []
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """How often the stores were asked until now, by kind."""
+        return self._backends.requests(self._archive)
 
     def plan(self) -> PushResult:
         """Find out what is to be done; nothing is written, and no file is read."""

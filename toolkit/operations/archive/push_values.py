@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit.operations.archive.backends import JOBS
@@ -49,7 +50,7 @@ class PushResult:
     `objects` counts each live file once: those `unchanged` since the last snapshot, those that rows already point at
     in the archive (`archived`), and those `read` because nothing is known of them. Of these, `sent` were not in the
     archive; a dry run does not know. `moved` counts rows, `removed` live files. `notes` are sentences for whoever reads
-    this: what is not wrong, but will be if nothing is done about it.
+    this: what is not wrong, but will be if nothing is done about it. `requests`: how often stores were asked, by kind.
     """
 
     source: str
@@ -72,6 +73,7 @@ class PushResult:
     findings: tuple[Finding, ...] = ()
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    requests: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

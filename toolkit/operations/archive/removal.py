@@ -53,7 +53,8 @@ def remove(
         result = run.plan(_Named(archive, going, force).judge)
         if lock is not None:
             run.execute(result, lock)
-    return replace(result, dry_run=dry_run, seconds=time.perf_counter() - started)
+    requests, seconds = archive.store.requests, time.perf_counter() - started
+    return replace(result, dry_run=dry_run, requests=requests, seconds=seconds)
 
 
 def _chosen(archive: Archive, text: str, headers: Sequence[Header], problems: Mapping[str, str]) -> str:

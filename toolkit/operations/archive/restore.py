@@ -98,6 +98,7 @@ def _result(run: RestoreRun, repaired: Sequence[RowRepair] | None, started: floa
         findings=(*run.findings, *_failed(run)),
         seconds=time.perf_counter() - started,
         filled=run.filled,
+        requests=run.backends.requests(run.archive),
     )
 
 

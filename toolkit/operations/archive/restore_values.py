@@ -69,6 +69,7 @@ class RestoreResult:
     `database` and `scope` say which rows the snapshot is of. `files` counts places, each once: `written`, there already
     with the `same` content, or left as they are because they have `other` content. `mapping` is the file that says
     where in a directory each file of the snapshot is. `filled`: how many files came from which other snapshots.
+    `requests`: how often stores were asked, by kind.
     """
 
     archive: str
@@ -87,6 +88,7 @@ class RestoreResult:
     findings: tuple[Finding, ...]
     seconds: float
     filled: Mapping[str, int] = field(default_factory=dict)
+    requests: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -47,7 +47,8 @@ class VerifyResult:
     `files` and `bytes` are those of the snapshots, each object once; `read_data` says that each was read and hashed,
     `rows_of` which database's rows were looked at. The orphan check is skipped unless all snapshots were looked at
     and could be read, and nobody was pushing (`pushes` says who): objects of a push wait for their snapshot.
-    `incomplete` snapshots are as they were made, but lack files that rows pointed at then.
+    `incomplete` snapshots are as they were made, but lack files that rows pointed at then. `requests`: how often the
+    archive was asked, by kind.
     """
 
     archive: str
@@ -61,6 +62,7 @@ class VerifyResult:
     pushes: tuple[str, ...]
     seconds: float
     incomplete: tuple[Incomplete, ...] = ()
+    requests: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -118,6 +120,7 @@ def verify(
         tuple(pushes),
         elapsed,
         lacking,
+        archive.store.requests,
     )
 
 
