@@ -18,6 +18,7 @@ from toolkit.operations.archive.lacking import Incomplete
 from toolkit.operations.archive.listing import list_snapshots, show
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.stores.archive_locks import LOCK_TTL, LockKind, _host, take_lock
+from toolkit.stores.objects import ObjectStore
 
 
 def three_days(world: Gallery) -> list[str]:
@@ -374,6 +375,43 @@ def test_whoever_lost_its_lock_finds_out(world: Gallery) -> None:
         with pytest.raises(LockLostError):
             lock.require_still_there()
         assert world.archive.store.info(lock.key) is None
+
+
+def test_pushes_go_on_where_nothing_may_be_removed(world: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise StoreError("archive", "access was denied")
+
+    world.photo(1, "a", b"A")
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectStore, "delete", refused)
+        world.push()
+        key = _old_lock(world)
+        assert world.push().snapshot is not None
+        assert world.archive.store.info(key) is not None
+        for path in (world.folder / "locks").iterdir():
+            long_ago = time.time() - LOCK_TTL.total_seconds() - 60
+            os.utime(path, (long_ago, long_ago))
+        with pytest.raises(StoreError, match="access was denied"):
+            world.prune(last=1)
+        for path in (world.folder / "locks").iterdir():
+            os.utime(path, (long_ago, long_ago))
+    # By whoever may, they are removed as soon as they are void.
+    world.prune(last=1)
+    assert list((world.folder / "locks").iterdir()) == []
+
+
+def test_a_lock_that_was_not_renewed_in_time_is_lost_though_nobody_could_remove_it(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with take_lock(world.archive.store, LockKind.PRUNE) as lock:
+        lock.require()
+        monkeypatch.setattr(time, "time", lambda real=time.time: real() + LOCK_TTL.total_seconds() + 60)
+        with pytest.raises(LockLostError):
+            lock.require()
+        with pytest.raises(LockLostError):
+            lock.require_still_there()
+        monkeypatch.undo()
+        assert world.archive.store.info(lock.key) is not None
 
 
 def test_objects_that_rows_were_moved_to_stay_whatever_becomes_of_the_snapshots(world: Gallery) -> None:

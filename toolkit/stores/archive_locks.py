@@ -23,7 +23,7 @@ from typing import Annotated
 import msgspec
 
 from toolkit.core.workers import Worker
-from toolkit.errors import ArchiveBusyError, LockLostError, MissingObjectError, ToolkitError
+from toolkit.errors import ArchiveBusyError, LockLostError, MissingObjectError, StoreError, ToolkitError
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 
 LOCKS = "locks/"
@@ -109,6 +109,11 @@ class Lock:
     def renew(self) -> None:
         """Give a sign of life."""
         began = time.time()
+        if began - self._renewed > LOCK_TTL.total_seconds():
+            # Others may have taken it for void, also where they may not remove it.
+            self._lost = True
+        if self._lost:
+            return
         with suppress(ToolkitError):
             if self._store.info(self.key) is None:
                 self._lost = True
@@ -173,8 +178,9 @@ def _refuse_others(store: ObjectStore, own: str, kind: LockKind) -> None:
             void.append(lock.key)
         elif kind.excludes(holder.kind):
             raise ArchiveBusyError(store.name, holder.kind, holder.shown, lock.key, LOCK_TTL // dt.timedelta(minutes=1))
-    # Whoever comes to life again sees by this that its time was over.
-    store.delete(void)
+    # Whoever comes to life again sees by this, too, that its time was over. Not every user may remove objects.
+    with suppress(StoreError):
+        store.delete(void)
 
 
 def _is_void(lock: ObjectInfo, holder: _Holder, now: dt.datetime) -> bool:
