@@ -303,7 +303,7 @@ def remove(
 @dry_run_option
 @json_option
 def forget(
-    ctx: click.Context, rows: dict[str, tuple[str, ...]], source: str, store: str, dry_run: bool, as_json: bool
+    ctx: click.Context, row: dict[str, tuple[str, ...]], source: str, store: str, dry_run: bool, as_json: bool
 ) -> int:
     """Erase the files of some rows from every snapshot.
 
@@ -315,7 +315,7 @@ def forget(
     from toolkit.operations.archive.erasing import forget as run
 
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, source, rows, store=store, dry_run=dry_run, progress=progress)
+        result = run(ctx.obj, source, row, store=store, dry_run=dry_run, progress=progress)
     report(result, show_forgotten, as_json=as_json, done="" if dry_run else "What was erased is gone")
     return 0 if result.rows and not result.findings else EXIT_DIFFERENT
 

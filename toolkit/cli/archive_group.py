@@ -57,7 +57,6 @@ def row_option(command: F) -> F:
     """--row TABLE:CONDITION, as a mapping."""
     return click.option(
         "--row",
-        "rows",
         multiple=True,
         required=True,
         metavar="TABLE:CONDITION",

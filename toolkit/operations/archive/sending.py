@@ -186,8 +186,8 @@ class Sender:
             return
         if self._looked_at_again(item) != item:
             raise _ChangedError
-        # Two writes within a tick of the file system's clock leave the same time.
-        is_settled = item.modified is not None and time.time() - item.modified > SETTLED.total_seconds()
+        # Two writes within a tick of the file system's clock leave the same time, and some have none (0).
+        is_settled = bool(item.modified) and time.time() - (item.modified or 0) > SETTLED.total_seconds()
         if not is_settled and self._digest(item) != sha:
             raise _ChangedError
 
