@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.operations.archive_example import Gallery
 from toolkit.errors import ArchivedRowsError, ConditionError
@@ -114,7 +116,8 @@ def test_a_row_that_points_at_the_archive_itself_is_refused_until_it_is_gone(wor
 def test_a_snapshot_stays_in_its_place_when_it_is_written_anew(world: Gallery) -> None:
     world.photo(1, "a", SECRET)
     world.photo(2, "b", b"B")
-    first = str(world.push().snapshot)
+    # By a clock that was years ahead.
+    first = written_as(world, str(world.push().snapshot), created_at=dt.datetime(2199, 1, 1, tzinfo=dt.UTC))
     world.run("DELETE FROM photo WHERE id = 1")
     second = str(world.push().snapshot)
     before = [each.made_at for each in list_snapshots(world.config).snapshots]
@@ -122,6 +125,27 @@ def test_a_snapshot_stays_in_its_place_when_it_is_written_anew(world: Gallery) -
     after = list_snapshots(world.config).snapshots
     assert [each.id for each in after] == [first, second]
     assert [each.made_at for each in after] == before
+
+
+def test_what_another_database_s_rows_of_the_same_keys_have_stays(world: Gallery) -> None:
+    world.photo(1, "a", SECRET)
+    world.photo(2, "b", b"B")
+    own = str(world.push().snapshot)
+    other = f"{own[:-8]}{'0' * 8}"
+    entries = list(world.archive.entries(own))
+    header = structs.replace(world.archive.find(own), id=other, database="other", place="0" * 16)
+    world.archive.write_snapshot(header, entries)
+    result = erase(world, photo="id = 1")
+    assert (result.snapshots, result.removed_objects) == ((own,), 0)
+    assert [each.outcome for each in result.findings] == [Outcome.SHARED]
+    assert list(world.contents(other).values()) == [SECRET, b"B"]
+
+
+def written_as(world: Gallery, snapshot: str, **values: Any) -> str:
+    """The same snapshot with other words in its header."""
+    header, entries = world.archive.find(snapshot), list(world.archive.entries(snapshot))
+    world.archive.write_snapshot(structs.replace(header, **values), entries)
+    return snapshot
 
 
 @pytest.mark.parametrize("condition", ["title = 'no. 1'", "id IN (SELECT 1)"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 import time
 from typing import Any
 
@@ -234,6 +235,31 @@ def test_a_restore_takes_what_the_snapshot_lacks_from_an_older_one(world: Galler
     found = files_in(out) if to_directory else world.live_files()
     contents = {content for path, content in found.items() if not path.endswith(".jsonl")}
     assert contents == {b"A", b"B", b"whole"}
+
+
+def test_of_several_files_of_a_row_the_one_that_is_lacking_is_taken(world: Gallery) -> None:
+    for path in ("a", "b", "c"):
+        world.put(path, path.encode())
+    world.album("me", 1, "a", "b", "c")
+    world.push()
+    (world.live / "b").unlink()
+    world.push()
+    shutil.rmtree(world.live)
+    result = world.restore(fill_from_older=True)
+    assert (list(result.filled.values()), result.findings) == ([1], ())
+    assert world.live_files() == {"a": b"a", "b": b"b", "c": b"c"}
+
+
+def test_a_snapshot_from_the_future_makes_up_for_no_condition_s(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    first = str(world.push(where={"photo": "'2024-01-01' || id IN ('2024-01-011')"}).snapshot)
+    future = _aged(world, str(world.push().snapshot), -1500)
+    then = time.time() + 1500 * 86400
+    os.utime(world.folder / "snapshots" / f"{future}.jsonl.zst", (then, then))
+    last = str(world.push(where={"photo": "'2024-01-01' || id IN ('2024-01-012')"}).snapshot)
+    assert world.prune(last=1).removed_snapshots == 0
+    assert set(left(world)) == {first, last, future}
 
 
 def test_a_restore_of_an_old_snapshot_takes_nothing_from_a_newer_one(world: Gallery) -> None:
