@@ -20,6 +20,8 @@ from toolkit.config import Config, Store
 from toolkit.errors import MissingObjectError, StoreError
 from toolkit.operations.archive import collecting
 from toolkit.operations.archive.backends import Backends
+from toolkit.operations.archive.erasing import forget
+from toolkit.operations.archive.finding import cat, find
 from toolkit.stores.live import ObstoreBackend
 from toolkit.stores.objects import ObjectInfo
 
@@ -205,8 +207,9 @@ def test_a_push_of_nothing_new_lists_and_asks_for_no_single_file(
     stored: Callable[[str, str], Gallery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collecting, "SETTLED", dt.timedelta(hours=-1))
+    monkeypatch.setattr(collecting, "_LISTED_FROM", 4)
     world = stored("attachments", "s3")
-    count = 30
+    count = 5
     for number in range(count):
         write_live(world, f"{number} é", b"%d" % number)
     world.photos({number: f"{number} é" for number in range(count)})
@@ -216,12 +219,25 @@ def test_a_push_of_nothing_new_lists_and_asks_for_no_single_file(
     assert (again.unchanged, again.read) == (count, 0)
     assert again.requests == {"list": 1}
     # What is asked for singly has the time to the second: it is the same.
-    world.run(f"DELETE FROM photo WHERE id >= {collecting._LISTED_FROM - 1}")
+    world.run("DELETE FROM photo WHERE id > 2")
     few = world.push()
-    assert (few.unchanged, few.requests) == (collecting._LISTED_FROM - 1, {"head": collecting._LISTED_FROM - 1})
-    write_live(world, "3 é", b"changed")
-    changed = world.push()
-    assert (changed.read, changed.sent) == (1, 1)
+    assert (few.unchanged, few.requests) == (3, {"head": 3})
+    write_live(world, "2 é", b"changed")
+    assert (world.push().read, world.push().sent) == (1, 0)
+
+
+def test_files_are_found_erased_and_snapshots_removed_in_a_bucket(stored: Callable[[str, str], Gallery]) -> None:
+    world = stored("archive", "s3")
+    for number in range(3):
+        world.photo(number, f"{number}", b"%d" % number)
+    first, second = (str(world.push().snapshot) for _ in range(2))
+    assert b"".join(cat(world.config, "latest", "1").chunks) == b"1"
+    result = forget(world.config, "sqlite", {"photo": "id = 1"})
+    assert (result.snapshots, result.removed_objects) == (tuple(sorted((first, second))), 1)
+    assert {each.snapshot for each in find(world.config, "2").files} == {first, second}
+    assert not find(world.config, "1").files
+    assert world.remove(first).removed_objects == 0
+    assert world.verify(read_data=True).whole
 
 
 def test_a_listing_that_would_cost_more_than_to_ask_ends(
