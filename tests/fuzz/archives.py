@@ -32,6 +32,16 @@ COMMANDS = (
     "archive restore latest --from sqlite",
     "archive restore latest --from sqlite --overwrite --rowless",
     "archive audit --from sqlite",
+    "archive audit --from sqlite --remove-orphans --older-than 1d",
+    "archive restore latest --from sqlite --fill-from-older",
+    "archive restore latest --from sqlite --only photo:id=2 --to only",
+    "archive find a.txt",
+    "archive cat latest a.txt",
+    "archive diff FIRST latest",
+    "archive diff latest latest --json",
+    "archive remove FIRST --force",
+    "archive forget --from sqlite --row photo:id=1",
+    "archive forget --from sqlite --row photo:id=9 --json",
     "archive prune --keep-daily 1 --from sqlite",
     "archive prune --keep-within 1d --dry-run",
     "archive push --from sqlite",
@@ -115,8 +125,10 @@ class World:
     def run(self, command: str) -> str:
         """What a command says on its error output."""
         said = io.StringIO()
-        with chdir(self.root), redirect_stdout(io.StringIO()), redirect_stderr(said):
-            run([*command.split(), "--debug"])
+        first = min((self.root / ".toolkit" / "archive" / "snapshots").iterdir()).name.partition(".")[0]
+        # With a buffer: content is written there as it is.
+        with chdir(self.root), redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")), redirect_stderr(said):
+            run([*command.replace("FIRST", first).split(), "--debug"])
         return said.getvalue()
 
 

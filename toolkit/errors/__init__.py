@@ -30,6 +30,7 @@ from toolkit.errors.databases import (
 )
 from toolkit.errors.files import (
     ArchiveBusyError,
+    ArchivedRowsError,
     CollidingFilesError,
     DamagedObjectError,
     ExistingFilesError,
@@ -38,6 +39,7 @@ from toolkit.errors.files import (
     LastSnapshotError,
     LockLostError,
     MissingObjectError,
+    NeededSnapshotsError,
     SharedFilesError,
     StoreError,
 )
@@ -67,6 +69,7 @@ __all__ = [
     "EXIT_USAGE",
     "AmbiguousMatchError",
     "ArchiveBusyError",
+    "ArchivedRowsError",
     "CancelledError",
     "ChangedSincePlanError",
     "CollationConflictError",
@@ -92,6 +95,7 @@ __all__ = [
     "MissingDriverError",
     "MissingObjectError",
     "MissingParentError",
+    "NeededSnapshotsError",
     "PrivilegeError",
     "ReferencedRowsError",
     "RefusedRowError",

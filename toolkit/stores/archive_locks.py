@@ -23,7 +23,7 @@ from typing import Annotated
 import msgspec
 
 from toolkit.core.workers import Worker
-from toolkit.errors import ArchiveBusyError, LockLostError, MissingObjectError, ToolkitError
+from toolkit.errors import ArchiveBusyError, LockLostError, MissingObjectError, StoreError, ToolkitError
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 
 LOCKS = "locks/"
@@ -79,6 +79,8 @@ class Lock:
         self._store, self.key, self._content = store, key, content
         self._renewed = time.time()
         self._lost = False
+        self.ahead = dt.timedelta()
+        """How far the clock here was ahead of the store's when the lock was last looked at."""
 
     def require(self) -> None:
         """See that nobody can have taken the lock for void.
@@ -98,12 +100,20 @@ class Lock:
             LockLostError: somebody did.
         """
         with suppress(ToolkitError):
-            self._lost = self._lost or self._store.info(self.key) is None
+            found = self._store.info(self.key)
+            self._lost = self._lost or found is None
+            if found is not None:
+                self.ahead = dt.datetime.fromtimestamp(self._renewed, dt.UTC) - found.last_modified
         self.require()
 
     def renew(self) -> None:
         """Give a sign of life."""
         began = time.time()
+        if began - self._renewed > LOCK_TTL.total_seconds():
+            # Others may have taken it for void, also where they may not remove it.
+            self._lost = True
+        if self._lost:
+            return
         with suppress(ToolkitError):
             if self._store.info(self.key) is None:
                 self._lost = True
@@ -168,8 +178,9 @@ def _refuse_others(store: ObjectStore, own: str, kind: LockKind) -> None:
             void.append(lock.key)
         elif kind.excludes(holder.kind):
             raise ArchiveBusyError(store.name, holder.kind, holder.shown, lock.key, LOCK_TTL // dt.timedelta(minutes=1))
-    # Whoever comes to life again sees by this that its time was over.
-    store.delete(void)
+    # Whoever comes to life again sees by this, too, that its time was over. Not every user may remove objects.
+    with suppress(StoreError):
+        store.delete(void)
 
 
 def _is_void(lock: ObjectInfo, holder: _Holder, now: dt.datetime) -> bool:

@@ -116,12 +116,14 @@ class ObjectStoreClient(ObjectReader):
                 if source.error is not None:
                     raise source.error from None
                 raise
+        self._count_upload(source.count, part_bytes)
 
     def _put_once(self, key: str, content: bytes | memoryview, attributes: Mapping[str, str]) -> None:
         import obstore
 
         with self.translated(key):
             store, options = self.opened(create=True), self._options(attributes)
+            self._count("put")
             obstore.put(store, key, content, use_multipart=False, **options)
 
     def _put_whole(self, key: str, content: memoryview, attributes: Mapping[str, str], writer: str | None) -> None:
@@ -131,6 +133,11 @@ class ObjectStoreClient(ObjectReader):
             self._put_once(key, content, attributes)
             return
         self._put_parts(key, lambda: content, lambda: True, part_bytes, _PARTS_IN_FLIGHT, attributes, writer)
+        self._count_upload(len(content), part_bytes)
+
+    def _count_upload(self, size: int, part_bytes: int) -> None:
+        if self.root is None:
+            self.requests.add_upload(size, part_bytes)
 
     def _put_parts(
         self,
@@ -186,6 +193,7 @@ class ObjectStoreClient(ObjectReader):
 
         with self.translated(key):
             store, options = self.opened(create=True), self._options({_WRITER: writer})
+            self._count("put")
             try:
                 again(partial(obstore.put, store, key, content, mode="create", **options))
             except AlreadyExistsError:
@@ -199,11 +207,13 @@ class ObjectStoreClient(ObjectReader):
                 store = self.opened()
                 if store is None:
                     continue
+                self._count("delete")
                 with self._perhaps_missing():
                     again(partial(_delete, store, batch))
                     continue
                 # Some stores stop at the first that is missing.
                 for key in batch:
+                    self._count("delete")
                     with self._perhaps_missing():
                         again(partial(_delete, store, [key]))
 
@@ -215,6 +225,7 @@ class ObjectStoreClient(ObjectReader):
         import obstore
 
         with self.translated(key), suppress(FileNotFoundError):
+            self._count("head")
             found = again(partial(obstore.get, self.opened(), key, options={"head": True}))
             return found.attributes.get(_WRITER)
         return None

@@ -7,7 +7,7 @@ that one file, and nothing is ever written or removed outside a backend's direct
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -27,6 +27,12 @@ class LiveBackend(Protocol):
 
     key: str
     name: str
+    is_object_store: bool
+    """Whether what is read of a file is one state of it, and a listing says of it all that a question would."""
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How often the store was asked, by kind, as far as that is known."""
 
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are: equal for two names of one place, also of different backends."""
@@ -108,7 +114,13 @@ class ObstoreBackend:
     def __init__(self, key: str, access: ObjectStoreClient) -> None:
         self.key = key
         self.name = access.name
+        self.is_object_store = access.root is None
         self._access = access
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How often the store was asked, by kind; a directory's are none."""
+        return self._access.requests.counts
 
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are."""
@@ -156,9 +168,15 @@ class FsspecBackend:
     def __init__(self, key: str, backend: Any) -> None:
         self.key = key
         self.name = f"backend {key}"
+        self.is_object_store = False
         self._backend = backend
         self._fs = backend.fs
         self._secrets = secrets_in(getattr(self._fs, "storage_options", None) or {})
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """Nobody knows what its file system asks."""
+        return {}
 
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError
 from toolkit.stores import locations
 from toolkit.stores.chunks import CHUNK_BYTES, cut, first_bytes
+from toolkit.stores.requests import Requests
 from toolkit.stores.store_errors import (
     BROKEN,
     NO_BUCKET,
@@ -55,6 +56,8 @@ class ObjectReader:
         self.directory = directory
         self.root = Path(store.prefix or "/") if isinstance(store, LocalStore) else directory
         """The directory of this machine that it is, if it is one."""
+        self.requests = Requests()
+        """How often a store that is no directory was asked."""
         self._secrets = secrets_in(getattr(store, "config", None) or {})
 
     @property
@@ -72,6 +75,7 @@ class ObjectReader:
 
         with self.translated(key):
             store = self.opened()
+            self._count("head")
             with self._perhaps_missing():
                 return None if store is None else _info(obstore.head(store, key))
         return None
@@ -157,6 +161,15 @@ class ObjectReader:
         return self._store
 
     def _listed(self, folder: str) -> Iterator[ObjectInfo]:
+        count = 0
+        try:
+            for batch in self._batches(folder):
+                count += len(batch)
+                yield from map(_info, batch)
+        finally:
+            self.requests.add_listing(count)
+
+    def _batches(self, folder: str) -> Iterator[Any]:
         import obstore
 
         last, failures = None, 0
@@ -165,13 +178,17 @@ class ObjectReader:
             try:
                 with self.translated():
                     for batch in listed:
-                        yield from map(_info, batch)
+                        yield batch
                         last, failures = batch[-1]["path"], 0
                     return
             except StoreError as error:
                 failures += 1
                 if failures > RESUMES or error.problem != BROKEN:
                     raise
+
+    def _count(self, kind: str) -> None:
+        if self.root is None:
+            self.requests.add(kind)
 
     def _read_file(self, key: str) -> Iterator[bytes]:
         """A file of this machine, window by window: obstore's own stream of one has pieces of 8 KiB, and 160 MB/s."""
@@ -194,6 +211,7 @@ class ObjectReader:
         store = self.opened()
         if store is None:
             raise MissingObjectError(self.name, key)
+        self._count("get")
         part = {"offset": position} if end is None else (position, end)
         options: dict[str, Any] = {"range": part, "if_match": tag} if position or end else {}
         return obstore.get(store, key, options=options)  # type: ignore[arg-type]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import OBJECT_GLOB
@@ -59,12 +59,13 @@ class BackendAudit:
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """Each live store, and every row or file without its counterpart."""
+    """Each live store, and every row or file without its counterpart; how often the stores were asked, by kind."""
 
     source: str
     backends: tuple[BackendAudit, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    requests: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
@@ -98,7 +99,9 @@ def audit(
             found = list(run.compare(key, problem))
             findings += found
             backends.append(run.summed(key, place, problem, found))
-    return AuditResult(database.name, tuple(backends), tuple(findings), time.perf_counter() - started)
+    return AuditResult(
+        database.name, tuple(backends), tuple(findings), time.perf_counter() - started, run.backends.requests()
+    )
 
 
 @dataclass

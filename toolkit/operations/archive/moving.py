@@ -254,7 +254,7 @@ class Mover:
 
 
 # A file that is not what its row says is not taken for it.
-_IS_MOVABLE = "state IN (?, ?) AND coalesce(said_size, size) = size"
+_IS_MOVABLE = "state IN (?, ?) AND coalesce(said_size, size) = size AND differs IS NULL"
 _MOVABLE = f"SELECT DISTINCT tbl, col, key FROM file JOIN live USING (backend, path) WHERE {_IS_MOVABLE}"
 _MOVABLE_STATES = (State.SENT, State.UNCHANGED)
 

@@ -97,6 +97,8 @@ def _result(run: RestoreRun, repaired: Sequence[RowRepair] | None, started: floa
         mapping=None if run.directory is None else f"{run.directory.name}/{run.mapping}",
         findings=(*run.findings, *_failed(run)),
         seconds=time.perf_counter() - started,
+        filled=run.filled,
+        requests=run.backends.requests(run.archive),
     )
 
 

@@ -32,6 +32,8 @@ CREATE TABLE entry (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, idx IN
 CREATE INDEX entry_row ON entry (tbl, col, key);
 -- Rows as they are now, of those columns that the snapshot has.
 CREATE TABLE cell (tbl TEXT, col TEXT, key TEXT, held TEXT, PRIMARY KEY (tbl, col, key)) WITHOUT ROWID;
+-- Rows that are gone, but meet the condition by their keys.
+CREATE TABLE gone (tbl TEXT, key TEXT, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
 CREATE TABLE repair (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, old TEXT, new TEXT);
 """
 SCHEMA += targets.SCHEMA
@@ -50,6 +52,8 @@ class RestoreRun:
     database: Database | None
     metadata: MetaData | None
     findings: list[Finding] = field(default_factory=list)
+    filled: dict[str, int] = field(default_factory=dict)
+    untold: dict[str, str] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop)
     specs: Mapping[str, TableSpec] = field(init=False)
     directory: SafeDirectory | None = field(init=False)

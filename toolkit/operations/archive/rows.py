@@ -61,6 +61,7 @@ class Reference:
     metadata: msgspec.Raw
     raw: msgspec.Raw
     origin: tuple[str, str] | None = None
+    checksum: str | None = None
 
     @property
     def home(self) -> tuple[str, str]:
@@ -215,7 +216,14 @@ def _reference(raw: msgspec.Raw, backend: str | None) -> Reference:
     metadata = fields.get("metadata")
     plain = one_line(bytes(metadata)) if metadata is not None and bytes(metadata) != b"null" else msgspec.Raw(b"{}")
     return Reference(
-        key, path, _text(fields, "content_type"), _number(fields, "size"), plain, one_line(bytes(raw)), _origin(plain)
+        key,
+        path,
+        _text(fields, "content_type"),
+        _number(fields, "size"),
+        plain,
+        one_line(bytes(raw)),
+        _origin(plain),
+        _checksum(fields),
     )
 
 
@@ -231,6 +239,14 @@ def _number(fields: Mapping[str, msgspec.Raw], name: str) -> int | None:
     except msgspec.DecodeError:
         return None
     return found
+
+
+def _checksum(fields: Mapping[str, msgspec.Raw]) -> str | None:
+    """A checksum, too, is only used to compare with."""
+    try:
+        return _text(fields, "checksum")
+    except msgspec.DecodeError:
+        return None
 
 
 def _origin(metadata: msgspec.Raw) -> tuple[str, str] | None:
