@@ -15,6 +15,7 @@ from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import age_column, read_cells
 
 if TYPE_CHECKING:
+    from toolkit.core.file_properties import Properties
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
@@ -33,6 +34,8 @@ CREATE INDEX file_row ON file (tbl, col, key);
 CREATE TABLE live (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, state TEXT, size INTEGER, modified REAL, etag TEXT,
     sha TEXT, stored INTEGER, outcome TEXT, reason TEXT, UNIQUE (backend, path));
 CREATE INDEX live_state ON live (state, id);
+-- What a live store keeps with a file beside its content, as JSON (`Properties`).
+CREATE TABLE kept (backend TEXT, path TEXT, properties TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 -- What lies in the archive; `stored` of an object that the last snapshots say how large it is as zstd.
 CREATE TABLE object (key TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
 CREATE TABLE packed (key TEXT PRIMARY KEY, stored INTEGER) WITHOUT ROWID;
@@ -71,6 +74,7 @@ class _Examined:
     stored: int | None = None
     outcome: Outcome | None = None
     reason: str | None = None
+    properties: Properties | None = None
 
 
 @dataclass
@@ -191,6 +195,12 @@ class Collector:
                 found.reason,
                 found.id,
             )
+            if found.properties is not None:
+                self.catalogue.run(
+                    "INSERT INTO kept SELECT backend, path, ? FROM live WHERE id = ?",
+                    found.properties.text,
+                    found.id,
+                )
             self.progress.advance(1)
         if self.older_than is not None:
             # Seconds before the year 1 are still seconds.
@@ -210,8 +220,8 @@ class Collector:
         modified = info.last_modified.timestamp()
         known = None if self.rehash else self._known(backend, path, info.size, modified, info.etag)
         if known is None:
-            return _Examined(number, State.READ, info.size, modified, info.etag)
-        return _Examined(number, State.UNCHANGED, info.size, modified, info.etag, *known)
+            return _Examined(number, State.READ, info.size, modified, info.etag, properties=info.properties)
+        return _Examined(number, State.UNCHANGED, info.size, modified, info.etag, *known, properties=info.properties)
 
     def _known(
         self, backend: str, path: str, size: int, modified: float, etag: str | None

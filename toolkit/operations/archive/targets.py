@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SCHEMA = """
 -- What is to be where, each once. `state`: '' is to be looked at, then what was found, then what was done.
 CREATE TABLE target (id INTEGER PRIMARY KEY, location TEXT, backend TEXT, path TEXT, sha TEXT, compressed INTEGER,
-    size INTEGER, content_type TEXT, state TEXT, outcome TEXT, reason TEXT, UNIQUE (location, sha));
+    size INTEGER, properties TEXT, state TEXT, outcome TEXT, reason TEXT, UNIQUE (location, sha));
 -- `pointed`: the row points there now.
 CREATE TABLE use (entry INTEGER, target INTEGER, pointed INTEGER);
 CREATE INDEX use_target ON use (target);
@@ -63,7 +63,7 @@ class Targets:
             backend, path = "", self._file_name(entry)
             location = path
         self.catalogue.run(
-            "INSERT OR IGNORE INTO target (location, backend, path, sha, compressed, size, content_type, state) "
+            "INSERT OR IGNORE INTO target (location, backend, path, sha, compressed, size, properties, state) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, '')",
             location,
             backend,
@@ -71,7 +71,7 @@ class Targets:
             entry.sha256,
             entry.address.compressed,
             entry.size,
-            entry.content_type,
+            entry.to_write.text,
         )
         (target,) = self.catalogue.one("SELECT id FROM target WHERE (location, sha) = (?, ?)", location, entry.sha256)
         self.catalogue.run("INSERT INTO use VALUES (?, ?, ?)", number, target, is_pointed_at)
