@@ -212,7 +212,7 @@ class _Push:
                 OBJECT_GLOB,
             )
             require_apart(self._backends, self._metadata, (key for (key,) in named))
-            require_readable(self._others, self._metadata)
+            require_readable(self._others, self._metadata, "--move")
         self._collector.archive_contents(self._database.name, self._place, self._scope)
         self._collector.examine(self._now)
         return self._result()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,10 @@ SCHEMA += targets.SCHEMA
 
 @dataclass
 class RestoreRun:
-    """One restore of a snapshot. `database` is the one whose rows point at the files, with the models of its tables."""
+    """One restore of a snapshot. `database` is the one whose rows point at the files, with the models of its tables.
+
+    `others` are the other databases of the configuration, whose rows may point at the same files.
+    """
 
     archive: Archive
     header: Header
@@ -49,6 +52,7 @@ class RestoreRun:
     backends: Backends
     database: Database | None
     metadata: MetaData | None
+    others: Sequence[Database] = ()
     findings: list[Finding] = field(default_factory=list)
     stop: Stop = field(default_factory=Stop)
     specs: Mapping[str, TableSpec] = field(init=False)

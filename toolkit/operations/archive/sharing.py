@@ -61,8 +61,8 @@ def _is_same(one: Database, other: Database) -> bool:
     return False
 
 
-def require_readable(databases: Iterable[Database], metadata: MetaData) -> None:
-    """See that it can be told what the rows of these databases point at.
+def require_readable(databases: Iterable[Database], metadata: MetaData, option: str) -> None:
+    """See that it can be told what the rows of these databases point at; `option` is what asks for that.
 
     Raises:
         SharedFilesError: of one it cannot.
@@ -76,7 +76,7 @@ def require_readable(databases: Iterable[Database], metadata: MetaData) -> None:
                 f"the rows of database {database.name!r} may point at live files, but cannot be read: "
                 f"{error.fact.rstrip('.')}",
                 "Make it readable, take it out of the configuration if it has nothing to do with these files, or leave "
-                "out --move.",
+                f"out {option}.",
             ) from error
 
 

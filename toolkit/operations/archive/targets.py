@@ -29,16 +29,18 @@ CREATE TABLE target (id INTEGER PRIMARY KEY, location TEXT, backend TEXT, path T
 CREATE TABLE use (entry INTEGER, target INTEGER, pointed INTEGER);
 CREATE INDEX use_target ON use (target);
 CREATE INDEX use_entry ON use (entry);
--- Rows that point now at places where a file of other content is.
-CREATE TABLE pointer (location TEXT, tbl TEXT, col TEXT, key TEXT);
+-- Rows that point now at places where files are to be written, or that have other content; the size that a row says.
+CREATE TABLE pointer (location TEXT, tbl TEXT, col TEXT, key TEXT, size INTEGER);
 CREATE INDEX pointer_location ON pointer (location);
 CREATE TABLE name (name TEXT PRIMARY KEY, is_file INTEGER) WITHOUT ROWID;
 """
-_IS_OTHERS = (
-    "EXISTS (SELECT 1 FROM pointer WHERE pointer.location = target.location AND NOT EXISTS (SELECT 1 FROM use "
+_OTHERS = (
+    "FROM pointer WHERE pointer.location = target.location AND NOT EXISTS (SELECT 1 FROM use "
     "JOIN entry ON entry.id = use.entry WHERE use.target = target.id "
-    "AND (entry.tbl, entry.col, entry.key) = (pointer.tbl, pointer.col, pointer.key)))"
+    "AND (entry.tbl, entry.col, entry.key) = (pointer.tbl, pointer.col, pointer.key))"
 )
+# Location, table, column, key as JSON, and the size that the row says.
+Pointer = tuple[str, str, str, str, int | None]
 NEW, SAME, OTHER, DONE, FAILED = "to be written", "same", "other content", "written", "failed"
 
 
@@ -140,21 +142,41 @@ class Targets:
             return number, FAILED, Outcome.UNWRITABLE, error.fact
         return number, OTHER, Outcome.KEPT, f"a file of {info.size} bytes with other content is there"
 
-    def overwrite(self, pointers: Iterable[tuple[str, str, str, str]]) -> None:
-        """Replace files of other content, too, but none that a row points at whose file is not restored there.
+    def heed(self, pointers: Iterable[Pointer]) -> None:
+        """Leave out files that other rows would read which have lost one of another size: theirs had that name.
 
-        `pointers` are all rows that point at files: location, table, column and key as JSON.
+        `pointers` are all rows that point at files. A row of the same key may be in another database.
         """
         self.catalogue.run_many(
-            "INSERT INTO pointer VALUES (?, ?, ?, ?)",
+            "INSERT INTO pointer VALUES (?, ?, ?, ?, ?)",
             (
                 each
                 for each in pointers
-                if self.catalogue.one("SELECT 1 FROM target WHERE state = ? AND location = ?", OTHER, each[0])
+                if self.catalogue.one(
+                    "SELECT 1 FROM target WHERE state IN (?, ?) AND location = ?", NEW, OTHER, each[0]
+                )
             ),
         )
         self.catalogue.run(
-            f"UPDATE target SET state = ?, outcome = NULL, reason = NULL WHERE state = ? AND NOT {_IS_OTHERS}",
+            "UPDATE target SET state = ?, outcome = ?, reason = ? WHERE state = ? "
+            f"AND EXISTS (SELECT 1 {_OTHERS} AND pointer.size <> target.size)",
+            FAILED,
+            Outcome.COLLIDES,
+            "another row points there, by which its file has another size, so that it was not written (restore to "
+            "another place: --to-backend, --to)",
+            NEW,
+        )
+
+    @property
+    def are_others_there(self) -> bool:
+        """Whether there are files of other content in some of the places."""
+        return self.catalogue.one("SELECT 1 FROM target WHERE state = ?", OTHER) is not None
+
+    def overwrite(self) -> None:
+        """Replace files of other content, too, but none that a row points at whose file is not restored there."""
+        self.catalogue.run(
+            "UPDATE target SET state = ?, outcome = NULL, reason = NULL WHERE state = ? "
+            f"AND NOT EXISTS (SELECT 1 {_OTHERS})",
             NEW,
             OTHER,
         )
