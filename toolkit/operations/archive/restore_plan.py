@@ -84,7 +84,7 @@ class RestorePlan:
                     for cell in read_cells(connection, spec):
                         row = cell.table, cell.column, json.dumps(cell.key, ensure_ascii=False)
                         for each in cell.references:
-                            yield self.run.backends.location(each.backend, each.path), *row, each.size
+                            yield self.run.backends.location(each.backend, each.path), *row, bytes(each.raw).decode()
 
     def _is_asked_for(self, file: Lacking) -> bool:
         """Whether a file that the snapshot lacks would be restored if it were there: its row is, if that matters."""

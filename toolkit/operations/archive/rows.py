@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer.sources import Source
 
 AGE_COLUMN = "created_at"
+_STATE = ("size", "last_modified", "etag", "checksum")
 _TIMES = (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 
 
@@ -241,6 +242,13 @@ def _number(fields: Mapping[str, msgspec.Raw], name: str) -> int | None:
 def _origin(metadata: msgspec.Raw) -> tuple[str, str] | None:
     found = _place(metadata)
     return None if found is None else (found.backend, found.filename)
+
+
+def said_of(reference: msgspec.Raw) -> dict[str, str]:
+    """What a reference says of its file's state, as JSON: of two that differ in any of it, one was written later."""
+    fields = _FIELDS.decode(reference)
+    said = {name: bytes(fields[name]).decode() for name in _STATE if name in fields}
+    return {name: text for name, text in said.items() if text != "null"}
 
 
 def properties_before(metadata: msgspec.Raw) -> Properties | None:
