@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_a_file_whose_row_writes_its_name_in_another_case_has_a_row_where_that_i
 
 @pytest.mark.parametrize("said", [{"size": 6}, {"size": 3, "last_modified": 1.5}, {"etag": "x"}, {}])
 def test_a_name_that_a_new_row_has_lost_is_given_no_file_of_an_earlier_row(
-    world: Gallery, said: dict[str, object]
+    world: Gallery, said: dict[str, Any]
 ) -> None:
     world.photo(1, "a", b"old", etag="o")
     world.push()

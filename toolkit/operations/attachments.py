@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,17 @@ from toolkit.core.archive_manifest import address_of
 from toolkit.core.file_properties import Properties, decode_properties
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_parallel
 from toolkit.core.plan import FileCopy
-from toolkit.errors import CollidingFilesError, DamagedObjectError, ToolkitError
+from toolkit.errors import CollidingFilesError, ConfigurationError, DamagedObjectError, ToolkitError
 from toolkit.operations.archive.backends import JOBS, Backends
 from toolkit.operations.archive.rows import file_columns, narrow, read_cells
+from toolkit.operations.archive.sharing import present
 from toolkit.stores.catalogue import Catalogue
 from toolkit.stores.client import client_for
 from toolkit.stores.live import ObstoreBackend
 
 if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
     from toolkit.config import Config
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
@@ -32,6 +36,8 @@ _SCHEMA = """
 CREATE TABLE file (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, is_archived INTEGER, origin TEXT, target TEXT,
     properties TEXT, UNIQUE (backend, path));
 CREATE INDEX file_target ON file (target);
+-- Where rows of the source have files that would be overwritten by others'.
+CREATE TABLE others (location TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID;
 """
 EVERY = ""
 """Stands for all backends that no store of their own is named for."""
@@ -150,6 +156,7 @@ def copy_files(
     config: Config,
     origin: Connection,
     specs: Sequence[TableSpec],
+    metadata: MetaData,
     stores: str | Mapping[str, str],
     *,
     overwrite: bool,
@@ -158,13 +165,14 @@ def copy_files(
 ) -> FileCopy:
     """Copy the files of these tables' rows that a store lacks, each under its own name.
 
+    `metadata` has all tables: their rows' own files are in nobody's way.
     `stores` is one store, or one for each backend (`EVERY`: for all others). Files that rows were moved to in an
     archive stay there. A file that cannot be copied is told, and stops nothing; one of other content is replaced only
     with `overwrite`.
 
     Raises:
         UnknownNameError, StoreError: there is no such store or backend, or its settings cannot be used.
-        CollidingFilesError: several files would be one in a store.
+        CollidingFilesError: several files would be one in a store, or take the place of another row's at the source.
     """
     named = {EVERY: stores} if isinstance(stores, str) else stores
     run = _Copy(Backends(config), {key: _opened(config, store) for key, store in named.items()}, overwrite, dry_run)
@@ -180,6 +188,7 @@ def copy_files(
         archived = set_archived_aside(catalogue)
         _require_backends(run, catalogue)
         _refuse_collisions(catalogue)
+        _refuse_places_of_others(run, catalogue, origin, metadata)
         (files,) = catalogue.one("SELECT count(*) FROM file")
         progress.step(f"copy files to {run.name}", files)
         rows = catalogue.pages(
@@ -216,6 +225,30 @@ def _refuse_collisions(catalogue: Catalogue) -> None:
         "origin",
         "Give each backend a store of its own (--attachments BACKEND=STORE for each), or rename one of the files.",
     )
+
+
+def _refuse_places_of_others(run: _Copy, catalogue: Catalogue, origin: Connection, metadata: MetaData) -> None:
+    """Refuse files that would go where rows of the source, synced or not, have others: the store is a live one."""
+    tables: list[TableSpec] = []
+    for name in metadata.tables:
+        # One that cannot be read by key is in nobody's archive; those that hold no files are none of these.
+        with suppress(ConfigurationError):
+            tables += present(origin, metadata, [name])
+    for spec in tables:
+        for reference in (each for cell in read_cells(origin, spec) for each in cell.references):
+            location = run.backends.location(reference.backend, reference.path)
+            if catalogue.one("SELECT 1 FROM file WHERE target = ? AND origin <> target", location):
+                name = f"{reference.backend}:{reference.path!r}"
+                catalogue.run("INSERT OR IGNORE INTO others VALUES (?, ?)", location, name)
+    found = catalogue.all(
+        "SELECT target, backend, path, name FROM file JOIN others ON location = target WHERE origin <> target "
+        "ORDER BY target, backend, path LIMIT ?",
+        NAMED,
+    )
+    if found:
+        (count,) = catalogue.one("SELECT count(*) FROM others")
+        places = {target: [f"{key}:{path!r}", name] for target, key, path, name in found}
+        raise CollidingFilesError(places, count, "Name a store that is no live store of these rows.")
 
 
 def refuse_collisions(catalogue: Catalogue, location: str, content: str, advice: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -99,9 +99,9 @@ def anywhere(path: str) -> str:
     return f"{UNKNOWN}{path.strip('/')}"
 
 
-def present(connection: Connection, metadata: MetaData) -> Iterator[TableSpec]:
+def present(connection: Connection, metadata: MetaData, tables: Sequence[str] = ()) -> Iterator[TableSpec]:
     """The tables of files that a database has, with those columns that it has: it may be at another revision."""
-    for spec in file_tables(metadata):
+    for spec in file_tables(metadata, tables):
         names = connection.column_names(spec)
         if names is None:
             continue
