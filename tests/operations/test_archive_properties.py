@@ -14,6 +14,7 @@ from msgspec import structs
 from tests.operations import databases
 from tests.operations.archive_example import Gallery, gallery
 from tests.operations.gallery import metadata
+from tests.servers.azurite import AzureServer
 from toolkit.config import Config, Store
 from toolkit.core.file_properties import Properties
 from toolkit.operations.archive.backends import Backends
@@ -98,6 +99,14 @@ def test_a_store_with_a_place_for_it_gets_what_the_row_says_of_a_local_file(
     restored = world.restore(backend="other")
     assert (restored.findings, world.rows()[1]["backend"]) == ((), "other")
     assert attributes(world, "other", "a") == {"Content-Type": "a/b", "Cache-Control": "private", "n": "1"}
+
+
+def test_azure_gets_metadata_under_the_names_that_it_takes(alone: Config, azure_server: AzureServer) -> None:
+    azure_server.create_container("properties")
+    store = Store("attachments", "az://properties", options=azure_server.options)
+    world = gallery(replace(alone, stores={**alone.stores, "attachments": store}), "sqlite")
+    live(world).write("a", [b"A"], properties=Properties({**HEADERS, "Doc_Id": "1", "x-dashed": "2"}))
+    assert attributes(world, path="a") == {**HEADERS, "doc_id": "1"}
 
 
 def test_a_manifest_of_an_earlier_version_gives_what_the_row_said(invoices: Gallery) -> None:

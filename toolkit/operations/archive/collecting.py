@@ -197,7 +197,7 @@ class Collector:
             )
             if found.properties is not None:
                 self.catalogue.run(
-                    "INSERT INTO kept SELECT backend, path, ? FROM live WHERE id = ?",
+                    "INSERT OR REPLACE INTO kept SELECT backend, path, ? FROM live WHERE id = ?",
                     found.properties.text,
                     found.id,
                 )
