@@ -18,6 +18,7 @@ from tests.servers.azurite import AzureServer
 from toolkit.config import Config, Store
 from toolkit.core.file_properties import Properties
 from toolkit.operations.archive.backends import Backends
+from toolkit.operations.archive.collecting import Collector
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
@@ -64,6 +65,28 @@ def test_an_object_comes_back_from_the_archive_as_it_was(invoices: Gallery, move
         invoices.archive.remove_snapshots([first.snapshot or ""])
     assert invoices.restore().findings == ()
     assert (attributes(invoices), invoices.rows()) == (HEADERS, before)
+
+
+def test_every_file_of_a_snapshot_has_them_however_the_store_is_asked(
+    alone: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = gallery(alone, "sqlite", attachments="memory://")
+    for number in range(26):
+        world.photo(number, f"{number}", None)
+        live(world).write(f"{number}", [b"%d" % number], properties=Properties(HEADERS))
+
+    def kept() -> list[dict[str, str] | None]:
+        entries = world.archive.entries(world.push().snapshot or "")
+        return [None if each.properties is None else each.properties.attributes for each in entries]
+
+    assert kept() == [HEADERS] * 26
+    assert kept() == [HEADERS] * 26
+    look = Collector._examine
+    monkeypatch.setattr(Collector, "_examine", lambda self, row: replace(look(self, row), properties=None))
+    # By the last snapshot, and by the store where there is none.
+    assert kept() == [HEADERS] * 26
+    world.archive.remove_snapshots(world.archive.snapshot_ids())
+    assert kept() == [HEADERS] * 26
 
 
 def test_an_object_goes_with_its_row_to_another_store_as_it_is(invoices: Gallery) -> None:

@@ -69,13 +69,13 @@ class CollidingFilesError(ToolkitError):
 
 
 class SharedFilesError(ToolkitError):
-    """Live files that were to be removed or overwritten, but that others may need; `reason` says whose they may be."""
+    """Live files that were to be removed, but that others may need; `reason` says whose they may be."""
 
     exit_code = EXIT_DIFFERENT
 
-    def __init__(self, reason: str, advice: str) -> None:
+    def __init__(self, reason: str, advice: str, what: str = "moved") -> None:
         self.reason = reason
-        super().__init__(f"Others may need these files: {reason}.", f"Nothing was changed. {advice}")
+        super().__init__(f"No file is {what}: {reason}.", f"Nothing was changed. {advice}")
 
 
 class FixtureError(ToolkitError):

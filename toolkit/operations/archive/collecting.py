@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ CREATE TABLE damaged (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE sent (key TEXT PRIMARY KEY, stored INTEGER) WITHOUT ROWID;
 -- What the last snapshots say of a live file.
 CREATE TABLE known (backend TEXT, path TEXT, size INTEGER, modified REAL, etag TEXT, sha TEXT, stored INTEGER,
-    PRIMARY KEY (backend, path)) WITHOUT ROWID;
+    properties TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 """
 # A store finds a file also under a path with slashes around it, which it does not list so.
 LISTED_PATH = "trim(path, '/')"
@@ -164,7 +165,7 @@ class Collector:
         limit = (header.created_at - _SETTLED).timestamp()
         try:
             entries = list_of_known(self.archive, header.id, limit)
-            self.catalogue.run_many("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
+            self.catalogue.run_many("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?, ?)", entries)
         except StoreError:
             self.catalogue.run("DELETE FROM known")
             return
@@ -196,11 +197,7 @@ class Collector:
                 found.id,
             )
             if found.properties is not None:
-                self.catalogue.run(
-                    "INSERT OR REPLACE INTO kept SELECT backend, path, ? FROM live WHERE id = ?",
-                    found.properties.text,
-                    found.id,
-                )
+                self._keep(found.id, found.properties)
             self.progress.advance(1)
         if self.older_than is not None:
             # Seconds before the year 1 are still seconds.
@@ -222,6 +219,39 @@ class Collector:
         if known is None:
             return _Examined(number, State.READ, info.size, modified, info.etag, properties=info.properties)
         return _Examined(number, State.UNCHANGED, info.size, modified, info.etag, *known, properties=info.properties)
+
+    def complete_properties(self) -> None:
+        """Note what live stores keep with the files of a snapshot, where the look at them did not say it.
+
+        It is what the last snapshot says of a file that is unchanged; others are asked for.
+        """
+        self.catalogue.run(
+            "INSERT OR IGNORE INTO kept SELECT backend, path, known.properties FROM live JOIN known "
+            "USING (backend, path) WHERE state = ? AND known.properties NOT NULL",
+            State.UNCHANGED,
+        )
+        rows = self.catalogue.pages(
+            "SELECT id, backend, path FROM live WHERE state IN (?, ?) AND (backend, path) NOT IN "
+            "(SELECT backend, path FROM kept) AND id > ? ORDER BY id",
+            State.SENT,
+            State.UNCHANGED,
+        )
+        for number, properties in in_parallel(self._properties, rows, self.jobs):
+            if properties is not None:
+                self._keep(number, properties)
+
+    def _properties(self, row: tuple[int, str, str]) -> tuple[int, Properties | None]:
+        """What a file is given by its row is better than no snapshot."""
+        number, backend, path = row
+        with suppress(ToolkitError):
+            info = self.backends.get(backend).info(path)
+            return number, None if info is None else info.properties
+        return number, None
+
+    def _keep(self, number: int, properties: Properties) -> None:
+        self.catalogue.run(
+            "INSERT OR REPLACE INTO kept SELECT backend, path, ? FROM live WHERE id = ?", properties.text, number
+        )
 
     def _known(
         self, backend: str, path: str, size: int, modified: float, etag: str | None
@@ -278,7 +308,9 @@ def list_of_known(archive: Archive, snapshot: str, limit: float) -> Iterator[tup
     """What a snapshot says of the live files that had been left alone for a while when it saw them."""
     for entry in archive.entries(snapshot):
         if entry.modified is not None and entry.modified <= limit:
-            yield (entry.backend, entry.path, entry.size, entry.modified, entry.etag, entry.sha256, entry.stored)
+            properties = None if entry.properties is None else entry.properties.text
+            place = entry.backend, entry.path
+            yield *place, entry.size, entry.modified, entry.etag, entry.sha256, entry.stored, properties
 
 
 def _parents(headers: Sequence[Header], database: str, place: str, scope: Scope) -> list[Header]:

@@ -212,7 +212,7 @@ class _Push:
                 OBJECT_GLOB,
             )
             require_apart(self._backends, self._metadata, (key for (key,) in named))
-            require_readable(self._others, self._metadata, "--move")
+            require_readable(self._others, self._metadata)
         self._collector.archive_contents(self._database.name, self._place, self._scope)
         self._collector.examine(self._now)
         return self._result()
@@ -231,6 +231,7 @@ class _Push:
         )
         sender.send()
         sender.require_arrived()
+        self._collector.complete_properties()
         lock.require_still_there()
         header = self._write_snapshot(lock)
         moved = self._move(header, lock) if self._options.move and header is not None else None

@@ -71,7 +71,7 @@ class RestorePlan:
         others: Sequence[Database] = ()
         if self.run.options.overwrite and self.run.targets.are_others_there:
             others = self.run.others
-            require_readable(others, self.run.metadata, "--overwrite")
+            require_readable(others, self.run.metadata, "--overwrite", "overwritten")
         self.run.targets.heed(self._pointers((self.run.database, *others), self.run.metadata))
         if self.run.options.overwrite:
             self.run.targets.overwrite()

@@ -61,8 +61,10 @@ def _is_same(one: Database, other: Database) -> bool:
     return False
 
 
-def require_readable(databases: Iterable[Database], metadata: MetaData, option: str) -> None:
-    """See that it can be told what the rows of these databases point at; `option` is what asks for that.
+def require_readable(
+    databases: Iterable[Database], metadata: MetaData, option: str = "--move", what: str = "moved"
+) -> None:
+    """See that it can be told what the rows of these databases point at; `option` asks for files to be `what`.
 
     Raises:
         SharedFilesError: of one it cannot.
@@ -77,6 +79,7 @@ def require_readable(databases: Iterable[Database], metadata: MetaData, option: 
                 f"{error.fact.rstrip('.')}",
                 "Make it readable, take it out of the configuration if it has nothing to do with these files, or leave "
                 f"out {option}.",
+                what,
             ) from error
 
 
