@@ -291,8 +291,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
         by_outcome.setdefault(finding.outcome, []).append(finding)
     for outcome, found in by_outcome.items():
         for finding in found[:_SHOWN]:
-            reason = f": {finding.reason}" if finding.reason else ""
-            say(f"{outcome}: {finding.place}{reason}")
+            say(": ".join(filter(None, (outcome, finding.place, finding.reason))))
         if len(found) > _SHOWN:
             say(f"{outcome}: {len(found) - _SHOWN:,} more (--json shows all)")
 

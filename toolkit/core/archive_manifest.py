@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from toolkit.core.file_properties import Properties, properties_of_row
 from toolkit.core.retention import CLOCKS_DIFFER
 
 T = TypeVar("T")
@@ -174,7 +175,8 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One file that a row points at. `index` is its place in a column of several files.
 
     `reference` is what the column held, to the letter; `modified` (seconds) and `etag` are what the live store said of
-    it. `stored` is the object's size as zstd in the archive; None: it lies there plain.
+    it. `stored` is the object's size as zstd in the archive; None: it lies there plain. `properties` are what the live
+    store kept with it; manifests of earlier versions have none.
     """
 
     table: str
@@ -192,6 +194,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     etag: str | None
     metadata: msgspec.Raw
     reference: msgspec.Raw
+    properties: Properties | None = None
 
     def __post_init__(self) -> None:
         _decoded(bytes(self.reference), _Reference)
@@ -200,6 +203,12 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     def address(self) -> Address:
         """Where in the archive its content is."""
         return Address(self.sha256, self.stored is not None)
+
+    @property
+    def to_write(self) -> Properties:
+        """What is to be written with it, wherever it goes."""
+        by_row = properties_of_row(self.content_type, bytes(self.metadata))
+        return (self.properties or Properties()).completed(by_row)
 
     @property
     def bytes_stored(self) -> int:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.config import Store
+from toolkit.core.file_properties import Properties, acceptable
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError
 from toolkit.stores.chunks import Source
-from toolkit.stores.object_reader import ObjectReader, walk
+from toolkit.stores.object_reader import WRITER, ObjectReader, walk
 from toolkit.stores.opening import name_of, opened
 from toolkit.stores.store_errors import (
     BROKEN,
@@ -39,8 +40,6 @@ _DELETED_AT_ONCE = 1000
 # Content that is in memory already goes in parts so much larger: each request costs the store time of its own. For
 # 1 GB in files of 50 MiB, OpenStack Swift needs 12.7 s of processor time in parts of 5 MiB, 9 s in parts of 16 MiB.
 _LARGER = 4
-# User metadata of an object that only one may create: says whose write it was when the answer to it was lost.
-_WRITER = "toolkitwriter"
 
 
 class ObjectStoreClient(ObjectReader):
@@ -74,22 +73,35 @@ class ObjectStoreClient(ObjectReader):
         chunks: Iterable[bytes] | memoryview,
         *,
         size: int | None = None,
-        content_type: str | None = None,
+        properties: Properties | None = None,
         writer: str | None = None,
     ) -> None:
         """Store an object, in place of what has the key; nobody ever sees a part of it.
 
         More than a part goes in several, a few of them at a time. An error of `chunks` is raised as it is, and what
         was there stays. `size` is the number of bytes that must come; a `memoryview` is the whole content and is
-        neither copied nor counted. `writer` is kept with an object of several parts, by which a write whose answer was
-        lost is known again.
+        neither copied nor counted. Of `properties`, what there is a place for is kept, too. `writer` is kept with an
+        object of several parts, by which a write whose answer was lost is known again.
 
         Raises:
             StoreError: it cannot be written, or there were more or fewer bytes.
         """
+        properties = properties or Properties()
+        self._write(key, chunks, size, properties.attributes or {}, writer)
+        if self.root is not None and properties.mode is not None:
+            with self.translated(key):
+                (self.root / key.strip("/")).chmod(properties.mode)
+
+    def _write(
+        self,
+        key: str,
+        chunks: Iterable[bytes] | memoryview,
+        size: int | None,
+        attributes: Mapping[str, str],
+        writer: str | None,
+    ) -> None:
         from toolkit.core.streams import read_ahead
 
-        attributes = {"Content-Type": content_type} if content_type else {}
         if isinstance(chunks, memoryview):
             self._put_whole(key, chunks, attributes, writer)
             return
@@ -152,7 +164,7 @@ class ObjectStoreClient(ObjectReader):
         import obstore
 
         if writer:
-            attributes = {**attributes, _WRITER: writer}
+            attributes = {**attributes, WRITER: writer}
         upload = partial(
             obstore.put,
             path=key,
@@ -192,7 +204,7 @@ class ObjectStoreClient(ObjectReader):
         from obstore.exceptions import AlreadyExistsError
 
         with self.translated(key):
-            store, options = self.opened(create=True), self._options({_WRITER: writer})
+            store, options = self.opened(create=True), self._options({WRITER: writer})
             self._count("put")
             try:
                 again(partial(obstore.put, store, key, content, mode="create", **options))
@@ -219,7 +231,10 @@ class ObjectStoreClient(ObjectReader):
 
     def _options(self, attributes: Mapping[str, str]) -> dict[str, Any]:
         # A directory has no place for them.
-        return {"attributes": attributes} if attributes and self.root is None else {}
+        if not attributes or self.root is not None:
+            return {}
+        taken = acceptable(attributes, identifiers=type(self.opened()).__name__ == "AzureStore")
+        return {"attributes": taken} if taken else {}
 
     def _writer(self, key: str) -> str | None:
         import obstore
@@ -227,7 +242,7 @@ class ObjectStoreClient(ObjectReader):
         with self.translated(key), suppress(FileNotFoundError):
             self._count("head")
             found = again(partial(obstore.get, self.opened(), key, options={"head": True}))
-            return found.attributes.get(_WRITER)
+            return found.attributes.get(WRITER)
         return None
 
     @contextmanager

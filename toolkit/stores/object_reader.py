@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit.core.file_properties import STORAGE_CLASS, Properties
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError
 from toolkit.stores import locations
 from toolkit.stores.chunks import CHUNK_BYTES, cut, first_bytes
@@ -32,16 +33,22 @@ if TYPE_CHECKING:
 _WINDOW_BYTES = 4 << 20
 # How obstore calls a file of a directory until it is complete.
 _UNFINISHED = re.compile(r"#\d+$")
+WRITER = "toolkitwriter"
+"""User metadata of an object that only one may create: says whose write it was when the answer to it was lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object as a store lists it: its size in bytes, when it was last written, and the store's tag of its state."""
+    """An object as a store lists it: its size in bytes, when it was last written, and the store's tag of its state.
+
+    `properties` are known of one that was asked for by itself.
+    """
 
     key: str
     size: int
     last_modified: datetime
     etag: str | None = None
+    properties: Properties | None = None
 
 
 class ObjectReader:
@@ -77,7 +84,14 @@ class ObjectReader:
             store = self.opened()
             self._count("head")
             with self._perhaps_missing():
-                return None if store is None else _info(obstore.head(store, key))
+                if store is None:
+                    return None
+                if self.root is not None:
+                    found = obstore.head(store, key)
+                    return _info(found, Properties(mode=permissions((self.root / key.strip("/")).stat().st_mode)))
+                # The same request as obstore's `head`, whose answer leaves attributes out.
+                result = obstore.get(store, key, options={"head": True})
+                return _info(result.meta, Properties(_kept(result.attributes)))
         return None
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -251,5 +265,14 @@ def walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) ->
                     yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
-def _info(meta: Any) -> ObjectInfo:
-    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"])
+def permissions(mode: int) -> int:
+    """Of a file's mode, what its owner, its group and others may do."""
+    return mode & 0o777
+
+
+def _kept(attributes: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in attributes.items() if name not in (STORAGE_CLASS, WRITER)}
+
+
+def _info(meta: Any, properties: Properties | None = None) -> ObjectInfo:
+    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"], properties)

@@ -36,6 +36,10 @@ _BY_TEXT: Mapping[str, tuple[str, str]] = {
         "access is denied",
         "Check the credentials, and what they are allowed to do there.",
     ),
+    "501 Not Implemented|<Code>NotImplemented": (
+        "it does not have what was asked of it (501 Not Implemented): conditional writes, or what is set of it",
+        "Use a store with writes If-None-Match, and without server_side_encryption or checksum_algorithm it lacks.",
+    ),
     NO_BUCKET.pattern: ("there is no such bucket", "Check its name, or create it."),
     "BadScheme": ("it is not reached over https", "If it may be plain http, set allow_http = true for the store."),
     "dns error|lookup address|NameResolution": ("its host is not known", "Check the endpoint, and the network."),

@@ -17,6 +17,7 @@ from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import age_column, read_cells
 
 if TYPE_CHECKING:
+    from toolkit.core.file_properties import Properties
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
@@ -36,6 +37,8 @@ CREATE INDEX file_row ON file (tbl, col, key);
 CREATE TABLE live (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, state TEXT, size INTEGER, modified REAL, etag TEXT,
     sha TEXT, stored INTEGER, outcome TEXT, reason TEXT, digests TEXT, UNIQUE (backend, path));
 CREATE INDEX live_state ON live (state, id);
+-- What a live store keeps with a file beside its content, as JSON (`Properties`).
+CREATE TABLE kept (backend TEXT, path TEXT, properties TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 -- What lies in the archive; `stored` of an object that the last snapshots say how large it is as zstd.
 CREATE TABLE object (key TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
 CREATE TABLE packed (key TEXT PRIMARY KEY, stored INTEGER) WITHOUT ROWID;
@@ -46,7 +49,7 @@ CREATE TABLE seen (backend TEXT, path TEXT, size INTEGER, modified REAL, etag TE
     WITHOUT ROWID;
 -- What the last snapshots say of a live file.
 CREATE TABLE known (backend TEXT, path TEXT, size INTEGER, modified REAL, etag TEXT, sha TEXT, stored INTEGER,
-    PRIMARY KEY (backend, path)) WITHOUT ROWID;
+    properties TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 """
 # A store finds a file also under a path with slashes around it, which it does not list so.
 LISTED_PATH = "trim(path, '/')"
@@ -80,6 +83,7 @@ class _Examined:
     stored: int | None = None
     outcome: Outcome | None = None
     reason: str | None = None
+    properties: Properties | None = None
 
 
 @dataclass
@@ -171,7 +175,7 @@ class Collector:
         limit = (header.made_at - SETTLED).timestamp()
         try:
             entries = list_of_known(self.archive, header.id, limit)
-            self.catalogue.run_many("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
+            self.catalogue.run_many("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?, ?)", entries)
             # What was not as its row had it is read until it is.
             for each in self.archive.lacking(header):
                 if each.outcome == Outcome.CHECKSUM_DIFFERS:
@@ -211,6 +215,8 @@ class Collector:
                 found.reason,
                 found.id,
             )
+            if found.properties is not None:
+                self._keep(found.id, found.properties)
             self.progress.advance(1)
         if self.older_than is not None:
             # Seconds before the year 1 are still seconds.
@@ -231,15 +237,18 @@ class Collector:
                 ),
             )
 
-    def _info(self, backend: str, path: str) -> tuple[int, float, str | None] | None:
-        """Size, time and tag of a live file; one that was not listed, perhaps by another spelling, is asked for."""
+    def _info(self, backend: str, path: str) -> tuple[tuple[int, float, str | None], Properties | None] | None:
+        """Size, time and tag of a live file; one that was not listed, perhaps by another spelling, is asked for.
+
+        And what the store keeps beside its content, if that was said: a listing does not.
+        """
         seen: tuple[int, float, str | None] | None = self.catalogue.one(
             "SELECT size, modified, etag FROM seen WHERE backend = ? AND path = trim(?, '/')", backend, path
         )
         if seen is not None:
-            return seen
+            return seen, None
         info = self.backends.get(backend).info(path)
-        return None if info is None else (info.size, info.last_modified.timestamp(), info.etag)
+        return None if info is None else ((info.size, info.last_modified.timestamp(), info.etag), info.properties)
 
     def _examine(self, row: tuple[int, str, str]) -> _Examined:
         number, backend, path = row
@@ -247,15 +256,49 @@ class Collector:
         if address is not None:
             return self._examine_archived(number, backend, path, address)
         try:
-            info = self._info(backend, path)
+            found = self._info(backend, path)
         except ToolkitError as error:
             return _Examined(number, State.FAILED, outcome=Outcome.UNREADABLE, reason=error.fact)
-        if info is None:
+        if found is None:
             return _Examined(number, State.FAILED, outcome=Outcome.DANGLING, reason="there is no such file")
+        info, properties = found
         known = None if self.rehash else self._known(backend, path, *info)
         if known is None:
-            return _Examined(number, State.READ, *info)
-        return _Examined(number, State.UNCHANGED, *info, *known)
+            return _Examined(number, State.READ, *info, properties=properties)
+        return _Examined(number, State.UNCHANGED, *info, *known, properties=properties)
+
+    def complete_properties(self) -> None:
+        """Note what live stores keep with the files of a snapshot, where the look at them did not say it.
+
+        It is what the last snapshot says of a file that is unchanged; others are asked for.
+        """
+        self.catalogue.run(
+            "INSERT OR IGNORE INTO kept SELECT backend, path, known.properties FROM live JOIN known "
+            "USING (backend, path) WHERE state = ? AND known.properties NOT NULL",
+            State.UNCHANGED,
+        )
+        rows = self.catalogue.pages(
+            "SELECT id, backend, path FROM live WHERE state IN (?, ?) AND (backend, path) NOT IN "
+            "(SELECT backend, path FROM kept) AND id > ? ORDER BY id",
+            State.SENT,
+            State.UNCHANGED,
+        )
+        for number, properties in in_parallel(self._properties, rows, self.jobs):
+            if properties is not None:
+                self._keep(number, properties)
+
+    def _properties(self, row: tuple[int, str, str]) -> tuple[int, Properties | None]:
+        """What a file is given by its row is better than no snapshot."""
+        number, backend, path = row
+        with suppress(ToolkitError):
+            info = self.backends.get(backend).info(path)
+            return number, None if info is None else info.properties
+        return number, None
+
+    def _keep(self, number: int, properties: Properties) -> None:
+        self.catalogue.run(
+            "INSERT OR REPLACE INTO kept SELECT backend, path, ? FROM live WHERE id = ?", properties.text, number
+        )
 
     def _known(
         self, backend: str, path: str, size: int, modified: float, etag: str | None
@@ -315,7 +358,9 @@ def list_of_known(archive: Archive, snapshot: str, limit: float) -> Iterator[tup
     """What a snapshot says of the live files that had been left alone for a while when it saw them."""
     for entry in archive.entries(snapshot):
         if entry.modified is not None and entry.modified <= limit:
-            yield (entry.backend, entry.path, entry.size, entry.modified, entry.etag, entry.sha256, entry.stored)
+            properties = None if entry.properties is None else entry.properties.text
+            place = entry.backend, entry.path
+            yield *place, entry.size, entry.modified, entry.etag, entry.sha256, entry.stored, properties
 
 
 def _parents(headers: Sequence[Header], database: str, place: str, scope: Scope) -> list[Header]:

@@ -26,6 +26,7 @@ from toolkit.operations.archive.prune_values import PruneResult, SnapshotVerdict
 from toolkit.operations.archive.pruning import SCHEMA, Pruning, group_of
 from toolkit.operations.archive.rows import file_tables, keys_table, read_cells
 from toolkit.operations.archive.selecting import Selection
+from toolkit.operations.project import load_models
 from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import FORMAT, OBJECT_GLOB, FileEntry, Header, Scope, new_snapshot_id
 from toolkit.core.durations import show_duration
@@ -25,6 +22,7 @@ from toolkit.operations.archive.backends import DEFAULT_STORE, Backends, open_ar
 from toolkit.operations.archive.checking import note_checksums
 from toolkit.operations.archive.collecting import Collector, State
 from toolkit.operations.archive.dangling import failed
+from toolkit.operations.archive.entries import archived_entries
 from toolkit.operations.archive.lacking import differing, lacking_files
 from toolkit.operations.archive.moving import Mover
 from toolkit.operations.archive.outcomes import Finding
@@ -183,6 +181,7 @@ class _Push:
         sender.send()
         sender.require_arrived()
         note_checksums(self._catalogue)
+        self._collector.complete_properties()
         lock.require_still_there()
         header = self._write_snapshot(lock)
         self._ahead = lock.ahead
@@ -244,15 +243,7 @@ class _Push:
         )
 
     def _entries(self, moved_only: bool = False) -> Iterator[FileEntry]:
-        states = (State.SENT, State.UNCHANGED) if moved_only else State.DONE
-        marks = ", ".join("?" for _ in states)
-        for row in self._catalogue.stream(
-            "SELECT tbl, col, key, idx, home_backend, home_path, content_type, size, sha, stored, modified, etag, "
-            f"metadata, reference FROM file JOIN live USING (backend, path) WHERE state IN ({marks}) "
-            "ORDER BY tbl, col, key, idx",
-            *states,
-        ):
-            yield _entry(row)
+        return archived_entries(self._catalogue, (State.SENT, State.UNCHANGED) if moved_only else State.DONE)
 
     def _move(self, header: Header, lock: Lock) -> Mover:
         mover = Mover(
@@ -330,24 +321,3 @@ class _Push:
 
 
 _MARKS = ", ".join("?" for _ in State.DONE)
-
-
-def _entry(row: tuple[Any, ...]) -> FileEntry:
-    table, column, key, index, backend, path, content_type, size, sha, stored, modified, etag, metadata, reference = row
-    return FileEntry(
-        table=table,
-        column=column,
-        key=json.loads(key),
-        index=index,
-        backend=backend,
-        path=path,
-        name=path.rstrip("/").rpartition("/")[2],
-        content_type=content_type,
-        size=size,
-        sha256=sha,
-        stored=stored,
-        modified=modified,
-        etag=etag,
-        metadata=msgspec.Raw(metadata.encode()),
-        reference=msgspec.Raw(reference.encode()),
-    )

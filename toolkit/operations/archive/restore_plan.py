@@ -20,13 +20,16 @@ from toolkit.operations.archive.lacking import lacked
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
 from toolkit.operations.archive.selecting import Selection
-from toolkit.operations.archive.sharing import present
+from toolkit.operations.archive.sharing import present, require_readable
 
 if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
     from toolkit.config import Database
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
     from toolkit.operations.archive.restore_run import RestoreRun
+    from toolkit.operations.archive.targets import Pointer
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,29 @@ class RestorePlan:
         self._tell_empty_conditions()
         self.run.targets.tell_collisions()
         self.run.targets.look()
-        if self.run.options.overwrite:
-            self.run.targets.overwrite(self._pointers())
+        self._heed_rows()
 
-    def _pointers(self) -> Iterator[tuple[str, str, str, str]]:
-        """Where every file is that a row points at now, and the row; those in a directory are no row's."""
+    def _heed_rows(self) -> None:
+        """See which other rows would read what is to be written; those in a directory are no row's."""
         if self.run.database is None or self.run.metadata is None or self.run.directory is not None:
             return
-        with connect(self.run.database) as connection:
-            for spec in present(connection, self.run.metadata):
-                for cell in read_cells(connection, spec):
-                    key = json.dumps(cell.key, ensure_ascii=False)
-                    for each in cell.references:
-                        yield self.run.backends.location(each.backend, each.path), cell.table, cell.column, key
+        others: Sequence[Database] = ()
+        if self.run.options.overwrite and self.run.targets.are_others_there:
+            others = self.run.others
+            require_readable(others, self.run.metadata, "--overwrite", "overwritten")
+        self.run.targets.heed(self._pointers((self.run.database, *others), self.run.metadata))
+        if self.run.options.overwrite:
+            self.run.targets.overwrite()
+
+    def _pointers(self, databases: Sequence[Database], metadata: MetaData) -> Iterator[Pointer]:
+        """Where every file is that a row points at now, and the row."""
+        for database in databases:
+            with connect(database) as connection:
+                for spec in present(connection, metadata):
+                    for cell in read_cells(connection, spec):
+                        row = cell.table, cell.column, json.dumps(cell.key, ensure_ascii=False)
+                        for each in cell.references:
+                            yield self.run.backends.location(each.backend, each.path), *row, bytes(each.raw).decode()
 
     def _tell_lacking(self) -> None:
         """What the snapshot lacks is taken from older ones, if that was asked for, or told."""

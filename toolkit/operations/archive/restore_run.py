@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,10 @@ SCHEMA += targets.SCHEMA
 
 @dataclass
 class RestoreRun:
-    """One restore of a snapshot. `database` is the one whose rows point at the files, with the models of its tables."""
+    """One restore of a snapshot. `database` is the one whose rows point at the files, with the models of its tables.
+
+    `others` are the other databases of the configuration, whose rows may point at the same files.
+    """
 
     archive: Archive
     header: Header
@@ -51,6 +54,7 @@ class RestoreRun:
     backends: Backends
     database: Database | None
     metadata: MetaData | None
+    others: Sequence[Database] = ()
     findings: list[Finding] = field(default_factory=list)
     filled: dict[str, int] = field(default_factory=dict)
     untold: dict[str, str] = field(default_factory=dict)
