@@ -24,6 +24,7 @@ CALCULATOR = "DuckDB is what it computes with, whatever engines the rows are fro
 LOCK_FILE = "a small file of this package's own, which happens to be SQLite's"
 AMONG_POSTGRESQLS = "types that SQLAlchemy has among PostgreSQL's alone"
 EXCEPTIONS = {
+    "cli/demo.py": "what a user would type",
     "cli/__init__.py": "what DuckDB's binding prints at the end of a process is kept off the terminal",
     "cli/output.py": "psycopg's log is kept off the terminal",
     "compute/": CALCULATOR,

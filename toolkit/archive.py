@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from toolkit.core.retention import Policy
     from toolkit.models.archive_backend import ArchiveBackend
     from toolkit.operations.archive.audit import AuditResult, audit
+    from toolkit.operations.archive.changes import Change, FileChange, SnapshotDiff, diff
+    from toolkit.operations.archive.erasing import ForgetResult, forget
+    from toolkit.operations.archive.finding import FileContent, FoundFiles, cat, find
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotList, list_snapshots, show
+    from toolkit.operations.archive.orphans import OrphanResult, remove_orphans
     from toolkit.operations.archive.outcomes import Finding, Outcome
-    from toolkit.operations.archive.prune import KeptMoves, PruneResult, prune
-    from toolkit.operations.archive.push import PushOptions, PushResult, push
+    from toolkit.operations.archive.prune import prune
+    from toolkit.operations.archive.prune_values import KeptMoves, PruneResult
+    from toolkit.operations.archive.push import push
+    from toolkit.operations.archive.push_values import PushOptions, PushResult
+    from toolkit.operations.archive.removal import remove
     from toolkit.operations.archive.restore import restore
     from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult
     from toolkit.operations.archive.rotating import RotateResult, rotate_key
@@ -27,8 +34,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ArchiveBackend",
     "AuditResult",
+    "Change",
+    "FileChange",
+    "FileContent",
     "Finding",
+    "ForgetResult",
+    "FoundFiles",
     "KeptMoves",
+    "OrphanResult",
     "Outcome",
     "Policy",
     "PruneResult",
@@ -37,13 +50,20 @@ __all__ = [
     "RestoreOptions",
     "RestoreResult",
     "RotateResult",
+    "SnapshotDiff",
     "SnapshotFiles",
     "SnapshotList",
     "VerifyResult",
     "audit",
+    "cat",
+    "diff",
+    "find",
+    "forget",
     "list_snapshots",
     "prune",
     "push",
+    "remove",
+    "remove_orphans",
     "restore",
     "rotate_key",
     "show",
@@ -54,13 +74,25 @@ __all__ = [
 _MODULES = {
     "ArchiveBackend": "toolkit.models.archive_backend",
     "AuditResult": "toolkit.operations.archive.audit",
+    "Change": "toolkit.operations.archive.changes",
+    "FileChange": "toolkit.operations.archive.changes",
+    "FileContent": "toolkit.operations.archive.finding",
+    "ForgetResult": "toolkit.operations.archive.erasing",
+    "forget": "toolkit.operations.archive.erasing",
+    "FoundFiles": "toolkit.operations.archive.finding",
+    "SnapshotDiff": "toolkit.operations.archive.changes",
+    "cat": "toolkit.operations.archive.finding",
+    "diff": "toolkit.operations.archive.changes",
+    "find": "toolkit.operations.archive.finding",
     "Finding": "toolkit.operations.archive.outcomes",
-    "KeptMoves": "toolkit.operations.archive.prune",
+    "KeptMoves": "toolkit.operations.archive.prune_values",
+    "OrphanResult": "toolkit.operations.archive.orphans",
+    "remove_orphans": "toolkit.operations.archive.orphans",
     "Outcome": "toolkit.operations.archive.outcomes",
     "Policy": "toolkit.core.retention",
-    "PruneResult": "toolkit.operations.archive.prune",
-    "PushOptions": "toolkit.operations.archive.push",
-    "PushResult": "toolkit.operations.archive.push",
+    "PruneResult": "toolkit.operations.archive.prune_values",
+    "PushOptions": "toolkit.operations.archive.push_values",
+    "PushResult": "toolkit.operations.archive.push_values",
     "RestoreOptions": "toolkit.operations.archive.restore_values",
     "RestoreResult": "toolkit.operations.archive.restore_values",
     "RotateResult": "toolkit.operations.archive.rotating",
@@ -70,6 +102,7 @@ _MODULES = {
     "audit": "toolkit.operations.archive.audit",
     "list_snapshots": "toolkit.operations.archive.listing",
     "prune": "toolkit.operations.archive.prune",
+    "remove": "toolkit.operations.archive.removal",
     "push": "toolkit.operations.archive.push",
     "restore": "toolkit.operations.archive.restore",
     "rotate_key": "toolkit.operations.archive.rotating",

@@ -115,6 +115,39 @@ def test_what_a_snapshot_is_of_is_said_where_it_is_restored(here: Path, capfd: p
     assert "of sqlite (attachment where name = 'design.pdf') -> " in out(capfd, "restore", "latest")
 
 
+def test_one_file_is_written_to_stdout_as_it_is(here: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert run(["archive", "push"]) == 0
+    content = (here / ".toolkit/attachments/2024/02/design.pdf").read_bytes()
+    capfdbinary.readouterr()
+    assert run(["archive", "cat", "latest", "design.pdf"]) == 0
+    assert capfdbinary.readouterr().out == content
+
+
+def test_snapshots_are_compared_searched_and_removed(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    first = json.loads(out(capfd, "push", "--json"))["snapshot"]
+    (here / ".toolkit/attachments/2024/02/design.pdf").unlink()
+    second = json.loads(out(capfd, "push", "--json", code=3))["snapshot"]
+    assert "removed: attachment.file" in out(capfd, "diff", first, second, code=3)
+    assert json.loads(out(capfd, "diff", first, second, "--json", code=3))["changes"][0]["new"] is None
+    assert out(capfd, "find", "design.*").count(first) == 1
+    assert "No snapshot of" in out(capfd, "find", "nothing", code=3)
+    assert first in out(capfd, "list", "--of", "sqlite")
+    out(capfd, "remove", first, code=3)
+    assert "Would remove 1 snapshot" in out(capfd, "remove", first, "--force", "--dry-run")
+    assert json.loads(out(capfd, "remove", first, "--force", "--json"))["snapshots"][0]["reasons"] == []
+
+
+def test_the_files_of_one_row_are_erased(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out(capfd, "push")
+    plan = out(capfd, "forget", "--row", "attachment:name = 'design.pdf'", "--dry-run")
+    assert "Would erase 1 file of 1 row in 1 snapshot: 1 object" in plan
+    assert "In the database still: 1 row" in plan
+    result = json.loads(out(capfd, "forget", "--row", "attachment:name = 'design.pdf'", "--json"))
+    assert (result["rows"], result["files"], result["removed_objects"]) == (1, 1, 1)
+    assert "erased" in out(capfd, "list")
+    assert "No row" in out(capfd, "forget", "--row", "attachment:name = 'nothing'", code=3)
+
+
 def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out(capfd, "push")
     (here / "toolkit.sqlite3").unlink()

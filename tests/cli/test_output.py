@@ -11,6 +11,7 @@ import select
 import sqlite3
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -24,7 +25,8 @@ from click.testing import CliRunner
 from tests.cli.test_names import offered
 from tests.operations.databases import create, execute
 from toolkit.cli import run
-from toolkit.cli.output import ask, let_libraries_through, print_json, progress_on_stderr, say, say_at_once
+from toolkit.cli.output import ask, let_libraries_through, print_json, say, say_at_once
+from toolkit.cli.progress import Lines, progress_on_stderr
 from toolkit.cli.render import show_error
 from toolkit.config import Config
 from toolkit.errors import FixtureProblemsError, ToolkitError
@@ -266,3 +268,34 @@ def _fail(text: str) -> None:
 @click.command()
 def _asking() -> None:
     ask(f"Drop {EVIL}?")
+
+
+def test_a_log_shows_the_steps_of_a_run_that_takes_a_while(capsys: pytest.CaptureFixture[str]) -> None:
+    brief, long = Lines(patience=3600), Lines(patience=0)
+    for progress in (brief, long):
+        progress.step("compare item")
+        progress.step("load item", 1000)
+        progress.advance(1000)
+        progress.files("copy files", 2, 3000)
+    assert capsys.readouterr().err == "compare item\nload item: 1,000 rows\ncopy files: 2 files, 3,000 bytes\n"
+    late = Lines(patience=0.05)
+    late.step("load item", 1000)
+    time.sleep(0.06)
+    late.advance(1)
+    assert capsys.readouterr().err == "load item: 1,000 rows\n"
+
+
+def test_steps_are_told_to_machines_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect("a.db")) as connection, connection:
+        connection.execute("CREATE TABLE item (id INTEGER PRIMARY KEY)")
+        connection.execute("INSERT INTO item VALUES (1)")
+    sync = ["sync", "--reflect", "--from", "sqlite:///a.db", "--to", "sqlite:///b.db"]
+    assert run([*sync, "--log-json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert {"verify item", "commit"} <= {each.get("step") for each in lines}
+    assert all("at" in each for each in lines)
+    assert run([*sync, "-q"]) == 0
+    assert capsys.readouterr().err == ""

@@ -285,6 +285,29 @@ def push_tables(told: Told) -> None:
     assert [each["scope"]["tables"] for each in told("archive", "list")["snapshots"]] == [["attachment"]] * 2
 
 
+def push_exclude(told: Told) -> None:
+    assert "all of them are excluded" in told.error(
+        "archive", "push", *pairs("--exclude", ["attachment", "attachment"])
+    )
+    for names in (["attachment", "nowhere"], ["nowhere", "attachment"]):
+        assert "'nowhere'" in told.error("archive", "push", *pairs("--exclude", names))
+
+
+def remove_snapshots(told: Told) -> None:
+    ids = [told("archive", "push")["snapshot"] for _ in range(3)]
+    told("archive", "remove", ids[0], ids[1], ids[0])
+    assert [each["id"] for each in told("archive", "list")["snapshots"]] == ids[2:]
+
+
+def forget_row(told: Told) -> None:
+    told("archive", "push")
+    one = "attachment:name = 'design.pdf'"
+    for other, rows in (("attachment:name <> ''", 1), ("attachment:name = ''", 0), (one, 1)):
+        for both in ([one, other], [other, one]):
+            code = 0 if rows else 3
+            assert told("archive", "forget", "--dry-run", *pairs("--row", both), code=code)["rows"] == rows
+
+
 def status_databases(told: Told) -> None:
     found = told("status", "sqlite", "sqlite:///other.sqlite3", "sqlite")["databases"]
     assert [each["name"] for each in found] == ["sqlite", "other.sqlite3"]
@@ -341,6 +364,9 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "load-data tables": named_tables("load-data", "--dry-run"),
     "archive push --where": push_where,
     "archive push tables": push_tables,
+    "archive push --exclude": push_exclude,
+    "archive remove snapshots": remove_snapshots,
+    "archive forget --row": forget_row,
     "archive restore --only": restore_only,
     "archive prune --adopt": prune_adopt,
     "status databases": status_databases,

@@ -47,7 +47,18 @@ COMMANDS = dict(commands())
 _OF_NO_PROJECT = {("demo",), ("schema",)}
 IN_ORDER = [*_FIRST, *sorted(set(COMMANDS) - {*_FIRST, *_LAST} - _OF_NO_PROJECT), *_LAST]
 # What has to be said for a command to run at all, beside databases and stores. A new one fails here by its name.
-VALUES = {"snapshot": "latest", "revision": "head", "directory": "new", "keep_last": "1"}
+VALUES = {
+    "snapshot": "latest",
+    "revision": "head",
+    "directory": "new",
+    "keep_last": "1",
+    "file": "design.pdf",
+    "text": "design.pdf",
+    "old": "latest",
+    "new": "latest",
+    "snapshots": "2",
+    "row": "attachment:name = 'design.pdf'",
+}
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,15 @@ def test_a_value_is_set_only_where_the_one_that_was_read_still_is(table: Databas
     assert {key for key in held if now[key] != held[key]} == {keys[0], keys[2]}
 
 
+def test_keys_meet_a_condition_of_the_key_whether_the_table_has_such_rows_or_not(table: Database, kind: str) -> None:
+    keys = [BATCH.column("key")[0].as_py(), uuid.UUID(int=1).bytes]
+    filled(table, kind)
+    with connect(table) as connection:
+        for condition, expected in (("key IS NOT NULL", True), ("key IS NULL", False), ("key = key AND 1 = 1", True)):
+            own = repository(connection, kind, replace(of(kind).project(["key"]), conditions=(condition,)))
+            assert own.meet(pa.table({"key": pa.array(keys, SPEC.column("key").type.arrow)})) == [expected] * 2
+
+
 def test_leaving_without_a_commit_keeps_nothing(table: Database, kind: str) -> None:
     with connect(table, write=True) as connection:
         repository(connection, kind).upsert_many([BATCH])

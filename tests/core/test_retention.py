@@ -16,7 +16,7 @@ NOW = dt.datetime(2024, 3, 15, 12, tzinfo=dt.UTC)
 
 @dataclass(frozen=True)
 class Made:
-    created_at: dt.datetime
+    made_at: dt.datetime
     number: int = 0
 
 
@@ -26,7 +26,7 @@ def made(*texts: str) -> list[Made]:
 
 def kept(snapshots: list[Made], **rules: Any) -> dict[str, tuple[str, ...]]:
     verdicts = apply_policy(snapshots, Policy(**rules), NOW)
-    return {f"{v.snapshot.created_at:%Y-%m-%dT%H:%M}": v.reasons for v in verdicts if v.kept}
+    return {f"{v.snapshot.made_at:%Y-%m-%dT%H:%M}": v.reasons for v in verdicts if v.kept}
 
 
 def test_the_newest_are_kept_with_their_rank_as_the_reason() -> None:
@@ -95,7 +95,7 @@ def test_a_policy_keeps_as_many_as_it_says_and_always_the_newest(
     policy = Policy(last, daily, weekly, monthly)
     verdicts = apply_policy([Made(time) for time in found], policy, NOW)
     assert len(verdicts) == len(found)
-    assert [v.snapshot.created_at for v in verdicts] == sorted(found, reverse=True)
+    assert [v.snapshot.made_at for v in verdicts] == sorted(found, reverse=True)
     for rule, count in (("last", last), ("daily", daily), ("weekly", weekly), ("monthly", monthly)):
         by_rule = [v for v in verdicts if any(reason.startswith(rule) for reason in v.reasons)]
         assert len(by_rule) <= count

@@ -31,7 +31,20 @@ COMMANDS = (
     "archive restore latest --to restored",
     "archive restore latest --from sqlite",
     "archive restore latest --from sqlite --overwrite --rowless",
+    "archive restore latest --from sqlite --to-backend spare",
+    "archive restore latest --from sqlite --to-backend pages=spare --overwrite --rowless",
+    "sync --from sqlite --to sqlite:///new.sqlite3 --attachments attachments=spare --attachments pages=other",
     "archive audit --from sqlite",
+    "archive audit --from sqlite --remove-orphans --older-than 1d",
+    "archive restore latest --from sqlite --fill-from-older",
+    "archive restore latest --from sqlite --only photo:id=2 --to only",
+    "archive find a.txt",
+    "archive cat latest a.txt",
+    "archive diff FIRST latest",
+    "archive diff latest latest --json",
+    "archive remove FIRST --force",
+    "archive forget --from sqlite --row photo:id=1",
+    "archive forget --from sqlite --row photo:id=9 --json",
     "archive prune --keep-daily 1 --from sqlite",
     "archive prune --keep-within 1d --dry-run",
     "archive push --from sqlite",
@@ -80,6 +93,9 @@ VALUES = (
     "[" * 1200 + "]" * 1200,
     '{"filename": "a.txt", "backend": "attachments"}',
     '{"filename": 5}',
+    '{"mode": 2541}',
+    '{"mode": 0, "attributes": {"Content-Type": "x\\ny", "": "", "\u00e4": "\u00e4"}}',
+    '{"attributes": {"a": 5}}',
     '{"filename": "a.txt", "metadata": {"archived_from": 5}}',
     f'{{"filename": "x", "size": {"9" * 99}}}',
     '{"filename": "b.txt", "metadata": {"archived_from": {"backend": "..", "filename": ".."}}}',
@@ -91,7 +107,10 @@ _SECONDS = 20
 
 @dataclass(frozen=True)
 class World:
-    """A project with an archive that one of its rows was moved into, a lock, and a dump with attachments."""
+    """A project with an archive that one of its rows was moved into, a lock, and a dump with attachments.
+
+    Two of its live stores have files of one name, and one of them was replaced since it was archived.
+    """
 
     root: Path
 
@@ -115,8 +134,10 @@ class World:
     def run(self, command: str) -> str:
         """What a command says on its error output."""
         said = io.StringIO()
-        with chdir(self.root), redirect_stdout(io.StringIO()), redirect_stderr(said):
-            run([*command.split(), "--debug"])
+        first = min((self.root / ".toolkit" / "archive" / "snapshots").iterdir()).name.partition(".")[0]
+        # With a buffer: content is written there as it is.
+        with chdir(self.root), redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")), redirect_stderr(said):
+            run([*command.replace("FIRST", first).split(), "--debug"])
         return said.getvalue()
 
 
@@ -126,15 +147,20 @@ def make_world(folder: Path) -> World:
     root.mkdir()
     (root / "toolkit.toml").write_text(
         'metadata = "tests.operations.gallery:metadata"\nmigrations = "none"\n'
-        '[databases.sqlite]\nurl = "sqlite:///one.sqlite3"\n'
+        '[databases.sqlite]\nurl = "sqlite:///one.sqlite3"\n[stores]\n'
+        + "".join(f'{name} = "live/{name}"\n' for name in ("pages", "spare", "other"))
     )
     config = load_config(root, {})
     found = gallery(config, "sqlite")
     found.photo(1, "a.txt", b"a" * 2000)
     found.photo(2, "b.txt", b"b" * 10)
+    found.photo(3, "a.txt", None, backend="pages")
+    (root / "live" / "pages").mkdir(parents=True)
+    (root / "live" / "pages" / "a.txt").write_bytes(b"another's")
     assert found.push(move=True, where={"photo": "id = 2"}).complete
     assert found.push(compress=True).complete
     dump_data(found.config, "sqlite", directory=root / "dumped", attachments=True)
+    found.put("a.txt", b"A" * 2000, fresh=True)
     # Of a process that is no more: it stands in nobody's way.
     holder = {"kind": "push", "host": _host(), "pid": 2**22 - 1, "began": "2026-01-01T00:00:00Z"}
     (found.folder / "locks").mkdir(exist_ok=True)

@@ -24,8 +24,11 @@ from toolkit.core.archive_manifest import Address, FileEntry, Header, Scope, new
 from toolkit.core.retention import Policy
 from toolkit.operations.archive.audit import AuditResult, audit
 from toolkit.operations.archive.backends import open_archive
-from toolkit.operations.archive.prune import PruneResult, prune
-from toolkit.operations.archive.push import PushOptions, PushResult, push
+from toolkit.operations.archive.prune import prune
+from toolkit.operations.archive.prune_values import PruneResult
+from toolkit.operations.archive.push import push
+from toolkit.operations.archive.push_values import PushOptions, PushResult
+from toolkit.operations.archive.removal import remove
 from toolkit.operations.archive.restore import restore
 from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult
 from toolkit.operations.archive.verify import VerifyResult, verify
@@ -152,6 +155,9 @@ class Gallery:
         self, *, source: str | None = None, adopt: Sequence[str] = (), dry_run: bool = False, **policy: Any
     ) -> PruneResult:
         return prune(self.config, Policy(**policy), store=self.store, source=source, adopt=adopt, dry_run=dry_run)
+
+    def remove(self, *snapshots: str, force: bool = False, dry_run: bool = False) -> PruneResult:
+        return remove(self.config, snapshots, store=self.store, force=force, dry_run=dry_run)
 
     def audit(self) -> AuditResult:
         return audit(self.config, self.database, store=self.store)

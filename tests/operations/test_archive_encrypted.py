@@ -17,6 +17,7 @@ from tests.operations.outcomes import files_in
 from tests.servers.unreliable import UnreliableProxy
 from toolkit.config import Config, Store, load_config
 from toolkit.errors import ConfigurationError, EncryptionError, StoreError
+from toolkit.operations.archive.erasing import forget
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.rotating import rotate_key
 from toolkit.operations.fixtures.dump import dump_data
@@ -360,6 +361,20 @@ def test_what_is_damaged_keeps_its_old_key(sealed: Gallery) -> None:
     assert rotate_key(sealed.config).complete
     sealed.config = with_keys(old, TWO)
     assert sealed.verify(read_data=True).whole
+
+
+def test_what_is_written_anew_leaves_nothing_that_an_old_key_reads(sealed: Gallery) -> None:
+    sealed.push()
+    old = sealed.config
+    sealed.config = with_keys(old, TWO, ONE)
+    forgotten = forget(sealed.config, "sqlite", {"photo": ("id = 0",)})
+    assert forgotten.files == 1
+    left = [path for path in raw(sealed) if path.startswith("snapshots/")]
+    assert len(left) == 1
+    sealed.config = with_keys(old, TWO, ONE)
+    assert sealed.verify(read_data=True).whole
+    (header,) = sealed.archive.snapshots()[0]
+    assert {entry.key["id"] for entry in sealed.archive.entries(header.id)} == {1, 2, 3}
 
 
 def test_what_has_no_key_is_not_rotated(world: Gallery) -> None:

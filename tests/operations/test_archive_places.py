@@ -17,7 +17,7 @@ from toolkit.config import Config, load_config
 from toolkit.core.archive_manifest import Header
 from toolkit.engines import connect
 from toolkit.errors import ConfigurationError, UnknownNameError
-from toolkit.operations.archive.prune import KeptMoves
+from toolkit.operations.archive.prune_values import KeptMoves
 
 
 def identity(world: Gallery) -> str:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 import time
 from typing import Any
 
 import pytest
 
 from tests.operations.archive_example import Gallery
+from tests.operations.outcomes import files_in
 from toolkit.core.archive_manifest import Header
 from toolkit.errors import ArchiveBusyError, ConfigurationError, LastSnapshotError, LockLostError, StoreError
+from toolkit.operations.archive.lacking import Incomplete
 from toolkit.operations.archive.listing import list_snapshots, show
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.stores.archive_locks import LOCK_TTL, LockKind, _host, take_lock
+from toolkit.stores.objects import ObjectStore
 
 
 def three_days(world: Gallery) -> list[str]:
@@ -91,6 +95,15 @@ def test_a_snapshot_that_lacks_a_file_says_so(world: Gallery) -> None:
     assert (lacking.table, lacking.key, lacking.path, lacking.outcome) == ("photo", {"id": 2}, "/dir/b", "dangling row")
 
 
+def test_a_verification_says_which_snapshots_lack_files_and_whether_others_have_them(world: Gallery) -> None:
+    whole, later = lose_design(world)
+    result = world.verify()
+    assert (result.whole, result.incomplete) == (True, (Incomplete(later, 1, 1),))
+    world.archive.remove_snapshots([whole])
+    world.archive.remove(set(world.objects()) - {e.address.key for e in world.archive.entries(later)})
+    assert world.verify(later).incomplete == (Incomplete(later, 1, 0),)
+
+
 @pytest.mark.parametrize("only", [None, {"photo": "id = 2"}, {"photo": "id = 1"}])
 @pytest.mark.parametrize("to_directory", [False, True])
 def test_a_restore_says_what_the_snapshot_lacks_and_which_one_has_it(
@@ -161,15 +174,103 @@ def test_a_reference_that_became_unreadable_holds_the_snapshot_of_its_row(world:
 def test_a_snapshot_from_the_future_neither_pushes_out_others_nor_is_it_the_latest(world: Gallery) -> None:
     world.photo(1, "a", b"A")
     future = _aged(world, str(world.push().snapshot), -1500)
+    then = time.time() + 1500 * 86400
+    os.utime(world.folder / "snapshots" / f"{future}.jsonl.zst", (then, then))
     assert world.archive.find("latest").id == future
     now = [str(world.push().snapshot) for _ in range(2)][-1]
     assert world.archive.find("latest").id == now
+    assert "by the clock here: it is not the latest" in list_snapshots(world.config).notes[0]
     result = world.prune(last=1)
     assert {each.snapshot.id: each.reasons for each in result.snapshots if each.kept} == {
         future: ("made in the future",),
         now: ("last 1 of 1",),
     }
     assert set(left(world)) == {future, now}
+
+
+def test_a_snapshot_by_a_clock_that_was_ahead_counts_as_of_when_the_store_wrote_it(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    ahead = _aged(world, str(world.push().snapshot), -1500)
+    world.put("a", b"B", fresh=True)
+    now = str(world.push().snapshot)
+    assert left(world) == [ahead, now]
+    assert world.archive.find("latest").id == now
+    (note,) = list_snapshots(world.config).notes
+    assert note.startswith(f"Snapshot {ahead} says that it was made ")
+    assert "which cannot be: the store wrote it" in note
+    result = world.prune(last=1)
+    assert result.notes == (note,)
+    assert left(world) == [now]
+
+
+def test_a_copy_of_an_archive_that_was_made_at_once_keeps_its_order(world: Gallery) -> None:
+    ids = three_days(world)
+    for number, snapshot in enumerate(reversed(ids)):
+        at = time.time() + number
+        os.utime(world.folder / "snapshots" / f"{snapshot}.jsonl.zst", (at, at))
+    assert left(world) == ids
+    assert list_snapshots(world.config).notes == ()
+
+
+def test_a_push_says_that_the_clock_is_not_that_of_the_store(world: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.photo(1, "a", b"A")
+    assert world.push().notes == ()
+    monkeypatch.setattr(time, "time", lambda real=time.time: real() + 86400 * 3)
+    (note,) = world.push().notes
+    assert note.startswith("The clock here is 3d ahead of that of the archive's store")
+
+
+@pytest.mark.parametrize("to_directory", [False, True])
+def test_a_restore_takes_what_the_snapshot_lacks_from_an_older_one(world: Gallery, to_directory: bool) -> None:
+    world.photo(3, "c", b"whole")
+    whole, later = lose_design(world)
+    world.put("c", b"cut")
+    world.photo(4, "never", None)
+    latest = str(world.push().snapshot)
+    out = world.config.root / "out"
+    options: dict[str, Any] = {"directory": out} if to_directory else {"overwrite": True}
+    result = world.restore(**options, fill_from_older=True)
+    assert (result.snapshot, result.filled) == (latest, {later: 1, whole: 1})
+    assert [(f.outcome, f.key) for f in result.findings] == [(Outcome.LACKING, {"id": 4})]
+    found = files_in(out) if to_directory else world.live_files()
+    contents = {content for path, content in found.items() if not path.endswith(".jsonl")}
+    assert contents == {b"A", b"B", b"whole"}
+
+
+def test_of_several_files_of_a_row_the_one_that_is_lacking_is_taken(world: Gallery) -> None:
+    for path in ("a", "b", "c"):
+        world.put(path, path.encode())
+    world.album("me", 1, "a", "b", "c")
+    world.push()
+    (world.live / "b").unlink()
+    world.push()
+    shutil.rmtree(world.live)
+    result = world.restore(fill_from_older=True)
+    assert (list(result.filled.values()), result.findings) == ([1], ())
+    assert world.live_files() == {"a": b"a", "b": b"b", "c": b"c"}
+
+
+def test_a_snapshot_from_the_future_makes_up_for_no_condition_s(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    first = str(world.push(where={"photo": "'2024-01-01' || id IN ('2024-01-011')"}).snapshot)
+    future = _aged(world, str(world.push().snapshot), -1500)
+    then = time.time() + 1500 * 86400
+    os.utime(world.folder / "snapshots" / f"{future}.jsonl.zst", (then, then))
+    last = str(world.push(where={"photo": "'2024-01-01' || id IN ('2024-01-012')"}).snapshot)
+    assert world.prune(last=1).removed_snapshots == 0
+    assert set(left(world)) == {first, last, future}
+
+
+def test_a_restore_of_an_old_snapshot_takes_nothing_from_a_newer_one(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", None)
+    first = str(world.push().snapshot)
+    world.put("b", b"later")
+    world.push()
+    (world.live / "b").unlink()
+    result = world.restore(first, fill_from_older=True)
+    assert (result.filled, [f.outcome for f in result.findings]) == ({}, [Outcome.LACKING])
 
 
 def test_a_file_that_was_cut_off_never_pushes_out_the_whole_one_nor_is_its_row_moved(world: Gallery) -> None:
@@ -300,6 +401,43 @@ def test_whoever_lost_its_lock_finds_out(world: Gallery) -> None:
         with pytest.raises(LockLostError):
             lock.require_still_there()
         assert world.archive.store.info(lock.key) is None
+
+
+def test_pushes_go_on_where_nothing_may_be_removed(world: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise StoreError("archive", "access was denied")
+
+    world.photo(1, "a", b"A")
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectStore, "delete", refused)
+        world.push()
+        key = _old_lock(world)
+        assert world.push().snapshot is not None
+        assert world.archive.store.info(key) is not None
+        for path in (world.folder / "locks").iterdir():
+            long_ago = time.time() - LOCK_TTL.total_seconds() - 60
+            os.utime(path, (long_ago, long_ago))
+        with pytest.raises(StoreError, match="access was denied"):
+            world.prune(last=1)
+        for path in (world.folder / "locks").iterdir():
+            os.utime(path, (long_ago, long_ago))
+    # By whoever may, they are removed as soon as they are void.
+    world.prune(last=1)
+    assert list((world.folder / "locks").iterdir()) == []
+
+
+def test_a_lock_that_was_not_renewed_in_time_is_lost_though_nobody_could_remove_it(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with take_lock(world.archive.store, LockKind.PRUNE) as lock:
+        lock.require()
+        monkeypatch.setattr(time, "time", lambda real=time.time: real() + LOCK_TTL.total_seconds() + 60)
+        with pytest.raises(LockLostError):
+            lock.require()
+        with pytest.raises(LockLostError):
+            lock.require_still_there()
+        monkeypatch.undo()
+        assert world.archive.store.info(lock.key) is not None
 
 
 def test_objects_that_rows_were_moved_to_stay_whatever_becomes_of_the_snapshots(world: Gallery) -> None:

@@ -13,7 +13,7 @@ from tests.conftest import ENGINES
 from tests.operations.archive_example import Gallery, gallery, reference
 from tests.operations.outcomes import files_in
 from toolkit.config import Config, Store
-from toolkit.errors import UnknownNameError
+from toolkit.errors import ConditionError, UnknownNameError
 from toolkit.operations.archive.outcomes import Outcome
 
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
@@ -152,12 +152,62 @@ def test_only_rows_that_meet_a_condition_are_restored(config: Config, engine: st
     assert set(world.live_files()) == {"2.jpg", "3.jpg"}
 
 
+@EVERY_ENGINE
+@pytest.mark.parametrize("condition", ["id = 2", "photo.id BETWEEN 2 AND 3"])
+def test_rows_that_are_gone_are_found_by_their_keys(
+    config: Config, engine: str, tmp_path: Path, condition: str
+) -> None:
+    world = gallery(config, engine)
+    for number in (1, 2, 4):
+        world.photo(number, f"{number}.jpg", b"%d" % number)
+    world.push()
+    world.run("DELETE FROM photo WHERE id < 3")
+    shutil.rmtree(world.live)
+    only = {"photo": condition}
+    assert world.restore(only=only, directory=tmp_path / "out").written == 1
+    told = world.restore(only=only)
+    assert (told.written, [(f.outcome, f.key) for f in told.findings]) == (0, [(Outcome.ROW_GONE, {"id": 2})])
+    assert world.restore(only=only, rowless=True).written == 1
+    assert world.live_files() == {"2.jpg": b"2"}
+
+
+@EVERY_ENGINE
+def test_keys_of_several_columns_are_found_when_their_rows_are_gone(
+    config: Config, engine: str, tmp_path: Path
+) -> None:
+    world = gallery(config, engine)
+    for number, owner in enumerate(("O'Hara", "me", "me")):
+        world.put(f"{number}", b"%d" % number)
+        world.album(owner, number, f"{number}")
+    world.push()
+    world.run("DELETE FROM album")
+    only = {"album": "owner = 'me' AND number > 1"}
+    assert world.restore(only=only, directory=tmp_path / "out").written == 1
+    only = {"album": "owner = 'O''Hara'"}
+    assert world.restore(only=only, directory=tmp_path / "out").written == 1
+
+
+@pytest.mark.parametrize("condition", ["title = 'x'", "\"title\" <> 'x'", "id IN (SELECT id FROM photo)", "id = 1 ="])
+def test_of_a_row_that_is_gone_no_more_than_its_key_is_taken(world: Gallery, tmp_path: Path, condition: str) -> None:
+    world.photo(1, "a.jpg", b"A")
+    world.push()
+    world.run("DELETE FROM photo")
+    if condition.endswith("="):
+        with pytest.raises(ConditionError):
+            world.restore(only={"photo": condition}, directory=tmp_path / "out")
+        return
+    result = world.restore(only={"photo": condition}, directory=tmp_path / "out")
+    (told,) = result.findings
+    assert (result.written, told.outcome) == (0, Outcome.ROW_GONE)
+    assert "of rows that are gone the key alone is known" in str(told.reason)
+
+
 def test_a_condition_that_finds_nothing_is_told(world: Gallery, tmp_path: Path) -> None:
     world.photo(1, "a.jpg", b"A")
     world.push()
     world.run("DELETE FROM photo")
     for options in ({"rowless": True}, {"directory": tmp_path / "out"}):
-        result = world.restore(only={"photo": "id = 1"}, **options)
+        result = world.restore(only={"photo": "id = 2"}, **options)
         assert [(f.outcome, f.table) for f in result.findings] == [(Outcome.ROW_GONE, "photo")]
 
 

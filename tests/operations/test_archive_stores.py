@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -17,7 +18,12 @@ from tests.servers.azurite import AzureServer
 from tests.servers.unreliable import Fault, UnreliableProxy
 from toolkit.config import Config, Store
 from toolkit.errors import MissingObjectError, StoreError
+from toolkit.operations.archive import collecting
 from toolkit.operations.archive.backends import Backends
+from toolkit.operations.archive.erasing import forget
+from toolkit.operations.archive.finding import cat, find
+from toolkit.stores.live import ObstoreBackend
+from toolkit.stores.objects import ObjectInfo
 
 FAULTS = (Fault.UNAVAILABLE, Fault.CUT, Fault.LOST_ANSWER, Fault.HALF_ANSWER)
 
@@ -195,3 +201,61 @@ def test_a_slow_store_only_takes_longer(stored: Callable[[str, str], Gallery], u
     assert (restored.written, restored.findings) == (12, ())
     assert (world.live_files(), world.rows()) == (contents, before)
     assert not list(world.archive.store.list("locks"))
+
+
+def test_a_push_of_nothing_new_lists_and_asks_for_no_single_file(
+    stored: Callable[[str, str], Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "SETTLED", dt.timedelta(hours=-1))
+    monkeypatch.setattr(collecting, "_LISTED_FROM", 4)
+    world = stored("attachments", "s3")
+    count = 5
+    for number in range(count):
+        write_live(world, f"{number} é", b"%d" % number)
+    world.photos({number: f"{number} é" for number in range(count)})
+    first = world.push()
+    assert (first.requests["get"], first.requests.get("head", 0)) == (count, 0)
+    again = world.push()
+    assert (again.unchanged, again.read) == (count, 0)
+    assert again.requests == {"list": 1}
+    # What is asked for singly has the time to the second: it is the same.
+    world.run("DELETE FROM photo WHERE id > 2")
+    few = world.push()
+    assert (few.unchanged, few.requests) == (3, {"head": 3})
+    write_live(world, "2 é", b"changed")
+    assert (world.push().read, world.push().sent) == (1, 0)
+
+
+def test_files_are_found_erased_and_snapshots_removed_in_a_bucket(stored: Callable[[str, str], Gallery]) -> None:
+    world = stored("archive", "s3")
+    for number in range(3):
+        world.photo(number, f"{number}", b"%d" % number)
+    first, second = (str(world.push().snapshot) for _ in range(2))
+    assert b"".join(cat(world.config, "latest", "1").chunks) == b"1"
+    result = forget(world.config, "sqlite", {"photo": "id = 1"})
+    assert (result.snapshots, result.removed_objects) == (tuple(sorted((first, second))), 1)
+    assert {each.snapshot for each in find(world.config, "2").files} == {first, second}
+    assert not find(world.config, "1").files
+    assert world.remove(first).removed_objects == 0
+    assert world.verify(read_data=True).whole
+
+
+def test_a_listing_that_would_cost_more_than_to_ask_ends(
+    stored: Callable[[str, str], Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = stored("attachments", "memory")
+    monkeypatch.setattr(collecting, "_LISTED_FROM", 2)
+    monkeypatch.setattr(collecting, "_LISTED_FOR_ONE", 2)
+    for number in range(9):
+        write_live(world, f"{number}", b"%d" % number)
+    world.photos({7: "7", 8: "8"})
+    taken: list[ObjectInfo] = []
+    usual = ObstoreBackend.list
+
+    def listed(self: ObstoreBackend) -> Iterator[ObjectInfo]:
+        for each in usual(self):
+            taken.append(each)
+            yield each
+
+    monkeypatch.setattr(ObstoreBackend, "list", listed)
+    assert (world.push().sent, len(taken)) == (2, 4)

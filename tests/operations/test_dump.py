@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -457,6 +458,12 @@ def test_a_set_in_an_object_store_is_dumped_and_loaded(filled: Config, monkeypat
     assert not directory_at("memory://").files(STAGING)
     result = load_data(filled, "sqlite", directory="memory://")
     assert not sum(table.inserted + table.updated for table in result.tables)
+    # What lies in a folder there is told, as it is on a disk.
+    store.put("sub/customer.csv", b"id,name\n1,other\n")
+    store.put("sub/deeper/price.csv", b"id\n1\n")
+    assert directory_at("memory://").folders() == {"sub"}
+    result = load_data(filled, "sqlite", directory="memory://")
+    assert ["sub/customer.csv is left out: folders are not read" in each.reason for each in result.warnings] == [True]
 
 
 def test_a_set_in_s3_is_dumped_changed_and_loaded(
@@ -474,7 +481,14 @@ def test_a_set_in_s3_is_dumped_changed_and_loaded(
     assert directory_at(place).files() == {MANIFEST, *(f"{name}.jsonl.zst" for name in metadata.tables)}
     assert not directory_at(place).files(STAGING)
     load_data(filled, "duckdb", directory=place)
+    with directory_at(place).create("sub/customer.csv") as file:
+        file.write(b"id,name\n1,other\n")
+    assert (directory_at(place).folders(), directory_at("s3://fixtures").folders()) == (
+        frozenset({"sub"}),
+        frozenset({"a"}),
+    )
     result = load_data(filled, "sqlite", directory=place)
+    assert [each.table for each in result.warnings] == ["customer"]
     assert not sum(table.inserted + table.updated for table in result.tables)
 
 
@@ -535,8 +549,40 @@ def test_one_table_goes_through_standard_output_and_input(
 
 
 @pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("csv", b"id,name\n1,by text\n"),
+        ("tsv", b"id\tname\n1\tby text\n"),
+        ("yaml", b"- id: 1\n  name: by text\n"),
+        ("json", b'[{"id": 1, "name": "by text"}]'),
+        ("jsonl", b'{"id": 1, "name": "by text"}\n'),
+    ],
+)
+def test_standard_input_is_of_the_format_that_is_said(
+    filled: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, text: bytes
+) -> None:
+    monkeypatch.chdir(settings(filled, tmp_path))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert run(["load-data", "customer", "--to", "sqlite", "--dir", "-", "--format", form]) == 0
+    run(["dump-data", "customer", "--from", "sqlite", "--dir", "d", "--where", "customer:id = 1"])
+    assert rows(tmp_path / "d", "customer")[0]["name"] == "by text"
+
+
+def test_compressed_standard_input_is_told(
+    filled: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(settings(filled, tmp_path))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(b"[]"))))
+    assert run(["load-data", "customer", "--to", "sqlite", "--dir", "-"]) == 2
+    assert "gzip -dc | toolkit load-data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (["load-data", "customer", "--format", "csv"], "the format of a file is in its name"),
+        (["dump-data", "customer", "--dir", "-", "--closure"], "a closure needs a directory"),
+        (["dump-data", "--closure"], "none were chosen"),
         (["dump-data", "--dir", "-"], "toolkit dump-data TABLE --dir -"),
         (["dump-data", "customer", "--dir", "-", "--json"], "leave out --json"),
         (["load-data", "customer", "category", "--dir", "-"], "toolkit load-data TABLE --dir -"),

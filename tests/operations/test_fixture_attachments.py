@@ -39,6 +39,7 @@ from toolkit.errors import (
 )
 from toolkit.operations.archive.backends import Backends
 from toolkit.operations.fixtures.attachments import AttachmentMode
+from toolkit.operations.fixtures.closure import Closure
 from toolkit.operations.fixtures.dump import DumpResult, dump_data
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.transfer.options import Mode, Options
@@ -98,6 +99,20 @@ def kept(world: Gallery) -> Gallery:
     world.photo(3, "c", b"CC")
     dumped(world)
     return world
+
+
+def test_of_a_closure_only_the_files_of_its_rows_are_kept(kept: Gallery, alone: Config) -> None:
+    dumped(kept, where={"photo": "id = 3"}, closure=Closure.PARENTS)
+    assert objects(kept) == [b"CC"]
+    fixtures = Path(__file__).parents[2] / "fixtures"
+    todos = f"sqlite:///{alone.root}/todos.sqlite3"
+    load_data(alone, todos, directory=fixtures, attachments=AttachmentMode.LEAVE)
+    (one, *_) = json.loads((fixtures / "attachment.json").read_bytes())
+    where = {"todo": f"hex(id) = '{one['todo_id'].replace('-', '').upper()}'"}
+    for closure, files in ((Closure.PARENTS, 0), (Closure.BOTH, 1)):
+        found = dump_data(alone, todos, where=where, closure=closure, attachments=True, dry_run=True).attachments
+        assert found is not None
+        assert found.files == files
 
 
 @pytest.mark.parametrize("source", ["sqlite", "postgres", "duckdb"])

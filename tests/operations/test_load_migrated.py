@@ -17,6 +17,7 @@ from toolkit.config import Config, Database, load_config
 from toolkit.errors import FixtureProblemsError, ToolkitError
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.transfer.options import Mode, Options
+from toolkit.testing.seeds import Seed
 
 OWN_ENVIRONMENT = "from toolkit.migration_environment import run_migrations\n\nrun_migrations()\n"
 APPLICATIONS_ENVIRONMENT = "raise RuntimeError('it connects to what the application names')\n"
@@ -90,6 +91,19 @@ def test_what_fails_then_leaves_an_empty_target_as_it_was(club: Config, database
         load_data(club, database.name)
     assert caught.value.facts == ("post.json, line 3: team_id=9 points at no row of team",)
     assert set(tables_in(database)) <= {""}
+
+
+def test_what_is_refused_as_it_is_written_leaves_the_tables_and_only_then_says_so(club: Config, tmp_path: Path) -> None:
+    migration = tmp_path / "history" / "versions" / "0001.py"
+    migration.write_text(MIGRATION + '    op.execute("CREATE UNIQUE INDEX unknown ON team (title)")\n')
+    put(club, {"team": [{"slug": "one", "title": "same"}, {"slug": "two", "title": "same"}]})
+    with pytest.raises(ToolkitError, match="those that were made stay, and the next run loads into them"):
+        load_data(club, "sqlite")
+    assert read(club.database("sqlite"), "SELECT slug FROM team ORDER BY id") == [("admin",), ("guest",)]
+    # A template of tests is removed then.
+    with pytest.raises(ToolkitError) as caught:
+        Seed(club, Path(str(club.fixtures))).fill(club.database(f"sqlite:///{tmp_path}/template.sqlite3"))
+    assert "stay" not in str(caught.value)
 
 
 def test_a_dry_run_knows_what_migrations_insert_or_says_that_it_does_not(club: Config, database: Database) -> None:

@@ -118,6 +118,31 @@ def test_two_backends_that_are_one_place_have_one_file(alone: Config) -> None:
     assert files_in(alone.root / ".toolkit/copy") == {"1.png": b"page!"}
 
 
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("content", [b"page!", None])
+def test_no_file_goes_where_another_row_of_the_source_has_its_own(
+    alone: Config, overwrite: bool, content: bytes | None
+) -> None:
+    world, two = two_backends(alone)
+    if content is None:
+        (alone.root / ".toolkit/pages/1.png").unlink()
+    with pytest.raises(CollidingFilesError, match=r"attachments:'1\.png' and pages:'1\.png'"):
+        sync(
+            world.config,
+            "sqlite",
+            two,
+            ["photo"],
+            where={"photo": "id = 1"},
+            attachments="pages",
+            overwrite_attachments=overwrite,
+        )
+    assert files_in(alone.root / ".toolkit/pages") == ({} if content is None else {"1.png": content})
+    # Its own is there already.
+    found = sync(world.config, "sqlite", two, ["photo"], where={"photo": "id = 2"}, attachments="pages").attachments
+    assert found is not None
+    assert (found.there, found.copied) == (int(content is not None), 0)
+
+
 @pytest.mark.parametrize("new", [b"new", b"another size"])
 def test_a_file_that_was_replaced_under_its_name_is_told_and_replaced_when_asked_for(alone: Config, new: bytes) -> None:
     world = gallery(alone, "sqlite", copy=".toolkit/copy")

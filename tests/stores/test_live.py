@@ -18,6 +18,7 @@ from obstore.store import LocalStore, MemoryStore, S3Store
 
 from tests.servers.swift import S3Server
 from toolkit.config import Config, load_config
+from toolkit.core.file_properties import Properties
 from toolkit.errors import MissingObjectError, StoreError, UnknownNameError
 from toolkit.stores.live import LiveBackend, live_backend
 
@@ -166,7 +167,7 @@ def test_the_beginning_of_a_file_is_so_many_bytes_or_all_of_it(live: LiveBackend
 
 def test_what_is_written_is_found_by_the_application(live: LiveBackend) -> None:
     for name in NAMES:
-        live.write(name, [b"old"], size=3, content_type="text/plain")
+        live.write(name, [b"old"], size=3, properties=Properties({"Content-Type": "text/plain"}, 0o600))
         live.write(name, iter([name.encode(), b"!"]))
     for name in NAMES:
         assert load(name) == name.encode() + b"!"
@@ -232,11 +233,21 @@ def test_an_interrupted_write_leaves_what_was_there(live: LiveBackend) -> None:
     assert [info.key for info in live.list()] == ["file"]
 
 
-def test_a_type_of_content_is_kept_where_the_store_has_a_place_for_it(live: LiveBackend, kind: str) -> None:
-    live.write("picture", [b"x"], content_type="image/png")
+@pytest.mark.parametrize("size", [1, 6_000_000])
+def test_what_belongs_to_a_file_is_kept_where_the_store_has_a_place_for_it(
+    live: LiveBackend, kind: str, size: int
+) -> None:
+    said = {"Content-Type": "image/png", "Content-Disposition": 'attachment; filename="1.png"', "author": "dept-7"}
+    # What no client can send ended the process.
+    hostile = {"Cache-Control": "x\ny", "no name": "x", "\u00e4": "x", "city": "K\u00f6ln", "long": "x" * 5000}
+    live.write("picture", [b"x" * size], properties=Properties({**said, **hostile}, 0o640))
+    info = live.info("picture")
+    assert info is not None
     if kind in ("memory", "s3"):
-        attributes = storages.get_backend("files").fs.get("picture").attributes
-        assert attributes["Content-Type"] == "image/png"
+        assert storages.get_backend("files").fs.get("picture").attributes == said
+        assert info.properties == Properties(said)
+    elif kind != "fsspec in memory":
+        assert info.properties == Properties(mode=0o640)
 
 
 # -- directories -------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import GenericError
 
 from tests.servers.azurite import AzureServer
 from tests.servers.swift import SECRET, S3Server
@@ -28,6 +29,7 @@ from toolkit.config import Store
 from toolkit.errors import MissingObjectError, StoreError
 from toolkit.stores.client import client_for
 from toolkit.stores.objects import ObjectStore
+from toolkit.stores.store_errors import explain
 
 FAULTS = (Fault.UNAVAILABLE, Fault.CUT, Fault.LOST_ANSWER, Fault.HALF_ANSWER)
 MIB = 1 << 20
@@ -523,6 +525,7 @@ from pathlib import Path
 from toolkit.config import Store
 from toolkit.errors import StoreError
 from toolkit.stores.objects import ObjectStore
+from toolkit.stores.store_errors import explain
 objects = ObjectStore(Store("local", sys.argv[1]))
 """
 
@@ -632,3 +635,10 @@ def test_a_folder_may_be_a_link_to_another_disk(local: Place, tmp_path: Path) ->
     local.objects.write("objects/a", [b"x"])
     assert (tmp_path / "other" / "a").exists()
     assert "objects/a" in keys(local.objects)
+
+
+def test_what_a_store_does_not_have_is_told_in_one_line() -> None:
+    answer = "non-2xx status code: 501 Not Implemented: <?xml version='1.0'?><Code>NotImplemented</Code>"
+    problem, advice = explain(GenericError(f"Generic S3 error: Error performing PUT http://h/k: {answer}"), answer)
+    assert problem.startswith("it does not have what was asked of it (501 Not Implemented)")
+    assert ("If-None-Match" in advice, "server_side_encryption" in advice) == (True, True)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from toolkit.cli import archive_looking
+from toolkit.cli.archive_group import (
+    ARCHIVE,
+    archive,
+    command,
+    dry_run_option,
+    exclude_option,
+    from_option,
+    jobs_option,
+    json_option,
+    row_option,
+    store_option,
+)
 from toolkit.cli.options import (
-    DATABASE,
     STORE,
     TABLES,
-    Commands,
     duration,
     only_option,
     to_backend_option,
     where_option,
 )
-from toolkit.cli.project_options import BY_DEFAULT, general_options
+from toolkit.cli.project_options import BY_DEFAULT
 from toolkit.errors import EXIT_DIFFERENT, ToolkitError
 
 if TYPE_CHECKING:
@@ -27,39 +36,8 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_STORE = "archive"
-
-
-store_option = click.option(
-    "--store",
-    "store",
-    default=_STORE,
-    show_default=True,
-    **STORE,
-    help="The archive: a configured store, a URL, or a directory's path.",
-)
-from_option = functools.partial(click.option, "--from", "source", **DATABASE)
-jobs_option = click.option(
-    "--jobs", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help="Files under way at once."
-)
-dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and write nothing.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-
-
-@click.group(cls=Commands)
-def archive() -> None:
-    """Keep files that rows point at in an object store."""
-
-
-def command(name: str | None = None) -> Callable[[F], click.Command]:
-    """A command of the group, with the options that all commands have."""
-
-    def register(function: F) -> click.Command:
-        return archive.command(name)(general_options(click.pass_context(function)))
-
-    return register
+# Those commands are in the same group.
+__all__ = ["archive", "archive_looking"]
 
 
 @command()
@@ -69,7 +47,7 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
     "--to",
     "--store",
     "store",
-    default=_STORE,
+    default=ARCHIVE,
     show_default=True,
     **STORE,
     help="The archive: a configured store, a URL, or a directory's path.",
@@ -82,6 +60,7 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
     "no such column, files last written so long ago.",
 )
 @where_option
+@exclude_option
 @click.option(
     "--move",
     is_flag=True,
@@ -102,6 +81,7 @@ def push(
     store: str,
     older_than: dt.timedelta | None,
     where: dict[str, tuple[str, ...]],
+    exclude: tuple[str, ...],
     move: bool,
     compress: bool,
     rehash: bool,
@@ -115,48 +95,27 @@ def push(
     what was seen, is written when all of it is there. The next push sends only what is new. Files that are gone or
     cannot be read are told, and the exit code is 3.
     """
-    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.output import report
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_archive import show_push
-    from toolkit.operations.archive.push import PushOptions
     from toolkit.operations.archive.push import push as run
+    from toolkit.operations.archive.push_values import PushOptions
 
     options = PushOptions(older_than, move, compress, rehash, jobs)
     with progress_on_stderr() as progress:
         result = run(
-            ctx.obj, source, tables, store=store, where=where, options=options, dry_run=dry_run, progress=progress
+            ctx.obj,
+            source,
+            tables,
+            store=store,
+            where=where,
+            exclude=exclude,
+            options=options,
+            dry_run=dry_run,
+            progress=progress,
         )
     report(result, show_push, as_json=as_json, done="" if dry_run else "What was pushed is in the archive")
     return 0 if result.complete else EXIT_DIFFERENT
-
-
-@command("list")
-@store_option
-@json_option
-def list_(ctx: click.Context, store: str, as_json: bool) -> int:
-    """List the snapshots, oldest first."""
-    from toolkit.cli.output import print_json
-    from toolkit.cli.render_archive import show_snapshots
-    from toolkit.operations.archive.listing import list_snapshots
-
-    result = list_snapshots(ctx.obj, store=store)
-    print_json(result) if as_json else show_snapshots(result)
-    return EXIT_DIFFERENT if result.findings else 0
-
-
-@command()
-@click.argument("snapshot")
-@store_option
-@json_option
-def show(ctx: click.Context, snapshot: str, store: str, as_json: bool) -> None:
-    """Show the files of a snapshot.
-
-    SNAPSHOT is its id, the beginning of it, or `latest`.
-    """
-    from toolkit.cli.render_archive import show_files, show_files_as_json
-    from toolkit.operations.archive.listing import show as run
-
-    result = run(ctx.obj, snapshot, store=store)
-    show_files_as_json(result) if as_json else show_files(result)
 
 
 @command()
@@ -182,7 +141,8 @@ def verify(
     Every object that SNAPSHOT (or any snapshot) names is looked for. Outcomes: ok, missing, corrupt, size differs,
     orphan object (in no snapshot), dangling row (its file is gone). The exit code is 3 when anything is wrong.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import print_json
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_archive import show_verification
     from toolkit.operations.archive.verify import verify as run
 
@@ -226,6 +186,7 @@ def _has_files(config: Config) -> bool:
     help="Also replace files of other content, and references to other files that are there.",
 )
 @click.option("--rowless", is_flag=True, help="Also files whose rows are gone.")
+@click.option("--fill-from-older", is_flag=True, help="Take what the snapshot lacks from older ones that have it.")
 @jobs_option
 @dry_run_option
 @json_option
@@ -239,6 +200,7 @@ def restore(
     only: dict[str, tuple[str, ...]],
     overwrite: bool,
     rowless: bool,
+    fill_from_older: bool,
     jobs: int,
     dry_run: bool,
     as_json: bool,
@@ -250,14 +212,15 @@ def restore(
     rows that were deleted are told, not made again. In a directory, SNAPSHOT.jsonl says which file was which. The exit
     code is 3 when something was left as it was.
     """
-    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.output import report
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_archive import show_restore
     from toolkit.operations.archive.restore import restore as run
     from toolkit.operations.archive.restore_values import RestoreOptions
 
     if backend and directory is not None:
         raise click.UsageError("--to-backend and --to exclude each other.")
-    options = RestoreOptions(backend, directory, only, overwrite, rowless, jobs)
+    options = RestoreOptions(backend, directory, only, overwrite, rowless, jobs, fill_from_older)
     needed = None if directory is not None and not only else source
     with progress_on_stderr() as progress:
         result = run(ctx.obj, snapshot, store=store, source=needed, options=options, dry_run=dry_run, progress=progress)
@@ -300,7 +263,8 @@ def prune(
     and of the same rows are judged together. Refused (exit code 3) while a push is running, and if no snapshot of its
     kind would be left. Objects that rows were moved to stay.
     """
-    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.output import report
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_archive import show_prune
     from toolkit.core.retention import Policy
     from toolkit.operations.archive.prune import prune as run
@@ -312,23 +276,102 @@ def prune(
 
 
 @command()
-@from_option(**BY_DEFAULT, help="The database whose rows point at files: a name, or a URL.")
+@click.argument("snapshots", metavar="SNAPSHOT...", nargs=-1, required=True)
 @store_option
-@jobs_option
+@click.option("--force", is_flag=True, help="Also what no other snapshot has.")
+@dry_run_option
 @json_option
-def audit(ctx: click.Context, source: str, store: str, jobs: int, as_json: bool) -> int:
-    """Find rows without files, and files without rows.
+def remove(
+    ctx: click.Context, snapshots: tuple[str, ...], store: str, force: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Remove single snapshots.
 
-    No snapshot is needed, and nothing is written. The exit code is 3 when something has no counterpart.
+    By id, or the beginning of it; then the objects go that no other snapshot needs. Refused (exit code 3) if one has
+    files of rows that no newer snapshot has that stays. One whose manifest is damaged can be removed, too.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
-    from toolkit.cli.render_archive import show_audit
-    from toolkit.operations.archive.audit import audit as run
+    from toolkit.cli.output import report
+    from toolkit.cli.progress import progress_on_stderr
+    from toolkit.cli.render_archive import show_prune
+    from toolkit.operations.archive.removal import remove as run
 
     with progress_on_stderr() as progress:
-        result = run(ctx.obj, source, store=store, jobs=jobs, progress=progress)
-    print_json(result) if as_json else show_audit(result)
-    return 0 if result.clean else EXIT_DIFFERENT
+        result = run(ctx.obj, snapshots, store=store, force=force, dry_run=dry_run, progress=progress)
+    report(result, show_prune, as_json=as_json, done="" if dry_run else "The snapshots are removed")
+
+
+@command()
+@row_option
+@from_option(**BY_DEFAULT, help="The database whose rows are meant.")
+@store_option
+@dry_run_option
+@json_option
+def forget(
+    ctx: click.Context, row: dict[str, tuple[str, ...]], source: str, store: str, dry_run: bool, as_json: bool
+) -> int:
+    """Erase the files of some rows from every snapshot.
+
+    A line stays in each that says of which row a file was erased, and when. Rows that are gone are found by their
+    keys. What another row has, too, stays for it: it is told, and the exit code is 3. Files of the live store stay.
+    """
+    from toolkit.cli.output import report
+    from toolkit.cli.progress import progress_on_stderr
+    from toolkit.cli.render_archive import show_forgotten
+    from toolkit.operations.archive.erasing import forget as run
+
+    with progress_on_stderr() as progress:
+        result = run(ctx.obj, source, row, store=store, dry_run=dry_run, progress=progress)
+    report(result, show_forgotten, as_json=as_json, done="" if dry_run else "What was erased is gone")
+    return 0 if result.rows and not result.findings else EXIT_DIFFERENT
+
+
+@command()
+@from_option(**BY_DEFAULT, help="The database whose rows point at files: a name, or a URL.")
+@store_option
+@click.option("--remove-orphans", is_flag=True, help="Remove files that no row of any configured database points at.")
+@click.option(
+    "--older-than",
+    metavar="DURATION",
+    callback=duration,
+    help="Of these only such as were written so long ago (12h, 7d, 6mo).  [default: 7d]",
+)
+@jobs_option
+@click.option("--dry-run", is_flag=True, help="With --remove-orphans: remove nothing.")
+@json_option
+def audit(
+    ctx: click.Context,
+    source: str,
+    store: str,
+    remove_orphans: bool,
+    older_than: dt.timedelta | None,
+    jobs: int,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Find rows without files, and files without rows.
+
+    No snapshot is needed, and nothing is written, unless --remove-orphans says so: not where another configured
+    database cannot be read, two stores share a place, or no row at all points at a store. The exit code is 3 when
+    something has no counterpart.
+    """
+    from toolkit.cli.output import print_json, report
+    from toolkit.cli.progress import progress_on_stderr
+    from toolkit.cli.render_archive import show_audit, show_orphans
+    from toolkit.operations.archive.audit import audit as run
+    from toolkit.operations.archive.orphans import ORPHAN_AGE
+    from toolkit.operations.archive.orphans import remove_orphans as remove
+
+    if not remove_orphans:
+        if older_than is not None or dry_run:
+            raise click.UsageError("--older-than and --dry-run are for --remove-orphans.")
+        with progress_on_stderr() as progress:
+            result = run(ctx.obj, source, store=store, jobs=jobs, progress=progress)
+        print_json(result) if as_json else show_audit(result)
+        return 0 if result.clean else EXIT_DIFFERENT
+    age = ORPHAN_AGE if older_than is None else older_than
+    with progress_on_stderr() as progress:
+        done = remove(ctx.obj, source, store=store, older_than=age, jobs=jobs, dry_run=dry_run, progress=progress)
+    report(done, show_orphans, as_json=as_json, done="" if dry_run else "What was removed is gone")
+    return 0 if done.complete else EXIT_DIFFERENT
 
 
 @command("rotate-key")
@@ -343,7 +386,8 @@ def rotate_key(ctx: click.Context, store: str, jobs: int, dry_run: bool, as_json
     with it and removed. Afterwards the others are not needed any more. Refused (exit code 3) while a push is running.
     One that was interrupted is continued by the next.
     """
-    from toolkit.cli.output import progress_on_stderr, report
+    from toolkit.cli.output import report
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_archive import show_rotation
     from toolkit.operations.archive.rotating import rotate_key as run
 

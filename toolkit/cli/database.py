@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from toolkit.cli.options import DATABASE, Commands
-from toolkit.cli.output import Notes, ask, print_json, report, say
+from toolkit.cli.output import ask, print_json, report, say
+from toolkit.cli.progress import Notes
 from toolkit.cli.project_options import BY_DEFAULT, general_options
 from toolkit.cli.render import show_error
 from toolkit.cli.render_database import (

@@ -6,15 +6,15 @@ import atexit
 import os
 import shlex
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
+from toolkit.config import load_config
 from toolkit.errors import EXIT_DIFFERENT
 
 _SETTINGS = """metadata = "toolkit.models.todo:metadata"
@@ -22,6 +22,7 @@ _SETTINGS = """metadata = "toolkit.models.todo:metadata"
 sqlite = "sqlite:///todo.sqlite3"
 duckdb = "duckdb:///todo.duckdb"
 """
+_SOURCE = "sqlite"
 _CHANGE = "UPDATE todo SET item = 'Changed by the demo' WHERE id = (SELECT min(id) FROM todo)"
 # What is shown, with the command that shows it and its exit code; {server} is a PostgreSQL, or DuckDB without one.
 _STEPS: tuple[tuple[str, str, int], ...] = (
@@ -70,8 +71,8 @@ def demo() -> int:
 def _prepare(command: str, folder: Path) -> None:
     """Do what a command is to find."""
     if command.startswith("diff"):
-        with closing(sqlite3.connect(folder / "todo.sqlite3")) as connection, connection:
-            connection.execute(_CHANGE)
+        with load_config().database(_SOURCE).engine.begin() as connection:
+            connection.exec_driver_sql(_CHANGE)
     elif command.startswith("archive audit"):
         next(each for each in sorted((folder / ".toolkit" / "attachments").rglob("*")) if each.is_file()).unlink()
 

@@ -121,7 +121,8 @@ def compare(
     **options: Any,
 ) -> int:
     """Compare, as `operations.diff.compare.diff` is asked to, show what was found, and give the exit code."""
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import print_json
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render import show_diff
     from toolkit.operations.diff.compare import diff as run
 
@@ -141,7 +142,7 @@ def write_plan(
     config: Config, plan: SyncResult, file: Path, tables: Sequence[str], source: str, target: str, **options: Any
 ) -> None:
     """Write the report of a sync's plan, with rows that differ; into a database without tables all would be new."""
-    from toolkit.cli.output import progress_on_stderr
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.report import write_report
     from toolkit.operations.diff.compare import DiffResult
     from toolkit.operations.diff.compare import diff as run
@@ -192,12 +193,13 @@ def _write_script(
     config: Config, source: str, target: str, script: str, tables: Sequence[str], *, as_json: bool, **options: Any
 ) -> int:
     """Write the script, show what was found unless the script has stdout to itself, and give the exit code."""
-    from toolkit.cli.output import print_json, progress_on_stderr, script_stream
+    from toolkit.cli.output import print_json, script_stream
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render import show_diff
     from toolkit.operations.diff.script import diff_sql
 
     output: Path | IO[bytes] = script_stream() if script == "-" else Path(script)
-    with progress_on_stderr() as progress:
+    with progress_on_stderr(beside_script=script == "-") as progress:
         result = diff_sql(config, source, target, output, tables, progress=progress, **options)
     if script != "-":
         print_json(result) if as_json else show_diff(result)

@@ -48,6 +48,19 @@ from toolkit.errors import EXIT_DIFFERENT
 @selection_options
 @exclude_column_option
 @convert_option
+@click.option(
+    "--closure",
+    type=click.Choice(["parents", "both"]),
+    is_flag=False,
+    flag_value="parents",
+    help="With --where or named tables: of all other tables the rows that the chosen ones point at, and what these "
+    "point at; with --closure=both also the rows that point at chosen ones.",
+)
+@click.option(
+    "--natural",
+    is_flag=True,
+    help="Write references by unique keys, and leave out keys that a load makes anew, where a unique key allows it.",
+)
 @click.option("--attachments", is_flag=True, help="Also keep the files that rows point at, by their hash.")
 @click.option(
     "--keep-others",
@@ -66,6 +79,7 @@ def dump_data(
     directory: str | None,
     format_: str,
     compress: str,
+    closure: str | None,
     dry_run: bool,
     as_json: bool,
     **which: Any,
@@ -75,9 +89,10 @@ def dump_data(
     One row a line, ordered by primary key, byte for byte the same from whichever engine. The old files stay until all
     new ones are written. Files that rows point at and that could not be read are told, and the exit code is 3.
     """
-    from toolkit.cli.output import progress_on_stderr, report, results_on_stderr, script_stream
+    from toolkit.cli.output import report, results_on_stderr, script_stream
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render import show_dump
-    from toolkit.operations.fixtures.dump import Compression, FileForm, Format
+    from toolkit.operations.fixtures.dump import Closure, Compression, FileForm, Format
     from toolkit.operations.fixtures.dump import dump_data as run
     from toolkit.operations.fixtures.one_table import STANDARD, place_of, require_place
 
@@ -86,6 +101,8 @@ def dump_data(
     is_standard = directory == STANDARD
     if is_standard and (as_json or which["attachments"]):
         raise click.UsageError("--dir - writes the rows alone: leave out --json and --attachments.")
+    if is_standard and closure:
+        raise click.UsageError("--dir - is for one table: a closure needs a directory.")
     with (
         place_of(directory, tables, output=script_stream() if is_standard else None) as into,
         results_on_stderr() if is_standard else nullcontext(),
@@ -97,6 +114,7 @@ def dump_data(
                 tables,
                 directory=into,
                 form=form,
+                closure=Closure(closure) if closure else None,
                 dry_run=dry_run,
                 progress=progress,
                 **which,

@@ -44,7 +44,8 @@ def inspect(
     With --for, which type each column would get in another engine, and why; what would be carried there, and what not;
     and how many values it could not hold. Nothing is written.
     """
-    from toolkit.cli.output import print_json, progress_on_stderr
+    from toolkit.cli.output import print_json
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render_inspect import show_definitions, show_inspection
     from toolkit.operations import inspect as operation
 

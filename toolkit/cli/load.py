@@ -32,8 +32,14 @@ from toolkit.cli.project_options import BY_DEFAULT, general_options, tables_from
     "--dir",
     "directory",
     metavar="DIR",
-    help="Where the fixtures are: a directory, an object store's URL, or - for standard input (one table, JSON).  "
+    help="Where the fixtures are: a directory, an object store's URL, or - for standard input (one table).  "
     "[default: fixtures]",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["json", "jsonl", "csv", "tsv", "yaml"]),
+    help="Of standard input: an array, or lines, if it is not said. Of files their names say it.",
 )
 @click.option(
     "--mode",
@@ -62,6 +68,7 @@ def load_data(
     tables: tuple[str, ...],
     target: str,
     directory: str | None,
+    format_: str | None,
     mode: str | None,
     match: dict[str, tuple[str, ...]],
     set_values: dict[str, str],
@@ -83,21 +90,26 @@ def load_data(
     and checked whole before anything is written.
     What the fixtures have of the files that rows point at is put back into the live store.
     """
-    from toolkit.cli.output import input_stream, progress_on_stderr, report
+    from toolkit.cli.output import input_stream, report
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render import show_transfer
     from toolkit.operations.fixtures.attachments import AttachmentMode
+    from toolkit.operations.fixtures.dump import Format
     from toolkit.operations.fixtures.load import load_data as run
     from toolkit.operations.fixtures.one_table import STANDARD, place_of, require_place
 
     if no_attachments and overwrite_attachments:
         raise click.UsageError("Either --no-attachments or --overwrite-attachments.")
+    if format_ and directory != STANDARD:
+        raise click.UsageError("--format is of standard input (--dir -): the format of a file is in its name.")
     attachments = AttachmentMode.PUT
     if no_attachments or overwrite_attachments:
         attachments = AttachmentMode.LEAVE if no_attachments else AttachmentMode.OVERWRITE
     options = make_options(no_verify, batch_rows, commit_every, mode or ctx.obj.load.mode, hold_triggers=hold_triggers)
     require_place("load-data", tables, directory)
     given = input_stream() if directory == STANDARD else None
-    with place_of(directory, tables, given=given) as files, progress_on_stderr() as progress:
+    form = Format(format_) if format_ else None
+    with place_of(directory, tables, given=given, format_=form) as files, progress_on_stderr() as progress:
         result = run(
             ctx.obj,
             target,

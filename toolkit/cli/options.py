@@ -64,7 +64,7 @@ def transfer_options(command: F) -> F:
     return command
 
 
-def _by_table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+def by_table(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """What `TABLE:REST` says of each table, all of it."""
     found: dict[str, tuple[str, ...]] = {}
     for value in values:
@@ -81,7 +81,7 @@ def where_option(command: F) -> F:
         "--where",
         multiple=True,
         metavar="TABLE:CONDITION",
-        callback=_by_table,
+        callback=by_table,
         help="Only rows that meet a condition in the database's own SQL; may be repeated: all for one "
         "table hold together.",
     )(command)
@@ -93,7 +93,7 @@ def where_source_option(command: F) -> F:
         "--where-source",
         multiple=True,
         metavar="TABLE:CONDITION",
-        callback=_by_table,
+        callback=by_table,
         help="Only rows that meet a condition at the source, in its own SQL: others are to the target as if "
         "the source had none; may be repeated, as --where.",
     )(command)
@@ -117,7 +117,7 @@ def only_option(command: F) -> F:
         "--only",
         multiple=True,
         metavar="TABLE:CONDITION",
-        callback=_by_table,
+        callback=by_table,
         help="Only files of rows that meet a condition in the database's own SQL; may be repeated: all "
         "for one table hold together.",
     )(command)
@@ -129,7 +129,7 @@ def match_option(command: F) -> F:
         "--match",
         multiple=True,
         metavar="TABLE:COL,COL",
-        callback=_columns_by_table,
+        callback=_columnsby_table,
         help="Recognise rows by these columns instead of the primary key; may be repeated, for another table.",
     )(command)
 
@@ -181,11 +181,11 @@ def _by_place(parameter: click.Parameter, values: tuple[str, ...], form: str, wh
     return found
 
 
-def _columns_by_table(
+def _columnsby_table(
     ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for table, given in _by_table(ctx, parameter, values).items():
+    for table, given in by_table(ctx, parameter, values).items():
         each = [tuple(name.strip() for name in names.split(",")) for names in given]
         if len(set(each)) > 1:
             raise click.UsageError(
@@ -278,7 +278,7 @@ def selection_options(command: F) -> F:
                 "keys",
                 multiple=True,
                 metavar="TABLE:COL,COL",
-                callback=_columns_by_table,
+                callback=_columnsby_table,
                 help="Tell the rows of a table apart by these columns, of which no two rows have the same values; may "
                 "be repeated, for another table.",
             ),

@@ -15,8 +15,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -25,15 +25,12 @@ from toolkit.errors import LostOutputError
 from toolkit.shown_text import json_escaped, printable, without_secrets
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
-
-    from toolkit.core.progress import Progress
+    from rich.console import Console
 
 
 def say(line: object = "", *, err: bool = False) -> None:
     """A line of text."""
-    _echo(_shown(str(line)), err=err)
+    _echo(shown(str(line)), err=err)
 
 
 def say_row(line: str) -> None:
@@ -50,7 +47,7 @@ def say_all(text: str) -> None:
 def say_at_once(line: str) -> None:
     """A line on stderr in the midst of whatever is being written there."""
     with suppress(OSError):
-        os.write(2, f"{_shown(line)}\n".encode())
+        os.write(2, f"{shown(line)}\n".encode())
 
 
 def ask(question: str) -> None:
@@ -59,7 +56,7 @@ def ask(question: str) -> None:
     Raises:
         click.Abort: no.
     """
-    click.confirm(_shown(question), abort=True, err=True)
+    click.confirm(shown(question), abort=True, err=True)
 
 
 SCHEMA_VERSION = 1
@@ -77,6 +74,11 @@ def _versioned(value: Any) -> Any:
         return value
     members = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
     return {"schema_version": SCHEMA_VERSION, **members}
+
+
+def say_json(value: Any) -> None:
+    """A JSON document on a line of stderr."""
+    click.echo(json_text(value), err=True)
 
 
 def print_json_part(document: str) -> None:
@@ -214,7 +216,8 @@ def _encoding(stream: IO[str]) -> str:
     return (getattr(stream, "encoding", None) or "utf-8").lower()
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """A text as it may be printed: without secrets, and with no sign that moves a cursor."""
     return printable(without_secrets(text))
 
 
@@ -225,20 +228,22 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-@contextmanager
-def progress_on_stderr() -> Iterator[Progress]:
-    """A progress bar on a terminal; elsewhere only the notes."""
-    if not sys.stderr.isatty():
-        yield Notes()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+def are_errors_on_terminal() -> bool:
+    """Whether somebody sees stderr as it is written."""
+    return sys.stderr.isatty()
 
-    label = TextColumn("{task.description}", markup=False)
-    columns = (SpinnerColumn(), label, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+
+def are_results_on_terminal() -> bool:
+    """Whether somebody sees stdout as it is written."""
+    return sys.stdout.isatty()
+
+
+def error_console() -> Console:
+    """The terminal that stderr is, for a bar."""
+    from rich.console import Console
+
     terminal: Any = _Unfailing(sys.stderr)
-    with Progress(*columns, console=Console(file=terminal), transient=True) as bar:
-        yield Bars(bar)
+    return Console(file=terminal)
 
 
 class _Unfailing(io.TextIOBase):
@@ -265,60 +270,3 @@ class _Unfailing(io.TextIOBase):
     def flush(self) -> None:
         with suppress(OSError, ValueError):
             self._stream.flush()
-
-
-class Notes:
-    """Prints notes, and no progress."""
-
-    def step(self, label: str, rows: int | None = None) -> None:
-        """Say nothing."""
-
-    def advance(self, rows: int) -> None:
-        """Say nothing."""
-
-    def files(self, label: str, files: int, size: int) -> None:
-        """Say nothing."""
-
-    def advance_file(self, files: int, size: int) -> None:
-        """Say nothing."""
-
-    def note(self, message: str) -> None:
-        """A line on stderr."""
-        say(message, err=True)
-
-
-class Bars:
-    """Shows one bar, that of the present step."""
-
-    def __init__(self, bar: Bar) -> None:
-        self._bar = bar
-        self._task: TaskID | None = None
-        self._label, self._files, self._done = "", 0, 0
-
-    def step(self, label: str, rows: int | None = None) -> None:
-        """Begin a new bar."""
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(_shown(label), total=rows)
-
-    def advance(self, rows: int) -> None:
-        """Move the bar."""
-        if self._task is not None:
-            self._bar.advance(self._task, rows)
-
-    def files(self, label: str, files: int, size: int) -> None:
-        """Begin a new bar of bytes, with the files beside it."""
-        self._label, self._files, self._done = label, files, 0
-        self.step(label, size)
-        self.advance_file(0, 0)
-
-    def advance_file(self, files: int, size: int) -> None:
-        """Move the bar, and count the files."""
-        self._done += files
-        if self._task is not None:
-            label = f"{self._label}: {self._done:,} of {self._files:,} files; bytes"
-            self._bar.update(self._task, advance=size, description=_shown(label))
-
-    def note(self, message: str) -> None:
-        """A line above the bar."""
-        self._bar.console.print(_shown(message), markup=False, highlight=False)

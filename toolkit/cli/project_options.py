@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from toolkit.cli.progress import LOG_JSON, QUIET
+
 if TYPE_CHECKING:
     from toolkit.config import Config
 
@@ -54,10 +56,22 @@ def general_options(command: F) -> F:
         callback=_choose_application,
         help="The application's own configuration, with its databases and models.",
     )
+    quiet = _told_by("-q", "--quiet", QUIET, "Say nothing of the steps, only what is to be known.")
+    log_json = _told_by("--log-json", None, LOG_JSON, "Tell of the steps as lines of JSON on stderr.")
     # Click shows the options of a function in the reverse of the order in which it was given them.
-    given: list[click.Parameter] = application(metadata(trust(debug(command)))).__click_params__  # type: ignore[attr-defined]
-    given[:] = given[-4:] + given[:-4]
+    with_all: Any = application(metadata(trust(quiet(log_json(debug(command))))))
+    given: list[click.Parameter] = with_all.__click_params__
+    given[:] = given[-6:] + given[:-6]
     return command
+
+
+def _told_by(name: str, other: str | None, key: str, text: str) -> Callable[[F], F]:
+    def choose(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.meta[key] = True
+
+    names = [each for each in (name, other) if each]
+    return click.option(*names, is_flag=True, expose_value=False, callback=choose, help=text)
 
 
 def _choose_application(ctx: click.Context, _: click.Parameter, value: str | None) -> None:

@@ -98,6 +98,9 @@ def _conclude(result: SyncResult, written: int) -> None:
         limited = any(table.since for table in result.tables)
         looked_at = "changed since the last such sync" if limited else "of the source"
         but = " but for the rejected ones" if result.rejected else ""
+        if not any(table.unchanged for table in result.tables) and not limited:
+            say(f"Nothing to write: {result.source} has no rows{but}.")
+            return
         say(f"Nothing to write: every row {looked_at}{but} is there already.")
     else:
         but = ", but for the rejected rows" if result.rejected else ""

@@ -14,10 +14,14 @@ from toolkit.cli.render import plural, show_table
 
 if TYPE_CHECKING:
     from toolkit.operations.archive.audit import AuditResult
+    from toolkit.operations.archive.changes import SnapshotDiff
+    from toolkit.operations.archive.erasing import ForgetResult
+    from toolkit.operations.archive.finding import FoundFiles
     from toolkit.operations.archive.listing import SnapshotFiles, SnapshotInfo, SnapshotList
+    from toolkit.operations.archive.orphans import OrphanResult
     from toolkit.operations.archive.outcomes import Finding
-    from toolkit.operations.archive.prune import KeptMoves, PruneResult
-    from toolkit.operations.archive.push import PushResult
+    from toolkit.operations.archive.prune_values import KeptMoves, PruneResult
+    from toolkit.operations.archive.push_values import PushResult
     from toolkit.operations.archive.restore_values import RestoreResult
     from toolkit.operations.archive.rotating import RotateResult
     from toolkit.operations.archive.verify import VerifyResult
@@ -63,12 +67,14 @@ def show_snapshots(result: SnapshotList) -> None:
     places = Counter(name for name, _ in {(each.database, each.place) for each in result.snapshots})
     columns: list[tuple[str, list[Any]]] = [
         ("snapshot", [each.id for each in result.snapshots]),
-        ("made (UTC)", [f"{each.created_at:%Y-%m-%d %H:%M:%S}" for each in result.snapshots]),
+        ("made (UTC)", [f"{each.made_at or each.created_at:%Y-%m-%d %H:%M:%S}" for each in result.snapshots]),
         ("files", [each.files for each in result.snapshots]),
         ("bytes", [each.bytes for each in result.snapshots]),
     ]
     if any(each.lacking for each in result.snapshots):
         columns.append(("lacks", [each.lacking or "" for each in result.snapshots]))
+    if any(each.erased for each in result.snapshots):
+        columns.append(("erased", [each.erased or "" for each in result.snapshots]))
     columns.append(("of", [_of(each) for each in result.snapshots]))
     if max(places.values(), default=0) > 1:
         columns.append(("at", [each.place or "" for each in result.snapshots]))
@@ -76,6 +82,38 @@ def show_snapshots(result: SnapshotList) -> None:
     if not result.snapshots:
         say(f"{result.archive} has no snapshot.")
     show_findings(result.findings)
+    for note in result.notes:
+        say(note)
+
+
+def show_found(result: FoundFiles) -> None:
+    """A line for each file in each snapshot."""
+    for each in result.files:
+        say(
+            f"{each.snapshot} {each.made_at:%Y-%m-%d %H:%M:%S} {each.sha256[:12]} {each.size:>13,}  "
+            f"{each.table}.{each.column} {_key(each.key)}  {each.backend}:{each.path}"
+        )
+    show_findings(result.findings)
+    if not result.files:
+        say(f"No snapshot of {result.archive} has a file {result.text!r}.")
+
+
+def show_changes(result: SnapshotDiff) -> None:
+    """A line for each reference that differs, then how many do."""
+    for each in result.changes:
+        index = "" if each.index is None else f"[{each.index}]"
+        places = " → ".join(
+            f"{place.backend}:{place.path} ({place.sha256[:12]}, {place.size:,} bytes)"
+            for place in (each.old, each.new)
+            if place is not None
+        )
+        say(f"{each.change}: {each.table}.{each.column}{index} {_key(each.key)}  {places}")
+    counts = Counter(each.change for each in result.changes)
+    parts = [*(f"{count:,} {change}" for change, count in counts.items()), f"{result.same:,} the same"]
+    say(f"{result.archive}: {result.old.id} → {result.new.id}: {', '.join(parts)}.")
+    for snapshot in (result.old, result.new):
+        if snapshot.lacking:
+            say(f"Snapshot {snapshot.id} lacks {_files(snapshot.lacking)} that rows pointed at.")
 
 
 def show_files(result: SnapshotFiles) -> None:
@@ -119,12 +157,18 @@ def show_verification(result: VerifyResult) -> None:
         f"{result.archive}: {plural(len(result.snapshots), 'snapshot')}, {_objects(result.objects)}, "
         f"{result.bytes:,} bytes; {result.ok:,} ok, {how}."
     )
+    for each in result.incomplete:
+        say(
+            f"Snapshot {each.snapshot} lacks {_files(each.lacking)} that rows pointed at when it was made; "
+            f"{each.elsewhere:,} of them in other snapshots."
+        )
     if result.pushes:
         say(f"Orphan check skipped: a push is at work ({'; '.join(result.pushes)}).")
     elif any(finding.outcome == "damaged manifest" for finding in result.findings):
         say("Orphan check skipped: nobody knows which objects a damaged manifest needs.")
+    well = "What was archived is well" if result.incomplete else "All is well"
     rows = f"Rows of {result.rows_of} were looked at" if result.rows_of else "Rows were not looked at (--from NAME)"
-    say(f"{rows}. {'All is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
+    say(f"{rows}. {well if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 
 
 def _show_without_key(result: VerifyResult) -> None:
@@ -159,6 +203,8 @@ def show_restore(result: RestoreResult) -> None:
         f"{_files(result.files)}: {result.written:,} {would}written ({result.written_bytes:,} bytes), {result.same:,} "
         f"there already, {result.other:,} with other content left as they are."
     )
+    for snapshot, count in result.filled.items():
+        say(f"{_files(count)} that it lacks from snapshot {snapshot}.")
     for repair in result.repairs[:_SHOWN]:
         say(f"  ~ {repair.table}.{repair.column} {_key(repair.key)}")
         say(f"      {_places(repair.old)} → {_places(repair.new)}")
@@ -179,7 +225,7 @@ def show_prune(result: PruneResult) -> None:
         [
             (
                 v.snapshot.id,
-                f"{v.snapshot.created_at:%Y-%m-%d %H:%M:%S}",
+                f"{v.snapshot.made_at or v.snapshot.created_at:%Y-%m-%d %H:%M:%S}",
                 v.group,
                 "keep" if v.kept else "remove",
                 ", ".join(v.reasons) or "no rule keeps it",
@@ -194,8 +240,8 @@ def show_prune(result: PruneResult) -> None:
     )
     if result.moved_objects:
         say(f"{_objects(result.moved_objects)} in no snapshot stay because rows were moved there.")
-    for kept in result.kept_moves:
-        say(_kept(kept))
+    for told in (*map(_kept, result.kept_moves), *result.notes):
+        say(told)
     if result.dry_run:
         say("Run again without --dry-run to remove this.")
 
@@ -212,8 +258,33 @@ def _kept(kept: KeptMoves) -> str:
     )
 
 
+def show_forgotten(result: ForgetResult) -> None:
+    """What was erased, and what stays of it."""
+    say(f"{result.archive}{' (dry run: nothing was erased)' if result.dry_run else ''}")
+    show_findings(result.findings)
+    for note in result.notes:
+        say(note)
+    if not result.rows:
+        say("No row that meets the condition is in any snapshot.")
+        return
+    would = "Would erase" if result.dry_run else "Erased"
+    say(
+        f"{would} {_files(result.files)} of {_rows(result.rows)} in {plural(len(result.snapshots), 'snapshot')}: "
+        f"{_objects(result.removed_objects)}, {result.removed_bytes:,} bytes, that nobody needs any more."
+    )
+    if result.rows_left:
+        say(f"In the database still: {_rows(result.rows_left)} of them; the next push archives what they point at.")
+
+
 def show_audit(result: AuditResult) -> None:
     """A line for each live store, and every row or file without its counterpart."""
+    _show_stores(result)
+    show_findings(result.findings)
+    verdict = "Every row has its file, and every file a row" if result.clean else _counted(result.findings)
+    say(f"{result.source}: {verdict}. {result.seconds:.2f} s")
+
+
+def _show_stores(result: AuditResult) -> None:
     show_table(
         ("store", "rows", "files", "bytes", "without row", "bytes", "rows without file"),
         [
@@ -221,9 +292,21 @@ def show_audit(result: AuditResult) -> None:
             for each in result.backends
         ],
     )
+
+
+def show_orphans(result: OrphanResult) -> None:
+    """A line for each store, each file that goes, and all else that has no counterpart."""
+    _show_stores(result.audit)
+    would = "would be removed" if result.dry_run else "removed"
+    for each in result.removed[:_SHOWN]:
+        say(f"{would}: {each.place} ({each.size or 0:,} bytes): {each.reason}")
+    if len(result.removed) > _SHOWN:
+        say(f"{would}: {len(result.removed) - _SHOWN:,} more (--json shows all)")
     show_findings(result.findings)
-    verdict = "Every row has its file, and every file a row" if result.clean else _counted(result.findings)
-    say(f"{result.source}: {verdict}. {result.seconds:.2f} s")
+    younger = f"; {_files(result.younger)} without a row too young" if result.younger else ""
+    say(f"{result.source}: {_files(len(result.removed))}, {result.removed_bytes:,} bytes, {would}{younger}.")
+    if result.dry_run:
+        say("Run again without --dry-run to remove this.")
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
@@ -233,8 +316,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
         by_outcome.setdefault(finding.outcome, []).append(finding)
     for outcome, found in by_outcome.items():
         for finding in found[:_SHOWN]:
-            reason = f": {finding.reason}" if finding.reason else ""
-            say(f"{outcome}: {finding.place}{reason}")
+            say(": ".join(filter(None, (outcome, finding.place, finding.reason))))
         if len(found) > _SHOWN:
             say(f"{outcome}: {len(found) - _SHOWN:,} more (--json shows all)")
 

@@ -152,7 +152,7 @@ def sync(
         if writing or any(others):
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
         return compare(ctx.obj, source, target, tables, as_json=as_json, where_source=where_source, **which)
-    from toolkit.cli.output import progress_on_stderr
+    from toolkit.cli.progress import progress_on_stderr
     from toolkit.operations.sync import sync as run
     from toolkit.operations.transfer.watermarks import Since
 

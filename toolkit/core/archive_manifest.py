@@ -18,10 +18,15 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from toolkit.core.file_properties import Properties, properties_of_row
+from toolkit.core.retention import CLOCKS_DIFFER
+
 T = TypeVar("T")
 
 FORMAT = 2
 """Of manifests that lack files: a version that knows only 1 would take them for whole ones."""
+ERASED = "erased"
+"""The outcome of a file that a snapshot lacks because it was erased on purpose."""
 OBJECTS = "objects/"
 SNAPSHOTS = "snapshots/"
 _SUFFIX = ".jsonl.zst"
@@ -102,7 +107,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     `place` tells databases of one name apart (`DatabaseConnection.identity`); manifests of earlier versions have none.
     `lacking` counts references whose files could not be archived, or are not what their rows say; manifests of format 1
-    have none.
+    have none. `erased` of them were archived, and taken out on purpose. `written_at` is no part of the manifest: when
+    the store says that it was written.
     """
 
     format: int = 1
@@ -117,17 +123,32 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     moved: bool = False
     place: str | None = None
     lacking: _Count = 0
+    erased: _Count = 0
+    written_at: _Time | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if self.created_at.year not in _YEARS:
             raise ValueError("created_at is beyond the years of any snapshot")
+
+    @property
+    def made_at(self) -> dt.datetime:
+        """When it was made: as it says, unless the store wrote it before, so that the clock there was ahead.
+
+        In a copy of an archive, all manifests may be of the day of the copy.
+        """
+        written = self.created_at if isinstance(self.written_at, msgspec.UnsetType) else self.written_at
+        return written if self.created_at > written + CLOCKS_DIFFER else self.created_at
+
+    def is_ahead(self, now: dt.datetime) -> bool:
+        """Whether it says that it was made later than it can have been."""
+        return self.created_at > min(self.made_at, now) + CLOCKS_DIFFER
 
 
 class Lacking(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a row points at, but that could not be archived as the row has it, and why.
 
     `backend` and `path` are those of the live store, None for a reference that names no file. `size`: what was archived
-    has not that size, which the row says.
+    has not that size, which the row says; `instead`, its SHA-256, that it has not the checksum that the row says.
     """
 
     table: str
@@ -137,6 +158,7 @@ class Lacking(msgspec.Struct, frozen=True, kw_only=True):
     backend: str | None = None
     path: str | None = None
     size: int | None = None
+    instead: str | None = None
     outcome: str
     reason: str | None = None
 
@@ -153,7 +175,8 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One file that a row points at. `index` is its place in a column of several files.
 
     `reference` is what the column held, to the letter; `modified` (seconds) and `etag` are what the live store said of
-    it. `stored` is the object's size as zstd in the archive; None: it lies there plain.
+    it. `stored` is the object's size as zstd in the archive; None: it lies there plain. `properties` are what the live
+    store kept with it; manifests of earlier versions have none.
     """
 
     table: str
@@ -171,6 +194,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     etag: str | None
     metadata: msgspec.Raw
     reference: msgspec.Raw
+    properties: Properties | None = None
 
     def __post_init__(self) -> None:
         _decoded(bytes(self.reference), _Reference)
@@ -179,6 +203,12 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     def address(self) -> Address:
         """Where in the archive its content is."""
         return Address(self.sha256, self.stored is not None)
+
+    @property
+    def to_write(self) -> Properties:
+        """What is to be written with it, wherever it goes."""
+        by_row = properties_of_row(self.content_type, bytes(self.metadata))
+        return (self.properties or Properties()).completed(by_row)
 
     @property
     def bytes_stored(self) -> int:

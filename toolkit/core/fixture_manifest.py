@@ -8,6 +8,8 @@ from typing import Annotated
 
 import msgspec
 
+from toolkit.core.file_properties import Properties
+
 MANIFEST = "manifest.json"
 FORMAT = 1
 ATTACHMENTS = "attachments/"
@@ -30,10 +32,19 @@ class FixtureFile:
 
 @dataclass(frozen=True, slots=True)
 class FixtureAttachment:
-    """The content of a file that rows point at: its SHA-256, under which it lies in `ATTACHMENTS`, and its size."""
+    """The content of a file that rows point at: its SHA-256, under which it lies in `ATTACHMENTS`, and its size.
+
+    `attributes` are what its store kept with it, where they are not what its row says.
+    """
 
     sha256: _Sha256
     bytes: _Count
+    attributes: dict[str, str] | None = None
+
+    @property
+    def properties(self) -> Properties:
+        """What is to be written with it; its permissions are those of whoever writes."""
+        return Properties(self.attributes)
 
     @property
     def name(self) -> str:
@@ -67,13 +78,17 @@ class FixtureManifest:
             "tables": {name: msgspec.to_builtins(self.tables[name]) for name in sorted(self.tables)},
         }
         attachments = {
-            backend: {path: msgspec.to_builtins(paths[path]) for path in sorted(paths)}
+            backend: {path: _told(paths[path]) for path in sorted(paths)}
             for backend, paths in sorted(self.attachments.items())
             if paths
         }
         if attachments:
             document["attachments"] = attachments
         return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def _told(attachment: FixtureAttachment) -> dict[str, object]:
+    return {name: value for name, value in msgspec.to_builtins(attachment).items() if value is not None}
 
 
 def decode_manifest(content: bytes) -> FixtureManifest:

@@ -12,14 +12,15 @@ from typing import Generic, Protocol, TypeVar
 
 from toolkit.core.durations import show_duration
 
-_CLOCKS_DIFFER = dt.timedelta(minutes=5)
+CLOCKS_DIFFER = dt.timedelta(minutes=5)
+"""What the clocks of two machines usually differ by, at most."""
 
 
 class Dated(Protocol):
     """Something made at a time."""
 
     @property
-    def created_at(self) -> dt.datetime:
+    def made_at(self) -> dt.datetime:
         """When, with its zone."""
 
 
@@ -61,7 +62,7 @@ class Verdict(Generic[T]):
 
 def apply_policy(snapshots: Iterable[T], policy: Policy, now: dt.datetime) -> tuple[Verdict[T], ...]:
     """The verdict on each snapshot, newest first. Of two made at once, the one given later counts as newer."""
-    newest_first = sorted(snapshots, key=lambda each: each.created_at)[::-1]
+    newest_first = sorted(snapshots, key=lambda each: each.made_at)[::-1]
     by_rule = [_keepers(newest_first, *rule) for rule in _rules(policy)]
     return tuple(
         Verdict(snapshot, tuple(kept[number] for kept in by_rule if number in kept) + _recent(snapshot, policy, now))
@@ -71,7 +72,7 @@ def apply_policy(snapshots: Iterable[T], policy: Policy, now: dt.datetime) -> tu
 
 def is_future(snapshot: Dated, now: dt.datetime) -> bool:
     """Whether something was made later than now, by more than clocks of two machines usually differ."""
-    return snapshot.created_at > now + _CLOCKS_DIFFER
+    return snapshot.made_at > now + CLOCKS_DIFFER
 
 
 def _rules(policy: Policy) -> tuple[tuple[str, int, Callable[[dt.datetime], object] | None], ...]:
@@ -92,7 +93,7 @@ def _keepers(
     for number, snapshot in enumerate(newest_first):
         if len(kept) == count:
             break
-        current = number if period is None else period(snapshot.created_at.astimezone(dt.UTC))
+        current = number if period is None else period(snapshot.made_at.astimezone(dt.UTC))
         if number == 0 or current != before:
             kept[number] = f"{name} {len(kept) + 1} of {count}"
         before = current
@@ -100,6 +101,6 @@ def _keepers(
 
 
 def _recent(snapshot: Dated, policy: Policy, now: dt.datetime) -> tuple[str, ...]:
-    if policy.within is None or now - snapshot.created_at > policy.within:
+    if policy.within is None or now - snapshot.made_at > policy.within:
         return ()
     return (f"within {show_duration(policy.within)}",)

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 class Entry:
     """An engine: which addresses mean it, and the module whose `ENGINE` it is, loaded only when one is used.
 
-    `schemes` begin an address, the first of them in what is advised; files of a database usually end in `suffixes`.
+    `schemes` begin an address, the first of them in what is advised; files of a database usually end in `suffixes`, and
+    hold the bytes `magic` at an offset.
     """
 
     schemes: tuple[str, ...]
     module: str
     suffixes: tuple[str, ...] = ()
+    magic: tuple[int, bytes] | None = None
 
     def load(self) -> Engine:
         """The engine itself."""
@@ -30,9 +32,9 @@ class Entry:
 
 
 ENGINES: tuple[Entry, ...] = (
-    Entry(("sqlite",), "toolkit.engines.sqlite.engine"),
+    Entry(("sqlite",), "toolkit.engines.sqlite.engine", magic=(0, b"SQLite format 3\x00")),
     Entry(("postgresql", "postgres", "embedded"), "toolkit.engines.postgresql.engine"),
-    Entry(("duckdb",), "toolkit.engines.duckdb.engine", (".duckdb", ".ddb")),
+    Entry(("duckdb",), "toolkit.engines.duckdb.engine", (".duckdb", ".ddb"), (8, b"DUCK")),
 )
 TEST_SERVER = "TOOLKIT_TEST_POSTGRES_URL"
 """Where the pytest plugin may make and drop databases; no database of a name, as other such variables are."""
@@ -58,6 +60,18 @@ def _by_scheme(name: str) -> Iterator[Entry]:
 def schemes() -> list[str]:
     """What addresses may begin with."""
     return [scheme for entry in ENGINES for scheme in entry.schemes]
+
+
+LONGEST_MAGIC = max(at + len(magic) for at, magic in (entry.magic for entry in ENGINES if entry.magic))
+"""So many bytes tell whose a file is."""
+
+
+def scheme_of_content(start: bytes) -> str | None:
+    """What the URL of a file begins with whose content begins so; None if it is no database's."""
+    for entry in ENGINES:
+        if entry.magic is not None and start[entry.magic[0] :].startswith(entry.magic[1]):
+            return entry.schemes[0]
+    return None
 
 
 def scheme_of_file(path: str) -> str:

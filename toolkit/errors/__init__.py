@@ -30,6 +30,7 @@ from toolkit.errors.databases import (
 )
 from toolkit.errors.files import (
     ArchiveBusyError,
+    ArchivedRowsError,
     CollidingFilesError,
     DamagedObjectError,
     DeleteRefusedError,
@@ -40,6 +41,7 @@ from toolkit.errors.files import (
     LastSnapshotError,
     LockLostError,
     MissingObjectError,
+    NeededSnapshotsError,
     SharedFilesError,
     StoreError,
 )
@@ -69,6 +71,7 @@ __all__ = [
     "EXIT_USAGE",
     "AmbiguousMatchError",
     "ArchiveBusyError",
+    "ArchivedRowsError",
     "CancelledError",
     "ChangedSincePlanError",
     "CollationConflictError",
@@ -96,6 +99,7 @@ __all__ = [
     "MissingDriverError",
     "MissingObjectError",
     "MissingParentError",
+    "NeededSnapshotsError",
     "PrivilegeError",
     "ReferencedRowsError",
     "RefusedRowError",

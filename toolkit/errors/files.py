@@ -96,9 +96,9 @@ class SharedFilesError(ToolkitError):
 
     exit_code = EXIT_DIFFERENT
 
-    def __init__(self, reason: str, advice: str) -> None:
+    def __init__(self, reason: str, advice: str, what: str = "moved") -> None:
         self.reason = reason
-        super().__init__(f"No file is moved: {reason}.", f"Nothing was changed. {advice}")
+        super().__init__(f"No file is {what}: {reason}.", f"Nothing was changed. {advice}")
 
 
 class FixtureError(ToolkitError):
@@ -147,6 +147,35 @@ class LockLostError(ToolkitError):
         super().__init__(
             f"{archive}: the lock of this run was removed or could not be renewed in time.",
             "Run again; what an archive has already is not sent twice.",
+        )
+
+
+class ArchivedRowsError(ToolkitError):
+    """A row whose files were to be erased from an archive, but that points there itself."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, archive: str, table: str, column: str, key: Mapping[str, object]) -> None:
+        self.archive, self.table, self.column, self.key = archive, table, column, dict(key)
+        row = ", ".join(f"{name}={value}" for name, value in key.items())
+        super().__init__(
+            f"{table}.{column} {row} points at {archive} itself: without its file there, it would point at nothing; "
+            "nothing was erased.",
+            "Delete the row, or empty its column, then run again: rows that are gone are found by their keys.",
+        )
+
+
+class NeededSnapshotsError(ToolkitError):
+    """Snapshots that were to be removed, but have what no other one has; `reasons` says by id what."""
+
+    exit_code = EXIT_DIFFERENT
+
+    def __init__(self, archive: str, reasons: Mapping[str, str]) -> None:
+        self.archive, self.reasons = archive, dict(reasons)
+        shown = "; ".join(f"{snapshot} {reason}" for snapshot, reason in reasons.items())
+        super().__init__(
+            f"{archive}: {shown}; nothing was removed.",
+            "Push first, so that a newer snapshot has them; or, if they are not to be had any more, add --force.",
         )
 
 

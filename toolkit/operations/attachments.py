@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import address_of
+from toolkit.core.file_properties import Properties, decode_properties
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_parallel
 from toolkit.core.plan import FileCopy
-from toolkit.errors import CollidingFilesError, DamagedObjectError, ToolkitError
+from toolkit.errors import CollidingFilesError, ConfigurationError, DamagedObjectError, ToolkitError
 from toolkit.operations.archive.backends import JOBS, Backends
 from toolkit.operations.archive.rows import file_columns, narrow, read_cells
+from toolkit.operations.archive.sharing import present
 from toolkit.stores.catalogue import Catalogue
 from toolkit.stores.client import client_for
 from toolkit.stores.live import ObstoreBackend
 
 if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
     from toolkit.config import Config
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
     from toolkit.operations.archive.rows import Reference
     from toolkit.stores.live import LiveBackend
+    from toolkit.stores.object_reader import ObjectInfo
 
 _SCHEMA = """
 -- `origin` and `target` are locations: where a file is, and where it goes, if there is a store for it.
 CREATE TABLE file (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, is_archived INTEGER, origin TEXT, target TEXT,
-    UNIQUE (backend, path));
+    properties TEXT, UNIQUE (backend, path));
 CREATE INDEX file_target ON file (target);
+-- Where rows of the source have files that would be overwritten by others'.
+CREATE TABLE others (location TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID;
 """
 EVERY = ""
 """Stands for all backends that no store of their own is named for."""
@@ -64,40 +72,47 @@ class _Copy:
         """The store for the files of a backend."""
         return self.targets.get(key, self.targets.get(EVERY))
 
-    def noted(self, reference: Reference) -> tuple[str, str, bool, str, str | None]:
+    def noted(self, reference: Reference) -> tuple[str, str, bool, str, str | None, str]:
         """What the catalogue is to know of a file."""
         key, path, target = reference.backend, reference.path, self.target(reference.backend)
         origin = self.backends.location(key, path)
-        return key, path, is_archived(reference), origin, None if target is None else target.location(path)
+        there = None if target is None else target.location(path)
+        return key, path, is_archived(reference), origin, there, reference.properties.text
 
-    def copy(self, row: tuple[int, str, str, bool]) -> _Copied:
+    def copy(self, row: tuple[int, str, str, bool, str]) -> _Copied:
         """One file, unless it is there; what is wrong with one stops nothing."""
-        _, key, path, is_at_home = row
+        _, key, path, is_at_home, properties = row
         try:
-            return self._copy(key, path, is_at_home)
+            return self._copy(key, path, is_at_home, decode_properties(properties))
         except ToolkitError as error:
             return _Copied("failed", problem=error.fact)
 
-    def _copy(self, key: str, path: str, is_at_home: bool) -> _Copied:
+    def _copy(self, key: str, path: str, is_at_home: bool, by_row: Properties) -> _Copied:
         source, target = self.backends.get(key), self.target(key)
         if target is None:
             return _Copied("failed", problem=f"{key}:{path!r}: no store was named for it (--attachments {key}=STORE)")
         info, there = source.info(path), target.info(path)
         if info is None:
             return _Copied("failed", problem=f"{key}:{path!r}: there is no such file")
-        if is_at_home or (there is not None and there.size == info.size and self._is_same(source, target, path)):
+        properties = (info.properties or Properties()).completed(by_row)
+        is_same = there is not None and (there.size == info.size and self._is_same(source, target, path))
+        if is_at_home or (is_same and not (self.overwrite and _differs(properties, there))):
             return _Copied("there")
         if there is not None and not self.overwrite:
             reason = "a file of other content is there, and was left as it is (--overwrite-attachments replaces it)"
             return _Copied("failed", problem=f"{target.name}: {path!r}: {reason}")
         if not self.dry_run:
             with self.memory.taken(min(info.size, STREAM_BYTES)):
-                send_proved(target, path, source.read(path), info.size, self.stop)
+                send_proved(target, path, source.read(path), info.size, self.stop, properties)
         return _Copied("copied", info.size)
 
     def _is_same(self, source: LiveBackend, target: LiveBackend, path: str) -> bool:
         """Whether both have the same content: sizes, times and tags do not tell."""
         return sha256_of(source.read(path), self.stop) == sha256_of(target.read(path), self.stop)
+
+
+def _differs(properties: Properties, there: ObjectInfo | None) -> bool:
+    return there is not None and there.properties is not None and not properties.is_shown_by(there.properties)
 
 
 def sha256_of(chunks: Iterable[bytes], stop: Stop) -> str:
@@ -114,7 +129,7 @@ def send_proved(
     chunks: Iterable[bytes],
     size: int,
     stop: Stop,
-    content_type: str | None = None,
+    properties: Properties | None = None,
 ) -> None:
     """Write a file, and read it back: what arrived is what was sent.
 
@@ -123,7 +138,7 @@ def send_proved(
         StoreError: it cannot be written, or other than `size` bytes came.
     """
     sent, arrived = hashlib.sha256(), hashlib.sha256()
-    target.write(path, _passing(stop.watched(chunks), sent), size=size, content_type=content_type)
+    target.write(path, _passing(stop.watched(chunks), sent), size=size, properties=properties)
     for chunk in stop.watched(target.read(path)):
         arrived.update(chunk)
     if arrived.digest() != sent.digest():
@@ -141,6 +156,7 @@ def copy_files(
     config: Config,
     origin: Connection,
     specs: Sequence[TableSpec],
+    metadata: MetaData,
     stores: str | Mapping[str, str],
     *,
     overwrite: bool,
@@ -149,13 +165,14 @@ def copy_files(
 ) -> FileCopy:
     """Copy the files of these tables' rows that a store lacks, each under its own name.
 
+    `metadata` has all tables: their rows' own files are in nobody's way.
     `stores` is one store, or one for each backend (`EVERY`: for all others). Files that rows were moved to in an
     archive stay there. A file that cannot be copied is told, and stops nothing; one of other content is replaced only
     with `overwrite`.
 
     Raises:
         UnknownNameError, StoreError: there is no such store or backend, or its settings cannot be used.
-        CollidingFilesError: several files would be one in a store.
+        CollidingFilesError: several files would be one in a store, or take the place of another row's at the source.
     """
     named = {EVERY: stores} if isinstance(stores, str) else stores
     run = _Copy(Backends(config), {key: _opened(config, store) for key, store in named.items()}, overwrite, dry_run)
@@ -164,15 +181,19 @@ def copy_files(
     with Catalogue(_SCHEMA) as catalogue:
         for spec in (narrow(each) for each in specs if file_columns(each)):
             catalogue.run_many(
-                "INSERT OR IGNORE INTO file (backend, path, is_archived, origin, target) VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO file (backend, path, is_archived, origin, target, properties) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
                 (run.noted(each) for cell in read_cells(origin, spec) for each in cell.references),
             )
         archived = set_archived_aside(catalogue)
         _require_backends(run, catalogue)
         _refuse_collisions(catalogue)
+        _refuse_places_of_others(run, catalogue, origin, metadata)
         (files,) = catalogue.one("SELECT count(*) FROM file")
         progress.step(f"copy files to {run.name}", files)
-        rows = catalogue.pages("SELECT id, backend, path, origin IS target FROM file WHERE id > ? ORDER BY id")
+        rows = catalogue.pages(
+            "SELECT id, backend, path, origin IS target, properties FROM file WHERE id > ? ORDER BY id"
+        )
         for done in in_parallel(run.copy, rows, JOBS, run.stop):
             if done.problem is not None:
                 problems.append(done.problem)
@@ -204,6 +225,30 @@ def _refuse_collisions(catalogue: Catalogue) -> None:
         "origin",
         "Give each backend a store of its own (--attachments BACKEND=STORE for each), or rename one of the files.",
     )
+
+
+def _refuse_places_of_others(run: _Copy, catalogue: Catalogue, origin: Connection, metadata: MetaData) -> None:
+    """Refuse files that would go where rows of the source, synced or not, have others: the store is a live one."""
+    tables: list[TableSpec] = []
+    for name in metadata.tables:
+        # One that cannot be read by key is in nobody's archive; those that hold no files are none of these.
+        with suppress(ConfigurationError):
+            tables += present(origin, metadata, [name])
+    for spec in tables:
+        for reference in (each for cell in read_cells(origin, spec) for each in cell.references):
+            location = run.backends.location(reference.backend, reference.path)
+            if catalogue.one("SELECT 1 FROM file WHERE target = ? AND origin <> target", location):
+                name = f"{reference.backend}:{reference.path!r}"
+                catalogue.run("INSERT OR IGNORE INTO others VALUES (?, ?)", location, name)
+    found = catalogue.all(
+        "SELECT target, backend, path, name FROM file JOIN others ON location = target WHERE origin <> target "
+        "ORDER BY target, backend, path LIMIT ?",
+        NAMED,
+    )
+    if found:
+        (count,) = catalogue.one("SELECT count(*) FROM others")
+        places = {target: [f"{key}:{path!r}", name] for target, key, path, name in found}
+        raise CollidingFilesError(places, count, "Name a store that is no live store of these rows.")
 
 
 def refuse_collisions(catalogue: Catalogue, location: str, content: str, advice: str) -> None:

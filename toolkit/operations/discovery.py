@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.engines.registry import LONGEST_MAGIC, scheme_of_content
+
 # Where nothing of the application's own is.
 _PASSED_OVER = frozenset({"node_modules", "site-packages", "__pycache__", "venv", "env", "build", "dist"})
 _TESTS = frozenset({"tests", "test"})
@@ -22,8 +24,6 @@ _APPLICATIONS = frozenset({"create_app", "make_app", "get_app"})
 _BASES = frozenset({"DeclarativeBase", "DeclarativeBaseNoMeta", "MappedAsDataclass"})
 _MADE_BASES = frozenset({"declarative_base", "automap_base", "MetaData", "SQLAlchemy"})
 _EXTENSIONS = frozenset({"init_app", "AdvancedAlchemy", "SQLAlchemyPlugin"})
-# The first bytes of a database file, and where they stand.
-_MAGIC = {"sqlite": (0, b"SQLite format 3\x00"), "duckdb": (8, b"DUCK")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def discover(root: Path) -> Found:
             migrations.append(path.parent.relative_to(root))
         elif path.suffix == ".py" and len(modules) < MOST_FILES:
             modules.append(_Module.read(path, root))
-        elif (engine := _engine_of(path)) is not None:
+        elif (engine := _scheme_of(path)) is not None:
             databases.append(f"{engine}:///{path.relative_to(root).as_posix()}")
     return Found(
         tuple(each for module in modules for each in module.configurations),
@@ -79,18 +79,18 @@ def _files(root: Path) -> Iterator[Path]:
     return iter(sorted(found, key=lambda path: len(path.parts)))
 
 
-def _engine_of(path: Path) -> str | None:
-    """The engine whose file it is, by its first bytes."""
+def _scheme_of(path: Path) -> str | None:
+    """What its URL begins with, if it is a database, by its first bytes."""
     if path.suffix in (".py", ".json", ".md", ".html", ".css", ".js"):
         return None
     try:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            start = file.read(16)
+            start = file.read(LONGEST_MAGIC)
     except OSError:
         return None
-    return next((name for name, (at, magic) in _MAGIC.items() if start[at : at + len(magic)] == magic), None)
+    return scheme_of_content(start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -322,6 +322,7 @@ class _Sync:
             self.project.config,
             source,
             specs,
+            self.project.metadata,
             self.attachments.stores,
             overwrite=self.attachments.overwrite,
             dry_run=self.dry_run,

@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from toolkit.core.archive_manifest import (
     OBJECTS,
@@ -146,24 +146,32 @@ class Archive:
     def snapshots(self) -> tuple[tuple[Header, ...], dict[str, str]]:
         """The headers of all snapshots, oldest first; and, by id, what is wrong with those that cannot be read."""
         headers, problems = [], {}
-        for snapshot, found in in_parallel(self._header, self.snapshot_ids(), _JOBS):
+        for snapshot, found in in_parallel(self._header, self._manifests(), _JOBS):
             if isinstance(found, Header):
                 headers.append(found)
             elif found is not None:
                 problems[snapshot] = found
-        return tuple(sorted(headers, key=lambda header: (header.created_at, header.id))), problems
+        return tuple(sorted(headers, key=lambda header: (header.made_at, header.id))), problems
 
     def snapshot_ids(self) -> Iterator[str]:
         """The ids of all snapshots, in no particular order."""
-        ids = (snapshot_of(info.key) for info in self.store.list(SNAPSHOTS))
-        # An encrypted one may be there twice, with an old key and the new one.
-        return iter(dict.fromkeys(snapshot for snapshot in ids if snapshot is not None))
+        return (snapshot for snapshot, _ in self._manifests())
+
+    def _manifests(self) -> Iterator[tuple[str, dt.datetime]]:
+        """The ids of all snapshots, and when the store says that they were written."""
+        found: dict[str, dt.datetime] = {}
+        for info in self.store.list(SNAPSHOTS):
+            snapshot = snapshot_of(info.key)
+            # An encrypted one may be there twice, with an old key and the new one.
+            if snapshot is not None and info.last_modified >= found.get(snapshot, info.last_modified):
+                found[snapshot] = info.last_modified
+        yield from found.items()
 
     def find(self, text: str, database: str | None = None, place: str | None = None) -> Header:
         """The snapshot of an id, or of its beginning if no other begins so; `latest` is the newest.
 
         If there are any of the database at `place`, or else of the name `database`, it is the newest of them. One from
-        the future, by a clock that was wrong, is the latest only where there is no other.
+        the future, by the store's clock too, is the latest only where there is no other.
 
         Raises:
             UnknownNameError: none.
@@ -209,7 +217,8 @@ class Archive:
 
     def write_snapshot(self, header: Header, entries: Iterable[FileEntry], lacking: Iterable[Lacking] = ()) -> None:
         """Write a manifest: from here on the snapshot is there."""
-        self.store.write(snapshot_key(header.id), compress(encode_manifest(header, entries, lacking)))
+        own = structs.replace(header, written_at=UNSET)
+        self.store.write(snapshot_key(header.id), compress(encode_manifest(own, entries, lacking)))
 
     def remove_snapshots(self, ids: Iterable[str]) -> None:
         """Remove manifests: from here on these snapshots are not there."""
@@ -219,7 +228,7 @@ class Archive:
 
     def write_moved(self, header: Header, entries: Iterable[FileEntry]) -> None:
         """Remember what rows are about to point at."""
-        whole = structs.replace(header, lacking=0, format=1)
+        whole = structs.replace(header, lacking=0, format=1, written_at=UNSET)
         self.store.write(_MOVED + snapshot_key(header.id), compress(encode_manifest(whole, entries)))
 
     def moved(self) -> Iterator[tuple[Header, Iterator[FileEntry]]]:
@@ -255,8 +264,9 @@ class Archive:
         with take_lock(self.store, kind) as lock:
             yield lock
 
-    def _header(self, snapshot: str) -> tuple[str, Header | str | None]:
+    def _header(self, manifest: tuple[str, dt.datetime]) -> tuple[str, Header | str | None]:
         """A header; or what is wrong with it; or None if it was removed meanwhile."""
+        snapshot, written_at = manifest
         try:
             header = decode_header(decompress(self.store.read(snapshot_key(snapshot))))
         except MissingObjectError:
@@ -265,7 +275,9 @@ class Archive:
             return snapshot, f"is damaged: {error.problem}"
         except ValueError as error:
             return snapshot, str(error)
-        return snapshot, header if header.id == snapshot else f"is that of snapshot {header.id}"
+        if header.id != snapshot:
+            return snapshot, f"is that of snapshot {header.id}"
+        return snapshot, structs.replace(header, written_at=written_at)
 
     def _entries(self, key: str) -> Iterator[FileEntry]:
         return (part for part in self._parts(key) if isinstance(part, FileEntry))

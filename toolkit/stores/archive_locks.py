@@ -91,6 +91,8 @@ class Lock:
         self._store, self.key, self._content = store, key, content
         self._renewed = time.time()
         self._lost = False
+        self.ahead = dt.timedelta()
+        """How far the clock here was ahead of the store's when the lock was last looked at."""
 
     def require(self) -> None:
         """See that nobody can have taken the lock for void.
@@ -110,7 +112,10 @@ class Lock:
             LockLostError: somebody did.
         """
         with suppress(ToolkitError):
-            self._lost = self._lost or self._store.info(self.key) is None
+            found = self._store.info(self.key)
+            self._lost = self._lost or found is None
+            if found is not None:
+                self.ahead = dt.datetime.fromtimestamp(self._renewed, dt.UTC) - found.last_modified
         self.require()
 
     def renew(self) -> None:
@@ -181,7 +186,7 @@ def _refuse_others(store: ObjectStore, own: str, kind: LockKind) -> None:
     locks = list(store.list(LOCKS))
     now = next((lock.last_modified for lock in locks if lock.key == own), dt.datetime.now(dt.UTC))
     # Not read: where none may be removed, each run leaves one.
-    void = [lock.key for lock in locks if _is_old(lock, now)]
+    void = [lock.key for lock in locks if lock.key != own and _is_old(lock, now)]
     for lock in locks:
         holder = None if lock.key == own or _is_old(lock, now) else _holder(store, lock.key)
         if holder is None:

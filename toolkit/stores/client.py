@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.config import Store
+from toolkit.core.file_properties import Properties, acceptable
 from toolkit.errors import DeleteRefusedError, MissingObjectError, StoreError, ToolkitError
 from toolkit.stores.chunks import Source
-from toolkit.stores.object_reader import ObjectReader, walk
+from toolkit.stores.object_reader import WRITER, ObjectReader, walk
 from toolkit.stores.opening import name_of, opened
 from toolkit.stores.store_errors import (
     BROKEN,
@@ -40,8 +41,6 @@ _DELETED_AT_ONCE = 1000
 # Content that is in memory already goes in parts so much larger: each request costs the store time of its own. For
 # 1 GB in files of 50 MiB, OpenStack Swift needs 12.7 s of processor time in parts of 5 MiB, 9 s in parts of 16 MiB.
 _LARGER = 4
-# User metadata of an object that only one may create: says whose write it was when the answer to it was lost.
-_WRITER = "toolkitwriter"
 
 
 class ObjectStoreClient(ObjectReader):
@@ -75,22 +74,35 @@ class ObjectStoreClient(ObjectReader):
         chunks: Iterable[bytes] | memoryview,
         *,
         size: int | None = None,
-        content_type: str | None = None,
+        properties: Properties | None = None,
         writer: str | None = None,
     ) -> None:
         """Store an object, in place of what has the key; nobody ever sees a part of it.
 
         More than a part goes in several, a few of them at a time. An error of `chunks` is raised as it is, and what
         was there stays. `size` is the number of bytes that must come; a `memoryview` is the whole content and is
-        neither copied nor counted. `writer` is kept with an object of several parts, by which a write whose answer was
-        lost is known again.
+        neither copied nor counted. Of `properties`, what there is a place for is kept, too. `writer` is kept with an
+        object of several parts, by which a write whose answer was lost is known again.
 
         Raises:
             StoreError: it cannot be written, or there were more or fewer bytes.
         """
+        properties = properties or Properties()
+        self._write(key, chunks, size, properties.attributes or {}, writer)
+        if self.root is not None and properties.mode is not None:
+            with self.translated(key):
+                (self.root / key.strip("/")).chmod(properties.mode)
+
+    def _write(
+        self,
+        key: str,
+        chunks: Iterable[bytes] | memoryview,
+        size: int | None,
+        attributes: Mapping[str, str],
+        writer: str | None,
+    ) -> None:
         from toolkit.core.streams import read_ahead
 
-        attributes = {"Content-Type": content_type} if content_type else {}
         if isinstance(chunks, memoryview):
             self._put_whole(key, chunks, attributes, writer)
             return
@@ -117,12 +129,14 @@ class ObjectStoreClient(ObjectReader):
                 if source.error is not None:
                     raise source.error from None
                 raise
+        self._count_upload(source.count, part_bytes)
 
     def _put_once(self, key: str, content: bytes | memoryview, attributes: Mapping[str, str]) -> None:
         import obstore
 
         with self.translated(key):
             store, options = self.opened(create=True), self._options(attributes)
+            self._count("put")
             obstore.put(store, key, content, use_multipart=False, **options)
 
     def _put_whole(self, key: str, content: memoryview, attributes: Mapping[str, str], writer: str | None) -> None:
@@ -132,6 +146,11 @@ class ObjectStoreClient(ObjectReader):
             self._put_once(key, content, attributes)
             return
         self._put_parts(key, lambda: content, lambda: True, part_bytes, _PARTS_IN_FLIGHT, attributes, writer)
+        self._count_upload(len(content), part_bytes)
+
+    def _count_upload(self, size: int, part_bytes: int) -> None:
+        if self.root is None:
+            self.requests.add_upload(size, part_bytes)
 
     def _put_parts(
         self,
@@ -146,7 +165,7 @@ class ObjectStoreClient(ObjectReader):
         import obstore
 
         if writer:
-            attributes = {**attributes, _WRITER: writer}
+            attributes = {**attributes, WRITER: writer}
         upload = partial(
             obstore.put,
             path=key,
@@ -189,10 +208,11 @@ class ObjectStoreClient(ObjectReader):
         if self._config.get("conditional_put") == "disabled":
             if self.info(key) is not None:
                 return False
-            self._put_once(key, content, {_WRITER: writer})
+            self._put_once(key, content, {WRITER: writer})
             return True
         with self.translated(key, is_conditional=self.root is None):
-            store, options = self.opened(create=True), self._options({_WRITER: writer})
+            store, options = self.opened(create=True), self._options({WRITER: writer})
+            self._count("put")
             try:
                 again(partial(obstore.put, store, key, content, mode="create", **options))
             except AlreadyExistsError:
@@ -206,11 +226,13 @@ class ObjectStoreClient(ObjectReader):
                 store = self.opened()
                 if store is None:
                     continue
+                self._count("delete")
                 with self._perhaps_missing():
                     again(partial(_delete, store, batch))
                     continue
                 # Some stores stop at the first that is missing.
                 for key in batch:
+                    self._count("delete")
                     with self._perhaps_missing():
                         again(partial(_delete, store, [key]))
 
@@ -229,14 +251,18 @@ class ObjectStoreClient(ObjectReader):
 
     def _options(self, attributes: Mapping[str, str]) -> dict[str, Any]:
         # A directory has no place for them.
-        return {"attributes": attributes} if attributes and self.root is None else {}
+        if not attributes or self.root is not None:
+            return {}
+        taken = acceptable(attributes, identifiers=type(self.opened()).__name__ == "AzureStore")
+        return {"attributes": taken} if taken else {}
 
     def _writer(self, key: str) -> str | None:
         import obstore
 
         with self.translated(key), suppress(FileNotFoundError):
+            self._count("head")
             found = again(partial(obstore.get, self.opened(), key, options={"head": True}))
-            return found.attributes.get(_WRITER)
+            return found.attributes.get(WRITER)
         return None
 
     @contextmanager

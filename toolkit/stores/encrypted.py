@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolkit.errors import DamagedObjectError, EncryptionError, MissingObjectError
+from toolkit.errors import DamagedObjectError, DeleteRefusedError, EncryptionError, MissingObjectError
 from toolkit.stores.chunks import Source, cut
 from toolkit.stores.client import PART_BYTES
 from toolkit.stores.objects import ObjectInfo, ObjectStore
@@ -114,7 +115,12 @@ class EncryptedStore(ObjectStore):
         raise MissingObjectError(self.name, key)
 
     def write(self, key: str, chunks: Iterable[bytes] | memoryview, *, size: int | None = None) -> None:
-        """Store an object, in place of what has the key; nobody ever sees a part of it."""
+        """Store an object, in place of what has the key, whichever encrypted it; nobody ever sees a part of it."""
+        self._write(key, chunks, size)
+        with suppress(DeleteRefusedError):
+            self.forget_old([key])
+
+    def _write(self, key: str, chunks: Iterable[bytes] | memoryview, size: int | None) -> None:
         self._tell_key()
         if isinstance(chunks, memoryview):
             size, chunks = len(chunks), cut(chunks)
@@ -162,7 +168,7 @@ class EncryptedStore(ObjectStore):
             name = each.name_of(info.key)
             if super().info(name) is not None:
                 try:
-                    self.write(info.key, unseal(super().read(name), each, info.key, self.name), size=info.size)
+                    self._write(info.key, unseal(super().read(name), each, info.key, self.name), info.size)
                 except DamagedObjectError:
                     if not self._is_whole(info.key):
                         raise
@@ -170,7 +176,7 @@ class EncryptedStore(ObjectStore):
         raise MissingObjectError(self.name, info.key)
 
     def forget_old(self, keys: Iterable[str]) -> None:
-        """Remove what lies under these names with the keys behind the first."""
+        """Remove what the keys behind the first encrypted under these names."""
         super().delete(each.name_of(key) for key in keys for each in self._keys[1:])
 
     def forget_old_keys(self) -> None:

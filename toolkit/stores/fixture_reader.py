@@ -54,12 +54,13 @@ def read_schema(spec: TableSpec) -> pa.Schema:
 def natural_names(spec: TableSpec) -> dict[str, ForeignKeySpec]:
     """The names under which a row may give its parent by a natural key: `user` for `user_id`, or the parent's table."""
     names: dict[str, ForeignKeySpec] = {}
+    taken = {*spec.column_names, *(column.name for column in spec.table.columns)}
     for foreign_key in spec.foreign_keys:
         column = foreign_key.columns[0]
         short = column.removesuffix("_id") if len(foreign_key.columns) == 1 else ""
         others = [fk for fk in spec.foreign_keys if fk.parent == foreign_key.parent]
         for name in (short, foreign_key.parent if len(others) == 1 else ""):
-            if name and name not in spec.column_names:
+            if name and name not in taken:
                 names.setdefault(name, foreign_key)
     return names
 

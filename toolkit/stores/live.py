@@ -7,18 +7,20 @@ that one file, and nothing is ever written or removed outside a backend's direct
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from toolkit.config import Config, Store
+from toolkit.core.file_properties import Properties
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError
 from toolkit.stores import locations
 from toolkit.stores.chunks import CHUNK_BYTES, Source, first_bytes
 from toolkit.stores.client import ObjectStoreClient, client_for
-from toolkit.stores.object_reader import ObjectInfo
+from toolkit.stores.object_reader import ObjectInfo, permissions
 from toolkit.stores.store_errors import secrets_in, without
 
 
@@ -27,6 +29,12 @@ class LiveBackend(Protocol):
 
     key: str
     name: str
+    is_object_store: bool
+    """Whether what is read of a file is one state of it, and a listing says of it all that a question would."""
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How often the store was asked, by kind, as far as that is known."""
 
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are: equal for two names of one place, also of different backends."""
@@ -50,9 +58,11 @@ class LiveBackend(Protocol):
         """The first `count` bytes of a file, or all of it; the errors are those of `read`."""
 
     def write(
-        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
+        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, properties: Properties | None = None
     ) -> None:
         """Write a file, in place of what has the name; it is there, whole, when this returns.
+
+        Of `properties`, what there is a place for is kept with it.
 
         Raises:
             StoreError: it cannot be written, would be outside the backend, or other than `size` bytes came.
@@ -123,7 +133,13 @@ class ObstoreBackend:
     def __init__(self, key: str, access: ObjectStoreClient) -> None:
         self.key = key
         self.name = access.name
+        self.is_object_store = access.root is None
         self._access = access
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How often the store was asked, by kind; a directory's are none."""
+        return self._access.requests.counts
 
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are."""
@@ -142,11 +158,11 @@ class ObstoreBackend:
         return self._access.beginning(path, count)
 
     def write(
-        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
+        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, properties: Properties | None = None
     ) -> None:
         """Write a file, in place of what has the name."""
         self._refuse_outside(path)
-        self._access.write(path, chunks, size=size, content_type=content_type)
+        self._access.write(path, chunks, size=size, properties=properties)
 
     def delete(self, path: str) -> None:
         """Remove a file that may not be there."""
@@ -171,9 +187,16 @@ class FsspecBackend:
     def __init__(self, key: str, backend: Any) -> None:
         self.key = key
         self.name = f"backend {key}"
+        self.is_object_store = False
         self._backend = backend
         self._fs = backend.fs
+        self._is_local = backend.protocol in ("file", "local")
         self._secrets = secrets_in(getattr(self._fs, "storage_options", None) or {})
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """Nobody knows what its file system asks."""
+        return {}
 
     def location(self, path: str = "") -> str:
         """Where a file is, or all of them are."""
@@ -187,7 +210,10 @@ class FsspecBackend:
         """What is known of a file, None if there is none."""
         with suppress(MissingObjectError), self._translated(path):
             found = self._fs.info(self._full_path(path))
-            return None if found.get("type") == "directory" else _described(path, found)
+            if found.get("type") == "directory":
+                return None
+            mode = permissions(int(found["mode"])) if self._is_local else None
+            return replace(_described(path, found), properties=Properties(mode=mode))
         return None
 
     def read(self, path: str) -> Iterator[bytes]:
@@ -201,7 +227,7 @@ class FsspecBackend:
         return first_bytes(self.read(path), count)
 
     def write(
-        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
+        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, properties: Properties | None = None
     ) -> None:
         """Write a file, in place of what has the name; an interrupted write leaves what was there."""
         full_path = self._inside(path)
@@ -213,6 +239,7 @@ class FsspecBackend:
                 self._fs.pipe_file(full_path, content)
             return
         file = self._create(path, full_path)
+        mode = properties.mode if self._is_local and properties is not None else None
         try:
             for chunk in source:
                 with self._translated(path):
@@ -220,6 +247,8 @@ class FsspecBackend:
             with self._translated(path):
                 file.close()
                 file.commit()
+                if mode is not None:
+                    self._fs.chmod(full_path, mode)
         except BaseException:
             with suppress(Exception):
                 file.close()
@@ -259,7 +288,7 @@ class FsspecBackend:
         """Where to write a file; never outside the prefix."""
         if ".." in PurePosixPath(path.replace("\\", "/")).parts:
             raise _outside(self.name, path)
-        if self._backend.protocol in ("file", "local") and self._backend.prefix:
+        if self._is_local and self._backend.prefix:
             with self._translated(path):
                 _refuse_outside(self.name, Path(self._backend.prefix), path)
         return self._full_path(path)

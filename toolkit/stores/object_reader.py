@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit.core.file_properties import STORAGE_CLASS, Properties
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError
 from toolkit.stores import locations
 from toolkit.stores.chunks import CHUNK_BYTES, cut, first_bytes
+from toolkit.stores.requests import Requests
 from toolkit.stores.store_errors import (
     BROKEN,
     NO_BUCKET,
@@ -33,16 +35,22 @@ if TYPE_CHECKING:
 _WINDOW_BYTES = 4 << 20
 # How obstore calls a file of a directory until it is complete.
 _UNFINISHED = re.compile(r"#\d+$")
+WRITER = "toolkitwriter"
+"""User metadata of an object that only one may create: says whose write it was when the answer to it was lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object as a store lists it: its size in bytes, when it was last written, and the store's tag of its state."""
+    """An object as a store lists it: its size in bytes, when it was last written, and the store's tag of its state.
+
+    `properties` are known of one that was asked for by itself.
+    """
 
     key: str
     size: int
     last_modified: datetime
     etag: str | None = None
+    properties: Properties | None = None
 
 
 class ObjectReader:
@@ -57,6 +65,8 @@ class ObjectReader:
         self.directory = directory
         self.root = Path(store.prefix or "/") if isinstance(store, LocalStore) else directory
         """The directory of this machine that it is, if it is one."""
+        self.requests = Requests()
+        """How often a store that is no directory was asked."""
         self._config: Mapping[str, Any] = getattr(store, "config", None) or {}
         self._secrets = secrets_in(self._config)
 
@@ -75,8 +85,16 @@ class ObjectReader:
 
         with self.translated(key):
             store = self.opened()
+            self._count("head")
             with self._perhaps_missing():
-                return None if store is None else _info(obstore.head(store, key))
+                if store is None:
+                    return None
+                if self.root is not None:
+                    found = obstore.head(store, key)
+                    return _info(found, Properties(mode=permissions((self.root / key.strip("/")).stat().st_mode)))
+                # The same request as obstore's `head`, whose answer leaves attributes out.
+                result = obstore.get(store, key, options={"head": True})
+                return _info(result.meta, Properties(_kept(result.attributes)))
         return None
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -160,6 +178,15 @@ class ObjectReader:
         return self._store
 
     def _listed(self, folder: str) -> Iterator[ObjectInfo]:
+        count = 0
+        try:
+            for batch in self._batches(folder):
+                count += len(batch)
+                yield from map(_info, batch)
+        finally:
+            self.requests.add_listing(count)
+
+    def _batches(self, folder: str) -> Iterator[Any]:
         import obstore
 
         last, failures = None, 0
@@ -168,13 +195,17 @@ class ObjectReader:
             try:
                 with self.translated():
                     for batch in listed:
-                        yield from map(_info, batch)
+                        yield batch
                         last, failures = batch[-1]["path"], 0
                     return
             except StoreError as error:
                 failures += 1
                 if failures > RESUMES or error.problem != BROKEN:
                     raise
+
+    def _count(self, kind: str) -> None:
+        if self.root is None:
+            self.requests.add(kind)
 
     def _read_file(self, key: str) -> Iterator[bytes]:
         """A file of this machine, window by window: obstore's own stream of one has pieces of 8 KiB, and 160 MB/s."""
@@ -197,6 +228,7 @@ class ObjectReader:
         store = self.opened()
         if store is None:
             raise MissingObjectError(self.name, key)
+        self._count("get")
         part = {"offset": position} if end is None else (position, end)
         options: dict[str, Any] = {"range": part, "if_match": tag} if position or end else {}
         return obstore.get(store, key, options=options)  # type: ignore[arg-type]
@@ -238,5 +270,14 @@ def walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) ->
                     yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
-def _info(meta: Any) -> ObjectInfo:
-    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"])
+def permissions(mode: int) -> int:
+    """Of a file's mode, what its owner, its group and others may do."""
+    return mode & 0o777
+
+
+def _kept(attributes: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in attributes.items() if name not in (STORAGE_CLASS, WRITER)}
+
+
+def _info(meta: Any, properties: Properties | None = None) -> ObjectInfo:
+    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"], properties)

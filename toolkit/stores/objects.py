@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -41,6 +41,11 @@ class ObjectStore:
     def directory(self) -> Path | None:
         """The directory of this machine that it is, if it is one."""
         return self._access.directory
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How often it was asked, by kind; a directory's are none."""
+        return self._access.requests.counts
 
     @property
     def location(self) -> str:

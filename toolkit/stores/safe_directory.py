@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from toolkit.core.file_properties import Properties
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError
 from toolkit.stores.chunks import CHUNK_BYTES
 from toolkit.stores.object_reader import ObjectInfo
@@ -93,7 +94,7 @@ class SafeDirectory:
                     yield chunk
 
     def write(
-        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, content_type: str | None = None
+        self, path: str, chunks: Iterable[bytes], *, size: int | None = None, properties: Properties | None = None
     ) -> None:
         """Write a file, in place of what has the name; it is there, whole, when this returns.
 
@@ -110,6 +111,8 @@ class SafeDirectory:
                 with os.fdopen(os.open(unfinished, _NEW, 0o666, dir_fd=folder), "wb") as file:
                     for chunk in chunks:
                         file.write(chunk)
+                    if properties is not None and properties.mode is not None:
+                        os.fchmod(file.fileno(), properties.mode)
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(unfinished, last, src_dir_fd=folder, dst_dir_fd=folder)

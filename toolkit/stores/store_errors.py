@@ -21,7 +21,7 @@ BROKEN = "the connection broke off"
 BROKEN_ADVICE = "Check the network, then run again."
 BROKEN_TEXT = "request or response body error|IncompleteMessage|ConnectionReset|connection closed|connection error"
 DENIED = "access is denied"
-UNSUPPORTED = "the store does not support what was asked of it (501 Not Implemented)"
+UNSUPPORTED = "it does not have what was asked of it (501 Not Implemented)"
 # The first that is found in an error counts.
 _BY_TEXT: Mapping[str, tuple[str, str]] = {
     "token request|169\\.254\\.169\\.254|Account must be specified|Missing AccessKeyId|Missing SecretAccessKey": (
@@ -47,7 +47,7 @@ _BY_TEXT: Mapping[str, tuple[str, str]] = {
         DENIED,
         "Check the credentials, and what they are allowed to do there.",
     ),
-    "501 Not Implemented|NotImplemented|not yet implemented": (
+    "501 Not Implemented|<Code>NotImplemented": (
         UNSUPPORTED,
         "Use a store that supports S3's whole interface.",
     ),

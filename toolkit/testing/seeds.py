@@ -66,9 +66,8 @@ class Seed:
         from toolkit.operations.transfer.options import Mode, Options
 
         config = replace(self.config, databases={**self.config.databases, database.name: database})
-        if self.tables == () or self.exclude or config.load.exclude:
-            # Tables without rows are there, too, where a load would make none of those it leaves out.
-            ensure_schema(database, config)
+        # Before the load: it would say what stays of a database that is removed, and make no tables that it leaves out.
+        ensure_schema(database, config)
         if self.tables == ():
             return []
         result = load_data(

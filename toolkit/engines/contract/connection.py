@@ -312,6 +312,9 @@ class Table(Protocol):
     def compare_and_set(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
         """Give one column of the rows with these keys new values, each only if it still holds that text; which took."""
 
+    def meet(self, keys: pa.Table) -> list[bool]:
+        """Which keys meet the conditions that narrow the table, which are of the key, be there such rows or not."""
+
     # -- checks ----------------------------------------------------------------------------------------------------
 
     def has_key(self) -> bool:

@@ -20,7 +20,7 @@ from toolkit.core.tables import ForeignKeySpec, bracketed
 from toolkit.core.types import LogicalType
 from toolkit.core.values import python_scalar, show_key
 from toolkit.engines.portable.codec import MISFITS
-from toolkit.engines.portable.selection import batches_to_bind, rows_with
+from toolkit.engines.portable.selection import NUMBER, batches_to_bind, batches_to_unite, rows_of, rows_with
 from toolkit.engines.portable.sifted_table import SiftedTable
 from toolkit.errors import (
     ConditionError,
@@ -280,6 +280,17 @@ class TableRepository(SiftedTable):
         """Delete all rows that meet the conditions that narrow the table; their number."""
         with self.connection.translated():
             return self.connection.sqlalchemy.execute(sa.delete(self.table).where(self.within)).rowcount
+
+    def meet(self, keys: pa.Table) -> list[bool]:
+        """Which keys meet the conditions that narrow the table, which are of the key, be there such rows or not."""
+        found: list[bool] = []
+        for batch in batches_to_unite(keys):
+            values = self.connection.codec.encode(self.spec.project(keys.column_names), batch, self.connection.name)
+            rows = rows_of(self.table, keys.column_names, values)
+            with self.connection.translated():
+                met = set(self.connection.sqlalchemy.execute(sa.select(rows.c[NUMBER]).where(self.within)).scalars())
+            found += [number in met for number in range(batch.num_rows)]
+        return found
 
     def compare_and_set(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
         """Give one column of the rows with these keys new values, each only if it still holds that text; which took.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import OBJECT_GLOB
@@ -20,6 +20,7 @@ from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, o
 from toolkit.operations.archive.collecting import LISTED_PATH, Collector
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import default_backend, file_columns, file_tables
+from toolkit.operations.archive.sharing import anywhere, needed_places, other_databases
 from toolkit.operations.project import load_models
 from toolkit.stores.catalogue import Catalogue
 
@@ -32,6 +33,8 @@ _SCHEMA = (
 -- A live store's files, under the names that it lists.
 CREATE TABLE listed (backend TEXT, path TEXT, size INTEGER, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 CREATE TABLE place (backend TEXT, path TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
+-- Where rows point, under whatever name of the place, and where files were told that no row points at.
+CREATE TABLE needed (location TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 )
 # What an archive keeps, and what its snapshots are called, as SQLite's GLOB.
@@ -59,12 +62,13 @@ class BackendAudit:
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """Each live store, and every row or file without its counterpart."""
+    """Each live store, and every row or file without its counterpart; how often the stores were asked, by kind."""
 
     source: str
     backends: tuple[BackendAudit, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    requests: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
@@ -82,6 +86,7 @@ def audit(
 ) -> AuditResult:
     """Compare all rows that point at files with all files of the stores that they name. Nothing is written.
 
+    A file that a row of another configured database points at, or one under another name of its place, has its row.
     `store` is the archive, which rows may have been moved to: objects there need no row.
 
     Raises:
@@ -98,7 +103,9 @@ def audit(
             found = list(run.compare(key, problem))
             findings += found
             backends.append(run.summed(key, place, problem, found))
-    return AuditResult(database.name, tuple(backends), tuple(findings), time.perf_counter() - started)
+    return AuditResult(
+        database.name, tuple(backends), tuple(findings), time.perf_counter() - started, run.backends.requests()
+    )
 
 
 @dataclass
@@ -115,7 +122,9 @@ class _Audit:
 
     def read_rows(self) -> list[Finding]:
         """Note what every row points at; the references that say nothing are returned."""
-        specs = file_tables(load_models(self.config.of(self.database.name)))
+        self.metadata = load_models(self.config.of(self.database.name))
+        self._are_rows_known = False
+        specs = file_tables(self.metadata)
         self._declared = {
             key for spec in specs for column in file_columns(spec) if (key := default_backend(spec, column)) is not None
         }
@@ -194,12 +203,40 @@ class _Audit:
                 size=size,
                 reason=f"{size} bytes, but the row says {said}",
             )
-        for path, size in self.catalogue.stream(
+        yield from self._without_rows(key)
+
+    def _without_rows(self, key: str) -> Iterator[Finding]:
+        """Files that no row points at, of any configured database, under whatever name of the place; each once."""
+        for path, size in self.catalogue.pages(
             "SELECT path, size FROM listed WHERE backend = ? AND (backend, path) NOT IN "
-            "(SELECT backend, path FROM place) ORDER BY path",
+            "(SELECT backend, path FROM place) AND path > ? ORDER BY path",
             key,
         ):
-            yield Finding(Outcome.ORPHAN, backend=key, path=path, size=size, reason="no row points at it")
+            if not self._are_rows_known:
+                yield from self._know_rows()
+            location = self.backends.location(key, path)
+            if self.catalogue.one("SELECT 1 FROM needed WHERE location IN (?, ?)", location, anywhere(path)) is None:
+                self.catalogue.run("INSERT INTO needed VALUES (?)", location)
+                yield Finding(Outcome.ORPHAN, backend=key, path=path, size=size, reason="no row points at it")
+
+    def _know_rows(self) -> Iterator[Finding]:
+        """Note all places that rows point at, which takes too long to do it for nothing; what cannot be read is told.
+
+        A file that only rows of such a database point at would be taken for one without.
+        """
+        self._are_rows_known = True
+        own = self.catalogue.pages("SELECT id, backend, path FROM live WHERE id > ? ORDER BY id")
+        self._note_needed((self.backends.location(backend, path),) for _, backend, path in own)
+        for database in other_databases(self.config, self.database):
+            self.progress.step(f"read {database.name}")
+            try:
+                self._note_needed(needed_places([database], self.metadata, self.backends))
+            except ToolkitError as error:
+                reason = f"the rows of database {database.name!r} may point at files that are told as without: "
+                yield Finding(Outcome.UNREADABLE, reason=reason + error.fact)
+
+    def _note_needed(self, places: Iterable[tuple[str]]) -> None:
+        self.catalogue.run_many("INSERT OR IGNORE INTO needed VALUES (?)", places)
 
     def _without_files(self, key: str) -> Iterator[Finding]:
         """What the listing lacks is asked for singly: a path may be written in several ways."""

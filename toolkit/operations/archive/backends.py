@@ -11,6 +11,7 @@ from toolkit.stores.archive import Archive
 from toolkit.stores.client import client_for
 from toolkit.stores.encrypted import open_objects
 from toolkit.stores.live import LiveBackend, live_backend
+from toolkit.stores.requests import summed
 
 if TYPE_CHECKING:
     from toolkit.config import Config
@@ -58,6 +59,12 @@ class Backends:
         if isinstance(found, ToolkitError):
             raise found
         return found
+
+    def requests(self, *archives: Archive) -> dict[str, int]:
+        """How often all of these stores were asked, by kind; and archives."""
+        with self._lock:
+            opened = [each for each in self._found.values() if not isinstance(each, ToolkitError)]
+        return summed([each.requests for each in opened] + [each.store.requests for each in archives])
 
     def location(self, key: str, path: str = "") -> str:
         """Where a file is, or all of a backend are; of a backend that cannot be opened, it is like nothing else."""

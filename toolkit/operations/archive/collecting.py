@@ -5,16 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from toolkit.core.archive_manifest import Address, Header, Scope
+from toolkit.core.archive_manifest import OBJECT_GLOB, Address, Header, Scope
 from toolkit.core.parallel import in_parallel
 from toolkit.errors import StoreError, ToolkitError
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import age_column, read_cells
 
 if TYPE_CHECKING:
+    from toolkit.core.file_properties import Properties
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
@@ -23,29 +26,38 @@ if TYPE_CHECKING:
     from toolkit.stores.catalogue import Catalogue
 
 SCHEMA = """
--- A reference of a row; `home` is the place in the live store, also when it was moved.
+-- A reference of a row; `home` is the place in the live store, also when it was moved. `differs`: in what the file is
+-- not what the row's checksum says.
 CREATE TABLE file (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, idx INTEGER, backend TEXT, path TEXT,
     home_backend TEXT, home_path TEXT, content_type TEXT, said_size INTEGER, metadata TEXT, reference TEXT,
-    age_unknown INTEGER);
+    age_unknown INTEGER, checksum TEXT, differs TEXT);
 CREATE INDEX file_place ON file (backend, path);
 CREATE INDEX file_row ON file (tbl, col, key);
--- A file of the live store (or of the archive), once. States: see `State`.
+-- A file of the live store (or of the archive), once. States: see `State`. `digests`: others than SHA-256, as JSON.
 CREATE TABLE live (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, state TEXT, size INTEGER, modified REAL, etag TEXT,
-    sha TEXT, stored INTEGER, outcome TEXT, reason TEXT, UNIQUE (backend, path));
+    sha TEXT, stored INTEGER, outcome TEXT, reason TEXT, digests TEXT, UNIQUE (backend, path));
 CREATE INDEX live_state ON live (state, id);
+-- What a live store keeps with a file beside its content, as JSON (`Properties`).
+CREATE TABLE kept (backend TEXT, path TEXT, properties TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 -- What lies in the archive; `stored` of an object that the last snapshots say how large it is as zstd.
 CREATE TABLE object (key TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
 CREATE TABLE packed (key TEXT PRIMARY KEY, stored INTEGER) WITHOUT ROWID;
 CREATE TABLE damaged (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE sent (key TEXT PRIMARY KEY, stored INTEGER) WITHOUT ROWID;
+-- What live stores list, under the names that they list.
+CREATE TABLE seen (backend TEXT, path TEXT, size INTEGER, modified REAL, etag TEXT, PRIMARY KEY (backend, path))
+    WITHOUT ROWID;
 -- What the last snapshots say of a live file.
 CREATE TABLE known (backend TEXT, path TEXT, size INTEGER, modified REAL, etag TEXT, sha TEXT, stored INTEGER,
-    PRIMARY KEY (backend, path)) WITHOUT ROWID;
+    properties TEXT, PRIMARY KEY (backend, path)) WITHOUT ROWID;
 """
 # A store finds a file also under a path with slashes around it, which it does not list so.
 LISTED_PATH = "trim(path, '/')"
+# Fewer files are asked for singly. A listing of 1,000 objects is billed as about 12 questions for single ones.
+_LISTED_FROM = 20
+_LISTED_FOR_ONE = 80
 # A file that was written so shortly before it was read could have been written once more within its clock's tick.
-_SETTLED = dt.timedelta(seconds=2)
+SETTLED = dt.timedelta(seconds=2)
 
 
 class State:
@@ -71,6 +83,7 @@ class _Examined:
     stored: int | None = None
     outcome: Outcome | None = None
     reason: str | None = None
+    properties: Properties | None = None
 
 
 @dataclass
@@ -94,7 +107,8 @@ class Collector:
             self.progress.step(f"read {spec.name}")
             self.catalogue.run_many(
                 "INSERT INTO file (tbl, col, key, idx, backend, path, home_backend, home_path, content_type, "
-                "said_size, metadata, reference, age_unknown) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "said_size, metadata, reference, age_unknown, checksum) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 self._references(connection, spec, now),
             )
         self.catalogue.run(
@@ -138,6 +152,7 @@ class Collector:
                     bytes(each.metadata).decode(),
                     bytes(each.raw).decode(),
                     not by_row,
+                    each.checksum,
                 )
 
     def _count_younger(self, table: str, column: str, files: int) -> None:
@@ -157,10 +172,15 @@ class Collector:
 
     def _remember(self, header: Header) -> None:
         """A damaged manifest says nothing; then all is read anew, and `verify` tells of it."""
-        limit = (header.created_at - _SETTLED).timestamp()
+        limit = (header.made_at - SETTLED).timestamp()
         try:
             entries = list_of_known(self.archive, header.id, limit)
-            self.catalogue.run_many("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
+            self.catalogue.run_many("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?, ?)", entries)
+            # What was not as its row had it is read until it is.
+            for each in self.archive.lacking(header):
+                if each.outcome == Outcome.CHECKSUM_DIFFERS:
+                    place = each.backend, each.path
+                    self.catalogue.run("DELETE FROM known WHERE backend = ? AND path = ?", *place)
         except StoreError:
             self.catalogue.run("DELETE FROM known")
             return
@@ -175,6 +195,10 @@ class Collector:
     def examine(self, now: dt.datetime) -> None:
         """Ask the live stores for every file: is it there, and is it what the last snapshot saw?"""
         (count,) = self.catalogue.one("SELECT count(*) FROM live")
+        for backend, files in self.catalogue.all(
+            "SELECT backend, count(*) FROM live WHERE path NOT GLOB ? GROUP BY backend", OBJECT_GLOB
+        ):
+            self._list(backend, files)
         self.progress.step("look at files", count)
         pages = self.catalogue.pages("SELECT id, backend, path FROM live WHERE id > ? ORDER BY id")
         for found in in_parallel(self._examine, pages, self.jobs):
@@ -191,10 +215,40 @@ class Collector:
                 found.reason,
                 found.id,
             )
+            if found.properties is not None:
+                self._keep(found.id, found.properties)
             self.progress.advance(1)
         if self.older_than is not None:
             # Seconds before the year 1 are still seconds.
             self._leave_out_younger(now.timestamp() - self.older_than.total_seconds())
+
+    def _list(self, backend: str, files: int) -> None:
+        """Note what an object store lists, as long as that costs less than to ask for each file."""
+        with suppress(ToolkitError):
+            live = self.backends.get(backend)
+            if files < _LISTED_FROM or not live.is_object_store:
+                return
+            self.progress.step(f"list {backend}")
+            self.catalogue.run_many(
+                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
+                (
+                    (backend, info.key, info.size, info.last_modified.timestamp(), info.etag)
+                    for info in islice(live.list(), files * _LISTED_FOR_ONE)
+                ),
+            )
+
+    def _info(self, backend: str, path: str) -> tuple[tuple[int, float, str | None], Properties | None] | None:
+        """Size, time and tag of a live file; one that was not listed, perhaps by another spelling, is asked for.
+
+        And what the store keeps beside its content, if that was said: a listing does not.
+        """
+        seen: tuple[int, float, str | None] | None = self.catalogue.one(
+            "SELECT size, modified, etag FROM seen WHERE backend = ? AND path = trim(?, '/')", backend, path
+        )
+        if seen is not None:
+            return seen, None
+        info = self.backends.get(backend).info(path)
+        return None if info is None else ((info.size, info.last_modified.timestamp(), info.etag), info.properties)
 
     def _examine(self, row: tuple[int, str, str]) -> _Examined:
         number, backend, path = row
@@ -202,28 +256,64 @@ class Collector:
         if address is not None:
             return self._examine_archived(number, backend, path, address)
         try:
-            info = self.backends.get(backend).info(path)
+            found = self._info(backend, path)
         except ToolkitError as error:
             return _Examined(number, State.FAILED, outcome=Outcome.UNREADABLE, reason=error.fact)
-        if info is None:
+        if found is None:
             return _Examined(number, State.FAILED, outcome=Outcome.DANGLING, reason="there is no such file")
-        modified = info.last_modified.timestamp()
-        known = None if self.rehash else self._known(backend, path, info.size, modified, info.etag)
+        info, properties = found
+        known = None if self.rehash else self._known(backend, path, *info)
         if known is None:
-            return _Examined(number, State.READ, info.size, modified, info.etag)
-        return _Examined(number, State.UNCHANGED, info.size, modified, info.etag, *known)
+            return _Examined(number, State.READ, *info, properties=properties)
+        return _Examined(number, State.UNCHANGED, *info, *known, properties=properties)
+
+    def complete_properties(self) -> None:
+        """Note what live stores keep with the files of a snapshot, where the look at them did not say it.
+
+        It is what the last snapshot says of a file that is unchanged; others are asked for.
+        """
+        self.catalogue.run(
+            "INSERT OR IGNORE INTO kept SELECT backend, path, known.properties FROM live JOIN known "
+            "USING (backend, path) WHERE state = ? AND known.properties NOT NULL",
+            State.UNCHANGED,
+        )
+        rows = self.catalogue.pages(
+            "SELECT id, backend, path FROM live WHERE state IN (?, ?) AND (backend, path) NOT IN "
+            "(SELECT backend, path FROM kept) AND id > ? ORDER BY id",
+            State.SENT,
+            State.UNCHANGED,
+        )
+        for number, properties in in_parallel(self._properties, rows, self.jobs):
+            if properties is not None:
+                self._keep(number, properties)
+
+    def _properties(self, row: tuple[int, str, str]) -> tuple[int, Properties | None]:
+        """What a file is given by its row is better than no snapshot."""
+        number, backend, path = row
+        with suppress(ToolkitError):
+            info = self.backends.get(backend).info(path)
+            return number, None if info is None else info.properties
+        return number, None
+
+    def _keep(self, number: int, properties: Properties) -> None:
+        self.catalogue.run(
+            "INSERT OR REPLACE INTO kept SELECT backend, path, ? FROM live WHERE id = ?", properties.text, number
+        )
 
     def _known(
         self, backend: str, path: str, size: int, modified: float, etag: str | None
     ) -> tuple[str, int | None] | None:
         """Digest and stored size of a file that is as the last snapshot saw it, and whose object is as it should be."""
+        # Of one state, S3's listings give the time to the millisecond, its answers for single objects to the second.
         known = self.catalogue.one(
-            "SELECT sha, stored FROM known WHERE backend = ? AND path = ? AND size = ? AND modified = ? AND etag IS ?",
+            "SELECT sha, stored FROM known WHERE backend = ? AND path = ? AND size = ? AND etag IS ? "
+            "AND (modified = ? OR (etag NOT NULL AND abs(modified - ?) < 1))",
             backend,
             path,
             size,
-            modified,
             etag,
+            modified,
+            modified,
         )
         if known is None:
             return None
@@ -268,7 +358,9 @@ def list_of_known(archive: Archive, snapshot: str, limit: float) -> Iterator[tup
     """What a snapshot says of the live files that had been left alone for a while when it saw them."""
     for entry in archive.entries(snapshot):
         if entry.modified is not None and entry.modified <= limit:
-            yield (entry.backend, entry.path, entry.size, entry.modified, entry.etag, entry.sha256, entry.stored)
+            properties = None if entry.properties is None else entry.properties.text
+            place = entry.backend, entry.path
+            yield *place, entry.size, entry.modified, entry.etag, entry.sha256, entry.stored, properties
 
 
 def _parents(headers: Sequence[Header], database: str, place: str, scope: Scope) -> list[Header]:

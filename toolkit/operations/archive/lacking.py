@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolkit.core.archive_manifest import Header, Lacking
+from toolkit.core.archive_manifest import ERASED, FileEntry, Header, Lacking
+from toolkit.errors import StoreError
+from toolkit.operations.archive.checking import DIFFERS
 from toolkit.operations.archive.collecting import State
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.stores.catalogue import Catalogue
@@ -16,21 +20,21 @@ if TYPE_CHECKING:
     from toolkit.stores.archive import Archive
 
 _SCHEMA = """
--- What snapshots lack, and the snapshot that has it. `size`: only a file of that size is what is lacking.
-CREATE TABLE lacked (id INTEGER PRIMARY KEY, snapshot TEXT, owner TEXT, tbl TEXT, col TEXT, key TEXT, backend TEXT,
-    path TEXT, size INTEGER, reason TEXT, holder TEXT);
-CREATE TABLE held (tbl TEXT, col TEXT, key TEXT, backend TEXT, path TEXT, size INTEGER);
+-- What snapshots lack, and the snapshot that has it. `size`: only a file of that size is what is lacking;
+-- `instead`: that of this SHA-256 is not.
+CREATE TABLE lacked (id INTEGER PRIMARY KEY, snapshot TEXT, owner TEXT, tbl TEXT, col TEXT, key TEXT, idx INTEGER,
+    backend TEXT, path TEXT, size INTEGER, instead TEXT, reason TEXT, holder TEXT);
+CREATE TABLE held (tbl TEXT, col TEXT, key TEXT, backend TEXT, path TEXT, size INTEGER, sha TEXT);
 CREATE INDEX held_place ON held (backend, path);
 CREATE INDEX held_row ON held (tbl, col, key);
 """
 # A reference that names no file lacks whatever file that row had.
 _IS_HELD = (
     "holder IS NULL AND owner = ? AND EXISTS (SELECT 1 FROM held WHERE held.backend = lacked.backend "
-    "AND held.path = lacked.path AND held.size = coalesce(lacked.size, held.size) UNION ALL SELECT 1 FROM held "
+    "AND held.path = lacked.path AND held.size = coalesce(lacked.size, held.size) "
+    "AND held.sha IS NOT lacked.instead UNION ALL SELECT 1 FROM held "
     "WHERE lacked.path IS NULL AND (held.tbl, held.col, held.key) = (lacked.tbl, lacked.col, lacked.key))"
 )
-_DIFFERS = "said_size <> size AND state IN (?, ?, ?)"
-_LIVE = (State.READ, State.UNCHANGED, State.SENT)
 
 
 def lacking_files(catalogue: Catalogue, malformed: Sequence[Finding]) -> Iterator[Lacking]:
@@ -59,7 +63,7 @@ def lacking_files(catalogue: Catalogue, malformed: Sequence[Finding]) -> Iterato
             outcome=outcome,
             reason=reason,
         )
-    for finding, said, index in _of_other_size(catalogue):
+    for finding, said, index, sha in _differing(catalogue):
         yield Lacking(
             table=str(finding.table),
             column=str(finding.column),
@@ -68,25 +72,27 @@ def lacking_files(catalogue: Catalogue, malformed: Sequence[Finding]) -> Iterato
             backend=finding.backend,
             path=finding.path,
             size=said,
+            instead=sha if finding.outcome is Outcome.CHECKSUM_DIFFERS else None,
             outcome=finding.outcome,
             reason=finding.reason,
         )
 
 
-def of_other_size(catalogue: Catalogue) -> Iterator[Finding]:
-    """Live files that have not the size that their row says: cut off, or written anew behind its back."""
-    return (finding for finding, _, _ in _of_other_size(catalogue))
+def differing(catalogue: Catalogue) -> Iterator[Finding]:
+    """Live files that are not what their row says: cut off, or written anew behind its back."""
+    return (finding for finding, *_ in _differing(catalogue))
 
 
-def _of_other_size(catalogue: Catalogue) -> Iterator[tuple[Finding, int, int | None]]:
-    for table, column, key, index, backend, path, said, size in catalogue.stream(
-        "SELECT tbl, col, key, idx, backend, path, said_size, size FROM file JOIN live USING (backend, path) "
-        f"WHERE {_DIFFERS} ORDER BY tbl, col, key, idx",
-        *_LIVE,
+def _differing(catalogue: Catalogue) -> Iterator[tuple[Finding, int | None, int | None, str | None]]:
+    for table, column, key, index, backend, path, said, size, differs, sha in catalogue.stream(
+        "SELECT tbl, col, key, idx, backend, path, said_size, size, differs, sha FROM file "
+        f"JOIN live USING (backend, path) WHERE {DIFFERS} ORDER BY tbl, col, key, idx",
     ):
-        reason = f"{size} bytes, but the row says {said}"
-        found = Finding(Outcome.SIZE_DIFFERS, table, column, json.loads(key), backend, path, size=size, reason=reason)
-        yield found, said, index
+        is_of_size = said is None or said == size
+        reason = differs if is_of_size else f"{size} bytes, but the row says {said}"
+        outcome = Outcome.CHECKSUM_DIFFERS if is_of_size else Outcome.SIZE_DIFFERS
+        found = Finding(outcome, table, column, json.loads(key), backend, path, size=size, reason=reason)
+        yield found, said, index, sha
 
 
 class _Lacks:
@@ -98,8 +104,8 @@ class _Lacks:
     def note(self, header: Header, owner: str, wanted: Callable[[Lacking], bool] = lambda _: True) -> None:
         """Note what a snapshot lacks."""
         self._catalogue.run_many(
-            "INSERT INTO lacked (snapshot, owner, tbl, col, key, backend, path, size, reason) "
-            "VALUES (?, ?, ?, ?, ?, ?, trim(?, '/'), ?, ?)",
+            "INSERT INTO lacked (snapshot, owner, tbl, col, key, idx, backend, path, size, instead, reason) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, trim(?, '/'), ?, ?, ?)",
             (
                 (
                     header.id,
@@ -107,13 +113,15 @@ class _Lacks:
                     each.table,
                     each.column,
                     _key(each.key),
+                    each.index,
                     each.backend,
                     each.path,
                     each.size,
+                    each.instead,
                     each.reason,
                 )
                 for each in self._archive.lacking(header)
-                if wanted(each)
+                if each.outcome != ERASED and wanted(each)
             ),
         )
 
@@ -128,9 +136,9 @@ class _Lacks:
             return None
         self._catalogue.run("DELETE FROM held")
         self._catalogue.run_many(
-            "INSERT INTO held VALUES (?, ?, ?, ?, trim(?, '/'), ?)",
+            "INSERT INTO held VALUES (?, ?, ?, ?, trim(?, '/'), ?, ?)",
             (
-                (each.table, each.column, _key(each.key), each.backend, each.path, each.size)
+                (each.table, each.column, _key(each.key), each.backend, each.path, each.size, each.sha256)
                 for each in self._archive.entries(header.id)
             ),
         )
@@ -153,7 +161,7 @@ def spared(archive: Archive, origins: Origins, kept: Sequence[Header], going: Se
             lacks.note(header, origins.described(header))
         for header in kept:
             lacks.find_in(header, origins.described(header))
-        left = sorted(going, key=lambda header: (header.created_at, header.id))
+        left = sorted(going, key=lambda header: (header.made_at, header.id))
         while left and lacks.open:
             header = left.pop()
             reason = lacks.find_in(header, origins.described(header))
@@ -166,47 +174,107 @@ def spared(archive: Archive, origins: Origins, kept: Sequence[Header], going: Se
                 for each in stay:
                     lacks.find_in(each, origins.described(each))
                 left = sorted(
-                    (each for each in going if each.id not in found), key=lambda each: (each.created_at, each.id)
+                    (each for each in going if each.id not in found), key=lambda each: (each.made_at, each.id)
                 )
             stay.append(header)
     return found
 
 
-def told(archive: Archive, header: Header, wanted: Callable[[Lacking], bool]) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Lacked:
+    """A file that a snapshot lacks, and the snapshot that has it, if one does."""
+
+    file: Lacking
+    holder: str | None
+
+    @property
+    def finding(self) -> Finding:
+        """What to say of it."""
+        file = self.file
+        if file.outcome == ERASED:
+            return Finding(Outcome.ERASED, file.table, file.column, file.key, reason=file.reason)
+        has = f"snapshot {self.holder} has it: restore from there, too" if self.holder else "no other snapshot has it"
+        reason = f"when it was made: {file.reason}; {has}"
+        return Finding(Outcome.LACKING, file.table, file.column, file.key, file.backend, file.path, reason=reason)
+
+    def is_met_by(self, entry: FileEntry) -> bool:
+        """Whether a file of its holder is the one: of the same row, at the same place, and what the row says."""
+        file = self.file
+        if (entry.table, entry.column, entry.key) != (file.table, file.column, file.key):
+            return False
+        is_same_place = (entry.backend, entry.path.strip("/")) == (file.backend, file.path)
+        return file.path is None or (is_same_place and file.size in (None, entry.size) and entry.sha256 != file.instead)
+
+
+def lacked(
+    archive: Archive, header: Header, wanted: Callable[[Lacking], bool], *, older_only: bool = False
+) -> list[Lacked]:
     """What a snapshot lacks, and which other one of its database has it: the newest of the older ones, if there is."""
     if not header.lacking:
         return []
     others = [each for each in archive.snapshots()[0] if each.id != header.id and _is_of_one_database(each, header)]
-    older = [each for each in others if each.created_at <= header.created_at]
-    newer = [each for each in others if each.created_at > header.created_at]
+    older = [each for each in others if each.made_at <= header.made_at]
+    newer = [each for each in others if each.made_at > header.made_at and not older_only]
+    erased = [Lacked(each, None) for each in archive.lacking(header) if each.outcome == ERASED and wanted(each)]
     with Catalogue(_SCHEMA) as catalogue:
         lacks = _Lacks(archive, catalogue)
         lacks.note(header, header.database, wanted)
         for each in (*reversed(older), *newer):
             lacks.find_in(each, header.database)
-        return [
-            Finding(
-                Outcome.LACKING,
-                table,
-                column,
-                json.loads(key),
-                backend,
-                path,
-                reason=f"when it was made: {reason}; {_where(holder)}",
+        return erased + [
+            Lacked(
+                Lacking(
+                    table=table,
+                    column=column,
+                    key=json.loads(key),
+                    index=index,
+                    backend=backend,
+                    path=path,
+                    size=size,
+                    instead=instead,
+                    outcome=Outcome.LACKING,
+                    reason=reason,
+                ),
+                holder,
             )
-            for table, column, key, backend, path, reason, holder in catalogue.stream(
-                "SELECT tbl, col, key, backend, path, reason, holder FROM lacked ORDER BY id"
+            for table, column, key, index, backend, path, size, instead, reason, holder in catalogue.stream(
+                "SELECT tbl, col, key, idx, backend, path, size, instead, reason, holder FROM lacked ORDER BY id"
             )
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """A snapshot that lacks so many files that rows pointed at; `elsewhere` of them are in others."""
+
+    snapshot: str
+    lacking: int
+    elsewhere: int
+
+
+def incomplete(archive: Archive, origins: Origins, headers: Sequence[Header]) -> tuple[Incomplete, ...]:
+    """Which of the snapshots of an archive lack files, and how many of these others have."""
+    lacking = [header for header in headers if header.lacking]
+    if not lacking:
+        return ()
+    with Catalogue(_SCHEMA) as catalogue:
+        lacks = _Lacks(archive, catalogue)
+        for header in lacking:
+            with suppress(StoreError):
+                lacks.note(header, origins.described(header))
+        for header in headers:
+            # What is damaged, or was pruned meanwhile, has nothing; another check tells of it.
+            with suppress(StoreError):
+                lacks.find_in(header, origins.described(header))
+        counts = catalogue.all(
+            "SELECT snapshot, count(*), count(holder) FROM lacked GROUP BY snapshot ORDER BY snapshot"
+        )
+        return tuple(Incomplete(*counted) for counted in counts)
 
 
 def _is_of_one_database(one: Header, other: Header) -> bool:
     """As far as they say: manifests of earlier versions name no place."""
     return one.database == other.database and (one.place == other.place or None in (one.place, other.place))
-
-
-def _where(holder: str | None) -> str:
-    return "no other snapshot has it" if holder is None else f"snapshot {holder} has it: restore from there, too"
 
 
 def _key(key: object) -> str:

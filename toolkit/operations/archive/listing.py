@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import FileEntry, Header, Lacking, Scope
+from toolkit.errors import UnknownNameError
 from toolkit.operations.archive.backends import DEFAULT_STORE, open_archive
 from toolkit.operations.archive.outcomes import Finding, Outcome
 
@@ -20,7 +21,8 @@ class SnapshotInfo:
     """One snapshot: `files` references of rows, to `objects` of so many `bytes` in all.
 
     `place` tells databases of one name apart; snapshots of earlier versions have none. `lacking` counts references
-    whose files it lacks.
+    whose files it lacks, `erased` those whose files were taken out of it on purpose. `made_at` is what it counts as of:
+    earlier than it says (`created_at`) if that cannot be.
     """
 
     id: str
@@ -34,15 +36,18 @@ class SnapshotInfo:
     moved: bool
     place: str | None
     lacking: int = 0
+    erased: int = 0
+    made_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotList:
-    """All snapshots, oldest first, and those that cannot be read."""
+    """All snapshots, oldest first, and those that cannot be read; `notes` are sentences about some of them."""
 
     archive: str
     snapshots: tuple[SnapshotInfo, ...]
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,9 @@ def described(header: Header) -> SnapshotInfo:
         header.bytes,
         header.moved,
         header.place,
-        header.lacking,
+        header.lacking - header.erased,
+        header.erased,
+        header.made_at,
     )
 
 
@@ -80,15 +87,43 @@ def damaged_manifests(problems: dict[str, str]) -> tuple[Finding, ...]:
     )
 
 
-def list_snapshots(config: Config, *, store: str = DEFAULT_STORE) -> SnapshotList:
-    """The snapshots of an archive.
+def list_snapshots(config: Config, *, store: str = DEFAULT_STORE, of: str | None = None) -> SnapshotList:
+    """The snapshots of an archive, or those `of` a database alone.
 
     Raises:
+        UnknownNameError: it has none of that database.
         ToolkitError: the store cannot be read.
     """
     archive = open_archive(config, store)
     headers, problems = archive.snapshots()
-    return SnapshotList(archive.name, tuple(map(described, headers)), damaged_manifests(problems))
+    headers = of_database(archive.name, headers, of)
+    return SnapshotList(
+        archive.name, tuple(map(described, headers)), damaged_manifests(problems), tuple(ahead_of_time(headers))
+    )
+
+
+def of_database(archive: str, headers: Sequence[Header], name: str | None) -> tuple[Header, ...]:
+    """Those of a database of this name; without one, all.
+
+    Raises:
+        UnknownNameError: there are others, but none of it.
+    """
+    found = tuple(header for header in headers if name in (None, header.database))
+    if headers and not found:
+        raise UnknownNameError("snapshot of", str(name), {header.database for header in headers}, archive)
+    return found
+
+
+def ahead_of_time(headers: Iterable[Header]) -> Iterator[str]:
+    """What to say of snapshots by a clock that was wrong."""
+    now = dt.datetime.now(dt.UTC)
+    for header in headers:
+        if header.is_ahead(now):
+            told = f"Snapshot {header.id} says that it was made {header.created_at:%Y-%m-%d %H:%M} UTC, which cannot be"
+            if header.made_at < header.created_at:
+                yield f"{told}: the store wrote it {header.made_at:%Y-%m-%d %H:%M}, and it counts as of then."
+            else:
+                yield f"{told} yet, by the clock here: it is not the latest, and takes no other's place."
 
 
 def show(config: Config, snapshot: str, *, store: str = DEFAULT_STORE) -> SnapshotFiles:

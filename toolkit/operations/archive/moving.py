@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from toolkit.core.archive_manifest import Address, address_of
+from toolkit.core.file_properties import Properties, decode_properties
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.engines import connect
 from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
@@ -46,6 +47,7 @@ CREATE TABLE left_behind (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, size 
     UNIQUE (backend, path));
 CREATE TABLE needed (location TEXT PRIMARY KEY) WITHOUT ROWID;
 """
+_Archived = tuple[str, int, Properties | None]
 # The last parts of an object's name: objects/ab/abcdef…
 _OBJECT_PARTS = 3
 # Rows changed in one transaction.
@@ -149,10 +151,11 @@ class Mover:
         # Read to the end before anything is written: DuckDB does nothing else while a result is unfinished.
         yield from [cell for cell in cells if cell.column == column]
 
-    def _seen(self, table: str, column: str, key: str) -> dict[str, tuple[str, int]]:
-        """By reference, as the push saw it, the digest and size of what it archived."""
+    def _seen(self, table: str, column: str, key: str) -> dict[str, _Archived]:
+        """By reference, as the push saw it, the digest and size of what it archived, and what was kept with it."""
         rows = self.catalogue.all(
-            "SELECT reference, sha, size FROM file JOIN live USING (backend, path) "
+            "SELECT reference, sha, size, properties FROM file JOIN live USING (backend, path) "
+            "LEFT JOIN kept USING (backend, path) "
             f"WHERE tbl = ? AND col = ? AND key = ? AND {_IS_MOVABLE}",
             table,
             column,
@@ -160,12 +163,16 @@ class Mover:
             State.SENT,
             State.UNCHANGED,
         )
-        return {reference: (sha, size) for reference, sha, size in rows if self._is_proved(sha)}
+        return {
+            reference: (sha, size, None if properties is None else decode_properties(properties))
+            for reference, sha, size, properties in rows
+            if self._is_proved(sha)
+        }
 
     def _is_proved(self, sha: str) -> bool:
         return self.catalogue.one("SELECT 1 FROM proved WHERE key = ?", Address(sha).key) is not None
 
-    def _changed(self, cell: Cell, seen: Mapping[str, tuple[str, int]]) -> str | None:
+    def _changed(self, cell: Cell, seen: Mapping[str, _Archived]) -> str | None:
         """What the row is to hold; None if there is nothing to change."""
         parts, changed = [], 0
         for reference in cell.references:
@@ -173,8 +180,8 @@ class Mover:
             if archived is None:
                 parts.append(bytes(reference.raw))
                 continue
-            sha, size = archived
-            parts.append(pointed_at(reference, self.backend, Address(sha).key, size))
+            sha, size, properties = archived
+            parts.append(pointed_at(reference, self.backend, Address(sha).key, size, properties))
             changed += 1
         if changed < len(seen):
             self._row_changed(cell.table, cell.column, cell.key)
@@ -254,7 +261,7 @@ class Mover:
 
 
 # A file that is not what its row says is not taken for it.
-_IS_MOVABLE = "state IN (?, ?) AND coalesce(said_size, size) = size"
+_IS_MOVABLE = "state IN (?, ?) AND coalesce(said_size, size) = size AND differs IS NULL"
 _MOVABLE = f"SELECT DISTINCT tbl, col, key FROM file JOIN live USING (backend, path) WHERE {_IS_MOVABLE}"
 _MOVABLE_STATES = (State.SENT, State.UNCHANGED)
 

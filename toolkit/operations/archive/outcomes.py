@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     MISSING = "missing"
     CORRUPT = "corrupt"
     SIZE_DIFFERS = "size differs"
+    CHECKSUM_DIFFERS = "checksum differs"
     ORPHAN = "orphan object"
     DANGLING = "dangling row"
     UNREADABLE = "unreadable"
@@ -27,6 +28,8 @@ class Outcome(StrEnum):
     COLLIDES = "place of several files"
     UNWRITABLE = "unwritable"
     LACKING = "not in the snapshot"
+    ERASED = "erased"
+    SHARED = "content of another row, too"
     DAMAGED_MANIFEST = "damaged manifest"
     UNRECOGNISED = "unrecognised object"
 

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import FORMAT, OBJECT_GLOB, FileEntry, Header, Scope, new_snapshot_id
 from toolkit.core.durations import show_duration
 from toolkit.core.progress import Progress, Silent
+from toolkit.core.retention import CLOCKS_DIFFER
+from toolkit.core.tables import choose_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError
 from toolkit.operations.archive import collecting, moving
-from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
+from toolkit.operations.archive.backends import DEFAULT_STORE, Backends, open_archive
+from toolkit.operations.archive.checking import note_checksums
 from toolkit.operations.archive.collecting import Collector, State
 from toolkit.operations.archive.dangling import failed
-from toolkit.operations.archive.lacking import lacking_files, of_other_size
+from toolkit.operations.archive.entries import archived_entries
+from toolkit.operations.archive.lacking import differing, lacking_files
 from toolkit.operations.archive.moving import Mover
 from toolkit.operations.archive.outcomes import Finding
+from toolkit.operations.archive.push_values import ColumnPush, PushOptions, PushResult
 from toolkit.operations.archive.rows import AGE_COLUMN, age_column, file_columns, file_tables
 from toolkit.operations.archive.sending import Sender
 from toolkit.operations.archive.sharing import other_databases, require_apart, require_readable
@@ -43,72 +45,6 @@ if TYPE_CHECKING:
     from toolkit.stores.archive_locks import Lock
 
 
-@dataclass(frozen=True, slots=True)
-class PushOptions:
-    """How to push.
-
-    `older_than`: only files of rows that were made so long ago, by their `created_at`; of tables without that column,
-    files that the live store wrote so long ago. `move`: rows point at the archive afterwards, and live files go.
-    `compress`: with zstd, what gets smaller by it. `rehash`: read every file, also those that the last snapshot has
-    with the same size, time and tag. `jobs`: files under way at once.
-    """
-
-    older_than: dt.timedelta | None = None
-    move: bool = False
-    compress: bool = False
-    rehash: bool = False
-    jobs: int = JOBS
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnPush:
-    """One column of files: how many references, to how many bytes; `younger` were left out, their age told by what."""
-
-    table: str
-    column: str
-    files: int
-    bytes: int
-    younger: int = 0
-    age_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PushResult:
-    """What was archived, or (`dry_run`) would be. Sizes are in bytes.
-
-    `objects` counts each live file once: those `unchanged` since the last snapshot, those that rows already point at
-    in the archive (`archived`), and those `read` because nothing is known of them. Of these, `sent` were not in the
-    archive; a dry run does not know. `moved` counts rows, `removed` live files. `notes` are sentences for whoever reads
-    this: what is not wrong, but will be if nothing is done about it.
-    """
-
-    source: str
-    archive: str
-    dry_run: bool
-    snapshot: str | None
-    columns: tuple[ColumnPush, ...]
-    files: int
-    objects: int
-    bytes: int
-    unchanged: int
-    archived: int
-    read: int
-    read_bytes: int
-    sent: int = 0
-    sent_bytes: int = 0
-    repaired: int = 0
-    moved: int = 0
-    removed: int = 0
-    findings: tuple[Finding, ...] = ()
-    seconds: float = 0.0
-    notes: tuple[str, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether every file that rows point at is archived, and moved if that was asked for."""
-        return not self.findings
-
-
 def push(
     config: Config,
     source: str,
@@ -116,11 +52,12 @@ def push(
     *,
     store: str = DEFAULT_STORE,
     where: Conditions | None = None,
+    exclude: Collection[str] = (),
     options: PushOptions | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> PushResult:
-    """Archive every file that the rows of these tables (default: all that hold files) point at.
+    """Archive every file that the rows of these tables (default: all that hold files) point at, but those to `exclude`.
 
     A file that cannot be read is a finding and stops nothing. The snapshot is written when all else is there; if no
     row points at any file, none is. With `dry_run`, nothing is.
@@ -136,6 +73,10 @@ def push(
     database, archive = config.database(source), open_archive(config, store)
     older = None if options.older_than is None else show_duration(options.older_than)
     metadata = load_models(config.of(source))
+    if exclude:
+        # The snapshot is one of the tables that are left: another push that leaves out others is of other rows.
+        holding = [spec.name for spec in file_tables(metadata, tables)]
+        tables = [str(table.fullname) for table in choose_tables(metadata, holding, exclude)]
     specs = file_tables(metadata, tables, where)
     conditions = {spec.name: _on_one_line(spec.conditions) for spec in specs if spec.conditions}
     scope = Scope(tuple(sorted(set(tables))), dict(sorted(conditions.items())), older)
@@ -143,7 +84,7 @@ def push(
         run = _Push(config, database, archive, store, options, catalogue, metadata, specs, scope, progress or Silent())
         with nullcontext(None) if dry_run else archive.locked(LockKind.PUSH) as lock:
             result = run.plan() if lock is None else run.execute(lock)
-    return replace(result, seconds=time.perf_counter() - started)
+    return replace(result, seconds=time.perf_counter() - started, requests=run.requests)
 
 
 def _require_movable(config: Config, store: str, options: PushOptions) -> None:
@@ -186,7 +127,13 @@ class _Push:
         self._backends = Backends(config, store)
         self._metadata, self._specs = metadata, specs
         self._malformed: list[Finding] = []
+        self._ahead = dt.timedelta()
         self._others = other_databases(config, database) if options.move else []
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """How often the stores were asked until now, by kind."""
+        return self._backends.requests(self._archive)
 
     def plan(self) -> PushResult:
         """Find out what is to be done; nothing is written, and no file is read."""
@@ -233,8 +180,11 @@ class _Push:
         )
         sender.send()
         sender.require_arrived()
+        note_checksums(self._catalogue)
+        self._collector.complete_properties()
         lock.require_still_there()
         header = self._write_snapshot(lock)
+        self._ahead = lock.ahead
         moved = self._move(header, lock) if self._options.move and header is not None else None
         sent, sent_bytes = self._catalogue.one("SELECT count(*), total(stored) FROM sent")
         return replace(
@@ -293,15 +243,7 @@ class _Push:
         )
 
     def _entries(self, moved_only: bool = False) -> Iterator[FileEntry]:
-        states = (State.SENT, State.UNCHANGED) if moved_only else State.DONE
-        marks = ", ".join("?" for _ in states)
-        for row in self._catalogue.stream(
-            "SELECT tbl, col, key, idx, home_backend, home_path, content_type, size, sha, stored, modified, etag, "
-            f"metadata, reference FROM file JOIN live USING (backend, path) WHERE state IN ({marks}) "
-            "ORDER BY tbl, col, key, idx",
-            *states,
-        ):
-            yield _entry(row)
+        return archived_entries(self._catalogue, (State.SENT, State.UNCHANGED) if moved_only else State.DONE)
 
     def _move(self, header: Header, lock: Lock) -> Mover:
         mover = Mover(
@@ -349,6 +291,9 @@ class _Push:
 
     def _notes(self) -> Iterator[str]:
         """The application may register its backends later than the metadata is loaded: this is no reason to refuse."""
+        if abs(self._ahead) > CLOCKS_DIFFER:
+            how = f"{show_duration(abs(self._ahead))} {'ahead of' if self._ahead > dt.timedelta() else 'behind'}"
+            yield f"The clock here is {how} that of the archive's store: set it, for snapshots go by their time."
         if self._options.move and not is_registered(self._store):
             yield (
                 f"No storage backend is registered as {self._store!r} where the metadata is loaded: an application "
@@ -372,28 +317,7 @@ class _Push:
     def _findings(self) -> Iterator[Finding]:
         yield from self._malformed
         yield from failed(self._catalogue)
-        yield from of_other_size(self._catalogue)
+        yield from differing(self._catalogue)
 
 
 _MARKS = ", ".join("?" for _ in State.DONE)
-
-
-def _entry(row: tuple[Any, ...]) -> FileEntry:
-    table, column, key, index, backend, path, content_type, size, sha, stored, modified, etag, metadata, reference = row
-    return FileEntry(
-        table=table,
-        column=column,
-        key=json.loads(key),
-        index=index,
-        backend=backend,
-        path=path,
-        name=path.rstrip("/").rpartition("/")[2],
-        content_type=content_type,
-        size=size,
-        sha256=sha,
-        stored=stored,
-        modified=modified,
-        etag=etag,
-        metadata=msgspec.Raw(metadata.encode()),
-        reference=msgspec.Raw(reference.encode()),
-    )

@@ -17,6 +17,7 @@ from toolkit.operations.archive.restore_plan import RestorePlan
 from toolkit.operations.archive.restore_run import SCHEMA, RestoreRun
 from toolkit.operations.archive.restore_values import RestoreOptions, RestoreResult, RowRepair
 from toolkit.operations.archive.restore_writing import REPAIRS, RestoreWriting
+from toolkit.operations.archive.sharing import other_databases
 from toolkit.operations.archive.targets import DONE, NEW, OTHER, SAME
 from toolkit.operations.project import load_models
 from toolkit.stores.catalogue import Catalogue
@@ -43,6 +44,7 @@ def restore(
 
     Raises:
         UnknownNameError: no such snapshot or backend.
+        SharedFilesError: others may need a file that is to be overwritten; nothing was written.
         ToolkitError: the archive or the database cannot be read.
     """
     started = time.perf_counter()
@@ -56,7 +58,10 @@ def restore(
     metadata = None if source is None else load_models(config.of(source))
     with Catalogue(SCHEMA) as catalogue:
         backends = Backends(config, store)
-        run = RestoreRun(archive, header, options, catalogue, progress or Silent(), backends, database, metadata)
+        others = () if database is None else other_databases(config, database)
+        run = RestoreRun(
+            archive, header, options, catalogue, progress or Silent(), backends, database, metadata, others
+        )
         RestorePlan(run).make()
         if dry_run:
             return _result(run, None, started)
@@ -97,6 +102,8 @@ def _result(run: RestoreRun, repaired: Sequence[RowRepair] | None, started: floa
         mapping=None if run.directory is None else f"{run.directory.name}/{run.mapping}",
         findings=(*run.findings, *_failed(run)),
         seconds=time.perf_counter() - started,
+        filled=run.filled,
+        requests=run.backends.requests(run.archive),
     )
 
 

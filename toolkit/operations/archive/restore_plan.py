@@ -15,14 +15,21 @@ from toolkit.core.parallel import in_order
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import UnknownNameError
-from toolkit.operations.archive import lacking
+from toolkit.operations.archive.filling import fill
+from toolkit.operations.archive.lacking import lacked
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
-from toolkit.operations.archive.sharing import present
+from toolkit.operations.archive.selecting import Selection
+from toolkit.operations.archive.sharing import present, require_readable
 
 if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
     from toolkit.config import Database
+    from toolkit.core.tables import TableSpec
+    from toolkit.engines.contract import Connection
     from toolkit.operations.archive.restore_run import RestoreRun
+    from toolkit.operations.archive.targets import Pointer
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class RestorePlan:
         self._require_backends()
         if self.run.database is not None and (self.run.directory is None or self.run.options.only):
             self._read_rows(self.run.database)
+        self._tell_lacking()
         rows = self.run.catalogue.stream(
             "SELECT id, tbl, col, key, line FROM entry ORDER BY tbl, col, key, coalesce(idx, 0), id"
         )
@@ -55,30 +63,47 @@ class RestorePlan:
                 self.run.targets.aim(*aim)
             if repair is not None:
                 self.run.catalogue.run("INSERT INTO repair (tbl, col, key, old, new) VALUES (?, ?, ?, ?, ?)", *repair)
-        self.run.findings += lacking.told(self.run.archive, self.run.header, self._is_asked_for)
         self._tell_empty_conditions()
         self.run.targets.tell_collisions()
         self.run.targets.look()
-        if self.run.options.overwrite:
-            self.run.targets.overwrite(self._pointers())
+        self._heed_rows()
 
-    def _pointers(self) -> Iterator[tuple[str, str, str, str]]:
-        """Where every file is that a row points at now, and the row; those in a directory are no row's."""
+    def _heed_rows(self) -> None:
+        """See which other rows would read what is to be written; those in a directory are no row's."""
         if self.run.database is None or self.run.metadata is None or self.run.directory is not None:
             return
-        with connect(self.run.database) as connection:
-            for spec in present(connection, self.run.metadata):
-                for cell in read_cells(connection, spec):
-                    key = json.dumps(cell.key, ensure_ascii=False)
-                    for each in cell.references:
-                        yield self.run.backends.location(each.backend, each.path), cell.table, cell.column, key
+        others: Sequence[Database] = ()
+        if self.run.options.overwrite and self.run.targets.are_others_there:
+            others = self.run.others
+            require_readable(others, self.run.metadata, "--overwrite", "overwritten")
+        self.run.targets.heed(self._pointers((self.run.database, *others), self.run.metadata))
+        if self.run.options.overwrite:
+            self.run.targets.overwrite()
+
+    def _pointers(self, databases: Sequence[Database], metadata: MetaData) -> Iterator[Pointer]:
+        """Where every file is that a row points at now, and the row."""
+        for database in databases:
+            with connect(database) as connection:
+                for spec in present(connection, metadata):
+                    for cell in read_cells(connection, spec):
+                        row = cell.table, cell.column, json.dumps(cell.key, ensure_ascii=False)
+                        for each in cell.references:
+                            yield self.run.backends.location(each.backend, each.path), *row, bytes(each.raw).decode()
+
+    def _tell_lacking(self) -> None:
+        """What the snapshot lacks is taken from older ones, if that was asked for, or told."""
+        fills = self.run.options.fill_from_older
+        lacks = lacked(self.run.archive, self.run.header, self._is_asked_for, older_only=fills)
+        self.run.findings += [each.finding for each in (fill(self.run, lacks) if fills else lacks)]
 
     def _is_asked_for(self, file: Lacking) -> bool:
         """Whether a file that the snapshot lacks would be restored if it were there: its row is, if that matters."""
         if self.run.database is None or (self.run.options.rowless and not self.run.options.only):
             return True
         row = file.table, file.column, json.dumps(file.key, ensure_ascii=False)
-        return self.run.catalogue.one("SELECT 1 FROM cell WHERE (tbl, col, key) = (?, ?, ?)", *row) is not None
+        is_there = self.run.catalogue.one("SELECT 1 FROM cell WHERE (tbl, col, key) = (?, ?, ?)", *row) is not None
+        wants_gone = self.run.options.rowless or self.run.directory is not None
+        return is_there or (wants_gone and self._is_gone(file.table, row[2]))
 
     def _require_backends(self) -> None:
         """Refuse a backend that no file of the snapshot was in: a misspelt one would leave files where they were."""
@@ -110,19 +135,43 @@ class RestorePlan:
                         for cell in read_cells(connection, spec)
                     ),
                 )
+                if self.run.options.only:
+                    self._note_gone(database, connection, spec)
+
+    def _note_gone(self, database: Database, connection: Connection, spec: TableSpec) -> None:
+        """Note which rows of the snapshot meet the condition although the database has them no more."""
+        selection = Selection(database, connection, spec)
+        if selection.untold is not None:
+            self.run.untold[spec.name] = selection.untold
+        rows = self.run.catalogue.all(
+            "SELECT DISTINCT key FROM entry WHERE tbl = ? AND (tbl, col, key) NOT IN (SELECT tbl, col, key FROM cell)",
+            spec.name,
+        )
+        lacking = (each for each in self.run.archive.lacking(self.run.header) if each.table == spec.name)
+        keys = {*(key for (key,) in rows), *(json.dumps(each.key, ensure_ascii=False) for each in lacking)}
+        gone = [(spec.name, row.key) for row in selection.of(sorted(keys)) if row.gone]
+        self.run.catalogue.run_many("INSERT OR IGNORE INTO gone VALUES (?, ?)", gone)
+
+    def _is_gone(self, table: str, key: str) -> bool:
+        return self.run.catalogue.one("SELECT 1 FROM gone WHERE (tbl, key) = (?, ?)", table, key) is not None
 
     def _tell_empty_conditions(self) -> None:
-        """Say of a condition that it finds nothing, as it does not find a row that was deleted."""
+        """Say of a condition that it finds nothing, and why it does not find rows that are gone."""
         for spec in (self.run.specs[table] for table in self.run.options.only):
             found = self.run.catalogue.one(
-                "SELECT 1 FROM entry JOIN cell USING (tbl, col, key) WHERE tbl = ?", spec.name
+                "SELECT 1 FROM entry JOIN cell USING (tbl, col, key) WHERE tbl = ? UNION ALL "
+                "SELECT 1 FROM gone WHERE tbl = ?",
+                spec.name,
+                spec.name,
             )
             if found is not None or any(finding.table == spec.name for finding in self.run.findings):
                 continue
-            reason = (
-                "no row that meets the condition now is in the snapshot; for one that was deleted, restore without "
-                "--only: all that is missing with --rowless, or to a directory with --to"
-            )
+            reason = "no row that meets the condition is in the snapshot"
+            if spec.name in self.run.untold:
+                reason += (
+                    f"; of rows that are gone the key alone is known, and {self.run.untold[spec.name]}: write it of "
+                    f"{', '.join(spec.key)}, or look for the file with 'toolkit archive find'"
+                )
             columns = ", ".join(file_columns(spec))
             self.run.findings.append(Finding(Outcome.ROW_GONE, spec.name, columns, reason=reason))
 
@@ -133,7 +182,7 @@ class RestorePlan:
         _, table, column, key, _ = rows[0]
         entries = [(number, decode_entry(line), False) for number, *_, line in rows]
         held = self.run.catalogue.one("SELECT held FROM cell WHERE (tbl, col, key) = (?, ?, ?)", table, column, key)
-        if self.run.options.only and held is None:
+        if self.run.options.only and held is None and not self._is_gone(table, key):
             return None, [], []
         if self.run.directory is not None:
             return None, entries, []

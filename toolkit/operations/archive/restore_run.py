@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ CREATE TABLE entry (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, idx IN
 CREATE INDEX entry_row ON entry (tbl, col, key);
 -- Rows as they are now, of those columns that the snapshot has.
 CREATE TABLE cell (tbl TEXT, col TEXT, key TEXT, held TEXT, PRIMARY KEY (tbl, col, key)) WITHOUT ROWID;
+-- Rows that are gone, but meet the condition by their keys.
+CREATE TABLE gone (tbl TEXT, key TEXT, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
 CREATE TABLE repair (id INTEGER PRIMARY KEY, tbl TEXT, col TEXT, key TEXT, old TEXT, new TEXT);
 """
 SCHEMA += targets.SCHEMA
@@ -39,7 +41,10 @@ SCHEMA += targets.SCHEMA
 
 @dataclass
 class RestoreRun:
-    """One restore of a snapshot. `database` is the one whose rows point at the files, with the models of its tables."""
+    """One restore of a snapshot. `database` is the one whose rows point at the files, with the models of its tables.
+
+    `others` are the other databases of the configuration, whose rows may point at the same files.
+    """
 
     archive: Archive
     header: Header
@@ -49,7 +54,10 @@ class RestoreRun:
     backends: Backends
     database: Database | None
     metadata: MetaData | None
+    others: Sequence[Database] = ()
     findings: list[Finding] = field(default_factory=list)
+    filled: dict[str, int] = field(default_factory=dict)
+    untold: dict[str, str] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop)
     specs: Mapping[str, TableSpec] = field(init=False)
     directory: SafeDirectory | None = field(init=False)

@@ -23,7 +23,8 @@ class RestoreOptions:
     Without `backend` and `directory`, every file goes where it was; `backend` is the key of a live store, or such a key
     for each backend that files were in (`""`: for all others). `only` has, by table, a condition in the database's own
     SQL, or several that hold together. `overwrite`: files with other content, and rows that point at other files that
-    are there. `rowless`: also files whose rows are gone.
+    are there. `rowless`: also files whose rows are gone. `fill_from_older`:
+    what the snapshot lacks, from those before it that have it.
     """
 
     backend: str | Mapping[str, str] | None = None
@@ -32,6 +33,7 @@ class RestoreOptions:
     overwrite: bool = False
     rowless: bool = False
     jobs: int = JOBS
+    fill_from_older: bool = False
 
     @property
     def backends(self) -> Mapping[str, str]:
@@ -66,7 +68,8 @@ class RestoreResult:
 
     `database` and `scope` say which rows the snapshot is of. `files` counts places, each once: `written`, there already
     with the `same` content, or left as they are because they have `other` content. `mapping` is the file that says
-    where in a directory each file of the snapshot is.
+    where in a directory each file of the snapshot is. `filled`: how many files came from which other snapshots.
+    `requests`: how often stores were asked, by kind.
     """
 
     archive: str
@@ -84,6 +87,8 @@ class RestoreResult:
     mapping: str | None
     findings: tuple[Finding, ...]
     seconds: float
+    filled: Mapping[str, int] = field(default_factory=dict)
+    requests: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from toolkit.core.archive_manifest import Address
+from toolkit.core.file_properties import decode_properties
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, in_parallel
 from toolkit.engines import connect
 from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
@@ -49,7 +50,7 @@ class RestoreWriting:
         count, size = self.run.catalogue.one("SELECT count(*), total(size) FROM target WHERE state = ?", NEW)
         self.run.progress.files("restore", count, int(size))
         rows = self.run.catalogue.pages(
-            "SELECT id, backend, path, sha, compressed, size, content_type FROM target WHERE state = ? AND id > ? "
+            "SELECT id, backend, path, sha, compressed, size, properties FROM target WHERE state = ? AND id > ? "
             "ORDER BY id",
             NEW,
         )
@@ -61,11 +62,12 @@ class RestoreWriting:
         self._repair_rows()
 
     def _write(self, row: tuple[Any, ...]) -> tuple[int, Outcome | None, str | None]:
-        number, backend, path, sha, compressed, size, content_type = row
+        number, backend, path, sha, compressed, size, properties = row
         address = Address(sha, bool(compressed))
         try:
             with self.memory.taken(min(size, STREAM_BYTES)):
-                self.run.targets.live(backend).write(path, self._content(address), size=size, content_type=content_type)
+                live, kept = self.run.targets.live(backend), decode_properties(properties)
+                live.write(path, self._content(address), size=size, properties=kept)
         except MissingObjectError as error:
             return number, Outcome.MISSING, error.fact
         except DamagedObjectError as error:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from toolkit.core.archive_manifest import one_line
 from toolkit.core.batches import BATCH_ROWS
+from toolkit.core.file_properties import ORIGIN, Properties, properties_of_row
 from toolkit.core.tables import Conditions, TableSpec, choose_tables, narrowed, table_spec
 from toolkit.core.types import Kind, logical_type
 from toolkit.core.values import json_value, parse_json_value
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer.sources import Source
 
 AGE_COLUMN = "created_at"
-ORIGIN = "archived_from"
-"""The key in a moved reference's metadata under which its old place stands."""
+_STATE = ("size", "last_modified", "etag", "checksum")
 _TIMES = (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 
 
 class _Place(msgspec.Struct):
     backend: str
     filename: str
+    properties: Properties | None = None
 
 
 class _Moved(msgspec.Struct):
@@ -61,11 +62,17 @@ class Reference:
     metadata: msgspec.Raw
     raw: msgspec.Raw
     origin: tuple[str, str] | None = None
+    checksum: str | None = None
 
     @property
     def home(self) -> tuple[str, str]:
         """Backend and path of the live store, moved or not."""
         return self.origin or (self.backend, self.path)
+
+    @property
+    def properties(self) -> Properties:
+        """What an application writes with such a file."""
+        return properties_of_row(self.content_type, bytes(self.metadata))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +222,14 @@ def _reference(raw: msgspec.Raw, backend: str | None) -> Reference:
     metadata = fields.get("metadata")
     plain = one_line(bytes(metadata)) if metadata is not None and bytes(metadata) != b"null" else msgspec.Raw(b"{}")
     return Reference(
-        key, path, _text(fields, "content_type"), _number(fields, "size"), plain, one_line(bytes(raw)), _origin(plain)
+        key,
+        path,
+        _text(fields, "content_type"),
+        _number(fields, "size"),
+        plain,
+        one_line(bytes(raw)),
+        _origin(plain),
+        _checksum(fields),
     )
 
 
@@ -233,23 +247,50 @@ def _number(fields: Mapping[str, msgspec.Raw], name: str) -> int | None:
     return found
 
 
-def _origin(metadata: msgspec.Raw) -> tuple[str, str] | None:
+def _checksum(fields: Mapping[str, msgspec.Raw]) -> str | None:
+    """A checksum, too, is only used to compare with."""
     try:
-        found = _MOVED.decode(metadata).archived_from
+        return _text(fields, "checksum")
+    except msgspec.DecodeError:
+        return None
+
+
+def _origin(metadata: msgspec.Raw) -> tuple[str, str] | None:
+    found = _place(metadata)
+    return None if found is None else (found.backend, found.filename)
+
+
+def said_of(reference: msgspec.Raw) -> dict[str, str]:
+    """What a reference says of its file's state, as JSON: of two that differ in any of it, one was written later."""
+    fields = _FIELDS.decode(reference)
+    said = {name: bytes(fields[name]).decode() for name in _STATE if name in fields}
+    return {name: text for name, text in said.items() if text != "null"}
+
+
+def properties_before(metadata: msgspec.Raw) -> Properties | None:
+    """What the live store kept with a file that was moved, by the metadata of its reference."""
+    found = _place(metadata)
+    return None if found is None else found.properties
+
+
+def _place(metadata: msgspec.Raw) -> _Place | None:
+    try:
+        return _MOVED.decode(metadata).archived_from
     except msgspec.ValidationError:
         return None
-    return None if found is None else (found.backend, found.filename)
 
 
 # -- writing -------------------------------------------------------------------------------------------------------
 
 
-def pointed_at(reference: Reference, backend: str, path: str, size: int) -> bytes:
-    """The reference with another place and its true size, and in its metadata the place it had."""
+def pointed_at(reference: Reference, backend: str, path: str, size: int, properties: Properties | None = None) -> bytes:
+    """The reference with another place and its true size, and in its metadata the place it had, and what that kept."""
     fields: dict[str, Any] = _FIELDS.decode(reference.raw)
     metadata: dict[str, Any] = _FIELDS.decode(reference.metadata)
     home, name = reference.home
     metadata[ORIGIN] = {"backend": home, "filename": name}
+    if properties is not None:
+        metadata[ORIGIN]["properties"] = properties
     fields.pop("to_filename", None)
     return msgspec.json.encode(fields | {"backend": backend, "filename": path, "size": size, "metadata": metadata})
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +14,8 @@ from typing import TYPE_CHECKING
 from toolkit.core.archive_manifest import Address
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop, in_parallel
 from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
-from toolkit.operations.archive.collecting import State
+from toolkit.operations.archive.checking import wanted_digests
+from toolkit.operations.archive.collecting import SETTLED, State
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.stores.zstd import is_compressible
 
@@ -60,6 +63,7 @@ class _Sent:
     stored: int | None = None
     outcome: Outcome | None = None
     reason: str | None = None
+    digests: str | None = None
 
 
 Again = Callable[[], Iterable[bytes] | memoryview]
@@ -97,7 +101,7 @@ class Sender:
         for done in in_parallel(self._send, (_Item(*row) for row in pages), self.jobs, self._stop):
             self.catalogue.run(
                 "UPDATE live SET state = ?, size = ?, modified = ?, etag = ?, sha = ?, stored = ?, outcome = ?, "
-                "reason = ? WHERE id = ?",
+                "reason = ?, digests = ? WHERE id = ?",
                 State.FAILED if done.outcome else State.SENT,
                 done.item.size,
                 done.item.modified,
@@ -106,6 +110,7 @@ class Sender:
                 done.stored,
                 done.outcome,
                 done.reason,
+                done.digests,
                 done.item.id,
             )
             self.progress.advance_file(1, 0)
@@ -158,16 +163,39 @@ class Sender:
         return _Item(item.id, item.backend, item.path, info.size, modified, info.etag)
 
     def _send_once(self, item: _Item) -> _Sent:
+        others = {name: hashlib.new(name) for name in wanted_digests(self.catalogue, item.backend, item.path)}
         if item.size <= _KEPT_BYTES:
             with self._memory.taken(item.size):
                 content = self._kept(item)
                 sha = hashlib.sha256(content).hexdigest()
+                for digest in others.values():
+                    digest.update(content)
+                self._require_at_rest(item, sha)
                 stored = self._stored(sha, item.size, bytes(content[:_SAMPLE_BYTES]), lambda: content)
         else:
             with self._memory.taken(STREAM_BYTES):
-                sha, sample = self._hashed(item)
+                sha, sample = self._hashed(item, others.values())
+                self._require_at_rest(item, sha)
                 stored = self._stored(sha, item.size, sample, lambda: self._once_more(item, sha))
-        return _Sent(item, sha, stored)
+        digests = json.dumps({name: digest.hexdigest() for name, digest in others.items()}) if others else None
+        return _Sent(item, sha, stored, digests=digests)
+
+    def _require_at_rest(self, item: _Item, sha: str) -> None:
+        """A file that is written to while it is read may keep its size; what was read is then half old and half new."""
+        if self.backends.get(item.backend).is_object_store:
+            return
+        if self._looked_at_again(item) != item:
+            raise _ChangedError
+        # Two writes within a tick of the file system's clock leave the same time, and some have none (0).
+        is_settled = bool(item.modified) and time.time() - (item.modified or 0) > SETTLED.total_seconds()
+        if not is_settled and self._digest(item) != sha:
+            raise _ChangedError
+
+    def _digest(self, item: _Item) -> str:
+        digest = hashlib.sha256()
+        for chunk in self._read(item):
+            digest.update(chunk)
+        return digest.hexdigest()
 
     def _kept(self, item: _Item) -> memoryview:
         with _readable():
@@ -177,10 +205,11 @@ class Sender:
         self.progress.advance_file(0, item.size)
         return content
 
-    def _hashed(self, item: _Item) -> tuple[str, bytes]:
+    def _hashed(self, item: _Item, others: Iterable[hashlib._Hash]) -> tuple[str, bytes]:
         digest, sample = hashlib.sha256(), b""
         for chunk in self._expected(item):
-            digest.update(chunk)
+            for each in (digest, *others):
+                each.update(chunk)
             sample = sample or chunk
         return digest.hexdigest(), sample
 

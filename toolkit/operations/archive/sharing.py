@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -61,8 +61,10 @@ def _is_same(one: Database, other: Database) -> bool:
     return False
 
 
-def require_readable(databases: Iterable[Database], metadata: MetaData) -> None:
-    """See that it can be told what the rows of these databases point at.
+def require_readable(
+    databases: Iterable[Database], metadata: MetaData, option: str = "--move", what: str = "moved"
+) -> None:
+    """See that it can be told what the rows of these databases point at; `option` asks for files to be `what`.
 
     Raises:
         SharedFilesError: of one it cannot.
@@ -76,7 +78,8 @@ def require_readable(databases: Iterable[Database], metadata: MetaData) -> None:
                 f"the rows of database {database.name!r} may point at live files, but cannot be read: "
                 f"{error.fact.rstrip('.')}",
                 "Make it readable, take it out of the configuration if it has nothing to do with these files, or leave "
-                "out --move.",
+                f"out {option}.",
+                what,
             ) from error
 
 
@@ -99,9 +102,9 @@ def anywhere(path: str) -> str:
     return f"{UNKNOWN}{path.strip('/')}"
 
 
-def present(connection: Connection, metadata: MetaData) -> Iterator[TableSpec]:
+def present(connection: Connection, metadata: MetaData, tables: Sequence[str] = ()) -> Iterator[TableSpec]:
     """The tables of files that a database has, with those columns that it has: it may be at another revision."""
-    for spec in file_tables(metadata):
+    for spec in file_tables(metadata, tables):
         names = connection.column_names(spec)
         if names is None:
             continue

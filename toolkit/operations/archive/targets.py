@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from toolkit.core.archive_manifest import decode_entry
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.errors import MissingObjectError, ToolkitError
 from toolkit.operations.archive.outcomes import Outcome
+from toolkit.operations.archive.rows import said_of
 from toolkit.operations.attachments import sha256_of
 from toolkit.stores.locations import same_name
 from toolkit.stores.safe_directory import hashed_name, safe_name
@@ -24,21 +29,22 @@ if TYPE_CHECKING:
 SCHEMA = """
 -- What is to be where, each once. `state`: '' is to be looked at, then what was found, then what was done.
 CREATE TABLE target (id INTEGER PRIMARY KEY, location TEXT, backend TEXT, path TEXT, sha TEXT, compressed INTEGER,
-    size INTEGER, content_type TEXT, state TEXT, outcome TEXT, reason TEXT, UNIQUE (location, sha));
+    size INTEGER, properties TEXT, state TEXT, outcome TEXT, reason TEXT, UNIQUE (location, sha));
 -- `pointed`: the row points there now.
 CREATE TABLE use (entry INTEGER, target INTEGER, pointed INTEGER);
 CREATE INDEX use_target ON use (target);
 CREATE INDEX use_entry ON use (entry);
--- Rows that point now at places where a file of other content is.
-CREATE TABLE pointer (location TEXT, tbl TEXT, col TEXT, key TEXT);
+-- Rows that point now at places where files are to be written, or that have other content; their reference.
+CREATE TABLE pointer (id INTEGER PRIMARY KEY, location TEXT, tbl TEXT, col TEXT, key TEXT, reference TEXT);
 CREATE INDEX pointer_location ON pointer (location);
 CREATE TABLE name (name TEXT PRIMARY KEY, is_file INTEGER) WITHOUT ROWID;
 """
 _IS_OTHERS = (
-    "EXISTS (SELECT 1 FROM pointer WHERE pointer.location = target.location AND NOT EXISTS (SELECT 1 FROM use "
-    "JOIN entry ON entry.id = use.entry WHERE use.target = target.id "
-    "AND (entry.tbl, entry.col, entry.key) = (pointer.tbl, pointer.col, pointer.key)))"
+    "NOT EXISTS (SELECT 1 FROM use JOIN entry ON entry.id = use.entry WHERE use.target = target.id "
+    "AND (entry.tbl, entry.col, entry.key) = (pointer.tbl, pointer.col, pointer.key))"
 )
+# Location, table, column, key as JSON, and reference.
+Pointer = tuple[str, str, str, str, str]
 NEW, SAME, OTHER, DONE, FAILED = "to be written", "same", "other content", "written", "failed"
 
 
@@ -63,7 +69,7 @@ class Targets:
             backend, path = "", self._file_name(entry)
             location = path
         self.catalogue.run(
-            "INSERT OR IGNORE INTO target (location, backend, path, sha, compressed, size, content_type, state) "
+            "INSERT OR IGNORE INTO target (location, backend, path, sha, compressed, size, properties, state) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, '')",
             location,
             backend,
@@ -71,7 +77,7 @@ class Targets:
             entry.sha256,
             entry.address.compressed,
             entry.size,
-            entry.content_type,
+            entry.to_write.text,
         )
         (target,) = self.catalogue.one("SELECT id FROM target WHERE (location, sha) = (?, ?)", location, entry.sha256)
         self.catalogue.run("INSERT INTO use VALUES (?, ?, ?)", number, target, is_pointed_at)
@@ -140,21 +146,55 @@ class Targets:
             return number, FAILED, Outcome.UNWRITABLE, error.fact
         return number, OTHER, Outcome.KEPT, f"a file of {info.size} bytes with other content is there"
 
-    def overwrite(self, pointers: Iterable[tuple[str, str, str, str]]) -> None:
-        """Replace files of other content, too, but none that a row points at whose file is not restored there.
+    def heed(self, pointers: Iterable[Pointer]) -> None:
+        """Leave out files that other rows would read whose own file had that name: by what they say, it was another.
 
-        `pointers` are all rows that point at files: location, table, column and key as JSON.
+        `pointers` are all rows that point at files. A row of the same key may be in another database.
         """
         self.catalogue.run_many(
-            "INSERT INTO pointer VALUES (?, ?, ?, ?)",
+            "INSERT INTO pointer (location, tbl, col, key, reference) VALUES (?, ?, ?, ?, ?)",
             (
                 each
                 for each in pointers
-                if self.catalogue.one("SELECT 1 FROM target WHERE state = ? AND location = ?", OTHER, each[0])
+                if self.catalogue.one(
+                    "SELECT 1 FROM target WHERE state IN (?, ?) AND location = ?", NEW, OTHER, each[0]
+                )
             ),
         )
+        rows = self.catalogue.pages(
+            "SELECT pointer.id, target.id, tbl, key, reference FROM pointer JOIN target USING (location) "
+            f"WHERE state = ? AND {_IS_OTHERS} AND pointer.id > ? ORDER BY pointer.id",
+            NEW,
+        )
+        for _, target, table, key, reference in rows:
+            if not self._is_file_of(target, said_of(msgspec.Raw(reference.encode()))):
+                row = ", ".join(f"{name}={value!r}" for name, value in json.loads(key).items())
+                reason = (
+                    f"{table} {row} points there, and says of its file what is not so of this one; it was not written"
+                )
+                self.note(target, FAILED, Outcome.COLLIDES, f"{reason} (restore to another place: --to-backend, --to)")
+
+    def _is_file_of(self, target: int, said: Mapping[str, str]) -> bool:
+        """Whether a row's word on its file is that of a row which the file is restored for."""
+        for (line,) in self.catalogue.all(
+            "SELECT line FROM entry JOIN use ON entry.id = entry WHERE target = ?", target
+        ):
+            entry = decode_entry(line)
+            known = {"size": str(entry.size), **said_of(entry.reference)}
+            if all(known.get(name, text) == text for name, text in said.items()):
+                return True
+        return False
+
+    @property
+    def are_others_there(self) -> bool:
+        """Whether there are files of other content in some of the places."""
+        return self.catalogue.one("SELECT 1 FROM target WHERE state = ?", OTHER) is not None
+
+    def overwrite(self) -> None:
+        """Replace files of other content, too, but none that a row points at whose file is not restored there."""
         self.catalogue.run(
-            f"UPDATE target SET state = ?, outcome = NULL, reason = NULL WHERE state = ? AND NOT {_IS_OTHERS}",
+            "UPDATE target SET state = ?, outcome = NULL, reason = NULL WHERE state = ? "
+            f"AND NOT EXISTS (SELECT 1 FROM pointer WHERE pointer.location = target.location AND {_IS_OTHERS})",
             NEW,
             OTHER,
         )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import Address, FileEntry, address_of
+from toolkit.core.archive_origins import Origins
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.core.progress import Progress, Silent
 from toolkit.errors import DamagedObjectError, MissingObjectError, StoreError
 from toolkit.operations.archive import collecting
 from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.dangling import examine_rows
+from toolkit.operations.archive.lacking import Incomplete, incomplete
 from toolkit.operations.archive.listing import damaged_manifests
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.verify_without_key import is_locked, watch
@@ -46,6 +48,8 @@ class VerifyResult:
     `files` and `bytes` are those of the snapshots, each object once; `read_data` says that each was read and hashed,
     `rows_of` which database's rows were looked at. The orphan check is skipped unless all snapshots were looked at
     and could be read, and nobody was pushing (`pushes` says who): objects of a push wait for their snapshot.
+    `incomplete` snapshots are as they were made, but lack files that rows pointed at then. `requests`: how often the
+    archive was asked, by kind.
     `without_key`: it is encrypted, and all that lies there was only compared with what it says of itself.
     """
 
@@ -59,6 +63,8 @@ class VerifyResult:
     findings: tuple[Finding, ...]
     pushes: tuple[str, ...]
     seconds: float
+    incomplete: tuple[Incomplete, ...] = ()
+    requests: Mapping[str, int] = field(default_factory=dict)
     without_key: bool = False
 
     @property
@@ -100,6 +106,7 @@ def verify(
         if read_data:
             run.read_objects()
         findings = [*run.broken, *run.findings(chosen)]
+        lacking = run.incomplete(chosen)
         pushes = run.pushes_meanwhile() if snapshot is None else []
         if snapshot is None:
             findings += run.orphans(told=not pushes and not run.broken)
@@ -112,7 +119,18 @@ def verify(
             findings += examine_rows(catalogue, archive, backends, database, metadata, jobs, run.progress)
     elapsed, rows_of = time.perf_counter() - started, None if database is None else database.name
     return VerifyResult(
-        archive.name, tuple(chosen), read_data, rows_of, count, size, good, tuple(findings), tuple(pushes), elapsed
+        archive.name,
+        tuple(chosen),
+        read_data,
+        rows_of,
+        count,
+        size,
+        good,
+        tuple(findings),
+        tuple(pushes),
+        elapsed,
+        lacking,
+        archive.store.requests,
     )
 
 
@@ -153,6 +171,12 @@ class _Verification:
                 continue
             chosen.append(header.id)
         return chosen
+
+    def incomplete(self, chosen: list[str]) -> tuple[Incomplete, ...]:
+        """Which of the chosen snapshots lack files that rows pointed at; the others are looked at, too."""
+        headers, _ = self.archive.snapshots()
+        found = incomplete(self.archive, Origins.of(headers), headers)
+        return tuple(each for each in found if each.snapshot in chosen)
 
     def totals(self) -> tuple[int, int, int]:
         """How many objects are wanted, their bytes, and how many of them are as they should be."""

@@ -71,6 +71,7 @@ def execute(
         target.repository(spec).advance_sequences((numbers or {}).get(spec.name))
     if watermarks is not None:
         watermarks.write(target, specs)
+    progress.step("commit")
     target.commit()
     return results
 
@@ -220,6 +221,7 @@ def _load(plan: TablePlan, source: Source, target: Connection, options: Options,
                     sent.add(batch)
                 yield batch
                 progress.advance(batch.num_rows)
+            progress.step(f"indexes and constraints of {plan.spec.name}")
 
         try:
             if is_empty:
@@ -230,6 +232,7 @@ def _load(plan: TablePlan, source: Source, target: Connection, options: Options,
             raise into.why_refused(origin.read(options.batch_rows), error) or error from error
         if not options.verify:
             return None, None
+        progress.step(f"verify {plan.spec.name}")
         arrived = repository.stored_digest() if as_stored else repository.digest()
         return _verified(partial(origin.read, options.batch_rows), repository, sent.result(), arrived)
 

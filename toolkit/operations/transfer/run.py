@@ -86,7 +86,8 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
         result = _Run(request, project, progress, is_new=True, makes=makes).result()
     except ToolkitError as error:
         if not makes:
-            error.advise_last(f"{request.target.name} had no tables; those that were made stay.")
+            made = "those that were made stay, and the next run loads into them"
+            error.advise_last(f"{request.target.name} had no tables; {made}.")
         raise
     assert result is not None, "the tables were just made"
     progress.note(f"{request.target.name} had no tables: its schema was created.")
