@@ -49,7 +49,7 @@ _BY_TEXT: Mapping[str, tuple[str, str]] = {
     ),
     "501 Not Implemented|<Code>NotImplemented": (
         UNSUPPORTED,
-        "Use a store that supports S3's whole interface.",
+        "Use a store with writes If-None-Match, and without server_side_encryption or checksum_algorithm it lacks.",
     ),
     NO_BUCKET.pattern: ("there is no such bucket", "Check its name, or create it."),
     "BadScheme": ("it is not reached over https", "If it may be plain http, set allow_http = true for the store."),
