@@ -12,11 +12,15 @@ from toolkit.errors import UnknownNameError
 # By command, what its --json prints; of `database` commands with --all, a list of these.
 RESULTS = {
     "archive audit": "toolkit.operations.archive.audit:AuditResult",
+    "archive diff": "toolkit.operations.archive.changes:SnapshotDiff",
+    "archive find": "toolkit.operations.archive.finding:FoundFiles",
+    "archive forget": "toolkit.operations.archive.erasing:ForgetResult",
     "archive list": "toolkit.operations.archive.listing:SnapshotList",
-    "archive prune": "toolkit.operations.archive.prune:PruneResult",
-    "archive push": "toolkit.operations.archive.push:PushResult",
+    "archive prune": "toolkit.operations.archive.prune_values:PruneResult",
+    "archive push": "toolkit.operations.archive.push_values:PushResult",
+    "archive remove": "toolkit.operations.archive.prune_values:PruneResult",
     "archive restore": "toolkit.operations.archive.restore_values:RestoreResult",
-    "archive show": "toolkit.operations.archive.listing:SnapshotFiles",
+    "archive show": "toolkit.operations.archive.listing:SnapshotDocument",
     "archive verify": "toolkit.operations.archive.verify:VerifyResult",
     "database check": "toolkit.operations.migrations.migrate:Check",
     "database downgrade": "toolkit.operations.migrations.migrate:Migration",
