@@ -13,12 +13,14 @@ import sys
 from pathlib import Path
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from tests.operations.processes import toolkit as start
 from tests.readme_inspect import inspect_example
 from tests.readme_types import types_tables
 from toolkit.cli import toolkit
+from toolkit.cli.examples import EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -45,7 +47,8 @@ def reference() -> str:
     for path in commands(toolkit):
         result = CliRunner().invoke(toolkit, [*path, "--help"], prog_name="toolkit", terminal_width=100)
         assert result.exit_code == 0, result.output
-        parts.append(f"### `toolkit {' '.join(path)}`\n\n```text\n{result.output.rstrip()}\n```\n")
+        name = f"<summary><code>toolkit {' '.join(path)}</code></summary>"
+        parts.append(f"<details>{name}\n\n```text\n{result.output.rstrip()}\n```\n\n</details>\n")
     return "\n".join(parts)
 
 
@@ -55,6 +58,23 @@ def test_the_command_reference_is_what_help_says() -> None:
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     text = README.read_text(encoding="utf-8")
     assert text.partition(BEGIN)[2].partition(END)[0] == said, "run: python -m tests.test_readme"
+
+
+@pytest.mark.parametrize("path", commands(toolkit), ids=" ".join)
+def test_the_help_of_every_command_ends_with_two_examples_that_it_takes(path: tuple[str, ...]) -> None:
+    for example in EXAMPLES[" ".join(path)]:
+        words = shlex.split(example.partition(" > ")[0])
+        assert tuple(words[: len(path)]) == path
+        command: click.Command = toolkit
+        context = click.Context(toolkit, info_name="toolkit")
+        for name in path:
+            assert isinstance(command, click.Group)
+            found = command.get_command(context, name)
+            assert found is not None
+            command = found
+        assert f"toolkit {example}" in (command.epilog or "")
+        # Refuses what the command does not know.
+        command.make_context(path[-1], words[len(path) :], parent=context)
 
 
 def test_the_tables_of_types_are_what_the_engines_make() -> None:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,33 @@ def test_a_terminal_sees_a_progress_bar(here: Path) -> None:
 
 
 BETWEEN = ["sync", "--from", "sqlite", "--to", "duckdb"]
+
+
+@pytest.mark.parametrize(("answer", "rows"), [(b"n\n", 0), (b"y\n", 90)])
+def test_a_dry_run_in_a_terminal_asks_whether_to_write_and_shows_what_changes(
+    here: Path, capfd: pytest.CaptureFixture[str], answer: bytes, rows: int
+) -> None:
+    assert run(["load-data"]) == 0
+    assert run([*BETWEEN]) == 0
+    assert run(["database", "downgrade", "base", "--no-prompt", "--database", "duckdb"]) == 0
+    parent, child = pty.openpty()
+    os.write(parent, answer)
+    with subprocess.Popen(
+        [sys.executable, "-m", "toolkit", *BETWEEN, "--dry-run"], stdin=child, stdout=child, stderr=child
+    ) as process:
+        os.close(child)
+        shown = b""
+        with suppress(OSError):
+            while part := os.read(parent, 65536):
+                shown += part
+    os.close(parent)
+    assert process.returncode == 0
+    assert b"Write this now?" in shown
+    assert (b"Verified" in shown) is bool(rows)
+    capfd.readouterr()
+    assert run(["status", "--json"]) == 0
+    states = {each["name"]: each for each in json.loads(capfd.readouterr().out)["databases"]}
+    assert sum(each["rows"] or 0 for each in states["duckdb"]["tables"]) == rows
 
 
 @pytest.mark.parametrize(

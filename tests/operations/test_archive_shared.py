@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.operations.archive_example import Gallery, gallery
-from toolkit.config import Config, Database
+from toolkit.config import Config, Database, Schema
 from toolkit.errors import SharedFilesError
 from toolkit.operations.archive.outcomes import Outcome
+from toolkit.operations.project import load_models
 from toolkit.stores import locations
 
 
@@ -56,6 +58,18 @@ def test_an_audit_knows_the_rows_of_every_configured_database(world: Gallery) ->
     other.photo(2, "unknown", b"C", backend="nobody")
     world.put("alone", b"1")
     assert orphans(world) == [("attachments", "alone")]
+
+
+def test_an_audit_knows_the_rows_of_a_database_with_models_of_its_own(world: Gallery) -> None:
+    other = another(world)
+    other.photo(1, "theirs", b"B")
+    metadata = sa.MetaData()
+    load_models(world.config).tables["photo"].to_metadata(metadata, name="picture")
+    other.run("ALTER TABLE photo RENAME TO picture")
+    assert orphans(world) == [("attachments", "theirs")]
+    own = Schema("other:metadata", world.config.migrations, models=metadata)
+    world.config = replace(world.config, schemas={"other": own})
+    assert orphans(world) == []
 
 
 def test_an_audit_tells_of_a_database_whose_rows_it_cannot_read(world: Gallery) -> None:

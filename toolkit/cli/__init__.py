@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import click
 
-from toolkit.cli.options import Commands
+from toolkit.cli.options import Commands, with_examples
 from toolkit.cli.output import (
     flush_results,
     give_up_lost,
@@ -74,8 +74,7 @@ class ToolkitCommands(Commands):
         if cmd_name not in _COMMANDS:
             return None
         module, name = _COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
-        return command
+        return with_examples(getattr(import_module(module), name), cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """What is missing may be missing because nobody said whose tables are meant."""

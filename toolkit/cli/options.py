@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from toolkit.cli.examples import epilog
 from toolkit.cli.project_options import reflect_option
 from toolkit.errors import ToolkitError
 from toolkit.shown_text import printable
@@ -23,7 +24,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Commands(click.Group):
-    """A group that offers the command that was probably meant."""
+    """A group that offers the command that was probably meant, and whose commands' help ends with examples."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        return with_examples(super().get_command(ctx, cmd_name), f"{self.name} {cmd_name}")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -37,6 +42,13 @@ class Commands(click.Group):
             for close in get_close_matches(args[0], self.list_commands(ctx), 1):
                 ctx.fail(f"No such command {args[0]!r}. Did you mean {close!r}?")
         return super().resolve_command(ctx, args)
+
+
+def with_examples(command: click.Command | None, name: str) -> click.Command | None:
+    """The same command, with the examples of that name at the end of its help."""
+    if command is not None and command.epilog is None:
+        command.epilog = epilog(name)
+    return command
 
 
 def transfer_options(command: F) -> F:

@@ -63,6 +63,16 @@ SCHEMA_VERSION = 1
 """Of the documents that are results: what their members are is promised by `toolkit schema`."""
 
 
+def would_you(question: str) -> bool:
+    """Ask the user; no is what is meant where nothing is said."""
+    return click.confirm(shown(question), default=False, err=True)
+
+
+def is_somebody_there() -> bool:
+    """Whether a question is seen, and can be answered."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
+
+
 def print_json(value: Any, indent: int | None = 2) -> None:
     """One JSON document on stdout; on one line without an indent."""
     click.echo(json_text([*map(_versioned, value)] if isinstance(value, list) else _versioned(value), indent))

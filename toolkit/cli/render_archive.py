@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toolkit.cli.output import json_text, print_json_part, say
+from toolkit.cli.output import SCHEMA_VERSION, json_text, print_json_part, say
 from toolkit.cli.render import plural, show_table
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def show_files(result: SnapshotFiles) -> None:
 
 def show_files_as_json(result: SnapshotFiles) -> None:
     """One JSON document, written as the files come."""
-    head = json_text({"archive": result.archive, "snapshot": result.snapshot})
+    head = json_text({"schema_version": SCHEMA_VERSION, "archive": result.archive, "snapshot": result.snapshot})
     lacking = json_text([msgspec.to_builtins(each) for each in result.lacking])
     print_json_part(f'{head[:-1]}, "lacking": {lacking}, "files": [')
     for number, entry in enumerate(result.files):

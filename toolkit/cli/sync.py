@@ -183,7 +183,18 @@ def sync(
         )
     if report_file:
         write_plan(ctx.obj, result, report_file, tables, source, target, where_source=where_source, **which)
-    return _finish(ctx.obj, result, as_json=as_json)
+    code = _finish(ctx.obj, result, as_json=as_json)
+    if dry_run and not as_json and _is_to_be_written(result):
+        return int(ctx.invoke(sync, **{**ctx.params, "dry_run": False, "report_file": None}))
+    return code
+
+
+def _is_to_be_written(result: SyncResult) -> bool:
+    """Whether the user, who is looking at the plan in a terminal, wants it to be done."""
+    from toolkit.cli.output import is_somebody_there, would_you
+
+    writes = any(each.inserted + each.updated + each.deleted + each.marked for each in result.tables)
+    return writes and is_somebody_there() and would_you("Write this now? It is planned anew, and done as one.")
 
 
 def _finish(config: Config, result: SyncResult, *, as_json: bool) -> int:

@@ -227,12 +227,12 @@ class _Audit:
         self._are_rows_known = True
         own = self.catalogue.pages("SELECT id, backend, path FROM live WHERE id > ? ORDER BY id")
         self._note_needed((self.backends.location(backend, path),) for _, backend, path in own)
-        for database in other_databases(self.config, self.database):
-            self.progress.step(f"read {database.name}")
+        for holder in other_databases(self.config, self.database, self.metadata):
+            self.progress.step(f"read {holder.database.name}")
             try:
-                self._note_needed(needed_places([database], self.metadata, self.backends))
+                self._note_needed(needed_places([holder], self.backends))
             except ToolkitError as error:
-                reason = f"the rows of database {database.name!r} may point at files that are told as without: "
+                reason = f"the rows of database {holder.database.name!r} may point at files that are told as without: "
                 yield Finding(Outcome.UNREADABLE, reason=reason + error.fact)
 
     def _note_needed(self, places: Iterable[tuple[str]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.core.archive_manifest import FileEntry, Header, Lacking, Scope
 from toolkit.errors import UnknownNameError
@@ -58,6 +58,16 @@ class SnapshotFiles:
     snapshot: SnapshotInfo
     files: Iterator[FileEntry]
     lacking: Iterator[Lacking]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotDocument:
+    """The same as it is printed: files and what is lacking as the manifest has them."""
+
+    archive: str
+    snapshot: SnapshotInfo
+    lacking: tuple[dict[str, Any], ...]
+    files: tuple[dict[str, Any], ...]
 
 
 def described(header: Header) -> SnapshotInfo:

@@ -26,7 +26,7 @@ from toolkit.operations.archive.rows import (
     read_cells,
     swap_cells,
 )
-from toolkit.operations.archive.sharing import anywhere, needed_places
+from toolkit.operations.archive.sharing import Holder, anywhere, needed_places
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -62,7 +62,7 @@ class Mover:
     archive: Archive
     backends: Backends
     database: Database
-    others: Sequence[Database]
+    others: Sequence[Holder]
     metadata: MetaData
     backend: str
     jobs: int
@@ -219,7 +219,7 @@ class Mover:
         self.archive.store.settle()
         self.catalogue.run_many(
             "INSERT OR IGNORE INTO needed VALUES (?)",
-            needed_places((self.database, *self.others), self.metadata, self.backends),
+            needed_places((Holder(self.database, (self.metadata,)), *self.others), self.backends),
         )
         rows = self.catalogue.pages("SELECT id, backend, path, size, sha FROM left_behind WHERE id > ? ORDER BY id")
         self.progress.step("remove live files")

@@ -19,6 +19,7 @@ from toolkit.operations.archive.audit import AuditResult, audit
 from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.sharing import (
+    Holder,
     anywhere,
     needed_places,
     other_databases,
@@ -120,12 +121,12 @@ class _Removal:
             return
         metadata = load_models(self.config.of(self.source))
         database = self.config.database(self.source)
-        others = other_databases(self.config, database)
+        others = other_databases(self.config, database, metadata)
         with _as_removal():
             require_apart(self.backends, metadata, (each.backend for each in found.backends))
-            require_readable(others, metadata)
+            require_readable(others)
         self.progress.step("read what rows point at")
-        places = needed_places((database, *others), metadata, self.backends)
+        places = needed_places((Holder(database, (metadata,)), *others), self.backends)
         self.catalogue.run_many("INSERT OR IGNORE INTO needed VALUES (?)", places)
         for each in found.backends:
             if each.backend in named and not each.rows:

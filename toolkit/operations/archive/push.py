@@ -128,7 +128,7 @@ class _Push:
         self._metadata, self._specs = metadata, specs
         self._malformed: list[Finding] = []
         self._ahead = dt.timedelta()
-        self._others = other_databases(config, database) if options.move else []
+        self._others = other_databases(config, database, self._metadata) if options.move else []
 
     @property
     def requests(self) -> dict[str, int]:
@@ -161,7 +161,7 @@ class _Push:
                 OBJECT_GLOB,
             )
             require_apart(self._backends, self._metadata, (key for (key,) in named))
-            require_readable(self._others, self._metadata)
+            require_readable(self._others)
         self._collector.archive_contents(self._database.name, self._place, self._scope)
         self._collector.examine(self._now)
         return self._result()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from toolkit.operations.archive.backends import JOBS
 
+# At run time, too: `toolkit schema` reads what the results hold.
+from toolkit.operations.archive.outcomes import Finding
+
 if TYPE_CHECKING:
     import datetime as dt
-
-    from toolkit.operations.archive.outcomes import Finding
 
 
 @dataclass(frozen=True, slots=True)

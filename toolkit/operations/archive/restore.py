@@ -58,7 +58,7 @@ def restore(
     metadata = None if source is None else load_models(config.of(source))
     with Catalogue(SCHEMA) as catalogue:
         backends = Backends(config, store)
-        others = () if database is None else other_databases(config, database)
+        others = () if database is None or metadata is None else other_databases(config, database, metadata)
         run = RestoreRun(
             archive, header, options, catalogue, progress or Silent(), backends, database, metadata, others
         )

@@ -20,11 +20,9 @@ from toolkit.operations.archive.lacking import lacked
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import file_columns, file_tables, read_cells
 from toolkit.operations.archive.selecting import Selection
-from toolkit.operations.archive.sharing import present, require_readable
+from toolkit.operations.archive.sharing import Holder, require_readable
 
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData
-
     from toolkit.config import Database
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
@@ -72,19 +70,19 @@ class RestorePlan:
         """See which other rows would read what is to be written; those in a directory are no row's."""
         if self.run.database is None or self.run.metadata is None or self.run.directory is not None:
             return
-        others: Sequence[Database] = ()
+        others: Sequence[Holder] = ()
         if self.run.options.overwrite and self.run.targets.are_others_there:
             others = self.run.others
-            require_readable(others, self.run.metadata, "--overwrite", "overwritten")
-        self.run.targets.heed(self._pointers((self.run.database, *others), self.run.metadata))
+            require_readable(others, "--overwrite", "overwritten")
+        self.run.targets.heed(self._pointers((Holder(self.run.database, (self.run.metadata,)), *others)))
         if self.run.options.overwrite:
             self.run.targets.overwrite()
 
-    def _pointers(self, databases: Sequence[Database], metadata: MetaData) -> Iterator[Pointer]:
+    def _pointers(self, holders: Sequence[Holder]) -> Iterator[Pointer]:
         """Where every file is that a row points at now, and the row."""
-        for database in databases:
-            with connect(database) as connection:
-                for spec in present(connection, metadata):
+        for holder in holders:
+            with connect(holder.database) as connection:
+                for spec in holder.tables(connection):
                     for cell in read_cells(connection, spec):
                         row = cell.table, cell.column, json.dumps(cell.key, ensure_ascii=False)
                         for each in cell.references:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
     from toolkit.operations.archive.outcomes import Finding
     from toolkit.operations.archive.restore_values import RestoreOptions
+    from toolkit.operations.archive.sharing import Holder
     from toolkit.stores.archive import Archive
     from toolkit.stores.catalogue import Catalogue
 
@@ -54,7 +55,7 @@ class RestoreRun:
     backends: Backends
     database: Database | None
     metadata: MetaData | None
-    others: Sequence[Database] = ()
+    others: Sequence[Holder] = ()
     findings: list[Finding] = field(default_factory=list)
     filled: dict[str, int] = field(default_factory=dict)
     untold: dict[str, str] = field(default_factory=dict)

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+# At run time, too: `toolkit schema` reads what the results hold.
+from toolkit.core.archive_manifest import Scope
 from toolkit.operations.archive.backends import JOBS
+from toolkit.operations.archive.outcomes import Finding
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toolkit.core.archive_manifest import Scope
     from toolkit.core.tables import Conditions
-    from toolkit.operations.archive.outcomes import Finding
 
 
 @dataclass(frozen=True, slots=True)

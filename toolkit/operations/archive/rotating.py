@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ class RotateResult:
     """What was encrypted anew, or (`dry_run`) would be; keys are told by their ids, sizes in bytes.
 
     `findings` are objects that are damaged: they stay as they are, and the old keys are needed still.
+    `requests`: how often the archive was asked, by kind.
     """
 
     archive: str
@@ -39,6 +40,7 @@ class RotateResult:
     bytes: int
     seconds: float
     findings: tuple[Finding, ...] = ()
+    requests: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -75,7 +77,7 @@ def rotate_key(
             run.execute(lock)
     key, *old = objects.key_ids
     result = RotateResult(archive.name, dry_run, key, tuple(old), run.objects, run.bytes, 0.0, tuple(run.findings))
-    return replace(result, seconds=time.perf_counter() - started)
+    return replace(result, requests=objects.requests, seconds=time.perf_counter() - started)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from toolkit.engines import connect
 from toolkit.errors import SharedFilesError, ToolkitError
 from toolkit.operations.archive.backends import UNKNOWN, Backends
 from toolkit.operations.archive.rows import default_backend, file_columns, file_tables, read_cells
+from toolkit.operations.project import load_models
 from toolkit.stores.locations import meet
 
 if TYPE_CHECKING:
@@ -43,9 +45,27 @@ def require_apart(backends: Backends, metadata: MetaData, named: Iterable[str]) 
             )
 
 
-def other_databases(config: Config, source: Database) -> list[Database]:
-    """The configured databases that are there, but the source: their rows may point at the same live files."""
-    return [each for each in config.databases.values() if _may_have_rows(each) and not _is_same(each, source)]
+@dataclass(frozen=True)
+class Holder:
+    """A database whose rows may point at live files, and the models that say which of its columns do."""
+
+    database: Database
+    models: tuple[MetaData, ...]
+
+    def tables(self, connection: Connection) -> Iterator[TableSpec]:
+        """The tables of files that it has (`present`), each once."""
+        found = {spec.name: spec for metadata in self.models for spec in present(connection, metadata)}
+        yield from found.values()
+
+
+def other_databases(config: Config, source: Database, metadata: MetaData) -> list[Holder]:
+    """The configured databases that are there, but the source: their rows may point at the same live files.
+
+    One with models of its own may also have tables of the source's.
+    """
+    others = [each for each in config.databases.values() if _may_have_rows(each) and not _is_same(each, source)]
+    own = {name: load_models(config.of(name)) for name in config.schemas}
+    return [Holder(each, (metadata, *([own[each.name]] if each.name in own else ()))) for each in others]
 
 
 def _may_have_rows(database: Database) -> bool:
@@ -61,21 +81,19 @@ def _is_same(one: Database, other: Database) -> bool:
     return False
 
 
-def require_readable(
-    databases: Iterable[Database], metadata: MetaData, option: str = "--move", what: str = "moved"
-) -> None:
+def require_readable(holders: Iterable[Holder], option: str = "--move", what: str = "moved") -> None:
     """See that it can be told what the rows of these databases point at; `option` asks for files to be `what`.
 
     Raises:
         SharedFilesError: of one it cannot.
     """
-    for database in databases:
+    for holder in holders:
         try:
-            with connect(database) as connection:
-                list(present(connection, metadata))
+            with connect(holder.database) as connection:
+                list(holder.tables(connection))
         except ToolkitError as error:
             raise SharedFilesError(
-                f"the rows of database {database.name!r} may point at live files, but cannot be read: "
+                f"the rows of database {holder.database.name!r} may point at live files, but cannot be read: "
                 f"{error.fact.rstrip('.')}",
                 "Make it readable, take it out of the configuration if it has nothing to do with these files, or leave "
                 f"out {option}.",
@@ -83,14 +101,14 @@ def require_readable(
             ) from error
 
 
-def needed_places(databases: Iterable[Database], metadata: MetaData, backends: Backends) -> Iterator[tuple[str]]:
+def needed_places(holders: Iterable[Holder], backends: Backends) -> Iterator[tuple[str]]:
     """Where every file is that some row of any table of these databases points at now.
 
     Of a backend that cannot be opened only the path is known, which may be that of any place (`anywhere`).
     """
-    for database in databases:
-        with connect(database) as connection:
-            for spec in present(connection, metadata):
+    for holder in holders:
+        with connect(holder.database) as connection:
+            for spec in holder.tables(connection):
                 for cell in read_cells(connection, spec):
                     for each in cell.references:
                         location = backends.location(each.backend, each.path)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from toolkit.core.archive_manifest import Address, FileEntry, address_of
@@ -97,7 +98,8 @@ def verify(
         seen = watch(config.store(store), read_data, jobs, progress or Silent())
         elapsed, good = time.perf_counter() - started, seen.objects - len(seen.findings)
         counts = (seen.objects, seen.bytes, good, seen.findings)
-        return VerifyResult(seen.archive, (), read_data, None, *counts, (), elapsed, without_key=True)
+        told = partial(VerifyResult, requests=seen.requests, without_key=True)
+        return told(seen.archive, (), read_data, None, *counts, (), elapsed)
     archive = open_archive(config, store)
     with Catalogue(_SCHEMA) as catalogue:
         run = _Verification(archive, catalogue, jobs, progress or Silent())

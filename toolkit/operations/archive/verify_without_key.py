@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ class Watched:
     objects: int
     bytes: int
     findings: tuple[Finding, ...]
+    requests: Mapping[str, int]
 
 
 def is_locked(store: Store) -> bool:
@@ -51,7 +53,7 @@ def watch(store: Store, read_data: bool, jobs: int, progress: Progress) -> Watch
         count, size = count + 1, size + info.size
         if finding is not None:
             findings.append(finding)
-    return Watched(objects.name, count, size, tuple(findings))
+    return Watched(objects.name, count, size, tuple(findings), objects.requests)
 
 
 def _problem(objects: ObjectStore, info: ObjectInfo, known: set[str], read_data: bool) -> Finding | None:
