@@ -271,3 +271,25 @@ def test_no_secret_is_shown_whatever_goes_wrong(
         shown = capfd.readouterr()
         assert SECRET not in shown.out + shown.err
         assert "nobody answers there" in shown.err
+
+
+def test_an_encrypted_archive_is_verified_without_its_key_and_gets_another(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOOLKIT_ARCHIVE_KEY", "01" * 32)
+    out(capfd, "push")
+    assert "All is well" in out(capfd, "verify", "--all", "--read-data")
+    monkeypatch.delenv("TOOLKIT_ARCHIVE_KEY")
+    shown = out(capfd, "verify", "--all", "--read-data")
+    assert ": encrypted, 7 objects" in shown
+    assert "rows were not looked at, and what is missing is found with the key alone.\nAll else is well." in shown
+    assert out(capfd, "push", code=1) == ""
+    monkeypatch.setenv("TOOLKIT_ARCHIVE_KEY", f"{'02' * 32} {'01' * 32}")
+    assert "to be encrypted with key" in out(capfd, "rotate-key", "--dry-run")
+    rotated = out(capfd, "rotate-key")
+    assert "Not needed any more: key" in rotated
+    assert "02" * 32 not in rotated
+    document = json.loads(out(capfd, "rotate-key", "--json"))
+    assert (document["objects"], len(document["old_keys"])) == (0, 1)
+    monkeypatch.setenv("TOOLKIT_ARCHIVE_KEY", "02" * 32)
+    assert "All is well" in out(capfd, "verify", "--all")

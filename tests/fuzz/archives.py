@@ -221,7 +221,62 @@ harms = st.builds(
 )
 
 
-def require_word_of_ours(world: World, harm: Harm, command: str) -> None:
+def make_encrypted_world(folder: Path) -> World:
+    """One whose archive is encrypted: nobody without the key can put a value into a document of it."""
+    root = folder / "project"
+    root.mkdir()
+    (root / "key").write_text("01" * 32)
+    (root / "toolkit.toml").write_text(
+        'metadata = "tests.operations.gallery:metadata"\nmigrations = "none"\n'
+        '[databases.sqlite]\nurl = "sqlite:///one.sqlite3"\n'
+        '[stores.archive]\nencryption_key_file = "key"\n'
+    )
+    found = gallery(load_config(root, {}), "sqlite")
+    found.photo(1, "a.txt", b"a" * 2000)
+    found.photo(2, "b.txt", b"b" * 200_000)
+    assert found.push().complete
+    assert found.push(compress=True, rehash=True).complete
+    (root / ".toolkit" / "attachments").rename(root / "kept")
+    return World(root)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What can be done to objects without their key: one cut off, changed, or in the place of another."""
+
+    file: int
+    other: int
+    place: int
+    content: bytes
+    is_swap: bool
+
+    def do(self, world: World) -> None:
+        """Do it."""
+        files = [path for path in sorted((world.root / ".toolkit" / "archive").rglob("*")) if path.is_file()]
+        path, other = files[self.file % len(files)], files[self.other % len(files)]
+        content, others = path.read_bytes(), other.read_bytes()
+        if self.is_swap:
+            path.write_bytes(others)
+            other.write_bytes(content)
+        else:
+            at = self.place % (len(content) + 1)
+            path.write_bytes(content[:at] + self.content + content[at + self.place % 3 * len(self.content) :])
+
+
+damages = st.builds(
+    Damage, st.integers(0, 20), st.integers(0, 20), st.integers(0, 300_000), st.binary(max_size=40), st.booleans()
+)
+
+
+def require_no_other_content(world: World, damage: Damage, command: str) -> None:
+    """See that a command ends with what is known to it, and that whatever it restores is what it was."""
+    require_word_of_ours(world, damage, command)
+    for folder in ("restored", ".toolkit/attachments"):
+        for path in (world.root / folder).rglob("*.txt"):
+            assert path.read_bytes() in (b"a" * 2000, b"b" * 200_000), path
+
+
+def require_word_of_ours(world: World, harm: Harm | Damage, command: str) -> None:
     """See that a command ends in time, and with nothing that is not known to it."""
     world.restore()
     harm.do(world)

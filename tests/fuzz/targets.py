@@ -42,10 +42,23 @@ def _of_archives(folder: Path) -> Property:
     return check
 
 
+def _of_encrypted_archives(folder: Path) -> Property:
+    world = archives.make_encrypted_world(folder)
+    commands = [command for command in archives.COMMANDS if command.startswith("archive ")]
+
+    @given(archives.damages, st.sampled_from(commands))
+    def check(damage: archives.Damage, command: str) -> None:
+        (folder / "last").write_text(repr((damage, command)))
+        archives.require_no_other_content(world, damage, command)
+
+    return check
+
+
 TARGETS: dict[str, Callable[[Path], Property]] = {
     "json": _of_rows(inputs.arrays(), readers.read_json),
     "lines": _of_rows(inputs.lines(), readers.read_lines),
     "csv": _of_rows(inputs.tables(), readers.read_csv),
     "archives": _of_archives,
+    "encrypted archives": _of_encrypted_archives,
 }
 """By name, what makes the property, given an empty folder; what it tries last stands in `last` there."""

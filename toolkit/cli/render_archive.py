@@ -174,7 +174,7 @@ def show_verification(result: VerifyResult) -> None:
 def _show_without_key(result: VerifyResult) -> None:
     how = "read and compared with their checksums" if result.read_data else "looked at by name and size"
     say(f"{result.archive}: encrypted, {_objects(result.objects)}, {result.bytes:,} bytes; {result.ok:,} ok, {how}.")
-    say("No key is given: what is missing, or not what the snapshots say, is found with it alone.")
+    say("No key is given: rows were not looked at, and what is missing is found with the key alone.")
     say(f"{'All else is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 
 

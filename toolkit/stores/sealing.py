@@ -168,23 +168,25 @@ def seal(chunks: Iterable[bytes], key: Key, name: str) -> Iterator[bytes]:
     header = _MAGIC + bytes.fromhex(key.id) + os.urandom(_SALT)
     cipher = AESGCM(_own_key(key, header, name))
     digest = hashlib.sha256(header)
-    waiting, number, out = bytearray(), 0, bytearray(header)
+    yield header
+    waiting, number = bytearray(), 0
     for chunk in chunks:
         waiting += chunk
-        done = 0
         # The last chunk is another: what is full waits until more comes.
-        while len(waiting) - done > _CHUNK:
-            piece = cipher.encrypt(_nonce(number, last=False), bytes(waiting[done : done + _CHUNK]), header)
-            digest.update(piece)
-            out += piece
-            done, number = done + _CHUNK, number + 1
-        del waiting[:done]
-        if out:
-            yield bytes(out)
-            out.clear()
-    piece = cipher.encrypt(_nonce(number, last=True), bytes(waiting), header)
-    digest.update(piece)
-    yield bytes(out) + piece + digest.digest()
+        count = max(0, len(waiting) - 1) // _CHUNK
+        with memoryview(waiting) as view:
+            sealed = b"".join(
+                cipher.encrypt(_nonce(number + each, last=False), view[each * _CHUNK : (each + 1) * _CHUNK], header)
+                for each in range(count)
+            )
+        del waiting[: count * _CHUNK]
+        number += count
+        digest.update(sealed)
+        if sealed:
+            yield sealed
+    sealed = cipher.encrypt(_nonce(number, last=True), bytes(waiting), header)
+    digest.update(sealed)
+    yield sealed + digest.digest()
 
 
 def unseal(chunks: Iterable[bytes], key: Key, name: str, store: str) -> Iterator[bytes]:
@@ -252,7 +254,9 @@ def _parted(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
         done = 0
         # More than a chunk and a digest: then it is not the last one.
         while len(held) - done > size + (0 if size == _HEADER else _DIGEST):
-            yield bytes(held[done : done + size]), False
+            with memoryview(held) as view:
+                piece = bytes(view[done : done + size])
+            yield piece, False
             done, size = done + size, _SEALED_CHUNK
         del held[:done]
     if size == _SEALED_CHUNK:

@@ -86,7 +86,7 @@ def verify(
 ) -> VerifyResult:
     """Compare an archive with its snapshots (default: all of them) by listing, or (`read_data`) by content.
 
-    Of an encrypted archive whose key is not given, what can be told without it.
+    Of an encrypted archive whose key is not given, what can be told without it; rows are not looked at then.
     With `source`, a database, also its rows with their files. What is found damaged by its content is remembered in
     the archive, so that the next push writes it anew. Nothing else is written.
 
@@ -94,7 +94,7 @@ def verify(
         ToolkitError: the store or the database cannot be read at all.
     """
     started = time.perf_counter()
-    if snapshot is None and source is None and is_locked(config.store(store)):
+    if snapshot is None and is_locked(config.store(store)):
         seen = watch(config.store(store), read_data, jobs, progress or Silent())
         elapsed, good = time.perf_counter() - started, seen.objects - len(seen.findings)
         counts = (seen.objects, seen.bytes, good, seen.findings)
