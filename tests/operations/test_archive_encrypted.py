@@ -355,6 +355,8 @@ def test_what_is_damaged_keeps_its_old_key(sealed: Gallery) -> None:
     harm(sealed, "flipped")
     result = rotate_key(sealed.config)
     assert [finding.outcome for finding in result.findings] == [Outcome.CORRUPT]
+    with pytest.raises(EncryptionError, match="which is not given"):
+        _ = Gallery(with_keys(old, TWO), "sqlite").archive
     assert not sealed.verify(read_data=True).whole
     assert sealed.push().repaired == 1
     assert rotate_key(sealed.config).complete

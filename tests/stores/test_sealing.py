@@ -105,8 +105,17 @@ def test_whatever_is_done_to_it_is_noticed_and_no_other_content_is_given_out(har
     assert checked_without_key([stored])[1] is not None
 
 
-def test_a_checksum_made_anew_does_not_help() -> None:
-    stored = _swap_chunks(sealed(os.urandom(3 * CHUNK)))[:-32]
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param(_swap_chunks, id="chunks in another order"),
+        pytest.param(lambda stored: stored[: HEADER + 2 * (CHUNK + TAG)] + bytes(32), id="cut off between chunks"),
+        pytest.param(lambda stored: stored[:HEADER] + stored[HEADER + CHUNK + TAG :], id="without its first chunk"),
+        pytest.param(_flip(70_000), id="a bit flipped"),
+    ],
+)
+def test_a_checksum_made_anew_does_not_help(harm: Callable[[bytes], bytes]) -> None:
+    stored = harm(sealed(os.urandom(3 * CHUNK)))[:-32]
     stored += hashlib.sha256(stored).digest()
     assert checked_without_key([stored]) == (KEY.id, None)
     with pytest.raises(DamagedObjectError, match="changed, cut off, or another object's"):

@@ -215,7 +215,7 @@ def unseal(chunks: Iterable[bytes], key: Key, name: str, store: str) -> Iterator
             raise DamagedObjectError(
                 store, name, "its encrypted content is changed, cut off, or another object's"
             ) from None
-        if is_last and (not hmac.compare_digest(said, digest.digest()) or (number and not plain)):
+        if is_last and not hmac.compare_digest(said, digest.digest()):
             raise DamagedObjectError(store, name, "its checksum is another")
         ended = is_last
         if plain:

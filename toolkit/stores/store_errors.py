@@ -43,6 +43,11 @@ _BY_TEXT: Mapping[str, tuple[str, str]] = {
         "the credentials are refused",
         "Check key and secret in the configuration or the environment (AWS_…, AZURE_…, GOOGLE_…), and the clock here.",
     ),
+    # Objects that nobody may replace or remove for a while.
+    "BlobImmutableDueToPolicy|BlobImmutableDueToLegalHold|RetentionPolicyNotMet": (
+        DENIED,
+        "A retention holds the object: wait until it ends, or take the hold away.",
+    ),
     "AccessDenied|AuthorizationPermissionMismatch|403 Forbidden": (
         DENIED,
         "Check the credentials, and what they are allowed to do there.",
