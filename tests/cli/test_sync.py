@@ -210,3 +210,10 @@ def test_the_metadata_may_be_chosen_before_or_behind_the_command(here: Path, cap
     for arguments in (["--metadata", wrong, "load-data"], ["load-data", "--metadata", wrong]):
         assert run(arguments) == 2
         assert "nowhere" in capfd.readouterr().err
+
+
+def test_of_an_unknown_table_it_is_said_whose_are_known(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["sync", "tod", "--from", "sqlite", "--to", "duckdb"]) == 2
+    said = capfd.readouterr().err
+    assert "There is no table 'tod'" in said
+    assert "These are the tables of toolkit.models.todo:metadata; for those of the databases: --reflect." in said

@@ -36,6 +36,7 @@ from toolkit.errors import (
     LostOutputError,
     SchemaMismatchError,
     ToolkitError,
+    UnknownNameError,
 )
 from toolkit.ownership import TRUST, require_ours
 
@@ -86,6 +87,10 @@ class ToolkitCommands(Commands):
         except SchemaMismatchError as error:
             if getattr(ctx.obj, "metadata", None) == BUNDLED_METADATA:
                 raise SchemaMismatchError(error.problems, _OTHER_TABLES) from error
+            raise
+        except UnknownNameError as error:
+            if error.kind == "table" and getattr(ctx.obj, "metadata", None):
+                error.advise_last(f"These are the tables of {ctx.obj.metadata}; for those of the databases: --reflect.")
             raise
 
 
