@@ -13,7 +13,8 @@ import pytest
 from tests.servers.swift import S3Server
 from tests.servers.unreliable import UnreliableProxy
 from toolkit.config import Store
-from toolkit.errors import StoreError
+from toolkit.errors import ArchiveBusyError, StoreError
+from toolkit.stores.archive_locks import LockKind, take_lock
 from toolkit.stores.objects import ObjectStore
 from toolkit.stores.opening import opened
 
@@ -48,6 +49,8 @@ def test_a_store_without_conditional_writes_is_told_with_the_setting_that_gets_p
     set_so = ObjectStore(replace(behind, options={**behind.options, "conditional_put": False}))
     assert [set_so.create("a", b"x"), set_so.create("a", b"y")] == [True, False]
     assert b"".join(set_so.read("a")) == b"x"
+    with take_lock(set_so, LockKind.PUSH), pytest.raises(ArchiveBusyError), take_lock(set_so, LockKind.PRUNE):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from toolkit.core.archive_manifest import Address, FileEntry, address_of
 from toolkit.core.archive_origins import Origins
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.core.progress import Progress, Silent
-from toolkit.errors import DamagedObjectError, MissingObjectError, StoreError
+from toolkit.errors import DamagedObjectError, EncryptionError, MissingObjectError, StoreError
 from toolkit.operations.archive import collecting
 from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
 from toolkit.operations.archive.dangling import examine_rows
 from toolkit.operations.archive.lacking import Incomplete, incomplete
 from toolkit.operations.archive.listing import damaged_manifests
 from toolkit.operations.archive.outcomes import Finding, Outcome
-from toolkit.operations.archive.verify_without_key import is_locked, watch
+from toolkit.operations.archive.verify_without_key import Watched, watch
 from toolkit.operations.project import load_models
 from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
@@ -94,13 +94,12 @@ def verify(
         ToolkitError: the store or the database cannot be read at all.
     """
     started = time.perf_counter()
-    if snapshot is None and is_locked(config.store(store)):
-        seen = watch(config.store(store), read_data, jobs, progress or Silent())
-        elapsed, good = time.perf_counter() - started, seen.objects - len(seen.findings)
-        counts = (seen.objects, seen.bytes, good, seen.findings)
-        told = partial(VerifyResult, requests=seen.requests, without_key=True)
-        return told(seen.archive, (), read_data, None, *counts, (), elapsed)
-    archive = open_archive(config, store)
+    try:
+        archive = open_archive(config, store)
+    except EncryptionError:
+        if snapshot is not None or config.store(store).is_encrypted:
+            raise
+        return _without_key(watch(config.store(store), read_data, jobs, progress or Silent()), read_data, started)
     with Catalogue(_SCHEMA) as catalogue:
         run = _Verification(archive, catalogue, jobs, progress or Silent())
         chosen = run.read_snapshots(snapshot)
@@ -134,6 +133,12 @@ def verify(
         lacking,
         archive.store.requests,
     )
+
+
+def _without_key(seen: Watched, read_data: bool, started: float) -> VerifyResult:
+    good, elapsed = seen.objects - len(seen.findings), time.perf_counter() - started
+    told = partial(VerifyResult, requests=seen.requests, without_key=True)
+    return told(seen.archive, (), read_data, None, seen.objects, seen.bytes, good, seen.findings, (), elapsed)
 
 
 @dataclass

@@ -30,11 +30,6 @@ class Watched:
     requests: Mapping[str, int]
 
 
-def is_locked(store: Store) -> bool:
-    """Whether a store is encrypted, and nobody gave a key."""
-    return not store.is_encrypted and bool(key_ids(ObjectStore(store)))
-
-
 def watch(store: Store, read_data: bool, jobs: int, progress: Progress) -> Watched:
     """Whether all that lies there is encrypted, of a whole size, and (`read_data`) has the checksum that it says.
 
