@@ -21,6 +21,7 @@ from toolkit.operations.archive.erasing import forget
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.rotating import rotate_key
 from toolkit.operations.fixtures.dump import dump_data
+from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.encrypted import EncryptedStore, open_objects
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 from toolkit.stores.sealing import keys_of
@@ -346,6 +347,28 @@ def test_a_rotation_that_was_interrupted_is_continued(sealed: Gallery, monkeypat
     rotate_key(sealed.config)
     sealed.config = with_keys(old, TWO)
     assert sealed.verify(read_data=True).whole
+
+
+def test_a_push_that_was_opened_before_a_rotation_is_refused(sealed: Gallery) -> None:
+    sealed.push()
+    old = sealed.config
+    opened = sealed.archive
+    rotate_key(with_keys(old, TWO, ONE))
+    with pytest.raises(EncryptionError, match="is encrypted with key"), opened.locked(LockKind.PUSH):
+        pass
+    sealed.config = with_keys(old, TWO)
+    assert sealed.verify(read_data=True).whole
+
+
+def test_a_prune_that_was_opened_before_somebody_wrote_with_another_key_removes_nothing(sealed: Gallery) -> None:
+    sealed.push()
+    old = sealed.config
+    opened = sealed.archive
+    Gallery(with_keys(old, TWO, ONE), "sqlite").push()
+    before = raw(sealed)
+    with pytest.raises(EncryptionError, match="which is not given"), opened.locked(LockKind.PRUNE):
+        pass
+    assert raw(sealed) == before
 
 
 def test_what_is_damaged_keeps_its_old_key(sealed: Gallery) -> None:

@@ -260,8 +260,10 @@ class Archive:
 
         Raises:
             ArchiveBusyError: somebody is at work in a way that excludes this.
+            EncryptionError: somebody has written there meanwhile with a key that is not given.
         """
         with take_lock(self.store, kind) as lock:
+            self.store.require_readable()
             yield lock
 
     def _header(self, manifest: tuple[str, dt.datetime]) -> tuple[str, Header | str | None]:

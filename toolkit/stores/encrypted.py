@@ -49,16 +49,8 @@ def open_objects(store: Store, part_bytes: int = PART_BYTES) -> ObjectStore:
             "a key is given, and what lies there is not encrypted",
             "Give an encrypted archive a place of its own, and push again; or take the key away.",
         )
-    if known and not known & own:
-        raise EncryptionError(
-            plain.name,
-            f"it is encrypted with key {', '.join(sorted(known))}, and the given one is {', '.join(sorted(own))}",
-        )
-    if known - own:
-        raise EncryptionError(
-            plain.name, f"some of it is encrypted with key {', '.join(sorted(known - own))}, which is not given"
-        )
-    return EncryptedStore(store, keys, part_bytes, is_known=keys[0].id in known)
+    _require(plain.name, known, own)
+    return EncryptedStore(store, keys, part_bytes)
 
 
 def key_ids(store: ObjectStore) -> set[str]:
@@ -66,14 +58,25 @@ def key_ids(store: ObjectStore) -> set[str]:
     return {info.key.removeprefix(KEYS) for info in store.list(KEYS)}
 
 
+def _require(name: str, known: set[str], own: set[str]) -> None:
+    if known and not known & own:
+        raise EncryptionError(
+            name, f"it is encrypted with key {', '.join(sorted(known))}, and the given one is {', '.join(sorted(own))}"
+        )
+    if known - own:
+        raise EncryptionError(
+            name, f"some of it is encrypted with key {', '.join(sorted(known - own))}, which is not given"
+        )
+
+
 class EncryptedStore(ObjectStore):
     """Objects under the names that they would have without encryption, of the sizes that they would have."""
 
-    def __init__(self, store: Store, keys: tuple[Key, ...], part_bytes: int, is_known: bool) -> None:
-        """`keys`: the first one writes; `is_known`: the store says already that it is one of its own."""
+    def __init__(self, store: Store, keys: tuple[Key, ...], part_bytes: int = PART_BYTES) -> None:
+        """`keys`: the first one writes."""
         super().__init__(store, part_bytes)
         self._keys = keys
-        self._is_known, self._lock = is_known, threading.Lock()
+        self._is_told, self._lock = False, threading.Lock()
 
     def info(self, key: str) -> ObjectInfo | None:
         """What is known of an object, None if there is none."""
@@ -141,6 +144,11 @@ class EncryptedStore(ObjectStore):
         """Remove objects, of whichever key; those that are not there are no error."""
         super().delete(each.name_of(key) for key in keys for each in self._keys)
 
+    def require_readable(self) -> None:
+        """See that nobody has written there with a key that is not given since this was opened."""
+        known = {info.key.removeprefix(KEYS) for info in super().list(KEYS)}
+        _require(self.name, known, {key.id for key in self._keys})
+
     # -- rotation --------------------------------------------------------------------------------------------------
 
     @property
@@ -195,12 +203,16 @@ class EncryptedStore(ObjectStore):
         return True
 
     def _tell_key(self) -> None:
-        """Say in the store that something is encrypted with this key, before anything is."""
+        """Say in the store that something is encrypted with this key, before anything is.
+
+        Looked for at the first write, a lock's: since the store was opened, a rotation may have taken it away.
+        """
         with self._lock:
-            if not self._is_known:
-                name = KEYS + self._keys[0].id
+            name = KEYS + self._keys[0].id
+            if not self._is_told and super().info(name) is None:
+                self.require_readable()
                 super().write(name, seal([_CHECK], self._keys[0], name))
-                self._is_known = True
+            self._is_told = True
 
 
 def _plain(info: ObjectInfo, key: str) -> ObjectInfo:

@@ -92,6 +92,13 @@ class ObjectStore:
         """Remove what killed processes left in a directory of writes that were not finished; the number of files."""
         return self._access.remove_unfinished(before)
 
+    def require_readable(self) -> None:
+        """See that all that lies there can be read still, whoever was at work since this was opened.
+
+        Raises:
+            EncryptionError: some of it is encrypted with a key that is not given.
+        """
+
     def settle(self) -> None:
         """Wait until all that was written survives a power failure: a directory of this machine needs that said."""
         if self.directory is not None and hasattr(os, "sync"):
