@@ -95,6 +95,7 @@ def test_what_was_damaged_and_repaired_is_not_sent_again(append_only: Gallery) -
         ((400, "TokenRefreshRequired"), "the credentials have expired"),
         ((403, "RequestTimeTooSkewed"), "the clock here differs too much"),
         ((403, "AccessDenied"), "access is denied"),
+        ((403, "RetentionPolicyNotMet"), "access is denied"),
         ((403, "InvalidAccessKeyId"), "the credentials are refused"),
     ],
 )
