@@ -301,8 +301,7 @@ class CatalogReflection:
         query = f"""SELECT index_name, is_unique, CAST(expressions AS VARCHAR[]) FROM duckdb_indexes()
                     WHERE {_IN_SCHEMA} AND table_name = :name ORDER BY index_name"""
         rows = connection.execute(text(query), self._where(schema, table_name)).all()
-        columns = self.get_columns(connection, table_name, schema, **kw) if rows else []
-        names = {column["name"] for column in columns}
+        names = {each["name"] for each in self.get_columns(connection, table_name, schema, **kw)} if rows else set()
         return [index_of(name, unique, expressions, names) for name, unique, expressions in rows]
 
     @reflection.cache
