@@ -414,7 +414,7 @@ def test_primary_keys_and_hand_made_constraints_change(engine: sa.Engine) -> Non
     make(
         engine,
         "CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER UNIQUE, c INTEGER)",
-        "INSERT INTO t VALUES (1, 2, 3)",
+        "INSERT INTO t VALUES (3, 2, 3)",
     )
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
