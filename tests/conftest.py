@@ -238,9 +238,10 @@ def database(request: pytest.FixtureRequest, config: Config) -> Database:
 
 
 @pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A real object store that speaks S3."""
-    with swift.running(tmp_path_factory.mktemp("swift")) as server:
+def s3_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real object store that speaks S3, one for all processes of the run."""
+    own = tmp_path_factory.getbasetemp()
+    with swift.shared((own.parent if hasattr(pytestconfig, "workerinput") else own) / "swift") as server:
         yield server
 
 

@@ -170,7 +170,7 @@ identity = "production"
 
 
 def _of_the_engine(config: Config) -> dict[str, Any]:
-    engine = config.database("postgres").create_engine()
+    engine = config.database("postgres").engine
     pool: Any = engine.pool
     try:
         return {

@@ -71,7 +71,6 @@ def require_settled(place: Place, style: Style, target: str, convert: tuple[str,
     told = [warning.reason for warning in result.warnings if warning.table == style.record]
     assert told == ["table: It is a migration tool's record."]
     assert written(sync(place.config, "sqlite", target, convert=convert)) == 0
-    assert diff(place.config, "sqlite", target, convert=convert).equal
 
 
 def next_number(url: str, statement: str) -> int:
@@ -104,6 +103,5 @@ def test_it_arrives_with_its_keys_in_databases_without_tables_and_comes_back(sty
         assert next_number(place.postgres, style.insert_into_made or style.insert) == style.next_number
     assert diff(place.config, "postgres", "duckdb").equal
     assert sync(place.config, "postgres", "sqlite2").verified
-    assert written(sync(place.config, "postgres", "sqlite2")) == 0
     assert other_rows(place.returned, place.file) == style.rows(BACK)
     assert foreign_keys_of_file(place.returned) == foreign_keys_of_file(place.file)

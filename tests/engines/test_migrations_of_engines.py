@@ -40,5 +40,5 @@ def test_a_default_that_only_numbers_rows_is_left_out_where_the_engine_gives_it(
     config: Config, name: str, rendered: bool | None
 ) -> None:
     default = sa.DefaultClause(sa.text("nextval('todo_id_seq')"))
-    context: Any = SimpleNamespace(dialect=config.database(name).create_engine().dialect)
+    context: Any = SimpleNamespace(dialect=config.database(name).unpooled_engine().dialect)
     assert render_item("server_default", default, cast("AutogenContext", context)) is rendered

@@ -29,12 +29,8 @@ def connected(database: Database) -> Iterator[sa.Connection]:
         with _attached(database.file) as connection, connection.begin():
             yield connection
         return
-    engine = database.create_engine()
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+    with database.unpooled_engine().begin() as connection:
+        yield connection
 
 
 @cache

@@ -785,7 +785,7 @@ def test_uuids_in_columns_of_32_characters_arrive_and_are_found_again(using: Usi
 def test_a_duckdb_file_that_the_process_itself_has_open_is_told(using: Using) -> None:
     config = using(plain("t"))
     create(config.database("duckdb"), plain("t"))
-    engine = config.database("duckdb").create_engine()
+    engine = config.database("duckdb").engine
     with engine.connect(), pytest.raises(DatabaseUnavailableError, match="is open in this process already") as caught:
         diff(config, "sqlite", "duckdb")
     engine.dispose()

@@ -20,7 +20,8 @@ from toolkit.config import Config
 from toolkit.errors import ConfigurationError, MissingParentError, PrivilegeError, ToolkitError, VerificationError
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
-from toolkit.operations.transfer.options import Options
+from toolkit.operations.transfer.deletes import DeleteLimit
+from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.watermarks import Since
 
 __all__ = ["using"]
@@ -102,6 +103,18 @@ def test_a_trigger_on_one_table_that_changes_another_is_refused_with_the_option(
         sync(config, "sqlite", target)
     assert "--hold-triggers" in refused.value.advice
     assert sync(config, "sqlite", target, options=HELD).verified
+
+
+def test_triggers_are_held_where_rows_are_only_deleted(using: Using) -> None:
+    config = using(plain("t"))
+    execute(config.database("sqlite"), "INSERT INTO t (id) VALUES (1)")
+    told = "CREATE TABLE told (id INTEGER)"
+    trigger = "CREATE TRIGGER tell AFTER DELETE ON t BEGIN INSERT INTO told VALUES (old.id); END"
+    create(config.database("sqlite2"), plain("t"))
+    execute(config.database("sqlite2"), told, trigger, "INSERT INTO t (id) VALUES (1), (2)")
+    options = replace(HELD, mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0))
+    assert counts(sync(config, "sqlite", "sqlite2", options=options)) == {"t": (0, 0, 1, 1)}
+    assert rows(config, "sqlite2", "SELECT id FROM told") == []
 
 
 def test_a_trigger_that_leaves_many_rows_alone_does_no_harm(using: Using) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import signal
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -23,6 +25,8 @@ from tests.operations.outcomes import counts
 from tests.operations.processes import toolkit
 from toolkit.config import Config, Database, load_config
 from toolkit.core.plan import SyncResult
+from toolkit.engines.postgresql.connection import PostgresConnection
+from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.errors import (
     DatabaseUnavailableError,
     ExistingRowsError,
@@ -454,6 +458,47 @@ def test_interrupted_at_any_moment_the_target_is_as_before_or_as_after(database:
     assert {table: len(rows_of(database, table)) for table in ("team", "member", "post")} == dict.fromkeys(
         ("team", "member", "post"), ROWS
     )
+
+
+def _die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_before_the_commit() -> None:
+    for kind in (SqliteConnection, PostgresConnection):
+        pytest.MonkeyPatch().setattr(kind, "commit", _die)
+
+
+def _die_after_the_commit() -> None:
+    for kind in (SqliteConnection, PostgresConnection):
+        pytest.MonkeyPatch().setattr(kind, "commit", lambda self, commit=kind.commit: _die(commit(self)))
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_killed_at_its_commit_a_load_that_updates_rows_without_keys_leaves_them_as_before_or_as_after(
+    database: Database, project: Path
+) -> None:
+    """test_faults_kill.py kills one that only inserts, at any moment."""
+    _put_few(project, "before")
+    assert toolkit(project, "load-data", "--to", database.name).end() == 0
+    keys = _keys(database)
+    _put_few(project, "after")
+    for moment, title in ((_die_before_the_commit, "before"), (_die_after_the_commit, "after")):
+        assert toolkit(project, "load-data", "--to", database.name, before=moment).end() == -signal.SIGKILL
+        assert _titles(database) == {"team": {title}, "member": {title}}
+    again = toolkit(project, "load-data", "--to", database.name, "--json")
+    assert again.end() == 0, again.err
+    assert not sum(table["inserted"] + table["updated"] for table in again.result["tables"])
+    assert _keys(database) == keys
+
+
+def _put_few(project: Path, title: str) -> None:
+    for table, row in (("team", {"slug": "a", "title": title}), ("member", {"email": "a", "name": title})):
+        (project / "fixtures" / f"{table}.json").write_text(json.dumps([row]))
+
+
+def _keys(database: Database) -> list[Any]:
+    return [row["id"] for table in ("team", "member") for row in rows_of(database, table)]
 
 
 def test_two_loads_at_once_give_the_same_as_one(database: Database, project: Path) -> None:

@@ -63,21 +63,23 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
 
         monkeypatch.setattr(owner, name, counted)
 
-    counting(loader, "_metadata_of", "models")
+    counting(loader, "require_models", "models")
     counting(environments, "_text_arguments", "env.py")
     counting(alembic.script.ScriptDirectory, "_load_revisions", "migrations")
     counting(postgresql_session, "open_connection", "reader of postgres")
     counting(adbc_driver_sqlite.dbapi, "connect", "reader of sqlite")
-    create_engine = Database.create_engine
+    unpooled_engine, known = Database.unpooled_engine, set[sa.Engine]()
 
     def with_counted_connections(database: Database, read_only: bool = False) -> sa.Engine:
-        engine = create_engine(database, read_only)
+        engine = unpooled_engine(database, read_only)
         is_copy = database.file is not None and database.file.name == "copy.sqlite3"
         what = f"copy of {database.name}" if is_copy else database.name
-        sa.event.listen(engine, "connect", lambda *_: done.update([what]))
+        if engine not in known:
+            known.add(engine)
+            sa.event.listen(engine, "connect", lambda *_: done.update([what]))
         return engine
 
-    monkeypatch.setattr(Database, "create_engine", with_counted_connections)
+    monkeypatch.setattr(Database, "unpooled_engine", with_counted_connections)
 
     def count(command: Callable[[], Any]) -> Counter[str]:
         done.clear()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.operations.databases import connected, execute
+from tests.operations.processes import toolkit
 from toolkit.config import Config
 from toolkit.core.digest import digest_batches
 from toolkit.core.problems import Problems
@@ -29,15 +30,6 @@ _SIZE = ROWS * TEXT >> 20
 MOST = 500
 # DuckDB itself holds a vector of 2,048 rows, five times over as it commits them.
 MOST_WITH_DUCKDB = 250 + 6 * _SIZE
-_RUN = """
-import re, sys
-from pathlib import Path
-from toolkit.cli import run
-code = run(sys.argv[1:])
-# The most since this program began; what `getrusage` says may be its parent's.
-print("peak", int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10, file=sys.stderr)
-sys.exit(code)
-"""
 
 
 @pytest.fixture
@@ -59,10 +51,22 @@ def project(tmp_path: Path, config: Config) -> Path:
 
 def peak(project: Path, *arguments: str) -> int:
     """The most memory that a command takes, in MB."""
-    command = [sys.executable, "-c", _RUN, *arguments]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return int(done.stderr.rpartition("peak")[2])
+    done = toolkit(project, *arguments, before=_tell_peak)
+    assert done.end(300) == 0, done.err
+    return int(done.err.rpartition("peak")[2])
+
+
+def _tell_peak() -> None:
+    end = os._exit
+
+    def tell(code: int) -> None:
+        # The most since this program began; what `getrusage` says may be its parent's.
+        found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+        assert found is not None
+        os.write(2, f"peak {int(found[1]) >> 10}".encode())
+        end(code)
+
+    setattr(os, "_exit", tell)  # noqa: B010 - typed as what never returns
 
 
 def test_large_texts_go_everywhere_in_bounded_memory(project: Path) -> None:

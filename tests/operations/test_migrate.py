@@ -686,7 +686,7 @@ def alchemy(config: Config, engine: sa.Engine) -> AlembicCommands:
 
 def test_advanced_alchemy_runs_the_same_history(project: Config, database: Database) -> None:
     history.make_migrations(project.database("sqlite"), project, "first")
-    engine = database.create_engine()
+    engine = database.engine
     alchemy(project, engine).upgrade()
     alchemy(project, engine).check()
     engine.dispose()
@@ -748,7 +748,7 @@ def data_upgrades(): ...
 """,
         "copy the parent",
     )
-    engine = database.create_engine()
+    engine = database.engine
     sa.event.listen(engine, "connect", lambda driver, _: driver.execute("PRAGMA foreign_keys = ON"))
     alchemy(project, engine).upgrade()
     with engine.connect() as connection:

@@ -87,7 +87,7 @@ def test_plain_alembic_writes_statements_without_a_database(
 
 
 def test_an_applications_engine_is_taken_as_pytest_alembic_gives_it(project: Config, database: Database) -> None:
-    engine = database.create_engine()
+    engine = database.engine
     alembic.command.upgrade(plain(project, connection=engine), "head")
     # DuckDB lets nobody else read the file meanwhile.
     engine.dispose()
@@ -103,7 +103,7 @@ def test_an_asynchronous_engine_is_taken(project: Config) -> None:
 
 @contextmanager
 def given(database: Database, *, enforces: bool = False) -> Iterator[sa.Connection]:
-    engine = database.create_engine()
+    engine = database.engine
     with engine.connect() as connection:
         if enforces:
             connection.exec_driver_sql("PRAGMA foreign_keys = ON")

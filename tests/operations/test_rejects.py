@@ -45,6 +45,9 @@ sa.Table(
     sa.Column("code", sa.String, primary_key=True),
     sa.Column("part_id", sa.ForeignKey("part.id")),
 )
+CASELESS = sa.MetaData()
+sa.Table("word", CASELESS, sa.Column("name", sa.Text, primary_key=True), sa.Column("size", sa.Integer))
+sa.Table("use", CASELESS, sa.Column("id", sa.Integer, primary_key=True), sa.Column("word", sa.ForeignKey("word.name")))
 PLAIN = {
     "maker": "id INTEGER PRIMARY KEY, name TEXT, founded INTEGER, boss_id INTEGER",
     "part": "id INTEGER PRIMARY KEY, maker_id INTEGER, weight DECIMAL(10,4)",
@@ -227,6 +230,48 @@ def test_a_dry_run_counts_the_rows_without_a_parent_that_a_run_rejects(
         found.append(({each.table: each.inserted for each in done.tables}, [(e.table, e.rows) for e in done.rejected]))
     assert found[0] == found[1]
     assert dict(found[0][1]) == ({"part": 4, "note": 4} if tables else {"maker": 2, "part": 2, "note": 2})
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_rows_without_a_parent_that_are_there_already_are_none_that_a_run_rejects(
+    space: Config, tmp_path: Path, dry_run: bool
+) -> None:
+    orphan = "UPDATE note SET part_id = 99 WHERE code = 'w'"
+    make(space, "sqlite", *ROWS, orphan, "UPDATE maker SET name = 'other' WHERE id = 1")
+    make(space, "sqlite2", *ROWS, orphan)
+    result = sync(space, "sqlite", "sqlite2", dry_run=dry_run, rejects=tmp_path / "out")
+    assert (rejected(result), {each.table: each.updated for each in result.tables}["maker"]) == ({}, 1)
+
+
+def test_a_row_whose_parent_is_only_in_the_target_and_would_be_deleted_is_rejected(
+    space: Config, tmp_path: Path
+) -> None:
+    make(space, "sqlite", *ROWS, "INSERT INTO part VALUES (21, 88, 1)")
+    make(space, "sqlite2", *ROWS, "INSERT INTO maker VALUES (88, 'there', 1, NULL)")
+    options = Options(mode=Mode.REPLACE, max_delete=DeleteLimit(1, 1))
+    result = sync(space, "sqlite", "sqlite2", options=options, rejects=tmp_path / "out")
+    assert rejected(result) == {"part": 1}
+    assert ids(space, "sqlite2")["maker"] == [1, 2, 3, 4]
+
+
+def test_rows_that_point_at_a_rejected_one_in_other_letters_are_rejected_where_the_key_has_no_case(
+    space: Config, tmp_path: Path
+) -> None:
+    space = replace(space, metadata=f"{__name__}:CASELESS")
+    for name in ("sqlite", "sqlite2"):
+        execute(
+            space.database(name),
+            "CREATE TABLE word (name TEXT COLLATE NOCASE PRIMARY KEY, size INTEGER)",
+            "CREATE TABLE use (id INTEGER PRIMARY KEY, word TEXT REFERENCES word (name))",
+        )
+    execute(
+        space.database("sqlite"),
+        "INSERT INTO word VALUES ('a', 1), ('b', 'big')",
+        "INSERT INTO use VALUES (1, 'A'), (2, 'B')",
+    )
+    result = sync(space, "sqlite", "sqlite2", rejects=tmp_path / "out")
+    assert rejected(result) == {"word": 1, "use": 1}
+    assert [each["id"] for each in lines(tmp_path / "out")["use"]] == [2]
 
 
 def test_without_misfits_no_file_is_written_and_a_dry_run_writes_none_either(space: Config, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 
@@ -42,3 +43,32 @@ def wait_for(port: int, log: Path) -> None:
             return
         time.sleep(0.05)
     raise RuntimeError(f"the object store does not start: {log.read_text()[-2000:]}")
+
+
+@contextmanager
+def one_for_all(folder: Path, running: Callable[[Path], AbstractContextManager[str]]) -> Iterator[str]:
+    """The address of a server that all processes of a run share: to start Swift takes 7 s of the processor.
+
+    Whoever comes first starts it in a folder of its own, and stops it when nobody else uses it any more.
+    """
+    folder.mkdir(exist_ok=True)
+    told = folder / "address"
+    with (folder / "turn").open("w") as turn, (folder / "users").open("w") as users, ExitStack() as stack:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if told.exists():
+            address = told.read_text()
+        else:
+            address = stack.enter_context(running(Path(tempfile.mkdtemp(dir=folder))))
+            told.write_text(address)
+            stack.callback(_withdraw, told, turn.fileno(), users.fileno())
+        fcntl.flock(users, fcntl.LOCK_SH)
+        fcntl.flock(turn, fcntl.LOCK_UN)
+        yield address
+
+
+def _withdraw(told: Path, turn: int, users: int) -> None:
+    """Tell nobody else of the server, and wait for those who were told."""
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    told.unlink()
+    fcntl.flock(turn, fcntl.LOCK_UN)
+    fcntl.flock(users, fcntl.LOCK_EX)

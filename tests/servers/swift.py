@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import obstore
 from obstore.store import S3Store
 
-from tests.servers.common import free_ports, installed_once, wait_for
+from tests.servers.common import free_ports, installed_once, one_for_all, wait_for
 
 REQUIREMENTS = ("swift==2.38.3", "setuptools<81")
 USER, SECRET = "test:tester", "testsecret"
@@ -91,7 +92,7 @@ class S3Server:
         }
 
     def create_bucket(self, name: str) -> None:
-        """Make a bucket, by a request that the store's client signs: it has none of its own for that."""
+        """Make a bucket unless it is there, by a request that the store's client signs: it has none of its own."""
         store = S3Store(
             name,
             endpoint=self.endpoint,
@@ -101,8 +102,13 @@ class S3Server:
             client_options={"allow_http": True},
         )
         request = Request(obstore.sign(store, "PUT", "/", timedelta(minutes=1)), method="PUT")
-        with urlopen(request) as answer:
-            assert answer.status == 200
+        try:
+            with urlopen(request) as answer:
+                assert answer.status == 200
+        except HTTPError as error:
+            # Another process of the run was first.
+            if b"BucketAlreadyOwnedByYou" not in error.read():
+                raise
 
 
 def installed() -> Path:
@@ -144,6 +150,19 @@ def running(root: Path) -> Iterator[S3Server]:
             process.send_signal(signal.SIGKILL)
         for process in processes:
             process.wait()
+
+
+@contextmanager
+def shared(folder: Path) -> Iterator[S3Server]:
+    """One server for all processes that name this folder."""
+    with one_for_all(folder, _endpoint) as endpoint:
+        yield S3Server(endpoint)
+
+
+@contextmanager
+def _endpoint(root: Path) -> Iterator[str]:
+    with running(root) as server:
+        yield server.endpoint
 
 
 def _configure(root: Path, ports: Mapping[str, int]) -> None:

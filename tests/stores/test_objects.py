@@ -300,14 +300,16 @@ def test_a_store_that_fails_every_other_time_is_written_read_and_emptied(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("request_", ["?uploads", "partNumber=2", "POST /objects/1/big?uploadId="])
+@pytest.mark.parametrize("request_", ["?uploads", "partNumber=2", "POST /objects/{prefix}/big?uploadId="])
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_an_upload_in_parts_survives_a_failure_of_each_of_its_requests(
     s3_store: Store, unreliable_s3: UnreliableProxy, in_memory: bool, request_: str, fault: Fault
 ) -> None:
     options = {**s3_store.options, "endpoint": unreliable_s3.endpoint}
-    objects = ObjectStore(Store("s3", "s3://objects/1", options=options), part_bytes=64 << 10)
-    unreliable_s3.every, unreliable_s3.only, unreliable_s3.faults = 1, request_, (fault,)
+    prefix = os.urandom(8).hex()
+    objects = ObjectStore(Store("s3", f"s3://objects/{prefix}", options=options), part_bytes=64 << 10)
+    unreliable_s3.every, unreliable_s3.faults = 1, (fault,)
+    unreliable_s3.only = request_.format(prefix=prefix)
     # The first such request fails, the second does not.
     unreliable_s3._counted = itertools.chain([1], itertools.repeat(0.5))
     content = os.urandom(150_000 if not in_memory else 600_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,23 +112,36 @@ class Database:
     @cached_property
     def sqlalchemy_config(self) -> SQLAlchemySyncConfig:
         """Advanced Alchemy's configuration of this database, bound under the database's name."""
-        return self._sqlalchemy_config(read_only=False)
+        return self._sqlalchemy_config(read_only=False, pooled=True)
 
     @property
     def engine(self) -> SQLAlchemyEngine:
         """The SQLAlchemy engine of that configuration, made once and pooled."""
         return self.sqlalchemy_config.get_engine()
 
-    def create_engine(self, read_only: bool = False) -> SQLAlchemyEngine:
-        """A new engine, for whoever disposes of it."""
-        engine = self._sqlalchemy_config(read_only).get_engine()
-        self.kind.watch_connections(self, engine)
-        return engine
+    def unpooled_engine(self, read_only: bool = False) -> SQLAlchemyEngine:
+        """An engine whose connections end when they are closed. It is made once.
 
-    def _sqlalchemy_config(self, read_only: bool) -> SQLAlchemySyncConfig:
+        What a dialect asks a server first, and each statement that it compiles, costs more than most statements do.
+        """
+        if read_only not in self._unpooled:
+            engine = self._sqlalchemy_config(read_only, pooled=self.is_in_memory).get_engine()
+            self.kind.watch_connections(self, engine)
+            self._unpooled[read_only] = engine
+        return self._unpooled[read_only]
+
+    @cached_property
+    def _unpooled(self) -> dict[bool, SQLAlchemyEngine]:
+        return {}
+
+    def _sqlalchemy_config(self, read_only: bool, *, pooled: bool) -> SQLAlchemySyncConfig:
         from advanced_alchemy.config import EngineConfig, SQLAlchemySyncConfig
+        from sqlalchemy import NullPool
 
         options: Mapping[str, Any] = self.kind.engine_options(self, read_only=read_only)
+        if not pooled:
+            of_pool = asdict(self.settings).keys()
+            options = {key: options[key] for key in options.keys() - of_pool} | {"poolclass": NullPool}
         return SQLAlchemySyncConfig(
             connection_string=self.url.render_as_string(hide_password=False),
             bind_key=self.name,

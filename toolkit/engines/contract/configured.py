@@ -67,8 +67,8 @@ class Configured(Protocol):
     def place(self) -> str:
         """Where the rows are: its file or directory, or what `Engine.place` gave."""
 
-    def create_engine(self, read_only: bool = False) -> SQLAlchemyEngine:
-        """A new SQLAlchemy engine, for whoever disposes of it."""
+    def unpooled_engine(self, read_only: bool = False) -> SQLAlchemyEngine:
+        """A SQLAlchemy engine whose connections end when they are closed."""
 
     @property
     def engine_name(self) -> str:

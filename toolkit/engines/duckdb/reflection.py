@@ -239,17 +239,17 @@ class CatalogReflection:
 
     @reflection.cache
     def get_pk_constraint(
-        self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
+        self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> ReflectedPrimaryKeyConstraint:
         """The primary key, under DuckDB's own name."""
-        rows = self._constraints(connection, "PRIMARY KEY", table_name, schema)
+        rows = self._constraints(connection, "PRIMARY KEY", table_name, schema, **kw)
         if not rows:
             return {"constrained_columns": [], "name": None}
         return {"constrained_columns": rows[0].columns, "name": rows[0].name}
 
     @reflection.cache
     def get_unique_constraints(
-        self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
+        self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> list[ReflectedUniqueConstraint]:
         """Unique indexes over plain columns, which is how named ones are made, and `UNIQUE` in a table."""
         named: list[ReflectedUniqueConstraint] = [
@@ -258,25 +258,25 @@ class CatalogReflection:
                 "column_names": [name for name in index["column_names"] if name is not None],
                 "duplicates_index": index["name"],
             }
-            for index in self._indexes(connection, table_name, schema)
+            for index in self.get_indexes(connection, table_name, schema, **kw)
             if index["unique"] and "expressions" not in index
         ]
         return named + [
             {"name": row.name, "column_names": row.columns}
-            for row in self._constraints(connection, "UNIQUE", table_name, schema)
+            for row in self._constraints(connection, "UNIQUE", table_name, schema, **kw)
         ]
 
     @reflection.cache
     def get_check_constraints(
-        self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
+        self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> list[ReflectedCheckConstraint]:
         """CHECKs with the names that the dialect wrote into them, else with DuckDB's own."""
-        rows = self._constraints(connection, "CHECK", table_name, schema)
+        rows = self._constraints(connection, "CHECK", table_name, schema, **kw)
         return [check_of(row.name, row.expression) for row in rows]
 
     @reflection.cache
     def get_foreign_keys(
-        self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
+        self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> list[ReflectedForeignKeyConstraint]:
         """Foreign keys of tables that were made without this dialect: it makes none itself."""
         return [
@@ -288,15 +288,21 @@ class CatalogReflection:
                 "referred_columns": row.referenced_columns,
                 "options": {},
             }
-            for row in self._constraints(connection, "FOREIGN KEY", table_name, schema)
+            for row in self._constraints(connection, "FOREIGN KEY", table_name, schema, **kw)
         ]
 
     @reflection.cache
     def get_indexes(
-        self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
+        self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> list[ReflectedIndex]:
         """Indexes made by `CREATE INDEX`, those of named unique constraints included."""
-        return self._indexes(connection, table_name, schema)
+        self._require_table(connection, table_name, schema, **kw)
+        # `expressions` is a list printed as text, which DuckDB's own cast reads back whatever is in it.
+        query = f"""SELECT index_name, is_unique, CAST(expressions AS VARCHAR[]) FROM duckdb_indexes()
+                    WHERE {_IN_SCHEMA} AND table_name = :name ORDER BY index_name"""
+        rows = connection.execute(text(query), self._where(schema, table_name)).all()
+        names = {each["name"] for each in self.get_columns(connection, table_name, schema, **kw)} if rows else set()
+        return [index_of(name, unique, expressions, names) for name, unique, expressions in rows]
 
     @reflection.cache
     def get_table_comment(
@@ -316,25 +322,24 @@ class CatalogReflection:
         query = f"SELECT {source} WHERE {_IN_SCHEMA} {condition} ORDER BY ALL"
         return list(connection.scalars(text(query), self._where(schema)))
 
-    def _constraints(self, connection: Connection, kind: str, table_name: str, schema: str | None) -> Sequence[Any]:
-        self._require_table(connection, table_name, schema)
-        query = f"""SELECT constraint_name AS name, expression, constraint_column_names AS columns,
-                           referenced_table, referenced_column_names AS referenced_columns
-                    FROM duckdb_constraints() WHERE {_IN_SCHEMA} AND table_name = :name
-                    AND constraint_type = :kind ORDER BY constraint_index"""
-        return connection.execute(text(query), self._where(schema, table_name) | {"kind": kind}).all()
+    def _constraints(
+        self, connection: Connection, kind: str, table_name: str, schema: str | None, **kw: Any
+    ) -> list[Any]:
+        return [row for row in self._all_constraints(connection, table_name, schema, **kw) if row.kind == kind]
 
-    def _indexes(self, connection: Connection, table_name: str, schema: str | None) -> list[ReflectedIndex]:
-        self._require_table(connection, table_name, schema)
-        # `expressions` is a list printed as text, which DuckDB's own cast reads back whatever is in it.
-        query = f"""SELECT index_name, is_unique, CAST(expressions AS VARCHAR[]) FROM duckdb_indexes()
-                    WHERE {_IN_SCHEMA} AND table_name = :name ORDER BY index_name"""
-        rows = connection.execute(text(query), self._where(schema, table_name)).all()
-        names = {column["name"] for column in self.get_columns(connection, table_name, schema)} if rows else set()
-        return [index_of(name, unique, expressions, names) for name, unique, expressions in rows]
+    @reflection.cache
+    def _all_constraints(
+        self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
+    ) -> Sequence[Any]:
+        self._require_table(connection, table_name, schema, **kw)
+        query = f"""SELECT constraint_type AS kind, constraint_name AS name, expression,
+                           constraint_column_names AS columns, referenced_table,
+                           referenced_column_names AS referenced_columns
+                    FROM duckdb_constraints() WHERE {_IN_SCHEMA} AND table_name = :name ORDER BY constraint_index"""
+        return connection.execute(text(query), self._where(schema, table_name)).all()
 
-    def _require_table(self, connection: Connection, table_name: str, schema: str | None) -> None:
-        if not self.has_table(connection, table_name, schema):
+    def _require_table(self, connection: Connection, table_name: str, schema: str | None, **kw: Any) -> None:
+        if not self.has_table(connection, table_name, schema, **kw):
             raise NoSuchTableError(table_name)
 
 

@@ -60,9 +60,8 @@ class DatabaseConnection(ManyTables):
 
     def __enter__(self) -> Self:
         try:
-            self._engine = self.database.create_engine(read_only=not self.write)
             with self.translated():
-                self.sqlalchemy = self._engine.connect()
+                self.sqlalchemy = self.database.unpooled_engine(read_only=not self.write).connect()
                 self._begin()
         except BaseException:
             self.close()
@@ -92,8 +91,6 @@ class DatabaseConnection(ManyTables):
             # A connection that the server cut cannot be closed in order; its transaction is gone with it.
             with suppress(sa.exc.DBAPIError):
                 self.sqlalchemy.invalidate() if self._is_broken() else self.sqlalchemy.close()
-        if hasattr(self, "_engine"):
-            self._engine.dispose()
 
     def commit(self) -> None:
         """Make the transaction's work last, and begin the next."""

@@ -207,8 +207,7 @@ class SqliteSnapshot(DatabaseConnection):
     def _enter_copy(self, copy: Path) -> None:
         """Read from the copy from here on; the file itself is free."""
         self.driver.rollback()
-        engine = self.database.at(f"sqlite:///{copy}").create_engine(read_only=True)
-        self._copy.callback(engine.dispose)
+        engine = self.database.at(f"sqlite:///{copy}").unpooled_engine(read_only=True)
         with self.translated():
             self._live, self.sqlalchemy = self.sqlalchemy, engine.connect()
             self.driver.isolation_level = None

@@ -148,19 +148,16 @@ def _refusal(database: Database, column: sa.Column[Any]) -> str | None:
     given: Any = default.arg if isinstance(default, sa.DefaultClause) else None
     probe = sa.Column(column.name, column.type, *parts, server_default=given)
     table = sa.Table(_PROBE, sa.MetaData(), probe, prefixes=["TEMPORARY"])
-    engine = database.create_engine()
+    engine = database.unpooled_engine()
     database.kind.accept_types(engine)
-    try:
-        with engine.connect() as connection:
-            try:
-                table.create(connection)
-            except sa.exc.SQLAlchemyError as error:
-                return _reason(error).replace(_PROBE, column.table.name)
-            finally:
-                with suppress(sa.exc.SQLAlchemyError):
-                    connection.rollback()
-    finally:
-        engine.dispose()
+    with engine.connect() as connection:
+        try:
+            table.create(connection)
+        except sa.exc.SQLAlchemyError as error:
+            return _reason(error).replace(_PROBE, column.table.name)
+        finally:
+            with suppress(sa.exc.SQLAlchemyError):
+                connection.rollback()
     return None
 
 

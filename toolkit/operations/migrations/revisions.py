@@ -65,10 +65,8 @@ def exists(database: Database) -> bool:
 @contextmanager
 def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
     """An engine for the block; where there is nothing to read, an empty one in memory."""
-    if read_only and not exists(database):
-        engine = create_engine(database.url.set(database=":memory:"))
-    else:
-        engine = database.create_engine(read_only=read_only)
+    is_empty = read_only and not exists(database)
+    engine = create_engine(database.url.set(database=":memory:")) if is_empty else database.unpooled_engine(read_only)
     database.kind.accept_types(engine)
     try:
         yield engine
