@@ -104,7 +104,9 @@ def test_killed_while_it_inserts_updates_and_deletes_it_leaves_all_or_nothing_an
     again = _start(project, target)
     assert again.end() == 0
     assert not sum(t["inserted"] + t["updated"] + t["deleted"] for t in again.result["tables"])
-    assert left_behind(shop, project, target, set()) == []
+    assert left_behind(shop, project, target, {".toolkit"}) == []
+    # What was synced last is noted there.
+    assert {path.name for path in (project / ".toolkit").iterdir()} == {"syncs.json"}
 
 
 @pytest.mark.parametrize("target", ["sqlite", "postgres", "duckdb"])
