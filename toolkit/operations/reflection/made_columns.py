@@ -28,7 +28,7 @@ _DECLARED = "declared"
 # A default that takes the next number of a sequence, and does nothing more with it.
 _WRITTEN = TEXT_KINDS | JSON_KINDS | {Kind.NATIVE}
 _AS_TEXT = r"(VARCHAR|TEXT|CLOB|JSON)\b"
-_NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
+NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
 
 
 def text_of(clause: Any) -> str:
@@ -304,7 +304,7 @@ def is_numbered(column: sa.Column[Any]) -> bool:
         return False
     given: Any = column.server_default
     default = text_of(given.arg) if isinstance(given, sa.DefaultClause) else None
-    if default is not None and re.fullmatch(_NEXT_VALUE, default) is None:
+    if default is not None and re.fullmatch(NEXT_VALUE, default) is None:
         return False
     is_usual = column.autoincrement == "auto" and column is column.table.autoincrement_column
     return column.identity is not None or column.autoincrement is True or (is_usual and default is None)

@@ -18,8 +18,9 @@ from toolkit.core.progress import SILENT
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
 from toolkit.errors import ChangedSincePlanError, ConfigurationError, FixtureProblemsError, ToolkitError
+from toolkit.operations.migrations.model_defaults import made_defaults
 from toolkit.operations.migrations.revisions import exists
-from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema, migrated_copy
+from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema, migrated_copy, tables_to_make
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
 from toolkit.operations.transfer.made_constraints import made_constraints, unnamed_constraints
@@ -257,14 +258,23 @@ class _Run:
 def _told_constraints(request: Transfer, project: Project, progress: Progress) -> tuple[TransferWarning, ...]:
     """How the tables that are about to be made from the models differ from those of a source that is a database."""
     source = request.origin.tables
+    told = _told_defaults(request, project)
     if source is None:
-        return ()
-    told: tuple[TransferWarning, ...] = ()
+        return told
     # Of what is made without models, that is told already.
     if not project.is_reflected:
-        told = made_constraints(source.connection, request.target, list(map(source.own, request.specs)), progress)
+        specs = list(map(source.own, request.specs))
+        told = (*told, *made_constraints(source.connection, request.target, specs, progress))
     lacking = source.renames.not_made if source.renames is not None else {}
     return (*told, *unnamed_constraints(request.target, request.specs, lacking, progress))
+
+
+def _told_defaults(request: Transfer, project: Project) -> tuple[TransferWarning, ...]:
+    """What becomes of defaults of the models that are another engine's; of others' tables that is told already."""
+    if project.is_reflected:
+        return ()
+    made = made_defaults(request.target, tables_to_make(project.metadata, request.excluded))
+    return tuple(warning for each in made if (warning := each.warning) is not None)
 
 
 def _lacking_rights(
