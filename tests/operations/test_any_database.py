@@ -255,8 +255,9 @@ def test_two_names_that_differ_by_case_alone_are_not_taken_for_one(bare: Config)
     fill(bare, "postgres", 'CREATE TABLE "A" (id NUMBERED)', "CREATE TABLE a (id NUMBERED)")
     fill(bare, "postgres", 'INSERT INTO "A" VALUES (1)', "INSERT INTO a VALUES (2)")
     fill(bare, "duckdb", "CREATE TABLE a (id NUMBERED)")
-    with pytest.raises(SchemaMismatchError, match="has no table A"):
+    with pytest.raises(SchemaMismatchError, match="has no table A") as refused:
         sync(bare, "postgres", "duckdb")
+    assert "make A there before: toolkit inspect postgres A --for duckdb --ddl." in refused.value.advice
     assert counts(sync(bare, "postgres", "duckdb", exclude=["A"])) == {"a": (1, 0, 0)}
     assert query(bare, "duckdb", "SELECT * FROM a") == [(2,)]
 

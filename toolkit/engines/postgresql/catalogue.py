@@ -70,7 +70,7 @@ SELECT place.name, attname::text, format_type(base.type, base.modifier), attgene
            WHERE seqrelid = numbers.id AND numbers.relpersistence = 'p' AND seqincrement > 0 AND NOT seqcycle
            AND has_sequence_privilege(seqrelid, 'SELECT')
            AND pg_sequence_last_value(seqrelid) <= seqmax - seqincrement
-       )
+       ), (SELECT array_agg(enumlabel::text) FROM pg_enum WHERE enumtypid = base.type)
 FROM place JOIN pg_attribute AS a ON attrelid = place.id JOIN base ON base.id = attrelid AND base.attnum = a.attnum
 LEFT JOIN LATERAL (
     SELECT id, relpersistence, quote_ident(nspname) || '.' || quote_ident(relname) AS name FROM (
