@@ -248,7 +248,9 @@ def _to_make(tables: Sequence[str], source: Connection, target: Connection) -> s
     """How tables that only the source has are made in the target."""
     if not tables:
         return ""
-    names = " ".join(map(shlex.quote, [source.name, *tables]))
+    # What was given as a URL has a name that only messages have.
+    given = source.database.shown_url if set(source.name) & set("./\\:") else source.name
+    names = " ".join(map(shlex.quote, [given, *tables]))
     them = tables[0] if len(tables) == 1 else "these tables"
     return f"; or make {them} there before: toolkit inspect {names} --for {target.database.engine_name} --ddl"
 
