@@ -20,7 +20,7 @@ from toolkit import sync
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
-from toolkit.errors import SchemaMismatchError, StatementError
+from toolkit.errors import MigrationError, SchemaMismatchError, StatementError
 from toolkit.operations.migrations import migrate
 
 ENGINES = ("sqlite", "postgres", "duckdb")
@@ -335,3 +335,16 @@ def test_a_default_by_a_function_of_the_applications_own_is_left_as_the_models_s
 
     with connected(space.database("postgres")) as connection:
         assert connection.exec_driver_sql("INSERT INTO t (id) VALUES (1) RETURNING c").scalar() == "us"
+
+
+def test_where_there_are_no_migrations_none_of_them_is_said_to_fail(using: Using, config: Config) -> None:
+    metadata = sa.MetaData()
+    sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    create(config.database("sqlite"), metadata)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("not today")
+
+    sa.event.listen(metadata, "before_create", refuse)
+    with pytest.raises(MigrationError, match=r"The tables could not be made: ValueError: not today\."):
+        sync(using(metadata), "sqlite", "duckdb")

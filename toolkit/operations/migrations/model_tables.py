@@ -45,7 +45,9 @@ def make_tables(
     begun: list[sa.Table] = []
     try:
         with (
-            transaction(database, config) if within is None else _joined(database, config, within) as connection,
+            transaction(database, config, makes=True)
+            if within is None
+            else _joined(database, config, within) as connection,
             _noting(metadata, begun),
             without_types(connection.dialect, tables),
         ):
@@ -69,7 +71,7 @@ def make_tables(
 @contextmanager
 def _joined(database: Database, config: Config, within: Connection) -> Iterator[sa.Connection]:
     database.kind.accept_types(within.sqlalchemy.engine)
-    with translated(database, config):
+    with translated(database, config, makes=True):
         yield within.sqlalchemy
 
 
