@@ -444,3 +444,15 @@ def test_a_source_without_tables_is_told_and_nothing_is_made(bare: Config, sourc
     with pytest.raises(SchemaMismatchError, match=f"{source} has no tables"):
         sync(bare, source, "sqlite2")
     assert not Path(str(bare.database("sqlite2").file)).exists()
+
+
+def test_where_all_tables_are_excluded_none_is_worked_on(bare: Config) -> None:
+    fill(bare, "sqlite", "CREATE TABLE a (id NUMBERED)", "CREATE TABLE schema_migrations (version text PRIMARY KEY)")
+    fill(bare, "sqlite", "INSERT INTO a VALUES (1)", "INSERT INTO schema_migrations VALUES ('1')")
+    for work in (
+        lambda: dump_data(bare, "sqlite", exclude=["a"]),
+        lambda: sync(bare, "sqlite", "duckdb", exclude=["a"]),
+        lambda: diff(bare, "sqlite", "duckdb", exclude=["a"]),
+    ):
+        with pytest.raises(ConfigurationError, match="No table is left"):
+            work()
