@@ -449,8 +449,10 @@ def test_a_source_without_tables_is_told_and_nothing_is_made(bare: Config, sourc
 def test_where_all_tables_are_excluded_none_is_worked_on(bare: Config) -> None:
     fill(bare, "sqlite", "CREATE TABLE a (id NUMBERED)", "CREATE TABLE schema_migrations (version text PRIMARY KEY)")
     fill(bare, "sqlite", "INSERT INTO a VALUES (1)", "INSERT INTO schema_migrations VALUES ('1')")
+    fill(bare, "duckdb", "CREATE TABLE a (id NUMBERED)")
     for work in (
         lambda: dump_data(bare, "sqlite", exclude=["a"]),
+        lambda: sync(bare, "sqlite", "sqlite2", exclude=["a"]),
         lambda: sync(bare, "sqlite", "duckdb", exclude=["a"]),
         lambda: diff(bare, "sqlite", "duckdb", exclude=["a"]),
     ):
