@@ -161,7 +161,7 @@ class Chosen:
         Raises:
             UnknownNameError, ConfigurationError: from `select_tables` and `without_columns`; or none is left.
         """
-        if self.project.is_reflected and self.project.metadata.tables and not self.tables:
+        if self.project.is_reflected and not self.tables and (self.project.metadata.tables or self.wanted.exclude):
             # Without names, all tables would be meant.
             raise ConfigurationError(
                 "No table is left: all of them are excluded, or records of migration tools.",
