@@ -105,6 +105,8 @@ def test_what_is_beside_tables_is_told(pair: Config, postgres_url: str) -> None:
 
 def test_tablespaces_of_tables_and_of_indexes_are_told(pair: Config, postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as server:
+        if server.info.server_version < 15_00_00:
+            pytest.skip("Before 15, a tablespace needs a directory of the server's.")
         server.execute("SET allow_in_place_tablespaces = on")
         server.execute("CREATE TABLESPACE elsewhere LOCATION ''")
         try:
