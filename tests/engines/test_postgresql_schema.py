@@ -103,6 +103,24 @@ def test_what_is_beside_tables_is_told(pair: Config, postgres_url: str) -> None:
     ]
 
 
+def test_tablespaces_of_tables_and_of_indexes_are_told(pair: Config, postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        if server.info.server_version < 15_00_00:
+            pytest.skip("Before 15, a tablespace needs a directory of the server's.")
+        server.execute("SET allow_in_place_tablespaces = on")
+        server.execute("CREATE TABLESPACE elsewhere LOCATION ''")
+        try:
+            server.execute("CREATE TABLE moved (id integer) TABLESPACE elsewhere")
+            server.execute("CREATE TABLE indexed (id integer)")
+            server.execute("CREATE INDEX ON indexed (id) TABLESPACE elsewhere")
+            with connect(pair.database("one")) as connection:
+                notes = connection.schema().notes
+        finally:
+            server.execute("DROP TABLE IF EXISTS moved, indexed")
+            server.execute("DROP TABLESPACE elsewhere")
+    assert [(each.table, each.what) for each in notes] == [("indexed, moved", "tablespace")]
+
+
 def test_tables_are_as_sqlalchemy_has_them(pair: Config, postgres_url: str) -> None:
     run(postgres_url, (HERE / "hostile_postgresql.sql").read_text(encoding="utf-8"))
     with connect(pair.database("one")) as connection:

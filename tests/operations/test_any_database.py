@@ -255,8 +255,9 @@ def test_two_names_that_differ_by_case_alone_are_not_taken_for_one(bare: Config)
     fill(bare, "postgres", 'CREATE TABLE "A" (id NUMBERED)', "CREATE TABLE a (id NUMBERED)")
     fill(bare, "postgres", 'INSERT INTO "A" VALUES (1)', "INSERT INTO a VALUES (2)")
     fill(bare, "duckdb", "CREATE TABLE a (id NUMBERED)")
-    with pytest.raises(SchemaMismatchError, match="has no table A"):
+    with pytest.raises(SchemaMismatchError, match="has no table A") as refused:
         sync(bare, "postgres", "duckdb")
+    assert "make A there before: toolkit inspect postgres A --for duckdb --ddl." in refused.value.advice
     assert counts(sync(bare, "postgres", "duckdb", exclude=["A"])) == {"a": (1, 0, 0)}
     assert query(bare, "duckdb", "SELECT * FROM a") == [(2,)]
 
@@ -443,3 +444,17 @@ def test_a_source_without_tables_is_told_and_nothing_is_made(bare: Config, sourc
     with pytest.raises(SchemaMismatchError, match=f"{source} has no tables"):
         sync(bare, source, "sqlite2")
     assert not Path(str(bare.database("sqlite2").file)).exists()
+
+
+def test_where_all_tables_are_excluded_none_is_worked_on(bare: Config) -> None:
+    fill(bare, "sqlite", "CREATE TABLE a (id NUMBERED)", "CREATE TABLE schema_migrations (version text PRIMARY KEY)")
+    fill(bare, "sqlite", "INSERT INTO a VALUES (1)", "INSERT INTO schema_migrations VALUES ('1')")
+    fill(bare, "duckdb", "CREATE TABLE a (id NUMBERED)")
+    for work in (
+        lambda: dump_data(bare, "sqlite", exclude=["a"]),
+        lambda: sync(bare, "sqlite", "sqlite2", exclude=["a"]),
+        lambda: sync(bare, "sqlite", "duckdb", exclude=["a"]),
+        lambda: diff(bare, "sqlite", "duckdb", exclude=["a"]),
+    ):
+        with pytest.raises(ConfigurationError, match="No table is left"):
+            work()

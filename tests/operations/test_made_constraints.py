@@ -20,7 +20,7 @@ from toolkit import sync
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
-from toolkit.errors import SchemaMismatchError
+from toolkit.errors import MigrationError, SchemaMismatchError, StatementError
 from toolkit.operations.migrations import migrate
 
 ENGINES = ("sqlite", "postgres", "duckdb")
@@ -271,3 +271,80 @@ def test_what_migrations_make_is_the_migrations_own(config: Config) -> None:
     assert missing(sync(replace(config, migrations=config.root / "none"), "sqlite", "duckdb")) == {
         "todo: the unique key more (item)"
     }
+
+
+PG_DEFAULTS = (
+    """CREATE TABLE person (id SERIAL PRIMARY KEY, bio TEXT NOT NULL DEFAULT '', kind VARCHAR(9) DEFAULT 'a',
+           born TIMESTAMPTZ DEFAULT now(), uid UUID DEFAULT gen_random_uuid(), is_on BOOLEAN DEFAULT true,
+           tags JSONB DEFAULT '{}'::jsonb, odd TEXT DEFAULT pg_client_encoding(), n INTEGER DEFAULT 7)""",
+    "INSERT INTO person (bio) VALUES ('x')",
+)
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "duckdb"])
+def test_tables_made_of_models_that_were_reflected_have_the_defaults_whose_meaning_is_certain(
+    using: Using, config: Config, target: str
+) -> None:
+    space = using(reflected(config, "postgres", *PG_DEFAULTS))
+
+    told = [sync(space, "postgres", target, dry_run=dry_run).warnings for dry_run in (True, False)]
+
+    assert told[0] == told[1]
+    (left,) = [(each.table, each.column) for each in told[0] if "Left out" in each.reason]
+    assert left == ("person", "odd")
+    with connected(space.database(target)) as connection:
+        connection.exec_driver_sql("INSERT INTO person (odd) VALUES ('y')")
+        row = connection.exec_driver_sql(
+            "SELECT id, bio, kind, born IS NULL, uid IS NULL, n FROM person WHERE odd = 'y'"
+        ).one()
+    assert (row[0], *row[1:]) == (2, "", "a", False, False, 7)
+
+
+def test_tables_made_of_models_of_sqlites_have_its_defaults_in_postgresql(using: Using, config: Config) -> None:
+    space = using(
+        reflected(
+            config,
+            "sqlite",
+            """CREATE TABLE person (id INTEGER PRIMARY KEY, is_on BOOLEAN DEFAULT 1,
+                   born TIMESTAMP DEFAULT (datetime('now')), code TEXT DEFAULT (lower(hex(randomblob(16)))),
+                   note TEXT DEFAULT 'x')""",
+            "INSERT INTO person (id) VALUES (1)",
+        )
+    )
+    assert sync(space, "sqlite", "postgres").verified
+    with connected(space.database("postgres")) as connection:
+        row = connection.exec_driver_sql(
+            "INSERT INTO person (note) VALUES ('y') RETURNING id, is_on, born IS NULL, length(code)"
+        ).one()
+    assert tuple(row) == (2, True, False, 32)
+
+
+def test_a_default_by_a_function_of_the_applications_own_is_left_as_the_models_say(
+    using: Using, config: Config
+) -> None:
+    metadata = sa.MetaData()
+    sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("c", sa.Text))
+    create(config.database("sqlite"), metadata)
+    metadata.tables["t"].c.c.server_default = sa.DefaultClause(sa.text("ours()"))
+    space = using(metadata)
+
+    with pytest.raises(StatementError, match=r"t\.c cannot be made from the models"):
+        sync(space, "sqlite", "postgres")
+    execute(space.database("postgres"), "CREATE FUNCTION ours() RETURNS text LANGUAGE sql AS $$ SELECT 'us' $$")
+    sync(space, "sqlite", "postgres")
+
+    with connected(space.database("postgres")) as connection:
+        assert connection.exec_driver_sql("INSERT INTO t (id) VALUES (1) RETURNING c").scalar() == "us"
+
+
+def test_where_there_are_no_migrations_none_of_them_is_said_to_fail(using: Using, config: Config) -> None:
+    metadata = sa.MetaData()
+    sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    create(config.database("sqlite"), metadata)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("not today")
+
+    sa.event.listen(metadata, "before_create", refuse)
+    with pytest.raises(MigrationError, match=r"The tables could not be made: ValueError: not today\."):
+        sync(using(metadata), "sqlite", "duckdb")

@@ -71,6 +71,21 @@ TARGETS: dict[str, tuple[str, ...]] = {
 }
 
 
+SHARED = ("CREATE SEQUENCE s", "CREATE TABLE t (id bigint PRIMARY KEY DEFAULT nextval('s'), word text)")
+DESCENDING = ("CREATE SEQUENCE s INCREMENT -1 MINVALUE -9 MAXVALUE 5 START 5", SHARED[1])
+
+
+@pytest.mark.parametrize("target", ["postgres", "duckdb"])
+@pytest.mark.parametrize(("made", "rows", "following"), [(SHARED, "(3), (4)", 5), (DESCENDING, "(5), (4)", 3)])
+def test_a_sequence_that_belongs_to_no_column_gives_no_number_again(
+    bare: Config, target: str, made: tuple[str, ...], rows: str, following: int
+) -> None:
+    execute(bare.database("sqlite"), *TARGETS["sqlite2"], f"INSERT INTO t (id) VALUES {rows}")
+    execute(bare.database(target), *made)
+    assert sync(bare, "sqlite", target).verified
+    assert inserted(bare, target) == following
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_number_is_given_again_by_tables_that_an_application_made(bare: Config, target: str) -> None:
     execute(

@@ -96,3 +96,25 @@ def test_inspect_takes_conversions(config: Config, capsys: pytest.CaptureFixture
     shown = capsys.readouterr().out
     assert "TIMESTAMP WITHOUT TIME ZONE" in shown
     assert "Its values are converted." in shown
+
+
+@pytest.mark.parametrize("target", ["postgres", "duckdb"])
+def test_all_values_that_are_no_label_of_an_enum_are_told_at_once_in_a_dry_run_too(bare: Config, target: str) -> None:
+    execute(
+        bare.database("sqlite"),
+        "CREATE TABLE n (id INTEGER PRIMARY KEY, mood TEXT)",
+        "INSERT INTO n VALUES (1, 'it''s'), (2, 'bad'), (3, 'worse'), (4, NULL), (5, 'ok')",
+    )
+    execute(
+        bare.database(target),
+        "CREATE TYPE mood AS ENUM ('it''s', 'ok')",
+        "CREATE TABLE n (id BIGINT PRIMARY KEY, mood mood)",
+    )
+    for dry_run in (False, True):
+        with pytest.raises(MisfitsError) as refused:
+            sync(bare, "sqlite", target, dry_run=dry_run)
+        (misfit,) = refused.value.misfits
+        assert (misfit.column, [row.value for row in misfit.rows]) == ("mood", ["'bad'", "'worse'"])
+        assert "none of the labels of the type" in str(refused.value)
+    execute(bare.database("sqlite"), "DELETE FROM n WHERE id IN (2, 3)")
+    assert sync(bare, "sqlite", target).verified

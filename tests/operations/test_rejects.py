@@ -591,3 +591,59 @@ def test_a_row_whose_watermark_cannot_be_read_is_told_or_rejected_until_it_is_co
     execute(space.database("sqlite"), "UPDATE maker SET founded = 5, name = 'x' WHERE id IN (3, 4)")
     assert sync(space, "sqlite", target, since=Since("founded")).verified
     assert ids(space, target)["maker"] == [1, 2, 3, 4]
+
+
+MADE = sa.MetaData()
+sa.Table(
+    "crate",
+    MADE,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("size", sa.Integer, sa.CheckConstraint("size > 0")),
+    sa.Column("label", sa.Text),
+)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_first_sync_that_fails_with_rejects_leaves_no_tables_and_one_that_does_not_makes_them(
+    space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.setattr(f"{__name__}.METADATA", MADE)
+    execute(
+        space.database("sqlite"),
+        "CREATE TABLE crate (id INTEGER PRIMARY KEY, size INTEGER, label TEXT)",
+        "INSERT INTO crate VALUES (1, 5, 'a'), (2, -1, 'b'), (3, -2, 'c'), (4, 1, 'd')",
+    )
+    with monkeypatch.context() as failing:
+        failing.setattr(rejecting.Rejecting, "_reject_dependents", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sync(space, "sqlite", target, rejects=tmp_path / "out")
+    with connected(space.database(target)) as connection:
+        assert "crate" not in sa.inspect(connection).get_table_names()
+
+    result = sync(space, "sqlite", target, rejects=tmp_path / "out")
+
+    assert (result.verified, result.schema_from) == (True, "the models")
+    assert keys(tmp_path / "out") == {"crate": [2, 3]}
+    assert [row[0] for row in contents(space.database(target), MADE)["crate"]] == [1, 4]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_row_that_tables_which_are_yet_to_be_made_refuse_is_named(
+    space: Config, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.setattr(f"{__name__}.METADATA", MADE)
+    execute(
+        space.database("sqlite"),
+        "CREATE TABLE crate (id INTEGER PRIMARY KEY, size INTEGER, label TEXT)",
+        "INSERT INTO crate VALUES (1, 5, 'a'), (2, -1, 'b')",
+    )
+    with pytest.raises(ToolkitError, match="crate id=2 is refused"):
+        sync(space, "sqlite", target)
+
+
+def test_a_dry_run_says_that_it_does_not_count_what_only_a_constraint_refuses(space: Config, tmp_path: Path) -> None:
+    make(space, "sqlite", *ROWS)
+    make(space, "duckdb", constraint="CHECK (weight > 5)")
+    dry = sync(space, "sqlite", "duckdb", dry_run=True, rejects=tmp_path / "out")
+    assert [(each.outcome, each.database) for each in dry.warnings] == [("not tried", "duckdb")]
+    assert sync(space, "sqlite", "duckdb", rejects=tmp_path / "out").warnings == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -60,7 +60,7 @@ class ColumnFacts:
 
     `cast` is the type that values are cast to as they are written. Numbers come from the `sequence`, whose name is
     quoted, and `next_number` is what it gives out next, if it only ascends; `is_numbered` says that they always do.
-    What `is_required` has neither a default nor room for NULL.
+    What `is_required` has neither a default nor room for NULL. An enum takes its `labels` alone.
     """
 
     type: str
@@ -70,6 +70,7 @@ class ColumnFacts:
     sequence: str | None = None
     is_required: bool = False
     next_number: int | None = None
+    labels: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

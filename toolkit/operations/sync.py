@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult, TransferWarning
@@ -50,7 +51,7 @@ from toolkit.operations.transfer.rejecting import Rejecting
 from toolkit.operations.transfer.rejects import Rejects
 from toolkit.operations.transfer.repeated_keys import repeated_key
 from toolkit.operations.transfer.request import Transfer, TransferResult, transferred
-from toolkit.operations.transfer.run import transfer
+from toolkit.operations.transfer.run import make_lacking, transfer
 from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import table_beneath
 from toolkit.operations.transfer.watermarks import Since, looked_at, require_column
@@ -217,6 +218,8 @@ class _Sync:
                 found = elsewhere.told(self._transferred(request, origin, elsewhere))
             if self.rejects is not None and not lacking:
                 told = self.conversions.told_without(origin, specs, self.rejects.keys)
+            if self.rejects is not None and self.dry_run:
+                told = (*told, self.rejects.untried(self.target.name, progress))
             wanted = replace(self.chosen.wanted, tables=[spec.name for spec in specs])
             seen = inspected(origin, self.target.kind, wanted, progress) if self._is_shown(found) else None
         warnings = (*self.chosen.warnings, *views, *left, *told)
@@ -294,6 +297,7 @@ class _Sync:
             self.options,
             self.values,
             lambda: self._looked_at(rows, elsewhere),
+            partial(make_lacking, request, project),
             self.dry_run,
         ).run(attempt)
 

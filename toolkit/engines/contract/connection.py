@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from toolkit.core.progress import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -86,6 +86,9 @@ class Connection(Protocol):
 
     def savepoint(self) -> AbstractContextManager[Any]:
         """Undo what the block did if it fails. An engine without savepoints ends the transaction and begins another."""
+
+    def begin_with(self, make: Callable[[], None]) -> None:
+        """Do this in the transaction, before anything else, and again in one that begins after an error ended it."""
 
     def translated(self) -> AbstractContextManager[None]:
         """Turn the driver's errors into this package's."""

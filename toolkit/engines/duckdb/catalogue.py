@@ -10,7 +10,7 @@ from toolkit.core.constraints import Check, Constraints, ForeignKey, UniqueKey
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.engines.duckdb.reflection import check_of, index_of, plain_column
-from toolkit.engines.duckdb.schema import sequences, sequences_of
+from toolkit.engines.duckdb.schema import labels_of, sequences, sequences_of
 from toolkit.engines.portable.constraints import reflected_index
 
 if TYPE_CHECKING:
@@ -71,7 +71,12 @@ def table_facts(connection: DuckDBSession, specs: Sequence[TableSpec]) -> dict[s
         known = sequences(connection) if numbers and not known else known
         following = next((each.following for each in sequences_of(value, str(default), known) if each.ascends), None)
         columns[schema, table][name] = ColumnFacts(
-            type_, bool(is_generated), sequence=numbers, is_required=bool(needed), next_number=following
+            type_,
+            bool(is_generated),
+            sequence=numbers,
+            is_required=bool(needed),
+            next_number=following,
+            labels=labels_of(type_),
         )
     keys: dict[tuple[str, str], set[frozenset[str]]] = defaultdict(set)
     for schema, table, parts in connection.raw.execute(_KEYS, [tables, tables]).fetchall():

@@ -63,6 +63,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def labels_of(type_: str) -> tuple[str, ...] | None:
+    """The labels of an enum; None if it is none."""
+    found = _ENUM.fullmatch(type_)
+    return None if found is None else tuple(each.replace("''", "'") for each in _LABEL.findall(found[1]))
+
+
 def place_of(name: str, default: str) -> Place:
     """A name in SQL, perhaps qualified, as the catalogue has it."""
     parts = [unquoted(each) for each in tokens(name) if each != "."]
@@ -155,9 +161,8 @@ class _Found:
             return sa.VARCHAR(collation=collation)
         if (row.schema, row.table, row.name) in self._uneven:
             return EngineType("duckdb", row.type)
-        if (found := _ENUM.fullmatch(row.type)) is None:
+        if (labels := labels_of(row.type)) is None:
             return parse_type(row.type)
-        labels = tuple(each.replace("''", "'") for each in _LABEL.findall(found[1]))
         return sa.Enum(*labels, name=self._enums.get(labels, f"{row.table}_{row.name}"))
 
     def add_foreign_keys(self, table: sa.Table, place: Place, tables: Mapping[Place, sa.Table]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,8 @@ class DuckDBSession(DatabaseConnection):
     insert = staticmethod(postgresql.insert)
     options_of = "postgresql"
 
+    _first: Callable[[], None] | None = None
+
     @property
     def raw(self) -> DuckDBPyConnection:
         """DuckDB's connection underneath SQLAlchemy's; both share the transaction."""
@@ -59,6 +61,16 @@ class DuckDBSession(DatabaseConnection):
         except duckdb.Error as error:
             raise self.known_error(error) from error
 
+    def begin_with(self, make: Callable[[], None]) -> None:
+        """Do this in the transaction, and in each that begins after an error: rows are still to be looked through."""
+        make()
+        self._first = make
+
+    def commit(self) -> None:
+        """Make the transaction's work last, and begin the next."""
+        super().commit()
+        self._first = None
+
     def savepoint(self) -> AbstractContextManager[Any]:
         """DuckDB has no savepoints: an error ends the transaction, and another begins."""
         return self._starting_over()
@@ -71,6 +83,8 @@ class DuckDBSession(DatabaseConnection):
             self.sqlalchemy.rollback()
             with suppress(duckdb.Error, sa.exc.DBAPIError):
                 self._begin()  # Or the driver would commit each statement by itself.
+                if self._first is not None:
+                    self._first()
             raise
 
     def reason(self, error: BaseException) -> str:

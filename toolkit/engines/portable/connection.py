@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -99,6 +99,10 @@ class DatabaseConnection(ManyTables):
         with self.translated():
             self.sqlalchemy.commit()
             self._begin()
+
+    def begin_with(self, make: Callable[[], None]) -> None:
+        """Do this in the transaction: an error that ends it ends all work."""
+        make()
 
     def stop_reading(self) -> None:
         """Close what a fast engine opened beside the transaction to read: its locks would stop our own writes."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -47,6 +47,14 @@ class Narrower:
     unkept: Callable[[pa.Array], Mask]
     is_doubtful: bool = True
     """Whether a value of the model's own type may be such, so that it is worth a look before anything is written."""
+    is_listed: bool = False
+    """Whether the type has just so many values."""
+
+    def reason(self, database: str) -> str:
+        """Why values are not kept."""
+        if self.is_listed:
+            return f"none of the labels of the type {self.actual} in {database}"
+        return f"more than the type {self.actual} in {database} can keep"
 
     def rows(self, values: pa.Array) -> list[int]:
         """Which of these values it would not keep."""
@@ -57,6 +65,18 @@ class Narrower:
 def rewrites(type_: LogicalType, actual: str) -> bool:
     """Whether a column of the type `actual` keeps what texts mean, and not each character (`jsonb`, `uuid`)."""
     return type_.is_text and bare(actual) not in _TEXTS
+
+
+def listed(labels: Sequence[str], actual: str) -> Narrower:
+    """The check of a column that takes these texts alone."""
+    known = pa.array(labels, pa.string())
+
+    def unkept(values: pa.Array) -> Mask:
+        texts = values.cast(pa.string())
+        return pc.and_(pc.is_valid(texts), pc.invert(pc.is_in(texts, known)))
+
+    # Looked at only where a value was refused: mostly these are the model's own.
+    return Narrower(actual, unkept, is_doubtful=False, is_listed=True)
 
 
 def narrower(type_: LogicalType, declared_length: int | None, actual: str) -> Narrower | None:

@@ -20,7 +20,7 @@ from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.conflicts import ConflictFinder
 from toolkit.engines.portable.lossy import ANY_VALUE, lossy_doubt
-from toolkit.engines.portable.narrowing import Narrower, narrower, rewrites
+from toolkit.engines.portable.narrowing import Narrower, listed, narrower, rewrites
 from toolkit.engines.portable.refusals import never_null
 from toolkit.engines.portable.sifting import Doubt, Sieve, misfits
 
@@ -146,6 +146,11 @@ class SiftedTable(ConflictFinder):
             for c in self.spec.columns
             if c.name in types
         }
+        found |= {
+            c.name: listed(facts.labels, facts.type)
+            for c in self.spec.columns
+            if (facts := self._known.get(c.name)) is not None and facts.labels and pa.types.is_string(c.type.arrow)
+        }
         return {name: check for name, check in found.items() if check is not None}
 
     @cached_property
@@ -179,7 +184,7 @@ class SiftedTable(ConflictFinder):
         for row in check.rows(values):
             held = _shown(column, values[row])
             problem = f"holds {held}, which {name} cannot keep: the column's type there is {check.actual}"
-            reason = f"more than the type {check.actual} in {name} can keep"
+            reason = check.reason(name)
             advice = f"Correct the values, or give the columns in {name} the types that the models have."
             yield row, BadValue(column.name, held, problem, reason, advice)
 

@@ -46,7 +46,8 @@ def table_facts(connection: PostgresSession, specs: Sequence[TableSpec]) -> dict
 
 # Each column's type, or what its domain, or that of an array's elements, is made of: a domain's own length counts, else
 # that of what it rests on. A cast to `varchar(10)` would cut a longer text where an assignment refuses it: values are
-# cast to the type without a length.
+# cast to the type without a length. A sequence of nobody's, that a default takes numbers from, is one that others may
+# take numbers from, too.
 _COLUMNS = """
 WITH RECURSIVE place AS (
     SELECT name, to_regclass(name) AS id FROM unnest(CAST(:tables AS text[])) AS name
@@ -63,21 +64,27 @@ WITH RECURSIVE place AS (
     WHERE d.typtype = 'd' AND d.typarray <> 0 AND b.typarray <> 0
 )
 SELECT place.name, attname::text, format_type(base.type, base.modifier), attgenerated <> '',
-       format_type(atttypid, -1), attidentity = 'a', (
-           SELECT quote_ident(nspname) || '.' || quote_ident(relname) FROM pg_depend
-           JOIN pg_class ON pg_class.oid = objid AND relkind = 'S' JOIN pg_namespace ON pg_namespace.oid = relnamespace
-           WHERE refclassid = 'pg_class'::regclass AND refobjid = attrelid AND refobjsubid = a.attnum
-           AND classid = 'pg_class'::regclass AND deptype IN ('a', 'i') LIMIT 1
-       ), attnotnull AND NOT atthasdef AND attidentity = ''
+       format_type(atttypid, -1), attidentity = 'a', numbers.name, attnotnull AND NOT atthasdef AND attidentity = ''
        AND NOT EXISTS (SELECT 1 FROM pg_type AS own WHERE own.oid = atttypid AND own.typdefault IS NOT NULL), (
-           SELECT pg_sequence_last_value(seqrelid) + seqincrement FROM pg_depend JOIN pg_sequence ON seqrelid = objid
-           JOIN pg_class AS s ON s.oid = objid AND s.relpersistence = 'p'
-           WHERE refclassid = 'pg_class'::regclass AND refobjid = attrelid AND refobjsubid = a.attnum
-           AND classid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND seqincrement > 0 AND NOT seqcycle
+           SELECT pg_sequence_last_value(seqrelid) + seqincrement FROM pg_sequence
+           WHERE seqrelid = numbers.id AND numbers.relpersistence = 'p' AND seqincrement > 0 AND NOT seqcycle
            AND has_sequence_privilege(seqrelid, 'SELECT')
-           AND pg_sequence_last_value(seqrelid) <= seqmax - seqincrement LIMIT 1
-       )
+           AND pg_sequence_last_value(seqrelid) <= seqmax - seqincrement
+       ), (SELECT array_agg(enumlabel::text) FROM pg_enum WHERE enumtypid = base.type)
 FROM place JOIN pg_attribute AS a ON attrelid = place.id JOIN base ON base.id = attrelid AND base.attnum = a.attnum
+LEFT JOIN LATERAL (
+    SELECT id, relpersistence, quote_ident(nspname) || '.' || quote_ident(relname) AS name FROM (
+        SELECT objid AS id, true AS is_owned FROM pg_depend
+        WHERE refclassid = 'pg_class'::regclass AND refobjid = attrelid AND refobjsubid = a.attnum
+        AND classid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+        UNION ALL
+        SELECT refobjid, false FROM pg_attrdef JOIN pg_depend ON objid = pg_attrdef.oid
+        WHERE adrelid = attrelid AND adnum = a.attnum AND classid = 'pg_attrdef'::regclass
+        AND refclassid = 'pg_class'::regclass AND pg_get_expr(adbin, adrelid) ~ '^nextval\\(''[^()]*''::regclass\\)$'
+    ) AS found JOIN pg_class AS c ON c.oid = found.id JOIN pg_namespace AS n ON n.oid = relnamespace
+    WHERE CASE WHEN relkind = 'S' THEN is_owned OR has_sequence_privilege(found.id, 'UPDATE') END
+    ORDER BY is_owned DESC LIMIT 1
+) AS numbers ON true
 WHERE base.type NOT IN (SELECT domain FROM below) ORDER BY attrelid, a.attnum
 """
 

@@ -148,10 +148,10 @@ def _commands(database: Database, project: Project, engine: Engine) -> AlembicCo
 
 
 @contextmanager
-def transaction(database: Database, config: Config) -> Iterator[Connection]:
-    """A transaction in which DDL is part, committed at the end of the block."""
+def transaction(database: Database, config: Config, *, makes: bool = False) -> Iterator[Connection]:
+    """A transaction in which DDL is part, committed at the end of the block; `makes` as in `migrating`."""
     with (
-        translated(database, config),
+        translated(database, config, makes=makes),
         opened(database) as engine,
         engine.connect() as connection,
         transactional_ddl(connection),
@@ -161,9 +161,11 @@ def transaction(database: Database, config: Config) -> Iterator[Connection]:
 
 
 @contextmanager
-def translated(database: Database, config: Config, committed: Committed | None = None) -> Iterator[None]:
+def translated(
+    database: Database, config: Config, committed: Committed | None = None, *, makes: bool = False
+) -> Iterator[None]:
     """Turn errors of the engine, of Alembic and of the migrations into this package's; see `migrating`."""
-    with migrating(config, committed), connect(database, write=True).translated():
+    with migrating(config, committed, makes=makes), connect(database, write=True).translated():
         yield
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateSchema
 from toolkit.core.schema_memory import memory_table, remembered
 from toolkit.errors import MigrationError, StatementError
 from toolkit.operations.migrations.alembic_session import transaction, translated
+from toolkit.operations.migrations.model_defaults import made_defaults, with_made
 from toolkit.operations.migrations.revisions import require_schemas
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def make_tables(
     begun: list[sa.Table] = []
     try:
         with (
-            transaction(database, config) if within is None else _joined(database, config, within) as connection,
+            transaction(database, config, makes=True)
+            if within is None
+            else _joined(database, config, within) as connection,
             _noting(metadata, begun),
             without_types(connection.dialect, tables),
         ):
@@ -52,7 +55,9 @@ def make_tables(
                 connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
             if not definitions:
                 _make_schemas(connection, database, tables)
-                metadata.create_all(connection, tables)
+                made = [] if remembers else made_defaults(database, tables)
+                with with_made(made):
+                    metadata.create_all(connection, tables)
                 database.kind.begin_numbers(connection, tables)
             if remembers:
                 remember(connection, database.kind, tables)
@@ -66,7 +71,7 @@ def make_tables(
 @contextmanager
 def _joined(database: Database, config: Config, within: Connection) -> Iterator[sa.Connection]:
     database.kind.accept_types(within.sqlalchemy.engine)
-    with translated(database, config):
+    with translated(database, config, makes=True):
         yield within.sqlalchemy
 
 

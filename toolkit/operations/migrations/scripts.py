@@ -29,10 +29,10 @@ _RUNS = "code of it would run as this user"
 
 
 @contextmanager
-def migrating(config: Config, committed: Committed | None = None) -> Iterator[None]:
+def migrating(config: Config, committed: Committed | None = None, *, makes: bool = False) -> Iterator[None]:
     """Let migrations import the user's modules; turn their errors and Alembic's into this package's.
 
-    Each says what was `committed` before, if anything was.
+    Each says what was `committed` before, if anything was. `makes`: tables are made without any migration.
     """
     try:
         with importable_from(config.root):
@@ -47,8 +47,9 @@ def migrating(config: Config, committed: Committed | None = None) -> Iterator[No
         # The lines after the first are SQLAlchemy's: the statement and its parameters, which are values.
         reason = str(error).strip().partition("\n")[0]
         as_before = "" if committed and committed.statements else "The database is as before. "
+        what = "The tables could not be made" if makes else f"The migrations in {config.migrations} failed"
         failed = MigrationError(
-            f"The migrations in {config.migrations} failed: {type(error).__name__}{reason and f': {reason}'}.",
+            f"{what}: {type(error).__name__}{reason and f': {reason}'}.",
             f"{as_before}Run with --debug to see where.",
         )
         raise _add(failed, committed, error) from error

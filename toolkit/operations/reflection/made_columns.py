@@ -28,7 +28,7 @@ _DECLARED = "declared"
 # A default that takes the next number of a sequence, and does nothing more with it.
 _WRITTEN = TEXT_KINDS | JSON_KINDS | {Kind.NATIVE}
 _AS_TEXT = r"(VARCHAR|TEXT|CLOB|JSON)\b"
-_NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
+NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
 
 
 def text_of(clause: Any) -> str:
@@ -182,7 +182,8 @@ def _declared(making: TableMaking, column: sa.Column[Any], type_: Any) -> Any:
 
 def _without_collation(making: TableMaking, collation: str) -> str:
     if collation.upper() in making.source.sql.folding_collations:
-        return "Texts that differ by case are two in queries there; keys and checks take them for one as here."
+        keys = "keys and checks that are carried take them for one, as here."
+        return f"Texts that differ by case are two in queries there; {keys}"
     if collation.upper() in making.source.sql.byte_collations and making.target.sql.orders_by_bytes:
         return "It is how texts are compared there anyway."
     return "Texts are ordered by another there."
@@ -304,7 +305,7 @@ def is_numbered(column: sa.Column[Any]) -> bool:
         return False
     given: Any = column.server_default
     default = text_of(given.arg) if isinstance(given, sa.DefaultClause) else None
-    if default is not None and re.fullmatch(_NEXT_VALUE, default) is None:
+    if default is not None and re.fullmatch(NEXT_VALUE, default) is None:
         return False
     is_usual = column.autoincrement == "auto" and column is column.table.autoincrement_column
     return column.identity is not None or column.autoincrement is True or (is_usual and default is None)

@@ -159,8 +159,14 @@ class Chosen:
         """The tables, without columns that are left out.
 
         Raises:
-            UnknownNameError, ConfigurationError: from `select_tables` and `without_columns`.
+            UnknownNameError, ConfigurationError: from `select_tables` and `without_columns`; or none is left.
         """
+        if self.project.is_reflected and not self.tables and (self.project.metadata.tables or self.wanted.exclude):
+            # Without names, all tables would be meant.
+            raise ConfigurationError(
+                "No table is left: all of them are excluded, or records of migration tools.",
+                "Leave out an --exclude, or name the tables that are meant.",
+            )
         found = select_tables(self.project.metadata, self.tables, self.excluded_names, self.wanted.keys)
         known = {f"{spec.name}.{name}" for spec in found for name in spec.column_names}
         places = [each for each in self.wanted.exclude_columns if not self.project.is_reflected or each in known]

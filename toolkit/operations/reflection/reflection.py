@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -221,9 +222,10 @@ def _require_all(source: Connection, target: Connection, found: Joined, wanted: 
         SchemaMismatchError: with all of it.
     """
     names = [name for name in found.only_in_source if name in (wanted.tables or found.only_in_source)]
-    problems, advice = [], []
+    problems, advice, lacking = [], [], []
     for name in names:
         if source.holds(found.metadata.tables[name]):
+            lacking.append(name)
             problems.append(f"{target.name} has no table {name}, of which {source.name} has rows")
             advice.append(f"--exclude {name}")
     for pair in found.pairs:
@@ -235,10 +237,22 @@ def _require_all(source: Connection, target: Connection, found: Joined, wanted: 
             problems.append(f"{target.name} {there} {place}, of which {source.name} has values")
             advice.append(f"--exclude-column {place}")
     if problems:
+        others = "name the target's: --rename SOURCE=TARGET"
         raise SchemaMismatchError(
             problems,
-            f"Leave out what is not to be copied: {' '.join(advice)}; or name the target's: --rename SOURCE=TARGET.",
+            f"Leave out what is not to be copied: {' '.join(advice)}; or {others}{_to_make(lacking, source, target)}.",
         )
+
+
+def _to_make(tables: Sequence[str], source: Connection, target: Connection) -> str:
+    """How tables that only the source has are made in the target."""
+    if not tables:
+        return ""
+    # What was given as a URL has a name that only messages have.
+    given = source.database.shown_url if set(source.name) & set("./\\:") else source.name
+    names = " ".join(map(shlex.quote, [given, *tables]))
+    them = tables[0] if len(tables) == 1 else "these tables"
+    return f"; or make {them} there before: toolkit inspect {names} --for {target.database.engine_name} --ddl"
 
 
 def _unanswered(source: Connection, pair: Pair, wanted: Wanted) -> Iterator[str]:

@@ -166,7 +166,7 @@ def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | N
     with ExitStack() as stack:
         kept = stack.enter_context(connect(target)) if target is not None and exists(target) else None
         if kept is not None and target is not None:
-            _expect_made(kept, target, [spec for spec in specs if kept.facts(spec) is None])
+            expect_made(kept, target, [spec for spec in specs if kept.facts(spec) is None])
         for spec in specs:
             rows, own = source.repository(spec), spec
             if isinstance(rows, RenamedRows):
@@ -251,14 +251,14 @@ def require_fitting(source: Source, specs: Sequence[TableSpec], target: Database
         UnrepresentableValueError: the first value that cannot.
     """
     nothing = connect(target, write=True)
-    _expect_made(nothing, target, specs)
+    expect_made(nothing, target, specs)
     for spec in specs:
         for batch in source.repository(spec).read(BATCH_ROWS):
             for row, value in nothing.repository(spec).unkeepable(batch):
                 raise as_error(spec.name, batch_key(spec, batch, row), value)
 
 
-def _expect_made(connection: Connection, target: Database, specs: Iterable[TableSpec]) -> None:
+def expect_made(connection: Connection, target: Database, specs: Iterable[TableSpec]) -> None:
     """Have these tables, which are yet to be made, taken for what the models make of them."""
     dialect = unconnected(target.kind).dialect
     for spec in specs:

@@ -29,7 +29,7 @@ from toolkit.errors import (
 )
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.transfer.held_triggers import HeldTriggers, triggers_to_hold
-from toolkit.operations.transfer.misfits import sifted_rows
+from toolkit.operations.transfer.misfits import expect_made, sifted_rows
 from toolkit.operations.transfer.rejects import Key, Rejects, WithoutRejected
 from toolkit.operations.transfer.set_values import FilledTable, SetValues, with_values, writer
 from toolkit.operations.transfer.sources import SiftedRows, table_beneath
@@ -59,7 +59,7 @@ class Rejecting:
     """A transfer from the `database` that is tried again without the rows that it failed by.
 
     `values` are what rows get in columns that only the target has. `looked_at` narrows the tables to the rows that may
-    be written.
+    be written. `make` makes the tables in a target that has none of them, in its transaction.
     """
 
     database: str
@@ -70,6 +70,7 @@ class Rejecting:
     options: Options
     values: SetValues
     looked_at: Callable[[], Sequence[TableSpec]]
+    make: Callable[[Connection], None]
     dry_run: bool = False
 
     def run(self, attempt: Callable[[], TransferResult]) -> TransferResult:
@@ -127,6 +128,8 @@ class Rejecting:
         """All rows with values that cannot be read as they are, or that the target would not keep."""
         with ExitStack() as stack:
             kept = stack.enter_context(connect(self.target)) if exists(self.target) else None
+            if kept is not None:
+                expect_made(kept, self.target, [spec for spec in self.specs if kept.facts(spec) is None])
             for spec in self.specs:
                 rejected, target = self.rejects.of(spec), None if kept is None else kept.repository(spec)
                 for sifted in sifted_rows(self.origin.repository(spec)):
@@ -151,7 +154,11 @@ class Rejecting:
         """All rows of a table that a constraint of the target refuses, found by writing them; nothing of that stays."""
         for spec in self.looked_at():
             if spec.name == table:
-                with suppress(_UndoneError), connect(self.target, write=True) as target, self._as_written(target, spec):
+                with (
+                    suppress(_UndoneError),
+                    connect(self.target, write=True) as target,
+                    self._as_written(target, spec),
+                ):
                     (plan,) = with_values([load_plan(spec, 1)], self.values, target)
                     into = writer(plan, target)
                     if not spec.key:
@@ -162,7 +169,8 @@ class Rejecting:
 
     @contextmanager
     def _as_written(self, target: Connection, spec: TableSpec) -> Iterator[None]:
-        """Have triggers and foreign keys for the block as they are when rows are written."""
+        """Have tables, triggers and foreign keys for the block as they are when rows are written."""
+        self.make(target)
         held = triggers_to_hold([load_plan(spec, 1)], target) if self.options.hold_triggers else HeldTriggers()
         with target.held_triggers(held.specs) if held.specs else nullcontext(), target.defer_foreign_keys([spec]):
             yield
@@ -171,7 +179,15 @@ class Rejecting:
         self, target: Connection, into: Table | UnenforcedTable | FilledTable, spec: TableSpec, batch: pa.RecordBatch
     ) -> None:
         def refusal(rows: pa.RecordBatch) -> RefusedRowError | None:
-            return _refused(target, into, rows)
+            """Why the target does not take these rows, if it is because of one of them."""
+            try:
+                with target.savepoint():
+                    into.upsert_many([rows])
+            except RefusedRowError as error:
+                return error
+            except ToolkitError:
+                return None
+            return None
 
         while batch.num_rows and (refused := refusal(batch)) is not None:
             row = _refused_row(spec, batch, refused, refusal)
@@ -263,7 +279,8 @@ class Rejecting:
             return tuple
         with ExitStack() as stack:
             # What is yet to be made by an engine for itself is as it is at the source.
-            rows = stack.enter_context(connect(self.target)) if exists(self.target) else self.origin
+            there = stack.enter_context(connect(self.target)) if exists(self.target) else None
+            rows = self.origin if there is None or there.facts(parent) is None else there
             table = rows.repository(parent)
             held: Any = table_beneath(table) if isinstance(table, SiftedRows) else table
             kinds = (held.connection.database.engine_name, self.target.engine_name)
@@ -305,20 +322,6 @@ def _are_alike(spec: TableSpec, named: Iterable[tuple[pa.RecordBatch, int]]) -> 
 
 class _UndoneError(Exception):
     """Ends a transaction that is not to be committed."""
-
-
-def _refused(
-    target: Connection, into: Table | UnenforcedTable | FilledTable, batch: pa.RecordBatch
-) -> RefusedRowError | None:
-    """Why the target does not take these rows, if it is because of one of them."""
-    try:
-        with target.savepoint():
-            into.upsert_many([batch])
-    except RefusedRowError as error:
-        return error
-    except ToolkitError:
-        return None
-    return None
 
 
 def _twins(rows: Sequence[tuple[pa.RecordBatch, int]], columns: Sequence[str]) -> list[tuple[pa.RecordBatch, int]]:

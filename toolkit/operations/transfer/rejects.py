@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_batches, digest_schema, keyed_digests, row_digests
 from toolkit.core.json_columns import format_column
-from toolkit.core.plan import TableRejects
+from toolkit.core.plan import TableRejects, TransferWarning
 from toolkit.core.streams import only, without
 from toolkit.core.values import python_scalar
 from toolkit.errors import ConfigurationError
@@ -25,6 +25,7 @@ from toolkit.operations.transfer.sources import SiftedRows
 from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm, Format, file_name, table_of
 
 if TYPE_CHECKING:
+    from toolkit.core.progress import Progress
     from toolkit.core.renames import Renames
     from toolkit.core.sifted import BadRow, BadValue
     from toolkit.core.tables import TableSpec
@@ -179,6 +180,15 @@ class Rejects:
             if each.lines:
                 with self.directory.create(each.file) as file:
                     file.write("".join(f"{line}\n" for line in each.lines).encode())
+
+    def untried(self, target: str, progress: Progress) -> TransferWarning:
+        """Tell which rows a dry run does not know of."""
+        reason = (
+            f"Rows that only a constraint or a trigger of {target} would refuse are not counted as rejected: a dry run "
+            "writes none to find out."
+        )
+        progress.note(reason)
+        return TransferWarning("not tried", "", reason, database=target)
 
     def discard(self) -> None:
         """Remove them: nothing was synced without these rows."""

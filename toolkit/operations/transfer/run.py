@@ -14,11 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWarning, planned
+from toolkit.core.progress import SILENT
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
 from toolkit.errors import ChangedSincePlanError, ConfigurationError, FixtureProblemsError, ToolkitError
+from toolkit.operations.migrations.model_defaults import made_defaults
 from toolkit.operations.migrations.revisions import exists
-from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema, migrated_copy
+from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema, migrated_copy, tables_to_make
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
 from toolkit.operations.transfer.made_constraints import made_constraints, unnamed_constraints
@@ -68,7 +70,9 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
         )
     schema_from = made_from(request.target, project, request.excluded)
     inserts = project.has_history and request.origin.depends_on_target
-    told = () if project.has_history else _told_constraints(request, project, progress)
+    # An attempt without rejected rows has told it before.
+    teller = SILENT if request.rejects else progress
+    told = () if project.has_history else _told_constraints(request, project, teller)
     if request.dry_run:
         with migrated_copy(request.target, project) if inserts and request.target.file else nullcontext() as copy:
             found = _dry_run(request, copy, project, progress)
@@ -78,8 +82,8 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
         require_given_keys(request.specs, request.against(None), request.source_name)
     elif request.target.file is not None:
         _require_loadable_into_copy(request, project)
-    # Migrations have transactions of their own, and rows that are refused are looked for by others.
-    makes = not project.has_history and request.rejects is None
+    # Migrations have transactions of their own.
+    makes = not project.has_history
     if not makes:
         make_schema(request.target, project, exclude=request.excluded, check=partial(_require_loadable, request))
     try:
@@ -92,6 +96,13 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
     assert result is not None, "the tables were just made"
     progress.note(f"{request.target.name} had no tables: its schema was created.")
     return replace(result, schema_from=schema_from, warnings=(*told, *result.warnings))
+
+
+def make_lacking(request: Transfer, project: Project, target: Connection) -> None:
+    """Make the tables in a target that has none of them, in its transaction; migrations have one of their own."""
+    if not project.has_history and _lacks_schema(target, request.target, project):
+        make = partial(make_schema, request.target, project, exclude=request.excluded, within=target)
+        target.begin_with(make)
 
 
 def _dry_run(request: Transfer, copy: Database | None, project: Project, progress: Progress) -> TransferResult:
@@ -180,7 +191,7 @@ class _Run:
             if not locks_first:
                 destination.look_first()
             if self._makes:
-                make_schema(self._request.target, self._project, exclude=self._request.excluded, within=destination)
+                make_lacking(self._request, self._project, destination)
             started = time.perf_counter()
             if self._is_blank(destination):
                 return None
@@ -247,14 +258,23 @@ class _Run:
 def _told_constraints(request: Transfer, project: Project, progress: Progress) -> tuple[TransferWarning, ...]:
     """How the tables that are about to be made from the models differ from those of a source that is a database."""
     source = request.origin.tables
+    told = _told_defaults(request, project)
     if source is None:
-        return ()
-    told: tuple[TransferWarning, ...] = ()
+        return told
     # Of what is made without models, that is told already.
     if not project.is_reflected:
-        told = made_constraints(source.connection, request.target, list(map(source.own, request.specs)), progress)
+        specs = list(map(source.own, request.specs))
+        told = (*told, *made_constraints(source.connection, request.target, specs, progress))
     lacking = source.renames.not_made if source.renames is not None else {}
     return (*told, *unnamed_constraints(request.target, request.specs, lacking, progress))
+
+
+def _told_defaults(request: Transfer, project: Project) -> tuple[TransferWarning, ...]:
+    """What becomes of defaults of the models that are another engine's; of others' tables that is told already."""
+    if project.is_reflected:
+        return ()
+    made = made_defaults(request.target, tables_to_make(project.metadata, request.excluded))
+    return tuple(warning for each in made if (warning := each.warning) is not None)
 
 
 def _lacking_rights(

@@ -37,7 +37,7 @@ _OF_TABLES = {
     _PARAMETERS: "They are carried only to PostgreSQL.",
     "replica identity": "It is not carried.",
     "cluster": "It is not carried.",
-    "tablespace": "It is not carried: tables are made in the default one.",
+    "tablespace": "It is not carried: tables and indexes are made in the default one.",
 }
 _SHOWN_TABLES = 5
 
@@ -72,7 +72,9 @@ SELECT array_agg(name ORDER BY name) FILTER (
        array_agg(name ORDER BY name) FILTER (WHERE relreplident <> 'd'),
        array_agg(name ORDER BY name) FILTER (
            WHERE EXISTS (SELECT FROM pg_index WHERE indrelid = id AND indisclustered)),
-       array_agg(name ORDER BY name) FILTER (WHERE reltablespace <> 0)
+       array_agg(name ORDER BY name) FILTER (
+           WHERE reltablespace <> 0 OR EXISTS (SELECT FROM pg_index JOIN pg_class AS x ON x.oid = indexrelid
+                                               WHERE indrelid = relation.id AND x.reltablespace <> 0))
 FROM (SELECT c.*, c.oid AS id, c.oid::regclass::text AS name FROM pg_class AS c
       WHERE c.oid = ANY (CAST(:tables AS oid[]))) AS relation
 """
