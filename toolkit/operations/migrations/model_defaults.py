@@ -107,7 +107,7 @@ def _refused(database: Database, columns: Sequence[sa.Column[Any]]) -> list[sa.C
     if not exists(database) and not is_file:
         return []
     probed = database.at(f"{database.kind.name}:///:memory:") if is_file else database
-    engine = probed.create_engine()
+    engine = probed.unpooled_engine()
     database.kind.accept_types(engine)
     try:
         with suppress(sa.exc.OperationalError), engine.connect() as connection:
