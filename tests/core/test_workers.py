@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
-from toolkit.core.digest import TableDigest
+from toolkit.core.digest import TableDigest, digest_batches
 from toolkit.core.parallel import Stop, in_order, in_parallel
 from toolkit.core.streams import read_ahead
+from toolkit.core.tables import table_spec
 from toolkit.core.workers import both
 from toolkit.operations.transfer import background_digest
 
@@ -134,3 +136,20 @@ def test_of_two_that_run_at_the_same_time_both_have_ended_as_the_error_of_one_is
     with pytest.raises(OSError, match=fails):
         both(lambda: work("other"), lambda: work("own"))
     assert sorted(ended) == ["other", "own"]
+
+
+def test_what_had_not_begun_in_its_thread_when_the_other_was_done_is_done_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As on a busy machine: the thread is there, and gets no time.
+    monkeypatch.setattr("threading.Thread.start", lambda _: None)
+    assert both(lambda: "other", lambda: "own") == ("other", "own")
+
+
+def test_a_digest_whose_thread_had_not_begun_is_of_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = table_spec(sa.Table("t", sa.MetaData(), sa.Column("id", sa.BigInteger, primary_key=True)))
+    batch = pa.record_batch([pa.array([1, 2, 3], pa.int64())], schema=spec.schema)
+    monkeypatch.setattr("threading.Thread.start", lambda _: None)
+    with background_digest.BackgroundDigest(spec, as_stored=False) as digest:
+        digest.add(batch)
+        assert digest.result() == digest_batches(spec, [batch])

@@ -386,7 +386,8 @@ def test_nobody_else_can_write_to_a_sqlite_target_from_the_first_row_to_the_comm
     intruder = Intruder(tmp_path / "two.sqlite3")
     sync(shop, "sqlite", "sqlite2", progress=intruder)
     came, refused = "came in", "database is locked"
-    assert intruder.answers == [("compare", came)] * 4 + [("read", came)] * 2 + [("merge", refused)] * 2
+    written = [("merge", refused)] * 2 + [("commit", refused)]
+    assert intruder.answers == [("compare", came)] * 4 + [("read", came)] * 2 + written
 
 
 # -- connections that are cut ------------------------------------------------------------------------------

@@ -124,7 +124,10 @@ CASES = {
         telling=("postgres", "duckdb"),
     ),
     "enum": Case(
-        {"kind": "kinds"}, {"kind": "bad"}, f"item id={BAD}: column 'kind' is refused", telling=("postgres", "duckdb")
+        {"kind": "kinds"},
+        {"kind": "bad"},
+        f"item id={BAD}: column 'kind' holds 'bad', which",
+        telling=("postgres", "duckdb"),
     ),
 }
 PATHS = {

@@ -88,6 +88,12 @@ class Worker:
         """Wait for the end; what has not begun never begins."""
         self._work.wait()
 
+    def finish(self) -> None:
+        """Wait for the end; on a busy machine the thread may not have begun yet: then the work is done here."""
+        if self._is_started:
+            self._run()
+        self.wait()
+
     def _run(self) -> None:
         with suppress(StoppedError):
             self._work()
@@ -112,6 +118,7 @@ def both(other: Callable[[], T], own: Callable[[], R]) -> tuple[T, R]:
     try:
         worker.start()
         result = own()
+        worker.finish()
     finally:
         worker.wait()
     if failures:

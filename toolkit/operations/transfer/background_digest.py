@@ -80,7 +80,7 @@ class BackgroundDigest:
             Exception: what went wrong in the thread.
         """
         self._waiting.put(None)
-        self._worker.wait()
+        self._worker.finish()
         if self._failure is not None:
             raise self._failure
         return self._total
