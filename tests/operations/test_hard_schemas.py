@@ -819,7 +819,8 @@ def test_whoever_alters_a_table_of_postgres_waits_until_the_sync_has_ended(
 
     result = counts(sync(config, source, target, options=Options(commit_every=commit_every), progress=Altering()))
     assert result == {"before": (2, 0, 0, 0), "t": (2, 0, 0, 0)}
-    assert len(refused) == (4 if target == "postgres" else 6)
+    assert len(refused) >= (4 if target == "postgres" else 6)
+    assert refused[-1] == "commit"
     assert rows(config, target, "SELECT * FROM t") == [(1, "a"), (2, "b")]
     execute(config.database("postgres"), DDL[0])
 
