@@ -7,6 +7,7 @@ column as its ciphertext. `infinity` dates and times travel as the largest and s
 from __future__ import annotations
 
 import json
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -225,6 +226,15 @@ class TypeAdapter(ABC):
     @property
     def _carried(self) -> TypeAdapter:
         return self.type.carried.adapter
+
+
+def is_of_alchemy(declared: TypeEngine[Any], *names: str) -> bool:
+    """Whether it is one of these types of Advanced Alchemy's, which nobody has who has not loaded its package.
+
+    It is not loaded to find that out: that takes longer than most commands work.
+    """
+    loaded = sys.modules.get("advanced_alchemy.types")
+    return loaded is not None and isinstance(declared, tuple(getattr(loaded, name) for name in names))
 
 
 # In the order in which they are asked whether a type is theirs.

@@ -35,11 +35,9 @@ from toolkit.errors import (
     UnrepresentableValueError,
     VerificationError,
 )
-from toolkit.operations.attachments import copy_files
-from toolkit.operations.inspect import inspected
 from toolkit.operations.migrations.revisions import exists, mismatch, recorded_revision, revision_of
 from toolkit.operations.reflection.project import Chosen
-from toolkit.operations.reflection.reflection import Wanted
+from toolkit.operations.reflection.wanted import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.elsewhere import Elsewhere
@@ -47,27 +45,26 @@ from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.misfits import telling_all_misfits
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
-from toolkit.operations.transfer.rejecting import Rejecting
-from toolkit.operations.transfer.rejects import Rejects
 from toolkit.operations.transfer.repeated_keys import repeated_key
 from toolkit.operations.transfer.request import Transfer, TransferResult, transferred
 from toolkit.operations.transfer.run import make_lacking, transfer
 from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import table_beneath
-from toolkit.operations.transfer.watermarks import Since, looked_at, require_column
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
-from toolkit.stores.directories import directory_at
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from toolkit.config import Config, Database
+    from toolkit.core.inspection import Inspection
     from toolkit.core.renames import Renames
     from toolkit.engines.contract import Connection
     from toolkit.operations.project import Project
     from toolkit.operations.transfer.converting import Conversions
+    from toolkit.operations.transfer.rejects import Rejects
     from toolkit.operations.transfer.sources import SourceTables
+    from toolkit.operations.transfer.watermarks import Since
 
 
 def sync(
@@ -124,6 +121,8 @@ def sync(
         converted.require_in_run(specs)
         converted.require_unasked(specs, since.column if since else None)
         if since is not None:
+            from toolkit.operations.transfer.watermarks import require_column
+
             require_column(since, specs)
         matched = matches({spec.name: spec for spec in specs}, match or {})
         return _Sync(
@@ -221,7 +220,7 @@ class _Sync:
             if self.rejects is not None and self.dry_run:
                 told = (*told, self.rejects.untried(self.target.name, progress))
             wanted = replace(self.chosen.wanted, tables=[spec.name for spec in specs])
-            seen = inspected(origin, self.target.kind, wanted, progress) if self._is_shown(found) else None
+            seen = self._inspected(origin, wanted) if self._is_shown(found) else None
         warnings = (*self.chosen.warnings, *views, *left, *told)
         done = transferred(self.source.name, request, found, self.started, copied, warnings)
         return replace(done, renamed=elsewhere.shown, inspection=seen)
@@ -233,6 +232,11 @@ class _Sync:
     def _is_shown(self, found: TransferResult) -> bool:
         """Whether to show what would become of tables that nobody has written a model of."""
         return self.dry_run and self.project.is_reflected and found.schema_from is not None
+
+    def _inspected(self, origin: Connection, wanted: Wanted) -> Inspection:
+        from toolkit.operations.inspect import inspected
+
+        return inspected(origin, self.target.kind, wanted, self.progress)
 
     @contextmanager
     def _telling(self, origin: Connection, elsewhere: Elsewhere) -> Iterator[None]:
@@ -273,6 +277,8 @@ class _Sync:
         """The tables, narrowed to the rows that a watermark leaves."""
         if self.since is None or not exists(self.target):
             return elsewhere.specs
+        from toolkit.operations.transfer.watermarks import looked_at
+
         with connect(self.target) as target:
             return looked_at(self.since, rows, target, elsewhere.specs)
 
@@ -281,6 +287,8 @@ class _Sync:
         rejects, project = self.rejects, elsewhere.project
         if rejects is None or request.problems:
             return transfer(request, project, self.progress)
+        from toolkit.operations.transfer.rejecting import Rejecting
+
         rows, specs = elsewhere.source(origin, self.conversions), elsewhere.specs
 
         def attempt() -> TransferResult:
@@ -322,6 +330,8 @@ class _Sync:
         if not self.attachments.stores:
             return None
         refuse_schema(lacking)
+        from toolkit.operations.attachments import copy_files
+
         return copy_files(
             self.project.config,
             source,
@@ -348,6 +358,9 @@ def _rejects(directory: Path | str | None, names: Renames | None, **others: obje
                 f"Rows cannot be rejected in a sync with {name}: it would rest on rows that are left out.",
                 f'Correct such rows, or leave them out: --where-source "TABLE:CONDITION" goes with --{name}.',
             )
+    from toolkit.operations.transfer.rejects import Rejects
+    from toolkit.stores.directories import directory_at
+
     found = Rejects(directory_at(directory), names)
     found.require_empty()
     return found
