@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.cli.diff import compare, write_plan
 from toolkit.cli.options import (
     DATABASE,
     TABLES,
@@ -150,8 +151,6 @@ def sync(
         others = (attachments, overwrite_attachments, hold_triggers, set_values, rejects)
         if writing or any(others):
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
-        from toolkit.cli.diff import compare
-
         return compare(ctx.obj, source, target, tables, as_json=as_json, where_source=where_source, **which)
     from toolkit.cli.progress import progress_on_stderr
     from toolkit.operations.sync import sync as run
@@ -183,8 +182,6 @@ def sync(
             **which,
         )
     if report_file:
-        from toolkit.cli.diff import write_plan
-
         write_plan(ctx.obj, result, report_file, tables, source, target, where_source=where_source, **which)
     code = _finish(ctx.obj, result, as_json=as_json)
     if dry_run and not as_json and _is_to_be_written(result):

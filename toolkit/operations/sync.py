@@ -120,10 +120,7 @@ def sync(
         converted = conversions(chosen.project.metadata, config.convert, convert)
         converted.require_in_run(specs)
         converted.require_unasked(specs, since.column if since else None)
-        if since is not None:
-            from toolkit.operations.transfer.watermarks import require_column
-
-            require_column(since, specs)
+        _require_column(since, specs)
         matched = matches({spec.name: spec for spec in specs}, match or {})
         return _Sync(
             chosen,
@@ -344,26 +341,20 @@ class _Sync:
         )
 
 
-def _rejects(directory: Path | str | None, names: Renames | None, **others: object) -> Rejects | None:
-    """The rows that are left out, none so far.
+def _require_column(since: Since | None, specs: Sequence[TableSpec]) -> None:
+    if since is not None:
+        from toolkit.operations.transfer.watermarks import require_column
 
-    Raises:
-        ConfigurationError: something is in the directory; or rows would be left out that another option needs.
-    """
+        require_column(since, specs)
+
+
+def _rejects(directory: Path | str | None, names: Renames | None, **others: object) -> Rejects | None:
+    """The rows that are left out, none so far. Raises what `Rejects.into` does."""
     if directory is None:
         return None
-    for name, value in others.items():
-        if value:
-            raise ConfigurationError(
-                f"Rows cannot be rejected in a sync with {name}: it would rest on rows that are left out.",
-                f'Correct such rows, or leave them out: --where-source "TABLE:CONDITION" goes with --{name}.',
-            )
     from toolkit.operations.transfer.rejects import Rejects
-    from toolkit.stores.directories import directory_at
 
-    found = Rejects(directory_at(directory), names)
-    found.require_empty()
-    return found
+    return Rejects.into(directory, names, others)
 
 
 def _effective(options: Options, since: Since | None) -> Options:
