@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 _MIGRATION = re.compile(r"(?!\.#|__init__)(.*\.py)$")
 # Settings by which migrations are found elsewhere, or others than those of the directory.
 _LOCATIONS = re.compile(r"^\s*(version_locations|recursive_version_locations|sourceless)\s*[=:]", re.MULTILINE)
-_ASSIGNED = re.compile(
-    r"^(?P<indented>[ \t]*)(?P<name>revision|down_revision|branch_labels|depends_on)\b[ \t]*(?::[^=\n]*)?(?:=(?!=)|,)"
-    r"[ \t]*(?P<value>[^\n]*)$",
-    re.MULTILINE,
-)
+_NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
+_ASSIGNED = re.compile(rf"(?P<name>{'|'.join(_NAMES)})\b\s*(?::[^=]*)?(?:=(?!=)|,)\s*(?P<value>.*)")
 _NAME = re.compile(r"""(?P<quote>["'])(?P<name>\w+)(?P=quote)[ \t]*(?:#.*)?""", re.ASCII)
 _NONE = re.compile(r"None[ \t]*(?:#.*)?")
 
@@ -71,8 +68,11 @@ def _steps(folder: Path) -> Iterator[_Step | None]:
 def _step(text: str) -> _Step | None:
     """A migration; None if what it says of itself is not one plain assignment each."""
     found: dict[str, str] = {}
-    for each in _ASSIGNED.finditer(text):
-        if each["indented"] or each["name"] in found:
+    for line in text.splitlines():
+        each = _ASSIGNED.match(code) if (code := line.lstrip()).startswith(_NAMES) else None
+        if each is None:
+            continue
+        if len(code) < len(line) or each["name"] in found:
             return None
         found[each["name"]] = each["value"]
     others = [found.get(name, "None") for name in ("branch_labels", "depends_on")]
