@@ -255,8 +255,10 @@ def unregister(adapter: type[TypeAdapter]) -> None:
 
 def recognised(declared: TypeEngine[Any]) -> LogicalType | None:
     """The logical type of a SQLAlchemy type that some adapter knows."""
-    found = (adapter.recognise(declared) for adapter in reversed(_ADAPTERS.values()))
-    return next((type_ for type_ in found if type_ is not None), None)
+    for adapter in reversed(_ADAPTERS.values()):
+        if (found := adapter.recognise(declared)) is not None:
+            return found
+    return None
 
 
 @lru_cache(maxsize=4096)
