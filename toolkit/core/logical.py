@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+from weakref import WeakKeyDictionary
 
 import msgspec
 import pyarrow as pa
@@ -241,24 +242,34 @@ def is_of_alchemy(declared: TypeEngine[Any], *names: str) -> bool:
 _ADAPTERS: dict[str, type[TypeAdapter]] = {}
 
 
+# What was found of each type, which is asked again and again: by column, for each statement and batch.
+_recognised: WeakKeyDictionary[TypeEngine[Any], LogicalType | None] = WeakKeyDictionary()
+
+
 def register(adapter: type[TypeAdapter]) -> None:
     """Make a logical type known. Of several that recognise a type, the one registered last has it."""
     _ADAPTERS[adapter.kind] = adapter
-    _adapter.cache_clear()
+    _forget()
 
 
 def unregister(adapter: type[TypeAdapter]) -> None:
     """Forget a logical type."""
     del _ADAPTERS[adapter.kind]
+    _forget()
+
+
+def _forget() -> None:
     _adapter.cache_clear()
+    _recognised.clear()
 
 
 def recognised(declared: TypeEngine[Any]) -> LogicalType | None:
     """The logical type of a SQLAlchemy type that some adapter knows."""
-    for adapter in reversed(_ADAPTERS.values()):
-        if (found := adapter.recognise(declared)) is not None:
-            return found
-    return None
+    try:
+        return _recognised[declared]
+    except KeyError:
+        found = (adapter.recognise(declared) for adapter in reversed(_ADAPTERS.values()))
+        return _recognised.setdefault(declared, next((type_ for type_ in found if type_ is not None), None))
 
 
 @lru_cache(maxsize=4096)

@@ -59,8 +59,11 @@ def head_of(project: Project) -> str:
 
 def recorded_revision(connection: Connection, table: Table) -> str | None:
     """The revision that a database records in the table of versions."""
-    if not inspect(connection).has_table(table.name, table.schema):
-        return None
+    return kept_revision(connection, table) if inspect(connection).has_table(table.name, table.schema) else None
+
+
+def kept_revision(connection: Connection, table: Table) -> str | None:
+    """The same where the table of versions is known to be there."""
     return joined(connection.scalars(select(table.c.version_num)).all())
 
 

@@ -14,9 +14,9 @@ from toolkit.operations.migrations.revisions import (
     head_of,
     is_bookkeeping,
     joined,
+    kept_revision,
     mismatch,
     reading,
-    recorded_revision,
     require_schemas,
 )
 from toolkit.operations.project import Project
@@ -188,7 +188,7 @@ class _SchemaState:
         return cls(
             is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
             is_versioned=is_versioned,
-            revision=recorded_revision(connection, versions) if is_versioned else None,
+            revision=kept_revision(connection, versions) if is_versioned else None,
             missing=missing,
         )
 
