@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,14 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     metavar="FILE",
     help="With --dry-run: write the plan as one page of HTML, with up to 1,000 rows of each table that differ.",
 )
+@click.option(
+    "--rows",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="With --dry-run: show up to so many rows of each table that would be inserted, updated (old → new) and deleted.",
+)
+@click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
 @transfer_options
 @general_options
 @click.pass_context
@@ -131,6 +140,8 @@ def sync(
     overwrite_attachments: bool,
     rejects: str | None,
     report_file: Path | None,
+    rows: int,
+    show_pii: bool,
     dry_run: bool,
     no_verify: bool,
     batch_rows: int | None,
@@ -151,16 +162,14 @@ def sync(
         others = (attachments, overwrite_attachments, hold_triggers, set_values, rejects)
         if writing or any(others):
             raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
-        return compare(ctx.obj, source, target, tables, as_json=as_json, where_source=where_source, **which)
+        which |= {"where_source": where_source, "rows": rows, "show_pii": show_pii}
+        return compare(ctx.obj, source, target, tables, as_json=as_json, **which)
     from toolkit.cli.progress import progress_on_stderr
     from toolkit.operations.sync import sync as run
     from toolkit.operations.transfer.watermarks import Since
 
     _require_sense(since, overlap, max_delete, delete=delete, soft_delete=soft_delete)
-    if overwrite_attachments and not attachments:
-        raise click.UsageError("--overwrite-attachments goes with --attachments.")
-    if report_file and (not dry_run or since or match):
-        raise click.UsageError("--report goes with --dry-run, and without --since and --match.")
+    _require_dry_run(ctx.params)
     mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
     options = make_options(no_verify, batch_rows, commit_every, mode, max_delete, hold_triggers=hold_triggers)
     with progress_on_stderr() as progress:
@@ -178,14 +187,17 @@ def sync(
             attachments=attachments,
             overwrite_attachments=overwrite_attachments,
             rejects=rejects,
+            rows=rows,
+            show_pii=show_pii,
             progress=progress,
             **which,
         )
     if report_file:
-        write_plan(ctx.obj, result, report_file, tables, source, target, where_source=where_source, **which)
+        which |= {"where_source": where_source, "show_pii": show_pii}
+        write_plan(ctx.obj, result, report_file, tables, source, target, **which)
     code = _finish(ctx.obj, result, as_json=as_json)
     if dry_run and not as_json and _is_to_be_written(result):
-        return int(ctx.invoke(sync, **{**ctx.params, "dry_run": False, "report_file": None}))
+        return int(ctx.invoke(sync, **{**ctx.params, "dry_run": False, "report_file": None, "rows": 0}))
     return code
 
 
@@ -209,6 +221,16 @@ def _finish(config: Config, result: SyncResult, *, as_json: bool) -> int:
     report(result, show_sync, as_json=as_json, done=done)
     has_problems = result.attachments is not None and result.attachments.problems
     return EXIT_DIFFERENT if has_problems or result.rejected else 0
+
+
+def _require_dry_run(given: Mapping[str, Any]) -> None:
+    """Refuse what shows a plan where there is none to be shown."""
+    if given["overwrite_attachments"] and not given["attachments"]:
+        raise click.UsageError("--overwrite-attachments goes with --attachments.")
+    if given["report_file"] and (not given["dry_run"] or given["since"] or given["match"]):
+        raise click.UsageError("--report goes with --dry-run, and without --since and --match.")
+    if given["rows"] and not given["dry_run"]:
+        raise click.UsageError("--rows goes with --dry-run, or with --verify-only.")
 
 
 def _require_sense(
