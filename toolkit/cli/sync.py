@@ -115,7 +115,8 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     type=click.IntRange(0),
     default=0,
     metavar="N",
-    help="With --dry-run: show up to so many rows of each table that would be inserted, updated (old → new) and deleted.",
+    help="With --dry-run: show up to so many rows of each table that would be inserted, updated (old → new) and "
+    "deleted.",
 )
 @click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
 @transfer_options
