@@ -50,6 +50,7 @@ _COMMANDS = {
     "demo": ("toolkit.cli.demo", "demo"),
     "diff": ("toolkit.cli.diff", "diff"),
     "dump-data": ("toolkit.cli.dump", "dump_data"),
+    "help": ("toolkit.cli.help", "help_"),
     "init": ("toolkit.cli.init", "init"),
     "inspect": ("toolkit.cli.inspect", "inspect"),
     "load-data": ("toolkit.cli.load", "load_data"),
@@ -117,7 +118,8 @@ def toolkit(ctx: click.Context, application: str | None, metadata: str | None, e
     """Move tables between SQLite, PostgreSQL and DuckDB: exact values, a plan before, a proof after."""
     from toolkit.config import load_config
 
-    if not ctx.resilient_parsing:
+    # Help is there also where settings are wrong.
+    if not ctx.resilient_parsing and ctx.invoked_subcommand != "help":
         if env_file is not None:
             _set_variables(env_file)
         ctx.obj = load_config(metadata=metadata, application=application)

@@ -40,6 +40,15 @@ def say_row(line: str) -> None:
     _echo(printable(line))
 
 
+def show_pages(text: str) -> None:
+    """A long text: on a terminal by its pager, whose keys are known to whoever reads manuals."""
+    pages = "\n".join(map(shown, text.split("\n")))
+    if sys.stdout.isatty():
+        click.echo_via_pager(pages)
+    else:
+        click.echo(pages)
+
+
 def say_all(text: str) -> None:
     """Several lines on stderr, where the breaks are meant: a traceback, or how a command is used."""
     for line in without_secrets(text).rstrip("\n").split("\n"):
