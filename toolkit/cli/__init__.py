@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import click
 
+from toolkit.cli.completion import answer_shells
 from toolkit.cli.options import Commands, with_examples
 from toolkit.cli.output import (
     flush_results,
@@ -166,6 +167,7 @@ def as_process(command: Callable[[], int]) -> int:
 
 def run(arguments: list[str]) -> int:
     """Run the command line; the exit code. Errors go to stderr as a fact and what to do next."""
+    answer_shells()
     return guarded(lambda: toolkit.main(arguments, prog_name="toolkit", standalone_mode=False), arguments)
 
 

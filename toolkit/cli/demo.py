@@ -14,8 +14,8 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli.bundled import bundled
 from toolkit.config import load_config
+from toolkit.config.bundled import bundled
 from toolkit.errors import EXIT_DIFFERENT
 
 _SETTINGS = """metadata = "toolkit.models.todo:metadata"

@@ -72,13 +72,7 @@ def _shown(block: list[str], width: int) -> Iterator[str]:
     elif first.startswith("|"):
         yield from _table(block, width)
     elif text := _plain(" ".join(line.strip() for line in block)):
-        yield from broken(text, width) if _ITEM.match(text) else _paragraph(text, width)
-
-
-def _paragraph(text: str, width: int) -> Iterator[str]:
-    # What follows the first line of an item is indented, of a paragraph it is not.
-    lines = list(broken(text, width + 2))
-    yield from (line.removeprefix("  ") for line in lines)
+        yield from broken(text, width, 2 if _ITEM.match(text) else 0)
 
 
 def _table(block: list[str], width: int) -> Iterator[str]:

@@ -33,8 +33,18 @@ TOPICS: dict[str, tuple[str, str]] = {
 }
 
 
+def _offered(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell offers: topics and commands, then the commands of a group."""
+    words = ctx.params.get("topic") or ()
+    group = ctx.parent and ctx.parent.command
+    for word in words:
+        group = group.get_command(ctx, word) if isinstance(group, click.Group) else None
+    names = group.list_commands(ctx) if isinstance(group, click.Group) else []
+    return sorted({name for name in [*names, *([] if words else TOPICS)] if name.startswith(incomplete)})
+
+
 @click.command("help")
-@click.argument("topic", nargs=-1, metavar="[TOPIC|COMMAND]...")
+@click.argument("topic", nargs=-1, metavar="[TOPIC|COMMAND]...", shell_complete=_offered)
 @click.pass_context
 def help_(ctx: click.Context, topic: tuple[str, ...]) -> None:
     """Show the guide of a topic, or the help of a command.
@@ -85,9 +95,9 @@ def _guide(topic: str) -> str | None:
     """A topic's section of the README, as text; None if there is no such topic."""
     if topic not in TOPICS:
         return None
-    from toolkit.cli.bundled import bundled
     from toolkit.cli.guides import as_text, section
     from toolkit.cli.output import width_of_results
+    from toolkit.config.bundled import bundled
 
     readme = bundled("README.md").read_text(encoding="utf-8")
     return as_text(section(readme, TOPICS[topic][0]), min(width_of_results() or _WIDEST, _WIDEST))

@@ -20,15 +20,17 @@ def columns_of(text: str) -> int:
     )
 
 
-def broken(line: str, width: int) -> Iterator[str]:
-    """A line as lines of that width, broken between words, what follows the first indented beneath it.
+def broken(line: str, width: int, under: int | None = None) -> Iterator[str]:
+    """A line as lines of that width, broken between words, what follows the first indented beneath it (or `under`).
 
     A word that is wider than the terminal has a line of its own, which the terminal itself breaks: it can be copied.
     """
     if columns_of(line) <= width:
         yield line
         return
-    indent = " " * (len(_ERROR) if line.startswith(_ERROR) else len(line) - len(line.lstrip(" ")) + 2)
+    if under is None:
+        under = len(_ERROR) if line.startswith(_ERROR) else len(line) - len(line.lstrip(" ")) + 2
+    indent = " " * under
     now, used = "", 0
     for gap, word in re.findall(r"( *)([^ ]+)", line):
         taken = columns_of(word)

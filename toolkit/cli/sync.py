@@ -13,6 +13,7 @@ import click
 from toolkit.cli.diff import compare, write_plan
 from toolkit.cli.options import (
     DATABASE,
+    DIRECTORY,
     TABLES,
     attachments_option,
     convert_option,
@@ -99,7 +100,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 )
 @click.option(
     "--rejects",
-    metavar="DIR",
+    **DIRECTORY,
     help="Leave out rows that cannot be written, and those that depend on them, and put them into this "
     "directory as fixtures, each with the reason; the exit code is then 3.",
 )
