@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from tests.operations.processes import toolkit as start
 from tests.readme_inspect import inspect_example
+from tests.readme_pictures import PICTURES, pictures, text_of, write_pictures
 from tests.readme_types import types_tables
 from toolkit.cli import toolkit
 from toolkit.cli.examples import EXAMPLES
@@ -88,6 +89,16 @@ def test_the_example_of_inspect_is_what_it_tells() -> None:
     assert shown == inspect_example(), "run: python -m tests.test_readme"
 
 
+def test_the_pictures_show_what_the_commands_print_and_load_nothing() -> None:
+    text = README.read_text(encoding="utf-8")
+    for name, picture in pictures().items():
+        file = PICTURES / f"{name}.svg"
+        assert f"({file.relative_to(ROOT)})" in text
+        stored = file.read_text(encoding="utf-8")
+        assert text_of(stored) == text_of(picture), "run: python -m tests.test_readme"
+        assert not re.search(r"@font-face|@import|href|https?:(?!//www.w3.org/2000/svg\")", stored)
+
+
 def shell_blocks() -> list[str]:
     """The README's examples that are marked to be run, one block each."""
     return re.findall(r"```bash run\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -154,3 +165,4 @@ if __name__ == "__main__":
     ):
         content = f"{content.partition(begin)[0]}{begin}{part}{end}{content.partition(end)[2]}"
     README.write_text(content, encoding="utf-8")
+    write_pictures()

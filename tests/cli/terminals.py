@@ -15,17 +15,22 @@ from tests.operations.processes import _CONTEXT
 
 
 def in_terminal(project: Path, *arguments: str, columns: int, answer: str = "") -> tuple[int, list[str]]:
-    """Run a command where stdin, stdout and stderr are one terminal; its exit code, and the lines that it printed."""
+    """Run a command where stdin, stdout and stderr are one terminal; its exit code, and the lines that it printed.
+
+    `answer` is what a question gets.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     process = _CONTEXT.Process(target=_run, args=(project, os.ttyname(theirs), arguments))
     process.start()
-    os.write(ours, answer.encode())
-    written = b""
+    written, is_answered = b"", not answer
     while True:
         ready, _, _ = select.select([ours], [], [], 0.05)
         if ready:
             written += os.read(ours, 65_536)
+            if not is_answered and written.endswith(b"[y/N]: "):
+                os.write(ours, f"{answer}\n".encode())
+                is_answered = True
         elif not process.is_alive():
             break
     process.join()

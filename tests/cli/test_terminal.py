@@ -45,7 +45,7 @@ def test_no_line_of_a_command_is_wider_than_the_terminal(pair: Path, columns: in
         (["status", "sqlite:///a.db", "sqlite:///nowhere.db"], 3),
         (["sync", *BOTH, "--where", "nothing:id = 1"], 2),
     ):
-        exit_code, lines = in_terminal(pair, *arguments, "-q", columns=columns, answer="n\n")
+        exit_code, lines = in_terminal(pair, *arguments, "-q", columns=columns, answer="n")
         assert exit_code == code, lines
         assert any(len(line) > columns // 2 for line in lines), "nothing to be seen"
         require_width(lines, columns)
@@ -59,7 +59,7 @@ def test_tables_without_changes_have_one_line_on_a_terminal_and_each_its_own_els
         piped = capsys.readouterr().out.splitlines()
         assert [line.split()[0] for line in piped if line.split()[0] in TABLES] == list(TABLES)
         if command[-1] == "--dry-run" or command[0] == "diff":
-            _, lines = in_terminal(pair, *command, "-q", columns=80, answer="n\n")
+            _, lines = in_terminal(pair, *command, "-q", columns=80, answer="n")
             folded = "6 tables without changes: invoice_of_customer, note, organisation_unit, price, …"
             assert folded in lines
             assert [line for line in lines if line.startswith(TABLES)] == [
