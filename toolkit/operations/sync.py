@@ -108,9 +108,8 @@ def sync(
     columns that only the target has, `rename` the target's name of a `TABLE` or `TABLE.COLUMN` of the models. `convert`
     says as `TABLE.COLUMN:HOW` how values of the source become the model's. `since` limits the sync to rows changed
     since the last one that was given a `since`. `attachments` is the store that the target's rows find their files in,
-    or one for each backend that they name (`""`: for all others). `rejects` is a directory, or an object store's URL,
-    for rows that cannot be written, and those that depend on them: without, there must be none. A dry run shows up to
-    so many `rows` of each table that would be inserted, updated and deleted, personal data masked unless `show_pii`.
+    or one for each backend that they name (`""`: for others). `rejects` is a directory, or an object store's URL, for
+    rows that cannot be written, and for those that depend on them. A dry run shows `rows` of each kind and table.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
@@ -130,13 +129,12 @@ def sync(
         converted.require_unasked(specs, since.column if since else None)
         if since is not None:
             require_column(since, specs)
-        matched = matches({spec.name: spec for spec in specs}, match or {})
         return _Sync(
             chosen,
             *databases,
             specs,
             elsewhere,
-            elsewhere.columns(matched),
+            elsewhere.columns(matches({spec.name: spec for spec in specs}, match or {})),
             values_to_set(elsewhere.specs, elsewhere.places(set_values or {})),
             since,
             options,
