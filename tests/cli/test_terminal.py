@@ -105,6 +105,17 @@ def test_rows_of_a_table_without_a_key_are_those_that_come_and_go(
     assert "  + (a row without a key)\n      n: 1\n  - (a row without a key)\n      n: 3\n" in shown
 
 
+def test_the_columns_of_a_table_are_closer_on_a_narrow_terminal_and_the_last_is_broken_beneath_its_head(
+    pair: Path,
+) -> None:
+    _, lines = in_terminal(pair, "inspect", "sqlite:///a.db", "account", "--for", "duckdb", "-q", columns=52)
+    require_width(lines, 52)
+    head = next(line for line in lines if line.startswith("  column"))
+    email = next(n for n, line in enumerate(lines) if line.startswith("  email"))
+    assert "duckdb  NULL stored" in head
+    assert lines[email + 1].startswith(" " * head.index("stored"))
+
+
 def test_rows_need_a_dry_run_or_a_comparison(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["sync", *BOTH, "--rows", "1"]) == 2
     assert "--rows goes with --dry-run" in capsys.readouterr().err

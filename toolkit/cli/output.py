@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def say(line: object = "", *, err: bool = False) -> None:
-    """A line of text."""
-    _echo(shown(str(line)), err=err)
+def say(line: object = "", *, err: bool = False, under: int | None = None) -> None:
+    """A line of text; what of it does not fit into a terminal's stands `under` that column."""
+    _echo(shown(str(line)), err=err, under=under)
 
 
 def say_row(line: str) -> None:
@@ -229,14 +229,14 @@ def _say_error(error: BaseException | None) -> None:
         say_all("".join(traceback.format_exception(error)))
 
 
-def _echo(line: str, *, err: bool = False) -> None:
+def _echo(line: str, *, err: bool = False, under: int | None = None) -> None:
     """Print what was made ready, in lines as wide as the terminal, with escapes for signs that its encoding lacks."""
     stream = sys.stderr if err else sys.stdout
     encoding = _encoding(stream)
     ready = line.encode(encoding, "backslashreplace").decode(encoding)
     # Nothing that is done hangs on whether somebody can be told of it.
     with suppress(OSError, ValueError) if err else nullcontext():
-        for part in broken(ready, get_terminal_size().columns) if stream.isatty() else (ready,):
+        for part in broken(ready, get_terminal_size().columns, under) if stream.isatty() else (ready,):
             click.echo(part, err=err)
 
 

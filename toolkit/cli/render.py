@@ -24,6 +24,7 @@ T = TypeVar("T", "TableResult", "TableDiff")
 _NAMED = 20
 # So many tables without changes have one line together: a single one has no more to say there than in its own.
 _FOLDED = 2
+_ROOM = 12
 _SAME = "same"
 
 
@@ -45,12 +46,17 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     shown = [[f"{cell:,}" if isinstance(cell, int) else printable(str(cell)) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [list(head), *shown]) for column in range(len(head))]
     numbers = [any(isinstance(row[column], int) for row in rows) for column in range(len(head))]
+    room = width_of_results() or sys.maxsize
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= room else " "
+    before = sum(widths[:-1]) + len(gap) * (len(widths) - 1)
+    # Of a last column that has some room, the words stand beneath each other.
+    last = before if before + _ROOM <= room else None
     for line in [list(head), *shown] if rows else []:
         cells = [
             f"{cell:>{width}}" if number else f"{cell:{width}}"
             for cell, width, number in zip(line, widths, numbers, strict=True)
         ]
-        say("  ".join(cells).rstrip())
+        say(gap.join(cells).rstrip(), under=last)
 
 
 def show_transfer(result: SyncResult) -> None:

@@ -43,6 +43,8 @@ def planned_with_rows(
     """Plans as the results that they would have, with the sample's rows."""
     if sample is None or names is None:
         return tuple(map(planned, plans))
+    # Of an attempt that is made again without rows that are rejected, nothing is shown.
+    sample.masking.hidden.clear()
     shown = ShownRows(source, target, names, sample.masking)
     return tuple(planned(each, _rows(each, shown, sample.rows)) for each in plans)
 
