@@ -118,7 +118,7 @@ def test_the_columns_of_a_table_are_closer_on_a_narrow_terminal_and_the_last_is_
 
 def test_rows_need_a_dry_run_or_a_comparison(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["sync", *BOTH, "--rows", "1"]) == 2
-    assert "--rows goes with --dry-run" in capsys.readouterr().err
+    assert "--rows needs --dry-run" in capsys.readouterr().err
     assert run(["sync", *BOTH, "--verify-only", "--rows", "1"]) == 3
     assert "  + id=1\n" in capsys.readouterr().out
 

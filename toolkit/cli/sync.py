@@ -232,7 +232,7 @@ def _require_dry_run(given: Mapping[str, Any]) -> None:
     if given["report_file"] and (not given["dry_run"] or given["since"] or given["match"]):
         raise click.UsageError("--report goes with --dry-run, and without --since and --match.")
     if given["rows"] and not given["dry_run"]:
-        raise click.UsageError("--rows goes with --dry-run, or with --verify-only.")
+        raise click.UsageError("--rows needs --dry-run or --verify-only.")
 
 
 def _require_sense(
