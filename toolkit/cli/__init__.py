@@ -17,7 +17,6 @@ from typing import Any, Self
 
 import click
 
-from toolkit.cli.completion import answer_shells
 from toolkit.cli.options import Commands, with_examples
 from toolkit.cli.output import (
     flush_results,
@@ -59,6 +58,8 @@ _COMMANDS = {
     "status": ("toolkit.cli.status", "status"),
     "sync": ("toolkit.cli.sync", "sync"),
 }
+# A shell asks by this variable for what may stand in a line.
+ASKED_BY = "_TOOLKIT_COMPLETE"
 _OTHER_TABLES = (
     "These are tables of the bundled todo schema. For those of the databases: --reflect; of your models: --metadata "
     "MODULE:ATTR, or `metadata` in pyproject.toml; for these: toolkit database upgrade."
@@ -167,7 +168,10 @@ def as_process(command: Callable[[], int]) -> int:
 
 def run(arguments: list[str]) -> int:
     """Run the command line; the exit code. Errors go to stderr as a fact and what to do next."""
-    answer_shells()
+    if ASKED_BY in os.environ:
+        from toolkit.cli.completion import answer_shells
+
+        answer_shells()
     return guarded(lambda: toolkit.main(arguments, prog_name="toolkit", standalone_mode=False), arguments)
 
 

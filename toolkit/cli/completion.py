@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from click.shell_completion import (
@@ -13,9 +12,6 @@ from click.shell_completion import (
     ZshComplete,
     add_completion_class,
 )
-
-ASKED_BY = "_TOOLKIT_COMPLETE"
-"""The variable by which a shell asks."""
 
 
 class _SplitsAtEquals(BashComplete):
@@ -45,7 +41,6 @@ class _Fish(_Whole, FishComplete):
 
 
 def answer_shells() -> None:
-    """Have shells answered so, if one asks."""
-    if ASKED_BY in os.environ:
-        for name, answers in (("bash", _SplitsAtEquals), ("zsh", _Zsh), ("fish", _Fish)):
-            add_completion_class(answers, name)
+    """Have shells answered so."""
+    for name, answers in (("bash", _SplitsAtEquals), ("zsh", _Zsh), ("fish", _Fish)):
+        add_completion_class(answers, name)
