@@ -97,7 +97,11 @@ class ToolkitCommands(Commands):
             raise
 
 
-@click.group(cls=ToolkitCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=ToolkitCommands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Guides, such as those of values and of safety: toolkit help. Completion in a shell: toolkit help completion.",
+)
 @click.option(
     "--config",
     "application",

@@ -73,12 +73,17 @@ def _overview(ctx: click.Context) -> str:
     assert isinstance(ctx.command, click.Group)
     width = max(map(len, TOPICS))
     topics = [f"  {name:{width}}  {about}" for name, (_, about) in TOPICS.items()]
-    commands = ctx.command.list_commands(ctx)
+    commands = [f"  {name:{width}}  {_about(ctx, name)}" for name in ctx.command.list_commands(ctx) if name != "help"]
     own = f"{ctx.command_path} help"
     return "\n".join(
-        [f"Guides, shown by `{own} TOPIC`:", *topics, "", f"Commands, shown by `{own} COMMAND`:"]
-        + [f"  {name}" for name in commands if name != "help"]
+        [f"Guides, shown by `{own} TOPIC`:", *topics, "", f"Commands, shown by `{own} COMMAND`:", *commands]
     )
+
+
+def _about(ctx: click.Context, name: str) -> str:
+    assert isinstance(ctx.command, click.Group)
+    command = ctx.command.get_command(ctx, name)
+    return "" if command is None else command.get_short_help_str(80).rstrip(".")
 
 
 def _command_help(ctx: click.Context, words: tuple[str, ...]) -> str | None:

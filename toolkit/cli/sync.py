@@ -117,7 +117,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     default=0,
     metavar="N",
     help="With --dry-run: show up to so many rows of each table that would be inserted, updated (old → new) and "
-    "deleted.",
+    "deleted. Personal data is masked unless --show-pii.",
 )
 @click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
 @transfer_options
