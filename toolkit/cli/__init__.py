@@ -100,7 +100,7 @@ class ToolkitCommands(Commands):
 @click.group(
     cls=ToolkitCommands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Guides, such as those of values and of safety: toolkit help. Completion in a shell: toolkit help completion.",
+    epilog="Guides to values, safety and more: toolkit help. Completion in a shell: toolkit help completion.",
 )
 @click.option(
     "--config",
