@@ -160,10 +160,7 @@ def sync(
     in their store are refused.
     """
     if verify_only:
-        writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
-        others = (attachments, overwrite_attachments, hold_triggers, set_values, rejects)
-        if writing or any(others):
-            raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
+        _require_comparison(ctx.params)
         which |= {"where_source": where_source, "rows": rows, "show_pii": show_pii}
         return compare(ctx.obj, source, target, tables, as_json=as_json, **which)
     from toolkit.cli.progress import progress_on_stderr
@@ -223,6 +220,27 @@ def _finish(config: Config, result: SyncResult, *, as_json: bool) -> int:
     report(result, show_sync, as_json=as_json, done=done)
     has_problems = result.attachments is not None and result.attachments.problems
     return EXIT_DIFFERENT if has_problems or result.rejected else 0
+
+
+# What has to do with writing.
+_WRITING = (
+    "delete",
+    "soft_delete",
+    "max_delete",
+    "dry_run",
+    "no_verify",
+    "commit_every",
+    "since",
+    "match",
+    "set_values",
+)
+_WRITING_TOO = ("attachments", "overwrite_attachments", "hold_triggers", "rejects")
+
+
+def _require_comparison(given: Mapping[str, Any]) -> None:
+    """Refuse what a comparison has no use for."""
+    if any(given[name] for name in (*_WRITING, *_WRITING_TOO)):
+        raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
 
 
 def _require_dry_run(given: Mapping[str, Any]) -> None:
