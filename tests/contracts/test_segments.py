@@ -127,5 +127,5 @@ def test_equal_tables_move_less_than_a_byte_a_row_and_scattered_changes_little_m
                 moved.append(proxy.passed)
             assert found.changed.num_rows == (4 if theirs is changed else 0)
     assert moved[1] - moved[0] < 35_000
-    # Of two segments for each changed row, as it was and as it is, the keys and digests of 40 rows; and two queries more.
+    # Of two segments for each changed row (as it was, as it is), 40 keys and digests; and two queries more.
     assert moved[2] - moved[1] < 2 * 4 * 40 * 45 + 4_000
