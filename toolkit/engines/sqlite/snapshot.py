@@ -7,6 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from toolkit.compute.scratch import scratch_directory
+from toolkit.core.digest import TableDigest
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import TableSpec
 from toolkit.core.workers import both
@@ -146,6 +148,12 @@ class SqliteSnapshot(DatabaseConnection):
         """Read one snapshot, and let others write, until `begin_writing`; no other toolkit writes meanwhile."""
         self.write, self._looks = False, True
         self._begin_again()
+
+    def digest_of(self, file: Path, spec: TableSpec) -> TableDigest:
+        """The digest of the rows of a table in another file, which nobody writes to, so that ADBC may read it."""
+        with type(self)(self.database.at(f"sqlite:///{file}")) as other:
+            other.read_alone()
+            return other.repository(replace(spec, conditions=())).stored_digest()
 
     def read_alone(self) -> None:
         """Read the file itself, and by ADBC, although it has no log: nobody writes to it."""

@@ -14,10 +14,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -33,7 +32,8 @@ from toolkit.engines.sqlite.declared import Family, declared
 from toolkit.errors import TemporaryFilesError, ToolkitError
 
 if TYPE_CHECKING:
-    from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+    from toolkit.engines.catalogue import TableFacts
+    from toolkit.engines.sqlite.adapters import SqliteCodec
 
 # So many rows are copied by a statement, which hears no Ctrl-C: a third of a second.
 _COPIED_ROWS = 131_072
@@ -52,10 +52,30 @@ _OF_ONE_CLASS = INTEGER_KINDS | {Kind.TEXT, Kind.UUID, Kind.BYTES, Kind.BOOL, Ki
 _FULL = ("disk is full", "disk I/O error")
 
 
+class Writing(Protocol):
+    """The connection of a transaction that writes."""
+
+    codec: ClassVar[SqliteCodec]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def driver(self) -> sqlite3.Connection:
+        """The driver's own connection."""
+
+    def facts(self, spec: TableSpec) -> TableFacts | None:
+        """What the catalogue says of a table."""
+
+    def digest_of(self, file: Path, spec: TableSpec) -> TableDigest:
+        """The digest of the rows of a table in another file, which nobody writes to."""
+
+
 class Stage:
     """The rows of one table, attached to the transaction that writes it."""
 
-    def __init__(self, connection: SqliteSnapshot, spec: TableSpec, schema: str, file: Path) -> None:
+    def __init__(self, connection: Writing, spec: TableSpec, schema: str, file: Path) -> None:
         self._connection, self._spec, self._file = connection, spec, file
         self.schema = schema
         """What it is attached as."""
@@ -191,17 +211,15 @@ class Stage:
         return pa.record_batch(arrays, names=[f"p{number}" for number in range(len(arrays))])
 
     def _take_digest(self) -> None:
-        database = self._connection.database.at(f"sqlite:///{self._file}")
         # What cannot be read from here is read from the target, which says why.
-        with suppress(ToolkitError), type(self._connection)(database) as reading:
-            reading.read_alone()
-            self._digest = reading.repository(replace(self._spec, conditions=())).stored_digest()
+        with suppress(ToolkitError):
+            self._digest = self._connection.digest_of(self._file, self._spec)
 
 
 class Stages:
     """Those of one transaction."""
 
-    def __init__(self, connection: SqliteSnapshot) -> None:
+    def __init__(self, connection: Writing) -> None:
         self._connection = connection
         self._found: dict[str, Stage] = {}
         self._folder: Path | None = None
