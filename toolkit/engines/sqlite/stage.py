@@ -28,6 +28,7 @@ from toolkit.core.digest import TableDigest
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.core.workers import Worker
+from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.sqlite.declared import Family, declared
 from toolkit.errors import TemporaryFilesError, ToolkitError
 
@@ -76,7 +77,9 @@ class Stage:
     """The rows of one table, attached to the transaction that writes it."""
 
     def __init__(self, connection: Writing, spec: TableSpec, schema: str, file: Path) -> None:
-        self._connection, self._spec, self._file = connection, spec, file
+        self._connection, self._spec = connection, spec
+        self.file = file
+        """Where they are; removed when the transaction ends."""
         self.schema = schema
         """What it is attached as."""
         self.rows = 0
@@ -110,7 +113,7 @@ class Stage:
             "BEGIN",
         )
         with (
-            adbc_driver_sqlite.dbapi.connect(self._file.as_uri(), autocommit=True) as adbc,
+            adbc_driver_sqlite.dbapi.connect(self.file.as_uri(), autocommit=True) as adbc,
             adbc.cursor() as cursor,
         ):
             try:
@@ -125,9 +128,9 @@ class Stage:
                 cursor.fetchall()
             except adbc_driver_manager.Error as error:
                 if any(sign in str(error) for sign in _FULL):
-                    raise TemporaryFilesError(str(self._file.parent), str(error).partition("\n")[0]) from error
+                    raise TemporaryFilesError(str(self.file.parent), str(error).partition("\n")[0]) from error
                 raise
-        self._connection.driver.execute(f"ATTACH ? AS {self.schema}", [str(self._file)])
+        self._connection.driver.execute(f"ATTACH ? AS {self.schema}", [str(self.file)])
 
     def digest(self) -> TableDigest | None:
         """The digest of its rows as they are stored, once it is taken; None if they cannot be read."""
@@ -212,8 +215,8 @@ class Stage:
 
     def _take_digest(self) -> None:
         # What cannot be read from here is read from the target, which says why.
-        with suppress(ToolkitError):
-            self._digest = self._connection.digest_of(self._file, self._spec)
+        with suppress(ToolkitError, *MISFITS):
+            self._digest = self._connection.digest_of(self.file, self._spec)
 
 
 class Stages:
