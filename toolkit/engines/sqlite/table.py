@@ -234,6 +234,8 @@ class SqliteRepository(TableRepository):
     def _load_by(self, stage: Stage, batches: Iterable[pa.RecordBatch]) -> None:
         dropped = self._drop_indexes()
         stage.fill(self._sorted(batches))
+        # Arrow would keep what the batches took, beside the pages that SQLite takes now.
+        pa.default_memory_pool().release_unused()
         stage.begin_digest()
         storage = self.connection.codec.storage_table(self.spec)
         names = self.spec.column_names
