@@ -103,6 +103,19 @@ def test_what_changes_behind_the_stage_is_read_from_the_table(alone: Config, cha
             assert repository.stored_digest() == read(repository) != before
 
 
+@pytest.mark.parametrize("type_", ["ANY", "TEXT"])
+def test_what_a_strict_table_keeps_as_it_is_the_stage_does_not_change(alone: Config, type_: str) -> None:
+    table = f"CREATE TABLE {{}} (id BLOB PRIMARY KEY, label {type_}, amount {type_.replace('TEXT', 'REAL')}) STRICT"
+    with connect(made(alone, table), write=True) as connection:
+        batch = rows(FIRST).set_column(1, "label", pa.array(["5", "05", "5.0"]))
+        batch = batch.set_column(2, "amount", pa.array([1.0, 2.0, 0.5]))
+        repository = connection.repository(FIRST)
+        repository.load([batch], MANY)
+        held = connection.sqlalchemy.exec_driver_sql("SELECT label, typeof(label) FROM first ORDER BY id").all()
+        assert [tuple(row) for row in held] == [("05", "text"), ("5", "text"), ("5.0", "text")]
+        assert stage_of(connection, FIRST).equals("first")
+
+
 def test_one_and_a_double_of_one_are_told_apart_where_they_stand_for_two_values(alone: Config) -> None:
     with connect(made(alone, TABLES["no affinity"]), write=True) as connection:
         loaded(connection, FIRST)

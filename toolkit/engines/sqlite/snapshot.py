@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -161,9 +161,12 @@ class SqliteSnapshot(DatabaseConnection):
         with self.translated():
             self._begin_reader(self._file)
 
-    def new_stage(self, spec: TableSpec) -> Stage | None:
-        """Where rows wait that are to fill a table; None where they cannot, as the transaction is somebody else's."""
-        return None if self.is_guest else self._stages.new(spec)
+    def new_stage(self, spec: TableSpec, types: Mapping[str, str]) -> Stage | None:
+        """Where rows wait that are to fill a table, whose columns have these types; None where none is to be had.
+
+        In a transaction of somebody else's nobody would say when it is to be removed.
+        """
+        return None if self.is_guest else self._stages.new(spec, types)
 
     def stage_of(self, spec: TableSpec) -> Stage | None:
         """That by which just these columns of a table were filled in this transaction."""

@@ -12,7 +12,8 @@ stage was taken by ADBC's reader beside it: what is equal to it has its digest.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import chain, count
 from pathlib import Path
@@ -33,7 +34,6 @@ from toolkit.engines.sqlite.declared import Family, declared
 from toolkit.errors import TemporaryFilesError, ToolkitError
 
 if TYPE_CHECKING:
-    from toolkit.engines.catalogue import TableFacts
     from toolkit.engines.sqlite.adapters import SqliteCodec
 
 # So many rows are copied by a statement, which hears no Ctrl-C: a third of a second.
@@ -66,9 +66,6 @@ class Writing(Protocol):
     def driver(self) -> sqlite3.Connection:
         """The driver's own connection."""
 
-    def facts(self, spec: TableSpec) -> TableFacts | None:
-        """What the catalogue says of a table."""
-
     def digest_of(self, file: Path, spec: TableSpec) -> TableDigest:
         """The digest of the rows of a table in another file, which nobody writes to."""
 
@@ -76,8 +73,8 @@ class Writing(Protocol):
 class Stage:
     """The rows of one table, attached to the transaction that writes it."""
 
-    def __init__(self, connection: Writing, spec: TableSpec, schema: str, file: Path) -> None:
-        self._connection, self._spec = connection, spec
+    def __init__(self, connection: Writing, spec: TableSpec, types: Mapping[str, str], schema: str, file: Path) -> None:
+        self._connection, self._spec, self._types = connection, spec, types
         self.file = file
         """Where they are; removed when the transaction ends."""
         self.schema = schema
@@ -128,7 +125,8 @@ class Stage:
                 cursor.fetchall()
             except adbc_driver_manager.Error as error:
                 if any(sign in str(error) for sign in _FULL):
-                    raise TemporaryFilesError(str(self.file.parent), str(error).partition("\n")[0]) from error
+                    reason = str(error).partition("\n")[0].removeprefix("INTERNAL: ")
+                    raise TemporaryFilesError(tempfile.gettempdir(), reason) from error
                 raise
         self._connection.driver.execute(f"ATTACH ? AS {self.schema}", [str(self.file)])
 
@@ -181,20 +179,14 @@ class Stage:
         return self._spec.column_names
 
     @property
-    def _types(self) -> dict[str, str]:
-        facts = self._connection.facts(self._spec)
-        return {} if facts is None else {name: column.type for name, column in facts.columns.items()}
-
-    @property
     def _is_numbered(self) -> bool:
         """Whether the key is the number that SQLite gives a row."""
-        return len(self._spec.key) == 1 and self._types.get(self._spec.key[0], "").upper() == "INTEGER"
+        return len(self._spec.key) == 1 and self._types[self._spec.key[0]].upper() == "INTEGER"
 
     def _definitions(self) -> Iterator[str]:
         """The columns, with what SQLite makes of values in those of the target."""
-        types = self._types
         for name in self.columns:
-            affinity = declared(types[name]).affinity if name in types else Family.ANY
+            affinity = declared(self._types[name]).affinity
             yield f"{_quoted(name)} {_AFFINITIES[affinity]}"
 
     def _statement(self) -> str:
@@ -228,15 +220,15 @@ class Stages:
         self._folder: Path | None = None
         self._open = ExitStack()
 
-    def new(self, spec: TableSpec) -> Stage | None:
+    def new(self, spec: TableSpec, types: Mapping[str, str]) -> Stage | None:
         """An empty one; None if there is no room for any more."""
         number = len(self._found)
-        if number == _MOST or spec.name in self._found:
+        if number == _MOST or spec.name in self._found or not types.keys() >= {*spec.column_names}:
             return None
         if self._folder is None:
             self._folder = self._open.enter_context(scratch_directory())
         schema = f"toolkit_stage_{number}"
-        self._found[spec.name] = Stage(self._connection, spec, schema, self._folder / f"{number}.sqlite3")
+        self._found[spec.name] = Stage(self._connection, spec, types, schema, self._folder / f"{number}.sqlite3")
         return self._found[spec.name]
 
     def of(self, spec: TableSpec) -> Stage | None:

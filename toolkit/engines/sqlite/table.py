@@ -58,10 +58,7 @@ class SqliteRepository(TableRepository):
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """Columns that may hold what the Arrow reader would change: numbers among bytes, doubles among texts."""
-        facts = self.connection.facts(self.spec)
-        declared = {} if facts is None else {name: column.type for name, column in facts.columns.items()}
-        if _ANY in declared.values() and is_strict(self.connection, self.spec):
-            declared = {name: "" if type_ == _ANY else type_ for name, type_ in declared.items()}
+        declared = self._declared_types()
         adapter = self.connection.codec.adapter
         found: dict[str, LossyCast] = {}
         for column in self.spec.columns:
@@ -73,6 +70,14 @@ class SqliteRepository(TableRepository):
             if conditions:
                 found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions))
         return found
+
+    def _declared_types(self) -> dict[str, str]:
+        """The words of each column's type; none where they make nothing of values."""
+        facts = self.connection.facts(self.spec)
+        declared = {} if facts is None else {name: column.type for name, column in facts.columns.items()}
+        if _ANY in declared.values() and is_strict(self.connection, self.spec):
+            return {name: "" if type_ == _ANY else type_ for name, type_ in declared.items()}
+        return declared
 
     def _beside_texts(self, value: str) -> str:
         """The condition of bytes in a column of bytes that has texts, too: as text, the two could not be told apart."""
@@ -219,7 +224,7 @@ class SqliteRepository(TableRepository):
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
         """Fill an empty table: many rows by way of a stage; its plain indexes are built afterwards."""
-        stage = self.connection.new_stage(self.spec) if rows > self.staged_rows else None
+        stage = self.connection.new_stage(self.spec, self._declared_types()) if rows > self.staged_rows else None
         if stage is None:
             return self.upsert_many(batches)
         try:
