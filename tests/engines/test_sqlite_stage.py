@@ -79,6 +79,16 @@ def test_the_digest_of_the_stage_is_that_of_the_table(alone: Config, table: str,
         assert repository.stored_digest() == read(repository)
 
 
+def test_what_is_kept_as_bytes_of_its_text_is_read_from_a_file_of_utf_16(alone: Config) -> None:
+    database = made(alone, PLAIN, "UTF-16le")
+    with connect(database, write=True) as connection:
+        loaded(connection, FIRST)
+        connection.commit()
+    with connect(database) as connection:
+        amounts = pa.Table.from_batches(connection.repository(FIRST).read()).column("amount").to_pylist()
+        assert sorted(map(str, amounts)) == ["-0.0", "0.5", "1.0"]
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -328,12 +328,16 @@ class SqliteSnapshot(DatabaseConnection):
                 self._begin_reader(self._file)
                 if watch.execute("PRAGMA data_version").fetchall() == before:
                     return
-                self.reader.rollback()
+                if self.reader is not None:
+                    self.reader.rollback()
         raise DatabaseUnavailableError(
             self.name, f"{self._file} is written to without a pause", "Run again when it is quieter."
         )
 
     def _begin_reader(self, file: Path) -> None:
+        # In a file of UTF-16 SQLite itself takes bytes for that, and what is kept as bytes of its text is in ASCII.
+        if self.driver.execute("PRAGMA encoding").fetchone() != ("UTF-8",):
+            return
         if self.reader is None:
             import adbc_driver_sqlite.dbapi
 
