@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,18 @@ class ConfigurationError(ToolkitError):
     """A setting, a URL or a metadata reference that cannot be used."""
 
     exit_code = EXIT_USAGE
+
+
+class EngineOptionError(ConfigurationError):
+    """An option of an application's engine decides which rows are reached, and cannot be taken over."""
+
+    def __init__(self, database: str, what: str, hint: str = "") -> None:
+        self.database = database
+        variable = f"TOOLKIT_{re.sub(r'[^A-Za-z0-9_]', '_', database).upper()}_URL"
+        super().__init__(
+            f"The application's engine of database {database!r} {what}.",
+            f"Set {variable} to a URL by which the same tables are reached{f', {hint}' if hint else ''}.",
+        )
 
 
 class UnknownNameError(ToolkitError):

@@ -22,6 +22,20 @@ class Sqlite(FileEngine):
     title = "SQLite"
     has_async_driver = True
     begins_with = "BEGIN"
+    # `uri` is of no effect: SQLAlchemy gives the driver a path from the root, unless the URL itself says so.
+    indifferent_arguments = frozenset(
+        (
+            "timeout",
+            "check_same_thread",
+            "detect_types",
+            "isolation_level",
+            "cached_statements",
+            "autocommit",
+            "uri",
+            "iter_chunk_size",
+            "loop",
+        )
+    )
 
     def engine_options(self, database: Configured, *, read_only: bool) -> dict[str, Any]:
         """The driver waits without hearing Ctrl-C: `SqliteConnection`, which reads and writes rows, in short steps."""
