@@ -83,6 +83,18 @@ class RepeatedKeyError(ToolkitError):
         )
 
 
+class TwoFormsError(ToolkitError):
+    """One key is stored several times in different forms; `forms` says which, in how many rows."""
+
+    def __init__(self, database: str, column: str, value: str, count: int, forms: str, advice: str) -> None:
+        self.database, self.column, self.value, self.count, self.forms = database, column, value, count, forms
+        super().__init__(
+            f"{column}: {count:,} rows of {database} have the same UUID, {value}, in different forms. The column has "
+            f"{forms}.",
+            f"Remove or change all but one of these rows. {advice}",
+        )
+
+
 class CollationConflictError(ToolkitError):
     """Two keys that differ, but that a database takes for one; `columns` make it so, each by its cause."""
 

@@ -54,6 +54,7 @@ from toolkit.operations.transfer.request import Transfer, TransferResult, transf
 from toolkit.operations.transfer.run import make_lacking, transfer
 from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import table_beneath
+from toolkit.operations.transfer.stored_forms import telling_forms
 from toolkit.operations.transfer.watermarks import Since, looked_at, require_column
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
@@ -210,7 +211,7 @@ class _Sync:
                 rejects=self.rejects,
                 excluded=self.chosen.excluded,
             )
-            with self._telling(origin, elsewhere):
+            with telling_forms(origin, specs), self._telling(origin, elsewhere):
                 if not lacking and self.rejects is None:
                     require_exact(origin, map(self.conversions.stored, specs))
                     told = self.conversions.require_taken(origin, specs, progress)

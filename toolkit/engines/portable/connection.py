@@ -26,13 +26,14 @@ from toolkit.engines.portable.many_tables import ManyTables
 from toolkit.engines.portable.measures import measured
 from toolkit.engines.portable.reflection import reflected_facts, reflected_tables
 from toolkit.engines.portable.schema import reflected_schema
+from toolkit.engines.portable.stored_forms import OneForm
 from toolkit.errors import ConfigurationError, SchemaMismatchError, StatementError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 
-class DatabaseConnection(ManyTables):
+class DatabaseConnection(ManyTables, OneForm):
     """One transaction on one database. Leaving the block without `commit` rolls it back.
 
     For reading it is one snapshot over all tables; for writing nobody else's toolkit writes at the same time.
