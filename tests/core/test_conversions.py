@@ -101,7 +101,7 @@ def test_a_local_time_is_the_instant_that_shows_it_or_refused(time: dt.datetime)
     [
         ("utc-from:Europe/Berlin", sa.DateTime(timezone=True), "2024-10-27 02:30:00", "showed twice"),
         ("utc-from:Europe/Berlin", sa.DateTime(timezone=True), "2024-03-31 02:30:00", "showed never"),
-        ("epoch-s", sa.DateTime(), "1.5", "no whole number"),
+        ("epoch-s", sa.DateTime(), "1.5", "not a whole number"),
         ("epoch-s", sa.Date(), "86401", "no midnight"),
         ("date", sa.Date(), "2024-01-01 00:00:01", "no midnight"),
         ("round", sa.Numeric(10, 2), "NaN", "not finite"),

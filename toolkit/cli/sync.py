@@ -150,7 +150,9 @@ def sync(
         writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
         others = (attachments, overwrite_attachments, hold_triggers, set_values, rejects)
         if writing or any(others):
-            raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
+            raise click.UsageError(
+                "--verify-only writes nothing, and cannot be combined with --dry-run or options for writing."
+            )
         return compare(ctx.obj, source, target, tables, as_json=as_json, where_source=where_source, **which)
     from toolkit.cli.progress import progress_on_stderr
     from toolkit.operations.sync import sync as run
@@ -158,9 +160,9 @@ def sync(
 
     _require_sense(since, overlap, max_delete, delete=delete, soft_delete=soft_delete)
     if overwrite_attachments and not attachments:
-        raise click.UsageError("--overwrite-attachments goes with --attachments.")
+        raise click.UsageError("--overwrite-attachments needs --attachments.")
     if report_file and (not dry_run or since or match):
-        raise click.UsageError("--report goes with --dry-run, and without --since and --match.")
+        raise click.UsageError("--report needs --dry-run, and cannot be combined with --since or --match.")
     mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
     options = make_options(no_verify, batch_rows, commit_every, mode, max_delete, hold_triggers=hold_triggers)
     with progress_on_stderr() as progress:
@@ -194,7 +196,7 @@ def _is_to_be_written(result: SyncResult) -> bool:
     from toolkit.cli.output import is_somebody_there, would_you
 
     writes = any(each.inserted + each.updated + each.deleted + each.marked for each in result.tables)
-    return writes and is_somebody_there() and would_you("Write this now? It is planned anew, and done as one.")
+    return writes and is_somebody_there() and would_you("Write this now? It is planned again from what is there then.")
 
 
 def _finish(config: Config, result: SyncResult, *, as_json: bool) -> int:
@@ -216,10 +218,10 @@ def _require_sense(
 ) -> None:
     """Refuse options that contradict each other, or do nothing without another."""
     if overlap is not None and since is None:
-        raise click.UsageError("--overlap goes with --since.")
+        raise click.UsageError("--overlap needs --since.")
     if since and (delete or soft_delete):
         raise click.UsageError("--since cannot see which rows are gone: delete by a sync without it.")
     if max_delete is not None and not (delete or soft_delete):
         raise click.UsageError("--max-delete is a limit for --delete and --soft-delete.")
     if delete and soft_delete:
-        raise click.UsageError("Either --delete or --soft-delete.")
+        raise click.UsageError("Give either --delete or --soft-delete, not both.")

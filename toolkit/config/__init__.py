@@ -181,7 +181,7 @@ def _require_known(table: Mapping[str, object], source: str) -> None:
     unknown = set(table) - set(_KNOWN)
     if "tool" in unknown:
         raise ConfigurationError(
-            f"{source} has a table 'tool', which belongs into pyproject.toml.",
+            f"{source} has a table 'tool', which belongs in pyproject.toml.",
             "Write [databases] in place of [tool.toolkit.databases], and so on.",
         )
     if unknown:

@@ -114,9 +114,9 @@ class LostOutputError(ToolkitError):
         lost = f"standard output cannot be written to ({reason})"
         super().__init__(
             f"{done}; only the report is lost: {lost}." if done else f"The output is not whole: {lost}.",
-            "There is nothing to repeat; toolkit status and toolkit diff show what is there."
+            "Nothing has to be repeated: toolkit status and toolkit diff show what is there."
             if done
-            else "Run again where it can be; what the command did, if anything, stays.",
+            else "Run it again where stdout can be written to; what the command did, if anything, stays.",
         )
 
     def after(self, done: str) -> LostOutputError:

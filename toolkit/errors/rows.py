@@ -102,7 +102,8 @@ class CollationConflictError(ToolkitError):
         self.database, self.table, self.rows, self.columns = database, table, tuple(rows), dict(columns)
         causes = " and ".join(f"{name} by {cause}" for name, cause in columns.items())
         super().__init__(
-            f"{table}: {' and '.join(rows)} are two rows, but one key to {database}, which compares {causes}.",
+            f"{table}: {' and '.join(rows)} are different rows, but have equal keys in {database}, which "
+            f"compares {causes}.",
             f"Change one of the two keys, or let {database} tell them apart: give {', '.join(columns)} there a "
             "collation that does.",
         )

@@ -346,7 +346,7 @@ def _rejects(directory: Path | str | None, names: Renames | None, **others: obje
     for name, value in others.items():
         if value:
             raise ConfigurationError(
-                f"Rows cannot be rejected in a sync with {name}: it would rest on rows that are left out.",
+                f"Rows cannot be rejected in a sync with {name}: it would depend on rows that are left out.",
                 f'Correct such rows, or leave them out: --where-source "TABLE:CONDITION" goes with --{name}.',
             )
     found = Rejects(directory_at(directory), names)

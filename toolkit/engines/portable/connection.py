@@ -332,12 +332,12 @@ def require_columns(connection: Connection, specs: Sequence[TableSpec], *, to_wr
         if found is None:
             problems.append(f"{connection.name} has no table {spec.name!r}")
         elif to_write and spec.table.name in views[spec.table.schema]:
-            problems.append(f"{connection.name}.{spec.name} is a view, no table")
+            problems.append(f"{connection.name}.{spec.name} is a view, not a table")
         elif lacking := [name for name in spec.column_names if name not in found]:
             problems.append(f"{connection.name}.{spec.name} lacks {', '.join(lacking)}")
         elif computed := [name for name in spec.column_names if to_write and found[name]]:
             problems.append(
-                f"{connection.name}.{spec.name} computes {', '.join(computed)}, the model does not (Computed)"
+                f"{connection.name}.{spec.name} computes {', '.join(computed)}, but the model does not (Computed)"
             )
         elif spec.where is not None:
             connection.repository(spec).check_condition()

@@ -264,7 +264,7 @@ class PostgresSession(DatabaseConnection):
             yield
         except sa.exc.PendingRollbackError as error:
             advice = "Run again when the server is back."
-            raise DatabaseUnavailableError(self.name, "the connection was lost before", advice) from error
+            raise DatabaseUnavailableError(self.name, "the connection was lost earlier", advice) from error
 
     def known_error(self, error: BaseException) -> ToolkitError:
         """The error to raise in place of the driver's: of locks, with whoever holds them."""

@@ -25,7 +25,7 @@ class Timestamp(SqliteAdapter):
         """What the Arrow reader gave."""
         (stored,) = fetched
         if pc.any(pc.match_substring_regex(stored, _DIGITS)).as_py():
-            raise ValueError("a number, which stands for no time by itself")
+            raise ValueError("a number, whose unit and epoch are not known")
         try:
             naive = stored.cast(pa.timestamp("us"))
         except pa.ArrowInvalid:
@@ -65,7 +65,7 @@ class Time(SqliteAdapter):
     def encode(self, values: pa.Array) -> list[Any]:
         """An array as values to bind."""
         if pc.any(is_end_of_day(values)).as_py():
-            raise ValueError("24:00, which no time of Python's is")
+            raise ValueError("24:00, which Python's time type cannot hold")
         return [None if time is None else time.isoformat("microseconds") for time in values.to_pylist()]
 
 
