@@ -220,6 +220,17 @@ def test_settings_of_duckdb_hold_but_for_what_a_file_may_reach(tmp_path: Path) -
         assert [*connection.sqlalchemy.exec_driver_sql(found).one()] == [3, False]
 
 
+def test_a_listener_that_chooses_no_schema_is_no_hindrance(tmp_path: Path) -> None:
+    source = """
+alchemy = made()
+@event.listens_for(alchemy.engine_instance, "connect")
+def enforce(connection, record):
+    "Unlike SET search_path, it changes no place."
+    connection.execute("PRAGMA foreign_keys = ON")
+"""
+    assert read(tmp_path, "sqlite:///one.sqlite3", source).database("default").file == tmp_path / "one.sqlite3"
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [

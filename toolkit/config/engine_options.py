@@ -6,6 +6,7 @@ of the same names. What only says how an engine works (pools, timeouts, isolatio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
     from toolkit.engines.contract import Engine as Kind
 
-# What a listener that chooses another schema or role names, as SQLAlchemy's documentation shows it.
-_DECISIVE = ("search_path", "set role", "set session authorization", "current_schema", "attach ")
+# What a listener executes that chooses another schema or role, as SQLAlchemy's documentation shows it.
+_DECISIVE = re.compile(
+    r"set\s+(?:(?:local|session)\s+)?(?:search_path|role|schema|session authorization)\b|set_config\("
+    r"|attach\s+database\b",
+    re.IGNORECASE,
+)
 
 
 class _SeenError(Exception):
@@ -61,7 +66,7 @@ def engine_address(name: str, engine: Any) -> str:
     if engine_of(shown_address(own.url)) is None:
         return shown_address(own.url)
     for listener in _listeners(own):
-        if any(word in each for each in _texts(listener) for word in _DECISIVE):
+        if any(map(_DECISIVE.search, _texts(listener))):
             shown = f"{getattr(listener, '__module__', '?')}:{getattr(listener, '__qualname__', '?')}"
             raise EngineOptionError(name, f"calls {shown} on each new connection, which is not called here")
     _, base = own.dialect.create_connect_args(own.url)
@@ -133,11 +138,11 @@ def _listeners(engine: Engine) -> Iterator[Callable[..., Any]]:
 
 
 def _texts(function: Any) -> Iterator[str]:
-    """The texts in a function's code, in lower case."""
+    """The texts in a function's code, but for what documents it."""
     codes = [function.__code__] if hasattr(function, "__code__") else []
     while codes:
         for constant in codes.pop().co_consts:
             if isinstance(constant, CodeType):
                 codes.append(constant)
-            elif isinstance(constant, str):
-                yield constant.lower()
+            elif isinstance(constant, str) and constant != function.__doc__:
+                yield constant
