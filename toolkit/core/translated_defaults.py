@@ -152,7 +152,7 @@ def _text(translation: Translation, text: str, kind: str) -> str:
         return text_literal(parsed.strftime(form).rjust(26, "0") if form else parsed.isoformat(" "))
     if (kind == Kind.DATE and is_date(text)) or (kind == Kind.TIME and _TIME.fullmatch(text)):
         return text_literal(text)
-    raise Untranslatable(f"{text!r} is not certainly a value of {kind} there")
+    raise Untranslatable(f"{text!r} is not a value of {kind} there, or not for certain")
 
 
 def _is_json(text: str) -> bool:
