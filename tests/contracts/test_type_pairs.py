@@ -210,3 +210,14 @@ def test_a_value_arrives_as_an_equal_one_or_is_refused_whatever_the_three_types(
                         found[equal].append(f"{type_} as {model!r} into {actual}")
     assert not found[False], "\n".join(found[False])
     assert len(found[True]) > 40
+
+
+def test_bytes_are_not_taken_for_a_document_of_duckdb(config: Config) -> None:
+    with connect(config.database("duckdb"), write=True) as connection:
+        tables = fill(connection, {"VARCHAR": ["1"], "JSON": ["1"]})
+        connection.commit()
+        text, document = (described(name, sa.LargeBinary()) for name in tables)
+        batches = readable(connection, text)
+        assert batches is not None
+        assert connection.repository(document).refused_types() == {"v": "JSON"}
+        assert readable(connection, document) is None

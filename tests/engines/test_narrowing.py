@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from toolkit.core.moments import DAY
-from toolkit.core.types import INFINITE_TIMESTAMP, Kind, LogicalType
+from toolkit.core.moments import DAY, INFINITE_TIMESTAMP
+from toolkit.core.types import Kind, LogicalType
 from toolkit.engines.portable.narrowing import narrower
 
 PRICE, FREE = LogicalType(Kind.DECIMAL, 10, 2), LogicalType(Kind.DECIMAL)

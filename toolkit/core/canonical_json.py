@@ -15,36 +15,49 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from toolkit.core.decimals import parse_decimal
 from toolkit.core.deep_json import render_deep
+from toolkit.core.json_shapes import shaped_documents
 
 # A shorter number without exponent and sign is in range, and written as numeric prints it.
 _PLAIN_LENGTH = 1000
+# From so many on, those of one shape are looked for.
+_MANY = 64
 # Behind an even number of backslashes, or it would be the second of a pair.
 _NULL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _COLON = re.compile(r"(?<!\\)(?:\\\\)*\\u003[aA]")
 
 
 def canonical_documents(documents: pa.Array, strict: bool = False) -> pa.Array:
-    """Bring an array of JSON texts to the canonical form (1.5 µs for each small one that differs); NULL stays NULL.
+    """Bring an array of JSON texts to the canonical form; NULL stays NULL.
+
+    Each small one that differs takes 1.5 µs, or 5 µs where few are of one shape.
 
     A text that is no valid JSON stays as it is: it equals itself, and nothing PostgreSQL could hold.
 
     Raises:
         ValueError: `strict`, and some text is no valid JSON.
     """
-    result: list[str] = []
     # Documents such as {} stand in many rows; to find that out costs 0.06 µs a row.
     distinct = documents.dictionary_encode()
-    for text in distinct.dictionary.to_pylist():
+    return _canonical_documents(distinct.dictionary, strict).take(distinct.indices)
+
+
+def _canonical_documents(texts: pa.Array, strict: bool) -> pa.Array:
+    found = shaped_documents(texts, canonical_document) if len(texts) >= _MANY else pa.nulls(len(texts), pa.string())
+    if not found.null_count:
+        return found
+    rest: list[str] = []
+    for text in texts.filter(found.is_null()).to_pylist():
         try:
-            result.append(canonical_document(text))
+            rest.append(canonical_document(text))
         except ValueError as error:
             if strict:
                 raise ValueError("is not valid JSON") from error
-            result.append(text)
-    return pa.array(result, pa.string()).take(distinct.indices)
+            rest.append(text)
+    return pc.replace_with_mask(found, found.is_null(), pa.array(rest, pa.string()))
 
 
 def canonical_document(text: str) -> str:

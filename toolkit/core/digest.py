@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from toolkit.core.batches import copied
+from toolkit.core.canonical_bytes import Part, joined
 from toolkit.core.tables import TableSpec
 
 DIGEST = pa.binary(16)
@@ -95,11 +95,11 @@ def digest_passthrough(
 
 def row_bytes(spec: TableSpec, batch: pa.RecordBatch) -> pa.Array:
     """The canonical bytes of each row: `record_send(ROW(...))` without asking PostgreSQL."""
-    parts: list[pa.Array] = []
+    count = np.frombuffer(struct.pack(">i", len(spec.columns)), np.uint8)
+    parts: list[Part] = [np.broadcast_to(count, (batch.num_rows, len(count)))]
     for column in spec.columns:
         parts += column.type.adapter.canonical(batch.column(column.name))
-    count = pa.scalar(struct.pack(">i", len(spec.columns)), pa.binary())
-    return pc.binary_join_element_wise(count, *parts, pa.scalar(b"", pa.binary()))
+    return joined(parts)
 
 
 def _md5(rows: pa.Array) -> pa.Array:

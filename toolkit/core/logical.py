@@ -22,8 +22,8 @@ from sqlalchemy.dialects import postgresql
 if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
-INFINITE_TIMESTAMP = 2**63 - 1
-INFINITE_DATE = 2**31 - 1
+    from toolkit.core.canonical_bytes import Part
+
 MAX_DECIMAL_DIGITS = 38
 
 
@@ -218,7 +218,7 @@ class TypeAdapter(ABC):
 
     # -- in digests ------------------------------------------------------------------------------------------------
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """The canonical bytes of each value, in pieces to be joined (see `toolkit.core.canonical_bytes`)."""
         return self._carried.canonical(values)
 

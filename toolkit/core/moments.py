@@ -11,8 +11,9 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from toolkit.core.logical import INFINITE_DATE, INFINITE_TIMESTAMP
-
+# DuckDB's encoding of `infinity`.
+INFINITE_TIMESTAMP = 2**63 - 1
+INFINITE_DATE = 2**31 - 1
 MICROSECOND = dt.timedelta(microseconds=1)
 # In microseconds.
 DAY = 86_400_000_000

@@ -25,8 +25,6 @@ from toolkit.core.adapters.times import (
 )
 from toolkit.core.logical import (
     FLOAT_KINDS,
-    INFINITE_DATE,
-    INFINITE_TIMESTAMP,
     INTEGER_KINDS,
     JSON_KINDS,
     MAX_DECIMAL_DIGITS,
@@ -41,8 +39,6 @@ from toolkit.core.logical import (
 
 __all__ = [
     "FLOAT_KINDS",
-    "INFINITE_DATE",
-    "INFINITE_TIMESTAMP",
     "INTEGER_KINDS",
     "JSON_KINDS",
     "MAX_DECIMAL_DIGITS",

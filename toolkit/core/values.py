@@ -15,8 +15,8 @@ import msgspec
 import pyarrow as pa
 
 from toolkit.core.adapters.native import duration_text
-from toolkit.core.moments import DAY
-from toolkit.core.types import INFINITE_DATE, INFINITE_TIMESTAMP, LogicalType
+from toolkit.core.moments import DAY, INFINITE_DATE, INFINITE_TIMESTAMP
+from toolkit.core.types import LogicalType
 
 _SHOWN = 80
 

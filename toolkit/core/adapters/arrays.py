@@ -12,7 +12,7 @@ from sqlalchemy import types as sqltypes
 
 from toolkit.core.adapters.built_in import BuiltIn
 from toolkit.core.adapters.documents import JsonAdapter
-from toolkit.core.canonical_bytes import OID_TEXT, variable
+from toolkit.core.canonical_bytes import OID_TEXT, Part, variable
 from toolkit.core.canonical_json import canonical_document
 from toolkit.core.logical import (
     FLOAT_KINDS,
@@ -72,7 +72,7 @@ class ArrayAdapter(BuiltIn):
         """A list."""
         return [None if part is None else self.element.to_python(part) for part in value]
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """The JSON document that PostgreSQL's `to_jsonb` makes of it."""
         is_float = self.element.carrier in FLOAT_KINDS
         documents: list[str | None] = []

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from sqlalchemy import types as sqltypes
 
 from toolkit.core.adapters.built_in import BuiltIn, Parser
-from toolkit.core.canonical_bytes import OID_BYTEA, OID_UUID, fixed, variable
+from toolkit.core.canonical_bytes import OID_BYTEA, OID_UUID, Part, fixed, variable
 from toolkit.core.logical import Kind, LogicalType
 
 # Where the hyphens of a UUID stand, and where its digits.
@@ -79,7 +79,7 @@ class UuidAdapter(BuiltIn):
         """A `UUID`."""
         return uuid.UUID(bytes=value)
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `uuid`."""
         raw = np.frombuffer(values.buffers()[1], np.uint8, count=16 * len(values), offset=16 * values.offset)
         return fixed(OID_UUID, raw.reshape(len(values), 16), values)
@@ -109,6 +109,6 @@ class BytesAdapter(BuiltIn):
         encode = base64.b64encode
         return pa.array([None if v is None else f'"{encode(v).decode()}"' for v in values.to_pylist()], pa.string())
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `bytea`."""
         return variable(OID_BYTEA, values)

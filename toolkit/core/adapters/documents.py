@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from sqlalchemy import types as sqltypes
 
 from toolkit.core.adapters.built_in import BuiltIn
-from toolkit.core.canonical_bytes import OID_TEXT, variable
+from toolkit.core.canonical_bytes import OID_TEXT, Part, variable
 from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.deep_json import levels
 from toolkit.core.logical import Kind, LogicalType
@@ -86,7 +86,7 @@ class JsonAdapter(BuiltIn):
         """Documents by their texts."""
         return pa.array([None if value is None else self.parse_raw(value) for value in values], pa.string())
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `jsonb::text`."""
         return variable(OID_TEXT, canonical_documents(values))
 

@@ -15,7 +15,17 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.adapters.built_in import BuiltIn, Parser, same, whole_number
-from toolkit.core.canonical_bytes import OID_BOOL, OID_FLOAT8, OID_INT8, OID_TEXT, big_endian, fixed, numbers, variable
+from toolkit.core.canonical_bytes import (
+    OID_BOOL,
+    OID_FLOAT8,
+    OID_INT8,
+    OID_TEXT,
+    Part,
+    big_endian,
+    fixed,
+    numbers,
+    variable,
+)
 from toolkit.core.decimals import at_scale, decimal_text, parse_decimal
 from toolkit.core.logical import MAX_DECIMAL_DIGITS, Kind, LogicalType, decoded, json_encoded
 
@@ -52,7 +62,7 @@ class BoolAdapter(BuiltIn):
         """As Arrow writes them."""
         return values.cast(pa.string())
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `bool`."""
         return fixed(OID_BOOL, numbers(values, pa.uint8()).reshape(-1, 1), values)
 
@@ -82,7 +92,7 @@ class Int32Adapter(BuiltIn):
         """As Arrow writes them."""
         return values.cast(pa.string())
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `bigint`, whatever its size."""
         return fixed(OID_INT8, big_endian(numbers(values, pa.int64()), ">i8"), values)
 
@@ -137,7 +147,7 @@ class DoubleAdapter(BuiltIn):
         """The shortest digits that stand for the number."""
         return value if math.isfinite(value) else _INFINITIES.get(value, "NaN")
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `double precision`, whatever its size; there is one NaN."""
         floats = numbers(values, pa.float64()).copy()
         floats[np.isnan(floats)] = np.nan
@@ -228,7 +238,7 @@ class DecimalAdapter(BuiltIn):
         """A `Decimal`."""
         return Decimal(value)
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `trim_scale(value)::text`."""
         texts = [None if v is None else decimal_text(v) for v in values.to_pylist()]
         return variable(OID_TEXT, pa.array(texts, pa.string()))

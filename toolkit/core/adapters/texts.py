@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from sqlalchemy import types as sqltypes
 
 from toolkit.core.adapters.built_in import BuiltIn, Parser, quoted, same
-from toolkit.core.canonical_bytes import OID_TEXT, variable
+from toolkit.core.canonical_bytes import OID_TEXT, Part, variable
 from toolkit.core.logical import Kind, LogicalType
 
 # What JSON wants escaped in a string.
@@ -42,7 +42,7 @@ class TextAdapter(BuiltIn):
         encode = msgspec.json.encode
         return pa.array([None if v is None else encode(v).decode() for v in values.to_pylist()], pa.string())
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `text`."""
         return variable(OID_TEXT, values)
 

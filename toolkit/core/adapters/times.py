@@ -20,6 +20,7 @@ from toolkit.core.canonical_bytes import (
     OID_TIME,
     OID_TIMESTAMP,
     OID_TIMESTAMPTZ,
+    Part,
     big_endian,
     fixed,
     numbers,
@@ -100,7 +101,7 @@ class TimestampAdapter(BuiltIn):
             raise ValueError("some in another form")
         return text.cast(self.arrow).view(pa.int64()).view(self.arrow)
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `timestamp` or `timestamptz`."""
         whole = numbers(values.view(pa.int64()), pa.int64())
         return fixed(self.oid, big_endian(postgres_timestamp(whole), ">i8"), values)
@@ -151,7 +152,7 @@ class DateAdapter(BuiltIn):
         """ISO 8601, as Arrow takes it."""
         return pa.array(values, pa.string()).cast(self.arrow)
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `date`."""
         days = numbers(values.view(pa.int32()), pa.int32())
         return fixed(OID_DATE, big_endian(postgres_date(days), ">i4"), values)
@@ -189,7 +190,7 @@ class TimeAdapter(BuiltIn):
         whole = zip(listed, values.view(pa.int64()).to_pylist(), strict=True)
         return ["24:00:00" if number == DAY else value for value, number in whole]
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `time`."""
         return fixed(OID_TIME, big_endian(numbers(values.view(pa.int64()), pa.int64()), ">i8"), values)
 
@@ -228,7 +229,7 @@ class IntervalAdapter(BuiltIn):
         """The number of microseconds."""
         return values.view(pa.int64()).cast(pa.string())
 
-    def canonical(self, values: pa.Array) -> list[pa.Array]:
+    def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `bigint`: its microseconds."""
         return fixed(OID_INT8, big_endian(numbers(values.view(pa.int64()), pa.int64()), ">i8"), values)
 

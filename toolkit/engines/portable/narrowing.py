@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.decimals import parse_decimal
-from toolkit.core.moments import DAY
-from toolkit.core.types import INFINITE_TIMESTAMP, INTEGER_KINDS, Kind, LogicalType
+from toolkit.core.moments import DAY, INFINITE_TIMESTAMP
+from toolkit.core.types import INTEGER_KINDS, Kind, LogicalType
 from toolkit.engines.portable.lossy import BITS, bare
 
 Mask = Any  # An Arrow array of booleans.

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.canonical_bytes import postgres_date, postgres_timestamp
-from toolkit.core.moments import DAY, NO_LENGTH
-from toolkit.core.types import INFINITE_DATE, INFINITE_TIMESTAMP
+from toolkit.core.moments import DAY, INFINITE_DATE, INFINITE_TIMESTAMP, NO_LENGTH
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.literals import dates, each
 from toolkit.engines.postgresql import lossy

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.engine_type import EngineType
-from toolkit.core.moments import is_end_of_day
-from toolkit.core.types import INFINITE_DATE, INFINITE_TIMESTAMP, Kind
+from toolkit.core.moments import INFINITE_DATE, INFINITE_TIMESTAMP, is_end_of_day
+from toolkit.core.types import Kind
 from toolkit.engines.sqlite.adapter import SqliteAdapter
 
 _DATES = (-719_162, 2_932_896)

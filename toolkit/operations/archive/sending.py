@@ -140,16 +140,19 @@ class Sender:
                 raise DamagedObjectError(self.archive.name, key, f"{info.size} bytes arrived of {stored}")
 
     def _send(self, item: _Item) -> _Sent:
-        for _ in range(_ATTEMPTS):
-            try:
-                return self._send_once(item)
-            except _NotReadError as error:
-                return _Sent(item, outcome=error.outcome, reason=error.reason)
-            except _ChangedError:
+        try:
+            for _ in range(_ATTEMPTS):
                 try:
+                    return self._send_once(item)
+                except _ChangedError:
                     item = self._looked_at_again(item)
-                except _NotReadError as error:
-                    return _Sent(item, outcome=error.outcome, reason=error.reason)
+                except _NotReadError:
+                    # A read that a writer cut short, by truncating the file, ends with an error of its own.
+                    before, item = item, self._looked_at_again(item)
+                    if item == before:
+                        raise
+        except _NotReadError as error:
+            return _Sent(item, outcome=error.outcome, reason=error.reason)
         return _Sent(item, outcome=Outcome.CHANGING, reason="it was changed each time that it was read")
 
     def _looked_at_again(self, item: _Item) -> _Item:
