@@ -161,7 +161,7 @@ def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.Ca
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["push", "--older-than", "soon"], 2, "no duration"),
+        (["push", "--older-than", "soon"], 2, "not a duration"),
         (["push", "role"], 2, "no column of files"),
         (["push", "--to", "nowhere"], 2, "There is no store 'nowhere'"),
         (["push", "--move", "--to", "./elsewhere"], 2, "has a name"),
@@ -170,7 +170,7 @@ def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.Ca
         (["show", "2"], 2, "2 snapshots begin with '2'"),
         (["show", ""], 2, "There is no snapshot ''"),
         (["show", "20240101"], 2, "There is no snapshot '20240101'"),
-        (["restore", "latest", "--to", "x", "--to-backend", "y"], 2, "exclude each other"),
+        (["restore", "latest", "--to", "x", "--to-backend", "y"], 2, "not both"),
         (["restore", "latest", "--to-backend", "nobody"], 2, "nobody"),
         (["restore", "latest", "--only", "todo:true"], 2, "There is no table 'todo'"),
         (["prune"], 2, "what to keep"),

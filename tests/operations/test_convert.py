@@ -346,7 +346,7 @@ def test_a_key_that_a_conversion_cannot_take_is_rejected_with_what_else_is_wrong
         (["t.v:utc-from:Mars/Base"], ConfigurationError, "Mars/Base names no time zone"),
         (["t.v:round", "t.v:empty-as-null"], ConfigurationError, "Two conversions are given for t.v"),
         (["t.v:round", "t.v:round"], ConfigurationError, "Two conversions are given for t.v"),
-        (["t.v:bool"], ConfigurationError, "makes truth values, but t.v is of type int32"),
+        (["t.v:bool"], ConfigurationError, "makes booleans, but t.v is of type int32"),
         (["t.id:round"], ConfigurationError, "two rows could become one"),
         (["v:round"], ConfigurationError, "is not of the form"),
         (["t.v"], ConfigurationError, "is not of the form"),

@@ -500,7 +500,7 @@ def test_a_manifest_that_names_content_by_no_hash_is_refused(kept: Gallery, sha2
     document = json.loads(place.read_bytes())
     document["attachments"]["attachments"]["c"]["sha256"] = sha256
     place.write_text(json.dumps(document))
-    with pytest.raises(FixtureError, match="is no manifest"):
+    with pytest.raises(FixtureError, match="is not a manifest"):
         loaded(kept)
 
 

@@ -643,7 +643,7 @@ def test_mistakes_are_told(project: Config, tmp_path: Path) -> None:
         migrate.head_revision(project)
     with pytest.raises(MigrationError, match="nonsense"):
         migrate.upgrade(database, project, "nonsense")
-    with pytest.raises(MigrationError, match="no range"):
+    with pytest.raises(MigrationError, match="not a range"):
         history.revisions(project, "0001")
     write_revision(project, NOTHING, "same")
     with pytest.raises(MigrationError, match="already"):

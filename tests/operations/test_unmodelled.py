@@ -205,7 +205,7 @@ def test_a_table_that_cannot_be_looked_at_stops_nothing(things: Config) -> None:
         result = sync(impatient, "postgres", "sqlite2")
     reasons = {each.place: each.reason for each in result.warnings}
     assert set(reasons) == {"Gone", "thing.Old note"}
-    assert "whether it has rows cannot be told" in reasons["Gone"]
+    assert "whether it has rows cannot be determined" in reasons["Gone"]
     assert {table.table: table.inserted for table in result.tables} == {"thing": 3, "other": 0}
 
 

@@ -449,7 +449,7 @@ def test_a_manifest_that_names_a_file_elsewhere_is_refused(name: str) -> None:
 def test_a_zip_that_could_not_be_unpacked_in_bounds_is_refused(tmp_path: Path, method: int) -> None:
     with zipfile.ZipFile(tmp_path / "us_state.json.zip", "w", method) as archive:
         archive.writestr("us_state.json", as_json())
-    with pytest.raises(FixtureError, match="method that is not read"):
+    with pytest.raises(FixtureError, match="method that is not supported"):
         read(tmp_path)
 
 

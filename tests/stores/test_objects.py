@@ -270,9 +270,9 @@ def test_a_key_that_is_not_for_every_store_is_refused(local: Place, key: str) ->
     for call in (local.objects.info, local.objects.read, lambda key: local.objects.write(key, [b""])):
         with pytest.raises(ValueError, match="is not a key that every store takes"):
             call(key)
-    with pytest.raises(ValueError, match="is no key"):
+    with pytest.raises(ValueError, match="is not a key"):
         local.objects.create(key, b"")
-    with pytest.raises(ValueError, match="is no key"):
+    with pytest.raises(ValueError, match="is not a key"):
         local.objects.delete([key])
     assert not local.objects.exists
 

@@ -273,7 +273,7 @@ CONVERSIONS: dict[str, Conversion] = {
         Conversion("text", _TEXTS, "texts", _as_text),
         Conversion("json", {Kind.JSON}, "JSON documents", _as_json),
         Conversion("last-duplicate-key", {Kind.JSON}, "JSON documents", _with_last_keys, _lost_keys),
-        Conversion("bool", {Kind.BOOL}, "truth values", _as_bool),
+        Conversion("bool", {Kind.BOOL}, "booleans", _as_bool),
         Conversion("date", {Kind.DATE}, "dates", _as_date),
         Conversion("utf-8", _TEXTS, "texts", _as_text),
     )
