@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from psycopg import errors as pg
+
+from toolkit.core.tables import TableSpec
+from toolkit.engines.postgresql.conflicts import guarded
+from toolkit.engines.postgresql.sql import qualified
 
 if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
@@ -51,6 +57,19 @@ class Indexes:
             "WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')"
         )
         return cls(tuple(Step(row.restore) for row in reversed(objects)))
+
+
+@contextmanager
+def indexes_last(postgres: PostgresSession, spec: TableSpec, rebuild: bool) -> Iterator[bool]:
+    """Write within the block; whether the table's keys and indexes were dropped, and are built behind it."""
+    table = qualified(spec.table)
+    with postgres.translated():
+        indexes = Indexes.drop(postgres, table) if rebuild else Indexes()
+    # A savepoint of the driver's: of a connection that is gone it says why.
+    with postgres.raw.transaction():
+        yield bool(indexes.steps)
+    for step in indexes.steps:
+        guarded(postgres, spec, step.sql, table)
 
 
 # While the lock is waited for, nobody else can even read the table.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import psycopg
 import pyarrow as pa
 
 from toolkit.compute.segments import SegmentTotals
@@ -23,9 +22,11 @@ from toolkit.engines.portable.lossy import ANY_VALUE
 from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.adapters import CODEC
-from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns, guarded
+from toolkit.engines.postgresql.as_sent import are_alike, beside, send
+from toolkit.engines.postgresql.casts import is_castable
+from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns
 from toolkit.engines.postgresql.copy import RowCopy
-from toolkit.engines.postgresql.indexes import Indexes
+from toolkit.engines.postgresql.indexes import indexes_last
 from toolkit.engines.postgresql.json import LONG, UNUSUAL, refused_documents
 from toolkit.engines.postgresql.sequences import next_numbers, statements_to_advance
 from toolkit.engines.postgresql.sql import (
@@ -176,15 +177,18 @@ class PostgresRepository(TableRepository):
 
     def digest(self, keys: pa.Table | None = None) -> TableDigest:
         """The digest of all rows, or of those with these keys, computed by the server within this transaction."""
-        word = digest_word(self._digest_of(self.spec.column_names))
         total = TableDigest()
         with self.connection.translated():
             for join, parameter in self._key_joins(keys):
-                query = f"SELECT count(*), coalesce(sum({word}), 0) FROM {self.source(self.name)} AS t{join}"
-                row = self.connection.run(query, parameter).fetchone()
+                row = self.connection.run(self.digest_query(join), parameter).fetchone()
                 assert row is not None
-                total += TableDigest(int(row[0]), int(row[1]))
+                total += TableDigest(*row)
         return total
+
+    def digest_query(self, join: str = "") -> str:
+        """What the server is asked for the number of rows and the sum of their digests."""
+        total = wrapped(f"coalesce(sum({digest_word(self._digest_of(self.spec.column_names))}), 0)")
+        return f"SELECT count(*), {total} FROM {self.source(self.name)} AS t{join}"
 
     def _fetch(self, query: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
         try:
@@ -250,27 +254,8 @@ class PostgresRepository(TableRepository):
         return {
             c.name: types[c.name]
             for c in self.spec.columns
-            if c.name in types and (c.name in refused or not self._casts(c))
+            if c.name in types and (c.name in refused or not is_castable(self.connection, c, types[c.name]))
         }
-
-    def _casts(self, column: ColumnSpec) -> bool:
-        """Whether NULL, as what is sent of a column, can be cast to its type there, and be read from it."""
-        adapter, actual = CODEC.adapter(column), self.column_types()[column.name]
-        if adapter.takes(actual):
-            return True
-        version = self.connection.raw.info.server_version
-        stored, sent = f"(NULL::{actual})", f"(NULL::{adapter.wire_for(actual)})"
-        query = f"SELECT {adapter.store(sent, actual)}, {adapter.fetch(stored)}, {adapter.digest(stored, version)}"
-        try:
-            with self.connection.raw.transaction(force_rollback=True):
-                self.connection.run(query)
-        except psycopg.errors.CannotCoerce:
-            return False
-        except psycopg.IntegrityError:
-            return True  # It is a domain without NULL.
-        except psycopg.ProgrammingError:
-            return True  # It is no cast that is wanting; whatever it is shows when rows are written.
-        return True
 
     def column_types(self) -> dict[str, str]:
         """Each column's type in the database, as values are cast to it: without a length or precision."""
@@ -291,20 +276,44 @@ class PostgresRepository(TableRepository):
             ChangedSincePlanError: somebody else has put rows there.
             UnnamedRowError: the server refused a row only after many more were sent; `why_refused` finds it.
         """
-        with self.connection.translated():
-            self.connection.run(f"LOCK TABLE {self.name} IN SHARE ROW EXCLUSIVE MODE")
-            if not self.is_empty():
-                raise ChangedSincePlanError(self.connection.name, self.spec.name)
-            # While parents are still to come, a foreign key could not be built.
-            rebuild = rows >= self.rebuild_rows and not self.connection.checks_later(self.spec)
-            indexes = Indexes.drop(self.connection, self.name) if rebuild else Indexes()
         copy = self._row_copy()
-        # A savepoint of the driver's: of a connection that is gone it says why.
-        with self.connection.raw.transaction():
-            written = copy.fill(batches) if indexes.steps else copy.few(batches)
-        for step in indexes.steps:
-            guarded(self.connection, self.spec, step.sql, self.name)
-        return written
+        with self._filled(rows) as are_dropped:
+            return copy.fill(batches) if are_dropped else copy.few(batches)
+
+    def takes_as_sent(self, source: object) -> bool:
+        """Whether the rows of a table can be sent on as its server sends them: both have the same types."""
+        return isinstance(source, PostgresRepository) and are_alike(
+            self.spec, source.connection.facts(source.spec), self.connection.facts(self.spec)
+        )
+
+    def load_as_sent(
+        self, source: PostgresRepository, rows: int, passed: Callable[[int], None], *, digest: bool
+    ) -> TableDigest | None:
+        """Fill an empty table with about `rows` rows of another; their digest, if it is wanted."""
+
+        def fill() -> None:
+            with self._filled(rows):
+                send(source.connection, source.source(source.name), self.connection, self.spec, passed)
+
+        if digest:
+            return beside(source.connection, source.digest_query(), fill)
+        fill()
+        return None
+
+    @contextmanager
+    def _filled(self, rows: int) -> Iterator[bool]:
+        """Fill the table, which must be empty; whether its keys and indexes are built afterwards.
+
+        Raises:
+            ChangedSincePlanError: somebody else has put rows there.
+        """
+        self.connection.exclude_writers([self.spec])
+        if not self.is_empty():
+            raise ChangedSincePlanError(self.connection.name, self.spec.name)
+        # While parents are still to come, a foreign key could not be built.
+        rebuild = rows >= self.rebuild_rows and not self.connection.checks_later(self.spec)
+        with indexes_last(self.connection, self.spec, rebuild) as are_dropped:
+            yield are_dropped
 
     def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
         """Why these rows could not fill the empty table: they are sent again, by a staging table."""

@@ -1,0 +1,27 @@
+"""What tables of some engines can do with those of the same: take their rows as they are sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from toolkit.core.digest import TableDigest
+
+
+@runtime_checkable
+class TakesAsSent(Protocol):
+    """A table that takes the rows of another of its engine in the form that this sends, unseen by anybody between."""
+
+    def takes_as_sent(self, source: object) -> bool:
+        """Whether it can: no value would be another for having been read and written by its type in the models."""
+
+    def load_as_sent(
+        self, source: Any, rows: int, passed: Callable[[int], None], *, digest: bool
+    ) -> TableDigest | None:
+        """Fill the table, which must be empty, with about `rows` rows; the digest of what the source has, if wanted.
+
+        Raises:
+            UnnamedRowError: a row is refused; `why_refused` finds it.
+        """
