@@ -587,7 +587,7 @@ def test_a_postgres_that_another_writer_holds_is_told_with_the_table_and_who_hol
         pid = str(other.info.backend_pid)
     require_two_lines(told)
     assert re.fullmatch(
-        rf"postgres: {holder} \(process {pid}, user \w+, {application}, idle in transaction for \d+ s\) holds {what}, "
+        rf"postgres: {holder} \(process {pid}, user \w+, {application}, idle in transaction for \d+ s\) holds {what}; "
         r"gave up after 0\.3 s",
         told.fact.removesuffix("."),
     ), told.fact
