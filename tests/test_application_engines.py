@@ -138,11 +138,11 @@ REFUSED = {
     ),
     "schemas": (
         "alchemy = of(execution_options={'schema_translate_map': {None: 'tenant'}})",
-        r"replaces schemas .schema_translate_map: .none. by tenant.*options is -csearch_path=tenant",
+        r"uses schema_translate_map .no schema -> tenant.*options is -csearch_path=tenant",
     ),
     "schemas of an engine": (
         "alchemy = made(execution_options={'schema_translate_map': {'a': 'b', 'c': 'c'}})",
-        r"schema_translate_map: a by b\).*--metadata MODULE:ATTR",
+        r"schema_translate_map \(a -> b\).*--metadata MODULE:ATTR",
     ),
     "certificates": (
         "import ssl\nalchemy = of(connect_args={'ssl': ssl.create_default_context()})",

@@ -68,7 +68,7 @@ def engine_address(name: str, engine: Any) -> str:
     for listener in _listeners(own):
         if any(map(_DECISIVE.search, _texts(listener))):
             shown = f"{getattr(listener, '__module__', '?')}:{getattr(listener, '__qualname__', '?')}"
-            raise EngineOptionError(name, f"calls {shown} on each new connection, which is not called here")
+            raise EngineOptionError(name, f"calls {shown} on each new connection, and it is not called here")
     _, base = own.dialect.create_connect_args(own.url)
     arguments = {key: value for key, value in _arguments(name, own).items() if base.get(key) != value}
     # A function that SQLAlchemy's dialect makes anew each time.
@@ -87,7 +87,7 @@ def _address(name: str, url: URL, arguments: Mapping[str, Any], execution: Mappi
 
 
 def _other_schemas(name: str, schemas: Mapping[str | None, str | None], kind: Kind) -> EngineOptionError:
-    shown = ", ".join(f"{key or '(none)'} by {value or '(none)'}" for key, value in schemas.items())
+    shown = ", ".join(f"{key or 'no schema'} -> {value or 'no schema'}" for key, value in schemas.items())
     only = schemas.get(None) if schemas.keys() == {None} else None
     parameter = only and kind.schema_parameter and kind.schema_parameter.format(schema=only)
     hint = (
@@ -95,7 +95,7 @@ def _other_schemas(name: str, schemas: Mapping[str | None, str | None], kind: Ki
         if parameter
         else "and name models that have these schemas: --metadata MODULE:ATTR"
     )
-    return EngineOptionError(name, f"replaces schemas (schema_translate_map: {shown}), which is not done here", hint)
+    return EngineOptionError(name, f"uses schema_translate_map ({shown}), which is not applied here", hint)
 
 
 def _own_connections(name: str, key: str) -> EngineOptionError:
