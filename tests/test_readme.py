@@ -18,9 +18,11 @@ from click.testing import CliRunner
 
 from tests.operations.processes import toolkit as start
 from tests.readme_inspect import inspect_example
+from tests.readme_pictures import PICTURES, pictures, text_of, write_pictures
 from tests.readme_types import types_tables
-from toolkit.cli import toolkit
+from toolkit.cli import run, toolkit
 from toolkit.cli.examples import EXAMPLES
+from toolkit.cli.help import TOPICS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -86,6 +88,44 @@ def test_the_example_of_inspect_is_what_it_tells() -> None:
     text = README.read_text(encoding="utf-8")
     shown = text.partition(INSPECT_BEGIN)[2].partition(INSPECT_END)[0]
     assert shown == inspect_example(), "run: python -m tests.test_readme"
+
+
+def test_the_pictures_show_what_the_commands_print_and_load_nothing() -> None:
+    text = README.read_text(encoding="utf-8")
+    for name, picture in pictures().items():
+        file = PICTURES / f"{name}.svg"
+        assert f"({file.relative_to(ROOT)})" in text
+        stored = file.read_text(encoding="utf-8")
+        assert text_of(stored) == text_of(picture), "run: python -m tests.test_readme"
+        assert not re.search(r"@font-face|@import|href|https?:(?!//www.w3.org/2000/svg\")", stored)
+
+
+FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
+
+
+def test_the_readme_is_read_in_ten_minutes_and_what_is_folded_can_be_opened() -> None:
+    """At 300 words a minute; each fold has a title, an end, and the blank lines that Markdown needs within it."""
+    text = README.read_text(encoding="utf-8")
+    assert len(FOLDED.sub("", text).split()) <= 3000
+    assert text.count("<details>") == text.count("</details>") == len(FOLDED.findall(text))
+    assert all(re.match(r"<details><summary>.+</summary>\n\n", each) for each in FOLDED.findall(text))
+
+
+def test_links_within_the_readme_lead_somewhere() -> None:
+    text = README.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", each).lower().replace(" ", "-") for each in headings}
+    assert set(re.findall(r"\]\(#([^)]*)\)", text)) <= anchors
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_every_topic_of_help_is_a_section_of_the_readme(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", topic]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    heading, _ = TOPICS[topic]
+    assert heading.upper() in lines
+    assert len(lines) > 4
+    assert not [line for line in lines if "<details>" in line or "](#" in line or "<!--" in line]
 
 
 def shell_blocks() -> list[str]:
@@ -154,3 +194,4 @@ if __name__ == "__main__":
     ):
         content = f"{content.partition(begin)[0]}{begin}{part}{end}{content.partition(end)[2]}"
     README.write_text(content, encoding="utf-8")
+    write_pictures()

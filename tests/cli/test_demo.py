@@ -30,6 +30,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_what_it_needs_and_nothing_of_the_tests(installed: Path) -> None:
     assert {each.name for each in installed.iterdir()} == {"toolkit", "toolkit-0.1.0.dist-info"}
     assert (installed / "toolkit" / "py.typed").exists()
+    # What `toolkit help` shows.
+    assert (installed / "toolkit" / "bundled" / "README.md").read_bytes() == (ROOT / "README.md").read_bytes()
     assert (installed / "toolkit-0.1.0.dist-info" / "licenses" / "LICENSE").exists()
 
 

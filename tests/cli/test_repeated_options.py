@@ -327,7 +327,15 @@ def restore_to_backend(told: Told) -> None:
     assert "attachments" in told.error("archive", "restore", "latest", *twice)
 
 
+def help_topic(told: Told) -> None:
+    told._capfd.readouterr()
+    assert run(["help", "archive", "push"]) == 0
+    assert told._capfd.readouterr().out.startswith("Usage: toolkit archive push")
+    assert "neither a topic nor a command 'safety sync'" in told.error("help", "safety", "sync")
+
+
 CHECKS: Mapping[str, Callable[[Told], None]] = {
+    "help topic": help_topic,
     "sync --where": sync_where,
     "sync --where-source": sync_where_source,
     "sync --exclude": sync_exclude,

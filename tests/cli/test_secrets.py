@@ -43,8 +43,8 @@ def commands(group: click.Group = root, path: tuple[str, ...] = ()) -> Iterator[
 _FIRST = [("database", "upgrade"), ("load-data",), ("archive", "push"), ("sync",)]
 _LAST = [("database", "downgrade"), ("database", "drop-all")]
 COMMANDS = dict(commands())
-# Of these, one shows what the others do, and one tells nothing of any project.
-_OF_NO_PROJECT = {("demo",), ("schema",)}
+# Of these, one shows what the others do, and the others tell nothing of any project.
+_OF_NO_PROJECT = {("demo",), ("help",), ("schema",)}
 IN_ORDER = [*_FIRST, *sorted(set(COMMANDS) - {*_FIRST, *_LAST} - _OF_NO_PROJECT), *_LAST]
 # What has to be said for a command to run at all, beside databases and stores. A new one fails here by its name.
 VALUES = {

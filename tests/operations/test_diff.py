@@ -13,9 +13,10 @@ from tests.operations.example import fill
 from tests.operations.shop import metadata
 from toolkit.cli import run
 from toolkit.config import Config
+from toolkit.core.row_diff import MASK
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import UnknownNameError
-from toolkit.operations.diff.compare import MASK, Status, diff
+from toolkit.operations.diff.compare import Status, diff
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
 

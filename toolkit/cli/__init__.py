@@ -50,6 +50,7 @@ _COMMANDS = {
     "demo": ("toolkit.cli.demo", "demo"),
     "diff": ("toolkit.cli.diff", "diff"),
     "dump-data": ("toolkit.cli.dump", "dump_data"),
+    "help": ("toolkit.cli.help", "help_"),
     "init": ("toolkit.cli.init", "init"),
     "inspect": ("toolkit.cli.inspect", "inspect"),
     "load-data": ("toolkit.cli.load", "load_data"),
@@ -57,6 +58,8 @@ _COMMANDS = {
     "status": ("toolkit.cli.status", "status"),
     "sync": ("toolkit.cli.sync", "sync"),
 }
+# A shell asks by this variable for what may stand in a line.
+ASKED_BY = "_TOOLKIT_COMPLETE"
 _OTHER_TABLES = (
     "These are tables of the bundled todo schema. For those of the databases: --reflect; of your models: --metadata "
     "MODULE:ATTR, or `metadata` in pyproject.toml; for these: toolkit database upgrade."
@@ -94,7 +97,11 @@ class ToolkitCommands(Commands):
             raise
 
 
-@click.group(cls=ToolkitCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=ToolkitCommands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Guides to values, safety and more: toolkit help. Completion in a shell: toolkit help completion.",
+)
 @click.option(
     "--config",
     "application",
@@ -117,7 +124,8 @@ def toolkit(ctx: click.Context, application: str | None, metadata: str | None, e
     """Move tables between SQLite, PostgreSQL and DuckDB: exact values, a plan before, a proof after."""
     from toolkit.config import load_config
 
-    if not ctx.resilient_parsing:
+    # Help is there also where settings are wrong.
+    if not ctx.resilient_parsing and ctx.invoked_subcommand != "help":
         if env_file is not None:
             _set_variables(env_file)
         ctx.obj = load_config(metadata=metadata, application=application)
@@ -164,6 +172,10 @@ def as_process(command: Callable[[], int]) -> int:
 
 def run(arguments: list[str]) -> int:
     """Run the command line; the exit code. Errors go to stderr as a fact and what to do next."""
+    if ASKED_BY in os.environ:
+        from toolkit.cli.completion import answer_shells
+
+        answer_shells()
     return guarded(lambda: toolkit.main(arguments, prog_name="toolkit", standalone_mode=False), arguments)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from toolkit.config import load_config
+from toolkit.config.bundled import bundled
 from toolkit.errors import EXIT_DIFFERENT
 
 _SETTINGS = """metadata = "toolkit.models.todo:metadata"
@@ -85,17 +86,10 @@ def _temporary_project() -> Iterator[Path]:
     # What is registered later runs earlier: the embedded server stops as the process ends, and then its directory goes.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for part in ("migrations", "fixtures"):
-        shutil.copytree(_bundled(part), folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(bundled(part), folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "toolkit.toml").write_text(_SETTINGS, encoding="utf-8")
     os.chdir(folder)
     try:
         yield folder
     finally:
         os.chdir(before)
-
-
-def _bundled(part: str) -> Path:
-    """A directory of the bundled project: within the package, or in a clone beside it."""
-    package = Path(__file__).parent.parent
-    within = package / "bundled" / part
-    return within if within.is_dir() else package.parent / part

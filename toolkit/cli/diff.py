@@ -42,7 +42,8 @@ REPORTED_ROWS = 1000
     default=0,
     show_default=True,
     metavar="N",
-    help="Show so many rows of each table that differ, with their columns: old → new.",
+    help="Show so many rows of each table that differ, with their columns: old → new. Personal data is masked unless "
+    "--show-pii.",
 )
 @click.option("--columns", multiple=True, metavar="COL", help="Compare only this column; may be repeated.")
 @where_option

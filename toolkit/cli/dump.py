@@ -10,6 +10,7 @@ import click
 
 from toolkit.cli.options import (
     DATABASE,
+    DIRECTORY,
     TABLES,
     convert_option,
     exclude_column_option,
@@ -32,7 +33,7 @@ from toolkit.errors import EXIT_DIFFERENT
 @click.option(
     "--dir",
     "directory",
-    metavar="DIR",
+    **DIRECTORY,
     help="Where to: a directory, an object store's URL, or - for standard output (one table).  [default: fixtures]",
 )
 @click.option(

@@ -40,6 +40,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "demo > demo.txt"),
     "diff": ("diff --from sqlite --to postgres", "diff todo --from sqlite --to postgres --rows 5 --report diff.html"),
     "dump-data": ("dump-data --from postgres", 'dump-data --where "todo:id < 100" --closure both --natural'),
+    "help": ("help safety", "help archive push"),
     "init": ("init --dry-run", "init"),
     "inspect": ("inspect sqlite:///app.db --for postgres", "inspect postgres todo --json"),
     "load-data": ("load-data --to sqlite", "load-data role --to postgres --match role:slug --dry-run"),

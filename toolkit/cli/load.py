@@ -9,6 +9,7 @@ import click
 
 from toolkit.cli.options import (
     DATABASE,
+    DIRECTORY,
     TABLES,
     make_options,
     match_option,
@@ -31,7 +32,7 @@ from toolkit.cli.project_options import BY_DEFAULT, general_options, tables_from
 @click.option(
     "--dir",
     "directory",
-    metavar="DIR",
+    **DIRECTORY,
     help="Where the fixtures are: a directory, an object store's URL, or - for standard input (one table).  "
     "[default: fixtures]",
 )

@@ -16,6 +16,8 @@ from toolkit.errors import ToolkitError
 from toolkit.shown_text import printable
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from toolkit.config import Config
     from toolkit.operations.transfer.deletes import DeleteLimit
     from toolkit.operations.transfer.options import Options
@@ -332,7 +334,19 @@ def table_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list
     """What a shell offers in a table's place."""
     from toolkit.operations import names
 
-    return _begins(incomplete, lambda: names.table_names(_project(ctx)))
+    said = [ctx.params[name] for name in _DATABASES if ctx.params.get(name)]
+    return _begins(incomplete, lambda: names.table_names(_project(ctx), said or _project(ctx).databases))
+
+
+# What parameters that are a database's name, or a URL, are called.
+_DATABASES = ("source", "target", "database")
+
+
+def directories(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Let a shell offer directories."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, "dir")]
 
 
 def _begins(incomplete: str, names: Callable[[], Iterable[str]]) -> list[str]:
@@ -356,4 +370,5 @@ def _project(ctx: click.Context) -> Config:
 # Arguments for click: what is typed in such a place, and what a shell offers there.
 DATABASE: Mapping[str, Any] = {"metavar": "NAME", "shell_complete": database_names}
 STORE: Mapping[str, Any] = {"metavar": "STORE", "shell_complete": store_names}
+DIRECTORY: Mapping[str, Any] = {"metavar": "DIR", "shell_complete": directories}
 TABLES: Mapping[str, Any] = {"metavar": "[TABLE]...", "nargs": -1, "shell_complete": table_names}

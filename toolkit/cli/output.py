@@ -17,10 +17,12 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout, suppress
+from shutil import get_terminal_size
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from toolkit.cli.lines import broken
 from toolkit.errors import LostOutputError
 from toolkit.shown_text import json_escaped, printable, without_secrets
 
@@ -28,14 +30,23 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def say(line: object = "", *, err: bool = False) -> None:
-    """A line of text."""
-    _echo(shown(str(line)), err=err)
+def say(line: object = "", *, err: bool = False, under: int | None = None) -> None:
+    """A line of text; what of it does not fit into a terminal's stands `under` that column."""
+    _echo(shown(str(line)), err=err, under=under)
 
 
 def say_row(line: str) -> None:
     """A line with a row's values, which were asked for: they are shown whole."""
     _echo(printable(line))
+
+
+def show_pages(text: str) -> None:
+    """A long text: on a terminal by its pager, whose keys are known to whoever reads manuals."""
+    pages = "\n".join(map(shown, text.split("\n")))
+    if sys.stdout.isatty():
+        click.echo_via_pager(pages)
+    else:
+        click.echo(pages)
 
 
 def say_all(text: str) -> None:
@@ -56,7 +67,7 @@ def ask(question: str) -> None:
     Raises:
         click.Abort: no.
     """
-    click.confirm(shown(question), abort=True, err=True)
+    click.confirm(_asked(question), abort=True, err=True)
 
 
 SCHEMA_VERSION = 1
@@ -65,7 +76,12 @@ SCHEMA_VERSION = 1
 
 def would_you(question: str) -> bool:
     """Ask the user; no is what is meant where nothing is said."""
-    return click.confirm(shown(question), default=False, err=True)
+    return click.confirm(_asked(question), default=False, err=True)
+
+
+def _asked(question: str) -> str:
+    """A question in lines of the terminal's width, with room for what may be answered."""
+    return "\n".join(broken(shown(question), get_terminal_size().columns - len(" [y/N]: y")))
 
 
 def is_somebody_there() -> bool:
@@ -213,13 +229,20 @@ def _say_error(error: BaseException | None) -> None:
         say_all("".join(traceback.format_exception(error)))
 
 
-def _echo(line: str, *, err: bool = False) -> None:
-    """Print what was made ready, with escapes for signs that the terminal's encoding lacks."""
-    encoding = _encoding(sys.stderr if err else sys.stdout)
-    shown = line.encode(encoding, "backslashreplace").decode(encoding)
+def _echo(line: str, *, err: bool = False, under: int | None = None) -> None:
+    """Print what was made ready, in lines as wide as the terminal, with escapes for signs that its encoding lacks."""
+    stream = sys.stderr if err else sys.stdout
+    encoding = _encoding(stream)
+    ready = line.encode(encoding, "backslashreplace").decode(encoding)
     # Nothing that is done hangs on whether somebody can be told of it.
     with suppress(OSError, ValueError) if err else nullcontext():
-        click.echo(shown, err=err)
+        for part in broken(ready, get_terminal_size().columns, under) if stream.isatty() else (ready,):
+            click.echo(part, err=err)
+
+
+def width_of_results() -> int | None:
+    """The columns of the terminal that stdout is; None where it is none, and lines are as long as they are."""
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _encoding(stream: IO[str]) -> str:

@@ -45,25 +45,26 @@ def progress_on_stderr(*, beside_script: bool = False) -> Iterator[Progress]:
             yield Bars(bar)
 
 
+# Beside the label and the bar: a spinner, "100 %", "9,999,999/s", what is left, and gaps.
+_NUMBERS = 32
+_WIDEST_BAR, _NARROWEST_LABEL = 40, 20
+
+
 @contextmanager
 def _bar() -> Iterator[Bar]:
-    """The present step: its share, rows a second and the time that is left, where they are known."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    """The present step: its share, rows a second and the time that is left, where they are known; never two lines."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-    label = TextColumn("{task.description}", markup=False)
-    speed = TextColumn("{task.fields[rate]}", markup=False)
-    columns = (SpinnerColumn(), label, BarColumn(), MofNCompleteColumn(), speed)
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, *times, console=error_console(), transient=True) as bar:
+    console = error_console()
+    width = max(min(console.width - _NUMBERS - _room_of_label(console.width), _WIDEST_BAR), 4)
+    numbers = TextColumn("{task.fields[share]} {task.fields[rate]}", markup=False)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(width), numbers)
+    with Progress(*columns, TimeRemainingColumn(compact=True), console=console, transient=True) as bar:
         yield bar
+
+
+def _room_of_label(width: int) -> int:
+    return max(width // 3, _NARROWEST_LABEL)
 
 
 class Notes:
@@ -142,6 +143,7 @@ class Bars:
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
+        self._room = _room_of_label(bar.console.width)
         self._task: TaskID | None = None
         self._label, self._files, self._done = "", 0, 0
 
@@ -149,27 +151,38 @@ class Bars:
         """Begin a new bar."""
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(shown(label), total=rows, rate="")
+        self._files = 0
+        self._task = self._bar.add_task(self._fitting(label), total=rows, share="", rate="")
 
     def advance(self, rows: int) -> None:
         """Move the bar."""
-        if self._task is not None:
-            self._bar.advance(self._task, rows)
-            speed = self._bar.tasks[-1].speed
-            self._bar.update(self._task, rate=f"{speed:,.0f}/s" if speed else "")
+        if self._task is None:
+            return
+        self._bar.advance(self._task, rows)
+        task = self._bar.tasks[-1]
+        speed = "" if not task.speed else f"{task.speed / 1e6:,.1f} MB/s" if self._files else f"{task.speed:,.0f}/s"
+        share = f"{task.percentage:.0f} %" if task.total else f"{task.completed:,.0f}"
+        self._bar.update(self._task, share=share, rate=speed)
 
     def files(self, label: str, files: int, size: int) -> None:
         """Begin a new bar of bytes, with the files beside it."""
-        self._label, self._files, self._done = label, files, 0
         self.step(label, size)
+        self._label, self._files, self._done = label, files, 0
         self.advance_file(0, 0)
 
     def advance_file(self, files: int, size: int) -> None:
         """Move the bar, and count the files."""
         self._done += files
         if self._task is not None:
-            label = f"{self._label}: {self._done:,} of {self._files:,} files; bytes"
-            self._bar.update(self._task, advance=size, description=shown(label))
+            label = f"{self._done:,} of {self._files:,} {self._label}"
+            self._bar.update(self._task, description=self._fitting(label))
+            if size:
+                self.advance(size)
+
+    def _fitting(self, label: str) -> str:
+        """A label that leaves room for the bar."""
+        text = shown(label)
+        return text if len(text) <= self._room else f"{text[: self._room - 1]}…"
 
     def note(self, message: str) -> None:
         """A line above the bar."""

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from toolkit.cli.output import json_text, say, say_row
+from toolkit.cli.lines import count_lines, listed
+from toolkit.cli.output import json_text, say, say_row, width_of_results
 from toolkit.shown_text import printable
 
 if TYPE_CHECKING:
-    from toolkit.core.plan import FileCopy, SyncResult, TransferWarning
+    from toolkit.core.plan import FileCopy, SyncResult, TableResult, TransferWarning
+    from toolkit.core.row_diff import RowDiff
     from toolkit.errors import ToolkitError
-    from toolkit.operations.diff.compare import DiffResult, RowDiff
+    from toolkit.operations.diff.compare import DiffResult, TableDiff
     from toolkit.operations.fixtures.dump import DumpResult
 
 
+T = TypeVar("T", "TableResult", "TableDiff")
+
 # Of files that are not copied; `--json` tells all.
 _NAMED = 20
+# So many tables without changes have one line together: a single one has no more to say there than in its own.
+_FOLDED = 2
+_ROOM = 12
+_SAME = "same"
 
 
 def show_error(error: ToolkitError) -> None:
@@ -37,25 +46,26 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     shown = [[f"{cell:,}" if isinstance(cell, int) else printable(str(cell)) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [list(head), *shown]) for column in range(len(head))]
     numbers = [any(isinstance(row[column], int) for row in rows) for column in range(len(head))]
+    room = width_of_results() or sys.maxsize
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= room else " "
+    before = sum(widths[:-1]) + len(gap) * (len(widths) - 1)
+    # Of a last column that has some room, the words stand beneath each other.
+    last = before if before + _ROOM <= room else None
     for line in [list(head), *shown] if rows else []:
         cells = [
             f"{cell:>{width}}" if number else f"{cell:{width}}"
             for cell, width, number in zip(line, widths, numbers, strict=True)
         ]
-        say("  ".join(cells).rstrip())
+        say(gap.join(cells).rstrip(), under=last)
 
 
 def show_transfer(result: SyncResult) -> None:
-    """A line for each table, and what was proved."""
-    width = max([len(table.table) for table in result.tables] + [5])
+    """A line for each table, with the rows that were asked for, and what was proved.
+
+    On a terminal, tables without changes have one line together.
+    """
     say(f"{result.source} -> {result.target}{' (dry run: nothing was written)' if result.dry_run else ''}")
-    say(f"{'table':{width}}  {'inserted':>9} {'updated':>9} {'unchanged':>9} {'rows/s':>9} {'seconds':>8}")
-    for table in result.tables:
-        say(_line(table.table, width, table.inserted, table.updated, table.unchanged, table.seconds))
-    inserted, updated, unchanged = (
-        sum(getattr(table, name) for table in result.tables) for name in ("inserted", "updated", "unchanged")
-    )
-    say(_line("total", width, inserted, updated, unchanged, result.seconds))
+    _show_counts(result)
     deleted = [f"{table.table} {table.deleted:,}" for table in result.tables if table.deleted]
     if deleted:
         say(f"{'Would be deleted' if result.dry_run else 'Deleted'}: {', '.join(deleted)}.")
@@ -72,6 +82,7 @@ def show_transfer(result: SyncResult) -> None:
     for each in result.rejected:
         say(f"{rejected}: {plural(each.rows, 'row')} of {each.table}, into {each.file}")
     _show_converted(result.warnings)
+    _show_masked(result.warnings)
     if result.inspection is None:
         _show_not_carried(result.warnings)
     show_other_records(result.warnings)
@@ -79,7 +90,52 @@ def show_transfer(result: SyncResult) -> None:
         say(f"Not copied, because it is not in the models: {left}.")
     if result.dry_run and result.created_schema:
         say(f"{result.target} has no tables: they would be created first, from {result.schema_from}.")
-    _conclude(result, inserted + updated + sum(table.deleted + table.marked for table in result.tables))
+    _conclude(result, sum(map(_written, result.tables)))
+
+
+def _show_counts(result: SyncResult) -> None:
+    own, folded = _folded(result.tables, lambda table: not _written(table))
+    rows = [_counts(each.table, each.inserted, each.updated, each.unchanged, each.seconds) for each in own]
+    inserted, updated, unchanged = (
+        sum(getattr(table, name) for table in result.tables) for name in ("inserted", "updated", "unchanged")
+    )
+    rows.append(_counts("total", inserted, updated, unchanged, result.seconds))
+    head, *lines, total = count_lines(_TRANSFERRED, rows, (9, 9, 9, 9, 8), width_of_results(), spare=2)
+    say(head)
+    for table, line in zip(own, lines, strict=True):
+        say(line)
+        for row in table.rows:
+            _show_row(row)
+    _say_folded(folded)
+    say(total)
+
+
+_TRANSFERRED = ("table", "inserted", "updated", "unchanged", "rows/s", "seconds")
+_COMPARED = ("table", "added", "changed", "removed", "unchanged")
+
+
+def _written(table: TableResult) -> int:
+    return table.inserted + table.updated + table.deleted + table.marked
+
+
+def _counts(name: str, inserted: int, updated: int, unchanged: int, seconds: float) -> tuple[str, ...]:
+    rows = inserted + updated + unchanged
+    rate = f"{rows / seconds:,.0f}" if seconds and rows else "-"
+    return printable(name), f"{inserted:,}", f"{updated:,}", f"{unchanged:,}", rate, f"{seconds:.2f}"
+
+
+def _folded(tables: Sequence[T], is_unchanged: Callable[[T], bool]) -> tuple[list[T], list[T]]:
+    """The tables that have a line of their own, and those that have one together: on a terminal, two or more."""
+    without = [each for each in tables if is_unchanged(each)]
+    if width_of_results() is None or len(without) < _FOLDED:
+        return list(tables), []
+    return [each for each in tables if not is_unchanged(each)], without
+
+
+def _say_folded(tables: Sequence[TableResult | TableDiff]) -> None:
+    if tables:
+        names = [printable(each.table) for each in tables]
+        say(listed(f"{plural(len(names), 'table')} without changes:", names, width_of_results() or sys.maxsize))
 
 
 def _show_renamed(target: str, renamed: Mapping[str, str]) -> None:
@@ -132,6 +188,14 @@ def _show_converted(warnings: Iterable[TransferWarning]) -> None:
         say(f"Changed by --convert: {', '.join(found)}.")
 
 
+def _show_masked(warnings: Iterable[TransferWarning]) -> None:
+    from toolkit.core.plan import MASKED, MASKED_BY_MODEL
+
+    for outcome, why in ((MASKED, "Masked, as they look personal"), (MASKED_BY_MODEL, "Masked as personal data")):
+        if masked := [each.place for each in warnings if each.outcome == outcome]:
+            say(f"{why}: {', '.join(masked)}. --show-pii shows them.")
+
+
 def _show_not_carried(warnings: Iterable[TransferWarning]) -> None:
     found = [each for each in warnings if each.is_of_schema]
     for each in found[:_NAMED]:
@@ -154,20 +218,26 @@ def _show_files(copied: FileCopy, dry_run: bool) -> None:
 
 
 def show_diff(result: DiffResult) -> None:
-    """A line for each table, and below it the rows that were asked for."""
-    width = max([len(table.table) for table in result.tables] + [5])
+    """A line for each table, and below it the rows that were asked for.
+
+    On a terminal, tables that are the same have one line together.
+    """
     say(f"{result.source} -> {result.target}")
-    say(f"{'table':{width}}  {'added':>9} {'changed':>9} {'removed':>9} {'unchanged':>9}  status")
-    for table in result.tables:
-        counts = (table.added, table.changed, table.removed, table.unchanged)
-        numbers = " ".join(f"{count:>9,}" for count in counts)
-        say(f"{table.table:{width}}  {numbers}  {table.status}{f': {table.reason}' if table.reason else ''}")
+    own, folded = _folded(result.tables, lambda table: table.status == _SAME)
+    rows = [(printable(t.table), *(f"{n:,}" for n in (t.added, t.changed, t.removed, t.unchanged))) for t in own]
+    width = width_of_results()
+    room = width and width - 2 - max((len(table.status) for table in own), default=0)
+    head, *lines = count_lines(_COMPARED, rows, (9, 9, 9, 9), room)
+    if own:
+        say(f"{head}  status")
+    for table, line in zip(own, lines, strict=True):
+        say(f"{line}  {table.status}{f': {table.reason}' if table.reason else ''}")
         for row in table.rows:
             _show_row(row)
+    _say_folded(folded)
     _show_renamed(result.target, result.renamed)
     _show_converted(result.warnings)
-    if masked := [each.place for each in result.warnings if each.is_of_masking]:
-        say(f"Masked, as they look personal: {', '.join(masked)}. --show-pii shows them.")
+    _show_masked(result.warnings)
     _show_not_carried(result.warnings)
     same, left = "The same: every row of every table", unmodelled(result.warnings, of=True)
     if left:
@@ -210,9 +280,3 @@ def show_dump(result: DumpResult) -> None:
     _show_not_carried(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not dumped, because it is not in the models: {left}.")
-
-
-def _line(name: str, width: int, inserted: int, updated: int, unchanged: int, seconds: float) -> str:
-    rows = inserted + updated + unchanged
-    rate = f"{rows / seconds:,.0f}" if seconds and rows else "-"
-    return f"{name:{width}}  {inserted:>9,} {updated:>9,} {unchanged:>9,} {rate:>9} {seconds:>8.2f}"

@@ -15,7 +15,8 @@ from toolkit.shown_text import printable
 
 if TYPE_CHECKING:
     from toolkit.core.plan import SyncResult, TransferWarning
-    from toolkit.operations.diff.compare import DiffResult, RowDiff, TableDiff
+    from toolkit.core.row_diff import RowDiff
+    from toolkit.operations.diff.compare import DiffResult, TableDiff
 
 _LONGEST = 2000
 # Nothing is loaded, whatever stands in a value.

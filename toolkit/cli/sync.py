@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import click
 from toolkit.cli.diff import compare, write_plan
 from toolkit.cli.options import (
     DATABASE,
+    DIRECTORY,
     TABLES,
     attachments_option,
     convert_option,
@@ -98,7 +100,7 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
 )
 @click.option(
     "--rejects",
-    metavar="DIR",
+    **DIRECTORY,
     help="Leave out rows that cannot be written, and those that depend on them, and put them into this "
     "directory as fixtures, each with the reason; the exit code is then 3.",
 )
@@ -109,6 +111,15 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     metavar="FILE",
     help="With --dry-run: write the plan as one page of HTML, with up to 1,000 rows of each table that differ.",
 )
+@click.option(
+    "--rows",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="With --dry-run: show up to so many rows of each table that would be inserted, updated (old → new) and "
+    "deleted. Personal data is masked unless --show-pii.",
+)
+@click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
 @transfer_options
 @general_options
 @click.pass_context
@@ -131,6 +142,8 @@ def sync(
     overwrite_attachments: bool,
     rejects: str | None,
     report_file: Path | None,
+    rows: int,
+    show_pii: bool,
     dry_run: bool,
     no_verify: bool,
     batch_rows: int | None,
@@ -147,22 +160,15 @@ def sync(
     in their store are refused.
     """
     if verify_only:
-        writing = delete or soft_delete or dry_run or no_verify or commit_every or max_delete or since or match
-        others = (attachments, overwrite_attachments, hold_triggers, set_values, rejects)
-        if writing or any(others):
-            raise click.UsageError(
-                "--verify-only writes nothing, and cannot be combined with --dry-run or options for writing."
-            )
-        return compare(ctx.obj, source, target, tables, as_json=as_json, where_source=where_source, **which)
+        _require_comparison(ctx.params)
+        which |= {"where_source": where_source, "rows": rows, "show_pii": show_pii}
+        return compare(ctx.obj, source, target, tables, as_json=as_json, **which)
     from toolkit.cli.progress import progress_on_stderr
     from toolkit.operations.sync import sync as run
     from toolkit.operations.transfer.watermarks import Since
 
     _require_sense(since, overlap, max_delete, delete=delete, soft_delete=soft_delete)
-    if overwrite_attachments and not attachments:
-        raise click.UsageError("--overwrite-attachments needs --attachments.")
-    if report_file and (not dry_run or since or match):
-        raise click.UsageError("--report needs --dry-run, and cannot be combined with --since or --match.")
+    _require_dry_run(ctx.params)
     mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
     options = make_options(no_verify, batch_rows, commit_every, mode, max_delete, hold_triggers=hold_triggers)
     with progress_on_stderr() as progress:
@@ -180,14 +186,17 @@ def sync(
             attachments=attachments,
             overwrite_attachments=overwrite_attachments,
             rejects=rejects,
+            rows=rows,
+            show_pii=show_pii,
             progress=progress,
             **which,
         )
     if report_file:
-        write_plan(ctx.obj, result, report_file, tables, source, target, where_source=where_source, **which)
+        which |= {"where_source": where_source, "show_pii": show_pii}
+        write_plan(ctx.obj, result, report_file, tables, source, target, **which)
     code = _finish(ctx.obj, result, as_json=as_json)
     if dry_run and not as_json and _is_to_be_written(result):
-        return int(ctx.invoke(sync, **{**ctx.params, "dry_run": False, "report_file": None}))
+        return int(ctx.invoke(sync, **{**ctx.params, "dry_run": False, "report_file": None, "rows": 0}))
     return code
 
 
@@ -211,6 +220,37 @@ def _finish(config: Config, result: SyncResult, *, as_json: bool) -> int:
     report(result, show_sync, as_json=as_json, done=done)
     has_problems = result.attachments is not None and result.attachments.problems
     return EXIT_DIFFERENT if has_problems or result.rejected else 0
+
+
+# What has to do with writing.
+_WRITING = (
+    "delete",
+    "soft_delete",
+    "max_delete",
+    "dry_run",
+    "no_verify",
+    "commit_every",
+    "since",
+    "match",
+    "set_values",
+)
+_WRITING_TOO = ("attachments", "overwrite_attachments", "hold_triggers", "rejects")
+
+
+def _require_comparison(given: Mapping[str, Any]) -> None:
+    """Refuse what a comparison has no use for."""
+    if any(given[name] for name in (*_WRITING, *_WRITING_TOO)):
+        raise click.UsageError("--verify-only writes nothing, and cannot be combined with options that write.")
+
+
+def _require_dry_run(given: Mapping[str, Any]) -> None:
+    """Refuse what shows a plan where there is none to be shown."""
+    if given["overwrite_attachments"] and not given["attachments"]:
+        raise click.UsageError("--overwrite-attachments needs --attachments.")
+    if given["report_file"] and (not given["dry_run"] or given["since"] or given["match"]):
+        raise click.UsageError("--report needs --dry-run, and cannot be combined with --since or --match.")
+    if given["rows"] and not given["dry_run"]:
+        raise click.UsageError("--rows needs --dry-run or --verify-only.")
 
 
 def _require_sense(

@@ -8,7 +8,6 @@ first 64 bits of their digests, modulo 2**64, so it can be computed in any order
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,12 @@ import pyarrow as pa
 from toolkit.core.batches import copied
 from toolkit.core.canonical_bytes import Part, joined
 from toolkit.core.tables import TableSpec
+
+try:
+    # Python's own takes 0.97 µs for 310 bytes, OpenSSL's, which hashlib prefers, 1.49 µs.
+    from _md5 import md5  # type: ignore[import-not-found]
+except ImportError:
+    from hashlib import md5
 
 DIGEST = pa.binary(16)
 DIGEST_FIELD = "toolkit_digest"
@@ -103,6 +108,6 @@ def row_bytes(spec: TableSpec, batch: pa.RecordBatch) -> pa.Array:
 
 
 def _md5(rows: pa.Array) -> pa.Array:
-    """MD5 of each value; hashlib needs 0.8 µs a row, which no vectorised library tried here beats by much."""
-    md5 = hashlib.md5
-    return pa.array([md5(row, usedforsecurity=False).digest() for row in rows.to_pylist()], DIGEST)
+    """MD5 of each value, 1 µs a row; no vectorised library that was tried is faster by much."""
+    digests = b"".join([md5(row, usedforsecurity=False).digest() for row in rows.to_pylist()])
+    return pa.Array.from_buffers(DIGEST, len(rows), [None, pa.py_buffer(digests)])

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from toolkit.core.changes import Changes
 from toolkit.core.digest import NO_ROWS, TableDigest
 from toolkit.core.inspection import Inspection
+from toolkit.core.row_diff import RowDiff
 from toolkit.core.tables import TableSpec
 
 
@@ -78,7 +79,7 @@ class TableResult:
     """What happened to one table, in rows and seconds.
 
     When it was verified, the digests are those of all rows of the source, and of the same rows in the target. With
-    `since`, only rows from that watermark on were looked at.
+    `since`, only rows from that watermark on were looked at. `rows` are some of those that a dry run would write.
     """
 
     table: str
@@ -93,6 +94,7 @@ class TableResult:
     deleted: int = 0
     marked: int = 0
     since: str | None = None
+    rows: tuple[RowDiff, ...] = ()
 
     @property
     def rows_per_second(self) -> float:
@@ -143,8 +145,8 @@ class TransferWarning:
 
     @property
     def is_of_masking(self) -> bool:
-        """Whether it is of a column whose values were masked in what is shown, as it looks personal."""
-        return self.outcome == MASKED
+        """Whether it is of a column whose values were masked in what is shown, as personal."""
+        return self.outcome in {MASKED, MASKED_BY_MODEL}
 
     @property
     def is_of_record(self) -> bool:
@@ -177,6 +179,7 @@ OTHER_RECORD = "revision recorded elsewhere"
 CHANGED_MEANWHILE = "changed meanwhile"
 CONVERTED = "converted"
 MASKED = "masked by name"
+MASKED_BY_MODEL = "masked by its model"
 
 
 @dataclass(frozen=True)
@@ -248,8 +251,8 @@ def merge_plan(spec: TableSpec, changes: Changes) -> TablePlan:
     return TablePlan(spec, Action.MERGE, "rows differ by digest", **common, changes=keys)
 
 
-def planned(plan: TablePlan) -> TableResult:
-    """A plan as the result that it would have."""
+def planned(plan: TablePlan, rows: Iterable[RowDiff] = ()) -> TableResult:
+    """A plan as the result that it would have, with some of the rows that it would write."""
     return TableResult(
         plan.spec.name,
         plan.inserts,
@@ -261,4 +264,5 @@ def planned(plan: TablePlan) -> TableResult:
         deleted=0 if plan.marks else plan.deletes,
         marked=plan.deletes if plan.marks else 0,
         since=plan.since,
+        rows=tuple(rows),
     )

@@ -36,8 +36,9 @@ from toolkit.errors import (
     VerificationError,
 )
 from toolkit.operations.attachments import copy_files
+from toolkit.operations.diff.rows import Masking
 from toolkit.operations.inspect import inspected
-from toolkit.operations.migrations.revisions import exists, mismatch, recorded_revision, revision_of
+from toolkit.operations.migrations.revisions import exists, require_one_revision
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.reflection import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
@@ -52,6 +53,7 @@ from toolkit.operations.transfer.rejects import Rejects
 from toolkit.operations.transfer.repeated_keys import repeated_key
 from toolkit.operations.transfer.request import Transfer, TransferResult, transferred
 from toolkit.operations.transfer.run import make_lacking, transfer
+from toolkit.operations.transfer.sampling import Sample
 from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import table_beneath
 from toolkit.operations.transfer.stored_forms import telling_forms
@@ -92,6 +94,8 @@ def sync(
     attachments: str | Mapping[str, str] | None = None,
     overwrite_attachments: bool = False,
     rejects: Path | str | None = None,
+    rows: int = 0,
+    show_pii: bool = False,
     progress: Progress | None = None,
 ) -> SyncResult:
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
@@ -105,8 +109,8 @@ def sync(
     columns that only the target has, `rename` the target's name of a `TABLE` or `TABLE.COLUMN` of the models. `convert`
     says as `TABLE.COLUMN:HOW` how values of the source become the model's. `since` limits the sync to rows changed
     since the last one that was given a `since`. `attachments` is the store that the target's rows find their files in,
-    or one for each backend that they name (`""`: for all others). `rejects` is a directory, or an object store's URL,
-    for rows that cannot be written, and those that depend on them: without, there must be none.
+    or one for each backend that they name (`""`: for others). `rejects` is a directory, or an object store's URL, for
+    rows that cannot be written, and for those that depend on them. A dry run shows `rows` of each kind and table.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
@@ -126,13 +130,12 @@ def sync(
         converted.require_unasked(specs, since.column if since else None)
         if since is not None:
             require_column(since, specs)
-        matched = matches({spec.name: spec for spec in specs}, match or {})
         return _Sync(
             chosen,
             *databases,
             specs,
             elsewhere,
-            elsewhere.columns(matched),
+            elsewhere.columns(matches({spec.name: spec for spec in specs}, match or {})),
             values_to_set(elsewhere.specs, elsewhere.places(set_values or {})),
             since,
             options,
@@ -143,6 +146,7 @@ def sync(
             named=bool(tables),
             rejects=_rejects(rejects, elsewhere.names, match=match, attachments=attachments),
             conversions=converted,
+            sample=Sample(rows, Masking.of(chosen.project, show_pii=show_pii)) if rows and dry_run else None,
         ).done()
 
 
@@ -174,6 +178,7 @@ class _Sync:
     named: bool
     conversions: Conversions
     rejects: Rejects | None = None
+    sample: Sample | None = None
 
     @property
     def project(self) -> Project:
@@ -188,7 +193,7 @@ class _Sync:
             origin.lock_tables(specs, progress)
             running = origin.running_transactions() if self.since else ()
             if removes and elsewhere.names is None:
-                _require_one_revision(origin, self.target, self.project)
+                require_one_revision(origin, self.target, self.project)
             lacking = require_columns(origin, specs)
             told: Sequence[TransferWarning] = ()
             if not lacking:
@@ -210,6 +215,7 @@ class _Sync:
                 files=self.rejects,
                 rejects=self.rejects,
                 excluded=self.chosen.excluded,
+                sample=self.sample,
             )
             with telling_forms(origin, specs), self._telling(origin, elsewhere):
                 if not lacking and self.rejects is None:
@@ -223,7 +229,8 @@ class _Sync:
                 told = (*told, self.rejects.untried(self.target.name, progress))
             wanted = replace(self.chosen.wanted, tables=[spec.name for spec in specs])
             seen = inspected(origin, self.target.kind, wanted, progress) if self._is_shown(found) else None
-        warnings = (*self.chosen.warnings, *views, *left, *told)
+        masked = () if self.sample is None else self.sample.masking.warnings
+        warnings = (*self.chosen.warnings, *views, *left, *told, *masked)
         done = transferred(self.source.name, request, found, self.started, copied, warnings)
         return replace(done, renamed=elsewhere.shown, inspection=seen)
 
@@ -383,14 +390,3 @@ def _require_two(source: Database, target: Database) -> None:
         raise ConfigurationError(
             f"Source and target are the same database ({source.name}).", "Name two different ones: --from and --to."
         )
-
-
-def _require_one_revision(source: Connection, target: Database, project: Project) -> None:
-    """Refuse to delete by a source of another schema revision, whose tables may mean something else."""
-    if not project.has_history:
-        return
-    with source.translated():
-        found = recorded_revision(source.sqlalchemy, project.version_table)
-    expected = None if found is None else revision_of(target, project)
-    if expected is not None and found != expected:
-        raise mismatch(source.database, found, expected)

@@ -50,6 +50,10 @@ class Engine(ABC):
         """The one file that a database is, if it is one."""
         return None
 
+    def names_at_hand(self, file: Path) -> Sequence[str]:
+        """The names of the tables in a file, where they are to be had in no time and without waiting for anybody."""
+        return ()
+
     def directory(self, database: Configured) -> Path | None:
         """The directory of a server that the toolkit itself starts, if it is one."""
         return None

@@ -136,7 +136,11 @@ _KNOWN_ERRORS = (
     ),
     ("Could not set lock on file", "{file} is open in {holder}", "Let that process close the file, then run again."),
     (_READ_ONLY, "{file} is read-only", "Give yourself write permission on it and its folder."),
-    ("Permission denied", "{file} may not be opened by this user", "Give yourself permission on it and its folder."),
+    (
+        "Permission denied",
+        "{file} may not be opened by this user",
+        "Give yourself permission on it and its folder.",
+    ),
     ("No space left on device", "the disk that holds {file} is full", "Make room, then run again."),
     (
         "File too large",

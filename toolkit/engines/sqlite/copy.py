@@ -1,15 +1,20 @@
 """A copy of a SQLite file in the moment's state, made so that nobody who writes to it waits for long.
 
 With a rollback journal nobody can commit beside a reader. A sync reads for as long as it takes to compare and to write,
-and the application would fail ("database is locked"). On a machine with five times more work than processors, SQLite's
-own backup copied 270 MB in 2.0 to 2.9 s, where `VACUUM INTO` took 3.0 s and `cp`, which knows no locks, 1.7 s. Many
-short transactions would be no snapshot. A write-ahead log (WAL) needs none of it.
+and the application would fail ("database is locked"). Many short transactions would be no snapshot. A write-ahead log
+(WAL) needs none of it.
+
+Beside a transaction that reads nobody changes the file itself, so that any program may copy it: `cp` copies 560 MB in
+0.6 s, 0.24 s of which are a processor's, where SQLite's own backup takes 2.4 s and 0.9 s. It is a process of its own,
+as locks are counted by process and dropped by whoever closes the file ("How To Corrupt An SQLite Database File", 2.2).
+What takes longer than others wait is copied by the backup, which begins again where somebody has written.
 """
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -43,8 +48,11 @@ def copy_file(source: sqlite3.Connection, path: Path, begin: Callable[[], None])
         NeverQuietError: that happened several times.
         sqlite3.OperationalError: there is no room.
     """
+    if _copied(source, path):
+        return
     (page,) = source.execute("PRAGMA page_size").fetchone()
-    held, left, restarts = time.monotonic(), None, 0
+    # Whoever waits has waited for the other copy already.
+    held, left, restarts = float("-inf"), None, 0
 
     def give_way(_: int, remaining: int, __: int) -> None:
         nonlocal held, left, restarts
@@ -64,3 +72,25 @@ def copy_file(source: sqlite3.Connection, path: Path, begin: Callable[[], None])
         target.execute("PRAGMA synchronous = OFF")
         target.execute("PRAGMA journal_mode = OFF")
         source.backup(target, pages=max(1, _STEP_BYTES // page), progress=give_way)
+
+
+def _copied(source: sqlite3.Connection, path: Path) -> bool:
+    """Whether the operating system could copy the file in time."""
+    (file,) = (row[2] for row in source.execute("PRAGMA database_list") if row[1] == "main")
+    program = shutil.which("cp")
+    if program is None:
+        return False
+    try:
+        done = subprocess.run(  # noqa: S603 - of names that are given as they are
+            [program, "--", file, path],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=HOLD_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        done = None
+    if done is None or done.returncode:
+        path.unlink(missing_ok=True)
+        return False
+    return True

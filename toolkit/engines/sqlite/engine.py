@@ -8,7 +8,8 @@ from toolkit.engines.contract import Configured, Connection, SchemaFeatures
 from toolkit.engines.portable.engine import FileEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from sqlalchemy import URL, Table
     from sqlalchemy import Connection as SQLAlchemyConnection
@@ -36,6 +37,18 @@ class Sqlite(FileEngine):
             "loop",
         )
     )
+
+    def names_at_hand(self, file: Path) -> Sequence[str]:
+        """Those of its schema; none of a file that is locked, or no database."""
+        import sqlite3
+        from contextlib import closing
+
+        sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        try:
+            with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as connection:
+                return [name for (name,) in connection.execute(sql)]
+        except sqlite3.Error:
+            return []
 
     def engine_options(self, database: Configured, *, read_only: bool) -> dict[str, Any]:
         """The driver waits without hearing Ctrl-C: `SqliteConnection`, which reads and writes rows, in short steps."""

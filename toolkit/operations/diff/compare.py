@@ -8,27 +8,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.compute.changes import compare, compare_rows
 from toolkit.core.changes import Changes
-from toolkit.core.json_columns import format_column
-from toolkit.core.personal_names import personal_by_name
-from toolkit.core.plan import MASKED, TransferWarning
+from toolkit.core.plan import TransferWarning
 from toolkit.core.progress import Progress, Silent
+from toolkit.core.row_diff import RowDiff
 from toolkit.core.tables import Conditions, TableSpec, narrowed
 from toolkit.engines import connect
 from toolkit.engines.portable.as_stored import carried_as_stored
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
-from toolkit.models.personal_data import personal_columns
 from toolkit.operations.diff.fitting import fitting_keys
-from toolkit.operations.diff.keyless import compare_keyless, surplus_rows
+from toolkit.operations.diff.keyless import compare_keyless
+from toolkit.operations.diff.rows import Masking, ShownRows
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.reflection import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
@@ -43,11 +41,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from toolkit.config import Config
-    from toolkit.engines.contract import Connection
 
 # Rows looked up at a time on both sides, to show how they differ.
 _ROWS = 500
-MASK = "***"
 
 
 class Status(StrEnum):
@@ -58,20 +54,6 @@ class Status(StrEnum):
     ONLY_IN_SOURCE = "only in source"
     ONLY_IN_TARGET = "only in target"
     FAILED = "could not be compared"
-
-
-@dataclass(frozen=True, slots=True)
-class RowDiff:
-    """One row: `added` is in the source only, `removed` in the target only, `changed` has other values.
-
-    `columns` holds the JSON values of those that differ: the target's (old) and the source's (new). A row of a table
-    without a key has all of them, and no `key`.
-    """
-
-    table: str
-    kind: str
-    key: Mapping[str, Any]
-    columns: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +179,7 @@ class Comparison:
         self._is_named = bool(wanted.tables)
         self._project = self._chosen.project
         self._names = self._chosen.renames
-        personal = personal_by_name if self._project.is_reflected else personal_columns
-        self._masked = {} if show_pii else personal(self._project.metadata)
-        self._hidden: dict[tuple[str, str], None] = {}
+        self._masking = Masking.of(self._project, show_pii=show_pii)
         self._progress = progress or Silent()
         self._conversions = conversions(self._project.metadata, config.convert, convert)
         self._told: list[TransferWarning] = []
@@ -217,10 +197,8 @@ class Comparison:
 
     @property
     def warnings(self) -> tuple[TransferWarning, ...]:
-        """What was not compared, what conversions changed, and what was masked by its name, in the tables so far."""
-        reason = "It looks personal by its name, which is all that is known of it; --show-pii shows its values."
-        hidden = (TransferWarning(MASKED, table, reason, column) for table, column in self._hidden)
-        return (*self.unmodelled, *self._told, *(hidden if self._project.is_reflected else ()))
+        """What was not compared, what conversions changed, and what was masked, in the tables so far."""
+        return (*self.unmodelled, *self._told, *self._masking.warnings)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -307,13 +285,12 @@ class Comparison:
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
         return spec, (Status.SAME if equal else Status.DIFFERS), changes
 
-    # -- rows ------------------------------------------------------------------------------------------------------
-
     def _rows(self, spec: TableSpec, changes: Changes, limit: int | None) -> Iterator[RowDiff]:
         names = list(spec.key)
         assert changes.removed is not None
+        shown = ShownRows(self.rows, self.target, self.rows, self._masking)
         if not names:
-            yield from islice(self._surplus(spec, changes), limit)
+            yield from islice(shown.surplus(spec, changes), limit)
             return
         kinds = (("added", changes.new), ("changed", changes.changed), ("removed", changes.removed))
         parts = [
@@ -325,40 +302,7 @@ class Comparison:
         ordered = ordered if limit is None else ordered.slice(0, limit)
         whole = replace(spec, conditions=())
         for part in fitting_keys(ordered, [side.repository(whole) for side in (self.rows, self.target)], _ROWS):
-            yield from self._described(spec, part)
-
-    def _surplus(self, spec: TableSpec, changes: Changes) -> Iterator[RowDiff]:
-        """The rows that one side has more often, of a table without a key, whole: the source's first."""
-        assert changes.removed is not None
-        own, (names, masked) = self.rows.own(spec), self._told_names(spec)
-        for row in surplus_rows(spec, self.rows.repository(spec), changes.new):
-            values = {names[n]: (None, _value(text, n in masked)) for n, text in row.items()}
-            yield RowDiff(own.name, "added", {}, values)
-        for row in surplus_rows(spec, self.target.repository(spec), changes.removed):
-            gone = {names[n]: (_value(text, n in masked), None) for n, text in row.items()}
-            yield RowDiff(own.name, "removed", {}, gone)
-
-    def _told_names(self, spec: TableSpec) -> tuple[dict[str, str], set[str]]:
-        """The models' names of the columns, and which of the columns are masked."""
-        own = self.rows.own(spec)
-        names, hidden = dict(zip(spec.column_names, own.column_names, strict=True)), self._masked.get(own.name, ())
-        return names, {name for name in spec.column_names if names[name] in hidden}
-
-    def _described(self, spec: TableSpec, part: pa.Table) -> Iterator[RowDiff]:
-        keys = part.select(list(spec.key)).combine_chunks()
-        new, old = (_texts_by_key(side, spec, keys) for side in (self.rows, self.target))
-        own, (names, masked) = self.rows.own(spec), self._told_names(spec)
-        shown = (row for batch in keys.to_batches() for row in _texts(spec, spec.key, batch))
-        for key, kind in zip(shown, part.column("kind").to_pylist(), strict=True):
-            before, after = (side.get(key, {}) for side in (old, new))
-            differing = [n for n in spec.column_names if n not in spec.key and before.get(n) != after.get(n)]
-            self._hidden |= dict.fromkeys((own.name, names[n]) for n in (*spec.key, *differing) if n in masked)
-            yield RowDiff(
-                own.name,
-                kind,
-                {names[name]: _value(text, name in masked) for name, text in zip(spec.key, key, strict=True)},
-                {names[n]: (_value(before.get(n), n in masked), _value(after.get(n), n in masked)) for n in differing},
-            )
+            yield from shown.keyed(spec, part)
 
 
 def _only(spec: TableSpec, columns: Collection[str]) -> TableSpec:
@@ -367,30 +311,3 @@ def _only(spec: TableSpec, columns: Collection[str]) -> TableSpec:
         if name not in spec.column_names:
             raise UnknownNameError("column", name, spec.column_names, spec.name)
     return spec.project(name for name in spec.column_names if name in columns or name in spec.key)
-
-
-def _texts_by_key(
-    side: Connection | SourceTables, spec: TableSpec, keys: pa.Table
-) -> dict[tuple[str, ...], dict[str, str]]:
-    """The JSON texts of the rows with these keys by column, by the texts of their keys."""
-    found: dict[tuple[str, ...], dict[str, str]] = {}
-    for batch in side.repository(replace(spec, conditions=())).read(keys=keys):
-        rows = (dict(zip(spec.column_names, row, strict=True)) for row in _texts(spec, spec.column_names, batch))
-        found |= dict(zip(_texts(spec, spec.key, batch), rows, strict=True))
-    return found
-
-
-def _texts(spec: TableSpec, names: Sequence[str], batch: pa.RecordBatch) -> Iterator[tuple[str, ...]]:
-    """These columns of each row as JSON text."""
-    columns = [format_column(spec.column(name).type, batch.column(name)).to_pylist() for name in names]
-    return zip(*columns, strict=True)
-
-
-def _value(text: str | None, masked: bool) -> Any:
-    if text is None or masked:
-        return text and MASK
-    try:
-        return msgspec.json.decode(text)
-    except (ValueError, RecursionError):
-        # A document that Python has no value for: an integer of thousands of digits, 1e400, a thousand levels.
-        return text

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from toolkit.config import Config, Database
     from toolkit.engines.contract import Configured
+    from toolkit.engines.contract import Connection as EngineConnection
 
 # The tables in which Alembic, Advanced Alchemy and this package keep their own records.
 BOOKKEEPING = ("toolkit_", "alembic_version")
@@ -97,6 +98,21 @@ def mismatch(database: Configured, found: str | None, expected: str | None) -> R
     if found is None and expected is not None:
         advice += f"; where its tables are there already: toolkit database stamp-migration REVISION {on}"
     return RevisionMismatchError(database.name, found, expected, advice)
+
+
+def require_one_revision(source: EngineConnection, target: Database, project: Project) -> None:
+    """Refuse to delete by a source of another schema revision, whose tables may mean something else.
+
+    Raises:
+        RevisionMismatchError: they are at two.
+    """
+    if not project.has_history:
+        return
+    with source.translated():
+        found = recorded_revision(source.sqlalchemy, project.version_table)
+    expected = None if found is None else revision_of(target, project)
+    if expected is not None and found != expected:
+        raise mismatch(source.database, found, expected)
 
 
 @contextmanager

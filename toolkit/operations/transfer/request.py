@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toolkit.engines.contract import Connection
     from toolkit.operations.transfer.origins import Files, Origin
     from toolkit.operations.transfer.rejects import Rejects
+    from toolkit.operations.transfer.sampling import Sample
     from toolkit.operations.transfer.set_values import SetValues
     from toolkit.operations.transfer.sources import Source
     from toolkit.operations.transfer.watermarks import Since
@@ -31,7 +32,7 @@ class Transfer:
     database that changed since the last transfer from it are looked at, and of those `running` there more may follow.
     `values` are for columns that only the target has. `files` are written when nothing is left to refuse, before any
     row is. Rows among the `rejects` are left out, and none of the target with the key of one is deleted. A target
-    without tables gets all of the models' but the `excluded` ones.
+    without tables gets all of the models' but the `excluded` ones. A dry run shows the rows of a `sample`.
     """
 
     origin: Origin
@@ -46,6 +47,7 @@ class Transfer:
     files: Files | None = None
     excluded: Collection[str] = ()
     rejects: Rejects | None = None
+    sample: Sample | None = None
 
     def against(self, target: Connection | None) -> Source:
         """The rows in their final form, without those that are left out. Raises what the origin does."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWarning, planned
+from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWarning
 from toolkit.core.progress import SILENT
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
@@ -30,6 +30,7 @@ from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.prepared import prepared
 from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.request import Transfer, TransferResult
+from toolkit.operations.transfer.sampling import planned_with_rows
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -123,7 +124,8 @@ def _dry_run(request: Transfer, copy: Database | None, project: Project, progres
         raise
     require_given_keys(request.specs, source, request.source_name)
     require_fitting(source, request.specs, request.target)
-    return TransferResult(tuple(map(planned, plan_into_nothing(source, request.specs, progress))))
+    plans = plan_into_nothing(source, request.specs, progress)
+    return TransferResult(planned_with_rows(plans, request.sample, source, None, request.origin.tables))
 
 
 def _require_loadable(request: Transfer, transaction: sa.Connection) -> None:
@@ -172,7 +174,9 @@ class _Run:
             plans = plan(self._request, destination, self._progress)
             lacking = _lacking_rights(plans.watermarks, destination, self._progress)
             plans.held.tell(self._progress)
-            return TransferResult(tuple(map(planned, plans.tables)), (*lacking, *plans.held.warnings))
+            sample, names = self._request.sample, self._request.origin.tables
+            tables = planned_with_rows(plans.tables, sample, plans.source, destination, names)
+            return TransferResult(tables, (*lacking, *plans.held.warnings))
 
     def _is_blank(self, destination: Connection) -> bool:
         """Whether the target lacks all tables, as it was opened; they are locked, which has to come first of all."""
