@@ -117,7 +117,13 @@ class Database:
     @cached_property
     def sqlalchemy_config(self) -> SQLAlchemySyncConfig:
         """Advanced Alchemy's configuration of this database, bound under the database's name."""
-        return self._sqlalchemy_config(read_only=False, pooled=True)
+        from advanced_alchemy.config import EngineConfig, SQLAlchemySyncConfig
+
+        return SQLAlchemySyncConfig(
+            connection_string=self.url.render_as_string(hide_password=False),
+            bind_key=self.name,
+            engine_config=EngineConfig(**self._engine_options(read_only=False, pooled=True)),
+        )
 
     @property
     def engine(self) -> SQLAlchemyEngine:
@@ -130,7 +136,10 @@ class Database:
         What a dialect asks a server first, and each statement that it compiles, costs more than most statements do.
         """
         if read_only not in self._unpooled:
-            engine = self._sqlalchemy_config(read_only, pooled=self.is_in_memory).get_engine()
+            from sqlalchemy import create_engine
+
+            options = self._engine_options(read_only, pooled=self.is_in_memory)
+            engine = create_engine(self.url, json_serializer=_encoded, json_deserializer=_decoded, **options)
             self.kind.watch_connections(self, engine)
             self._unpooled[read_only] = engine
         return self._unpooled[read_only]
@@ -139,16 +148,24 @@ class Database:
     def _unpooled(self) -> dict[bool, SQLAlchemyEngine]:
         return {}
 
-    def _sqlalchemy_config(self, read_only: bool, *, pooled: bool) -> SQLAlchemySyncConfig:
-        from advanced_alchemy.config import EngineConfig, SQLAlchemySyncConfig
+    def _engine_options(self, read_only: bool, *, pooled: bool) -> dict[str, Any]:
         from sqlalchemy import NullPool
 
         options: Mapping[str, Any] = self.kind.engine_options(self, read_only=read_only)
         if not pooled:
             of_pool = asdict(self.settings).keys()
             options = {key: options[key] for key in options.keys() - of_pool} | {"poolclass": NullPool}
-        return SQLAlchemySyncConfig(
-            connection_string=self.url.render_as_string(hide_password=False),
-            bind_key=self.name,
-            engine_config=EngineConfig(**{"echo": self.settings.echo, **options}),
-        )
+        return {"echo": self.settings.echo, **options}
+
+
+# As engines of Advanced Alchemy have it, whose package takes longer to load than most commands work.
+def _encoded(value: Any) -> str:
+    from advanced_alchemy.utils.serialization import encode_json
+
+    return encode_json(value)
+
+
+def _decoded(text: str) -> Any:
+    from advanced_alchemy.utils.serialization import decode_json
+
+    return decode_json(text)

@@ -166,7 +166,7 @@ class _Schema:
         project = Project(config)
         if not config.metadata:
             return cls(project)
-        head = joined(project.scripts.get_heads()) if project.has_history else None
+        head = joined(project.heads) if project.has_history else None
         return cls(project, *usable_tables(project.metadata), head)
 
     def told(self, database: str) -> SchemaStatus:

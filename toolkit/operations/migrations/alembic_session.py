@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.core.progress import Silent
-from toolkit.engines import connect
 from toolkit.errors import MigrationError
 from toolkit.operations.migrations.committed import Committed
-from toolkit.operations.migrations.environment import transactional_ddl, with_transactional_ddl
+from toolkit.operations.migrations.locations import settings_file
 from toolkit.operations.migrations.revisions import joined, opened, recorded_revision, require_schemas
-from toolkit.operations.migrations.scripts import migrating, point_at_migrations, quiet, settings_file
+from toolkit.operations.migrations.scripts import point_at_migrations, quiet
 from toolkit.operations.migrations.told import COMPARISON, Comparison
+from toolkit.operations.migrations.transactions import translated, with_transactional_ddl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from advanced_alchemy.alembic.commands import AlembicCommands
     from sqlalchemy import Connection, Engine, Table
 
-    from toolkit.config import Config, Database
+    from toolkit.config import Database
     from toolkit.core.progress import Progress
     from toolkit.operations.project import Project
 
@@ -145,28 +145,6 @@ def _commands(database: Database, project: Project, engine: Engine) -> AlembicCo
     )
     point_at_migrations(commands.config, project.config, environment)
     return commands
-
-
-@contextmanager
-def transaction(database: Database, config: Config, *, makes: bool = False) -> Iterator[Connection]:
-    """A transaction in which DDL is part, committed at the end of the block; `makes` as in `migrating`."""
-    with (
-        translated(database, config, makes=makes),
-        opened(database) as engine,
-        engine.connect() as connection,
-        transactional_ddl(connection),
-        connection.begin(),
-    ):
-        yield connection
-
-
-@contextmanager
-def translated(
-    database: Database, config: Config, committed: Committed | None = None, *, makes: bool = False
-) -> Iterator[None]:
-    """Turn errors of the engine, of Alembic and of the migrations into this package's; see `migrating`."""
-    with migrating(config, committed, makes=makes), connect(database, write=True).translated():
-        yield
 
 
 def require_one_database(project: Project) -> None:
