@@ -449,7 +449,7 @@ def test_what_a_trigger_changed_is_shown_unless_it_is_personal_and_no_retry_is_m
     assert merges.done == 1
     assert rows(items, "postgres", "v <> 0") == []
     monkeypatch.setitem(metadata.tables["item"].info, ATTRIBUTE, ["v"])
-    with pytest.raises(VerificationError, match=r"First: id=3: v is another than was sent\."):
+    with pytest.raises(VerificationError, match=r"First: id=3: v differs from what was sent\."):
         sync(items, "sqlite", "postgres")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.engines.contract import EngineSettings
 from toolkit.engines.registry import engine_of, schemes
 from toolkit.engines.urls import parsed_url
-from toolkit.errors import UnknownNameError
+from toolkit.errors import EngineOptionError, UnknownNameError
 
 if TYPE_CHECKING:
     from advanced_alchemy.config import SQLAlchemySyncConfig
@@ -39,10 +39,12 @@ class Database:
     """Whether what is in a file, such as its views, may read other files and load extensions."""
     tables_from: str | None = None
     """What makes its tables where it has none: `models` or `migrations`; None: the migrations, if there are any."""
+    hindrance: EngineOptionError | None = field(default=None, repr=False, compare=False)
+    """Why by this address others rows may be reached than by the application whose it is."""
 
     def at(self, address: str) -> Database:
         """The same settings at another address."""
-        return replace(self, address=address)
+        return replace(self, address=address, hindrance=None)
 
     @cached_property
     def kind(self) -> Engine:
@@ -61,10 +63,13 @@ class Database:
         """The SQLAlchemy URL with its synchronous driver; starts the server if it is one that the toolkit starts.
 
         Raises:
-            ConfigurationError: the address is no URL, or its engine is not supported.
+            ConfigurationError: the address is no URL, its engine is not supported, or an option of the application's
+                engine cannot be taken over.
             DatabaseUnavailableError: the server cannot be started.
             MissingDriverError: what starts it is not installed.
         """
+        if self.hindrance is not None:
+            raise self.hindrance
         return self.kind.url(self)
 
     @property

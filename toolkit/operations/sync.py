@@ -50,6 +50,7 @@ from toolkit.operations.transfer.request import Transfer, TransferResult, transf
 from toolkit.operations.transfer.run import make_lacking, transfer
 from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import table_beneath
+from toolkit.operations.transfer.stored_forms import telling_forms
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
 
@@ -211,7 +212,7 @@ class _Sync:
                 excluded=self.chosen.excluded,
                 sample=self.sample,
             )
-            with self._telling(origin, elsewhere):
+            with telling_forms(origin, specs), self._telling(origin, elsewhere):
                 if not lacking and self.rejects is None:
                     require_exact(origin, map(self.conversions.stored, specs))
                     told = self.conversions.require_taken(origin, specs, progress)
@@ -395,6 +396,5 @@ def _guarding(deletes: bool) -> Iterator[None]:
 
 def _require_two(source: Database, target: Database) -> None:
     if source.place == target.place:
-        raise ConfigurationError(
-            f"Source and target are the same database ({source.name}).", "Name two different ones: --from and --to."
-        )
+        fact = f"Source and target are the same database ({source.name})."
+        raise ConfigurationError(fact, "Name two different ones: --from and --to.")

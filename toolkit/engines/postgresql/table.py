@@ -126,7 +126,7 @@ class PostgresRepository(TableRepository):
                 rows = self.connection.run(query)
                 for row in rows:
                     for _, problem in refused_documents(pa.array([row[-1]], pa.string())):
-                        return self._unrepresentable(row, name, f"{problem}: it compares to nothing")
+                        return self._unrepresentable(row, name, f"{problem}: it cannot be compared")
         return None
 
     def _keys_from(self, join: str, more: str = "") -> str:

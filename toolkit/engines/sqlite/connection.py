@@ -165,6 +165,18 @@ class SqliteConnection(SqliteSnapshot):
                 found.update({(spec.name, name): n for name, n in zip(names, row, strict=True) if n})
         return found
 
+    def require_one_form(self, specs: Sequence[TableSpec]) -> None:
+        """Check that no UUID that is a key is stored as bytes here, and as text there."""
+        from toolkit.engines.sqlite.uuid_forms import require_one_form
+
+        require_one_form(self, specs)
+
+    def told_forms(self, specs: Sequence[TableSpec]) -> Iterator[str]:
+        """The columns with UUIDs as bytes here, and as text there."""
+        from toolkit.engines.sqlite.uuid_forms import told_forms
+
+        return told_forms(self, specs)
+
     def triggers(self, specs: Sequence[TableSpec]) -> Sequence[TableTriggers]:
         """The application's triggers that fire when rows of these tables are written."""
         return triggers(self, specs)

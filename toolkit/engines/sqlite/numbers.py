@@ -56,14 +56,14 @@ def require_doubles(texts: pa.Array) -> None:
         return
     for text in texts.to_pylist():
         if text is not None and len(text) > _DOUBLE_DIGITS and parse_decimal(text) != Decimal(repr(float(text))):
-            raise ValueError(f"{text} is no double-precision number")
+            raise ValueError(f"{text} is not a double-precision number")
 
 
 def require_single(merged: pa.Array, narrow: pa.Array) -> None:
     """Refuse doubles that single precision changes."""
     for wide, single in zip(merged.to_pylist(), narrow.to_pylist(), strict=True):
         if wide is not None and not math.isnan(wide) and wide != single:
-            raise ValueError(f"{wide} is no single-precision number")
+            raise ValueError(f"{wide} is not a single-precision number")
 
 
 def float_forms(values: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -225,7 +225,7 @@ class SqliteSnapshot(DatabaseConnection):
         except NeverQuietError as error:
             raise DatabaseUnavailableError(
                 self.name,
-                f"{self._file} is written to all the time, and to copy it takes longer than others can wait",
+                f"{self._file} is written to all the time, and copying it takes longer than the pauses between writes",
                 "Run again when it is quieter, or let the application keep a write-ahead log (PRAGMA journal_mode = "
                 "WAL), beside which it is read without a copy.",
             ) from error

@@ -129,7 +129,7 @@ class SqliteRepository(TableRepository):
                 yield batch
             if not left:
                 return
-        fact = f"{self.spec.name} has other rows each time that it is read"
+        fact = f"{self.spec.name} returns different rows each time that it is read"
         raise StatementError(self.connection.name, fact, "Leave it out, or make a table of the view.")
 
     def _widths(self, rows: int) -> Iterator[tuple[str, int]]:
@@ -325,7 +325,7 @@ class SqliteRepository(TableRepository):
         """The first rows may already hold what is not of the column's type; ADBC then widens the column."""
         wanted = [type_ for column in self.spec.columns for _, type_ in self._expressions(column)]
         if [field.type for field in schema] != wanted:
-            odd = StatementError(self.connection.name, f"{self.spec.name} has columns of odd types")
+            odd = StatementError(self.connection.name, f"{self.spec.name} has columns of unexpected types")
             raise first_misfit(self) or odd
 
     def _decoded(self, stream: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

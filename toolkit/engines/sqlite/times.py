@@ -22,7 +22,7 @@ class Timestamp(Vectorised):
         (stored,) = fetched
         # Python and Arrow take 20240102 for a day: it is a number, or a text that nobody wrote for a time.
         if pc.any(pc.ascii_is_decimal(stored)).as_py():
-            raise ValueError("a number, which stands for no time by itself")
+            raise ValueError("a number, whose unit and epoch are not known")
         try:
             naive = stored.cast(pa.timestamp("us"))
         except pa.ArrowInvalid:
@@ -62,7 +62,7 @@ class Time(Vectorised):
     def outgoing(self, values: pa.Array) -> pa.Array:
         """An array as ADBC binds it."""
         if pc.any(is_end_of_day(values)).as_py():
-            raise ValueError("24:00, which no time of Python's is")
+            raise ValueError("24:00, which Python's time type cannot hold")
         return values.cast(pa.string())
 
 

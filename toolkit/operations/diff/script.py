@@ -230,7 +230,7 @@ class _Writer:
             lines.append("Triggers of these tables will run, and may change more than is written here.")
         if not tables:
             lines.append("Nothing differs.")
-        lines += [f"Not compared, for the models do not know it: {_shown(each)}" for each in unmodelled]
+        lines += [f"Not compared, because it is not in the models: {_shown(each)}" for each in unmodelled]
         lines += [
             f"{_shown(each.spec.name)}: {each.deletes} to delete, {each.updates} to update, {each.inserts} to insert"
             for each in tables

@@ -118,8 +118,8 @@ def _noting_indexes(database: Database, progress: Progress) -> Iterator[set[str]
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     for name in names.keys() - known:
         progress.note(
-            f"{database.name}: the index {name} is of an expression, which {database.engine_name} does not tell: it is "
-            "not compared, and left out of migrations made from here."
+            f"{database.name}: the index {name} is of an expression, which {database.engine_name} does not report: it "
+            "is not compared, and left out of migrations made from here."
         )
 
 
@@ -163,7 +163,7 @@ def require_one_database(project: Project) -> None:
         names = [each.name for each in parameters if each.default is each.empty and each.kind not in _OPEN]
         if names:
             raise MigrationError(
-                f"The migrations in {project.config.migrations} are of several databases at once: "
+                f"The migrations in {project.config.migrations} are for several databases at once: "
                 f"{Path(script.path).name} has upgrade({', '.join(names)}).",
                 "Run the application's own command for them (such as flask db upgrade): into what it made, sync and "
                 "load-data write. Or have the tables made from the models: `migrations` of a directory that is not "

@@ -94,7 +94,7 @@ def make_migrations(
     described = _compared(database, project, progress, arguments)
     if described is None and not scripts.get_heads():
         raise MigrationError(
-            f"{database.name} has the models' tables already, so there is nothing to begin a history with.",
+            f"{database.name} has the models' tables already, so that a first migration would be empty.",
             "Compare with an empty database: toolkit database make-migrations --database sqlite:///empty.sqlite3; then "
             f"record that the tables are there: toolkit database stamp-migration head --database {database.name}",
         )
@@ -160,7 +160,7 @@ def revisions(config: Config, between: str = ":", database: Database | None = No
     """
     start, colon, end = between.partition(":")
     if not colon:
-        raise MigrationError(f"{between!r} is no range of revisions.", "Write it like 0001:0004, :0004 or current:.")
+        raise MigrationError(f"{between!r} is not a range of revisions.", "Write it like 0001:0004, :0004 or current:.")
     project = Project(config if database is None else config.of(database.name))
     current = None if database is None else revision_of(database, project)
     with migrating(config):

@@ -226,7 +226,9 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
         session.commands.revision(autogenerate=True, process_revision_directives=describe)
     unasked = unasked_filter(project) if changes else None
     if unasked and progress is not None:
-        progress.note(f"{database.name}: {unasked} is not asked, as env.py connects by itself: all is compared.")
+        progress.note(
+            f"{database.name}: {unasked} is not called, because env.py connects by itself: everything is compared."
+        )
     return Check(database.name, tuple(changes), tuple(session.comparison.not_compared))
 
 

@@ -36,11 +36,11 @@ def load_scripts(config: Config, environment: Environment) -> ScriptDirectory:
     """The migrations of the configured directory.
 
     Raises:
-        MigrationError: it is no migrations directory, or its migrations do not fit together.
+        MigrationError: it is not a migrations directory, or its migrations do not fit together.
         ConfigurationError: they are somebody else's.
     """
     if not has_history(config):
-        raise MigrationError(f"{config.migrations} is no migrations directory.", "Make one: toolkit database init")
+        raise MigrationError(f"{config.migrations} is not a migrations directory.", "Make one: toolkit database init")
     with migrating(config):
         # Before Alembic acts on any of them; each migration is a module that is run.
         require_own_settings(config)

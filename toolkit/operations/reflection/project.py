@@ -131,7 +131,7 @@ class Chosen:
             raise ConfigurationError(
                 f"{database.name} has no tables, and there are no models that say which it should have.",
                 discover(config.root).advice
-                or "Make them there before, by what the application makes them with; or say where its models are: "
+                or "Make them first, by what the application makes them with; or say where its models are: "
                 "--metadata MODULE:ATTR.",
             )
         return cls._of(config, found, wanted, None)

@@ -143,7 +143,7 @@ class Rejects:
         for name, value in others.items():
             if value:
                 raise ConfigurationError(
-                    f"Rows cannot be rejected in a sync with {name}: it would rest on rows that are left out.",
+                    f"Rows cannot be rejected in a sync with {name}: it would depend on rows that are left out.",
                     f'Correct such rows, or leave them out: --where-source "TABLE:CONDITION" goes with --{name}.',
                 )
         found = cls(directory_at(directory), names)

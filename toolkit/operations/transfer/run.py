@@ -275,13 +275,19 @@ def _told_constraints(request: Transfer, project: Project, progress: Progress) -
 
 
 def _told_defaults(request: Transfer, project: Project) -> tuple[TransferWarning, ...]:
-    """What becomes of defaults of the models that are another engine's; of others' tables that is told already."""
+    """What becomes of the models' defaults that are another engine's, and of names that two have.
+
+    Of tables without models, that is told already.
+    """
     if project.is_reflected:
         return ()
     from toolkit.operations.migrations.model_defaults import made_defaults
+    from toolkit.operations.migrations.model_names import made_names
 
-    made = made_defaults(request.target, tables_to_make(project.metadata, request.excluded))
-    return tuple(warning for each in made if (warning := each.warning) is not None)
+    tables = tables_to_make(project.metadata, request.excluded)
+    defaults = (each.warning for each in made_defaults(request.target, tables))
+    names = (each.warning for each in made_names(request.target.kind.features, tables))
+    return tuple(warning for warning in (*defaults, *names) if warning is not None)
 
 
 def _lacking_rights(
