@@ -25,7 +25,7 @@ class TextAdapter(BuiltIn):
     storage = pa.string()
     parser = Parser(same, "a string", str)
     json_type = str
-    plain = str
+    plain: ClassVar[type | None] = str
     in_arrays = True
 
     @classmethod
