@@ -153,15 +153,17 @@ def test_the_last_who_uses_it_stops_it_and_its_password_is_told_nowhere(
     [data] = servers
     other = module.Server(data)
     other.use()
+    # Where it runs, nothing of the wheel is looked for.
+    assert "_programs" not in vars(other)
     number = int((data / "postmaster.pid").read_text().split()[0])
     assert run(["status", "postgres", "--json"]) == 3
     told = [*capsys.readouterr(), repr(database), database.shown_url, (data / "log").read_text()]
     told += [(data / name).read_text(errors="replace") for name in ("postmaster.opts", "pg_hba.conf")]
     told += [Path(f"/proc/{number}/{name}").read_text() for name in ("cmdline", "environ") if Path("/proc").exists()]
     assert not [text for text in told if str(url.password) in text or "another-secret" in text]
-    other._leave()
-    assert answered(url, url.password) == "[('postgres',)]"
     servers.pop(data)._leave()
+    assert answered(url, url.password) == "[('postgres',)]"
+    other._leave()
     assert "No such file" in answered(url, url.password)
 
 

@@ -134,7 +134,9 @@ class WriterLock:
         with suppress(FileNotFoundError):
             found = self._path.lstat()
             if not stat.S_ISREG(found.st_mode) or found.st_size:
-                raise FileExistsError(errno.EEXIST, "is in the place of a lock, and none: remove it", str(self._path))
+                raise FileExistsError(
+                    errno.EEXIST, "is in the place of a lock, and is not one: remove it", str(self._path)
+                )
 
     def _found(self) -> int | None:
         try:

@@ -62,14 +62,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("toolkit").addoption(
         "--toolkit-rebuild",
         action="store_true",
-        help="Make the databases anew that tests get a copy of, whether or not what they are made from has changed.",
+        help="Make the databases that tests get a copy of again, whether or not what they are made from has changed.",
     )
     parser.getgroup("toolkit").addoption(
         "--toolkit-prune",
         nargs="?",
         const="remove",
         choices=("remove", "dry-run"),
-        help="Remove these databases, and what killed runs have left of copies, and run no test; `dry-run`: only tell.",
+        help="Remove these databases, and what killed runs have left of copies, and run no test; `dry-run`: only list.",
     )
 
 
@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
     fixtures = config.getini("toolkit_fixtures")
     if fixtures and not path_of(config, fixtures).is_dir():
         raise pytest.UsageError(
-            f"toolkit_fixtures: there is no directory {fixtures} in {path_of(config, '')}.\n"
+            f"toolkit_fixtures: there is not a directory {fixtures} in {path_of(config, '')}.\n"
             "Make it, or name another one."
         )
     metadata = config.getini("toolkit_metadata")

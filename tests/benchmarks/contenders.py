@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import sqlite3
 import sys
 import tempfile
@@ -20,6 +21,32 @@ TOOLKIT = (sys.executable, "-m", "toolkit")
 _DLT_COPY = Path(__file__).with_name("dlt_copy.py")
 # pgloader's own 100,000 fills its heap of 1 GB with this data; fewer make it no faster.
 _PGLOADER_PREFETCH = 25_000
+FLOOR = "floor:"
+"""How the names of those begin that show what the engine itself needs."""
+_TABLES = ("user_account", "role", "user_role", "tag", "todo", "todo_tag")
+_INSERT_SELECT = {
+    "SQLite": f"""
+import sys, sqlite3
+target = sqlite3.connect(sys.argv[1], isolation_level=None)
+target.execute("ATTACH ? AS source", (sys.argv[2],))
+target.execute("BEGIN")
+for table in {_TABLES}:
+    names = ", ".join(row[1] for row in target.execute(f"PRAGMA source.table_info({{table}})"))
+    target.execute(f"INSERT INTO main.{{table}} ({{names}}) SELECT {{names}} FROM source.{{table}} ORDER BY id")
+target.execute("COMMIT")
+print(target.execute("SELECT count(*) FROM main.todo").fetchone()[0])
+""",
+    "DuckDB": f"""
+import sys, duckdb
+target = duckdb.connect(sys.argv[1])
+target.execute(f"ATTACH '{{sys.argv[2]}}' AS source (READ_ONLY)")
+target.execute("BEGIN")
+for table in {_TABLES}:
+    target.execute(f"INSERT INTO {{table}} BY NAME SELECT * FROM source.{{table}}")
+target.execute("COMMIT")
+print(target.execute("SELECT count(*) FROM todo").fetchone()[0])
+""",
+}
 # The toolkit builds indexes with this much memory, so the floor may, too.
 _INDEX_MEMORY = "256MB"
 
@@ -99,6 +126,7 @@ class Contender:
     name: str
     run: Callable[[Stage], Samples]
     is_ours: bool = False
+    is_floor: bool = False
 
 
 # -- the toolkit ---------------------------------------------------------------------------------------------
@@ -166,10 +194,40 @@ def server_copy() -> Contender:
                 script.write_text(_floor(stage))
             psql = str(stage.server.programs / "psql")
             command = [psql, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(script), url]
-            yield "COPY FROM file", stage.measure(command)[0]
+            yield f"{FLOOR} COPY FROM file", stage.measure(command)[0]
             stage.require_shape(database_name(url))
 
-    return Contender("COPY FROM file", run)
+    return Contender(f"{FLOOR} COPY FROM file", run, is_floor=True)
+
+
+def insert_select(engine: str) -> Contender:
+    """The floor of an engine in a file: it inserts the rows of another file of its own into the same tables."""
+    title = f"{FLOOR} INSERT … SELECT"
+
+    def run(stage: Stage) -> Samples:
+        source = {"SQLite": stage.sqlite, "DuckDB": stage.duckdb}[engine]
+        with stage.new(engine) as url:
+            measure([*TOOLKIT, "database", "upgrade", "--database", url])
+            command = [sys.executable, "-c", _INSERT_SELECT[engine], url.partition(":///")[2], str(source)]
+            sample, output = stage.measure(command)
+            require(stage.todos, int(output))
+            yield title, sample
+
+    return Contender(title, run, is_floor=True)
+
+
+def dump_and_restore() -> Contender:
+    """PostgreSQL's own way from one database to another: everything, in one pipe, not compressed."""
+
+    def run(stage: Stage) -> Samples:
+        with stage.new("PostgreSQL") as url:
+            dump, restore = (shlex.quote(str(stage.server.programs / name)) for name in ("pg_dump", "pg_restore"))
+            source, target = shlex.quote(stage.sources["PostgreSQL"]), shlex.quote(url)
+            pipe = f"{dump} -Fc -Z0 -d {source} | {restore} -d {target}"
+            yield "pg_dump | pg_restore", stage.measure(["sh", "-c", pipe])[0]
+            stage.require_shape(database_name(url))
+
+    return Contender("pg_dump | pg_restore", run)
 
 
 def _floor(stage: Stage) -> str:
@@ -248,3 +306,21 @@ def start() -> Contender:
         yield "toolkit --help", measure([*TOOLKIT, "--help"])[0]
 
     return Contender("toolkit --help", run)
+
+
+def nothing_to_do() -> Contender:
+    """A sync of the bundled 90 rows that are there already, and the state of all databases."""
+
+    def run(stage: Stage) -> Samples:
+        with stage.new("SQLite") as one, stage.new("PostgreSQL") as other:
+            measure([*TOOLKIT, "database", "upgrade", "--database", one])
+            measure([*TOOLKIT, "load-data", "--to", one])
+            command = [*TOOLKIT, "sync", "--from", one, "--to", other, "--json"]
+            measure(command)
+            sample, output = measure(command)
+            require({(0, 0)}, set(transferred(output).values()))
+            yield "toolkit sync, nothing to do", sample
+            named = {"TOOLKIT_SQLITE_URL": one, "TOOLKIT_POSTGRES_URL": other}
+            yield "toolkit status", measure([*TOOLKIT, "status"], environment=named)[0]
+
+    return Contender("nothing to do", run, is_ours=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tests.benchmarks.contenders import FLOOR
 from tests.benchmarks.machine import Sample
 
 MEGABYTE = 1_000_000
@@ -93,11 +94,12 @@ def _calm(runs: Sequence[Sample]) -> Sequence[Sample]:
 
 
 def times_table(results: Results) -> Iterator[str]:
-    """Markdown: each contender of each group, and how it compares with the first of its group."""
+    """Markdown: each contender of each group, and how it compares with the group's floor, or its first."""
     yield _row("", "median", "from - to", "relative", "peak memory")
     yield _row("---", "---:", "---:", "---:", "---:")
     for group, contenders in results.items():
-        first = next((seconds(runs) for runs in contenders.values() if runs), 0.0)
+        floors = [runs for name, runs in contenders.items() if name.startswith(FLOOR) and runs]
+        first = next((seconds(runs) for runs in (*floors, *contenders.values()) if runs), 0.0)
         for contender, runs in contenders.items():
             own, each = seconds(runs), sorted(run.seconds for run in _calm(runs))
             extent = f"{_time(each[0])} - {_time(each[-1])}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.benchmarks.archive import LARGE, SMALL, STARTED, obstore_put, toolkit_push
 from tests.benchmarks.changing import FIRST, SHARES, UNCHANGED, title, toolkit_few_changes
@@ -12,6 +12,9 @@ from tests.benchmarks.contenders import (
     Contender,
     db_to_sqlite,
     dlt,
+    dump_and_restore,
+    insert_select,
+    nothing_to_do,
     pgloader,
     server_copy,
     start,
@@ -45,13 +48,24 @@ class Group:
     contenders: Sequence[Contender]
     least_runs: int = 1
     most_todos: int | None = None
+    is_quick: bool = False
+    """Whether it belongs to the quick mode, without the competitors."""
+
+    def ours(self) -> Group:
+        """The toolkit's own runs."""
+        return replace(self, contenders=[c for c in self.contenders if c.is_ours])
+
+    def quick(self) -> Group:
+        """The toolkit's own runs, and the floor."""
+        return replace(self, least_runs=1, contenders=[c for c in self.contenders if c.is_ours or c.is_floor])
 
     def todos(self, wanted: int) -> int:
         """How many of the wanted todos it is measured with."""
         return min(wanted, self.most_todos or wanted)
 
 
-_LOAD, _START = "SQLite → PostgreSQL", "start-up"
+_LOAD, _START, _NOTHING = "SQLite → PostgreSQL", "start-up", "nothing to do"
+_POSTGRES = "PostgreSQL → PostgreSQL"
 _DUMP, _LOAD_DATA, _LOAD_DATA_AGAIN = "dump", "load", "load again"
 _DIFF, _DIFF_DUCKDB = "compare SQLite ↔ PostgreSQL", "compare PostgreSQL ↔ DuckDB, 6 columns"
 _SMALL_FILES, _LARGE_FILES = "archive, small files", "archive, large files"
@@ -75,6 +89,17 @@ GROUPS = (
             dlt("SQLite", "PostgreSQL", "replace"),
             server_copy(),
         ),
+        is_quick=True,
+    ),
+    Group(
+        _POSTGRES,
+        (
+            toolkit("PostgreSQL", "PostgreSQL"),
+            toolkit("PostgreSQL", "PostgreSQL", "--no-verify"),
+            dump_and_restore(),
+            server_copy(),
+        ),
+        is_quick=True,
     ),
     *(Group(_few_changes(*pair), (toolkit_few_changes(*pair),)) for pair in _PAIRS),
     *(
@@ -84,14 +109,31 @@ GROUPS = (
     Group(_INSPECT, (toolkit_inspect(),)),
     Group(_MANY, (toolkit_plan_many(),), most_todos=1000),
     Group("beside an application", (toolkit_beside_application(),)),
-    Group("SQLite → DuckDB", (toolkit("SQLite", "DuckDB"), dlt("SQLite", "DuckDB", "merge"))),
-    Group("PostgreSQL → SQLite", (toolkit("PostgreSQL", "SQLite"), db_to_sqlite())),
-    Group("PostgreSQL → DuckDB", (toolkit("PostgreSQL", "DuckDB"), dlt("PostgreSQL", "DuckDB", "merge"))),
-    Group("DuckDB → PostgreSQL", (toolkit("DuckDB", "PostgreSQL"), dlt("DuckDB", "PostgreSQL", "replace"))),
-    Group("DuckDB → SQLite", (toolkit("DuckDB", "SQLite"),)),
-    Group(_DIFF, (toolkit_diff("SQLite", "PostgreSQL"), select_all())),
+    Group(
+        "SQLite → DuckDB",
+        (toolkit("SQLite", "DuckDB"), dlt("SQLite", "DuckDB", "merge"), insert_select("DuckDB")),
+        is_quick=True,
+    ),
+    Group(
+        "PostgreSQL → SQLite",
+        (toolkit("PostgreSQL", "SQLite"), db_to_sqlite(), insert_select("SQLite")),
+        is_quick=True,
+    ),
+    Group(
+        "PostgreSQL → DuckDB",
+        (toolkit("PostgreSQL", "DuckDB"), dlt("PostgreSQL", "DuckDB", "merge"), insert_select("DuckDB")),
+        is_quick=True,
+    ),
+    Group(
+        "DuckDB → PostgreSQL",
+        (toolkit("DuckDB", "PostgreSQL"), dlt("DuckDB", "PostgreSQL", "replace"), server_copy()),
+        is_quick=True,
+    ),
+    Group("DuckDB → SQLite", (toolkit("DuckDB", "SQLite"), insert_select("SQLite")), is_quick=True),
+    Group(_DIFF, (toolkit_diff("SQLite", "PostgreSQL"), select_all()), is_quick=True),
+    Group("compare SQLite ↔ DuckDB", (toolkit_diff("SQLite", "DuckDB"),), is_quick=True),
     Group(_DIFF_DUCKDB, (toolkit_diff_columns(), reladiff())),
-    Group(_DUMP, (toolkit_dump(), alchemy_dump())),
+    Group(_DUMP, (toolkit_dump(), alchemy_dump()), is_quick=True),
     # Django needs minutes for more.
     Group(_LOAD_DATA, (toolkit_load(), django_load()), most_todos=100_000),
     Group(_LOAD_DATA_AGAIN, [toolkit_load_again(engine) for engine in _ENGINES], least_runs=3, most_todos=1000),
@@ -99,12 +141,19 @@ GROUPS = (
     Group(_SMALL_FILES, (toolkit_push(SMALL), obstore_put(SMALL)), most_todos=2000),
     Group(_LARGE_FILES, (toolkit_push(LARGE), obstore_put(LARGE)), most_todos=2000),
     Group(_START, (start(),), least_runs=20),
+    Group(_NOTHING, (nothing_to_do(),), least_runs=10, most_todos=1000, is_quick=True),
 )
 TARGETS: tuple[Target | Limit, ...] = (
     Target(_LOAD, "toolkit sync", "pgloader", 2, faster=True),
     Target(_LOAD, "toolkit sync", "dlt replace", 5, faster=True),
     Target(_LOAD, "toolkit sync --no-verify", "pgloader", 2.5, faster=True),
-    Target(_LOAD, "toolkit sync --no-verify", "COPY FROM file", 1.6),
+    Target(_LOAD, "toolkit sync --no-verify", "floor: COPY FROM file", 1.2),
+    Target(_LOAD, "toolkit sync", "floor: COPY FROM file", 1.55),
+    Target(_POSTGRES, "toolkit sync", "pg_dump | pg_restore", 0.75),
+    Target("SQLite → DuckDB", "toolkit sync", "floor: INSERT … SELECT", 1.3),
+    Target("PostgreSQL → DuckDB", "toolkit sync", "floor: INSERT … SELECT", 1.3),
+    Limit(_NOTHING, "toolkit sync, nothing to do", 0.45),
+    Limit(_NOTHING, "toolkit status", 0.3),
     *(Target(_few_changes(*pair), UNCHANGED, FIRST, 1) for pair in _PAIRS),
     # Rows that lie together cost no less to be found and written than those that are scattered.
     *(

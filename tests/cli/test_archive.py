@@ -161,7 +161,7 @@ def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.Ca
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["push", "--older-than", "soon"], 2, "no duration"),
+        (["push", "--older-than", "soon"], 2, "not a duration"),
         (["push", "role"], 2, "no column of files"),
         (["push", "--to", "nowhere"], 2, "There is no store 'nowhere'"),
         (["push", "--move", "--to", "./elsewhere"], 2, "has a name"),
@@ -170,7 +170,7 @@ def test_files_go_to_a_directory_without_a_database(here: Path, capfd: pytest.Ca
         (["show", "2"], 2, "2 snapshots begin with '2'"),
         (["show", ""], 2, "There is no snapshot ''"),
         (["show", "20240101"], 2, "There is no snapshot '20240101'"),
-        (["restore", "latest", "--to", "x", "--to-backend", "y"], 2, "exclude each other"),
+        (["restore", "latest", "--to", "x", "--to-backend", "y"], 2, "not both"),
         (["restore", "latest", "--to-backend", "nobody"], 2, "nobody"),
         (["restore", "latest", "--only", "todo:true"], 2, "There is no table 'todo'"),
         (["prune"], 2, "what to keep"),
@@ -270,7 +270,7 @@ def test_no_secret_is_shown_whatever_goes_wrong(
         assert run(["archive", *arguments, "--store", "s3", "--debug"]) == 1
         shown = capfd.readouterr()
         assert SECRET not in shown.out + shown.err
-        assert "nobody answers there" in shown.err
+        assert "nothing answers there" in shown.err
 
 
 def test_an_encrypted_archive_is_verified_without_its_key_and_gets_another(
@@ -282,7 +282,7 @@ def test_an_encrypted_archive_is_verified_without_its_key_and_gets_another(
     monkeypatch.delenv("TOOLKIT_ARCHIVE_KEY")
     shown = out(capfd, "verify", "--all", "--read-data")
     assert ": encrypted, 7 objects" in shown
-    assert "rows were not looked at, and what is missing is found with the key alone.\nAll else is well." in shown
+    assert "rows were not checked, and missing objects are found only with the key.\nAll else is well." in shown
     assert out(capfd, "push", code=1) == ""
     monkeypatch.setenv("TOOLKIT_ARCHIVE_KEY", f"{'02' * 32} {'01' * 32}")
     assert "to be encrypted with key" in out(capfd, "rotate-key", "--dry-run")

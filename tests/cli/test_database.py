@@ -143,8 +143,8 @@ def test_an_index_that_sqlite_does_not_tell_is_compared_by_the_history_else_note
     checked = invoke(own, "check")
     assert (checked.exit_code, checked.stdout) == (3, "sqlite: add index ix_lower on thing (name)\n")
     assert checked.stderr == (
-        "sqlite: the index ix_upper is of an expression, which sqlite does not tell: it is not compared, and left out "
-        "of migrations made from here.\n"
+        "sqlite: the index ix_upper is of an expression, which sqlite does not report: it is not compared, and left "
+        "out of migrations made from here.\n"
     )
 
 

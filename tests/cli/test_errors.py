@@ -223,7 +223,7 @@ def test_an_empty_file_is_filled_by_sqlite_and_told_of_by_duckdb(shop: Config, t
     (tmp_path / "empty").touch()
     told = tell("sync", "--from", "postgres", "--to", "duckdb:///empty")
     require_two_lines(told)
-    assert "empty is empty, which no DuckDB database is" in told.fact
+    assert "empty is an empty file, not a DuckDB database" in told.fact
     assert told.advice.startswith("Remove it")
     assert tell("sync", "--from", "postgres", "--to", "sqlite:///empty").code == 0
 
@@ -587,8 +587,8 @@ def test_a_postgres_that_another_writer_holds_is_told_with_the_table_and_who_hol
         pid = str(other.info.backend_pid)
     require_two_lines(told)
     assert re.fullmatch(
-        rf"postgres: {holder} \(process {pid}, user \w+, {application}, idle in transaction for \d+ s\) holds {what}, "
-        r"waited for in vain for 0\.3 s",
+        rf"postgres: {holder} \(process {pid}, user \w+, {application}, idle in transaction for \d+ s\) holds {what}; "
+        r"gave up after 0\.3 s",
         told.fact.removesuffix("."),
     ), told.fact
     assert told.advice == advice.replace("{pid}", pid)

@@ -213,7 +213,7 @@ def key_twice(*command: str) -> Callable[[Told], None]:
 
 
 def diff_set(told: Told) -> None:
-    assert "it goes with --sql" in told.error(*DIFF, "--set", "tag.one=1")
+    assert "it needs --sql" in told.error(*DIFF, "--set", "tag.one=1")
     twice = ["tag.one=1", "tag.one=2"]
     arguments = [*DIFF, "tag", "--sql", "script.sql"]
     assert "--set is given twice for tag.one, with two values" in told.error(*arguments, *pairs("--set", twice))

@@ -22,6 +22,7 @@ from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.migrations.revisions import opened
 from toolkit.operations.sync import sync
 
+_NUMBERS = itertools.count()
 # The column's type, and values in the engine's own SQL.
 Types = Sequence[tuple[str, Sequence[str]]]
 
@@ -154,7 +155,8 @@ DUCKDB: Types = [
 @pytest.fixture
 def every(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A configuration whose models are what the database `postgres` holds."""
-    name = f"models_of_{abs(hash(tmp_path))}"
+    # Not by the directory's name: some versions of pytest give that of a test that passed to the next.
+    name = f"models_of_test_{next(_NUMBERS)}"
     (tmp_path / f"{name}.py").write_text(
         "import os, warnings, sqlalchemy as sa\n"
         "md = sa.MetaData()\n"

@@ -141,7 +141,7 @@ def test_documents_of_any_size_have_a_canonical_form(document: str, canonical: s
 )
 def test_what_is_no_document_is_found_out_at_once(document: str) -> None:
     began = time.monotonic()
-    with pytest.raises(ValueError, match="JSON"):
+    with pytest.raises(ValueError, match=r"JSON|truncated"):
         canonical_document(document)
     assert canonical_documents(pa.array([document])).to_pylist() == [document]
     assert time.monotonic() - began < 5

@@ -235,7 +235,10 @@ except Exception:
 op.execute("CREATE TABLE second (id INTEGER)")
 """
     write(project, database, body)
-    with pytest.raises(StatementError, match=r"(?is)Before it failed .*duplicate key.*INSERT INTO first VALUES"):
+    with pytest.raises(
+        StatementError,
+        match=r"(?is)An earlier error that the migration ignored: .*duplicate key.*INSERT INTO first VALUES",
+    ):
         migrate.upgrade(database, project)
 
 

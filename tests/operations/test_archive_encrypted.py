@@ -268,8 +268,8 @@ def test_a_key_comes_from_a_file_or_the_environment_and_is_shown_nowhere(tmp_pat
     [
         ("", "holds no key"),
         ("# only a comment", "holds no key"),
-        (f"{ONE}\nhunter2", "no. 2 of its keys is none"),
-        ("hunter2" * 9 + "h", "no. 1 of its keys is none"),
+        (f"{ONE}\nhunter2", "no. 2 of its keys is not valid"),
+        ("hunter2" * 9 + "h", "no. 1 of its keys is not valid"),
         ("\u00fc", "it is no text"),
     ],
 )

@@ -449,7 +449,7 @@ def test_what_a_trigger_changed_is_shown_unless_it_is_personal_and_no_retry_is_m
     assert merges.done == 1
     assert rows(items, "postgres", "v <> 0") == []
     monkeypatch.setitem(metadata.tables["item"].info, ATTRIBUTE, ["v"])
-    with pytest.raises(VerificationError, match=r"First: id=3: v is another than was sent\."):
+    with pytest.raises(VerificationError, match=r"First: id=3: v differs from what was sent\."):
         sync(items, "sqlite", "postgres")
 
 
@@ -463,3 +463,17 @@ def test_no_message_of_the_package_advises_to_switch_the_proof_off() -> None:
         if isinstance(node, ast.Constant) and "--no-verify" in str(node.value)
     ]
     assert set(found) <= {"options.py"}
+
+
+def test_what_copies_a_sqlite_file_is_given_the_names_of_files_and_no_environment(
+    items: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, given = subprocess.run, []
+
+    def noted(command: list[Any], **options: Any) -> Any:
+        given.append((command[1:3], options["env"]))
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", noted)
+    assert sync(items, "sqlite", "postgres").verified
+    assert given == [(["--", str(items.database("sqlite").file)], {})]

@@ -95,10 +95,10 @@ CASES: list[tuple[str, str, str, str, list[str], list[str], int]] = [
 
 # HOW, the model's type, SQLite's value, and what the message says of it.
 REFUSED = [
-    ("epoch-s", NAIVE, "1.5", "is no whole number"),
+    ("epoch-s", NAIVE, "1.5", "is not a whole number"),
     ("epoch-s", NAIVE, "1701013012345", "is beyond the years 1 to 9999"),
     ("epoch-s", NAIVE, "'soon'", "timestamp"),
-    ("epoch-s", DATE, "1700000000", "is no midnight"),
+    ("epoch-s", DATE, "1700000000", "is not midnight"),
     ("truncate-microseconds", NAIVE, "'x'", "timestamp"),
     ("round", INT, "'x'", "is not a decimal number"),
     ("round", INT, "1e10", "does not fit"),
@@ -111,8 +111,8 @@ REFUSED = [
     ("utc-from:Europe/Berlin", ZONED, "'2024-03-31 02:30:00'", "showed never"),
     ("utc-from:Europe/Berlin", ZONED, "'2024-10-27 02:30:00'", "showed twice"),
     ("utc-from:Europe/Berlin", ZONED, "'2024-10-27 01:30:00.1234567'", "at most six digits"),
-    ("date", DATE, "'2024-01-01 10:00:00'", "is no date, and no midnight"),
-    ("date", DATE, "'2024-01-01 00:00:00+02:00'", "is no date, and no midnight"),
+    ("date", DATE, "'2024-01-01 10:00:00'", "is neither a date nor midnight"),
+    ("date", DATE, "'2024-01-01 00:00:00+02:00'", "is neither a date nor midnight"),
 ]
 
 
@@ -346,7 +346,7 @@ def test_a_key_that_a_conversion_cannot_take_is_rejected_with_what_else_is_wrong
         (["t.v:utc-from:Mars/Base"], ConfigurationError, "Mars/Base names no time zone"),
         (["t.v:round", "t.v:empty-as-null"], ConfigurationError, "Two conversions are given for t.v"),
         (["t.v:round", "t.v:round"], ConfigurationError, "Two conversions are given for t.v"),
-        (["t.v:bool"], ConfigurationError, "makes truth values, but t.v is of type int32"),
+        (["t.v:bool"], ConfigurationError, "makes booleans, but t.v is of type int32"),
         (["t.id:round"], ConfigurationError, "two rows could become one"),
         (["v:round"], ConfigurationError, "is not of the form"),
         (["t.v"], ConfigurationError, "is not of the form"),

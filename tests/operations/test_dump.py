@@ -580,7 +580,7 @@ def test_compressed_standard_input_is_told(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["load-data", "customer", "--format", "csv"], "the format of a file is in its name"),
+        (["load-data", "customer", "--format", "csv"], "a file's name says its format"),
         (["dump-data", "customer", "--dir", "-", "--closure"], "a closure needs a directory"),
         (["dump-data", "--closure"], "none were chosen"),
         (["dump-data", "--dir", "-"], "toolkit dump-data TABLE --dir -"),

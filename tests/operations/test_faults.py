@@ -468,4 +468,4 @@ def test_a_source_that_somebody_has_locked_is_told_after_a_while(shop: Config) -
     with locked(shop, "purchase_line") as holder, pytest.raises(DatabaseUnavailableError) as caught:
         sync(shop, "postgres", "duckdb")
     assert f"another session (process {holder}, user postgres, an upgrade, " in caught.value.fact
-    assert "holds a lock on purchase_line, waited for in vain for 0.3 s" in caught.value.fact
+    assert "holds a lock on purchase_line; gave up after 0.3 s" in caught.value.fact

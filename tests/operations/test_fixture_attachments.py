@@ -265,7 +265,7 @@ def test_no_more_than_twenty_files_that_are_gone_are_shown(world: Gallery, capsy
         world.photo(number, f"{number}", None)
     show_dump(dumped(world))
     shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("Not copied", "…"))]
-    assert (len(shown), shown[-1]) == (21, "… and 5 more: --json tells all.")
+    assert (len(shown), shown[-1]) == (21, "… and 5 more: --json lists all.")
 
 
 def test_files_that_rows_were_moved_to_in_an_archive_stay_there_and_are_counted(
@@ -500,7 +500,7 @@ def test_a_manifest_that_names_content_by_no_hash_is_refused(kept: Gallery, sha2
     document = json.loads(place.read_bytes())
     document["attachments"]["attachments"]["c"]["sha256"] = sha256
     place.write_text(json.dumps(document))
-    with pytest.raises(FixtureError, match="is no manifest"):
+    with pytest.raises(FixtureError, match="is not a manifest"):
         loaded(kept)
 
 

@@ -335,7 +335,7 @@ def test_a_rule_stays_as_it_is_and_is_told(using: Using) -> None:
     execute(config.database("postgres"), "CREATE RULE also AS ON DELETE TO t DO ALSO NOTHING")
     warnings = sync(config, "sqlite", "postgres", options=HELD, dry_run=True).warnings
     assert [each.outcome for each in warnings] == ["triggers held", "rules not held"]
-    assert warnings[1].reason == "not held, for rules cannot be: also."
+    assert warnings[1].reason == "not held, because rules cannot be: also."
 
 
 @pytest.mark.parametrize("command", [["sync", "--from", "sqlite", "--to", "postgres"], ["load-data"]])

@@ -477,7 +477,7 @@ def test_files_of_no_table_are_noted_with_the_nearest(load: Load) -> None:
     assert told.code == 0
     for name, why in {
         "01_team.json": "did you mean 'team'?",
-        "member.jsn": "its form is not read",
+        "member.jsn": "its format is not supported",
         "Teams.xlsx": "its",
     }.items():
         assert any(name in line and why in line for line in told.err.splitlines())

@@ -261,7 +261,7 @@ def test_the_command_tells_them_on_stderr_and_in_its_document(
     assert len(json.loads(shown.out)["warnings"]) == 25
     lines = shown.err.splitlines()
     assert lines[0].startswith("t00: sqlite is made without the collation NOCASE of a, which ")
-    assert lines[20] == "… and 5 more constraints: --json tells all."
+    assert lines[20] == "… and 5 more constraints: --json lists all."
 
 
 def test_what_migrations_make_is_the_migrations_own(config: Config) -> None:

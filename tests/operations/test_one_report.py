@@ -39,7 +39,7 @@ def test_rows_without_a_parent_are_told_with_values_that_do_not_fit_and_what_kee
         sync(bare, "sqlite", "postgres")
     assert list(refused.value.facts) == [
         "3 values of 2 columns do not fit.",
-        "j.d: 1 value, holds no valid JSON, which postgres cannot keep: '{a}' (id=2)",
+        "j.d: 1 value, holds invalid JSON, which postgres cannot keep: '{a}' (id=2)",
         "k.j: 2 values, no row of j that it points at: … (id=2), …",
     ]
     assert "Or have it converted as the source is read: --convert j.d:json." in refused.value.advice

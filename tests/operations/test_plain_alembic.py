@@ -75,7 +75,7 @@ def test_plain_alembic_runs_and_compares_as_this_packages_commands_do(project: C
 
 
 def test_plain_alembic_that_was_told_no_database_says_so(project: Config) -> None:
-    with pytest.raises(CommandError, match=r"not told which database .* set sqlalchemy\.url"):
+    with pytest.raises(CommandError, match=r"does not know which database .* set sqlalchemy\.url"):
         alembic.command.upgrade(plain(project), "head")
 
 

@@ -23,6 +23,7 @@ from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.portable.refusals import first_refused
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.table import PostgresRepository
+from toolkit.engines.sqlite.table import SqliteRepository
 from toolkit.errors import ToolkitError
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
@@ -164,10 +165,10 @@ def strict(config: Config, tmp_path: Path) -> Config:
 @contextmanager
 def rebuilding() -> Iterator[None]:
     """Let two rows be enough for the ways of writing that large tables take."""
-    usual = PostgresRepository.rebuild_rows, DuckDBRepository.row_group
-    PostgresRepository.rebuild_rows, DuckDBRepository.row_group = 2, 2
+    usual = PostgresRepository.rebuild_rows, DuckDBRepository.row_group, SqliteRepository.staged_rows
+    PostgresRepository.rebuild_rows, DuckDBRepository.row_group, SqliteRepository.staged_rows = 2, 2, 1
     yield
-    PostgresRepository.rebuild_rows, DuckDBRepository.row_group = usual
+    PostgresRepository.rebuild_rows, DuckDBRepository.row_group, SqliteRepository.staged_rows = usual
 
 
 @pytest.fixture

@@ -647,3 +647,19 @@ def test_a_dry_run_says_that_it_does_not_count_what_only_a_constraint_refuses(sp
     dry = sync(space, "sqlite", "duckdb", dry_run=True, rejects=tmp_path / "out")
     assert [(each.outcome, each.database) for each in dry.warnings] == [("not tried", "duckdb")]
     assert sync(space, "sqlite", "duckdb", rejects=tmp_path / "out").warnings == ()
+
+
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
+def test_of_rows_without_a_key_that_look_alike_none_is_rejected_for_another(
+    space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    models = sa.MetaData()
+    sa.Table("t", models, *(sa.Column(name, sa.Integer) for name in "abc"), sa.Column("u", sa.String(9)))
+    monkeypatch.setattr(f"{__name__}.METADATA", models)
+    for name in ("sqlite", target):
+        create(space.database(name), models)
+    execute(space.database(target), "CREATE UNIQUE INDEX one ON t (lower(u))")
+    execute(space.database("sqlite"), "INSERT INTO t VALUES (1, 1, 1, 'x'), (1, 1, 1, 'y'), (2, 2, 2, 'X')")
+    assert sync(space, "sqlite", target, rejects=tmp_path / "out").verified
+    assert [row["u"] for row in lines(tmp_path / "out")["t"]] == ["X"]
+    assert sorted(row[-1] for row in contents(space.database(target), models)["t"]) == ["x", "y"]

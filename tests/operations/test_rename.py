@@ -138,8 +138,8 @@ def test_checks_and_indexes_are_made_over_the_other_names_or_told(
     for dry_run in (True, False):
         result = sync(config, "sqlite", target, rename=names, dry_run=dry_run)
         told = [each.reason for each in result.warnings if each.outcome == "constraint missing"]
-        assert [each for each in told if "may name what has another name" in each] == [
-            f"{target} is made without {what} of the models: it may name what has another name there."
+        assert [each for each in told if "may refer to what has another name" in each] == [
+            f"{target} is made without {what} of the models: it may refer to what has another name there."
             for what in (("the check unclear", "the index unclear_some") if len(names) > 1 else ())
         ]
 
@@ -312,7 +312,7 @@ def test_personal_data_is_known_by_its_other_name_too(config: Config) -> None:
     )
     with pytest.raises(VerificationError) as refused:
         sync(own, "sqlite", "sqlite2", ["user_account"], rename=rename)
-    assert "mail is another than was sent" in refused.value.fact
+    assert "mail differs from what was sent" in refused.value.fact
     assert "secret.example" not in str(refused.value)
 
 

@@ -225,7 +225,7 @@ def test_what_only_postgres_has_is_told_apart_and_carried_to_postgres_alone(
 
 @pytest.mark.parametrize(
     ("value", "problem"),
-    [("'1e1000000000'", "a number"), (r"""'["\ud800"]'""", "no valid JSON")],
+    [("'1e1000000000'", "a number"), (r"""'["\ud800"]'""", "invalid JSON")],
 )
 def test_a_document_that_postgres_cannot_compare_is_named(space: Config, hold: Hold, value: str, problem: str) -> None:
     hold("postgres", "json", value)

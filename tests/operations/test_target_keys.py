@@ -104,7 +104,7 @@ def test_a_key_that_the_target_takes_for_one_of_its_own_is_named_with_it(
     put(words, "sqlite", "ab", "cd")
     make(words, target, column, "TEXT", before)
     put(words, target, "AB", "cd")
-    with pytest.raises(CollationConflictError, match="are two rows, but one key to") as caught:
+    with pytest.raises(CollationConflictError, match="are different rows, but have equal keys in") as caught:
         sync(words, "sqlite", target, options=options)
     assert caught.value.rows == ("lang=en, Word=ab", "lang=en, Word=AB")
     assert cause in caught.value.fact

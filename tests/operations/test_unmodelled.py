@@ -205,7 +205,7 @@ def test_a_table_that_cannot_be_looked_at_stops_nothing(things: Config) -> None:
         result = sync(impatient, "postgres", "sqlite2")
     reasons = {each.place: each.reason for each in result.warnings}
     assert set(reasons) == {"Gone", "thing.Old note"}
-    assert "whether it has rows cannot be told" in reasons["Gone"]
+    assert "whether it has rows cannot be determined" in reasons["Gone"]
     assert {table.table: table.inserted for table in result.tables} == {"thing": 3, "other": 0}
 
 
@@ -230,12 +230,12 @@ def test_the_commands_tell_it_where_they_say_what_was_done(
         assert run([*arguments]) == 0
         return capfd.readouterr().out
 
-    left = "for the models do not know it: table Gone, column thing.Old note."
+    left = "because it is not in the models: table Gone, column thing.Old note."
     assert f"Not copied, {left}" in out("sync", *between)
     assert f"Not dumped, {left}" in out("dump-data", "--from", one, "--dir", "d")
-    assert "do not know: table Gone, column thing.Old note." in out("status", one)
+    assert "is not in the models: table Gone, column thing.Old note." in out("status", one)
     name = things.database(one).name
-    unlike = f"for the models do not know it: table Gone of {name}, column thing.Old note of {name}."
+    unlike = f"because it is not in the models: table Gone of {name}, column thing.Old note of {name}."
     same = f"The same: every row of every table, except what is not compared, {unlike}\n"
     assert out("diff", *between).endswith(same)
     assert out("sync", *between, "--verify-only").endswith(same)
@@ -256,7 +256,7 @@ def test_a_script_says_what_it_leaves_alone_and_runs(things: Config, engine: str
     filled(things, "sqlite2", "INSERT INTO thing VALUES (1, 'b')")
     script = tmp_path / "script.sql"
     assert places(diff_sql(things, engine, "sqlite2", script).warnings) >= {(engine, "Gone")}
-    assert '-- Not compared, for the models do not know it: "thing.Old note"\n' in script.read_text()
+    assert '-- Not compared, because it is not in the models: "thing.Old note"\n' in script.read_text()
     assert run_script(things.database("sqlite2"), script).returncode == 0
     assert diff(things, engine, "sqlite2").equal
 
@@ -267,7 +267,7 @@ def test_more_than_can_be_read_are_counted(things: Config, tmp_path: Path, capfd
     statements = [f"CREATE TABLE t{n:02} AS SELECT 1 AS x" for n in range(25)]
     filled(things, "sqlite", *statements)
     show_transfer(sync(things, "sqlite", "sqlite2"))
-    assert "table t18, table t19, 5 more (--json tells all).\n" in capfd.readouterr().out
+    assert "table t18, table t19, 5 more (--json lists all).\n" in capfd.readouterr().out
 
 
 def test_files_that_are_not_loaded_are_in_the_document(things: Config, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ TEST = "def test_it(toolkit_session): pass"
     [
         ("toolkit_databases = sqlite oracle", "toolkit_databases: there is no database 'oracle'.", "Known: sqlite, *"),
         ("toolkit_databases =", "toolkit_databases: [] is not a list of databases.", "Write it like *"),
-        ("toolkit_fixtures = nowhere", "toolkit_fixtures: there is no directory nowhere in *", "Make it, *"),
+        ("toolkit_fixtures = nowhere", "toolkit_fixtures: there is not a directory nowhere in *", "Make it, *"),
         ("toolkit_metadata = shop", "toolkit_metadata: 'shop' is not of the form *", "Write it like *"),
     ],
 )
@@ -38,7 +38,7 @@ def test_a_wrong_setting_stops_the_run(project: Project, line: str, fact: str, a
         ("table=['item']", "@pytest.mark.toolkit does not take table.", "It takes *"),
         ("databases=['oracle']", "*databases=…): there is no database 'oracle'.", "Known: *"),
         ("databases='sqlite'", "*databases=…): 'sqlite' is not a list of databases.", "Write it like *"),
-        ("fixtures='nowhere'", "There is no directory of fixtures *nowhere.", "Make it, *"),
+        ("fixtures='nowhere'", "There is not a directory of fixtures *nowhere.", "Make it, *"),
         ("tables=['itme']", "There is no table 'itme'*", "Did you mean 'item'?*"),
         ("tables=['price']", "*there is no file for price.", "*"),
     ],

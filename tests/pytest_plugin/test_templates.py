@@ -131,7 +131,7 @@ def test_no_database_is_made_on_a_server_that_is_not_named_for_tests(
     assert "TOOLKIT_TEST_POSTGRES_URL" in caught.value.advice
     assert "secret" not in str(caught.value)
     assert project.databases() == []
-    with pytest.raises(ConfigurationError, match="The server for tests is no PostgreSQL: sqlite:"):
+    with pytest.raises(ConfigurationError, match="The server for tests is not PostgreSQL: sqlite:"):
         Pool(configured, tmp_path, "sqlite:///x").clone("postgres", Seed(configured, own.fixtures))
     # The variable is none of a database that commands know.
     assert "test_postgres" not in configured.databases

@@ -449,7 +449,7 @@ def test_a_manifest_that_names_a_file_elsewhere_is_refused(name: str) -> None:
 def test_a_zip_that_could_not_be_unpacked_in_bounds_is_refused(tmp_path: Path, method: int) -> None:
     with zipfile.ZipFile(tmp_path / "us_state.json.zip", "w", method) as archive:
         archive.writestr("us_state.json", as_json())
-    with pytest.raises(FixtureError, match="method that is not read"):
+    with pytest.raises(FixtureError, match="method that is not supported"):
         read(tmp_path)
 
 
@@ -525,7 +525,7 @@ def test_yaml_is_the_text_that_is_written_but_for_numbers_true_false_and_null(tm
         ("- id: 1\n- {? [a] : 1}\n", "line 2: a name of text is expected"),
         ("id: 1\n", "line 1: a list of rows is expected, each behind a dash"),
         ("# none\n", "line 1: the file is empty; a list of rows is expected"),
-        ("- id: 1\n- {id: 2\n", "is no YAML that is read"),
+        ("- id: 1\n- {id: 2\n", "is not YAML in a supported form"),
         ("- id: 1\n-  name: 7\n", "line 2: column 'name': 7 is not a string"),
         ("- facts: " + "[" * 300 + "]" * 300 + "\n", "line 1: a row is nested deeper than 200 levels"),
     ],

@@ -79,7 +79,7 @@ def test_a_distance_that_is_none_is_told_by_row_and_column(value: str) -> None:
     with pytest.raises(FixtureProblemsError) as caught:
         read(f'[{{"day": null}},\n{{"day": {value}}}]')
     (problem,) = caught.value.problems
-    assert problem.startswith(f"event, line 2: column 'day': {value.replace(': ', ':')} is no distance from now")
+    assert problem.startswith(f"event, line 2: column 'day': {value.replace(': ', ':')} is not a distance from now")
 
 
 @pytest.mark.parametrize("value", ['{"$now": 3}', '{"$now": "3d", "a": 1}', "{}", "[]"])

@@ -268,11 +268,11 @@ def test_many_threads_share_a_store(place: Place) -> None:
 )
 def test_a_key_that_is_not_for_every_store_is_refused(local: Place, key: str) -> None:
     for call in (local.objects.info, local.objects.read, lambda key: local.objects.write(key, [b""])):
-        with pytest.raises(ValueError, match="is no key for every store"):
+        with pytest.raises(ValueError, match="is not a key that every store takes"):
             call(key)
-    with pytest.raises(ValueError, match="is no key"):
+    with pytest.raises(ValueError, match="is not a key"):
         local.objects.create(key, b"")
-    with pytest.raises(ValueError, match="is no key"):
+    with pytest.raises(ValueError, match="is not a key"):
         local.objects.delete([key])
     assert not local.objects.exists
 
@@ -432,8 +432,8 @@ def test_what_obstore_says_is_told_without_secrets(s3: Place) -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("endpoint", "http://127.0.0.1:1", "nobody answers there"),
-        ("endpoint", "http://no-such-host.invalid", "its host is not known"),
+        ("endpoint", "http://127.0.0.1:1", "nothing answers there"),
+        ("endpoint", "http://no-such-host.invalid", "its host name cannot be resolved"),
         ("allow_http", False, "it is not reached over https"),
         ("region", "eu-central-1", "it is in another region"),
         ("access_key_id", "nobody", "the credentials are refused"),
@@ -470,8 +470,8 @@ def test_a_bucket_that_is_not_there_is_told(s3: Place, make: Callable[[str], Pla
 @pytest.mark.parametrize(
     ("store", "message"),
     [
-        (Store("x", "nowhere://bucket"), "'x': its address is of no known kind"),
-        (Store("x", "http://example.org/"), "no known kind"),
+        (Store("x", "nowhere://bucket"), "'x': its address has an unknown scheme"),
+        (Store("x", "http://example.org/"), "unknown scheme"),
         (Store("x", "s3://"), "s3://"),
         (Store("x", "az://c", options={"account_name": "a", "account_key": "no base64"}), "credentials are refused"),
         (Store("x", "gs://c", options={"service_account_key": "topsecret"}), "service account"),
@@ -642,5 +642,5 @@ def test_a_folder_may_be_a_link_to_another_disk(local: Place, tmp_path: Path) ->
 def test_what_a_store_does_not_have_is_told_in_one_line() -> None:
     answer = "non-2xx status code: 501 Not Implemented: <?xml version='1.0'?><Code>NotImplemented</Code>"
     problem, advice = explain(GenericError(f"Generic S3 error: Error performing PUT http://h/k: {answer}"), answer)
-    assert problem.startswith("it does not have what was asked of it (501 Not Implemented)")
+    assert problem.startswith("it does not support the request (501 Not Implemented)")
     assert ("If-None-Match" in advice, "server_side_encryption" in advice) == (True, True)

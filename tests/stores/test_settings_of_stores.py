@@ -42,7 +42,7 @@ def test_a_store_without_conditional_writes_is_told_with_the_setting_that_gets_p
     behind: Store, unreliable_s3: UnreliableProxy
 ) -> None:
     unreliable_s3.refuses = without_conditions
-    with pytest.raises(StoreError, match=r"does not have what was asked of it \(501") as caught:
+    with pytest.raises(StoreError, match=r"does not support the request \(501") as caught:
         ObjectStore(behind).create("a", b"x")
     assert caught.value.advice == "Set conditional_put = false for the store, then run again."
     assert str(caught.value).count("\n") == 1
@@ -68,7 +68,7 @@ def test_what_else_a_store_does_not_know_is_told_with_the_setting_that_asked_for
 
 def test_swift_knows_no_server_side_encryption_and_that_is_told(bucket: Store) -> None:
     store = replace(bucket, options={**bucket.options, "server_side_encryption": "AES256", "retries": 0})
-    with pytest.raises(StoreError, match="does not have what was asked of it") as caught:
+    with pytest.raises(StoreError, match="does not support the request") as caught:
         ObjectStore(store).write("a", [b"x"])
     assert "server_side_encryption" in caught.value.advice
 

@@ -219,7 +219,7 @@ def restore(
     from toolkit.operations.archive.restore_values import RestoreOptions
 
     if backend and directory is not None:
-        raise click.UsageError("--to-backend and --to exclude each other.")
+        raise click.UsageError("Give either --to-backend or --to, not both.")
     options = RestoreOptions(backend, directory, only, overwrite, rowless, jobs, fill_from_older)
     needed = None if directory is not None and not only else source
     with progress_on_stderr() as progress:
@@ -362,7 +362,7 @@ def audit(
 
     if not remove_orphans:
         if older_than is not None or dry_run:
-            raise click.UsageError("--older-than and --dry-run are for --remove-orphans.")
+            raise click.UsageError("--older-than and --dry-run need --remove-orphans.")
         with progress_on_stderr() as progress:
             result = run(ctx.obj, source, store=store, jobs=jobs, progress=progress)
         print_json(result) if as_json else show_audit(result)
@@ -393,5 +393,5 @@ def rotate_key(ctx: click.Context, store: str, jobs: int, dry_run: bool, as_json
 
     with progress_on_stderr() as progress:
         result = run(ctx.obj, store=store, jobs=jobs, dry_run=dry_run, progress=progress)
-    report(result, show_rotation, as_json=as_json, done="" if dry_run else "What was encrypted anew stays")
+    report(result, show_rotation, as_json=as_json, done="" if dry_run else "What was encrypted again stays")
     return 0 if result.complete else EXIT_DIFFERENT

@@ -222,7 +222,7 @@ def make_migrations(config: Config, /, name: str, as_json: bool, **options: Any)
     if as_json or made is not None:
         show_history(made, [made] if made else [], as_json, verbose=True)
     else:
-        say(f"{name}: nothing to do, it is like the models (an empty migration: --no-autogenerate).", err=True)
+        say(f"{name}: it matches the models: no migration is needed (for an empty one: --no-autogenerate).", err=True)
 
 
 @command("merge-migrations")

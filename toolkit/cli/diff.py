@@ -95,7 +95,7 @@ def diff(
     """
     shown = None if as_json else rows
     if report is not None and (script is not None or json_lines):
-        raise click.UsageError("--report goes neither with --sql nor with --json-lines.")
+        raise click.UsageError("--report cannot be combined with --sql or --json-lines.")
     if script is not None:
         _require_whole_rows(columns, json_lines=json_lines, both_on_stdout=script == "-" and as_json)
         which["set_values"] = set_values
@@ -103,7 +103,7 @@ def diff(
             ctx.obj, source, target, script, tables, rows=shown, show_pii=show_pii, as_json=as_json, **which
         )
     if set_values:
-        raise click.UsageError("--set says what rows get that a script inserts: it goes with --sql.")
+        raise click.UsageError("--set gives values to rows that a script inserts: it needs --sql.")
     if json_lines:
         return _stream(ctx.obj, source, target, tables, columns, show_pii=show_pii, **which)
     which |= {"columns": columns, "rows": shown, "show_pii": show_pii}
@@ -176,7 +176,7 @@ def _stream(
     """The same, each table and each row as a line as soon as it is compared."""
     from toolkit.cli.output import print_json
     from toolkit.operations.diff.compare import Comparison
-    from toolkit.operations.reflection.reflection import Wanted
+    from toolkit.operations.reflection.wanted import Wanted
 
     statuses = set()
     with Comparison(config, source, target, Wanted(tables, **which), convert, show_pii=show_pii) as comparison:
@@ -219,6 +219,6 @@ def _require_whole_rows(columns: tuple[str, ...], *, json_lines: bool, both_on_s
     if columns:
         raise click.UsageError("--sql writes whole rows: leave out --columns.")
     if json_lines:
-        raise click.UsageError("--sql goes with --json, not with --json-lines.")
+        raise click.UsageError("--sql can be combined with --json, not with --json-lines.")
     if both_on_stdout:
         raise click.UsageError("--sql - and --json would both be on stdout: give --sql a file.")

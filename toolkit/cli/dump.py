@@ -60,7 +60,7 @@ from toolkit.errors import EXIT_DIFFERENT
 @click.option(
     "--natural",
     is_flag=True,
-    help="Write references by unique keys, and leave out keys that a load makes anew, where a unique key allows it.",
+    help="Write references by unique keys, and leave out keys that a load makes again, where a unique key allows it.",
 )
 @click.option("--attachments", is_flag=True, help="Also keep the files that rows point at, by their hash.")
 @click.option(

@@ -100,9 +100,9 @@ def load_data(
     from toolkit.operations.fixtures.one_table import STANDARD, place_of, require_place
 
     if no_attachments and overwrite_attachments:
-        raise click.UsageError("Either --no-attachments or --overwrite-attachments.")
+        raise click.UsageError("Give either --no-attachments or --overwrite-attachments, not both.")
     if format_ and directory != STANDARD:
-        raise click.UsageError("--format is of standard input (--dir -): the format of a file is in its name.")
+        raise click.UsageError("--format is only for standard input (--dir -): a file's name says its format.")
     attachments = AttachmentMode.PUT
     if no_attachments or overwrite_attachments:
         attachments = AttachmentMode.LEAVE if no_attachments else AttachmentMode.OVERWRITE

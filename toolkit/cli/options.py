@@ -204,7 +204,7 @@ def _columnsby_table(
         if len(set(each)) > 1:
             raise click.UsageError(
                 f"{parameter.opts[0]} is given twice for {table} ({' and '.join(map(','.join, each))}), whose rows can "
-                f"be recognised in one way only: give it once, with all columns that are needed for that."
+                f"be recognised in one way only: give it once, with all columns that identify a row."
             )
         found[table] = each[0]
     return found

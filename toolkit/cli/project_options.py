@@ -97,7 +97,7 @@ def _choose_metadata(ctx: click.Context, _: click.Parameter, value: str | None) 
 def _choose_reflection(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and ctx.obj is not None:
         if ctx.find_root().params.get("metadata") or ctx.params.get("metadata"):
-            raise click.UsageError("Either --reflect or --metadata.")
+            raise click.UsageError("Give either --reflect or --metadata, not both.")
         _work_with(ctx, ctx.obj.with_metadata(""))
 
 

@@ -87,7 +87,7 @@ def show_transfer(result: SyncResult) -> None:
         _show_not_carried(result.warnings)
     show_other_records(result.warnings)
     if left := unmodelled(result.warnings):
-        say(f"Not copied, for the models do not know it: {left}.")
+        say(f"Not copied, because it is not in the models: {left}.")
     if result.dry_run and result.created_schema:
         say(f"{result.target} has no tables: they would be created first, from {result.schema_from}.")
     _conclude(result, sum(map(_written, result.tables)))
@@ -172,7 +172,7 @@ def unmodelled(warnings: Iterable[TransferWarning], *, of: bool = False) -> str:
         for each in found[:_NAMED]
     ]
     more = len(found) - _NAMED
-    return ", ".join([*named, *([f"{more:,} more (--json tells all)"] if more > 0 else [])])
+    return ", ".join([*named, *([f"{more:,} more (--json lists all)"] if more > 0 else [])])
 
 
 def show_other_records(warnings: Iterable[TransferWarning]) -> None:
@@ -201,7 +201,7 @@ def _show_not_carried(warnings: Iterable[TransferWarning]) -> None:
     for each in found[:_NAMED]:
         say(f"Not carried: {each.place}: {each.reason}")
     if len(found) > _NAMED:
-        say(f"… and {len(found) - _NAMED:,} more that is not carried: --json tells all.")
+        say(f"… and {len(found) - _NAMED:,} more that are not carried: --json lists all.")
 
 
 def _show_files(copied: FileCopy, dry_run: bool) -> None:
@@ -214,7 +214,7 @@ def _show_files(copied: FileCopy, dry_run: bool) -> None:
     for problem in copied.problems[:_NAMED]:
         say(f"Not copied: {problem}")
     if len(copied.problems) > _NAMED:
-        say(f"… and {len(copied.problems) - _NAMED:,} more: --json tells all.")
+        say(f"… and {len(copied.problems) - _NAMED:,} more: --json lists all.")
 
 
 def show_diff(result: DiffResult) -> None:
@@ -242,7 +242,7 @@ def show_diff(result: DiffResult) -> None:
     same, left = "The same: every row of every table", unmodelled(result.warnings, of=True)
     if left:
         begin = f"{same}, except what is not" if result.equal else "Not"
-        say(f"{begin} compared, for the models do not know it: {left}.")
+        say(f"{begin} compared, because it is not in the models: {left}.")
     elif result.equal:
         say(f"{same}.")
 
@@ -279,4 +279,4 @@ def show_dump(result: DumpResult) -> None:
     _show_converted(result.warnings)
     _show_not_carried(result.warnings)
     if left := unmodelled(result.warnings):
-        say(f"Not dumped, for the models do not know it: {left}.")
+        say(f"Not dumped, because it is not in the models: {left}.")

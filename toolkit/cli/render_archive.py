@@ -165,16 +165,16 @@ def show_verification(result: VerifyResult) -> None:
     if result.pushes:
         say(f"Orphan check skipped: a push is at work ({'; '.join(result.pushes)}).")
     elif any(finding.outcome == "damaged manifest" for finding in result.findings):
-        say("Orphan check skipped: nobody knows which objects a damaged manifest needs.")
+        say("Orphan check skipped: which objects a damaged manifest needs is not known.")
     well = "What was archived is well" if result.incomplete else "All is well"
     rows = f"Rows of {result.rows_of} were looked at" if result.rows_of else "Rows were not looked at (--from NAME)"
     say(f"{rows}. {well if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 
 
 def _show_without_key(result: VerifyResult) -> None:
-    how = "read and compared with their checksums" if result.read_data else "looked at by name and size"
+    how = "read and compared with their checksums" if result.read_data else "checked by name and size"
     say(f"{result.archive}: encrypted, {_objects(result.objects)}, {result.bytes:,} bytes; {result.ok:,} ok, {how}.")
-    say("No key is given: rows were not looked at, and what is missing is found with the key alone.")
+    say("No key is given: rows were not checked, and missing objects are found only with the key.")
     say(f"{'All else is well' if result.whole else _counted(result.findings)}. {result.seconds:.2f} s")
 
 
@@ -250,7 +250,7 @@ def _kept(kept: KeptMoves) -> str:
     """Pushes whose objects were not released, and what to do about it."""
     what = f"Kept what {kept.moves:,} push{'' if kept.moves == 1 else 'es'} moved"
     if kept.columns:
-        return f"{what}, for the metadata lacks {', '.join(kept.columns)}: name the one that has it (--metadata)."
+        return f"{what}, because the metadata lacks {', '.join(kept.columns)}: name the one that has it (--metadata)."
     return (
         f"{what} from a database of this name at another place ({kept.place}): give each an archive or a prefix of its "
         f"own; or, if it is this database that was there before, add --adopt {kept.place} (and give it an `identity` "
@@ -270,7 +270,7 @@ def show_forgotten(result: ForgetResult) -> None:
     would = "Would erase" if result.dry_run else "Erased"
     say(
         f"{would} {_files(result.files)} of {_rows(result.rows)} in {plural(len(result.snapshots), 'snapshot')}: "
-        f"{_objects(result.removed_objects)}, {result.removed_bytes:,} bytes, that nobody needs any more."
+        f"{_objects(result.removed_objects)}, {result.removed_bytes:,} bytes, that no snapshot needs any more."
     )
     if result.rows_left:
         say(f"In the database still: {_rows(result.rows_left)} of them; the next push archives what they point at.")

@@ -71,7 +71,7 @@ def _show(table: InspectedTable, target: str | None) -> None:
     for part in table.carried[:_PARTS]:
         say(f"  {'carried: ' if is_asked else ''}{part}")
     if len(table.carried) > _PARTS:
-        say(f"  … and {len(table.carried) - _PARTS:,} more: --json tells all.")
+        say(f"  … and {len(table.carried) - _PARTS:,} more: --json lists all.")
     told = {(column.name, column.why) for column in table.columns}
     _show_notes([note for note in table.left if (note.column, note.reason) not in told], with_table=False)
     for each in table.misfits:
@@ -96,7 +96,7 @@ def _show_notes(notes: Sequence[Note], *, with_table: bool) -> None:
     for note in notes[:_PARTS]:
         say(f"{'' if with_table else '  '}{_noted(note, with_table=with_table)}")
     if len(notes) > _PARTS:
-        say(f"… and {len(notes) - _PARTS:,} more: --json tells all.")
+        say(f"… and {len(notes) - _PARTS:,} more: --json lists all.")
 
 
 def _noted(note: Note, *, with_table: bool) -> str:

@@ -70,7 +70,7 @@ def _show_problems(database: DatabaseStatus) -> None:
         say(f"       {database.advice}")
     show_other_records(database.warnings)
     if left := unmodelled(database.warnings):
-        say(f"{database.name} also holds what the models do not know: {left}.")
+        say(f"{database.name} also has what is not in the models: {left}.")
 
 
 def _count(database: DatabaseStatus) -> int | str:

@@ -205,7 +205,7 @@ def _is_to_be_written(result: SyncResult) -> bool:
     from toolkit.cli.output import is_somebody_there, would_you
 
     writes = any(each.inserted + each.updated + each.deleted + each.marked for each in result.tables)
-    return writes and is_somebody_there() and would_you("Write this now? It is planned anew, and done as one.")
+    return writes and is_somebody_there() and would_you("Write this now? It is planned again from what is there then.")
 
 
 def _finish(config: Config, result: SyncResult, *, as_json: bool) -> int:
@@ -240,15 +240,15 @@ _WRITING_TOO = ("attachments", "overwrite_attachments", "hold_triggers", "reject
 def _require_comparison(given: Mapping[str, Any]) -> None:
     """Refuse what a comparison has no use for."""
     if any(given[name] for name in (*_WRITING, *_WRITING_TOO)):
-        raise click.UsageError("--verify-only writes nothing, so that other options do not go with it.")
+        raise click.UsageError("--verify-only writes nothing, and cannot be combined with options that write.")
 
 
 def _require_dry_run(given: Mapping[str, Any]) -> None:
     """Refuse what shows a plan where there is none to be shown."""
     if given["overwrite_attachments"] and not given["attachments"]:
-        raise click.UsageError("--overwrite-attachments goes with --attachments.")
+        raise click.UsageError("--overwrite-attachments needs --attachments.")
     if given["report_file"] and (not given["dry_run"] or given["since"] or given["match"]):
-        raise click.UsageError("--report goes with --dry-run, and without --since and --match.")
+        raise click.UsageError("--report needs --dry-run, and cannot be combined with --since or --match.")
     if given["rows"] and not given["dry_run"]:
         raise click.UsageError("--rows needs --dry-run or --verify-only.")
 
@@ -258,10 +258,10 @@ def _require_sense(
 ) -> None:
     """Refuse options that contradict each other, or do nothing without another."""
     if overlap is not None and since is None:
-        raise click.UsageError("--overlap goes with --since.")
+        raise click.UsageError("--overlap needs --since.")
     if since and (delete or soft_delete):
         raise click.UsageError("--since cannot see which rows are gone: delete by a sync without it.")
     if max_delete is not None and not (delete or soft_delete):
         raise click.UsageError("--max-delete is a limit for --delete and --soft-delete.")
     if delete and soft_delete:
-        raise click.UsageError("Either --delete or --soft-delete.")
+        raise click.UsageError("Give either --delete or --soft-delete, not both.")

@@ -1,7 +1,8 @@
 """Digests of parts of a table, so that equal parts of two tables need not be compared row by row.
 
-A row belongs to the segment that the first bits of its key's MD5 say: the same in every engine, whatever order it sorts
-keys in, and as even for keys that look alike as for random ones.
+A row belongs to the segment that the first bits of its digest say: the same in every engine, as even for rows that look
+alike as for others, and known without any more work. Of a row that was changed the two sides may have two segments, of
+which both differ then.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 import pyarrow as pa
 
-from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, digest_words, row_digests
+from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, digest_words
 from toolkit.core.streams import ended
 from toolkit.core.tables import TableSpec
 
@@ -22,7 +23,6 @@ SEGMENT_ROWS = 64
 """Rows of a segment, about: a segment's digest takes as many bytes on the wire as that of a row."""
 _MOST_SEGMENTS = 1 << 16
 _FEWEST_SEGMENTS = 64
-_SEGMENT = "toolkit_segment"
 
 
 @runtime_checkable
@@ -45,10 +45,9 @@ def segment_count(rows: int, segment_rows: int = SEGMENT_ROWS) -> int:
     return 1 if wanted < _FEWEST_SEGMENTS else min(1 << (wanted - 1).bit_length(), _MOST_SEGMENTS)
 
 
-def segment_numbers(spec: TableSpec, batch: pa.RecordBatch, count: int) -> np.ndarray:
-    """The segment of each row, by the first 16 bits of the MD5 of its key's canonical bytes."""
-    key = spec.project(spec.key)
-    return (digest_words(row_digests(key, batch)).view(np.uint64) >> np.uint64(48)).astype(np.int32) & (count - 1)
+def segment_numbers(digests: pa.Array, count: int) -> np.ndarray:
+    """The segment of each row, of so many, by the first 16 bits of its digest."""
+    return (digest_words(digests).view(np.uint64) >> np.uint64(48)).astype(np.int32) & (count - 1)
 
 
 @dataclass(frozen=True)
@@ -84,18 +83,17 @@ class SegmentTotals:
 
 
 class SpooledDigests:
-    """The keyed digests of one side in a temporary file, with the segment of each."""
+    """The keyed digests of one side in a temporary file, and the totals of their segments."""
 
     def __init__(self, spec: TableSpec, batches: Iterable[pa.RecordBatch], count: int, path: Path) -> None:
-        self._path = path
-        self._schema = digest_schema(spec)
+        self._path, self._count = path, count
         self.totals = SegmentTotals.empty(count)
-        schema = self._schema.append(pa.field(_SEGMENT, pa.int32()))
+        schema = digest_schema(spec)
         with ended(batches), pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
             for batch in batches:
-                segments = segment_numbers(spec, batch, count)
-                self.totals.add(segments, batch.column(DIGEST_FIELD))
-                stream.write_batch(pa.record_batch([*batch.columns, pa.array(segments)], schema=schema))
+                digests = batch.column(DIGEST_FIELD)
+                self.totals.add(segment_numbers(digests, count), digests)
+                stream.write_batch(batch)
 
     def within(self, segments: Collection[int]) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of the rows in these segments."""
@@ -103,4 +101,4 @@ class SpooledDigests:
         chosen[list(segments)] = True
         with pa.OSFile(str(self._path), "rb") as file, pa.ipc.open_stream(file) as stream:
             for batch in stream:
-                yield batch.filter(pa.array(chosen[batch.column(_SEGMENT).to_numpy()])).select(self._schema.names)
+                yield batch.filter(pa.array(chosen[segment_numbers(batch.column(DIGEST_FIELD), self._count)]))

@@ -181,7 +181,7 @@ def _require_known(table: Mapping[str, object], source: str) -> None:
     unknown = set(table) - set(_KNOWN)
     if "tool" in unknown:
         raise ConfigurationError(
-            f"{source} has a table 'tool', which belongs into pyproject.toml.",
+            f"{source} has a table 'tool', which belongs in pyproject.toml.",
             "Write [databases] in place of [tool.toolkit.databases], and so on.",
         )
     if unknown:
@@ -199,12 +199,12 @@ def _databases(
     own: Sequence[ApplicationDatabase],
 ) -> dict[str, Database]:
     """The application's own, then the file's and the default ones; the environment says where each of them is."""
-    found = parse_databases(table.get("databases", {}), root, source, {each.name: each.address for each in own})
+    found = parse_databases(table.get("databases", {}), root, source, {each.name: each for each in own})
     given = from_environment(environ, "_URL", found)
     if DEFAULT not in found and environ.get("DATABASE_URL"):
         given.setdefault(DEFAULT, environ["DATABASE_URL"])
     for name, url in given.items():
-        found[name] = replace(found.get(name, Database(name, url, root)), address=url)
+        found[name] = replace(found.get(name, Database(name, url, root)), address=url, hindrance=None)
     return found
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import ConfigurationError
+from toolkit.config.engine_options import alchemy_address, engine_address, shown_address
+from toolkit.errors import ConfigurationError, EngineOptionError
 from toolkit.references import Wanted, kind_of, load_reference, reason_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, MetaData
+    from sqlalchemy import MetaData
 
 DEFAULT = "default"
 """What a database without a bind key is called."""
@@ -33,11 +35,13 @@ _FORMS = (
 class ApplicationDatabase:
     """A database of an application's, as its configuration says.
 
+    `hindrance` says why other rows may be reached by the address than by the application, if so.
     `migrations` is None where no directory is its own, `version_table` where `env.py` says it.
     """
 
     name: str
     address: str = field(repr=False)
+    hindrance: EngineOptionError | None = field(repr=False)
     metadata: MetaData = field(repr=False)
     migrations: str | None = None
     version_table: str | None = None
@@ -154,16 +158,25 @@ def _of_alchemy(found: Any, reference: str) -> ApplicationDatabase:
             f"A configuration of {reference!r} has neither a connection_string nor an engine_instance.",
             "Give it one, or name one that has.",
         )
-    address = found.connection_string or _address(found.engine_instance.url)
+    name = found.bind_key or DEFAULT
+    plain = found.connection_string or shown_address(found.engine_instance.url)
     alembic = found.alembic_config
     return ApplicationDatabase(
-        found.bind_key or DEFAULT,
-        address,
+        name,
+        *_reached(plain, lambda: alchemy_address(name, found)),
         found.metadata,
         str(alembic.script_location),
         alembic.version_table_name,
         alembic.version_table_schema,
     )
+
+
+def _reached(plain: str, address: Callable[[], str]) -> tuple[str, EngineOptionError | None]:
+    """The address with all options; where that cannot be, without them, and the reason."""
+    try:
+        return address(), None
+    except EngineOptionError as error:
+        return plain, error
 
 
 def _has_flask_sqlalchemy(app: Any) -> bool:
@@ -177,11 +190,9 @@ def _of_flask_sqlalchemy(app: Any) -> Iterator[ApplicationDatabase]:
     with app.app_context():
         for key, engine in sorted(database.engines.items(), key=lambda each: each[0] or ""):
             directory = None if migrate is None or key is not None else migrate.directory
-            yield ApplicationDatabase(key or DEFAULT, _address(engine.url), database.metadatas[key], directory)
-
-
-def _address(url: URL) -> str:
-    return url.render_as_string(hide_password=False)
+            name = key or DEFAULT
+            reached = _reached(shown_address(engine.url), partial(engine_address, name, engine))
+            yield ApplicationDatabase(name, *reached, database.metadatas[key], directory)
 
 
 _CONFIGURATION = Wanted("config", "a configuration", "app.config:alchemy or app:create_app", is_configuration)

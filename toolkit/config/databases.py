@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from toolkit.config.application import ApplicationDatabase
 from toolkit.config.settings import ill_typed, typed
 from toolkit.engines.contract import EngineSettings
 from toolkit.engines.database import LOCK_SECONDS, Database
@@ -23,26 +24,30 @@ DEFAULT_DATABASE = "sqlite"
 
 
 def parse_databases(
-    entries: Any, root: Path, source: str, application: Mapping[str, str] | None = None
+    entries: Any, root: Path, source: str, application: Mapping[str, ApplicationDatabase] | None = None
 ) -> dict[str, Database]:
     """The databases of a file's table `databases`, by name, with an application's own or else the default ones.
 
-    `application` has the addresses of an application's; what the file says of one of them holds for it.
+    `application` has an application's; what the file says of one of them holds for it.
 
     Raises:
         ConfigurationError: an unknown or ill-typed key, named with its file.
     """
     if not isinstance(entries, dict):
         raise ConfigurationError(f"{source}: databases must be a table of names and URLs.", "Correct the file.")
-    found = {name: Database(name, address, root) for name, address in (application or DEFAULT_DATABASES).items()}
+    own = application or {}
+    found = {name: Database(name, each.address, root, hindrance=each.hindrance) for name, each in own.items()}
+    if not own:
+        found = {name: Database(name, address, root) for name, address in DEFAULT_DATABASES.items()}
     for name, value in entries.items():
         if not isinstance(value, str | dict):
             raise ill_typed(source, f"databases.{name}", "URL or a table", value)
         entry = {"url": value} if isinstance(value, str) else dict(value)
+        hindrance = found[name].hindrance if name in found and "url" not in entry else None
         url = entry.pop("url", found[name].address if name in found else None)
         if not isinstance(url, str):
             raise ConfigurationError(f"{source}: databases.{name} has no url.", f'Write {name} = "sqlite:///file".')
-        found[name] = Database(name, url, root, *_settings(name, entry, source))
+        found[name] = Database(name, url, root, *_settings(name, entry, source), hindrance)
     return found
 
 

@@ -14,8 +14,8 @@ from toolkit.ownership import foreign_owner, require_ours
 T = TypeVar("T")
 
 _SAYS = "says which modules are run and which databases are used"
-SHOWN_TYPES = {"str": "string", "float": "number", "int": "whole number", "bool": "truth value (true or false)"}
-_FOUND_TYPES = {**SHOWN_TYPES, "float": "fraction", "bool": "truth value", "dict": "table", "list": "list"}
+SHOWN_TYPES = {"str": "string", "float": "number", "int": "whole number", "bool": "boolean (true or false)"}
+_FOUND_TYPES = {**SHOWN_TYPES, "float": "fraction", "bool": "boolean", "dict": "table", "list": "list"}
 
 
 def find_settings(directory: Path) -> tuple[Path, str, dict[str, Any]]:

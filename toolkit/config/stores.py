@@ -147,7 +147,7 @@ class Store:
         if kind is None:
             raise StoreError(
                 f"store {self.name!r}" if self.name else "the store",
-                "its address is of no known kind",
+                "its address has an unknown scheme",
                 "Write it like s3://bucket/prefix, az://container/prefix, gs://bucket/prefix, file:///directory or "
                 "memory://.",
             )

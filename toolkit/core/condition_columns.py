@@ -16,5 +16,5 @@ def condition_columns(condition: str, grammar: str) -> frozenset[str]:
 
     found = parsed(f"SELECT 1 WHERE ({condition}\n)", grammar)
     if len(list(found.find_all(expressions.Query))) != 1:
-        raise Untranslatable("it asks other tables")
+        raise Untranslatable("it reads other tables")
     return frozenset(column.name for column in found.find_all(expressions.Column))

@@ -137,7 +137,7 @@ def _epoch(units: int) -> Callable[[LogicalType, Stored], Any]:
         except ValueError:
             return exact_value(type_, text)
         if not number.is_finite() or number != number.to_integral_value():
-            raise ValueError("is no whole number")
+            raise ValueError("is not a whole number")
         microseconds = int(number) * (1_000_000 // units)
         if type_.kind in _LENGTHS:
             return type_.adapter.parse_json(microseconds)
@@ -146,7 +146,7 @@ def _epoch(units: int) -> Callable[[LogicalType, Stored], Any]:
         if type_.kind != Kind.DATE:
             return microseconds
         if microseconds % DAY:
-            raise ValueError("is no midnight in UTC, and would lose its time")
+            raise ValueError("is not midnight in UTC: its time of day would be lost")
         return microseconds // DAY
 
     return convert
@@ -219,7 +219,7 @@ def _as_date(type_: LogicalType, stored: Stored) -> int:
     try:
         return int(exact_value(type_, text))
     except ValueError as error:
-        raise ValueError("is no date, and no midnight") from error
+        raise ValueError("is neither a date nor midnight") from error
 
 
 def _from_zone(name: str) -> Conversion:
@@ -238,7 +238,7 @@ def _from_zone(name: str) -> Conversion:
                 return microseconds_of(text, UTC)
             local = _EPOCH + exact_value(_LOCAL, text) * MICROSECOND
         except ValueError as error:
-            raise ValueError("is no timestamp of at most six digits behind the second") from error
+            raise ValueError("is not a timestamp of at most six digits behind the second") from error
         return _in_utc(local, zone)
 
     return Conversion(f"{_FROM_ZONE}:{name}", _TIMESTAMPS, "timestamps", convert)
@@ -273,7 +273,7 @@ CONVERSIONS: dict[str, Conversion] = {
         Conversion("text", _TEXTS, "texts", _as_text),
         Conversion("json", {Kind.JSON}, "JSON documents", _as_json),
         Conversion("last-duplicate-key", {Kind.JSON}, "JSON documents", _with_last_keys, _lost_keys),
-        Conversion("bool", {Kind.BOOL}, "truth values", _as_bool),
+        Conversion("bool", {Kind.BOOL}, "booleans", _as_bool),
         Conversion("date", {Kind.DATE}, "dates", _as_date),
         Conversion("utf-8", _TEXTS, "texts", _as_text),
     )

@@ -26,7 +26,7 @@ def parse_duration(text: str) -> dt.timedelta:
     """
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text.strip():
-        raise ValueError(f"{text!r} is no duration; write it like {EXAMPLES}")
+        raise ValueError(f"{text!r} is not a duration; write it like {EXAMPLES}")
     try:
         return sum((int(number) * _UNITS[unit] for number, unit in parts), dt.timedelta())
     except OverflowError as error:

@@ -36,7 +36,7 @@ def exact_value(type_: LogicalType, stored: str | bytes) -> Any:
     if type_.kind in INTEGER_KINDS:
         return _whole(type_, stored)
     if type_.kind in MOMENT_KINDS and stored.removeprefix("-").isdecimal():
-        raise ValueError("is a number, which counts from nobody knows when")
+        raise ValueError("is a number, whose unit and epoch are not known")
     return type_.adapter.parse_json(type_.adapter.from_csv(stored))
 
 
@@ -63,7 +63,7 @@ def _document(text: str) -> str:
 def _whole(type_: LogicalType, text: str) -> int:
     number = parse_decimal(text)
     if not number.is_finite() or number != number.to_integral_value():
-        raise ValueError("is no whole number")
+        raise ValueError("is not a whole number")
     limit = 2 ** (BITS[type_.kind] - 1)
     if not -limit <= number < limit:
         raise ValueError(f"does not fit into {type_}")

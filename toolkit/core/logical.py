@@ -7,12 +7,14 @@ column as its ciphertext. `infinity` dates and times travel as the largest and s
 from __future__ import annotations
 
 import json
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+from weakref import WeakKeyDictionary
 
 import msgspec
 import pyarrow as pa
@@ -242,26 +244,47 @@ class TypeAdapter(ABC):
         return self.type.carried.adapter
 
 
+def is_of_alchemy(declared: TypeEngine[Any], *names: str) -> bool:
+    """Whether it is one of these types of Advanced Alchemy's, which nobody has who has not loaded its package.
+
+    It is not loaded to find that out: that takes longer than most commands work.
+    """
+    loaded = sys.modules.get("advanced_alchemy.types")
+    return loaded is not None and isinstance(declared, tuple(getattr(loaded, name) for name in names))
+
+
 # In the order in which they are asked whether a type is theirs.
 _ADAPTERS: dict[str, type[TypeAdapter]] = {}
+
+
+# What was found of each type, which is asked again and again: by column, for each statement and batch.
+_recognised: WeakKeyDictionary[TypeEngine[Any], LogicalType | None] = WeakKeyDictionary()
 
 
 def register(adapter: type[TypeAdapter]) -> None:
     """Make a logical type known. Of several that recognise a type, the one registered last has it."""
     _ADAPTERS[adapter.kind] = adapter
-    _adapter.cache_clear()
+    _forget()
 
 
 def unregister(adapter: type[TypeAdapter]) -> None:
     """Forget a logical type."""
     del _ADAPTERS[adapter.kind]
+    _forget()
+
+
+def _forget() -> None:
     _adapter.cache_clear()
+    _recognised.clear()
 
 
 def recognised(declared: TypeEngine[Any]) -> LogicalType | None:
     """The logical type of a SQLAlchemy type that some adapter knows."""
-    found = (adapter.recognise(declared) for adapter in reversed(_ADAPTERS.values()))
-    return next((type_ for type_ in found if type_ is not None), None)
+    try:
+        return _recognised[declared]
+    except KeyError:
+        found = (adapter.recognise(declared) for adapter in reversed(_ADAPTERS.values()))
+        return _recognised.setdefault(declared, next((type_ for type_ in found if type_ is not None), None))
 
 
 @lru_cache(maxsize=4096)

@@ -138,5 +138,5 @@ class Comparing:
         if self.target.has_glob:
             return f"({text.sql} {word.replace('LIKE', 'GLOB')} {text_literal(value.translate(_AS_GLOB))})"
         if self.target.like_folds or self.target.lowered is None:
-            raise Untranslatable("LIKE takes letters of both cases for one there")
+            raise Untranslatable("LIKE ignores case there")
         return f"({self.target.lowered.format(text.sql)} {word} {text_literal(lower_ascii(value))})"

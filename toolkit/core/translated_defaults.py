@@ -116,7 +116,7 @@ def _truth(translation: Translation, truth: bool, kind: str) -> str:
         return truth_term(truth).sql
     if kind == Kind.BOOL or (kind in NUMBERS and translation.source.has_loose_types):
         return str(int(truth))
-    raise Untranslatable(f"a truth value is none of {kind} there")
+    raise Untranslatable(f"a boolean is not a {kind} there")
 
 
 def _number(translation: Translation, number: Decimal, kind: str) -> str:
@@ -128,7 +128,7 @@ def _number(translation: Translation, number: Decimal, kind: str) -> str:
         return str(int(number)) if kind in INTEGER_KINDS else number_term(number).sql
     if is_loose and kind in (Kind.TEXT, *JSON_KINDS) and is_whole and "E" not in str(number):
         return text_literal(str(int(number)))
-    raise Untranslatable(f"{number} is no value of {kind} there")
+    raise Untranslatable(f"{number} is not a value of {kind} there")
 
 
 def _text(translation: Translation, text: str, kind: str) -> str:
@@ -152,7 +152,7 @@ def _text(translation: Translation, text: str, kind: str) -> str:
         return text_literal(parsed.strftime(form).rjust(26, "0") if form else parsed.isoformat(" "))
     if (kind == Kind.DATE and is_date(text)) or (kind == Kind.TIME and _TIME.fullmatch(text)):
         return text_literal(text)
-    raise Untranslatable(f"{text!r} is no value of {kind} there for certain")
+    raise Untranslatable(f"{text!r} is not a value of {kind} there, or not for certain")
 
 
 def _is_json(text: str) -> bool:
@@ -286,7 +286,7 @@ def _spelled(translation: Translation, moment: _Moment, kind: str, node: Expr) -
         Kind.TIME: moment.part == "time",
     }
     if moment.part == "seconds" or not fits.get(Kind(kind), False):
-        raise Untranslatable(f"{shown(node, translation.source.grammar)} is no value of {kind} there")
+        raise Untranslatable(f"{shown(node, translation.source.grammar)} is not a value of {kind} there")
     if moment.in_utc or kind == Kind.TIMESTAMPTZ:
         return _known(target.moments.get(kind), node)
     if kind not in target.session_moments:

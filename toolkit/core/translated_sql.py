@@ -174,7 +174,7 @@ class Translation(TextParts):
             return term
         if term.kind in NUMBERS and self.source.has_loose_types:
             return Term(f"({term.sql} <> 0)", BOOLEAN)
-        raise Untranslatable(f"{term.sql} is no truth value there")
+        raise Untranslatable(f"{term.sql} is not a boolean there")
 
     def _visit_and(self, node: Expr) -> Term:
         return Term(f"({self._truth(node.this).sql} AND {self._truth(node.expression).sql})", BOOLEAN)
@@ -250,7 +250,7 @@ class Translation(TextParts):
         if term.kind == BOOLEAN and self.source.has_loose_types:
             return Term(f"CAST({term.sql} AS INTEGER)", Kind.INT64)
         if term.kind not in NUMBERS:
-            raise Untranslatable(f"it reckons with {term.kind}")
+            raise Untranslatable(f"it calculates with {term.kind}")
         return term
 
     def _arithmetic(self, node: Expr, sign: str) -> Term:
@@ -264,7 +264,7 @@ class Translation(TextParts):
         elif is_exact and Kind.DECIMAL in kinds and Kind.FLOAT32 not in kinds:
             kind = Kind.DECIMAL
         else:
-            raise Untranslatable("decimals are reckoned with as doubles by one of the engines")
+            raise Untranslatable("one of the engines calculates with decimals as doubles")
         return Term(f"({left.sql} {sign} {right.sql})", kind)
 
     def _visit_mod(self, node: Expr) -> Term:

@@ -65,7 +65,7 @@ class TextParts:
     def _visit_dpipe(self, node: Expr) -> Term:
         terms = [self.term(each) for each in (node.this, node.expression)]
         if any(each.kind != Kind.TEXT or not each.is_plain for each in terms):
-            raise Untranslatable("it joins what are no texts")
+            raise Untranslatable("it concatenates values that are not text")
         sql = f"({terms[0].sql} || {terms[1].sql})"
         ruling = next((each for each in terms if each.is_collated), None)
         if ruling is not None:
@@ -75,7 +75,7 @@ class TextParts:
     def _visit_length(self, node: Expr) -> Term:
         term = self.term(node.this)
         if term.kind != Kind.TEXT or not term.is_plain:
-            raise Untranslatable(f"it asks for the length of {term.kind}")
+            raise Untranslatable(f"it takes the length of {term.kind}")
         return Term(f"length({term.sql})", Kind.INT64)
 
     def _visit_substring(self, node: Expr) -> Term:
@@ -111,7 +111,7 @@ class TextParts:
         if of_ascii is None or not (is_exact or self._folds):
             raise Untranslatable(f"{name}() changes other letters there")
         if not is_exact:
-            self.remarks.append("texts that differ by the case of letters outside of ASCII are two there")
+            self.remarks.append("texts that differ by the case of letters outside of ASCII are different there")
         return term.result(of_ascii.format(term.sql))
 
     def _visit_translate(self, node: Expr) -> Term:

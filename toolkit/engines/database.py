@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.engines.contract import EngineSettings
 from toolkit.engines.registry import engine_of, schemes
 from toolkit.engines.urls import parsed_url
-from toolkit.errors import UnknownNameError
+from toolkit.errors import EngineOptionError, UnknownNameError
 
 if TYPE_CHECKING:
     from advanced_alchemy.config import SQLAlchemySyncConfig
@@ -39,10 +39,12 @@ class Database:
     """Whether what is in a file, such as its views, may read other files and load extensions."""
     tables_from: str | None = None
     """What makes its tables where it has none: `models` or `migrations`; None: the migrations, if there are any."""
+    hindrance: EngineOptionError | None = field(default=None, repr=False, compare=False)
+    """Why by this address others rows may be reached than by the application whose it is."""
 
     def at(self, address: str) -> Database:
         """The same settings at another address."""
-        return replace(self, address=address)
+        return replace(self, address=address, hindrance=None)
 
     @cached_property
     def kind(self) -> Engine:
@@ -61,10 +63,13 @@ class Database:
         """The SQLAlchemy URL with its synchronous driver; starts the server if it is one that the toolkit starts.
 
         Raises:
-            ConfigurationError: the address is no URL, or its engine is not supported.
+            ConfigurationError: the address is no URL, its engine is not supported, or an option of the application's
+                engine cannot be taken over.
             DatabaseUnavailableError: the server cannot be started.
             MissingDriverError: what starts it is not installed.
         """
+        if self.hindrance is not None:
+            raise self.hindrance
         return self.kind.url(self)
 
     @property
@@ -112,7 +117,13 @@ class Database:
     @cached_property
     def sqlalchemy_config(self) -> SQLAlchemySyncConfig:
         """Advanced Alchemy's configuration of this database, bound under the database's name."""
-        return self._sqlalchemy_config(read_only=False, pooled=True)
+        from advanced_alchemy.config import EngineConfig, SQLAlchemySyncConfig
+
+        return SQLAlchemySyncConfig(
+            connection_string=self.url.render_as_string(hide_password=False),
+            bind_key=self.name,
+            engine_config=EngineConfig(**self._engine_options(read_only=False, pooled=True)),
+        )
 
     @property
     def engine(self) -> SQLAlchemyEngine:
@@ -125,7 +136,10 @@ class Database:
         What a dialect asks a server first, and each statement that it compiles, costs more than most statements do.
         """
         if read_only not in self._unpooled:
-            engine = self._sqlalchemy_config(read_only, pooled=self.is_in_memory).get_engine()
+            from sqlalchemy import create_engine
+
+            options = self._engine_options(read_only, pooled=self.is_in_memory)
+            engine = create_engine(self.url, json_serializer=_encoded, json_deserializer=_decoded, **options)
             self.kind.watch_connections(self, engine)
             self._unpooled[read_only] = engine
         return self._unpooled[read_only]
@@ -134,16 +148,24 @@ class Database:
     def _unpooled(self) -> dict[bool, SQLAlchemyEngine]:
         return {}
 
-    def _sqlalchemy_config(self, read_only: bool, *, pooled: bool) -> SQLAlchemySyncConfig:
-        from advanced_alchemy.config import EngineConfig, SQLAlchemySyncConfig
+    def _engine_options(self, read_only: bool, *, pooled: bool) -> dict[str, Any]:
         from sqlalchemy import NullPool
 
         options: Mapping[str, Any] = self.kind.engine_options(self, read_only=read_only)
         if not pooled:
             of_pool = asdict(self.settings).keys()
             options = {key: options[key] for key in options.keys() - of_pool} | {"poolclass": NullPool}
-        return SQLAlchemySyncConfig(
-            connection_string=self.url.render_as_string(hide_password=False),
-            bind_key=self.name,
-            engine_config=EngineConfig(**{"echo": self.settings.echo, **options}),
-        )
+        return {"echo": self.settings.echo, **options}
+
+
+# As engines of Advanced Alchemy have it, whose package takes longer to load than most commands work.
+def _encoded(value: Any) -> str:
+    from advanced_alchemy.utils.serialization import encode_json
+
+    return encode_json(value)
+
+
+def _decoded(text: str) -> Any:
+    from advanced_alchemy.utils.serialization import decode_json
+
+    return decode_json(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -58,6 +59,18 @@ class ConfigurationError(ToolkitError):
     exit_code = EXIT_USAGE
 
 
+class EngineOptionError(ConfigurationError):
+    """An option of an application's engine decides which rows are reached, and cannot be taken over."""
+
+    def __init__(self, database: str, what: str, hint: str = "") -> None:
+        self.database = database
+        variable = f"TOOLKIT_{re.sub(r'[^A-Za-z0-9_]', '_', database).upper()}_URL"
+        super().__init__(
+            f"The application's engine of database {database!r} {what}.",
+            f"Set {variable} to a URL by which the same tables are reached{f', {hint}' if hint else ''}.",
+        )
+
+
 class UnknownNameError(ToolkitError):
     """A database, table or column that nobody declared; suggests the nearest known name, and then what else to do."""
 
@@ -101,9 +114,9 @@ class LostOutputError(ToolkitError):
         lost = f"standard output cannot be written to ({reason})"
         super().__init__(
             f"{done}; only the report is lost: {lost}." if done else f"The output is not whole: {lost}.",
-            "There is nothing to repeat; toolkit status and toolkit diff show what is there."
+            "Nothing has to be repeated: toolkit status and toolkit diff show what is there."
             if done
-            else "Run again where it can be; what the command did, if anything, stays.",
+            else "Run it again where stdout can be written to; what the command did, if anything, stays.",
         )
 
     def after(self, done: str) -> LostOutputError:

@@ -86,7 +86,7 @@ class CollidingFilesError(ToolkitError):
         shown = "; ".join(f"{subject} of {' and '.join(files)}" for subject, files in places.items())
         more = f"; and {count - len(places):,} more" if count > len(places) else ""
         super().__init__(
-            f"{count:,} {'file' if count == 1 else 'files'} would be what several are: {shown}{more}.",
+            f"{count:,} {'file' if count == 1 else 'files'} would be written from several files: {shown}{more}.",
             f"Nothing was written. {advice}",
         )
 
@@ -134,7 +134,7 @@ class ArchiveBusyError(ToolkitError):
         self.archive, self.kind, self.holder, self.key = archive, kind, holder, key
         super().__init__(
             f"{archive}: a {kind} is running there ({holder}); nothing was changed.",
-            f"Let it end, then run again. If it was killed, its lock is void {minutes} minutes after its last sign of "
+            f"Let it end, then run again. If it was killed, its lock expires {minutes} minutes after its last sign of "
             f"life, or when the object {key} is removed.",
         )
 

@@ -83,6 +83,18 @@ class RepeatedKeyError(ToolkitError):
         )
 
 
+class TwoFormsError(ToolkitError):
+    """One key is stored several times in different forms; `forms` says which, in how many rows."""
+
+    def __init__(self, database: str, column: str, value: str, count: int, forms: str, advice: str) -> None:
+        self.database, self.column, self.value, self.count, self.forms = database, column, value, count, forms
+        super().__init__(
+            f"{column}: {count:,} rows of {database} have the same UUID, {value}, in different forms. The column has "
+            f"{forms}.",
+            f"Remove or change all but one of these rows. {advice}",
+        )
+
+
 class CollationConflictError(ToolkitError):
     """Two keys that differ, but that a database takes for one; `columns` make it so, each by its cause."""
 
@@ -90,7 +102,8 @@ class CollationConflictError(ToolkitError):
         self.database, self.table, self.rows, self.columns = database, table, tuple(rows), dict(columns)
         causes = " and ".join(f"{name} by {cause}" for name, cause in columns.items())
         super().__init__(
-            f"{table}: {' and '.join(rows)} are two rows, but one key to {database}, which compares {causes}.",
+            f"{table}: {' and '.join(rows)} are different rows, but have equal keys in {database}, which "
+            f"compares {causes}.",
             f"Change one of the two keys, or let {database} tell them apart: give {', '.join(columns)} there a "
             "collation that does.",
         )

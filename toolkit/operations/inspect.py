@@ -30,8 +30,9 @@ from toolkit.operations.reflection.converted_types import with_converted
 from toolkit.operations.reflection.made import Made, made
 from toolkit.operations.reflection.parts import parts
 from toolkit.operations.reflection.reasons import reason
-from toolkit.operations.reflection.reflection import Wanted, chosen, require_known, schema_of
+from toolkit.operations.reflection.reflection import chosen, require_known, schema_of
 from toolkit.operations.reflection.unfit import MASK, unfit
+from toolkit.operations.reflection.wanted import Wanted
 from toolkit.operations.transfer.conversion_options import conversion_place, conversions
 
 if TYPE_CHECKING:

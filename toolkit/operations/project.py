@@ -10,6 +10,7 @@ from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata, require_models
 from toolkit.operations.discovery import discover
 from toolkit.operations.migrations.environments import Environment, has_history
+from toolkit.operations.migrations.heads import written_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,12 @@ class Project:
     def version_table(self) -> Table:
         """Where Alembic records the revision: as `env.py` or the setting says, else by whose `env.py` it is."""
         return self.environment.versions()
+
+    @cached_property
+    def heads(self) -> Sequence[str]:
+        """The revisions that the history ends at, mostly one. Raises what `load_scripts` does."""
+        head = None if "scripts" in vars(self) else written_head(self.config)
+        return self.scripts.get_heads() if head is None else [head]
 
     @cached_property
     def scripts(self) -> ScriptDirectory:

@@ -166,7 +166,7 @@ class _Schema:
         project = Project(config)
         if not config.metadata:
             return cls(project)
-        head = joined(project.scripts.get_heads()) if project.has_history else None
+        head = joined(project.heads) if project.has_history else None
         return cls(project, *usable_tables(project.metadata), head)
 
     def told(self, database: str) -> SchemaStatus:
@@ -183,6 +183,11 @@ class _Schema:
 
 
 def _database(database: Database, schema: _Schema) -> DatabaseStatus:
+    if database.hindrance is not None:
+        told = database.hindrance
+        return DatabaseStatus(
+            database.name, database.engine_name, "", State.UNAVAILABLE, problems=(told.fact,), advice=told.advice
+        )
     folder = database.file if database.directory is None else database.directory.resolve()
     place = database.shown_url if folder is None else str(folder)
     found = DatabaseStatus(database.name, database.engine_name, place, State.ABSENT)

@@ -35,12 +35,9 @@ from toolkit.errors import (
     UnrepresentableValueError,
     VerificationError,
 )
-from toolkit.operations.attachments import copy_files
-from toolkit.operations.diff.rows import Masking
-from toolkit.operations.inspect import inspected
 from toolkit.operations.migrations.revisions import exists, require_one_revision
 from toolkit.operations.reflection.project import Chosen
-from toolkit.operations.reflection.reflection import Wanted
+from toolkit.operations.reflection.wanted import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.elsewhere import Elsewhere
@@ -48,28 +45,28 @@ from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.misfits import telling_all_misfits
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
-from toolkit.operations.transfer.rejecting import Rejecting
-from toolkit.operations.transfer.rejects import Rejects
 from toolkit.operations.transfer.repeated_keys import repeated_key
 from toolkit.operations.transfer.request import Transfer, TransferResult, transferred
 from toolkit.operations.transfer.run import make_lacking, transfer
-from toolkit.operations.transfer.sampling import Sample
 from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import table_beneath
-from toolkit.operations.transfer.watermarks import Since, looked_at, require_column
+from toolkit.operations.transfer.stored_forms import telling_forms
 from toolkit.operations.unmodelled import unmodelled
 from toolkit.operations.views import told_views
-from toolkit.stores.directories import directory_at
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from toolkit.config import Config, Database
+    from toolkit.core.inspection import Inspection
     from toolkit.core.renames import Renames
     from toolkit.engines.contract import Connection
     from toolkit.operations.project import Project
     from toolkit.operations.transfer.converting import Conversions
+    from toolkit.operations.transfer.rejects import Rejects
+    from toolkit.operations.transfer.sampling import Sample
     from toolkit.operations.transfer.sources import SourceTables
+    from toolkit.operations.transfer.watermarks import Since
 
 
 def sync(
@@ -127,8 +124,7 @@ def sync(
         converted = conversions(chosen.project.metadata, config.convert, convert)
         converted.require_in_run(specs)
         converted.require_unasked(specs, since.column if since else None)
-        if since is not None:
-            require_column(since, specs)
+        _require_column(since, specs)
         return _Sync(
             chosen,
             *databases,
@@ -145,7 +141,7 @@ def sync(
             named=bool(tables),
             rejects=_rejects(rejects, elsewhere.names, match=match, attachments=attachments),
             conversions=converted,
-            sample=Sample(rows, Masking.of(chosen.project, show_pii=show_pii)) if rows and dry_run else None,
+            sample=_sample(rows, chosen.project, show_pii=show_pii) if rows and dry_run else None,
         ).done()
 
 
@@ -216,7 +212,7 @@ class _Sync:
                 excluded=self.chosen.excluded,
                 sample=self.sample,
             )
-            with self._telling(origin, elsewhere):
+            with telling_forms(origin, specs), self._telling(origin, elsewhere):
                 if not lacking and self.rejects is None:
                     require_exact(origin, map(self.conversions.stored, specs))
                     told = self.conversions.require_taken(origin, specs, progress)
@@ -227,7 +223,7 @@ class _Sync:
             if self.rejects is not None and self.dry_run:
                 told = (*told, self.rejects.untried(self.target.name, progress))
             wanted = replace(self.chosen.wanted, tables=[spec.name for spec in specs])
-            seen = inspected(origin, self.target.kind, wanted, progress) if self._is_shown(found) else None
+            seen = self._inspected(origin, wanted) if self._is_shown(found) else None
         masked = () if self.sample is None else self.sample.masking.warnings
         warnings = (*self.chosen.warnings, *views, *left, *told, *masked)
         done = transferred(self.source.name, request, found, self.started, copied, warnings)
@@ -240,6 +236,11 @@ class _Sync:
     def _is_shown(self, found: TransferResult) -> bool:
         """Whether to show what would become of tables that nobody has written a model of."""
         return self.dry_run and self.project.is_reflected and found.schema_from is not None
+
+    def _inspected(self, origin: Connection, wanted: Wanted) -> Inspection:
+        from toolkit.operations.inspect import inspected
+
+        return inspected(origin, self.target.kind, wanted, self.progress)
 
     @contextmanager
     def _telling(self, origin: Connection, elsewhere: Elsewhere) -> Iterator[None]:
@@ -280,6 +281,8 @@ class _Sync:
         """The tables, narrowed to the rows that a watermark leaves."""
         if self.since is None or not exists(self.target):
             return elsewhere.specs
+        from toolkit.operations.transfer.watermarks import looked_at
+
         with connect(self.target) as target:
             return looked_at(self.since, rows, target, elsewhere.specs)
 
@@ -288,6 +291,8 @@ class _Sync:
         rejects, project = self.rejects, elsewhere.project
         if rejects is None or request.problems:
             return transfer(request, project, self.progress)
+        from toolkit.operations.transfer.rejecting import Rejecting
+
         rows, specs = elsewhere.source(origin, self.conversions), elsewhere.specs
 
         def attempt() -> TransferResult:
@@ -329,6 +334,8 @@ class _Sync:
         if not self.attachments.stores:
             return None
         refuse_schema(lacking)
+        from toolkit.operations.attachments import copy_files
+
         return copy_files(
             self.project.config,
             source,
@@ -341,23 +348,26 @@ class _Sync:
         )
 
 
-def _rejects(directory: Path | str | None, names: Renames | None, **others: object) -> Rejects | None:
-    """The rows that are left out, none so far.
+def _sample(rows: int, project: Project, *, show_pii: bool) -> Sample:
+    from toolkit.operations.transfer.sampling import Sample
 
-    Raises:
-        ConfigurationError: something is in the directory; or rows would be left out that another option needs.
-    """
+    return Sample.of(rows, project, show_pii=show_pii)
+
+
+def _require_column(since: Since | None, specs: Sequence[TableSpec]) -> None:
+    if since is not None:
+        from toolkit.operations.transfer.watermarks import require_column
+
+        require_column(since, specs)
+
+
+def _rejects(directory: Path | str | None, names: Renames | None, **others: object) -> Rejects | None:
+    """The rows that are left out, none so far. Raises what `Rejects.into` does."""
     if directory is None:
         return None
-    for name, value in others.items():
-        if value:
-            raise ConfigurationError(
-                f"Rows cannot be rejected in a sync with {name}: it would rest on rows that are left out.",
-                f'Correct such rows, or leave them out: --where-source "TABLE:CONDITION" goes with --{name}.',
-            )
-    found = Rejects(directory_at(directory), names)
-    found.require_empty()
-    return found
+    from toolkit.operations.transfer.rejects import Rejects
+
+    return Rejects.into(directory, names, others)
 
 
 def _effective(options: Options, since: Since | None) -> Options:
@@ -386,6 +396,5 @@ def _guarding(deletes: bool) -> Iterator[None]:
 
 def _require_two(source: Database, target: Database) -> None:
     if source.place == target.place:
-        raise ConfigurationError(
-            f"Source and target are the same database ({source.name}).", "Name two different ones: --from and --to."
-        )
+        fact = f"Source and target are the same database ({source.name})."
+        raise ConfigurationError(fact, "Name two different ones: --from and --to.")

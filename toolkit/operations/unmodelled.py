@@ -87,11 +87,11 @@ class _Search:
         self, stored: StoredTable, column: str | None, conditions: Collection[sa.ColumnElement[bool]]
     ) -> Iterator[TransferWarning]:
         kind, held = ("table", "rows") if column is None else ("column", "values")
-        reason = f"{self._connection.name} has {held} there, and the models do not know the {kind}."
+        reason = f"{self._connection.name} has {held} there, and the {kind} is not in the models."
         try:
             if not self._connection.holds(sa.table(stored.rows_in, schema=stored.schema), *conditions):
                 return
         except (DatabaseUnavailableError, StatementError) as error:
             # It is nothing that was asked for: not to be able to look stops nothing.
-            reason = f"The models do not know the {kind}, and whether it has {held} cannot be told: {error.fact}"
+            reason = f"The {kind} is not in the models, and whether it has {held} cannot be determined: {error.fact}"
         yield TransferWarning(NOT_IN_MODELS, stored.shown, reason, column, database=self._connection.name)

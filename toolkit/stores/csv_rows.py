@@ -83,7 +83,7 @@ class CsvRows:
             text = self._file.peek().decode("utf-8-sig", "replace")
             header = next(filter(None, python_csv.reader(io.StringIO(text, newline=""), delimiter=self._separator)), [])
         except python_csv.Error as error:
-            raise RowsError(1, f"is no header of a CSV file: {error}") from error
+            raise RowsError(1, f"is not a header of a CSV file: {error}") from error
         if not any(name.strip() for name in header):
             raise RowsError(1, "the file is empty; a line with the names of columns is expected")
         if len(set(header)) < len(header):

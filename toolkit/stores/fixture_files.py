@@ -286,7 +286,9 @@ def _zipped(file: IO[bytes], shown: str, form: FileForm) -> Iterator[bytes]:
         chosen = next((name for name in members if name.lower() == wanted), members[0])
         if archive.getinfo(chosen).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             # Python's module unpacks these without a bound: a few kilobytes may be gigabytes.
-            raise FixtureError(shown, "is packed by a method that is not read", "Use the usual one, deflate, or .zst.")
+            raise FixtureError(
+                shown, "is compressed by a method that is not supported", "Use the usual one, deflate, or .zst."
+            )
         with archive.open(chosen) as member:
             while chunk := member.read(_COPIED):
                 yield chunk

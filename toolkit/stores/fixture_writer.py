@@ -162,7 +162,7 @@ def read_manifest(directory: Directory, name: str = MANIFEST) -> FixtureManifest
         return decode_manifest(content)
     except ValueError as error:
         raise FixtureError(
-            f"{directory.name}/{name}", f"is no manifest: {error}", "Restore it, or dump again."
+            f"{directory.name}/{name}", f"is not a manifest: {error}", "Restore it, or dump again."
         ) from error
 
 

@@ -30,7 +30,7 @@ def near_files(directory: Directory, tables: Collection[str]) -> Iterator[Transf
         if table_of(name) is None and not name.startswith(".") and not name.endswith(_KEPT_ASIDE):
             stem = unquote(name.partition(".")[0])
             if (table := known.get(_plain(stem))) is not None:
-                yield _left_out(table, name, f"its form is not read; a file is {READ_FORMS}")
+                yield _left_out(table, name, f"its format is not supported; a file is {READ_FORMS}")
     for folder in sorted(directory.folders())[:_MOST_FOLDERS]:
         if folder.startswith(".") or folder == ATTACHMENTS.rstrip("/"):
             continue

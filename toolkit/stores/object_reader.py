@@ -66,7 +66,7 @@ class ObjectReader:
         self.root = Path(store.prefix or "/") if isinstance(store, LocalStore) else directory
         """The directory of this machine that it is, if it is one."""
         self.requests = Requests()
-        """How often a store that is no directory was asked."""
+        """How often a store that is not a directory was asked."""
         self._config: Mapping[str, Any] = getattr(store, "config", None) or {}
         self._secrets = secrets_in(self._config)
 

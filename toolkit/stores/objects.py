@@ -107,5 +107,5 @@ class ObjectStore:
 
 def _checked(key: str) -> str:
     if len(key) > _KEY_LENGTH or not _KEY.fullmatch(key):
-        raise ValueError(f"{key!r} is no key for every store: letters, digits, . _ - and single slashes are.")
+        raise ValueError(f"{key!r} is not a key that every store takes: letters, digits, . _ - and single slashes are.")
     return key

@@ -56,6 +56,6 @@ def absolute(value: Any, kind: str, now: dt.datetime) -> Any:
         distance = parse_duration(length)
         moment = now - distance if sign == "-" else now + distance
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"is no distance from now; write it like -3d or +2h ({EXAMPLES})") from error
+        raise ValueError(f"is not a distance from now; write it like -3d or +2h ({EXAMPLES})") from error
     # The year has four digits here, unlike strftime's.
     return moment.strftime(_FORMS[Kind(kind)].replace("%Y", f"{moment.year:04}"))

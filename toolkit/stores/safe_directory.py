@@ -81,7 +81,7 @@ class SafeDirectory:
             except FileNotFoundError:
                 return None
             if not stat.S_ISREG(found.st_mode):
-                raise StoreError(f"{self.name}: {path}", "something that is no file has its name", "Move it away.")
+                raise StoreError(f"{self.name}: {path}", "something other than a file has its name", "Move it away.")
             return ObjectInfo(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def read(self, path: str) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ BROKEN = "the connection broke off"
 BROKEN_ADVICE = "Check the network, then run again."
 BROKEN_TEXT = "request or response body error|IncompleteMessage|ConnectionReset|connection closed|connection error"
 DENIED = "access is denied"
-UNSUPPORTED = "it does not have what was asked of it (501 Not Implemented)"
+UNSUPPORTED = "it does not support the request (501 Not Implemented)"
 # The first that is found in an error counts.
 _BY_TEXT: Mapping[str, tuple[str, str]] = {
     "token request|169\\.254\\.169\\.254|Account must be specified|Missing AccessKeyId|Missing SecretAccessKey": (
@@ -58,8 +58,11 @@ _BY_TEXT: Mapping[str, tuple[str, str]] = {
     ),
     NO_BUCKET.pattern: ("there is no such bucket", "Check its name, or create it."),
     "BadScheme": ("it is not reached over https", "If it may be plain http, set allow_http = true for the store."),
-    "dns error|lookup address|NameResolution": ("its host is not known", "Check the endpoint, and the network."),
-    "Connection refused|ConnectionRefused": ("nobody answers there", "Check the endpoint, and that the store runs."),
+    "dns error|lookup address|NameResolution": (
+        "its host name cannot be resolved",
+        "Check the endpoint, and the network.",
+    ),
+    "Connection refused|ConnectionRefused": ("nothing answers there", "Check the endpoint, and that the store runs."),
     "kind: Timeout|operation timed out|TimedOut": (
         "it does not answer in time",
         "Check the network, or raise the timeout of the store.",

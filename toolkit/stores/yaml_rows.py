@@ -50,7 +50,7 @@ def yaml_rows(
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise RowsError(mark.line + 1 if mark else 1, f"is no YAML that is read: {problem}") from error
+        raise RowsError(mark.line + 1 if mark else 1, f"is not YAML in a supported form: {problem}") from error
 
 
 @dataclass

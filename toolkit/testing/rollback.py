@@ -42,8 +42,8 @@ class Writer:
         if self._key not in (None, key):
             raise ConfigurationError(
                 "Two engines, or two event loops, are used in a test with toolkit_rollback: the one does not see what "
-                "the other has written, for each has a connection of its own.",
-                "Use one (with TestClient(app) as client: …, or httpx.AsyncClient), or toolkit_engine and its kin.",
+                "the other has written, because each has a connection of its own.",
+                "Use one (with TestClient(app) as client: …, or httpx.AsyncClient), or toolkit_engine.",
             )
 
     def wrote(self, key: Any) -> None:

@@ -89,7 +89,7 @@ class Seed:
             return []
         if not self.directory.is_dir():
             raise ConfigurationError(
-                f"There is no directory of fixtures {self.directory}.",
+                f"There is not a directory of fixtures {self.directory}.",
                 "Make it, name another one (toolkit_fixtures), or ask for a database without rows: "
                 "@pytest.mark.toolkit(tables=[]).",
             )

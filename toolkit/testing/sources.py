@@ -100,7 +100,8 @@ def _places(config: Config) -> list[Path]:
         from alembic.util import coerce_resource_to_filename
 
         from toolkit.operations.migrations.environments import Environment
-        from toolkit.operations.migrations.scripts import alembic_config, migrating
+        from toolkit.operations.migrations.failures import migrating
+        from toolkit.operations.migrations.scripts import alembic_config
 
         with migrating(config):
             scripts = ScriptDirectory.from_config(alembic_config(config, Environment.of(config)))

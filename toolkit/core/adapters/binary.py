@@ -14,7 +14,7 @@ from sqlalchemy import types as sqltypes
 
 from toolkit.core.adapters.built_in import BuiltIn, Parser
 from toolkit.core.canonical_bytes import OID_BYTEA, OID_UUID, Part, fixed, variable
-from toolkit.core.logical import Kind, LogicalType
+from toolkit.core.logical import Kind, LogicalType, is_of_alchemy
 
 # Where the hyphens of a UUID stand, and where its digits.
 _HYPHENS = (8, 13, 18, 23)
@@ -36,9 +36,8 @@ class UuidAdapter(BuiltIn):
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
         """SQLAlchemy's types and Advanced Alchemy's."""
-        from advanced_alchemy.types import GUID
-
-        return LogicalType(cls.kind) if isinstance(declared, sqltypes.Uuid | GUID) else None
+        is_uuid = isinstance(declared, sqltypes.Uuid) or is_of_alchemy(declared, "GUID")
+        return LogicalType(cls.kind) if is_uuid else None
 
     def json_value(self, value: Any) -> Any:
         """Hyphenated."""

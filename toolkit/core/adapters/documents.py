@@ -15,7 +15,7 @@ from toolkit.core.adapters.built_in import BuiltIn
 from toolkit.core.canonical_bytes import OID_TEXT, Part, variable
 from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.deep_json import levels
-from toolkit.core.logical import Kind, LogicalType
+from toolkit.core.logical import Kind, LogicalType, is_of_alchemy
 
 # The only member of an object that stands for the document in it.
 JSON_ESCAPE = "$json"
@@ -121,9 +121,7 @@ class FileAdapter(JsonAdapter):
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
         """Advanced Alchemy's `StoredObject`."""
-        from advanced_alchemy.types.file_object import StoredObject
-
-        return LogicalType(cls.kind) if isinstance(declared, StoredObject) else None
+        return LogicalType(cls.kind) if is_of_alchemy(declared, "StoredObject") else None
 
     def is_odd(self, texts: pa.Array) -> pa.Array:
         """What is no object may describe a file."""

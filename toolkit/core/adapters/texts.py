@@ -11,7 +11,7 @@ from sqlalchemy import types as sqltypes
 
 from toolkit.core.adapters.built_in import BuiltIn, Parser, quoted, same
 from toolkit.core.canonical_bytes import OID_TEXT, Part, variable
-from toolkit.core.logical import Kind, LogicalType
+from toolkit.core.logical import Kind, LogicalType, is_of_alchemy
 
 # What JSON wants escaped in a string.
 _SPECIAL = r'["\\\x00-\x1f]'
@@ -31,9 +31,8 @@ class TextAdapter(BuiltIn):
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
         """Strings of any length, and hashes of passwords."""
-        from advanced_alchemy.types import PasswordHash
-
-        return LogicalType(cls.kind) if isinstance(declared, sqltypes.String | PasswordHash) else None
+        is_text = isinstance(declared, sqltypes.String) or is_of_alchemy(declared, "PasswordHash")
+        return LogicalType(cls.kind) if is_text else None
 
     def format(self, values: pa.Array) -> pa.Array:
         """A string each; only those with special characters are made by Python."""
@@ -67,6 +66,4 @@ class CiphertextAdapter(TextAdapter):
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
         """Advanced Alchemy's encrypted types."""
-        from advanced_alchemy.types import EncryptedString, EncryptedText
-
-        return LogicalType(cls.kind) if isinstance(declared, EncryptedString | EncryptedText) else None
+        return LogicalType(cls.kind) if is_of_alchemy(declared, "EncryptedString", "EncryptedText") else None

@@ -157,6 +157,17 @@ class Connection(Protocol):
     def lock_tables(self, specs: Sequence[TableSpec], progress: Progress = SILENT) -> None:
         """Keep these tables from being altered while they are worked on; call it first. Default: they are looked up."""
 
+    def require_one_form(self, specs: Sequence[TableSpec]) -> None:
+        """Check that no key is stored twice, in forms that the model's type reads alike. Default: none can be.
+
+        Raises:
+            TwoFormsError: the first that is.
+        """
+
+    def told_forms(self, specs: Sequence[TableSpec]) -> Iterable[str]:
+        """Of values that are one in several forms, and are not equal here, a sentence each. Default: none are."""
+        return ()
+
     def look_first(self) -> None:
         """Keep nobody from writing until `begin_writing`; call it before anything is read. Default: nothing."""
 

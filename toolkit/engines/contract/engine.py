@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import URL, Dialect, MetaData, Table
     from sqlalchemy import Connection as SQLAlchemyConnection
@@ -73,6 +73,17 @@ class Engine(ABC):
     def answering_soon(self, database: Configured, seconds: int) -> str:
         """The address, so that a server that does not answer is given up after so many seconds."""
         return database.address
+
+    schema_parameter: ClassVar[str | None] = None
+    """What of a URL is how, if tables without a schema are to be those of `{schema}`."""
+
+    @abstractmethod
+    def address_with(self, name: str, url: URL, arguments: Mapping[str, Any]) -> URL:
+        """An application's address with what its driver is given beside it, as far as that decides what is reached.
+
+        Raises:
+            EngineOptionError: it cannot be said in a URL, or is not known.
+        """
 
     # -- opening it ------------------------------------------------------------------------------------------------
 

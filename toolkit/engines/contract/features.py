@@ -30,6 +30,8 @@ class SchemaFeatures:
     """What no table's name may begin with."""
     keys_share_names: bool = False
     """Primary keys and unique constraints have names among those of tables and indexes."""
+    tells_constraints_apart: bool = False
+    """No two constraints of a table have one name."""
     names_keys: bool = False
     """So have those that were given none."""
 

@@ -87,7 +87,7 @@ class Kept(BatchChanges):
             return error or AssertionError("nothing failed")
         reason = str(error.orig).partition("\n")[0].replace(self._batch.temp_table_name, self.table)
         refused = MigrationError(
-            f"{self._old.fullname} cannot be as the migration wants it: {reason.rstrip('.')}.",
+            f"{self._old.fullname} does not fit the migration: {reason.rstrip('.')}.",
             "Correct such rows in a migration before this one (op.execute).",
         )
         refused.__cause__ = error

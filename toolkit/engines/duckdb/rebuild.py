@@ -53,11 +53,11 @@ def require_copyable(connection: Connection, table: Table) -> None:
     definition = str(connection.scalar(_DEFINITION, place))
     reason = None
     if re.search(r"\bCOLLATE\b", _QUOTED.sub("", definition)):
-        reason = "DuckDB would make it anew, without a column's collation"
+        reason = "DuckDB would rebuild it, without a column's collation"
     elif re.search(r"\bREFERENCES\b", _QUOTED.sub("", definition)):
-        reason = "DuckDB would make it anew, without its foreign key"
+        reason = "DuckDB would rebuild it, without its foreign key"
     elif child := connection.scalar(_CHILDREN, place):
-        reason = f"DuckDB would make it anew, and drops no table that a foreign key (of {child}) points at"
+        reason = f"DuckDB would rebuild it, and cannot drop a table that a foreign key (of {child}) references"
     if reason is not None:
         raise MigrationError(
             f"{table.fullname} cannot be changed in this way: {reason}.",
@@ -97,7 +97,7 @@ def _require_checked(connection: Connection, table: Table, check: CheckConstrain
         row = ", ".join(f"{name}={shortened(str(part))}" for name, part in zip(keys, found, strict=True))
         name = "" if check.name is None else f" {check.name}"
         raise MigrationError(
-            f"{table.fullname} {row} cannot be as the migration wants it: it breaks the check{name} ({condition}).",
+            f"{table.fullname} {row} does not fit the migration: it breaks the check{name} ({condition}).",
             "Correct such rows in a migration before this one (op.execute).",
         )
 

@@ -234,8 +234,8 @@ def _index(table: sa.Table, index: Any) -> None:
 
 
 _OF_ITSELF = (
-    "It points at the table itself: in DuckDB it is not made again, as no statement there writes a row together with "
-    "the one that it points at."
+    "It references its own table: it is not made in DuckDB, where no statement inserts a row together with the one "
+    "that it references."
 )
 _HERE = "database_name = current_database()"
 _TABLES = f"""

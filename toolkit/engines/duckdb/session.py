@@ -100,7 +100,7 @@ class DuckDBSession(DatabaseConnection):
         file = self.database.file
         if "not a valid DuckDB database file" in message and file is not None and file.stat().st_size == 0:
             return DatabaseUnavailableError(
-                self.name, f"{file} is empty, which no DuckDB database is", "Remove it: the database is then made."
+                self.name, f"{file} is an empty file, not a DuckDB database", "Remove it: the database is then created."
             )
         if found := _OUTSIDE.search(message):
             return StatementError(
@@ -136,7 +136,11 @@ _KNOWN_ERRORS = (
     ),
     ("Could not set lock on file", "{file} is open in {holder}", "Let that process close the file, then run again."),
     (_READ_ONLY, "{file} is read-only", "Give yourself write permission on it and its folder."),
-    ("Permission denied", "{file} may not be opened", "Give yourself permission on it and its folder."),
+    (
+        "Permission denied",
+        "{file} may not be opened by this user",
+        "Give yourself permission on it and its folder.",
+    ),
     ("No space left on device", "the disk that holds {file} is full", "Make room, then run again."),
     (
         "File too large",

@@ -76,8 +76,8 @@ class DuckDBRepository(TableRepository):
         fields = ", ".join(f"{self._cell(c, f't.{quoted(c.name)}')} AS c{i}" for i, c in enumerate(self.spec.columns))
         with self.connection.translated(), self._incoming_keys(keys) as join:
             stream = self.connection.raw.sql(f"SELECT {fields} FROM {self.source(self.name)} AS t{join}")
-            found = map(self._canonical, stream.to_arrow_reader(min(batch_rows, _VECTOR)))
-            yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
+            vectors = stream.to_arrow_reader(min(batch_rows, _VECTOR))
+            yield from map(self._canonical, sized(vectors, self._fitting_rows(batch_rows), self.batch_bytes))
 
     def sifted(self) -> Iterator[Sifted]:
         """All rows, taken apart into those that can be carried whole and those that cannot."""

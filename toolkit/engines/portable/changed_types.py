@@ -39,7 +39,7 @@ def require_none(connection: Connection, table: FromClause, column: str, conditi
 
     value, *key, count = found
     row = ", ".join(f"{name}={shortened(str(part))}" for name, part in zip(keys, key, strict=True))
-    more = f" ({count} rows are so)" if count > 1 else ""
+    more = f" ({count} such rows)" if count > 1 else ""
     raise UnrepresentableValueError(
         str(getattr(table, "fullname", table)),
         row or "(a row without a key)",
@@ -55,7 +55,7 @@ def _shown(value: Any) -> str:
 
 def lost_as(type_text: str) -> str:
     """What is wrong with a value that another type does not keep."""
-    return f"which would not stay what it is as {type_text}"
+    return f"which would change as {type_text}"
 
 
 def require_not_null(connection: Connection, table: FromClause, column: str) -> None:

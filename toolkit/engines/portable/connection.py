@@ -26,13 +26,14 @@ from toolkit.engines.portable.many_tables import ManyTables
 from toolkit.engines.portable.measures import measured
 from toolkit.engines.portable.reflection import reflected_facts, reflected_tables
 from toolkit.engines.portable.schema import reflected_schema
+from toolkit.engines.portable.stored_forms import OneForm
 from toolkit.errors import ConfigurationError, SchemaMismatchError, StatementError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 
-class DatabaseConnection(ManyTables):
+class DatabaseConnection(ManyTables, OneForm):
     """One transaction on one database. Leaving the block without `commit` rolls it back.
 
     For reading it is one snapshot over all tables; for writing nobody else's toolkit writes at the same time.
@@ -331,12 +332,12 @@ def require_columns(connection: Connection, specs: Sequence[TableSpec], *, to_wr
         if found is None:
             problems.append(f"{connection.name} has no table {spec.name!r}")
         elif to_write and spec.table.name in views[spec.table.schema]:
-            problems.append(f"{connection.name}.{spec.name} is a view, no table")
+            problems.append(f"{connection.name}.{spec.name} is a view, not a table")
         elif lacking := [name for name in spec.column_names if name not in found]:
             problems.append(f"{connection.name}.{spec.name} lacks {', '.join(lacking)}")
         elif computed := [name for name in spec.column_names if to_write and found[name]]:
             problems.append(
-                f"{connection.name}.{spec.name} computes {', '.join(computed)}, the model does not (Computed)"
+                f"{connection.name}.{spec.name} computes {', '.join(computed)}, but the model does not (Computed)"
             )
         elif spec.where is not None:
             connection.repository(spec).check_condition()

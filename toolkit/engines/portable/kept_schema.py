@@ -48,6 +48,6 @@ def require_nothing_lost(table: str, before: Things, after: Things, meant: Meant
     ]
     if lost:
         raise MigrationError(
-            f"{table} cannot be changed in this way: {'; '.join(lost)} would not stay as it is.",
+            f"{table} cannot be changed in this way: {'; '.join(lost)} would be lost or changed.",
             "Write the statements yourself, with op.execute.",
         )

@@ -60,7 +60,10 @@ def require_exact(connection: Connection, specs: Iterable[TableSpec]) -> None:
 
     Raises:
         UnrepresentableValueError: the first value that cannot, named with its row.
+        TwoFormsError: a key is stored twice, in two forms.
     """
+    specs = tuple(specs)
+    connection.require_one_form(specs)
     for spec in specs:
         if casts := connection.repository(spec).lossy_casts():
             _require_none(connection, spec, casts)

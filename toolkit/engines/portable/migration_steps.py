@@ -37,7 +37,7 @@ class CheckedSteps(DefaultImpl):
             if broken:
                 told = "; ".join(f"{what} ({why})" for what, why in broken.items())
                 raise MigrationError(
-                    f"The migration {revisions} leaves behind what would not work any more: {told}.",
+                    f"The migration {revisions} leaves behind what no longer works: {told}.",
                     "Drop it in the same migration, and make it again as it should be (op.execute).",
                 )
         return super()._exec(construct, *arguments, **options)

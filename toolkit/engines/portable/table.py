@@ -338,6 +338,10 @@ class TableRepository(SiftedTable):
         statement = self.connection.insert(storage).values(
             {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(names)}
         )
+        return self._or_update(statement)
+
+    def _or_update(self, statement: Any) -> Any:
+        """The same, updating rows that are there; without a key, there are none."""
         if not self.spec.key:
             return statement
         others = {name: statement.excluded[name] for name in self.spec.updated_names}

@@ -162,7 +162,7 @@ class PostgresqlImpl(EnumeratingImpl):
             place = change.table.fullname + (change.first_against(constraint) if is_check else "")
             detail = f" ({said.diag.message_detail.rstrip('.')})" if said.diag.message_detail else ""
             raise MigrationError(
-                f"{place} cannot be as the migration wants it: {said.diag.message_primary}{detail}.",
+                f"{place} does not fit the migration: {said.diag.message_primary}{detail}.",
                 "Correct such rows in a migration before this one (op.execute).",
             ) from error
 
@@ -211,8 +211,8 @@ class _Change:
             if any(self._has_none(condition, old, new) for condition in (changed, shown_otherwise)):
                 return way(self._name)
         raise MigrationError(
-            f"{self.table.fullname}.{self._column}: PostgreSQL knows no way from {old} to {new}.",
-            "Say what becomes of the values: batch_op.alter_column(…, postgresql_using='…').",
+            f"{self.table.fullname}.{self._column}: PostgreSQL has no cast from {old} to {new}.",
+            "Say how values are converted: batch_op.alter_column(…, postgresql_using='…').",
         )
 
     @contextmanager
@@ -237,7 +237,7 @@ class _Change:
             detail = f" ({said.message_detail.rstrip('.')})" if said.message_detail else ""
             raise MigrationError(
                 f"{self.table.fullname}.{self._column} cannot be changed in this way: {said.message_primary}{detail}.",
-                said.message_hint or "Change what stands in its way in the same migration, before it.",
+                said.message_hint or "Change what prevents it earlier in the same migration.",
             ) from error
 
     def savepoint(self) -> Any:

@@ -26,8 +26,6 @@ from toolkit.engines.postgresql.catalogue import (
 )
 from toolkit.engines.postgresql.conflicts import find_orphans
 from toolkit.engines.postgresql.running import running_transactions
-from toolkit.engines.postgresql.schema.definitions import definitions
-from toolkit.engines.postgresql.schema.reflected import schema_of
 from toolkit.engines.postgresql.sql import qualified, quoted
 from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.engines.postgresql.triggers import held_triggers, triggers
@@ -117,10 +115,14 @@ class PostgresConnection(PostgresSession):
 
     def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
         """All of `stored_tables` by the server's own catalogue, in a few questions."""
+        from toolkit.engines.postgresql.schema.reflected import schema_of
+
         return schema_of(self, self.stored_tables(), types)
 
     def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
         """The statements that make these tables once more, with all that they rest on, just as they are."""
+        from toolkit.engines.postgresql.schema.definitions import definitions
+
         return definitions(self, tables)
 
     def expect(self, spec: TableSpec, types: Mapping[str, str]) -> None:

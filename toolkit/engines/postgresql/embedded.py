@@ -24,6 +24,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _USER = "postgres"
 _PORT = 5432
+_ACCOUNT = "pgserver"
 _PASSWORD = "toolkit.password"  # noqa: S105 - the name of its file
 _LOCK, _USERS = "toolkit.lock", "toolkit.users"
 _ACCESS = "pg_hba.conf"
@@ -74,8 +76,12 @@ class Server:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._programs = _Programs.installed(directory)
         self._process = os.getpid()
+
+    @cached_property
+    def _programs(self) -> _Programs:
+        # Found only where one is to be run: to look for them takes longer than to see that the server runs.
+        return _Programs.installed(self._directory)
 
     @property
     def url(self) -> URL:
@@ -90,18 +96,31 @@ class Server:
     def use(self) -> None:
         """Start it unless it runs, and keep it running for as long as this process does."""
         try:
-            self._make()
-            with locked(self._directory / _LOCK):
-                self._bring_over()
-                if not self._is_running():
-                    self._start()
-                # SQLite's shared lock: who gets the file to itself is the last one.
-                self._shared = sqlite3.connect(self._directory / _USERS, isolation_level=None, check_same_thread=False)
-                self._shared.execute("BEGIN")
-                self._shared.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            if not self._joins():
+                self._make()
+                with locked(self._directory / _LOCK):
+                    self._bring_over()
+                    if not self._is_running():
+                        self._start()
+                    self._share()
         except sqlite3.Error as error:
             raise RuntimeError(f"its lock: {error}") from error
         atexit.register(self._leave)
+
+    def _joins(self) -> bool:
+        """Use it if it runs already, as our own user, or as root the server's, has started it."""
+        if not _is_started(self._directory):
+            return False
+        with locked(self._directory / _LOCK):
+            if found := _is_started(self._directory):
+                self._share()
+            return found
+
+    def _share(self) -> None:
+        """Keep it running. SQLite's shared lock: who gets the file to itself is the last one."""
+        self._shared = sqlite3.connect(self._directory / _USERS, isolation_level=None, check_same_thread=False)
+        self._shared.execute("BEGIN")
+        self._shared.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
     def _leave(self) -> None:
         """Stop it if nobody else uses it."""
@@ -227,7 +246,7 @@ class _Programs:
         folder = utils.POSTGRES_VERSIONS[version]
         if not hasattr(os, "geteuid") or os.geteuid() != 0:
             return cls(folder, str(version), None)
-        account = utils.ensure_user_exists("pgserver")
+        account = utils.ensure_user_exists(_ACCOUNT)
         assert account is not None
         _let_enter(folder, account.pw_uid)
         if not (folder / _USER).stat().st_mode & 0o001:
@@ -273,6 +292,26 @@ def _as_file(text: str) -> Iterator[Any]:
         file.write(text.encode())
         file.seek(0)
         yield file
+
+
+def _is_started(directory: Path) -> bool:
+    """Whether a server of this user, who has a password, is ready on a directory: what `pg_ctl status` looks at."""
+    if not hasattr(os, "geteuid"):
+        return False
+    try:
+        lines = (directory / "postmaster.pid").read_text("utf-8", "surrogateescape").splitlines()
+        is_ours = directory.stat().st_uid == (os.geteuid() or _account_id())
+        os.kill(int(lines[0]), 0)
+    except (OSError, ValueError, IndexError, KeyError):
+        return False
+    return is_ours and lines[7:] == ["ready   "] and (directory / _PASSWORD).exists()
+
+
+def _account_id() -> int:
+    """Whom the server runs as where root starts it. Raises KeyError: there is no such user yet."""
+    from pwd import getpwnam
+
+    return getpwnam(_ACCOUNT).pw_uid
 
 
 def _verifier(password: str) -> str:

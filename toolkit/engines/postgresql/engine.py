@@ -13,6 +13,8 @@ from toolkit.errors import DatabaseUnavailableError, MissingDriverError
 from toolkit.shown_text import without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import URL, Dialect, MetaData
     from sqlalchemy import Connection as SQLAlchemyConnection
     from sqlalchemy import Engine as SQLAlchemyEngine
@@ -28,6 +30,7 @@ class PostgreSQL(Engine):
     name = dialect = "postgresql"
     title = "PostgreSQL"
     has_async_driver = True
+    schema_parameter = "parameter options is -csearch_path={schema}"
     checks_with = "SET CONSTRAINTS ALL IMMEDIATE"
 
     # -- where a database is ---------------------------------------------------------------------------------------
@@ -54,6 +57,12 @@ class PostgreSQL(Engine):
         if self.directory(database) is not None:
             return database.address
         return without_secrets(database.url.set(drivername=self.name).render_as_string())
+
+    def address_with(self, name: str, url: URL, arguments: Mapping[str, Any]) -> URL:
+        """The address with all that libpq is to know, whichever driver it is said to."""
+        from toolkit.engines.postgresql.arguments import with_arguments
+
+        return with_arguments(name, url, arguments)
 
     def answering_soon(self, database: Configured, seconds: int) -> str:
         """The address with libpq's own setting, unless it has that."""

@@ -143,7 +143,7 @@ def _require_none(connection: Connection, column: Any, gone: Iterable[str]) -> N
     place = " ".join([column.place, *(f"{name}={each}" for name, each in zip(keys, key, strict=True))])
     rows = "1 row" if count == 1 else f"{count} rows"
     raise MigrationError(
-        f"{place}: column {column.attname!r} holds {value!r}, which its type is to list no more ({rows} in all).",
+        f"{place}: column {column.attname!r} holds {value!r}, which is removed from its type ({rows} in all).",
         "Give such rows another value in a migration before this one (op.execute). If it has another name now, "
         f"rename it there: ALTER TYPE ... RENAME VALUE {_text(str(value))} TO ...",
     )

@@ -44,12 +44,12 @@ _BY_STATE = {
         "Close some, or raise the limit: max_connections, or CONNECTION LIMIT of the role or the database.",
     ),
     "55P03": (
-        "another writer holds a lock, waited for in vain for {seconds:g} s",
+        "another writer held a lock for longer than {seconds:g} s",
         "Wait until the other sync has ended, or look for it in pg_stat_activity, then run again.",
     ),
     "57P01": ("the server closed the connection: {message}", "Run again when it is back."),
     "standby": (
-        "the server is a standby, and what came from its primary ended the reading: {message}",
+        "the server is a standby, and replaying changes of its primary cancelled the query: {message}",
         "Run again, or let it wait for readers (max_standby_streaming_delay), or read from the primary.",
     ),
     "pooler full": (
@@ -63,9 +63,9 @@ _BY_STATE = {
     "57P03": ("the server is not ready: {message}", "Run again in a moment."),
 }
 _NEW_VALUE = (
-    "PostgreSQL lets a value that an enum is given be used after the transaction that adds it: put what uses it into a "
-    "migration of its own, and run: toolkit database upgrade REVISION, to the one that adds it, then toolkit database "
-    "upgrade."
+    "PostgreSQL allows a new value of an enum to be used only after the transaction that adds it: put what uses it "
+    "into a migration of its own, and run: toolkit database upgrade REVISION, to the one that adds it, then toolkit "
+    "database upgrade."
 )
 # The server has rolled one of two writers back, and takes the same work when the other is done.
 _CONTENDED = {

@@ -13,6 +13,7 @@ FEATURES = SchemaFeatures(
     reserved_columns=frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"}),
     keys_share_names=True,
     names_keys=True,
+    tells_constraints_apart=True,
     has_enums=True,
     # Versions before 18 compute none as they are read.
     computed_when=frozenset({"stored"}),

@@ -45,7 +45,7 @@ def invalid_documents(documents: pa.Array) -> Iterator[tuple[int, str]]:
             try:
                 msgspec.json.decode(document, type=msgspec.Raw)
             except msgspec.DecodeError:
-                yield row, "holds no valid JSON"
+                yield row, "holds invalid JSON"
 
 
 def unlike_documents(documents: pa.Array) -> Iterator[tuple[int, str]]:
@@ -88,5 +88,5 @@ def _problem(document: str) -> str | None:
             if len(number) > LONG or not number.isdecimal():
                 parse_decimal(number)
     except ValueError as error:
-        return f"holds a number that {error}" if "digits" in str(error) else "holds no valid JSON"
+        return f"holds a number that {error}" if "digits" in str(error) else "holds invalid JSON"
     return f"is nested deeper than {_MOST_LEVELS:,} levels" if levels(document) > _MOST_LEVELS else None

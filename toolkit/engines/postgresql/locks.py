@@ -187,7 +187,7 @@ def _told(database: Configured, holder: Holder) -> DatabaseUnavailableError:
         else f"Let it commit, or end it (SELECT pg_terminate_backend({holder.process})), then run again."
     )
     return DatabaseUnavailableError(
-        database.name, f"{holder.shown} holds {what}, waited for in vain for {database.lock_seconds:g} s", advice
+        database.name, f"{holder.shown} holds {what}; gave up after {database.lock_seconds:g} s", advice
     )
 
 

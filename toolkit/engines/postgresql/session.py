@@ -214,6 +214,9 @@ class PostgresSession(DatabaseConnection):
         """The ADBC connection that all tables are read through; a connection that only reads shares its snapshot."""
         if self._reader is None:
             snapshot = None if self.write else self.run("SELECT pg_export_snapshot()").fetchone()
+            # Listeners for all of an application's engines are called for SQLAlchemy's connection alone.
+            names = "'search_path', 'role'"
+            own = self.run(f"SELECT k, current_setting(k) FROM unnest(ARRAY[{names}]) AS k").fetchall()
             url = self.database.url.update_query_dict(libpq_options(self.database.url))
             self._reader = open_connection(for_libpq(url))
             with self._reader.cursor() as cursor:
@@ -222,6 +225,9 @@ class PostgresSession(DatabaseConnection):
                     cursor.execute(f"SET TRANSACTION SNAPSHOT {literal(snapshot[0])}")
                 for setting in self._settings:
                     cursor.execute(setting)
+                for key, value in own:
+                    cursor.execute(f"SELECT set_config({literal(key)}, {literal(value)}, true)")
+                    cursor.fetchall()
                 if self._held:
                     # Whoever waits to alter a table stands between two connections of which one alone has its lock.
                     cursor.execute(_lock(self._held))
@@ -258,7 +264,7 @@ class PostgresSession(DatabaseConnection):
             yield
         except sa.exc.PendingRollbackError as error:
             advice = "Run again when the server is back."
-            raise DatabaseUnavailableError(self.name, "the connection was lost before", advice) from error
+            raise DatabaseUnavailableError(self.name, "the connection was lost earlier", advice) from error
 
     def known_error(self, error: BaseException) -> ToolkitError:
         """The error to raise in place of the driver's: of locks, with whoever holds them."""

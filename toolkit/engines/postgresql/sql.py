@@ -55,12 +55,12 @@ def wrapped(total: str) -> str:
     return f"((({total} % {2**64}) + {2**64 + 2**63}) % {2**64} - {2**63})::bigint"
 
 
-def segment_expression(key_digest: str, count: int) -> str:
-    """The number of the segment, of so many, that a row belongs to (see `toolkit.compute.segments`)."""
-    return f"('x' || left({key_digest}, 4))::bit(16)::int & {count - 1}"
+def segment_expression(digest: str, count: int) -> str:
+    """The number of the segment, of so many, that a row of a digest belongs to (see `toolkit.compute.segments`)."""
+    return f"('x' || left({digest}, 4))::bit(16)::int & {count - 1}"
 
 
-def within_segments(key_digest: str, count: int, segments: Collection[int]) -> str:
+def within_segments(digest: str, count: int, segments: Collection[int]) -> str:
     """The condition of the rows in these segments of so many.
 
     One bit for each segment, 8 KB at most: an array would be searched anew for each row, and one that comes as a
@@ -69,7 +69,7 @@ def within_segments(key_digest: str, count: int, segments: Collection[int]) -> s
     chosen = np.zeros(count, np.uint8)
     chosen[list(segments)] = 1
     bitmap = np.packbits(chosen, bitorder="little").tobytes().hex()
-    return f"get_bit('\\x{bitmap}'::bytea, {segment_expression(key_digest, count)}) = 1"
+    return f"get_bit('\\x{bitmap}'::bytea, {segment_expression(digest, count)}) = 1"
 
 
 def copy_schema(spec: TableSpec) -> pa.Schema:

@@ -106,7 +106,7 @@ class PostgresRepository(TableRepository):
 
     def row_digests(self) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of every row; the digests are computed by the server."""
-        return self._keyed_digests("", None)
+        return self._keyed_digests()
 
     def digests_within(self, count: int, segments: Collection[int]) -> Iterator[pa.RecordBatch]:
         """Key columns and digest of the rows in these segments of so many."""
@@ -114,7 +114,7 @@ class PostgresRepository(TableRepository):
             return self.row_digests()
         if not segments:
             return iter(())
-        return self._keyed_digests(f" WHERE {within_segments(self._digest_of(self.spec.key), count, segments)}", None)
+        return self._keyed_digests(f" WHERE {within_segments('d.digest', count, segments)}")
 
     def _unkept_document(self) -> UnrepresentableValueError | None:
         """The first document in a column of `json` that cannot be compared with any other, as one of `jsonb` can."""
@@ -126,7 +126,7 @@ class PostgresRepository(TableRepository):
                 rows = self.connection.run(query)
                 for row in rows:
                     for _, problem in refused_documents(pa.array([row[-1]], pa.string())):
-                        return self._unrepresentable(row, name, f"{problem}: it compares to nothing")
+                        return self._unrepresentable(row, name, f"{problem}: it cannot be compared")
         return None
 
     def _keys_from(self, join: str, more: str = "") -> str:
@@ -137,13 +137,16 @@ class PostgresRepository(TableRepository):
         key = ", ".join(f"{name}={value}" for name, value in zip(self.spec.shown_key, row, strict=False))
         return UnrepresentableValueError(self.spec.name, key, column, problem)
 
-    def _keyed_digests(self, condition: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
-        keys = "".join(f"{CODEC.adapter(self.spec.column(n)).fetch(quoted(n))}, " for n in self.spec.key)
-        digest = self._digest_of(self.spec.column_names)
+    def _keyed_digests(self, condition: str = "") -> Iterator[pa.RecordBatch]:
+        keys = "".join(f"{CODEC.adapter(self.spec.column(n)).fetch(f't.{quoted(n)}')}, " for n in self.spec.key)
         key_spec = self.spec.project(self.spec.key)
         schema = digest_schema(self.spec)
-        query = f"SELECT {keys}decode({digest}, 'hex') FROM {self.source(self.name)} AS t{condition}"
-        for fetched in self._fetch(query, parameter):
+        if condition:
+            query = f"SELECT {keys}decode(d.digest, 'hex') FROM {self._digested()}{condition}"
+        else:
+            digest = self._digest_of(self.spec.column_names)
+            query = f"SELECT {keys}decode({digest}, 'hex') FROM {self.source(self.name)} AS t"
+        for fetched in self._fetch(query, None):
             canonical = canonical_batch(key_spec, fetched.select(range(len(self.spec.key))))
             yield pa.record_batch([*canonical.columns, fetched.columns[-1].cast(schema[-1].type)], schema=schema)
 
@@ -152,12 +155,16 @@ class PostgresRepository(TableRepository):
         spec, version = self.spec.project(columns), self.connection.raw.info.server_version
         return row_digest_expression(spec, lambda name: f"t.{quoted(name)}", version)
 
+    def _digested(self) -> str:
+        """The rows, `t`, each with its digest, `d.digest`, which is computed once however often it is asked for."""
+        digest = self._digest_of(self.spec.column_names)
+        return f"{self.source(self.name)} AS t CROSS JOIN LATERAL unnest(ARRAY[{digest}]) AS d(digest)"
+
     def segment_totals(self, count: int) -> SegmentTotals:
         """The rows and digests of so many segments, computed by the server."""
-        word = digest_word(self._digest_of(self.spec.column_names))
+        total = wrapped(f"sum({digest_word('d.digest')})")
         query = (
-            f"SELECT {segment_expression(self._digest_of(self.spec.key), count)}, "
-            f"count(*)::int, {wrapped(f'sum({word})')} FROM {self.source(self.name)} AS t GROUP BY 1"
+            f"SELECT {segment_expression('d.digest', count)}, count(*)::int, {total} FROM {self._digested()} GROUP BY 1"
         )
         totals = SegmentTotals.empty(count)
         # PostgreSQL takes the segments for as many as the rows, and would sort these on disk: 2.9 s instead of 1.5 s.

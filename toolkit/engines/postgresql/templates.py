@@ -52,7 +52,7 @@ def address_for_tests(database: Configured, server: str | None, directory: Path)
     named = Database(database.name, server, database.root)
     if named.engine_name != "postgresql":
         raise ConfigurationError(
-            f"The server for tests is no PostgreSQL: {named.shown_url}.",
+            f"The server for tests is not PostgreSQL: {named.shown_url}.",
             f"Correct {TEST_SERVER}, or toolkit_postgres_url of pytest.",
         )
     return server

@@ -54,6 +54,17 @@ class SqliteAdapter(Adapter):
         listed: list[Any] = values.to_pylist()
         return listed
 
+    places: ClassVar[int] = 4
+    """How many parameters a value takes of what ADBC binds; all but one of them are NULL."""
+
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        """An array as ADBC binds it: one, or a struct of those that the values stand in by their storage class."""
+        return by_class(self.encode(values))
+
+    def bind(self, value: str) -> str:
+        """The expression of what is stored, of what is bound."""
+        return value
+
     def literals(self, values: pa.Array) -> list[str]:
         """For `sqlite3`."""
         return [sqlite_literal(value) for value in self.encode(values)]
@@ -69,3 +80,35 @@ class SqliteAdapter(Adapter):
     def unlike_key(self, declared: str, value: str) -> str | None:
         """The condition of stored values that a key's own form does not find; None if there are none."""
         return None
+
+
+class Vectorised(SqliteAdapter):
+    """Values that Arrow itself makes what is bound; `outgoing` says how."""
+
+    places = 1
+
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        """An array as ADBC binds it."""
+        return values
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        """An array as values to bind."""
+        sent = self.outgoing(values)
+        if not pa.types.is_struct(sent.type):
+            listed: list[Any] = sent.to_pylist()
+            return listed
+        lists = [part.to_pylist() for part in sent.flatten()]
+        return [next((value for value in row if value is not None), None) for row in zip(*lists, strict=True)]
+
+
+def by_class(values: Sequence[Any]) -> pa.StructArray:
+    """Values to bind, each in the array of its class: integers, doubles, texts, bytes."""
+    classes = ((int, pa.int64()), (float, pa.float64()), (str, pa.string()), (bytes, pa.binary()))
+    return apart(
+        *(pa.array([v if isinstance(v, class_) else None for v in values], type_) for class_, type_ in classes)
+    )
+
+
+def apart(*arrays: pa.Array) -> pa.StructArray:
+    """Arrays of which at most one has a value in each row."""
+    return pa.StructArray.from_arrays(list(arrays), names=[str(number) for number in range(len(arrays))])

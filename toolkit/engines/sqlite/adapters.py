@@ -23,14 +23,14 @@ from toolkit.core.logical import json_encoded
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind
 from toolkit.engines.portable.codec import Codec
-from toolkit.engines.sqlite.adapter import SqliteAdapter
+from toolkit.engines.sqlite.adapter import SqliteAdapter, Vectorised, apart
 from toolkit.engines.sqlite.any_class import AnyClass
 from toolkit.engines.sqlite.native import NATIVE, whole_addresses
 from toolkit.engines.sqlite.numbers import (
     as_decimal,
     decimal_form,
     doubles,
-    float_form,
+    float_forms,
     json_form,
     require_doubles,
     require_single,
@@ -65,7 +65,7 @@ def _keeps_all(declared: str) -> bool:
     return not declared or "BLOB" in declared.upper()
 
 
-class _Exact(SqliteAdapter):
+class _Exact(Vectorised):
     """Integers and bytes: Arrow would cut 5.5 to 5 where an integer stands beside it, and make bytes of text."""
 
     exactly: ClassVar[type]
@@ -78,7 +78,7 @@ class _Exact(SqliteAdapter):
         return pa.array(values, self.arrow)
 
 
-class _Text(SqliteAdapter):
+class _Text(Vectorised):
     """Texts, and bytes that are UTF-8."""
 
     classes: ClassVar[tuple[str, ...]] = ()
@@ -169,9 +169,8 @@ class _Bool(_Integer):
             raise ValueError("neither 0 nor 1")
         return stored.cast(pa.bool_())
 
-    def encode(self, values: pa.Array) -> list[Any]:
-        flags: list[Any] = values.cast(pa.int8()).to_pylist()
-        return flags
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        return values.cast(pa.int8())
 
 
 class _Bytes(_Exact):
@@ -183,7 +182,7 @@ class _Bytes(_Exact):
         return f"typeof({value}) <> 'blob'"
 
 
-class _Uuid(SqliteAdapter):
+class _Uuid(Vectorised):
     """Sixteen bytes or 32 digits, by the column's own type."""
 
     arrow = pa.binary()
@@ -200,15 +199,14 @@ class _Uuid(SqliteAdapter):
         ]
         return pa.array(parsed, pa.binary(16))
 
-    def encode(self, values: pa.Array) -> list[Any]:
-        # Arrow makes Python values of variable length eight times faster than those of fixed length.
-        raw: list[Any] = values.cast(pa.binary()).to_pylist()
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        # Of variable length, Arrow also makes Python values of them eight times faster.
         if self._is_binary:
-            return raw
-        if isinstance(self.declared, EngineType) and "(32)" not in self.declared.definition:
-            # With hyphens between the digits it is never taken for a number, whatever the column's affinity.
-            return [None if value is None else str(uuid.UUID(bytes=value)) for value in raw]
-        return [None if value is None else value.hex() for value in raw]
+            return values.cast(pa.binary())
+        # With hyphens between the digits it is never taken for a number, whatever the column's affinity.
+        hyphens = isinstance(self.declared, EngineType) and "(32)" not in self.declared.definition
+        texts = pc.utf8_slice_codeunits(self.form.format(values), 1, -1)
+        return texts if hyphens else pc.replace_substring(texts, "-", "")
 
     @property
     def _is_binary(self) -> bool:
@@ -277,7 +275,9 @@ class _Split(SqliteAdapter):
         return texts.cast(self.type.arrow)
 
 
-class _Float(_Split):
+class _Float(_Split, Vectorised):
+    places = 2
+
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         numbers, texts = fetched
         require_doubles(texts)
@@ -288,8 +288,8 @@ class _Float(_Split):
             require_single(merged, narrow)
         return narrow
 
-    def encode(self, values: pa.Array) -> list[Any]:
-        return [None if value is None else float_form(value) for value in values.to_pylist()]
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        return apart(*float_forms(values.cast(pa.float64())))
 
 
 class _Decimal(_Split):
@@ -303,15 +303,20 @@ class _Decimal(_Split):
         return [None if value is None else decimal_form(self.type, value) for value in values.to_pylist()]
 
 
-class _Json(_Split):
-    def encode(self, values: pa.Array) -> list[Any]:
+class _Json(_Split, Vectorised):
+    places = 2
+
+    def outgoing(self, values: pa.Array) -> pa.Array:
         """Text, except bare numbers, which the column's NUMERIC affinity would turn into one and round."""
-        texts: list[Any] = values.to_pylist()
         if pc.any(pc.invert(pc.match_substring_regex(values, _DOCUMENT))).as_py():
             raise ValueError("no JSON")
         if not pc.any(pc.match_substring_regex(values, _BARE_NUMBER)).as_py():
-            return texts
-        return [None if text is None else json_form(text) for text in texts]
+            return apart(values, pa.nulls(len(values), pa.binary()))
+        forms = [None if text is None else json_form(text) for text in values.to_pylist()]
+        return apart(
+            pa.array([form if isinstance(form, str) else None for form in forms], pa.string()),
+            pa.array([form if isinstance(form, bytes) else None for form in forms], pa.binary()),
+        )
 
 
 ADAPTERS: dict[str, type[SqliteAdapter]] = {

@@ -256,7 +256,7 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
     def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
         """By columns: what else an index is of, or in which order, SQLite's reflection does not show."""
         if any(not isinstance(each, Column) for each in metadata_index.expressions):
-            return ComparisonResult.Skip("SQLite does not tell")
+            return ComparisonResult.Skip("SQLite does not report it")
         return super().compare_indexes(metadata_index, reflected_index)
 
     def compare_type(self, inspector_column: Column[Any], metadata_column: Column[Any]) -> bool:

@@ -83,6 +83,9 @@ class Stored(SqliteAdapter):
     def encode(self, values: pa.Array) -> list[Any]:
         return [None if value is None else _bound(value) for value in values.to_pylist()]
 
+    def bind(self, value: str) -> str:
+        return _BOUND.replace("{value}", value)
+
 
 def _text(fetched: bytes) -> str:
     """A text or bytes, as they are fetched; what is no UTF-8 by its digits."""

@@ -77,12 +77,12 @@ _COMPUTED = (2, 3)
 def stored_tables(connection: SqliteSnapshot) -> Iterator[StoredTable]:
     """All tables but SQLite's own and an index's; a full-text table only where the text itself is in it."""
     with connection.translated():
-        rows = connection.sqlalchemy.execute(sa.text(_TABLES).columns(columns=sa.JSON)).all()
+        rows = connection.sqlalchemy.execute(sa.text(_TABLES)).all()
     names = {row.name for row in rows}
     shadows = {f"{row.name}{suffix}" for row in rows if row.is_virtual for suffix in _SHADOWS}
     for row in rows:
         if not row.is_virtual and row.name not in shadows:
-            yield StoredTable(row.name, None, tuple(row.columns), row.name)
+            yield StoredTable(row.name, None, tuple(json.loads(row.columns)), row.name)
         elif row.is_virtual and (content := f"{row.name}_content") in names:
             yield StoredTable(row.name, None, (), content)
 

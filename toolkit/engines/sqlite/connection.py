@@ -20,7 +20,7 @@ from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import constraints, stored_tables, table_facts
 from toolkit.engines.sqlite.features import FEATURES
-from toolkit.engines.sqlite.snapshot import BUSY_STEP, LOCKED, SqliteSnapshot
+from toolkit.engines.sqlite.snapshot import BUSY_STEP, CACHE_KB, LOCKED, SqliteSnapshot
 from toolkit.engines.sqlite.table import SqliteRepository
 from toolkit.engines.sqlite.triggers import held_triggers, triggers
 from toolkit.errors import (
@@ -59,6 +59,7 @@ class SqliteConnection(SqliteSnapshot):
         """Make the transaction's work last, waiting for readers that stand in the way, and begin the next."""
         with self.translated():
             self._in_time(lambda: self._run("COMMIT"))
+            self._stages.close()
         super().commit()
 
     def _begin(self) -> None:
@@ -67,8 +68,7 @@ class SqliteConnection(SqliteSnapshot):
         # Referential integrity is checked by query before the commit, for this engine would name no row.
         self._run("PRAGMA foreign_keys = OFF")
         if self.write:
-            # Pages of the tree that the next sorted rows fall into stay at hand; by default 2 MB of them do, here 32.
-            self._run("PRAGMA cache_size = -32768")
+            self._run(f"PRAGMA cache_size = -{CACHE_KB}")
             self._take_turn()
             self._in_time(lambda: self._run("BEGIN IMMEDIATE"))
         else:
@@ -164,6 +164,18 @@ class SqliteConnection(SqliteSnapshot):
                     row = self.sqlalchemy.execute(sa.select(*counts)).one()
                 found.update({(spec.name, name): n for name, n in zip(names, row, strict=True) if n})
         return found
+
+    def require_one_form(self, specs: Sequence[TableSpec]) -> None:
+        """Check that no UUID that is a key is stored as bytes here, and as text there."""
+        from toolkit.engines.sqlite.uuid_forms import require_one_form
+
+        require_one_form(self, specs)
+
+    def told_forms(self, specs: Sequence[TableSpec]) -> Iterator[str]:
+        """The columns with UUIDs as bytes here, and as text there."""
+        from toolkit.engines.sqlite.uuid_forms import told_forms
+
+        return told_forms(self, specs)
 
     def triggers(self, specs: Sequence[TableSpec]) -> Sequence[TableTriggers]:
         """The application's triggers that fire when rows of these tables are written."""

@@ -86,6 +86,7 @@ def _copied(source: sqlite3.Connection, path: Path) -> bool:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=HOLD_SECONDS,
+            env={},
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

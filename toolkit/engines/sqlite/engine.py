@@ -23,6 +23,20 @@ class Sqlite(FileEngine):
     title = "SQLite"
     has_async_driver = True
     begins_with = "BEGIN"
+    # `uri` is of no effect: SQLAlchemy gives the driver a path from the root, unless the URL itself says so.
+    indifferent_arguments = frozenset(
+        (
+            "timeout",
+            "check_same_thread",
+            "detect_types",
+            "isolation_level",
+            "cached_statements",
+            "autocommit",
+            "uri",
+            "iter_chunk_size",
+            "loop",
+        )
+    )
 
     def names_at_hand(self, file: Path) -> Sequence[str]:
         """Those of its schema; none of a file that is locked, or no database."""

@@ -19,7 +19,7 @@ _HAS_ZONE = "(instr({c}, '+') OR instr({c}, 'Z') OR instr({c}, 'z') OR {c} GLOB 
 _IS_PLAIN_MOMENT = (
     "({c} GLOB '????-??-??[ T]??:??:??.[0-9][0-9][0-9][0-9][0-9][0-9]' OR {c} GLOB '????-??-??[ T]??:??:[0-9][0-9]')"
 )
-_IS_UUID = (
+IS_UUID = (
     "length({c}) IN (32, 36) AND length(replace({c}, '-', '')) = 32 AND replace({c}, '-', '') NOT GLOB '*[^0-9a-fA-F]*'"
 )
 _TRUTHS = "'t', 'T', 'true', 'True', 'TRUE', '1', 'f', 'F', 'false', 'False', 'FALSE', '0'"
@@ -45,7 +45,7 @@ FORMS: dict[str, str] = {
     "timestamp with zone": f"{_IS_TEXT} AND {_IS_MOMENT} AND {_HAS_ZONE}",
     "time": f"{_IS_TEXT} AND {{c}} LIKE '__:__%' AND time({{c}}) IS NOT NULL",
     "json": "json_valid(CASE typeof({c}) WHEN 'blob' THEN CAST({c} AS TEXT) ELSE {c} END)",
-    "uuid": f"{_IS_TEXT} AND {_IS_UUID} OR typeof({{c}}) = 'blob' AND length({{c}}) = 16",
+    "uuid": f"{_IS_TEXT} AND {IS_UUID} OR typeof({{c}}) = 'blob' AND length({{c}}) = 16",
 }
 _MOMENTS = ("timestamp", "timestamp with zone", "date", "empty")
 ASKED: dict[Family, tuple[str, ...]] = {
@@ -74,7 +74,7 @@ _EXPECTED: dict[Family, Mapping[str, str]] = {
     Family.TIME: {"text": "{c} LIKE '__:__:__%'"},
     # Whether texts are documents is seen when they are read for more.
     Family.JSON: {"text": ANY_VALUE},
-    Family.UUID: {"text": _IS_UUID, "blob": "length({c}) = 16"},
+    Family.UUID: {"text": IS_UUID, "blob": "length({c}) = 16"},
 }
 EXPECTED_CLASS = {family: next(iter(classes)) for family, classes in _EXPECTED.items() if len(classes) == 1}
 """The one storage class of what is as declared, where it says that."""

@@ -14,6 +14,8 @@ from toolkit.core.types import LogicalType
 # Every integer of so many digits fits into 64 bits.
 _SAFE_DIGITS = 18
 _INT64 = range(-(2**63), 2**63)
+# The bits of -0.0, as an integer.
+_MINUS_ZERO = -(2**63)
 # How many digits any double has room for; what has no more of them is not changed by becoming one.
 _DOUBLE_DIGITS = 15
 
@@ -54,21 +56,26 @@ def require_doubles(texts: pa.Array) -> None:
         return
     for text in texts.to_pylist():
         if text is not None and len(text) > _DOUBLE_DIGITS and parse_decimal(text) != Decimal(repr(float(text))):
-            raise ValueError(f"{text} is no double-precision number")
+            raise ValueError(f"{text} is not a double-precision number")
 
 
 def require_single(merged: pa.Array, narrow: pa.Array) -> None:
     """Refuse doubles that single precision changes."""
     for wide, single in zip(merged.to_pylist(), narrow.to_pylist(), strict=True):
         if wide is not None and not math.isnan(wide) and wide != single:
-            raise ValueError(f"{wide} is no single-precision number")
+            raise ValueError(f"{wide} is not a single-precision number")
 
 
-def float_form(value: float) -> float | bytes:
-    """A double, or the bytes of the text of one that SQLite would change."""
-    if math.isnan(value):
-        return b"NaN"
-    return b"-0.0" if value == 0 and math.copysign(1, value) < 0 else value
+def float_forms(values: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Doubles, and the bytes of the text of those that SQLite would change, each with NULL in the other's place."""
+    is_odd = pc.or_(pc.is_nan(values), pc.is_in(values.view(pa.int64()), pa.array([_MINUS_ZERO])))
+    if not pc.any(is_odd).as_py():
+        return values, pa.nulls(len(values), pa.binary())
+    texts = pc.if_else(pc.is_nan(values), pa.scalar(b"NaN"), pa.scalar(b"-0.0"))
+    return (
+        pc.if_else(is_odd, pa.scalar(None, pa.float64()), values),
+        pc.if_else(is_odd, texts, pa.scalar(None, pa.binary())),
+    )
 
 
 def decimal_form(type_: LogicalType, value: Decimal | str) -> float | int | bytes:

@@ -154,5 +154,7 @@ def left_out(connection: SqliteSnapshot) -> Iterator[Note]:
             yield Note(row.name, "view", "Views are not copied: make it again where it is wanted.")
         else:
             yield Note(
-                row.name, "virtual table", "It is an index of SQLite's, with tables of its own, and made anew by it."
+                row.name,
+                "virtual table",
+                "It is an index of SQLite's, with tables of its own, which it makes again by itself.",
             )

@@ -21,7 +21,7 @@ def refused_copy(rebuild: Rebuild, error: IntegrityError) -> MigrationError:
     reason = str(error.orig).replace(rebuild.new_table.name, name)
     row = _first_refused(rebuild)
     return MigrationError(
-        f"{rebuild.old.fullname}{f' {row}' if row else ''} cannot be as the migration wants it: {reason}.",
+        f"{rebuild.old.fullname}{f' {row}' if row else ''} does not fit the migration: {reason}.",
         "Correct such rows in a migration before this one (op.execute).",
     )
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import chain, islice
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, has_fixed_width, parts, sized
+from toolkit.core.digest import TableDigest
 from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import Kind
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.codec import MISFITS
+from toolkit.engines.portable.refusals import undone
 from toolkit.engines.portable.sifting import Doubt
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import is_strict
@@ -26,11 +28,13 @@ from toolkit.engines.sqlite.definitions import advance
 from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
 from toolkit.engines.sqlite.misfits import any_text, first_misfit, unlike_bytes
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+from toolkit.engines.sqlite.stage import Stage
 from toolkit.errors import (
     CancelledError,
     CollationConflictError,
     StatementError,
     ToolkitError,
+    UnnamedRowError,
 )
 
 _ANY = "ANY"
@@ -49,13 +53,12 @@ class SqliteRepository(TableRepository):
     """One table of a SQLite file."""
 
     connection: SqliteSnapshot
+    staged_rows: ClassVar[int] = _SORTED_ROWS
+    """Loads of more go by a stage, and build indexes last."""
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """Columns that may hold what the Arrow reader would change: numbers among bytes, doubles among texts."""
-        facts = self.connection.facts(self.spec)
-        declared = {} if facts is None else {name: column.type for name, column in facts.columns.items()}
-        if _ANY in declared.values() and is_strict(self.connection, self.spec):
-            declared = {name: "" if type_ == _ANY else type_ for name, type_ in declared.items()}
+        declared = self._declared_types()
         adapter = self.connection.codec.adapter
         found: dict[str, LossyCast] = {}
         for column in self.spec.columns:
@@ -67,6 +70,14 @@ class SqliteRepository(TableRepository):
             if conditions:
                 found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions))
         return found
+
+    def _declared_types(self) -> dict[str, str]:
+        """The words of each column's type; none where they make nothing of values."""
+        facts = self.connection.facts(self.spec)
+        declared = {} if facts is None else {name: column.type for name, column in facts.columns.items()}
+        if _ANY in declared.values() and is_strict(self.connection, self.spec):
+            return {name: "" if type_ == _ANY else type_ for name, type_ in declared.items()}
+        return declared
 
     def _beside_texts(self, value: str) -> str:
         """The condition of bytes in a column of bytes that has texts, too: as text, the two could not be told apart."""
@@ -118,7 +129,7 @@ class SqliteRepository(TableRepository):
                 yield batch
             if not left:
                 return
-        fact = f"{self.spec.name} has other rows each time that it is read"
+        fact = f"{self.spec.name} returns different rows each time that it is read"
         raise StatementError(self.connection.name, fact, "Leave it out, or make a table of the view.")
 
     def _widths(self, rows: int) -> Iterator[tuple[str, int]]:
@@ -212,13 +223,53 @@ class SqliteRepository(TableRepository):
         return super().upsert_many(self._sorted(batches))
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
-        """Fill an empty table; its plain indexes are built afterwards."""
-        dropped = self._drop_indexes() if rows > _SORTED_ROWS else []
-        written = self.upsert_many(batches)
-        with self.connection.translated():
+        """Fill an empty table: many rows by way of a stage; its plain indexes are built afterwards."""
+        stage = self.connection.new_stage(self.spec, self._declared_types()) if rows > self.staged_rows else None
+        if stage is None:
+            return self.upsert_many(batches)
+        try:
+            with self.connection.translated(), self.connection.savepoint():
+                self._load_by(stage, batches)
+        except StatementError as error:
+            if isinstance(error.__cause__, self._refusals):
+                raise UnnamedRowError(self.connection.name, self.connection.reason(error.__cause__)) from error
+            raise
+        return stage.rows
+
+    def _load_by(self, stage: Stage, batches: Iterable[pa.RecordBatch]) -> None:
+        dropped = self._drop_indexes()
+        stage.fill(self._sorted(batches))
+        # Arrow would keep what the batches took, beside the pages that SQLite takes now.
+        pa.default_memory_pool().release_unused()
+        stage.begin_digest()
+        storage = self.connection.codec.storage_table(self.spec)
+        names = self.spec.column_names
+        for part in stage.parts():
+            staged = sa.select(*(sa.literal_column(self._quoted(name)) for name in names))
+            staged = staged.select_from(sa.text(stage.name)).where(sa.text(part))
+            copy = self._or_update(self.connection.insert(storage).from_select(names, staged))
+            self.connection.sqlalchemy.execute(copy)
+        with self.connection.sorting():
             for statement in dropped:
                 self.connection.sqlalchemy.exec_driver_sql(statement)
-        return written
+
+    def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
+        """Why these rows could not fill the empty table: the first that the driver could not write by itself."""
+        try:
+            with undone(self.connection):
+                self.upsert_many(batches)
+        except ToolkitError as named:
+            return named
+        return None
+
+    def stored_digest(self) -> TableDigest:
+        """The digest of all rows as they are stored; of those that are just what came by a stage, the stage's."""
+        stage = self.connection.stage_of(self.spec)
+        if stage is not None and self.spec.where is None and stage.equals(self._name):
+            digest = stage.digest()
+            if digest is not None:
+                return digest
+        return super().stored_digest()
 
     def _drop_indexes(self) -> list[str]:
         """Drop the indexes that are no constraints; the statements that make them again."""
@@ -274,7 +325,7 @@ class SqliteRepository(TableRepository):
         """The first rows may already hold what is not of the column's type; ADBC then widens the column."""
         wanted = [type_ for column in self.spec.columns for _, type_ in self._expressions(column)]
         if [field.type for field in schema] != wanted:
-            odd = StatementError(self.connection.name, f"{self.spec.name} has columns of odd types")
+            odd = StatementError(self.connection.name, f"{self.spec.name} has columns of unexpected types")
             raise first_misfit(self) or odd
 
     def _decoded(self, stream: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

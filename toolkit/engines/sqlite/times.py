@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.engine_type import EngineType
 from toolkit.core.moments import INFINITE_DATE, INFINITE_TIMESTAMP, is_end_of_day
 from toolkit.core.types import Kind
-from toolkit.engines.sqlite.adapter import SqliteAdapter
+from toolkit.engines.sqlite.adapter import Vectorised
 
 _DATES = (-719_162, 2_932_896)
 _TIMESTAMPS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 
 
-class Timestamp(SqliteAdapter):
+class Timestamp(Vectorised):
     """`2024-01-02 03:04:05.000000`, as SQLAlchemy writes it; or shorter, where no model says so."""
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
@@ -24,7 +22,7 @@ class Timestamp(SqliteAdapter):
         (stored,) = fetched
         # Python and Arrow take 20240102 for a day: it is a number, or a text that nobody wrote for a time.
         if pc.any(pc.ascii_is_decimal(stored)).as_py():
-            raise ValueError("a number, which stands for no time by itself")
+            raise ValueError("a number, whose unit and epoch are not known")
         try:
             naive = stored.cast(pa.timestamp("us"))
         except pa.ArrowInvalid:
@@ -33,26 +31,26 @@ class Timestamp(SqliteAdapter):
             return pa.array([None if text is None else parse(text) for text in stored.to_pylist()], self.type.arrow)
         return naive.view(pa.int64()).view(self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
-        """An array as values to bind."""
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        """An array as ADBC binds it."""
         texts = _timestamp_texts(values)
         if not isinstance(self.declared, EngineType):
             return texts
         # Of no model: as SQLite's own functions write them, with the zone that the column is declared to have.
         zone = "+00:00" if self.type.carrier == Kind.TIMESTAMPTZ else ""
-        return [None if text is None else text.removesuffix(".000000") + zone for text in texts]
+        return pc.binary_join_element_wise(pc.replace_substring_regex(texts, r"\.000000$", ""), zone, "")
 
 
-class Date(SqliteAdapter):
+class Date(Vectorised):
     """`2024-01-02`."""
 
-    def encode(self, values: pa.Array) -> list[Any]:
-        """An array as values to bind."""
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        """An array as ADBC binds it."""
         _require_within(values.view(pa.int32()), _DATES, INFINITE_DATE)
-        return [None if day is None else day.isoformat() for day in values.to_pylist()]
+        return values.cast(pa.string())
 
 
-class Time(SqliteAdapter):
+class Time(Vectorised):
     """`03:04:05.000000`."""
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
@@ -61,22 +59,22 @@ class Time(SqliteAdapter):
         dated = pc.binary_join_element_wise("1970-01-01", *fetched, " ")
         return dated.cast(pa.timestamp("us")).view(pa.int64()).view(self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
-        """An array as values to bind."""
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        """An array as ADBC binds it."""
         if pc.any(is_end_of_day(values)).as_py():
-            raise ValueError("24:00, which no time of Python's is")
-        return [None if time is None else time.isoformat("microseconds") for time in values.to_pylist()]
+            raise ValueError("24:00, which Python's time type cannot hold")
+        return values.cast(pa.string())
 
 
-class Interval(SqliteAdapter):
+class Interval(Vectorised):
     """A timestamp as far from 1970, as SQLAlchemy has it."""
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         """What the Arrow reader gave."""
         return fetched[0].cast(pa.timestamp("us")).view(pa.int64()).view(self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
-        """An array as values to bind."""
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        """An array as ADBC binds it."""
         return _timestamp_texts(values)
 
 
@@ -86,9 +84,8 @@ def _require_within(whole: pa.Array, limits: tuple[int, int], infinite: int) -> 
         raise ValueError("beyond years 1 to 9999" if abs(extremes["max"]) != infinite else "infinite")
 
 
-def _timestamp_texts(values: pa.Array) -> list[Any]:
+def _timestamp_texts(values: pa.Array) -> pa.Array:
     whole = values.view(pa.int64())
     _require_within(whole, _TIMESTAMPS, INFINITE_TIMESTAMP)
     # Arrow writes all six digits of the microseconds, as SQLAlchemy does, and six times faster than by strftime.
-    texts: list[Any] = whole.view(pa.timestamp("us")).cast(pa.string()).to_pylist()
-    return texts
+    return whole.view(pa.timestamp("us")).cast(pa.string())

@@ -39,7 +39,7 @@ def begin_transactions(connection: Connection, *, only_reads: bool) -> Callable[
         if enforced:
             raise MigrationError(
                 "The migrations were given a connection within a transaction that enforces foreign keys: in it, SQLite "
-                "would delete the children of each table that is made anew.",
+                "would delete the children of each table that is rebuilt.",
                 "Give a connection without a transaction (engine.connect()), or one with PRAGMA foreign_keys = OFF.",
             )
         if not innermost.in_transaction:

@@ -54,7 +54,9 @@ def held_triggers(connection: SqliteSnapshot, specs: Sequence[TableSpec]) -> Ite
     if _stored(connection, specs) != before:
         names = ", ".join(row.name for row in before)
         raise StatementError(
-            connection.name, f"of the triggers that were held ({names}), one cannot be made as it was", "Report it."
+            connection.name,
+            f"one of the triggers that were held ({names}) cannot be made again as it was",
+            "Report it.",
         )
 
 

@@ -232,7 +232,9 @@ class _Audit:
             try:
                 self._note_needed(needed_places([holder], self.backends))
             except ToolkitError as error:
-                reason = f"the rows of database {holder.database.name!r} may point at files that are told as without: "
+                reason = (
+                    f"the rows of database {holder.database.name!r} may point at files that are listed as orphans: "
+                )
                 yield Finding(Outcome.UNREADABLE, reason=reason + error.fact)
 
     def _note_needed(self, places: Iterable[tuple[str]]) -> None:

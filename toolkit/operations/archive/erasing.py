@@ -135,7 +135,7 @@ class _Erasing:
         headers = [header for header in self._own.values() if self._is_hit(header.id)]
         for header in headers:
             lock.require()
-            self._progress.step(f"write snapshot {header.id} anew", header.files)
+            self._progress.step(f"rewrite snapshot {header.id}", header.files)
             self._rewrite(header)
         for header in [header for header, _ in self._archive.moved()]:
             if header.id in self._own and self._is_hit(f"moved {header.id}"):

@@ -188,7 +188,7 @@ class Mover:
         return column_text(parts, cell.multiple) if changed else None
 
     def _row_changed(self, table: str, column: str, key: Mapping[str, Any]) -> None:
-        reason = "it was changed or deleted since it was read; it points where it did"
+        reason = "it was changed or deleted since it was read; it is left as it is"
         self.findings.append(Finding(Outcome.ROW_CHANGED, table, column, key, reason=reason))
 
     def _note(self, cell: Cell) -> None:
@@ -246,7 +246,7 @@ class Mover:
             if info is None:
                 return 0, None
             if info.size != size or not self._holds(backend, path, sha):
-                reason = "the live file was written anew since it was archived, and is left as it is"
+                reason = "the live file was written again since it was archived, and is left as it is"
                 return 0, Finding(Outcome.KEPT, backend=backend, path=path, size=info.size, reason=reason)
             live.delete(path)
         except ToolkitError as error:

@@ -293,7 +293,7 @@ class _Push:
         """The application may register its backends later than the metadata is loaded: this is no reason to refuse."""
         if abs(self._ahead) > CLOCKS_DIFFER:
             how = f"{show_duration(abs(self._ahead))} {'ahead of' if self._ahead > dt.timedelta() else 'behind'}"
-            yield f"The clock here is {how} that of the archive's store: set it, for snapshots go by their time."
+            yield f"The clock here is {how} that of the archive's store: set it, as snapshots are ordered by time."
         if self._options.move and not is_registered(self._store):
             yield (
                 f"No storage backend is registered as {self._store!r} where the metadata is loaded: an application "

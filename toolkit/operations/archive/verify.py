@@ -316,7 +316,7 @@ class _Verification:
         ):
             if address_of(key) is None:
                 yield Finding(
-                    Outcome.UNRECOGNISED, object=key, size=size, reason="its name is none that an archive gives"
+                    Outcome.UNRECOGNISED, object=key, size=size, reason="it is not named like an object of an archive"
                 )
             elif told:
                 yield Finding(Outcome.ORPHAN, object=key, size=size, reason="in no snapshot: a prune removes it")

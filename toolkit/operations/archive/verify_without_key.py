@@ -56,7 +56,7 @@ def _problem(objects: ObjectStore, info: ObjectInfo, known: set[str], read_data:
         return Finding(outcome, object=info.key, size=info.size, reason=reason)
 
     if not is_sealed_name(info.key) and not info.key.startswith(KEYS):
-        return found(Outcome.UNRECOGNISED, "its name is none that an encrypted archive gives")
+        return found(Outcome.UNRECOGNISED, "it is not named like an object of an encrypted archive")
     if plain_size(info.size) < 0:
         return found(Outcome.SIZE_DIFFERS, f"no whole object has {info.size} bytes")
     if not read_data:

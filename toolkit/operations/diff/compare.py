@@ -28,7 +28,7 @@ from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.diff.keyless import compare_keyless
 from toolkit.operations.diff.rows import Masking, ShownRows
 from toolkit.operations.reflection.project import Chosen
-from toolkit.operations.reflection.reflection import Wanted
+from toolkit.operations.reflection.wanted import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.repeated_keys import require_given_keys

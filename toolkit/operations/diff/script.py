@@ -32,7 +32,7 @@ from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.diff.statements import grouped, lines_in_key_order, statements, with_ends
-from toolkit.operations.reflection.reflection import Wanted
+from toolkit.operations.reflection.wanted import Wanted
 from toolkit.operations.transfer.deletes import guard, has_to_wait
 from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.moved_values import temporary_unique_values
@@ -230,7 +230,7 @@ class _Writer:
             lines.append("Triggers of these tables will run, and may change more than is written here.")
         if not tables:
             lines.append("Nothing differs.")
-        lines += [f"Not compared, for the models do not know it: {_shown(each)}" for each in unmodelled]
+        lines += [f"Not compared, because it is not in the models: {_shown(each)}" for each in unmodelled]
         lines += [
             f"{_shown(each.spec.name)}: {each.deletes} to delete, {each.updates} to update, {each.inserts} to insert"
             for each in tables

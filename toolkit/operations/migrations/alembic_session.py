@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.core.progress import Silent
-from toolkit.engines import connect
 from toolkit.errors import MigrationError
 from toolkit.operations.migrations.committed import Committed
-from toolkit.operations.migrations.environment import transactional_ddl, with_transactional_ddl
+from toolkit.operations.migrations.locations import settings_file
 from toolkit.operations.migrations.revisions import joined, opened, recorded_revision, require_schemas
-from toolkit.operations.migrations.scripts import migrating, point_at_migrations, quiet, settings_file
+from toolkit.operations.migrations.scripts import point_at_migrations, quiet
 from toolkit.operations.migrations.told import COMPARISON, Comparison
+from toolkit.operations.migrations.transactions import translated, with_transactional_ddl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from advanced_alchemy.alembic.commands import AlembicCommands
     from sqlalchemy import Connection, Engine, Table
 
-    from toolkit.config import Config, Database
+    from toolkit.config import Database
     from toolkit.core.progress import Progress
     from toolkit.operations.project import Project
 
@@ -118,8 +118,8 @@ def _noting_indexes(database: Database, progress: Progress) -> Iterator[set[str]
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     for name in names.keys() - known:
         progress.note(
-            f"{database.name}: the index {name} is of an expression, which {database.engine_name} does not tell: it is "
-            "not compared, and left out of migrations made from here."
+            f"{database.name}: the index {name} is of an expression, which {database.engine_name} does not report: it "
+            "is not compared, and left out of migrations made from here."
         )
 
 
@@ -147,28 +147,6 @@ def _commands(database: Database, project: Project, engine: Engine) -> AlembicCo
     return commands
 
 
-@contextmanager
-def transaction(database: Database, config: Config, *, makes: bool = False) -> Iterator[Connection]:
-    """A transaction in which DDL is part, committed at the end of the block; `makes` as in `migrating`."""
-    with (
-        translated(database, config, makes=makes),
-        opened(database) as engine,
-        engine.connect() as connection,
-        transactional_ddl(connection),
-        connection.begin(),
-    ):
-        yield connection
-
-
-@contextmanager
-def translated(
-    database: Database, config: Config, committed: Committed | None = None, *, makes: bool = False
-) -> Iterator[None]:
-    """Turn errors of the engine, of Alembic and of the migrations into this package's; see `migrating`."""
-    with migrating(config, committed, makes=makes), connect(database, write=True).translated():
-        yield
-
-
 def require_one_database(project: Project) -> None:
     """See that the migrations are of one database, as far as this package's `env.py` is the one that runs them.
 
@@ -185,7 +163,7 @@ def require_one_database(project: Project) -> None:
         names = [each.name for each in parameters if each.default is each.empty and each.kind not in _OPEN]
         if names:
             raise MigrationError(
-                f"The migrations in {project.config.migrations} are of several databases at once: "
+                f"The migrations in {project.config.migrations} are for several databases at once: "
                 f"{Path(script.path).name} has upgrade({', '.join(names)}).",
                 "Run the application's own command for them (such as flask db upgrade): into what it made, sync and "
                 "load-data write. Or have the tables made from the models: `migrations` of a directory that is not "

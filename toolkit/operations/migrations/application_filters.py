@@ -54,11 +54,11 @@ def require_nothing_protected_goes(project: Project, upgrade: ops.UpgradeOps) ->
         return
     more = f" and {len(dropped) - _SHOWN} more" if len(dropped) > _SHOWN else ""
     raise MigrationError(
-        f"The migration would drop {', '.join(dropped[:_SHOWN])}{more}, which {where} may protect: it is not asked, as "
-        "env.py connects by itself.",
+        f"The migration would drop {', '.join(dropped[:_SHOWN])}{more}, which {where} may protect: it is not called, "
+        "because env.py connects by itself.",
         "Make it with the application's own command (such as alembic revision --autogenerate) or by hand "
         "(--no-autogenerate): toolkit database upgrade runs it. Or let env.py be the one that toolkit "
-        "database init makes: run_migrations(include_object=...) is asked.",
+        "database init makes: run_migrations(include_object=...) is called.",
     )
 
 

@@ -61,7 +61,7 @@ class Caller:
         found = getattr(self.alembic, "db_url", None) or self.alembic.get_alembic_option("sqlalchemy.url")
         if not found:
             raise CommandError(
-                "Alembic was not told which database is meant. Run: toolkit database upgrade --database NAME; or set "
+                "Alembic does not know which database is meant. Run: toolkit database upgrade --database NAME; or set "
                 "sqlalchemy.url in alembic.ini."
             )
         return make_url(found)

@@ -43,7 +43,7 @@ class Committed:
     def hidden_error(self, error: str) -> str:
         """What failed first, in a sentence, where an error only says that the transaction is no more of use."""
         is_told = self._first_error is None or "transaction is aborted" not in error
-        return "" if is_told else f"Before it failed what the migration passed over: {self._first_error}."
+        return "" if is_told else f"An earlier error that the migration ignored: {self._first_error}."
 
     def told(self) -> str:
         """What was committed, in a sentence, with what to do about it; empty if nothing was."""
@@ -53,7 +53,7 @@ class Committed:
         more = f"; and {len(self.statements) - _SHOWN} more" if len(self.statements) > _SHOWN else ""
         return (
             f"The database is not as before: this was committed (by an autocommit_block, for example): {shown}{more}. "
-            "Undo it by hand before the next run, or let the migration pass over what is there."
+            "Undo it by hand before the next run, or let the migration skip what is there already."
         )
 
     def _forget_error(self, *_: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from advanced_alchemy.types import (
@@ -12,7 +11,7 @@ from advanced_alchemy.types import (
     StoredObject,
 )
 from alembic import context
-from sqlalchemy import JSON, Connection, event
+from sqlalchemy import JSON, Connection
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import False_, TextClause, True_
 from sqlalchemy.sql.functions import FunctionElement, next_value
@@ -25,13 +24,13 @@ from toolkit.operations.migrations.generic import stored_type
 from toolkit.operations.migrations.revisions import is_bookkeeping, opened
 from toolkit.operations.migrations.sequences import rendered_sequence
 from toolkit.operations.migrations.told import COMPARISON, Comparison
+from toolkit.operations.migrations.transactions import transactional_ddl
 from toolkit.operations.migrations.written import review
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from alembic.autogenerate.api import AutogenContext
-    from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 
@@ -145,33 +144,6 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         "on_version_apply": caller.alembic.attributes.get("on_version_apply", ()),
         **given,
     }
-
-
-@contextmanager
-def transactional_ddl(connection: Connection, only_reads: bool = False) -> Iterator[None]:
-    """Let all statements be in transactions, and no foreign key be acted on, where an engine must be told."""
-    kind = engine_of_dialect(connection.dialect.name)
-    if kind is None:
-        yield
-        return
-    undo = kind.begin_migrations(connection, only_reads=only_reads)
-    try:
-        yield
-    finally:
-        undo()
-
-
-def with_transactional_ddl(engine: Engine, only_reads: bool = False) -> Engine:
-    """The same for every connection of an engine, for an `env.py` that does not do it itself."""
-    taken = engine.execution_options()
-    kind = engine_of_dialect(engine.dialect.name)
-
-    def begin(connection: Connection) -> None:
-        if kind is not None:
-            kind.begin_migrations(connection, only_reads=only_reads)
-
-    event.listen(taken, "engine_connect", begin)
-    return taken
 
 
 def render_item(kind: str, item: Any, autogenerate: AutogenContext) -> str | bool | None:

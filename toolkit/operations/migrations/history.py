@@ -14,9 +14,10 @@ from toolkit.errors import MigrationError
 from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
 from toolkit.operations.migrations.application_filters import require_nothing_protected_goes
 from toolkit.operations.migrations.environments import OWN_ENVIRONMENT
+from toolkit.operations.migrations.failures import migrating
 from toolkit.operations.migrations.migrate import require_head
 from toolkit.operations.migrations.revisions import revision_of
-from toolkit.operations.migrations.scripts import alembic_config, migrating
+from toolkit.operations.migrations.scripts import alembic_config
 from toolkit.operations.migrations.written import review
 from toolkit.operations.project import Project
 
@@ -93,7 +94,7 @@ def make_migrations(
     described = _compared(database, project, progress, arguments)
     if described is None and not scripts.get_heads():
         raise MigrationError(
-            f"{database.name} has the models' tables already, so there is nothing to begin a history with.",
+            f"{database.name} has the models' tables already, so that a first migration would be empty.",
             "Compare with an empty database: toolkit database make-migrations --database sqlite:///empty.sqlite3; then "
             f"record that the tables are there: toolkit database stamp-migration head --database {database.name}",
         )
@@ -159,7 +160,7 @@ def revisions(config: Config, between: str = ":", database: Database | None = No
     """
     start, colon, end = between.partition(":")
     if not colon:
-        raise MigrationError(f"{between!r} is no range of revisions.", "Write it like 0001:0004, :0004 or current:.")
+        raise MigrationError(f"{between!r} is not a range of revisions.", "Write it like 0001:0004, :0004 or current:.")
     project = Project(config if database is None else config.of(database.name))
     current = None if database is None else revision_of(database, project)
     with migrating(config):

@@ -17,11 +17,11 @@ from toolkit.operations.migrations.alembic_session import (
     Session,
     alembic_session,
     require_one_database,
-    transaction,
 )
 from toolkit.operations.migrations.application_filters import unasked_filter
-from toolkit.operations.migrations.revisions import exists, joined, mismatch, revision_of
+from toolkit.operations.migrations.revisions import exists, head_of, joined, mismatch, revision_of
 from toolkit.operations.migrations.schema_changes import describe_change
+from toolkit.operations.migrations.transactions import transaction
 from toolkit.operations.migrations.written import review
 from toolkit.operations.project import Project
 from toolkit.operations.records import is_alembic_record
@@ -190,23 +190,6 @@ def head_revision(config: Config) -> str:
     return head_of(Project(config))
 
 
-def head_of(project: Project) -> str:
-    """The revision that an upgrade leads to.
-
-    Raises:
-        MigrationError: there is no history, it is empty, or it has several heads.
-    """
-    found, migrations = project.scripts.get_heads(), project.config.migrations
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise MigrationError(f"{migrations} holds no migrations.", "Make one: toolkit database make-migrations")
-    raise MigrationError(
-        f"The history has {len(found)} heads: {', '.join(sorted(found))}.",
-        "Merge them: toolkit database merge-migrations",
-    )
-
-
 def show_current_revision(database: Database, config: Config) -> CurrentRevision:
     """Where a database stands in the history.
 
@@ -218,7 +201,7 @@ def show_current_revision(database: Database, config: Config) -> CurrentRevision
 
 
 def _standing(database: Database, project: Project) -> CurrentRevision:
-    return CurrentRevision(database.name, revision_of(database, project), joined(project.scripts.get_heads()))
+    return CurrentRevision(database.name, revision_of(database, project), joined(project.heads))
 
 
 def check(database: Database, config: Config, progress: Progress | None = None) -> Check:
@@ -243,7 +226,9 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
         session.commands.revision(autogenerate=True, process_revision_directives=describe)
     unasked = unasked_filter(project) if changes else None
     if unasked and progress is not None:
-        progress.note(f"{database.name}: {unasked} is not asked, as env.py connects by itself: all is compared.")
+        progress.note(
+            f"{database.name}: {unasked} is not called, because env.py connects by itself: everything is compared."
+        )
     return Check(database.name, tuple(changes), tuple(session.comparison.not_compared))
 
 

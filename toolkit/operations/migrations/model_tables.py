@@ -11,9 +11,10 @@ from sqlalchemy.schema import CreateSchema
 
 from toolkit.core.schema_memory import memory_table, remembered
 from toolkit.errors import MigrationError, StatementError
-from toolkit.operations.migrations.alembic_session import transaction, translated
 from toolkit.operations.migrations.model_defaults import made_defaults, with_made
+from toolkit.operations.migrations.model_names import made_names, with_names
 from toolkit.operations.migrations.revisions import require_schemas
+from toolkit.operations.migrations.transactions import transaction, translated
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -56,7 +57,7 @@ def make_tables(
             if not definitions:
                 _make_schemas(connection, database, tables)
                 made = [] if remembers else made_defaults(database, tables)
-                with with_made(made):
+                with with_made(made), with_names(made_names(database.kind.features, tables)):
                     metadata.create_all(connection, tables)
                 database.kind.begin_numbers(connection, tables)
             if remembers:

@@ -1,4 +1,4 @@
-"""Which revision of the history a database stands at, without Alembic: to load it takes longer than to look."""
+"""Which revision a database stands at, and where the history ends, without Alembic, which takes longer to load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import create_engine, inspect, select
 
 from toolkit.engines import connect
-from toolkit.errors import ConfigurationError, RevisionMismatchError
+from toolkit.errors import ConfigurationError, MigrationError, RevisionMismatchError
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:
@@ -41,10 +41,30 @@ def revision_of(database: Database, project: Project) -> str | None:
         return recorded_revision(connection, project.version_table)
 
 
+def head_of(project: Project) -> str:
+    """The revision that an upgrade leads to.
+
+    Raises:
+        MigrationError: there is no history, it is empty, or it has several heads.
+    """
+    found, migrations = project.heads, project.config.migrations
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise MigrationError(f"{migrations} holds no migrations.", "Make one: toolkit database make-migrations")
+    raise MigrationError(
+        f"The history has {len(found)} heads: {', '.join(sorted(found))}.",
+        "Merge them: toolkit database merge-migrations",
+    )
+
+
 def recorded_revision(connection: Connection, table: Table) -> str | None:
     """The revision that a database records in the table of versions."""
-    if not inspect(connection).has_table(table.name, table.schema):
-        return None
+    return kept_revision(connection, table) if inspect(connection).has_table(table.name, table.schema) else None
+
+
+def kept_revision(connection: Connection, table: Table) -> str | None:
+    """The same where the table of versions is known to be there."""
     return joined(connection.scalars(select(table.c.version_num)).all())
 
 

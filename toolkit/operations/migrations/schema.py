@@ -10,15 +10,13 @@ from sqlalchemy import inspect
 
 from toolkit.compute.scratch import scratch_directory
 from toolkit.errors import SchemaMismatchError
-from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
-from toolkit.operations.migrations.migrate import head_of
-from toolkit.operations.migrations.model_tables import make_tables
 from toolkit.operations.migrations.revisions import (
+    head_of,
     is_bookkeeping,
     joined,
+    kept_revision,
     mismatch,
     reading,
-    recorded_revision,
     require_schemas,
 )
 from toolkit.operations.project import Project
@@ -66,7 +64,7 @@ def lacks_schema(connection: Connection, database: Database, project: Project, *
         DatabaseUnavailableError, StatementError: from the engine.
     """
     with_history, found = project.has_history, _SchemaState.of(connection, project)
-    expected = joined(project.scripts.get_heads()) if with_history and found.is_versioned else None
+    expected = joined(project.heads) if with_history and found.is_versioned else None
     if found.is_empty:
         if expected is not None and found.revision == expected:
             raise SchemaMismatchError(
@@ -99,6 +97,8 @@ def made_from(database: Database, project: Project, exclude: Collection[str] = (
         if not project.is_reflected:
             require_schemas(database, tables_to_make(project.metadata, exclude))
         return project.origin
+    from toolkit.operations.migrations.alembic_session import require_one_database
+
     require_one_database(project)
     head, migrations = head_of(project), len(list(project.scripts.walk_revisions()))
     return f"{migrations} migration{'' if migrations == 1 else 's'} to revision {head}"
@@ -134,10 +134,14 @@ def make_schema(
         check(connection)
 
     if project.has_history:
+        from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
+
         require_one_database(project)
         with alembic_session(database, project, progress, before_commit=before_commit) as session:
             session.commands.upgrade()
     else:
+        from toolkit.operations.migrations.model_tables import make_tables
+
         tables = tables_to_make(metadata, exclude)
         definitions = project.definitions(database, tables)
         make_tables(database, config, metadata, tables, definitions, remembers=project.is_reflected, within=within)
@@ -184,7 +188,7 @@ class _SchemaState:
         return cls(
             is_empty=all(is_bookkeeping(name) for name in names) and len(missing) == len(metadata.tables),
             is_versioned=is_versioned,
-            revision=recorded_revision(connection, versions) if is_versioned else None,
+            revision=kept_revision(connection, versions) if is_versioned else None,
             missing=missing,
         )
 

@@ -9,6 +9,7 @@ from sqlalchemy.schema import CreateSchema
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from toolkit.engines.database import Database
+from toolkit.operations.migrations.model_names import made_names, with_names
 from toolkit.operations.migrations.model_tables import remember, without_types
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def make_statements(
             for schema in dict.fromkeys(table.schema for table in tables):
                 if schema is not None:
                     note(CreateSchema(schema, if_not_exists=True))
-            metadata.create_all(made, tables, checkfirst=False)
+            with with_names(made_names(kind.features, tables)):
+                metadata.create_all(made, tables, checkfirst=False)
         kind.begin_numbers(connection, tables)
     remember(connection, kind, tables)
     return found

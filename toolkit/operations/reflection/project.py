@@ -16,7 +16,6 @@ from toolkit.errors import ConfigurationError
 from toolkit.operations.discovery import discover
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.project import Project
-from toolkit.operations.reflection.reflection import Wanted, reflect_both, reflect_one
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
     from toolkit.operations.reflection.reflection import Reflection
+    from toolkit.operations.reflection.wanted import Wanted
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ class Chosen:
         if config.metadata:
             yield cls._of_models(config, wanted)
             return
+        from toolkit.operations.reflection.reflection import reflect_both
+
         with connect(source) as own:
             found = reflect_both(own, target, wanted, compares=compares, progress=progress)
             chosen = cls._of(config, found, wanted, source)
@@ -122,12 +124,14 @@ class Chosen:
         """
         if config.metadata:
             return cls._of_models(config, wanted)
+        from toolkit.operations.reflection.reflection import reflect_one
+
         found = reflect_one(database, wanted, is_read=is_read) if exists(database) else None
         if found is None or not found.metadata.tables:
             raise ConfigurationError(
                 f"{database.name} has no tables, and there are no models that say which it should have.",
                 discover(config.root).advice
-                or "Make them there before, by what the application makes them with; or say where its models are: "
+                or "Make them first, by what the application makes them with; or say where its models are: "
                 "--metadata MODULE:ATTR.",
             )
         return cls._of(config, found, wanted, None)

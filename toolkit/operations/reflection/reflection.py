@@ -23,6 +23,7 @@ from toolkit.operations.reflection.converted_types import with_converted
 from toolkit.operations.reflection.joined import Joined, Pair, Side, joined
 from toolkit.operations.reflection.made import Made, features_of, made
 from toolkit.operations.reflection.made_names import Names, names_there
+from toolkit.operations.reflection.wanted import Wanted
 
 if TYPE_CHECKING:
     from toolkit.config import Database
@@ -51,21 +52,6 @@ class Reflection:
             for note in self.notes
             if note.table in self.names or not (wanted.tables or note.table in wanted.exclude)
         )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the user named: tables to work on (all for none), tables and columns to leave out, names of the target.
-
-    `convert` are the conversions, as they were given.
-    """
-
-    tables: Sequence[str] = ()
-    exclude: Collection[str] = ()
-    exclude_columns: Collection[str] = ()
-    rename: Mapping[str, str] = field(default_factory=dict)
-    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    convert: Sequence[str] = ()
 
 
 def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) -> Reflection:

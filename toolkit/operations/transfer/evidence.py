@@ -113,7 +113,7 @@ def _told(target: Table, sent: pa.RecordBatch | None, there: pa.RecordBatch | No
     hidden = personal_columns(spec.table.metadata).get(spec.name, frozenset())
     differing = [name for name in spec.column_names if not _is_same(spec, sent, there, name)]
     values = (
-        f"{name} is another than was sent" + causes.get(name, "")
+        f"{name} differs from what was sent" + causes.get(name, "")
         if name in hidden
         else f"{name} {_shown(spec, sent, name)} was sent, {_shown(spec, there, name)} is there{causes.get(name, '')}"
         for name in differing

@@ -66,7 +66,7 @@ def _fixed(
         batch_key(spec, sent, 0),
         name,
         f"is {new} at the source and {old} in {target.name}, which numbers it itself (GENERATED ALWAYS) and "
-        "lets nobody change it",
+        "lets no one change it",
         f"Run there: {statement}; or leave the table out: --exclude {spec.name}.",
     )
 

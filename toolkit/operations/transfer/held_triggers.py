@@ -49,7 +49,7 @@ def triggers_to_hold(plans: Sequence[TablePlan], target: Connection) -> HeldTrig
             reason = f"held, so as not to fire for the rows that are written: {', '.join(each.triggers)}."
             told.append(TransferWarning("triggers held", each.table, reason, database=target.name))
         if each.rules:
-            reason = f"not held, for rules cannot be: {', '.join(each.rules)}."
+            reason = f"not held, because rules cannot be: {', '.join(each.rules)}."
             told.append(TransferWarning("rules not held", each.table, reason, database=target.name))
     return HeldTriggers([spec for spec in specs if spec.name in with_triggers], tuple(told))
 

@@ -57,7 +57,7 @@ def made_constraints(
     for warning in told[:_TOLD]:
         progress.note(f"{warning.table}: {warning.reason}")
     if len(told) > _TOLD:
-        progress.note(f"… and {len(told) - _TOLD:,} more constraints: --json tells all.")
+        progress.note(f"… and {len(told) - _TOLD:,} more constraints: --json lists all.")
     return told
 
 
@@ -68,7 +68,7 @@ def unnamed_constraints(
     told = []
     for spec in specs:
         for what in lacking.get(spec.name, ()):
-            reason = f"{target.name} is made without {what} of the models: it may name what has another name there."
+            reason = f"{target.name} is made without {what} of the models: it may refer to what has another name there."
             progress.note(f"{spec.name}: {reason}")
             told.append(TransferWarning(CONSTRAINT_MISSING, spec.name, reason))
     return tuple(told)

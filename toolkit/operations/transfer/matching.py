@@ -202,7 +202,7 @@ def matches(specs: Mapping[str, TableSpec], match: Mapping[str, Sequence[str]]) 
             raise UnknownNameError("table", table, specs)
         if not specs[table].key:
             raise ConfigurationError(
-                f"{table} has no key for rows that --match recognises to keep.",
+                f"{table} has no key, which rows that --match recognises would keep.",
                 f"Name the columns that tell its rows apart as its key: --key {table}:{','.join(columns)}.",
             )
         for column in columns:

@@ -27,7 +27,6 @@ from toolkit.errors import (
     VerificationError,
 )
 from toolkit.operations.migrations.revisions import exists
-from toolkit.operations.migrations.statements import unconnected
 from toolkit.operations.transfer.sources import RenamedRows, SiftedRows, rows_with_keys, table_beneath
 
 if TYPE_CHECKING:
@@ -260,6 +259,8 @@ def require_fitting(source: Source, specs: Sequence[TableSpec], target: Database
 
 def expect_made(connection: Connection, target: Database, specs: Iterable[TableSpec]) -> None:
     """Have these tables, which are yet to be made, taken for what the models make of them."""
+    from toolkit.operations.migrations.statements import unconnected
+
     dialect = unconnected(target.kind).dialect
     for spec in specs:
         types = {each.name: type_text(each.type, dialect) for each in spec.table.columns}

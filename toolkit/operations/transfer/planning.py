@@ -25,7 +25,6 @@ from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.set_values import require_values, with_values
 from toolkit.operations.transfer.sources import without_present
 from toolkit.operations.transfer.unenforced import is_unenforced
-from toolkit.operations.transfer.watermarks import Watermarks
 
 if TYPE_CHECKING:
     from toolkit.core.changes import Changes
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer.rejects import Rejects
     from toolkit.operations.transfer.request import Transfer
     from toolkit.operations.transfer.sources import RowSource, Source
+    from toolkit.operations.transfer.watermarks import Watermarks
 
 # So many rows that changed since the last sync are looked up in the target by key; for more it is read whole.
 _LOOKED_UP_ROWS = 100_000
@@ -120,6 +120,8 @@ def plan_table(
 def _watermarks(request: Transfer, destination: Connection) -> Watermarks | None:
     if request.since is None:
         return None
+    from toolkit.operations.transfer.watermarks import Watermarks
+
     source = request.origin.tables
     assert source is not None, "rows of files have no watermarks"
     staying = request.rejects.concerned if request.rejects is not None else ()

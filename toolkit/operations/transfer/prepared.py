@@ -45,7 +45,7 @@ class PreparedSource:
 def _while_room(batches: Iterator[pa.RecordBatch], folder: Path) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         if shutil.disk_usage(folder).free < _SPARE_BYTES:
-            raise OSError(errno.ENOSPC, "the rest of the disk is left to others")
+            raise OSError(errno.ENOSPC, "too little space would be left for others")
         yield batch
 
 

@@ -178,18 +178,21 @@ class Rejecting:
     def _reject_refused_of(
         self, target: Connection, into: Table | UnenforcedTable | FilledTable, spec: TableSpec, batch: pa.RecordBatch
     ) -> None:
-        def refusal(rows: pa.RecordBatch) -> RefusedRowError | None:
+        def refusal(rows: pa.RecordBatch, *, keep: bool = False) -> RefusedRowError | None:
             """Why the target does not take these rows, if it is because of one of them."""
             try:
-                with target.savepoint():
+                with suppress(_UndoneError), target.savepoint():
                     into.upsert_many([rows])
+                    if not keep:
+                        # Without a key they would stand in their own way when they are tried again.
+                        raise _UndoneError
             except RefusedRowError as error:
                 return error
             except ToolkitError:
                 return None
             return None
 
-        while batch.num_rows and (refused := refusal(batch)) is not None:
+        while batch.num_rows and (refused := refusal(batch, keep=True)) is not None:
             row = _refused_row(spec, batch, refused, refusal)
             self.rejects.of(spec).add(batch, row, refused.fact)
             batch = pa.concat_batches([batch.slice(0, row), batch.slice(row + 1)])

@@ -22,9 +22,12 @@ from toolkit.core.streams import only, without
 from toolkit.core.values import python_scalar
 from toolkit.errors import ConfigurationError
 from toolkit.operations.transfer.sources import SiftedRows
+from toolkit.stores.directories import directory_at
 from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm, Format, file_name, table_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from toolkit.core.progress import Progress
     from toolkit.core.renames import Renames
     from toolkit.core.sifted import BadRow, BadValue
@@ -129,6 +132,23 @@ class Rejects:
     tables: dict[str, RejectedRows] = field(default_factory=dict)
     is_searched: bool = False
     """Whether all rows were looked through for values that do not fit."""
+
+    @classmethod
+    def into(cls, directory: Path | str, names: Renames | None, others: Mapping[str, object]) -> Rejects:
+        """None so far, to be put into a directory; `others` are the values of options that need every row.
+
+        Raises:
+            ConfigurationError: something is in the directory; or one of these options is given.
+        """
+        for name, value in others.items():
+            if value:
+                raise ConfigurationError(
+                    f"Rows cannot be rejected in a sync with {name}: it would depend on rows that are left out.",
+                    f'Correct such rows, or leave them out: --where-source "TABLE:CONDITION" goes with --{name}.',
+                )
+        found = cls(directory_at(directory), names)
+        found.require_empty()
+        return found
 
     def require_empty(self) -> None:
         """See that nothing is in the directory that somebody may be about to correct.

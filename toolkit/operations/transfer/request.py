@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.plan import FileCopy, SyncResult, TableResult, TransferWarning, is_overtaken
 from toolkit.operations.transfer.options import Mode, Options
-from toolkit.operations.transfer.rejects import WithoutRejected
 
 if TYPE_CHECKING:
     from toolkit.config import Database
@@ -52,7 +51,11 @@ class Transfer:
     def against(self, target: Connection | None) -> Source:
         """The rows in their final form, without those that are left out. Raises what the origin does."""
         found = self.origin.against(target)
-        return found if self.rejects is None else WithoutRejected(found, self.rejects)
+        if self.rejects is None:
+            return found
+        from toolkit.operations.transfer.rejects import WithoutRejected
+
+        return WithoutRejected(found, self.rejects)
 
     def next_numbers(self) -> Mapping[str, Mapping[str, int]]:
         """By table and column, the numbers that the source gives out next, if it is a database that only ascends."""

@@ -18,15 +18,12 @@ from toolkit.core.progress import SILENT
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
 from toolkit.errors import ChangedSincePlanError, ConfigurationError, FixtureProblemsError, ToolkitError
-from toolkit.operations.migrations.model_defaults import made_defaults
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema, migrated_copy, tables_to_make
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
-from toolkit.operations.transfer.made_constraints import made_constraints, unnamed_constraints
 from toolkit.operations.transfer.misfits import require_fitting
 from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
-from toolkit.operations.transfer.prepared import prepared
 from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.request import Transfer, TransferResult
 from toolkit.operations.transfer.sampling import planned_with_rows
@@ -234,6 +231,8 @@ class _Run:
         """The source, with the rows to write at hand where others will wait for us."""
         if destination.write:
             return nullcontext(plans.source)
+        from toolkit.operations.transfer.prepared import prepared
+
         return prepared(plans.source, plans.tables, self._request.options.batch_rows, self._progress)
 
     def _begin_writing(self, plans: Sequence[TablePlan], destination: Connection) -> tuple[TransferWarning, ...]:
@@ -261,6 +260,8 @@ class _Run:
 
 def _told_constraints(request: Transfer, project: Project, progress: Progress) -> tuple[TransferWarning, ...]:
     """How the tables that are about to be made from the models differ from those of a source that is a database."""
+    from toolkit.operations.transfer.made_constraints import made_constraints, unnamed_constraints
+
     source = request.origin.tables
     told = _told_defaults(request, project)
     if source is None:
@@ -274,11 +275,19 @@ def _told_constraints(request: Transfer, project: Project, progress: Progress) -
 
 
 def _told_defaults(request: Transfer, project: Project) -> tuple[TransferWarning, ...]:
-    """What becomes of defaults of the models that are another engine's; of others' tables that is told already."""
+    """What becomes of the models' defaults that are another engine's, and of names that two have.
+
+    Of tables without models, that is told already.
+    """
     if project.is_reflected:
         return ()
-    made = made_defaults(request.target, tables_to_make(project.metadata, request.excluded))
-    return tuple(warning for each in made if (warning := each.warning) is not None)
+    from toolkit.operations.migrations.model_defaults import made_defaults
+    from toolkit.operations.migrations.model_names import made_names
+
+    tables = tables_to_make(project.metadata, request.excluded)
+    defaults = (each.warning for each in made_defaults(request.target, tables))
+    names = (each.warning for each in made_names(request.target.kind.features, tables))
+    return tuple(warning for warning in (*defaults, *names) if warning is not None)
 
 
 def _lacking_rights(

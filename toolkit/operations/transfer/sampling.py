@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 
 from toolkit.core.plan import Action, TableResult, planned
 from toolkit.operations.diff.keyless import compare_keyless
-from toolkit.operations.diff.rows import ShownRows
+from toolkit.operations.diff.rows import Masking, ShownRows
 
 if TYPE_CHECKING:
     from toolkit.core.plan import TablePlan
     from toolkit.core.row_diff import RowDiff
     from toolkit.engines.contract import Connection
-    from toolkit.operations.diff.rows import Masking
+    from toolkit.operations.project import Project
     from toolkit.operations.transfer.sources import Source, SourceTables
 
 # Rows looked up at a time on both sides: they are held together, however wide they are.
@@ -31,6 +31,11 @@ class Sample:
 
     rows: int
     masking: Masking
+
+    @classmethod
+    def of(cls, rows: int, project: Project, *, show_pii: bool) -> Sample:
+        """Of a project's tables, with personal data masked unless it is to be shown."""
+        return cls(rows, Masking.of(project, show_pii=show_pii))
 
 
 def planned_with_rows(

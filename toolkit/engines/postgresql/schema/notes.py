@@ -24,7 +24,7 @@ _REASONS = {
     "rule": "Rules are not carried.",
     "policy": "Policies are not carried.",
     "row level security": "It is not carried: there every role with rights to the table sees all rows.",
-    "index": "It is not valid, as one is whose building was broken off.",
+    "index": "It is not valid, as after an interrupted CREATE INDEX CONCURRENTLY.",
     "function": "Functions are carried only to PostgreSQL, and only those that tables rest on.",
     "sequence": "No table takes numbers from it.",
     "type": "No table has a column of it.",

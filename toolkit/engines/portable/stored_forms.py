@@ -1,0 +1,18 @@
+"""Values that are stored in one form alone: what an engine says of that which has no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from toolkit.core.tables import TableSpec
+
+
+class OneForm:
+    """The part of a connection for engines that keep each value in one form, by its column's type."""
+
+    def require_one_form(self, specs: Sequence[TableSpec]) -> None:
+        """No key is stored twice."""
+
+    def told_forms(self, specs: Sequence[TableSpec]) -> Iterable[str]:
+        """No value is stored in several forms."""
+        return ()

@@ -1,0 +1,69 @@
+"""Errors of migrations and of Alembic in this package's words."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.errors import MigrationError, ToolkitError
+from toolkit.references import importable_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.config import Config
+    from toolkit.operations.migrations.committed import Committed
+
+
+@contextmanager
+def migrating(config: Config, committed: Committed | None = None, *, makes: bool = False) -> Iterator[None]:
+    """Let migrations import the user's modules; turn their errors and Alembic's into this package's.
+
+    Each says what was `committed` before, if anything was. `makes`: tables are made without any migration.
+    """
+    try:
+        with importable_from(config.root):
+            yield
+    except ToolkitError as error:
+        _add(error, committed)
+        raise
+    except Exception as error:
+        # Tables are made without Alembic where there is no migration.
+        from alembic.util import CommandError
+
+        if isinstance(error, CommandError):
+            refused = MigrationError(f"{str(error).rstrip('.')}.", "See: toolkit database history")
+            raise _add(refused, committed, error) from error
+        # The lines after the first are SQLAlchemy's: the statement and its parameters, which are values.
+        reason = str(error).strip().partition("\n")[0]
+        as_before = "" if committed and committed.statements else "The database is as before. "
+        what = "The tables could not be made" if makes else f"The migrations in {config.migrations} failed"
+        failed = MigrationError(
+            f"{what}: {type(error).__name__}{reason and f': {reason}'}.",
+            f"{as_before}Run with --debug to see where.",
+        )
+        raise _add(failed, committed, error) from error
+
+
+def _add(error: ToolkitError, committed: Committed | None, cause: BaseException | None = None) -> ToolkitError:
+    """Say where it happened, and what was committed before."""
+    place = _place_of(error if cause is None else cause)
+    told = [f"It happened in {place}." if place else ""]
+    if committed:
+        told += [committed.hidden_error(str(error)), committed.told()]
+    if any(told):
+        error.advise(" ".join(filter(None, told)))
+    return error
+
+
+def _place_of(error: BaseException | None) -> str | None:
+    """The file and line of the migration that an error came from."""
+    found = None
+    while error is not None and found is None:
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            if {"revision", "down_revision"} <= frame.f_globals.keys():
+                found = f"{Path(frame.f_code.co_filename).name}, line {line}"
+        error = error.__cause__ or error.__context__
+    return found
