@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import uuid
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from toolkit.core.types import logical_type
 from toolkit.errors import FixtureProblemsError
 from toolkit.stores.cut_columns import ColumnCutter
 from toolkit.stores.fixture_files import FileForm, Format
-from toolkit.stores.fixture_reader import FixtureReader
+from toolkit.stores.fixture_reader import LINE, FixtureReader
 from toolkit.stores.row_cuts import RowCutter
 
 metadata = sa.MetaData()
@@ -182,7 +183,17 @@ def test_what_a_dump_writes_is_cut() -> None:
     text = msgspec.json.encode(row)
     found = ColumnCutter(spec().columns).cut(text + b",\n" + text, b",\n")
     assert found is not None
-    assert found[1].to_pylist() == ['a "\\', 'a "\\']
+    assert [block[1].to_pylist() for block in found] == [['a "\\', 'a "\\']]
+
+
+def test_a_large_text_is_cut_in_two_whose_rows_are_on_their_lines() -> None:
+    lines = [
+        {"id": str(uuid.UUID(int=number)), "title": f"t{number}"} | dict.fromkeys(NAMES[2:]) for number in range(2500)
+    ]
+    content = b"[\n" + b",\n".join(map(msgspec.json.encode, lines)) + b"\n]\n"
+    found, problems = outcome(content, Format.JSON, 4 << 20)
+    assert not problems
+    assert [(row["title"], row[LINE]) for row in found] == [(f"t{number}", number + 2) for number in range(2500)]
 
 
 def test_times_with_a_zone_and_intervals_are_brought_to_one_form_in_columns_too() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -11,10 +11,15 @@ import pyarrow as pa
 from toolkit.core.json_columns import parse_column
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import Kind
+from toolkit.core.workers import both
 from toolkit.stores.enum_members import text_of_enum
 from toolkit.stores.relative_times import RELATIVE_KINDS, Now
 from toolkit.stores.row_cuts import Cells, RowCutter, decoded_cells
 
+# Less is cut before a thread has begun.
+_LARGE = 1 << 18
+Block: TypeAlias = list[pa.Array]
+"""Some rows by column."""
 REFUSED = (msgspec.MsgspecError, ValueError, OverflowError, TypeError, pa.ArrowException, RecursionError)
 """What tells that a value is none of its column."""
 
@@ -27,8 +32,21 @@ class ColumnCutter:
         nested = [str(column.name) for column in columns if column.type.adapter.is_nested]
         self._cutter = RowCutter([str(column.name) for column in columns], nested)
 
-    def cut(self, text: bytes, between: bytes) -> list[pa.Array] | None:
-        """The values of rows, each of them a line, by column; None if some are to be looked at one by one."""
+    def cut(self, text: bytes, between: bytes) -> list[Block] | None:
+        """The values of rows, each of them a line, in blocks; None if some are to be looked at one by one.
+
+        What is large is cut in two threads: nearly all of the work is done by native code without Python's lock.
+        """
+        middle = text.find(between, len(text) // 2) if len(text) >= _LARGE else -1
+        if middle < 0:
+            found = [self._block(text, between)]
+        else:
+            first, rest = text[:middle], text[middle + len(between) :]
+            found = list(both(lambda: self._block(first, between), lambda: self._block(rest, between)))
+        blocks = [block for block in found if block is not None]
+        return blocks if len(blocks) == len(found) else None
+
+    def _block(self, text: bytes, between: bytes) -> Block | None:
         try:
             cells = self._cutter.cut(text, between)
             return None if cells is None else [_parsed(column, cells[column.name]) for column in self._columns]
