@@ -7,11 +7,12 @@ import re
 from typing import Any, ClassVar
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import types as sqltypes
 
-from toolkit.core.adapters.built_in import BuiltIn
+from toolkit.core.adapters.built_in import BuiltIn, text_bytes
 from toolkit.core.canonical_bytes import OID_TEXT, Part, variable
 from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.deep_json import levels
@@ -21,9 +22,11 @@ from toolkit.core.logical import Kind, LogicalType, is_of_alchemy
 JSON_ESCAPE = "$json"
 # As deep as a document of a fixture may be: Python's stack has 1,000 levels, and the reader is some way down already.
 _MOST_LEVELS = 500
+_BREAKS = np.frombuffer(b"\r\n", np.uint8)
 # Of the documents that need an escape: the word null, and objects that begin like an escape.
 _ESCAPED_DOCUMENT = rf'^(null$|\{{"{JSON_ESCAPE.replace("$", "[$]")}")'
 # Arrow takes 36 µs to make one of these of a Python value.
+_NONE = pa.scalar(False)
 _SQL_NULL, _NO_TEXT = pa.scalar("null"), pa.scalar(None, pa.string())
 # Advanced Alchemy's `FileObject` as Python shows it.
 _DESCRIBED_FILE = re.compile(
@@ -72,7 +75,9 @@ class JsonAdapter(BuiltIn):
             ValueError: one is no JSON, or could not be loaded again.
         """
         # What stays as it is written may be on several lines, where a row is on one.
-        documents = pc.replace_substring_regex(canonical_documents(values, strict=True), r"[\r\n]", " ")
+        documents = canonical_documents(values, strict=True)
+        if np.isin(text_bytes(documents), _BREAKS).any():
+            documents = pc.replace_substring_regex(documents, r"[\r\n]", " ")
         _require_readable(documents)
         escaped = pc.match_substring_regex(documents, _ESCAPED_DOCUMENT)
         if not pc.any(escaped).as_py():
@@ -85,15 +90,19 @@ class JsonAdapter(BuiltIn):
 
     def parse_texts(self, texts: pa.Array) -> pa.Array:
         """Documents as they are written; only those that `is_odd` are read one by one."""
-        found = pc.if_else(pc.equal(texts, _SQL_NULL), _NO_TEXT, texts)
-        odd = pc.fill_null(self.is_odd(found), False)
+        nulls = pc.equal(texts, _SQL_NULL)
+        found = pc.if_else(nulls, _NO_TEXT, texts) if pc.any(nulls).as_py() else texts
+        odd = self.is_odd(found)
         if not pc.any(odd).as_py():
             return found
+        odd = pc.fill_null(odd, False)
         read = [self.parse_raw(msgspec.Raw(text.encode())) for text in found.filter(odd).to_pylist()]
         return pc.replace_with_mask(found, odd, pa.array(read, pa.string()))
 
     def is_odd(self, texts: pa.Array) -> pa.Array:
         """Which documents `parse_raw` may make others of."""
+        if JSON_ESCAPE.encode() not in text_bytes(texts).tobytes():
+            return _NONE
         return pc.and_(pc.starts_with(texts, "{"), pc.match_substring(texts, JSON_ESCAPE))
 
     def canonical(self, values: pa.Array) -> list[Part]:
@@ -103,6 +112,8 @@ class JsonAdapter(BuiltIn):
 
 def _require_readable(documents: pa.Array) -> None:
     """Refuse documents that could not be loaded again: the reader of fixtures goes as deep as Python's stack."""
+    if (pc.max(pc.binary_length(documents)).as_py() or 0) <= _MOST_LEVELS:
+        return
     opened = pc.add(pc.count_substring(documents, "["), pc.count_substring(documents, "{"))
     for row in pc.indices_nonzero(pc.fill_null(pc.greater(opened, _MOST_LEVELS), False)).to_pylist():
         if levels(documents[row].as_py()) > _MOST_LEVELS:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import types as sqltypes
 
-from toolkit.core.adapters.built_in import NOTHING, BuiltIn, Parser, quoted, whole_number
+from toolkit.core.adapters.built_in import NOTHING, QUOTE, BuiltIn, Parser, quoted, whole_number
 from toolkit.core.canonical_bytes import (
     OID_DATE,
     OID_INT8,
@@ -40,6 +40,8 @@ from toolkit.core.moments import (
 )
 
 _BEYOND_INTERVALS = 2**63
+_UTC = "+00:00"
+_ENDS = {offset: pa.scalar(f'{offset}"') for offset in ("", _UTC)}
 # Between the day and the time of day.
 _T = pa.scalar(b"T")
 # Days and less: how long a month is, nobody can say. Python's libraries write the sign in front of all, or of each.
@@ -93,7 +95,7 @@ class TimestampAdapter(BuiltIn):
             return pa.array(texts, pa.string())
         text = whole.view(pa.timestamp("us")).cast(pa.string())
         dated = pc.binary_replace_slice(text, 10, 11, "T")
-        return pc.binary_join_element_wise('"', _without_zero_fraction(dated), f'{self.offset}"', NOTHING)
+        return pc.binary_join_element_wise(QUOTE, _without_zero_fraction(dated), _ENDS[self.offset], NOTHING)
 
     def parse_texts(self, texts: pa.Array) -> pa.Array:
         """ISO 8601 with a T; other forms are left to the parser of single values."""
@@ -115,7 +117,7 @@ class TimestamptzAdapter(TimestampAdapter):
     storage = pa.timestamp("us", "UTC")
     parser = Parser(partial(microseconds_of, zone=dt.UTC), "an ISO 8601 timestamp", str)
     zoned = True
-    offset = "+00:00"
+    offset = _UTC
     oid = OID_TIMESTAMPTZ
 
 
@@ -246,4 +248,6 @@ def _duration(text: str) -> int:
 
 def _without_zero_fraction(text: pa.Array) -> pa.Array:
     is_whole = pc.ends_with(text, ".000000")
+    if not pc.any(is_whole).as_py():
+        return text
     return pc.if_else(is_whole, pc.utf8_slice_codeunits(text, 0, -7), text)
