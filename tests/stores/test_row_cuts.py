@@ -183,7 +183,7 @@ def test_what_a_dump_writes_is_cut() -> None:
     text = msgspec.json.encode(row)
     found = ColumnCutter(spec().columns).cut(text + b",\n" + text, b",\n")
     assert found is not None
-    assert [block[1].to_pylist() for block in found] == [['a "\\', 'a "\\']]
+    assert found[1].to_pylist() == ['a "\\', 'a "\\']
 
 
 def test_a_large_text_is_cut_in_two_whose_rows_are_on_their_lines() -> None:

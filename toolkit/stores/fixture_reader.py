@@ -87,9 +87,8 @@ class FixtureReader:
         read = CountedChunks(chunks)
         for are_cut, items in groupby(self._rows(read, form), key=lambda item: type(item[1]) is list):
             if are_cut:
-                for line, blocks in items:
-                    for batch in self._cut_batches(line, blocks):
-                        yield from pieces(batch, most)
+                for line, columns in items:
+                    yield from pieces(self._cut_batch(line, columns), most)
                 continue
             for part in parts(items, most, lambda _: read.taken()):
                 batch = self._batch([line for line, _ in part], [row for _, row in part])
@@ -97,7 +96,7 @@ class FixtureReader:
                     yield from pieces(batch, most)
 
     def _rows(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[tuple[int, Any]]:
-        """The line and the structure of each row, or of several the first line and their blocks of columns."""
+        """The line and the structure of each row, or of several the first line and their columns."""
         try:
             if separator := form.format.separator:
                 rows_of_text = CsvRows(chunks, self._note, separator)
@@ -248,13 +247,8 @@ class FixtureReader:
 
     # -- columns ---------------------------------------------------------------------------------------------------
 
-    def _cut_batches(self, line: int, blocks: Sequence[Block]) -> Iterator[pa.RecordBatch]:
-        """Rows, each a line from this one on, that give all columns."""
-        for columns in blocks:
-            yield self._cut_batch(line, columns)
-            line += len(columns[0])
-
     def _cut_batch(self, line: int, columns: Block) -> pa.RecordBatch:
+        """Rows, each a line from this one on, that give all columns."""
         rows = len(columns[0])
         lines = range(line, line + rows)
         arrays = [self._checked(column, lines, array) for column, array in zip(self.spec.columns, columns, strict=True)]
