@@ -167,7 +167,7 @@ def test_check_exits_with_3_when_there_are_differences(project: Config) -> None:
     assert (found.exit_code, found.stdout) == (3, "sqlite: add column thing.name\n")
     found = invoke(project, "check", "--json", "--metadata", f"{__name__}:AFTER")
     assert (found.exit_code, json.loads(found.stdout)["changes"]) == (3, ["add column thing.name"])
-    assert "nothing to do" in run(project, "make-migrations").stderr
+    assert "no migration is needed" in run(project, "make-migrations").stderr
     assert json.loads(run(project, "make-migrations", "--json").stdout) is None
 
 

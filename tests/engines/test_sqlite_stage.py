@@ -134,6 +134,23 @@ def test_one_and_a_double_of_one_are_told_apart_where_they_stand_for_two_values(
         assert not stage_of(connection, FIRST).equals("first")
 
 
+@pytest.mark.parametrize("names", [["rowid"], ["RowID", "oid", "_rowid_"]])
+def test_columns_that_are_called_as_the_number_of_a_row_are_not_taken_for_it(alone: Config, names: list[str]) -> None:
+    table = sa.Table("first", sa.MetaData(), sa.Column("id", sa.LargeBinary, primary_key=True))
+    for name in names:
+        table.append_column(sa.Column(name, sa.Integer))
+    (spec,) = select_tables(table.metadata)
+    database = made(alone, f"CREATE TABLE {{}} (id BLOB PRIMARY KEY, {', '.join(f'{name} INT' for name in names)})")
+    numbers = pa.array([MANY, None, MANY], pa.int32())
+    batch = pa.record_batch([rows(FIRST).column(0), *[numbers] * len(names)], schema=spec.schema)
+    with connect(database, write=True) as connection:
+        repository = connection.repository(spec)
+        repository.load([batch], MANY)
+        assert isinstance(repository, TableRepository)
+        assert repository.count() == 3
+        assert repository.stored_digest() == read(repository)
+
+
 def test_nothing_is_attached_after_the_transaction(alone: Config) -> None:
     with connect(made(alone, PLAIN), write=True) as connection:
         loaded(connection, FIRST)

@@ -170,3 +170,23 @@ def test_ctrl_c_while_rows_are_sent_ends_the_digest_too(
     monkeypatch.setattr("toolkit.engines.postgresql.table.send", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sync(pair, "one", "two")
+
+
+def test_a_database_without_an_encoding_is_read_as_utf_8(
+    tmp_path: Path, postgres_server: str, postgres_url: str
+) -> None:
+    run(
+        postgres_server,
+        "CREATE DATABASE unencoded ENCODING SQL_ASCII LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+    )
+    source = postgres_server.replace("/postgres?", "/unencoded?")
+    try:
+        table = "CREATE TABLE t (id int PRIMARY KEY, v text)"
+        run(source, table, "INSERT INTO t VALUES (1, 'é')")
+        run(postgres_url, table)
+        pair = load_config(tmp_path, {"TOOLKIT_ONE_URL": source, "TOOLKIT_TWO_URL": postgres_url})
+        (result,) = sync(pair, "one", "two").tables
+        assert result.verified
+        assert run(postgres_url, "SELECT v FROM t") == [("é",)]
+    finally:
+        run(postgres_server, "DROP DATABASE unencoded WITH (FORCE)")

@@ -476,4 +476,4 @@ def test_what_copies_a_sqlite_file_is_given_the_names_of_files_and_no_environmen
 
     monkeypatch.setattr(subprocess, "run", noted)
     assert sync(items, "sqlite", "postgres").verified
-    assert given == [(["--", str(items.database("sqlite").file)], {})]
+    assert given == [(["--", items.database("sqlite").file], {})]

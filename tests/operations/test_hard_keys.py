@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -13,7 +15,7 @@ from tests.operations import hard_keys
 from tests.operations.databases import create
 from tests.operations.outcomes import counts
 from toolkit.compute import changes
-from toolkit.config import Config, Database
+from toolkit.config import Config, Database, load_config
 from toolkit.engines import connect
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
@@ -81,3 +83,17 @@ def test_of_look_alike_keys_only_what_changed_is_written_and_only_what_went_is_d
     second = counts(sync(config, source, target, options=REPLACE))
     assert second == {name: (0, 1, batch.num_rows - 2, 1) for name, batch in batches.items()}
     assert digests(ends[0]) == digests(ends[1])
+
+
+def test_documents_that_are_keys_are_found_by_what_they_say(
+    tmp_path: Path, postgres_url: str, second_postgres_url: str
+) -> None:
+    urls = {"TOOLKIT_ONE_URL": postgres_url, "TOOLKIT_TWO_URL": second_postgres_url}
+    for url, value in zip(urls.values(), ("new", "old"), strict=True):
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("CREATE TABLE t (id jsonb PRIMARY KEY, v text)")
+            for document in ('{"aa": [1.50], "b": "\\""}', "2", '"text"'):
+                connection.execute("INSERT INTO t VALUES (%s, %s)", (document, value))
+    config = load_config(tmp_path, urls)
+    (result,) = sync(config, "one", "two").tables
+    assert (result.updated, result.verified) == (3, True)

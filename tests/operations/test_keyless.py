@@ -188,7 +188,7 @@ def test_a_condition_narrows_what_is_compared_and_what_is_replaced(using: Using,
 @EVERY_TARGET
 def test_other_options_copy_them_as_a_whole_or_are_refused_by_name(using: Using, tmp_path: Path, target: str) -> None:
     config = lines(using, "1a 1a 2b", "", target)
-    with pytest.raises(ConfigurationError, match=r"line has no key .*--match"):
+    with pytest.raises(ConfigurationError, match=r"line has no key, .*--match"):
         sync(config, "sqlite", target, match={"line": ["n"]})
     dry = sync(config, "sqlite", target, dry_run=True)
     assert (counts(dry), held(config, target)) == ({"line": (3, 0, 0, 0)}, "")

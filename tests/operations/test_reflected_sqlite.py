@@ -65,6 +65,12 @@ def test_the_tables_of_a_source_and_its_rows_are_of_one_moment_and_one_copy(
     assert (table.inserted, len(copies)) == (1, 1)
 
 
+def test_a_file_whose_name_is_no_utf_8_is_copied(config: Config, run: Run, tmp_path: Path) -> None:
+    source = run("a\udcff.sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
+    (table,) = sync(config, source, f"duckdb:///{tmp_path / 'b.duckdb'}").tables
+    assert (table.inserted, table.verified) == (1, True)
+
+
 SIDES = {
     "integers beside texts": ("v", "1, '5'", "'5', 5"),
     "doubles beside nothing": ("v", "-0.0, 0.5", ""),

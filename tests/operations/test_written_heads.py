@@ -11,7 +11,9 @@ from toolkit.operations.migrations.heads import written_head
 from toolkit.operations.project import Project
 
 FIRST = 'revision = "a1"\ndown_revision = None\nbranch_labels = None\ndepends_on = None\n'
-SECOND = "revision: str = 'b2'  # made by hand\ndown_revision: str | None = 'a1'\n"
+SECOND = (
+    "# revision identifiers, used by Alembic.\nrevision: str = 'b2'  # made by hand\ndown_revision: str | None = 'a1'\n"
+)
 
 
 def history(root: Path, *steps: str, settings: str = "") -> Config:
@@ -44,10 +46,12 @@ def test_a_plain_history_ends_where_alembic_says_and_alembic_is_not_asked(
         (FIRST, SECOND.replace("'a1'", "('a1',)")),
         (FIRST, SECOND.replace("'a1'", "'a' + '1'")),
         (FIRST, SECOND + 'if True:\n    revision = "c3"\n'),
+        (FIRST, SECOND + 'if True: revision = "c3"\n'),
+        (FIRST, SECOND + 'revision += "2"\n'),
         (FIRST, SECOND + "depends_on = 'a1'\n"),
         ('revision, down_revision = "a1", None\n',),
     ],
-    ids=["none", "two heads", "a tuple", "computed", "again", "depends", "both at once"],
+    ids=["none", "two heads", "a tuple", "computed", "again", "in one line", "more of it", "depends", "both at once"],
 )
 def test_what_is_not_written_plainly_is_left_to_alembic(tmp_path: Path, steps: tuple[str, ...]) -> None:
     config = history(tmp_path, *steps)

@@ -110,7 +110,7 @@ def test_the_example_in_the_readme_runs(project: Project) -> None:
         "toolkit_fixtures = bundled",
     )
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Seeding test databases")[2]
-    [example] = re.findall(r"```python\n(.*?)```", section.partition("\n### ")[0], re.DOTALL)
+    example = re.findall(r"```python\n(.*?)```", section.partition("<details>")[0], re.DOTALL)[0]
     project.test(
         example + "\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
         "\n\ndef test_migrated(toolkit_session):\n"
@@ -196,7 +196,7 @@ USES = {
 
 def test_the_recipes_in_the_readme_run(project: Project) -> None:
     """With stand-ins for the frameworks, which do with an engine what these do."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("### One database for all tests")[2]
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("<summary>One database for all tests")[2]
     recipes = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     names = [re.findall(r"[\w-]+", recipe)[0] for recipe in recipes]
     assert names == list(USES)

@@ -222,7 +222,7 @@ def make_migrations(config: Config, /, name: str, as_json: bool, **options: Any)
     if as_json or made is not None:
         show_history(made, [made] if made else [], as_json, verbose=True)
     else:
-        say(f"{name}: it matches the models: no migration is needed (for an empty one: --no-autogenerate).", err=True)
+        say(f"{name} matches the models: no migration is needed (--no-autogenerate makes an empty one).", err=True)
 
 
 @command("merge-migrations")

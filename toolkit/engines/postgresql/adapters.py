@@ -47,6 +47,10 @@ class _Json(Text):
     def wire_for(self, actual: str) -> str:
         return "json" if actual == "json" else self.wire
 
+    def matched(self, name: str, actual: str) -> tuple[str, str]:
+        # A key comes as text, which is a document of its own: a string.
+        return f"{name}::jsonb::text", "text"
+
     def unkeepable(self, values: pa.Array, wire: str) -> Misfits:
         if wire == "json":
             return refused_documents(values)

@@ -62,8 +62,12 @@ def server_of(url: URL) -> str:
 
 
 def libpq_options(url: URL) -> Mapping[str, str]:
-    """What to tell libpq about a connection; who it is in `pg_stat_activity`, unless the user says otherwise."""
-    return {"fallback_application_name": "toolkit", **_keepalives(url)}
+    """What to tell libpq about a connection; who it is in `pg_stat_activity`, unless the user says otherwise.
+
+    The encoding from the first statement on: of a database of SQL_ASCII psycopg gives bytes for each text, of which
+    SQLAlchemy cannot read the server's version.
+    """
+    return {"fallback_application_name": "toolkit", "client_encoding": "UTF8", **_keepalives(url)}
 
 
 def _keepalives(url: URL) -> Mapping[str, str]:

@@ -38,8 +38,8 @@ def has_room(size: int, folder: Path) -> bool:
     return shutil.disk_usage(folder).free > size + _SPARE_BYTES
 
 
-def copy_file(source: sqlite3.Connection, path: Path, begin: Callable[[], None]) -> None:
-    """Copy the database of a connection that is within a transaction that reads; it is within one afterwards, too.
+def copy_file(source: sqlite3.Connection, file: Path, path: Path, begin: Callable[[], None]) -> None:
+    """Copy the file of a connection that is within a transaction that reads; it is within one afterwards, too.
 
     `begin` begins one, waiting for whoever writes. After each `HOLD_SECONDS` others get their turn; if one of them
     writes, what was copied is void.
@@ -48,7 +48,7 @@ def copy_file(source: sqlite3.Connection, path: Path, begin: Callable[[], None])
         NeverQuietError: that happened several times.
         sqlite3.OperationalError: there is no room.
     """
-    if _copied(source, path):
+    if _copied(file, path):
         return
     (page,) = source.execute("PRAGMA page_size").fetchone()
     # Whoever waits has waited for the other copy already.
@@ -74,9 +74,8 @@ def copy_file(source: sqlite3.Connection, path: Path, begin: Callable[[], None])
         source.backup(target, pages=max(1, _STEP_BYTES // page), progress=give_way)
 
 
-def _copied(source: sqlite3.Connection, path: Path) -> bool:
+def _copied(file: Path, path: Path) -> bool:
     """Whether the operating system could copy the file in time."""
-    (file,) = (row[2] for row in source.execute("PRAGMA database_list") if row[1] == "main")
     program = shutil.which("cp")
     if program is None:
         return False

@@ -219,7 +219,7 @@ class SqliteSnapshot(DatabaseConnection):
             if has_room(size, folder):
                 if size > _SHOWN_BYTES:
                     progress.step(f"copy {self._file.name}")
-                copy_file(self.driver, copy, self._begin_again)
+                copy_file(self.driver, self._file, copy, self._begin_again)
                 self._enter_copy(copy)
                 return
         except NeverQuietError as error:

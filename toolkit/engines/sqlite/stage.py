@@ -51,6 +51,8 @@ _AFFINITIES = {
 # in a column of integers, and for another text in one of documents.
 _OF_ONE_CLASS = INTEGER_KINDS | {Kind.TEXT, Kind.UUID, Kind.BYTES, Kind.BOOL, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
 _FULL = ("disk is full", "disk I/O error")
+# What SQLite calls a row's number, unless a column of the table is called so.
+_ROW_NUMBERS = ("rowid", "_rowid_", "oid")
 
 
 class Writing(Protocol):
@@ -80,6 +82,7 @@ class Stage:
         self.schema = schema
         """What it is attached as."""
         self.rows = 0
+        self._row_number = row_number(types)
         self._digest: TableDigest | None = None
         self._worker = Worker(self._take_digest, "stage-digest")
 
@@ -146,7 +149,7 @@ class Stage:
     def parts(self) -> Iterator[str]:
         """Conditions of its rows, each of some of them, that together are all."""
         for first in range(1, self.rows + 1, _COPIED_ROWS):
-            yield f"rowid BETWEEN {first} AND {first + _COPIED_ROWS - 1}"
+            yield f"{self._row_number} BETWEEN {first} AND {first + _COPIED_ROWS - 1}"
 
     def equals(self, table: str) -> bool:
         """Whether a table has exactly these rows, in the order in which they came; `table` is its quoted name.
@@ -154,10 +157,10 @@ class Stage:
         What stands in a row of another number is not found, and would have to be read.
         """
         same = " AND ".join(chain.from_iterable(map(self._same, self._spec.columns)))
-        number = f"s.{_quoted(self._spec.key[0])}" if self._is_numbered else "s.rowid"
+        number = f"s.{_quoted(self._spec.key[0])}" if self._is_numbered else f"s.{self._row_number}"
         query = (
             f"SELECT (SELECT count(*) FROM {table}), count(*) FROM {self.name} AS s CROSS JOIN {table} AS t "
-            f"ON t.rowid = {number} WHERE {same}"
+            f"ON t.{self._row_number} = {number} WHERE {same}"
         )
         try:
             found: tuple[int, int] = self._connection.driver.execute(query).fetchone()
@@ -221,9 +224,11 @@ class Stages:
         self._open = ExitStack()
 
     def new(self, spec: TableSpec, types: Mapping[str, str]) -> Stage | None:
-        """An empty one; None if there is no room for any more."""
+        """An empty one; None if there is no room for any more, or its rows could not be counted off."""
         number = len(self._found)
         if number == _MOST or spec.name in self._found or not types.keys() >= {*spec.column_names}:
+            return None
+        if row_number(types) is None:
             return None
         if self._folder is None:
             self._folder = self._open.enter_context(scratch_directory())
@@ -248,6 +253,12 @@ class Stages:
         self._found.clear()
         self._folder = None
         self._open.close()
+
+
+def row_number(columns: Iterable[str]) -> str | None:
+    """The name by which a row's number is asked for, of a table with these columns; None if they have all of them."""
+    taken = {name.lower() for name in columns}
+    return next((name for name in _ROW_NUMBERS if name not in taken), None)
 
 
 def _quoted(name: str) -> str:

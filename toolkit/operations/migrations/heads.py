@@ -23,6 +23,8 @@ _MIGRATION = re.compile(r"(?!\.#|__init__)(.*\.py)$")
 _LOCATIONS = re.compile(r"^\s*(version_locations|recursive_version_locations|sourceless)\s*[=:]", re.MULTILINE)
 _NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 _ASSIGNED = re.compile(rf"(?P<name>{'|'.join(_NAMES)})\b\s*(?::[^=]*)?(?:=(?!=)|,)\s*(?P<value>.*)")
+# Another line that names one of them may give it another value: `if x: revision = "b"`, `revision += "b"`.
+_NAMED = re.compile(rf"\b(?:{'|'.join(_NAMES)})\b")
 _NAME = re.compile(r"""(?P<quote>["'])(?P<name>\w+)(?P=quote)[ \t]*(?:#.*)?""", re.ASCII)
 _NONE = re.compile(r"None[ \t]*(?:#.*)?")
 
@@ -70,9 +72,9 @@ def _step(text: str) -> _Step | None:
     found: dict[str, str] = {}
     for line in text.splitlines():
         each = _ASSIGNED.match(code) if (code := line.lstrip()).startswith(_NAMES) else None
-        if each is None:
+        if code.startswith("#") or (each is None and not _NAMED.search(code)):
             continue
-        if len(code) < len(line) or each["name"] in found:
+        if each is None or len(code) < len(line) or each["name"] in found:
             return None
         found[each["name"]] = each["value"]
     others = [found.get(name, "None") for name in ("branch_labels", "depends_on")]
