@@ -156,7 +156,35 @@ alchemy = made()
 def choose(connection, record):
     connection.execute("SET search_path = tenant")
 """,
-        "calls application_.*:choose on each new connection",
+        "calls application_.*:choose on its connections",
+    ),
+    "a listener of each use": (
+        """
+alchemy = made()
+@event.listens_for(alchemy.engine_instance, "checkout")
+def choose(connection, record, proxy):
+    connection.execute("SET search_path = tenant")
+""",
+        "calls application_.*:choose on its connections",
+    ),
+    "a listener of transactions": (
+        """
+alchemy = made()
+@event.listens_for(alchemy.engine_instance, "begin")
+def choose(connection):
+    connection.exec_driver_sql("SET LOCAL ROLE tenant")
+""",
+        "calls application_.*:choose on its connections",
+    ),
+    "a listener that is an object": (
+        """
+alchemy = made()
+class Choose:
+    def __call__(self, connection, record):
+        connection.execute("ATTACH 'tenant.db' AS tenant")
+event.listen(alchemy.engine_instance, "connect", Choose())
+""",
+        "calls application_.* on its connections",
     ),
     "a listener that connects": (
         'alchemy = made()\nevent.listen(alchemy.engine_instance, "do_connect", lambda *_: object())',

@@ -134,6 +134,26 @@ def test_one_and_a_double_of_one_are_told_apart_where_they_stand_for_two_values(
         assert not stage_of(connection, FIRST).equals("first")
 
 
+@pytest.mark.parametrize(("type_", "declared"), [(sa.BigInteger, "INTEGER"), (sa.Text, "NUMERIC")])
+def test_a_double_of_a_long_integer_is_not_taken_for_it(alone: Config, type_: type, declared: str) -> None:
+    table = sa.Table("first", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", type_))
+    (spec,) = select_tables(table.metadata)
+    database = made(alone, f"CREATE TABLE {{}} (id INTEGER PRIMARY KEY, v {declared})")
+    least = -(2**63)
+    value = pa.array([least]).cast(spec.schema.field("v").type)
+    with connect(database, write=True) as connection:
+        connection.repository(spec).load(
+            [pa.record_batch([pa.array([1], pa.int32()), value], schema=spec.schema)], MANY
+        )
+        assert stage_of(connection, spec).equals("first")
+        connection.sqlalchemy.exec_driver_sql("UPDATE first SET v = CAST(v AS REAL)")
+        assert connection.sqlalchemy.exec_driver_sql("SELECT v = ?, typeof(v) FROM first", (least,)).one() == (
+            1,
+            "real",
+        )
+        assert not stage_of(connection, spec).equals("first")
+
+
 @pytest.mark.parametrize("names", [["rowid"], ["RowID", "oid", "_rowid_"]])
 def test_columns_that_are_called_as_the_number_of_a_row_are_not_taken_for_it(alone: Config, names: list[str]) -> None:
     table = sa.Table("first", sa.MetaData(), sa.Column("id", sa.LargeBinary, primary_key=True))

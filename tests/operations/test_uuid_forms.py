@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from advanced_alchemy.types import GUID
 
 from toolkit.config import Config, load_config
-from toolkit.errors import ToolkitError, TwoFormsError
+from toolkit.errors import MisfitsError, ToolkitError, TwoFormsError
 from toolkit.operations.diff.compare import Status, diff
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.sync import sync
@@ -26,6 +26,8 @@ sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("author_id", GUID(length=16), sa.ForeignKey("author.id")),
 )
+of_digits = sa.MetaData()
+sa.Table("author", of_digits, sa.Column("id", sa.Uuid, primary_key=True))
 
 
 def written(directory: Path, authors: list[bytes | str], books: list[bytes | str]) -> Config:
@@ -59,6 +61,19 @@ def test_a_key_in_two_forms_is_refused_with_both_and_what_makes_them_one(
     )
     assert "UPDATE author SET id = unhex(id, '-') WHERE typeof(id) = 'text'" in caught.value.advice
     assert not (tmp_path / "two.sqlite3").exists()
+
+
+def test_keys_that_are_no_uuids_are_told_as_that(tmp_path: Path) -> None:
+    config = written(tmp_path, ["ab", b"\xab"], [])
+    with pytest.raises(MisfitsError, match="2 values, no uuid: 'ab'"):
+        sync(config, "one", "two")
+
+
+def test_uuids_of_a_column_of_32_characters_are_to_be_text(tmp_path: Path) -> None:
+    config = written(tmp_path, [ONE.bytes, ONE.hex], []).with_metadata(f"{__name__}:of_digits")
+    with pytest.raises(TwoFormsError) as caught:
+        sync(config, "one", "two")
+    assert "Write all of them as text of 32 digits in one" in caught.value.advice
 
 
 def test_such_a_table_is_not_said_to_be_equal_to_one_of_fewer_rows(tmp_path: Path) -> None:

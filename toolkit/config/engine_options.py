@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 # What a listener executes that chooses another schema or role, as SQLAlchemy's documentation shows it.
 _DECISIVE = re.compile(
-    r"set\s+(?:(?:local|session)\s+)?(?:search_path|role|schema|session authorization)\b|set_config\("
-    r"|attach\s+database\b",
+    r"set\s+(?:(?:local|session)\s+)?(?:search_path|role|schema|session authorization)\b|set_config\s*\("
+    r"|attach\s+(?:database\b|['\"]|:\w|\?)",
     re.IGNORECASE,
 )
 
@@ -68,7 +69,7 @@ def engine_address(name: str, engine: Any) -> str:
     for listener in _listeners(own):
         if any(map(_DECISIVE.search, _texts(listener))):
             shown = f"{getattr(listener, '__module__', '?')}:{getattr(listener, '__qualname__', '?')}"
-            raise EngineOptionError(name, f"calls {shown} on each new connection, and it is not called here")
+            raise EngineOptionError(name, f"calls {shown} on its connections, and it is not called here")
     _, base = own.dialect.create_connect_args(own.url)
     arguments = {key: value for key, value in _arguments(name, own).items() if base.get(key) != value}
     # A function that SQLAlchemy's dialect makes anew each time.
@@ -130,16 +131,20 @@ def _arguments(name: str, engine: Engine) -> dict[str, Any]:
 
 
 def _listeners(engine: Engine) -> Iterator[Callable[..., Any]]:
-    """What is called on new connections of this engine alone: what is called for all engines is called here, too."""
-    for each in engine.pool.dispatch.connect.listeners:
+    """What is called on connections of this engine alone: what is called for all engines is called here, too."""
+    pool, own = engine.pool.dispatch, engine.dispatch
+    for each in chain(
+        pool.connect.listeners, pool.checkout.listeners, own.engine_connect.listeners, own.begin.listeners
+    ):
         listener = getattr(each, "__wrapped__", each)
         if not str(getattr(listener, "__module__", "")).startswith("sqlalchemy."):
             yield listener
 
 
 def _texts(function: Any) -> Iterator[str]:
-    """The texts in a function's code, but for what documents it."""
-    codes = [function.__code__] if hasattr(function, "__code__") else []
+    """The texts in the code of what is called, but for what documents it."""
+    called = function if hasattr(function, "__code__") else type(function).__call__
+    codes = [called.__code__] if hasattr(called, "__code__") else []
     while codes:
         for constant in codes.pop().co_consts:
             if isinstance(constant, CodeType):

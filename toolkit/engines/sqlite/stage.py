@@ -27,7 +27,7 @@ from toolkit.compute.scratch import scratch_directory
 from toolkit.core.batches import pieces
 from toolkit.core.digest import TableDigest
 from toolkit.core.tables import ColumnSpec, TableSpec
-from toolkit.core.types import INTEGER_KINDS, Kind
+from toolkit.core.types import Kind
 from toolkit.core.workers import Worker
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.sqlite.declared import Family, declared
@@ -48,8 +48,11 @@ _AFFINITIES = {
     Family.ANY: "BLOB",
 }
 # Texts, bytes and numbers are equal to nothing of another class. An integer is to a double, which stands for the same
-# in a column of integers, and for another text in one of documents.
-_OF_ONE_CLASS = INTEGER_KINDS | {Kind.TEXT, Kind.UUID, Kind.BYTES, Kind.BOOL, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
+# in a column of integers as far as doubles have each of them, and for another text in one of documents.
+_OF_ONE_CLASS = {Kind.INT16, Kind.INT32, Kind.BYTES, Kind.BOOL, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
+_TEXTS = {Kind.TEXT, Kind.UUID}
+# Of these, texts of digits stay texts.
+_KEEPS_TEXTS = {Family.TEXT, Family.ANY}
 _FULL = ("disk is full", "disk I/O error")
 # What SQLite calls a row's number, unless a column of the table is called so.
 _ROW_NUMBERS = ("rowid", "_rowid_", "oid")
@@ -174,7 +177,10 @@ class Stage:
         # By their bytes, whatever the column's collation; with a sign before it, a column's affinity converts nothing.
         same = f"+{ours} COLLATE BINARY IS +{theirs}"
         carrier = self._connection.codec.adapter(column).type.carrier
-        return [same] if carrier in _OF_ONE_CLASS else [same, f"typeof({ours}) = typeof({theirs})"]
+        keeps_texts = declared(self._types[column.name]).affinity in _KEEPS_TEXTS
+        if carrier in _OF_ONE_CLASS or (carrier in _TEXTS and keeps_texts):
+            return [same]
+        return [same, f"typeof({ours}) = typeof({theirs})"]
 
     @property
     def columns(self) -> Sequence[str]:

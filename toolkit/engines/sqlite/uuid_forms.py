@@ -51,8 +51,10 @@ def _require_no_key_twice(connection: DatabaseConnection, spec: TableSpec, name:
         for each, cell in zip(spec.key, cells, strict=True)
     ]
     cell, table = _quoted(connection, spec, name)
+    # What is no UUID is told by whoever reads it.
+    is_known = " OR ".join(form.replace("{c}", cell) for form in _FORMS.values())
     query = (
-        f"SELECT min({_ALIKE.replace('{c}', cell)}), count(*) FROM {table} "
+        f"SELECT min({_ALIKE.replace('{c}', cell)}), count(*) FROM {table} WHERE {is_known} "
         f"GROUP BY {', '.join(alike)} HAVING count(DISTINCT typeof({cell})) > 1 LIMIT 1"
     )
     for value, count in _rows(connection, query):
@@ -128,6 +130,8 @@ def _advice(connection: DatabaseConnection, spec: TableSpec, name: str, forms: M
     wanted = max(forms, key=lambda each: forms[each], default=_BYTES)
     if any(word in declared for word in ("BINARY", "BLOB")):
         wanted = _BYTES
+    elif "CHAR(32)" in declared:
+        wanted = _DIGITS
     statement = {
         _BYTES: f"UPDATE {table} SET {cell} = unhex({cell}, '-') WHERE typeof({cell}) = 'text' (SQLite 3.41 or later)",
         _DIGITS: f"UPDATE {table} SET {cell} = {_ALIKE.replace('{c}', cell)}",
