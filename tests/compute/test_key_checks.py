@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.compute import key_checks
-from toolkit.compute.key_checks import KeyChecks
+from toolkit.compute.key_checks import KeyChecks, are_ascending
 
 TYPES: dict[pa.DataType, list[Any]] = {
     pa.int64(): [0, 1, -1, 2**62],
@@ -73,3 +73,23 @@ def test_what_is_twice_and_what_points_nowhere_is_told_with_its_lines(
         lost = checks.orphans(batches(text, rows, lines=True), batches(text, parents, lines=False), 9)
         assert lost == [("a", 2), ("c", 4)]
         assert checks.orphans(batches(text, rows, lines=True), iter(()), 1) == [("b", 1)]
+
+
+@given(data=keys())
+def test_rows_that_ascend_are_all_different_and_those_in_order_ascend(data: Any) -> None:
+    types, rows, _ = data
+    given_ = [tuple(row) for row in rows if None not in row]
+    for found in (rows, sorted(set(given_))):
+        if are_ascending(batches(types, [list(row) for row in found], lines=False)):
+            assert len({repr(row) for row in found}) == len(found)
+            with KeyChecks() as checks:
+                assert checks.duplicates(batches(types, [list(row) for row in found], lines=True), 9) == []
+    if pa.float64() not in types:
+        assert are_ascending(batches(types, [list(row) for row in sorted(set(given_))], lines=False))
+
+
+@pytest.mark.parametrize(
+    "rows", [[["a", 1], ["a", 1]], [["a", 1], ["a", 2], ["b", 1], ["a", 2]], [["a", None], ["b", None], ["b", 1]]]
+)
+def test_rows_that_do_not_ascend_are_looked_at(rows: list[list[Any]]) -> None:
+    assert not are_ascending(batches([pa.string(), pa.int64()], rows, lines=False))

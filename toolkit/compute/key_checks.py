@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from toolkit.compute.scratch import scratch_directory
 
@@ -56,8 +57,8 @@ class KeyChecks:
 
         The children's batches hold the columns that point, then a line number; the parents' the columns pointed at.
         """
-        few, more = _beginning(children)
         few_parents, more_parents = _beginning(parents)
+        few, more = _beginning(children if more_parents else _strangers(children, few_parents))
         if more is None and more_parents is None:
             return _orphans(few, few_parents)[:limit]
         names = self._collect("children", chain(few, more or ()))
@@ -91,6 +92,46 @@ class KeyChecks:
         self._calculator.execute(f"CREATE OR REPLACE TABLE {table} AS FROM incoming").fetchall()
         self._calculator.unregister("incoming")
         return list(first.schema.names)
+
+
+def are_ascending(batches: Iterable[pa.RecordBatch]) -> bool:
+    """Whether each row is beyond the one before, column by column, so that no two are equal.
+
+    So are the keys of what a dump wrote: to see it takes 0.02 µs a row, to look for equal ones 0.6 µs.
+    """
+    last: list[pa.RecordBatch] = []
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        rows = pa.concat_batches([*last, batch])
+        is_beyond: pa.Array | None = None
+        for column in reversed(rows.columns):
+            values = column.cast(pa.binary()) if pa.types.is_fixed_size_binary(column.type) else column
+            before, after = values.slice(0, len(values) - 1), values.slice(1)
+            try:
+                less = pc.less(before, after)
+            except pa.ArrowNotImplementedError:
+                return False
+            is_beyond = less if is_beyond is None else pc.or_(less, pc.and_(pc.equal(before, after), is_beyond))
+        if not pc.all(pc.fill_null(is_beyond, False), min_count=0).as_py():
+            return False
+        last = [batch.slice(batch.num_rows - 1)]
+    return True
+
+
+def _strangers(children: Iterable[pa.RecordBatch], parents: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Of children that point by one column, those that are none of these few parents' and not NULL; else all."""
+    known = pa.Table.from_batches(parents) if parents else None
+    for batch in children:
+        column = batch.column(0)
+        is_one = known is not None and known.num_columns == 1 and known.schema.types[0] == column.type
+        if known is None or not is_one or pa.types.is_nested(column.type):
+            yield batch
+            continue
+        is_known = pc.is_in(column, known.column(0).combine_chunks())
+        lost = batch.filter(pc.and_(pc.invert(is_known), column.is_valid()))
+        if lost.num_rows:
+            yield lost
 
 
 def _beginning(batches: Iterable[pa.RecordBatch]) -> tuple[list[pa.RecordBatch], Iterator[pa.RecordBatch] | None]:

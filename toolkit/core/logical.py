@@ -132,7 +132,7 @@ class TypeAdapter(ABC):
     json_type: ClassVar[Any] = msgspec.Raw
     """What a fixture's values are decoded to; `Raw`, which no decoder rounds, comes to `parse_raw`."""
     plain: ClassVar[type | None] = None
-    """The one class of decoded values that `parse` takes, if any."""
+    """The one class of decoded values that `parse` takes, if any; of `str` and `Raw`, `parse_texts` takes the texts."""
 
     in_arrays: ClassVar[bool] = False
     """Whether an array may hold such values: their form inside a JSON list is the same in every engine."""
@@ -194,7 +194,22 @@ class TypeAdapter(ABC):
         Raises:
             ValueError, OverflowError, pyarrow.ArrowException: they are looked at one by one.
         """
-        return pa.array(values, self.arrow)
+        if self.plain is msgspec.Raw:
+            values = [None if value is None else str(value, "utf-8") for value in values]
+        return self.parse_texts(pa.array(values, pa.string())) if self.takes_texts else pa.array(values, self.arrow)
+
+    @property
+    def takes_texts(self) -> bool:
+        """Whether `parse_texts` takes the values in common forms."""
+        return self.plain in (str, msgspec.Raw)
+
+    def parse_texts(self, texts: pa.Array) -> pa.Array:
+        """A column of strings, or where `plain` is `Raw` of documents as they are written; NULL stays NULL.
+
+        Raises:
+            ValueError, pyarrow.ArrowException: they are looked at one by one.
+        """
+        return texts.cast(self.arrow)
 
     def require_fit(self, parsed: Any) -> None:
         """Check that what `parse_json` gave is a value of the Arrow type.

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # What no file system minds, beside letters of any language.
 _HARMLESS = re.compile(r"[^\w .,=@+()-]")
 _COPIED = 1 << 20
+# Of a plain file of JSON so much is read at a time: rows of 600 bytes are then as many as a batch may have.
+_READ = 4 << 20
 # A file may decompress to so many bytes whatever its size, and beyond that to so many times its size.
 _FREE_BYTES = 256 << 20
 _LARGEST_RATIO = 200
@@ -59,6 +61,11 @@ class Format(StrEnum):
     def separator(self) -> str:
         """What stands between the fields of a table of text; nothing in other files."""
         return {Format.CSV: ",", Format.TSV: "\t"}.get(self, "")
+
+    @property
+    def is_json(self) -> bool:
+        """Whether rows are objects of JSON."""
+        return self in (Format.JSON, Format.JSONL, Format.NDJSON)
 
     @property
     def is_yaml(self) -> bool:
@@ -166,7 +173,7 @@ def write_chunks(file: Counted, chunks: Iterable[bytes], compression: Compressio
 
 @contextmanager
 def open_chunks(directory: Directory, name: str, form: FileForm, seen: Any = None) -> Iterator[Iterator[bytes]]:
-    """The content of a file, decompressed, in chunks of at most a megabyte. `seen` digests it as it lies there.
+    """The content of a file, decompressed, in chunks of at most four megabytes. `seen` digests it as it lies there.
 
     Raises:
         StoreError: it cannot be read.
@@ -176,7 +183,8 @@ def open_chunks(directory: Directory, name: str, form: FileForm, seen: Any = Non
     with directory.open(name) as file:
         watched = _Watched(file, seen)
         if form.compression is Compression.NONE:
-            yield iter(lambda: watched.read(_COPIED), b"")
+            size = _READ if form.format.is_json else _COPIED
+            yield iter(lambda: watched.read(size), b"")
         elif form.compression is Compression.ZIP:
             with tempfile.TemporaryFile() as copy:
                 with told_if_full():

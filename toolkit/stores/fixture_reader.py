@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import enum
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import sqlalchemy as sa
-from sqlalchemy.engine import default
 
 from toolkit.core.batches import fitting_rows, parts, pieces
 from toolkit.core.json_columns import parse_column, parse_value
@@ -27,6 +26,8 @@ from toolkit.core.types import Kind
 from toolkit.core.values import shortened
 from toolkit.stores.counted_chunks import CountedChunks
 from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
+from toolkit.stores.cut_columns import REFUSED, Block, ColumnCutter, decoded_type
+from toolkit.stores.enum_members import members_of, text_of_enum
 from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm
 from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
 from toolkit.stores.members import RowDecoder, given_twice
@@ -40,7 +41,6 @@ _EXTRA = (pa.field(LINE, pa.int64()), pa.field(GIVEN, pa.binary()), pa.field(PAR
 _ABSENT = msgspec.UNSET
 # Characters that msgspec allows in no field's name.
 _UNUSUAL = re.compile(r'["\\\x00-\x1f]')
-_DIALECT = default.DefaultDialect()
 
 
 def read_schema(spec: TableSpec) -> pa.Schema:
@@ -85,12 +85,18 @@ class FixtureReader:
         """
         most = fitting_rows(len(self.spec.columns))
         read = CountedChunks(chunks)
-        for part in parts(self._rows(read, form), most, lambda _: read.taken()):
-            batch = self._batch([line for line, _ in part], [row for _, row in part])
-            if batch is not None:
-                yield from pieces(batch, most)
+        for are_cut, items in groupby(self._rows(read, form), key=lambda item: type(item[1]) is list):
+            if are_cut:
+                for line, columns in items:
+                    yield from pieces(self._cut_batch(line, columns), most)
+                continue
+            for part in parts(items, most, lambda _: read.taken()):
+                batch = self._batch([line for line, _ in part], [row for _, row in part])
+                if batch is not None:
+                    yield from pieces(batch, most)
 
     def _rows(self, chunks: Iterator[bytes], form: FileForm) -> Iterator[tuple[int, Any]]:
+        """The line and the structure of each row, or of several the first line and their columns."""
         try:
             if separator := form.format.separator:
                 rows_of_text = CsvRows(chunks, self._note, separator)
@@ -104,7 +110,7 @@ class FixtureReader:
             if form.format.is_yaml:
                 yield from yaml_rows(chunks, decode, self._explain)
                 return
-            rows = JsonRows(chunks, decode, self._explain, decode_many)
+            rows = JsonRows(chunks, decode, self._explain, decode_many, ColumnCutter(self.spec.columns).cut)
             yield from rows.array() if form.format.is_array else rows.lines()
         except RowsError as error:
             self.problems.add(self.file, error.line, error.problem)
@@ -121,7 +127,7 @@ class FixtureReader:
 
         Others write the sentinel too, and columns that the database computes.
         """
-        types = [(column.name, _decoded_type(column)) for column in self.spec.columns]
+        types = [(column.name, decoded_type(column) | msgspec.UnsetType) for column in self.spec.columns]
         types += [(name, msgspec.Raw | msgspec.UnsetType) for name in self._naturals]
         types += [(column.name, Any) for column in self.spec.table.columns if column.name not in self.spec.column_names]
         types += [(name, Any) for name in (REJECTED, UNREAD) if name not in self.spec.column_names]
@@ -241,6 +247,14 @@ class FixtureReader:
 
     # -- columns ---------------------------------------------------------------------------------------------------
 
+    def _cut_batch(self, line: int, columns: Block) -> pa.RecordBatch:
+        """Rows, each a line from this one on, that give all columns."""
+        rows = len(columns[0])
+        lines = range(line, line + rows)
+        arrays = [self._checked(column, lines, array) for column, array in zip(self.spec.columns, columns, strict=True)]
+        noted = [pa.array(np.arange(line, line + rows)), pa.nulls(rows, pa.binary()), pa.nulls(rows, pa.string())]
+        return pa.record_batch([*arrays, *noted], schema=read_schema(self.spec))
+
     def _batch(self, lines: Sequence[int], rows: Sequence[Any]) -> pa.RecordBatch | None:
         columns = [list(map(attrgetter(field), rows)) for field, _ in self._fields.values()]
         width = len(self.spec.columns)
@@ -270,15 +284,21 @@ class FixtureReader:
     def _column(self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any]) -> pa.Array | None:
         present = [None if value is _ABSENT else value for value in values] if values.count(_ABSENT) else values
         if column.type.kind is Kind.ENUM:
-            present = [value if value is None or isinstance(value, str) else str(value) for value in present]
+            present = list(map(text_of_enum, present))
         try:
             if column.type.kind in RELATIVE_KINDS and Now in set(map(type, present)):
                 present = [absolute(value, column.type.kind, self.now) for value in present]
             array = parse_column(column.type, present)
-        except (ValueError, OverflowError, TypeError, pa.ArrowException, RecursionError):
+        except REFUSED:
             for line, value in zip(lines, present, strict=True):
                 self._explain_value(line, column, value)
             return None
+        return self._checked(column, lines, array, values)
+
+    def _checked(
+        self, column: ColumnSpec, lines: Sequence[int], array: pa.Array, values: Sequence[Any] | None = None
+    ) -> pa.Array:
+        """Values, of which what their column does not take is noted; without `values`, every row gives one."""
         self._check_nulls(column, lines, values, array)
         if column.type.kind is Kind.ENUM:
             array = self._enum_names(column, lines, array)
@@ -286,11 +306,13 @@ class FixtureReader:
         self._note_unstored(column, lines, array)
         return array
 
-    def _check_nulls(self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any], array: pa.Array) -> None:
+    def _check_nulls(
+        self, column: ColumnSpec, lines: Sequence[int], values: Sequence[Any] | None, array: pa.Array
+    ) -> None:
         if column.nullable or not array.null_count:
             return
         for row, is_null in enumerate(array.is_null().to_pylist()):
-            if is_null and values[row] is not _ABSENT:
+            if is_null and (values is None or values[row] is not _ABSENT):
                 self.problems.add(self.file, lines[row], f"column {column.name!r} is null, which it may not be")
 
     def _check_length(self, column: ColumnSpec, lines: Sequence[int], array: pa.Array) -> None:
@@ -313,7 +335,7 @@ class FixtureReader:
 
     def _enum_names(self, column: ColumnSpec, lines: Sequence[int], array: pa.Array) -> pa.Array:
         """Members of an enumeration by their stored names; `alchemy dump-data` writes their values."""
-        names, by_value = _members(self.spec.table.c[column.name].type)
+        names, by_value = members_of(self.spec.table.c[column.name].type)
         if not names or pc.all(pc.is_in(array, pa.array([*names, None], pa.string()))).as_py():
             return array
         result: list[str | None] = []
@@ -342,14 +364,6 @@ class FixtureReader:
         return pa.array(texts, pa.string())
 
 
-def _decoded_type(column: ColumnSpec) -> Any:
-    given = column.type.adapter.json_type
-    if column.type.kind in RELATIVE_KINDS:
-        given |= Now
-    # An undecoded value may be null already.
-    return (given if given is msgspec.Raw else given | None) | msgspec.UnsetType
-
-
 def _given(columns: Sequence[Sequence[Any]]) -> pa.Array:
     """Which columns each row gives, one byte each; NULL for rows that give all."""
     rows = len(columns[0])
@@ -362,17 +376,6 @@ def _given(columns: Sequence[Sequence[Any]]) -> pa.Array:
 
 def _plain(value: Any) -> Any:
     return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
-
-
-def _members(type_: sa.types.TypeEngine[Any]) -> tuple[list[str], dict[str, str]]:
-    """The stored names of an enumeration, and the names by value, as text, of its class's members."""
-    if isinstance(type_, sa.types.TypeDecorator):
-        type_ = type_.impl_instance
-    if not isinstance(type_, sa.Enum):
-        return [], {}
-    stored = type_.bind_processor(_DIALECT)  # type: ignore[no-untyped-call]
-    members = list(type_.enum_class) if type_.enum_class and issubclass(type_.enum_class, enum.Enum) else []
-    return list(type_.enums), {str(member.value): stored(member) for member in members if stored is not None}
 
 
 def _shown(value: Any) -> str:

@@ -12,6 +12,7 @@ from toolkit.core.fixture_manifest import FixtureFile, FixtureManifest
 from toolkit.core.plan import TransferWarning
 from toolkit.core.problems import Problems
 from toolkit.core.progress import Progress
+from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind
 from toolkit.errors import FixtureError
@@ -116,10 +117,12 @@ class FixtureDirectory:
         digest = hashlib.sha256()
         progress.step(f"read {name}")
         reader = FixtureReader(spec, name, problems, now=self.now)
-        with open_chunks(self.directory, name, form, digest) as chunks:
-            rows = SpooledRows(
-                spec, folder / f"{len(list(folder.iterdir()))}", reader.batches(chunks, form), read_schema(spec)
-            )
+        with (
+            open_chunks(self.directory, name, form, digest) as read,
+            read_ahead(read) as chunks,
+            read_ahead(reader.batches(chunks, form)) as batches,
+        ):
+            rows = SpooledRows(spec, folder / f"{len(list(folder.iterdir()))}", batches, read_schema(spec))
         listed = self.manifest.tables.get(spec.name)
         # As it was dumped, it holds what was stored.
         if listed is None or listed.sha256 != digest.hexdigest():

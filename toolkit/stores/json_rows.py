@@ -43,8 +43,9 @@ class JsonRows(Generic[T]):
     """The objects of an array, or of lines (JSONL), each decoded by `decode`.
 
     What `decode` refuses is given to `refused` as it is written, with its line; reading goes on behind it. Rows that
-    stand one to a line, as `dump-data` writes them, are decoded many at a time by `decode_many`, which takes an array;
-    others take up to 20 µs a row more.
+    stand one to a line, as `dump-data` writes them, are taken many at a time: by `cut`, which makes one thing of all of
+    them, if they are of a form that it takes, or else by `decode_many`, which takes an array; others take up to 20 µs a
+    row more.
     """
 
     def __init__(
@@ -53,16 +54,19 @@ class JsonRows(Generic[T]):
         decode: Callable[[bytes], T],
         refused: Callable[[int, bytes, Exception], None],
         decode_many: Callable[[bytes], list[T]] | None = None,
+        cut: Callable[[bytes, bytes], T | None] | None = None,
     ) -> None:
         self._chunks = chunks
         self._decode = decode
         self._refused = refused
         self._decode_many = decode_many
+        self._cut = cut
         self._buffer = b""
         self._position = 0
         self._line = 1
         self._line_ends = _UNKNOWN
         self._tried = False
+        self._is_by_lines = False
         self._rows = 0
         self._last_line = 0
 
@@ -84,7 +88,7 @@ class JsonRows(Generic[T]):
                 self._position += 1
                 if self._next() == b"]":
                     raise RowsError(self._line, "an object is expected: the comma behind the last one has none")
-                rows = self._many(b"\n")
+                rows = self._many(b",\n", b"]")
                 yield from rows or self._row()
             self._expect(b"]", "a comma or the end of the array is expected")
         if self._next():
@@ -98,7 +102,7 @@ class JsonRows(Generic[T]):
         """
         self._skip_bom()
         while self._next():
-            if rows := self._many(b",\n"):
+            if rows := self._many(b"\n"):
                 yield from rows
                 continue
             end = self._line_end()
@@ -108,28 +112,45 @@ class JsonRows(Generic[T]):
 
     # -- elements --------------------------------------------------------------------------------------------------
 
-    def _many(self, between: bytes) -> list[tuple[int, T]]:
+    def _many(self, between: bytes, end_sign: bytes = b"") -> list[tuple[int, T]]:
         """All rows up to the last line break read so far, if each of them is a line; else none.
 
-        `between` takes the place of line breaks. Tried once for what was read at a time.
+        `between` ends lines, but for the last. Tried once for what was read at a time. By `cut` they are made one
+        thing, with the line of the first.
         """
         end = self._buffer.rfind(b"\n")
+        if end <= self._position and self._is_by_lines:
+            # A line that was not read to its end: the next ones are like those before, most likely.
+            self._is_by_lines = False
+            self._more()
+            end = self._buffer.rfind(b"\n")
         if self._decode_many is None or end <= self._position or self._tried:
             return []
         self._tried = True
         text = self._buffer[self._position : end].rstrip(b", \t\r\n")
+        if end_sign and text.endswith(end_sign):
+            text = text[:-1].rstrip(b" \t\r\n")
+        rows = self._taken(text, between)
+        if not rows:
+            return []
+        self._is_by_lines = True
+        count = text.count(b"\n") + 1
+        self._position += len(text)
+        self._line += count - 1
+        self._rows += count
+        self._last_line = self._line
+        return rows
+
+    def _taken(self, text: bytes, between: bytes) -> list[tuple[int, T]]:
+        """The rows of some lines, cut or decoded; none if they are not all right, or no line each."""
         try:
-            rows = self._decode_many(b"[" + text.replace(b"\n", between) + b"]")
+            if self._cut is not None and (cut := self._cut(text, between)) is not None:
+                return [(self._line, cut)]
+            assert self._decode_many is not None
+            rows = self._decode_many(b"[" + text.replace(b"\n", b",\n" if between == b"\n" else b"\n") + b"]")
         except REFUSALS:
             return []
-        if len(rows) != text.count(b"\n") + 1:
-            return []
-        first = self._line
-        self._position += len(text)
-        self._line += len(rows) - 1
-        self._rows += len(rows)
-        self._last_line = self._line
-        return list(enumerate(rows, first))
+        return list(enumerate(rows, self._line)) if len(rows) == text.count(b"\n") + 1 else []
 
     def _row(self) -> Iterator[tuple[int, T]]:
         if self._next() != b"{":

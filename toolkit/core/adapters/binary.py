@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,13 +57,18 @@ class UuidAdapter(BuiltIn):
         text = whole.cast(pa.binary()).cast(pa.string())
         return pc.if_else(values.is_valid(), text, pa.scalar(None, pa.string())) if values.null_count else text
 
-    def parse(self, values: Sequence[Any]) -> pa.Array:
+    def parse_texts(self, texts: pa.Array) -> pa.Array:
         """Hyphenated ones, all of them at once."""
-        text = pa.array(values, pa.string())
-        lengths = pc.min_max(pc.binary_length(text)).as_py()
-        if lengths != {"min": 36, "max": 36} or text.null_count:
+        if texts.null_count:
+            given = self.parse_texts(texts.drop_null()) if texts.null_count < len(texts) else pa.array([], self.arrow)
+            places = np.cumsum(texts.is_valid().to_numpy(zero_copy_only=False)) - 1
+            return given.take(pa.array(places, mask=texts.is_null().to_numpy(zero_copy_only=False)))
+        lengths = pc.min_max(pc.binary_length(texts)).as_py()
+        if lengths != {"min": 36, "max": 36}:
             raise ValueError("some in another form")
-        cells = np.frombuffer(text.buffers()[2], np.uint8, count=36 * len(text)).reshape(len(text), 36)
+        text = pa.concat_arrays([texts]) if texts.offset else texts
+        begin = np.frombuffer(text.buffers()[1], np.int32, 1)[0]
+        cells = np.frombuffer(text.buffers()[2], np.uint8, 36 * len(text), int(begin)).reshape(len(text), 36)
         if (cells[:, list(_HYPHENS)] != _HYPHEN).any():
             raise ValueError("some in another form")
         raw = binascii.unhexlify(cells[:, _DIGITS].tobytes())

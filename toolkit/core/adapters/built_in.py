@@ -6,6 +6,7 @@ import binascii
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -74,12 +75,21 @@ def same(value: Any) -> Any:
 
 
 # Arrow takes 36 µs to make one of these of a Python text: more than to join a thousand rows.
-_QUOTE, NOTHING = pa.scalar('"'), pa.scalar("")
+QUOTE, NOTHING = pa.scalar('"'), pa.scalar("")
+
+
+def text_bytes(texts: pa.Array) -> np.ndarray:
+    """The bytes of all texts, one behind the other: to look for a sign in them takes a tenth of Arrow's time."""
+    _, offsets, data = texts.buffers()
+    if data is None or not len(texts):
+        return np.empty(0, np.uint8)
+    bounds = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4)
+    return np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]]
 
 
 def quoted(text: pa.Array) -> pa.Array:
     """Texts without special characters as JSON strings."""
-    return pc.binary_join_element_wise(_QUOTE, text, _QUOTE, NOTHING)
+    return pc.binary_join_element_wise(QUOTE, text, QUOTE, NOTHING)
 
 
 def whole_number(text: str) -> int | str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import postgresql
@@ -100,6 +100,8 @@ class TimetzAdapter(TextAdapter):
     """A time of day with its offset from UTC: `12:00:00.5+05:30`. Without one it is in UTC."""
 
     kind = Kind.TIMETZ
+    # Each value is brought to one form.
+    plain: ClassVar[type | None] = None
 
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
@@ -142,6 +144,8 @@ class CalendarIntervalAdapter(TextAdapter):
 
     kind = Kind.CALENDAR_INTERVAL
     in_arrays = False
+    # Each value is brought to one form.
+    plain: ClassVar[type | None] = None
 
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import types as sqltypes
 
-from toolkit.core.adapters.built_in import BuiltIn, Parser, quoted, same
+from toolkit.core.adapters.built_in import BuiltIn, Parser, quoted, same, text_bytes
 from toolkit.core.canonical_bytes import OID_TEXT, Part, variable
 from toolkit.core.logical import Kind, LogicalType, is_of_alchemy
 
+_BLANK, _QUOTE, _BACKSLASH = b' "\\'
 # What JSON wants escaped in a string.
 _SPECIAL = r'["\\\x00-\x1f]'
 
@@ -25,7 +26,7 @@ class TextAdapter(BuiltIn):
     storage = pa.string()
     parser = Parser(same, "a string", str)
     json_type = str
-    plain = str
+    plain: ClassVar[type | None] = str
     in_arrays = True
 
     @classmethod
@@ -36,10 +37,12 @@ class TextAdapter(BuiltIn):
 
     def format(self, values: pa.Array) -> pa.Array:
         """A string each; only those with special characters are made by Python."""
-        if not pc.any(pc.match_substring_regex(values, _SPECIAL)).as_py():
+        content = text_bytes(values)
+        if not ((content < _BLANK) | (content == _QUOTE) | (content == _BACKSLASH)).any():
             return quoted(values)
-        encode = msgspec.json.encode
-        return pa.array([None if v is None else encode(v).decode() for v in values.to_pylist()], pa.string())
+        special = pc.match_substring_regex(values, _SPECIAL)
+        made = [msgspec.json.encode(text).decode() for text in values.filter(special).to_pylist()]
+        return pc.replace_with_mask(quoted(values), pc.fill_null(special, False), pa.array(made, pa.string()))
 
     def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `text`."""

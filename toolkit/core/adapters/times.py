@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import types as sqltypes
 
-from toolkit.core.adapters.built_in import NOTHING, BuiltIn, Parser, quoted, whole_number
+from toolkit.core.adapters.built_in import NOTHING, QUOTE, BuiltIn, Parser, quoted, whole_number
 from toolkit.core.canonical_bytes import (
     OID_DATE,
     OID_INT8,
@@ -41,6 +40,10 @@ from toolkit.core.moments import (
 )
 
 _BEYOND_INTERVALS = 2**63
+_UTC = "+00:00"
+_ENDS = {offset: pa.scalar(f'{offset}"') for offset in ("", _UTC)}
+# Between the day and the time of day.
+_T = pa.scalar(b"T")
 # Days and less: how long a month is, nobody can say. Python's libraries write the sign in front of all, or of each.
 _DURATION = re.compile(
     r"(?P<sign>[+-]?)P(?=[-+\dT])(?:(?P<weeks>[-+]?\d+)W)?(?:(?P<days>[-+]?\d+)D)?"
@@ -92,14 +95,13 @@ class TimestampAdapter(BuiltIn):
             return pa.array(texts, pa.string())
         text = whole.view(pa.timestamp("us")).cast(pa.string())
         dated = pc.binary_replace_slice(text, 10, 11, "T")
-        return pc.binary_join_element_wise('"', _without_zero_fraction(dated), f'{self.offset}"', NOTHING)
+        return pc.binary_join_element_wise(QUOTE, _without_zero_fraction(dated), _ENDS[self.offset], NOTHING)
 
-    def parse(self, values: Sequence[Any]) -> pa.Array:
+    def parse_texts(self, texts: pa.Array) -> pa.Array:
         """ISO 8601 with a T; other forms are left to the parser of single values."""
-        text = pa.array(values, pa.string())
-        if pc.all(pc.equal(pc.utf8_slice_codeunits(text, 10, 11), "T")).as_py() is False:
+        if pc.all(pc.equal(pc.binary_slice(texts.cast(pa.binary()), 10, 11), _T)).as_py() is False:
             raise ValueError("some in another form")
-        return text.cast(self.arrow).view(pa.int64()).view(self.arrow)
+        return texts.cast(self.arrow)
 
     def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `timestamp` or `timestamptz`."""
@@ -115,7 +117,7 @@ class TimestamptzAdapter(TimestampAdapter):
     storage = pa.timestamp("us", "UTC")
     parser = Parser(partial(microseconds_of, zone=dt.UTC), "an ISO 8601 timestamp", str)
     zoned = True
-    offset = "+00:00"
+    offset = _UTC
     oid = OID_TIMESTAMPTZ
 
 
@@ -147,10 +149,6 @@ class DateAdapter(BuiltIn):
         """ISO 8601, of any year."""
         days = values.view(pa.int32()).to_pylist()
         return pa.array([None if day is None else f'"{date_text(day)}"' for day in days], pa.string())
-
-    def parse(self, values: Sequence[Any]) -> pa.Array:
-        """ISO 8601, as Arrow takes it."""
-        return pa.array(values, pa.string()).cast(self.arrow)
 
     def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `date`."""
@@ -250,4 +248,6 @@ def _duration(text: str) -> int:
 
 def _without_zero_fraction(text: pa.Array) -> pa.Array:
     is_whole = pc.ends_with(text, ".000000")
+    if not pc.any(is_whole).as_py():
+        return text
     return pc.if_else(is_whole, pc.utf8_slice_codeunits(text, 0, -7), text)
