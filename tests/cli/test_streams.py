@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from contextlib import closing
@@ -19,7 +20,7 @@ import pytest
 from toolkit.cli import run
 from toolkit.cli.output import let_libraries_through, report, say, telling_stream
 from toolkit.compute.scratch import scratch_directory
-from toolkit.errors import LostOutputError, TemporaryFilesError
+from toolkit.errors import ConfigurationError, LostOutputError, TemporaryFilesError
 
 MODELS = """
 import sqlalchemy as sa
@@ -138,6 +139,16 @@ def test_what_libraries_say_of_a_connection_that_broke_is_not_shown(
     for name in ("sqlalchemy.pool", "sqlalchemy.pool.impl.QueuePool", "psycopg", "psycopg.pool"):
         logging.getLogger(name).error("Exception during reset or similar")
     assert capfd.readouterr().err == ""
+
+
+def test_temporary_files_are_not_where_a_database_could_not_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a?b").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a?b"))
+    with pytest.raises(ConfigurationError, match=r"cannot be in .*a\?b") as told, scratch_directory():
+        pass
+    assert "TMPDIR" in told.value.advice
 
 
 def test_no_room_for_temporary_files_is_told_as_that() -> None:

@@ -18,7 +18,7 @@ from toolkit.core.types import Kind, LogicalType
 from toolkit.engines import connect
 from toolkit.engines.contract import Connection
 from toolkit.engines.portable.table import TableRepository
-from toolkit.engines.sqlite import stage
+from toolkit.engines.sqlite import snapshot, stage
 from toolkit.engines.sqlite.adapters import ADAPTERS
 
 METADATA = sa.MetaData()
@@ -77,6 +77,18 @@ def test_the_digest_of_the_stage_is_that_of_the_table(alone: Config, table: str,
     with connect(made(alone, table, encoding), write=True) as connection:
         repository = loaded(connection, FIRST)
         assert repository.stored_digest() == read(repository)
+
+
+def test_where_there_is_no_room_for_a_stage_rows_are_written_without_one(
+    alone: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = []
+    monkeypatch.setattr(snapshot, "has_room", lambda size, _: wanted.append(size))
+    with connect(made(alone, PLAIN), write=True) as connection:
+        repository = loaded(connection, FIRST)
+        assert wanted == [2 * (MANY * rows(FIRST).nbytes // 3)]
+        assert schemas(connection) == ["main"]
+        assert repository.count() == 3
 
 
 def test_what_is_kept_as_bytes_of_its_text_is_read_from_a_file_of_utf_16(alone: Config) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from toolkit.errors import TemporaryFilesError, ToolkitError
+from toolkit.errors import ConfigurationError, TemporaryFilesError, ToolkitError
 from toolkit.locks import own_folder, try_lock
 
 _LOCK = ".lock"
@@ -49,8 +49,14 @@ def scratch_directory() -> Iterator[Path]:
 
     Raises:
         TemporaryFilesError: there is no room for what the block writes there.
+        ConfigurationError: the directory has a name that no database's address can hold.
     """
     folder = own_folder()
+    if "?" in str(folder):
+        raise ConfigurationError(
+            f"Temporary files cannot be in {tempfile.gettempdir()}: a ? in a database's address ends the path.",
+            "Set TMPDIR to another directory.",
+        )
     for file in folder.glob(f"scratch-*{_LOCK}"):
         _remove_if_left(file)
     file, lock = _claimed(folder)

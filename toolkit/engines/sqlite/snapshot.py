@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -160,12 +161,14 @@ class SqliteSnapshot(DatabaseConnection):
         with self.translated():
             self._begin_reader(self._file)
 
-    def new_stage(self, spec: TableSpec, types: Mapping[str, str]) -> Stage | None:
+    def new_stage(self, spec: TableSpec, types: Mapping[str, str], size: int) -> Stage | None:
         """Where rows wait that are to fill a table, whose columns have these types; None where none is to be had.
 
-        In a transaction of somebody else's nobody would say when it is to be removed.
+        There is to be room for `size` bytes. In a transaction of somebody else's nobody would say when it is to be
+        removed.
         """
-        return None if self.is_guest else self._stages.new(spec, types)
+        has_space = has_room(2 * size, Path(tempfile.gettempdir()))
+        return None if self.is_guest or not has_space else self._stages.new(spec, types)
 
     def stage_of(self, spec: TableSpec) -> Stage | None:
         """That by which just these columns of a table were filled in this transaction."""

@@ -224,12 +224,17 @@ class SqliteRepository(TableRepository):
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
         """Fill an empty table: many rows by way of a stage; its plain indexes are built afterwards."""
-        stage = self.connection.new_stage(self.spec, self._declared_types()) if rows > self.staged_rows else None
+        stage: Stage | None = None
+        incoming = iter(batches)
+        if rows > self.staged_rows and (first := next(incoming, None)) is not None:
+            incoming = chain([first], incoming)
+            size = rows * first.nbytes // max(1, first.num_rows)
+            stage = self.connection.new_stage(self.spec, self._declared_types(), size)
         if stage is None:
-            return self.upsert_many(batches)
+            return self.upsert_many(incoming)
         try:
             with self.connection.translated(), self.connection.savepoint():
-                self._load_by(stage, batches)
+                self._load_by(stage, incoming)
         except StatementError as error:
             if isinstance(error.__cause__, self._refusals):
                 raise UnnamedRowError(self.connection.name, self.connection.reason(error.__cause__)) from error
