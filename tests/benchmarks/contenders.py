@@ -210,7 +210,8 @@ def insert_select(engine: str) -> Contender:
             measure([*TOOLKIT, "database", "upgrade", "--database", url])
             command = [sys.executable, "-c", _INSERT_SELECT[engine], url.partition(":///")[2], str(source)]
             sample, output = stage.measure(command)
-            require(stage.todos, int(output))
+            # Behind the bar that DuckDB draws.
+            require(stage.todos, int(output.split()[-1]))
             yield title, sample
 
     return Contender(title, run, is_floor=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,22 +56,28 @@ def measure(
     """
     os.sync()
     busy, served, started = _busy_seconds(), _served_seconds(server), time.perf_counter()
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, **(environment or {})},
-        cwd=ROOT,
-    ) as process:
+    with (
+        tempfile.TemporaryFile() as told,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            env={**os.environ, **(environment or {})},
+            cwd=ROOT,
+        ) as process,
+    ):
         assert process.stdout is not None
         output = process.stdout.read().decode(errors="replace")
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
+        told.seek(0)
+        errors = told.read().decode(errors="replace")
     own = usage.ru_utime + usage.ru_stime + _served_seconds(server) - served
     if process.returncode:
-        raise CommandFailedError(f"{Path(command[0]).name} failed ({process.returncode}): {output[-2000:]}")
+        said = output[-1000:] + errors[-1000:]
+        raise CommandFailedError(f"{Path(command[0]).name} failed ({process.returncode}): {said}")
     others = max(0.0, _busy_seconds() - busy - own) / seconds
     return Sample(seconds, own, usage.ru_maxrss * 1024, others), output
 
