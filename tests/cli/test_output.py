@@ -21,12 +21,14 @@ import click
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from rich.console import Console
+from rich.progress import Progress
 
 from tests.cli.test_names import offered
 from tests.operations.databases import create, execute
 from toolkit.cli import run
 from toolkit.cli.output import ask, let_libraries_through, print_json, say, say_at_once
-from toolkit.cli.progress import Lines, progress_on_stderr
+from toolkit.cli.progress import Bars, Lines, progress_on_stderr
 from toolkit.cli.render import show_error
 from toolkit.config import Config
 from toolkit.errors import FixtureProblemsError, ToolkitError
@@ -177,6 +179,19 @@ def test_a_progress_bar_shows_a_label_with_escapes_and_takes_none_for_markup(
     assert f"send {SHOWN}[/red]" in shown
     assert "PWNED\x07" not in shown
     assert "\x9b" not in shown
+
+
+def test_a_progress_bar_shows_the_share_of_all_rows_above_that_of_the_step() -> None:
+    with Progress(console=Console(file=io.StringIO(), width=80)) as bar:
+        bars = Bars(bar)
+        bars.step("compare a", 7)
+        bars.whole(200)
+        bars.step("load a: rows", 100)
+        bars.advance(50)
+        bars.step("load b: rows", 100)
+        bars.advance(20)
+        shown = [(task.description, task.fields["share"]) for task in bar.tasks]
+    assert shown == [("200 rows in all", "35 %"), ("load b: rows", "20 %")]
 
 
 @pytest.fixture

@@ -52,7 +52,10 @@ _WIDEST_BAR, _NARROWEST_LABEL = 40, 20
 
 @contextmanager
 def _bar() -> Iterator[Bar]:
-    """The present step: its share, rows a second and the time that is left, where they are known; never two lines."""
+    """All rows, and the present step: the share, rows a second and the time that is left, where they are known.
+
+    Each has a line, and never two.
+    """
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     console = error_console()
@@ -69,6 +72,9 @@ def _room_of_label(width: int) -> int:
 
 class Notes:
     """Prints notes, and no progress."""
+
+    def whole(self, rows: int) -> None:
+        """Say nothing."""
 
     def step(self, label: str, rows: int | None = None) -> None:
         """Say nothing."""
@@ -139,23 +145,34 @@ class JsonLines(Notes):
 
 
 class Bars:
-    """Shows one bar, that of the present step."""
+    """Shows a bar for the present step, and one above it for all rows where there are several steps."""
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
         self._room = _room_of_label(bar.console.width)
         self._task: TaskID | None = None
+        self._whole: TaskID | None = None
         self._label, self._files, self._done = "", 0, 0
+
+    def whole(self, rows: int) -> None:
+        """Begin the bar of all rows."""
+        if rows and self._whole is None:
+            self._end_step()
+            self._whole = self._bar.add_task(self._fitting(f"{rows:,} rows in all"), total=rows, share="0 %", rate="")
 
     def step(self, label: str, rows: int | None = None) -> None:
         """Begin a new bar."""
-        if self._task is not None:
-            self._bar.remove_task(self._task)
+        self._end_step()
         self._files = 0
         self._task = self._bar.add_task(self._fitting(label), total=rows, share="", rate="")
 
+    def _end_step(self) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+
     def advance(self, rows: int) -> None:
-        """Move the bar."""
+        """Move the bars."""
         if self._task is None:
             return
         self._bar.advance(self._task, rows)
@@ -163,6 +180,9 @@ class Bars:
         speed = "" if not task.speed else f"{task.speed / 1e6:,.1f} MB/s" if self._files else f"{task.speed:,.0f}/s"
         share = f"{task.percentage:.0f} %" if task.total else f"{task.completed:,.0f}"
         self._bar.update(self._task, share=share, rate=speed)
+        if self._whole is not None and not self._files:
+            self._bar.advance(self._whole, rows)
+            self._bar.update(self._whole, share=f"{self._bar.tasks[0].percentage:.0f} %")
 
     def files(self, label: str, files: int, size: int) -> None:
         """Begin a new bar of bytes, with the files beside it."""

@@ -8,6 +8,9 @@ from typing import Protocol
 class Progress(Protocol):
     """Told of the steps of an operation; never decides anything."""
 
+    def whole(self, rows: int) -> None:
+        """So many rows will be handled in all by the steps that come."""
+
     def step(self, label: str, rows: int | None = None) -> None:
         """A step begins; `rows` is how many it will handle, if that is known."""
 
@@ -26,6 +29,9 @@ class Progress(Protocol):
 
 class Silent:
     """Progress that nobody watches."""
+
+    def whole(self, rows: int) -> None:
+        """Say nothing."""
 
     def step(self, label: str, rows: int | None = None) -> None:
         """Say nothing."""

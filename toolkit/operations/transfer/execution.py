@@ -90,6 +90,7 @@ def _write_all(
             # A commit in between would find children whose parents are still to come.
             options = _in_one_piece(options, cyclic, progress)
         rest = delete_first(plans, target, progress)
+        progress.whole(sum(plan.writes for plan in plans))
         results = tuple(_write(plan, source, target, options, progress, rest.get(plan.spec.name)) for plan in plans)
         delete_rest(plans, rest, target)
         _undo_cascades(plans, source, target, options, progress)
