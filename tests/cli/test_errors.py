@@ -134,6 +134,14 @@ def test_a_path_in_the_place_of_a_database_is_told_with_its_url(tell: Tell, path
     assert told.advice == f"A file is given as a URL: {url}"
 
 
+def test_a_source_without_any_tables_is_told_as_empty(shop: Config, tell: Tell) -> None:
+    with connected(shop.database("sqlite")):
+        pass
+    told = tell("sync", "--from", "sqlite", "--to", "duckdb")
+    require_two_lines(told)
+    assert "is empty: it has no tables" in told.fact
+
+
 def test_that_the_bundled_tables_are_hardly_meant_is_told(shop: Config, tell: Tell, tmp_path: Path) -> None:
     options = ["--metadata", "toolkit.models.todo:metadata"]
     fill(shop.database("sqlite"))

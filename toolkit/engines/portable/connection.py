@@ -341,7 +341,8 @@ def require_columns(connection: Connection, specs: Sequence[TableSpec], *, to_wr
             )
         elif spec.where is not None:
             connection.repository(spec).check_condition()
-    return problems
+    is_empty = len(problems) > 1 and not any(True for _ in connection.stored_tables())
+    return [f"{connection.name} is empty: it has no tables"] if is_empty else problems
 
 
 def view_names(connection: Connection, specs: Sequence[TableSpec]) -> tuple[str, ...]:
