@@ -65,6 +65,11 @@ class DuckDBRepository(TableRepository):
         schema = f"{quoted(self.table.schema)}." if self.table.schema else ""
         return schema + quoted(self.table.name)
 
+    @property
+    def into(self) -> str:
+        """The quoted name of what rows are inserted into."""
+        return self.name
+
     def _adapter(self, column: ColumnSpec) -> DuckDBAdapter:
         return self.connection.codec.adapter(column)
 
@@ -179,7 +184,7 @@ class DuckDBRepository(TableRepository):
         types = self._types()
         names = ", ".join(quoted(name) for name in self.spec.column_names)
         values = ", ".join(self._adapter(c).write(f"c{i}", types[c.name]) for i, c in enumerate(self.spec.columns))
-        return f"INSERT INTO {self.name} ({names}) SELECT {values} FROM {_INCOMING}"
+        return f"INSERT INTO {self.into} ({names}) SELECT {values} FROM {_INCOMING}"
 
     def _insert_stream(self, batches: Iterable[pa.RecordBatch]) -> int:
         names = [f"c{i}" for i in range(len(self.spec.columns))]

@@ -80,7 +80,7 @@ def is_bookkeeping(table_name: str) -> bool:
 
 def exists(database: Database) -> bool:
     """Whether there is anything to read: to look, SQLite and DuckDB would make an empty file."""
-    return database.file is None or database.file.exists()
+    return not database.kind.is_missing(database)
 
 
 @contextmanager
