@@ -10,8 +10,8 @@ from tests.contracts.suite import *  # noqa: F403 - the contract's tests
 from toolkit.config import Database
 
 
-@pytest.fixture(name="kind", params=["fast", "decorated"])
-def _kind(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=["fast", "decorated"])  # type: ignore[no-redef]
+def kind(request: pytest.FixtureRequest) -> str:
     """A lake is written by its own repository alone: no statement writes a file."""
     return str(request.param)
 
