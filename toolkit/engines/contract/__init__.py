@@ -13,6 +13,7 @@ from toolkit.engines.contract.configured import Configured, EngineSettings
 from toolkit.engines.contract.connection import Connection, LossyCast, Table
 from toolkit.engines.contract.engine import Engine, Templates
 from toolkit.engines.contract.features import SchemaFeatures
+from toolkit.engines.contract.rewriting import RewritesFiles
 from toolkit.engines.contract.script import Script, TableScript
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Engine",
     "EngineSettings",
     "LossyCast",
+    "RewritesFiles",
     "SchemaFeatures",
     "Script",
     "Table",

@@ -36,9 +36,6 @@ class Delta(Engine):
         """The calculator's, whatever the lake is."""
         from sqlalchemy import make_url
 
-        from toolkit.engines.delta.place import place_of
-
-        place_of(database)
         return make_url(_CALCULATOR)
 
     def place(self, database: Configured) -> str:

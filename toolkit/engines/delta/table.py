@@ -15,13 +15,14 @@ from toolkit.core.streams import read_ahead
 from toolkit.engines.delta import receipts
 from toolkit.engines.delta.checks import require_kept
 from toolkit.engines.delta.rewriting import Rewriting, stage_keys, stage_rows
+from toolkit.engines.delta.session import session_of
 from toolkit.engines.delta.tables import LakeTable, quoted
 from toolkit.engines.duckdb.table import _INCOMING, DuckDBRepository
 from toolkit.errors import ConditionError, UnnamedRowError
 
 if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.delta.connection import LakeConnection
+    from toolkit.engines.duckdb.session import DuckDBSession
 
 _BEFORE = "toolkit_before"
 # A condition that names the table by its schema would see the definition, which has no rows.
@@ -31,16 +32,14 @@ _BY_SCHEMA = re.compile(r"\b(main|memory|temp)\"?\s*\.", re.IGNORECASE)
 class LakeRepository(DuckDBRepository):
     """One table of a lake."""
 
-    connection: LakeConnection
-
-    def __init__(self, connection: LakeConnection, spec: TableSpec, reads: str | None = None) -> None:
+    def __init__(self, connection: DuckDBSession, spec: TableSpec, reads: str | None = None) -> None:
         super().__init__(connection, spec)
         self._reads = reads
 
     @property
     def lake(self) -> LakeTable:
         """The table's files, and what is known of them."""
-        return self.connection.lake.table(self.table.name)
+        return session_of(self.connection.sqlalchemy).table(self.table.name)
 
     @property
     def name(self) -> str:

@@ -95,6 +95,19 @@ def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
         engine.dispose()
 
 
+def require_migratable(database: Database) -> None:
+    """See that migrations can run on it.
+
+    Raises:
+        ConfigurationError: its engine has none.
+    """
+    if not database.kind.has_migrations:
+        raise ConfigurationError(
+            f"{database.name} has no migrations: {database.kind.title} has no statements that change tables.",
+            "Its tables are made by a sync or a load, from the models or as the source has them.",
+        )
+
+
 def require_schemas(database: Database, tables: Iterable[Table]) -> None:
     """See that the engine has schemas, if tables lie in any but its own.
 
