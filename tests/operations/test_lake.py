@@ -20,6 +20,7 @@ from tests.contracts import schema
 from tests.operations import databases, example, shop
 from toolkit.config import Config, Database
 from toolkit.core.digest import digest_batches
+from toolkit.core.progress import Silent
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.engines.contract import RewritesFiles
@@ -41,6 +42,16 @@ from toolkit.operations.migrations.migrate import upgrade
 from toolkit.operations.status import status
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Mode, Options
+
+
+class Noted(Silent):
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 @pytest.fixture
@@ -70,6 +81,12 @@ def test_a_lake_is_made_by_a_sync_compared_and_read_back(shopping: Config, tmp_p
         "category": (1, 0),
         "purchase_line": (0, 1),
     }
+    told = Noted()
+    assert sync(shopping, "sqlite", "lake", options=Options(mode=Mode.REPLACE), dry_run=True, progress=told).dry_run
+    assert [note.partition(", of")[0] for note in told.notes if "anew" in note] == [
+        "lake: category: files written anew: 1",
+        "lake: purchase_line: files written anew: 1",
+    ]
     again = sync(shopping, "sqlite", "lake", options=Options(mode=Mode.REPLACE))
     assert again.verified
     assert {t.table: (t.updated, t.deleted) for t in again.tables if t.updated + t.deleted} == {

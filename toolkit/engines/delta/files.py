@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from pyarrow import dataset, fs
+
+    from toolkit.engines.delta.storage import Files
 
 # A file is ended behind the row group that takes it beyond this: an upsert writes whole files again.
 FILE_BYTES = 16 << 20
@@ -59,7 +60,7 @@ def as_dataset(files: fs.FileSystem, schema: pa.Schema, found: Sequence[DataFile
 class FileWriter:
     """Writes rows into new files, the next when one is large enough; what was written is `written`."""
 
-    def __init__(self, files: fs.FileSystem, schema: pa.Schema) -> None:
+    def __init__(self, files: Files, schema: pa.Schema) -> None:
         self._files, self._schema = files, schema
         self.written: list[DataFile] = []
 
@@ -67,47 +68,39 @@ class FileWriter:
         """Write all of them; the files are there, whole, when this returns."""
         before = len(self.written)
         waiting: list[pa.RecordBatch] = []
-        with contextlib.ExitStack() as stack:
-            current: _OneFile | None = None
-            for batch in batches:
-                if not batch.num_rows:
-                    continue
-                waiting.append(batch)
-                if sum(each.num_rows for each in waiting) < ROW_GROUP and _bytes(waiting) < FILE_BYTES:
-                    continue
-                current = current or stack.enter_context(self._new())
-                current.add(waiting)
-                waiting = []
-                if current.size >= FILE_BYTES:
-                    stack.close()
-                    current = None
-            if waiting:
-                current = current or stack.enter_context(self._new())
-                current.add(waiting)
+        current: _OneFile | None = None
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            waiting.append(batch)
+            if sum(each.num_rows for each in waiting) < ROW_GROUP and _bytes(waiting) < FILE_BYTES:
+                continue
+            current = current or _OneFile(self._schema)
+            current.add(waiting)
+            waiting = []
+            if current.size >= FILE_BYTES:
+                self._put(current)
+                current = None
+        if waiting:
+            current = current or _OneFile(self._schema)
+            current.add(waiting)
+        if current is not None:
+            self._put(current)
         return self.written[before:]
 
-    @contextlib.contextmanager
-    def _new(self) -> Iterator[_OneFile]:
-        path = f"part-{uuid.uuid4().hex}.parquet"
-        try:
-            with self._files.open_output_stream(path) as stream:
-                one = _OneFile(stream, self._schema)
-                yield one
-                one.close()
-                size = stream.tell()
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._files.delete_file(path)
-            raise
-        self.written.append(one.described(path, size))
+    def _put(self, one: _OneFile) -> None:
+        path, content = f"part-{uuid.uuid4().hex}.parquet", one.content()
+        described = one.described(path, content.size)
+        self.written.append(described)
+        self._files.put(path, content)
 
 
 class _OneFile:
-    """A file that is being written, and what is known of its rows."""
+    """A file that is being written, in memory, as it is not large; and what is known of its rows."""
 
-    def __init__(self, stream: pa.NativeFile, schema: pa.Schema) -> None:
-        self._stream, self._schema = stream, schema
-        self._writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=1)
+    def __init__(self, schema: pa.Schema) -> None:
+        self._stream, self._schema = pa.BufferOutputStream(), schema
+        self._writer = pq.ParquetWriter(self._stream, schema, compression="zstd", compression_level=1)
         self._rows = 0
         self._known = {each.name: _Range() for each in schema if _is_simple(each.type)}
         self._nulls = {each.name: 0 for each in schema if not pa.types.is_nested(each.type)}
@@ -128,9 +121,10 @@ class _OneFile:
         for name, known in self._known.items():
             known.add(table.column(name))
 
-    def close(self) -> None:
-        """Write what ends a file."""
+    def content(self) -> pa.Buffer:
+        """All of it, ended."""
         self._writer.close()
+        return self._stream.getvalue()
 
     def described(self, path: str, size: int) -> DataFile:
         """What it is."""
