@@ -14,6 +14,7 @@ from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.engines import connect
 from toolkit.errors import MissingParentError, SchemaMismatchError
+from toolkit.operations.diff.compare import diff
 from toolkit.operations.inspect import definitions
 
 
@@ -168,3 +169,49 @@ def test_what_postgres_keeps_of_tables_beside_their_definitions_is_told_where_so
     }
     # Of tables that are there, nobody asks.
     assert told(sync(bare, "postgres", "duckdb")) == set()
+
+
+def test_tables_that_a_role_may_not_read_stop_a_sync_a_diff_and_a_dump_until_they_are_left_out(
+    bare: Config, tmp_path: Path
+) -> None:
+    role = f"reader_{uuid.uuid4().hex}"
+    execute(
+        bare.database("postgres"),
+        *(f"CREATE TABLE {name} (id int PRIMARY KEY, word text)" for name in ("open", "closed", "partly", "policed")),
+        "CREATE SCHEMA other",
+        "CREATE TABLE other.closed (id int PRIMARY KEY)",
+        "ALTER TABLE policed ENABLE ROW LEVEL SECURITY",
+        f"CREATE ROLE {role}",
+        f"GRANT USAGE ON SCHEMA other TO {role}",
+        f"GRANT SELECT ON open, policed TO {role}",
+        f"GRANT SELECT (id) ON partly TO {role}",
+    )
+    database = bare.database("postgres")
+    limited = replace(database, address=f"{database.address}&options=-crole%3D{role}")
+    bare = replace(bare, databases={**bare.databases, "postgres": limited})
+    unread = ("closed", "other.closed", "partly", "policed")
+    target = tmp_path / "dumped"
+    try:
+        for attempt in (
+            lambda: sync(bare, "postgres", "sqlite"),
+            lambda: sync(bare, "postgres", "sqlite", unread),
+            lambda: diff(bare, "postgres", "duckdb"),
+            lambda: dump_data(bare, "postgres", directory=target),
+        ):
+            with pytest.raises(SchemaMismatchError) as refused:
+                attempt()
+            assert [f"postgres may have rows in {name}, and" in refused.value.fact for name in unread] == [True] * 4
+            assert refused.value.advice.endswith(" ".join(f"--exclude {name}" for name in unread) + ".")
+        assert not target.exists()
+        assert [each.table for each in sync(bare, "postgres", "sqlite", exclude=unread).tables] == ["open"]
+        assert [each.table for each in sync(bare, "postgres", "sqlite", ["open"]).tables] == ["open"]
+        # A target's, that would be taken for a table that is not there.
+        execute(bare.database("sqlite"), "CREATE TABLE closed (id INTEGER PRIMARY KEY, word TEXT)")
+        with pytest.raises(SchemaMismatchError, match="postgres may have rows in closed"):
+            sync(bare, "sqlite", "postgres")
+        # Where it may read none at all, it is no empty database.
+        execute(database, f"REVOKE ALL ON open FROM {role}")
+        with pytest.raises(SchemaMismatchError, match="may have rows in open"):
+            sync(bare, "postgres", "sqlite")
+    finally:
+        execute(database, f"DROP OWNED BY {role}", f"DROP ROLE {role}")

@@ -30,6 +30,7 @@ _REASONS = {
     "type": "No table has a column of it.",
     "statistics": "Extended statistics are not carried.",
 }
+_UNREAD = ("unread", "hidden")
 _PARAMETERS = "storage parameters"
 _OF_TABLES = {
     "grants": "Rights are not carried: give them to the roles there.",
@@ -45,7 +46,12 @@ _SHOWN_TABLES = 5
 def notes(connection: PostgresSession, tables: Sequence[int], types: TypesBy) -> list[Note]:
     """What is there and is none of these tables, nor of what they rest on; nor of an extension's."""
     others = [
-        Note(row.place, row.what, _REASONS[row.reason].format(parent=row.parent, columns=row.columns))
+        Note(
+            row.place,
+            row.what,
+            _REASONS[row.reason].format(parent=row.parent, columns=row.columns),
+            is_unread=row.reason in _UNREAD,
+        )
         for row in rows(connection, _OTHERS, tables)
     ]
     (found,) = rows(connection, _UNUSUAL, tables)
