@@ -13,7 +13,7 @@ from toolkit import dump_data, sync
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.engines import connect
-from toolkit.errors import MissingParentError, SchemaMismatchError
+from toolkit.errors import MissingParentError, SchemaMismatchError, UnrepresentableValueError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.inspect import definitions
 
@@ -215,3 +215,35 @@ def test_tables_that_a_role_may_not_read_stop_a_sync_a_diff_and_a_dump_until_the
             sync(bare, "postgres", "sqlite")
     finally:
         execute(database, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("type_", ["oid", "lo"])
+def test_numbers_of_large_objects_are_refused_as_their_bytes_would_stay_behind(bare: Config, type_: str) -> None:
+    execute(
+        bare.database("postgres"),
+        "CREATE DOMAIN lo AS oid",
+        f'CREATE TABLE document (id int PRIMARY KEY, "the file" {type_})',
+        "INSERT INTO document VALUES (1, NULL), (2, 4000000000)",
+    )
+    (table,) = sync(bare, "postgres", "sqlite").tables
+    assert (table.inserted, table.verified) == (2, True)
+    execute(bare.database("postgres"), "UPDATE document SET \"the file\" = lo_from_bytea(0, 'abc') WHERE id = 1")
+    for target in ("sqlite", "duckdb"):
+        with pytest.raises(UnrepresentableValueError) as refused:
+            sync(bare, "postgres", target)
+        assert "document id=1" in refused.value.fact
+        assert "the number of a large object, whose bytes would stay behind" in refused.value.fact
+        assert "--exclude-column document.the file" in refused.value.advice
+    done = sync(bare, "postgres", "duckdb", exclude_columns=["document.the file"])
+    assert done.verified
+    assert "pg_largeobject large objects: 1: Only what is in columns is carried." in told(done)
+    execute(bare.database("postgres"), 'SELECT lo_unlink("the file") FROM document WHERE id = 1')
+
+
+def test_the_version_that_an_application_keeps_in_a_sqlite_file_is_told_where_another_is_made(
+    bare: Config, tmp_path: Path
+) -> None:
+    execute(bare.database("sqlite"), "CREATE TABLE t (id INTEGER PRIMARY KEY)", "PRAGMA user_version = 42")
+    wanted = "user_version 42: Not of the rows: PRAGMA user_version = 42 sets it there."
+    assert wanted in told(sync(bare, "sqlite", "sqlite2"))
+    assert told(sync(bare, "sqlite", "sqlite2")) == set()

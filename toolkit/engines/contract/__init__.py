@@ -10,9 +10,10 @@ declared here, never for its name. `tests/contracts` is what it has to pass, `te
 from toolkit.engines.contract.as_sent import TakesAsSent
 from toolkit.engines.contract.capabilities import Capabilities
 from toolkit.engines.contract.configured import Configured, EngineSettings
-from toolkit.engines.contract.connection import Connection, LossyCast, Table
+from toolkit.engines.contract.connection import Connection, Table
 from toolkit.engines.contract.engine import Engine, Templates
 from toolkit.engines.contract.features import SchemaFeatures
+from toolkit.engines.contract.lossy_cast import LossyCast
 from toolkit.engines.contract.script import Script, TableScript
 
 __all__ = [

@@ -28,6 +28,7 @@ from toolkit.engines.postgresql.conflicts import find_collation_duplicates, fold
 from toolkit.engines.postgresql.copy import RowCopy
 from toolkit.engines.postgresql.indexes import indexes_last
 from toolkit.engines.postgresql.json import LONG, UNUSUAL, refused_documents
+from toolkit.engines.postgresql.lossy import large_objects
 from toolkit.engines.postgresql.sequences import next_numbers, statements_to_advance
 from toolkit.engines.postgresql.sql import (
     VALUE,
@@ -244,7 +245,9 @@ class PostgresRepository(TableRepository):
             for c in self.spec.columns
             if c.name in actual
         }
-        return {name: LossyCast(actual[name], found) for name, found in conditions.items() if found is not None}
+        found = {name: LossyCast(actual[name], sql) for name, sql in conditions.items() if sql is not None}
+        numbers = (name for name in conditions if actual[name] in ("oid", "lo"))
+        return found | {name: large_objects(self.spec.name, name, quoted(name), found.get(name)) for name in numbers}
 
     def _converted(self, column: ColumnSpec, values: pa.Array) -> None:
         """Have values made into what is sent."""
