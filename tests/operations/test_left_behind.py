@@ -247,3 +247,29 @@ def test_the_version_that_an_application_keeps_in_a_sqlite_file_is_told_where_an
     wanted = "user_version 42: Not of the rows: PRAGMA user_version = 42 sets it there."
     assert wanted in told(sync(bare, "sqlite", "sqlite2"))
     assert told(sync(bare, "sqlite", "sqlite2")) == set()
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("VARIANT", "1::VARIANT"),
+        ("VARIANT", "DATE '2024-01-01'::VARIANT"),
+        ("VARIANT[]", "[1::VARIANT]"),
+        ("STRUCT(a VARIANT)", "{'a': true::VARIANT}"),
+        ("MAP(VARCHAR, VARIANT)", "MAP {'a': 1.5::VARIANT}"),
+    ],
+)
+def test_values_of_duckdb_whose_text_does_not_tell_their_type_are_refused(
+    bare: Config, tmp_path: Path, type_: str, value: str
+) -> None:
+    execute(
+        bare.database("duckdb"),
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, v {type_})",
+        f"INSERT INTO t VALUES (1, NULL), (2, {value})",
+    )
+    other = replace(bare.database("duckdb"), name="other", address=f"duckdb:///{tmp_path}/other.duckdb")
+    bare = replace(bare, databases={**bare.databases, "other": other})
+    for target in ("other", "sqlite"):
+        with pytest.raises(UnrepresentableValueError, match=r"t id=2.* whose text does not tell of which type it is"):
+            sync(bare, "duckdb", target)
+    assert sync(bare, "duckdb", "other", exclude_columns=["t.v"]).verified

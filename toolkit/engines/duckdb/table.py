@@ -19,7 +19,7 @@ from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.duckdb.adapter import DuckDBAdapter
-from toolkit.engines.duckdb.lossy import decimal_scale
+from toolkit.engines.duckdb.lossy import decimal_scale, told_of
 from toolkit.engines.duckdb.sequences import statements_to_advance
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.connection import batch_key
@@ -163,7 +163,11 @@ class DuckDBRepository(TableRepository):
             for c in self.spec.columns
             if c.name in actual
         }
-        return {name: LossyCast(actual[name], found) for name, found in conditions.items() if found is not None}
+        return {
+            name: LossyCast(actual[name], found, *told_of(actual[name], self.spec.name, name))
+            for name, found in conditions.items()
+            if found is not None
+        }
 
     def decimal_scale(self, column: str) -> int | None:
         """How many decimals a column of decimals keeps; None if it is none here."""
