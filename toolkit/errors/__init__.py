@@ -64,6 +64,14 @@ from toolkit.errors.rows import (
     UnrepresentableValueError,
     VerificationError,
 )
+from toolkit.errors.workers import (
+    ChangedWhileReadError,
+    PartFailedError,
+    RunError,
+    SnapshotLostError,
+    WorkersError,
+    WorkerVersionError,
+)
 
 __all__ = [
     "CORRECT_ROW",
@@ -76,6 +84,7 @@ __all__ = [
     "ArchivedRowsError",
     "CancelledError",
     "ChangedSincePlanError",
+    "ChangedWhileReadError",
     "CollationConflictError",
     "CollidingFilesError",
     "ConditionError",
@@ -103,14 +112,17 @@ __all__ = [
     "MissingObjectError",
     "MissingParentError",
     "NeededSnapshotsError",
+    "PartFailedError",
     "PrivilegeError",
     "ReferencedRowsError",
     "RefusedRowError",
     "RepeatedKeyError",
     "RevisionMismatchError",
+    "RunError",
     "SchemaMismatchError",
     "ScriptError",
     "SharedFilesError",
+    "SnapshotLostError",
     "StatementError",
     "StoreError",
     "TemporaryFilesError",
@@ -121,4 +133,6 @@ __all__ = [
     "UnnamedRowError",
     "UnrepresentableValueError",
     "VerificationError",
+    "WorkerVersionError",
+    "WorkersError",
 ]

@@ -13,17 +13,22 @@ from toolkit.engines.contract.configured import Configured, EngineSettings
 from toolkit.engines.contract.connection import Connection, LossyCast, Table
 from toolkit.engines.contract.engine import Engine, Templates
 from toolkit.engines.contract.features import SchemaFeatures
+from toolkit.engines.contract.parts import PART_BYTES, Part, ReadsInParts, SharesSnapshot
 from toolkit.engines.contract.script import Script, TableScript
 
 __all__ = [
+    "PART_BYTES",
     "Capabilities",
     "Configured",
     "Connection",
     "Engine",
     "EngineSettings",
     "LossyCast",
+    "Part",
+    "ReadsInParts",
     "SchemaFeatures",
     "Script",
+    "SharesSnapshot",
     "Table",
     "TableScript",
     "TakesAsSent",

@@ -26,6 +26,7 @@ from toolkit.engines.postgresql.locks import (
     require_room,
     stage_locks,
 )
+from toolkit.engines.postgresql.parts import join, share
 from toolkit.engines.postgresql.sql import VALUE, literal, qualified
 from toolkit.engines.postgresql.types import accept_foreign_types
 from toolkit.engines.postgresql.urls import for_libpq, libpq_options
@@ -73,6 +74,7 @@ class PostgresSession(DatabaseConnection):
     _tables: tuple[str, ...] = ()
     _held: tuple[str, ...] = ()
     _process = 0
+    _joined: str | None = None
 
     def run(self, statement: str, parameter: str | None = None) -> psycopg.Cursor[Any]:
         """Run a statement with at most one value, bound at `VALUE`; a percent sign in a name stays one."""
@@ -93,6 +95,8 @@ class PostgresSession(DatabaseConnection):
         accept_foreign_types(self.sqlalchemy.engine)
         if not self.write:
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        if self._joined is not None:
+            join(self, self._joined)
         self._settle()
         if self.write:
             self.sqlalchemy.exec_driver_sql(_END_WITH_CLIENT)
@@ -106,6 +110,17 @@ class PostgresSession(DatabaseConnection):
 
     def _settle(self) -> None:
         self.sqlalchemy.exec_driver_sql("; ".join(self._settings))
+
+    def share(self) -> str:
+        """Let others see what this transaction sees, as long as it lasts."""
+        return share(self)
+
+    def join(self, shared: str) -> None:
+        """See what another's transaction sees, from the beginning on."""
+        self._joined = shared
+
+    def require_shared(self) -> None:
+        """All who joined saw one snapshot."""
 
     def hold_writer_lock(self) -> None:
         """Let no other toolkit write in between the commits of this connection; call it before the first of them."""
