@@ -28,8 +28,8 @@ def require_secure(address: str, *, is_insecure: bool) -> None:
     if found.scheme == "tls" or is_insecure or _is_loopback(found.hostname):
         return
     raise ConfigurationError(
-        f"{found.scheme}://{found.hostname} is not encrypted: whoever listens sees the work, and whoever can reach it "
-        "may have workers run anything.",
+        f"{found.scheme}://{found.hostname} is not encrypted: others on the network could read what is sent, and "
+        "have the workers run anything.",
         "Use tls://, or a tunnel to 127.0.0.1; or, within a network that you trust, say --insecure-workers.",
     )
 

@@ -32,7 +32,7 @@ class RayExecutor:
         except (OSError, RuntimeError, ValueError) as error:
             raise WorkersError(
                 f"No Ray cluster answers at {self._address} ({str(error).partition(chr(10))[0]}).",
-                "Check that its head runs, with the client server's port (ray start --ray-client-server-port).",
+                "Check that its head runs, and which port its client server has.",
             ) from error
         self._ray = ray
         self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))

@@ -6,9 +6,10 @@ A sixteenth of a table by ranges of blocks reads 4,865 pages, by ranges of a ran
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 import sqlalchemy as sa
@@ -20,7 +21,6 @@ from toolkit.errors import SnapshotLostError
 
 if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
-    from toolkit.engines.postgresql.session import PostgresSession
 
 # The first version that reads a range of blocks without reading all others.
 _RANGE_SCANS = 140_000
@@ -36,7 +36,22 @@ FROM places JOIN pg_class AS c ON c.oid = id LEFT JOIN pg_am ON pg_am.oid = rela
 """
 
 
-def cut(connection: PostgresSession, spec: TableSpec, size: int) -> Sequence[Part]:
+class Reading(Protocol):
+    """A session, as far as it is asked here."""
+
+    @property
+    def raw(self) -> psycopg.Connection[Any]:
+        """The driver's connection."""
+
+    @property
+    def sqlalchemy(self) -> sa.Connection:
+        """SQLAlchemy's."""
+
+    def translated(self) -> AbstractContextManager[None]:
+        """Turn errors into this package's."""
+
+
+def cut(connection: Reading, spec: TableSpec, size: int) -> Sequence[Part]:
     """A table in ranges of blocks of about so many bytes, with what is stored beside them; those of partitions too.
 
     Whoever reads as of a moment finds the rows of that moment where they were, and none beyond the blocks that there
@@ -59,23 +74,13 @@ def _between(first: int | None, last: int | None) -> str | None:
     return " AND ".join(ends) or None
 
 
-def share(connection: PostgresSession) -> str:
-    """Export the snapshot of a transaction that reads."""
-    with connection.translated():
-        row = connection.run("SELECT pg_export_snapshot()").fetchone()
-    assert row is not None
-    return str(row[0])
-
-
-def join(connection: PostgresSession, shared: str) -> None:
+def join(name: str, connection: psycopg.Connection[Any], shared: str) -> None:
     """See what another's transaction sees; the first thing that a transaction does.
 
     Raises:
         SnapshotLostError: it has ended.
     """
     try:
-        connection.raw.execute(f"SET TRANSACTION SNAPSHOT {literal(shared)}")
+        connection.execute(f"SET TRANSACTION SNAPSHOT {literal(shared)}")
     except (pg.InvalidParameterValue, pg.ObjectNotInPrerequisiteState, pg.UndefinedObject) as error:
-        raise SnapshotLostError(connection.name, error.diag.message_primary or "it is not there") from error
-    except psycopg.Error as error:
-        raise connection.known_error(error) from error
+        raise SnapshotLostError(name, error.diag.message_primary or "it is not there") from error
