@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from toolkit.operations.parts.crew import WorkerOptions
@@ -42,6 +43,36 @@ def worker_options(command: F) -> F:
     for option in (insecure_option, _PART_BYTES, _CONNECTIONS, workers_option):
         command = option(command)
     return command
+
+
+def run_options(command: F) -> F:
+    """--resume and --restart, of runs that fill a table."""
+    for option in (
+        click.option(
+            "--restart",
+            is_flag=True,
+            help="With --workers: remove what an interrupted run has written, and begin anew.",
+        ),
+        click.option("--resume", metavar="RUN", help="With --workers: go on with an interrupted run."),
+    ):
+        command = option(command)
+    return command
+
+
+def require_alone(ctx: click.Context, *others: str) -> None:
+    """Refuse options that say something of what workers do not do; those named, and general ones, are for them.
+
+    Raises:
+        UsageError: one was given.
+    """
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        is_given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if is_given and parameter.expose_value and name not in {*_OWN, *others}:
+            raise click.UsageError(f"{parameter.opts[0]} cannot be combined with --workers.")
+
+
+_OWN = ("workers", "insecure_workers", "connections", "part_bytes", "tables", "source", "target", "as_json")
 
 
 def taken(given: dict[str, Any]) -> WorkerOptions | None:

@@ -66,6 +66,7 @@ from toolkit.errors.rows import (
 )
 from toolkit.errors.workers import (
     ChangedWhileReadError,
+    FencedError,
     PartFailedError,
     RunError,
     SnapshotLostError,
@@ -98,6 +99,7 @@ __all__ = [
     "EngineOptionError",
     "ExistingFilesError",
     "ExistingRowsError",
+    "FencedError",
     "FixtureError",
     "FixtureProblemsError",
     "KeylessRowsError",

@@ -57,3 +57,13 @@ class ChangedWhileReadError(DatabaseUnavailableError):
 
 class RunError(ToolkitError):
     """A run in parts that cannot be begun, or taken up again."""
+
+
+class FencedError(ToolkitError):
+    """An attempt at a part that a newer one has taken over: it writes nothing."""
+
+    def __init__(self, table: str, part: int, attempt: int) -> None:
+        self.table, self.part, self.attempt = table, part, attempt
+        super().__init__(
+            f"Attempt {attempt} at part {part} of {table} was ended by a newer one.", "Nothing has to be done."
+        )

@@ -13,6 +13,7 @@ from toolkit.engines.contract.configured import Configured, EngineSettings
 from toolkit.engines.contract.connection import Connection, LossyCast, Table
 from toolkit.engines.contract.engine import Engine, Templates
 from toolkit.engines.contract.features import SchemaFeatures
+from toolkit.engines.contract.loads import FillsParts, Loaded, LoadsInParts, Run, RunAbout
 from toolkit.engines.contract.parts import PART_BYTES, Part, ReadsInParts, SharesSnapshot
 from toolkit.engines.contract.script import Script, TableScript
 
@@ -23,9 +24,14 @@ __all__ = [
     "Connection",
     "Engine",
     "EngineSettings",
+    "FillsParts",
+    "Loaded",
+    "LoadsInParts",
     "LossyCast",
     "Part",
     "ReadsInParts",
+    "Run",
+    "RunAbout",
     "SchemaFeatures",
     "Script",
     "SharesSnapshot",

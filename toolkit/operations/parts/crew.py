@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from toolkit.engines.contract import PART_BYTES, Part, ReadsInParts, SharesSnapshot
-from toolkit.errors import ConfigurationError
+from toolkit.errors import ConfigurationError, WorkersError
 from toolkit.executors import Executor, open_executor
 from toolkit.operations.parts.work import Place
 
@@ -49,8 +50,20 @@ class Crew:
         return most if self.options.connections is None else max(1, min(most, self.options.connections // 2))
 
     def do(self, work: Work[T, R], parts: Iterable[T]) -> Iterator[R]:
-        """What comes of each part, in no order."""
-        yield from self.executor.receipts(work, parts, self.in_flight)
+        """What comes of each part, in no order.
+
+        Raises:
+            WorkersError: not as many came back as were given.
+        """
+        given = count()
+        counted = (part for part, _ in zip(parts, given, strict=False))
+        received = 0
+        for found in self.executor.receipts(work, counted, self.in_flight):
+            received += 1
+            yield found
+        asked = next(given)
+        if received != asked:
+            raise WorkersError(f"{received:,} parts came back, of {asked:,}.", "Run again.")
 
     def place(self, connection: Connection) -> Place:
         """A database that is read, and that workers are to read as of the same moment.

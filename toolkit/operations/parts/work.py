@@ -14,8 +14,15 @@ from toolkit.compute.receipts import Receipt, receipt
 from toolkit.config import Database, load_config
 from toolkit.core.tables import TableSpec
 from toolkit.engines import connect
-from toolkit.engines.contract import Connection, Part, SharesSnapshot
-from toolkit.errors import ConfigurationError, UnknownNameError
+from toolkit.engines.contract import Connection, Loaded, Part, SharesSnapshot
+from toolkit.errors import (
+    ConfigurationError,
+    DatabaseUnavailableError,
+    FencedError,
+    PrivilegeError,
+    SnapshotLostError,
+    UnknownNameError,
+)
 
 Context = Mapping[str, Database] | None
 """The databases by name, for processes of this machine; others have their own settings."""
@@ -103,3 +110,40 @@ def require_place(connection: Connection, place: Place) -> None:
             f"{place.name} is another database on this worker than where the command was given.",
             f"Set TOOLKIT_{place.name.upper()}_URL on both to the same server, database, and schema.",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FillPart:
+    """A part that is to be copied into a run's new table."""
+
+    place: Place
+    goal: Place
+    source: TableSpec
+    spec: TableSpec
+    run: str
+    part: Part
+
+    def __str__(self) -> str:
+        return f"part {self.part.number} of {self.spec.name} into {self.goal.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A part that is to be tried again, and why."""
+
+    part: int
+    reason: str
+
+
+def fill_part(given: FillPart, context: Context) -> Loaded | Again:
+    """Copy the part; what the ledger says then. What a lost connection has left undone is to be tried again."""
+    goal = database_of(given.goal, context)
+    try:
+        with opened(given.place, context) as source, goal.kind.filling(goal) as target:
+            require_place(target, given.goal)
+            rows = source.repository(narrowed_to(given.source, given.part))
+            return target.fill(given.spec, given.run, given.part.number, rows)
+    except (SnapshotLostError, PrivilegeError):
+        raise
+    except (FencedError, DatabaseUnavailableError) as error:
+        return Again(given.part.number, f"{error.fact} {error.advice}")
