@@ -290,22 +290,21 @@ def many(two: Config) -> Config:
 class Watched:
     """A load in a thread, which is looked at from outside."""
 
-    def __init__(self, config: Config, **options: Any) -> None:
+    def __init__(self, config: Config, workers: WorkerOptions = WORKERS) -> None:
         self._config, self.failures = config, list[BaseException]()
-        self.thread = threading.Thread(target=self._run, args=(options,))
+        self.thread = threading.Thread(target=self._run, args=(replace(workers, part_bytes=300_000),))
         self.thread.start()
 
-    def _run(self, options: dict[str, Any]) -> None:
-        workers = replace(WORKERS, part_bytes=300_000)
+    def _run(self, workers: WorkerOptions) -> None:
         try:
-            load_in_parts(self._config, "postgres", "other", "item", workers, **options)
+            load_in_parts(self._config, "postgres", "other", "item", workers)
         except BaseException as error:  # noqa: BLE001 - looked at by the test
             self.failures.append(error)
 
     def wait_for(self, written: int) -> None:
         """Until so many parts are in the ledger."""
         with target(self._config) as connection:
-            for _ in range(3000):
+            for _ in range(8000):
                 if (found := left(self._config)) and _written(connection, found[0]) >= written:
                     return
                 time.sleep(0.005)

@@ -61,7 +61,7 @@ class DaskExecutor:
         incoming = iter(parts)
         given: dict[Any, T] = {}
         finishing: Any = distributed.as_completed
-        coming = finishing()
+        coming = finishing(loop=self._client.loop)
 
         def submit() -> None:
             for part in incoming:
