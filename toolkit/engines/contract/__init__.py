@@ -13,18 +13,29 @@ from toolkit.engines.contract.configured import Configured, EngineSettings
 from toolkit.engines.contract.connection import Connection, Table
 from toolkit.engines.contract.engine import Engine, Templates
 from toolkit.engines.contract.features import SchemaFeatures
+from toolkit.engines.contract.loads import FillsParts, Loaded, LoadsInParts, Run, RunAbout
 from toolkit.engines.contract.lossy_cast import LossyCast
+from toolkit.engines.contract.parts import PART_BYTES, Part, ReadsInParts, SharesSnapshot
 from toolkit.engines.contract.script import Script, TableScript
 
 __all__ = [
+    "PART_BYTES",
     "Capabilities",
     "Configured",
     "Connection",
     "Engine",
     "EngineSettings",
+    "FillsParts",
+    "Loaded",
+    "LoadsInParts",
     "LossyCast",
+    "Part",
+    "ReadsInParts",
+    "Run",
+    "RunAbout",
     "SchemaFeatures",
     "Script",
+    "SharesSnapshot",
     "Table",
     "TableScript",
     "TakesAsSent",

@@ -16,7 +16,7 @@ from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.catalogue import ColumnFacts
-from toolkit.engines.contract import LossyCast
+from toolkit.engines.contract import PART_BYTES, LossyCast, Part
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.lossy import ANY_VALUE
 from toolkit.engines.portable.sifting import Sieve, sifted_fields
@@ -29,6 +29,7 @@ from toolkit.engines.postgresql.copy import RowCopy
 from toolkit.engines.postgresql.indexes import indexes_last
 from toolkit.engines.postgresql.json import LONG, UNUSUAL, refused_documents
 from toolkit.engines.postgresql.lossy import large_objects
+from toolkit.engines.postgresql.parts import cut
 from toolkit.engines.postgresql.sequences import next_numbers, statements_to_advance
 from toolkit.engines.postgresql.sql import (
     VALUE,
@@ -71,6 +72,10 @@ class PostgresRepository(TableRepository):
     def name(self) -> str:
         """The table's quoted name."""
         return qualified(self.table)
+
+    def parts(self, size: int = PART_BYTES) -> Sequence[Part]:
+        """The table in ranges of blocks."""
+        return cut(self.connection, self.spec, size)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -140,8 +145,7 @@ class PostgresRepository(TableRepository):
 
     def _keyed_digests(self, condition: str = "") -> Iterator[pa.RecordBatch]:
         keys = "".join(f"{CODEC.adapter(self.spec.column(n)).fetch(f't.{quoted(n)}')}, " for n in self.spec.key)
-        key_spec = self.spec.project(self.spec.key)
-        schema = digest_schema(self.spec)
+        key_spec, schema = self.spec.project(self.spec.key), digest_schema(self.spec)
         if condition:
             query = f"SELECT {keys}decode(d.digest, 'hex') FROM {self._digested()}{condition}"
         else:

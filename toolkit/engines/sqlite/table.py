@@ -18,7 +18,7 @@ from toolkit.core.digest import TableDigest
 from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import Kind
-from toolkit.engines.contract import LossyCast
+from toolkit.engines.contract import PART_BYTES, LossyCast, Part
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.long_expressions import combined
 from toolkit.engines.portable.refusals import undone
@@ -28,6 +28,7 @@ from toolkit.engines.sqlite.catalogue import is_strict
 from toolkit.engines.sqlite.definitions import advance
 from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
 from toolkit.engines.sqlite.misfits import any_text, first_misfit, unlike_bytes
+from toolkit.engines.sqlite.parts import cut
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 from toolkit.engines.sqlite.stage import Stage
 from toolkit.errors import (
@@ -56,6 +57,10 @@ class SqliteRepository(TableRepository):
     connection: SqliteSnapshot
     staged_rows: ClassVar[int] = _SORTED_ROWS
     """Loads of more go by a stage, and build indexes last."""
+
+    def parts(self, size: int = PART_BYTES) -> Sequence[Part]:
+        """The table in ranges of row numbers."""
+        return cut(self.connection, self.spec, self._name, size)
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """Columns that may hold what the Arrow reader would change: numbers among bytes, doubles among texts."""
