@@ -169,6 +169,8 @@ ENGINE_ROOMS = {
     "__init__": {"contract", "database"},
     "portable": GROUND,
     **{name: GROUND | {"portable", "registry", "database"} for name in ("sqlite", "postgresql", "duckdb")},
+    # A lake has no SQL of its own: what reads its files is another engine.
+    "delta": GROUND | {"portable", "duckdb"},
 }
 
 

@@ -16,6 +16,7 @@ from toolkit.engines.contract.features import SchemaFeatures
 from toolkit.engines.contract.loads import FillsParts, Loaded, LoadsInParts, Run, RunAbout
 from toolkit.engines.contract.lossy_cast import LossyCast
 from toolkit.engines.contract.parts import PART_BYTES, Part, ReadsInParts, SharesSnapshot
+from toolkit.engines.contract.rewriting import RewritesFiles
 from toolkit.engines.contract.script import Script, TableScript
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "LossyCast",
     "Part",
     "ReadsInParts",
+    "RewritesFiles",
     "Run",
     "RunAbout",
     "SchemaFeatures",

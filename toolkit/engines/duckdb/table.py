@@ -70,6 +70,11 @@ class DuckDBRepository(TableRepository):
         """The table in ranges of row groups."""
         return cut(self.connection, self.spec, self.name, size, self.row_group)
 
+    @property
+    def into(self) -> str:
+        """The quoted name of what rows are inserted into."""
+        return self.name
+
     def _adapter(self, column: ColumnSpec) -> DuckDBAdapter:
         return self.connection.codec.adapter(column)
 
@@ -188,7 +193,7 @@ class DuckDBRepository(TableRepository):
         types = self._types()
         names = ", ".join(quoted(name) for name in self.spec.column_names)
         values = ", ".join(self._adapter(c).write(f"c{i}", types[c.name]) for i, c in enumerate(self.spec.columns))
-        return f"INSERT INTO {self.name} ({names}) SELECT {values} FROM {_INCOMING}"
+        return f"INSERT INTO {self.into} ({names}) SELECT {values} FROM {_INCOMING}"
 
     def _insert_stream(self, batches: Iterable[pa.RecordBatch]) -> int:
         names = [f"c{i}" for i in range(len(self.spec.columns))]
