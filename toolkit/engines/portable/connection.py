@@ -44,7 +44,7 @@ class DatabaseConnection(ManyTables, OneForm):
     """Which options of the models are meant for this engine, by the name of SQLAlchemy's dialect."""
     codec: ClassVar[Codec[Any]]
     insert: ClassVar[Any]
-    """The dialect's INSERT with `on_conflict_do_update`; where there is none, the repository's `upsert_statement`."""
+    """The dialect's INSERT with `on_conflict_do_update`; where there is none, `or_update` says what there is."""
 
     is_guest = False
     """Whether the transaction is another's, in which nothing is to be written, nor a number taken."""
@@ -92,6 +92,14 @@ class DatabaseConnection(ManyTables, OneForm):
             # A connection that the server cut cannot be closed in order; its transaction is gone with it.
             with suppress(sa.exc.DBAPIError):
                 self.sqlalchemy.invalidate() if self._is_broken() else self.sqlalchemy.close()
+
+    def or_update(self, insert: Any, key: Sequence[str], others: Sequence[str]) -> Any:
+        """An INSERT that gives rows with these keys that are there other values in these columns instead."""
+        if not others:
+            return insert.on_conflict_do_nothing(index_elements=list(key))
+        return insert.on_conflict_do_update(
+            index_elements=list(key), set_={name: insert.excluded[name] for name in others}
+        )
 
     def commit(self) -> None:
         """Make the transaction's work last, and begin the next."""

@@ -262,7 +262,7 @@ class TableRepository(SiftedTable):
         bound = {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(spec.column_names)}
         matches = [storage.c[name] == bound[name] for name in spec.key]
         others = {name: value for name, value in bound.items() if name not in spec.key}
-        statement = sa.update(storage).where(*matches).values(others)
+        statement = sa.update(storage).where(*matches).values(self._with_kept(storage, others))
         with self.connection.translated():
             for batch in rows.to_batches(max_chunksize=self._fitting_rows(BATCH_ROWS)):
                 self._execute_many(statement, self.connection.codec.encode(spec, batch, self.connection.name))
@@ -309,10 +309,22 @@ class TableRepository(SiftedTable):
         for key, old, value in zip(encoded, held, new, strict=True):
             own = [storage.c[name] == part for name, part in zip(names, key, strict=True)]
             unchanged = cell.is_(None) if old is None else sa.cast(cell, sa.Text) == old
-            statement = sa.update(storage).where(*own, unchanged).values({column: value})
+            statement = sa.update(storage).where(*own, unchanged).values(self._with_kept(storage, {column: value}))
             with self.connection.translated():
                 took.append(self.connection.sqlalchemy.execute(statement).rowcount == 1)
         return took
+
+    def _kept(self) -> Iterable[str]:
+        """The columns that the database itself changes with each update that says nothing of them."""
+        return ()
+
+    def _with_kept(self, storage: sa.Table, values: Mapping[str, Any]) -> dict[Any, Any]:
+        """What an update says, so that nothing else is changed by it."""
+        kept = [name for name in self._kept() if name not in values]
+        for name in kept:
+            if name not in storage.c:
+                storage.append_column(sa.Column(name, sa.types.NullType()))
+        return {**values, **{name: storage.c[name] for name in kept}}
 
     def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
         """Move the generators of key values past the highest value in the table."""
@@ -344,10 +356,7 @@ class TableRepository(SiftedTable):
         """The same, updating rows that are there; without a key, there are none."""
         if not self.spec.key:
             return statement
-        others = {name: statement.excluded[name] for name in self.spec.updated_names}
-        if not others:
-            return statement.on_conflict_do_nothing(index_elements=list(self.spec.key))
-        return statement.on_conflict_do_update(index_elements=list(self.spec.key), set_=others)
+        return self.connection.or_update(statement, self.spec.key, self.spec.updated_names)
 
     def _execute_many(self, statement: Any, columns: Sequence[Sequence[Any]]) -> None:
         names = [f"p{i}" for i in range(len(columns))]
