@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
 from toolkit.engines.mariadb.types import LABELS, actual_type
-
-if TYPE_CHECKING:
-    from toolkit.engines.mariadb.session import MariaDBSession
 
 _LABEL = re.compile(r"'((?:[^']|'')*)'")
 _COLUMNS = """
@@ -37,6 +34,10 @@ FROM information_schema.tables AS t JOIN information_schema.columns AS c USING (
 WHERE t.table_schema = database() AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
 ORDER BY t.table_name, c.ordinal_position
 """
+MOVED = """
+SELECT c.column_name AS name FROM information_schema.columns AS c
+WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table AND c.extra LIKE '%on update%'
+"""
 _NEXT = """
 SELECT t.table_name AS place, t.auto_increment AS following, t.engine AS engine
 FROM information_schema.tables AS t
@@ -44,15 +45,15 @@ WHERE t.table_schema = coalesce(:schema, database()) AND t.table_name IN :tables
 """
 
 
-def rows(connection: MariaDBSession, query: str, **values: Any) -> Sequence[Any]:
+def rows(connection: sa.Connection, query: str, **values: Any) -> Sequence[Any]:
     """The rows of a question to the catalogue."""
     text = sa.text(query)
     if "tables" in values:
         text = text.bindparams(sa.bindparam("tables", expanding=True))
-    return connection.sqlalchemy.execute(text, values).all()
+    return connection.execute(text, values).all()
 
 
-def table_facts(connection: MariaDBSession, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+def table_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
     """What there is of these tables, by name; without those that are not there."""
     found: dict[str, TableFacts] = {}
     for schema in dict.fromkeys(spec.table.schema for spec in specs):
@@ -90,7 +91,7 @@ def _keys(found: Sequence[Any]) -> dict[str, frozenset[frozenset[str]]]:
     return {place: frozenset(each) for place, each in keys.items()}
 
 
-def stored_tables(connection: MariaDBSession) -> Iterator[StoredTable]:
+def stored_tables(connection: sa.Connection) -> Iterator[StoredTable]:
     """All tables of the database that the address names, with their columns; those that a view shows, not."""
     columns: dict[str, list[str]] = defaultdict(list)
     for row in rows(connection, _TABLES):
@@ -99,7 +100,7 @@ def stored_tables(connection: MariaDBSession) -> Iterator[StoredTable]:
         yield StoredTable(name, None, tuple(parts), name)
 
 
-def storage_engines(connection: MariaDBSession, specs: Sequence[TableSpec]) -> dict[str, str]:
+def storage_engines(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[str, str]:
     """By table, what keeps its rows."""
     found: dict[str, str] = {}
     for schema in dict.fromkeys(spec.table.schema for spec in specs):

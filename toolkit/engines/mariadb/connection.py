@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,10 +20,6 @@ from toolkit.engines.portable.connection import unmapped_child
 from toolkit.errors import ConfigurationError, SchemaMismatchError
 
 _TRANSACTIONAL = "InnoDB"
-_MOVED = """
-SELECT c.column_name AS name FROM information_schema.columns AS c
-WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table AND c.extra LIKE '%on update%'
-"""
 _CHILDREN = """
 SELECT k.table_schema = database() AS is_here, k.table_schema AS place, k.table_name AS name, k.constraint_name AS own,
        k.column_name AS part, k.referenced_column_name AS parent_part
@@ -48,12 +43,6 @@ class MariaDBConnection(MariaDBSession):
         """Access to one table."""
         return MariaDBRepository(self, spec)
 
-    @cached_property
-    def most_bytes(self) -> int:
-        """How long a statement may be."""
-        [(found,)] = self.run("SELECT @@max_allowed_packet")
-        return int(found)
-
     def lock_tables(self, specs: Sequence[TableSpec], progress: Progress = SILENT) -> None:
         """Keep these tables from being altered, and see that what is written to them can be undone.
 
@@ -64,7 +53,7 @@ class MariaDBConnection(MariaDBSession):
         if not self.write:
             return
         with self.translated():
-            engines = catalogue.storage_engines(self, specs)
+            engines = catalogue.storage_engines(self.sqlalchemy, specs)
         others = {name: engine for name, engine in engines.items() if engine != _TRANSACTIONAL}
         if others:
             raise SchemaMismatchError(
@@ -75,25 +64,19 @@ class MariaDBConnection(MariaDBSession):
     def stored_tables(self) -> Iterator[StoredTable]:
         """All tables of the database that the address names."""
         with self.translated():
-            return iter(list(catalogue.stored_tables(self)))
+            return iter(list(catalogue.stored_tables(self.sqlalchemy)))
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         with self.translated():
-            return catalogue.table_facts(self, specs)
+            return catalogue.table_facts(self.sqlalchemy, specs)
 
     def _keeps_unique(self, index: sa.Index) -> bool:
         return is_enforced(index)
 
-    def moved_columns(self, spec: TableSpec) -> Sequence[str]:
-        """The columns of a table that an update gives the present moment (ON UPDATE)."""
-        with self.translated():
-            found = catalogue.rows(self, _MOVED, schema=spec.table.schema, table=spec.table.name)
-        return [row.name for row in found]
-
     def unmapped_children(self, spec: TableSpec) -> tuple[TableSpec, ...]:
         """Tables unknown to the model that the database lets point at this one, by the columns that point."""
         with self.translated():
-            rows = catalogue.rows(self, _CHILDREN, schema=spec.table.schema, table=spec.table.name)
+            rows = catalogue.rows(self.sqlalchemy, _CHILDREN, schema=spec.table.schema, table=spec.table.name)
         pairs: dict[tuple[str | None, str, str], list[tuple[str, str]]] = defaultdict(list)
         known = spec.table.metadata.tables
         for row in rows:
@@ -107,7 +90,7 @@ class MariaDBConnection(MariaDBSession):
         for schema in dict.fromkeys(spec.table.schema for spec in specs):
             names = {spec.table.name: spec.name for spec in specs if spec.table.schema == schema}
             with self.translated():
-                for row in catalogue.rows(self, _TRIGGERS, schema=schema, tables=list(names)):
+                for row in catalogue.rows(self.sqlalchemy, _TRIGGERS, schema=schema, tables=list(names)):
                     found[names[row.place]].append(row)
         return [
             TableTriggers(

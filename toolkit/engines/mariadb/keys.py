@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
+from toolkit.core.tables import TableSpec
 from toolkit.engines.mariadb.catalogue import rows
 from toolkit.engines.mariadb.literals import literal
-
-if TYPE_CHECKING:
-    from toolkit.core.tables import TableSpec
-    from toolkit.engines.mariadb.session import MariaDBSession
-    from toolkit.engines.mariadb.table import MariaDBRepository
+from toolkit.engines.mariadb.session import MariaDBSession
+from toolkit.engines.mariadb.written import WrittenTable
+from toolkit.errors import CollationConflictError
 
 # These compare all bytes, spaces at the end too.
 _EXACT = ("_nopad_bin", "_0900_bin")
@@ -28,15 +27,28 @@ _STAGE = "`toolkit_keys`"
 def folding_collations(connection: MariaDBSession, spec: TableSpec, columns: Sequence[str]) -> dict[str, str]:
     """Of these columns, those whose collation takes different texts for one, with it."""
     with connection.translated():
-        found = rows(connection, _COLLATIONS, schema=spec.table.schema, table=spec.table.name)
+        found = rows(connection.sqlalchemy, _COLLATIONS, schema=spec.table.schema, table=spec.table.name)
     collations = {row.name: str(row.collation) for row in found}
     named = {name: collations[name] for name in columns if name in collations}
     return {name: each for name, each in named.items() if not each.endswith(_EXACT) and each != "binary"}
 
 
-def find_twins(
-    repository: MariaDBRepository, keys: Iterable[pa.RecordBatch]
-) -> tuple[Sequence[Any], Sequence[Any]] | None:
+class KeyedTable(WrittenTable):
+    """Says which keys MariaDB takes for one."""
+
+    def collated_key(self) -> dict[str, str]:
+        """The key columns of which MariaDB takes different values for one, each with what makes it do so."""
+        found = folding_collations(self.connection, self.spec, self.spec.key)
+        return {name: f"the collation {collation}" for name, collation in found.items()}
+
+    def require_distinct(self, keys: Iterable[pa.RecordBatch]) -> None:
+        """Check that these keys, of rows to insert, are different to MariaDB too, from one another and its own."""
+        if twins := find_twins(self, keys):
+            rows = [self.show_row(key) for key in twins]
+            raise CollationConflictError(self.connection.name, self.spec.name, rows, self.collated_key())
+
+
+def find_twins(repository: WrittenTable, keys: Iterable[pa.RecordBatch]) -> tuple[Sequence[Any], Sequence[Any]] | None:
     """Two of these keys, or one and one of the table, that differ but are one to the collations; as stored.
 
     They wait in a temporary table, which has the collations of the real one.
@@ -58,7 +70,7 @@ def find_twins(
             connection.run(f"DROP TEMPORARY TABLE {_STAGE}")
 
 
-def _among(repository: MariaDBRepository, names: Sequence[str], listed: str) -> tuple[Any, Any] | None:
+def _among(repository: WrittenTable, names: Sequence[str], listed: str) -> tuple[Any, Any] | None:
     run = repository.connection.run
     query = f"SELECT min(toolkit_number) FROM {_STAGE} GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"
     if not (found := run(query)):
@@ -73,7 +85,7 @@ def _among(repository: MariaDBRepository, names: Sequence[str], listed: str) -> 
     return (one, others[0]) if others else None
 
 
-def _with_rows(repository: MariaDBRepository, names: Sequence[str]) -> tuple[Any, Any] | None:
+def _with_rows(repository: WrittenTable, names: Sequence[str]) -> tuple[Any, Any] | None:
     same = " AND ".join(f"t.{name} = k.{name}" for name in names)
     differ = " OR ".join(f"NOT (BINARY t.{name} <=> BINARY k.{name})" for name in names)
     key = repository.spec.key
@@ -83,7 +95,7 @@ def _with_rows(repository: MariaDBRepository, names: Sequence[str]) -> tuple[Any
     return (found[0][: len(key)], found[0][len(key) :]) if found else None
 
 
-def _read(repository: MariaDBRepository, name: str, table: str = "") -> str:
+def _read(repository: WrittenTable, name: str, table: str = "") -> str:
     """What the codec reads of a key's column: nothing but times is read by an expression."""
     quoted = f"{table}{repository.quote(name)}"
     is_moment = repository.connection.codec.adapter(repository.spec.column(name)).is_read_by_text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 import pymysql
@@ -15,7 +16,9 @@ from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import TableSpec
 from toolkit.engines.contract import Capabilities
 from toolkit.engines.mariadb.adapters import CODEC
+from toolkit.engines.mariadb.catalogue import MOVED, rows
 from toolkit.engines.mariadb.dialect import CHARSET, COLLATION
+from toolkit.engines.mariadb.duplicates import on_duplicate
 from toolkit.engines.mariadb.errors import known_error, message_of
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.errors import DatabaseUnavailableError, ToolkitError
@@ -60,6 +63,7 @@ class MariaDBSession(DatabaseConnection):
     )
     codec = CODEC
     insert = staticmethod(mysql.insert)
+    or_update = staticmethod(on_duplicate)
     options_of = "mysql"
 
     _has_begun = False
@@ -77,6 +81,18 @@ class MariaDBSession(DatabaseConnection):
         with self.raw.cursor(pymysql.cursors.Cursor) as cursor:
             cursor.execute(statement)
             return cursor.fetchall()
+
+    @cached_property
+    def most_bytes(self) -> int:
+        """How long a statement may be."""
+        [(found,)] = self.run("SELECT @@max_allowed_packet")
+        return int(found)
+
+    def moved_columns(self, spec: TableSpec) -> Sequence[str]:
+        """The columns of a table that an update gives the present moment (ON UPDATE)."""
+        with self.translated():
+            found = rows(self.sqlalchemy, MOVED, schema=spec.table.schema, table=spec.table.name)
+        return [row.name for row in found]
 
     def _begin(self) -> None:
         self._settle()
@@ -123,19 +139,6 @@ class MariaDBSession(DatabaseConnection):
         self.forget()
         with self.translated():
             self._begin()
-
-    def or_update(self, insert: Any, key: Sequence[str], others: Sequence[str]) -> Any:
-        """An INSERT that updates the row with the same key; one of another key would lose its key, which is refused."""
-        cells = insert.table.c
-        # SQLAlchemy's own `inserted` doubles a percent sign in a name twice.
-        given = {name: sa.func.VALUES(sa.column(name, sa.types.NullType())) for name in (*key, *others)}
-
-        def raw(cell: Any) -> Any:
-            return sa.cast(sa.type_coerce(cell, sa.types.NullType()), sa.BINARY)
-
-        is_same = sa.and_(*(raw(cells[name]).op("<=>")(raw(given[name])) for name in key))
-        own = getattr(sa.func, "if")(is_same, cells[key[0]], sa.null())
-        return insert.on_duplicate_key_update({key[0]: own, **{name: given[name] for name in others}})
 
     def _tables(self) -> frozenset[str]:
         with self.translated():

@@ -21,7 +21,7 @@ from toolkit.core.types import LogicalType
 from toolkit.core.values import python_scalar, show_key
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.selection import NUMBER, batches_to_bind, batches_to_unite, rows_of, rows_with
-from toolkit.engines.portable.sifted_table import SiftedTable
+from toolkit.engines.portable.updated_table import UpdatedTable
 from toolkit.errors import (
     ConditionError,
     MissingParentError,
@@ -29,7 +29,7 @@ from toolkit.errors import (
 )
 
 
-class TableRepository(SiftedTable):
+class TableRepository(UpdatedTable):
     """Upsert-capable access to one table of one database; takes and returns record batches."""
 
     batch_bytes: ClassVar[int] = BATCH_BYTES
@@ -255,19 +255,6 @@ class TableRepository(SiftedTable):
             written += batch.num_rows
         return written
 
-    def update_many(self, rows: pa.Table) -> int:
-        """Give rows that are there other values in some columns: `rows` holds these and the key; the number of rows."""
-        spec = self.spec.project(rows.column_names)
-        storage = self.connection.codec.storage_table(self.spec)
-        bound = {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(spec.column_names)}
-        matches = [storage.c[name] == bound[name] for name in spec.key]
-        others = {name: value for name, value in bound.items() if name not in spec.key}
-        statement = sa.update(storage).where(*matches).values(self._with_kept(storage, others))
-        with self.connection.translated():
-            for batch in rows.to_batches(max_chunksize=self._fitting_rows(BATCH_ROWS)):
-                self._execute_many(statement, self.connection.codec.encode(spec, batch, self.connection.name))
-        return int(rows.num_rows)
-
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""
         deleted = 0
@@ -291,40 +278,6 @@ class TableRepository(SiftedTable):
                 met = set(self.connection.sqlalchemy.execute(sa.select(rows.c[NUMBER]).where(self.within)).scalars())
             found += [number in met for number in range(batch.num_rows)]
         return found
-
-    def compare_and_set(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
-        """Give one column of the rows with these keys new values, each only if it still holds that text; which took.
-
-        `held` is what `read` gave, of a column that travels as text. Nothing else of the rows is written: neither
-        other columns nor what `onupdate` would set.
-        """
-        storage = self.connection.codec.storage_table(self.spec)
-        encode = self.connection.codec.encode_column
-        new = encode(self.spec.column(column), values)
-        rows = keys.combine_chunks().to_batches()[0]
-        names = keys.column_names
-        encoded = zip(*(encode(self.spec.column(name), rows.column(name)) for name in names), strict=True)
-        cell = storage.c[column]
-        took = []
-        for key, old, value in zip(encoded, held, new, strict=True):
-            own = [storage.c[name] == part for name, part in zip(names, key, strict=True)]
-            unchanged = cell.is_(None) if old is None else sa.cast(cell, sa.Text) == old
-            statement = sa.update(storage).where(*own, unchanged).values(self._with_kept(storage, {column: value}))
-            with self.connection.translated():
-                took.append(self.connection.sqlalchemy.execute(statement).rowcount == 1)
-        return took
-
-    def _kept(self) -> Iterable[str]:
-        """The columns that the database itself changes with each update that says nothing of them."""
-        return ()
-
-    def _with_kept(self, storage: sa.Table, values: Mapping[str, Any]) -> dict[Any, Any]:
-        """What an update says, so that nothing else is changed by it."""
-        kept = [name for name in self._kept() if name not in values]
-        for name in kept:
-            if name not in storage.c:
-                storage.append_column(sa.Column(name, sa.types.NullType()))
-        return {**values, **{name: storage.c[name] for name in kept}}
 
     def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
         """Move the generators of key values past the highest value in the table."""
