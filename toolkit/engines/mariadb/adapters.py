@@ -54,7 +54,7 @@ class Bytes(MariaDBAdapter):
             raise ValueError("text")
         return pa.array(values, self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         listed: list[Any] = values.to_pylist()
         actual = self.actual
         if actual.size is not None and actual.name == "binary":
@@ -70,7 +70,7 @@ class Uuid(MariaDBAdapter):
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([None if value is None else _uuid_bytes(value) for value in values], self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         actual = self.actual
         listed: list[Any] = values.to_pylist()
         if actual.name in BYTES:
@@ -101,7 +101,7 @@ class Integer(MariaDBAdapter):
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([_whole(value) for value in values], self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         listed: list[Any] = values.to_pylist()
         return listed
 
@@ -123,7 +123,7 @@ class Bool(Integer):
             raise ValueError("neither 0 nor 1")
         return pa.array([None if each is None else bool(each) for each in whole], self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         return [None if value is None else int(value) for value in values.to_pylist()]
 
 
@@ -144,7 +144,7 @@ class Float(MariaDBAdapter):
             raise ValueError("a double that is no single")
         return narrow
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         listed: list[Any] = values.to_pylist()
         require(listed, _is_plain, self.problem)
         if self.type.carrier is Kind.FLOAT64 and self.actual.name == "float":
@@ -171,12 +171,14 @@ class Numeric(MariaDBAdapter):
         return super().is_read(actual) or (self.type.precision is None and actual.name in TEXTS)
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
-        texts = [value if value is None or isinstance(value, str) else f"{value:f}" for value in values]
+        texts = [
+            f"{value:f}" if isinstance(value, Decimal) else None if value is None else str(value) for value in values
+        ]
         if self.type.precision is None and self.actual.name == "decimal":
             texts = [None if text is None else decimal_text(text) for text in texts]
         return parse_decimals(self.type, pa.array(texts, pa.string()))
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         actual, listed = self.actual, values.to_pylist()
         if actual.name in TEXTS:
             return [None if value is None else str(value) for value in listed]
@@ -189,6 +191,10 @@ class Numeric(MariaDBAdapter):
         return numbers
 
 
+def _digits(value: Any) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
 class Array(MariaDBAdapter):
     """A JSON list."""
 
@@ -196,7 +202,7 @@ class Array(MariaDBAdapter):
         parse = self.form.parse_json
         return pa.array([None if text is None else parse(json.loads(text)) for text in values], self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         form = self.form.json_value
         return [None if value is None else json_encoded(form(value)) for value in values.to_pylist()]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,9 +10,8 @@ import sqlalchemy as sa
 
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
-from toolkit.engines.mariadb.types import LABELS, actual_type
+from toolkit.engines.mariadb.types import LABELS, actual_type, labels_of
 
-_LABEL = re.compile(r"'((?:[^']|'')*)'")
 _COLUMNS = """
 SELECT c.table_name AS place, c.column_name AS name, c.column_type AS type, c.is_nullable AS nullable,
        c.column_default AS standard, c.extra AS extra, c.is_generated AS computed
@@ -73,11 +71,6 @@ def _column(row: Any) -> ColumnFacts:
     has_value = row.nullable == "YES" or row.standard is not None or is_computed or is_numbered
     labels = labels_of(row.type) if actual_type(row.type).name in LABELS - {"set"} else None
     return ColumnFacts(row.type, is_computed=is_computed, cast=row.type, is_required=not has_value, labels=labels)
-
-
-def labels_of(type_: str) -> tuple[str, ...]:
-    """The labels of an enum or a set."""
-    return tuple(each.replace("''", "'") for each in _LABEL.findall(type_.partition("(")[2]))
 
 
 def _keys(found: Sequence[Any]) -> dict[str, frozenset[frozenset[str]]]:

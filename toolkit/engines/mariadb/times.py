@@ -52,7 +52,7 @@ class Timestamp(_Moment):
         naive = pa.array(values, pa.string()).cast(pa.timestamp("us"))
         return naive.view(pa.int64()).view(self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         self._require_whole(values.view(pa.int64()))
         return _timestamp_texts(values).to_pylist()  # type: ignore[no-any-return]
 
@@ -65,7 +65,7 @@ class Date(_Moment):
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array(values, pa.string()).cast(pa.date32())
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         _require_within(values.view(pa.int32()), _DATES, INFINITE_DATE)
         return values.cast(pa.string()).to_pylist()  # type: ignore[no-any-return]
 
@@ -81,7 +81,7 @@ class Time(_Moment):
             raise ValueError("no time of day")
         return pa.array(whole, pa.int64()).view(self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         whole = values.view(pa.int64())
         self._require_whole(whole)
         return [None if each is None else _time_text(each) for each in whole.to_pylist()]
@@ -98,7 +98,7 @@ class Interval(_Moment):
             return whole.view(self.type.arrow)
         return pa.array(values, pa.string()).cast(pa.timestamp("us")).view(pa.int64()).view(self.type.arrow)
 
-    def encode(self, values: pa.Array) -> list[Any]:
+    def bound(self, values: pa.Array) -> list[Any]:
         whole = values.view(pa.int64())
         self._require_whole(whole)
         if self.actual.name != "time":

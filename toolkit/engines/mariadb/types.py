@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 _TYPE = re.compile(r"(\w+)(?:\((\d+)(?:, ?(\d+))?\))?(?: (unsigned))?( zerofill)?", re.IGNORECASE)
+_LABEL = re.compile(r"'((?:[^']|'')*)'")
 _MICROSECONDS = 6
 
 TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
@@ -51,5 +52,13 @@ def actual_type(text: str) -> ActualType:
     size, scale = (None if part is None else int(part) for part in found.group(2, 3))
     name = found[1].lower()
     return ActualType(
-        {"numeric": "decimal", "integer": "int", "bool": "tinyint"}.get(name, name), size, scale, bool(found[4])
+        {"numeric": "decimal", "integer": "int", "bool": "tinyint", "json": "longtext"}.get(name, name),
+        size,
+        scale,
+        bool(found[4]),
     )
+
+
+def labels_of(type_: str) -> tuple[str, ...]:
+    """The labels of an enum or a set."""
+    return tuple(each.replace("''", "'") for each in _LABEL.findall(type_.partition("(")[2]))
