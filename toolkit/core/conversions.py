@@ -279,9 +279,7 @@ CONVERSIONS: dict[str, Conversion] = {
         ),
         Conversion("round", _ROUNDED, "integers and decimals of a fixed scale", _rounded, _lost_fraction),
         Conversion(EMPTY, None, "anything", _empty_as_null, _lost_emptiness),
-        Conversion(
-            ZERO_DATE, _TIMESTAMPS | {Kind.DATE}, "timestamps and dates", _zero_date_as_null, _lost_emptiness
-        ),
+        Conversion(ZERO_DATE, _TIMESTAMPS | {Kind.DATE}, "timestamps and dates", _zero_date_as_null, _lost_emptiness),
         Conversion("text", _TEXTS, "texts", _as_text),
         Conversion("json", {Kind.JSON}, "JSON documents", _as_json),
         Conversion("last-duplicate-key", {Kind.JSON}, "JSON documents", _with_last_keys, _lost_keys),

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from toolkit.core.progress import SILENT, Progress
+from toolkit.core.schema import Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.mariadb import catalogue
@@ -65,6 +66,20 @@ class MariaDBConnection(MariaDBSession):
         """All tables of the database that the address names."""
         with self.translated():
             return iter(list(catalogue.stored_tables(self.sqlalchemy)))
+
+    def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
+        """All of `stored_tables` by the server's own catalogue, in a few questions."""
+        from toolkit.engines.mariadb.schema import schema_of
+
+        with self.translated():
+            # Another database of the server's kind gets its tables by the server's own statements.
+            return schema_of(self, list(self.stored_tables()), tells_made=types is not TypesBy.STORAGE)
+
+    def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
+        """The server's own statements, which make these tables just as they are."""
+        quote = self.sqlalchemy.dialect.identifier_preparer.format_table
+        with self.translated():
+            return [self.run(f"SHOW CREATE TABLE {quote(table)}".replace("%%", "%"))[0][1] for table in tables]
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         with self.translated():

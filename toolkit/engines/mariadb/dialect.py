@@ -55,6 +55,11 @@ class TypeCompiler(ForeignTypes, MySQLTypeCompiler):  # type: ignore[misc]  # of
     own_dialects = ("mysql", "mariadb")
     has_arrays = False
 
+    def nearest(self, type_: Any) -> Any:
+        """The type itself, or what stands for it; an enum of PostgreSQL's is one."""
+        is_foreign = isinstance(type_, sqltypes.Enum) and not self.has(type_)
+        return sqltypes.Enum(*type_.enums) if is_foreign else super().nearest(type_)
+
     def _indexed(self, type_expression: Any, type_: Any) -> int | None:
         """How many characters a column may have that is in an index; None if it is in none."""
         column: Column[Any] | None = type_expression
@@ -194,6 +199,10 @@ class Dialect(MySQLDialect_pymysql):
     is_mariadb = True
     ddl_compiler = DDLCompiler
     type_compiler_cls = TypeCompiler
+
+    def has_type(self, *_: Any, **__: Any) -> bool:
+        """Nothing makes a type of PostgreSQL's, though this has enums, too: each column's is its own."""
+        return True
 
     def do_executemany(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
         """One statement for many rows; PyMySQL doubles a percent sign in a name behind the values."""

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.engines.contract import Configured, Connection, Engine, Templates
+from toolkit.engines.contract import Configured, Connection, Engine, SchemaFeatures, Templates
 from toolkit.engines.mariadb.urls import for_pymysql, server_of, unknown_arguments, with_arguments
 from toolkit.engines.urls import parsed_url
 from toolkit.errors import ConfigurationError, EngineOptionError, MissingDriverError
@@ -32,13 +32,7 @@ class MariaDB(Engine):
             import pymysql  # noqa: F401
         except ImportError as error:
             raise MissingDriverError("MariaDB", "pymysql", "mariadb") from error
-        url = for_pymysql(parsed_url(database.name, database.address))
-        if not url.database:
-            raise ConfigurationError(
-                f"The address of database {database.name!r} names no database on its server.",
-                f"Write it like {self.name}://user@host/name.",
-            )
-        return url
+        return for_pymysql(parsed_url(database.name, database.address))
 
     def place(self, database: Configured) -> str:
         """The server and the database's name there."""
@@ -80,6 +74,13 @@ class MariaDB(Engine):
             "and one that fails would leave a half of it.",
             "Run them with Alembic itself, or leave out the migrations (--tables-from models).",
         )
+
+    @property
+    def features(self) -> SchemaFeatures:
+        """What of another engine's schema it can have."""
+        from toolkit.engines.mariadb.features import FEATURES
+
+        return FEATURES
 
     def address_for_tests(self, database: Configured, server: str | None, directory: Path) -> str:
         """Refuse: there is no server but the application's own.

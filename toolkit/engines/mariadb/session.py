@@ -21,7 +21,7 @@ from toolkit.engines.mariadb.dialect import CHARSET, COLLATION
 from toolkit.engines.mariadb.duplicates import on_duplicate
 from toolkit.engines.mariadb.errors import known_error, message_of
 from toolkit.engines.portable.connection import DatabaseConnection
-from toolkit.errors import DatabaseUnavailableError, ToolkitError
+from toolkit.errors import ConfigurationError, DatabaseUnavailableError, ToolkitError
 
 # What the canonical forms rest on, whatever the server, the user or the database have set: nothing is cut to size or
 # made a zero date, and 0 in a column that numbers itself is 0. Texts without a column are compared by their bytes.
@@ -33,6 +33,7 @@ _MODES = (
     "NO_AUTO_VALUE_ON_ZERO",
     "NO_ENGINE_SUBSTITUTION",
 )
+_STANDARD = ("ANSI_QUOTES", "PIPES_AS_CONCAT", "NO_BACKSLASH_ESCAPES")
 _SETTINGS: Mapping[str, str] = {
     "sql_mode": f"'{','.join(_MODES)}'",
     "time_zone": "'+00:00'",
@@ -114,6 +115,11 @@ class MariaDBSession(DatabaseConnection):
         return max(1, round(self.database.lock_seconds))
 
     def _settle(self) -> None:
+        if not self.database.url.database:
+            raise ConfigurationError(
+                f"The address of database {self.name!r} names no database on its server.",
+                "Write it like mariadb://user@host/name.",
+            )
         # Before SQLAlchemy begins a transaction of its own making, it has asked the server what it is.
         self.run(f"SET NAMES {CHARSET} COLLATE {COLLATION}")
         self.run(f"SET SESSION {', '.join(f'{name} = {value}' for name, value in _SETTINGS.items())}")
@@ -133,12 +139,25 @@ class MariaDBSession(DatabaseConnection):
         """Do this first. What makes a table commits by itself: those that were made are dropped if nothing follows."""
         before = self._tables()
         try:
-            make()
+            with self._standard_sql():
+                make()
         finally:
             self._made = self._tables() - before
         self.forget()
         with self.translated():
             self._begin()
+
+    @contextmanager
+    def _standard_sql(self) -> Iterator[None]:
+        """Let texts of schemas be understood that are in the standard's quotes, and texts in them hold a backslash."""
+        dialect: Any = self.sqlalchemy.dialect
+        self.run(f"SET SESSION sql_mode = '{','.join((*_MODES, *_STANDARD))}'")
+        escapes, dialect._backslash_escapes = dialect._backslash_escapes, False  # noqa: SLF001 - its own setting
+        try:
+            yield
+        finally:
+            dialect._backslash_escapes = escapes  # noqa: SLF001
+            self.run(f"SET SESSION sql_mode = '{','.join(_MODES)}'")
 
     def _tables(self) -> frozenset[str]:
         with self.translated():
