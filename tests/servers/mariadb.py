@@ -86,7 +86,7 @@ def database(server: str) -> Iterator[str]:
     try:
         yield server + name
     finally:
-        run(server, f"DROP DATABASE {name}")
+        run(server, "SET foreign_key_checks = 0", f"DROP DATABASE {name}")
 
 
 def run(url: str, *statements: str) -> list[tuple[Any, ...]]:

@@ -7,18 +7,20 @@ engine is taken for a second one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Column, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler, MySQLTypeCompiler
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
+from sqlalchemy.sql.elements import UnaryExpression
 
 from toolkit.core.types import INTEGER_KINDS, Kind, logical_type
 from toolkit.engines.portable.foreign_types import ForeignTypes
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, Table
+    from sqlalchemy import Table
     from sqlalchemy.schema import CreateIndex
 
 CHARSET = "utf8mb4"
@@ -36,13 +38,29 @@ _LONGEST_VARCHAR = 16_000
 _MICROSECONDS = 6
 
 
-def indexed_together(table: Table) -> Iterator[frozenset[str]]:
-    """The columns that are in one index, of each that the table will have."""
-    yield frozenset(table.primary_key.columns.keys())
+def unique_together(table: Table) -> Iterator[list[Column[Any]]]:
+    """The columns of each key and unique index that the table will have, and of what points at others."""
+    yield list(table.primary_key.columns)
     for constraint in table.constraints:
-        yield frozenset(getattr(constraint, "columns", ()) and constraint.columns.keys())  # type: ignore[attr-defined]
+        if isinstance(constraint, UniqueConstraint | ForeignKeyConstraint):
+            yield list(constraint.columns)
     for index in table.indexes:
-        yield frozenset(getattr(each, "name", "") for each in index.expressions)
+        if is_enforced(index):
+            yield [each for each in index.expressions if isinstance(each, Column)]
+
+
+def room_of(column: Column[Any], together: Sequence[Column[Any]]) -> int:
+    """How many characters of a column of any length there is room for in an index of these columns."""
+    room, several = _INDEX_BYTES, 0
+    for each in together:
+        length = getattr(each.type, "length", None)
+        if not _is_long(each.type):
+            room -= _OTHER_PART
+        elif length is None or each is column:
+            several += 1
+        else:
+            room -= length * _CHARACTER
+    return max(1, room // _CHARACTER // max(1, several))
 
 
 def _is_own(type_: Any) -> bool:
@@ -60,22 +78,14 @@ class TypeCompiler(ForeignTypes, MySQLTypeCompiler):  # type: ignore[misc]  # of
         is_foreign = isinstance(type_, sqltypes.Enum) and not self.has(type_)
         return sqltypes.Enum(*type_.enums) if is_foreign else super().nearest(type_)
 
-    def _indexed(self, type_expression: Any, type_: Any) -> int | None:
-        """How many characters a column may have that is in an index; None if it is in none."""
-        column: Column[Any] | None = type_expression
+    def _indexed(self, column: Column[Any] | None) -> int | None:
+        """How many characters a column may have that is in a key or is unique; None if it is neither."""
         if column is None or getattr(column, "table", None) is None:
             return None
-        found = [names for names in indexed_together(column.table) if column.name in names]
-        if not found and not column.foreign_keys:
-            return None
-        room = [_INDEX_BYTES // _CHARACTER]
-        for names in found:
-            texts = sum(_is_long(column.table.c[name].type) for name in names if name in column.table.c)
-            room.append((_INDEX_BYTES - _OTHER_PART * (len(names) - texts)) // _CHARACTER // max(1, texts))
-        return min(room)
+        return longest(column)
 
     def _text(self, type_: Any, type_expression: Any) -> str:
-        length = getattr(type_, "length", None) or self._indexed(type_expression, type_)
+        length = getattr(type_, "length", None) or self._indexed(type_expression)
         collation = getattr(type_, "collation", None)
         made = "LONGTEXT" if length is None or length > _LONGEST_VARCHAR else f"VARCHAR({length})"
         return f"{made} COLLATE {collation}" if collation else made
@@ -108,7 +118,7 @@ class TypeCompiler(ForeignTypes, MySQLTypeCompiler):  # type: ignore[misc]  # of
         """Bytes of any number; in an index as many as that has room for."""
         if _is_own(type_):
             return super().visit_BLOB(type_, **kw)
-        indexed = self._indexed(kw.get("type_expression"), type_)
+        indexed = self._indexed(kw.get("type_expression"))
         return "LONGBLOB" if indexed is None else f"VARBINARY({type_.length or indexed})"
 
     def visit_DATETIME(self, type_: Any, **kw: Any) -> str:  # noqa: N802
@@ -152,6 +162,8 @@ class TypeCompiler(ForeignTypes, MySQLTypeCompiler):  # type: ignore[misc]  # of
 def _is_long(type_: Any) -> bool:
     """Whether values of a type are long in an index."""
     kind = logical_type(type_)
+    if isinstance(type_, sqltypes.Enum):
+        return False
     return kind.is_text or kind.is_document or kind.carrier is Kind.BYTES
 
 
@@ -172,6 +184,10 @@ class DDLCompiler(MySQLDDLCompiler):
         is_exact = is_moment and not _is_own(column.type) and kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
         return f"current_timestamp({_MICROSECONDS})" if is_exact else found
 
+    def define_constraint_deferrability(self, constraint: Any) -> str:
+        """Nothing: each row is checked as it is written."""
+        return ""
+
     def post_create_table(self, table: Table) -> str:
         """What the table is made of, where the model does not say it."""
         given = {key.partition("_")[2].upper() for key in table.kwargs if key.startswith(f"{self.dialect.name}_")}
@@ -181,9 +197,40 @@ class DDLCompiler(MySQLDDLCompiler):
         return " ".join(filter(None, (super().post_create_table(table), *more)))
 
     def visit_create_index(self, create: CreateIndex, **kw: Any) -> str:  # type: ignore[override]
-        """An index; one with a condition is of all rows, and so cannot be unique."""
-        made: str = super().visit_create_index(create, **kw)
-        return made if is_enforced(create.element) else made.replace("CREATE UNIQUE INDEX", "CREATE INDEX", 1)
+        """An index; one with a condition is of all rows, and so cannot be unique. Of long texts, their beginnings."""
+        index, long = create.element, beginnings(create.element)
+        if is_enforced(index) or not long:
+            made: str = super().visit_create_index(create, **kw)
+            return made if is_enforced(index) else made.replace("CREATE UNIQUE INDEX", "CREATE INDEX", 1)
+        parts = ", ".join(self._part(each, long) for each in index.expressions)
+        assert index.table is not None
+        name, table = self._prepared_index_name(index), self.preparer.format_table(index.table)
+        return f"CREATE INDEX {name} ON {table} ({parts})"
+
+    def _part(self, part: Any, long: Mapping[str, int]) -> str:
+        column = part.element if isinstance(part, UnaryExpression) else part
+        text: str = self.sql_compiler.process(part, include_table=False, literal_binds=True)
+        name = getattr(column, "name", "")
+        if name not in long:
+            return text
+        quoted = self.preparer.quote(name)
+        return text.replace(quoted, f"{quoted}({long[name]})", 1)
+
+
+def beginnings(index: Any) -> dict[str, int]:
+    """By name, the columns of an index that are too long for it, and how many characters there is room for."""
+    columns = [part.element if isinstance(part, UnaryExpression) else part for part in index.expressions]
+    found = [each for each in columns if isinstance(each, Column) and _is_long(each.type)]
+    rest = _INDEX_BYTES - _OTHER_PART * (len(columns) - len(found))
+    room = max(1, rest // _CHARACTER // max(1, len(found)))
+    return {each.name: room for each in found if (longest(each) or room + 1) > room}
+
+
+def longest(column: Column[Any]) -> int | None:
+    """How many characters a column has at most; None if there may be any number."""
+    declared: int | None = getattr(column.type, "length", None)
+    together = [each for each in unique_together(column.table) if column in each]
+    return declared or min((room_of(column, each) for each in together), default=None)
 
 
 def is_enforced(index: Any) -> bool:

@@ -16,5 +16,6 @@ FEATURES = SchemaFeatures(
     computed_when=frozenset({"stored", "virtual"}),
     never_numbers_null=True,
     unindexed=frozenset({*JSON_KINDS, Kind.ARRAY, Kind.NESTED}),
+    indexes_expressions=False,
     orders_nulls=False,
 )
