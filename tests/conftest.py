@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from tests.servers import azurite, swift, unreliable
+from tests.servers import azurite, mariadb, swift, unreliable
 from tests.servers.azurite import AzureServer
 from tests.servers.swift import S3Server
 from tests.servers.unreliable import UnreliableProxy
@@ -178,6 +178,21 @@ def s3_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFact
     own = tmp_path_factory.getbasetemp()
     with swift.shared((own.parent if hasattr(pytestconfig, "workerinput") else own) / "swift") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real MariaDB server, one for all processes of the run."""
+    own = tmp_path_factory.getbasetemp()
+    with mariadb.shared((own.parent if hasattr(pytestconfig, "workerinput") else own) / "mariadb") as url:
+        yield url
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: str) -> Iterator[str]:
+    """The URL of a new, empty MariaDB database."""
+    with mariadb.database(mariadb_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,9 @@ class Cluster:
                 self.workers[place] = self._started("dask_worker", *self._worker)
         import distributed
 
-        with distributed.Client(self.address, timeout=_SECONDS, set_as_default=False) as client:
+        with distributed.Client(  # type: ignore[no-untyped-call]
+            self.address, timeout=_SECONDS, set_as_default=False
+        ) as client:
             client.wait_for_workers(2, timeout=_SECONDS)
 
     def know(self, databases: Mapping[str, Database]) -> None:
