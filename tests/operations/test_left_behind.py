@@ -270,6 +270,6 @@ def test_values_of_duckdb_whose_text_does_not_tell_their_type_are_refused(
     other = replace(bare.database("duckdb"), name="other", address=f"duckdb:///{tmp_path}/other.duckdb")
     bare = replace(bare, databases={**bare.databases, "other": other})
     for target in ("other", "sqlite"):
-        with pytest.raises(UnrepresentableValueError, match=r"t id=2.* whose text does not tell of which type it is"):
+        with pytest.raises(UnrepresentableValueError, match=r"t id=2.* whose text does not say of which type it is"):
             sync(bare, "duckdb", target)
     assert sync(bare, "duckdb", "other", exclude_columns=["t.v"]).verified

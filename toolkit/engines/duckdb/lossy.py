@@ -54,7 +54,7 @@ def told_of(actual: str, table: str, column: str) -> tuple[str, str]:
     """What values are that a type of many types has, and what to do; nothing of other types."""
     if "VARIANT" not in actual:
         return "", ""
-    reason = f"of type {actual}, whose text does not tell of which type it is"
+    reason = f"of type {actual}, whose text does not say of which type it is"
     advice = (
         "Make documents of them there (ALTER TABLE … ALTER … TYPE JSON USING to_json(…)), or leave the column "
         f"out: --exclude-column {table}.{column}."

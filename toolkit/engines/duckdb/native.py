@@ -23,7 +23,7 @@ from toolkit.engines.portable.literals import each, replaced_text
 from toolkit.engines.portable.lossy import ANY_VALUE
 
 _PARTS = pa.struct({"text": pa.string(), "months": pa.int64(), "days": pa.int64(), "microseconds": pa.int64()})
-# Types whose text tells the value; of any other it is tried. That of a VARIANT does not tell of which type it is.
+# Types whose text tells the value; of any other it is tried. That of a VARIANT does not say of which type it is.
 _WRITTEN_OUT = frozenset(
     {
         *("BIT", "BIGNUM", "HUGEINT", "UHUGEINT", "UBIGINT", "ENUM", "TIME_NS"),

@@ -7,7 +7,6 @@ a timestamp's time and a time's offset are dropped.
 from __future__ import annotations
 
 from toolkit.core.types import Kind, LogicalType
-from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.lossy import (
     ANY_VALUE,
     BITS,
@@ -197,15 +196,3 @@ def json(actual: str, value: str, version: int) -> str | None:
         # An older server says of no text whether it is JSON, but refuses to cast what is not.
         return f"NOT ({value} IS JSON)" if version >= KNOWS_JSON else f"{value}::jsonb IS NULL"
     return None if actual in ("json", "jsonb") else ANY_VALUE
-
-
-def large_objects(table: str, column: str, value: str, beside: LossyCast | None) -> LossyCast:
-    """The values that are numbers of large objects, whose bytes no column has: Hibernate's @Lob makes such columns."""
-    is_number = f"{value} IN (SELECT oid FROM pg_largeobject_metadata)"
-    return LossyCast(
-        "oid",
-        f"{beside.condition} OR {is_number}" if beside else is_number,
-        "the number of a large object, whose bytes would stay behind",
-        f"Put the bytes into a column of their own (ADD COLUMN … bytea, then UPDATE … SET … = lo_get({value})), or "
-        f"leave the column out: --exclude-column {table}.{column}.",
-    )

@@ -28,7 +28,7 @@ from toolkit.engines.postgresql.conflicts import find_collation_duplicates, fold
 from toolkit.engines.postgresql.copy import RowCopy
 from toolkit.engines.postgresql.indexes import indexes_last
 from toolkit.engines.postgresql.json import LONG, UNUSUAL, refused_documents
-from toolkit.engines.postgresql.lossy import large_objects
+from toolkit.engines.postgresql.lossy_casts import lossy_casts
 from toolkit.engines.postgresql.parts import cut
 from toolkit.engines.postgresql.sequences import next_numbers, statements_to_advance
 from toolkit.engines.postgresql.sql import (
@@ -243,15 +243,7 @@ class PostgresRepository(TableRepository):
     def lossy_casts(self) -> dict[str, LossyCast]:
         """By column, those whose type in the database has values that reading them as the model's would change."""
         actual = {name: column.type for name, column in self._columns().items()}
-        version = self.connection.raw.info.server_version
-        conditions = {
-            c.name: CODEC.adapter(c).lossy(actual[c.name], quoted(c.name), version)
-            for c in self.spec.columns
-            if c.name in actual
-        }
-        found = {name: LossyCast(actual[name], sql) for name, sql in conditions.items() if sql is not None}
-        numbers = (name for name in conditions if actual[name] in ("oid", "lo"))
-        return found | {name: large_objects(self.spec.name, name, quoted(name), found.get(name)) for name in numbers}
+        return lossy_casts(self.spec, actual, self.connection.raw.info.server_version)
 
     def _converted(self, column: ColumnSpec, values: pa.Array) -> None:
         """Have values made into what is sent."""
