@@ -32,8 +32,10 @@ ALLOWED = {
     "locks": {"ownership"},
     "engines": {"compute", "core", "locks", "ownership", "errors", "shown_text"},
     "stores": {"compute", "core", "config", "locks", "errors", "shown_text"},
+    "executors": {"errors"},
     "operations": {
         "engines",
+        "executors",
         "stores",
         "compute",
         "core",
@@ -166,7 +168,7 @@ ENGINE_ROOMS = {
     "database": {"contract", "registry", "urls"},
     "__init__": {"contract", "database"},
     "portable": GROUND,
-    **{name: GROUND | {"portable", "registry", "database"} for name in ("sqlite", "postgresql", "duckdb")},
+    **{name: GROUND | {"portable", "registry", "database"} for name in ("sqlite", "postgresql", "duckdb", "mariadb")},
     # A lake has no SQL of its own: what reads its files is another engine.
     "delta": GROUND | {"portable", "duckdb"},
 }
@@ -223,13 +225,17 @@ def test_the_command_line_prints_only_through_its_gate() -> None:
     assert wrong == []
 
 
+_STARTING = ("engines/postgresql/embedded.py", "engines/sqlite/copy.py", "executors/local.py")
+
+
 def test_nothing_starts_a_process_whose_arguments_and_environment_others_could_see() -> None:
     # The embedded PostgreSQL's programs are given neither (tests/test_embedded.py looks), what copies a SQLite file the
-    # names of files alone; elsewhere, a class of errors is all that is taken from here.
+    # names of files alone, and a worker of this machine the number of a socket by which it hears the rest; elsewhere, a
+    # class of errors is all that is taken from here.
     starting = {"subprocess", "multiprocessing", "pty"}
     calls = ("os.system", "os.popen", "os.exec", "os.spawn", "os.posix_")
     for path in modules():
-        if path in (PACKAGE / "engines" / name for name in ("postgresql/embedded.py", "sqlite/copy.py")):
+        if path.relative_to(PACKAGE).as_posix() in _STARTING:
             continue
         for node in nodes(path):
             if isinstance(node, ast.Import):
@@ -241,7 +247,7 @@ def test_nothing_starts_a_process_whose_arguments_and_environment_others_could_s
 
 
 def test_core_knows_no_driver_and_no_command_line() -> None:
-    forbidden = {"psycopg", "sqlite3", "duckdb", "adbc_driver_postgresql", "adbc_driver_sqlite", "obstore"}
+    forbidden = {"psycopg", "sqlite3", "duckdb", "pymysql", "adbc_driver_postgresql", "adbc_driver_sqlite", "obstore"}
     forbidden |= {"click", "rich", "alembic", "tempfile"}
     for path in (PACKAGE / "core").rglob("*.py"):
         for node in nodes(path):
@@ -265,7 +271,18 @@ def test_help_loads_no_heavy_library(code: str) -> None:
     check = f"import sys, json; {code}; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in json.loads(result.stderr)}
-    heavy = {"sqlalchemy", "pyarrow", "duckdb", "psycopg", "alembic", "numpy", "advanced_alchemy", "rich", "sqlglot"}
+    heavy = {
+        "sqlalchemy",
+        "pyarrow",
+        "duckdb",
+        "psycopg",
+        "pymysql",
+        "alembic",
+        "numpy",
+        "advanced_alchemy",
+        "rich",
+        "sqlglot",
+    }
     assert not loaded & heavy
 
 

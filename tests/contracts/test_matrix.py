@@ -25,6 +25,9 @@ from toolkit.operations.transfer.planning import plan_table
 
 ENGINES = ("sqlite", "postgres", "duckdb", "lake")
 PAIRS = list(itertools.product(ENGINES, ENGINES))
+# What goes from one engine to another is in the canonical form: the matrix shows that for every value and every pair.
+# What does not depend on the pair is shown with each engine as the source once and as the target once.
+RING = [("sqlite", "postgres"), ("postgres", "duckdb"), ("duckdb", "sqlite")]
 
 
 @pytest.fixture(name="config")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toolkit.engines.contract.configured import Configured
     from toolkit.engines.contract.connection import Connection
     from toolkit.engines.contract.features import SchemaFeatures
+    from toolkit.engines.contract.loads import FillsParts
 
 
 class Engine(ABC):
@@ -108,6 +109,10 @@ class Engine(ABC):
     @abstractmethod
     def connection(self, database: Configured, *, write: bool) -> Connection:
         """One transaction on a database, for use in a `with` block."""
+
+    def filling(self, database: Configured) -> FillsParts:
+        """A connection that fills parts, of an engine whose connections are `LoadsInParts`."""
+        raise NotImplementedError
 
     # -- migrations ------------------------------------------------------------------------------------------------
 
