@@ -18,6 +18,8 @@ from deltalake import DeltaTable
 
 from tests.contracts import schema
 from tests.operations import databases, example, shop
+from tests.servers import unreliable
+from tests.servers.swift import S3Server
 from toolkit.config import Config, Database
 from toolkit.core.digest import digest_batches
 from toolkit.core.progress import Silent
@@ -29,6 +31,7 @@ from toolkit.engines.delta.tables import LakeTable
 from toolkit.errors import (
     ConfigurationError,
     ContentionError,
+    DatabaseUnavailableError,
     StatementError,
     ToolkitError,
     UniqueConflictError,
@@ -349,3 +352,31 @@ def test_files_are_read_by_others(tmp_path: Path) -> None:
     assert sums[0] == sum(filter(None, sent.column("int16").to_pylist()))
     assert sums[1] == len(sent.column("interval").drop_null())
     assert sums[2] == max(filter(None, sent.column("decimal").to_pylist()))
+
+
+def test_a_lake_in_an_object_store_and_its_refusal_where_two_would_lose_commits(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3_server.create_bucket("lakes")
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    found = Database("lake", "delta+s3://lakes/a/prefix")
+    # Swift itself lets in all that make an object before the first of them has written.
+    with pytest.raises(DatabaseUnavailableError, match="lets several writers make one object"):
+        databases.create(found, NUMBERS)
+    with unreliable.elsewhere(s3_server.endpoint) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT", endpoint)
+        databases.create(found, NUMBERS)
+        with connect(found, write=True) as connection, connect(found, write=True) as second:
+            for each, sign in ((connection, "n"), (second, "x")):
+                each.repository(SPEC).upsert_many([rows(0, 5_000, sign)])
+            connection.commit()
+            with pytest.raises(ContentionError):
+                second.commit()
+        with connect(found) as connection:
+            assert connection.repository(SPEC).digest() == digest_batches(SPEC, [rows(0, 5_000)])
+            assert len(list(connection.repository(SPEC).row_digests())) == 1
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret")
+        with pytest.raises(DatabaseUnavailableError) as told, connect(found):
+            pass
+        assert "wrong-secret" not in str(told.value)

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from toolkit.engines.delta.storage import Files
 
-# A file is ended behind the row group that takes it beyond this: an upsert writes whole files again.
+# A file is ended behind the row group that takes it to one of these: an upsert writes whole files again.
 FILE_BYTES = 16 << 20
 ROW_GROUP = 122_880
+FILE_ROWS = 2 * ROW_GROUP
 # Longer texts are no statistics.
 _LONGEST = 64
 
@@ -78,7 +79,7 @@ class FileWriter:
             current = current or _OneFile(self._schema)
             current.add(waiting)
             waiting = []
-            if current.size >= FILE_BYTES:
+            if current.size >= FILE_BYTES or current.rows >= FILE_ROWS:
                 self._put(current)
                 current = None
         if waiting:
@@ -101,7 +102,7 @@ class _OneFile:
     def __init__(self, schema: pa.Schema) -> None:
         self._stream, self._schema = pa.BufferOutputStream(), schema
         self._writer = pq.ParquetWriter(self._stream, schema, compression="zstd", compression_level=1)
-        self._rows = 0
+        self.rows = 0
         self._known = {each.name: _Range() for each in schema if _is_simple(each.type)}
         self._nulls = {each.name: 0 for each in schema if not pa.types.is_nested(each.type)}
 
@@ -115,7 +116,7 @@ class _OneFile:
         table = pa.Table.from_batches(batches)
         table = pa.table([c.cast(f.type) for c, f in zip(table.columns, self._schema, strict=True)], self._schema)
         self._writer.write_table(table, row_group_size=ROW_GROUP)
-        self._rows += table.num_rows
+        self.rows += table.num_rows
         for name in self._nulls:
             self._nulls[name] += table.column(name).null_count
         for name, known in self._known.items():
@@ -132,7 +133,7 @@ class _OneFile:
         return DataFile(
             path,
             size,
-            self._rows,
+            self.rows,
             {name: each.lowest for name, each in known.items()},
             {name: each.highest for name, each in known.items()},
             self._nulls,

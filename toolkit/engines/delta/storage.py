@@ -94,7 +94,7 @@ class StoredFiles:
         from obstore.exceptions import BaseError
 
         try:
-            put(self._store, path, memoryview(content))
+            put(self._store, path, memoryview(content).cast("B"))
         except BaseError as error:
             raise OSError(str(error)) from error
 
