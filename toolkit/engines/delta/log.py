@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -132,8 +133,8 @@ def create(place: Place, name: str, commit: Commit) -> None:
         raise place.unreachable(error) from error
 
 
-def append(place: Place, name: str, base: Snapshot, commit: Commit) -> int:
-    """Commit on top of a version, and on that alone; the version that it became.
+def append(place: Place, name: str, base: Snapshot, commit: Commit) -> None:
+    """Commit on top of a version, and on that alone.
 
     Raises:
         ContentionError: somebody else has committed since.
@@ -143,7 +144,7 @@ def append(place: Place, name: str, base: Snapshot, commit: Commit) -> int:
     from deltalake.exceptions import CommitFailedError, DeltaError
     from deltalake.transaction import RemoveAction
 
-    number = base.transaction + 1
+    number, mark = base.transaction + 1, uuid.uuid4().hex
     try:
         # As of the version that was read: what was committed since is a conflict.
         table = DeltaTable(place.table(name), version=base.version, **storage(place))
@@ -155,22 +156,45 @@ def append(place: Place, name: str, base: Snapshot, commit: Commit) -> int:
             [*map(_added, commit.added), *removed],
             "append",
             Schema.from_arrow(commit.schema),
-            commit_properties=_properties(commit, number),
+            commit_properties=_properties(commit, number, mark),
         )
-        return int(table.version()) if table.version() > base.version else base.version + 1
-    except CommitFailedError as error:
-        raise _second(place, name) from error
     except (DeltaError, OSError) as error:
-        if isinstance(error, DeltaError) and "conflict" in str(error).lower():
+        # An answer may have got lost, and the library's second attempt is refused then by its own first.
+        if _is_there(place, name, base.version + 1, mark):
+            return
+        if isinstance(error, CommitFailedError) or "conflict" in str(error).lower():
             raise _second(place, name) from error
         raise place.unreachable(error) from error
 
 
-def _properties(commit: Commit, number: int) -> Any:
+def _is_there(place: Place, name: str, version: int, mark: str) -> bool:
+    """Whether the version is the commit of this mark.
+
+    Raises:
+        DatabaseUnavailableError: that cannot be told.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        table = DeltaTable(place.table(name), **storage(place))
+        if table.version() < version:
+            return False
+        found = next((each for each in table.history() if each.get("version") == version), {})
+    except (DeltaError, OSError) as error:
+        raise DatabaseUnavailableError(
+            place.database,
+            f"whether the commit of version {version} of the table {name} was done is not known: the store is silent",
+            "Run again when it answers: what is there is compared then.",
+        ) from error
+    return bool(json.loads(found.get(APPLICATION) or "{}").get("mark") == mark)
+
+
+def _properties(commit: Commit, number: int, mark: str) -> Any:
     from deltalake.transaction import CommitProperties, Transaction
 
     return CommitProperties(
-        custom_metadata={APPLICATION: json.dumps(dict(commit.receipt))},
+        custom_metadata={APPLICATION: json.dumps({**commit.receipt, "mark": mark})},
         # Another commit in between is no matter to resolve: what was verified is this one on top of that version.
         max_commit_retries=0,
         app_transactions=[Transaction(APPLICATION, number, now())],
@@ -190,8 +214,3 @@ def _second(place: Place, name: str) -> ContentionError:
         "it is there",
         "Run again: it is compared with what is there now.",
     )
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether a commit may have been done, though it failed."""
-    return isinstance(error, DatabaseUnavailableError) and not isinstance(error, ContentionError)
