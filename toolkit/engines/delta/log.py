@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ APPLICATION = "toolkit"
 """Whose transactions are counted in the log: a number is given out once."""
 DEFINITION, KEY, UNIQUE = "toolkit.definition", "toolkit.key", "toolkit.unique"
 """The table's properties that keep what Delta has no place for."""
+# So many commits are looked through: some, as of who removes old files, change no row.
+_COMMITS = 5
 # What a reader of files must not pass over: of these, the rows are what the files hold.
 _UNDERSTOOD = frozenset({"timestampNtz"})
 
@@ -34,7 +37,7 @@ class Snapshot:
     files: tuple[DataFile, ...]
     properties: Mapping[str, str]
     receipt: Mapping[str, Any] = field(default_factory=dict)
-    """What the commit of this very version says of its rows; nothing if somebody else made it."""
+    """What a commit says of the rows of just these files; nothing if somebody else has changed them since."""
     hindrance: str | None = None
     """Why its rows cannot be read here."""
 
@@ -46,6 +49,8 @@ class Commit:
     schema: pa.Schema
     added: Sequence[DataFile]
     removed: Sequence[DataFile]
+    files: Sequence[DataFile]
+    """All files of the table behind it."""
     receipt: Mapping[str, Any]
     properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -85,17 +90,30 @@ def _snapshot(table: Any) -> Snapshot:
     elif metadata.partition_columns:
         hindrance = "it is partitioned"
     actions = pa.table(table.get_add_actions(flatten=False)).to_pylist()
-    last: Mapping[str, Any] = next(iter(table.history(1)), {})
-    told = last.get(APPLICATION) if last.get("version") == table.version() else None
+    files = tuple(map(_file, actions))
     return Snapshot(
         table.version(),
         table.transaction_version(APPLICATION) or 0,
         pa.schema(table.schema().to_arrow()),
-        tuple(map(_file, actions)),
+        files,
         dict(metadata.configuration),
-        json.loads(told) if isinstance(told, str) else {},
+        _receipt(table, files),
         hindrance,
     )
+
+
+def _receipt(table: Any, files: Sequence[DataFile]) -> Mapping[str, Any]:
+    """What the last commit of this toolkit tells, if the table has the same files still: files never change."""
+    for each in table.history(_COMMITS):
+        if isinstance(told := each.get(APPLICATION), str):
+            found: Mapping[str, Any] = json.loads(told)
+            return found if found.get("files") == _named(files) else {}
+    return {}
+
+
+def _named(files: Sequence[DataFile]) -> str:
+    """What tells the files of a version from those of others: their names are given once."""
+    return hashlib.sha256("\0".join(sorted(each.path for each in files)).encode()).hexdigest()
 
 
 def _file(action: Mapping[str, Any]) -> DataFile:
@@ -194,7 +212,7 @@ def _properties(commit: Commit, number: int, mark: str) -> Any:
     from deltalake.transaction import CommitProperties, Transaction
 
     return CommitProperties(
-        custom_metadata={APPLICATION: json.dumps({**commit.receipt, "mark": mark})},
+        custom_metadata={APPLICATION: json.dumps({**commit.receipt, "files": _named(commit.files), "mark": mark})},
         # Another commit in between is no matter to resolve: what was verified is this one on top of that version.
         max_commit_retries=0,
         app_transactions=[Transaction(APPLICATION, number, now())],

@@ -208,6 +208,7 @@ class LakeSession:
             table.schema,
             [each for each in table.files if each.path not in before],
             [each for each in base.files if each.path not in after] if base else [],
+            table.files,
             self._receipt(table),
             {} if base else self._properties(table.name),
         )
