@@ -26,6 +26,8 @@ from toolkit.core.progress import Silent
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.engines.contract import RewritesFiles
+from toolkit.engines.delta import files as files_module
+from toolkit.engines.delta import log
 from toolkit.engines.delta.connection import LakeConnection
 from toolkit.engines.delta.tables import LakeTable
 from toolkit.errors import (
@@ -45,6 +47,7 @@ from toolkit.operations.migrations.migrate import upgrade
 from toolkit.operations.status import status
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.vacuum import vacuum
 
 
 class Noted(Silent):
@@ -297,6 +300,10 @@ def test_rows_of_another_writer_are_read_and_no_digest_is_told_of_them(lake: Dat
     with connect(lake) as connection:
         assert connection.repository(SPEC).count() == 10_003
         assert connection.repository(SPEC).digest() == digest_batches(SPEC, [rows(0, 10_000), more])
+    DeltaTable(path).update(updates={"name": "'theirs'"}, predicate="id = 10001")
+    with connect(lake) as connection:
+        own = connection.repository(SPEC)
+        assert own.digest() == digest_batches(SPEC, own.read()) != digest_batches(SPEC, [rows(0, 10_000), more])
     write_deltalake(Path(lake.place) / "theirs", pa.table({"a": [1, None], "b": ["x", "y"], "c": [[1.5], None]}))
     with connect(lake) as connection:
         (table,) = (t for t in connection.schema().metadata.tables.values() if t.name == "theirs")
@@ -385,3 +392,27 @@ def test_a_lake_in_an_object_store_and_its_refusal_where_two_would_lose_commits(
         with pytest.raises(DatabaseUnavailableError) as told, connect(found):
             pass
         assert "wrong-secret" not in str(told.value)
+
+
+def test_files_of_earlier_versions_are_removed_after_a_week_and_not_before(
+    lake: Database, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = replace(config, databases={**config.databases, "lake": lake})
+    monkeypatch.setattr(log, "now", lambda: files_module.now() - 8 * 24 * 3_600_000)
+    with connect(lake, write=True) as connection:
+        connection.repository(SPEC).upsert_many([rows(0, 5, "x")])
+        connection.commit()
+    monkeypatch.undo()
+    with pytest.raises(ConfigurationError, match="Files of the last 168 hours are kept"):
+        vacuum(named, "lake", keep_hours=1)
+    with pytest.raises(ConfigurationError, match="keeps none of earlier versions"):
+        vacuum(named, "sqlite")
+    # Removed by the first upsert of the fixture just now, and by this one a week ago and more.
+    there = stored(lake)
+    would = {each.table: each.files for each in vacuum(named, "lake", dry_run=True).tables}
+    assert (would["number"], stored(lake)) == (1, there)
+    assert {each.table: each.files for each in vacuum(named, "lake").tables} == would
+    assert len(stored(lake)) == len(there) - 1
+    base = seen(lake, "number").base
+    assert base is not None
+    assert base.receipt["rows"] == 10_000

@@ -56,6 +56,7 @@ _COMMANDS = {
     "load-data": ("toolkit.cli.load", "load_data"),
     "schema": ("toolkit.cli.schema", "schema"),
     "status": ("toolkit.cli.status", "status"),
+    "vacuum": ("toolkit.cli.vacuum", "vacuum"),
     "sync": ("toolkit.cli.sync", "sync"),
     "workers": ("toolkit.cli.workers", "workers"),
 }

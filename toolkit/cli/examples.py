@@ -50,6 +50,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
         "sync --from sqlite --to postgres --dry-run",
         "sync --from sqlite:///app.db --to postgresql://app@localhost/app",
     ),
+    "vacuum": ("vacuum --database lake --dry-run", "vacuum --database lake --keep-hours 720"),
     "workers check": ("workers check --workers local:2", "workers check prod --workers tls://scheduler:8786 --json"),
 }
 

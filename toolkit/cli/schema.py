@@ -35,6 +35,7 @@ RESULTS = {
     "load-data": "toolkit.core.plan:SyncResult",
     "status": "toolkit.operations.status:Status",
     "sync": "toolkit.core.plan:SyncResult",
+    "vacuum": "toolkit.operations.vacuum:Vacuumed",
     "workers check": "toolkit.operations.parts.checking:WorkersCheck",
 }
 

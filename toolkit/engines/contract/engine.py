@@ -86,6 +86,14 @@ class Engine(ABC):
         """The address of the same database as it was, by a version or a time. Default: None, that is not kept."""
         return None
 
+    def vacuum(self, database: Configured, keep_hours: int, *, dry_run: bool) -> Mapping[str, int] | None:
+        """Remove files of earlier versions; by table, how many. Default: None, there are none.
+
+        Raises:
+            ConfigurationError: somebody may still need some of them.
+        """
+        return None
+
     schema_parameter: ClassVar[str | None] = None
     """What of a URL is how, if tables without a schema are to be those of `{schema}`."""
 

@@ -53,6 +53,13 @@ class Delta(Engine):
 
         return at_moment(database.address, moment)
 
+    def vacuum(self, database: Configured, keep_hours: int, *, dry_run: bool) -> Mapping[str, int]:
+        """Remove the files of earlier versions."""
+        from toolkit.engines.delta.place import place_of
+        from toolkit.engines.delta.vacuum import vacuum
+
+        return vacuum(place_of(database), keep_hours, dry_run=dry_run)
+
     def watch_connections(self, database: Configured, engine: SQLAlchemyEngine) -> None:
         """Let every connection see the lake's tables."""
         from toolkit.engines.delta.session import watch
