@@ -25,7 +25,7 @@ from toolkit.errors import ConfigurationError, DatabaseUnavailableError, Toolkit
 
 # What the canonical forms rest on, whatever the server, the user or the database have set: nothing is cut to size or
 # made a zero date, and 0 in a column that numbers itself is 0. Texts without a column are compared by their bytes.
-_MODES = (
+MODES = (
     "STRICT_ALL_TABLES",
     "NO_ZERO_DATE",
     "NO_ZERO_IN_DATE",
@@ -35,7 +35,7 @@ _MODES = (
 )
 _STANDARD = ("ANSI_QUOTES", "PIPES_AS_CONCAT", "NO_BACKSLASH_ESCAPES")
 _SETTINGS: Mapping[str, str] = {
-    "sql_mode": f"'{','.join(_MODES)}'",
+    "sql_mode": f"'{','.join(MODES)}'",
     "time_zone": "'+00:00'",
     "sql_safe_updates": "0",
     "sql_select_limit": "DEFAULT",
@@ -151,13 +151,13 @@ class MariaDBSession(DatabaseConnection):
     def _standard_sql(self) -> Iterator[None]:
         """Let texts of schemas be understood that are in the standard's quotes, and texts in them hold a backslash."""
         dialect: Any = self.sqlalchemy.dialect
-        self.run(f"SET SESSION sql_mode = '{','.join((*_MODES, *_STANDARD))}'")
+        self.run(f"SET SESSION sql_mode = '{','.join((*MODES, *_STANDARD))}'")
         escapes, dialect._backslash_escapes = dialect._backslash_escapes, False  # noqa: SLF001 - its own setting
         try:
             yield
         finally:
             dialect._backslash_escapes = escapes  # noqa: SLF001
-            self.run(f"SET SESSION sql_mode = '{','.join(_MODES)}'")
+            self.run(f"SET SESSION sql_mode = '{','.join(MODES)}'")
 
     def _tables(self) -> frozenset[str]:
         with self.translated():
