@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.engines.contract import Configured, Connection, Engine, SchemaFeatures, Templates
+from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
 from toolkit.engines.mariadb.urls import for_pymysql, server_of, unknown_arguments, with_arguments
 from toolkit.engines.urls import parsed_url
 from toolkit.errors import ConfigurationError, EngineOptionError, MissingDriverError
 from toolkit.shown_text import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from sqlalchemy import URL
+    from sqlalchemy import URL, Table
     from sqlalchemy import Connection as SQLAlchemyConnection
 
 
@@ -25,6 +26,7 @@ class MariaDB(Engine):
     name = "mariadb"
     title = "MariaDB"
     dialect = "mysql"
+    makes_with = (set_mode(*MODES, *STANDARD),)
 
     def url(self, database: Configured) -> URL:
         """The URL with PyMySQL."""
@@ -74,6 +76,18 @@ class MariaDB(Engine):
             "and one that fails would leave a half of it.",
             "Run them with Alembic itself, or leave out the migrations (--tables-from models).",
         )
+
+    def begin_numbers(self, connection: SQLAlchemyConnection, tables: Iterable[Table]) -> None:
+        """A table says which number its key is given next."""
+        from toolkit.core.numbering import NEXT_NUMBER
+        from toolkit.core.verbatim import verbatim
+        from toolkit.engines.mariadb.dialect import DIALECT
+
+        for table in tables:
+            next_ = max((column.info.get(NEXT_NUMBER) or 1 for column in table.primary_key), default=1)
+            if next_ > 1 and table.autoincrement_column is not None:
+                name = DIALECT.identifier_preparer.format_table(table).replace("%%", "%")
+                connection.execute(verbatim(f"ALTER TABLE {name} AUTO_INCREMENT = {next_}"))
 
     @property
     def features(self) -> SchemaFeatures:
