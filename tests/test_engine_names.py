@@ -35,6 +35,7 @@ EXCEPTIONS = {
     "config/databases.py": "the databases that there are by default",
     "core/": CANONICAL,
     "engines/portable/decorated.py": CANONICAL,
+    "engines/delta/": "a lake has no SQL of its own: " + CALCULATOR,
     "engines/duckdb/dialect.py": "it is derived from PostgreSQL's",
     "engines/duckdb/reflection.py": AMONG_POSTGRESQLS,
     "engines/portable/foreign_types.py": AMONG_POSTGRESQLS,

@@ -30,6 +30,7 @@ COMMANDS: dict[str, list[str]] = {
     "database check": [],
     "database show-current-revision": [],
     "database stamp-migration": ["head"],
+    "workers check": ["duckdb", "--workers", "local:1"],
     "archive push": [],
     "archive list": [],
     "archive show": ["latest"],

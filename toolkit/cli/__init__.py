@@ -57,6 +57,7 @@ _COMMANDS = {
     "schema": ("toolkit.cli.schema", "schema"),
     "status": ("toolkit.cli.status", "status"),
     "sync": ("toolkit.cli.sync", "sync"),
+    "workers": ("toolkit.cli.workers", "workers"),
 }
 # A shell asks by this variable for what may stand in a line.
 ASKED_BY = "_TOOLKIT_COMPLETE"

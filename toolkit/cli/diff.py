@@ -21,6 +21,7 @@ from toolkit.cli.options import (
     where_source_option,
 )
 from toolkit.cli.project_options import general_options
+from toolkit.cli.worker_options import taken, worker_options
 from toolkit.errors import EXIT_DIFFERENT, EXIT_FAILURE
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ REPORTED_ROWS = 1000
     help="Write what differs as one page of HTML, with up to 1,000 rows of each table.",
 )
 @click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
+@worker_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with all rows that differ.")
 @click.option("--json-lines", is_flag=True, help="Print each table and each row that differs as a line of JSON.")
 @general_options
@@ -93,7 +95,9 @@ def diff(
     The exit code is 0 when all are the same, 3 when some differ, and 1 when some could not be compared. Nothing is
     written.
     """
-    shown = None if as_json else rows
+    shown, workers = None if as_json else rows, taken(which)
+    if workers is not None and (script is not None or json_lines):
+        raise click.UsageError("--workers cannot be combined with --sql or --json-lines.")
     if report is not None and (script is not None or json_lines):
         raise click.UsageError("--report cannot be combined with --sql or --json-lines.")
     if script is not None:
@@ -106,7 +110,7 @@ def diff(
         raise click.UsageError("--set gives values to rows that a script inserts: it needs --sql.")
     if json_lines:
         return _stream(ctx.obj, source, target, tables, columns, show_pii=show_pii, **which)
-    which |= {"columns": columns, "rows": shown, "show_pii": show_pii}
+    which |= {"columns": columns, "rows": shown, "show_pii": show_pii, "workers": workers}
     return compare(ctx.obj, source, target, tables, as_json=as_json, report=report, **which)
 
 

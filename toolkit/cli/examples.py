@@ -50,6 +50,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
         "sync --from sqlite --to postgres --dry-run",
         "sync --from sqlite:///app.db --to postgresql://app@localhost/app",
     ),
+    "workers check": ("workers check --workers local:2", "workers check prod --workers tls://scheduler:8786 --json"),
 }
 
 

@@ -35,6 +35,7 @@ RESULTS = {
     "load-data": "toolkit.core.plan:SyncResult",
     "status": "toolkit.operations.status:Status",
     "sync": "toolkit.core.plan:SyncResult",
+    "workers check": "toolkit.operations.parts.checking:WorkersCheck",
 }
 
 

@@ -29,11 +29,13 @@ from toolkit.cli.options import (
     where_source_option,
 )
 from toolkit.cli.project_options import general_options, tables_from_option
+from toolkit.cli.worker_options import require_alone, run_options, taken, worker_options
 from toolkit.errors import EXIT_DIFFERENT
 
 if TYPE_CHECKING:
     from toolkit.config import Config
     from toolkit.core.plan import SyncResult
+    from toolkit.operations.parts.crew import WorkerOptions
     from toolkit.operations.transfer.deletes import DeleteLimit
 
 
@@ -120,6 +122,8 @@ def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLi
     "deleted. Personal data is masked unless --show-pii.",
 )
 @click.option("--show-pii", is_flag=True, help="Show columns of personal data, which are masked otherwise.")
+@worker_options
+@run_options
 @transfer_options
 @general_options
 @click.pass_context
@@ -150,6 +154,8 @@ def sync(
     commit_every: int | None,
     hold_triggers: bool,
     as_json: bool,
+    resume: str | None,
+    restart: bool,
     **which: Any,
 ) -> int:
     """Write to one database what differs in another.
@@ -159,8 +165,16 @@ def sync(
     neither written nor deleted. Files that could not be copied are told, and the exit code is 3; two that would be one
     in their store are refused.
     """
+    workers = taken(which)
+    if workers is None and (resume or restart):
+        raise click.UsageError("--resume and --restart go on with what workers began: they need --workers.")
+    if workers is not None and not verify_only:
+        require_alone(ctx, "resume", "restart", "dry_run")
+        how = {"resume": resume, "restart": restart, "dry_run": dry_run}
+        return _load_in_parts(ctx.obj, source, target, tables, workers, as_json=as_json, **how)
     if verify_only:
         _require_comparison(ctx.params)
+        which |= {"workers": workers}
         which |= {"where_source": where_source, "rows": rows, "show_pii": show_pii}
         return compare(ctx.obj, source, target, tables, as_json=as_json, **which)
     from toolkit.cli.progress import progress_on_stderr
@@ -200,6 +214,29 @@ def sync(
     return code
 
 
+def _load_in_parts(
+    config: Config,
+    source: str,
+    target: str,
+    tables: tuple[str, ...],
+    workers: WorkerOptions,
+    *,
+    as_json: bool,
+    **how: Any,
+) -> int:
+    """Have workers fill one empty table."""
+    from toolkit.cli.progress import progress_on_stderr
+    from toolkit.operations.parts.loading import load_in_parts
+
+    if len(tables) != 1:
+        raise click.UsageError("--workers fills one empty table: name just that one.")
+    if how["resume"] and how["restart"]:
+        raise click.UsageError("Give either --resume or --restart, not both.")
+    with progress_on_stderr() as progress:
+        result = load_in_parts(config, source, target, tables[0], workers, progress=progress, **how)
+    return _finish(config, result, as_json=as_json)
+
+
 def _is_to_be_written(result: SyncResult) -> bool:
     """Whether the user, who is looking at the plan in a terminal, wants it to be done."""
     from toolkit.cli.output import is_somebody_there, would_you
@@ -234,7 +271,7 @@ _WRITING = (
     "match",
     "set_values",
 )
-_WRITING_TOO = ("attachments", "overwrite_attachments", "hold_triggers", "rejects")
+_WRITING_TOO = ("attachments", "overwrite_attachments", "hold_triggers", "rejects", "resume", "restart")
 
 
 def _require_comparison(given: Mapping[str, Any]) -> None:

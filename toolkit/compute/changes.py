@@ -61,17 +61,32 @@ def compare(
             lambda: _segmented(spec, source, segments, directory / "source"),
             lambda: _segmented(spec, target, segments, directory / "target"),
         )
-        differing = ours.differing(theirs)
-        if 2 * len(differing) > segments:
-            differing = list(range(segments))
-        found = compare_rows(spec, our_rows(differing), their_rows(differing), memory, removed=removed)
+        return compare_totals(spec, (ours, our_rows), (theirs, their_rows), memory, removed=removed)
+
+
+Rows = Callable[[Sequence[int]], Iterable[pa.RecordBatch]]
+"""Gives key columns and digests of the rows in these segments."""
+
+
+def compare_totals(
+    spec: TableSpec,
+    source: tuple[SegmentTotals, Rows],
+    target: tuple[SegmentTotals, Rows],
+    memory: str = MEMORY,
+    *,
+    removed: bool = False,
+) -> Changes:
+    """Which rows differ between sides of whose segments, as many on both, the totals are known."""
+    (ours, our_rows), (theirs, their_rows) = source, target
+    segments, differing = len(ours.rows), ours.differing(theirs)
+    if 2 * len(differing) > segments:
+        differing = list(range(segments))
+    found = compare_rows(spec, our_rows(differing), their_rows(differing), memory, removed=removed)
     equal = ours.rows_without(differing)
     return replace(found, unchanged=found.unchanged + equal, source=ours.digest, target=theirs.digest)
 
 
-def _segmented(
-    spec: TableSpec, side: Digested, count: int, path: Path
-) -> tuple[SegmentTotals, Callable[[Sequence[int]], Iterable[pa.RecordBatch]]]:
+def _segmented(spec: TableSpec, side: Digested, count: int, path: Path) -> tuple[SegmentTotals, Rows]:
     """A side's totals, and how to get the digests of the rows in some segments."""
     if isinstance(side, SegmentedDigests):
         return side.segment_totals(count), partial(side.digests_within, count)

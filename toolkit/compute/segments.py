@@ -21,7 +21,7 @@ from toolkit.core.tables import TableSpec
 
 SEGMENT_ROWS = 64
 """Rows of a segment, about: a segment's digest takes as many bytes on the wire as that of a row."""
-_MOST_SEGMENTS = 1 << 16
+MOST_SEGMENTS = 1 << 16
 _FEWEST_SEGMENTS = 64
 
 
@@ -42,7 +42,7 @@ class SegmentedDigests(Protocol):
 def segment_count(rows: int, segment_rows: int = SEGMENT_ROWS) -> int:
     """How many segments, a power of two, such a table is cut into; 1 if it is not worth while."""
     wanted = rows // segment_rows
-    return 1 if wanted < _FEWEST_SEGMENTS else min(1 << (wanted - 1).bit_length(), _MOST_SEGMENTS)
+    return 1 if wanted < _FEWEST_SEGMENTS else min(1 << (wanted - 1).bit_length(), MOST_SEGMENTS)
 
 
 def segment_numbers(digests: pa.Array, count: int) -> np.ndarray:
@@ -66,6 +66,11 @@ class SegmentTotals:
         """Count the rows with these digests into their segments."""
         np.add.at(self.rows, segments, 1)
         np.add.at(self.totals, segments, digest_words(digests).view(np.uint64))
+
+    def add_all(self, others: SegmentTotals) -> None:
+        """Count rows in that others have counted."""
+        self.rows[:] += others.rows
+        self.totals[:] += others.totals
 
     @property
     def digest(self) -> TableDigest:

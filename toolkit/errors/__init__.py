@@ -64,6 +64,15 @@ from toolkit.errors.rows import (
     UnrepresentableValueError,
     VerificationError,
 )
+from toolkit.errors.workers import (
+    ChangedWhileReadError,
+    FencedError,
+    PartFailedError,
+    RunError,
+    SnapshotLostError,
+    WorkersError,
+    WorkerVersionError,
+)
 
 __all__ = [
     "CORRECT_ROW",
@@ -76,6 +85,7 @@ __all__ = [
     "ArchivedRowsError",
     "CancelledError",
     "ChangedSincePlanError",
+    "ChangedWhileReadError",
     "CollationConflictError",
     "CollidingFilesError",
     "ConditionError",
@@ -89,6 +99,7 @@ __all__ = [
     "EngineOptionError",
     "ExistingFilesError",
     "ExistingRowsError",
+    "FencedError",
     "FixtureError",
     "FixtureProblemsError",
     "KeylessRowsError",
@@ -103,14 +114,17 @@ __all__ = [
     "MissingObjectError",
     "MissingParentError",
     "NeededSnapshotsError",
+    "PartFailedError",
     "PrivilegeError",
     "ReferencedRowsError",
     "RefusedRowError",
     "RepeatedKeyError",
     "RevisionMismatchError",
+    "RunError",
     "SchemaMismatchError",
     "ScriptError",
     "SharedFilesError",
+    "SnapshotLostError",
     "StatementError",
     "StoreError",
     "TemporaryFilesError",
@@ -121,4 +135,6 @@ __all__ = [
     "UnnamedRowError",
     "UnrepresentableValueError",
     "VerificationError",
+    "WorkerVersionError",
+    "WorkersError",
 ]

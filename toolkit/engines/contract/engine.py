@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toolkit.engines.contract.configured import Configured
     from toolkit.engines.contract.connection import Connection
     from toolkit.engines.contract.features import SchemaFeatures
+    from toolkit.engines.contract.loads import FillsParts
 
 
 class Engine(ABC):
@@ -35,6 +36,8 @@ class Engine(ABC):
     """The statement that checks at once what constraints leave to the end of a transaction."""
     makes_with: ClassVar[tuple[str, ...]] = ()
     """What a script says before the statements that make tables, so that these mean what they do elsewhere."""
+    has_migrations: ClassVar[bool] = True
+    """Whether migrations can run on it; else its tables are made from models, or as a source has them."""
     begins_with: ClassVar[str | None] = None
     """The statement that begins a transaction, where a driver does not do so before any statement."""
 
@@ -51,6 +54,11 @@ class Engine(ABC):
     def file(self, database: Configured) -> Path | None:
         """The one file that a database is, if it is one."""
         return None
+
+    def is_missing(self, database: Configured) -> bool:
+        """Whether it is in files of which there are none, so that there is nothing to read, and writing makes them."""
+        file = database.file
+        return file is not None and not file.exists()
 
     def names_at_hand(self, file: Path) -> Sequence[str]:
         """The names of the tables in a file, where they are to be had in no time and without waiting for anybody."""
@@ -76,6 +84,10 @@ class Engine(ABC):
         """The address, so that a server that does not answer is given up after so many seconds."""
         return database.address
 
+    def address_at(self, database: Configured, moment: str) -> str | None:
+        """The address of the same database as it was, by a version or a time. Default: None, that is not kept."""
+        return None
+
     schema_parameter: ClassVar[str | None] = None
     """What of a URL is how, if tables without a schema are to be those of `{schema}`."""
 
@@ -99,6 +111,10 @@ class Engine(ABC):
     @abstractmethod
     def connection(self, database: Configured, *, write: bool) -> Connection:
         """One transaction on a database, for use in a `with` block."""
+
+    def filling(self, database: Configured) -> FillsParts:
+        """A connection that fills parts, of an engine whose connections are `LoadsInParts`."""
+        raise NotImplementedError
 
     # -- migrations ------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,16 @@ class DuckDBSession(DatabaseConnection):
     def _settle(self) -> None:
         self.raw.execute("SET TimeZone = 'UTC'")
 
+    def share(self) -> str:
+        """Nobody can write to a file that others have open, and all may read."""
+        return ""
+
+    def join(self, _shared: str) -> None:
+        """Read the file, as others do."""
+
+    def require_shared(self) -> None:
+        """Nobody can have written."""
+
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn errors of DuckDB into this package's."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
@@ -20,6 +18,7 @@ from toolkit.core.tables import ForeignKeySpec, bracketed
 from toolkit.core.types import LogicalType
 from toolkit.core.values import python_scalar, show_key
 from toolkit.engines.portable.codec import MISFITS
+from toolkit.engines.portable.long_expressions import added
 from toolkit.engines.portable.selection import NUMBER, batches_to_bind, batches_to_unite, rows_of, rows_with
 from toolkit.engines.portable.updated_table import UpdatedTable
 from toolkit.errors import (
@@ -147,8 +146,7 @@ class TableRepository(UpdatedTable):
     def _width(self) -> sa.ColumnElement[int]:
         """The characters and bytes of a row's values of any length."""
         columns = (c for c in self.spec.columns if not has_fixed_width(self.stored_type(c.name).arrow))
-        lengths = (sa.func.coalesce(self.connection.codec.length(c, self.table.c[c.name]), 0) for c in columns)
-        return functools.reduce(operator.add, lengths, sa.literal_column("0", sa.Integer))
+        return added([sa.func.coalesce(self.connection.codec.length(c, self.table.c[c.name]), 0) for c in columns])
 
     def width(self, keys: pa.Table) -> int:
         """The characters and bytes of all values of any length in the rows with these keys."""

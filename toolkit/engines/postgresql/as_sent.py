@@ -46,8 +46,10 @@ def are_alike(spec: TableSpec, there: TableFacts | None, here: TableFacts | None
 
 def send(
     source: PostgresSession, rows_of: str, target: PostgresSession, spec: TableSpec, passed: Callable[[int], None]
-) -> None:
-    """Copy rows (`rows_of` is what stands behind FROM) into a table; `passed` is called with numbers of rows.
+) -> int:
+    """Copy rows (`rows_of` is what stands behind FROM) into a table; their number, as the target counts them.
+
+    `passed` is called with numbers of rows, about.
 
     Raises:
         UnnamedRowError: the target refuses a row.
@@ -57,10 +59,12 @@ def send(
     into = f"COPY {qualified(spec.table)} ({columns}) FROM STDIN (FORMAT BINARY)"
     with _reading(source, f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as blocks:
         try:
-            with target.raw.cursor() as cursor, cursor.copy(into) as copy:
-                for block, rows in blocks:
-                    copy.write(block)
-                    passed(rows)
+            with target.raw.cursor() as cursor:
+                with cursor.copy(into) as copy:
+                    for block, rows in blocks:
+                        copy.write(block)
+                        passed(rows)
+                return cursor.rowcount
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             reason = error.diag.message_primary or str(error).partition("\n")[0]
             raise UnnamedRowError(target.name, reason) from error

@@ -14,6 +14,7 @@ from toolkit.core.constraints import Constraints
 from toolkit.core.schema import Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
+from toolkit.engines.contract import RunAbout
 from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.postgresql.catalogue import (
     ACTIONS,
@@ -26,6 +27,7 @@ from toolkit.engines.postgresql.catalogue import (
 )
 from toolkit.engines.postgresql.conflicts import find_orphans
 from toolkit.engines.postgresql.running import running_transactions
+from toolkit.engines.postgresql.runs import PostgresRun, runs
 from toolkit.engines.postgresql.sql import qualified, quoted
 from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.engines.postgresql.triggers import held_triggers, triggers
@@ -42,6 +44,14 @@ class PostgresConnection(PostgresSession):
     def repository(self, spec: TableSpec) -> PostgresRepository:
         """Access to one table."""
         return PostgresRepository(self, spec)
+
+    def new_run(self, spec: TableSpec, about: RunAbout) -> PostgresRun:
+        """A run that fills a new table in place of an empty one."""
+        return PostgresRun(self, spec, about)
+
+    def runs(self, spec: TableSpec) -> Sequence[PostgresRun]:
+        """Those that others began and did not end."""
+        return runs(self, spec)
 
     def script(self) -> Script:
         """How a script for the engine's own client is written."""

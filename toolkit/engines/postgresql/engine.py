@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.engines.contract import Configured, Connection, Engine, SchemaFeatures, Templates
+from toolkit.engines.contract import Configured, Connection, Engine, FillsParts, SchemaFeatures, Templates
 from toolkit.engines.postgresql.urls import EMBEDDED, hiding_password, libpq_options, server_of, without_asyncpg
 from toolkit.engines.urls import parsed_url
 from toolkit.errors import DatabaseUnavailableError, MissingDriverError
@@ -93,6 +93,12 @@ class PostgreSQL(Engine):
         from toolkit.engines.postgresql.connection import PostgresConnection
 
         return PostgresConnection(database, write)
+
+    def filling(self, database: Configured) -> FillsParts:
+        """A session of its own, by the side of the one that has the right to write."""
+        from toolkit.engines.postgresql.filling import FillingConnection
+
+        return FillingConnection(database, write=True)
 
     # -- migrations ------------------------------------------------------------------------------------------------
 

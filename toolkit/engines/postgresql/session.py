@@ -26,6 +26,7 @@ from toolkit.engines.postgresql.locks import (
     require_room,
     stage_locks,
 )
+from toolkit.engines.postgresql.parts import join
 from toolkit.engines.postgresql.sql import VALUE, literal, qualified
 from toolkit.engines.postgresql.types import accept_foreign_types
 from toolkit.engines.postgresql.urls import for_libpq, libpq_options
@@ -73,6 +74,7 @@ class PostgresSession(DatabaseConnection):
     _tables: tuple[str, ...] = ()
     _held: tuple[str, ...] = ()
     _process = 0
+    _joined: str | None = None
 
     def run(self, statement: str, parameter: str | None = None) -> psycopg.Cursor[Any]:
         """Run a statement with at most one value, bound at `VALUE`; a percent sign in a name stays one."""
@@ -93,19 +95,38 @@ class PostgresSession(DatabaseConnection):
         accept_foreign_types(self.sqlalchemy.engine)
         if not self.write:
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        if self._joined is not None:
+            join(self.name, self.raw, self._joined)
         self._settle()
         if self.write:
             self.sqlalchemy.exec_driver_sql(_END_WITH_CLIENT)
         if self.write and self._is_pooled is None:
             self._look_at_server()
-            # Of the transaction: behind a pooler, a session's lock outlives its client. After the commit nobody writes
-            # any more, unless the lock is the session's.
-            self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+            self._take_turn()
         if self._held:
             self.run(_lock(self._held))
 
+    def _take_turn(self) -> None:
+        # Of the transaction: behind a pooler, a session's lock outlives its client. After the commit nobody writes any
+        # more, unless the lock is the session's.
+        self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+
     def _settle(self) -> None:
         self.sqlalchemy.exec_driver_sql("; ".join(self._settings))
+
+    def share(self) -> str:
+        """Let others see what this transaction sees, as long as it lasts."""
+        with self.translated():
+            row = self.run("SELECT pg_export_snapshot()").fetchone()
+        assert row is not None
+        return str(row[0])
+
+    def join(self, shared: str) -> None:
+        """See what another's transaction sees, from the beginning on."""
+        self._joined = shared
+
+    def require_shared(self) -> None:
+        """All who joined saw one snapshot."""
 
     def hold_writer_lock(self) -> None:
         """Let no other toolkit write in between the commits of this connection; call it before the first of them."""

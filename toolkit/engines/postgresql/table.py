@@ -16,7 +16,7 @@ from toolkit.core.digest import TableDigest, digest_schema
 from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.catalogue import ColumnFacts
-from toolkit.engines.contract import LossyCast
+from toolkit.engines.contract import PART_BYTES, LossyCast, Part
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.lossy import ANY_VALUE
 from toolkit.engines.portable.sifting import Sieve, sifted_fields
@@ -28,6 +28,8 @@ from toolkit.engines.postgresql.conflicts import find_collation_duplicates, fold
 from toolkit.engines.postgresql.copy import RowCopy
 from toolkit.engines.postgresql.indexes import indexes_last
 from toolkit.engines.postgresql.json import LONG, UNUSUAL, refused_documents
+from toolkit.engines.postgresql.lossy_casts import lossy_casts
+from toolkit.engines.postgresql.parts import cut
 from toolkit.engines.postgresql.sequences import next_numbers, statements_to_advance
 from toolkit.engines.postgresql.sql import (
     VALUE,
@@ -70,6 +72,10 @@ class PostgresRepository(TableRepository):
     def name(self) -> str:
         """The table's quoted name."""
         return qualified(self.table)
+
+    def parts(self, size: int = PART_BYTES) -> Sequence[Part]:
+        """The table in ranges of blocks."""
+        return cut(self.connection, self.spec, size)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -139,8 +145,7 @@ class PostgresRepository(TableRepository):
 
     def _keyed_digests(self, condition: str = "") -> Iterator[pa.RecordBatch]:
         keys = "".join(f"{CODEC.adapter(self.spec.column(n)).fetch(f't.{quoted(n)}')}, " for n in self.spec.key)
-        key_spec = self.spec.project(self.spec.key)
-        schema = digest_schema(self.spec)
+        key_spec, schema = self.spec.project(self.spec.key), digest_schema(self.spec)
         if condition:
             query = f"SELECT {keys}decode(d.digest, 'hex') FROM {self._digested()}{condition}"
         else:
@@ -238,13 +243,7 @@ class PostgresRepository(TableRepository):
     def lossy_casts(self) -> dict[str, LossyCast]:
         """By column, those whose type in the database has values that reading them as the model's would change."""
         actual = {name: column.type for name, column in self._columns().items()}
-        version = self.connection.raw.info.server_version
-        conditions = {
-            c.name: CODEC.adapter(c).lossy(actual[c.name], quoted(c.name), version)
-            for c in self.spec.columns
-            if c.name in actual
-        }
-        return {name: LossyCast(actual[name], found) for name, found in conditions.items() if found is not None}
+        return lossy_casts(self.spec, actual, self.connection.raw.info.server_version)
 
     def _converted(self, column: ColumnSpec, values: pa.Array) -> None:
         """Have values made into what is sent."""

@@ -20,12 +20,14 @@ from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import constraints, stored_tables, table_facts
 from toolkit.engines.sqlite.features import FEATURES
+from toolkit.engines.sqlite.parts import Watch
 from toolkit.engines.sqlite.snapshot import BUSY_STEP, CACHE_KB, LOCKED, SqliteSnapshot
 from toolkit.engines.sqlite.table import SqliteRepository
 from toolkit.engines.sqlite.triggers import held_triggers, triggers
 from toolkit.errors import (
     CORRECT_ROW,
     CancelledError,
+    ChangedWhileReadError,
     DatabaseUnavailableError,
     StatementError,
     ToolkitError,
@@ -62,6 +64,37 @@ class SqliteConnection(SqliteSnapshot):
             self._stages.close()
         super().commit()
 
+    _joined: str | None = None
+    _watch: Watch | None = None
+
+    def share(self) -> str:
+        """Let others read the copy that this one reads, or beside a log the file itself, which is watched meanwhile."""
+        if self._live is not None:
+            return str(self.sqlalchemy.engine.url.database)
+        self._watch = Watch(self._file)
+        # As of a moment since the watch began.
+        self.forget()
+        if self.reader is not None:
+            self.reader.rollback()
+        self._begin_again()
+        return ""
+
+    def join(self, shared: str) -> None:
+        """Read what another reads."""
+        self._joined = shared
+        self.database = self.database.at(f"sqlite:///{shared}") if shared else self.database
+
+    def require_shared(self) -> None:
+        """Check that nobody has written to a file that several read, each as of its own moment."""
+        if self._watch is not None and self._watch.has_seen_a_commit:
+            raise ChangedWhileReadError(self.name)
+
+    def close(self) -> None:
+        """Let go of the file, and watch it no longer."""
+        super().close()
+        if self._watch is not None:
+            self._watch.close()
+
     def _begin(self) -> None:
         self.driver.isolation_level = None
         self._run(f"PRAGMA busy_timeout = {BUSY_STEP}")
@@ -73,6 +106,8 @@ class SqliteConnection(SqliteSnapshot):
             self._in_time(lambda: self._run("BEGIN IMMEDIATE"))
         else:
             self._in_time(self._begin_snapshot)
+        if self._joined is not None:
+            self.read_alone()
         self._restrain()
 
     @contextmanager

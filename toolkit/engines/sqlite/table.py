@@ -18,8 +18,9 @@ from toolkit.core.digest import TableDigest
 from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import Kind
-from toolkit.engines.contract import LossyCast
+from toolkit.engines.contract import PART_BYTES, LossyCast, Part
 from toolkit.engines.portable.codec import MISFITS
+from toolkit.engines.portable.long_expressions import combined
 from toolkit.engines.portable.refusals import undone
 from toolkit.engines.portable.sifting import Doubt
 from toolkit.engines.portable.table import TableRepository
@@ -27,6 +28,7 @@ from toolkit.engines.sqlite.catalogue import is_strict
 from toolkit.engines.sqlite.definitions import advance
 from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
 from toolkit.engines.sqlite.misfits import any_text, first_misfit, unlike_bytes
+from toolkit.engines.sqlite.parts import cut
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 from toolkit.engines.sqlite.stage import Stage
 from toolkit.errors import (
@@ -55,6 +57,10 @@ class SqliteRepository(TableRepository):
     connection: SqliteSnapshot
     staged_rows: ClassVar[int] = _SORTED_ROWS
     """Loads of more go by a stage, and build indexes last."""
+
+    def parts(self, size: int = PART_BYTES) -> Sequence[Part]:
+        """The table in ranges of row numbers."""
+        return cut(self.connection, self.spec, self._name, size)
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """Columns that may hold what the Arrow reader would change: numbers among bytes, doubles among texts."""
@@ -137,7 +143,7 @@ class SqliteRepository(TableRepository):
         # Of texts and bytes that are stored apart, the first function needs only the length; it is of SQLite 3.43.
         form = "length(CAST({0} AS BLOB))" if self.connection.reader is None else "octet_length({0})"
         names = [self._quoted(n) for n in self.spec.column_names if not has_fixed_width(self.stored_type(n).arrow)]
-        width = " + ".join(f"ifnull({form.format(name)}, 0)" for name in names) or "0"
+        width = combined("+", [f"ifnull({form.format(name)}, 0)" for name in names]) or "0"
         fewer = max(1, rows // _FEWER)
         narrow, wide = self.batch_bytes // rows, self.batch_bytes // fewer
         yield f"{width} <= {narrow}", rows

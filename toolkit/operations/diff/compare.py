@@ -27,6 +27,7 @@ from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.diff.keyless import compare_keyless
 from toolkit.operations.diff.rows import Masking, ShownRows
+from toolkit.operations.parts.comparing import Parallel
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.wanted import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from toolkit.config import Config
+    from toolkit.engines.contract import Table
+    from toolkit.operations.parts.crew import WorkerOptions
+    from toolkit.operations.transfer.sources import RowSource
 
 # Rows looked up at a time on both sides, to show how they differ.
 _ROWS = 500
@@ -115,6 +119,7 @@ def diff(
     rows: int | None = 0,
     show_pii: bool = False,
     progress: Progress | None = None,
+    workers: WorkerOptions | None = None,
 ) -> DiffResult:
     """Compare tables by digest: all, or those named, without those to `exclude`, and without `exclude_columns`.
 
@@ -122,14 +127,16 @@ def diff(
     narrows them on both sides, `where_source` at the source alone: other rows are as if it had none. `rename` holds, by
     `TABLE` or `TABLE.COLUMN` of the models, the second database's name, `convert` as `TABLE.COLUMN:HOW` how values of
     the source become the model's, before they are compared. `rows` of each table that differ are shown with
-    their columns (None: all of them).
+    their columns (None: all of them). With `workers`, tables are digested in parts by other processes.
 
     Raises:
         ToolkitError: a database that cannot be opened, or a name that is not known.
     """
     started = time.perf_counter()
     wanted = Wanted(tables, exclude, exclude_columns, rename or {}, keys or {})
-    with Comparison(config, source, target, wanted, convert, show_pii=show_pii, progress=progress) as comparison:
+    with Comparison(
+        config, source, target, wanted, convert, show_pii=show_pii, progress=progress, workers=workers
+    ) as comparison:
         found = tuple(
             replace(table, rows=tuple(differences(rows)))
             for table, differences in comparison.tables(where, columns, where_source)
@@ -170,10 +177,12 @@ class Comparison:
         *,
         show_pii: bool = False,
         progress: Progress | None = None,
+        workers: WorkerOptions | None = None,
     ) -> None:
         config = config.of(source, target)
         wanted = replace(wanted or Wanted(), convert=(*config.convert, *convert))
         self._databases = (config.database(source), config.database(target))
+        self._parallel = workers and Parallel(config, self._databases, workers)
         with Chosen.of_both(config, *self._databases, wanted, compares=True) as chosen:
             self._chosen = replace(chosen, source=None)
         self._is_named = bool(wanted.tables)
@@ -192,6 +201,8 @@ class Comparison:
         with ExitStack() as opening:
             self.source, self.target = (opening.enter_context(connect(each)) for each in self._databases)
             self.rows = SourceTables(self.source)
+            if self._parallel:
+                opening.enter_context(self._parallel)
             self._stack = opening.pop_all()
         return self
 
@@ -222,6 +233,8 @@ class Comparison:
         for side, specs in sides:
             side.lock_tables(specs, self._progress)
             told_views(side, specs, self._progress)
+        if self._parallel:
+            self._parallel.share(self.source, self.target)
         self.unmodelled = tuple(self._chosen.warnings)
         if not self._project.is_reflected:
             self.unmodelled += tuple(
@@ -279,11 +292,15 @@ class Comparison:
         require_given_keys([spec], self.target, self.target.name)
         if not is_filled:
             return spec, Status.SAME, compare_rows(spec, (), (), removed=True)
-        ours, theirs = self.rows.repository(spec), self.target.repository(spec)
-        changes = compare(spec, ours, theirs, removed=True) if spec.key else compare_keyless(spec, ours, theirs)
+        changes = self._found(spec, self.rows.repository(spec), self.target.repository(spec))
         assert changes.removed is not None
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
         return spec, (Status.SAME if equal else Status.DIFFERS), changes
+
+    def _found(self, spec: TableSpec, ours: RowSource, theirs: Table) -> Changes:
+        if self._parallel and (found := self._parallel.compare(spec, ours, theirs)):
+            return found
+        return compare(spec, ours, theirs, removed=True) if spec.key else compare_keyless(spec, ours, theirs)
 
     def _rows(self, spec: TableSpec, changes: Changes, limit: int | None) -> Iterator[RowDiff]:
         names = list(spec.key)

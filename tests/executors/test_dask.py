@@ -1,0 +1,130 @@
+"""The same parts on a cluster of Dask's: exact, whichever of its processes is killed or frozen."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.executors import work
+from tests.operations.databases import connected
+from tests.operations.parted import METADATA, ROWS, fill, only
+from tests.operations.test_parts_load import Watched, digest, left
+from tests.servers import dask
+from tests.servers.dask import Cluster
+from toolkit.config import Config, Database
+from toolkit.errors import ConfigurationError, PartFailedError, WorkersError
+from toolkit.executors.dask import DaskExecutor
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.parts.crew import WorkerOptions
+from toolkit.operations.parts.loading import load_in_parts
+
+# Its processes take seconds to start: one worker of pytest has them.
+pytestmark = pytest.mark.xdist_group("dask")
+
+
+@pytest.fixture(scope="module")
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with dask.running(tmp_path_factory.mktemp("dask")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(_cluster: Cluster) -> Cluster:
+    _cluster.ready()
+    return _cluster
+
+
+@pytest.fixture
+def two(config: Config, second_postgres_url: str) -> Config:
+    """A full table, and an empty one in another database."""
+    target = Database("other", second_postgres_url, config.root)
+    fill(config.database("postgres"), 11 * ROWS)
+    with connected(target) as connection:
+        METADATA.create_all(connection)
+    return replace(only(config), databases={**config.databases, "other": target})
+
+
+def options(cluster: Cluster, config: Config) -> WorkerOptions:
+    cluster.know({name: config.database(name) for name in ("postgres", "other")})
+    return WorkerOptions(cluster.address, part_bytes=300_000)
+
+
+def test_every_part_comes_back_once_and_errors_are_told(cluster: Cluster) -> None:
+    with DaskExecutor(cluster.address) as executor:
+        assert executor.workers == 2
+        assert sorted(executor.receipts(work.doubled, range(30), 4)) == [2 * i for i in range(30)]
+        with pytest.raises(PartFailedError, match=r"^3, on worker .*: ValueError: no such part"):
+            list(executor.receipts(work.failing, range(10), 2))
+
+
+def test_a_part_that_is_lost_with_its_worker_is_done_by_another(cluster: Cluster, tmp_path: Path) -> None:
+    with DaskExecutor(cluster.address) as executor:
+        assert list(executor.receipts(work.lost_once, [tmp_path / "one"], 2)) == ["done"]
+
+
+def test_a_load_and_a_comparison(cluster: Cluster, two: Config) -> None:
+    workers = options(cluster, two)
+    assert load_in_parts(two, "postgres", "other", "item", workers).verified
+    assert diff(two, "postgres", "other", ["item"], workers=workers).equal
+
+
+def test_a_database_that_workers_do_not_know_or_know_as_another_is_refused(cluster: Cluster, two: Config) -> None:
+    workers = options(cluster, two)
+    cluster.know({"postgres": two.database("postgres")})
+    with pytest.raises(PartFailedError, match="no database 'other'"):
+        load_in_parts(two, "postgres", "other", "item", workers)
+    cluster.know({"postgres": two.database("postgres"), "other": two.database("postgres")})
+    with pytest.raises(PartFailedError, match="other is another database on this worker"):
+        load_in_parts(two, "postgres", "other", "item", workers, restart=True)
+    with pytest.raises(ConfigurationError, match="given as a URL"):
+        load_in_parts(two, two.database("postgres").address, "other", "item", workers, restart=True)
+    assert digest(two, "other").rows == 0
+
+
+def test_a_file_of_this_machine_is_not_asked_of_workers_elsewhere(cluster: Cluster, two: Config) -> None:
+    fill(two.database("sqlite"), 10)
+    with pytest.raises(ConfigurationError, match="is a file of this machine"):
+        diff(two, "sqlite", "postgres", ["item"], workers=options(cluster, two))
+
+
+def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(cluster: Cluster, two: Config) -> None:
+    watched = Watched(two, options(cluster, two))
+    watched.wait_for(3)
+    cluster.workers[0].kill()
+    watched.thread.join(120)
+    assert watched.failures == []
+    assert digest(two, "other") == digest(two, "postgres")
+
+
+def test_a_worker_that_is_frozen_and_goes_on_later_writes_nothing_twice(cluster: Cluster, two: Config) -> None:
+    watched = Watched(two, options(cluster, two))
+    watched.wait_for(3)
+    frozen = cluster.workers[1]
+    frozen.send_signal(signal.SIGSTOP)
+    watched.thread.join(120)
+    frozen.send_signal(signal.SIGCONT)
+    assert watched.failures == []
+    assert digest(two, "other") == digest(two, "postgres")
+
+
+def test_a_scheduler_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_taken_up(
+    two: Config, tmp_path: Path
+) -> None:
+    with dask.running(tmp_path / "own") as cluster:
+        cluster.ready()
+        watched = Watched(two, options(cluster, two))
+        watched.wait_for(3)
+        cluster.scheduler.kill()
+        watched.thread.join(120)
+    (failure,) = watched.failures
+    assert isinstance(failure, WorkersError)
+    assert "is lost" in str(failure)
+    assert "--resume" in failure.advice
+    assert digest(two, "other").rows == 0
+    (run,) = left(two)
+    load_in_parts(two, "postgres", "other", "item", WorkerOptions("local:2", part_bytes=300_000), resume=run)
+    assert digest(two, "other") == digest(two, "postgres")

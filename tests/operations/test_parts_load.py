@@ -1,0 +1,370 @@
+"""An empty table filled in parts: all of it or nothing, whatever is lost on the way; never a row twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from tests.operations.databases import connected
+from tests.operations.parted import METADATA, ROWS, SPEC, fill, only
+from toolkit.config import Config, Database
+from toolkit.core.digest import TableDigest
+from toolkit.engines import connect
+from toolkit.engines.contract import Part, RunAbout
+from toolkit.engines.postgresql.connection import PostgresConnection
+from toolkit.engines.postgresql.filling import FillingConnection
+from toolkit.errors import PartFailedError, RunError, ToolkitError
+from toolkit.operations.parts.crew import WorkerOptions
+from toolkit.operations.parts.loading import load_in_parts
+from toolkit.operations.parts.work import Again, FillPart, Place, fill_part, sent
+
+WORKERS = WorkerOptions("local:2", part_bytes=60_000)
+
+
+@pytest.fixture
+def two(config: Config, second_postgres_url: str) -> Config:
+    """A full table, and an empty one in another database."""
+    target = Database("other", second_postgres_url, config.root)
+    fill(config.database("postgres"))
+    with connected(target) as connection:
+        METADATA.create_all(connection)
+    return replace(only(config), databases={**config.databases, "other": target})
+
+
+def target(config: Config) -> psycopg.Connection[tuple[object, ...]]:
+    """The database that is filled."""
+    return psycopg.connect(config.database("other").address, autocommit=True)
+
+
+def digest(config: Config, name: str) -> TableDigest:
+    with connect(config.database(name)) as connection:
+        return connection.repository(SPEC).digest()
+
+
+def left(config: Config) -> list[str]:
+    """The runs that were interrupted."""
+    with target(config) as connection:
+        rows = connection.execute("SELECT relname FROM pg_class WHERE relname LIKE 'toolkit\\_run\\_%parts'").fetchall()
+    return [str(row[0]).split("_")[2] for row in rows]
+
+
+def load(config: Config, **options: object) -> object:
+    return load_in_parts(config, "postgres", "other", "item", WORKERS, **options)  # type: ignore[arg-type]
+
+
+def test_the_table_is_as_it_was_but_full(two: Config) -> None:
+    with target(two) as connection:
+        connection.execute("ALTER TABLE item ADD serial bigserial, ADD CONSTRAINT sane CHECK (amount < 1e9)")
+        connection.execute("CREATE UNIQUE INDEX item_label ON item (lower(label), id) WHERE id > 5")
+        connection.execute("COMMENT ON TABLE item IS 'a ''table'''; COMMENT ON COLUMN item.label IS 'its label'")
+        connection.execute("CREATE STATISTICS item_stats ON id, label FROM item")
+        before = connection.execute(_LOOKS).fetchall()
+    result: Any = load(two)
+    assert (result.verified, result.tables[0].inserted) == (True, ROWS)
+    with target(two) as connection:
+        assert connection.execute(_LOOKS).fetchall() == before
+        rows = connection.execute("SELECT count(serial), count(DISTINCT serial) FROM item").fetchone()
+        connection.execute("INSERT INTO item (id) VALUES (-1)")
+    assert rows == (ROWS, ROWS)
+    assert not left(two)
+
+
+_LOOKS = """
+SELECT 1, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'item'::regclass
+UNION ALL SELECT 2, indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
+    WHERE indrelid = 'item'::regclass
+UNION ALL SELECT 3, attname, pg_get_expr(adbin, adrelid) FROM pg_attribute JOIN pg_attrdef ON adrelid = attrelid
+    AND adnum = attnum WHERE attrelid = 'item'::regclass
+UNION ALL SELECT 4, obj_description('item'::regclass, 'pg_class'), col_description('item'::regclass, 2)
+UNION ALL SELECT 5, stxname, pg_get_statisticsobjdef(oid) FROM pg_statistic_ext
+UNION ALL SELECT 6, pg_get_serial_sequence('item', 'serial'), '' ORDER BY 1, 2, 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("CREATE TABLE child (item bigint REFERENCES item)", "foreign keys would be lost"),
+        ("CREATE VIEW seen AS SELECT id FROM item", "views and functions would be lost"),
+        ("CREATE TABLE kept (old item[])", "views and functions would be lost"),
+        ("GRANT SELECT ON item TO PUBLIC", "grants would be lost"),
+        ("GRANT SELECT (id) ON item TO PUBLIC", "grants on columns would be lost"),
+        ("ALTER TABLE item ENABLE ROW LEVEL SECURITY", "policies would be lost"),
+        ("CREATE RULE none AS ON DELETE TO item DO INSTEAD NOTHING", "rules would be lost"),
+        (
+            (
+                "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+                "CREATE TRIGGER t BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION f()"
+            ),
+            "triggers would be lost",
+        ),
+        ("ALTER TABLE item ADD n bigint GENERATED ALWAYS AS IDENTITY", "IDENTITY"),
+        ("CREATE TABLE below () INHERITS (item)", "partitions or parents"),
+        ("CREATE PUBLICATION p FOR ALL TABLES", "publications"),
+        ("ALTER TABLE item SET (fillfactor = 70)", "its kind, owner, tablespace or options would not be the same"),
+        ("ALTER TABLE item SET UNLOGGED", "its kind, owner, tablespace or options would not be the same"),
+        ("ALTER TABLE item CLUSTER ON item_pkey", "indexes would not be the same"),
+        ("COMMENT ON INDEX item_pkey IS 'the key'", "would not be the same"),
+        ("ALTER TABLE item ALTER label SET STATISTICS 500", "columns would not be the same"),
+        (
+            ("DROP TABLE item;CREATE TABLE item (id bigint, label text, amount numeric(20,4)) PARTITION BY RANGE (id)"),
+            "partitions or parents",
+        ),
+    ],
+)
+def test_what_belongs_to_a_table_and_could_be_lost_is_refused_before_a_row_is_written(
+    two: Config, statement: str, told: str
+) -> None:
+    """Asked of the run itself, without any worker."""
+    with target(two) as connection:
+        connection.execute(statement)
+    with pytest.raises(RunError, match=told), writing(two) as session:
+        session.new_run(SPEC, about("0123456789")).begin([Part(0)])
+    assert not left(two)
+
+
+@contextmanager
+def writing(config: Config) -> Iterator[PostgresConnection]:
+    with connect(config.database("other"), write=True) as session:
+        assert isinstance(session, PostgresConnection)
+        yield session
+
+
+def about(run: str) -> RunAbout:
+    return RunAbout(run, "item", "postgres", "", SPEC.column_names, "2026-11-29T00:00:00+00:00")
+
+
+@contextmanager
+def begun(config: Config, parts: Sequence[Part]) -> Iterator[Callable[[int], object]]:
+    """A run, and how one of its parts is filled."""
+    run = "0123456789"
+    with writing(config) as session:
+        session.new_run(SPEC, about(run)).begin(parts)
+    context = {name: config.database(name) for name in ("postgres", "other")}
+    with connect(config.database("postgres")) as origin:
+        place = Place("postgres", None, origin.share())  # type: ignore[attr-defined]
+        goal = Place("other", None)
+        yield lambda n: fill_part(FillPart(place, goal, sent(SPEC), sent(SPEC), run, parts[n]), context)
+
+
+def test_a_part_that_was_committed_unseen_is_not_written_again(two: Config) -> None:
+    with begun(two, [Part(0, "id < 5000"), Part(1, "id >= 5000")]) as fill_one:
+        assert fill_one(0) == fill_one(0)
+        with target(two) as connection:
+            written = connection.execute("SELECT count(*) FROM toolkit_run_0123456789").fetchone()
+            attempt = connection.execute("SELECT attempt FROM toolkit_run_0123456789_parts WHERE part = 0").fetchone()
+    with connect(two.database("postgres")) as connection:
+        assert written == (connection.repository(replace(SPEC, conditions=("id < 5000",))).count(),)
+    assert attempt == (1,)
+
+
+def test_an_attempt_that_stands_still_is_ended_by_the_next_and_writes_nothing(
+    two: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands, goes_on = threading.Event(), threading.Event()
+    copied = FillingConnection._copied
+    outcome: list[object] = []
+
+    def still(self: FillingConnection, *given: object) -> object:
+        if not stands.is_set():
+            stands.set()
+            # With the claim on the part's row, as if it were frozen.
+            assert goes_on.wait(30)
+        return copied(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FillingConnection, "_copied", still)
+    with begun(two, [Part(0)]) as fill_one:
+        first = threading.Thread(target=lambda: outcome.append(fill_one(0)))
+        first.start()
+        assert stands.wait(30)
+        assert fill_one(0).digest == digest(two, "postgres")  # type: ignore[attr-defined]
+        goes_on.set()
+        first.join(30)
+    assert isinstance(outcome[0], Again)
+    with target(two) as connection:
+        assert connection.execute("SELECT count(*) FROM toolkit_run_0123456789").fetchone() == (ROWS,)
+
+
+def test_an_attempt_that_is_not_the_last_any_more_does_not_begin_to_write(
+    two: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its session was ended before it had one, so to speak: between its two transactions it had nothing to lose."""
+    begin = FillingConnection._begun
+
+    def overtaken(self: FillingConnection, *given: Any) -> Any:
+        found = begin(self, *given)
+        with psycopg.connect(two.database("other").address) as other:
+            other.execute("UPDATE toolkit_run_0123456789_parts SET attempt = attempt + 1")
+        return found
+
+    monkeypatch.setattr(FillingConnection, "_begun", overtaken)
+    with begun(two, [Part(0)]) as fill_one:
+        found = fill_one(0)
+    assert isinstance(found, Again)
+    assert "ended by a newer one" in found.reason
+
+
+def test_a_run_that_lost_its_coordinator_goes_on_with_what_has_not_changed(two: Config) -> None:
+    half = [Part(0, "id < 500000"), Part(1, "id >= 500000 AND id < 700000"), Part(2, "id >= 700000")]
+    with begun(two, half) as fill_one:
+        fill_one(0)
+        fill_one(1)
+    with psycopg.connect(two.database("postgres").address) as source:
+        source.execute("UPDATE item SET label = 'other' WHERE id BETWEEN 600000 AND 650000")
+        source.execute("DELETE FROM item WHERE id BETWEEN 800000 AND 810000")
+    with target(two) as connection:
+        connection.execute(f"COMMENT ON TABLE toolkit_run_0123456789_parts IS '{_comment(two)}'")
+    with pytest.raises(RunError, match="has written 2 of 3 parts"):
+        load(two)
+    with pytest.raises(RunError, match="no interrupted run 'x'"):
+        load(two, resume="x")
+    assert load(two, resume="0123456789").tables[0].verified  # type: ignore[attr-defined]
+    assert digest(two, "other") == digest(two, "postgres")
+    assert not left(two)
+
+
+def _comment(config: Config) -> str:
+    """As a coordinator writes it, which knows the source."""
+    import json
+    from dataclasses import asdict
+
+    with connect(config.database("postgres")) as origin:
+        return json.dumps(asdict(replace(about("0123456789"), source_identity=origin.identity())))
+
+
+def test_rows_that_others_put_into_the_table_meanwhile_are_kept(two: Config) -> None:
+    with begun(two, [Part(0)]) as fill_one:
+        fill_one(0)
+        with target(two) as connection:
+            connection.execute("INSERT INTO item (id) VALUES (-5)")
+        with writing(two) as session:
+            (run,) = session.runs(SPEC)
+            with pytest.raises(ToolkitError, match="written to by somebody else"):
+                run.take_place()
+    with target(two) as connection:
+        assert connection.execute("SELECT id FROM item").fetchall() == [(-5,)]
+    with pytest.raises(RunError, match="item has rows"):
+        load(two)
+    assert left(two) == ["0123456789"]
+
+
+def test_rows_that_were_changed_in_the_new_table_are_not_taken_for_those_that_were_sent(two: Config) -> None:
+    half = [Part(0, "id < 500000"), Part(1, "id >= 500000")]
+    with begun(two, half) as fill_one:
+        fill_one(0)
+    with target(two) as connection:
+        connection.execute(f"COMMENT ON TABLE toolkit_run_0123456789_parts IS '{_comment(two)}'")
+        connection.execute("UPDATE toolkit_run_0123456789 SET label = 'changed' WHERE id = 0")
+    with pytest.raises(ToolkitError, match=r"rows with digest .* arrived"):
+        load(two, resume="0123456789")
+    assert digest(two, "other").rows == 0
+    load(two, restart=True)
+    assert digest(two, "other") == digest(two, "postgres")
+
+
+def test_a_value_that_the_target_refuses_ends_the_run_with_its_reason(two: Config) -> None:
+    with target(two) as connection:
+        connection.execute("ALTER TABLE item ALTER label TYPE varchar(40)")
+    with pytest.raises(PartFailedError, match="too long"):
+        load(two)
+    assert digest(two, "other").rows == 0
+
+
+@pytest.fixture
+def many(two: Config) -> Config:
+    """Enough rows that something can happen while they are copied."""
+    fill(two.database("postgres"), 10 * ROWS, first=ROWS)
+    return two
+
+
+class Watched:
+    """A load in a thread, which is looked at from outside."""
+
+    def __init__(self, config: Config, workers: WorkerOptions = WORKERS) -> None:
+        self._config, self.failures = config, list[BaseException]()
+        self.thread = threading.Thread(target=self._run, args=(replace(workers, part_bytes=300_000),))
+        self.thread.start()
+
+    def _run(self, workers: WorkerOptions) -> None:
+        try:
+            load_in_parts(self._config, "postgres", "other", "item", workers)
+        except BaseException as error:  # noqa: BLE001 - looked at by the test
+            self.failures.append(error)
+
+    def wait_for(self, written: int) -> None:
+        """Until so many parts are in the ledger."""
+        with target(self._config) as connection:
+            for _ in range(8000):
+                if (found := left(self._config)) and _written(connection, found[0]) >= written:
+                    return
+                time.sleep(0.005)
+        raise AssertionError(self.failures)
+
+    def workers(self) -> list[psutil.Process]:
+        return [each for each in psutil.Process().children() if "toolkit.executors.process" in each.cmdline()]
+
+
+def _written(connection: psycopg.Connection[Any], run: str) -> int:
+    with suppress(psycopg.errors.UndefinedTable):
+        row = connection.execute(f"SELECT count(rows) FROM toolkit_run_{run}_parts").fetchone()
+        return int(row[0]) if row else 0
+    return -1
+
+
+@pytest.mark.parametrize("written", [0, 3])
+def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(many: Config, written: int) -> None:
+    watched = Watched(many)
+    watched.wait_for(written)
+    watched.workers()[0].kill()
+    watched.thread.join(60)
+    assert watched.failures == []
+    assert digest(many, "other") == digest(many, "postgres")
+
+
+def test_a_worker_that_is_frozen_for_longer_than_anybody_waits_is_replaced(
+    many: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.executors.local.PATIENCE", 2.0)
+    watched = Watched(many)
+    watched.wait_for(2)
+    frozen = watched.workers()[0]
+    frozen.suspend()
+    watched.thread.join(60)
+    assert watched.failures == []
+    assert not psutil.pid_exists(frozen.pid)
+    assert digest(many, "other") == digest(many, "postgres")
+
+
+@pytest.mark.parametrize("written", [0, 5])
+def test_a_coordinator_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_taken_up(
+    many: Config, written: int
+) -> None:
+    script = f"""
+from pathlib import Path
+from toolkit.config import Config, Database
+from toolkit.operations.parts.crew import WorkerOptions
+from toolkit.operations.parts.loading import load_in_parts
+databases = {{n: Database(n, a) for n, a in {[(n, many.database(n).address) for n in ("postgres", "other")]!r}}}
+load_in_parts(Config(Path(), databases), "postgres", "other", "item", WorkerOptions("local:2", part_bytes=300_000))
+"""
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        with target(many) as connection:
+            while process.poll() is None and not ((found := left(many)) and _written(connection, found[0]) >= written):
+                time.sleep(0.005)
+        process.kill()
+    assert process.returncode == -9, "it was to be killed before its end"
+    assert digest(many, "other").rows == 0
+    (run,) = left(many)
+    load_in_parts(many, "postgres", "other", "item", WORKERS, resume=run)
+    assert digest(many, "other") == digest(many, "postgres")
+    assert not left(many)

@@ -1,0 +1,86 @@
+"""A cluster of Dask's: a scheduler and two workers, processes of this machine with settings of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from toolkit.config import Database
+
+_SECONDS = 60
+_SETTINGS = {
+    # A worker that says nothing for so long is taken for lost; five minutes by default.
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "3s",
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+}
+
+
+class Cluster:
+    """One that runs."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._file = directory / "scheduler.json"
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("TOOLKIT_")} | _SETTINGS
+        local = ["--host", "127.0.0.1", "--no-dashboard"]
+        self.scheduler = self._started("dask_scheduler", "--port", "0", "--no-show", *local)
+        self._worker = ["--nthreads", "1", "--no-nanny", "--death-timeout", "30", *local]
+        self._wait(self._file.exists)
+        self.workers = [self._started("dask_worker", *self._worker) for _ in range(2)]
+
+    def _started(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"distributed.cli.{module}", "--scheduler-file", str(self._file), *arguments]
+        log = (self.directory / "log").open("ab")
+        with log:
+            return subprocess.Popen(command, cwd=self.directory, env=self._environment, stdout=log, stderr=log)
+
+    @property
+    def address(self) -> str:
+        return str(json.loads(self._file.read_text())["address"])
+
+    def ready(self) -> None:
+        """Two workers are there, in place of those that a test has killed."""
+        for place, worker in enumerate(self.workers):
+            if worker.poll() is not None:
+                self.workers[place] = self._started("dask_worker", *self._worker)
+        import distributed
+
+        with distributed.Client(  # type: ignore[no-untyped-call]
+            self.address, timeout=_SECONDS, set_as_default=False
+        ) as client:
+            client.wait_for_workers(2, timeout=_SECONDS)
+
+    def know(self, databases: Mapping[str, Database]) -> None:
+        """Let workers know these databases, from their next part on."""
+        lines = (f"{name} = {json.dumps(each.address)}\n" for name, each in databases.items())
+        (self.directory / "toolkit.toml").write_text("[databases]\n" + "".join(lines))
+
+    def _wait(self, happens: object) -> None:
+        for _ in range(_SECONDS * 20):
+            if happens():  # type: ignore[operator]
+                return
+            time.sleep(0.05)
+        raise AssertionError((self.directory / "log").read_text())
+
+    def stop(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Cluster]:
+    """One for the block."""
+    directory.mkdir(exist_ok=True)
+    cluster = Cluster(directory)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()

@@ -1,0 +1,114 @@
+"""What an engine may bring so that an empty table is filled by several sessions at once, and yet as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from toolkit.engines.contract.connection import Connection, Table
+
+if TYPE_CHECKING:
+    from toolkit.core.digest import TableDigest
+    from toolkit.core.tables import TableSpec
+    from toolkit.engines.contract.parts import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A part that was committed: the digest of the rows as the source had them, at which attempt, bytes and seconds."""
+
+    part: int
+    digest: TableDigest
+    attempt: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunAbout:
+    """What a run was begun with: its table's full name, its source, and which columns are filled."""
+
+    run: str
+    table: str
+    source: str
+    source_identity: str
+    columns: tuple[str, ...]
+    began: str
+
+
+class Run(Protocol):
+    """A new table that is filled by others, a part in one transaction each, until it takes an empty table's place.
+
+    Beside it lies a ledger: a row for each part, which is written in the transaction that writes the part's rows. All
+    of it is asked of the connection that has the right to write, and by nobody else.
+    """
+
+    @property
+    def about(self) -> RunAbout:
+        """What it was begun with."""
+
+    @property
+    def spec(self) -> TableSpec:
+        """The new table."""
+
+    def begin(self, parts: Sequence[Part]) -> None:
+        """Make the new table and its ledger, and commit.
+
+        Raises:
+            RunError: the new table could not take the other's place, for what belongs to that.
+        """
+
+    def parts(self) -> Sequence[Part]:
+        """All parts, as they were cut when it was begun."""
+
+    def loaded(self) -> Mapping[int, Loaded]:
+        """Those that are committed, by number."""
+
+    def end_others(self) -> None:
+        """End all sessions that still write for this run."""
+
+    def undo(self, part: int) -> None:
+        """Take a part's rows out again, and commit.
+
+        Raises:
+            RunError: they cannot be told from others.
+        """
+
+    def close_for_writers(self) -> None:
+        """Let nobody write to the new table any more."""
+
+    def take_place(self) -> None:
+        """Give the new table the other's name, keys, indexes and constraints; `commit` makes it last.
+
+        Raises:
+            ChangedSincePlanError: the other has rows by now.
+            RunError: it would not be the same table.
+        """
+
+    def remove(self) -> None:
+        """Drop the new table and its ledger, and commit."""
+
+
+@runtime_checkable
+class LoadsInParts(Connection, Protocol):
+    """A connection that writes, to a database whose tables can be filled so."""
+
+    def new_run(self, spec: TableSpec, about: RunAbout) -> Run:
+        """A run for a table that is yet to be begun."""
+
+    def runs(self, spec: TableSpec) -> Sequence[Run]:
+        """Those that others began for a table and did not end."""
+
+
+@runtime_checkable
+class FillsParts(Connection, Protocol):
+    """A connection of a process of its own, which fills parts; none of it is rolled back by its end but the last."""
+
+    def fill(self, spec: TableSpec, run: str, part: int, source: Table) -> Loaded:
+        """Copy the rows of a part into a run's new table, unless that is done; what the ledger says then.
+
+        Older attempts at it are ended first: none of them can commit any more.
+
+        Raises:
+            FencedError: a newer attempt has ended this one.
+        """

@@ -1,0 +1,184 @@
+"""An empty table of PostgreSQL filled as a new one, by several sessions, which then takes its place.
+
+Nothing is left for the place to lack: before the first row, the new table takes it in a transaction that is rolled
+back, and whatever another fingerprint then tells apart is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import psycopg
+import sqlalchemy as sa
+
+from toolkit.engines.contract import Loaded, Part, RunAbout
+from toolkit.engines.postgresql.fingerprint import Fingerprint
+from toolkit.engines.postgresql.ledger import Ledger, end_sessions, run_spec, runs_for
+from toolkit.engines.postgresql.sql import literal, qualified, quoted
+from toolkit.errors import ChangedSincePlanError, RunError
+
+if TYPE_CHECKING:
+    from toolkit.core.tables import TableSpec
+    from toolkit.engines.postgresql.session import PostgresSession
+
+
+class PostgresRun:
+    """A run, as the session asks of it that has the right to write."""
+
+    def __init__(self, session: PostgresSession, spec: TableSpec, about: RunAbout) -> None:
+        self._session, self._other, self.about = session, spec, about
+        self.spec = run_spec(spec, about.run)
+        self._new, self._old = qualified(self.spec.table), qualified(spec.table)
+
+    @property
+    def _ledger(self) -> Ledger:
+        return Ledger(self._session.raw, self._other, self.about.run)
+
+    @property
+    def tables(self) -> tuple[str, str]:
+        """The quoted names of what it makes."""
+        return self._new, self._ledger.name
+
+    def begin(self, parts: Sequence[Part]) -> None:
+        """Make the new table and its ledger; see that it could take the other's place."""
+        with self._session.translated():
+            run = self._session.run
+            found = Fingerprint.of(self._session.raw, self._old)
+            if found.hindrances:
+                raise self._refused(found.hindrances, "would be lost or left behind if another table took its place")
+            run(
+                f"CREATE TABLE {self._new} (LIKE {self._old} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE "
+                "INCLUDING COMPRESSION INCLUDING COMMENTS)"
+            )
+            self._ledger.make(self.about, parts)
+            with self._session.raw.transaction(force_rollback=True):
+                self.take_place()
+        self._session.commit()
+
+    def parts(self) -> Sequence[Part]:
+        """All parts."""
+        with self._session.translated():
+            return self._ledger.parts()
+
+    def loaded(self) -> Mapping[int, Loaded]:
+        """Those that are committed."""
+        with self._session.translated():
+            return self._ledger.loaded()
+
+    def end_others(self) -> None:
+        """End all sessions that still write for this run."""
+        with self._session.translated():
+            end_sessions(self._session.raw, self.about.run)
+
+    def undo(self, part: int) -> None:
+        """Take a part's rows out again: those that its transaction wrote."""
+        with self._session.translated():
+            writer, rows = self._ledger.writer(part)
+            found = self._session.raw.execute(f"DELETE FROM {self._new} WHERE xmin = {literal(writer)}::xid")
+            if found.rowcount != rows:
+                raise RunError(
+                    f"{self._session.name}: of part {part} of {self._other.name}, which has changed at the source "
+                    f"since, {rows:,} rows were written, and {found.rowcount:,} are found.",
+                    "Begin anew: --restart.",
+                )
+            self._ledger.forget(part)
+        self._session.commit()
+
+    def close_for_writers(self) -> None:
+        """Let nobody write to the new table any more, nor to its ledger."""
+        self.end_others()
+        with self._session.translated():
+            self._session.run(f"LOCK TABLE {self._new}, {self._ledger.name} IN SHARE MODE")
+
+    def take_place(self) -> None:
+        """Give the new table the other's name, keys, indexes and constraints; those of a part's size are built once."""
+        with self._session.translated():
+            run = self._session.run
+            run(f"LOCK TABLE {self._old} IN ACCESS EXCLUSIVE MODE")
+            if run(f"SELECT FROM {self._old} LIMIT 1").rowcount:
+                raise ChangedSincePlanError(self._session.name, self._other.name)
+            before = Fingerprint.of(self._session.raw, self._old)
+            steps = self._steps()
+            run(
+                "SELECT set_config('maintenance_work_mem', '256MB', true) "
+                "WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')"
+            )
+            for statement in steps:
+                try:
+                    run(statement)
+                except psycopg.errors.DependentObjectsStillExist as error:
+                    raise self._refused([error.diag.message_detail or ""], "rests on it") from error
+            unlike = before.unlike(Fingerprint.of(self._session.raw, self._old))
+            if unlike:
+                raise self._refused(unlike, "would not be the same")
+            self._session.forget()
+
+    def _refused(self, kinds: Sequence[str], why: str) -> RunError:
+        return RunError(
+            f"{self._session.name}: {self._other.name} cannot be filled in parts: {', '.join(kinds)} {why}.",
+            "Run without --workers; or take them away, and make them again afterwards.",
+        )
+
+    def _steps(self) -> list[str]:
+        """What makes the new table the other."""
+        name = quoted(self._other.table.name)
+        rows = self._session.sqlalchemy.execute(sa.text(_STEPS), {"old": self._old, "new": self._new}).all()
+        found: dict[str, list[str]] = {}
+        for kind, statement in rows:
+            found.setdefault(kind, []).append(statement)
+        return [
+            *found.get("owner", ()),
+            f"DROP TABLE {self._ledger.name}",
+            f"DROP TABLE {self._old}",
+            f"ALTER TABLE {self._new} RENAME TO {name}",
+            *found.get("name", ()),
+            *found.get("key", ()),
+            *found.get("index", ()),
+            *found.get("rest", ()),
+        ]
+
+    def remove(self) -> None:
+        """Drop the new table and its ledger."""
+        self.end_others()
+        with self._session.translated():
+            self._session.run(f"DROP TABLE IF EXISTS {self._new}, {self._ledger.name}")
+        self._session.commit()
+
+
+def runs(session: PostgresSession, spec: TableSpec) -> Sequence[PostgresRun]:
+    """Those that were begun for a table and not ended."""
+    with session.translated():
+        return [PostgresRun(session, spec, about) for about in runs_for(session.raw, spec)]
+
+
+# Sequences that belong to a column would go with it. Constraints that say NOT NULL are those of PostgreSQL 18, and have
+# names of the new table's, if these were made by the server.
+_STEPS = """
+WITH places AS (SELECT CAST(:old AS regclass) AS old, CAST(:new AS regclass) AS new)
+SELECT 'owner', format('ALTER SEQUENCE %s OWNED BY %s.%I', objid::regclass, new, attname)
+FROM places JOIN pg_depend ON refobjid = old AND refclassid = 'pg_class'::regclass AND classid = 'pg_class'::regclass
+JOIN pg_class AS s ON s.oid = objid AND s.relkind = 'S' AND deptype = 'a'
+JOIN pg_attribute ON attrelid = old AND attnum = refobjsubid
+UNION ALL
+SELECT 'name', format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', CAST(:old AS text), made.conname, wanted.conname)
+FROM places JOIN pg_constraint AS wanted ON wanted.conrelid = old AND wanted.contype = 'n'
+JOIN pg_attribute AS a ON a.attrelid = old AND a.attnum = wanted.conkey[1]
+JOIN pg_attribute AS b ON b.attrelid = new AND b.attname = a.attname
+JOIN pg_constraint AS made ON made.conrelid = new AND made.contype = 'n' AND made.conkey[1] = b.attnum
+WHERE made.conname <> wanted.conname
+UNION ALL
+SELECT CASE WHEN contype IN ('p', 'u', 'x') THEN 'key' ELSE 'rest' END,
+    format('ALTER TABLE %s ADD CONSTRAINT %I %s', CAST(:old AS text), conname, pg_get_constraintdef(oid))
+FROM (SELECT c.* FROM places JOIN pg_constraint AS c ON conrelid = old AND contype IN ('p', 'u', 'x', 'c')
+    ORDER BY c.oid) AS keys
+UNION ALL
+SELECT 'index', pg_get_indexdef(indexrelid) FROM (
+    SELECT i.* FROM places JOIN pg_index AS i ON indrelid = old ORDER BY indexrelid) AS indexes
+WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
+UNION ALL
+SELECT 'rest', pg_get_statisticsobjdef(s.oid) FROM places JOIN pg_statistic_ext AS s ON stxrelid = old
+UNION ALL
+SELECT 'rest', format('COMMENT ON TABLE %s IS %L', CAST(:old AS text), obj_description(old, 'pg_class'))
+FROM places WHERE obj_description(old, 'pg_class') IS NOT NULL
+"""

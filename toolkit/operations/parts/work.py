@@ -1,0 +1,149 @@
+"""What a worker does with a part. It is given names; where a database is, it knows by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from sqlalchemy import Column, MetaData, Table
+
+from toolkit.compute.receipts import Receipt, receipt
+from toolkit.config import Database, load_config
+from toolkit.core.tables import TableSpec
+from toolkit.engines import connect
+from toolkit.engines.contract import Connection, Loaded, Part, SharesSnapshot
+from toolkit.errors import (
+    ConfigurationError,
+    DatabaseUnavailableError,
+    FencedError,
+    PrivilegeError,
+    SnapshotLostError,
+    UnknownNameError,
+)
+
+Context = Mapping[str, Database] | None
+"""The databases by name, for processes of this machine; others have their own settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database as workers are told of it: its name, what it is known by, and whose snapshot to join."""
+
+    name: str
+    identity: str | None
+    shared: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DigestPart:
+    """A part whose digest is wanted, by so many segments; `side` is for whoever asks."""
+
+    place: Place
+    spec: TableSpec
+    part: Part
+    segments: int
+    side: int = 0
+
+    def __str__(self) -> str:
+        return f"part {self.part.number} of {self.spec.name} in {self.place.name}"
+
+
+def digest_part(given: DigestPart, context: Context) -> tuple[int, Receipt]:
+    """The side that was asked for, and the receipt."""
+    with opened(given.place, context) as connection:
+        part = connection.repository(narrowed_to(given.spec, given.part))
+        return given.side, receipt(given.part.number, part, given.segments)
+
+
+def narrowed_to(spec: TableSpec, part: Part) -> TableSpec:
+    """The table as far as it is in a part."""
+    return spec if part.condition is None else replace(spec, conditions=(*spec.conditions, part.condition))
+
+
+def sent(spec: TableSpec) -> TableSpec:
+    """A table as it is sent: without what its models hold beside it, such as defaults, which may be functions."""
+    columns = (
+        Column(c.name, c.type, primary_key=c.primary_key, nullable=c.nullable, autoincrement=False)
+        for c in spec.table.columns
+    )
+    table = Table(spec.table.name, MetaData(), *columns, schema=spec.table.schema)
+    return replace(spec, table=table, foreign_keys=())
+
+
+def database_of(place: Place, context: Context) -> Database:
+    """The database of that name, here.
+
+    Raises:
+        UnknownNameError: this worker's settings have none.
+    """
+    databases = load_config(Path.cwd()).databases if context is None else context
+    if place.name in databases:
+        return databases[place.name]
+    name = place.name.upper()
+    raise UnknownNameError(
+        "database", place.name, databases, "this worker's settings", f"Set TOOLKIT_{name}_URL there."
+    )
+
+
+@contextmanager
+def opened(place: Place, context: Context) -> Iterator[Connection]:
+    """A connection that reads, as of the snapshot that it is told.
+
+    Raises:
+        ConfigurationError: another database has that name here.
+    """
+    connection = connect(database_of(place, context))
+    if place.shared is not None:
+        cast("SharesSnapshot", connection).join(place.shared)
+    with connection:
+        require_place(connection, place)
+        yield connection
+
+
+def require_place(connection: Connection, place: Place) -> None:
+    """Check that a name means the same database here as where the command was given."""
+    if place.identity is not None and connection.identity() != place.identity:
+        raise ConfigurationError(
+            f"{place.name} is another database on this worker than where the command was given.",
+            f"Set TOOLKIT_{place.name.upper()}_URL on both to the same server, database, and schema.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FillPart:
+    """A part that is to be copied into a run's new table."""
+
+    place: Place
+    goal: Place
+    source: TableSpec
+    spec: TableSpec
+    run: str
+    part: Part
+
+    def __str__(self) -> str:
+        return f"part {self.part.number} of {self.spec.name} into {self.goal.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A part that is to be tried again, and why."""
+
+    part: int
+    reason: str
+
+
+def fill_part(given: FillPart, context: Context) -> Loaded | Again:
+    """Copy the part; what the ledger says then. What a lost connection has left undone is to be tried again."""
+    goal = database_of(given.goal, context)
+    try:
+        with opened(given.place, context) as source, goal.kind.filling(goal) as target:
+            require_place(target, given.goal)
+            rows = source.repository(narrowed_to(given.source, given.part))
+            return target.fill(given.spec, given.run, given.part.number, rows)
+    except (SnapshotLostError, PrivilegeError):
+        raise
+    except (FencedError, DatabaseUnavailableError) as error:
+        return Again(given.part.number, f"{error.fact} {error.advice}")
