@@ -14,7 +14,7 @@ from toolkit.errors import ConfigurationError, EngineOptionError, MissingDriverE
 from toolkit.shown_text import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import URL, Table
     from sqlalchemy import Connection as SQLAlchemyConnection
@@ -26,6 +26,11 @@ class MariaDB(Engine):
     name = "mariadb"
     title = "MariaDB"
     dialect = "mysql"
+    has_migrations = False
+    lacks_migrations_for = (
+        "its statements that change a schema commit by themselves, one that fails would leave a half of a migration, "
+        "and nothing says yet which half"
+    )
     makes_with = (set_mode(*MODES, *STANDARD),)
 
     def url(self, database: Configured) -> URL:
@@ -66,16 +71,6 @@ class MariaDB(Engine):
         from toolkit.engines.mariadb.connection import MariaDBConnection
 
         return MariaDBConnection(database, write)
-
-    def begin_migrations(self, connection: SQLAlchemyConnection, *, only_reads: bool) -> Callable[[], None]:
-        """Refuse to run any: a statement that changes a schema commits by itself here, and cannot be undone."""
-        if only_reads:
-            return lambda: None
-        raise ConfigurationError(
-            f"Migrations are not run on {self.title} yet: its statements that change a schema commit by themselves, "
-            "and one that fails would leave a half of it.",
-            "Run them with Alembic itself, or leave out the migrations (--tables-from models).",
-        )
 
     def begin_numbers(self, connection: SQLAlchemyConnection, tables: Iterable[Table]) -> None:
         """A table says which number its key is given next."""
