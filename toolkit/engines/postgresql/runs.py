@@ -80,7 +80,7 @@ class PostgresRun:
                 raise RunError(
                     f"{self._session.name}: of part {part} of {self._other.name}, which has changed at the source "
                     f"since, {rows:,} rows were written, and {found.rowcount:,} are found.",
-                    "Begin anew: --restart.",
+                    "Begin again: --restart.",
                 )
             self._ledger.forget(part)
         self._session.commit()
