@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from tests.operations.databases import connected
 from tests.operations.parted import METADATA, ROWS, SPEC, fill, only
@@ -26,7 +27,7 @@ from toolkit.engines.postgresql.filling import FillingConnection
 from toolkit.errors import PartFailedError, RunError, ToolkitError
 from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
-from toolkit.operations.parts.work import Again, FillPart, Place, fill_part, sent
+from toolkit.operations.parts.work import Again, DigestPart, FillPart, Place, digest_part, fill_part, sent
 
 WORKERS = WorkerOptions("local:2", part_bytes=60_000)
 
@@ -278,6 +279,36 @@ def test_a_value_that_the_target_refuses_ends_the_run_with_its_reason(two: Confi
     with pytest.raises(PartFailedError, match="too long"):
         load(two)
     assert digest(two, "other").rows == 0
+
+
+@pytest.mark.parametrize("source", ["sqlite", "duckdb"])
+def test_rows_of_another_engine(two: Config, source: str) -> None:
+    """Part by part through one process: what is shown is that no form of a value is lost on that way."""
+    fill(two.database(source))
+    load_in_parts(two, source, "other", "item", WORKERS)
+    assert digest(two, "other") == digest(two, source)
+
+
+def test_what_a_run_has_left_is_not_taken_for_a_table_of_the_applications(two: Config) -> None:
+    with begun(two, [Part(0)]), connect(two.database("other")) as connection:
+        assert [each.name for each in connection.stored_tables()] == ["item"]
+
+
+def test_a_server_that_takes_no_more_connections_is_told_with_what_to_do(two: Config) -> None:
+    with target(two) as connection:
+        connection.execute("CREATE ROLE few LOGIN CONNECTION LIMIT 1")
+        connection.execute("GRANT SELECT ON item TO few")
+    try:
+        url = make_url(two.database("other").address).set(username="few").render_as_string(hide_password=False)
+        few = Database("few", url, two.root)
+        asked = DigestPart(Place("few", None), sent(SPEC), Part(0), 64)
+        with psycopg.connect(url), pytest.raises(ToolkitError, match="takes no more connections") as raised:
+            digest_part(asked, {"few": few})
+        assert "--connections" in raised.value.advice
+    finally:
+        with target(two) as connection:
+            connection.execute("DROP OWNED BY few")
+            connection.execute("DROP ROLE few")
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def check_workers(config: Config, names: Sequence[str], options: WorkerOptions) 
 
 def _place(database: Database, is_local: bool) -> Place:
     with connect(database) as connection:
-        return Place(database.name, None if is_local and database.file else connection.identity())
+        return Place(database.name, None if is_local else connection.identity())
 
 
 def look(places: Sequence[Place], context: Context) -> WorkerCheck:
