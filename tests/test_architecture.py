@@ -168,7 +168,9 @@ ENGINE_ROOMS = {
     "database": {"contract", "registry", "urls"},
     "__init__": {"contract", "database"},
     "portable": GROUND,
-    **{name: GROUND | {"portable", "registry", "database"} for name in ("sqlite", "postgresql", "duckdb")},
+    **{name: GROUND | {"portable", "registry", "database"} for name in ("sqlite", "postgresql", "duckdb", "mariadb")},
+    # A lake has no SQL of its own: what reads its files is another engine.
+    "delta": GROUND | {"portable", "duckdb"},
 }
 
 
@@ -245,7 +247,7 @@ def test_nothing_starts_a_process_whose_arguments_and_environment_others_could_s
 
 
 def test_core_knows_no_driver_and_no_command_line() -> None:
-    forbidden = {"psycopg", "sqlite3", "duckdb", "adbc_driver_postgresql", "adbc_driver_sqlite", "obstore"}
+    forbidden = {"psycopg", "sqlite3", "duckdb", "pymysql", "adbc_driver_postgresql", "adbc_driver_sqlite", "obstore"}
     forbidden |= {"click", "rich", "alembic", "tempfile"}
     for path in (PACKAGE / "core").rglob("*.py"):
         for node in nodes(path):
@@ -269,7 +271,18 @@ def test_help_loads_no_heavy_library(code: str) -> None:
     check = f"import sys, json; {code}; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in json.loads(result.stderr)}
-    heavy = {"sqlalchemy", "pyarrow", "duckdb", "psycopg", "alembic", "numpy", "advanced_alchemy", "rich", "sqlglot"}
+    heavy = {
+        "sqlalchemy",
+        "pyarrow",
+        "duckdb",
+        "psycopg",
+        "pymysql",
+        "alembic",
+        "numpy",
+        "advanced_alchemy",
+        "rich",
+        "sqlglot",
+    }
     assert not loaded & heavy
 
 

@@ -15,9 +15,12 @@ ENGINES = {
     "sqlite": r"sqlite",
     "postgresql": r"postgres|psycopg|asyncpg|libpq|(?<!is_)embedded|(?<![a-z])pg(?=[A-Z_]|$)",
     "duckdb": r"duckdb",
+    "mariadb": r"mariadb|mysql",
 }
 # A text in the code that is no text for users: it is compared, looked up or imported.
-NAME = re.compile(r"(sqlite3?|postgres(ql)?|duckdb|psycopg|asyncpg|embedded)([+:].*)?", re.IGNORECASE)
+NAME = re.compile(
+    r"(sqlite3?|postgres(ql)?|duckdb|psycopg|asyncpg|embedded|mariadb|(py)?mysql)([+:].*)?", re.IGNORECASE
+)
 REGISTRY = {"engines/registry.py": "the one place that knows them all"}
 CANONICAL = "the canonical form of rows and values is PostgreSQL's own, in every engine"
 CALCULATOR = "DuckDB is what it computes with, whatever engines the rows are from and go to"
@@ -32,6 +35,7 @@ EXCEPTIONS = {
     "config/databases.py": "the databases that there are by default",
     "core/": CANONICAL,
     "engines/portable/decorated.py": CANONICAL,
+    "engines/delta/": "a lake has no SQL of its own: " + CALCULATOR,
     "engines/duckdb/dialect.py": "it is derived from PostgreSQL's",
     "engines/duckdb/reflection.py": AMONG_POSTGRESQLS,
     "engines/portable/foreign_types.py": AMONG_POSTGRESQLS,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from tests.contracts import schema
 from tests.operations.databases import create
-from toolkit.config import Config
+from toolkit.config import Config, Database
 from toolkit.core.canonical_json import canonical_documents
 from toolkit.core.progress import Silent
 from toolkit.core.tables import TableSpec
@@ -21,8 +23,18 @@ from toolkit.operations.transfer.execution import execute
 from toolkit.operations.transfer.options import Options
 from toolkit.operations.transfer.planning import plan_table
 
-ENGINES = ("sqlite", "postgres", "duckdb")
+ENGINES = ("sqlite", "postgres", "duckdb", "lake")
 PAIRS = list(itertools.product(ENGINES, ENGINES))
+# What goes from one engine to another is in the canonical form: the matrix shows that for every value and every pair.
+# What does not depend on the pair is shown with each engine as the source once and as the target once.
+RING = [("sqlite", "postgres"), ("postgres", "duckdb"), ("duckdb", "sqlite")]
+
+
+@pytest.fixture(name="config")
+def _config(config: Config, tmp_path: Path) -> Config:
+    """The tests' databases, and two lakes."""
+    lakes = {name: Database(name, f"delta+file://{tmp_path}/{name}") for name in ("lake", "lake2")}
+    return replace(config, databases={**config.databases, **lakes})
 
 
 def write(config: Config, name: str, spec: TableSpec, batch: pa.RecordBatch) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.contracts import schema
-from tests.contracts.suite import BATCH, SPEC, filled
+from tests.contracts.suite import SPEC, filled
 from tests.operations.databases import create
 from tests.servers.tcp_proxy import in_front_of
 from toolkit.compute.changes import compare, compare_rows
@@ -35,6 +35,7 @@ sa.Table(
     sa.Column("b", sa.Text, primary_key=True),
     sa.Column("v", sa.Text),
 )
+BATCH = schema.batch()
 PAIR = select_tables(METADATA)[0]
 KEYS = st.tuples(st.integers(-3, 3), st.sampled_from(["", "x", "X ", "é", "\U0001f41f"]))
 
@@ -47,7 +48,7 @@ def postgres(config: Config) -> Database:
 @pytest.mark.parametrize("key", SPEC.column_names)
 def test_rows_have_the_same_segments_whatever_the_type_of_the_key(postgres: Database, tmp_path: Path, key: str) -> None:
     create(postgres, schema.metadata)
-    filled(postgres, "fast")
+    filled(postgres, "fast", BATCH)
     spec = replace(SPEC, key=(key,))
     ours = SpooledDigests(spec, [keyed_digests(spec, BATCH)], 64, tmp_path / "digests").totals
     with connect(postgres) as connection:

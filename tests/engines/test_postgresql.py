@@ -127,21 +127,23 @@ def test_indexes_that_are_built_anew_leave_the_wait_for_locks_as_it_was(
         assert connection.sqlalchemy.execute(waits).scalar_one() == before
 
 
-def test_types_are_asked_for_once_and_those_that_were_made_later_are_read_as_any_other(
-    config: Config, monkeypatch: pytest.MonkeyPatch
+def test_types_are_asked_for_once_and_those_of_other_databases_or_made_later_are_read_as_any_other(
+    config: Config, second_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, spec, batch = config.database("postgres"), schema.spec(), schema.batch()
+    other = Database("other", second_postgres_url)
     create(database, metadata)
     with connect(database) as connection:
         assert not list(connection.repository(MEASURED).read())
     create(database, schema.metadata)
-    execute(
-        database,
-        "CREATE TYPE mood AS ENUM ('glad', 'sad')",
-        "CREATE DOMAIN positive AS integer CHECK (VALUE > 0)",
-        "CREATE TABLE felt (id integer PRIMARY KEY, moods mood[], counts positive[])",
-        "INSERT INTO felt VALUES (1, '{sad,glad}', '{1,NULL}')",
-    )
+    for place, key in ((database, 1), (other, 2)):
+        execute(
+            place,
+            "CREATE TYPE mood AS ENUM ('glad', 'sad')",
+            "CREATE DOMAIN positive AS integer CHECK (VALUE > 0)",
+            "CREATE TABLE felt (id integer PRIMARY KEY, moods mood[], counts positive[])",
+            f"INSERT INTO felt VALUES ({key}, '{{sad,glad}}', '{{1,NULL}}')",
+        )
     with connect(database, write=True) as connection:
         connection.repository(spec).load([batch], batch.num_rows)
         connection.commit()
@@ -150,10 +152,11 @@ def test_types_are_asked_for_once_and_those_that_were_made_later_are_read_as_any
         raise AssertionError
 
     monkeypatch.setattr(adbc_driver_postgresql, "connect", refuse)
-    with connect(database) as connection:
+    with connect(database) as connection, connect(other) as elsewhere:
         assert digest_batches(spec, connection.repository(spec).read()) == digest_batches(spec, [batch])
-        (felt,) = connection.repository(FELT).read()
-        assert felt.to_pylist() == [{"id": 1, "moods": ["sad", "glad"], "counts": [1, None]}]
+        for source, key in ((connection, 1), (elsewhere, 2)):
+            (felt,) = source.repository(FELT).read()
+            assert felt.to_pylist() == [{"id": key, "moods": ["sad", "glad"], "counts": [1, None]}]
 
 
 def test_nobody_else_writes_to_a_table_from_its_load_on(config: Config) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,6 +20,7 @@ from toolkit.config import Config, Database
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.engines.sqlite.connection import SqliteConnection
+from toolkit.engines.sqlite.copy import copy_file
 
 metadata = sa.MetaData()
 item = sa.Table(
@@ -114,6 +118,36 @@ def test_what_was_asked_is_asked_again_when_a_file_is_copied_or_to_be_written_to
         application.execute("ALTER TABLE item ADD two TEXT")
         connection.begin_writing()
         assert columns() == {"one", "two"}
+
+
+@pytest.mark.parametrize(("size", "processes"), [(1, 0), (2 << 20, 1)], ids=["small", "large"])
+def test_a_copy_is_of_the_moment_and_nobody_can_commit_while_it_is_made(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, processes: int
+) -> None:
+    file, path, given = tmp_path / "one.sqlite3", tmp_path / "copy.sqlite3", []
+    run = subprocess.run
+
+    def noted(command: list[Any], **options: Any) -> Any:
+        given.append((command[1:], options["env"]))
+        return run(command, **options)
+
+    with own(database) as application, own(database) as other:
+        application.execute("INSERT INTO item VALUES (1, CAST(zeroblob(?) AS TEXT), 'a')", (size,))
+        application.execute("BEGIN")
+        before = application.execute("SELECT * FROM item").fetchall()
+        monkeypatch.setattr(subprocess, "run", noted)
+        copy_file(application, file, path, lambda: None)
+        monkeypatch.undo()
+        # A large file by a process that is given names of files and no environment.
+        assert given == [(["--", file, path], {})] * processes
+        # Another process, as locks of one process do not hold up each other.
+        code = f"import sqlite3; sqlite3.connect({str(file)!r}, timeout=0).executescript('DELETE FROM item')"
+        ended = run([sys.executable, "-S", "-E", "-c", code], stderr=subprocess.PIPE, text=True, check=False)
+        assert "database is locked" in ended.stderr
+        application.execute("COMMIT")
+        other.execute("DELETE FROM item")
+        with closing(sqlite3.connect(path)) as copy:
+            assert copy.execute("SELECT * FROM item").fetchall() == before
 
 
 def test_both_libraries_see_one_snapshot_though_another_commits_between_the_two(

@@ -37,7 +37,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # A socket's path may have 107 characters.
     own = tempfile.mkdtemp(prefix="ray", dir="/tmp")
     with (directory / "log").open("wb") as log:
-        command = [script, "start", "--head", *arguments, "--temp-dir", own]
+        command = [str(script), "start", "--head", *arguments, "--temp-dir", own]
         process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log)
     try:
         for _ in range(600):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.contracts.test_matrix import RING
 from tests.operations.databases import connected, execute
 from toolkit import Options, diff, dump_data, load_data, status, sync
 from toolkit.cli import run
@@ -27,8 +28,7 @@ from toolkit.operations.diff.compare import Status
 from toolkit.operations.status import State
 from toolkit.operations.transfer.options import Mode
 
-PAIRS = [(one, other) for one in ("sqlite", "postgres", "duckdb") for other in ("sqlite2", "postgres", "duckdb2")]
-BETWEEN = pytest.mark.parametrize(("source", "target"), [pair for pair in PAIRS if pair != ("postgres", "postgres")])
+BETWEEN = pytest.mark.parametrize(("source", "target"), RING)
 DATA = Path(__file__).parents[1] / "data"
 CHINOOK_ROWS = 15_607
 NUMBERED = {

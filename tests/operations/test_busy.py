@@ -463,17 +463,3 @@ def test_no_message_of_the_package_advises_to_switch_the_proof_off() -> None:
         if isinstance(node, ast.Constant) and "--no-verify" in str(node.value)
     ]
     assert set(found) <= {"options.py"}
-
-
-def test_what_copies_a_sqlite_file_is_given_the_names_of_files_and_no_environment(
-    items: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, given = subprocess.run, []
-
-    def noted(command: list[Any], **options: Any) -> Any:
-        given.append((command[1:3], options["env"]))
-        return run(command, **options)
-
-    monkeypatch.setattr(subprocess, "run", noted)
-    assert sync(items, "sqlite", "postgres").verified
-    assert given == [(["--", items.database("sqlite").file], {})]

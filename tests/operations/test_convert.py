@@ -67,6 +67,7 @@ CASES: list[tuple[str, str, str, str, list[str], list[str], int]] = [
     ("round", NUM, "duckdb", "DOUBLE", ["1.005", "2.5"], ["1.00", "2.50"], 1),
     ("empty-as-null", INT, "sqlite", "text", ["''", "'12'"], ["NULL", "12"], 1),
     ("empty-as-null", DATE, "postgres", "text", ["''", "'2024-01-01'"], ["NULL", "2024-01-01"], 1),
+    ("zero-date-as-null", DATE, "sqlite", "text", ["'0000-00-00'", "'2024-01-01'"], ["NULL", "2024-01-01"], 1),
     ("empty-as-null", TEXT, "duckdb", "VARCHAR", ["''", "' '"], ["NULL", " "], 1),
     ("text", TEXT, "sqlite", "", ["5", "'x'", "0.1", "x'78'"], ["5", "x", "0.1", "x"], 0),
     ("text", TEXT, "postgres", "integer[]", ["'{1,2}'"], ["{1,2}"], 0),

@@ -13,7 +13,8 @@ from toolkit import dump_data, sync
 from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.engines import connect
-from toolkit.errors import MissingParentError, SchemaMismatchError
+from toolkit.errors import MissingParentError, SchemaMismatchError, UnrepresentableValueError
+from toolkit.operations.diff.compare import diff
 from toolkit.operations.inspect import definitions
 
 
@@ -168,3 +169,107 @@ def test_what_postgres_keeps_of_tables_beside_their_definitions_is_told_where_so
     }
     # Of tables that are there, nobody asks.
     assert told(sync(bare, "postgres", "duckdb")) == set()
+
+
+def test_tables_that_a_role_may_not_read_stop_a_sync_a_diff_and_a_dump_until_they_are_left_out(
+    bare: Config, tmp_path: Path
+) -> None:
+    role = f"reader_{uuid.uuid4().hex}"
+    execute(
+        bare.database("postgres"),
+        *(f"CREATE TABLE {name} (id int PRIMARY KEY, word text)" for name in ("open", "closed", "partly", "policed")),
+        "CREATE SCHEMA other",
+        "CREATE TABLE other.closed (id int PRIMARY KEY)",
+        "ALTER TABLE policed ENABLE ROW LEVEL SECURITY",
+        f"CREATE ROLE {role}",
+        f"GRANT USAGE ON SCHEMA other TO {role}",
+        f"GRANT SELECT ON open, policed TO {role}",
+        f"GRANT SELECT (id) ON partly TO {role}",
+    )
+    database = bare.database("postgres")
+    limited = replace(database, address=f"{database.address}&options=-crole%3D{role}")
+    bare = replace(bare, databases={**bare.databases, "postgres": limited})
+    unread = ("closed", "other.closed", "partly", "policed")
+    target = tmp_path / "dumped"
+    try:
+        for attempt in (
+            lambda: sync(bare, "postgres", "sqlite"),
+            lambda: sync(bare, "postgres", "sqlite", unread),
+            lambda: diff(bare, "postgres", "duckdb"),
+            lambda: dump_data(bare, "postgres", directory=target),
+        ):
+            with pytest.raises(SchemaMismatchError) as refused:
+                attempt()
+            assert [f"postgres may have rows in {name}, and" in refused.value.fact for name in unread] == [True] * 4
+            assert refused.value.advice.endswith(" ".join(f"--exclude {name}" for name in unread) + ".")
+        assert not target.exists()
+        assert [each.table for each in sync(bare, "postgres", "sqlite", exclude=unread).tables] == ["open"]
+        assert [each.table for each in sync(bare, "postgres", "sqlite", ["open"]).tables] == ["open"]
+        # A target's, that would be taken for a table that is not there.
+        execute(bare.database("sqlite"), "CREATE TABLE closed (id INTEGER PRIMARY KEY, word TEXT)")
+        with pytest.raises(SchemaMismatchError, match="postgres may have rows in closed"):
+            sync(bare, "sqlite", "postgres")
+        # Where it may read none at all, it is no empty database.
+        execute(database, f"REVOKE ALL ON open FROM {role}")
+        with pytest.raises(SchemaMismatchError, match="may have rows in open"):
+            sync(bare, "postgres", "sqlite")
+    finally:
+        execute(database, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("type_", ["oid", "lo"])
+def test_numbers_of_large_objects_are_refused_as_their_bytes_would_stay_behind(bare: Config, type_: str) -> None:
+    execute(
+        bare.database("postgres"),
+        "CREATE DOMAIN lo AS oid",
+        f'CREATE TABLE document (id int PRIMARY KEY, "the file" {type_})',
+        "INSERT INTO document VALUES (1, NULL), (2, 4000000000)",
+    )
+    (table,) = sync(bare, "postgres", "sqlite").tables
+    assert (table.inserted, table.verified) == (2, True)
+    execute(bare.database("postgres"), "UPDATE document SET \"the file\" = lo_from_bytea(0, 'abc') WHERE id = 1")
+    for target in ("sqlite", "duckdb"):
+        with pytest.raises(UnrepresentableValueError) as refused:
+            sync(bare, "postgres", target)
+        assert "document id=1" in refused.value.fact
+        assert "the number of a large object, whose bytes would stay behind" in refused.value.fact
+        assert "--exclude-column document.the file" in refused.value.advice
+    done = sync(bare, "postgres", "duckdb", exclude_columns=["document.the file"])
+    assert done.verified
+    assert "pg_largeobject large objects: 1: Only what is in columns is carried." in told(done)
+    execute(bare.database("postgres"), 'SELECT lo_unlink("the file") FROM document WHERE id = 1')
+
+
+def test_the_version_that_an_application_keeps_in_a_sqlite_file_is_told_where_another_is_made(
+    bare: Config, tmp_path: Path
+) -> None:
+    execute(bare.database("sqlite"), "CREATE TABLE t (id INTEGER PRIMARY KEY)", "PRAGMA user_version = 42")
+    wanted = "user_version 42: Not of the rows: PRAGMA user_version = 42 sets it there."
+    assert wanted in told(sync(bare, "sqlite", "sqlite2"))
+    assert told(sync(bare, "sqlite", "sqlite2")) == set()
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("VARIANT", "1::VARIANT"),
+        ("VARIANT", "DATE '2024-01-01'::VARIANT"),
+        ("VARIANT[]", "[1::VARIANT]"),
+        ("STRUCT(a VARIANT)", "{'a': true::VARIANT}"),
+        ("MAP(VARCHAR, VARIANT)", "MAP {'a': 1.5::VARIANT}"),
+    ],
+)
+def test_values_of_duckdb_whose_text_does_not_tell_their_type_are_refused(
+    bare: Config, tmp_path: Path, type_: str, value: str
+) -> None:
+    execute(
+        bare.database("duckdb"),
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, v {type_})",
+        f"INSERT INTO t VALUES (1, NULL), (2, {value})",
+    )
+    other = replace(bare.database("duckdb"), name="other", address=f"duckdb:///{tmp_path}/other.duckdb")
+    bare = replace(bare, databases={**bare.databases, "other": other})
+    for target in ("other", "sqlite"):
+        with pytest.raises(UnrepresentableValueError, match=r"t id=2.* whose text does not say of which type it is"):
+            sync(bare, "duckdb", target)
+    assert sync(bare, "duckdb", "other", exclude_columns=["t.v"]).verified

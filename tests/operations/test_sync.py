@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.contracts.test_matrix import RING
 from tests.operations.databases import (
     connected,
     contents,
@@ -85,7 +86,7 @@ def test_the_first_run_copies_every_row_exactly_and_the_second_writes_none(
     assert not second.created_schema
 
 
-@pytest.mark.parametrize(("source", "target"), PAIRS[:6])
+@pytest.mark.parametrize(("source", "target"), RING)
 def test_only_what_differs_is_written_and_rows_of_the_target_alone_stay(shop: Config, source: str, target: str) -> None:
     fill(shop.database(source))
     sync(shop, source, target)

@@ -120,8 +120,8 @@ def convert_option(command: F) -> F:
         multiple=True,
         metavar="TABLE.COLUMN:HOW",
         help="How values of the source become ones that the model's type holds: epoch-s, epoch-ms, epoch-us, "
-        "truncate-microseconds, round, empty-as-null, text, json, last-duplicate-key, bool, date, utf-8 or "
-        "utc-from:ZONE; may be repeated.",
+        "truncate-microseconds, round, empty-as-null, zero-date-as-null, text, json, last-duplicate-key, bool, "
+        "date, utf-8 or utc-from:ZONE; may be repeated.",
     )(command)
 
 

@@ -15,7 +15,7 @@ from toolkit.config.loading import LoadSettings, parse_load
 from toolkit.config.settings import find_settings, from_environment, text, texts
 from toolkit.config.stores import Store, moved, parse_stores, with_key
 from toolkit.engines.database import Database
-from toolkit.engines.registry import TEST_SERVER, scheme_of_file
+from toolkit.engines.registry import TEST_SERVER, engine_of, scheme_of_file
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ class Config:
         """
         if name_or_url in self.databases:
             return self.databases[name_or_url]
+        name, _, moment = name_or_url.partition("@")
+        if moment and name in self.databases:
+            return _at_moment(self.databases[name], name_or_url, moment)
         if ":" in name_or_url:
             database = Database("", name_or_url, root=Path.cwd())
             return replace(database, name=name_of(database))
@@ -100,7 +103,8 @@ class Config:
         Raises:
             ConfigurationError: two of them have models of their own.
         """
-        own = {name: self.schemas[name] for name in names if name in self.schemas}
+        plain = [name if name in self.databases else name.partition("@")[0] for name in names]
+        own = {name: self.schemas[name] for name in plain if name in self.schemas}
         found = list(own.values())
         if any(each != found[0] for each in found):
             raise ConfigurationError(
@@ -109,6 +113,9 @@ class Config:
             )
         written = self.databases.get(names[-1])
         tables_from = self.tables_from or (None if written is None else written.tables_from)
+        engine = engine_of(names[-1] if written is None else written.address)
+        if tables_from is None and engine is not None and not engine.has_migrations:
+            tables_from = "models"
         return replace(self.with_schema(found[0]) if found else self, tables_from=tables_from)
 
     def with_schema(self, schema: Schema) -> Config:
@@ -138,6 +145,16 @@ class Config:
         if not re.search(r"[:/\\]|^\.{1,2}$", name_or_url):
             raise UnknownNameError("store", name_or_url, self.stores)
         return self._given.setdefault(name_or_url, Store("", name_or_url, root=Path.cwd()))
+
+
+def _at_moment(database: Database, name: str, moment: str) -> Database:
+    address = database.kind.address_at(database, moment)
+    if address is None:
+        raise ConfigurationError(
+            f"{database.name!r} cannot be read as it was ({moment}): {database.kind.title} keeps no versions.",
+            f"Name it alone: {database.name}",
+        )
+    return replace(database.at(address), name=name)
 
 
 def load_config(

@@ -23,6 +23,8 @@ Part: TypeAlias = np.ndarray | pa.Array
 """Some bytes of each row: a matrix where they are as many in all rows."""
 
 _NULL_LENGTH = b"\xff\xff\xff\xff"
+# Made once: Arrow looks for a library of calendars, which need not be there, at each scalar (60 µs).
+_NOTHING = pa.scalar(b"")
 
 
 def postgres_timestamp(microseconds: np.ndarray) -> np.ndarray:
@@ -87,7 +89,7 @@ def joined(parts: Sequence[Part]) -> pa.Array:
     for is_fixed, group in groupby(parts, lambda part: isinstance(part, np.ndarray)):
         beside = list(group)
         columns += [_binary(np.concatenate(beside, axis=1))] if is_fixed else beside
-    return pc.binary_join_element_wise(*columns, pa.scalar(b""))
+    return pc.binary_join_element_wise(*columns, _NOTHING)
 
 
 def _binary(cells: np.ndarray) -> pa.Array:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from toolkit.core.conversions import EMPTY, TRUTHS, UNITS, Conversion
+from toolkit.core.conversions import EMPTY, NO_DATE, TRUTHS, UNITS, ZERO_DATE, Conversion
 from toolkit.core.decimals import parse_decimals
 from toolkit.core.exact_texts import BITS, MOMENT_KINDS
 from toolkit.core.moments import DAY, FOUR_DIGIT_YEARS
@@ -152,6 +152,11 @@ def _emptied(type_: LogicalType, texts: pa.Array) -> Masked:
     return _exact(type_, _where(pc.invert(is_empty), texts)), is_empty
 
 
+def _without_zero_dates(type_: LogicalType, texts: pa.Array) -> Masked:
+    is_none = pc.match_substring_regex(texts, f"^{NO_DATE}$")
+    return _exact(type_, _where(pc.invert(is_none), texts)), is_none
+
+
 def _as_text(_: LogicalType, texts: pa.Array) -> Masked:
     return texts, None
 
@@ -170,6 +175,7 @@ _WAYS: Mapping[str, Callable[[LogicalType, pa.Array], Masked]] = {
     "truncate-microseconds": _truncated,
     "round": _rounded,
     EMPTY: _emptied,
+    ZERO_DATE: _without_zero_dates,
     "text": _as_text,
     "utf-8": _as_text,
     "bool": _as_bool,

@@ -25,7 +25,11 @@ from toolkit.core.values import shortened
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 Stored = str | bytes
-_FROM_ZONE, EMPTY = "utc-from", "empty-as-null"
+_FROM_ZONE, EMPTY, ZERO_DATE = "utc-from", "empty-as-null", "zero-date-as-null"
+AS_NULL = frozenset({EMPTY, ZERO_DATE})
+"""Those that make NULL of some values."""
+NO_DATE = r"0000-00-00([ T]00:00:00(\.0+)?)?"
+"""How databases write a date that is none."""
 UNITS = {"epoch-s": 1, "epoch-ms": 1_000, "epoch-us": 1_000_000}
 """By conversion, how many of them make a second."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local times have no zone
@@ -95,7 +99,7 @@ def conversion_advice(spec: TableSpec, column: str, value: Any) -> str:
     """How to have a value converted that its type cannot hold as it is, as a sentence; "" where nothing takes it."""
     stored, type_ = value if isinstance(value, str | bytes) else str(value), spec.column(column).type
     is_key = column in spec.key
-    kept = {EMPTY} if not spec.column(column).nullable else set()
+    kept = AS_NULL if not spec.column(column).nullable else frozenset[str]()
     usable = (name for name in _ADVISED if name not in kept and _takes(name, type_, stored))
     name = next((each for each in usable if not (is_key and conversion(each).lost)), None)
     return "" if name is None else f"Or have it converted as the source is read: --convert {spec.name}.{column}:{name}."
@@ -179,6 +183,11 @@ def _lost_emptiness(_: Stored, converted: Any) -> bool:
 
 def _empty_as_null(type_: LogicalType, stored: Stored) -> Any:
     return exact_value(type_, stored) if stored else None
+
+
+def _zero_date_as_null(type_: LogicalType, stored: Stored) -> Any:
+    text = text_of(stored)
+    return None if re.fullmatch(NO_DATE, text) else exact_value(type_, text)
 
 
 def _as_text(_: LogicalType, stored: Stored) -> str:
@@ -270,6 +279,7 @@ CONVERSIONS: dict[str, Conversion] = {
         ),
         Conversion("round", _ROUNDED, "integers and decimals of a fixed scale", _rounded, _lost_fraction),
         Conversion(EMPTY, None, "anything", _empty_as_null, _lost_emptiness),
+        Conversion(ZERO_DATE, _TIMESTAMPS | {Kind.DATE}, "timestamps and dates", _zero_date_as_null, _lost_emptiness),
         Conversion("text", _TEXTS, "texts", _as_text),
         Conversion("json", {Kind.JSON}, "JSON documents", _as_json),
         Conversion("last-duplicate-key", {Kind.JSON}, "JSON documents", _with_last_keys, _lost_keys),
@@ -283,6 +293,7 @@ CONVERSIONS: dict[str, Conversion] = {
 # In the order in which they are tried: what keeps the whole value comes first.
 _ADVISED = (
     EMPTY,
+    ZERO_DATE,
     "bool",
     "date",
     "epoch-s",

@@ -30,6 +30,8 @@ class Note:
     column: str | None = None
     is_of_made: bool = False
     """It is a question only where tables are made."""
+    is_unread: bool = False
+    """It is a table with rows that may not be read."""
 
     @property
     def is_of_type(self) -> bool:

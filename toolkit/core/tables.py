@@ -104,7 +104,12 @@ class TableSpec:
 
     def column(self, name: str) -> ColumnSpec:
         """The column of that name."""
-        return next(c for c in self.columns if c.name == name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, ColumnSpec]:
+        # Of 1,590 columns, each looked for among all took a third of a sync's time.
+        return {column.name: column for column in self.columns}
 
     def project(self, names: Iterable[str]) -> TableSpec:
         """The same rows with these columns alone, each once, in this order."""

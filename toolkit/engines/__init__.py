@@ -25,10 +25,10 @@ def connect(database: Database, *, write: bool = False) -> Connection:
         )
     if database.file is not None and database.file.is_dir():
         raise DatabaseUnavailableError(database.name, f"{database.file} is a directory", "Name a file in it.")
-    if not write and database.file is not None and not database.file.exists():
+    if not write and database.kind.is_missing(database):
         raise DatabaseUnavailableError(
             database.name,
-            f"there is no file {database.file}",
+            f"there is no {'directory' if database.file is None else 'file'} {database.place}",
             "Check the path and the working directory, or fill it first (toolkit load-data).",
         )
     return database.kind.connection(database, write=write)

@@ -35,6 +35,8 @@ ENGINES: tuple[Entry, ...] = (
     Entry(("sqlite",), "toolkit.engines.sqlite.engine", magic=(0, b"SQLite format 3\x00")),
     Entry(("postgresql", "postgres", "embedded"), "toolkit.engines.postgresql.engine"),
     Entry(("duckdb",), "toolkit.engines.duckdb.engine", (".duckdb", ".ddb"), (8, b"DUCK")),
+    Entry(("delta",), "toolkit.engines.delta.engine"),
+    Entry(("mariadb", "mysql"), "toolkit.engines.mariadb.engine"),
 )
 TEST_SERVER = "TOOLKIT_TEST_POSTGRES_URL"
 """Where the pytest plugin may make and drop databases; no database of a name, as other such variables are."""

@@ -10,11 +10,13 @@ declared here, never for its name. `tests/contracts` is what it has to pass, `te
 from toolkit.engines.contract.as_sent import TakesAsSent
 from toolkit.engines.contract.capabilities import Capabilities
 from toolkit.engines.contract.configured import Configured, EngineSettings
-from toolkit.engines.contract.connection import Connection, LossyCast, Table
+from toolkit.engines.contract.connection import Connection, Table
 from toolkit.engines.contract.engine import Engine, Templates
 from toolkit.engines.contract.features import SchemaFeatures
 from toolkit.engines.contract.loads import FillsParts, Loaded, LoadsInParts, Run, RunAbout
+from toolkit.engines.contract.lossy_cast import LossyCast
 from toolkit.engines.contract.parts import PART_BYTES, Part, ReadsInParts, SharesSnapshot
+from toolkit.engines.contract.rewriting import RewritesFiles
 from toolkit.engines.contract.script import Script, TableScript
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "LossyCast",
     "Part",
     "ReadsInParts",
+    "RewritesFiles",
     "Run",
     "RunAbout",
     "SchemaFeatures",

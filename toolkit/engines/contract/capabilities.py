@@ -27,3 +27,5 @@ class Capabilities:
     """A column holds values of its declared type alone, so that the type says what the values are."""
     keeps_moment: bool = False
     """A connection that reads sees one moment, also after another `lock_tables`: no lock has to come before it."""
+    has_floats_beyond_numbers: bool = True
+    """Floats may be infinite, no number at all, or a negative zero; elsewhere these are refused, row by row."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from toolkit.core.progress import SILENT
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
     from toolkit.engines.contract.capabilities import Capabilities
     from toolkit.engines.contract.configured import Configured
+    from toolkit.engines.contract.lossy_cast import LossyCast
     from toolkit.engines.contract.script import Script
     from toolkit.errors import ToolkitError, UnnamedRowError
 
@@ -389,11 +389,3 @@ class Table(Protocol):
 
     def reserve_numbers(self, column: str, count: int, above: int = 0) -> list[int]:
         """So many numbers that no row has in this column, all greater than `above`. Default: those that follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class LossyCast:
-    """A column's type in the database, and the condition, in its SQL, of the values that the model's type changes."""
-
-    actual: str
-    condition: str

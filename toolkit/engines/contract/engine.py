@@ -34,6 +34,8 @@ class Engine(ABC):
     """Whether a part of a transaction can be undone."""
     checks_with: ClassVar[str | None] = None
     """The statement that checks at once what constraints leave to the end of a transaction."""
+    has_migrations: ClassVar[bool] = True
+    """Whether migrations can run on it; else its tables are made from models, or as a source has them."""
     begins_with: ClassVar[str | None] = None
     """The statement that begins a transaction, where a driver does not do so before any statement."""
 
@@ -50,6 +52,11 @@ class Engine(ABC):
     def file(self, database: Configured) -> Path | None:
         """The one file that a database is, if it is one."""
         return None
+
+    def is_missing(self, database: Configured) -> bool:
+        """Whether it is in files of which there are none, so that there is nothing to read, and writing makes them."""
+        file = database.file
+        return file is not None and not file.exists()
 
     def names_at_hand(self, file: Path) -> Sequence[str]:
         """The names of the tables in a file, where they are to be had in no time and without waiting for anybody."""
@@ -74,6 +81,10 @@ class Engine(ABC):
     def answering_soon(self, database: Configured, seconds: int) -> str:
         """The address, so that a server that does not answer is given up after so many seconds."""
         return database.address
+
+    def address_at(self, database: Configured, moment: str) -> str | None:
+        """The address of the same database as it was, by a version or a time. Default: None, that is not kept."""
+        return None
 
     schema_parameter: ClassVar[str | None] = None
     """What of a URL is how, if tables without a schema are to be those of `{schema}`."""

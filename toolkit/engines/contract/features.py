@@ -70,6 +70,8 @@ class SchemaFeatures:
     """In a unique key, NULLs may be the same."""
     has_partial_indexes: bool = False
     """An index may have a condition."""
+    indexes_expressions: bool = True
+    """An index may be of an expression."""
     orders_indexes: bool = True
     """An index is in ascending or descending order."""
     orders_nulls: bool = True

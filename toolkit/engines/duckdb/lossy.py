@@ -45,6 +45,23 @@ def is_nested(actual: str) -> bool:
     return actual.startswith(_NESTED) or element_of(actual) is not None
 
 
+def bare(actual: str) -> str:
+    """A type's name without what stands in brackets behind it."""
+    return actual if element_of(actual) is not None else actual.partition("(")[0]
+
+
+def told_of(actual: str, table: str, column: str) -> tuple[str, str]:
+    """What values are that a type of many types has, and what to do; nothing of other types."""
+    if "VARIANT" not in actual:
+        return "", ""
+    reason = f"of type {actual}, whose text does not say of which type it is"
+    advice = (
+        "Make documents of them there (ALTER TABLE … ALTER … TYPE JSON USING to_json(…)), or leave the column "
+        f"out: --exclude-column {table}.{column}."
+    )
+    return reason, advice
+
+
 def decimal_condition(type_: LogicalType, actual: str, value: str) -> str | None:
     """The condition where a decimal needs one of its own, an empty one where every value is held."""
     if actual.startswith("DECIMAL"):

@@ -19,7 +19,7 @@ from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.contract import PART_BYTES, LossyCast, Part
 from toolkit.engines.duckdb.adapter import DuckDBAdapter
-from toolkit.engines.duckdb.lossy import decimal_scale
+from toolkit.engines.duckdb.lossy import decimal_scale, told_of
 from toolkit.engines.duckdb.parts import cut
 from toolkit.engines.duckdb.sequences import statements_to_advance
 from toolkit.engines.portable.adapters import MisfitError
@@ -69,6 +69,11 @@ class DuckDBRepository(TableRepository):
     def parts(self, size: int = PART_BYTES) -> Sequence[Part]:
         """The table in ranges of row groups."""
         return cut(self.connection, self.spec, self.name, size, self.row_group)
+
+    @property
+    def into(self) -> str:
+        """The quoted name of what rows are inserted into."""
+        return self.name
 
     def _adapter(self, column: ColumnSpec) -> DuckDBAdapter:
         return self.connection.codec.adapter(column)
@@ -168,7 +173,11 @@ class DuckDBRepository(TableRepository):
             for c in self.spec.columns
             if c.name in actual
         }
-        return {name: LossyCast(actual[name], found) for name, found in conditions.items() if found is not None}
+        return {
+            name: LossyCast(actual[name], found, *told_of(actual[name], self.spec.name, name))
+            for name, found in conditions.items()
+            if found is not None
+        }
 
     def decimal_scale(self, column: str) -> int | None:
         """How many decimals a column of decimals keeps; None if it is none here."""
@@ -184,7 +193,7 @@ class DuckDBRepository(TableRepository):
         types = self._types()
         names = ", ".join(quoted(name) for name in self.spec.column_names)
         values = ", ".join(self._adapter(c).write(f"c{i}", types[c.name]) for i, c in enumerate(self.spec.columns))
-        return f"INSERT INTO {self.name} ({names}) SELECT {values} FROM {_INCOMING}"
+        return f"INSERT INTO {self.into} ({names}) SELECT {values} FROM {_INCOMING}"
 
     def _insert_stream(self, batches: Iterable[pa.RecordBatch]) -> int:
         names = [f"c{i}" for i in range(len(self.spec.columns))]

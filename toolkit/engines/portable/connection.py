@@ -6,7 +6,7 @@ import hashlib
 import platform
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -27,6 +27,7 @@ from toolkit.engines.portable.measures import measured
 from toolkit.engines.portable.reflection import reflected_facts, reflected_tables
 from toolkit.engines.portable.schema import reflected_schema
 from toolkit.engines.portable.stored_forms import OneForm
+from toolkit.engines.portable.updates import on_conflict
 from toolkit.errors import ConfigurationError, SchemaMismatchError, StatementError
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class DatabaseConnection(ManyTables, OneForm):
     """Which options of the models are meant for this engine, by the name of SQLAlchemy's dialect."""
     codec: ClassVar[Codec[Any]]
     insert: ClassVar[Any]
-    """The dialect's INSERT with `on_conflict_do_update`; where there is none, the repository's `upsert_statement`."""
+    """The dialect's INSERT, and how it becomes one that updates rows that are there."""
+    or_update: ClassVar[Any] = staticmethod(on_conflict)
 
     is_guest = False
     """Whether the transaction is another's, in which nothing is to be written, nor a number taken."""
@@ -260,7 +262,7 @@ class DatabaseConnection(ManyTables, OneForm):
 
     def defer_foreign_keys(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
         """Check the foreign keys of these tables at the end of the block, not row by row."""
-        return _nothing()
+        return nullcontext()
 
     def check_parents(self, specs: Sequence[TableSpec]) -> None:
         """Check the foreign keys of these tables that were not checked as rows were written.
@@ -284,7 +286,7 @@ class DatabaseConnection(ManyTables, OneForm):
 
     def held_triggers(self, _specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
         """Keep those triggers from firing within the block, which writes."""
-        return _nothing()
+        return nullcontext()
 
     def has_update_cascades(self, spec: TableSpec) -> bool:
         """Whether the database changes rows of the table by itself when what they point at is changed."""
@@ -293,11 +295,6 @@ class DatabaseConnection(ManyTables, OneForm):
     def has_unmapped_actions(self, specs: Sequence[TableSpec], /) -> bool:
         """Whether foreign keys that the models lack let the database change or delete rows of these tables."""
         return False
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def unmapped_child(

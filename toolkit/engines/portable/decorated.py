@@ -33,37 +33,37 @@ class Decorated:
     def __init__(
         self, stored: Adapter, canonical: LogicalType, decorator: sa.types.TypeDecorator[Any], dialect: Dialect
     ) -> None:
-        self._stored, self._canonical = stored, Adapter(canonical, decorator)
+        self.stored, self._canonical = stored, Adapter(canonical, decorator)
         self._decorator, self._dialect = decorator, dialect
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stored, name)
+        return getattr(self.stored, name)
 
     def decode(self, values: Any) -> pa.Array:
         """Fetched values as canonical ones."""
-        return self._to_canonical(self._stored.decode(values))
+        return self._to_canonical(self.stored.decode(values))
 
     def encode(self, values: pa.Array) -> list[Any]:
         """Canonical values as values to bind."""
-        return self._stored.encode(self._to_stored(values))
+        return self.stored.encode(self._to_stored(values))
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         """What a bulk reader gave as canonical values."""
-        return self._to_canonical(self._stored.incoming(*fetched))
+        return self._to_canonical(self.stored.incoming(*fetched))
 
     def outgoing(self, values: pa.Array) -> pa.Array:
         """Canonical values as a bulk writer takes them."""
-        return self._stored.outgoing(self._to_stored(values))
+        return self.stored.outgoing(self._to_stored(values))
 
     def literals(self, values: pa.Array) -> list[str]:
         """Canonical values as SQL literals."""
-        return self._stored.literals(self._to_stored(values))
+        return self.stored.literals(self._to_stored(values))
 
     def _to_canonical(self, values: pa.Array) -> pa.Array:
-        return self._each(values, lambda part: self._written(self._canonical, self._read(self._stored, part)))
+        return self._each(values, lambda part: self._written(self._canonical, self._read(self.stored, part)))
 
     def _to_stored(self, values: pa.Array) -> pa.Array:
-        return self._each(values, lambda part: self._written(self._stored, self._read(self._canonical, part)))
+        return self._each(values, lambda part: self._written(self.stored, self._read(self._canonical, part)))
 
     def _read(self, side: Adapter, values: pa.Array) -> list[Any]:
         """The application's values of those in one of the two forms."""

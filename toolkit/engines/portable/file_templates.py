@@ -48,7 +48,7 @@ class FileTemplates:
             made = self._new()
             notes = list(fill(self._address(made)))
             self._note(key).unlink(missing_ok=True)
-            self._template(key).unlink(missing_ok=True)
+            _discard(self._template(key))
             if self._rebuild or notes:
                 self._note(key).write_text(json.dumps([self._rebuild, notes]), encoding="utf-8")
             made.replace(self._template(key))
@@ -58,7 +58,7 @@ class FileTemplates:
     def clone(self, key: str) -> str:
         """The address of a new database like the template."""
         clone = self._new()
-        shutil.copyfile(self._template(key), clone)
+        self._copy(self._template(key), clone)
         return self._address(clone)
 
     def new(self) -> str:
@@ -91,6 +91,9 @@ class FileTemplates:
         assert self._held is not None
         _remove(self._clones)
         self._held.close()
+
+    def _copy(self, template: Path, clone: Path) -> None:
+        shutil.copyfile(template, clone)
 
     def _template(self, key: str) -> Path:
         return self._directory / f"{key}.template"
@@ -126,10 +129,18 @@ def _remove_with_company(file: Path) -> None:
     shutil.rmtree(file.parent, ignore_errors=True)
 
 
+def _discard(made: Path) -> None:
+    """Remove a file, or a directory that is a database."""
+    if made.is_dir():
+        shutil.rmtree(made, ignore_errors=True)
+    else:
+        made.unlink(missing_ok=True)
+
+
 def _remove(made: Path) -> None:
     """Remove a template, or a process's clones, and what is beside it."""
     if made.is_dir():
         shutil.rmtree(made, ignore_errors=True)
     for path in (made if made.suffix else None, made.with_suffix(".lock"), made.with_suffix(".json")):
-        if path:
+        if path and not path.is_dir():
             path.unlink(missing_ok=True)

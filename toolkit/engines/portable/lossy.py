@@ -90,6 +90,8 @@ def _require_none(connection: Connection, spec: TableSpec, casts: Mapping[str, L
 
 def lossy_doubt(database: str, type_: LogicalType, cast: LossyCast) -> Doubt:
     """The values of a column that reading them as the model's type would change."""
+    if cast.reason:
+        return Doubt(cast.condition, f"holds {{}}, {cast.reason}", cast.reason, cast.advice)
     reason = f"of type {cast.actual} in {database}, which the model's {type_} cannot hold as it is"
     advice = (
         f"Correct the values, give the columns the types that {database} has, or declare them as String to "

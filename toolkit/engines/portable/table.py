@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
@@ -20,8 +18,9 @@ from toolkit.core.tables import ForeignKeySpec, bracketed
 from toolkit.core.types import LogicalType
 from toolkit.core.values import python_scalar, show_key
 from toolkit.engines.portable.codec import MISFITS
+from toolkit.engines.portable.long_expressions import added
 from toolkit.engines.portable.selection import NUMBER, batches_to_bind, batches_to_unite, rows_of, rows_with
-from toolkit.engines.portable.sifted_table import SiftedTable
+from toolkit.engines.portable.updated_table import UpdatedTable
 from toolkit.errors import (
     ConditionError,
     MissingParentError,
@@ -29,7 +28,7 @@ from toolkit.errors import (
 )
 
 
-class TableRepository(SiftedTable):
+class TableRepository(UpdatedTable):
     """Upsert-capable access to one table of one database; takes and returns record batches."""
 
     batch_bytes: ClassVar[int] = BATCH_BYTES
@@ -147,8 +146,7 @@ class TableRepository(SiftedTable):
     def _width(self) -> sa.ColumnElement[int]:
         """The characters and bytes of a row's values of any length."""
         columns = (c for c in self.spec.columns if not has_fixed_width(self.stored_type(c.name).arrow))
-        lengths = (sa.func.coalesce(self.connection.codec.length(c, self.table.c[c.name]), 0) for c in columns)
-        return functools.reduce(operator.add, lengths, sa.literal_column("0", sa.Integer))
+        return added([sa.func.coalesce(self.connection.codec.length(c, self.table.c[c.name]), 0) for c in columns])
 
     def width(self, keys: pa.Table) -> int:
         """The characters and bytes of all values of any length in the rows with these keys."""
@@ -255,19 +253,6 @@ class TableRepository(SiftedTable):
             written += batch.num_rows
         return written
 
-    def update_many(self, rows: pa.Table) -> int:
-        """Give rows that are there other values in some columns: `rows` holds these and the key; the number of rows."""
-        spec = self.spec.project(rows.column_names)
-        storage = self.connection.codec.storage_table(self.spec)
-        bound = {name: sa.bindparam(f"p{i}", type_=storage.c[name].type) for i, name in enumerate(spec.column_names)}
-        matches = [storage.c[name] == bound[name] for name in spec.key]
-        others = {name: value for name, value in bound.items() if name not in spec.key}
-        statement = sa.update(storage).where(*matches).values(others)
-        with self.connection.translated():
-            for batch in rows.to_batches(max_chunksize=self._fitting_rows(BATCH_ROWS)):
-                self._execute_many(statement, self.connection.codec.encode(spec, batch, self.connection.name))
-        return int(rows.num_rows)
-
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""
         deleted = 0
@@ -291,28 +276,6 @@ class TableRepository(SiftedTable):
                 met = set(self.connection.sqlalchemy.execute(sa.select(rows.c[NUMBER]).where(self.within)).scalars())
             found += [number in met for number in range(batch.num_rows)]
         return found
-
-    def compare_and_set(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
-        """Give one column of the rows with these keys new values, each only if it still holds that text; which took.
-
-        `held` is what `read` gave, of a column that travels as text. Nothing else of the rows is written: neither
-        other columns nor what `onupdate` would set.
-        """
-        storage = self.connection.codec.storage_table(self.spec)
-        encode = self.connection.codec.encode_column
-        new = encode(self.spec.column(column), values)
-        rows = keys.combine_chunks().to_batches()[0]
-        names = keys.column_names
-        encoded = zip(*(encode(self.spec.column(name), rows.column(name)) for name in names), strict=True)
-        cell = storage.c[column]
-        took = []
-        for key, old, value in zip(encoded, held, new, strict=True):
-            own = [storage.c[name] == part for name, part in zip(names, key, strict=True)]
-            unchanged = cell.is_(None) if old is None else sa.cast(cell, sa.Text) == old
-            statement = sa.update(storage).where(*own, unchanged).values({column: value})
-            with self.connection.translated():
-                took.append(self.connection.sqlalchemy.execute(statement).rowcount == 1)
-        return took
 
     def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
         """Move the generators of key values past the highest value in the table."""
@@ -344,10 +307,7 @@ class TableRepository(SiftedTable):
         """The same, updating rows that are there; without a key, there are none."""
         if not self.spec.key:
             return statement
-        others = {name: statement.excluded[name] for name in self.spec.updated_names}
-        if not others:
-            return statement.on_conflict_do_nothing(index_elements=list(self.spec.key))
-        return statement.on_conflict_do_update(index_elements=list(self.spec.key), set_=others)
+        return self.connection.or_update(statement, self.spec.key, self.spec.updated_names)
 
     def _execute_many(self, statement: Any, columns: Sequence[Sequence[Any]]) -> None:
         names = [f"p{i}" for i in range(len(columns))]

@@ -65,6 +65,9 @@ _BY_STATE = {
     ),
     "57P03": ("the server is not ready: {message}", "Run again in a moment."),
 }
+_WIDE_ROW = (
+    "A row has room for 8 KB of numbers and short texts there: leave columns out (--exclude-column), or split it."
+)
 _NEW_VALUE = (
     "PostgreSQL allows a new value of an enum to be used only after the transaction that adds it: put what uses it "
     "into a migration of its own, and run: toolkit database upgrade REVISION, to the one that adds it, then toolkit "
@@ -169,6 +172,8 @@ def known_error(database: Configured, error: BaseException) -> ToolkitError:
     table = getattr(diag, "table_name", None)
     advice = CORRECT_ROW if isinstance(error, pg.IntegrityError) else "Run with --debug to see the statement."
     advice = _NEW_VALUE if state == "55P04" else advice
+    # Told when rows are written by the page: which one it is, is not said.
+    advice = _WIDE_ROW if message.startswith("row is too big") else advice
     return StatementError(database.name, f"{table + ': ' if table else ''}{message}", advice)
 
 

@@ -28,6 +28,7 @@ from toolkit.engines.postgresql.conflicts import find_collation_duplicates, fold
 from toolkit.engines.postgresql.copy import RowCopy
 from toolkit.engines.postgresql.indexes import indexes_last
 from toolkit.engines.postgresql.json import LONG, UNUSUAL, refused_documents
+from toolkit.engines.postgresql.lossy_casts import lossy_casts
 from toolkit.engines.postgresql.parts import cut
 from toolkit.engines.postgresql.sequences import next_numbers, statements_to_advance
 from toolkit.engines.postgresql.sql import (
@@ -242,13 +243,7 @@ class PostgresRepository(TableRepository):
     def lossy_casts(self) -> dict[str, LossyCast]:
         """By column, those whose type in the database has values that reading them as the model's would change."""
         actual = {name: column.type for name, column in self._columns().items()}
-        version = self.connection.raw.info.server_version
-        conditions = {
-            c.name: CODEC.adapter(c).lossy(actual[c.name], quoted(c.name), version)
-            for c in self.spec.columns
-            if c.name in actual
-        }
-        return {name: LossyCast(actual[name], found) for name, found in conditions.items() if found is not None}
+        return lossy_casts(self.spec, actual, self.connection.raw.info.server_version)
 
     def _converted(self, column: ColumnSpec, values: pa.Array) -> None:
         """Have values made into what is sent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toolkit.core.numbering import NEXT_NUMBER
@@ -42,8 +42,17 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
     metadata = maker.make()
     _add_numbers(connection, metadata)
     # Another file of SQLite's gets the statements themselves, with all that is in them.
-    notes = [] if by is TypesBy.STORAGE else [*notes, *maker.notes]
+    notes = list(_numbers_of_file(connection)) if by is TypesBy.STORAGE else [*notes, *maker.notes]
     return Schema("sqlite", metadata, (*notes, *left_out(connection)))
+
+
+def _numbers_of_file(connection: SqliteSnapshot) -> Iterator[Note]:
+    """What applications keep in the header of a file: the version of their schema, and what kind of file it is."""
+    for name in ("user_version", "application_id"):
+        row = connection.row(f"PRAGMA {name}")
+        if row and row[0]:
+            statement = f"PRAGMA {name} = {row[0]}"
+            yield Note(name, str(row[0]), f"Not of the rows: {statement} sets it there.", is_of_made=True)
 
 
 def _add_numbers(connection: SqliteSnapshot, metadata: sa.MetaData) -> None:

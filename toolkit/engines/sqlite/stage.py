@@ -30,6 +30,7 @@ from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import Kind
 from toolkit.core.workers import Worker
 from toolkit.engines.portable.codec import MISFITS
+from toolkit.engines.portable.long_expressions import combined
 from toolkit.engines.sqlite.declared import Family, declared
 from toolkit.errors import TemporaryFilesError, ToolkitError
 
@@ -159,7 +160,7 @@ class Stage:
 
         What stands in a row of another number is not found, and would have to be read.
         """
-        same = " AND ".join(chain.from_iterable(map(self._same, self._spec.columns)))
+        same = combined("AND", [*chain.from_iterable(map(self._same, self._spec.columns))])
         number = f"s.{_quoted(self._spec.key[0])}" if self._is_numbered else f"s.{self._row_number}"
         query = (
             f"SELECT (SELECT count(*) FROM {table}), count(*) FROM {self.name} AS s CROSS JOIN {table} AS t "

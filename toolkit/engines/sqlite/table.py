@@ -20,6 +20,7 @@ from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import Kind
 from toolkit.engines.contract import PART_BYTES, LossyCast, Part
 from toolkit.engines.portable.codec import MISFITS
+from toolkit.engines.portable.long_expressions import combined
 from toolkit.engines.portable.refusals import undone
 from toolkit.engines.portable.sifting import Doubt
 from toolkit.engines.portable.table import TableRepository
@@ -142,7 +143,7 @@ class SqliteRepository(TableRepository):
         # Of texts and bytes that are stored apart, the first function needs only the length; it is of SQLite 3.43.
         form = "length(CAST({0} AS BLOB))" if self.connection.reader is None else "octet_length({0})"
         names = [self._quoted(n) for n in self.spec.column_names if not has_fixed_width(self.stored_type(n).arrow)]
-        width = " + ".join(f"ifnull({form.format(name)}, 0)" for name in names) or "0"
+        width = combined("+", [f"ifnull({form.format(name)}, 0)" for name in names]) or "0"
         fewer = max(1, rows // _FEWER)
         narrow, wide = self.batch_bytes // rows, self.batch_bytes // fewer
         yield f"{width} <= {narrow}", rows

@@ -15,7 +15,13 @@ from toolkit.core.progress import Silent
 from toolkit.errors import MigrationError
 from toolkit.operations.migrations.committed import Committed
 from toolkit.operations.migrations.locations import settings_file
-from toolkit.operations.migrations.revisions import joined, opened, recorded_revision, require_schemas
+from toolkit.operations.migrations.revisions import (
+    joined,
+    opened,
+    recorded_revision,
+    require_migratable,
+    require_schemas,
+)
 from toolkit.operations.migrations.scripts import point_at_migrations, quiet
 from toolkit.operations.migrations.told import COMPARISON, Comparison
 from toolkit.operations.migrations.transactions import translated, with_transactional_ddl
@@ -59,6 +65,7 @@ def alembic_session(
     before_commit: Callable[[Connection], None] | None = None,
 ) -> Iterator[Session]:
     """Advanced Alchemy's commands on a database; with `only_reads` nothing is made, not even the version table."""
+    require_migratable(database)
     # It would be told of whichever statement comes first, by words such as "unknown database".
     require_schemas(database, project.metadata.tables.values() if only_reads else [project.version_table])
     project.scripts  # noqa: B018 - loaded, and so seen to be the user's own, before Alembic runs any of them

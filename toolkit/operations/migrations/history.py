@@ -16,7 +16,7 @@ from toolkit.operations.migrations.application_filters import require_nothing_pr
 from toolkit.operations.migrations.environments import OWN_ENVIRONMENT
 from toolkit.operations.migrations.failures import migrating
 from toolkit.operations.migrations.migrate import require_head
-from toolkit.operations.migrations.revisions import revision_of
+from toolkit.operations.migrations.revisions import require_migratable, revision_of
 from toolkit.operations.migrations.scripts import alembic_config
 from toolkit.operations.migrations.written import review
 from toolkit.operations.project import Project
@@ -75,6 +75,7 @@ def make_migrations(
             database has all tables already; or it would drop what the application may leave out of the comparison.
         DatabaseUnavailableError, StatementError: from the engine.
     """
+    require_migratable(database)
     config = config.of(database.name)
     project = Project(config)
     scripts = project.scripts

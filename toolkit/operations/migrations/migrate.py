@@ -19,7 +19,7 @@ from toolkit.operations.migrations.alembic_session import (
     require_one_database,
 )
 from toolkit.operations.migrations.application_filters import unasked_filter
-from toolkit.operations.migrations.revisions import exists, head_of, joined, mismatch, revision_of
+from toolkit.operations.migrations.revisions import exists, head_of, joined, mismatch, require_migratable, revision_of
 from toolkit.operations.migrations.schema_changes import describe_change
 from toolkit.operations.migrations.transactions import transaction
 from toolkit.operations.migrations.written import review
@@ -94,6 +94,7 @@ def upgrade(
             says what an `autocommit_block` committed.
         DatabaseUnavailableError, StatementError: from the engine; the same.
     """
+    require_migratable(database)
     project = Project(config.of(database.name))
     require_one_database(project)
     with alembic_session(database, project, progress) as session:
@@ -137,6 +138,7 @@ def downgrade(
             says what an `autocommit_block` committed.
         DatabaseUnavailableError, StatementError: from the engine; the same.
     """
+    require_migratable(database)
     project = Project(config.of(database.name))
     require_one_database(project)
     with alembic_session(database, project, progress) as session:
@@ -168,6 +170,7 @@ def drop_all(database: Database, config: Config) -> Dropped:
     Raises:
         DatabaseUnavailableError, StatementError: from the engine; nothing was dropped.
     """
+    require_migratable(database)
     project = Project(config.of(database.name))
     metadata = project.metadata
     if not exists(database):
@@ -197,6 +200,7 @@ def show_current_revision(database: Database, config: Config) -> CurrentRevision
         MigrationError: there is no history.
         DatabaseUnavailableError, StatementError: from the engine.
     """
+    require_migratable(database)
     return _standing(database, Project(config.of(database.name)))
 
 
@@ -211,6 +215,7 @@ def check(database: Database, config: Config, progress: Progress | None = None) 
         RevisionMismatchError: migrations are still to be run.
         DatabaseUnavailableError, StatementError: from the engine.
     """
+    require_migratable(database)
     project = Project(config.of(database.name))
     require_head(database, project)
     changes: list[str] = []

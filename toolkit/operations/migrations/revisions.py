@@ -80,7 +80,7 @@ def is_bookkeeping(table_name: str) -> bool:
 
 def exists(database: Database) -> bool:
     """Whether there is anything to read: to look, SQLite and DuckDB would make an empty file."""
-    return database.file is None or database.file.exists()
+    return not database.kind.is_missing(database)
 
 
 @contextmanager
@@ -93,6 +93,19 @@ def opened(database: Database, *, read_only: bool = False) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def require_migratable(database: Database) -> None:
+    """See that migrations can run on it.
+
+    Raises:
+        ConfigurationError: its engine has none.
+    """
+    if not database.kind.has_migrations:
+        raise ConfigurationError(
+            f"{database.name} has no migrations: {database.kind.title} has no statements that change tables.",
+            "Its tables are made by a sync or a load, from the models or as the source has them.",
+        )
 
 
 def require_schemas(database: Database, tables: Iterable[Table]) -> None:

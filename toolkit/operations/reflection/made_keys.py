@@ -247,6 +247,8 @@ class KeysMaking:
         return inner
 
     def _translated(self, text: str, *, is_unique: bool, what: str) -> sa.TextClause:
+        if not self.making.target.indexes_expressions:
+            raise Untranslatable("there are no indexes of expressions")
         translation = self.making.translation()
         found = translation.indexed(text, is_unique=is_unique)
         self.making.remarked(translation, what)

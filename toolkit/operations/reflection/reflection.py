@@ -65,7 +65,9 @@ def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) ->
         # What writers of a file would wait for: its values are read from a copy, where they would.
         connection.lock_tables(())
         schema = schema_of(connection, TypesBy.VALUES)
-        require_known(connection, wanted, schema.metadata.tables)
+        if is_read:
+            _require_readable(database.name, schema, wanted)
+        require_known(connection, wanted, _known(schema))
         names, notes = chosen(schema.metadata.tables, wanted)
         if is_read:
             _require_none_left(database.name, schema, names, wanted)
@@ -91,6 +93,7 @@ def reflect_both(
     own.lock_tables((), progress)
     with connect(target) if exists(target) else nullcontext() as other:
         if not compares and next(iter(own.stored_tables()), None) is None:
+            _require_readable(own.name, schema_of(own, TypesBy.DECLARATION), wanted)
             raise SchemaMismatchError(
                 [f"{own.name} has no tables"],
                 "See that it is the database that is meant (toolkit inspect shows what is in one). Nothing was made.",
@@ -150,6 +153,8 @@ def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
 
 def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool) -> Reflection:
     schema = schema_of(source, _types(source, target.connection))
+    _require_readable(source.name, schema, wanted)
+    _require_readable(target.connection.name, target.schema, wanted, None if compares else schema.metadata.tables)
     records = [table.fullname for table in schema.metadata.tables.values() if _is_record(table)]
     records += [table.fullname for table in target.schema.metadata.tables.values() if _is_record(table)]
     left = {*wanted.exclude, *(name for name in records if name not in wanted.tables)}
@@ -157,8 +162,7 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     found = joined(Side(source, schema), target, rename, left, wanted.exclude_columns)
     if not target.connection.capabilities.has_strict_types:
         with_converted(Schema(schema.dialect, found.metadata), wanted.convert)
-    every = {**schema.metadata.tables, **found.metadata.tables}
-    require_known(source, wanted, every)
+    require_known(source, wanted, {*_known(schema), *_known(target.schema), *found.metadata.tables})
     both = tuple(pair.source.fullname for pair in found.pairs)
     names = tuple(found.metadata.tables) if compares else both
     names = tuple(name for name in names if name in (wanted.tables or names))
@@ -176,6 +180,37 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     beside = tuple(note for note in schema.notes if note.table not in schema.metadata.tables and not note.is_of_made)
     told = (*beside, *notes) if not wanted.tables else ()
     return Reflection(found.metadata, names, f"the tables of {target.connection.name}", found.renames, told)
+
+
+def _known(schema: Schema) -> Collection[str]:
+    """The tables, and those that may not be read."""
+    return [*schema.metadata.tables, *(note.table for note in schema.notes if note.is_unread)]
+
+
+def _require_readable(database: str, schema: Schema, wanted: Wanted, among: Collection[str] | None = None) -> None:
+    """Check that the role may read all rows of the tables that are to be read, or of those `among` them.
+
+    Raises:
+        SchemaMismatchError: with all of which it may not.
+    """
+    left = [
+        note
+        for note in schema.notes
+        if note.is_unread
+        and note.table not in wanted.exclude
+        and note.table in (wanted.tables or (note.table,))
+        and (among is None or note.table in among)
+    ]
+    if left:
+        names = [note.table for note in left]
+        raise SchemaMismatchError(
+            [
+                f"{database} may have rows in {x.table}, and {x.reason[0].lower()}{x.reason[1:].rstrip('.')}"
+                for x in left
+            ],
+            f"Give the role the right (GRANT SELECT ON {names[0]} TO …; BYPASSRLS, where policies hide rows), or leave "
+            f"out what is not to be read: {' '.join(f'--exclude {name}' for name in names)}.",
+        )
 
 
 def _require_none_left(source: str, schema: Schema, names: Collection[str], wanted: Wanted) -> None:
@@ -252,7 +287,8 @@ def _unanswered(source: Connection, pair: Pair, wanted: Wanted) -> Iterator[str]
 def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     is_alike = source.database.engine_name == target.engine_name
     schema = schema_of(source, TypesBy.STORAGE if is_alike else TypesBy.VALUES)
-    require_known(source, wanted, schema.metadata.tables)
+    _require_readable(source.name, schema, wanted)
+    require_known(source, wanted, _known(schema))
     schema = with_converted(schema, wanted.convert)
     names, notes = chosen(schema.metadata.tables, wanted)
     _require_none_left(source.name, schema, names, wanted)

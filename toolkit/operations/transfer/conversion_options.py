@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from toolkit.core.conversions import CONVERSIONS, Conversion, conversion
+from toolkit.core.conversions import AS_NULL, CONVERSIONS, Conversion, conversion
 from toolkit.core.tables import table_spec
 from toolkit.errors import ConfigurationError, UnknownNameError
 from toolkit.operations.transfer.converting import Conversions
@@ -85,7 +85,7 @@ def _require_fit(spec: TableSpec, name: str, each: Conversion) -> None:
             f"{place} tells rows apart, and the conversion {each.name} loses something: two rows could become one.",
             "Correct the values at the source.",
         )
-    if each.name == "empty-as-null" and not column.nullable:
+    if each.name in AS_NULL and not column.nullable:
         raise ConfigurationError(
             f"{place} takes no NULL, which the conversion {each.name} makes.", "Correct the values at the source."
         )

@@ -27,9 +27,11 @@ _REASONS = {
     "index": "It is not valid, as after an interrupted CREATE INDEX CONCURRENTLY.",
     "function": "Functions are carried only to PostgreSQL, and only those that tables rest on.",
     "sequence": "No table takes numbers from it.",
+    "large objects": "Only what is in columns is carried.",
     "type": "No table has a column of it.",
     "statistics": "Extended statistics are not carried.",
 }
+_UNREAD = ("unread", "hidden")
 _PARAMETERS = "storage parameters"
 _OF_TABLES = {
     "grants": "Rights are not carried: give them to the roles there.",
@@ -45,7 +47,12 @@ _SHOWN_TABLES = 5
 def notes(connection: PostgresSession, tables: Sequence[int], types: TypesBy) -> list[Note]:
     """What is there and is none of these tables, nor of what they rest on; nor of an extension's."""
     others = [
-        Note(row.place, row.what, _REASONS[row.reason].format(parent=row.parent, columns=row.columns))
+        Note(
+            row.place,
+            row.what,
+            _REASONS[row.reason].format(parent=row.parent, columns=row.columns),
+            is_unread=row.reason in _UNREAD,
+        )
         for row in rows(connection, _OTHERS, tables)
     ]
     (found,) = rows(connection, _UNUSUAL, tables)
@@ -149,6 +156,9 @@ WITH place AS (
                          OR classid = 'pg_class'::regclass AND EXISTS (SELECT 1 FROM pg_class WHERE pg_class.oid = objid
                                                                        AND relkind IN ('i', 'I'))))
     AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'i')
+    UNION ALL
+    SELECT 11, 'pg_largeobject', 'large objects: ' || count(*), 'large objects', NULL, NULL FROM pg_largeobject_metadata
+    HAVING count(*) > 0
 )
 SELECT DISTINCT rank, place::text, what, reason, parent, columns FROM others ORDER BY rank, place, what
 """

@@ -1,0 +1,161 @@
+"""MariaDB: the contract, and what is its own, on a real server."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from tests.contracts.suite import *  # noqa: F403 - the contract's tests
+from tests.engines.mariadb_tables import a_key, batch_of, made, of_one_column, write
+from tests.operations import databases
+from tests.servers import mariadb as server
+from toolkit.config import Config, Database
+from toolkit.engines import connect
+from toolkit.errors import (
+    CollationConflictError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    MissingParentError,
+    RefusedRowError,
+    SchemaMismatchError,
+    ToolkitError,
+    UniqueConflictError,
+    UnrepresentableValueError,
+)
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.migrations.migrate import upgrade
+from toolkit.operations.sync import sync
+
+
+@pytest.fixture
+def database(mariadb_url: str, tmp_path: Path) -> Database:
+    """An empty database of MariaDB."""
+    return Database("mariadb", mariadb_url, tmp_path)
+
+
+@pytest.fixture
+def todos(config: Config, database: Database) -> Config:
+    """A configuration of the bundled todos, which names that database, too: its tables are made from the models."""
+    return replace(config, databases={**config.databases, "mariadb": replace(database, tables_from="models")})
+
+
+@pytest.mark.parametrize("other", ["sqlite", "postgres", "duckdb"])
+def test_the_todos_go_there_and_back_verified_and_a_second_sync_writes_nothing(todos: Config, other: str) -> None:
+    load_data(todos, other)
+    there = sync(todos, other, "mariadb")
+    assert there.created_schema
+    assert there.verified
+    assert not any(each.inserted or each.updated for each in sync(todos, other, "mariadb").tables)
+    assert diff(todos, "mariadb", other).equal
+    databases.execute(todos.database(other), "DELETE FROM todo_tag", "DELETE FROM tag")
+    back = sync(todos, "mariadb", other)
+    assert {each.table: each.inserted for each in back.tables if each.inserted} == {"todo_tag": 23, "tag": 8}
+    assert back.verified
+
+
+@pytest.mark.parametrize("scheme", ["mariadb", "mysql", "mysql+pymysql", "mysql+asyncmy", "mariadb+aiomysql"])
+def test_every_driver_of_an_application_means_one_place(database: Database, scheme: str) -> None:
+    other = database.at(database.address.replace("mariadb:", f"{scheme}:") + "?charset=utf8mb4")
+    assert (other.kind, other.place) == (database.kind, database.place)
+    assert other.shown_url.startswith("mariadb://")
+
+
+def test_an_upsert_never_takes_a_row_of_another_key_for_its_own(database: Database) -> None:
+    columns = (a_key(), sa.Column("v", sa.Text, unique=True), sa.Column("w", sa.Text))
+    spec = made(database, "id INT PRIMARY KEY, v VARCHAR(9) UNIQUE, w TEXT", *columns)
+    write(database, spec, (1, "one", "old"), (2, "two", "old"))
+    with pytest.raises(UniqueConflictError, match="id=3"):
+        write(database, spec, (2, "two", "new"), (3, "one", "new"))
+    assert server.run(database.address, "SELECT * FROM t ORDER BY id") == [(1, "one", "old"), (2, "two", "old")]
+
+
+@pytest.mark.parametrize("collation", ["utf8mb4_general_ci", "utf8mb4_bin"])
+def test_keys_that_are_one_to_a_collation_are_refused_before_anything_is_written(
+    database: Database, collation: str
+) -> None:
+    model = sa.Column("id", sa.String(9), primary_key=True), sa.Column("v", sa.Text)
+    spec = made(database, f"id VARCHAR(9) COLLATE {collation} PRIMARY KEY, v TEXT", *model)
+    twin = "A" if collation.endswith("ci") else "a "
+    with connect(database, write=True) as connection:
+        own = connection.repository(spec)
+        assert own.collated_key() == {"id": f"the collation {collation}"}
+        own.require_distinct([batch_of(spec, ("a", "1"), ("b", "2"))])
+        with pytest.raises(CollationConflictError) as among:
+            own.require_distinct([batch_of(spec, ("a", "1"), (twin, "2"))])
+        own.upsert_many([batch_of(spec, ("a", "1"))])
+        with pytest.raises(CollationConflictError) as beside:
+            own.require_distinct([batch_of(spec, (twin, "2"))])
+        with pytest.raises(RefusedRowError):
+            own.upsert_many([batch_of(spec, (twin, "2"))])
+        assert own.count() == 1
+    assert all(f"id={twin}" in each.value.fact for each in (among, beside))
+
+
+def test_what_moves_with_an_update_stays_and_what_numbers_itself_takes_a_zero(database: Database) -> None:
+    moved = "moved DATETIME NOT NULL DEFAULT '2000-01-01' ON UPDATE CURRENT_TIMESTAMP"
+    known = "known TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP"
+    model = (a_key(), sa.Column("v", sa.Text), sa.Column("known", sa.DateTime))
+    spec = made(database, f"id INT PRIMARY KEY AUTO_INCREMENT, v TEXT, {known}, {moved}", *model)
+    moment = dt.datetime(2001, 1, 1)
+    write(database, spec, (0, "a", moment), (5, "b", moment))
+    write(database, spec, (0, "c", moment), (5, "b", moment))
+    with connect(database, write=True) as connection:
+        own = connection.repository(spec)
+        own.update_many(pa.table({"id": pa.array([5], pa.int32()), "v": ["d"]}))
+        keys = pa.table({"id": pa.array([5], pa.int32())})
+        assert own.compare_and_set("v", keys, ["d"], pa.array(["e"])) == [True]
+        connection.commit()
+    expected = [(0, "c", moment, dt.datetime(2000, 1, 1)), (5, "e", moment, dt.datetime(2000, 1, 1))]
+    assert server.run(database.address, "SET time_zone = '+00:00'", "SELECT * FROM t ORDER BY id") == expected
+
+
+def test_a_row_longer_than_a_statement_may_be_is_refused_by_its_key_and_column(database: Database) -> None:
+    spec = of_one_column(database, "LONGBLOB", sa.LargeBinary)
+    with connect(database, write=True) as connection:
+        most = connection.repository(spec).connection.most_bytes  # type: ignore[attr-defined]
+        with pytest.raises(UnrepresentableValueError, match="t id=7: column 'v' is too long") as told:
+            connection.repository(spec).upsert_many([batch_of(spec, (1, b""), (7, b"\xff" * (most // 2)))])
+    assert "max_allowed_packet" in told.value.advice
+
+
+def test_a_table_that_takes_part_in_no_transaction_is_not_written_to(database: Database) -> None:
+    spec = made(database, "id INT PRIMARY KEY", a_key(), options="ENGINE=MyISAM")
+    with connect(database, write=True) as connection, pytest.raises(SchemaMismatchError, match="MyISAM"):
+        connection.lock_tables([spec])
+
+
+def test_rows_that_are_still_being_read_are_not_lost_to_another_statement(database: Database) -> None:
+    spec = of_one_column(database, "TEXT", sa.Text)
+    write(database, spec, *((number, "x" * 1000) for number in range(300)))
+    with connect(database) as connection:
+        reading = connection.repository(spec).read(batch_rows=10)
+        next(reading)
+        with pytest.raises(ToolkitError, match="still being read"):
+            connection.repository(spec).is_empty()
+        reading.close()  # type: ignore[attr-defined]
+        assert connection.repository(spec).count() == 300
+
+
+def test_tables_that_were_made_for_a_sync_that_fails_are_gone(todos: Config) -> None:
+    load_data(todos, "sqlite")
+    databases.execute(todos.database("sqlite"), "PRAGMA foreign_keys = OFF", "DELETE FROM user_account")
+    with pytest.raises(MissingParentError):
+        sync(todos, "sqlite", "mariadb")
+    assert server.run(todos.database("mariadb").address, "SHOW TABLES") == []
+
+
+def test_two_writers_wait_for_one_another(database: Database) -> None:
+    with connect(database, write=True), pytest.raises(DatabaseUnavailableError, match="another writer"):
+        connect(replace(database, lock_seconds=1), write=True).__enter__()
+
+
+def test_what_is_not_done_yet_is_refused(todos: Config, database: Database) -> None:
+    with pytest.raises(ConfigurationError, match="Migrations are not run on MariaDB"):
+        upgrade(database, todos)
+    assert server.run(database.address, "SHOW TABLES") == []

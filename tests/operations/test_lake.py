@@ -1,0 +1,334 @@
+"""The verbs on a lake: from and to other engines, as it was, by two at once, and what it does not have."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+from deltalake import DeltaTable
+
+from tests.contracts import schema
+from tests.operations import databases, example, shop
+from toolkit.config import Config, Database
+from toolkit.core.digest import digest_batches
+from toolkit.core.tables import select_tables
+from toolkit.engines import connect
+from toolkit.engines.contract import RewritesFiles
+from toolkit.engines.delta.connection import LakeConnection
+from toolkit.engines.delta.tables import LakeTable
+from toolkit.errors import (
+    ConfigurationError,
+    ContentionError,
+    StatementError,
+    ToolkitError,
+    UniqueConflictError,
+    UnnamedRowError,
+    UnrepresentableValueError,
+)
+from toolkit.operations.diff.compare import Status, diff
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.migrations.migrate import upgrade
+from toolkit.operations.status import status
+from toolkit.operations.sync import sync
+from toolkit.operations.transfer.options import Mode, Options
+
+
+@pytest.fixture
+def shopping(config: Config, tmp_path: Path) -> Config:
+    """A configuration of the shop's tables, with two lakes, and the example's rows in SQLite."""
+    lakes = {name: Database(name, f"delta+file://{tmp_path}/{name}") for name in ("lake", "lake2")}
+    named = replace(
+        config,
+        metadata="tests.operations.shop:metadata",
+        migrations=Path("none"),
+        databases={**config.databases, **lakes},
+    )
+    example.fill(named.database("sqlite"))
+    return named
+
+
+def test_a_lake_is_made_by_a_sync_compared_and_read_back(shopping: Config, tmp_path: Path) -> None:
+    made = sync(shopping, "sqlite", "lake")
+    assert (made.created_schema, made.verified) == (True, True)
+    assert not any(table.inserted + table.updated for table in sync(shopping, "sqlite", "lake").tables)
+    assert diff(shopping, "sqlite", "lake").equal
+
+    databases.execute(shopping.database("sqlite"), "UPDATE category SET name = 'other' WHERE id = 9")
+    databases.execute(shopping.database("sqlite"), "DELETE FROM purchase_line WHERE amount = 3")
+    found = diff(shopping, "sqlite", "lake")
+    assert {t.table: (t.changed, t.added + t.removed) for t in found.tables if t.changed + t.added + t.removed} == {
+        "category": (1, 0),
+        "purchase_line": (0, 1),
+    }
+    again = sync(shopping, "sqlite", "lake", options=Options(mode=Mode.REPLACE))
+    assert again.verified
+    assert {t.table: (t.updated, t.deleted) for t in again.tables if t.updated + t.deleted} == {
+        "category": (1, 0),
+        "purchase_line": (0, 1),
+    }
+    assert sync(shopping, "lake", "postgres").verified
+    expected = databases.contents(shopping.database("sqlite"), shop.metadata)
+    assert databases.contents(shopping.database("postgres"), shop.metadata) == expected
+
+
+def test_without_models_tables_keep_their_keys_and_types_through_a_lake(shopping: Config) -> None:
+    plain = replace(shopping, metadata="")
+    assert sync(plain, "sqlite", "lake").verified
+    assert sync(plain, "lake", "duckdb").verified
+    assert diff(plain, "sqlite", "duckdb").equal
+    with connect(plain.database("duckdb")) as there, connect(plain.database("lake")) as lake:
+        for connection in (there, lake):
+            tables = connection.schema().metadata.tables
+            assert [column.name for column in tables["purchase_line"].primary_key] == ["customer_id", "product_id"]
+
+
+def test_a_dump_is_loaded_into_another_lake_and_status_counts_its_rows(shopping: Config, tmp_path: Path) -> None:
+    sync(shopping, "sqlite", "lake")
+    dump_data(shopping, "lake", directory=tmp_path / "dump")
+    assert load_data(shopping, "lake2", directory=tmp_path / "dump").verified
+    assert diff(shopping, "lake", "lake2").equal
+    (found,) = status(shopping, ["lake2"]).databases
+    assert {table.table: table.rows for table in found.tables}["purchase_line"] == 3
+
+
+def test_a_lake_is_read_as_it_was_by_version_and_by_time_and_not_written_then(shopping: Config) -> None:
+    lake = shopping.database("lake")
+    sync(shopping, "sqlite", "lake")
+    before = version(lake, "category")
+    at = time.time()
+    time.sleep(0.01)
+    moment = dt.datetime.fromtimestamp(at + 0.005, dt.UTC).isoformat()
+    databases.execute(shopping.database("sqlite"), "UPDATE category SET name = 'later' WHERE id = 9")
+    sync(shopping, "sqlite", "lake")
+    for then in (f"lake@{before}", f"lake@{moment}"):
+        found = diff(shopping, then, "lake", ["category"])
+        assert [(table.table, table.changed) for table in found.tables] == [("category", 1)]
+    with pytest.raises(ToolkitError, match="written into the past"):
+        sync(shopping, "sqlite", f"lake@{before}", ["category"])
+    (none,) = diff(shopping, "lake@99", "lake", ["category"]).tables
+    assert none.status is Status.ONLY_IN_TARGET
+    with pytest.raises(ConfigurationError, match="keeps no versions"):
+        shopping.database("sqlite@1")
+    with pytest.raises(ConfigurationError, match="neither a version"):
+        connect(shopping.database("lake@yesterday")).__enter__()
+
+
+def test_migrations_of_a_lake_are_refused_and_its_tables_are_made_from_the_models(
+    config: Config, shopping: Config
+) -> None:
+    lake = shopping.database("lake")
+    with_history = replace(config, databases={**config.databases, "lake": lake})
+    with pytest.raises(ConfigurationError, match="has no migrations"):
+        upgrade(lake, with_history)
+    upgrade(config.database("duckdb"), config)
+    assert sync(with_history, "duckdb", "lake").created_schema
+
+
+NUMBERS = sa.MetaData()
+NUMBER = sa.Table(
+    "number",
+    NUMBERS,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, unique=True),
+    sa.Column("day", sa.Date),
+)
+OTHER = sa.Table("other", NUMBERS, sa.Column("id", sa.Integer, primary_key=True, autoincrement=False))
+SPECS = {spec.name: spec for spec in select_tables(NUMBERS)}
+SPEC = SPECS["number"]
+
+
+def rows(start: int, stop: int, sign: str = "n") -> pa.RecordBatch:
+    numbers = range(start, stop)
+    columns = [pa.array(numbers, pa.int32()), [f"{sign}{n}" for n in numbers], pa.nulls(len(numbers), pa.date32())]
+    return pa.record_batch(columns, schema=SPEC.schema)
+
+
+def others(start: int, stop: int) -> pa.RecordBatch:
+    return pa.record_batch([pa.array(range(start, stop), pa.int32())], schema=SPECS["other"].schema)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Database:
+    """A lake of 10,000 numbers in three files."""
+    found = Database("lake", f"delta+file://{tmp_path}/lake")
+    databases.create(found, NUMBERS)
+    for start in (0, 4_000, 7_000):
+        with connect(found, write=True) as connection:
+            connection.repository(SPEC).upsert_many([rows(start, min(start + 4_000, 10_000))])
+            connection.commit()
+    return found
+
+
+def seen(lake: Database, name: str) -> LakeTable:
+    """What a connection sees of a table."""
+    with connect(lake) as connection:
+        assert isinstance(connection, LakeConnection)
+        return connection.lake.table(name)
+
+
+def version(lake: Database, name: str) -> int:
+    base = seen(lake, name).base
+    assert base is not None
+    return base.version
+
+
+def files(lake: Database) -> set[str]:
+    return {each.path for each in seen(lake, "number").files}
+
+
+def stored(lake: Database) -> set[str]:
+    return {each.name for each in (Path(lake.place) / "number").glob("*.parquet")}
+
+
+def test_of_two_that_commit_at_once_one_is_refused_and_the_other_is_there_whole(lake: Database) -> None:
+    ready, found, before = Barrier(2), [], stored(lake)
+
+    def write(sign: str) -> None:
+        with connect(lake, write=True) as connection:
+            connection.repository(SPEC).upsert_many([rows(0, 10, sign)])
+            ready.wait()
+            try:
+                connection.commit()
+            except ContentionError as error:
+                found.append(error.fact)
+            else:
+                found.append(sign)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, ["x", "y"]))
+    (won,) = [each for each in found if len(each) == 1]
+    assert "somebody else has committed to the table number" in next(each for each in found if len(each) > 1)
+    with connect(lake) as connection:
+        assert connection.repository(SPEC).digest() == digest_batches(SPEC, [rows(0, 10, won), rows(10, 10_000)])
+    # What the other wrote is removed; what was rewritten stays, for those who read it as it was.
+    assert len(stored(lake) - before) == 1
+    assert before < stored(lake)
+
+
+def test_what_fails_between_two_tables_is_told_and_the_next_run_completes_it(lake: Database) -> None:
+    with connect(lake, write=True) as first, connect(lake, write=True) as second:
+        first.repository(SPEC).upsert_many([rows(0, 5, "x")])
+        first.repository(SPECS["other"]).upsert_many([others(0, 5)])
+        second.repository(SPECS["other"]).upsert_many([others(5, 6)])
+        second.commit()
+        with pytest.raises(StatementError, match=r"1 of 2 tables were committed \(number\), but not other") as told:
+            first.commit()
+    assert "run again, which completes the rest" in told.value.advice
+    with connect(lake, write=True) as again:
+        assert again.repository(SPEC).digest() == digest_batches(SPEC, [rows(0, 5, "x"), rows(5, 10_000)])
+        again.repository(SPECS["other"]).upsert_many([others(0, 5)])
+        again.commit()
+    with connect(lake) as connection:
+        assert connection.repository(SPECS["other"]).count() == 6
+
+
+def test_comparing_with_an_unchanged_table_reads_none_of_its_files(lake: Database, config: Config) -> None:
+    databases.create(config.database("sqlite"), NUMBERS)
+    with connect(config.database("sqlite"), write=True) as connection:
+        connection.repository(SPEC).upsert_many([rows(0, 10_000)])
+        connection.commit()
+    named = replace(config, metadata=f"{__name__}:NUMBERS", databases={**config.databases, "lake": lake})
+    for path in Path(lake.place).glob("number/*.parquet"):
+        path.write_bytes(b"nobody reads this")
+    assert diff(named, "sqlite", "lake", ["number"]).equal
+    assert not any(table.inserted + table.updated for table in sync(named, "sqlite", "lake", ["number"]).tables)
+    with connect(lake) as connection, pytest.raises(ToolkitError):
+        list(connection.repository(SPEC).read())
+
+
+def test_an_upsert_writes_only_files_that_hold_its_keys_and_tells_so_before(lake: Database) -> None:
+    before = files(lake)
+    with connect(lake, write=True) as connection:
+        table = connection.repository(SPEC)
+        assert isinstance(table, RewritesFiles)
+        changed = rows(7_000, 7_010, "x")
+        assert table.rewritten(pa.Table.from_batches([changed]).select(["id"]))[0] == 1
+        table.upsert_many([changed])
+        assert table.digest() == digest_batches(SPEC, [rows(0, 7_000), changed, rows(7_010, 10_000)])
+        connection.commit()
+    assert len(before & files(lake)) == len(before) - 1
+    with connect(lake) as connection:
+        # It was not read again, but added up: the sum is that of what is read.
+        table = connection.repository(SPEC)
+        assert table.digest() == digest_batches(SPEC, table.read())
+
+
+def test_rows_of_another_writer_are_read_and_no_digest_is_told_of_them(lake: Database) -> None:
+    from deltalake import write_deltalake
+
+    path = Path(lake.place) / "number"
+    more = rows(10_000, 10_003)
+    write_deltalake(path, pa.Table.from_batches([more]), mode="append")
+    with connect(lake) as connection:
+        assert connection.repository(SPEC).count() == 10_003
+        assert connection.repository(SPEC).digest() == digest_batches(SPEC, [rows(0, 10_000), more])
+    write_deltalake(Path(lake.place) / "theirs", pa.table({"a": [1, None], "b": ["x", "y"], "c": [[1.5], None]}))
+    with connect(lake) as connection:
+        (table,) = (t for t in connection.schema().metadata.tables.values() if t.name == "theirs")
+        (spec,) = select_tables(table.metadata, ["theirs"])
+        found = pa.Table.from_batches(connection.repository(spec).read()).to_pydict()
+    assert found["a"] == [1, None]
+
+
+def test_what_a_lake_cannot_hold_or_keep_apart_is_refused_by_row(lake: Database) -> None:
+    def written(batch: pa.RecordBatch) -> None:
+        with connect(lake, write=True) as connection:
+            connection.repository(SPEC).upsert_many([batch])
+            connection.commit()
+
+    infinite = pa.array([None, 2**31 - 1], pa.int32()).view(pa.date32())
+    with pytest.raises(UnrepresentableValueError, match="number id=1: column 'day' holds infinity"):
+        written(rows(0, 2).set_column(2, SPEC.schema.field(2), infinite))
+    with pytest.raises(UniqueConflictError, match=r"unique name = n5 belongs to different rows: id=\d+ and id=\d+"):
+        written(pa.record_batch([pa.array([20_000], pa.int32()), ["n5"], infinite.slice(0, 1)], schema=SPEC.schema))
+    # A load checks what is in the files by then.
+    twice = [rows(0, 130_000), rows(5, 6)]
+    with connect(lake, write=True) as connection:
+        table = connection.repository(SPEC)
+        table.delete_all()
+        with pytest.raises(UnnamedRowError) as told:
+            table.load(iter(twice), 130_001)
+        connection.sqlalchemy.rollback()
+        assert "5" in str(connection.repository(SPEC).why_refused(iter(twice), told.value))
+    with connect(lake) as connection:
+        assert connection.repository(SPEC).digest() == digest_batches(SPEC, [rows(0, 10_000)])
+
+
+def test_files_are_read_by_others(tmp_path: Path) -> None:
+    """pyarrow and DuckDB read the same values, and field metadata says what is of a type that Delta lacks."""
+    lake = Database("lake", f"delta+file://{tmp_path}/lake")
+    databases.create(lake, schema.metadata)
+    batch = schema.batch()
+    with connect(lake, write=True) as connection:
+        connection.repository(schema.spec()).upsert_many([batch])
+        connection.commit()
+    folder = Path(seen(lake, schema.every_type.name).place.table(schema.every_type.name))
+    own = DeltaTable(folder)
+    found = pq.read_table(own.file_uris()[0]).sort_by("key")
+    sent = pa.Table.from_batches([batch]).sort_by("key")
+    for name in ("key", "uuid"):
+        assert found.schema.field(name).type == pa.binary()
+        assert pa.schema(own.schema()).field(name).metadata[b"toolkit.type"] == b"UUID"
+        assert found.column(name).to_pylist() == sent.column(name).to_pylist()
+    for name in ("timestamp", "timestamptz", "date", "int64", "decimal", "bytes", "json", schema.TEXT):
+        assert found.column(name).to_pylist() == sent.column(name).to_pylist()
+    assert [str(value) for value in found.column("float64").to_pylist()] == [
+        str(value) for value in sent.column("float64").to_pylist()
+    ]
+    assert found.column("time").to_pylist() == sent.column("time").cast(pa.int64()).to_pylist()
+    with duckdb.connect() as other:
+        query = 'SELECT sum(int16), count("interval".days), max("decimal") FROM read_parquet(?)'
+        (sums,) = other.execute(query, [[str(each) for each in own.file_uris()]]).fetchall()
+    assert sums[0] == sum(filter(None, sent.column("int16").to_pylist()))
+    assert sums[1] == len(sent.column("interval").drop_null())
+    assert sums[2] == max(filter(None, sent.column("decimal").to_pylist()))

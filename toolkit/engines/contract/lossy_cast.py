@@ -1,0 +1,16 @@
+"""What may be lost where a column's type in the database is not that of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LossyCast:
+    """A column's type in the database, and the condition, in its SQL, of the values that the model's type changes."""
+
+    actual: str
+    condition: str
+    reason: str = ""
+    """What these values are, if it is not their type that tells; with `advice`, what to do."""
+    advice: str = ""

@@ -1,0 +1,77 @@
+"""A lake: one connection, and its tables as their logs have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from toolkit.core.tables import TableSpec
+from toolkit.engines.catalogue import ColumnFacts, TableFacts
+from toolkit.engines.delta.adapters import LakeCodec
+from toolkit.engines.delta.features import CAPABILITIES
+from toolkit.engines.delta.session import OWN, LakeSession, session_of
+from toolkit.engines.delta.table import LakeRepository
+from toolkit.engines.duckdb.connection import DuckDBConnection
+from toolkit.engines.portable.connection import DatabaseConnection
+from toolkit.engines.portable.table import TableRepository
+
+if TYPE_CHECKING:
+    from toolkit.engines.portable.script import Script
+
+
+class LakeConnection(DuckDBConnection):
+    """Each table as of one version, while the connection lasts; a commit is refused if there is another by then."""
+
+    capabilities = CAPABILITIES
+    codec = LakeCodec()
+
+    @property
+    def lake(self) -> LakeSession:
+        """What it sees of the lake."""
+        return session_of(self.sqlalchemy)
+
+    def commit(self) -> None:
+        """Commit table by table, each with the digest of its rows as they are stored."""
+        for table in self.lake.tables.values():
+            if table.is_changed and table.spec is not None:
+                with self.translated():
+                    LakeRepository(self, table.spec).told_totals()
+        super().commit()
+
+    def repository(self, spec: TableSpec) -> TableRepository:
+        """Access to one table; of a lake that is not there, too."""
+        if spec.table.name.startswith(OWN):
+            return super().repository(spec)
+        return LakeRepository(self, spec)
+
+    def script(self) -> Script:
+        """There are no scripts for a client of a lake.
+
+        Raises:
+            ConfigurationError: as said.
+        """
+        return cast("Script", DatabaseConnection.script(self))
+
+    def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+        """What the definitions say; no table is in a schema, and no number comes from a sequence of a lake's."""
+        found = super()._read_facts([spec for spec in specs if spec.table.schema is None])
+        for spec in specs:
+            if spec.table.name in self.lake.hindrances:
+                self.lake.table(spec.table.name)
+        return {name: TableFacts(_plain(facts.columns), facts.keys) for name, facts in found.items()}
+
+    def _counted(self, specs: Sequence[TableSpec], most: int | None) -> dict[str, int]:
+        """The rows of each table, by what the logs say of the files."""
+        known = {spec.name: self._known_rows(spec) for spec in specs}
+        unknown = [spec for spec in specs if known[spec.name] is None]
+        found = {name: rows for name, rows in known.items() if rows is not None}
+        return found | (super()._counted(unknown, most) if unknown else {})
+
+    def _known_rows(self, spec: TableSpec) -> int | None:
+        table = self.lake.tables.get(spec.table.name)
+        return table.rows if table is not None and not spec.table.name.startswith(OWN) else None
+
+
+def _plain(columns: Mapping[str, ColumnFacts]) -> dict[str, ColumnFacts]:
+    return {name: replace(each, is_numbered=False, sequence=None, next_number=None) for name, each in columns.items()}

@@ -1,0 +1,197 @@
+"""A table's log: what it says of the table as of a version, and commits; who commits second is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from toolkit.engines.delta.files import DataFile, now, statistics
+from toolkit.engines.delta.place import Place, storage
+from toolkit.errors import ContentionError, DatabaseUnavailableError
+
+APPLICATION = "toolkit"
+"""Whose transactions are counted in the log: a number is given out once."""
+DEFINITION, KEY, UNIQUE = "toolkit.definition", "toolkit.key", "toolkit.unique"
+"""The table's properties that keep what Delta has no place for."""
+# What a reader of files must not pass over: of these, the rows are what the files hold.
+_UNDERSTOOD = frozenset({"timestampNtz"})
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A table as of a version."""
+
+    version: int
+    transaction: int
+    """The number of the toolkit's last one."""
+    schema: pa.Schema
+    files: tuple[DataFile, ...]
+    properties: Mapping[str, str]
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+    """What the commit of this very version says of its rows; nothing if somebody else made it."""
+    hindrance: str | None = None
+    """Why its rows cannot be read here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one commit does to a table."""
+
+    schema: pa.Schema
+    added: Sequence[DataFile]
+    removed: Sequence[DataFile]
+    receipt: Mapping[str, Any]
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(place: Place, name: str) -> Snapshot | None:
+    """The table as of now, or the moment of the place; None if there was none then.
+
+    Raises:
+        DatabaseUnavailableError: it cannot be read.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        version = place.moment if isinstance(place.moment, int) else None
+        table = DeltaTable(place.table(name), version=version, **storage(place))
+        if isinstance(place.moment, datetime):
+            first = table.history()[-1]["timestamp"]
+            if place.moment.timestamp() * 1000 < first:
+                return None
+            table.load_as_version(place.moment)
+        return _snapshot(table)
+    except TableNotFoundError:
+        return None
+    except (DeltaError, OSError) as error:
+        if isinstance(place.moment, int) and "version" in str(error).lower():
+            return None
+        raise place.unreachable(error) from error
+
+
+def _snapshot(table: Any) -> Snapshot:
+    protocol, metadata = table.protocol(), table.metadata()
+    others = {*(protocol.reader_features or ())} - _UNDERSTOOD
+    hindrance = None
+    if others:
+        hindrance = f"it has features that are not understood here: {', '.join(sorted(others))}"
+    elif metadata.partition_columns:
+        hindrance = "it is partitioned"
+    actions = pa.table(table.get_add_actions(flatten=False)).to_pylist()
+    last: Mapping[str, Any] = next(iter(table.history(1)), {})
+    told = last.get(APPLICATION) if last.get("version") == table.version() else None
+    return Snapshot(
+        table.version(),
+        table.transaction_version(APPLICATION) or 0,
+        pa.schema(table.schema().to_arrow()),
+        tuple(map(_file, actions)),
+        dict(metadata.configuration),
+        json.loads(told) if isinstance(told, str) else {},
+        hindrance,
+    )
+
+
+def _file(action: Mapping[str, Any]) -> DataFile:
+    return DataFile(
+        action["path"],
+        action["size_bytes"],
+        -1 if action["num_records"] is None else action["num_records"],
+        {name: value for name, value in (action.get("min") or {}).items() if value is not None},
+        {name: value for name, value in (action.get("max") or {}).items() if value is not None},
+    )
+
+
+def create(place: Place, name: str, commit: Commit) -> None:
+    """Make a table without rows: what makes one with rows takes no properties but Delta's own.
+
+    Raises:
+        ContentionError: somebody else has made it.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        DeltaTable.create(
+            place.table(name),
+            commit.schema,
+            mode="error",
+            name=name,
+            configuration=dict(commit.properties),
+            raise_if_key_not_exists=False,
+            **storage(place),
+        )
+    except (DeltaError, OSError) as error:
+        if "already exists" in str(error) or "conflict" in str(error).lower():
+            raise _second(place, name) from error
+        raise place.unreachable(error) from error
+
+
+def append(place: Place, name: str, base: Snapshot, commit: Commit) -> int:
+    """Commit on top of a version, and on that alone; the version that it became.
+
+    Raises:
+        ContentionError: somebody else has committed since.
+        DatabaseUnavailableError: the store does not answer; whether it was committed is to be asked of the log.
+    """
+    from deltalake import DeltaTable, Schema
+    from deltalake.exceptions import CommitFailedError, DeltaError
+    from deltalake.transaction import RemoveAction
+
+    number = base.transaction + 1
+    try:
+        # As of the version that was read: what was committed since is a conflict.
+        table = DeltaTable(place.table(name), version=base.version, **storage(place))
+        newest = DeltaTable(place.table(name), **storage(place))
+        if newest.version() != base.version or (newest.transaction_version(APPLICATION) or 0) >= number:
+            raise _second(place, name)
+        removed = [RemoveAction(each.path, True, now(), each.size) for each in commit.removed]
+        table.create_write_transaction(
+            [*map(_added, commit.added), *removed],
+            "append",
+            Schema.from_arrow(commit.schema),
+            commit_properties=_properties(commit, number),
+        )
+        return int(table.version()) if table.version() > base.version else base.version + 1
+    except CommitFailedError as error:
+        raise _second(place, name) from error
+    except (DeltaError, OSError) as error:
+        if isinstance(error, DeltaError) and "conflict" in str(error).lower():
+            raise _second(place, name) from error
+        raise place.unreachable(error) from error
+
+
+def _properties(commit: Commit, number: int) -> Any:
+    from deltalake.transaction import CommitProperties, Transaction
+
+    return CommitProperties(
+        custom_metadata={APPLICATION: json.dumps(dict(commit.receipt))},
+        # Another commit in between is no matter to resolve: what was verified is this one on top of that version.
+        max_commit_retries=0,
+        app_transactions=[Transaction(APPLICATION, number, now())],
+    )
+
+
+def _added(file: DataFile) -> Any:
+    from deltalake.transaction import AddAction
+
+    return AddAction(file.path, file.size, {}, now(), True, statistics(file))
+
+
+def _second(place: Place, name: str) -> ContentionError:
+    return ContentionError(
+        place.database,
+        f"somebody else has committed to the table {name} since it was read: this commit was refused, and nothing of "
+        "it is there",
+        "Run again: it is compared with what is there now.",
+    )
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether a commit may have been done, though it failed."""
+    return isinstance(error, DatabaseUnavailableError) and not isinstance(error, ContentionError)

@@ -1,0 +1,205 @@
+"""Where a lake is: its address, how its files are reached, and which tables it has.
+
+Settings of S3 are those of the usual `AWS_…` variables, as of the object stores of archives; an address holds none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from toolkit.errors import ConfigurationError, DatabaseUnavailableError, MissingDriverError
+from toolkit.shown_text import HIDDEN, address_without_secrets, is_secret
+
+if TYPE_CHECKING:
+    from pyarrow import fs
+
+    from toolkit.engines.contract import Configured
+
+LOG = "_delta_log"
+_ADDRESS = re.compile(r"delta\+(?P<kind>file|s3):(?://(?P<host>[^/?@]*)(?=[/?]|$))?(?P<path>[^?]*)(?:\?(?P<query>.*))?")
+_SAFE = re.compile(r"[^A-Za-z0-9_.-]|^[_.]")
+_ENCODED = re.compile("~([0-9a-f]{2})")
+_VERSION = re.compile(r"\d{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A lake, as of now or (`moment`) as it was: by a version of its tables, or a time."""
+
+    database: str
+    """Its name, for messages."""
+    root: str
+    """A directory's path from the root on, or `s3://bucket/prefix`; no slash at the end."""
+    moment: int | datetime | None = None
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the libraries are told of the store; secrets are among it."""
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is on this machine."""
+        return self.root.startswith("/")
+
+    def table(self, name: str) -> str:
+        """Where a table is."""
+        return f"{self.root}/{_encoded(name)}"
+
+    def files_of(self, name: str) -> fs.FileSystem:
+        """The files of a table, by their paths in its log."""
+        from pyarrow import fs
+
+        if self.is_directory:
+            return fs.SubTreeFileSystem(self.table(name), fs.LocalFileSystem())
+        return self._stored(self.table(name))
+
+    def table_names(self) -> Iterator[str]:
+        """The names of the tables that are there.
+
+        Raises:
+            DatabaseUnavailableError: the place cannot be read.
+        """
+        from pyarrow import fs
+
+        if self.is_directory:
+            folder = Path(self.root)
+            found = sorted(each.name for each in folder.iterdir() if (each / LOG).is_dir()) if folder.is_dir() else []
+        else:
+            try:
+                infos = self._stored(self.root).get_file_info(fs.FileSelector("", allow_not_found=True))
+            except OSError as error:
+                raise self.unreachable(error) from error
+            found = sorted(each.base_name for each in infos if each.type is fs.FileType.Directory)
+        return map(_decoded, found)
+
+    def unreachable(self, error: BaseException) -> DatabaseUnavailableError:
+        """The error to raise in place of a library's."""
+        reason = address_without_secrets(str(error).strip().partition("\n")[0])
+        for name, value in self.options.items():
+            reason = reason.replace(value, HIDDEN) if is_secret(name) else reason
+        return DatabaseUnavailableError(
+            self.database,
+            f"{self.root} cannot be read or written: {reason[:300]}",
+            "Check that it is there, the AWS_… variables, and the rights of who runs this.",
+        )
+
+    def _stored(self, uri: str) -> fs.FileSystem:
+        from deltalake.fs import DeltaStorageHandler
+        from pyarrow import fs
+
+        return fs.PyFileSystem(DeltaStorageHandler(uri, dict(self.options)))
+
+    def require_atomic_create(self) -> None:
+        """See that the store refuses to make a file that is there: who commits second is told by nothing else.
+
+        Raises:
+            DatabaseUnavailableError: it does not, so that one commit would be lost to another.
+        """
+        if self.is_directory:
+            return
+        import secrets
+
+        from obstore import delete, put
+        from obstore.exceptions import AlreadyExistsError, BaseError
+        from obstore.store import from_url
+
+        key, is_refused = f"_toolkit/probe-{secrets.token_hex(8)}", False
+        try:
+            store = from_url(self.root)
+            try:
+                put(store, key, b"1", mode="create")
+                put(store, key, b"2", mode="create")
+            except AlreadyExistsError:
+                is_refused = True
+            finally:
+                delete(store, key)
+        except BaseError as error:
+            raise self.unreachable(error) from None
+        if not is_refused:
+            raise DatabaseUnavailableError(
+                self.database,
+                f"the store of {self.root} makes an object anew that is there (it has no conditional writes)",
+                "Two writers would lose each other's commits there: use a store that heeds If-None-Match.",
+            )
+
+
+def place_of(database: Configured) -> Place:
+    """The place that a database's address names.
+
+    Raises:
+        ConfigurationError: it names none.
+        MissingDriverError: what reads a lake is not installed.
+    """
+    found = _ADDRESS.fullmatch(database.address)
+    if found is None or (found["host"] or "") * (found["kind"] == "file") not in ("", "localhost"):
+        raise ConfigurationError(
+            f"The address of database {database.name!r} is no lake's.",
+            "Write it like delta+file:///directory or delta+s3://bucket/prefix; secrets belong into AWS_… variables.",
+        )
+    try:
+        import deltalake  # noqa: F401
+    except ImportError:
+        raise MissingDriverError(f"Database {database.name!r}, a lake,", "deltalake", "lake") from None
+    path = unquote(found["path"]).rstrip("/")
+    moment = _moment(database.name, dict(parse_qsl(found["query"] or "")))
+    if found["kind"] == "file":
+        return Place(database.name, str((database.root / path).absolute()), moment)
+    if not found["host"]:
+        raise ConfigurationError(
+            f"The address of database {database.name!r} names no bucket.", "Write it like delta+s3://bucket/prefix."
+        )
+    return Place(database.name, f"s3://{found['host']}{path}", moment, _settings())
+
+
+def at_moment(address: str, moment: str) -> str:
+    """The address of the same lake as it was: at a version of its tables, or at a time."""
+    return f"{address}{'&' if '?' in address else '?'}at={moment.replace('+', '%2B')}"
+
+
+def _moment(name: str, parameters: Mapping[str, str]) -> int | datetime | None:
+    text = parameters.get("at")
+    if text is None:
+        return None
+    if _VERSION.fullmatch(text):
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"{text!r} is neither a version of {name} nor a time.",
+            'Write a number, or a time like "2026-11-01T00:00Z" (UTC if it names no zone).',
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _settings() -> Mapping[str, str]:
+    """The variables of S3, also under the name that this library knows the endpoint by."""
+    found = {name: value for name, value in os.environ.items() if name.startswith("AWS_") and value}
+    if "AWS_ENDPOINT" in found:
+        found.setdefault("AWS_ENDPOINT_URL", found["AWS_ENDPOINT"])
+    return found
+
+
+def _encoded(name: str) -> str:
+    """A table's name as that of a directory, the same on every store."""
+    return _SAFE.sub(lambda sign: "".join(f"~{byte:02x}" for byte in sign[0].encode()), name)
+
+
+def _decoded(folder: str) -> str:
+    if "~" not in folder:
+        return folder
+    return re.sub("(?:~[0-9a-f]{2})+", lambda run: _text(run[0]), folder)
+
+
+def _text(run: str) -> str:
+    return bytes.fromhex(run.replace("~", "")).decode(errors="replace")
+
+
+def storage(place: Place) -> dict[str, Any]:
+    """What the library is given beside a table's address."""
+    return {"storage_options": dict(place.options)} if place.options else {}

@@ -1,0 +1,289 @@
+"""What a connection sees of a lake, and what its commit does there.
+
+A lake has no SQL of its own: the calculator reads its files. Each connection is one to an empty database in memory
+that has the definitions of all tables of the lake, without rows; a view of the same name, which comes before the table,
+has the rows, from the files. Rows that are written go through the table, which has the constraints, into new files;
+tables that statements have made there are made in the lake by the commit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import sqlalchemy as sa
+
+from toolkit.engines.delta import log, receipts
+from toolkit.engines.delta.place import place_of
+from toolkit.engines.delta.tables import LakeTable, definition_of, quoted
+from toolkit.errors import ConfigurationError, StatementError, ToolkitError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from toolkit.engines.contract import Configured
+
+OWN = "toolkit_"
+"""What the names of the toolkit's own tables begin with: they have few rows, and statements write them."""
+_COLUMNS = """
+SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns()
+WHERE database_name = current_database() AND NOT internal ORDER BY table_name, column_index
+"""
+_TABLES = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND NOT temporary"
+_SHARED = ("CREATE TYPE", "CREATE SEQUENCE", "CREATE SCHEMA")
+_SQL = "SELECT sql FROM duckdb_{}() WHERE database_name = current_database()"
+_TYPES = """
+SELECT type_name FROM duckdb_types() WHERE database_name = current_database() AND NOT internal AND labels IS NOT NULL
+"""
+# A row's parent is not where the row passes the other constraints; it is looked for in the files, before the commit.
+_FOREIGN_KEY = re.compile(r", FOREIGN KEY \((?:[^()]|\([^)]*\))*\) REFERENCES [^(]*\([^)]*\)")
+_KEYS = """
+SELECT constraint_column_names FROM duckdb_constraints()
+WHERE database_name = current_database() AND table_name = ? AND constraint_type = ? ORDER BY constraint_index
+"""
+
+
+class LakeSession:
+    """The tables of a lake as they were when it was opened, and with what this connection has changed."""
+
+    def __init__(self, database: Configured, raw: DuckDBPyConnection, *, read_only: bool) -> None:
+        self.place, self.raw = place_of(database), raw
+        self._read_only = read_only or self.place.moment is not None
+        self.hindrances: dict[str, str] = {}
+        """By table, why it cannot be used."""
+        self.tables: dict[str, LakeTable] = {}
+        self._kept: dict[str, int] = {}
+        self._numbers = count()
+        self._is_forgotten = False
+        raw.execute("SET TimeZone = 'UTC'")
+        for name in self.place.table_names():
+            snapshot = log.read(self.place, name)
+            if snapshot is not None:
+                self._define(name, snapshot)
+
+    @property
+    def database(self) -> str:
+        """The database's name, for messages."""
+        return self.place.database
+
+    def _define(self, name: str, snapshot: log.Snapshot) -> None:
+        if snapshot.hindrance is not None:
+            self.hindrances[name] = snapshot.hindrance
+            return
+        try:
+            for statement in definition_of(name, snapshot):
+                try:
+                    self.raw.execute(statement)
+                except duckdb.CatalogException:
+                    if not statement.startswith(_SHARED):  # Other tables rest on the same types.
+                        raise
+        except (duckdb.Error, ValueError) as error:
+            self.hindrances[name] = f"its definition is not understood: {str(error).partition(chr(10))[0]}"
+            return
+        self._adopt(name, snapshot)
+
+    def _adopt(self, name: str, snapshot: log.Snapshot | None) -> LakeTable:
+        """Take a table that is defined for one of the lake's."""
+        columns = [row for row in self.raw.execute(_COLUMNS).fetchall() if row[0] == name]
+        types = {column: actual for _, column, actual, _ in columns}
+        required = frozenset(column for _, column, _, is_nullable in columns if not is_nullable)
+        table = LakeTable(self.place, name, next(self._numbers), types, required, snapshot)
+        table.files = list(snapshot.files) if snapshot is not None else []
+        self.tables[name] = table
+        if not name.startswith(OWN):
+            table.show(self.raw)
+            return table
+        if snapshot is not None:
+            stored = table.stored_view(self.raw, table.files, "toolkit_few")
+            self.raw.execute(f"INSERT INTO {table.definition} SELECT {table.typed_fields()} FROM {stored}")
+            self._kept[name] = self._content(name)
+        return table
+
+    def table(self, name: str) -> LakeTable:
+        """A table, also one that was made within this transaction.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        if name in self.hindrances:
+            raise ConfigurationError(
+                f"{self.database}: the table {name} cannot be used: {self.hindrances[name]}.",
+                "Use tables that this toolkit has made, or that hold plain columns and files without more.",
+            )
+        found = self.tables.get(name)
+        return self._adopt(name, None) if found is None else found
+
+    def _content(self, name: str) -> int:
+        """What tells the rows of one of the toolkit's own tables from others."""
+        ((found,),) = self.raw.execute(f"SELECT coalesce(sum(hash(own)), 0) FROM {quoted(name)} AS own").fetchall()
+        return int(found)
+
+    # -- the end of a transaction ----------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Commit what was changed, table by table: Delta has no transaction over several.
+
+        Raises:
+            ContentionError: somebody else has committed to the first of them; nothing was written.
+            StatementError: a commit failed behind others, which stay; they are named.
+        """
+        changed = self._changed()
+        if changed and self._read_only:
+            raise StatementError(
+                self.database, "it is read as it was, or to be read alone", "Nothing can be written into the past."
+            )
+        if changed:
+            self.place.require_atomic_create()
+        done: list[str] = []
+        for table in changed:
+            try:
+                self._commit(table)
+            except ToolkitError as error:
+                if done:
+                    raise self._halfway(error, done, [each.name for each in changed]) from error
+                raise
+            done.append(table.name)
+
+    def _halfway(self, error: ToolkitError, done: list[str], names: list[str]) -> StatementError:
+        rest = [name for name in names if name not in done]
+        fact = error.fact.removeprefix(f"{self.database}: ").rstrip(".")
+        return StatementError(
+            self.database,
+            f"{len(done)} of {len(names)} tables were committed ({', '.join(done)}), but not {', '.join(rest)}: {fact}",
+            "A lake commits table by table. Each is whole, as before or as after; run again, which completes the rest.",
+        )
+
+    def _changed(self) -> list[LakeTable]:
+        names = [str(name) for (name,) in self.raw.execute(_TABLES).fetchall()]
+        if gone := sorted(self.tables.keys() - {*names}):
+            raise StatementError(
+                self.database, f"the table {gone[0]} was dropped, which is not done in a lake", "Remove it by hand."
+            )
+        for name in sorted(names):
+            if name not in self.tables:
+                self._adopt(name, None)
+            if not name.startswith(OWN):
+                self._take_rows(self.tables[name])
+            elif self._kept.get(name) != self._content(name):
+                self._write_own(self.tables[name])
+        return [table for table in self.tables.values() if table.is_changed]
+
+    def _take_rows(self, table: LakeTable) -> None:
+        """Take over rows that statements have inserted into a table that they made."""
+        ((rows,),) = self.raw.execute(f"SELECT count(*) FROM {table.definition}").fetchall()
+        if rows and table.base is not None:
+            raise StatementError(self.database, f"rows of {table.name} were written past the toolkit")
+        if rows:
+            self._write_own(table)
+
+    def _write_own(self, table: LakeTable) -> None:
+        rows = self.raw.sql(f"SELECT {table.stored_fields()} FROM {table.definition}")
+        table.files = table.write(rows.to_arrow_reader(1_000))
+
+    def _commit(self, table: LakeTable) -> None:
+        base = table.base
+        before = {each.path for each in base.files} if base else set()
+        after = {each.path for each in table.files}
+        commit = log.Commit(
+            table.schema,
+            [each for each in table.files if each.path not in before],
+            [each for each in base.files if each.path not in after] if base else [],
+            self._receipt(table),
+            {} if base else self._properties(table.name),
+        )
+        if base is None:
+            log.create(self.place, table.name, commit)
+            base = log.read(self.place, table.name)
+            assert base is not None
+        # A table that is made may stay without rows for a moment, or if this fails: the next run fills it.
+        if commit.added or commit.removed:
+            log.append(self.place, table.name, base, commit)
+        table.tidy(table.files)
+        table.pending = []
+        table.base = log.read(self.place, table.name)
+        if table.name.startswith(OWN):
+            self._kept[table.name] = self._content(table.name)
+
+    def _receipt(self, table: LakeTable) -> Mapping[str, Any]:
+        if table.spec is None or table.totals is None:
+            return {}
+        return receipts.written(table.storage, table.spec, table.totals)
+
+    def _properties(self, name: str) -> Mapping[str, str]:
+        """What of a definition Delta has no place for."""
+
+        def keys(kind: str) -> list[list[str]]:
+            return [list(columns) for (columns,) in self.raw.execute(_KEYS, [name, kind]).fetchall()]
+
+        return {
+            log.DEFINITION: json.dumps(list(self._definition(name))),
+            log.KEY: json.dumps(keys("PRIMARY KEY")),
+            log.UNIQUE: json.dumps(keys("UNIQUE")),
+        }
+
+    def _definition(self, name: str) -> Iterable[str]:
+        """The statements that define a table once more, with the types and sequences that it rests on."""
+        types = set(self.tables[name].types.values())
+        for schema_type, shown in self._named_types():
+            if any(actual.startswith(shown) for actual in types):
+                yield f"CREATE TYPE {schema_type} AS {shown}"
+        ((table,),) = self.raw.execute(f"{_SQL.format('tables')} AND table_name = ?", [name]).fetchall()
+        sequences = self.raw.execute("SELECT sequence_name, sql FROM duckdb_sequences()").fetchall()
+        yield from (str(sql) for sequence, sql in sequences if sequence in table)
+        yield _FOREIGN_KEY.sub("", str(table))
+        indexes = f"{_SQL.format('indexes')} AND table_name = ? AND is_unique ORDER BY index_name"
+        yield from (str(sql) for (sql,) in self.raw.execute(indexes, [name]).fetchall())
+
+    def _named_types(self) -> list[tuple[str, str]]:
+        names = self.raw.execute(_TYPES).fetchall()
+        found = [
+            (quoted(name), self.raw.execute(f"SELECT typeof(NULL::{quoted(name)})").fetchall()) for (name,) in names
+        ]
+        return [(name, str(rows[0][0])) for name, rows in found]
+
+    def rollback(self) -> None:
+        """Forget what was changed and remove what was written for it; the calculator has forgotten it already."""
+        for name, table in list(self.tables.items()):
+            table.tidy()
+            table.totals = None
+            if table.base is None:
+                del self.tables[name]
+            elif table.is_changed:
+                table.files = list(table.base.files)
+        self._is_forgotten = True
+
+    def begin(self) -> None:
+        """Show what the end of the transaction before has taken away, as it is no part of this one."""
+        if self._is_forgotten:
+            self._is_forgotten = False
+            for table in self.tables.values():
+                if not table.name.startswith(OWN):
+                    table.show(self.raw)
+
+    def close(self) -> None:
+        """Remove what was written and not committed."""
+        for table in self.tables.values():
+            table.tidy()
+
+
+def watch(engine: sa.Engine, database: Configured) -> None:
+    """Let every connection of an engine see the lake, and what it commits be committed there."""
+    sa.event.listen(engine, "connect", lambda raw, record: _opened(database, raw, record))
+    sa.event.listen(engine, "begin", lambda connection: session_of(connection).begin())
+    sa.event.listen(engine, "commit", lambda connection: session_of(connection).commit())
+    sa.event.listen(engine, "rollback", lambda connection: session_of(connection).rollback())
+    sa.event.listen(engine, "close", lambda _, record: record.info[LakeSession].close())
+
+
+def _opened(database: Configured, raw: Any, record: Any) -> None:
+    record.info[LakeSession] = LakeSession(database, raw, read_only=False)
+
+
+def session_of(connection: sa.Connection) -> LakeSession:
+    """What a connection sees of its lake."""
+    found: LakeSession = connection.info[LakeSession]
+    return found

@@ -1,0 +1,306 @@
+"""One table of a lake: read by the calculator from its files, written into new ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from toolkit.compute.segments import SegmentTotals, segment_numbers
+from toolkit.core.digest import DIGEST_FIELD, TableDigest
+from toolkit.core.streams import read_ahead
+from toolkit.engines.delta import receipts
+from toolkit.engines.delta.checks import require_kept
+from toolkit.engines.delta.rewriting import Rewriting, stage_keys, stage_rows
+from toolkit.engines.delta.session import session_of
+from toolkit.engines.delta.tables import LakeTable, quoted
+from toolkit.engines.duckdb.table import _INCOMING, DuckDBRepository
+from toolkit.errors import ConditionError, UnnamedRowError
+
+if TYPE_CHECKING:
+    from toolkit.core.tables import TableSpec
+    from toolkit.engines.duckdb.session import DuckDBSession
+
+_BEFORE = "toolkit_before"
+# A condition that names the table by its schema would see the definition, which has no rows.
+_BY_SCHEMA = re.compile(r"\b(main|memory|temp)\"?\s*\.", re.IGNORECASE)
+
+
+class LakeRepository(DuckDBRepository):
+    """One table of a lake."""
+
+    def __init__(self, connection: DuckDBSession, spec: TableSpec, reads: str | None = None) -> None:
+        super().__init__(connection, spec)
+        self._reads = reads
+
+    @property
+    def lake(self) -> LakeTable:
+        """The table's files, and what is known of them."""
+        return session_of(self.connection.sqlalchemy).table(self.table.name)
+
+    @property
+    def name(self) -> str:
+        """What the rows are read from, quoted."""
+        return super().name if self._reads is None else self._reads
+
+    @property
+    def into(self) -> str:
+        """Where rows pass all constraints, on their way into files."""
+        return self.lake.definition
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        """Number of rows, which the log tells."""
+        known = self.lake.rows if self.spec.where is None and self._reads is None else None
+        return super().count() if known is None else known
+
+    def is_empty(self) -> bool:
+        """Whether there is no row at all."""
+        known = self.lake.rows
+        return super().is_empty() if known is None else not known
+
+    def read_committed(self) -> Iterator[pa.RecordBatch]:
+        """The rows as they were before this transaction wrote any."""
+        lake = self.lake
+        if not lake.is_changed:
+            yield from self.read()
+            return
+        stored = lake.stored_view(self.connection.raw, lake.base.files if lake.base else (), _BEFORE)
+        typed = f"(SELECT {lake.typed_fields()} FROM {stored})"
+        yield from LakeRepository(self.connection, self.spec, typed).read()
+
+    def _check_condition(self, condition: str) -> None:
+        if _BY_SCHEMA.search(condition):
+            reason = "the tables of a lake lie in no schema"
+            names = [column.name for column in self.table.columns]
+            raise ConditionError(self.connection.name, self.spec.name, condition, reason, names)
+        super()._check_condition(condition)
+
+    # -- digests ---------------------------------------------------------------------------------------------------
+
+    def digest(self, keys: pa.Table | None = None) -> TableDigest:
+        """The digest of all rows, or of those with these keys; of a version that a commit tells it of, as it says."""
+        if keys is not None or self.spec.where is not None:
+            return super().digest(keys)
+        lake = self.lake
+        if not lake.is_changed and lake.base is not None:
+            known = receipts.known_digest(lake.base.receipt, self.spec)
+            if known is not None and known.rows == lake.rows:
+                return known
+        return self._totals().digest
+
+    def segment_totals(self, count: int) -> SegmentTotals:
+        """The rows and digests of so many segments; of a version whose commit tells them, without reading a row."""
+        return receipts.fewer(self._totals(), count)
+
+    def digests_within(self, count: int, segments: Collection[int]) -> Iterator[pa.RecordBatch]:
+        """Key columns and digest of the rows in these segments of so many."""
+        if not segments:
+            return
+        wanted = pa.array(sorted(segments), pa.int32())
+        for batch in self.row_digests():
+            numbers = pa.array(segment_numbers(batch.column(DIGEST_FIELD), count))
+            yield batch.filter(pc.is_in(numbers, value_set=wanted))
+
+    def _totals(self) -> SegmentTotals:
+        lake, spec = self.lake, self.spec
+        if spec.where is None and lake.totals is not None and self._is_known():
+            return lake.totals
+        found: SegmentTotals | None = None
+        if spec.where is None and not lake.is_changed and lake.base is not None:
+            found = receipts.known_totals(lake.storage, lake.base.receipt, spec)
+        if found is None or found.digest.rows != lake.rows:
+            with read_ahead(self.read()) as batches:
+                found = receipts.totals_of(spec, batches)
+        if spec.where is None:
+            lake.totals, lake.spec = found, spec
+        return found
+
+    def _is_known(self) -> bool:
+        spec = self.lake.spec
+        return spec is not None and receipts.fingerprint(spec) == receipts.fingerprint(self.spec)
+
+    def told_totals(self) -> SegmentTotals:
+        """The totals of the rows as they are stored, to be told with the commit."""
+        return self._totals()
+
+    def unique_sets(self) -> list[tuple[str, ...]]:
+        """The columns that have no value twice, together: the key's, and those of unique constraints and indexes."""
+        facts = self.connection.facts(self.spec)
+        return [] if facts is None else [tuple(sorted(key)) for key in facts.keys]
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
+        """Fill an empty table: rows in any number go straight into files, and are checked there."""
+        types = [self.stored_type(c.name) for c in self.spec.columns]
+        is_whole = {*self.spec.column_names} == {*self.lake.types}
+        if rows < self.row_group or not is_whole or any(each.is_free_decimal for each in types):
+            return self.upsert_many(batches)
+        written = self._written(batches)
+        self._changed(None)
+        require_kept(self, self.lake, self.unique_sets())
+        return written
+
+    def _written(self, batches: Iterable[pa.RecordBatch]) -> int:
+        lake, raw = self.lake, self.connection.raw
+        names, types = [f"c{i}" for i in range(len(self.spec.columns))], self._types()
+        places = {c.name: i for i, c in enumerate(self.spec.columns)}
+        typed = ", ".join(
+            f"{self._adapter(self.spec.column(name)).write(f'c{places[name]}', types[name])} AS {quoted(name)}"
+            for name in lake.types
+        )
+        failure: list[BaseException] = []
+        count = 0
+
+        def incoming() -> Iterator[pa.RecordBatch]:
+            nonlocal count
+            try:
+                for batch in batches:
+                    count += batch.num_rows
+                    yield self._outgoing(batch).rename_columns(names)
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                failure.append(error)  # The calculator would raise one of its own in its place.
+                raise
+
+        schema = self._outgoing(self.spec.schema.empty_table()).rename_columns(names).schema
+        raw.register(_INCOMING, pa.RecordBatchReader.from_batches(schema, incoming()))
+        try:
+            with self.connection.translated():
+                stored = raw.sql(f"SELECT {lake.stored_fields()} FROM (SELECT {typed} FROM {_INCOMING})")
+                lake.files = [*lake.files, *lake.write(stored.to_arrow_reader(BATCH))]
+        except BaseException as error:
+            if not failure and isinstance(error.__cause__, self._refusals):
+                raise UnnamedRowError(self.connection.name, self.connection.reason(error.__cause__)) from error
+            raise (failure[0] if failure else error) from error
+        finally:
+            raw.unregister(_INCOMING)
+        return count
+
+    def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """Insert or update rows: of the files, those that hold one of their keys are written anew."""
+        written = super().upsert_many(batches)
+        if written:
+            self._merge()
+        return written
+
+    def update_many(self, rows: pa.Table) -> int:
+        """Give rows that are there other values in some columns."""
+        types, number = self._types(), len(self.spec.key)
+        others = [name for name in rows.column_names if name not in self.spec.key]
+        new = {
+            name: self._adapter(self.spec.column(name)).write(f"k.k{i}", types[name])
+            for i, name in enumerate(others, number)
+        }
+        names = [*self.spec.key, *others]
+        fields = ", ".join(new.get(name, f"t.{quoted(name)}") for name in self.lake.types)
+        with self.connection.translated(), self._incoming_keys(rows.select(names), number) as join:
+            found = self.connection.raw.execute(f"INSERT INTO {self.into} SELECT {fields} FROM {self.name} AS t{join}")
+            ((updated,),) = found.fetchall()
+        if updated:
+            self._merge(self.lake.types)
+        return int(updated)
+
+    def delete_many(self, keys: pa.Table) -> int:
+        """Delete the rows with these keys; the number that were there."""
+        types = self._types()
+        values = [
+            self._adapter(self.spec.column(name)).write(f"k.k{i}", types[name])
+            for i, name in enumerate(keys.column_names)
+        ]
+        with self.connection.translated(), self._incoming_keys(keys):
+            stage_keys(self.connection.raw, self.lake, keys.column_names, values, f"{_INCOMING} AS k")
+        return self._rewrite(keys.column_names)
+
+    def delete_all(self) -> int:
+        """Delete all rows that meet the conditions that narrow the table; their number."""
+        lake, rows = self.lake, self.count()
+        if self.spec.where is None:
+            lake.files = []
+        else:
+            kept = f"{quoted(self.table.name)} WHERE NOT coalesce(({self.spec.where}), false)"
+            with self.connection.translated():
+                stored = self.connection.raw.sql(f"SELECT {lake.stored_fields()} FROM {kept}")
+                lake.files = lake.write(stored.to_arrow_reader(BATCH))
+        self._changed(None)
+        return rows
+
+    def compare_and_set(self, column: str, keys: pa.Table, held: Sequence[str | None], values: pa.Array) -> list[bool]:
+        """Give one column of the rows with these keys new values, each only if it still holds that text; which took."""
+        narrow = self.spec.project([*self.spec.key, column])
+        own = pa.Table.from_batches(LakeRepository(self.connection, narrow).read(keys=keys), narrow.schema)
+        there = dict(zip(_rows(own.select(keys.column_names)), own.column(column).to_pylist(), strict=True))
+        took = [key in there and there[key] == old for key, old in zip(_rows(keys), held, strict=True)]
+        taken = keys.append_column(column, values).filter(pa.array(took))
+        if taken.num_rows:
+            self.update_many(taken)
+        return took
+
+    def rewritten(self, keys: pa.Table) -> tuple[int, int]:
+        """How many files, and how many bytes, an upsert of rows with these keys writes anew."""
+        types = self._types()
+        values = [
+            self._adapter(self.spec.column(name)).write(f"k.k{i}", types[name]) for i, name in enumerate(self.spec.key)
+        ]
+        with self.connection.translated(), self._incoming_keys(keys.select(list(self.spec.key))):
+            stage_keys(self.connection.raw, self.lake, self.spec.key, values, f"{_INCOMING} AS k")
+            hit = Rewriting(self.connection.raw, self.lake, self.spec.key).hit()
+        return len(hit), sum(each.size for each in hit)
+
+    def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
+        """A lake gives out no numbers."""
+
+    def advance_statements(self, at_least: Mapping[str, int] | None = None) -> list[str]:
+        """There are none."""
+        return []
+
+    def _merge(self, names: Iterable[str] | None = None) -> None:
+        """Take the rows that have passed the constraints into files."""
+        with self.connection.translated():
+            stage_rows(self.connection.raw, self.lake)
+        self._rewrite(self.spec.key, tuple(names or self.spec.column_names))
+        require_kept(self, self.lake, self.unique_sets(), staged=True)
+
+    def _rewrite(self, key: Sequence[str], names: tuple[str, ...] = ()) -> int:
+        """Put the staged rows into files, or take those with the staged keys out of them; how many were there."""
+        is_counted = self._is_counted()
+        rewriting = Rewriting(self.connection.raw, self.lake, key, names)
+        with self.connection.translated():
+            found = rewriting.run(self._part_totals if is_counted else None)
+        self._changed(rewriting.totals)
+        return found
+
+    def _is_counted(self) -> bool:
+        """Whether the totals are known, so that they can be known of what follows, too."""
+        lake = self.lake
+        if lake.totals is not None and self._is_known():
+            return True
+        if lake.is_changed or lake.base is None:
+            return False
+        spec = receipts.whole(self.spec)
+        lake.totals, lake.spec = receipts.known_totals(lake.storage, lake.base.receipt, spec), spec
+        return lake.totals is not None
+
+    def _part_totals(self, rows: str) -> SegmentTotals:
+        """The totals of typed rows, by a query in brackets."""
+        spec = receipts.whole(self.spec)
+        return receipts.totals_of(spec, LakeRepository(self.connection, spec, rows).read())
+
+    def _changed(self, totals: SegmentTotals | None) -> None:
+        lake = self.lake
+        lake.totals, lake.spec = totals, receipts.whole(self.spec)
+        with self.connection.translated():
+            lake.show(self.connection.raw)
+
+
+BATCH = 8_192
+
+
+def _rows(table: pa.Table) -> list[tuple[Any, ...]]:
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))

@@ -1,0 +1,109 @@
+"""How the values of one column stand in MariaDB: what is fetched, and what is bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from toolkit.core.values import shortened
+from toolkit.engines.mariadb.dialect import DIALECT
+from toolkit.engines.mariadb.types import LABELS, TEXTS, ActualType, actual_type, labels_of
+from toolkit.engines.portable.adapters import Adapter, MisfitError
+
+
+class MariaDBAdapter(Adapter):
+    """A column of a type that is what the canonical schema has, or is made of it in Python."""
+
+    names: ClassVar[frozenset[str]] = TEXTS
+    """The types whose values this reads and writes."""
+    is_read_by_text: ClassVar[bool] = False
+    """Whether what is fetched is the server's text of a value."""
+    stored_as: str | None = None
+    """The column's type in the catalogue; None: as a table is made from the model."""
+
+    @property
+    def definition(self) -> str:
+        """The column's type, in the words of the catalogue or of a statement that makes it."""
+        if self.stored_as is None and self.declared is not None:
+            return self.declared.compile(DIALECT)
+        return self.stored_as or ""
+
+    @property
+    def actual(self) -> ActualType:
+        """The column's type."""
+        return actual_type(self.definition)
+
+    def is_read(self, actual: ActualType) -> bool:
+        """Whether values of a type are read as what they are: others are refused, column by column."""
+        return actual.name in self.names
+
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """The stored value as it is."""
+        return sa.type_coerce(source, sa.types.NullType())
+
+    def encode(self, values: pa.Array) -> list[Any]:
+        """An array as values to bind, by the column's own type.
+
+        Raises:
+            MisfitError: a value that the column would change; or any, if its type is for others.
+        """
+        actual = self.actual
+        if not self.is_read(actual):
+            require(values.to_pylist(), lambda _: False, f"a column of {actual.name} has no place for")
+        return self.bound(values)
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        """The same, of values of a type that the column is for."""
+        listed: list[Any] = values.to_pylist()
+        return listed
+
+    def length(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        """The expression of how many bytes a stored value has."""
+        return sa.func.octet_length(sa.type_coerce(source, sa.types.NullType()))
+
+
+class Text(MariaDBAdapter):
+    """Characters, of whatever character set the column has."""
+
+    names = TEXTS | LABELS
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        """Texts as they are."""
+        return pa.array(values, self.type.arrow)
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        """Texts, if the column keeps them whole."""
+        listed: list[Any] = values.to_pylist()
+        actual = self.actual
+        if actual.name == "char" or actual.name in LABELS:
+            require(listed, lambda text: not text.endswith(" "), "ends with a space, which its column would lose")
+        if actual.name in LABELS:
+            require(listed, partial(_is_among, labels_of(self.definition), actual.name == "set"), "is no label there")
+        if (most := actual.size) is not None and actual.name in TEXTS:
+            require(listed, lambda text: len(text) <= most, f"is longer than {most} characters")
+        return listed
+
+
+def _is_among(labels: Sequence[str], is_set: bool, text: str) -> bool:
+    """Whether a text is a label as it is written, or some of them in their order."""
+    if not is_set:
+        return text in labels
+    parts = text.split(",") if text else []
+    return parts == [label for label in labels if label in parts]
+
+
+def require(values: Iterable[Any], is_kept: Callable[[Any], bool], problem: str) -> None:
+    """Check each value that is not NULL.
+
+    Raises:
+        MisfitError: one is not kept.
+    """
+    for row, value in enumerate(values):
+        if value is not None and not is_kept(value):
+            shown = str(value) if isinstance(value, Decimal) else repr(value)
+            raise MisfitError(row, f"holds {shortened(shown)}, which {problem}")

@@ -1,0 +1,270 @@
+"""How values stand in MariaDB, type by type. What it would change without a word is refused here, value by value.
+
+Texts and documents are read as they are stored, times by the server's own text of them, which shows what no driver's
+classes do: zero dates, hours beyond a day. UUIDs stand as bytes, as digits or in a type of their own, by their column.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+
+from toolkit.core.decimals import decimal_text, fraction_digits, parse_decimals
+from toolkit.core.logical import json_encoded
+from toolkit.core.tables import ColumnSpec
+from toolkit.core.types import Kind
+from toolkit.engines.mariadb.adapter import MariaDBAdapter, Text, require
+from toolkit.engines.mariadb.dialect import DIALECT
+from toolkit.engines.mariadb.stored import StoredColumn
+from toolkit.engines.mariadb.times import Date, Interval, Time, Timestamp
+from toolkit.engines.mariadb.types import ADDRESSES, BYTES, FLOATS, INTEGERS, SHAPES, TEXTS, ActualType
+from toolkit.engines.portable.codec import Codec
+from toolkit.engines.portable.decorated import Decorated
+
+_HEX, _HYPHENATED, _UUID_BYTES = 32, 36, 16
+
+
+class Native(Text):
+    """A type of another engine's by its text; addresses, which are read by their text, too."""
+
+    names = Text.names | ADDRESSES | {"uuid", "year"}
+
+
+class Json(Text):
+    """Documents, as they are written."""
+
+    names = TEXTS
+
+
+class Bytes(MariaDBAdapter):
+    """Bytes; shapes as the server keeps them: the number of their coordinates' system, and WKB."""
+
+    names = BYTES | SHAPES
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        if any(isinstance(value, str) for value in values):
+            raise ValueError("text")
+        return pa.array(values, self.type.arrow)
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        listed: list[Any] = values.to_pylist()
+        actual = self.actual
+        if actual.size is not None and actual.name == "binary":
+            require(listed, lambda raw: len(raw) == actual.size, f"has not the {actual.size} bytes of its column")
+        return listed
+
+
+class Uuid(MariaDBAdapter):
+    """Sixteen bytes, 32 digits, or these with hyphens, by the column's own type."""
+
+    names = TEXTS | BYTES | {"uuid"}
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        return pa.array([None if value is None else _uuid_bytes(value) for value in values], self.type.arrow)
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        actual = self.actual
+        listed: list[Any] = values.to_pylist()
+        if actual.name in BYTES:
+            return listed
+        uuids = (None if raw is None else uuid.UUID(bytes=raw) for raw in listed)
+        hyphens = actual.name == "uuid" or (actual.size or 0) >= _HYPHENATED or "text" in actual.name
+        return [None if each is None else str(each) if hyphens else each.hex for each in uuids]
+
+
+def _uuid_bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        if len(value) != _UUID_BYTES:
+            raise ValueError("not 16 bytes")
+        return value
+    if len(value) not in (_HEX, _HYPHENATED):
+        raise ValueError("neither 32 digits nor 36 characters")
+    return uuid.UUID(value).bytes
+
+
+class Integer(MariaDBAdapter):
+    """Whole numbers, signed or not; the bits of a BIT as the number that they are."""
+
+    names = frozenset(INTEGERS) | {"bit", "year"}
+
+    def is_read(self, actual: ActualType) -> bool:
+        return super().is_read(actual) or (actual.name == "decimal" and not actual.scale)
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        return pa.array([_whole(value) for value in values], self.type.arrow)
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        listed: list[Any] = values.to_pylist()
+        return listed
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bytes):
+        return int.from_bytes(value)
+    if value is None or (isinstance(value, int | Decimal) and value == int(value)):
+        return None if value is None else int(value)
+    raise ValueError("no whole number")
+
+
+class Bool(Integer):
+    """0 and 1."""
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        whole = [_whole(value) for value in values]
+        if not set(whole) <= {0, 1, None}:
+            raise ValueError("neither 0 nor 1")
+        return pa.array([None if each is None else bool(each) for each in whole], self.type.arrow)
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        return [None if value is None else int(value) for value in values.to_pylist()]
+
+
+class Float(MariaDBAdapter):
+    """Doubles and singles. A single is shown with six digits, but as a part of a sum with all of them."""
+
+    names = FLOATS
+    # Neither can be written: not even a literal of it, or a cast, gives -0.0.
+    problem: ClassVar[str] = "cannot be kept: there is neither NaN nor infinity nor a negative zero"
+
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.type_coerce(source, sa.types.NullType()).op("+")(sa.literal_column("0e0"))
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        doubles = pa.array(values, pa.float64())
+        narrow = doubles.cast(self.type.arrow)
+        if self.type.carrier is Kind.FLOAT32 and not narrow.cast(pa.float64()).equals(doubles):
+            raise ValueError("a double that is no single")
+        return narrow
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        listed: list[Any] = values.to_pylist()
+        require(listed, _is_plain, self.problem)
+        if self.type.carrier is Kind.FLOAT64 and self.actual.name == "float":
+            require(listed, _is_single, "is more exact than its column")
+        return listed
+
+
+def _is_plain(value: float) -> bool:
+    return math.isfinite(value) and not (value == 0 and math.copysign(1, value) < 0)
+
+
+def _is_single(value: float) -> bool:
+    with np.errstate(over="ignore"):
+        return float(np.float32(value)) == value
+
+
+class Numeric(MariaDBAdapter):
+    """Decimals; those without a number of digits in a column of many, without the zeros that it has behind them."""
+
+    names = frozenset({"decimal", *INTEGERS})
+
+    def is_read(self, actual: ActualType) -> bool:
+        # Of more digits than a column of this kind has, there are texts.
+        return super().is_read(actual) or (self.type.precision is None and actual.name in TEXTS)
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        texts = [
+            f"{value:f}" if isinstance(value, Decimal) else None if value is None else str(value) for value in values
+        ]
+        if self.type.precision is None and self.actual.name == "decimal":
+            texts = [None if text is None else decimal_text(text) for text in texts]
+        return parse_decimals(self.type, pa.array(texts, pa.string()))
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        actual, listed = self.actual, values.to_pylist()
+        if actual.name in TEXTS:
+            return [None if value is None else str(value) for value in listed]
+        numbers = [None if value is None else Decimal(value) for value in listed]
+        scale = actual.scale or 0
+        require(numbers, lambda number: number.is_finite(), "is no number that a decimal can be")
+        require(
+            numbers, lambda number: fraction_digits(number) <= scale, f"has more than {scale} digits behind the point"
+        )
+        return numbers
+
+
+def _digits(value: Any) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+class Array(MariaDBAdapter):
+    """A JSON list."""
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        parse = self.form.parse_json
+        return pa.array([None if text is None else parse(json.loads(text)) for text in values], self.type.arrow)
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        form = self.form.json_value
+        return [None if value is None else json_encoded(form(value)) for value in values.to_pylist()]
+
+
+class _OwnForm(Text):
+    """A text that is written in several ways, and travels in one."""
+
+    names = TEXTS
+    has_own_form = True
+
+    def _parse(self, text: str) -> Any:
+        return self.form.parse_json(text)
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        return pa.array([None if text is None else self._parse(text) for text in values], pa.string())
+
+
+class Nested(_OwnForm):
+    """An array by its document."""
+
+    def _parse(self, text: str) -> Any:
+        return self.form.parse_json(json.loads(text))
+
+
+ADAPTERS: dict[str, type[MariaDBAdapter]] = {
+    Kind.TEXT: Text,
+    Kind.JSON: Json,
+    Kind.UUID: Uuid,
+    Kind.BYTES: Bytes,
+    Kind.BOOL: Bool,
+    Kind.INT16: Integer,
+    Kind.INT32: Integer,
+    Kind.INT64: Integer,
+    Kind.FLOAT32: Float,
+    Kind.FLOAT64: Float,
+    Kind.DECIMAL: Numeric,
+    Kind.TIMESTAMP: Timestamp,
+    Kind.TIMESTAMPTZ: Timestamp,
+    Kind.DATE: Date,
+    Kind.TIME: Time,
+    Kind.INTERVAL: Interval,
+    Kind.ARRAY: Array,
+    Kind.NESTED: Nested,
+    Kind.TIMETZ: _OwnForm,
+    Kind.CALENDAR_INTERVAL: _OwnForm,
+    Kind.NATIVE: Native,
+}
+
+
+class MariaDBCodec(Codec[MariaDBAdapter]):
+    """Between MariaDB's values and canonical batches."""
+
+    adapters = ADAPTERS
+    dialect = DIALECT
+
+    def adapter(self, column: ColumnSpec) -> MariaDBAdapter:
+        """How a column's values stand, by its own type where that is known."""
+        found = super().adapter(column)
+        if isinstance(column, StoredColumn):
+            inner: Any = found.stored if isinstance(found, Decorated) else found
+            inner.stored_as = column.stored_as
+        return found
+
+
+CODEC = MariaDBCodec()

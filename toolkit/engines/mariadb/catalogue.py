@@ -1,0 +1,103 @@
+"""What MariaDB's own catalogue says of tables, in a few questions for all of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from toolkit.core.tables import TableSpec
+from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
+from toolkit.engines.mariadb.types import LABELS, actual_type, labels_of
+
+_COLUMNS = """
+SELECT c.table_name AS place, c.column_name AS name, c.column_type AS type, c.is_nullable AS nullable,
+       c.column_default AS standard, c.extra AS extra, c.is_generated AS computed
+FROM information_schema.columns AS c
+WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name IN :tables
+ORDER BY c.table_name, c.ordinal_position
+"""
+# An index of the first characters of a column, or one that is not used, is nothing that an upsert can rest on.
+_KEYS = """
+SELECT s.table_name AS place, s.index_name AS name, s.column_name AS part, s.sub_part AS sub_part
+FROM information_schema.statistics AS s
+WHERE s.table_schema = coalesce(:schema, database()) AND s.table_name IN :tables AND s.non_unique = 0
+ORDER BY s.table_name, s.index_name, s.seq_in_index
+"""
+_TABLES = """
+SELECT t.table_name AS name, c.column_name AS part
+FROM information_schema.tables AS t JOIN information_schema.columns AS c USING (table_schema, table_name)
+WHERE t.table_schema = database() AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
+ORDER BY t.table_name, c.ordinal_position
+"""
+MOVED = """
+SELECT c.column_name AS name FROM information_schema.columns AS c
+WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table AND c.extra LIKE '%on update%'
+"""
+_NEXT = """
+SELECT t.table_name AS place, t.auto_increment AS following, t.engine AS engine
+FROM information_schema.tables AS t
+WHERE t.table_schema = coalesce(:schema, database()) AND t.table_name IN :tables
+"""
+
+
+def rows(connection: sa.Connection, query: str, **values: Any) -> Sequence[Any]:
+    """The rows of a question to the catalogue."""
+    text = sa.text(query)
+    if "tables" in values:
+        text = text.bindparams(sa.bindparam("tables", expanding=True))
+    return connection.execute(text, values).all()
+
+
+def table_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+    """What there is of these tables, by name; without those that are not there."""
+    found: dict[str, TableFacts] = {}
+    for schema in dict.fromkeys(spec.table.schema for spec in specs):
+        names = {spec.table.name: spec.name for spec in specs if spec.table.schema == schema}
+        asked = {"schema": schema, "tables": list(names)}
+        columns: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)
+        for row in rows(connection, _COLUMNS, **asked):
+            columns[row.place][row.name] = _column(row)
+        keys = _keys(rows(connection, _KEYS, **asked))
+        found |= {names[place]: TableFacts(each, keys.get(place, frozenset())) for place, each in columns.items()}
+    return found
+
+
+def _column(row: Any) -> ColumnFacts:
+    is_computed = row.computed == "ALWAYS"
+    is_numbered = "auto_increment" in (row.extra or "").lower()
+    has_value = row.nullable == "YES" or row.standard is not None or is_computed or is_numbered
+    labels = labels_of(row.type) if actual_type(row.type).name in LABELS - {"set"} else None
+    return ColumnFacts(row.type, is_computed=is_computed, cast=row.type, is_required=not has_value, labels=labels)
+
+
+def _keys(found: Sequence[Any]) -> dict[str, frozenset[frozenset[str]]]:
+    parts: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for row in found:
+        parts[row.place, row.name].append(row)
+    keys: dict[str, set[frozenset[str]]] = defaultdict(set)
+    for (place, _), columns in parts.items():
+        if all(column.sub_part is None and column.part is not None for column in columns):
+            keys[place].add(frozenset(column.part for column in columns))
+    return {place: frozenset(each) for place, each in keys.items()}
+
+
+def stored_tables(connection: sa.Connection) -> Iterator[StoredTable]:
+    """All tables of the database that the address names, with their columns; those that a view shows, not."""
+    columns: dict[str, list[str]] = defaultdict(list)
+    for row in rows(connection, _TABLES):
+        columns[row.name].append(row.part)
+    for name, parts in columns.items():
+        yield StoredTable(name, None, tuple(parts), name)
+
+
+def storage_engines(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[str, str]:
+    """By table, what keeps its rows."""
+    found: dict[str, str] = {}
+    for schema in dict.fromkeys(spec.table.schema for spec in specs):
+        names = {spec.table.name: spec.name for spec in specs if spec.table.schema == schema}
+        asked = rows(connection, _NEXT, schema=schema, tables=list(names))
+        found |= {names[row.place]: str(row.engine) for row in asked if row.engine is not None}
+    return found

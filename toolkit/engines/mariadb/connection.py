@@ -1,0 +1,138 @@
+"""MariaDB: one transaction, and its tables as the catalogue has them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import sqlalchemy as sa
+
+from toolkit.core.progress import SILENT, Progress
+from toolkit.core.schema import Schema, TypesBy
+from toolkit.core.tables import TableSpec
+from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
+from toolkit.engines.mariadb import catalogue
+from toolkit.engines.mariadb.dialect import is_enforced
+from toolkit.engines.mariadb.session import MariaDBSession
+from toolkit.engines.mariadb.table import MariaDBRepository
+from toolkit.engines.portable.connection import unmapped_child
+from toolkit.errors import ConfigurationError, SchemaMismatchError
+
+_TRANSACTIONAL = "InnoDB"
+_CHILDREN = """
+SELECT k.table_schema = database() AS is_here, k.table_schema AS place, k.table_name AS name, k.constraint_name AS own,
+       k.column_name AS part, k.referenced_column_name AS parent_part
+FROM information_schema.key_column_usage AS k
+WHERE k.referenced_table_schema = coalesce(:schema, database()) AND k.referenced_table_name = :table
+ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position
+"""
+_TRIGGERS = """
+SELECT t.event_object_table AS place, t.trigger_name AS name, t.action_timing AS moment, t.event_manipulation AS event
+FROM information_schema.triggers AS t
+WHERE t.event_object_schema = coalesce(:schema, database()) AND t.event_object_table IN :tables
+ORDER BY t.trigger_name
+"""
+_NEVER_HELD = "MariaDB has no way to keep a trigger from firing"
+
+
+class MariaDBConnection(MariaDBSession):
+    """One transaction on a MariaDB database. Whoever writes waits for the one toolkit writer before it."""
+
+    def repository(self, spec: TableSpec) -> MariaDBRepository:
+        """Access to one table."""
+        return MariaDBRepository(self, spec)
+
+    def lock_tables(self, specs: Sequence[TableSpec], progress: Progress = SILENT) -> None:
+        """Keep these tables from being altered, and see that what is written to them can be undone.
+
+        Raises:
+            SchemaMismatchError: a table to write to takes part in no transaction.
+        """
+        super().lock_tables(specs, progress)
+        if not self.write:
+            return
+        with self.translated():
+            engines = catalogue.storage_engines(self.sqlalchemy, specs)
+        others = {name: engine for name, engine in engines.items() if engine != _TRANSACTIONAL}
+        if others:
+            raise SchemaMismatchError(
+                [f"{self.name}.{name} is of {engine}, which has no transactions" for name, engine in others.items()],
+                f"Run there: ALTER TABLE {next(iter(others))} ENGINE={_TRANSACTIONAL}; or leave them out (--exclude).",
+            )
+
+    def stored_tables(self) -> Iterator[StoredTable]:
+        """All tables of the database that the address names."""
+        with self.translated():
+            return iter(list(catalogue.stored_tables(self.sqlalchemy)))
+
+    def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
+        """All of `stored_tables` by the server's own catalogue, in a few questions."""
+        from toolkit.engines.mariadb.schema import schema_of
+
+        with self.translated():
+            # Another database of the server's kind gets its tables by the server's own statements.
+            return schema_of(self, list(self.stored_tables()), tells_made=types is not TypesBy.STORAGE)
+
+    def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
+        """The server's own statements, which make these tables just as they are."""
+        quote = self.sqlalchemy.dialect.identifier_preparer.format_table
+        with self.translated():
+            return [self.run(f"SHOW CREATE TABLE {quote(table)}".replace("%%", "%"))[0][1] for table in tables]
+
+    def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
+        with self.translated():
+            return catalogue.table_facts(self.sqlalchemy, specs)
+
+    def _keeps_unique(self, index: sa.Index) -> bool:
+        return is_enforced(index)
+
+    def unmapped_children(self, spec: TableSpec) -> tuple[TableSpec, ...]:
+        """Tables unknown to the model that the database lets point at this one, by the columns that point."""
+        with self.translated():
+            rows = catalogue.rows(self.sqlalchemy, _CHILDREN, schema=spec.table.schema, table=spec.table.name)
+        pairs: dict[tuple[str | None, str, str], list[tuple[str, str]]] = defaultdict(list)
+        known = spec.table.metadata.tables
+        for row in rows:
+            if not {row.name, f"{row.place}.{row.name}"} & known.keys():
+                pairs[None if row.is_here else row.place, row.name, row.own].append((row.part, row.parent_part))
+        return tuple(unmapped_child(spec, name, found, place) for (place, name, _), found in pairs.items())
+
+    def triggers(self, specs: Sequence[TableSpec]) -> Sequence[TableTriggers]:
+        """The application's triggers that fire when rows of these tables are written; none can be held."""
+        found: dict[str, list[Any]] = defaultdict(list)
+        for schema in dict.fromkeys(spec.table.schema for spec in specs):
+            names = {spec.table.name: spec.name for spec in specs if spec.table.schema == schema}
+            with self.translated():
+                for row in catalogue.rows(self.sqlalchemy, _TRIGGERS, schema=schema, tables=list(names)):
+                    found[names[row.place]].append(row)
+        return [
+            TableTriggers(
+                table,
+                tuple(row.name for row in rows),
+                hindrance=_NEVER_HELD,
+                give_values=any((row.moment, row.event) == ("BEFORE", "INSERT") for row in rows),
+            )
+            for table, rows in found.items()
+        ]
+
+    def held_triggers(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """Nothing: it is refused before, where there are any."""
+        return nullcontext()
+
+    def running_transactions(self) -> Sequence[RunningTransaction]:
+        """Refuse: a transaction of others' is not known again from one sync to the next.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError(
+            f"{self.name}: which rows were changed since the last sync cannot be told of MariaDB yet.",
+            "Leave out --since: all rows are compared then.",
+        )
+
+    @contextmanager
+    def defer_foreign_keys(self, specs: Sequence[TableSpec]) -> Iterator[None]:
+        """Nothing: they are not acted on before the commit."""
+        yield

@@ -1,0 +1,241 @@
+"""MariaDB's tables as SQLAlchemy has them, by a few questions to its catalogue for all of them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from toolkit.core.numbering import USUAL, numbering_info
+from toolkit.core.schema import Note, Schema
+from toolkit.core.verbatim import verbatim
+from toolkit.engines.catalogue import StoredTable
+from toolkit.engines.mariadb.column_types import questions, type_of
+from toolkit.engines.mariadb.session import MariaDBSession
+from toolkit.engines.mariadb.types import LABELS, actual_type
+
+_EXACT = ("_nopad_bin", "_0900_bin")
+_ONLY_TABLES = "Only tables are carried."
+_USUAL_ACTIONS = ("RESTRICT", "NO ACTION")
+
+
+def schema_of(connection: MariaDBSession, stored: Sequence[StoredTable], *, tells_made: bool) -> Schema:
+    """These tables, and what there is beside them; `tells_made`: also what tables of other engines' lack."""
+    found, metadata = _Found(connection), sa.MetaData()
+    for each in stored:
+        found.table(metadata, each.name)
+    for table in list(metadata.tables.values()):
+        found.add_foreign_keys(table, metadata)
+    notes = (each for each in found.notes(metadata) if tells_made or not (each.is_of_made or each.is_of_type))
+    return Schema("mysql", metadata, tuple(notes))
+
+
+class _Found:
+    """What the catalogue says of all the tables of the database."""
+
+    def __init__(self, connection: MariaDBSession) -> None:
+        self._connection = connection
+        self._tables = {row.name: row for row in self._ask(_TABLES)}
+        self._columns = _by_table(self._ask(_COLUMNS))
+        self._indexes = _by_table(self._ask(_INDEXES))
+        self._checks = _by_table(self._ask(_CHECKS))
+        self._foreign_keys = _by_table(self._ask(_FOREIGN_KEYS))
+        self._others = self._ask(_OTHERS)
+        self._notes: list[Note] = []
+
+    def _ask(self, query: str) -> Sequence[Any]:
+        return self._connection.sqlalchemy.execute(sa.text(query)).all()
+
+    def table(self, metadata: sa.MetaData, name: str) -> None:
+        """A table with all but its foreign keys."""
+        row, rows = self._tables[name], self._columns[name]
+        documents = {each for check in self._checks[name] if (each := _document(check)) is not None}
+        odd = self._odd(name, rows)
+        columns = [self._column(name, each, each.name in documents, each.name in odd, row.following) for each in rows]
+        made = sa.Table(name, metadata, *columns, comment=row.remark or None)
+        self._add_keys(made, name)
+        for check in self._checks[name]:
+            if _document(check) is None:
+                given = None if check.level == "Column" else check.name
+                made.append_constraint(sa.CheckConstraint(verbatim(check.clause), name=given))
+        self._tell(name, row, rows, documents)
+
+    def _odd(self, name: str, rows: Sequence[Any]) -> frozenset[str]:
+        """The columns that hold what they do not seem to, by one pass over the rows of tables that may have some."""
+        quote = self._connection.sqlalchemy.dialect.identifier_preparer.quote_identifier
+        asked: dict[str, str] = {}
+        for row in rows:
+            asked |= questions(row.name, quote(row.name).replace("%%", "%"), row.type)
+        if not asked:
+            return frozenset()
+        table = quote(name).replace("%%", "%")
+        [answers] = self._connection.run(f"SELECT {', '.join(asked.values())} FROM {table}")
+        return frozenset(column for column, answer in zip(asked, answers, strict=True) if answer)
+
+    def _column(self, table: str, row: Any, is_document: bool, is_odd: bool, following: int | None) -> sa.Column[Any]:
+        type_, reason = type_of(table, row, is_document=is_document, is_odd=is_odd)
+        if reason is not None:
+            self._notes.append(Note(table, f"type {row.type}", f"{reason}.", row.name))
+        extra = (row.extra or "").lower()
+        if "on update" in extra:
+            self._notes.append(
+                Note(table, "ON UPDATE CURRENT_TIMESTAMP", "No other engine has it.", row.name, is_of_made=True)
+            )
+        is_numbered = "auto_increment" in extra
+        computed = (
+            [] if row.expression is None else [sa.Computed(verbatim(row.expression), persisted="stored" in extra)]
+        )
+        has_default = not computed and row.standard is not None and row.standard != "NULL"
+        return sa.Column(
+            row.name,
+            type_,
+            *computed,
+            nullable=row.nullable == "YES",
+            server_default=verbatim(row.standard) if has_default else None,
+            autoincrement=is_numbered,
+            comment=row.remark or None,
+            info=numbering_info(USUAL, following) if is_numbered else {},
+        )
+
+    def _add_keys(self, table: sa.Table, name: str) -> None:
+        """The primary key, unique constraints and indexes, as far as they are of whole columns."""
+        parts: dict[str, list[Any]] = defaultdict(list)
+        for row in self._indexes[name]:
+            parts[row.name].append(row)
+        for index, rows in parts.items():
+            if rows[0].kind not in ("BTREE", "HASH", "RTREE") or any(row.sub_part is not None for row in rows):
+                whole = "the first characters of columns" if rows[0].kind in ("BTREE", "HASH") else rows[0].kind.lower()
+                self._notes.append(Note(name, f"index {index}", f"It is of {whole}.", is_of_made=True))
+                continue
+            columns = [table.c[row.part] for row in rows]
+            if index == "PRIMARY":
+                table.append_constraint(sa.PrimaryKeyConstraint(*columns))
+            elif not rows[0].non_unique:
+                table.append_constraint(sa.UniqueConstraint(*columns, name=index))
+            elif rows[0].kind == "RTREE":
+                self._notes.append(Note(name, f"index {index}", "It is of shapes.", is_of_made=True))
+            else:
+                sa.Index(index, *(_ordered(table.c[row.part], row.direction) for row in rows), _table=table)
+
+    def add_foreign_keys(self, table: sa.Table, metadata: sa.MetaData) -> None:
+        """Give a table its foreign keys, as far as they point at tables of the same database."""
+        keys: dict[str, list[Any]] = defaultdict(list)
+        for row in self._foreign_keys[table.name]:
+            keys[row.name].append(row)
+        for name, rows in keys.items():
+            parent = metadata.tables.get(rows[0].parent) if rows[0].is_here else None
+            if parent is None:
+                columns = ", ".join(row.part for row in rows)
+                self._notes.append(Note(table.name, f"foreign key of {columns}", f"There is no {rows[0].parent} here."))
+                continue
+            table.append_constraint(
+                sa.ForeignKeyConstraint(
+                    [row.part for row in rows],
+                    [parent.c[row.parent_part] for row in rows],
+                    name=name,
+                    ondelete=_action(rows[0].deleted),
+                    onupdate=_action(rows[0].updated),
+                )
+            )
+
+    def _tell(self, name: str, row: Any, columns: Sequence[Any], documents: Collection[str]) -> None:
+        folding = [
+            each
+            for each in columns
+            if each.collation
+            and not each.collation.endswith(_EXACT)
+            and each.name not in documents
+            and actual_type(each.type).name not in LABELS
+        ]
+        for collation in dict.fromkeys(each.collation for each in folding):
+            named = ", ".join(each.name for each in folding if each.collation == collation)
+            reason = "Texts that it takes for one (by case, accents, spaces at the end) are several there, in keys too."
+            self._notes.append(Note(name, f"collation {collation} of {named}", reason, is_of_made=True))
+        if "partitioned" in (row.options or ""):
+            self._notes.append(Note(name, "partitions", "It is one table there.", is_of_made=True))
+        if row.kind == "SYSTEM VERSIONED":
+            self._notes.append(Note(name, "system versioning", "Only the rows of now are carried."))
+
+    def notes(self, metadata: sa.MetaData) -> Iterator[Note]:
+        """What there is that is not carried, or not as it is."""
+        yield from self._notes
+        for row in self._others:
+            yield Note(row.place if row.place in metadata.tables else row.name, row.kind, _ONLY_TABLES)
+
+
+def _by_table(rows: Sequence[Any]) -> Mapping[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row.place].append(row)
+    return found
+
+
+_JSON_CHECK = re.compile(r"json_valid\(`((?:[^`]|``)+)`\)")
+
+
+def _document(check: Any) -> str | None:
+    """The column that a check says to be of documents: how a JSON column is kept."""
+    found = _JSON_CHECK.fullmatch(check.clause)
+    return None if found is None else found[1].replace("``", "`")
+
+
+def _ordered(column: sa.Column[Any], direction: str | None) -> Any:
+    return column.desc() if direction == "D" else column
+
+
+def _action(action: str) -> str | None:
+    return None if action in _USUAL_ACTIONS else action
+
+
+_TABLES = """
+SELECT t.table_name AS name, t.table_comment AS remark, t.auto_increment AS following, t.create_options AS options,
+       t.table_type AS kind
+FROM information_schema.tables AS t
+WHERE t.table_schema = database() AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
+"""
+_COLUMNS = """
+SELECT c.table_name AS place, c.column_name AS name, c.column_type AS type, c.is_nullable AS nullable,
+       c.column_default AS standard, c.extra AS extra, c.generation_expression AS expression,
+       c.column_comment AS remark, c.collation_name AS collation
+FROM information_schema.columns AS c WHERE c.table_schema = database() ORDER BY c.table_name, c.ordinal_position
+"""
+_INDEXES = """
+SELECT s.table_name AS place, s.index_name AS name, s.column_name AS part, s.sub_part AS sub_part,
+       s.non_unique AS non_unique, s.index_type AS kind, s.collation AS direction
+FROM information_schema.statistics AS s
+WHERE s.table_schema = database() ORDER BY s.table_name, s.index_name <> 'PRIMARY', s.index_name, s.seq_in_index
+"""
+_CHECKS = """
+SELECT c.table_name AS place, c.constraint_name AS name, c.check_clause AS clause, c.level AS level
+FROM information_schema.check_constraints AS c
+WHERE c.constraint_schema = database() ORDER BY c.table_name, c.constraint_name
+"""
+_FOREIGN_KEYS = """
+SELECT k.table_name AS place, k.constraint_name AS name, k.column_name AS part, k.referenced_table_name AS parent,
+       k.referenced_column_name AS parent_part, k.referenced_table_schema = database() AS is_here,
+       r.delete_rule AS deleted, r.update_rule AS updated
+FROM information_schema.key_column_usage AS k JOIN information_schema.referential_constraints AS r
+  ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name
+  AND r.table_name = k.table_name
+WHERE k.table_schema = database() AND k.referenced_table_name IS NOT NULL
+ORDER BY k.table_name, k.constraint_name, k.ordinal_position
+"""
+_OTHERS = """
+SELECT v.table_name AS name, v.table_name AS place, 'view' AS kind FROM information_schema.views AS v
+WHERE v.table_schema = database()
+UNION ALL
+SELECT t.trigger_name, t.event_object_table, 'trigger' FROM information_schema.triggers AS t
+WHERE t.trigger_schema = database()
+UNION ALL
+SELECT r.routine_name, r.routine_name, lower(r.routine_type) FROM information_schema.routines AS r
+WHERE r.routine_schema = database()
+UNION ALL
+SELECT e.event_name, e.event_name, 'event' FROM information_schema.events AS e WHERE e.event_schema = database()
+UNION ALL
+SELECT s.table_name, s.table_name, 'sequence' FROM information_schema.tables AS s
+WHERE s.table_schema = database() AND s.table_type = 'SEQUENCE'
+ORDER BY 3, 1
+"""

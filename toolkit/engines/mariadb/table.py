@@ -1,0 +1,48 @@
+"""One table of MariaDB: read row by row as the server sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import sqlalchemy as sa
+
+from toolkit.core.batches import parts
+from toolkit.engines.contract import LossyCast
+from toolkit.engines.mariadb.keys import KeyedTable
+from toolkit.engines.mariadb.types import TEXTS, actual_type
+from toolkit.engines.portable.lossy import ANY_VALUE
+
+# Rows that SQLAlchemy keeps at a time of what the server sends: they may be wide.
+_BUFFERED_ROWS = 32
+
+
+class MariaDBRepository(KeyedTable):
+    """One table of a MariaDB database."""
+
+    def lossy_casts(self) -> dict[str, LossyCast]:
+        """Columns of types that nothing of the model's is read from: all of their values are refused."""
+        facts = self.connection.facts(self.spec)
+        adapter = self.connection.codec.adapter
+        return {
+            column.name: LossyCast(facts.columns[column.name].type, ANY_VALUE)
+            for column in self.spec.columns
+            if facts is not None
+            and column.name in facts.columns
+            and not adapter(column).is_read(actual_type(facts.columns[column.name].type))
+        }
+
+    def _fetched_columns(self, query: Any, width: sa.Label[int], most: int) -> Iterator[Sequence[Sequence[Any]]]:
+        """The rows of a query, not sorted: the driver takes each from the server when it is asked for."""
+        streamed = query.execution_options(stream_results=True, max_row_buffer=_BUFFERED_ROWS)
+        with self.connection.translated(), closing(self.connection.sqlalchemy.execute(streamed)) as result:
+            for rows in parts(result, most, lambda row: int(row[-1]), self.batch_bytes):
+                *columns, _ = zip(*rows, strict=True)
+                yield columns
+
+    def _told_apart(self, cell: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """A text by its bytes: its collation may take different ones for one."""
+        facts = self.connection.facts(self.spec)
+        is_text = facts is not None and actual_type(facts.columns[cell.key or ""].type).name in TEXTS
+        return sa.cast(sa.type_coerce(cell, sa.types.NullType()), sa.BINARY) if is_text else cell

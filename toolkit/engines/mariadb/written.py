@@ -1,0 +1,122 @@
+"""One table of MariaDB, as far as rows are written to it: by statements of many rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pymysql
+import sqlalchemy as sa
+
+from toolkit.core.tables import TableSpec
+from toolkit.engines.mariadb.errors import REFUSING, number_of
+from toolkit.engines.mariadb.literals import literal
+from toolkit.engines.mariadb.session import MariaDBSession
+from toolkit.engines.mariadb.stored import as_stored
+from toolkit.engines.portable.codec import shown
+from toolkit.engines.portable.table import TableRepository
+from toolkit.errors import UnrepresentableValueError
+
+_STATEMENT_BYTES = 1 << 20
+# What a statement has beside its rows' values.
+_PACKET_ROOM = 4096
+
+
+class Insert(NamedTuple):
+    """A statement but for its rows: what stands before them, and behind."""
+
+    start: str
+    end: str
+
+
+class WrittenTable(TableRepository):
+    """Writes rows, each value by the column's own type."""
+
+    connection: MariaDBSession
+
+    def __init__(self, connection: MariaDBSession, spec: TableSpec) -> None:
+        facts = connection.facts(spec)
+        types = (
+            connection.expected.get(spec.name, {}) if facts is None else {n: c.type for n, c in facts.columns.items()}
+        )
+        super().__init__(connection, as_stored(spec, types))
+
+    @property
+    def name(self) -> str:
+        """The table's name, quoted."""
+        return self.connection.quoted(self.spec)
+
+    def quote(self, name: str) -> str:
+        """A quoted name, in a statement that is run as it is."""
+        quoted: str = self.connection.sqlalchemy.dialect.identifier_preparer.quote_identifier(name)
+        return quoted.replace("%%", "%")
+
+    def upsert_statement(self) -> Any:
+        """`INSERT … ON DUPLICATE KEY UPDATE`, of which a row of another key is never the duplicate.
+
+        One that has another unique value in common would be updated in place of being refused: its key would become
+        NULL, which no key takes. The keys are compared by their bytes.
+        """
+        columns = ", ".join(map(self.quote, self.spec.column_names))
+        start = f"INSERT INTO {self.name} ({columns}) VALUES "
+        if not self.spec.key:
+            return Insert(start, "")
+        keys = [self.quote(name) for name in self.spec.key]
+        is_same = " AND ".join(f"BINARY {key} <=> BINARY VALUES({key})" for key in keys)
+        others = [self.quote(name) for name in self.spec.updated_names]
+        updates = [
+            f"{keys[0]} = IF({is_same}, {keys[0]}, NULL)",
+            *(f"{name} = VALUES({name})" for name in others),
+            *(
+                f"{self.quote(name)} = {self.quote(name)}"
+                for name in self._kept()
+                if name not in self.spec.updated_names
+            ),
+        ]
+        return Insert(start, f" ON DUPLICATE KEY UPDATE {', '.join(updates)}")
+
+    def _kept(self) -> Sequence[str]:
+        """The columns that MariaDB gives the present moment with each update that does not name them."""
+        return self.connection.moved_columns(self.spec)
+
+    def _execute_many(self, statement: Any, columns: Sequence[Sequence[Any]]) -> None:
+        if not isinstance(statement, Insert):
+            super()._execute_many(statement, columns)
+            return
+        self.insert_rows(statement.start, statement.end, columns)
+
+    def insert_rows(self, start: str, end: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Write rows, each column's values as they are bound, by as few statements as the server takes."""
+        most = self.connection.most_bytes - len(start.encode()) - len(end.encode()) - _PACKET_ROOM
+        waiting: list[str] = []
+        size = 0
+        for row in zip(*columns, strict=True):
+            text = f"({','.join(map(literal, row))})"
+            # Every character may be of four bytes.
+            length = len(text) if text.isascii() else len(text.encode())
+            if length > most:
+                self._refuse_long(row, length, most)
+            if waiting and size + length > min(most, _STATEMENT_BYTES):
+                self._insert(start + ",".join(waiting) + end)
+                waiting, size = [], 0
+            waiting.append(text)
+            size += length + 1
+        if waiting:
+            self._insert(start + ",".join(waiting) + end)
+
+    def _insert(self, statement: str) -> None:
+        try:
+            self.connection.run(statement)
+        except pymysql.Error as error:
+            if number_of(error) in REFUSING:
+                raise sa.exc.IntegrityError(None, None, error) from error
+            raise
+
+    def _refuse_long(self, row: Sequence[Any], length: int, most: int) -> None:
+        sizes = [len(value) if isinstance(value, str | bytes) else 0 for value in row]
+        names = self.spec.column_names
+        key = ", ".join(f"{name}={shown(row[names.index(name)])}" for name in self.spec.shown_key)
+        column = names[sizes.index(max(sizes))]
+        problem = f"is too long: its row is a statement of {length:,} bytes, and the server takes {most:,}"
+        advice = f"Raise max_allowed_packet on {self.connection.name}, or leave the row out (--rejects)."
+        raise UnrepresentableValueError(self.spec.name, key, column, problem, advice)

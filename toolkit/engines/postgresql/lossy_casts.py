@@ -1,0 +1,31 @@
+"""Which columns of a table have values that would change, or lose what belongs to them, as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from toolkit.core.tables import TableSpec
+from toolkit.engines.contract import LossyCast
+from toolkit.engines.postgresql.adapters import CODEC
+from toolkit.engines.postgresql.sql import quoted
+
+
+def lossy_casts(spec: TableSpec, actual: Mapping[str, str], version: int) -> dict[str, LossyCast]:
+    """By column, those whose type in the database (`actual`) has such values, or may."""
+    names = [column.name for column in spec.columns if column.name in actual]
+    conditions = {name: CODEC.adapter(spec.column(name)).lossy(actual[name], quoted(name), version) for name in names}
+    found = {name: LossyCast(actual[name], sql) for name, sql in conditions.items() if sql is not None}
+    numbers = (name for name in names if actual[name] in ("oid", "lo"))
+    return found | {name: _large_objects(spec.name, name, quoted(name), found.get(name)) for name in numbers}
+
+
+def _large_objects(table: str, column: str, value: str, beside: LossyCast | None) -> LossyCast:
+    """The values that are numbers of large objects, whose bytes no column has: Hibernate's @Lob makes such columns."""
+    is_number = f"{value} IN (SELECT oid FROM pg_largeobject_metadata)"
+    return LossyCast(
+        "oid",
+        f"{beside.condition} OR {is_number}" if beside else is_number,
+        "the number of a large object, whose bytes would stay behind",
+        f"Put the bytes into a column of their own (ADD COLUMN … bytea, then UPDATE … SET … = lo_get({value})), or "
+        f"leave the column out: --exclude-column {table}.{column}.",
+    )
