@@ -123,7 +123,7 @@ class Place:
         if not is_refused:
             raise DatabaseUnavailableError(
                 self.database,
-                f"the store of {self.root} makes an object anew that is there (it has no conditional writes)",
+                f"the store of {self.root} replaces an object that is there (it has no conditional writes)",
                 "Two writers would lose each other's commits there: use a store that heeds If-None-Match.",
             )
 
