@@ -101,7 +101,8 @@ class Database:
     def is_there(self) -> bool:
         """Whether there is a database to look into, as far as files tell: a server's is always taken to be."""
         on_disk = self.directory or self.file
-        return not self.is_in_memory and (on_disk is None or on_disk.exists())
+        is_there = not self.kind.is_missing(self) if on_disk is None else on_disk.exists()
+        return not self.is_in_memory and is_there
 
     @property
     def place(self) -> str:

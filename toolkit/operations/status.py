@@ -194,6 +194,8 @@ def _database(database: Database, schema: _Schema) -> DatabaseStatus:
     if folder is not None and not folder.exists():
         return found
     try:
+        if database.kind.is_missing(database):
+            return found
         address = database.kind.answering_soon(database, _CONNECT_SECONDS)
         with connect(database.at(address)) as connection:
             if schema.specs is None:
