@@ -238,6 +238,21 @@ def test_of_two_that_commit_at_once_one_is_refused_and_the_other_is_there_whole(
     assert before < stored(lake)
 
 
+def test_what_others_commit_between_two_commits_of_one_connection_is_not_lost(lake: Database) -> None:
+    with connect(lake, write=True) as first:
+        first.repository(SPEC).upsert_many([rows(0, 5, "x")])
+        first.commit()
+        with connect(lake, write=True) as second:
+            second.repository(SPEC).upsert_many([rows(10_000, 10_005)])
+            second.commit()
+        first.repository(SPEC).upsert_many([rows(5, 10, "x")])
+        with pytest.raises(ContentionError):
+            first.commit()
+    with connect(lake) as connection:
+        expected = digest_batches(SPEC, [rows(0, 5, "x"), rows(5, 10_005)])
+        assert connection.repository(SPEC).digest() == expected
+
+
 def test_what_fails_between_two_tables_is_told_and_the_next_run_completes_it(lake: Database) -> None:
     with connect(lake, write=True) as first, connect(lake, write=True) as second:
         first.repository(SPEC).upsert_many([rows(0, 5, "x")])

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -214,16 +215,22 @@ class LakeSession:
         )
         if base is None:
             log.create(self.place, table.name, commit)
-            base = log.read(self.place, table.name)
-            assert base is not None
+            base = self._as_of(table, 0)
         # A table that is made may stay without rows for a moment, or if this fails: the next run fills it.
         if commit.added or commit.removed:
             log.append(self.place, table.name, base, commit)
+            base = self._as_of(table, base.version + 1)
         table.tidy(table.files)
         table.pending = []
-        table.base = log.read(self.place, table.name)
+        table.base = base
         if table.name.startswith(OWN):
             self._kept[table.name] = self._content(table.name)
+
+    def _as_of(self, table: LakeTable, version: int) -> log.Snapshot:
+        """The table as this commit has left it: what others have committed since was not seen here."""
+        found = log.read(replace(self.place, moment=version), table.name)
+        assert found is not None, "it was just committed"
+        return found
 
     def _receipt(self, table: LakeTable) -> Mapping[str, Any]:
         if table.spec is None or table.totals is None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 # So many make one object at once: a store that lets in more than one would lose commits.
 _RACING = 8
+_ROUNDS = 3
+# It takes a store a while to take these, in which others may come.
+_PROBE_BYTES = 1 << 16
 
 
 class DirectoryFiles:
@@ -144,14 +148,24 @@ class StoredFiles:
         Raises:
             OSError: nothing can be written at all.
         """
-        from obstore import put
-        from obstore.exceptions import AlreadyExistsError, BaseError
+        from obstore.exceptions import BaseError
 
-        key = f"_toolkit/probe-{secrets.token_hex(8)}"
+        try:
+            # Chance may put them one behind the other.
+            return all(self._lets_in_one() for _ in range(_ROUNDS))
+        except (BaseError, ValueError) as error:
+            raise OSError(str(error)) from error
+
+    def _lets_in_one(self) -> bool:
+        from obstore import put
+        from obstore.exceptions import AlreadyExistsError
+
+        key, together = f"_toolkit/probe-{secrets.token_hex(8)}", Barrier(_RACING)
 
         def makes(number: int) -> bool:
+            together.wait()
             try:
-                put(self._store, key, b"%d" % number, mode="create")
+                put(self._store, key, bytes([number]) * _PROBE_BYTES, mode="create")
             except AlreadyExistsError:
                 return False
             return True
@@ -159,8 +173,6 @@ class StoredFiles:
         try:
             with ThreadPoolExecutor(_RACING) as pool:
                 return sum(pool.map(makes, range(_RACING))) == 1
-        except (BaseError, ValueError) as error:
-            raise OSError(str(error)) from error
         finally:
             self.delete(key)
 
