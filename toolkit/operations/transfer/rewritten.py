@@ -25,4 +25,4 @@ def tell_rewritten(plans: Sequence[TablePlan], target: Connection, progress: Pro
         keys = pa.concat_tables(found) if found else None
         files, size = table.rewritten(keys) if keys else (0, 0)
         if files:
-            progress.note(f"{target.name}: {plan.spec.name}: files written anew: {files}, of {size:,} bytes together.")
+            progress.note(f"{target.name}: {plan.spec.name}: files written again: {files}, of {size:,} bytes together.")
