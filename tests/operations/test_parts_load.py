@@ -304,6 +304,15 @@ def test_a_value_that_the_target_refuses_ends_the_run_with_its_reason(two: Confi
     assert digest(two, "other").rows == 0
 
 
+def test_a_target_without_tables_gets_them_first(two: Config) -> None:
+    with target(two) as connection:
+        connection.execute("DROP TABLE item")
+    with pytest.raises(RunError, match="has no tables yet"):
+        load(two, dry_run=True)
+    result: Any = load(two)
+    assert (result.created_schema, digest(two, "other")) == (True, digest(two, "postgres"))
+
+
 @pytest.mark.parametrize("source", ["sqlite", "duckdb"])
 def test_rows_of_another_engine(two: Config, source: str) -> None:
     """Part by part through one process: what is shown is that no form of a value is lost on that way."""
