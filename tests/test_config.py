@@ -494,8 +494,8 @@ def test_a_connection_string_of_azure_is_no_directory(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_is_not_supported_is_told_with_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="no engine 'mysql'") as caught:
-        _ = load_config(tmp_path, {"TOOLKIT_X_URL": "mysql://h/db"}).database("x").url
+    with pytest.raises(UnknownNameError, match="no engine 'mssql'") as caught:
+        _ = load_config(tmp_path, {"TOOLKIT_X_URL": "mssql://h/db"}).database("x").url
     assert "sqlite" in caught.value.advice
 
 

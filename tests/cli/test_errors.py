@@ -420,7 +420,7 @@ def test_an_unknown_role_and_an_unknown_database_of_a_server_are_told(shop: Conf
     assert "there is no such database on the server" in told.fact
 
 
-@pytest.mark.parametrize("url", ["mysql://me:se:cr@h/db", "oracle://h", "postgresql://me:se:cr/et@h:port/db"])
+@pytest.mark.parametrize("url", ["mssql://me:se:cr@h/db", "oracle://h", "postgresql://me:se:cr/et@h:port/db"])
 def test_an_address_of_no_known_engine_is_refused(shop: Config, tell: Tell, url: str) -> None:
     fill(shop.database("sqlite"))
     require_two_lines(sync_into(tell, url), code=2)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pymysql
 import pytest
 import sqlalchemy as sa
 
 from tests.contracts.suite import *  # noqa: F403 - the contract's tests
-from tests.engines.mariadb_tables import a_key, batch_of, made, of_one_column, write
+from tests.engines.mariadb_tables import a_key, batch_of, made, of_one_column, read, write
 from tests.operations import databases
 from tests.servers import mariadb as server
 from toolkit.config import Config, Database
@@ -42,7 +43,7 @@ def database(mariadb_url: str, tmp_path: Path) -> Database:
 @pytest.fixture
 def todos(config: Config, database: Database) -> Config:
     """A configuration of the bundled todos, which names that database, too: its tables are made from the models."""
-    return replace(config, databases={**config.databases, "mariadb": replace(database, tables_from="models")})
+    return replace(config, databases={**config.databases, "mariadb": database})
 
 
 @pytest.mark.parametrize("other", ["sqlite", "postgres", "duckdb"])
@@ -156,6 +157,32 @@ def test_two_writers_wait_for_one_another(database: Database) -> None:
 
 
 def test_what_is_not_done_yet_is_refused(todos: Config, database: Database) -> None:
-    with pytest.raises(ConfigurationError, match="Migrations are not run on MariaDB"):
+    with pytest.raises(ConfigurationError, match="commit by themselves"):
         upgrade(database, todos)
     assert server.run(database.address, "SHOW TABLES") == []
+
+
+def test_what_was_compared_stays_as_it_is_until_the_end_and_a_reader_sees_one_moment(database: Database) -> None:
+    spec = of_one_column(database, "TEXT", sa.Text)
+    write(database, spec, (1, "one"), (5, "five"))
+    hasty = "SET innodb_lock_wait_timeout = 1"
+    with connect(database) as reader:
+        with connect(database, write=True) as connection:
+            before = connection.repository(spec).digest()
+            for change in ("UPDATE t SET v = 'two' WHERE id = 1", "INSERT INTO t VALUES (3, 'new')", "DELETE FROM t"):
+                with pytest.raises(pymysql.err.OperationalError, match="Lock wait timeout"):
+                    server.run(database.address, hasty, change)
+            assert connection.repository(spec).digest() == before
+        write(database, spec, (1, "two"))
+        assert reader.repository(spec).digest() == before
+
+
+def test_rows_with_separators_and_rows_too_long_to_be_told_as_one_value_are_read(database: Database) -> None:
+    spec = of_one_column(database, "LONGTEXT CHARACTER SET utf8mb4", sa.Text)
+    # As long as a row may be that is written, and longer with its mark than what the server makes of one.
+    texts = ["t", "h", "n", "", "\x1f", "h\x1ft\x1fn", None]
+    write(database, spec, *enumerate(texts))
+    server.run(database.address, "INSERT INTO t VALUES (7, REPEAT('x', @@max_allowed_packet - 3))")
+    found = read(database, spec)
+    assert found[:-1] == texts
+    assert (len(found), {*found[-1]}) == (8, {"x"})

@@ -106,6 +106,13 @@ def run(url: str, *statements: str) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def run_file(url: str, file: Path) -> None:
+    """Run a file of statements, each of which ends where a line does."""
+    text = "\n".join(line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("--"))
+    statements = [each.strip() for each in text.split(";\n") if each.strip()]
+    run(url, "SET time_zone = '+00:00'", *statements)
+
+
 def _program(name: str) -> str:
     found = shutil.which(name, path=_PLACES)
     if found is None:

@@ -34,8 +34,12 @@ class Engine(ABC):
     """Whether a part of a transaction can be undone."""
     checks_with: ClassVar[str | None] = None
     """The statement that checks at once what constraints leave to the end of a transaction."""
+    makes_with: ClassVar[tuple[str, ...]] = ()
+    """What a script says before the statements that make tables, so that these mean what they do elsewhere."""
     has_migrations: ClassVar[bool] = True
     """Whether migrations can run on it; else its tables are made from models, or as a source has them."""
+    lacks_migrations_for: ClassVar[str] = "it has no statements that change tables"
+    """Why they cannot."""
     begins_with: ClassVar[str | None] = None
     """The statement that begins a transaction, where a driver does not do so before any statement."""
 

@@ -46,6 +46,14 @@ class MariaDBAdapter(Adapter):
         """The stored value as it is."""
         return sa.type_coerce(source, sa.types.NullType())
 
+    def told(self, cell: str) -> str:
+        """The expression of a stored value, whose quoted name this is, as a text of characters of its own alone."""
+        return cell
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        """What `told` gave, as canonical values."""
+        return self.decode(fetched[0].to_pylist())
+
     def encode(self, values: pa.Array) -> list[Any]:
         """An array as values to bind, by the column's own type.
 
@@ -76,6 +84,14 @@ class Text(MariaDBAdapter):
         """Texts as they are."""
         return pa.array(values, self.type.arrow)
 
+    def told(self, cell: str) -> str:
+        """The text, which may have any character."""
+        return marked(cell)
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        """Texts as they are."""
+        return fetched[0].cast(self.type.arrow)
+
     def bound(self, values: pa.Array) -> list[Any]:
         """Texts, if the column keeps them whole."""
         listed: list[Any] = values.to_pylist()
@@ -87,6 +103,17 @@ class Text(MariaDBAdapter):
         if (most := actual.size) is not None and actual.name in TEXTS:
             require(listed, lambda text: len(text) <= most, f"is longer than {most} characters")
         return listed
+
+
+SEPARATOR = "\x1f"
+"""What stands between the fields of a row."""
+
+
+def marked(cell: str) -> str:
+    """The expression of a text behind a `t`; of one with a separator in it, of its digits behind an `h`."""
+    # Of all character sets; and no two collations meet in one expression.
+    plain = f"CAST(CONVERT({cell} USING utf8mb4) AS BINARY)"
+    return f"IF(LOCATE(x'1f', {plain}), CONCAT('h', HEX({plain})), CONCAT('t', {plain}))"
 
 
 def _is_among(labels: Sequence[str], is_set: bool, text: str) -> bool:

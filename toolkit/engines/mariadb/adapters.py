@@ -21,7 +21,7 @@ from toolkit.core.decimals import decimal_text, fraction_digits, parse_decimals
 from toolkit.core.logical import json_encoded
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import Kind
-from toolkit.engines.mariadb.adapter import MariaDBAdapter, Text, require
+from toolkit.engines.mariadb.adapter import MariaDBAdapter, Text, marked, require
 from toolkit.engines.mariadb.dialect import DIALECT
 from toolkit.engines.mariadb.stored import StoredColumn
 from toolkit.engines.mariadb.times import Date, Interval, Time, Timestamp
@@ -49,6 +49,12 @@ class Bytes(MariaDBAdapter):
 
     names = BYTES | SHAPES
 
+    def told(self, cell: str) -> str:
+        return f"HEX({cell})"
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        return pa.array(_from_digits(fetched[0]), self.type.arrow)
+
     def decode(self, values: Sequence[Any]) -> pa.Array:
         if any(isinstance(value, str) for value in values):
             raise ValueError("text")
@@ -67,6 +73,12 @@ class Uuid(MariaDBAdapter):
 
     names = TEXTS | BYTES | {"uuid"}
 
+    def told(self, cell: str) -> str:
+        return f"HEX({cell})" if self.actual.name in BYTES else marked(cell)
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        return self.decode(_from_digits(fetched[0]) if self.actual.name in BYTES else fetched[0].to_pylist())
+
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([None if value is None else _uuid_bytes(value) for value in values], self.type.arrow)
 
@@ -78,6 +90,10 @@ class Uuid(MariaDBAdapter):
         uuids = (None if raw is None else uuid.UUID(bytes=raw) for raw in listed)
         hyphens = actual.name == "uuid" or (actual.size or 0) >= _HYPHENATED or "text" in actual.name
         return [None if each is None else str(each) if hyphens else each.hex for each in uuids]
+
+
+def _from_digits(texts: pa.Array) -> list[bytes | None]:
+    return [None if text is None else bytes.fromhex(text) for text in texts.to_pylist()]
 
 
 def _uuid_bytes(value: Any) -> bytes:
@@ -98,6 +114,12 @@ class Integer(MariaDBAdapter):
     def is_read(self, actual: ActualType) -> bool:
         return super().is_read(actual) or (actual.name == "decimal" and not actual.scale)
 
+    def told(self, cell: str) -> str:
+        return f"({cell} + 0)" if self.actual.name == "bit" else cell
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        return fetched[0].cast(pa.int64()).cast(self.type.arrow)
+
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([_whole(value) for value in values], self.type.arrow)
 
@@ -116,6 +138,9 @@ def _whole(value: Any) -> int | None:
 
 class Bool(Integer):
     """0 and 1."""
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        return self.decode(fetched[0].cast(pa.int64()).to_pylist())
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
         whole = [_whole(value) for value in values]
@@ -137,8 +162,16 @@ class Float(MariaDBAdapter):
     def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.type_coerce(source, sa.types.NullType()).op("+")(sa.literal_column("0e0"))
 
+    def told(self, cell: str) -> str:
+        return f"({cell} + 0e0)"
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        return self._narrow(fetched[0].cast(pa.float64()))
+
     def decode(self, values: Sequence[Any]) -> pa.Array:
-        doubles = pa.array(values, pa.float64())
+        return self._narrow(pa.array(values, pa.float64()))
+
+    def _narrow(self, doubles: pa.Array) -> pa.Array:
         narrow = doubles.cast(self.type.arrow)
         if self.type.carrier is Kind.FLOAT32 and not narrow.cast(pa.float64()).equals(doubles):
             raise ValueError("a double that is no single")
@@ -164,7 +197,12 @@ def _is_single(value: float) -> bool:
 class Numeric(MariaDBAdapter):
     """Decimals; those without a number of digits in a column of many, without the zeros that it has behind them."""
 
-    names = frozenset({"decimal", *INTEGERS})
+    names = frozenset({"decimal", *INTEGERS, "bit"})
+
+    def told(self, cell: str) -> str:
+        if self.actual.name in TEXTS:
+            return marked(cell)
+        return f"({cell} + 0)" if self.actual.name == "bit" else cell
 
     def is_read(self, actual: ActualType) -> bool:
         # Of more digits than a column of this kind has, there are texts.
@@ -192,11 +230,16 @@ class Numeric(MariaDBAdapter):
 
 
 def _digits(value: Any) -> str:
+    if isinstance(value, bytes):
+        return str(int.from_bytes(value))
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 class Array(MariaDBAdapter):
     """A JSON list."""
+
+    def told(self, cell: str) -> str:
+        return marked(cell)
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
         parse = self.form.parse_json
@@ -215,6 +258,9 @@ class _OwnForm(Text):
 
     def _parse(self, text: str) -> Any:
         return self.form.parse_json(text)
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        return self.decode(fetched[0].to_pylist())
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([None if text is None else self._parse(text) for text in values], pa.string())

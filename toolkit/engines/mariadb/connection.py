@@ -15,6 +15,7 @@ from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.mariadb import catalogue
 from toolkit.engines.mariadb.dialect import is_enforced
+from toolkit.engines.mariadb.modes import MODES, set_mode
 from toolkit.engines.mariadb.session import MariaDBSession
 from toolkit.engines.mariadb.table import MariaDBRepository
 from toolkit.engines.portable.connection import unmapped_child
@@ -76,10 +77,11 @@ class MariaDBConnection(MariaDBSession):
             return schema_of(self, list(self.stored_tables()), tells_made=types is not TypesBy.STORAGE)
 
     def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
-        """The server's own statements, which make these tables just as they are."""
+        """The server's own statements, which make these tables just as they are, in the mode that they mean."""
         quote = self.sqlalchemy.dialect.identifier_preparer.format_table
         with self.translated():
-            return [self.run(f"SHOW CREATE TABLE {quote(table)}".replace("%%", "%"))[0][1] for table in tables]
+            made = [self.run(f"SHOW CREATE TABLE {quote(table)}".replace("%%", "%"))[0][1] for table in tables]
+        return [set_mode(*MODES), *made]
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         with self.translated():

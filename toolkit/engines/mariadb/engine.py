@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.engines.contract import Configured, Connection, Engine, SchemaFeatures, Templates
+from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
 from toolkit.engines.mariadb.urls import for_pymysql, server_of, unknown_arguments, with_arguments
 from toolkit.engines.urls import parsed_url
 from toolkit.errors import ConfigurationError, EngineOptionError, MissingDriverError
 from toolkit.shown_text import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from sqlalchemy import URL
+    from sqlalchemy import URL, Table
     from sqlalchemy import Connection as SQLAlchemyConnection
 
 
@@ -25,6 +26,12 @@ class MariaDB(Engine):
     name = "mariadb"
     title = "MariaDB"
     dialect = "mysql"
+    has_migrations = False
+    lacks_migrations_for = (
+        "its statements that change a schema commit by themselves, one that fails would leave a half of a migration, "
+        "and nothing says yet which half"
+    )
+    makes_with = (set_mode(*MODES, *STANDARD),)
 
     def url(self, database: Configured) -> URL:
         """The URL with PyMySQL."""
@@ -65,15 +72,17 @@ class MariaDB(Engine):
 
         return MariaDBConnection(database, write)
 
-    def begin_migrations(self, connection: SQLAlchemyConnection, *, only_reads: bool) -> Callable[[], None]:
-        """Refuse to run any: a statement that changes a schema commits by itself here, and cannot be undone."""
-        if only_reads:
-            return lambda: None
-        raise ConfigurationError(
-            f"Migrations are not run on {self.title} yet: its statements that change a schema commit by themselves, "
-            "and one that fails would leave a half of it.",
-            "Run them with Alembic itself, or leave out the migrations (--tables-from models).",
-        )
+    def begin_numbers(self, connection: SQLAlchemyConnection, tables: Iterable[Table]) -> None:
+        """A table says which number its key is given next."""
+        from toolkit.core.numbering import NEXT_NUMBER
+        from toolkit.core.verbatim import verbatim
+        from toolkit.engines.mariadb.dialect import DIALECT
+
+        for table in tables:
+            next_ = max((column.info.get(NEXT_NUMBER) or 1 for column in table.primary_key), default=1)
+            if next_ > 1 and table.autoincrement_column is not None:
+                name = DIALECT.identifier_preparer.format_table(table).replace("%%", "%")
+                connection.execute(verbatim(f"ALTER TABLE {name} AUTO_INCREMENT = {next_}"))
 
     @property
     def features(self) -> SchemaFeatures:

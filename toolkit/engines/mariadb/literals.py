@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from pymysql.converters import escape_string
+
+_SPECIAL = re.compile("[\0\n\r\x1a\"'\\\\]")
 
 
 def _text(value: str) -> str:
@@ -36,3 +39,14 @@ _LITERALS: Mapping[type, Callable[[Any], str]] = {
 def literal(value: Any) -> str:
     """A value that an adapter gave."""
     return _LITERALS[type(value)](value)
+
+
+def literals(values: Sequence[Any]) -> list[str]:
+    """A column of values that an adapter gave, mostly of one class: to ask each for it takes half the time."""
+    classes = {*map(type, values)} - {type(None)}
+    if len(classes) > 1:
+        return [literal(value) for value in values]
+    write = _LITERALS[classes.pop()] if classes else literal
+    if write is _text and _SPECIAL.search("".join(filter(None, values))) is None:
+        return ["NULL" if value is None else f"'{value}'" for value in values]
+    return ["NULL" if value is None else write(value) for value in values]

@@ -20,22 +20,13 @@ from toolkit.engines.mariadb.catalogue import MOVED, rows
 from toolkit.engines.mariadb.dialect import CHARSET, COLLATION
 from toolkit.engines.mariadb.duplicates import on_duplicate
 from toolkit.engines.mariadb.errors import known_error, message_of
+from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.errors import ConfigurationError, DatabaseUnavailableError, ToolkitError
 
-# What the canonical forms rest on, whatever the server, the user or the database have set: nothing is cut to size or
-# made a zero date, and 0 in a column that numbers itself is 0. Texts without a column are compared by their bytes.
-_MODES = (
-    "STRICT_ALL_TABLES",
-    "NO_ZERO_DATE",
-    "NO_ZERO_IN_DATE",
-    "ERROR_FOR_DIVISION_BY_ZERO",
-    "NO_AUTO_VALUE_ON_ZERO",
-    "NO_ENGINE_SUBSTITUTION",
-)
-_STANDARD = ("ANSI_QUOTES", "PIPES_AS_CONCAT", "NO_BACKSLASH_ESCAPES")
+# What the canonical forms rest on, whatever the server, the user or the database have set.
 _SETTINGS: Mapping[str, str] = {
-    "sql_mode": f"'{','.join(_MODES)}'",
+    "sql_mode": f"'{','.join(MODES)}'",
     "time_zone": "'+00:00'",
     "sql_safe_updates": "0",
     "sql_select_limit": "DEFAULT",
@@ -151,13 +142,13 @@ class MariaDBSession(DatabaseConnection):
     def _standard_sql(self) -> Iterator[None]:
         """Let texts of schemas be understood that are in the standard's quotes, and texts in them hold a backslash."""
         dialect: Any = self.sqlalchemy.dialect
-        self.run(f"SET SESSION sql_mode = '{','.join((*_MODES, *_STANDARD))}'")
+        self.run(set_mode(*MODES, *STANDARD))
         escapes, dialect._backslash_escapes = dialect._backslash_escapes, False  # noqa: SLF001 - its own setting
         try:
             yield
         finally:
             dialect._backslash_escapes = escapes  # noqa: SLF001
-            self.run(f"SET SESSION sql_mode = '{','.join(_MODES)}'")
+            self.run(set_mode(*MODES))
 
     def _tables(self) -> frozenset[str]:
         with self.translated():

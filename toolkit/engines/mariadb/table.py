@@ -4,22 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
+import pymysql
 import sqlalchemy as sa
 
-from toolkit.core.batches import parts
+from toolkit.core.batches import BATCH_ROWS, parts, sized
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.mariadb.keys import KeyedTable
+from toolkit.engines.mariadb.told import batch_of, row_expression
 from toolkit.engines.mariadb.types import TEXTS, actual_type
+from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.lossy import ANY_VALUE
+from toolkit.engines.portable.table import TableRepository
 
 # Rows that SQLAlchemy keeps at a time of what the server sends: they may be wide.
 _BUFFERED_ROWS = 32
 
 
+def _length(row: bytes | None) -> int:
+    return len(row or b"")
+
+
 class MariaDBRepository(KeyedTable):
     """One table of a MariaDB database."""
+
+    def read(self, batch_rows: int = BATCH_ROWS, keys: pa.Table | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows (or those with these keys) in the canonical schema, in no particular order.
+
+        Raises:
+            UnrepresentableValueError: a value that is not of its column's type, named with its row.
+        """
+        if keys is not None or not self.spec.columns:
+            yield from super().read(batch_rows, keys)
+            return
+        try:
+            yield from sized(self._told(batch_rows), self._fitting_rows(batch_rows), self.batch_bytes)
+        except MISFITS:
+            # Value by value, which names the row.
+            for _ in super().read(batch_rows):
+                pass
+            raise
+
+    def _told(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows as the server tells them; those that are too long for that, value by value."""
+        columns = self.spec.columns
+        row = row_expression([(column, self.quote(column.name)) for column in columns])
+        any_long = False
+        with self.connection.translated(), self.connection.raw.cursor(pymysql.cursors.SSCursor) as cursor:
+            cursor.execute(f"SELECT {row} FROM {self.source(self.name)} AS told")
+            told = (each for (each,) in cursor)
+            for rows in parts(told, self._fitting_rows(batch_rows), _length, self.batch_bytes):
+                short = [each for each in rows if each is not None]
+                any_long = any_long or len(short) < len(rows)
+                yield batch_of(columns, short, self.spec.schema)
+        if any_long:
+            long = replace(self.spec, conditions=(*self.spec.conditions, f"{row} IS NULL"))
+            yield from TableRepository(self.connection, long).read(batch_rows)
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """Columns of types that nothing of the model's is read from: all of their values are refused."""

@@ -49,7 +49,10 @@ class Timestamp(_Moment):
     names = MOMENTS
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
-        naive = pa.array(values, pa.string()).cast(pa.timestamp("us"))
+        return self.incoming(pa.array(values, pa.string()))
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        naive = fetched[0].cast(pa.timestamp("us"))
         return naive.view(pa.int64()).view(self.type.arrow)
 
     def bound(self, values: pa.Array) -> list[Any]:
@@ -63,7 +66,10 @@ class Date(_Moment):
     names = frozenset({"date"})
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
-        return pa.array(values, pa.string()).cast(pa.date32())
+        return self.incoming(pa.array(values, pa.string()))
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        return fetched[0].cast(pa.date32())
 
     def bound(self, values: pa.Array) -> list[Any]:
         _require_within(values.view(pa.int32()), _DATES, INFINITE_DATE)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 _TYPE = re.compile(r"(\w+)(?:\((\d+)(?:, ?(\d+))?\))?(?: (unsigned))?( zerofill)?", re.IGNORECASE)
 _LABEL = re.compile(r"'((?:[^']|'')*)'")
+_ESCAPED = re.compile(r"''|\\.", re.DOTALL)
 _MICROSECONDS = 6
 
 TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
@@ -61,4 +62,8 @@ def actual_type(text: str) -> ActualType:
 
 def labels_of(type_: str) -> tuple[str, ...]:
     """The labels of an enum or a set."""
-    return tuple(each.replace("''", "'") for each in _LABEL.findall(type_.partition("(")[2]))
+    return tuple(_ESCAPED.sub(_character, each) for each in _LABEL.findall(type_.partition("(")[2]))
+
+
+def _character(escaped: re.Match[str]) -> str:
+    return {"\\n": "\n", "\\r": "\r", "\\0": "\0"}.get(escaped[0], escaped[0][1:])

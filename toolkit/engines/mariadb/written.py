@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from toolkit.core.tables import TableSpec
 from toolkit.engines.mariadb.errors import REFUSING, number_of
-from toolkit.engines.mariadb.literals import literal
+from toolkit.engines.mariadb.literals import literals
 from toolkit.engines.mariadb.session import MariaDBSession
 from toolkit.engines.mariadb.stored import as_stored
 from toolkit.engines.portable.codec import shown
@@ -90,12 +90,12 @@ class WrittenTable(TableRepository):
         most = self.connection.most_bytes - len(start.encode()) - len(end.encode()) - _PACKET_ROOM
         waiting: list[str] = []
         size = 0
-        for row in zip(*columns, strict=True):
-            text = f"({','.join(map(literal, row))})"
+        for number, cells in enumerate(zip(*map(literals, columns), strict=True)):
+            text = f"({','.join(cells)})"
             # Every character may be of four bytes.
             length = len(text) if text.isascii() else len(text.encode())
             if length > most:
-                self._refuse_long(row, length, most)
+                self._refuse_long([column[number] for column in columns], length, most)
             if waiting and size + length > min(most, _STATEMENT_BYTES):
                 self._insert(start + ",".join(waiting) + end)
                 waiting, size = [], 0

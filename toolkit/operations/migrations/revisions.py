@@ -102,8 +102,9 @@ def require_migratable(database: Database) -> None:
         ConfigurationError: its engine has none.
     """
     if not database.kind.has_migrations:
+        kind = database.kind
         raise ConfigurationError(
-            f"{database.name} has no migrations: {database.kind.title} has no statements that change tables.",
+            f"{database.name} has no migrations, as it is of {kind.title}: {kind.lacks_migrations_for}.",
             "Its tables are made by a sync or a load, from the models or as the source has them.",
         )
 

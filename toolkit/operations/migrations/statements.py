@@ -37,7 +37,7 @@ def make_statements(
     kind: Engine, metadata: MetaData, tables: Sequence[Table], definitions: Sequence[str] = ()
 ) -> list[str]:
     """The statements, in the order in which they are executed; with `definitions`, these make the tables."""
-    found = [each.rstrip().removesuffix(";") for each in definitions]
+    found = [each.rstrip().removesuffix(";") for each in definitions] or list(kind.makes_with)
 
     def note(statement: Any, *_: Any, **__: Any) -> None:
         bound = {} if isinstance(statement, ExecutableDDLElement) else {"literal_binds": True}

@@ -1,0 +1,79 @@
+"""Databases of MariaDB without models: their tables in every engine and back, on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import mariadb as server
+from toolkit.config import Config, load_config
+from toolkit.core.plan import NOT_CARRIED
+from toolkit.operations.sync import sync
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def config(mariadb_server: str, mariadb_url: str, urls: dict[str, str], tmp_path: Path) -> Iterator[Config]:
+    """A database `one` with tables of all that is MariaDB's own, an empty one of each engine, and `back`."""
+    server.run(mariadb_url, f"ALTER DATABASE {mariadb_url.rpartition('/')[2]} COLLATE utf8mb4_general_ci")
+    server.run_file(mariadb_url, HERE / "hostile_mariadb.sql")
+    with server.database(mariadb_server) as back:
+        named = {**urls, "one": mariadb_url, "back": back}
+        yield load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+
+
+# By column, what is written in another way afterwards: to the microsecond, as an interval of days, all of a double.
+ANOTHER = {"stamp": "2024-01-01 00:00:00.000000", "woke": "23:59:59.999000", "lasted": "4 days 04:00:00"}
+MORE = {
+    "sqlite": {
+        "f": "0.10000000149011612",
+        "lasted": "1970-01-05 04:00:00.000000",
+        "u": "00112233445566778899aabbccddeeff",
+    }
+}
+
+
+@pytest.mark.parametrize("other", ["sqlite", "duckdb", "postgres"])
+def test_rows_of_every_type_come_back_from_another_engine(config: Config, other: str) -> None:
+    assert sync(config, "one", other).verified
+    assert not any(each.inserted or each.updated for each in sync(config, "one", other).tables)
+    assert sync(config, other, "back").verified
+    before, after = (_texts(config.database(name).address) for name in ("one", "back"))
+    assert {name: text for name, text in after.items() if text != before[name]} == ANOTHER | MORE.get(other, {})
+
+
+def _texts(url: str) -> dict[str, str | None]:
+    """By column, the first row's values as MariaDB writes them."""
+    cells = {name: f"`{name}` + 0" for name in ("bits", "one")}
+    cells |= {name: f"HEX(`{name}`)" for name in ("raw", "fixed", "place")}
+    names = [row[0] for row in server.run(url, "DESCRIBE customer")]
+    listed = ", ".join(cells.get(name, f"CAST(`{name}` AS CHAR)") for name in names)
+    (row,) = server.run(url, "SET time_zone = '+00:00'", f"SELECT {listed} FROM customer WHERE email = 'a@x'")
+    return {name: None if value is None else str(value) for name, value in zip(names, row, strict=True)}
+
+
+def test_tables_for_another_database_of_its_kind_are_just_as_they_are(config: Config) -> None:
+    found = sync(config, "one", "back")
+    assert found.verified
+    assert [(each.table, each.reason.split(":")[0]) for each in found.warnings if each.outcome == NOT_CARRIED] == [
+        ("v", "view")
+    ]
+    one, back = (config.database(name).address for name in ("one", "back"))
+    for table in ("customer", "order", "pair", "loose"):
+        assert server.run(one, f"SHOW CREATE TABLE `{table}`") == server.run(back, f"SHOW CREATE TABLE `{table}`")
+
+
+def test_what_other_engines_do_not_have_is_told(config: Config) -> None:
+    told = {(each.table, each.column, each.reason.split(":")[0]) for each in sync(config, "one", "postgres").warnings}
+    assert told >= {
+        ("customer", "level", "type tinyint(1)"),
+        ("customer", "lasted", "type time"),
+        ("customer", "stamp", "ON UPDATE CURRENT_TIMESTAMP"),
+        ("customer", None, "index part"),
+        ("customer", None, "index ft"),
+        ("customer", None, "collation utf8mb4_general_ci of email, note, upp"),
+        ("v", None, "view"),
+    }
