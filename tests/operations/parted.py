@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from tests.operations.databases import connected
@@ -30,12 +32,16 @@ def fill(database: Database, rows: int = ROWS, *, first: int = 0) -> None:
     """Make the table, with rows in an order that is not that of their keys."""
     with connected(database) as connection:
         METADATA.create_all(connection)
-        values = [
-            {"id": (i * 7919) % 1_000_003, "label": f"item {i} " + "x" * (i % 90), "amount": f"{i}.0100"}
-            for i in range(first, first + rows)
-        ]
-        for start in range(0, len(values), 1000):
-            connection.execute(sa.insert(ITEM), values[start : start + 1000])
+    numbers = range(first, first + rows)
+    columns = [
+        [(i * 7919) % 1_000_003 for i in numbers],
+        [f"item {i} " + "x" * (i % 90) for i in numbers],
+        [Decimal(f"{i}.0100") for i in numbers],
+    ]
+    arrays = [pa.array(each, field.type) for each, field in zip(columns, SPEC.schema, strict=True)]
+    with connect(database, write=True) as writing:
+        writing.repository(SPEC).upsert_many([pa.record_batch(arrays, schema=SPEC.schema)])
+        writing.commit()
 
 
 def only(config: Config) -> Config:

@@ -185,6 +185,10 @@ def test_parts_of_a_lake_are_files_that_no_commit_changes(config: Config, worker
         sync(both, "postgres", "lake", ["item"])
         found = (digest_part(asked(place, part), {"lake": lake})[1].digest for part in parts)
         assert sum(found, TableDigest()) == before
+    with connect(lake) as connection:
+        table = connection.repository(SPEC)
+        assert isinstance(table, ReadsInParts)
+        assert [table.covers(each) for each in (parts, table.parts())] == [False, True]
     assert len(parts) > 1
     assert diff(both, "postgres", "lake", ["item"], workers=workers).equal
 

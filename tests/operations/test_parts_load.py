@@ -33,13 +33,19 @@ WORKERS = WorkerOptions("local:2", part_bytes=60_000)
 
 
 @pytest.fixture
-def two(config: Config, second_postgres_url: str) -> Config:
-    """A full table, and an empty one in another database."""
+def bare(config: Config, second_postgres_url: str) -> Config:
+    """An empty table in another database."""
     target = Database("other", second_postgres_url, config.root)
-    fill(config.database("postgres"))
     with connected(target) as connection:
         METADATA.create_all(connection)
     return replace(only(config), databases={**config.databases, "other": target})
+
+
+@pytest.fixture
+def two(bare: Config) -> Config:
+    """A full table, and that empty one."""
+    fill(bare.database("postgres"))
+    return bare
 
 
 def target(config: Config) -> psycopg.Connection[tuple[Any, ...]]:
@@ -124,14 +130,14 @@ UNION ALL SELECT 6, pg_get_serial_sequence('item', 'serial'), '' ORDER BY 1, 2, 
     ],
 )
 def test_what_belongs_to_a_table_and_could_be_lost_is_refused_before_a_row_is_written(
-    two: Config, statement: str, told: str
+    bare: Config, statement: str, told: str
 ) -> None:
     """Asked of the run itself, without any worker."""
-    with target(two) as connection:
+    with target(bare) as connection:
         connection.execute(statement)
-    with pytest.raises(RunError, match=told), writing(two) as session:
+    with pytest.raises(RunError, match=told), writing(bare) as session:
         session.new_run(SPEC, about("0123456789")).begin([Part(0)])
-    assert not left(two)
+    assert not left(bare)
 
 
 @contextmanager
@@ -296,6 +302,15 @@ def test_a_value_that_the_target_refuses_ends_the_run_with_its_reason(two: Confi
     with pytest.raises(PartFailedError, match="too long"):
         load(two)
     assert digest(two, "other").rows == 0
+
+
+def test_a_target_without_tables_gets_them_first(two: Config) -> None:
+    with target(two) as connection:
+        connection.execute("DROP TABLE item")
+    with pytest.raises(RunError, match="has no tables yet"):
+        load(two, dry_run=True)
+    result: Any = load(two)
+    assert (result.created_schema, digest(two, "other")) == (True, digest(two, "postgres"))
 
 
 @pytest.mark.parametrize("source", ["sqlite", "duckdb"])

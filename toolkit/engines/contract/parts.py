@@ -33,6 +33,9 @@ class ReadsInParts(Table, Protocol):
     def parts(self, size: int = PART_BYTES) -> Sequence[Part]:
         """The table in parts of about so many bytes; one part where it cannot be cut so that it would help."""
 
+    def covers(self, parts: Sequence[Part]) -> bool:
+        """Whether parts that were cut earlier hold all rows that the table has by now."""
+
     def part(self, part: Part) -> Table:
         """The rows of one of them, which another connection may have cut."""
 

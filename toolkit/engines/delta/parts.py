@@ -31,6 +31,12 @@ def cut(table: LakeTable, size: int) -> Sequence[Part]:
     return tuple(Part(number, json.dumps(files)) for number, files in enumerate(told))
 
 
+def is_all(table: LakeTable, parts: Sequence[Part]) -> bool:
+    """Whether these parts are of the files that a table has now, and of all of them."""
+    told = {each[0] for part in parts for each in json.loads(part.condition or "[]")}
+    return told == {each.path for each in table.files}
+
+
 def view_of(table: LakeTable, raw: DuckDBPyConnection, part: Part) -> str:
     """What the rows of a part are read from."""
     files = [DataFile(*each) for each in json.loads(part.condition or "[]")]

@@ -15,7 +15,7 @@ from toolkit.core.streams import read_ahead
 from toolkit.engines.contract import PART_BYTES, Part
 from toolkit.engines.delta import receipts
 from toolkit.engines.delta.checks import require_kept
-from toolkit.engines.delta.parts import cut, view_of
+from toolkit.engines.delta.parts import cut, is_all, view_of
 from toolkit.engines.delta.rewriting import Rewriting, stage_keys, stage_rows
 from toolkit.engines.delta.session import session_of
 from toolkit.engines.delta.tables import LakeTable, quoted
@@ -56,6 +56,10 @@ class LakeRepository(DuckDBRepository):
     def parts(self, size: int = PART_BYTES) -> Sequence[Part]:
         """The table in groups of its files, as they are now."""
         return cut(self.lake, size)
+
+    def covers(self, parts: Sequence[Part]) -> bool:
+        """Whether these are of the files that it has now."""
+        return is_all(self.lake, parts)
 
     def part(self, part: Part) -> LakePart:
         """The rows of some files."""

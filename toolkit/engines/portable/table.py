@@ -46,6 +46,10 @@ class TableRepository(UpdatedTable):
         """What to read from instead of the table, whose quoted name this is, when a condition narrows it."""
         return name if self.spec.where is None else f"(SELECT * FROM {name} WHERE {bracketed(self.spec.where)})"
 
+    def covers(self, _parts: Sequence[Part]) -> bool:
+        """Whether these hold all rows: the first and the last have no bounds."""
+        return True
+
     def part(self, part: Part) -> Table:
         """The rows that meet a part's condition."""
         if part.condition is None:

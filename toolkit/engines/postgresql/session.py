@@ -98,7 +98,7 @@ class PostgresSession(DatabaseConnection):
         if self._joined is not None:
             join(self.name, self.raw, self._joined)
         self._settle()
-        if self.write:
+        if self.write or self._joined is not None:
             self.sqlalchemy.exec_driver_sql(_END_WITH_CLIENT)
         if self.write and self._is_pooled is None:
             self._look_at_server()
@@ -246,6 +246,10 @@ class PostgresSession(DatabaseConnection):
                     cursor.execute(f"SET TRANSACTION SNAPSHOT {literal(snapshot[0])}")
                 for setting in self._settings:
                     cursor.execute(setting)
+                if self._joined is not None:
+                    # A worker may be killed at any time.
+                    cursor.execute(_END_WITH_CLIENT)
+                    cursor.fetchall()
                 for key, value in own:
                     cursor.execute(f"SELECT set_config({literal(key)}, {literal(value)}, true)")
                     cursor.fetchall()

@@ -18,7 +18,7 @@ from toolkit.core.digest import TableDigest
 from toolkit.core.plan import SyncResult, TableResult
 from toolkit.core.progress import Progress, Silent
 from toolkit.engines import connect
-from toolkit.engines.contract import LoadsInParts, RunAbout, SharesSnapshot
+from toolkit.engines.contract import LoadsInParts, ReadsInParts, RunAbout, SharesSnapshot
 from toolkit.engines.portable.as_stored import carried_as_stored
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
@@ -213,6 +213,11 @@ class _Load:
                 f"Run {about.run} copies {', '.join(about.columns)} of {spec.name} from {about.source}, which this is "
                 "not.",
                 "Resume it with the options that it was begun with, or begin again: --restart.",
+            )
+        if not cast("ReadsInParts", self.origin.repository(spec)).covers(run.parts()):
+            raise RunError(
+                f"{self.origin.name}: {spec.name} is made of other files by now than when run {about.run} was begun.",
+                "Begin again: --restart.",
             )
         run.end_others()
         loaded, parts = run.loaded(), {part.number: part for part in run.parts()}
