@@ -313,6 +313,12 @@ def status_databases(told: Told) -> None:
     assert [each["name"] for each in found] == ["sqlite", "other.sqlite3"]
 
 
+def workers_databases(told: Told) -> None:
+    command = ("workers", "check", "--workers", "local:1", "sqlite", "sqlite:///other.sqlite3", "sqlite")
+    (worker,) = told(*command)["workers"]
+    assert [each["database"] for each in worker["databases"]] == ["sqlite", "other.sqlite3"]
+
+
 def sync_attachments(told: Told) -> None:
     twice = ["--attachments", "one=first", "--attachments", "one=second"]
     assert "one" in told.error(*SYNC, *twice)
@@ -378,6 +384,7 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "archive restore --only": restore_only,
     "archive prune --adopt": prune_adopt,
     "status databases": status_databases,
+    "workers check databases": workers_databases,
     "sync --attachments": sync_attachments,
     "archive restore --to-backend": restore_to_backend,
 }

@@ -86,6 +86,8 @@ class Place:
             return self.store
         if parameter.name == "directory" and "--dir" in parameter.opts:
             return self.store if words == ("dump-data",) else str(ROOT / "fixtures")
+        if parameter.name == "workers" and words == ("workers", "check"):
+            return "local:1"
         if parameter.required or parameter.name in VALUES:
             return VALUES[str(parameter.name)]
         return None

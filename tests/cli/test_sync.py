@@ -9,11 +9,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.cli.terminals import in_terminal
 from toolkit.cli import run
 from toolkit.config import load_config
 from toolkit.operations.migrations.migrate import head_revision
@@ -117,7 +117,9 @@ def test_without_verification_the_result_says_so(here: Path, capfd: pytest.Captu
 def test_the_module_runs_as_a_program_and_shows_no_progress_when_piped(here: Path) -> None:
     result = command("load-data")
     assert result.returncode == 0
-    assert result.stderr == "sqlite had no tables: its schema was created.\n"
+    # What takes seconds, as on a busy machine, is told step by step, a line each.
+    assert result.stderr.endswith("sqlite had no tables: its schema was created.\n")
+    assert not {"\x1b", "\r"} & {*result.stderr}
     assert "todo" in result.stdout
 
 
@@ -143,27 +145,15 @@ def test_a_terminal_sees_a_progress_bar(here: Path) -> None:
 BETWEEN = ["sync", "--from", "sqlite", "--to", "duckdb"]
 
 
-@pytest.mark.parametrize(("answer", "rows"), [(b"n\n", 0), (b"y\n", 90)])
+@pytest.mark.parametrize(("answer", "rows"), [("n", 0), ("y", 90)])
 def test_a_dry_run_in_a_terminal_asks_whether_to_write_and_shows_what_changes(
-    here: Path, capfd: pytest.CaptureFixture[str], answer: bytes, rows: int
+    here: Path, capfd: pytest.CaptureFixture[str], answer: str, rows: int
 ) -> None:
     assert run(["load-data"]) == 0
-    assert run([*BETWEEN]) == 0
-    assert run(["database", "downgrade", "base", "--no-prompt", "--database", "duckdb"]) == 0
-    parent, child = pty.openpty()
-    os.write(parent, answer)
-    with subprocess.Popen(
-        [sys.executable, "-m", "toolkit", *BETWEEN, "--dry-run"], stdin=child, stdout=child, stderr=child
-    ) as process:
-        os.close(child)
-        shown = b""
-        with suppress(OSError):
-            while part := os.read(parent, 65536):
-                shown += part
-    os.close(parent)
-    assert process.returncode == 0
-    assert b"Write this now?" in shown
-    assert (b"Verified" in shown) is bool(rows)
+    code, shown = in_terminal(here, *BETWEEN, "--dry-run", columns=100, answer=answer)
+    assert code == 0
+    assert any("Write this now?" in line for line in shown)
+    assert any("Verified" in line for line in shown) is bool(rows)
     capfd.readouterr()
     assert run(["status", "--json"]) == 0
     states = {each["name"]: each for each in json.loads(capfd.readouterr().out)["databases"]}

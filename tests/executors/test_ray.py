@@ -29,7 +29,7 @@ def _free_port() -> int:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("ray")
     client, head = _free_port(), _free_port()
-    script = Path(sys.executable).parent / "ray"
+    script = str(Path(sys.executable).parent / "ray")
     arguments = ["--port", str(head), "--ray-client-server-port", str(client), "--num-cpus", "2", "--block"]
     # Ports of workers are not to be the client's.
     arguments += ["--include-dashboard=false", "--disable-usage-stats", "--object-store-memory", "100000000"]

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.fuzz.targets import TARGETS
 
-EXAMPLES = {"json": 150, "lines": 150, "csv": 150, "archives": 60, "encrypted archives": 40}
+EXAMPLES = {"json": 80, "lines": 80, "csv": 80, "archives": 40, "encrypted archives": 25}
 
 
 @pytest.mark.parametrize("name", TARGETS)

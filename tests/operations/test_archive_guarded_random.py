@@ -76,5 +76,5 @@ class Encrypted(Guarded):
 TestGuarded = Guarded.TestCase
 TestEncrypted = Encrypted.TestCase
 TestGuarded.settings = TestEncrypted.settings = settings(
-    max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=7, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
 )

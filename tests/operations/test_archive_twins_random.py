@@ -185,5 +185,5 @@ class Twins(RuleBasedStateMachine):
 
 TestTwins = Twins.TestCase
 TestTwins.settings = settings(
-    max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=7, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
 )

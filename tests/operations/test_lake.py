@@ -18,8 +18,11 @@ from deltalake import DeltaTable
 
 from tests.contracts import schema
 from tests.operations import databases, example, shop
+from tests.servers import unreliable
+from tests.servers.swift import S3Server
 from toolkit.config import Config, Database
 from toolkit.core.digest import digest_batches
+from toolkit.core.progress import Silent
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.engines.contract import RewritesFiles
@@ -28,6 +31,7 @@ from toolkit.engines.delta.tables import LakeTable
 from toolkit.errors import (
     ConfigurationError,
     ContentionError,
+    DatabaseUnavailableError,
     StatementError,
     ToolkitError,
     UniqueConflictError,
@@ -41,6 +45,16 @@ from toolkit.operations.migrations.migrate import upgrade
 from toolkit.operations.status import status
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Mode, Options
+
+
+class Noted(Silent):
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 @pytest.fixture
@@ -70,6 +84,12 @@ def test_a_lake_is_made_by_a_sync_compared_and_read_back(shopping: Config, tmp_p
         "category": (1, 0),
         "purchase_line": (0, 1),
     }
+    told = Noted()
+    assert sync(shopping, "sqlite", "lake", options=Options(mode=Mode.REPLACE), dry_run=True, progress=told).dry_run
+    assert [note.partition(", of")[0] for note in told.notes if "anew" in note] == [
+        "lake: category: files written again: 1",
+        "lake: purchase_line: files written anew: 1",
+    ]
     again = sync(shopping, "sqlite", "lake", options=Options(mode=Mode.REPLACE))
     assert again.verified
     assert {t.table: (t.updated, t.deleted) for t in again.tables if t.updated + t.deleted} == {
@@ -267,6 +287,11 @@ def test_rows_of_another_writer_are_read_and_no_digest_is_told_of_them(lake: Dat
     from deltalake import write_deltalake
 
     path = Path(lake.place) / "number"
+    # A commit that changes no row leaves what was told.
+    DeltaTable(path).alter.set_table_description("numbers")
+    base = seen(lake, "number").base
+    assert base is not None
+    assert base.receipt["rows"] == 10_000
     more = rows(10_000, 10_003)
     write_deltalake(path, pa.Table.from_batches([more]), mode="append")
     with connect(lake) as connection:
@@ -332,3 +357,31 @@ def test_files_are_read_by_others(tmp_path: Path) -> None:
     assert sums[0] == sum(filter(None, sent.column("int16").to_pylist()))
     assert sums[1] == len(sent.column("interval").drop_null())
     assert sums[2] == max(filter(None, sent.column("decimal").to_pylist()))
+
+
+def test_a_lake_in_an_object_store_and_its_refusal_where_two_would_lose_commits(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3_server.create_bucket("lakes")
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    found = Database("lake", "delta+s3://lakes/a/prefix")
+    # Swift itself lets in all that make an object before the first of them has written.
+    with pytest.raises(DatabaseUnavailableError, match="lets several writers make one object"):
+        databases.create(found, NUMBERS)
+    with unreliable.elsewhere(s3_server.endpoint) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT", endpoint)
+        databases.create(found, NUMBERS)
+        with connect(found, write=True) as connection, connect(found, write=True) as second:
+            for each, sign in ((connection, "n"), (second, "x")):
+                each.repository(SPEC).upsert_many([rows(0, 5_000, sign)])
+            connection.commit()
+            with pytest.raises(ContentionError):
+                second.commit()
+        with connect(found) as connection:
+            assert connection.repository(SPEC).digest() == digest_batches(SPEC, [rows(0, 5_000)])
+            assert len(list(connection.repository(SPEC).row_digests())) == 1
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret")
+        with pytest.raises(DatabaseUnavailableError) as told, connect(found):
+            pass
+        assert "wrong-secret" not in str(told.value)

@@ -154,6 +154,9 @@ def test_what_postgres_keeps_of_tables_beside_their_definitions_is_told_where_so
         "ALTER TABLE a SET (fillfactor = 50)",
         "ALTER TABLE a REPLICA IDENTITY FULL",
         "ALTER TABLE b CLUSTER ON b_pkey",
+        "ALTER TABLE a ALTER word SET STORAGE external",
+        "ALTER TABLE b ALTER word SET COMPRESSION pglz",
+        "ALTER TABLE c ALTER word SET STATISTICS 500",
     )
     try:
         found = told(sync(bare, "postgres", "duckdb"))
@@ -166,6 +169,7 @@ def test_what_postgres_keeps_of_tables_beside_their_definitions_is_told_where_so
         "a storage parameters: They are carried only to PostgreSQL.",
         "a replica identity: It is not carried.",
         "b cluster: It is not carried.",
+        "a, b, c storage of columns: SET STORAGE, COMPRESSION, STATISTICS and options of columns are not carried.",
     }
     # Of tables that are there, nobody asks.
     assert told(sync(bare, "postgres", "duckdb")) == set()

@@ -293,7 +293,7 @@ def test_columns_that_point_at_rows_yet_to_be_matched_are_refused_and_one_named_
     assert sync(people, "sqlite", "sqlite2", match={"person": ["email", "email"]}).tables[0].unchanged == 1
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     ours=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 8), max_size=6),
     theirs=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 8), max_size=6),

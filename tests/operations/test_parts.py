@@ -28,7 +28,8 @@ from toolkit.engines.contract import Part, ReadsInParts
 from toolkit.errors import ChangedWhileReadError, SnapshotLostError
 from toolkit.operations.diff.compare import Status, diff
 from toolkit.operations.parts.crew import WorkerOptions
-from toolkit.operations.parts.work import digest_part, narrowed_to, sent
+from toolkit.operations.parts.work import digest_part, sent
+from toolkit.operations.sync import sync
 
 
 @pytest.fixture
@@ -77,14 +78,16 @@ def test_each_row_is_in_one_part_wherever_blocks_are_cut(config: Config) -> None
     fill(database, 500)
 
     with connect(database) as connection:
-        whole = connection.repository(SPEC).digest()
+        table = connection.repository(SPEC)
+        assert isinstance(table, ReadsInParts)
+        whole = table.digest()
 
         @given(st.lists(st.integers(0, 60), max_size=6, unique=True).map(sorted), st.randoms())
         def holds(bounds: list[int], order: random.Random) -> None:
             ends = [None, *bounds, None]
             parts = [Part(i, _between(low, high)) for i, (low, high) in enumerate(pairwise(ends))]
             order.shuffle(parts)
-            found = (connection.repository(narrowed_to(SPEC, part)).digest() for part in parts)
+            found = (table.part(part).digest() for part in parts)
             assert sum(found, TableDigest()) == whole
 
         holds()
@@ -165,6 +168,25 @@ def test_a_file_that_is_written_to_while_several_read_it_is_refused_or_read_from
         for part in rest:
             found += digest_part(asked(place, part), {database.name: database})[1].digest
     assert (found == before) is not has_log
+
+
+def test_parts_of_a_lake_are_files_that_no_commit_changes(config: Config, workers: WorkerOptions) -> None:
+    lake = Database("lake", f"delta+file://{config.root}/lake", config.root)
+    both = replace(only(config), databases={**config.databases, "lake": lake})
+    fill(config.database("postgres"))
+    sync(both, "postgres", "lake", ["item"])
+    fill(config.database("postgres"), 500, first=ROWS)
+    sync(both, "postgres", "lake", ["item"])
+    with connect(lake) as connection:
+        before = connection.repository(SPEC).digest()
+    with parts_of(lake, 10_000) as (place, parts):
+        with connected(config.database("postgres")) as connection:
+            connection.execute(sa.update(ITEM).values(label="changed"))
+        sync(both, "postgres", "lake", ["item"])
+        found = (digest_part(asked(place, part), {"lake": lake})[1].digest for part in parts)
+        assert sum(found, TableDigest()) == before
+    assert len(parts) > 1
+    assert diff(both, "postgres", "lake", ["item"], workers=workers).equal
 
 
 def test_tables_of_every_type_can_be_sent_to_a_worker() -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import sqlalchemy as sa
@@ -419,15 +420,15 @@ def test_all_rows_that_a_constraint_refuses_are_found_at_once(
     space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     make(space, "sqlite", "INSERT INTO maker VALUES (1, 'a', 1, NULL)")
-    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)"
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)"
     execute(space.database("sqlite"), f"{numbers} INSERT INTO part SELECT i, 1, i % 10 - 1.5 FROM n")
     make(space, target, constraint="CHECK (weight > 0)")
     attempts = []
     monkeypatch.setattr(rejecting.Rejecting, "_reject_dependents", lambda _: attempts.append(1))
     result = sync(space, "sqlite", target, rejects=tmp_path / "out")
     assert result.verified
-    assert rejected(result) == {"part": 40}
-    assert sorted(ids(space, target)["part"]) == [number for number in range(1, 201) if number % 10 > 1]
+    assert rejected(result) == {"part": 10}
+    assert sorted(ids(space, target)["part"]) == [number for number in range(1, 51) if number % 10 > 1]
     assert len(attempts) == 1
 
 
@@ -501,28 +502,28 @@ HARD_KEYS: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("key", HARD_KEYS)
 def test_just_the_rows_that_are_refused_are_found_by_keys_of_any_type(
-    space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, key: str
+    space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
-    type_, one, other = HARD_KEYS[key]
-    name = 'odd "name"'
     models, there = sa.MetaData(), sa.MetaData()
-    for metadata, checks in ((models, ()), (there, (sa.CheckConstraint("n > 0"),))):
-        columns = (sa.Column('k "1"', type_, primary_key=True), sa.Column("k2", sa.Integer, primary_key=True))
-        sa.Table(name, metadata, *columns, sa.Column("n", sa.Integer), *checks)
+    for key, (type_, *_) in HARD_KEYS.items():
+        for metadata, checks in ((models, ()), (there, (sa.CheckConstraint("n > 0"),))):
+            columns = (sa.Column('k "1"', type_, primary_key=True), sa.Column("k2", sa.Integer, primary_key=True))
+            sa.Table(f'odd "{key}"', metadata, *columns, sa.Column("n", sa.Integer), *checks)
     monkeypatch.setattr(f"{__name__}.METADATA", models)
     create(space.database("sqlite"), models)
     create(space.database(target), there)
-    rows = f"({one}, 1, 5), ({other}, 1, -5), ({one}, 2, -7), ({other}, 2, 8)"
-    execute(space.database("sqlite"), f'INSERT INTO "odd ""name""" VALUES {rows}')
+    for key, (_, one, other) in HARD_KEYS.items():
+        rows = f"({one}, 1, 5), ({other}, 1, -5), ({one}, 2, -7), ({other}, 2, 8)"
+        execute(space.database("sqlite"), f'INSERT INTO "odd ""{key}""" VALUES {rows}')
 
     result = sync(space, "sqlite", target, rejects=tmp_path / "out")
 
     assert result.verified
-    (found,) = lines(tmp_path / "out").values()
-    assert sorted(row["n"] for row in found) == [-7, -5]
-    assert sorted(row[2] for row in contents(space.database(target), models)[name]) == [5, 8]
+    found = {unquote(name): sorted(row["n"] for row in rows) for name, rows in lines(tmp_path / "out").items()}
+    assert found == {name: [-7, -5] for name in models.tables}
+    kept = {name: sorted(row[2] for row in rows) for name, rows in contents(space.database(target), models).items()}
+    assert kept == {name: [5, 8] for name in models.tables}
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from toolkit.config import Database
 
@@ -52,9 +53,8 @@ class Cluster:
                 self.workers[place] = self._started("dask_worker", *self._worker)
         import distributed
 
-        with distributed.Client(  # type: ignore[no-untyped-call]
-            self.address, timeout=_SECONDS, set_as_default=False
-        ) as client:
+        connect: Any = distributed.Client
+        with connect(self.address, timeout=_SECONDS, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=_SECONDS)
 
     def know(self, databases: Mapping[str, Database]) -> None:

@@ -27,6 +27,7 @@ _SERVICES = ("object", "container", "account", "proxy")
 _FILTERS = (
     "catch_errors",
     "gatekeeper",
+    "cache",
     "listing_formats",
     "bulk",
     "s3api",
@@ -43,6 +44,34 @@ _OPTIONS = {
     # S3 itself wants 5 MiB: tests want small parts.
     "min_segment_size = 1\nforce_swift_request_proxy_log = false",
 }
+# What deployments have memcached for: without it the proxy asks for the account and the bucket at each request.
+_CACHE = """
+import json
+from time import time as now
+
+class Cache:
+    def __init__(self):
+        self.kept = {}
+
+    def get(self, key, **_):
+        text, until = self.kept.get(key, ("null", None))
+        return None if until is not None and until < now() else json.loads(text)
+
+    def set(self, key, value, time=0, **_):
+        self.kept[key] = json.dumps(value), now() + time if time else None
+
+    def delete(self, key, **_):
+        self.kept.pop(key, None)
+
+    def incr(self, key, delta=1, time=0, **_):
+        value = max(0, (self.get(key) or 0) + delta)
+        self.set(key, value, time)
+        return value
+
+def factory(_, **__):
+    cache = Cache()
+    return lambda app: lambda environ, start: (environ.update({"swift.cache": cache}), app(environ, start))[1]
+"""
 _RINGS = """
 import sys
 from swift.common.ring import RingBuilder
@@ -181,7 +210,11 @@ def _configure(root: Path, ports: Mapping[str, int]) -> None:
             f"[pipeline:main]\npipeline = {name}-server\n[app:{name}-server]\nuse = egg:swift#{name}\n"
             f"[filter:recon]\nuse = egg:swift#recon\nrecon_cache_path = {root}/recon\n"
         )
-    filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n{_OPTIONS.get(name, '')}\n" for name in _FILTERS)
+    (root / "remembered.py").write_text(_CACHE)
+    used = {"cache": "paste.filter_factory = remembered:factory"}
+    filters = "".join(
+        f"[filter:{name}]\n{used.get(name, f'use = egg:swift#{name}')}\n{_OPTIONS.get(name, '')}\n" for name in _FILTERS
+    )
     (etc / "proxy-server.conf").write_text(
         f"{common}bind_port = {ports['proxy']}\n[pipeline:main]\npipeline = {' '.join(_FILTERS)} proxy-server\n"
         f"[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n{filters}"

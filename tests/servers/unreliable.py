@@ -9,6 +9,8 @@ import enum
 import http.client
 import itertools
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +91,16 @@ def running(upstream: str) -> Iterator[UnreliableProxy]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def elsewhere(upstream: str) -> Iterator[str]:
+    """The address of a proxy in a process of its own: libraries wait for an answer and let no other thread run."""
+    command = [sys.executable, "-m", __name__, upstream]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.kill()
 
 
 class _Server(ThreadingHTTPServer):
@@ -205,3 +217,10 @@ def no_removal(request: str, headers: Mapping[str, str]) -> tuple[int, str] | No
 
 
 _REFUSALS = {Fault.UNAVAILABLE: (503, "SlowDown"), Fault.DENIED: (403, "AccessDenied")}
+
+
+if __name__ == "__main__":
+    with running(sys.argv[1]) as own:
+        sys.stdout.write(f"{own.endpoint}\n")
+        sys.stdout.flush()
+        sys.stdin.read()

@@ -29,6 +29,7 @@ TOPICS: dict[str, tuple[str, str]] = {
     "status": ("Status", "what is configured, and what is there"),
     "sync": ("Sync", "keep two databases in step"),
     "testing": ("Seeding test databases", "give each test a database with rows"),
+    "workers": ("Workers", "large tables in parts, by several processes or machines"),
     "values": ("Values", "which types there are, and how exact they are"),
 }
 

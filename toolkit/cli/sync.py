@@ -154,8 +154,6 @@ def sync(
     commit_every: int | None,
     hold_triggers: bool,
     as_json: bool,
-    resume: str | None,
-    restart: bool,
     **which: Any,
 ) -> int:
     """Write to one database what differs in another.
@@ -165,17 +163,12 @@ def sync(
     neither written nor deleted. Files that could not be copied are told, and the exit code is 3; two that would be one
     in their store are refused.
     """
-    workers = taken(which)
-    if workers is None and (resume or restart):
-        raise click.UsageError("--resume and --restart go on with what workers began: they need --workers.")
+    workers, _, _ = taken(which), which.pop("resume"), which.pop("restart")
     if workers is not None and not verify_only:
-        require_alone(ctx, "resume", "restart", "dry_run")
-        how = {"resume": resume, "restart": restart, "dry_run": dry_run}
-        return _load_in_parts(ctx.obj, source, target, tables, workers, as_json=as_json, **how)
+        return _load_in_parts(ctx, workers)
     if verify_only:
         _require_comparison(ctx.params)
-        which |= {"workers": workers}
-        which |= {"where_source": where_source, "rows": rows, "show_pii": show_pii}
+        which |= {"where_source": where_source, "rows": rows, "show_pii": show_pii, "workers": workers}
         return compare(ctx.obj, source, target, tables, as_json=as_json, **which)
     from toolkit.cli.progress import progress_on_stderr
     from toolkit.operations.sync import sync as run
@@ -214,27 +207,28 @@ def sync(
     return code
 
 
-def _load_in_parts(
-    config: Config,
-    source: str,
-    target: str,
-    tables: tuple[str, ...],
-    workers: WorkerOptions,
-    *,
-    as_json: bool,
-    **how: Any,
-) -> int:
+def _load_in_parts(ctx: click.Context, workers: WorkerOptions) -> int:
     """Have workers fill one empty table."""
     from toolkit.cli.progress import progress_on_stderr
     from toolkit.operations.parts.loading import load_in_parts
 
-    if len(tables) != 1:
+    given = ctx.params
+    require_alone(ctx, "resume", "restart", "dry_run")
+    if len(given["tables"]) != 1:
         raise click.UsageError("--workers fills one empty table: name just that one.")
-    if how["resume"] and how["restart"]:
+    if given["resume"] and given["restart"]:
         raise click.UsageError("Give either --resume or --restart, not both.")
     with progress_on_stderr() as progress:
-        result = load_in_parts(config, source, target, tables[0], workers, progress=progress, **how)
-    return _finish(config, result, as_json=as_json)
+        result = load_in_parts(
+            ctx.obj,
+            given["source"],
+            given["target"],
+            given["tables"][0],
+            workers,
+            progress=progress,
+            **{name: given[name] for name in ("resume", "restart", "dry_run")},
+        )
+    return _finish(ctx.obj, result, as_json=given["as_json"])
 
 
 def _is_to_be_written(result: SyncResult) -> bool:
@@ -282,6 +276,8 @@ def _require_comparison(given: Mapping[str, Any]) -> None:
 
 def _require_dry_run(given: Mapping[str, Any]) -> None:
     """Refuse what shows a plan where there is none to be shown."""
+    if given["resume"] or given["restart"]:
+        raise click.UsageError("--resume and --restart are of runs of workers: they need --workers.")
     if given["overwrite_attachments"] and not given["attachments"]:
         raise click.UsageError("--overwrite-attachments needs --attachments.")
     if given["report_file"] and (not given["dry_run"] or given["since"] or given["match"]):

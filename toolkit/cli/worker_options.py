@@ -51,7 +51,7 @@ def run_options(command: F) -> F:
         click.option(
             "--restart",
             is_flag=True,
-            help="With --workers: remove what an interrupted run has written, and begin anew.",
+            help="With --workers: remove what an interrupted run has written, and begin again.",
         ),
         click.option("--resume", metavar="RUN", help="With --workers: go on with an interrupted run."),
     ):

@@ -27,15 +27,15 @@ class RayExecutor:
             import ray
         except ImportError as error:
             raise MissingDriverError("A cluster of Ray's", "ray", "ray") from error
+        self._ray = ray
         try:
-            ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+            self._ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
         except (OSError, RuntimeError, ValueError) as error:
             raise WorkersError(
                 f"No Ray cluster answers at {self._address} ({str(error).partition(chr(10))[0]}).",
                 "Check that its head runs, and which port its client server has.",
             ) from error
-        self._ray = ray
-        self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         return self
 
     def __exit__(self, *_: object) -> None:

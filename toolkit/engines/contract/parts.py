@@ -16,7 +16,7 @@ PART_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a table: the rows that meet a condition in the engine's own SQL; without one, all of them.
+    """A part of a table: the rows that meet a condition in the engine's own words; without one, all of them.
 
     Each row of a table is in one of its parts and in no other, whatever rows there are: the first part has no lower
     bound, and the last no upper one.
@@ -32,6 +32,9 @@ class ReadsInParts(Table, Protocol):
 
     def parts(self, size: int = PART_BYTES) -> Sequence[Part]:
         """The table in parts of about so many bytes; one part where it cannot be cut so that it would help."""
+
+    def part(self, part: Part) -> Table:
+        """The rows of one of them, which another connection may have cut."""
 
 
 @runtime_checkable

@@ -14,13 +14,8 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
     from sqlalchemy import Engine as SQLAlchemyEngine
 
-# The calculator, with nothing in it; what a lake's definitions say may read no file of this machine.
+# The calculator, with nothing in it.
 _CALCULATOR = "duckdb+toolkit:///:memory:"
-_SETTINGS = {
-    "enable_external_access": False,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
 
 
 class Delta(Engine):
@@ -57,12 +52,6 @@ class Delta(Engine):
         from toolkit.engines.delta.place import at_moment
 
         return at_moment(database.address, moment)
-
-    def engine_options(self, database: Configured, *, read_only: bool) -> dict[str, Any]:
-        """What the calculator may do; what does not fit into memory goes where other temporary files do."""
-        import tempfile
-
-        return {"connect_args": {"config": {**_SETTINGS, "temp_directory": f"{tempfile.gettempdir()}/toolkit-lake"}}}
 
     def watch_connections(self, database: Configured, engine: SQLAlchemyEngine) -> None:
         """Let every connection see the lake's tables."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,12 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     from pyarrow import dataset, fs
 
-# A file is ended behind the row group that takes it beyond this: an upsert writes whole files again.
+    from toolkit.engines.delta.storage import Files
+
+# A file is ended behind the row group that takes it to one of these: an upsert writes whole files again.
 FILE_BYTES = 16 << 20
 ROW_GROUP = 122_880
+FILE_ROWS = 2 * ROW_GROUP
 # Longer texts are no statistics.
 _LONGEST = 64
 
@@ -59,7 +61,7 @@ def as_dataset(files: fs.FileSystem, schema: pa.Schema, found: Sequence[DataFile
 class FileWriter:
     """Writes rows into new files, the next when one is large enough; what was written is `written`."""
 
-    def __init__(self, files: fs.FileSystem, schema: pa.Schema) -> None:
+    def __init__(self, files: Files, schema: pa.Schema) -> None:
         self._files, self._schema = files, schema
         self.written: list[DataFile] = []
 
@@ -67,48 +69,40 @@ class FileWriter:
         """Write all of them; the files are there, whole, when this returns."""
         before = len(self.written)
         waiting: list[pa.RecordBatch] = []
-        with contextlib.ExitStack() as stack:
-            current: _OneFile | None = None
-            for batch in batches:
-                if not batch.num_rows:
-                    continue
-                waiting.append(batch)
-                if sum(each.num_rows for each in waiting) < ROW_GROUP and _bytes(waiting) < FILE_BYTES:
-                    continue
-                current = current or stack.enter_context(self._new())
-                current.add(waiting)
-                waiting = []
-                if current.size >= FILE_BYTES:
-                    stack.close()
-                    current = None
-            if waiting:
-                current = current or stack.enter_context(self._new())
-                current.add(waiting)
+        current: _OneFile | None = None
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            waiting.append(batch)
+            if sum(each.num_rows for each in waiting) < ROW_GROUP and _bytes(waiting) < FILE_BYTES:
+                continue
+            current = current or _OneFile(self._schema)
+            current.add(waiting)
+            waiting = []
+            if current.size >= FILE_BYTES or current.rows >= FILE_ROWS:
+                self._put(current)
+                current = None
+        if waiting:
+            current = current or _OneFile(self._schema)
+            current.add(waiting)
+        if current is not None:
+            self._put(current)
         return self.written[before:]
 
-    @contextlib.contextmanager
-    def _new(self) -> Iterator[_OneFile]:
-        path = f"part-{uuid.uuid4().hex}.parquet"
-        try:
-            with self._files.open_output_stream(path) as stream:
-                one = _OneFile(stream, self._schema)
-                yield one
-                one.close()
-                size = stream.tell()
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._files.delete_file(path)
-            raise
-        self.written.append(one.described(path, size))
+    def _put(self, one: _OneFile) -> None:
+        path, content = f"part-{uuid.uuid4().hex}.parquet", one.content()
+        described = one.described(path, content.size)
+        self.written.append(described)
+        self._files.put(path, content)
 
 
 class _OneFile:
-    """A file that is being written, and what is known of its rows."""
+    """A file that is being written, in memory, as it is not large; and what is known of its rows."""
 
-    def __init__(self, stream: pa.NativeFile, schema: pa.Schema) -> None:
-        self._stream, self._schema = stream, schema
-        self._writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=1)
-        self._rows = 0
+    def __init__(self, schema: pa.Schema) -> None:
+        self._stream, self._schema = pa.BufferOutputStream(), schema
+        self._writer = pq.ParquetWriter(self._stream, schema, compression="zstd", compression_level=1)
+        self.rows = 0
         self._known = {each.name: _Range() for each in schema if _is_simple(each.type)}
         self._nulls = {each.name: 0 for each in schema if not pa.types.is_nested(each.type)}
 
@@ -122,15 +116,16 @@ class _OneFile:
         table = pa.Table.from_batches(batches)
         table = pa.table([c.cast(f.type) for c, f in zip(table.columns, self._schema, strict=True)], self._schema)
         self._writer.write_table(table, row_group_size=ROW_GROUP)
-        self._rows += table.num_rows
+        self.rows += table.num_rows
         for name in self._nulls:
             self._nulls[name] += table.column(name).null_count
         for name, known in self._known.items():
             known.add(table.column(name))
 
-    def close(self) -> None:
-        """Write what ends a file."""
+    def content(self) -> pa.Buffer:
+        """All of it, ended."""
         self._writer.close()
+        return self._stream.getvalue()
 
     def described(self, path: str, size: int) -> DataFile:
         """What it is."""
@@ -138,7 +133,7 @@ class _OneFile:
         return DataFile(
             path,
             size,
-            self._rows,
+            self.rows,
             {name: each.lowest for name, each in known.items()},
             {name: each.highest for name, each in known.items()},
             self._nulls,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +20,8 @@ APPLICATION = "toolkit"
 """Whose transactions are counted in the log: a number is given out once."""
 DEFINITION, KEY, UNIQUE = "toolkit.definition", "toolkit.key", "toolkit.unique"
 """The table's properties that keep what Delta has no place for."""
+# So many commits are looked through: some, as of who removes old files, change no row.
+_COMMITS = 5
 # What a reader of files must not pass over: of these, the rows are what the files hold.
 _UNDERSTOOD = frozenset({"timestampNtz"})
 
@@ -33,7 +37,7 @@ class Snapshot:
     files: tuple[DataFile, ...]
     properties: Mapping[str, str]
     receipt: Mapping[str, Any] = field(default_factory=dict)
-    """What the commit of this very version says of its rows; nothing if somebody else made it."""
+    """What a commit says of the rows of just these files; nothing if somebody else has changed them since."""
     hindrance: str | None = None
     """Why its rows cannot be read here."""
 
@@ -45,6 +49,8 @@ class Commit:
     schema: pa.Schema
     added: Sequence[DataFile]
     removed: Sequence[DataFile]
+    files: Sequence[DataFile]
+    """All files of the table behind it."""
     receipt: Mapping[str, Any]
     properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -84,17 +90,30 @@ def _snapshot(table: Any) -> Snapshot:
     elif metadata.partition_columns:
         hindrance = "it is partitioned"
     actions = pa.table(table.get_add_actions(flatten=False)).to_pylist()
-    last: Mapping[str, Any] = next(iter(table.history(1)), {})
-    told = last.get(APPLICATION) if last.get("version") == table.version() else None
+    files = tuple(map(_file, actions))
     return Snapshot(
         table.version(),
         table.transaction_version(APPLICATION) or 0,
         pa.schema(table.schema().to_arrow()),
-        tuple(map(_file, actions)),
+        files,
         dict(metadata.configuration),
-        json.loads(told) if isinstance(told, str) else {},
+        _receipt(table, files),
         hindrance,
     )
+
+
+def _receipt(table: Any, files: Sequence[DataFile]) -> Mapping[str, Any]:
+    """What the last commit of this toolkit tells, if the table has the same files still: files never change."""
+    for each in table.history(_COMMITS):
+        if isinstance(told := each.get(APPLICATION), str):
+            found: Mapping[str, Any] = json.loads(told)
+            return found if found.get("files") == _named(files) else {}
+    return {}
+
+
+def _named(files: Sequence[DataFile]) -> str:
+    """What tells the files of a version from those of others: their names are given once."""
+    return hashlib.sha256("\0".join(sorted(each.path for each in files)).encode()).hexdigest()
 
 
 def _file(action: Mapping[str, Any]) -> DataFile:
@@ -132,8 +151,8 @@ def create(place: Place, name: str, commit: Commit) -> None:
         raise place.unreachable(error) from error
 
 
-def append(place: Place, name: str, base: Snapshot, commit: Commit) -> int:
-    """Commit on top of a version, and on that alone; the version that it became.
+def append(place: Place, name: str, base: Snapshot, commit: Commit) -> None:
+    """Commit on top of a version, and on that alone.
 
     Raises:
         ContentionError: somebody else has committed since.
@@ -143,7 +162,7 @@ def append(place: Place, name: str, base: Snapshot, commit: Commit) -> int:
     from deltalake.exceptions import CommitFailedError, DeltaError
     from deltalake.transaction import RemoveAction
 
-    number = base.transaction + 1
+    number, mark = base.transaction + 1, uuid.uuid4().hex
     try:
         # As of the version that was read: what was committed since is a conflict.
         table = DeltaTable(place.table(name), version=base.version, **storage(place))
@@ -155,22 +174,45 @@ def append(place: Place, name: str, base: Snapshot, commit: Commit) -> int:
             [*map(_added, commit.added), *removed],
             "append",
             Schema.from_arrow(commit.schema),
-            commit_properties=_properties(commit, number),
+            commit_properties=_properties(commit, number, mark),
         )
-        return int(table.version()) if table.version() > base.version else base.version + 1
-    except CommitFailedError as error:
-        raise _second(place, name) from error
     except (DeltaError, OSError) as error:
-        if isinstance(error, DeltaError) and "conflict" in str(error).lower():
+        # An answer may have got lost, and the library's second attempt is refused then by its own first.
+        if _is_there(place, name, base.version + 1, mark):
+            return
+        if isinstance(error, CommitFailedError) or "conflict" in str(error).lower():
             raise _second(place, name) from error
         raise place.unreachable(error) from error
 
 
-def _properties(commit: Commit, number: int) -> Any:
+def _is_there(place: Place, name: str, version: int, mark: str) -> bool:
+    """Whether the version is the commit of this mark.
+
+    Raises:
+        DatabaseUnavailableError: that cannot be told.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        table = DeltaTable(place.table(name), **storage(place))
+        if table.version() < version:
+            return False
+        found = next((each for each in table.history() if each.get("version") == version), {})
+    except (DeltaError, OSError) as error:
+        raise DatabaseUnavailableError(
+            place.database,
+            f"whether the commit of version {version} of the table {name} was done is not known: the store is silent",
+            "Run again when it answers: what is there is compared then.",
+        ) from error
+    return bool(json.loads(found.get(APPLICATION) or "{}").get("mark") == mark)
+
+
+def _properties(commit: Commit, number: int, mark: str) -> Any:
     from deltalake.transaction import CommitProperties, Transaction
 
     return CommitProperties(
-        custom_metadata={APPLICATION: json.dumps(dict(commit.receipt))},
+        custom_metadata={APPLICATION: json.dumps({**commit.receipt, "files": _named(commit.files), "mark": mark})},
         # Another commit in between is no matter to resolve: what was verified is this one on top of that version.
         max_commit_retries=0,
         app_transactions=[Transaction(APPLICATION, number, now())],
@@ -190,8 +232,3 @@ def _second(place: Place, name: str) -> ContentionError:
         "it is there",
         "Run again: it is compared with what is there now.",
     )
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether a commit may have been done, though it failed."""
-    return isinstance(error, DatabaseUnavailableError) and not isinstance(error, ContentionError)

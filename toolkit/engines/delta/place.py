@@ -7,25 +7,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from toolkit.engines.delta.storage import DirectoryFiles, Files, StoredFiles
 from toolkit.errors import ConfigurationError, DatabaseUnavailableError, MissingDriverError
 from toolkit.shown_text import HIDDEN, address_without_secrets, is_secret
 
 if TYPE_CHECKING:
-    from pyarrow import fs
-
     from toolkit.engines.contract import Configured
 
-LOG = "_delta_log"
 _ADDRESS = re.compile(r"delta\+(?P<kind>file|s3):(?://(?P<host>[^/?@]*)(?=[/?]|$))?(?P<path>[^?]*)(?:\?(?P<query>.*))?")
 _SAFE = re.compile(r"[^A-Za-z0-9_.-]|^[_.]")
 _ENCODED = re.compile("~([0-9a-f]{2})")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _VERSION = re.compile(r"\d{1,18}")
 
 
@@ -50,36 +48,26 @@ class Place:
         """Where a table is."""
         return f"{self.root}/{_encoded(name)}"
 
-    def files_of(self, name: str) -> fs.FileSystem:
-        """The files of a table, by their paths in its log."""
-        from pyarrow import fs
+    def files(self, name: str | None = None) -> Files:
+        """The files of a table, by their paths in its log; or of the lake."""
+        root = self.root if name is None else self.table(name)
+        return DirectoryFiles(root) if self.is_directory else StoredFiles(root, self.options)
 
-        if self.is_directory:
-            return fs.SubTreeFileSystem(self.table(name), fs.LocalFileSystem())
-        return self._stored(self.table(name))
-
-    def table_names(self) -> Iterator[str]:
+    def table_names(self) -> list[str]:
         """The names of the tables that are there.
 
         Raises:
             DatabaseUnavailableError: the place cannot be read.
         """
-        from pyarrow import fs
-
-        if self.is_directory:
-            folder = Path(self.root)
-            found = sorted(each.name for each in folder.iterdir() if (each / LOG).is_dir()) if folder.is_dir() else []
-        else:
-            try:
-                infos = self._stored(self.root).get_file_info(fs.FileSelector("", allow_not_found=True))
-            except OSError as error:
-                raise self.unreachable(error) from error
-            found = sorted(each.base_name for each in infos if each.type is fs.FileType.Directory)
-        return map(_decoded, found)
+        try:
+            found = self.files().folders()
+        except OSError as error:
+            raise self.unreachable(error) from error
+        return [_decoded(each) for each in found if not each.startswith(("_", "."))]
 
     def unreachable(self, error: BaseException) -> DatabaseUnavailableError:
         """The error to raise in place of a library's."""
-        reason = address_without_secrets(str(error).strip().partition("\n")[0])
+        reason = address_without_secrets(" ".join(_COLOURS.sub("", str(error)).split()))
         for name, value in self.options.items():
             reason = reason.replace(value, HIDDEN) if is_secret(name) else reason
         return DatabaseUnavailableError(
@@ -88,43 +76,21 @@ class Place:
             "Check that it is there, the AWS_… variables, and the rights of who runs this.",
         )
 
-    def _stored(self, uri: str) -> fs.FileSystem:
-        from deltalake.fs import DeltaStorageHandler
-        from pyarrow import fs
-
-        return fs.PyFileSystem(DeltaStorageHandler(uri, dict(self.options)))
-
     def require_atomic_create(self) -> None:
         """See that the store refuses to make a file that is there: who commits second is told by nothing else.
 
         Raises:
             DatabaseUnavailableError: it does not, so that one commit would be lost to another.
         """
-        if self.is_directory:
-            return
-        import secrets
-
-        from obstore import delete, put
-        from obstore.exceptions import AlreadyExistsError, BaseError
-        from obstore.store import from_url
-
-        key, is_refused = f"_toolkit/probe-{secrets.token_hex(8)}", False
         try:
-            store = from_url(self.root)
-            try:
-                put(store, key, b"1", mode="create")
-                put(store, key, b"2", mode="create")
-            except AlreadyExistsError:
-                is_refused = True
-            finally:
-                delete(store, key)
-        except BaseError as error:
-            raise self.unreachable(error) from None
-        if not is_refused:
+            is_atomic = self.files().is_atomic()
+        except OSError as error:
+            raise self.unreachable(error) from error
+        if not is_atomic:
             raise DatabaseUnavailableError(
                 self.database,
-                f"the store of {self.root} makes an object anew that is there (it has no conditional writes)",
-                "Two writers would lose each other's commits there: use a store that heeds If-None-Match.",
+                f"the store of {self.root} lets several writers make one object (it has no atomic conditional writes)",
+                "One commit would be lost to another there: use a store that heeds If-None-Match. It can be read.",
             )
 
 

@@ -18,7 +18,7 @@ from toolkit.core.streams import ended
 from toolkit.core.tables import TableSpec
 
 if TYPE_CHECKING:
-    from pyarrow import fs
+    from toolkit.engines.delta.storage import Files
 
 SEGMENTS = 1 << 16
 """How many are kept: fewer are sums of these."""
@@ -58,19 +58,18 @@ def fewer(totals: SegmentTotals, count: int) -> SegmentTotals:
     return SegmentTotals(totals.rows.reshape(shape).sum(axis=0), totals.totals.reshape(shape).sum(axis=0))
 
 
-def written(files: fs.FileSystem, spec: TableSpec, totals: SegmentTotals) -> Mapping[str, Any]:
+def written(files: Files, spec: TableSpec, totals: SegmentTotals) -> Mapping[str, Any]:
     """The receipt of a table with these totals, which are kept beside it where it is worth while."""
     digest = totals.digest
     told: dict[str, Any] = {"fields": fingerprint(spec), "rows": digest.rows, "total": f"{digest.total:016x}"}
     if segment_count(digest.rows) > 1:
         told["segments"] = f"{FOLDER}/{uuid.uuid4().hex}.arrow"
         table = pa.table({"rows": totals.rows, "totals": totals.totals})
-        files.create_dir(FOLDER, recursive=True)
-        with (
-            files.open_output_stream(told["segments"]) as stream,
-            pa.ipc.new_file(stream, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer,
-        ):
+        stream = pa.BufferOutputStream()
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(stream, table.schema, options=options) as writer:
             writer.write_table(table)
+        files.put(told["segments"], stream.getvalue())
     return told
 
 
@@ -81,13 +80,13 @@ def known_digest(receipt: Mapping[str, Any], spec: TableSpec) -> TableDigest | N
     return TableDigest(int(receipt["rows"]), int(receipt["total"], 16))
 
 
-def known_totals(files: fs.FileSystem, receipt: Mapping[str, Any], spec: TableSpec) -> SegmentTotals | None:
+def known_totals(files: Files, receipt: Mapping[str, Any], spec: TableSpec) -> SegmentTotals | None:
     """The totals that a commit tells, if they are of these columns, and add up to its digest."""
     digest, path = known_digest(receipt, spec), receipt.get("segments")
     if digest is None or path is None:
         return None
     try:
-        with files.open_input_file(path) as stream, pa.ipc.open_file(stream) as reader:
+        with pa.ipc.open_file(files.get(path)) as reader:
             table = reader.read_all()
     except (OSError, pa.ArrowException):
         return None

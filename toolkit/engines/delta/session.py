@@ -11,15 +11,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import sqlalchemy as sa
 
+from toolkit.compute.scratch import scratch_directory
 from toolkit.engines.delta import log, receipts
 from toolkit.engines.delta.place import place_of
 from toolkit.engines.delta.tables import LakeTable, definition_of, quoted
+from toolkit.engines.portable.literals import quoted_text as literal
 from toolkit.errors import ConfigurationError, StatementError, ToolkitError
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 OWN = "toolkit_"
 """What the names of the toolkit's own tables begin with: they have few rows, and statements write them."""
+_WITHIN = ("autoinstall_known_extensions", "autoload_known_extensions", "enable_external_access")
 _COLUMNS = """
 SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns()
 WHERE database_name = current_database() AND NOT internal ORDER BY table_name, column_index
@@ -59,11 +63,23 @@ class LakeSession:
         self._kept: dict[str, int] = {}
         self._numbers = count()
         self._is_forgotten = False
-        raw.execute("SET TimeZone = 'UTC'")
-        for name in self.place.table_names():
-            snapshot = log.read(self.place, name)
-            if snapshot is not None:
-                self._define(name, snapshot)
+        self._stack = ExitStack()
+        try:
+            self._settle(str(self._stack.enter_context(scratch_directory())))
+            for name in self.place.table_names():
+                snapshot = log.read(self.place, name)
+                if snapshot is not None:
+                    self._define(name, snapshot)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _settle(self, directory: str) -> None:
+        """What does not fit into memory goes to a directory; what a lake's definitions say reads no file at all."""
+        self.raw.execute(f"SET temp_directory = {literal(directory)}")
+        for setting in _WITHIN:
+            self.raw.execute(f"SET {setting} = false")
+        self.raw.execute("SET TimeZone = 'UTC'")
 
     @property
     def database(self) -> str:
@@ -192,6 +208,7 @@ class LakeSession:
             table.schema,
             [each for each in table.files if each.path not in before],
             [each for each in base.files if each.path not in after] if base else [],
+            table.files,
             self._receipt(table),
             {} if base else self._properties(table.name),
         )
@@ -268,6 +285,7 @@ class LakeSession:
         """Remove what was written and not committed."""
         for table in self.tables.values():
             table.tidy()
+        self._stack.close()
 
 
 def watch(engine: sa.Engine, database: Configured) -> None:

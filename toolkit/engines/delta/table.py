@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 from toolkit.compute.segments import SegmentTotals, segment_numbers
 from toolkit.core.digest import DIGEST_FIELD, TableDigest
 from toolkit.core.streams import read_ahead
+from toolkit.engines.contract import PART_BYTES, Part
 from toolkit.engines.delta import receipts
 from toolkit.engines.delta.checks import require_kept
+from toolkit.engines.delta.parts import cut, view_of
 from toolkit.engines.delta.rewriting import Rewriting, stage_keys, stage_rows
 from toolkit.engines.delta.session import session_of
 from toolkit.engines.delta.tables import LakeTable, quoted
@@ -50,6 +52,14 @@ class LakeRepository(DuckDBRepository):
     def into(self) -> str:
         """Where rows pass all constraints, on their way into files."""
         return self.lake.definition
+
+    def parts(self, size: int = PART_BYTES) -> Sequence[Part]:
+        """The table in groups of its files, as they are now."""
+        return cut(self.lake, size)
+
+    def part(self, part: Part) -> LakePart:
+        """The rows of some files."""
+        return LakePart(self.connection, self.spec, part)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -304,3 +314,20 @@ BATCH = 8_192
 
 def _rows(table: pa.Table) -> list[tuple[Any, ...]]:
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+class LakePart(LakeRepository):
+    """The rows of some files of a table, of which no commit tells anything."""
+
+    def __init__(self, connection: DuckDBSession, spec: TableSpec, part: Part) -> None:
+        super().__init__(connection, spec)
+        self._reads = view_of(self.lake, connection.raw, part)
+
+    def digest(self, keys: pa.Table | None = None) -> TableDigest:
+        """The digest of these rows, or of those with these keys."""
+        return DuckDBRepository.digest(self, keys)
+
+    def segment_totals(self, count: int) -> SegmentTotals:
+        """The rows and digests of so many segments."""
+        with read_ahead(self.read()) as batches:
+            return receipts.fewer(receipts.totals_of(self.spec, batches), count)

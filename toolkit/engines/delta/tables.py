@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +18,10 @@ from toolkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-    from pyarrow import fs
 
     from toolkit.compute.segments import SegmentTotals
     from toolkit.core.tables import TableSpec
+    from toolkit.engines.delta.storage import Files
 
 FILES, PART = "toolkit_files", "toolkit_part"
 
@@ -67,9 +66,9 @@ class LakeTable:
         return f"memory.main.{quoted(self.name)}"
 
     @cached_property
-    def storage(self) -> fs.FileSystem:
+    def storage(self) -> Files:
         """Where its files are."""
-        return self.place.files_of(self.name)
+        return self.place.files(self.name)
 
     @cached_property
     def forms(self) -> Mapping[str, FileType]:
@@ -107,7 +106,7 @@ class LakeTable:
 
     def stored_view(self, raw: DuckDBPyConnection, files: Sequence[DataFile], name: str) -> str:
         """Some of its files under a name, as they are stored."""
-        raw.register(name, as_dataset(self.storage, self.schema, files))
+        raw.register(name, as_dataset(self.storage.readable, self.schema, files))
         return quoted(name)
 
     def typed_fields(self, of: str = "") -> str:
@@ -128,8 +127,6 @@ class LakeTable:
 
     def write(self, batches: Iterable[pa.RecordBatch]) -> list[DataFile]:
         """New files of these stored rows, which belong to the table only once they are among its `files`."""
-        if self.place.is_directory:
-            self.storage.base_fs.create_dir(self.place.table(self.name), recursive=True)
         writer = FileWriter(self.storage, self.schema)
         try:
             return writer.write(batches)
@@ -141,8 +138,7 @@ class LakeTable:
         wanted = {each.path for each in kept}
         for file in self.pending:
             if file.path not in wanted:
-                with contextlib.suppress(OSError):
-                    self.storage.delete_file(file.path)
+                self.storage.delete(file.path)
         self.pending = [each for each in self.pending if each.path in wanted]
 
 

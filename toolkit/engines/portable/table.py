@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from toolkit.core.streams import read_ahead
 from toolkit.core.tables import ForeignKeySpec, bracketed
 from toolkit.core.types import LogicalType
 from toolkit.core.values import python_scalar, show_key
+from toolkit.engines.contract import Part, Table
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.long_expressions import added
 from toolkit.engines.portable.selection import NUMBER, batches_to_bind, batches_to_unite, rows_of, rows_with
@@ -43,6 +45,12 @@ class TableRepository(UpdatedTable):
     def source(self, name: str) -> str:
         """What to read from instead of the table, whose quoted name this is, when a condition narrows it."""
         return name if self.spec.where is None else f"(SELECT * FROM {name} WHERE {bracketed(self.spec.where)})"
+
+    def part(self, part: Part) -> Table:
+        """The rows that meet a part's condition."""
+        if part.condition is None:
+            return self
+        return self.connection.repository(replace(self.spec, conditions=(*self.spec.conditions, part.condition)))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

@@ -97,12 +97,14 @@ WHERE indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL
 """
 
 # Rows of partitions and of inheriting tables are read as their parent's; those that a policy hides, not at all.
+# What an interrupted run of workers has left is none of the application's.
 TABLES = """
 SELECT relname AS name, CASE WHEN NOT pg_table_is_visible(c.oid) THEN nspname END AS schema,
        ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
              ORDER BY attnum) AS columns
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
 WHERE relkind IN ('r', 'p') AND relpersistence <> 't' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+  AND relname !~ '^toolkit_run_[0-9a-f]{10}(_parts)?$'
   AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = c.oid)
   AND NOT EXISTS (SELECT 1 FROM pg_depend
                   WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')

@@ -41,7 +41,10 @@ _BY_STATE = {
     "53200": ("the server is out of memory: {message}", "If it says so of locks, raise max_locks_per_transaction."),
     "53300": (
         "the server takes no more connections: {message}",
-        "Close some, or raise the limit: max_connections, or CONNECTION LIMIT of the role or the database.",
+        (
+            "Close some, or raise the limit: max_connections, or CONNECTION LIMIT of the role or the database; or have "
+            "workers open fewer: --connections."
+        ),
     ),
     "55P03": (
         "another writer held a lock for longer than {seconds:g} s",

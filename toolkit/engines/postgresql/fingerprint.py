@@ -47,7 +47,6 @@ _HINDRANCES = (
     "publications",
     "partitions or parents",
     "security labels",
-    "numbers that the server gives (IDENTITY)",
 )
 _KINDS = {
     "foreign keys": (
@@ -81,8 +80,11 @@ _KINDS = {
         "SELECT oid, oid FROM pg_class WHERE oid = $TABLE AND relkind <> 'r'"
     ),
     "security labels": "SELECT provider, label FROM pg_seclabel WHERE objoid = $TABLE",
-    "numbers that the server gives (IDENTITY)": (
-        "SELECT attname FROM pg_attribute WHERE attrelid = $TABLE AND attidentity <> '' AND NOT attisdropped"
+    "numbers that the server gives": (
+        "SELECT attname, attidentity, q.seqtypid, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, "
+        "q.seqcycle, relname, relowner, relacl::text FROM pg_attribute JOIN pg_sequence AS q ON seqrelid = "
+        "pg_get_serial_sequence($TABLE::text, attname)::regclass JOIN pg_class AS c ON c.oid = seqrelid "
+        "WHERE attrelid = $TABLE AND attnum > 0 AND NOT attisdropped"
     ),
     "its kind, owner, tablespace or options": (
         "SELECT relkind, relpersistence, relowner, reltablespace, relam, reloptions, relreplident, reloftype, "

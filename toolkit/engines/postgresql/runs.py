@@ -6,7 +6,7 @@ back, and whatever another fingerprint then tells apart is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -47,9 +47,11 @@ class PostgresRun:
             found = Fingerprint.of(self._session.raw, self._old)
             if found.hindrances:
                 raise self._refused(found.hindrances, "would be lost or left behind if another table took its place")
+            if unfilled := self._numbered() - set(self._other.column_names):
+                raise self._refused(unfilled, "are numbered by the server (IDENTITY), and are not among what is copied")
             run(
-                f"CREATE TABLE {self._new} (LIKE {self._old} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE "
-                "INCLUDING COMPRESSION INCLUDING COMMENTS)"
+                f"CREATE TABLE {self._new} (LIKE {self._old} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING "
+                "IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS)"
             )
             self._ledger.make(self.about, parts)
             with self._session.raw.transaction(force_rollback=True):
@@ -80,7 +82,7 @@ class PostgresRun:
                 raise RunError(
                     f"{self._session.name}: of part {part} of {self._other.name}, which has changed at the source "
                     f"since, {rows:,} rows were written, and {found.rowcount:,} are found.",
-                    "Begin anew: --restart.",
+                    "Begin again: --restart.",
                 )
             self._ledger.forget(part)
         self._session.commit()
@@ -114,7 +116,11 @@ class PostgresRun:
                 raise self._refused(unlike, "would not be the same")
             self._session.forget()
 
-    def _refused(self, kinds: Sequence[str], why: str) -> RunError:
+    def _numbered(self) -> set[str]:
+        query = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attidentity <> ''"
+        return {str(row[0]) for row in self._session.raw.execute(query, (self._old,))}
+
+    def _refused(self, kinds: Iterable[str], why: str) -> RunError:
         return RunError(
             f"{self._session.name}: {self._other.name} cannot be filled in parts: {', '.join(kinds)} {why}.",
             "Run without --workers; or take them away, and make them again afterwards.",
@@ -127,12 +133,15 @@ class PostgresRun:
         found: dict[str, list[str]] = {}
         for kind, statement in rows:
             found.setdefault(kind, []).append(statement)
+        # Each gives what says where an IDENTITY's sequence stands.
+        numbers = [self._session.run(statement).fetchone() for statement in found.get("number", ())]
         return [
             *found.get("owner", ()),
             f"DROP TABLE {self._ledger.name}",
             f"DROP TABLE {self._old}",
             f"ALTER TABLE {self._new} RENAME TO {name}",
             *found.get("name", ()),
+            *(row[0] for row in numbers if row is not None),
             *found.get("key", ()),
             *found.get("index", ()),
             *found.get("rest", ()),
@@ -160,6 +169,13 @@ SELECT 'owner', format('ALTER SEQUENCE %s OWNED BY %s.%I', objid::regclass, new,
 FROM places JOIN pg_depend ON refobjid = old AND refclassid = 'pg_class'::regclass AND classid = 'pg_class'::regclass
 JOIN pg_class AS s ON s.oid = objid AND s.relkind = 'S' AND deptype = 'a'
 JOIN pg_attribute ON attrelid = old AND attnum = refobjsubid
+UNION ALL
+SELECT unnest(ARRAY['name', 'number']), unnest(ARRAY[
+    format('ALTER SEQUENCE %s RENAME TO %I', pg_get_serial_sequence(CAST(:new AS text), attname), relname),
+    format('SELECT format(''SELECT setval(%%L, %%s, %%L)'', %L, last_value, is_called) FROM %s', s.oid::regclass::text,
+        s.oid::regclass)])
+FROM places JOIN pg_attribute AS a ON attrelid = old AND attidentity <> '' AND NOT attisdropped
+JOIN pg_class AS s ON s.oid = pg_get_serial_sequence(CAST(:old AS text), attname)::regclass
 UNION ALL
 SELECT 'name', format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', CAST(:old AS text), made.conname, wanted.conname)
 FROM places JOIN pg_constraint AS wanted ON wanted.conrelid = old AND wanted.contype = 'n'

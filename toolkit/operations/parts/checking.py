@@ -63,7 +63,7 @@ def check_workers(config: Config, names: Sequence[str], options: WorkerOptions) 
         WorkerVersionError: one runs other versions than this process.
         ConfigurationError: a database is not known, or no worker could be told of it.
     """
-    databases = [config.database(name) for name in names] or [
+    databases = [config.database(name) for name in dict.fromkeys(names)] or [
         each for each in config.databases.values() if each.file is None and not each.is_embedded
     ]
     with hired(config, databases, options) as crew:
@@ -77,7 +77,7 @@ def check_workers(config: Config, names: Sequence[str], options: WorkerOptions) 
 
 def _place(database: Database, is_local: bool) -> Place:
     with connect(database) as connection:
-        return Place(database.name, None if is_local and database.file else connection.identity())
+        return Place(database.name, None if is_local else connection.identity())
 
 
 def look(places: Sequence[Place], context: Context) -> WorkerCheck:

@@ -87,7 +87,8 @@ class Crew:
         """
         database = connection.database
         if self.executor.is_local:
-            return Place(connection.name, None if database.file else connection.identity())
+            # They are told just where it is.
+            return Place(connection.name, None)
         if database.file is not None:
             raise ConfigurationError(
                 f"{connection.name} is a file of this machine, which workers elsewhere may not see, or see another of.",

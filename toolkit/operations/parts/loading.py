@@ -202,7 +202,7 @@ class _Load:
         return RunError(
             f"{self.destination.name}: run {about.run} of {about.began} was interrupted, and has written {done:,} of "
             f"{parts:,} parts of {spec.name}.",
-            f"Go on with it: --resume {about.run}; or remove what it has written, and begin anew: --restart.",
+            f"Go on with it: --resume {about.run}; or remove what it has written, and begin again: --restart.",
         )
 
     def _take_up(self, spec: TableSpec, run: Run, place: Place) -> None:
@@ -212,7 +212,7 @@ class _Load:
             raise RunError(
                 f"Run {about.run} copies {', '.join(about.columns)} of {spec.name} from {about.source}, which this is "
                 "not.",
-                "Resume it with the options that it was begun with, or begin anew: --restart.",
+                "Resume it with the options that it was begun with, or begin again: --restart.",
             )
         run.end_others()
         loaded, parts = run.loaded(), {part.number: part for part in run.parts()}

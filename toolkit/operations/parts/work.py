@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from sqlalchemy import Column, MetaData, Table
+from sqlalchemy import Column, MetaData
+from sqlalchemy import Table as SQLAlchemyTable
 
 from toolkit.compute.receipts import Receipt, receipt
 from toolkit.config import Database, load_config
 from toolkit.core.tables import TableSpec
 from toolkit.engines import connect
-from toolkit.engines.contract import Connection, Loaded, Part, SharesSnapshot
+from toolkit.engines.contract import Connection, Loaded, Part, ReadsInParts, SharesSnapshot, Table
 from toolkit.errors import (
     ConfigurationError,
     DatabaseUnavailableError,
@@ -54,13 +55,13 @@ class DigestPart:
 def digest_part(given: DigestPart, context: Context) -> tuple[int, Receipt]:
     """The side that was asked for, and the receipt."""
     with opened(given.place, context) as connection:
-        part = connection.repository(narrowed_to(given.spec, given.part))
+        part = rows_of(connection, given.spec, given.part)
         return given.side, receipt(given.part.number, part, given.segments)
 
 
-def narrowed_to(spec: TableSpec, part: Part) -> TableSpec:
-    """The table as far as it is in a part."""
-    return spec if part.condition is None else replace(spec, conditions=(*spec.conditions, part.condition))
+def rows_of(connection: Connection, spec: TableSpec, part: Part) -> Table:
+    """The rows of a part."""
+    return cast("ReadsInParts", connection.repository(spec)).part(part)
 
 
 def sent(spec: TableSpec) -> TableSpec:
@@ -69,7 +70,7 @@ def sent(spec: TableSpec) -> TableSpec:
         Column(c.name, c.type, primary_key=c.primary_key, nullable=c.nullable, autoincrement=False)
         for c in spec.table.columns
     )
-    table = Table(spec.table.name, MetaData(), *columns, schema=spec.table.schema)
+    table = SQLAlchemyTable(spec.table.name, MetaData(), *columns, schema=spec.table.schema)
     return replace(spec, table=table, foreign_keys=())
 
 
@@ -141,7 +142,7 @@ def fill_part(given: FillPart, context: Context) -> Loaded | Again:
     try:
         with opened(given.place, context) as source, goal.kind.filling(goal) as target:
             require_place(target, given.goal)
-            rows = source.repository(narrowed_to(given.source, given.part))
+            rows = rows_of(source, given.source, given.part)
             return target.fill(given.spec, given.run, given.part.number, rows)
     except (SnapshotLostError, PrivilegeError):
         raise

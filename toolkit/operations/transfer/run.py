@@ -26,6 +26,7 @@ from toolkit.operations.transfer.misfits import require_fitting
 from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.request import Transfer, TransferResult
+from toolkit.operations.transfer.rewritten import tell_rewritten
 from toolkit.operations.transfer.sampling import planned_with_rows
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ class _Run:
             plans = plan(self._request, destination, self._progress)
             lacking = _lacking_rights(plans.watermarks, destination, self._progress)
             plans.held.tell(self._progress)
+            tell_rewritten(plans.tables, destination, self._progress)
             sample, names = self._request.sample, self._request.origin.tables
             tables = planned_with_rows(plans.tables, sample, plans.source, destination, names)
             return TransferResult(tables, (*lacking, *plans.held.warnings))

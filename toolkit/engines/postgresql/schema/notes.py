@@ -40,6 +40,7 @@ _OF_TABLES = {
     "replica identity": "It is not carried.",
     "cluster": "It is not carried.",
     "tablespace": "It is not carried: tables and indexes are made in the default one.",
+    "storage of columns": "SET STORAGE, COMPRESSION, STATISTICS and options of columns are not carried.",
 }
 _SHOWN_TABLES = 5
 
@@ -81,7 +82,13 @@ SELECT array_agg(name ORDER BY name) FILTER (
            WHERE EXISTS (SELECT FROM pg_index WHERE indrelid = id AND indisclustered)),
        array_agg(name ORDER BY name) FILTER (
            WHERE reltablespace <> 0 OR EXISTS (SELECT FROM pg_index JOIN pg_class AS x ON x.oid = indexrelid
-                                               WHERE indrelid = relation.id AND x.reltablespace <> 0))
+                                               WHERE indrelid = relation.id AND x.reltablespace <> 0)),
+       array_agg(name ORDER BY name) FILTER (
+           WHERE EXISTS (SELECT FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = atttypid
+                         WHERE attrelid = relation.id AND attnum > 0 AND NOT attisdropped
+                         AND (attstorage <> typstorage OR attoptions IS NOT NULL
+                              OR coalesce(to_jsonb(a) ->> 'attcompression', '') <> ''
+                              OR coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) > -1)))
 FROM (SELECT c.*, c.oid AS id, c.oid::regclass::text AS name FROM pg_class AS c
       WHERE c.oid = ANY (CAST(:tables AS oid[]))) AS relation
 """
