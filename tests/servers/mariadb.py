@@ -36,7 +36,8 @@ _SETTINGS = (
     # Neither the character set nor the zone of a server are to be relied on.
     "--character-set-server=latin1",
     "--default-time-zone=+03:00",
-    "--local-infile=1",
+    # So that a row which is longer is soon made.
+    "--max-allowed-packet=1M",
 )
 
 

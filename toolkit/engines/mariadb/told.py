@@ -19,9 +19,14 @@ _NULL, _TEXT, _DIGITS = b"n", b"t", b"h"
 
 
 def row_expression(columns: Sequence[tuple[ColumnSpec, str]]) -> str:
-    """The expression of a whole row, of columns with their quoted names; NULL of one that is too long to be told."""
-    fields = (f"COALESCE({CODEC.adapter(column).told(name)}, 'n')" for column, name in columns)
-    return f"CAST(CONCAT_WS(x'1f', {', '.join(fields)}) AS BINARY)"
+    """The expression of a whole row, of columns with their quoted names; NULL of one that is too long to be told.
+
+    What is longer than max_allowed_packet becomes NULL, a single field, too: whether a value is NULL is asked of
+    itself, and one field that is NULL makes all of the row so.
+    """
+    fields = (f"IF({name} IS NULL, 'n', {CODEC.adapter(column).told(name)})" for column, name in columns)
+    separated = ", x'1f', ".join(fields)
+    return f"CAST(CONCAT({separated}) AS BINARY)"
 
 
 def batch_of(columns: Sequence[ColumnSpec], rows: Sequence[bytes], schema: pa.Schema) -> pa.RecordBatch:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pymysql
 import sqlalchemy as sa
 
@@ -34,6 +35,8 @@ class WrittenTable(TableRepository):
 
     connection: MariaDBSession
 
+    _is_load = False
+
     def __init__(self, connection: MariaDBSession, spec: TableSpec) -> None:
         facts = connection.facts(spec)
         types = (
@@ -51,6 +54,14 @@ class WrittenTable(TableRepository):
         quoted: str = self.connection.sqlalchemy.dialect.identifier_preparer.quote_identifier(name)
         return quoted.replace("%%", "%")
 
+    def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
+        """Fill the table, which must be empty: by plain statements, to which a key that comes twice is an error."""
+        self._is_load = True
+        try:
+            return super().load(batches, rows)
+        finally:
+            self._is_load = False
+
     def upsert_statement(self) -> Any:
         """`INSERT … ON DUPLICATE KEY UPDATE`, of which a row of another key is never the duplicate.
 
@@ -59,7 +70,7 @@ class WrittenTable(TableRepository):
         """
         columns = ", ".join(map(self.quote, self.spec.column_names))
         start = f"INSERT INTO {self.name} ({columns}) VALUES "
-        if not self.spec.key:
+        if not self.spec.key or self._is_load:
             return Insert(start, "")
         keys = [self.quote(name) for name in self.spec.key]
         is_same = " AND ".join(f"BINARY {key} <=> BINARY VALUES({key})" for key in keys)
