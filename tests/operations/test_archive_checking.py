@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.operations.archive_example import Gallery
-from toolkit.operations.archive import sending
+from toolkit.operations.archive import uploading
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.stores.live import ObstoreBackend
 
@@ -44,7 +44,7 @@ def test_a_file_that_has_not_the_checksum_of_its_row_is_told_until_it_has(world:
 def meanwhile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
     """Have something happen each time that a live file was read, whether it fits into memory or not."""
     if request.param == "streamed":
-        monkeypatch.setattr(sending, "_KEPT_BYTES", 10)
+        monkeypatch.setattr(uploading, "_KEPT_BYTES", 10)
 
     def arrange(happens: Callable[[], None]) -> None:
         for name in ("beginning", "read"):

@@ -27,7 +27,7 @@ from toolkit.errors import (
     StoreError,
     UnknownNameError,
 )
-from toolkit.operations.archive import backends, sending
+from toolkit.operations.archive import backends, sending, uploading
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.push import push
 from toolkit.stores.archive import Archive
@@ -441,7 +441,7 @@ def meddling(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], None]
 def test_a_file_that_changes_while_it_is_read_is_archived_as_it_was_once_or_told(
     world: Gallery, meddling: Callable[[Callable[[str], None]], None], monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(sending, "_KEPT_BYTES", 1000)
+    monkeypatch.setattr(uploading, "_KEPT_BYTES", 1000)
     world.photo(1, "restless", b"0" * size)
     world.photo(2, "once", b"0" * size + b"x", size=None)
     reads: list[str] = []

@@ -15,7 +15,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     ),
     "archive list": ("archive list", "archive list --of postgres --json"),
     "archive prune": ("archive prune --keep-daily 7 --keep-monthly 12 --dry-run", "archive prune --keep-last 10"),
-    "archive push": ("archive push --from postgres", "archive push photo --older-than 90d --move --to offsite"),
+    "archive push": ("archive push photo --older-than 90d --move --to offsite", "archive push --workers local:4"),
     "archive remove": ("archive remove 20260102T0304 --dry-run", "archive remove 20260102T0304 --store offsite"),
     "archive restore": ("archive restore latest --dry-run", 'archive restore latest --only "photo:id = 7"'),
     "archive rotate-key": ("archive rotate-key --dry-run", "archive rotate-key --store offsite"),
@@ -51,7 +51,10 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
         "sync --from sqlite:///app.db --to postgresql://app@localhost/app",
     ),
     "vacuum": ("vacuum --database lake --dry-run", "vacuum --database lake --keep-hours 720"),
-    "workers check": ("workers check --workers local:2", "workers check prod --workers tls://scheduler:8786 --json"),
+    "workers check": (
+        "workers check --workers local:2",
+        "workers check prod --store archive --workers tls://scheduler:8786",
+    ),
 }
 
 

@@ -17,7 +17,8 @@ workers_option = click.option(
     "--workers",
     metavar="WHERE",
     help="Do it in parts, by other processes: local (as many as processors), local:N, or those of a cluster of Dask's "
-    "(tls://HOST:PORT) or Ray's (ray://HOST:PORT). They are sent names, and know databases by their own settings.",
+    "(tls://HOST:PORT) or Ray's (ray://HOST:PORT). They are sent names, and know databases and stores by their own "
+    "settings.",
 )
 insecure_option = click.option(
     "--insecure-workers",

@@ -134,6 +134,12 @@ class Config:
         schemas = {name: replace(each, metadata=metadata, models=None) for name, each in self.schemas.items()}
         return replace(self, metadata=metadata, models=None, schemas=schemas)
 
+    def with_stores_only(self) -> Config:
+        """A copy for other processes of this machine: without databases, models, and whatever was opened here."""
+        stores = {name: replace(each) for name, each in self.stores.items()}
+        given = {address: replace(each) for address, each in self._given.items()}
+        return replace(self, databases={}, schemas={}, models=None, stores=stores, _given=given)
+
     def store(self, name_or_url: str) -> Store:
         """The store of that name, or the one of a URL or a path given in a name's place (the same one each time).
 

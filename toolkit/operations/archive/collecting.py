@@ -44,6 +44,7 @@ CREATE TABLE object (key TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
 CREATE TABLE packed (key TEXT PRIMARY KEY, stored INTEGER) WITHOUT ROWID;
 CREATE TABLE damaged (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE sent (key TEXT PRIMARY KEY, stored INTEGER) WITHOUT ROWID;
+CREATE TABLE repaired (key TEXT PRIMARY KEY) WITHOUT ROWID;
 -- What live stores list, under the names that they list.
 CREATE TABLE seen (backend TEXT, path TEXT, size INTEGER, modified REAL, etag TEXT, PRIMARY KEY (backend, path))
     WITHOUT ROWID;

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,18 +30,22 @@ from toolkit.operations.archive.outcomes import Finding
 from toolkit.operations.archive.push_values import ColumnPush, PushOptions, PushResult
 from toolkit.operations.archive.rows import AGE_COLUMN, age_column, file_columns, file_tables
 from toolkit.operations.archive.sending import Sender
+from toolkit.operations.archive.sending_parts import PartSender, told
 from toolkit.operations.archive.sharing import other_databases, require_apart, require_readable
 from toolkit.operations.migrations.revisions import current_revision
+from toolkit.operations.parts.crew import hired
 from toolkit.operations.project import load_models
 from toolkit.stores.archive_locks import LockKind
 from toolkit.stores.catalogue import Catalogue
 from toolkit.stores.live import is_registered
+from toolkit.stores.requests import summed
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from toolkit.config import Config, Database
     from toolkit.core.tables import Conditions, TableSpec
+    from toolkit.operations.parts.crew import Crew, WorkerOptions
     from toolkit.stores.archive import Archive
     from toolkit.stores.archive_locks import Lock
 
@@ -55,12 +60,13 @@ def push(
     exclude: Collection[str] = (),
     options: PushOptions | None = None,
     dry_run: bool = False,
+    workers: WorkerOptions | None = None,
     progress: Progress | None = None,
 ) -> PushResult:
     """Archive every file that the rows of these tables (default: all that hold files) point at, but those to `exclude`.
 
     A file that cannot be read is a finding and stops nothing. The snapshot is written when all else is there; if no
-    row points at any file, none is. With `dry_run`, nothing is.
+    row points at any file, none is. With `dry_run`, nothing is. `workers` read and send the files in parts.
 
     Raises:
         SharedFilesError: others may need what `move` would remove; nothing was written.
@@ -81,9 +87,16 @@ def push(
     conditions = {spec.name: _on_one_line(spec.conditions) for spec in specs if spec.conditions}
     scope = Scope(tuple(sorted(set(tables))), dict(sorted(conditions.items())), older)
     with Catalogue(collecting.SCHEMA + moving.SCHEMA) as catalogue:
-        run = _Push(config, database, archive, store, options, catalogue, metadata, specs, scope, progress or Silent())
-        with nullcontext(None) if dry_run else archive.locked(LockKind.PUSH) as lock:
-            result = run.plan() if lock is None else run.execute(lock)
+        run = _Push(
+            config, source, database, archive, store, options, catalogue, metadata, specs, scope, progress or Silent()
+        )
+        with ExitStack() as stack:
+            if dry_run:
+                result = run.plan()
+            else:
+                # Before all else: an address where there are none is told at once.
+                crew = stack.enter_context(hired(config, (), workers, told(config, source))) if workers else None
+                result = run.execute(stack.enter_context(archive.locked(LockKind.PUSH)), crew)
     return replace(result, seconds=time.perf_counter() - started, requests=run.requests)
 
 
@@ -112,6 +125,7 @@ class _Push:
     def __init__(
         self,
         config: Config,
+        source: str,
         database: Database,
         archive: Archive,
         store: str,
@@ -122,18 +136,21 @@ class _Push:
         scope: Scope,
         progress: Progress,
     ) -> None:
-        self._config, self._database, self._archive, self._store = config, database, archive, store
+        self._config, self._source, self._database = config, source, database
+        self._archive, self._store = archive, store
         self._options, self._catalogue, self._scope, self._progress = options, catalogue, scope, progress
         self._backends = Backends(config, store)
         self._metadata, self._specs = metadata, specs
         self._malformed: list[Finding] = []
         self._ahead = dt.timedelta()
+        self._theirs: Counter[str] = Counter()
+        self._unread: list[str] = []
         self._others = other_databases(config, database, self._metadata) if options.move else []
 
     @property
     def requests(self) -> dict[str, int]:
         """How often the stores were asked until now, by kind."""
-        return self._backends.requests(self._archive)
+        return summed([self._backends.requests(self._archive), self._theirs])
 
     def plan(self) -> PushResult:
         """Find out what is to be done; nothing is written, and no file is read."""
@@ -166,8 +183,8 @@ class _Push:
         self._collector.examine(self._now)
         return self._result()
 
-    def execute(self, lock: Lock) -> PushResult:
-        """Send what is to be sent, write the snapshot, and move rows if that was asked for."""
+    def execute(self, lock: Lock, crew: Crew | None = None) -> PushResult:
+        """Send what is to be sent, by a crew if there is one; write the snapshot; move rows if that was asked for."""
         planned = self.plan()
         sender = Sender(
             self._catalogue,
@@ -178,7 +195,8 @@ class _Push:
             self._options.jobs,
             self._progress,
         )
-        sender.send()
+        sender.announce()
+        self._send(sender, crew, lock)
         sender.require_arrived()
         note_checksums(self._catalogue)
         self._collector.complete_properties()
@@ -200,6 +218,16 @@ class _Push:
             removed=0 if moved is None else moved.removed,
             findings=(*self._findings(), *(() if moved is None else moved.findings)),
         )
+
+    def _send(self, sender: Sender, crew: Crew | None, lock: Lock) -> None:
+        if crew is None:
+            sender.send()
+            return
+        parts = PartSender(sender, crew, self._config, self._source, self._store, self._theirs)
+        parts.send(lock)
+        # What workers could not read is told by what is found here.
+        sender.send()
+        self._unread = parts.read_here()
 
     # -- the snapshot ------------------------------------------------------------------------------------------------
 
@@ -294,6 +322,8 @@ class _Push:
         if abs(self._ahead) > CLOCKS_DIFFER:
             how = f"{show_duration(abs(self._ahead))} {'ahead of' if self._ahead > dt.timedelta() else 'behind'}"
             yield f"The clock here is {how} that of the archive's store: set it, as snapshots are ordered by time."
+        if self._unread:
+            yield f"Files that workers could not read, and were read here: {len(self._unread):,} ({self._unread[0]})."
         if self._options.move and not is_registered(self._store):
             yield (
                 f"No storage backend is registered as {self._store!r} where the metadata is loaded: an application "

@@ -115,8 +115,10 @@ class Crew:
 
 
 @contextmanager
-def hired(config: Config, databases: Sequence[Database], options: WorkerOptions) -> Iterator[Crew]:
-    """Workers for these databases.
+def hired(
+    config: Config, databases: Sequence[Database], options: WorkerOptions, context: object = None
+) -> Iterator[Crew]:
+    """Workers for these databases; processes of this machine are told them, or what else is in `context`.
 
     Raises:
         ConfigurationError: the address, or a number, is of no use.
@@ -127,9 +129,15 @@ def hired(config: Config, databases: Sequence[Database], options: WorkerOptions)
             f"{options.connections} connections are too few: a part takes up to {CONNECTIONS_A_PART} to one database.",
             "Give --connections 2 or more.",
         )
-    context = {each.name: _told(each) for each in databases}
-    with open_executor(options.address, context, is_insecure=options.is_insecure) as executor:
+    with open_executor(
+        options.address, context or told_databases(databases), is_insecure=options.is_insecure
+    ) as executor:
         yield Crew(executor, options, frozenset(config.databases))
+
+
+def told_databases(databases: Sequence[Database]) -> dict[str, Database]:
+    """Databases as processes of this machine are told of them."""
+    return {each.name: _told(each) for each in databases}
 
 
 def _told(database: Database) -> Database:
