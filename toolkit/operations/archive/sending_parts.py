@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -212,10 +213,13 @@ def send_part(given: SendPart, context: Config | None) -> SentPart:
 
 
 def _require_models(config: Config, backends: Iterable[StorePlace]) -> None:
-    """Import what registers backends, if one of them is not in the settings."""
+    """Import what registers backends, if one of them is not in the settings; one that is not there then is refused."""
     if all(each.name in config.stores and not config.stores[each.name].is_default for each in backends):
         return
-    load_models(config)
+    # What an application's own configuration names may be no schema; importing it is what counts.
+    own = replace(config, metadata=config.metadata.partition(" ")[0])
+    with suppress(ConfigurationError):
+        load_models(own)
 
 
 class Asked:

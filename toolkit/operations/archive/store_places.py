@@ -66,5 +66,6 @@ def require_same(place: StorePlace, location: str) -> None:
     what = "is not known on this worker" if is_unknown else "is another store on this worker"
     raise ConfigurationError(
         f"{place.name} {what}: {'none' if is_unknown else location}, where {place.location} is meant.",
-        f"Set TOOLKIT_{place.name.upper()}_STORE, and what goes with it, on both to the same.",
+        f"Set TOOLKIT_{place.name.upper()}_STORE, and what goes with it, on both to the same; see, too, that the "
+        "application's models can be imported there.",
     )
