@@ -89,9 +89,9 @@ def test_a_lake_is_made_by_a_sync_compared_and_read_back(shopping: Config, tmp_p
     }
     told = Noted()
     assert sync(shopping, "sqlite", "lake", options=Options(mode=Mode.REPLACE), dry_run=True, progress=told).dry_run
-    assert [note.partition(", of")[0] for note in told.notes if "anew" in note] == [
+    assert [note.partition(", of")[0] for note in told.notes if "again" in note] == [
         "lake: category: files written again: 1",
-        "lake: purchase_line: files written anew: 1",
+        "lake: purchase_line: files written again: 1",
     ]
     again = sync(shopping, "sqlite", "lake", options=Options(mode=Mode.REPLACE))
     assert again.verified
