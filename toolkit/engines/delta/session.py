@@ -133,8 +133,8 @@ class LakeSession:
         if name in self.hindrances:
             raise ConfigurationError(
                 f"{self.database}: the table {name} cannot be used: {self.hindrances[name]}.",
-                "Use tables that this toolkit has made, or that hold plain columns and files without more; where a file "
-                "is lost, an earlier version may do without (NAME@VERSION).",
+                "Use tables that this toolkit has made, or that hold plain columns and files without more; where a "
+                "file is lost, an earlier version may do without (NAME@VERSION).",
             )
         found = self.tables.get(name)
         return self._adopt(name, None) if found is None else found
