@@ -149,12 +149,8 @@ class LakeSession:
             StatementError: a commit failed behind others, which stay; they are named.
         """
         changed = self._changed()
-        if changed and self._read_only:
-            raise StatementError(
-                self.database, "it is read as it was, or to be read alone", "Nothing can be written into the past."
-            )
         if changed:
-            self.place.require_atomic_create()
+            self.require_commit()
         done: list[str] = []
         for table in changed:
             try:
@@ -164,6 +160,19 @@ class LakeSession:
                     raise self._halfway(error, done, [each.name for each in changed]) from error
                 raise
             done.append(table.name)
+
+    def require_commit(self) -> None:
+        """See that commits are possible.
+
+        Raises:
+            StatementError: it is read as it was.
+            DatabaseUnavailableError: the store would lose commits.
+        """
+        if self._read_only:
+            raise StatementError(
+                self.database, "it is read as it was, or to be read alone", "Nothing can be written into the past."
+            )
+        self.place.require_atomic_create()
 
     def _halfway(self, error: ToolkitError, done: list[str], names: list[str]) -> StatementError:
         rest = [name for name in names if name not in done]

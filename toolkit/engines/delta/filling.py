@@ -1,0 +1,59 @@
+"""An empty table filled by several processes: each writes files of its own and reads them back, one commits them all.
+
+Nobody sees a file that no commit names. Those of a process that was lost, and of which nobody else knows, stay until
+`vacuum` removes them; names are given once, so that they are in nobody's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from toolkit.compute.segments import SegmentTotals
+from toolkit.core.digest import TableDigest, digest_passthrough
+from toolkit.core.streams import read_ahead
+from toolkit.engines.contract import WrittenPart
+from toolkit.engines.delta import receipts
+from toolkit.engines.delta.parts import part_of
+from toolkit.errors import VerificationError
+
+if TYPE_CHECKING:
+    from toolkit.engines.contract import Table
+    from toolkit.engines.delta.table import LakeRepository
+
+
+def write_part(table: LakeRepository, part: int, source: Table) -> WrittenPart:
+    """Write the rows of a part, and read them back by what reads a lake for everybody.
+
+    Raises:
+        VerificationError: they are not those of the source; the files are removed with the transaction.
+    """
+    sent = TableDigest()
+
+    def seen(digest: TableDigest) -> None:
+        nonlocal sent
+        sent += digest
+
+    with read_ahead(source.read()) as batches:
+        files = tuple(table.write_files(digest_passthrough(table.spec, batches, seen)))
+    totals = table.part(part_of(part, files)).segment_totals(receipts.SEGMENTS)
+    found = totals.digest
+    if found != sent:
+        fact = f"of part {part}, {found.rows:,} rows with digest {found.text} arrived, of {sent.rows:,} with {sent.text}"
+        raise VerificationError(table.connection.name, table.spec.name, fact)
+    # Whoever commits is answerable for them from here on; the end of this transaction would remove them.
+    table.lake.tidy(files)
+    table.lake.pending = []
+    return WrittenPart(part, sent, totals, files)
+
+
+def fill(table: LakeRepository, parts: Sequence[WrittenPart]) -> None:
+    """Let the files of these parts be the table's rows, and the sum of what was read back their totals.
+
+    Raises:
+        UnnamedRowError: a row breaks a constraint, or two have one key.
+    """
+    totals = SegmentTotals.empty(receipts.SEGMENTS)
+    for part in parts:
+        totals.add_all(part.totals)
+    table.fill([file for part in parts for file in part.files], totals)
