@@ -15,10 +15,11 @@ from toolkit.core.streams import read_ahead
 from toolkit.engines.contract import WrittenPart
 from toolkit.engines.delta import receipts
 from toolkit.engines.delta.parts import part_of
-from toolkit.errors import VerificationError
+from toolkit.errors import UnnamedRowError, VerificationError
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Table
+    from toolkit.engines.delta.files import DataFile
     from toolkit.engines.delta.table import LakeRepository
 
 
@@ -35,11 +36,16 @@ def write_part(table: LakeRepository, part: int, source: Table) -> WrittenPart:
         sent += digest
 
     with read_ahead(source.read()) as batches:
-        files = tuple(table.write_files(digest_passthrough(table.spec, batches, seen)))
+        try:
+            files = tuple(table.write_files(digest_passthrough(table.spec, batches, seen)))
+        except UnnamedRowError as error:
+            raise table.why_refused(source.read(), error) or error from error
     totals = table.part(part_of(part, files)).segment_totals(receipts.SEGMENTS)
     found = totals.digest
     if found != sent:
-        fact = f"of part {part}, {found.rows:,} rows with digest {found.text} arrived, of {sent.rows:,} with {sent.text}"
+        fact = (
+            f"of part {part}, {found.rows:,} rows with digest {found.text} arrived, of {sent.rows:,} with {sent.text}"
+        )
         raise VerificationError(table.connection.name, table.spec.name, fact)
     # Whoever commits is answerable for them from here on; the end of this transaction would remove them.
     table.lake.tidy(files)
@@ -56,4 +62,21 @@ def fill(table: LakeRepository, parts: Sequence[WrittenPart]) -> None:
     totals = SegmentTotals.empty(receipts.SEGMENTS)
     for part in parts:
         totals.add_all(part.totals)
-    table.fill([file for part in parts for file in part.files], totals)
+    files = [file for part in parts for file in part.files]
+    _require_seen(table, files)
+    table.fill(files, totals)
+
+
+def _require_seen(table: LakeRepository, files: Sequence[DataFile]) -> None:
+    """See that all files are where the commit will say, from here too: each as large as its writer left it."""
+    from pyarrow.fs import FileSelector
+
+    lake = table.lake
+    try:
+        there = {each.base_name: each.size for each in lake.storage.readable.get_file_info(FileSelector(""))}
+    except OSError as error:
+        raise lake.place.unreachable(error) from error
+    lost = [each.path for each in files if there.get(each.path) != each.size]
+    if lost:
+        fact = f"{len(lost):,} of {len(files):,} files of workers are not there as they wrote them ({lost[0]})"
+        raise VerificationError(table.connection.name, table.spec.name, fact)

@@ -211,6 +211,10 @@ class LakeRepository(DuckDBRepository):
             with self.connection.translated():
                 stored = raw.sql(f"SELECT {lake.stored_fields()} FROM (SELECT {typed} FROM {_INCOMING})")
                 lake.files = [*lake.files, *lake.write(stored.to_arrow_reader(BATCH))]
+        except pa.ArrowInvalid as error:
+            if failure or "non-nullable" not in str(error):
+                raise (failure[0] if failure else error) from error
+            raise UnnamedRowError(self.connection.name, str(error)) from error
         except BaseException as error:
             if not failure and isinstance(error.__cause__, self._refusals):
                 raise UnnamedRowError(self.connection.name, self.connection.reason(error.__cause__)) from error
