@@ -20,6 +20,8 @@ import pytest
 from deltalake import DeltaTable
 
 from tests.operations.parted import SPEC, fill, only
+from tests.servers import unreliable
+from tests.servers.swift import S3Server
 from toolkit.config import Config, Database
 from toolkit.core.digest import TableDigest
 from toolkit.engines import connect
@@ -205,6 +207,25 @@ def test_what_is_not_done_into_a_lake_is_refused_and_a_dry_run_writes_nothing(tw
     with pytest.raises(StatementError, match="written into the past"):
         load_in_parts(replace(two, databases={**two.databases, "then": then}), "postgres", "then", "item", WORKERS)
     assert not files(two)
+
+
+def test_a_lake_in_an_object_store_is_filled_and_is_one_place_whichever_machine_looks(
+    two: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3_server.create_bucket("filled")
+    lake = Database("lake", "delta+s3://filled/prefix")
+    stored = replace(two, databases={**two.databases, "lake": lake})
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    with unreliable.elsewhere(s3_server.endpoint) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT", endpoint)
+        assert load(stored, workers=replace(WORKERS, part_bytes=200_000)).verified
+        with connect(lake) as connection:
+            here = connection.identity()
+            assert connection.repository(SPEC).digest() == digest(two, "postgres")
+        monkeypatch.setattr("platform.node", lambda: "another")
+        with connect(lake) as connection:
+            assert connection.identity() == here
 
 
 @pytest.fixture
