@@ -89,9 +89,9 @@ def test_a_lake_is_made_by_a_sync_compared_and_read_back(shopping: Config, tmp_p
     }
     told = Noted()
     assert sync(shopping, "sqlite", "lake", options=Options(mode=Mode.REPLACE), dry_run=True, progress=told).dry_run
-    assert [note.partition(", of")[0] for note in told.notes if "anew" in note] == [
+    assert [note.partition(", of")[0] for note in told.notes if "again" in note] == [
         "lake: category: files written again: 1",
-        "lake: purchase_line: files written anew: 1",
+        "lake: purchase_line: files written again: 1",
     ]
     again = sync(shopping, "sqlite", "lake", options=Options(mode=Mode.REPLACE))
     assert again.verified
@@ -431,3 +431,23 @@ def test_files_of_earlier_versions_are_removed_after_a_week_and_not_before(
     base = seen(lake, "number").base
     assert base is not None
     assert base.receipt["rows"] == 10_000
+
+
+def test_a_lost_file_and_a_damaged_one_are_told_and_no_value_of_theirs_is_verified(
+    shopping: Config, tmp_path: Path
+) -> None:
+    sync(shopping, "sqlite", "lake")
+    (file,) = (tmp_path / "lake" / "customer").glob("*.parquet")
+    whole = file.read_bytes()
+    chunk = pq.ParquetFile(file).metadata.row_group(0).column(1)
+    # The last byte of the first page: the whole of it lies before the next column's.
+    place = (chunk.dictionary_page_offset or chunk.data_page_offset) + 40
+    file.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+    with pytest.raises(ToolkitError, match=r"checksum verification failed|corrupt|Deserializing page"):
+        sync(shopping, "lake", "duckdb")
+    file.unlink()
+    for attempt in (lambda: sync(shopping, "lake", "duckdb"), lambda: diff(shopping, "sqlite", "lake")):
+        with pytest.raises(ConfigurationError, match="a file that its log names is not there"):
+            attempt()
+    file.write_bytes(whole)
+    assert sync(shopping, "lake", "duckdb").verified

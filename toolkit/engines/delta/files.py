@@ -55,7 +55,10 @@ def as_dataset(files: fs.FileSystem, schema: pa.Schema, found: Sequence[DataFile
     if not found:
         return schema.empty_table()
     plain = pa.schema([each.with_nullable(True) for each in schema])
-    return dataset.dataset([each.path for each in found], schema=plain, filesystem=files, format="parquet")
+    # A page that is no longer what was written is an error, not other values.
+    checked = dataset.ParquetFragmentScanOptions(page_checksum_verification=True)
+    paths, form = [each.path for each in found], dataset.ParquetFileFormat(default_fragment_scan_options=checked)
+    return dataset.dataset(paths, schema=plain, filesystem=files, format=form)
 
 
 class FileWriter:
@@ -101,7 +104,9 @@ class _OneFile:
 
     def __init__(self, schema: pa.Schema) -> None:
         self._stream, self._schema = pa.BufferOutputStream(), schema
-        self._writer = pq.ParquetWriter(self._stream, schema, compression="zstd", compression_level=1)
+        self._writer = pq.ParquetWriter(
+            self._stream, schema, compression="zstd", compression_level=1, write_page_checksum=True
+        )
         self.rows = 0
         self._known = {each.name: _Range() for each in schema if _is_simple(each.type)}
         self._nulls = {each.name: 0 for each in schema if not pa.types.is_nested(each.type)}

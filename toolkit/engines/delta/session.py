@@ -101,7 +101,11 @@ class LakeSession:
         except (duckdb.Error, ValueError) as error:
             self.hindrances[name] = f"its definition is not understood: {str(error).partition(chr(10))[0]}"
             return
-        self._adopt(name, snapshot)
+        try:
+            self._adopt(name, snapshot)
+        except FileNotFoundError as error:
+            del self.tables[name]
+            self.hindrances[name] = f"a file that its log names is not there: {error}"
 
     def _adopt(self, name: str, snapshot: log.Snapshot | None) -> LakeTable:
         """Take a table that is defined for one of the lake's."""
@@ -129,7 +133,8 @@ class LakeSession:
         if name in self.hindrances:
             raise ConfigurationError(
                 f"{self.database}: the table {name} cannot be used: {self.hindrances[name]}.",
-                "Use tables that this toolkit has made, or that hold plain columns and files without more.",
+                "Use tables that this toolkit has made, or that hold plain columns and files without more; where a "
+                "file is lost, an earlier version may do without (NAME@VERSION).",
             )
         found = self.tables.get(name)
         return self._adopt(name, None) if found is None else found

@@ -26,7 +26,7 @@ from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import SchemaMismatchError, ToolkitError, UnknownNameError
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.diff.keyless import compare_keyless
-from toolkit.operations.diff.rows import Masking, ShownRows
+from toolkit.operations.diff.rows import Masking, ShownRows, with_kind
 from toolkit.operations.parts.comparing import Parallel
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.wanted import Wanted
@@ -310,10 +310,7 @@ class Comparison:
             yield from islice(shown.surplus(spec, changes), limit)
             return
         kinds = (("added", changes.new), ("changed", changes.changed), ("removed", changes.removed))
-        parts = [
-            keys.select(names).append_column("kind", pa.array([kind] * keys.num_rows, pa.string()))
-            for kind, keys in kinds
-        ]
+        parts = [with_kind(keys.select(names), kind) for kind, keys in kinds]
         ordered = pa.concat_tables(parts).combine_chunks()
         ordered = ordered.take(pc.sort_indices(ordered, [(name, "ascending") for name in names]))
         ordered = ordered if limit is None else ordered.slice(0, limit)

@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer.sources import RowSource, Source, SourceTables
 
 
+KIND_FIELD = "toolkit_kind"
+"""Beside keys, whose columns may have any other name."""
+
+
+def with_kind(keys: pa.Table, kind: str) -> pa.Table:
+    """Keys of rows that are all `added`, `changed` or `removed`, with that word beside each."""
+    return keys.append_column(KIND_FIELD, pa.array([kind] * keys.num_rows, pa.string()))
+
+
 @dataclass(frozen=True)
 class Masking:
     """Which columns are masked, by table, in the models' names; `hidden` are those of which a value was."""
@@ -61,7 +70,7 @@ class ShownRows:
     masking: Masking
 
     def keyed(self, spec: TableSpec, part: pa.Table) -> Iterator[RowDiff]:
-        """The rows with these keys, each of the `kind` that is said beside them; they are held together."""
+        """The rows with these keys, each with what it is beside it (`with_kind`); they are held together."""
         keys = part.select(list(spec.key)).combine_chunks()
         whole = replace(spec, conditions=())
         assert self.target is not None, "what differs is in both"
@@ -69,7 +78,7 @@ class ShownRows:
         new, old = (_texts_by_key(side.repository(whole), spec, keys) for side in sides)
         own, (names, masked) = self.names.own(spec), self._told_names(spec)
         shown = (row for batch in keys.to_batches() for row in _texts(spec, spec.key, batch))
-        for key, kind in zip(shown, part.column("kind").to_pylist(), strict=True):
+        for key, kind in zip(shown, part.column(KIND_FIELD).to_pylist(), strict=True):
             before, after = (side.get(key, {}) for side in (old, new))
             differing = [n for n in spec.column_names if n not in spec.key and before.get(n) != after.get(n)]
             self._hide(own.name, (names[n] for n in (*spec.key, *differing) if n in masked))

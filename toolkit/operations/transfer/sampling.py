@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from toolkit.core.plan import Action, TableResult, planned
 from toolkit.operations.diff.keyless import compare_keyless
-from toolkit.operations.diff.rows import Masking, ShownRows
+from toolkit.operations.diff.rows import Masking, ShownRows, with_kind
 
 if TYPE_CHECKING:
     from toolkit.core.plan import TablePlan
@@ -83,4 +83,4 @@ def _first(plan: TablePlan, keys: pa.Table, kind: str, limit: int) -> pa.Table:
     keys = keys.select(names)
     if keys.num_rows:
         keys = keys.take(pc.sort_indices(keys, [(name, "ascending") for name in names])[:limit])
-    return keys.append_column("kind", pa.array([kind] * keys.num_rows, pa.string()))
+    return with_kind(keys, kind)
