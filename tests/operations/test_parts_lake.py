@@ -25,9 +25,18 @@ from tests.servers.swift import S3Server
 from toolkit.config import Config, Database
 from toolkit.core.digest import TableDigest
 from toolkit.engines import connect
+from toolkit.engines.delta import log
 from toolkit.engines.delta.connection import LakeConnection
 from toolkit.engines.delta.tables import LakeTable
-from toolkit.errors import ContentionError, PartFailedError, RunError, StatementError, ToolkitError, VerificationError
+from toolkit.errors import (
+    ContentionError,
+    DatabaseUnavailableError,
+    PartFailedError,
+    RunError,
+    StatementError,
+    ToolkitError,
+    VerificationError,
+)
 from toolkit.executors.contract import done, task
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.parts.crew import WorkerOptions
@@ -195,6 +204,24 @@ def test_who_commits_to_the_table_meanwhile_has_it_and_the_run_is_refused(
     assert files(two) == named(two)
     with pytest.raises(RunError, match="item has rows"):
         load(two)
+
+
+def test_files_of_a_commit_whose_answer_is_lost_stay_and_the_table_is_whole(
+    two: Config, here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = log.append
+
+    def unanswered(*given: Any) -> None:
+        append(*given)
+        raise DatabaseUnavailableError("lake", "the store is silent", "Run again.")
+
+    here()
+    monkeypatch.setattr(log, "append", unanswered)
+    with pytest.raises(DatabaseUnavailableError, match="silent") as raised:
+        load(two)
+    assert "Nothing was committed" not in raised.value.advice
+    assert digest(two, "lake") == digest(two, "postgres")
+    assert diff(two, "postgres", "lake").equal
 
 
 def test_what_is_not_done_into_a_lake_is_refused_and_a_dry_run_writes_nothing(two: Config) -> None:

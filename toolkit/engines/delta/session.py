@@ -24,7 +24,7 @@ from toolkit.engines.delta import log, receipts
 from toolkit.engines.delta.place import place_of
 from toolkit.engines.delta.tables import LakeTable, definition_of, quoted
 from toolkit.engines.portable.literals import quoted_text as literal
-from toolkit.errors import ConfigurationError, StatementError, ToolkitError
+from toolkit.errors import ConfigurationError, ContentionError, StatementError, ToolkitError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -232,13 +232,21 @@ class LakeSession:
             base = self._as_of(table, 0)
         # A table that is made may stay without rows for a moment, or if this fails: the next run fills it.
         if commit.added or commit.removed:
-            log.append(self.place, table.name, base, commit)
+            self._append(table, base, commit)
             base = self._as_of(table, base.version + 1)
-        table.tidy(table.files)
-        table.pending = []
         table.base = base
         if table.name.startswith(OWN):
             self._kept[table.name] = self._content(table.name)
+
+    def _append(self, table: LakeTable, base: log.Snapshot, commit: log.Commit) -> None:
+        """Commit. Unless it is refused, its files stay: where a store falls silent, the commit may be there."""
+        table.tidy(table.files)
+        written, table.pending = table.pending, []
+        try:
+            log.append(self.place, table.name, base, commit)
+        except ContentionError:
+            table.pending = written
+            raise
 
     def _as_of(self, table: LakeTable, version: int) -> log.Snapshot:
         """The table as this commit has left it: what others have committed since was not seen here."""
