@@ -181,6 +181,16 @@ def test_a_null_that_the_table_does_not_take_is_refused(two: Config, here: Calla
     assert not files(two)
 
 
+def test_a_value_that_no_file_keeps_is_refused_by_row(two: Config, here: Callable[..., None]) -> None:
+    here()
+    with psycopg.connect(two.database("postgres").address) as source:
+        source.execute("CREATE TABLE late (id int PRIMARY KEY, at timestamptz)")
+        source.execute("INSERT INTO late SELECT i, now() FROM generate_series(1, 100) i")
+        source.execute("INSERT INTO late VALUES (101, 'infinity')")
+    with pytest.raises(PartFailedError, match=r"late id=101: column 'at' holds infinity"):
+        load_in_parts(two, "postgres", "lake", "late", WORKERS)
+
+
 def make(config: Config, statement: str) -> None:
     """Make a table in the lake."""
     with connect(config.database("lake"), write=True) as lake:

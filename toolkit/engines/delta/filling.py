@@ -15,7 +15,7 @@ from toolkit.core.streams import read_ahead
 from toolkit.engines.contract import WrittenPart
 from toolkit.engines.delta import receipts
 from toolkit.engines.delta.parts import part_of
-from toolkit.errors import UnnamedRowError, VerificationError
+from toolkit.errors import ChangedSincePlanError, UnnamedRowError, VerificationError
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Table
@@ -27,8 +27,11 @@ def write_part(table: LakeRepository, part: int, source: Table) -> WrittenPart:
     """Write the rows of a part, and read them back by what reads a lake for everybody.
 
     Raises:
+        ChangedSincePlanError: somebody else has written to the table.
         VerificationError: they are not those of the source; the files are removed with the transaction.
     """
+    if table.lake.files:
+        raise ChangedSincePlanError(table.connection.name, table.spec.name)
     sent = TableDigest()
 
     def seen(digest: TableDigest) -> None:

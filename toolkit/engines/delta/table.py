@@ -208,7 +208,8 @@ class LakeRepository(DuckDBRepository):
         schema = self._outgoing(self.spec.schema.empty_table()).rename_columns(names).schema
         raw.register(_INCOMING, pa.RecordBatchReader.from_batches(schema, incoming()))
         try:
-            with self.connection.translated():
+            # Why a row is refused is asked of a transaction that has not failed.
+            with self.connection.translated(), self.connection.savepoint():
                 stored = raw.sql(f"SELECT {lake.stored_fields()} FROM (SELECT {typed} FROM {_INCOMING})")
                 lake.files = [*lake.files, *lake.write(stored.to_arrow_reader(BATCH))]
         except pa.ArrowInvalid as error:
