@@ -340,6 +340,11 @@ def help_topic(told: Told) -> None:
     assert "neither a topic nor a command 'safety sync'" in told.error("help", "safety", "sync")
 
 
+def workers_stores(told: Told) -> None:
+    found = told("workers", "check", "--workers", "local:1", *pairs("--store", ["attachments", "archive"]))
+    assert [each["store"] for each in found["workers"][0]["stores"]] == ["attachments", "archive"]
+
+
 CHECKS: Mapping[str, Callable[[Told], None]] = {
     "help topic": help_topic,
     "sync --where": sync_where,
@@ -385,6 +390,7 @@ CHECKS: Mapping[str, Callable[[Told], None]] = {
     "archive prune --adopt": prune_adopt,
     "status databases": status_databases,
     "workers check databases": workers_databases,
+    "workers check --store": workers_stores,
     "sync --attachments": sync_attachments,
     "archive restore --to-backend": restore_to_backend,
 }

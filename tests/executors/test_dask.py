@@ -10,14 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.executors import work
+from tests.operations.archive_example import gallery
 from tests.operations.databases import connected
 from tests.operations.parted import METADATA, ROWS, fill, only
 from tests.operations.test_parts_load import Watched, digest, left
 from tests.servers import dask
 from tests.servers.dask import Cluster
-from toolkit.config import Config, Database
+from tests.servers.swift import S3Server
+from toolkit.config import Config, Database, Store, load_config
 from toolkit.errors import ConfigurationError, PartFailedError, WorkersError
 from toolkit.executors.dask import DaskExecutor
+from toolkit.operations.archive.backends import Backends
+from toolkit.operations.archive.push import push
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
@@ -83,6 +87,31 @@ def test_a_lake_is_filled_by_workers_that_know_it_by_their_own_settings(
     cluster.know({name: named.database(name) for name in ("postgres", "lake")})
     assert load_in_parts(named, "postgres", "lake", "item", workers).verified
     assert digest(named, "lake") == digest(named, "postgres")
+
+
+def test_files_of_an_object_store_are_archived_in_another(
+    cluster: Cluster, tmp_path: Path, s3_server: S3Server
+) -> None:
+    """Workers know both by their own settings; where one is another there, nothing is sent, nor a snapshot written."""
+    s3_server.create_bucket("dask")
+    stores = {
+        name: Store(name, f"s3://dask/{name}", tmp_path, s3_server.options) for name in ("attachments", "archive")
+    }
+    config = load_config(tmp_path, {"TOOLKIT_SQLITE_URL": f"sqlite:///{tmp_path}/one.sqlite3"})
+    world = gallery(replace(config, stores=stores), "sqlite")
+    live = Backends(world.config).get("attachments")
+    for number in range(40):
+        live.write(f"{number}", [b"content %d" % number])
+    world.photos({number: f"{number}" for number in range(40)})
+    workers = WorkerOptions(cluster.address)
+    cluster.know({}, [stores["attachments"], replace(stores["archive"], address="s3://dask/other")])
+    with pytest.raises(PartFailedError, match="archive is another store on this worker"):
+        push(world.config, "sqlite", workers=workers)
+    assert not world.objects()
+    cluster.know({}, stores.values())
+    result = push(world.config, "sqlite", workers=workers)
+    assert (result.sent, result.findings, result.notes) == (40, (), ())
+    assert world.verify(read_data=True).whole
 
 
 def test_a_database_that_workers_do_not_know_or_know_as_another_is_refused(cluster: Cluster, two: Config) -> None:

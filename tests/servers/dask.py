@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from toolkit.config import Database
+from toolkit.config import Database, Store
 
 _SECONDS = 60
 _SETTINGS = {
@@ -57,10 +57,10 @@ class Cluster:
         with connect(self.address, timeout=_SECONDS, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=_SECONDS)
 
-    def know(self, databases: Mapping[str, Database]) -> None:
-        """Let workers know these databases, from their next part on."""
+    def know(self, databases: Mapping[str, Database], stores: Iterable[Store] = ()) -> None:
+        """Let workers know these databases and stores, from their next part on."""
         lines = (f"{name} = {json.dumps(each.address)}\n" for name, each in databases.items())
-        (self.directory / "toolkit.toml").write_text("[databases]\n" + "".join(lines))
+        (self.directory / "toolkit.toml").write_text("[databases]\n" + "".join(lines) + "".join(map(_table, stores)))
 
     def _wait(self, happens: object) -> None:
         for _ in range(_SECONDS * 20):
@@ -73,6 +73,11 @@ class Cluster:
         for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait()
+
+
+def _table(store: Store) -> str:
+    settings = {"url": store.address, **store.options}
+    return f"[stores.{store.name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
 
 
 @contextmanager
