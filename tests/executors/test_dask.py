@@ -101,6 +101,19 @@ def test_files_of_an_object_store_are_archived_in_another(
     assert world.verify(read_data=True).whole
 
 
+def test_a_lake_is_filled_by_workers_that_know_it_by_their_own_settings(
+    cluster: Cluster, two: Config, tmp_path: Path
+) -> None:
+    lake = Database("lake", f"delta+file://{tmp_path}/lake")
+    named = replace(two, databases={**two.databases, "lake": lake})
+    workers = options(cluster, named)
+    with pytest.raises(PartFailedError, match="no database 'lake'"):
+        load_in_parts(named, "postgres", "lake", "item", workers)
+    cluster.know({name: named.database(name) for name in ("postgres", "lake")})
+    assert load_in_parts(named, "postgres", "lake", "item", workers).verified
+    assert digest(named, "lake") == digest(named, "postgres")
+
+
 def test_a_database_that_workers_do_not_know_or_know_as_another_is_refused(cluster: Cluster, two: Config) -> None:
     workers = options(cluster, two)
     cluster.know({"postgres": two.database("postgres")})

@@ -13,7 +13,7 @@ from toolkit.engines.contract.configured import Configured, EngineSettings
 from toolkit.engines.contract.connection import Connection, Table
 from toolkit.engines.contract.engine import Engine, Templates
 from toolkit.engines.contract.features import SchemaFeatures
-from toolkit.engines.contract.loads import FillsParts, Loaded, LoadsInParts, Run, RunAbout
+from toolkit.engines.contract.loads import CommitsParts, FillsParts, Loaded, LoadsInParts, Run, RunAbout, WrittenPart
 from toolkit.engines.contract.lossy_cast import LossyCast
 from toolkit.engines.contract.parts import PART_BYTES, Part, ReadsInParts, SharesSnapshot
 from toolkit.engines.contract.rewriting import RewritesFiles
@@ -22,6 +22,7 @@ from toolkit.engines.contract.script import Script, TableScript
 __all__ = [
     "PART_BYTES",
     "Capabilities",
+    "CommitsParts",
     "Configured",
     "Connection",
     "Engine",
@@ -42,4 +43,5 @@ __all__ = [
     "TableScript",
     "TakesAsSent",
     "Templates",
+    "WrittenPart",
 ]

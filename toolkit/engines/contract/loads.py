@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from toolkit.engines.contract.connection import Connection, Table
 
 if TYPE_CHECKING:
+    from toolkit.compute.segments import SegmentTotals
     from toolkit.core.digest import TableDigest
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract.parts import Part
@@ -111,4 +112,47 @@ class FillsParts(Connection, Protocol):
 
         Raises:
             FencedError: a newer attempt has ended this one.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPart:
+    """A part in files that no commit names yet: what was read from the source, and what is read back from the files."""
+
+    part: int
+    sent: TableDigest
+    totals: SegmentTotals
+    files: Sequence[Any]
+    """Descriptions of the files, in the engine's own terms."""
+
+
+@runtime_checkable
+class CommitsParts(Connection, Protocol):
+    """A connection that writes, to a database where a table is files, and a commit names those that belong to it.
+
+    Any number of processes write files; one commits those of all.
+    """
+
+    def require_parts(self, spec: TableSpec) -> None:
+        """See that this connection may commit, to a table that is there and empty.
+
+        Raises:
+            ToolkitError: it may not.
+        """
+
+    def write_part(self, spec: TableSpec, part: int, source: Table) -> WrittenPart:
+        """Write the rows of a part into new files, and read them back: in a process that commits nothing.
+
+        Raises:
+            VerificationError: what is read back is not what the source has; the files are removed.
+        """
+
+    def take_part(self, spec: TableSpec, part: WrittenPart) -> None:
+        """Be answerable for files that another process has written: they are removed if no commit names them."""
+
+    def fill(self, spec: TableSpec, parts: Sequence[WrittenPart]) -> None:
+        """Let the files of these parts, all of which were taken, be the table's rows; `commit` makes it last.
+
+        Raises:
+            UnnamedRowError: a row breaks a constraint, or two have one key; `why_refused` finds it.
         """

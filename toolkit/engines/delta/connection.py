@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -10,13 +10,16 @@ from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, TableFacts
 from toolkit.engines.delta.adapters import LakeCodec
 from toolkit.engines.delta.features import CAPABILITIES
+from toolkit.engines.delta.filling import fill, write_part
 from toolkit.engines.delta.session import OWN, LakeSession, session_of
 from toolkit.engines.delta.table import LakeRepository
 from toolkit.engines.duckdb.connection import DuckDBConnection
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.portable.table import TableRepository
+from toolkit.errors import ChangedSincePlanError
 
 if TYPE_CHECKING:
+    from toolkit.engines.contract import Table, WrittenPart
     from toolkit.engines.portable.script import Script
 
 
@@ -38,6 +41,31 @@ class LakeConnection(DuckDBConnection):
                 with self.translated():
                     LakeRepository(self, table.spec).told_totals()
         super().commit()
+
+    def _marks(self) -> Iterable[str]:
+        """A bucket is the same one from every machine; its endpoint tells it from one of the same name elsewhere."""
+        place = self.lake.place
+        return super()._marks() if place.is_directory else (place.options.get("AWS_ENDPOINT_URL", ""),)
+
+    # -- filled by several processes, committed by one -------------------------------------------------------------
+
+    def require_parts(self, spec: TableSpec) -> None:
+        """See that this connection may commit, to a table that is there and empty."""
+        self.lake.require_commit()
+        if self.lake.table(spec.table.name).files:
+            raise ChangedSincePlanError(self.name, spec.name)
+
+    def write_part(self, spec: TableSpec, part: int, source: Table) -> WrittenPart:
+        """Write the rows of a part into new files, and read them back as any reader of the lake would."""
+        return write_part(LakeRepository(self, spec), part, source)
+
+    def take_part(self, spec: TableSpec, part: WrittenPart) -> None:
+        """Remove these files at the end of the transaction, if it is not committed."""
+        self.lake.table(spec.table.name).pending += part.files
+
+    def fill(self, spec: TableSpec, parts: Sequence[WrittenPart]) -> None:
+        """Let the files of these parts be the table's rows."""
+        fill(LakeRepository(self, spec), parts)
 
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table; of a lake that is not there, too."""

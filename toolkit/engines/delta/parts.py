@@ -27,8 +27,12 @@ def cut(table: LakeTable, size: int) -> Sequence[Part]:
         if groups[-1] and sum(each.size for each in groups[-1]) + file.size > size:
             groups.append([])
         groups[-1].append(file)
-    told = ([(each.path, each.size, each.rows) for each in group] for group in groups)
-    return tuple(Part(number, json.dumps(files)) for number, files in enumerate(told))
+    return tuple(part_of(number, group) for number, group in enumerate(groups))
+
+
+def part_of(number: int, files: Sequence[DataFile]) -> Part:
+    """The part that is the rows of these files."""
+    return Part(number, json.dumps([(each.path, each.size, each.rows) for each in files]))
 
 
 def is_all(table: LakeTable, parts: Sequence[Part]) -> bool:

@@ -24,7 +24,7 @@ from toolkit.engines.delta import log, receipts
 from toolkit.engines.delta.place import place_of
 from toolkit.engines.delta.tables import LakeTable, definition_of, quoted
 from toolkit.engines.portable.literals import quoted_text as literal
-from toolkit.errors import ConfigurationError, StatementError, ToolkitError
+from toolkit.errors import ConfigurationError, ContentionError, StatementError, ToolkitError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -154,12 +154,8 @@ class LakeSession:
             StatementError: a commit failed behind others, which stay; they are named.
         """
         changed = self._changed()
-        if changed and self._read_only:
-            raise StatementError(
-                self.database, "it is read as it was, or to be read alone", "Nothing can be written into the past."
-            )
         if changed:
-            self.place.require_atomic_create()
+            self.require_commit()
         done: list[str] = []
         for table in changed:
             try:
@@ -169,6 +165,19 @@ class LakeSession:
                     raise self._halfway(error, done, [each.name for each in changed]) from error
                 raise
             done.append(table.name)
+
+    def require_commit(self) -> None:
+        """See that commits are possible.
+
+        Raises:
+            StatementError: it is read as it was.
+            DatabaseUnavailableError: the store would lose commits.
+        """
+        if self._read_only:
+            raise StatementError(
+                self.database, "it is read as it was, or to be read alone", "Nothing can be written into the past."
+            )
+        self.place.require_atomic_create()
 
     def _halfway(self, error: ToolkitError, done: list[str], names: list[str]) -> StatementError:
         rest = [name for name in names if name not in done]
@@ -223,13 +232,21 @@ class LakeSession:
             base = self._as_of(table, 0)
         # A table that is made may stay without rows for a moment, or if this fails: the next run fills it.
         if commit.added or commit.removed:
-            log.append(self.place, table.name, base, commit)
+            self._append(table, base, commit)
             base = self._as_of(table, base.version + 1)
-        table.tidy(table.files)
-        table.pending = []
         table.base = base
         if table.name.startswith(OWN):
             self._kept[table.name] = self._content(table.name)
+
+    def _append(self, table: LakeTable, base: log.Snapshot, commit: log.Commit) -> None:
+        """Commit. Unless it is refused, its files stay: where a store falls silent, the commit may be there."""
+        table.tidy(table.files)
+        written, table.pending = table.pending, []
+        try:
+            log.append(self.place, table.name, base, commit)
+        except ContentionError:
+            table.pending = written
+            raise
 
     def _as_of(self, table: LakeTable, version: int) -> log.Snapshot:
         """The table as this commit has left it: what others have committed since was not seen here."""

@@ -24,6 +24,7 @@ from toolkit.errors import ConditionError, UnnamedRowError
 
 if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
+    from toolkit.engines.delta.files import DataFile
     from toolkit.engines.duckdb.session import DuckDBSession
 
 _BEFORE = "toolkit_before"
@@ -151,14 +152,35 @@ class LakeRepository(DuckDBRepository):
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
         """Fill an empty table: rows in any number go straight into files, and are checked there."""
-        types = [self.stored_type(c.name) for c in self.spec.columns]
-        is_whole = {*self.spec.column_names} == {*self.lake.types}
-        if rows < self.row_group or not is_whole or any(each.is_free_decimal for each in types):
+        if rows < self.row_group or not self._goes_straight():
             return self.upsert_many(batches)
         written = self._written(batches)
         self._changed(None)
         require_kept(self, self.lake, self.unique_sets())
         return written
+
+    def _goes_straight(self) -> bool:
+        types = [self.stored_type(c.name) for c in self.spec.columns]
+        is_whole = {*self.spec.column_names} == {*self.lake.types}
+        return is_whole and not any(each.is_free_decimal for each in types)
+
+    def write_files(self, batches: Iterable[pa.RecordBatch]) -> list[DataFile]:
+        """Write the rows of a part of an empty table; keys are checked when all parts are there, by `fill`."""
+        if self._goes_straight():
+            self._written(batches)
+        else:
+            self.upsert_many(batches)
+        return self.lake.files
+
+    def fill(self, files: Sequence[DataFile], totals: SegmentTotals) -> None:
+        """Let these files be the rows of an empty table, of which others have read these totals.
+
+        Raises:
+            UnnamedRowError: a row breaks a constraint, or two have one key.
+        """
+        self.lake.files = list(files)
+        self._changed(totals)
+        require_kept(self, self.lake, self.unique_sets())
 
     def _written(self, batches: Iterable[pa.RecordBatch]) -> int:
         lake, raw = self.lake, self.connection.raw
@@ -186,9 +208,14 @@ class LakeRepository(DuckDBRepository):
         schema = self._outgoing(self.spec.schema.empty_table()).rename_columns(names).schema
         raw.register(_INCOMING, pa.RecordBatchReader.from_batches(schema, incoming()))
         try:
-            with self.connection.translated():
+            # Why a row is refused is asked of a transaction that has not failed.
+            with self.connection.translated(), self.connection.savepoint():
                 stored = raw.sql(f"SELECT {lake.stored_fields()} FROM (SELECT {typed} FROM {_INCOMING})")
                 lake.files = [*lake.files, *lake.write(stored.to_arrow_reader(BATCH))]
+        except pa.ArrowInvalid as error:
+            if failure or "non-nullable" not in str(error):
+                raise (failure[0] if failure else error) from error
+            raise UnnamedRowError(self.connection.name, str(error)) from error
         except BaseException as error:
             if not failure and isinstance(error.__cause__, self._refusals):
                 raise UnnamedRowError(self.connection.name, self.connection.reason(error.__cause__)) from error

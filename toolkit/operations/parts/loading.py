@@ -1,7 +1,8 @@
 """`toolkit sync --workers`: an empty table filled by many, a part in a transaction each, and yet all of it or nothing.
 
 The target's table stays empty until all parts are in a new one beside it, which is then verified and takes its place
-in one transaction. Whatever ends a run before leaves the new table and its ledger, which another run takes up.
+in one transaction. Whatever ends a run before leaves the new table and its ledger, which another run takes up. A table
+that is files, which one commit names, is filled by `committing`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from toolkit.core.digest import TableDigest
 from toolkit.core.plan import SyncResult, TableResult
 from toolkit.core.progress import Progress, Silent
 from toolkit.engines import connect
-from toolkit.engines.contract import LoadsInParts, ReadsInParts, RunAbout, SharesSnapshot
+from toolkit.engines.contract import CommitsParts, LoadsInParts, ReadsInParts, RunAbout, SharesSnapshot
 from toolkit.engines.portable.as_stored import carried_as_stored
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
@@ -32,6 +33,7 @@ from toolkit.errors import (
 )
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.migrations.schema import lacks_schema, make_schema
+from toolkit.operations.parts.committing import fill_and_commit, require_new
 from toolkit.operations.parts.crew import hired
 from toolkit.operations.parts.work import Again, DigestPart, FillPart, digest_part, fill_part, sent
 from toolkit.operations.reflection.project import Chosen
@@ -83,7 +85,14 @@ def load_in_parts(
     ):
         load = _Load(crew, origin, destination, told)
         spec = load.checked(spec)
-        found = load.planned(spec) if dry_run else load.done(spec, resume, restart=restart)
+        if isinstance(destination, CommitsParts):
+            require_new(destination, spec, resume, restart=restart)
+        if dry_run:
+            found = load.planned(spec)
+        elif isinstance(destination, CommitsParts):
+            found = fill_and_commit(crew, origin, destination, spec, told)
+        else:
+            found = load.done(spec, resume, restart=restart)
     seconds = time.perf_counter() - started
     return SyncResult(
         source, target, dry_run, bool(made_from), not dry_run, (found,), seconds, schema_from=made_from or None
@@ -130,7 +139,7 @@ class _Load:
 
     def checked(self, spec: TableSpec) -> TableSpec:
         """The table, if rows of it can be carried as they are, into one that is empty."""
-        if not isinstance(self.destination, LoadsInParts):
+        if not isinstance(self.destination, LoadsInParts | CommitsParts):
             raise ConfigurationError(
                 f"{self.destination.name}: its engine has no way for several processes to write one table.",
                 "Run without --workers.",

@@ -15,7 +15,16 @@ from toolkit.compute.receipts import Receipt, receipt
 from toolkit.config import Database, load_config
 from toolkit.core.tables import TableSpec
 from toolkit.engines import connect
-from toolkit.engines.contract import Connection, Loaded, Part, ReadsInParts, SharesSnapshot, Table
+from toolkit.engines.contract import (
+    CommitsParts,
+    Connection,
+    Loaded,
+    Part,
+    ReadsInParts,
+    SharesSnapshot,
+    Table,
+    WrittenPart,
+)
 from toolkit.errors import (
     ConfigurationError,
     DatabaseUnavailableError,
@@ -148,3 +157,25 @@ def fill_part(given: FillPart, context: Context) -> Loaded | Again:
         raise
     except (FencedError, DatabaseUnavailableError) as error:
         return Again(given.part.number, f"{error.fact} {error.advice}")
+
+
+@dataclass(frozen=True, slots=True)
+class WritePart:
+    """A part that is to be written into files, which whoever asks will commit."""
+
+    place: Place
+    goal: Place
+    spec: TableSpec
+    part: Part
+
+    def __str__(self) -> str:
+        return f"part {self.part.number} of {self.spec.name} into {self.goal.name}"
+
+
+def write_part(given: WritePart, context: Context) -> WrittenPart:
+    """Write the part into files of its own, whoever else may be at it, and read them back; nothing is committed."""
+    goal = database_of(given.goal, context)
+    with opened(given.place, context) as source, connect(goal, write=True) as target:
+        require_place(target, given.goal)
+        rows = rows_of(source, given.spec, given.part)
+        return cast("CommitsParts", target).write_part(given.spec, given.part.number, rows)
