@@ -16,8 +16,6 @@ import pytest
 from tests.executors import work
 from toolkit.errors import PartFailedError, WorkersError
 
-pytest.importorskip("ray", reason="uv sync --extra ray")
-
 
 def _free_port() -> int:
     with socket.socket() as found:
