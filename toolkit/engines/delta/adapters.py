@@ -20,9 +20,9 @@ def _finite(base: type[DuckDBAdapter]) -> type[DuckDBAdapter]:
         def outgoing(self, values: pa.Array) -> pa.Array:
             sent = super().outgoing(values)
             whole = values.view(pa.int32() if pa.types.is_date32(values.type) else pa.int64()).fill_null(0)
-            limits = np.iinfo(whole.type.to_pandas_dtype())
-            # PostgreSQL's infinities are the limits, the calculator's one from them.
             numbers = whole.to_numpy(zero_copy_only=False)
+            # PostgreSQL's infinities are the limits, the calculator's one from them.
+            limits = np.iinfo(numbers.dtype)
             beyond = np.flatnonzero((numbers >= limits.max - 1) | (numbers <= limits.min + 1))
             if len(beyond):
                 sign = "" if numbers[beyond[0]] > 0 else "-"
