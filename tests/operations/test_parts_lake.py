@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
+from tests.executors import processes
 from tests.operations.parted import SPEC, fill, only
 from tests.servers import unreliable
 from tests.servers.swift import S3Server
@@ -287,8 +287,7 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(many: Config) -> 
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(load, many, workers=SMALL)
         wait_for_files(many, 2)
-        children = psutil.Process().children()
-        next(each for each in children if "toolkit.executors.process" in each.cmdline()).kill()
+        processes.any_worker().kill()
         assert running.result(120).verified
     assert digest(many, "lake") == digest(many, "postgres")
     assert named(many) <= files(many)

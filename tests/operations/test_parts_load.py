@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.executors import processes
 from tests.operations.databases import connected
 from tests.operations.parted import METADATA, ROWS, SPEC, fill, only
 from toolkit.config import Config, Database
@@ -373,9 +374,6 @@ class Watched:
                 time.sleep(0.005)
         raise AssertionError(self.failures)
 
-    def workers(self) -> list[psutil.Process]:
-        return [each for each in psutil.Process().children() if "toolkit.executors.process" in each.cmdline()]
-
 
 def _written(connection: psycopg.Connection[Any], run: str) -> int:
     with suppress(psycopg.errors.UndefinedTable):
@@ -388,7 +386,7 @@ def _written(connection: psycopg.Connection[Any], run: str) -> int:
 def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(many: Config, written: int) -> None:
     watched = Watched(many)
     watched.wait_for(written)
-    watched.workers()[0].kill()
+    processes.any_worker().kill()
     watched.thread.join(60)
     assert watched.failures == []
     assert digest(many, "other") == digest(many, "postgres")
@@ -400,7 +398,7 @@ def test_a_worker_that_is_frozen_for_longer_than_anybody_waits_is_replaced(
     monkeypatch.setattr("toolkit.executors.local.PATIENCE", 2.0)
     watched = Watched(many)
     watched.wait_for(2)
-    frozen = watched.workers()[0]
+    frozen = processes.any_worker()
     frozen.suspend()
     watched.thread.join(60)
     assert watched.failures == []
