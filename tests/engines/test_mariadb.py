@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.contracts.suite import *  # noqa: F403 - the contract's tests
+from tests.contracts.suite import repository
 from tests.engines.mariadb_tables import a_key, batch_of, made, of_one_column, read, write
 from tests.operations import databases
 from tests.servers import mariadb as server
@@ -67,12 +68,18 @@ def test_every_driver_of_an_application_means_one_place(database: Database, sche
     assert other.shown_url.startswith("mariadb://")
 
 
-def test_an_upsert_never_takes_a_row_of_another_key_for_its_own(database: Database) -> None:
-    columns = (a_key(), sa.Column("v", sa.Text, unique=True), sa.Column("w", sa.Text))
-    spec = made(database, "id INT PRIMARY KEY, v VARCHAR(9) UNIQUE, w TEXT", *columns)
+@pytest.mark.parametrize("key", ["INT PRIMARY KEY", "INT NULL UNIQUE"])
+@pytest.mark.parametrize(("way", "is_known"), [("fast", True), ("fast", False), ("portable", False)])
+def test_an_upsert_never_takes_a_row_of_another_key_for_its_own(
+    database: Database, key: str, way: str, is_known: bool
+) -> None:
+    columns = (a_key(), sa.Column("v", sa.Text, unique=is_known), sa.Column("w", sa.Text))
+    spec = made(database, f"id {key}, v VARCHAR(9) UNIQUE, w TEXT", *columns)
     write(database, spec, (1, "one", "old"), (2, "two", "old"))
-    with pytest.raises(UniqueConflictError, match="id=3"):
-        write(database, spec, (2, "two", "new"), (3, "one", "new"))
+    with connect(database, write=True) as connection:
+        with pytest.raises(ToolkitError, match="id=3" if way == "fast" else "another row's"):
+            repository(connection, way, spec).upsert_many([batch_of(spec, (2, "two", "new"), (3, "one", "new"))])
+        connection.commit()
     assert server.run(database.address, "SELECT * FROM t ORDER BY id") == [(1, "one", "old"), (2, "two", "old")]
 
 

@@ -10,6 +10,7 @@ import pymysql
 import sqlalchemy as sa
 
 from toolkit.core.tables import TableSpec
+from toolkit.engines.mariadb.duplicates import REFUSAL
 from toolkit.engines.mariadb.errors import REFUSING, number_of
 from toolkit.engines.mariadb.literals import literals
 from toolkit.engines.mariadb.session import MariaDBSession
@@ -65,8 +66,8 @@ class WrittenTable(TableRepository):
     def upsert_statement(self) -> Any:
         """`INSERT … ON DUPLICATE KEY UPDATE`, of which a row of another key is never the duplicate.
 
-        One that has another unique value in common would be updated in place of being refused: its key would become
-        NULL, which no key takes. The keys are compared by their bytes.
+        One that has another unique value in common would be updated in place of being refused. The keys are compared by
+        their bytes.
         """
         columns = ", ".join(map(self.quote, self.spec.column_names))
         start = f"INSERT INTO {self.name} ({columns}) VALUES "
@@ -76,7 +77,7 @@ class WrittenTable(TableRepository):
         is_same = " AND ".join(f"BINARY {key} <=> BINARY VALUES({key})" for key in keys)
         others = [self.quote(name) for name in self.spec.updated_names]
         updates = [
-            f"{keys[0]} = IF({is_same}, {keys[0]}, NULL)",
+            f"{keys[0]} = IF({is_same}, {keys[0]}, {REFUSAL})",
             *(f"{name} = VALUES({name})" for name in others),
             *(
                 f"{self.quote(name)} = {self.quote(name)}"
