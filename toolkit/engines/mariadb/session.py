@@ -18,6 +18,7 @@ from toolkit.engines.contract import Capabilities
 from toolkit.engines.mariadb.adapters import CODEC
 from toolkit.engines.mariadb.catalogue import MOVED, rows
 from toolkit.engines.mariadb.dialect import CHARSET, COLLATION
+from toolkit.engines.mariadb.driver import Connection as Driver
 from toolkit.engines.mariadb.duplicates import on_duplicate
 from toolkit.engines.mariadb.errors import known_error, message_of
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
@@ -62,10 +63,10 @@ class MariaDBSession(DatabaseConnection):
     _made: frozenset[str] = frozenset()
 
     @property
-    def raw(self) -> pymysql.Connection[Any]:
+    def raw(self) -> Driver:
         """PyMySQL's connection underneath SQLAlchemy's; both share the transaction."""
         connection = self.sqlalchemy.connection.driver_connection
-        assert isinstance(connection, pymysql.Connection)
+        assert isinstance(connection, Driver)
         return connection
 
     def run(self, statement: str) -> Sequence[tuple[Any, ...]]:
