@@ -33,7 +33,8 @@ from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.decorated import Decorated
 
 # Arrow takes 36 µs to make one of these of a Python value.
-_NO_BYTES, _ZERO, _ONE = pa.scalar(None, pa.binary()), pa.scalar(0, pa.int64()), pa.scalar(1, pa.int64())
+_NO_BYTES, _NO_TEXT = pa.scalar(None, pa.binary()), pa.scalar(None, pa.string())
+_ZERO, _ONE = pa.scalar(0, pa.int64()), pa.scalar(1, pa.int64())
 _HEX, _HYPHENATED, _UUID_BYTES = 32, 36, 16
 
 
@@ -65,6 +66,13 @@ class Bytes(MariaDBAdapter):
             raise ValueError("text")
         return pa.array(values, self.type.arrow)
 
+    def sent(self, values: pa.Array) -> pa.Array:
+        self.bound(values) if self.actual.name == "binary" else None
+        return _digits_of(values)
+
+    def received(self, variable: str) -> str | None:
+        return f"UNHEX({variable})"
+
     def bound(self, values: pa.Array) -> list[Any]:
         listed: list[Any] = values.to_pylist()
         actual = self.actual
@@ -89,6 +97,13 @@ class Uuid(MariaDBAdapter):
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([None if value is None else _uuid_bytes(value) for value in values], self.type.arrow)
 
+    def sent(self, values: pa.Array) -> pa.Array:
+        is_plain = self.actual.name in BYTES or self.actual == ("char", _HEX, None, False)
+        return _digits_of(values) if is_plain else super().sent(values)
+
+    def received(self, variable: str) -> str | None:
+        return f"UNHEX({variable})" if self.actual.name in BYTES else None
+
     def bound(self, values: pa.Array) -> list[Any]:
         actual = self.actual
         listed: list[Any] = values.to_pylist()
@@ -107,6 +122,17 @@ def _from_digits(texts: pa.Array) -> pa.Array:
     halves = ((bounds - bounds[0]) // 2).astype(np.int32)
     found = pa.Array.from_buffers(pa.binary(), len(texts), [None, pa.py_buffer(halves), pa.py_buffer(raw)])
     return pc.if_else(texts.is_valid(), found, _NO_BYTES) if texts.null_count else found
+
+
+def _digits_of(values: pa.Array) -> pa.Array:
+    """The digits of all values at once."""
+    filled = values.cast(pa.binary())
+    filled = filled.fill_null(b"") if values.null_count else filled
+    bounds = np.frombuffer(filled.buffers()[1], np.int32, len(values) + 1, filled.offset * 4)
+    digits = binascii.hexlify(text_bytes(filled).tobytes())
+    doubled = (bounds - bounds[0]) * 2
+    found = pa.Array.from_buffers(pa.string(), len(values), [None, pa.py_buffer(doubled), pa.py_buffer(digits)])
+    return pc.if_else(values.is_valid(), found, _NO_TEXT) if values.null_count else found
 
 
 def _uuid_bytes(value: Any) -> bytes:
@@ -136,9 +162,20 @@ class Integer(MariaDBAdapter):
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([_whole(value) for value in values], self.type.arrow)
 
+    def sent(self, values: pa.Array) -> pa.Array:
+        return values.cast(pa.int64()).cast(pa.string())
+
+    def received(self, variable: str) -> str | None:
+        return _bits(self.actual, variable)
+
     def bound(self, values: pa.Array) -> list[Any]:
         listed: list[Any] = values.to_pylist()
         return listed
+
+
+def _bits(actual: ActualType, variable: str) -> str | None:
+    """Of a text, a BIT has its characters' bits."""
+    return f"CAST({variable} AS UNSIGNED)" if actual.name == "bit" else None
 
 
 def _whole(value: Any) -> int | None:
@@ -223,6 +260,9 @@ class Numeric(MariaDBAdapter):
     def is_read(self, actual: ActualType) -> bool:
         # Of more digits than a column of this kind has, there are texts.
         return super().is_read(actual) or (self.type.precision is None and actual.name in TEXTS)
+
+    def received(self, variable: str) -> str | None:
+        return _bits(self.actual, variable)
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
         texts = [

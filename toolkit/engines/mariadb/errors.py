@@ -64,7 +64,13 @@ def message_of(error: BaseException) -> str:
     text = str(error.args[1] if len(error.args) > 1 else error).partition("\n")[0]
     if number_of(error) == _TAKEN:
         return "a unique value of it is another row's"
-    return re.sub(r"Duplicate entry '.*' for key", "Duplicate entry for key", text)
+    return without_values(text)
+
+
+def without_values(text: str) -> str:
+    """The server's words without the value that they quote."""
+    text = re.sub(r"Duplicate entry '.*' for key", "Duplicate entry for key", text)
+    return re.sub(r"(value:?) '.*' for column", r"\1 for column", text)
 
 
 def known_error(database: Configured, error: BaseException) -> ToolkitError:

@@ -36,6 +36,11 @@ _SETTINGS: Mapping[str, str] = {
     "idle_transaction_timeout": "0",
     "unique_checks": "1",
     "check_constraint_checks": "1",
+    # Nothing that is done to a value goes unsaid.
+    "sql_notes": "1",
+    "max_error_count": "64",
+    # A source may let wait for its next rows.
+    "net_read_timeout": "86400",
 }
 _MYSQL = "is not a MariaDB variant"
 
@@ -80,6 +85,12 @@ class MariaDBSession(DatabaseConnection):
         """How long a statement may be."""
         [(found,)] = self.run("SELECT @@max_allowed_packet")
         return int(found)
+
+    @cached_property
+    def takes_files(self) -> bool:
+        """Whether the server lets its clients send it the rows of a LOAD DATA."""
+        [(found,)] = self.run("SELECT @@local_infile")
+        return bool(found)
 
     def moved_columns(self, spec: TableSpec) -> Sequence[str]:
         """The columns of a table that an update gives the present moment (ON UPDATE)."""
