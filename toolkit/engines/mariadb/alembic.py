@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from toolkit.core.implicit_names import implicit_name
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.mariadb.alembic_session import accept
-from toolkit.engines.mariadb.column_definition import Changes, ColumnDefinition
+from toolkit.engines.mariadb.column_definition import Changes, ColumnDefinition, keyed_table
 from toolkit.engines.mariadb.compared_types import is_same_type, usual_type
 from toolkit.engines.mariadb.kept_column import keeping_values
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
@@ -193,7 +193,7 @@ class MariaDBImpl(MySQLImpl):
             if self.as_sql or table is None:
                 raise
             if isinstance(item, ForeignKeyConstraint):
-                require_parents(self._asked, table, item)
+                require_parents(self._asked, keyed_table(self._asked, table.name, table.schema), item)
             if isinstance(item, UniqueConstraint):
                 item = Index(str(item.name), *item.columns, unique=True)
             if isinstance(item, Index):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Computed, DefaultClause, MetaData, Table, inspect, text
 
-from toolkit.engines.mariadb.types import TEXTS, actual_type
+from toolkit.engines.mariadb.types import TEXTS, actual_type, standard
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -28,8 +29,15 @@ SELECT c.column_type AS type, c.collation_name AS collation, c.is_nullable = 'YE
 FROM information_schema.columns AS c
 WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table AND c.column_name = :column
 """)
-_DOCUMENT = re.compile(r"json_valid\(`(?:[^`]|``)+`\)")
+_SQL = ("type", "standard", "expression", "condition_")
+_DOCUMENT = re.compile(r"json_valid\((?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\")\)")
 _ON_UPDATE = re.compile(r"on update current_timestamp(?:\(\d*\))?", re.IGNORECASE)
+
+
+def keyed_table(connection: Connection, name: str, schema: str | None) -> Table:
+    """A table by its key alone, by which rows are named."""
+    keys = inspect(connection).get_pk_constraint(name, schema)["constrained_columns"]
+    return Table(name, MetaData(), *(Column(key, primary_key=True) for key in keys), schema=schema)
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,11 @@ class ColumnDefinition:
         found = connection.execute(_COLUMN, {"schema": schema, "table": table, "column": column}).first()
         if found is None:
             raise MigrationError(f"{table} has no column {column!r}.", "See: toolkit database check")
-        self._row: Any = found
-        keys = inspect(connection).get_pk_constraint(table, schema)["constrained_columns"]
-        self.table = Table(table, MetaData(), *(Column(key, primary_key=True) for key in keys), schema=schema)
+        told = found._mapping
+        self._row: Any = SimpleNamespace(
+            **{name: standard(value) if name in _SQL and value else value for name, value in told.items()}
+        )
+        self.table = keyed_table(connection, table, schema)
         self.name = column
 
     @property

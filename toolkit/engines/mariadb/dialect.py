@@ -253,8 +253,9 @@ def show_create_table(
     """A table's definition in the words that SQLAlchemy takes apart, whatever the session's are."""
     name = full_name or dialect.identifier_preparer.format_table(table)
     try:
-        found = connection.execution_options(skip_user_error_events=True).exec_driver_sql(
-            f"SET STATEMENT sql_mode = '' FOR SHOW CREATE TABLE {name}"
+        found = connection.exec_driver_sql(
+            f"SET STATEMENT sql_mode = '' FOR SHOW CREATE TABLE {name}",
+            execution_options={"skip_user_error_events": True},
         )
     except DBAPIError as error:
         if dialect._extract_error_code(error.orig) == _NO_TABLE:  # noqa: SLF001 - as SQLAlchemy's own does

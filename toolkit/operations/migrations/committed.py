@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, ExceptionContext
 
 _READING = frozenset(
-    {"SELECT", "PRAGMA", "EXPLAIN", "SHOW", "SET", "BEGIN", "START", "SAVEPOINT", "RELEASE", "ROLLBACK"}
+    {
+        *("SELECT", "PRAGMA", "EXPLAIN", "SHOW", "DESCRIBE", "SET", "BEGIN", "START", "SAVEPOINT", "RELEASE", "ROLLBACK"),
+    }
 )
+# These end a transaction, and change nothing that stays.
+_LOCKING = frozenset({"LOCK", "UNLOCK"})
 _COMMITTING = frozenset({"COMMIT", "END"})
 _SHOWN, _LENGTH = 5, 70
 
@@ -108,7 +112,8 @@ class Committed:
             if self.versions in line and (word == "CREATE" or self.is_alone):
                 # Where the revision is recorded: nobody has to undo that.
                 return
-            self._pending.append(_shortened(line))
+            if word not in _LOCKING:
+                self._pending.append(_shortened(line))
             if self.is_alone:
                 self._ask(connection, None)
 
@@ -123,7 +128,10 @@ class Committed:
         if is_over:
             self._ended()
 
-    def _undone(self, *_: Any) -> None:
+    def _undone(self, connection: Connection) -> None:
+        if self.is_alone and self._pending:
+            # An error does not tell whether the statement that failed has committed them; SQLAlchemy hides some.
+            self._ask(connection, None)
         self._pending.clear()
         self._recorded.clear()
 
