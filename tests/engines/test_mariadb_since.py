@@ -39,13 +39,14 @@ def items(config: Config, mariadb_url: str, tmp_path: Path) -> Config:
 
 
 @contextmanager
-def transaction(config: Config) -> Iterator[Any]:
+def transaction(config: Config, *, autocommit: bool = False) -> Iterator[Any]:
     """One that is open, and rolled back at the end if it was not committed."""
     url = config.database("mariadb").url
     options = {"host": url.host, "port": url.port, "user": url.username, "database": url.database}
-    with pymysql.connect(**options) as connection, connection.cursor() as cursor:  # type: ignore[arg-type]
+    with pymysql.connect(**options, autocommit=autocommit) as connection, connection.cursor() as cursor:  # type: ignore[arg-type]
         yield cursor
-        connection.rollback()
+        if not autocommit:
+            connection.rollback()
 
 
 @pytest.mark.parametrize(("source", "target"), [("mariadb", "sqlite"), ("postgres", "mariadb")])
@@ -142,8 +143,9 @@ def test_one_that_was_prepared_and_has_no_session_may_be_any(items: Config) -> N
     put(items, "mariadb", item(1, 10))
     database = items.database("mariadb")
     name = f"'{database.url.database}'"
-    begun = (f"XA START {name}", "DELETE FROM item", f"XA END {name}", f"XA PREPARE {name}")
-    server.run(database.address, "SET autocommit = 1", *begun)
+    with transaction(items, autocommit=True) as gone:
+        for statement in (f"XA START {name}", "DELETE FROM item", f"XA END {name}", f"XA PREPARE {name}"):
+            gone.execute(statement)
     try:
         with connect(database) as reader:
             assert any(not each.has_session and each.writes for each in reader.running_transactions())

@@ -130,7 +130,7 @@ def test_clones_and_templates_of_a_living_process_stay_and_others_go_after_a_wee
     other.close()
     server.run(address, old)
     last = Pool(config, tmp_path / "pool", {"mariadb": address})
-    last.drop(last.clone("mariadb", Seed(config, config.fixtures, ("price",))))
+    last.drop(last.clone("mariadb", Seed(config, config.fixtures, ("item",))))
     last.close()
     assert template not in databases(address, root)
 
